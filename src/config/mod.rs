@@ -1,0 +1,166 @@
+//! The configuration: one file for the whole cluster, read into a form that
+//! is valid or does not exist.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Forwarding, RealServerKey, Scheduler, ServiceKey, SysctlKey, Weight};
+
+/// A whole, valid configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The read-only HTTP endpoints.
+    pub http: Http,
+    /// The control socket.
+    pub control: Control,
+    /// Where the agent remembers what it owns in the kernel.
+    pub state_dir: PathBuf,
+    /// For `run` as director.
+    pub director: Director,
+    /// For `run --real-server`.
+    pub real_server: RealServerRole,
+    /// In the file's order; no two share a name or a key.
+    pub virtual_services: Vec<VirtualService>,
+}
+
+/// The section `http`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where metrics and status are served.
+    pub listen: SocketAddr,
+}
+
+/// The section `control`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The path of the unix socket.
+    pub socket: PathBuf,
+}
+
+/// The section `director`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Director {
+    /// Where the VIPs are put; `None` where something else owns them.
+    pub interface: Option<String>,
+    /// How often the kernel is compared with the configuration.
+    pub resync_interval: Duration,
+    /// What is left of the table when the agent ends.
+    pub on_exit: DirectorExit,
+}
+
+/// `director.on_exit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectorExit {
+    /// The table stays as it is.
+    Keep,
+    /// Every weight becomes 0; established connections go on.
+    Drain,
+    /// All that is ours goes.
+    Remove,
+}
+
+/// The section `real_server`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealServerRole {
+    /// Where the VIPs are put.
+    pub interface: String,
+    /// The VIPs; `None` for those of the services that list one of this host's addresses.
+    pub vips: Option<Vec<IpAddr>>,
+    /// Set before the first VIP is added, restored after the last is removed.
+    pub sysctls: BTreeMap<SysctlKey, String>,
+    /// How often addresses and sysctls are compared with the configuration.
+    pub resync_interval: Duration,
+    /// What is left when the agent ends.
+    pub on_exit: RealServerExit,
+}
+
+/// `real_server.on_exit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RealServerExit {
+    /// VIPs and sysctls stay as they are.
+    Keep,
+    /// The VIPs go, then the sysctls are restored.
+    Remove,
+}
+
+/// One entry of `virtual_services`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualService {
+    /// Its name in logs, metrics and commands.
+    pub name: Arc<str>,
+    /// What the kernel knows it by.
+    pub key: ServiceKey,
+    /// How the next real server is chosen.
+    pub scheduler: Scheduler,
+    /// How packets reach its real servers.
+    pub forwarding: Forwarding,
+    /// What every real server of it must pass.
+    pub check: Arc<Check>,
+    /// In the file's order; no two share a name or a key.
+    pub real_servers: Vec<RealServer>,
+}
+
+/// One entry of `real_servers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealServer {
+    /// Its name in logs, metrics and commands.
+    pub name: Arc<str>,
+    /// What the kernel knows it by.
+    pub key: RealServerKey,
+    /// Its weight while it is up.
+    pub weight: Weight,
+}
+
+/// What is asked of a real server, how often, and how many answers decide.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Check {
+    /// What is asked.
+    pub http: HttpCheck,
+    /// From the start of one probe to the start of the next.
+    pub interval: Duration,
+    /// For the whole exchange, from connecting to the last byte read.
+    pub timeout: Duration,
+    /// Passes in a row that make a real server up.
+    pub rise: NonZeroU16,
+    /// Failures in a row that make it down.
+    pub fall: NonZeroU16,
+}
+
+/// A check by one HTTP/1.1 GET request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HttpCheck {
+    /// The request target, from the leading `/` on.
+    pub path: String,
+    /// The `Host` header; `None` for the address that is probed (a fwmark
+    /// service has no VIP to name).
+    pub host: Option<String>,
+    /// The port on the real server.
+    pub port: u16,
+    /// The status codes that pass.
+    pub expected_status: StatusRanges,
+}
+
+/// A set of HTTP status codes, each range within 100 to 599, not empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StatusRanges(Vec<(u16, u16)>);
+
+impl StatusRanges {
+    /// `None` if there is no range, or one is empty or leaves 100 to 599.
+    pub fn new(ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Option<Self> {
+        let ranges: Vec<_> = ranges.into_iter().map(RangeInclusive::into_inner).collect();
+        let valid = |&(first, last): &(u16, u16)| 100 <= first && first <= last && last <= 599;
+        (!ranges.is_empty() && ranges.iter().all(valid)).then_some(Self(ranges))
+    }
+
+    /// Whether a response of this status passes.
+    pub fn contains(&self, status: u16) -> bool {
+        self.0
+            .iter()
+            .any(|&(first, last)| (first..=last).contains(&status))
+    }
+}

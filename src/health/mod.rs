@@ -1,0 +1,24 @@
+//! Health: how outcomes become verdicts. Pure, but for its one owner task.
+
+use std::fmt;
+
+/// The verdict on one real server of one virtual service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Health {
+    /// No verdict yet.
+    Unknown,
+    /// It passes its check.
+    Up,
+    /// It fails its check.
+    Down,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}

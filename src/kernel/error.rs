@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// An operation that the kernel did not carry out.
+#[derive(Debug, Clone, Error)]
+#[error("cannot {operation}")]
+pub(crate) struct KernelError {
+    /// What was tried, and on what: `add virtual service tcp 192.168.11.200:80`.
+    pub(crate) operation: String,
+    /// Why it failed.
+    #[source]
+    pub(crate) cause: Cause,
+}
+
+/// Why the kernel did not carry an operation out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Cause {
+    /// The kernel has no IPVS.
+    #[error("this kernel has no IPVS: run `modprobe ip_vs`")]
+    NoIpvs,
+    /// The scheduler's module is missing.
+    #[error("this kernel has no scheduler `{0}`: run `modprobe ip_vs_{0}`, or configure another")]
+    NoScheduler(String),
+    /// The capability is missing.
+    #[error(
+        "permission denied: this needs CAP_NET_ADMIN in the initial user namespace; run as root"
+    )]
+    NotPermitted,
+    /// There is no such interface.
+    #[error(
+        "there is no interface `{0}`: see `ip link`, and correct `interface` in the configuration"
+    )]
+    NoInterface(String),
+    /// It is there already.
+    #[error("it exists already")]
+    Exists,
+    /// It is not there.
+    #[error("it does not exist")]
+    Missing,
+    /// Any other error number of the kernel's.
+    #[error("the kernel answered: {}", std::io::Error::from_raw_os_error(*.0))]
+    Errno(i32),
+    /// A file of `/proc/sys` could not be read or written.
+    #[error("{0}")]
+    File(String),
+    /// The kernel did not answer in time.
+    #[error("the kernel did not answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// The netlink socket failed; it is opened again for the next operation.
+    #[error("the netlink socket failed: {0}")]
+    Transport(String),
+    /// The answer was cut short, or changed while it was read: it is not to be trusted.
+    #[error("the kernel's answer was cut short: {0}")]
+    Truncated(String),
+    /// The answer does not mean anything to this codec.
+    #[error("the kernel's answer cannot be understood: {0}")]
+    Undecodable(String),
+}

@@ -1,0 +1,79 @@
+//! The kernel's edge: the IPVS table, addresses and sysctls, in model types.
+
+mod error;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+pub(crate) use error::{Cause, KernelError};
+
+use crate::model::{Connections, Destination, RealServerKey, Service, ServiceKey, Statistics};
+
+/// A virtual service as the table holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ObservedService {
+    pub(crate) service: Service,
+    pub(crate) statistics: Statistics,
+}
+
+/// A real server of a virtual service as the table holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ObservedDestination {
+    pub(crate) destination: Destination,
+    pub(crate) connections: Connections,
+    pub(crate) statistics: Statistics,
+}
+
+/// One write to the IPVS table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IpvsWrite {
+    AddService {
+        key: ServiceKey,
+        service: Service,
+    },
+    SetService {
+        key: ServiceKey,
+        service: Service,
+    },
+    RemoveService {
+        key: ServiceKey,
+    },
+    AddDestination {
+        service: ServiceKey,
+        key: RealServerKey,
+        destination: Destination,
+    },
+    SetDestination {
+        service: ServiceKey,
+        key: RealServerKey,
+        destination: Destination,
+    },
+    RemoveDestination {
+        service: ServiceKey,
+        key: RealServerKey,
+    },
+}
+
+/// An IPVS table: the kernel's, or one inside this process.
+pub(crate) trait Ipvs: Send + 'static {
+    /// Every virtual service of the table. Fails rather than return a part of it.
+    fn services(
+        &mut self,
+    ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
+
+    /// Every real server of one virtual service; none if there is no such
+    /// service. Fails rather than return a part of them.
+    fn destinations(
+        &mut self,
+        service: &ServiceKey,
+    ) -> impl Future<Output = Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError>> + Send;
+
+    /// Carries the writes out in their order, and answers for each in that order.
+    ///
+    /// One that fails does not stop those after it, except that after a
+    /// time-out or a broken connection the rest is answered with that same cause.
+    fn write(
+        &mut self,
+        writes: &[IpvsWrite],
+    ) -> impl Future<Output = Vec<Result<(), KernelError>>> + Send;
+}

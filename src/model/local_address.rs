@@ -1,0 +1,34 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use super::Family;
+
+/// A VIP on an interface of this host, always as a single host's prefix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalAddress {
+    /// The interface's name, such as `eth0`.
+    pub interface: String,
+    /// The address, with prefix length 32 or 128: on `lo` the kernel takes the
+    /// whole prefix as local (`fib_add_ifaddr` in `fib_frontend.c`), so a
+    /// shorter one would cut the host off its LAN.
+    pub address: IpAddr,
+}
+
+impl LocalAddress {
+    /// 32 or 128.
+    pub fn prefix_length(&self) -> u8 {
+        Family::from(self.address).host_prefix_length()
+    }
+}
+
+impl fmt::Display for LocalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{} on {}",
+            self.address,
+            self.prefix_length(),
+            self.interface
+        )
+    }
+}

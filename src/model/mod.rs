@@ -1,0 +1,46 @@
+//! The words of the field as types: comparable, printable, parsable, and nothing else.
+//!
+//! Everything here is pure data. The kernel's encoding of it is in
+//! `kernel::ipvs::codec`, the spelling in YAML in `config`.
+
+mod forwarding;
+mod local_address;
+mod protocol;
+mod scheduler;
+mod service_key;
+mod sysctl_key;
+mod table;
+mod weight;
+
+pub use forwarding::Forwarding;
+pub use local_address::LocalAddress;
+pub use protocol::{Family, Protocol};
+pub use scheduler::Scheduler;
+pub use service_key::{RealServerKey, ServiceKey};
+pub use sysctl_key::SysctlKey;
+pub use table::{Connections, Destination, Persistence, Service, ServiceFlags, Statistics};
+pub use weight::Weight;
+
+use thiserror::Error;
+
+/// A text that does not name what it should, and what would.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{found}` is not {expected}")]
+pub struct ParseError {
+    /// The text as it was given.
+    pub found: String,
+    /// What was expected instead, with its article and its range.
+    pub expected: &'static str,
+}
+
+impl ParseError {
+    pub(crate) fn new(found: &str, expected: &'static str) -> Self {
+        Self {
+            found: found.to_owned(),
+            expected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use super::{Family, ParseError, Protocol};
+
+/// What the kernel tells virtual services apart by.
+///
+/// Written `tcp 192.168.11.200:80` or `fwmark 10 ipv4`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceKey {
+    /// VIP, port and protocol.
+    Address {
+        /// The transport protocol.
+        protocol: Protocol,
+        /// VIP and port.
+        address: SocketAddr,
+    },
+    /// A firewall mark, which the kernel keeps one of for each family.
+    Fwmark {
+        /// The mark that the packets carry.
+        mark: NonZeroU32,
+        /// The family of those packets.
+        family: Family,
+    },
+}
+
+impl ServiceKey {
+    /// The family of the packets that the service takes.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Address { address, .. } => address.ip().into(),
+            Self::Fwmark { family, .. } => *family,
+        }
+    }
+
+    /// The VIP, where the service is named by one.
+    pub fn vip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address { address, .. } => Some(address.ip()),
+            Self::Fwmark { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { protocol, address } => write!(f, "{protocol} {address}"),
+            Self::Fwmark { mark, family } => write!(f, "fwmark {mark} {family}"),
+        }
+    }
+}
+
+impl FromStr for ServiceKey {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || ParseError::new(text, "a virtual service such as `tcp 192.168.11.200:80`");
+        let (kind, rest) = text.split_once(' ').ok_or_else(error)?;
+        if kind == "fwmark" {
+            let (mark, family) = rest.split_once(' ').ok_or_else(error)?;
+            let mark = mark.parse().map_err(|_| error())?;
+            let family = family.parse().map_err(|_| error())?;
+            return Ok(Self::Fwmark { mark, family });
+        }
+        let protocol = kind.parse().map_err(|_| error())?;
+        let address = rest.parse().map_err(|_| error())?;
+        Ok(Self::Address { protocol, address })
+    }
+}
+
+/// What the kernel tells the real servers of one virtual service apart by:
+/// RIP and port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RealServerKey(pub SocketAddr);
+
+impl fmt::Display for RealServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for RealServerKey {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| ParseError::new(text, "a real server such as `192.168.11.21:80`"))
+    }
+}

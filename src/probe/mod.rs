@@ -1,0 +1,77 @@
+//! Probes: one execution of a check against one target, and what came of it.
+
+use std::time::Duration;
+
+/// What came of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The class of the result.
+    pub(crate) result: ProbeResult,
+    /// What was seen, for people: `HTTP 503`, `connection refused`.
+    pub(crate) detail: String,
+    /// From the start of the connection to the verdict.
+    pub(crate) duration: Duration,
+}
+
+/// The closed set of results: the label `result` of `lvs_probes_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ProbeResult {
+    /// The check passed.
+    Ok,
+    /// The connection was refused.
+    Refused,
+    /// The deadline passed before the exchange was whole.
+    Timeout,
+    /// The connection was reset.
+    Reset,
+    /// The network said that there is no way there.
+    Unreachable,
+    /// The TLS handshake failed.
+    Tls,
+    /// The answer was not HTTP, or stopped short.
+    Protocol,
+    /// The status was not one of those expected.
+    Status,
+    /// The body was not as expected.
+    Body,
+    /// The probe could not be made for a reason of this host's own (file
+    /// descriptors, memory, ports): it says nothing of the real server.
+    Internal,
+}
+
+impl ProbeResult {
+    /// Every result, in the order of their indexes.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::Refused,
+        Self::Timeout,
+        Self::Reset,
+        Self::Unreachable,
+        Self::Tls,
+        Self::Protocol,
+        Self::Status,
+        Self::Body,
+        Self::Internal,
+    ];
+
+    /// The label's value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::Status => "status",
+            Self::Body => "body",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The place in [`ProbeResult::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
