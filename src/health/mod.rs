@@ -1,6 +1,10 @@
 //! Health: how outcomes become verdicts. Pure, but for its one owner task.
 
+mod machine;
+
 use std::fmt;
+
+pub(crate) use machine::{Machine, Transition, weight};
 
 /// The verdict on one real server of one virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,104 @@
+use std::num::NonZeroU16;
+use std::time::Instant;
+
+use super::Health;
+use crate::model::Weight;
+
+/// The health of one real server of one virtual service: a count of equal
+/// outcomes in a row, and the verdict that the last long enough row gave.
+///
+/// ```text
+///              rise passes                 fall failures
+///   unknown ───────────────▶ up      up ─────────────────▶ down
+///   unknown ───────────────▶ down    down ───────────────▶ up
+///             fall failures                rise passes
+/// ```
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    rise: NonZeroU16,
+    fall: NonZeroU16,
+    health: Health,
+    row: Row,
+}
+
+/// The outcomes in a row that are alike, up to the newest one.
+#[derive(Debug, Clone, Copy)]
+enum Row {
+    None,
+    Passes(u16),
+    Failures { count: u16, first: Instant },
+}
+
+/// A change of verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Transition {
+    pub(crate) from: Health,
+    pub(crate) to: Health,
+    /// The outcomes in a row that decided.
+    pub(crate) outcomes: u16,
+    /// When the first failed probe of the row began; `None` for a row of passes.
+    pub(crate) first_failure: Option<Instant>,
+}
+
+impl Machine {
+    /// A machine without a verdict.
+    pub(crate) fn new(rise: NonZeroU16, fall: NonZeroU16) -> Self {
+        Self {
+            rise,
+            fall,
+            health: Health::Unknown,
+            row: Row::None,
+        }
+    }
+
+    /// The present verdict.
+    pub(crate) fn health(&self) -> Health {
+        self.health
+    }
+
+    /// Takes the next outcome, of a probe that began at `started`.
+    pub(crate) fn on_outcome(&mut self, passed: bool, started: Instant) -> Option<Transition> {
+        self.row = match (self.row, passed) {
+            (Row::Passes(count), true) => Row::Passes(count.saturating_add(1)),
+            (Row::None | Row::Failures { .. }, true) => Row::Passes(1),
+            (Row::Failures { count, first }, false) => Row::Failures {
+                count: count.saturating_add(1),
+                first,
+            },
+            (Row::None | Row::Passes(_), false) => Row::Failures {
+                count: 1,
+                first: started,
+            },
+        };
+        let (to, outcomes, first_failure) = match self.row {
+            Row::Passes(count) if count >= self.rise.get() => (Health::Up, count, None),
+            Row::Failures { count, first } if count >= self.fall.get() => {
+                (Health::Down, count, Some(first))
+            }
+            Row::None | Row::Passes(_) | Row::Failures { .. } => return None,
+        };
+        let from = std::mem::replace(&mut self.health, to);
+        (from != to).then_some(Transition {
+            from,
+            to,
+            outcomes,
+            first_failure,
+        })
+    }
+}
+
+/// The weight that a verdict asks for.
+///
+/// `held` is what the kernel had when the agent first looked, 0 for a real
+/// server that was not there: until there is a verdict, it stays.
+pub(crate) fn weight(health: Health, configured: Weight, held: Weight) -> Weight {
+    match health {
+        Health::Up => configured,
+        Health::Down => Weight::ZERO,
+        Health::Unknown if configured == Weight::ZERO => Weight::ZERO,
+        Health::Unknown => held,
+    }
+}
+
+#[cfg(test)]
+mod tests;

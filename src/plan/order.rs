@@ -1,0 +1,30 @@
+use super::Step;
+
+/// Sorts steps so that no packet meets a half-made state; within a kind they
+/// keep their order.
+///
+/// - ARP sysctls before a VIP, so that a real server never answers for it;
+/// - the table before the VIP, so that a director never answers a client itself;
+/// - what takes traffic before what stops taking it, so that a service is
+///   never without a real server in between;
+/// - on the way out the reverse: the VIP, then the table, then the sysctls.
+pub fn in_safe_order(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.sort_by_key(rank);
+    steps
+}
+
+fn rank(step: &Step) -> u8 {
+    match step {
+        Step::SetSysctl { .. } => 0,
+        Step::AddService { .. } => 1,
+        Step::SetService { .. } => 2,
+        Step::AddDestination { .. } => 3,
+        Step::SetDestination { from, to, .. } if to.weight >= from.weight => 4,
+        Step::SetDestination { .. } => 5,
+        Step::AddAddress(_) => 6,
+        Step::RemoveAddress(_) => 7,
+        Step::RemoveDestination { .. } => 8,
+        Step::RemoveService { .. } => 9,
+        Step::RestoreSysctl { .. } => 10,
+    }
+}

@@ -1,0 +1,77 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Step;
+use crate::model::{Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey};
+
+/// What the kernel holds, or should hold, of all that this agent looks after.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// The IPVS table.
+    pub services: BTreeMap<ServiceKey, ServiceState>,
+    /// The VIPs on interfaces of this host.
+    pub addresses: BTreeSet<LocalAddress>,
+    /// Kernel parameters; as observed, those alone that exist.
+    pub sysctls: BTreeMap<SysctlKey, String>,
+}
+
+/// A virtual service with its real servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Its own properties.
+    pub service: Service,
+    /// Its real servers.
+    pub destinations: BTreeMap<RealServerKey, Destination>,
+}
+
+impl State {
+    /// Does to this state what `step` does to the kernel, as the kernel does
+    /// it: a destination without its service changes nothing.
+    pub fn apply(&mut self, step: &Step) {
+        match step {
+            Step::SetSysctl { key, to, .. } | Step::RestoreSysctl { key, to, .. } => {
+                self.sysctls.insert(key.clone(), to.clone());
+            }
+            Step::AddService { key, service } => {
+                let destinations = BTreeMap::new();
+                self.services.insert(
+                    *key,
+                    ServiceState {
+                        service: service.clone(),
+                        destinations,
+                    },
+                );
+            }
+            Step::SetService { key, to, .. } => {
+                if let Some(state) = self.services.get_mut(key) {
+                    state.service = to.clone();
+                }
+            }
+            Step::RemoveService { key } => {
+                self.services.remove(key);
+            }
+            Step::AddDestination {
+                service,
+                key,
+                destination: to,
+            }
+            | Step::SetDestination {
+                service, key, to, ..
+            } => {
+                if let Some(state) = self.services.get_mut(service) {
+                    state.destinations.insert(*key, *to);
+                }
+            }
+            Step::RemoveDestination { service, key } => {
+                if let Some(state) = self.services.get_mut(service) {
+                    state.destinations.remove(key);
+                }
+            }
+            Step::AddAddress(address) => {
+                self.addresses.insert(address.clone());
+            }
+            Step::RemoveAddress(address) => {
+                self.addresses.remove(address);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use crate::model::{Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey};
+
+/// One change of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Write a kernel parameter.
+    SetSysctl {
+        /// Which.
+        key: SysctlKey,
+        /// Its value before; `None` if the kernel has no such parameter.
+        from: Option<String>,
+        /// Its value after.
+        to: String,
+    },
+    /// Give a kernel parameter back the value that it had before the agent set it.
+    RestoreSysctl {
+        /// Which.
+        key: SysctlKey,
+        /// The agent's value.
+        from: String,
+        /// The value from before the agent.
+        to: String,
+    },
+    /// Make a virtual service.
+    AddService {
+        /// Which.
+        key: ServiceKey,
+        /// Its properties.
+        service: Service,
+    },
+    /// Change a virtual service in place.
+    SetService {
+        /// Which.
+        key: ServiceKey,
+        /// Its properties before.
+        from: Service,
+        /// Its properties after.
+        to: Service,
+    },
+    /// Remove a virtual service with its real servers.
+    RemoveService {
+        /// Which.
+        key: ServiceKey,
+    },
+    /// Give a virtual service one more real server.
+    AddDestination {
+        /// The virtual service.
+        service: ServiceKey,
+        /// The real server.
+        key: RealServerKey,
+        /// Its properties.
+        destination: Destination,
+    },
+    /// Change a real server of a virtual service in place.
+    SetDestination {
+        /// The virtual service.
+        service: ServiceKey,
+        /// The real server.
+        key: RealServerKey,
+        /// Its properties before.
+        from: Destination,
+        /// Its properties after.
+        to: Destination,
+    },
+    /// Take a real server from a virtual service.
+    RemoveDestination {
+        /// The virtual service.
+        service: ServiceKey,
+        /// The real server.
+        key: RealServerKey,
+    },
+    /// Put a VIP on an interface.
+    AddAddress(LocalAddress),
+    /// Take a VIP from an interface.
+    RemoveAddress(LocalAddress),
+}
+
+/// What a step is done to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A kernel parameter.
+    Sysctl(SysctlKey),
+    /// A virtual service.
+    Service(ServiceKey),
+    /// A real server of a virtual service.
+    Destination(ServiceKey, RealServerKey),
+    /// A VIP on an interface.
+    Address(LocalAddress),
+}
+
+impl Step {
+    /// What the step is done to.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::SetSysctl { key, .. } | Self::RestoreSysctl { key, .. } => {
+                Subject::Sysctl(key.clone())
+            }
+            Self::AddService { key, .. }
+            | Self::SetService { key, .. }
+            | Self::RemoveService { key } => Subject::Service(*key),
+            Self::AddDestination { service, key, .. }
+            | Self::SetDestination { service, key, .. }
+            | Self::RemoveDestination { service, key } => Subject::Destination(*service, *key),
+            Self::AddAddress(address) | Self::RemoveAddress(address) => {
+                Subject::Address(address.clone())
+            }
+        }
+    }
+}
