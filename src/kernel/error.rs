@@ -13,6 +13,15 @@ pub(crate) struct KernelError {
     pub(crate) cause: Cause,
 }
 
+impl KernelError {
+    pub(crate) fn new(operation: impl Into<String>, cause: Cause) -> Self {
+        Self {
+            operation: operation.into(),
+            cause,
+        }
+    }
+}
+
 /// Why the kernel did not carry an operation out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Cause {
@@ -22,6 +31,13 @@ pub(crate) enum Cause {
     /// The scheduler's module is missing.
     #[error("this kernel has no scheduler `{0}`: run `modprobe ip_vs_{0}`, or configure another")]
     NoScheduler(String),
+    /// The scheduler's module or the persistence engine's is missing; the
+    /// kernel does not say which.
+    #[error(
+        "this kernel has no scheduler `{0}` or no persistence engine `{1}`: \
+         run `modprobe ip_vs_{0}` and `modprobe ip_vs_pe_{1}`, or configure others"
+    )]
+    NoSchedulerOrEngine(String, String),
     /// The capability is missing.
     #[error(
         "permission denied: this needs CAP_NET_ADMIN in the initial user namespace; run as root"
@@ -32,6 +48,9 @@ pub(crate) enum Cause {
         "there is no interface `{0}`: see `ip link`, and correct `interface` in the configuration"
     )]
     NoInterface(String),
+    /// IPv6 is off on the interface.
+    #[error("IPv6 is off on interface `{0}`: set net.ipv6.conf.{0}.disable_ipv6 to 0")]
+    Ipv6Disabled(String),
     /// It is there already.
     #[error("it exists already")]
     Exists,
@@ -53,6 +72,9 @@ pub(crate) enum Cause {
     /// The answer was cut short, or changed while it was read: it is not to be trusted.
     #[error("the kernel's answer was cut short: {0}")]
     Truncated(String),
+    /// The request does not fit into a netlink message.
+    #[error("the request cannot be encoded: {0}")]
+    Unencodable(String),
     /// The answer does not mean anything to this codec.
     #[error("the kernel's answer cannot be understood: {0}")]
     Undecodable(String),

@@ -1,11 +1,21 @@
 //! The kernel's edge: the IPVS table, addresses and sysctls, in model types.
 
+mod address;
 mod error;
+mod ipvs;
+mod memory;
+mod netlink;
+mod sysctl;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 
+pub(crate) use address::Addresses;
 pub(crate) use error::{Cause, KernelError};
+pub(crate) use ipvs::{IpvsInfo, KernelIpvs};
+pub(crate) use memory::MemoryIpvs;
+pub(crate) use sysctl::{Sysctls, same_value};
 
 use crate::model::{Connections, Destination, RealServerKey, Service, ServiceKey, Statistics};
 
@@ -52,6 +62,25 @@ pub(crate) enum IpvsWrite {
         service: ServiceKey,
         key: RealServerKey,
     },
+}
+
+impl fmt::Display for IpvsWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddService { key, .. } => write!(f, "add virtual service {key}"),
+            Self::SetService { key, .. } => write!(f, "set virtual service {key}"),
+            Self::RemoveService { key } => write!(f, "remove virtual service {key}"),
+            Self::AddDestination { service, key, .. } => {
+                write!(f, "add real server {key} of {service}")
+            }
+            Self::SetDestination { service, key, .. } => {
+                write!(f, "set real server {key} of {service}")
+            }
+            Self::RemoveDestination { service, key } => {
+                write!(f, "remove real server {key} of {service}")
+            }
+        }
+    }
 }
 
 /// An IPVS table: the kernel's, or one inside this process.

@@ -1,0 +1,14 @@
+//! Between the model and IPVS's messages; pure, no socket.
+//!
+//! The layout of the messages is that of `linux/ip_vs.h` and of
+//! `ip_vs_genl_fill_service`, `ip_vs_genl_fill_dest` and their parsing
+//! counterparts in `net/netfilter/ipvs/ip_vs_ctl.c`.
+
+mod decode;
+mod encode;
+
+pub(super) use decode::{DecodeError, destination, info, service};
+pub(super) use encode::{Message, get_destinations, get_info, get_services, write};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The kernel's IPVS table, over generic netlink.
+
+mod codec;
+mod uapi;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use neli::consts::nl::NlmF;
+use neli::err::BuilderError;
+use rustix::io::Errno;
+
+use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
+use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
+use crate::model::{RealServerKey, Service, ServiceKey};
+
+const ENOENT: i32 = Errno::NOENT.raw_os_error();
+const EEXIST: i32 = Errno::EXIST.raw_os_error();
+const ESRCH: i32 = Errno::SRCH.raw_os_error();
+
+/// The IPVS table of the network namespace in which the first request is made.
+pub(crate) struct KernelIpvs {
+    netlink: Netlink,
+}
+
+/// What the kernel says of its IPVS as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IpvsInfo {
+    /// Major, minor and patch number: 1.2.1 since Linux 2.6.
+    pub(crate) version: [u8; 3],
+    /// Buckets of the connection table.
+    pub(crate) connection_table_size: u32,
+}
+
+impl fmt::Display for IpvsInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.version;
+        let size = self.connection_table_size;
+        write!(
+            f,
+            "IPVS {major}.{minor}.{patch}, connection table of {size}"
+        )
+    }
+}
+
+impl KernelIpvs {
+    /// Opens nothing yet: the first request does.
+    pub(crate) const fn new() -> Self {
+        Self {
+            netlink: Netlink::new(Protocol::Generic(uapi::FAMILY)),
+        }
+    }
+
+    /// The version of the kernel's IPVS and the size of its connection table.
+    pub(crate) async fn info(&mut self) -> Result<IpvsInfo, KernelError> {
+        let answer = async {
+            let request = request(codec::get_info())?;
+            self.netlink.get(request).await
+        };
+        let answer = answer.await.map_err(|failure| failure.cause(read_refusal));
+        answer
+            .and_then(|bytes| codec::info(bytes.as_ref()).map_err(|e| undecodable(&e)))
+            .map_err(|cause| KernelError::new("ask for the version of IPVS", cause))
+    }
+
+    async fn dump<K: Ord, V>(
+        &mut self,
+        message: Result<codec::Message, BuilderError>,
+        decode: impl Fn(&[u8]) -> Result<Option<(K, V)>, codec::DecodeError>,
+    ) -> Result<BTreeMap<K, V>, Cause> {
+        let parts = match request(message) {
+            Ok(request) => self.netlink.dump(request).await,
+            Err(failure) => Err(failure),
+        };
+        // A dump that needs several messages is resumed by counting, so that a
+        // writer in between can make an item come twice: the map keeps one.
+        parts
+            .map_err(|failure| failure.cause(read_refusal))?
+            .iter()
+            .filter_map(|part| decode(part.as_ref()).transpose())
+            .collect::<Result<_, _>>()
+            .map_err(|error| undecodable(&error))
+    }
+}
+
+impl Ipvs for KernelIpvs {
+    /// Services of protocols other than TCP, UDP and SCTP are left out.
+    async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        self.dump(codec::get_services(), codec::service)
+            .await
+            .map_err(|cause| KernelError::new("list the virtual services", cause))
+    }
+
+    async fn destinations(
+        &mut self,
+        service: &ServiceKey,
+    ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
+        let family = service.family();
+        self.dump(codec::get_destinations(service), |part| {
+            codec::destination(part, family).map(Some)
+        })
+        .await
+        .map_err(|cause| KernelError::new(format!("list the real servers of {service}"), cause))
+    }
+
+    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+        let requests = writes.iter().map(|write| request(codec::write(write)));
+        let results = self.netlink.write_all(requests).await;
+        results
+            .into_iter()
+            .zip(writes)
+            .map(|(result, write)| {
+                result.map_err(|failure| {
+                    let cause = failure.cause(|number| write_refusal(write, number));
+                    KernelError::new(write.to_string(), cause)
+                })
+            })
+            .collect()
+    }
+}
+
+fn request(
+    message: Result<codec::Message, BuilderError>,
+) -> Result<Request<codec::Message>, Failure> {
+    match message {
+        Ok(body) => Ok(Request {
+            message_type: MessageType::Family,
+            flags: NlmF::empty(),
+            body,
+        }),
+        Err(error) => Err(Failure::Other(Cause::Unencodable(error.to_string()))),
+    }
+}
+
+fn undecodable(error: &codec::DecodeError) -> Cause {
+    let why = std::error::Error::source(error);
+    Cause::Undecodable(match why {
+        Some(why) => format!("{error}: {why}"),
+        None => error.to_string(),
+    })
+}
+
+/// `ENOENT` for a dump says that the family has gone since it was looked up:
+/// the module was removed.
+const fn read_refusal(number: i32) -> Cause {
+    match number {
+        ENOENT => Cause::NoIpvs,
+        _ => Cause::Errno(number),
+    }
+}
+
+/// What `ip_vs_genl_set_cmd` and the functions that it calls in `ip_vs_ctl.c`
+/// mean by an error number.
+fn write_refusal(write: &IpvsWrite, number: i32) -> Cause {
+    match (write, number) {
+        (IpvsWrite::AddService { service, .. } | IpvsWrite::SetService { service, .. }, ENOENT) => {
+            no_module(service)
+        }
+        (
+            IpvsWrite::AddDestination { .. }
+            | IpvsWrite::SetDestination { .. }
+            | IpvsWrite::RemoveDestination { .. },
+            ENOENT,
+        )
+        | (_, ESRCH) => Cause::Missing,
+        (_, EEXIST) => Cause::Exists,
+        (_, number) => Cause::Errno(number),
+    }
+}
+
+fn no_module(service: &Service) -> Cause {
+    let scheduler = service.scheduler.to_string();
+    let engine = service.persistence.as_ref().and_then(|p| p.engine.clone());
+    match engine {
+        None => Cause::NoScheduler(scheduler),
+        Some(engine) => Cause::NoSchedulerOrEngine(scheduler, engine),
+    }
+}
+
+#[cfg(test)]
+mod tests;

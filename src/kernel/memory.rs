@@ -1,0 +1,153 @@
+//! An IPVS table inside this process, for `--table memory` and for tests.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
+use crate::model::{Connections, Destination, RealServerKey, Service, ServiceKey, Statistics};
+
+/// An empty table that behaves as the kernel's does, without any traffic.
+///
+/// A clone is a second handle on the same table: another hand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemoryIpvs {
+    table: Arc<Mutex<Table>>,
+}
+
+type Table = BTreeMap<ServiceKey, Row>;
+
+#[derive(Debug)]
+struct Row {
+    service: Service,
+    destinations: BTreeMap<RealServerKey, ObservedDestination>,
+}
+
+impl MemoryIpvs {
+    /// Lets a real server look as if it had these connections.
+    #[cfg(test)]
+    pub(crate) fn set_connections(
+        &self,
+        service: &ServiceKey,
+        key: &RealServerKey,
+        connections: Connections,
+    ) {
+        if let Some(row) = self.table().get_mut(service)
+            && let Some(observed) = row.destinations.get_mut(key)
+        {
+            observed.connections = connections;
+        }
+    }
+
+    /// A write either happens whole or not at all, so the table is sound even
+    /// after a panic of another handle's user.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ipvs for MemoryIpvs {
+    async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        let observe = |row: &Row| ObservedService {
+            service: row.service.clone(),
+            statistics: Statistics::default(),
+        };
+        let table = self.table();
+        Ok(table
+            .iter()
+            .map(|(key, row)| (*key, observe(row)))
+            .collect())
+    }
+
+    async fn destinations(
+        &mut self,
+        service: &ServiceKey,
+    ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
+        let table = self.table();
+        Ok(table
+            .get(service)
+            .map(|row| row.destinations.clone())
+            .unwrap_or_default())
+    }
+
+    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+        let mut table = self.table();
+        writes
+            .iter()
+            .map(|write| {
+                apply(&mut table, write).map_err(|cause| KernelError::new(write.to_string(), cause))
+            })
+            .collect()
+    }
+}
+
+fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
+    match write {
+        IpvsWrite::AddService { key, service } => match table.entry(*key) {
+            Entry::Occupied(_) => return Err(Cause::Exists),
+            Entry::Vacant(entry) => {
+                entry.insert(Row {
+                    service: service.clone(),
+                    destinations: BTreeMap::new(),
+                });
+            }
+        },
+        IpvsWrite::SetService { key, service } => {
+            row(table, key)?.service = service.clone();
+        }
+        IpvsWrite::RemoveService { key } => {
+            table.remove(key).ok_or(Cause::Missing)?;
+        }
+        IpvsWrite::AddDestination {
+            service,
+            key,
+            destination,
+        } => {
+            let row = row(table, service)?;
+            check_thresholds(destination)?;
+            match row.destinations.entry(*key) {
+                Entry::Occupied(_) => return Err(Cause::Exists),
+                Entry::Vacant(entry) => {
+                    entry.insert(ObservedDestination {
+                        destination: *destination,
+                        connections: Connections::default(),
+                        statistics: Statistics::default(),
+                    });
+                }
+            }
+        }
+        IpvsWrite::SetDestination {
+            service,
+            key,
+            destination,
+        } => {
+            let row = row(table, service)?;
+            check_thresholds(destination)?;
+            let observed = row.destinations.get_mut(key).ok_or(Cause::Missing)?;
+            observed.destination = *destination;
+        }
+        IpvsWrite::RemoveDestination { service, key } => {
+            let row = row(table, service)?;
+            row.destinations.remove(key).ok_or(Cause::Missing)?;
+        }
+    }
+    Ok(())
+}
+
+fn row<'a>(table: &'a mut Table, service: &ServiceKey) -> Result<&'a mut Row, Cause> {
+    table.get_mut(service).ok_or(Cause::Missing)
+}
+
+/// As `ip_vs_add_dest` and `ip_vs_edit_dest` in `ip_vs_ctl.c` do.
+fn check_thresholds(destination: &Destination) -> Result<(), Cause> {
+    if destination.lower_threshold > destination.upper_threshold {
+        Err(Cause::Errno(Errno::RANGE.raw_os_error()))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,366 @@
+//! Requests over netlink, whole and in time; the only user of neli's socket.
+//!
+//! neli's router matches answers to requests, but has no time-outs, hands a
+//! failed dump out as if it were a finished one, and lets two dumps run on one
+//! socket, which the kernel refuses. Here every request has a deadline, an
+//! answer counts only when its end was seen, and requests go one at a time
+//! (except writes, which [`Netlink::write_all`] pipelines).
+//!
+//! A socket belongs to the network namespace of the thread that opened it, and
+//! is opened by the first request.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use neli::consts::nl::{GenlId, NlmF};
+use neli::consts::rtnl::Rtm;
+use neli::consts::socket::NlFamily;
+use neli::err::RouterError;
+use neli::nl::{NlPayload, Nlmsghdr};
+use neli::router::asynchronous::{NlRouter, NlRouterReceiverHandle};
+use neli::types::Buffer;
+use neli::utils::Groups;
+use neli::{Size, ToBytes};
+use rustix::io::Errno;
+use tokio::time::timeout;
+
+use super::Cause;
+
+/// How long the kernel may take for one request. It answers within
+/// milliseconds, but a request may have to wait for a module to be loaded.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many writes may be under way before the first answer is awaited.
+///
+/// A refused write is answered with a copy of the request, in about 1 KiB of
+/// kernel memory: 64 of them stay well below the 208 KiB that a socket
+/// receives into by default (`net.core.rmem_default`), above which the kernel
+/// drops answers and reports `ENOBUFS`.
+const WINDOW: usize = 64;
+
+const ENOENT: i32 = Errno::NOENT.raw_os_error();
+const EPERM: i32 = Errno::PERM.raw_os_error();
+
+/// Which of netlink's protocols a socket speaks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Protocol {
+    /// `NETLINK_ROUTE`: interfaces and addresses.
+    Route,
+    /// `NETLINK_GENERIC`, and the family of that name, whose number is looked
+    /// up whenever the socket is opened: it changes when the module is reloaded.
+    Generic(&'static str),
+}
+
+/// What a request is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum MessageType {
+    /// One of `NETLINK_ROUTE`'s.
+    Route(Rtm),
+    /// One for the generic family that the socket was opened for.
+    Family,
+}
+
+/// A request. The flags `REQUEST`, and `ACK` or `DUMP`, are added on sending.
+#[derive(Debug)]
+pub(super) struct Request<P> {
+    pub(super) message_type: MessageType,
+    pub(super) flags: NlmF,
+    pub(super) body: P,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The kernel has no generic netlink family of that name.
+    NoFamily,
+    /// The kernel refused, with this (positive) error number.
+    Errno(i32),
+    /// Anything else.
+    Other(Cause),
+}
+
+impl Failure {
+    /// The cause for people, given what an error number means for the operation.
+    pub(super) fn cause(self, meaning: impl FnOnce(i32) -> Cause) -> Cause {
+        match self {
+            // IPVS is the one generic family in use.
+            Self::NoFamily => Cause::NoIpvs,
+            Self::Errno(EPERM) => Cause::NotPermitted,
+            Self::Errno(number) => meaning(number),
+            Self::Other(cause) => cause,
+        }
+    }
+
+    fn truncated(how: &str) -> Self {
+        Self::Other(Cause::Truncated(how.to_owned()))
+    }
+
+    fn transport(why: impl ToString) -> Self {
+        Self::Other(Cause::Transport(why.to_string()))
+    }
+}
+
+impl<T: std::fmt::Debug, P: std::fmt::Debug> From<RouterError<T, P>> for Failure {
+    fn from(error: RouterError<T, P>) -> Self {
+        if let RouterError::Nlmsgerr(refusal) = error {
+            Self::Errno(refusal.error().saturating_neg())
+        } else {
+            Self::transport(error)
+        }
+    }
+}
+
+/// A netlink socket, opened when it is first needed and again after a failure.
+pub(super) struct Netlink {
+    protocol: Protocol,
+    connection: Option<Connection>,
+}
+
+struct Connection {
+    router: NlRouter,
+    /// The generic family's number; 0 for `NETLINK_ROUTE`, which has no use for it.
+    family: u16,
+}
+
+type Receiver = NlRouterReceiverHandle<u16, Buffer>;
+
+impl Netlink {
+    pub(super) const fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            connection: None,
+        }
+    }
+
+    /// All parts of a dump, or none of them.
+    pub(super) async fn dump<P>(&mut self, request: Request<P>) -> Result<Vec<Buffer>, Failure>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        self.exchange(request, NlmF::DUMP).await
+    }
+
+    /// The one answer to a request that is not a dump.
+    pub(super) async fn get<P>(&mut self, request: Request<P>) -> Result<Buffer, Failure>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        self.exchange(request, NlmF::ACK)
+            .await?
+            .pop()
+            .ok_or_else(|| Failure::truncated("it holds nothing"))
+    }
+
+    /// Carries out one change.
+    pub(super) async fn write<P>(&mut self, request: Request<P>) -> Result<(), Failure>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        self.exchange(request, NlmF::ACK).await.map(drop)
+    }
+
+    /// Carries out changes in their order, and answers for each in that order.
+    ///
+    /// The kernel handles them one after the other, so a refused one does not
+    /// stop those after it. After a time-out or a failure of the socket the
+    /// rest is answered with that same failure, although some of it may have
+    /// been carried out: look again before trying again.
+    pub(super) async fn write_all<P>(
+        &mut self,
+        mut requests: impl ExactSizeIterator<Item = Result<Request<P>, Failure>> + Send,
+    ) -> Vec<Result<(), Failure>>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        let total = requests.len();
+        let mut results = Vec::with_capacity(total);
+        if total == 0 {
+            return results;
+        }
+        let connection = match self.take_connection().await {
+            Ok(connection) => connection,
+            Err(failure) => {
+                results.resize(total, Err(failure));
+                return results;
+            }
+        };
+        let mut in_flight: VecDeque<Result<Receiver, Failure>> = VecDeque::with_capacity(WINDOW);
+        loop {
+            while in_flight.len() < WINDOW
+                && let Some(request) = requests.next()
+            {
+                in_flight.push_back(match request {
+                    Ok(request) => within(connection.send(request, NlmF::ACK)).await,
+                    Err(failure) => Err(failure),
+                });
+            }
+            let result = match in_flight.pop_front() {
+                Some(Ok(receiver)) => within(collect(receiver)).await.map(drop),
+                Some(Err(failure)) => Err(failure),
+                None => break,
+            };
+            if result.as_ref().is_err_and(breaks_connection) {
+                results.resize(total, result);
+                return results;
+            }
+            results.push(result);
+        }
+        if !results.contains(&Err(Failure::Errno(ENOENT))) {
+            self.connection = Some(connection);
+        }
+        results
+    }
+
+    async fn exchange<P>(
+        &mut self,
+        request: Request<P>,
+        flags: NlmF,
+    ) -> Result<Vec<Buffer>, Failure>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        let connection = self.take_connection().await?;
+        let answer = within(async {
+            let receiver = connection.send(request, flags).await?;
+            collect(receiver).await
+        })
+        .await;
+        let keep = match &answer {
+            Ok(_) => true,
+            // A family whose module was reloaded has a new number, and its old
+            // one is answered with ENOENT like much else: look it up again.
+            Err(failure) => !breaks_connection(failure) && *failure != Failure::Errno(ENOENT),
+        };
+        if keep {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+
+    /// The connection, out of `self` until its request is finished: a caller
+    /// that is cancelled half-way must not leave an answer behind in it.
+    async fn take_connection(&mut self) -> Result<Connection, Failure> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => within(Connection::open(self.protocol)).await,
+        }
+    }
+}
+
+impl Connection {
+    async fn open(protocol: Protocol) -> Result<Self, Failure> {
+        let socket = match protocol {
+            Protocol::Route => NlFamily::Route,
+            Protocol::Generic(_) => NlFamily::Generic,
+        };
+        let (router, _multicast) = NlRouter::connect(socket, None, Groups::empty()).await?;
+        let family = match protocol {
+            Protocol::Route => 0,
+            Protocol::Generic(name) => resolve(&router, name).await?,
+        };
+        Ok(Self { router, family })
+    }
+
+    async fn send<P>(&self, request: Request<P>, flags: NlmF) -> Result<Receiver, Failure>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        let message_type = match request.message_type {
+            MessageType::Route(kind) => u16::from(kind),
+            MessageType::Family => self.family,
+        };
+        self.router
+            .send(
+                message_type,
+                request.flags | flags,
+                NlPayload::Payload(request.body),
+            )
+            .await
+            .map_err(|error| match error {
+                RouterError::Socket(error) => Failure::transport(error),
+                RouterError::Msg(error) => Failure::transport(error),
+                RouterError::Io(error) => Failure::transport(error),
+                RouterError::De(error) => Failure::transport(error),
+                RouterError::Nlmsgerr(_)
+                | RouterError::BadSeqOrPid(_)
+                | RouterError::NoAck
+                | RouterError::UnexpectedAck
+                | RouterError::ClosedChannel => Failure::transport("the request was not sent"),
+            })
+    }
+}
+
+async fn resolve(router: &NlRouter, name: &str) -> Result<u16, Failure> {
+    use neli::consts::genl::{CtrlAttr, CtrlCmd};
+    use neli::genl::Genlmsghdr;
+    type Refusal = RouterError<GenlId, Genlmsghdr<CtrlCmd, CtrlAttr>>;
+
+    let resolved: Result<u16, Refusal> = router.resolve_genl_family(name).await;
+    resolved.map_err(|error| match Failure::from(error) {
+        Failure::Errno(ENOENT) => Failure::NoFamily,
+        other => other,
+    })
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
+    timeout(DEADLINE, work)
+        .await
+        .unwrap_or(Err(Failure::Other(Cause::Timeout(DEADLINE))))
+}
+
+const fn breaks_connection(failure: &Failure) -> bool {
+    match failure {
+        Failure::Other(cause) => !matches!(cause, Cause::Unencodable(_)),
+        Failure::NoFamily | Failure::Errno(_) => false,
+    }
+}
+
+async fn collect(mut receiver: Receiver) -> Result<Vec<Buffer>, Failure> {
+    let mut answer = Answer::default();
+    while let Some(message) = receiver.next::<u16, Buffer>().await {
+        answer.take(message?)?;
+    }
+    answer.finish()
+}
+
+/// The messages that answer one request, until it is known whether they are all of them.
+#[derive(Default)]
+struct Answer {
+    parts: Vec<Buffer>,
+    interrupted: bool,
+    finished: bool,
+}
+
+impl Answer {
+    /// Adds a message; fails as soon as one says that the request did.
+    fn take(&mut self, mut message: Nlmsghdr<u16, Buffer>) -> Result<(), Failure> {
+        self.interrupted |= message.nl_flags().contains(NlmF::DUMP_INTR);
+        if let Some(refusal) = message.get_err() {
+            return Err(Failure::Errno(refusal.error().saturating_neg()));
+        }
+        match message.nl_payload() {
+            NlPayload::Payload(part) => self.parts.push(part.clone()),
+            NlPayload::DumpExtAck(end) if *end.error() != 0 => {
+                return Err(Failure::Errno(end.error().saturating_neg()));
+            }
+            NlPayload::DumpExtAck(_) | NlPayload::Ack(_) => self.finished = true,
+            // The end of a dump that does not say whether it succeeded.
+            NlPayload::Empty | NlPayload::Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The parts, if they are all there and of one state of the kernel.
+    fn finish(self) -> Result<Vec<Buffer>, Failure> {
+        if self.interrupted {
+            Err(Failure::truncated("the table changed while it was read"))
+        } else if self.finished {
+            Ok(self.parts)
+        } else {
+            Err(Failure::truncated("its end is missing"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
