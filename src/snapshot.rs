@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::config::{Config, RealServerRole};
 use crate::health::Health;
 use crate::model::{
     Connections, Forwarding, RealServerKey, Scheduler, ServiceKey, Statistics, SysctlKey, Weight,
@@ -57,6 +58,8 @@ pub(crate) struct Snapshot {
     pub(crate) mode: Mode,
     pub(crate) config_path: PathBuf,
     pub(crate) loaded_at: SystemTime,
+    /// How the last reload of the configuration went.
+    pub(crate) reload: Latest<ReloadRecord>,
     /// In the configuration's order; empty on a real server.
     pub(crate) services: Vec<ServiceRecord>,
     /// The VIPs of this host, and whether each is where it should be.
@@ -65,6 +68,92 @@ pub(crate) struct Snapshot {
     pub(crate) sysctls: Latest<BTreeMap<SysctlKey, SysctlRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Latest<ReconcileRecord>,
+}
+
+impl Snapshot {
+    /// A director that has just read its configuration: nothing is known yet
+    /// of the real servers or of the kernel, and no weight is wanted.
+    pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
+        let services = config.virtual_services.iter();
+        let services = services.map(|service| ServiceRecord {
+            name: Arc::clone(&service.name),
+            key: service.key,
+            scheduler: service.scheduler.clone(),
+            forwarding: service.forwarding,
+            statistics: Latest::default(),
+            real_servers: service
+                .real_servers
+                .iter()
+                .map(|real_server| RealServerRecord {
+                    name: Arc::clone(&real_server.name),
+                    key: real_server.key,
+                    configured: real_server.weight,
+                    live: Latest::new(RealServerLive::unknown(loaded_at)),
+                })
+                .collect(),
+        });
+        let vips = config.director.interface.iter().flat_map(|interface| {
+            let vips = config
+                .virtual_services
+                .iter()
+                .filter_map(|service| service.key.vip());
+            vips.map(|vip| ((vip, interface.clone()), false))
+        });
+        Self {
+            services: services.collect(),
+            vips: Latest::new(vips.collect()),
+            ..Self::empty(Mode::Director, config_path, loaded_at)
+        }
+    }
+
+    /// A real server that has just read its configuration: `vips` are those it
+    /// should hold, and nothing is known yet of the kernel.
+    pub(crate) fn real_server(
+        role: &RealServerRole,
+        vips: impl IntoIterator<Item = IpAddr>,
+        config_path: PathBuf,
+        loaded_at: SystemTime,
+    ) -> Self {
+        let vips = vips
+            .into_iter()
+            .map(|vip| ((vip, role.interface.clone()), false));
+        let sysctls = role.sysctls.iter().map(|(key, want)| {
+            let record = SysctlRecord {
+                want: want.clone(),
+                have: None,
+            };
+            (key.clone(), record)
+        });
+        Self {
+            vips: Latest::new(vips.collect()),
+            sysctls: Latest::new(sysctls.collect()),
+            ..Self::empty(Mode::RealServer, config_path, loaded_at)
+        }
+    }
+
+    fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
+        Self {
+            mode,
+            config_path,
+            loaded_at,
+            reload: Latest::new(ReloadRecord {
+                last_success: loaded_at,
+                error: None,
+            }),
+            services: Vec::new(),
+            vips: Latest::default(),
+            sysctls: Latest::default(),
+            reconcile: Latest::default(),
+        }
+    }
+}
+
+/// How the last reload of the configuration went; loading it at the start counts as one.
+#[derive(Debug, Clone)]
+pub(crate) struct ReloadRecord {
+    pub(crate) last_success: SystemTime,
+    /// Why the newest file was not taken, if it was not.
+    pub(crate) error: Option<String>,
 }
 
 /// How the last reconcile went.
@@ -118,6 +207,23 @@ pub(crate) struct RealServerLive {
     pub(crate) transitions_down: u64,
 }
 
+impl RealServerLive {
+    fn unknown(since: SystemTime) -> Self {
+        Self {
+            health: Health::Unknown,
+            since,
+            desired: Weight::ZERO,
+            kernel: None,
+            connections: Connections::default(),
+            statistics: Statistics::default(),
+            last_probe: None,
+            probes: [0; ProbeResult::ALL.len()],
+            transitions_up: 0,
+            transitions_down: 0,
+        }
+    }
+}
+
 /// The newest probe of a real server.
 #[derive(Debug, Clone)]
 pub(crate) struct LastProbe {
@@ -134,3 +240,6 @@ pub(crate) struct SysctlRecord {
     /// `None` if the kernel has no such parameter.
     pub(crate) have: Option<String>,
 }
+
+#[cfg(test)]
+pub(crate) mod fixture;

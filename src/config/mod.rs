@@ -2,6 +2,7 @@
 //! is valid or does not exist.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
@@ -162,5 +163,20 @@ impl StatusRanges {
         self.0
             .iter()
             .any(|&(first, last)| (first..=last).contains(&status))
+    }
+}
+
+impl fmt::Display for StatusRanges {
+    /// As they are written in configuration: `200-299, 304`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (first, last)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            if first == last {
+                write!(f, "{separator}{first}")?;
+            } else {
+                write!(f, "{separator}{first}-{last}")?;
+            }
+        }
+        Ok(())
     }
 }

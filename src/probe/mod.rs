@@ -1,6 +1,15 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
+mod http;
+mod schedule;
+mod targets;
+mod task;
+
 use std::time::Duration;
+
+pub(crate) use http::HttpProber;
+pub(crate) use targets::{ProbeTarget, RealServerId, probe_targets};
+pub(crate) use task::{ProbeId, ProbeSpec, Probes, Report, spawn_all};
 
 /// What came of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]

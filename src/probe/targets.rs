@@ -1,0 +1,61 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ProbeSpec;
+use crate::config::{Config, HttpCheck};
+
+/// One real server of one virtual service, by its place in the configuration:
+/// `virtual_services[service].real_servers[real_server]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RealServerId {
+    /// The place of the virtual service.
+    pub(crate) service: u32,
+    /// The place of the real server in it.
+    pub(crate) real_server: u32,
+}
+
+/// A probe, and the real servers that its outcome speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbeTarget {
+    /// What is probed.
+    pub(crate) spec: ProbeSpec,
+    /// Sorted, not empty. Each counts its rise and fall by itself.
+    pub(crate) subscribers: Vec<RealServerId>,
+}
+
+/// The probes that a configuration asks for: a real server that several
+/// virtual services check in the same way is probed once for all of them.
+///
+/// Sorted by target, so that the same configuration always gives the same list.
+pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
+    /// What makes two probes one; rise and fall are no part of it.
+    type Identity<'a> = (SocketAddr, &'a HttpCheck, Duration, Duration);
+
+    let mut targets: BTreeMap<Identity<'_>, ProbeTarget> = BTreeMap::new();
+    for (service, virtual_service) in (0..).zip(&config.virtual_services) {
+        let check = &virtual_service.check;
+        for (real_server, configured) in (0..).zip(&virtual_service.real_servers) {
+            let target = SocketAddr::new(configured.key.0.ip(), check.http.port);
+            targets
+                .entry((target, &check.http, check.interval, check.timeout))
+                .or_insert_with(|| ProbeTarget {
+                    spec: ProbeSpec {
+                        target,
+                        check: Arc::clone(check),
+                    },
+                    subscribers: Vec::new(),
+                })
+                .subscribers
+                .push(RealServerId {
+                    service,
+                    real_server,
+                });
+        }
+    }
+    targets.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+use std::num::NonZeroU16;
+use std::sync::Mutex;
+
+use super::*;
+use crate::config::{HttpCheck, StatusRanges};
+use crate::probe::ProbeResult;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn passed() -> Outcome {
+    Outcome {
+        result: ProbeResult::Ok,
+        detail: "HTTP 200".to_owned(),
+        duration: Duration::ZERO,
+    }
+}
+
+fn every_second() -> Schedule {
+    Schedule::spread(clock::monotonic(), SECOND, 0, 1)
+}
+
+fn check(interval: Duration) -> Arc<Check> {
+    Arc::new(Check {
+        http: HttpCheck {
+            path: "/".to_owned(),
+            host: None,
+            port: 80,
+            expected_status: StatusRanges::new([200..=299]).unwrap(),
+        },
+        interval,
+        timeout: SECOND,
+        rise: NonZeroU16::MIN,
+        fall: NonZeroU16::MIN,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_come_on_the_grid() {
+    let start = clock::monotonic();
+    let (sender, mut reports) = mpsc::channel(1);
+    let probe = || async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        passed()
+    };
+    let _task = ProbeTask(tokio::spawn(run(ProbeId(7), every_second(), probe, sender)));
+    for slot in 0..5 {
+        let report = reports.recv().await.unwrap();
+        assert_eq!(report.probe, ProbeId(7));
+        assert_eq!(report.started - start, SECOND * slot);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_channel_holds_the_probe_back_and_makes_no_burst() {
+    let start = clock::monotonic();
+    let (sender, mut reports) = mpsc::channel(1);
+    let probe = || async { passed() };
+    let _task = ProbeTask(tokio::spawn(run(ProbeId(0), every_second(), probe, sender)));
+    tokio::time::sleep(SECOND * 10 + SECOND / 4).await;
+    let mut started = Vec::new();
+    for _ in 0..4 {
+        started.push((reports.recv().await.unwrap().started - start).as_secs());
+    }
+    assert_eq!(started, [0, 1, 11, 12]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_ends_when_nobody_listens() {
+    let (sender, reports) = mpsc::channel(1);
+    drop(reports);
+    let task = tokio::spawn(run(
+        ProbeId(0),
+        every_second(),
+        || async { passed() },
+        sender,
+    ));
+    tokio::time::timeout(SECOND * 5, task)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_guard_ends_the_probe_in_flight() {
+    struct Flag(Arc<Mutex<bool>>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = true;
+        }
+    }
+    let (sender, mut reports) = mpsc::channel(1);
+    let dropped = Arc::new(Mutex::new(false));
+    let in_flight = Arc::clone(&dropped);
+    let (started_sender, mut started) = mpsc::channel(1);
+    let probe = move || {
+        let flag = Flag(Arc::clone(&in_flight));
+        let started = started_sender.clone();
+        async move {
+            let _flag = flag;
+            started.send(()).await.unwrap();
+            std::future::pending().await
+        }
+    };
+    let task = ProbeTask(tokio::spawn(run(ProbeId(0), every_second(), probe, sender)));
+    started.recv().await.unwrap();
+    drop(task);
+    assert!(reports.recv().await.is_none());
+    assert!(*dropped.lock().unwrap());
+}
+
+#[tokio::test]
+async fn all_probes_report_and_end_with_their_guard() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    let prober = Arc::new(HttpProber::new().unwrap());
+    let spec = |milliseconds| ProbeSpec {
+        target: closed,
+        check: check(Duration::from_millis(milliseconds)),
+    };
+    let (sender, mut reports) = mpsc::channel(16);
+    let probes = spawn_all(&prober, vec![spec(20), spec(30), spec(20)], &sender);
+    drop(sender);
+    let mut seen = [0; 3];
+    while seen.contains(&0) {
+        let report = tokio::time::timeout(SECOND * 20, reports.recv());
+        let report = report.await.unwrap().unwrap();
+        assert_eq!(report.outcome.result, ProbeResult::Refused);
+        seen[report.probe.0 as usize] += 1;
+    }
+    drop(probes);
+    let end = async { while reports.recv().await.is_some() {} };
+    tokio::time::timeout(SECOND * 20, end).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sleeping_probe_is_small() {
+    let prober = Arc::new(HttpProber::new().unwrap());
+    let spec = ProbeSpec {
+        target: ([127, 0, 0, 1], 80).into(),
+        check: check(SECOND),
+    };
+    let (sender, _reports) = mpsc::channel(1);
+    let probe = move || {
+        let (prober, spec) = (Arc::clone(&prober), spec.clone());
+        async move {
+            prober
+                .probe(spec.target, &spec.check.http, spec.check.timeout)
+                .await
+        }
+    };
+    let task = run(ProbeId(0), every_second(), probe, sender);
+    let size = std::mem::size_of_val(&task);
+    assert!(size <= 400, "{size} bytes");
+}

@@ -1,0 +1,148 @@
+//! A small cluster for tests of what is shown.
+
+use std::num::NonZeroU16;
+
+use super::*;
+use crate::config::{
+    Check, Config, Control, Director, DirectorExit, Http, HttpCheck, RealServer, RealServerExit,
+    RealServerRole, StatusRanges, VirtualService,
+};
+use crate::model::Weight;
+
+/// 2026-01-02T03:04:05Z.
+pub(crate) fn noon() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
+}
+
+fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> VirtualService {
+    VirtualService {
+        name: name.into(),
+        key: key.parse().unwrap(),
+        scheduler: Scheduler::default(),
+        forwarding: Forwarding::Direct,
+        check: Arc::new(Check {
+            http: HttpCheck {
+                path: "/".to_owned(),
+                host: None,
+                port: 80,
+                expected_status: StatusRanges::new([200..=299]).unwrap(),
+            },
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            rise: NonZeroU16::MIN,
+            fall: NonZeroU16::MIN,
+        }),
+        real_servers: real_servers
+            .iter()
+            .map(|&(name, key, weight)| RealServer {
+                name: name.into(),
+                key: key.parse().unwrap(),
+                weight: Weight::new(weight).unwrap(),
+            })
+            .collect(),
+    }
+}
+
+/// Two services: `web` with two real servers, `marked` with one.
+pub(crate) fn config() -> Config {
+    Config {
+        http: Http {
+            listen: ([127, 0, 0, 1], 9477).into(),
+        },
+        control: Control {
+            socket: "/run/lvs-agent/control.sock".into(),
+        },
+        state_dir: "/var/lib/lvs-agent".into(),
+        director: Director {
+            interface: Some("eth0".to_owned()),
+            resync_interval: Duration::from_secs(10),
+            on_exit: DirectorExit::Keep,
+        },
+        real_server: RealServerRole {
+            interface: "lo".to_owned(),
+            vips: None,
+            sysctls: [("net.ipv4.conf.all.arp_ignore", "1")]
+                .map(|(key, value)| (key.parse().unwrap(), value.to_owned()))
+                .into(),
+            resync_interval: Duration::from_secs(10),
+            on_exit: RealServerExit::Keep,
+        },
+        virtual_services: vec![
+            service(
+                "web",
+                "tcp 192.168.11.200:80",
+                &[
+                    ("rs1", "192.168.11.21:80", 1),
+                    ("rs2", "192.168.11.22:80", 2),
+                ],
+            ),
+            service(
+                "marked",
+                "fwmark 10 ipv6",
+                &[("rs6", "[2001:db8::21]:0", 1)],
+            ),
+        ],
+    }
+}
+
+/// A director that has run for a minute: rs1 is up, rs2 down and lost from
+/// the table, and nothing is known of rs6.
+pub(crate) fn director() -> Snapshot {
+    let at = noon();
+    let snapshot = Snapshot::director(&config(), "/etc/lvs-agent/config.yaml".into(), at);
+    let later = at + Duration::from_secs(60);
+    let [rs1, rs2] = snapshot.services[0].real_servers.as_slice() else {
+        panic!("web has two real servers");
+    };
+    {
+        let mut live = rs1.live.lock();
+        live.health = Health::Up;
+        live.since = at + Duration::from_secs(2);
+        live.desired = Weight::ONE;
+        live.kernel = Some(Weight::ONE);
+        live.connections.inactive = 3;
+        live.statistics.connections = 42;
+        live.statistics.incoming_bytes = 9000;
+        live.last_probe = Some(LastProbe {
+            at: later,
+            result: ProbeResult::Ok,
+            detail: "HTTP 200".to_owned(),
+            duration: Duration::from_micros(1200),
+        });
+        live.probes[ProbeResult::Ok.index()] = 60;
+        live.transitions_up = 1;
+    }
+    {
+        let mut live = rs2.live.lock();
+        live.health = Health::Down;
+        live.since = at + Duration::from_secs(30);
+        live.last_probe = Some(LastProbe {
+            at: later,
+            result: ProbeResult::Refused,
+            detail: "connection refused".to_owned(),
+            duration: Duration::from_micros(300),
+        });
+        live.probes[ProbeResult::Refused.index()] = 30;
+        live.transitions_down = 1;
+    }
+    snapshot.services[0].statistics.lock().connections = 42;
+    snapshot.reconcile.lock().last_success = Some(later);
+    snapshot
+        .vips
+        .lock()
+        .values_mut()
+        .for_each(|configured| *configured = true);
+    snapshot
+}
+
+/// A real server whose VIP is in place and whose sysctl is not.
+pub(crate) fn real_server() -> Snapshot {
+    let vip = "192.168.11.200".parse().unwrap();
+    let role = config().real_server;
+    let snapshot = Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), noon());
+    snapshot.vips.lock().insert((vip, "lo".to_owned()), true);
+    for record in snapshot.sysctls.lock().values_mut() {
+        record.have = Some("0".to_owned());
+    }
+    snapshot
+}
