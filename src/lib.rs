@@ -1,12 +1,17 @@
 //! lvs-agent: the health-checking agent of Linux Virtual Server.
 
-#![recursion_limit = "256"]
-
 mod clock;
 pub mod config;
+mod desired;
 mod health;
+mod intent;
 mod kernel;
+mod liveness;
+mod metrics;
 pub mod model;
+mod notify;
 pub mod plan;
 mod probe;
+mod reconcile;
+mod signals;
 mod snapshot;

@@ -13,9 +13,10 @@ use std::time::{Duration, SystemTime};
 use crate::config::{Config, RealServerRole};
 use crate::health::Health;
 use crate::model::{
-    Connections, Forwarding, RealServerKey, Scheduler, ServiceKey, Statistics, SysctlKey, Weight,
+    Connections, Forwarding, RealServerId, RealServerKey, Scheduler, ServiceKey, Statistics,
+    SysctlKey, Weight,
 };
-use crate::probe::ProbeResult;
+use crate::probe::{ProbeResult, Report};
 
 /// A value that one task writes and others read, each for a moment.
 #[derive(Debug, Default)]
@@ -131,6 +132,16 @@ impl Snapshot {
         }
     }
 
+    /// The records of a real server and of its virtual service.
+    pub(crate) fn records(
+        &self,
+        id: RealServerId,
+    ) -> Option<(&ServiceRecord, &RealServerRecord)> {
+        let service = self.services.get(id.service_index())?;
+        let real_server = service.real_servers.get(id.real_server_index())?;
+        Some((service, real_server))
+    }
+
     fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         Self {
             mode,
@@ -224,6 +235,22 @@ impl RealServerLive {
     }
 }
 
+impl RealServerLive {
+    /// Takes the newest probe's result in; the verdict is health's.
+    pub(crate) fn note_probe(&mut self, report: &Report) {
+        let Report { outcome, at, .. } = report;
+        if let Some(count) = self.probes.get_mut(outcome.result.index()) {
+            *count += 1;
+        }
+        self.last_probe = Some(LastProbe {
+            at: *at,
+            result: outcome.result,
+            detail: outcome.detail.clone(),
+            duration: outcome.duration,
+        });
+    }
+}
+
 /// The newest probe of a real server.
 #[derive(Debug, Clone)]
 pub(crate) struct LastProbe {
@@ -239,6 +266,13 @@ pub(crate) struct SysctlRecord {
     pub(crate) want: String,
     /// `None` if the kernel has no such parameter.
     pub(crate) have: Option<String>,
+}
+
+impl SysctlRecord {
+    /// Whether the kernel has it as it should be.
+    pub(crate) fn ok(&self) -> bool {
+        self.have.as_ref() == Some(&self.want)
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Health: how outcomes become verdicts. Pure, but for its one owner task.
 
 mod machine;
+mod task;
 
 use std::fmt;
 
-pub(crate) use machine::{Machine, Transition, weight};
+pub(crate) use machine::weight;
+use machine::{Machine, Transition};
+pub(crate) use task::HealthTask;
 
 /// The verdict on one real server of one virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

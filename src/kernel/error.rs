@@ -79,3 +79,24 @@ pub(crate) enum Cause {
     #[error("the kernel's answer cannot be understood: {0}")]
     Undecodable(String),
 }
+
+impl Cause {
+    /// Whether trying again cannot help before someone changes this machine.
+    pub(crate) fn is_for_good(&self) -> bool {
+        match self {
+            Self::NoIpvs | Self::NotPermitted | Self::NoInterface(_) => true,
+            Self::NoScheduler(_)
+            | Self::NoSchedulerOrEngine(..)
+            | Self::Ipv6Disabled(_)
+            | Self::Exists
+            | Self::Missing
+            | Self::Errno(_)
+            | Self::File(_)
+            | Self::Timeout(_)
+            | Self::Transport(_)
+            | Self::Truncated(_)
+            | Self::Unencodable(_)
+            | Self::Undecodable(_) => false,
+        }
+    }
+}

@@ -83,6 +83,25 @@ impl fmt::Display for IpvsWrite {
     }
 }
 
+/// All of the kernel that the agent looks after.
+pub(crate) struct Kernel<T> {
+    pub(crate) ipvs: T,
+    pub(crate) addresses: Addresses,
+    pub(crate) sysctls: Sysctls,
+}
+
+impl<T> Kernel<T> {
+    /// This network namespace's addresses and sysctls, with that table. Opens nothing yet.
+    pub(crate) fn with_table(ipvs: T) -> Self {
+        let (addresses, sysctls) = (Addresses::new(), Sysctls::default());
+        Self {
+            ipvs,
+            addresses,
+            sysctls,
+        }
+    }
+}
+
 /// An IPVS table: the kernel's, or one inside this process.
 pub(crate) trait Ipvs: Send + 'static {
     /// Every virtual service of the table. Fails rather than return a part of it.

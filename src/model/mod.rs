@@ -6,6 +6,7 @@
 mod forwarding;
 mod local_address;
 mod protocol;
+mod real_server_id;
 mod scheduler;
 mod service_key;
 mod sysctl_key;
@@ -15,6 +16,7 @@ mod weight;
 pub use forwarding::Forwarding;
 pub use local_address::LocalAddress;
 pub use protocol::{Family, Protocol};
+pub use real_server_id::RealServerId;
 pub use scheduler::Scheduler;
 pub use service_key::{RealServerKey, ServiceKey};
 pub use sysctl_key::SysctlKey;

@@ -8,7 +8,7 @@ mod task;
 use std::time::Duration;
 
 pub(crate) use http::HttpProber;
-pub(crate) use targets::{ProbeTarget, RealServerId, probe_targets};
+pub(crate) use targets::{ProbeTarget, probe_targets};
 pub(crate) use task::{ProbeId, ProbeSpec, Probes, Report, spawn_all};
 
 /// What came of one probe.

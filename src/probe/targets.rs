@@ -5,16 +5,7 @@ use std::time::Duration;
 
 use super::ProbeSpec;
 use crate::config::{Config, HttpCheck};
-
-/// One real server of one virtual service, by its place in the configuration:
-/// `virtual_services[service].real_servers[real_server]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RealServerId {
-    /// The place of the virtual service.
-    pub(crate) service: u32,
-    /// The place of the real server in it.
-    pub(crate) real_server: u32,
-}
+use crate::model::RealServerId;
 
 /// A probe, and the real servers that its outcome speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]

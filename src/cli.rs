@@ -1,0 +1,123 @@
+//! The command line: argument types, no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Health-checking agent for Linux Virtual Server.
+///
+/// On a director it probes each real server over HTTP and raises or zeroes its
+/// weight in the kernel's IPVS table. With `run --real-server` it puts the VIPs
+/// on lo and sets the ARP sysctls of direct routing.
+#[derive(Debug, Parser)]
+#[command(name = "lvs-agent", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
+    bad configuration, 3 plan found changes.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agent: a director, or with --real-server the agent on a real server
+    Run(Run),
+    /// Show every problem of a configuration file at once, as FILE:LINE:COL: MESSAGE
+    CheckConfig(ConfigFile),
+    /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
+    Plan(Plan),
+    /// Show the state of the agent that runs on this machine
+    Status(Status),
+    /// Remove from the kernel all that this agent owns
+    Cleanup(Cleanup),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        env = "LVS_AGENT_CONFIG",
+        default_value = "/etc/lvs-agent/config.yaml"
+    )]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Be the agent on a real server: VIPs on lo, ARP sysctls
+    #[arg(long)]
+    pub(crate) real_server: bool,
+    /// Observe and log what would be done, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where the IPVS table is kept; `memory` is for trying it out where the kernel has no IPVS
+    #[arg(long, value_enum, default_value_t = Table::Kernel)]
+    pub(crate) table: Table,
+    /// The form of the log on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// The kernel's table.
+    Kernel,
+    /// A table inside the process.
+    Memory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line a record, for people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Plan for a real server instead of a director
+    #[arg(long)]
+    pub(crate) real_server: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Clean up after the agent on a real server instead of a director
+    #[arg(long)]
+    pub(crate) real_server: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    /// Print the JSON of `GET /status`
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show it again every second, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Where the running agent is reached.
+#[derive(Debug, Args)]
+pub(crate) struct ControlSocket {
+    /// The control socket of the running agent
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The configuration file that names the control socket
+    #[arg(long, value_name = "FILE", env = "LVS_AGENT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}

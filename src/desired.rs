@@ -1,0 +1,111 @@
+//! From the configuration and the verdicts to what the kernel should hold. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::config::{Config, VirtualService};
+use crate::model::{
+    Destination, LocalAddress, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
+};
+use crate::plan::{ServiceState, State};
+
+/// What a director's kernel should hold, where `weight` tells each real
+/// server's weight from its key and its configured weight.
+pub(crate) fn director(
+    config: &Config,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> State {
+    let services = config.virtual_services.iter();
+    let services = services
+        .map(|service| (service.key, service_state(service, &weight)))
+        .collect();
+    let vips = config
+        .virtual_services
+        .iter()
+        .filter_map(|service| service.key.vip());
+    let addresses = match &config.director.interface {
+        Some(interface) => on(interface, vips),
+        None => BTreeSet::new(),
+    };
+    State {
+        services,
+        addresses,
+        sysctls: BTreeMap::new(),
+    }
+}
+
+fn service_state(
+    service: &VirtualService,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> ServiceState {
+    let destination = |configured, key| Destination {
+        forwarding: service.forwarding,
+        weight: weight(&service.key, key, configured),
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    let destinations = service
+        .real_servers
+        .iter()
+        .map(|real_server| {
+            (
+                real_server.key,
+                destination(real_server.weight, &real_server.key),
+            )
+        })
+        .collect();
+    ServiceState {
+        service: Service {
+            scheduler: service.scheduler.clone(),
+            flags: ServiceFlags::default(),
+            persistence: None,
+        },
+        destinations,
+    }
+}
+
+/// What a real server's kernel should hold: the VIPs and, as long as there is
+/// one, the sysctls that keep it from answering ARP for them.
+pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
+    let role = &config.real_server;
+    // As the kernel writes them: one space between the fields of a value.
+    let normal = |value: &String| value.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sysctls = role
+        .sysctls
+        .iter()
+        .map(|(key, value)| (key.clone(), normal(value)));
+    let sysctls = if vips.is_empty() {
+        BTreeMap::new()
+    } else {
+        sysctls.collect()
+    };
+    State {
+        services: BTreeMap::new(),
+        addresses: on(&role.interface, vips.iter().copied()),
+        sysctls,
+    }
+}
+
+/// The VIPs that a host with these addresses serves: those configured for it,
+/// else those of every service that lists one of its addresses.
+pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+    if let Some(vips) = &config.real_server.vips {
+        return vips.iter().copied().collect();
+    }
+    let listed = |service: &&VirtualService| {
+        service
+            .real_servers
+            .iter()
+            .any(|real_server| host.contains(&real_server.key.0.ip()))
+    };
+    let services = config.virtual_services.iter().filter(listed);
+    services.filter_map(|service| service.key.vip()).collect()
+}
+
+fn on(interface: &str, vips: impl Iterator<Item = IpAddr>) -> BTreeSet<LocalAddress> {
+    vips.map(|address| LocalAddress {
+        interface: interface.to_owned(),
+        address,
+    })
+    .collect()
+}

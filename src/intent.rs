@@ -1,0 +1,46 @@
+//! What health wants of the kernel and reconcile has not written yet: the
+//! latest weight of each real server, never a queue of events.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::model::{RealServerId, Weight};
+use crate::snapshot::Latest;
+
+/// The weights that changed since they were last taken.
+///
+/// It holds at most one entry for each real server, so a slow kernel neither
+/// stalls health nor piles up stale work.
+#[derive(Debug, Default)]
+pub(crate) struct Intent {
+    dirty: Latest<BTreeMap<RealServerId, WeightChange>>,
+    changed: Notify,
+}
+
+/// The weight that a real server should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WeightChange {
+    pub(crate) weight: Weight,
+    /// When the first failed probe of the row that decided began.
+    pub(crate) first_failure: Option<Instant>,
+}
+
+impl Intent {
+    /// Wants this weight, whatever was wanted before.
+    pub(crate) fn set(&self, id: RealServerId, change: WeightChange) {
+        self.dirty.lock().insert(id, change);
+        self.changed.notify_one();
+    }
+
+    /// Takes all that changed.
+    pub(crate) fn take(&self) -> BTreeMap<RealServerId, WeightChange> {
+        std::mem::take(&mut *self.dirty.lock())
+    }
+
+    /// Waits until there may be something to take. Cancel-safe.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}

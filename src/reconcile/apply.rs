@@ -1,0 +1,199 @@
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use crate::kernel::{Ipvs, IpvsWrite, Kernel, KernelError};
+use crate::model::{LocalAddress, ServiceKey};
+use crate::plan::{State, Step, Subject};
+
+/// A step that was not done, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) subject: Subject,
+    pub(crate) error: StepError,
+}
+
+/// Why a step was not done.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum StepError {
+    /// The kernel did not do it.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// It would have done harm.
+    #[error(
+        "address {0} is held back until every sysctl is set: it would answer ARP for the director"
+    )]
+    ArpNotSilenced(LocalAddress),
+    /// It would have done harm.
+    #[error("address {0} is held back: none of its virtual services could be made")]
+    NothingToServe(LocalAddress),
+}
+
+/// Does the steps, which are in safe order, and answers with those that failed.
+///
+/// A step that stands on a failed one is not tried: a real server of a
+/// service that could not be made, a VIP whose ARP sysctls could not be set,
+/// a VIP none of whose services could be made.
+pub(crate) async fn apply<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    desired: &State,
+    steps: &[Step],
+) -> Vec<Failure> {
+    let mut run = Run {
+        desired,
+        failures: Vec::new(),
+        lost_services: BTreeSet::new(),
+    };
+    let mut batch = Batch::default();
+    for step in steps {
+        match step {
+            Step::AddService { key, service } => batch.push(
+                step,
+                IpvsWrite::AddService {
+                    key: *key,
+                    service: service.clone(),
+                },
+            ),
+            Step::SetService { key, to, .. } => {
+                batch.push(
+                    step,
+                    IpvsWrite::SetService {
+                        key: *key,
+                        service: to.clone(),
+                    },
+                );
+            }
+            Step::RemoveService { key } => {
+                batch.push(step, IpvsWrite::RemoveService { key: *key });
+            }
+            Step::AddDestination { service, .. }
+            | Step::SetDestination { service, .. }
+            | Step::RemoveDestination { service, .. } => {
+                if batch.holds_services {
+                    run.write(&mut kernel.ipvs, &mut batch).await;
+                }
+                if !run.lost_services.contains(service)
+                    && let Some(write) = destination_write(step)
+                {
+                    batch.push(step, write);
+                }
+            }
+            Step::SetSysctl { key, to, .. } | Step::RestoreSysctl { key, to, .. } => {
+                run.write(&mut kernel.ipvs, &mut batch).await;
+                let done = kernel.sysctls.write(key, to);
+                run.note(step, done.map_err(StepError::from));
+            }
+            Step::AddAddress(address) => {
+                run.write(&mut kernel.ipvs, &mut batch).await;
+                let done = match run.harm(address) {
+                    Some(error) => Err(error),
+                    None => kernel.addresses.add(address).await.map_err(StepError::from),
+                };
+                run.note(step, done);
+            }
+            Step::RemoveAddress(address) => {
+                run.write(&mut kernel.ipvs, &mut batch).await;
+                let done = kernel.addresses.remove(address).await;
+                run.note(step, done.map_err(StepError::from));
+            }
+        }
+    }
+    run.write(&mut kernel.ipvs, &mut batch).await;
+    run.failures
+}
+
+pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {
+    match *step {
+        Step::AddDestination {
+            service,
+            key,
+            destination,
+        } => Some(IpvsWrite::AddDestination {
+            service,
+            key,
+            destination,
+        }),
+        Step::SetDestination {
+            service, key, to, ..
+        } => Some(IpvsWrite::SetDestination {
+            service,
+            key,
+            destination: to,
+        }),
+        Step::RemoveDestination { service, key } => {
+            Some(IpvsWrite::RemoveDestination { service, key })
+        }
+        Step::SetSysctl { .. }
+        | Step::RestoreSysctl { .. }
+        | Step::AddService { .. }
+        | Step::SetService { .. }
+        | Step::RemoveService { .. }
+        | Step::AddAddress(_)
+        | Step::RemoveAddress(_) => None,
+    }
+}
+
+/// Writes to the table that may go out together.
+#[derive(Default)]
+struct Batch<'a> {
+    steps: Vec<&'a Step>,
+    writes: Vec<IpvsWrite>,
+    holds_services: bool,
+}
+
+impl<'a> Batch<'a> {
+    fn push(&mut self, step: &'a Step, write: IpvsWrite) {
+        self.holds_services |= matches!(step.subject(), Subject::Service(_));
+        self.steps.push(step);
+        self.writes.push(write);
+    }
+}
+
+struct Run<'a> {
+    desired: &'a State,
+    failures: Vec<Failure>,
+    lost_services: BTreeSet<ServiceKey>,
+}
+
+impl Run<'_> {
+    async fn write<T: Ipvs>(&mut self, ipvs: &mut T, batch: &mut Batch<'_>) {
+        let Batch { steps, writes, .. } = std::mem::take(batch);
+        if writes.is_empty() {
+            return;
+        }
+        for (step, done) in steps.into_iter().zip(ipvs.write(&writes).await) {
+            if let (Step::AddService { key, .. }, Err(_)) = (step, &done) {
+                self.lost_services.insert(*key);
+            }
+            self.note(step, done.map_err(StepError::from));
+        }
+    }
+
+    fn note(&mut self, step: &Step, done: Result<(), StepError>) {
+        if let Err(error) = done {
+            self.failures.push(Failure {
+                subject: step.subject(),
+                error,
+            });
+        }
+    }
+
+    fn harm(&self, address: &LocalAddress) -> Option<StepError> {
+        if self
+            .failures
+            .iter()
+            .any(|failure| matches!(failure.subject, Subject::Sysctl(_)))
+        {
+            return Some(StepError::ArpNotSilenced(address.clone()));
+        }
+        let mut services = self
+            .desired
+            .services
+            .keys()
+            .filter(|key| key.vip() == Some(address.address))
+            .peekable();
+        let all_lost =
+            services.peek().is_some() && services.all(|key| self.lost_services.contains(key));
+        all_lost.then(|| StepError::NothingToServe(address.clone()))
+    }
+}

@@ -1,0 +1,608 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::task::JoinHandle;
+use tokio::time::advance;
+
+use super::*;
+use crate::kernel::{
+    Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
+};
+use crate::metrics::Metrics;
+use crate::model::{
+    Destination, Forwarding, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
+};
+use crate::reconcile::StateFile;
+use crate::snapshot::{Mode, Snapshot, fixture};
+
+const WEB: &str = "tcp 192.168.11.200:80";
+const FOREIGN: &str = "tcp 192.168.11.99:80";
+const RESYNC: Duration = Duration::from_secs(10);
+const RS1: RealServerId = RealServerId {
+    service: 0,
+    real_server: 0,
+};
+const RS2: RealServerId = RealServerId {
+    service: 0,
+    real_server: 1,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_new_table_is_made_with_weight_0_until_there_is_a_verdict() {
+    let lab = Lab::start(&[]).await;
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=0 192.168.11.22:80=0");
+    lab.intend(RS1, 1).await;
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_found_is_adopted_and_what_is_foreign_is_left_alone() {
+    let before = [
+        service(WEB, "wlc"),
+        destination(WEB, "192.168.11.21:80", 1),
+        destination(WEB, "192.168.11.77:80", 1),
+        service(FOREIGN, "rr"),
+        destination(FOREIGN, "192.168.11.21:80", 9),
+    ];
+    let lab = Lab::start(&before).await;
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=0");
+    assert_eq!(lab.table(FOREIGN), "rr 192.168.11.21:80=9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_on_a_table_that_is_right_writes_nothing() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    let table = lab.stop().await;
+    let again = Lab::start_on(table).await;
+    assert_eq!(again.writes(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_costs_one_message_and_no_dump() {
+    let lab = Lab::start(&[]).await;
+    lab.calls.lock().unwrap().clear();
+    lab.intend(RS1, 1).await;
+    assert_eq!(
+        *lab.calls.lock().unwrap(),
+        ["set real server 192.168.11.21:80 of tcp 192.168.11.200:80"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_kernel_gets_the_latest_weight_only() {
+    let lab = Lab::start(&[]).await;
+    lab.calls.lock().unwrap().clear();
+    for weight in [1, 0, 1, 0, 1] {
+        lab.intent.set(RS1, change(weight));
+    }
+    settle().await;
+    assert_eq!(lab.calls.lock().unwrap().len(), 1);
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn weights_that_rise_are_written_before_those_that_fall() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    lab.calls.lock().unwrap().clear();
+    lab.intent.set(RS1, change(0));
+    lab.intent.set(RS2, change(2));
+    settle().await;
+    assert_eq!(
+        lab.writes(),
+        [
+            "set real server 192.168.11.22:80 of tcp 192.168.11.200:80",
+            "set real server 192.168.11.21:80 of tcp 192.168.11.200:80",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_is_repaired_at_the_next_resync_and_counted_by_kind() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    let right = lab.table(WEB);
+    let rs1 = "192.168.11.21:80";
+    let (key, real_server) = (WEB.parse().unwrap(), rs1.parse().unwrap());
+    let meddling = [
+        (
+            vec![IpvsWrite::RemoveService { key }],
+            vec![
+                "service_missing",
+                "real_server_missing",
+                "real_server_missing",
+            ],
+        ),
+        (vec![set_service(WEB, "rr")], vec!["service_changed"]),
+        (
+            vec![IpvsWrite::RemoveDestination {
+                service: key,
+                key: real_server,
+            }],
+            vec!["real_server_missing"],
+        ),
+        (
+            vec![set_destination(WEB, rs1, 7)],
+            vec!["real_server_changed"],
+        ),
+        (
+            vec![destination(WEB, "192.168.11.77:80", 1)],
+            vec!["real_server_extra"],
+        ),
+    ];
+    for (writes, kinds) in meddling {
+        let before = lab.drift();
+        lab.meddle(&writes).await;
+        assert_ne!(lab.table(WEB), right);
+        advance(RESYNC).await;
+        settle().await;
+        assert_eq!(lab.table(WEB), right, "after {kinds:?}");
+        let mut expected = before;
+        for kind in kinds {
+            *expected.entry(kind.to_owned()).or_default() += 1;
+        }
+        assert_eq!(lab.drift(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_cut_short_is_never_taken_for_an_empty_table() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    let right = lab.table(WEB);
+    lab.calls.lock().unwrap().clear();
+    *lab.broken_dumps.lock().unwrap() = 3;
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(lab.writes(), Vec::<String>::new());
+    assert!(
+        lab.snapshot
+            .reconcile
+            .lock()
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("cut short")
+    );
+    lab.meddle(&[set_destination(WEB, "192.168.11.21:80", 7)])
+        .await;
+    for _ in 0..3 {
+        advance(Duration::from_secs(2)).await;
+        settle().await;
+    }
+    assert_eq!(
+        lab.table(WEB),
+        right,
+        "tried again long before the next resync"
+    );
+    assert_eq!(lab.snapshot.reconcile.lock().error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_on_a_table_that_was_flushed_repairs_the_whole_at_once() {
+    let lab = Lab::start(&[]).await;
+    lab.meddle(&[IpvsWrite::RemoveService {
+        key: WEB.parse().unwrap(),
+    }])
+    .await;
+    lab.intend(RS1, 1).await;
+    advance(Duration::from_millis(1)).await;
+    settle().await;
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_service_that_cannot_be_made_does_not_stop_the_others() {
+    let lab = Lab::new();
+    *lab.refused.lock().unwrap() = Some((WEB, Cause::NoScheduler("wlc".to_owned())));
+    let lab = lab.run().await;
+    assert_eq!(lab.table("fwmark 10 ipv6"), "wlc [2001:db8::21]:0=0");
+    assert_eq!(lab.table(WEB), "missing");
+    let error = lab.snapshot.reconcile.lock().error.clone().unwrap();
+    assert!(error.contains("modprobe ip_vs_wlc"), "{error}");
+    assert!(
+        !error.contains("192.168.11.21"),
+        "its real servers are not tried: {error}"
+    );
+    assert_eq!(lab.drift().values().sum::<u64>(), 0);
+
+    *lab.refused.lock().unwrap() = None;
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=0 192.168.11.22:80=0");
+    assert_eq!(
+        lab.drift().values().sum::<u64>(),
+        0,
+        "what never was is no drift"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_permission_nothing_is_started() {
+    let lab = Lab::new();
+    *lab.refused.lock().unwrap() = Some((WEB, Cause::NotPermitted));
+    let error = lab.start_loop().await.err().expect("an error");
+    assert!(super::super::error_chain(&error).contains("CAP_NET_ADMIN"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_writes_nothing() {
+    let mut lab = Lab::new();
+    lab.writing = Writing::DryRun;
+    let lab = lab.run().await;
+    lab.intend(RS1, 1).await;
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(lab.writes(), Vec::<String>::new());
+    assert_eq!(std::fs::read_dir(lab.state_dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_ours_and_is_no_longer_configured_goes() {
+    let lab = Lab::start(&[service(FOREIGN, "rr")]).await;
+    let state_dir = std::sync::Arc::clone(&lab.state_dir);
+    let mut next = Lab::on(lab.stop().await);
+    next.state_dir = state_dir;
+    next.config.virtual_services.remove(0);
+    let next = next.run().await;
+    assert_eq!(next.table(WEB), "missing");
+    assert_eq!(
+        next.table(FOREIGN),
+        "rr",
+        "it was there before us and never ours"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_exit_drain_and_remove() {
+    let lab = Lab::start(&[service(FOREIGN, "rr")]).await;
+    lab.intend(RS1, 1).await;
+    lab.finish().await.quiesce_all().await.unwrap();
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=0 192.168.11.22:80=0");
+
+    let lab = Lab::start(&[service(FOREIGN, "rr")]).await;
+    lab.finish().await.remove_all().await.unwrap();
+    assert_eq!(
+        (lab.table(WEB), lab.table(FOREIGN)),
+        ("missing".into(), "rr".into())
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever another hand and the verdicts do, after a quiet resync the
+    /// table is what the last verdicts ask for, and what is foreign is untouched.
+    #[test]
+    fn the_table_converges(acts in prop::collection::vec(act(), 0..20)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let lab = Lab::start(&[service(FOREIGN, "rr")]).await;
+            let mut weights = [0, 0];
+            for act in acts {
+                match act {
+                    Act::Intend(server, weight) => {
+                        weights[server] = weight;
+                        lab.intent.set([RS1, RS2][server], change(weight));
+                    }
+                    Act::Meddle(write) => lab.meddle(&[write]).await,
+                    Act::Wait(milliseconds) => advance(Duration::from_millis(milliseconds)).await,
+                    Act::BreakDumps(count) => *lab.broken_dumps.lock().unwrap() = count,
+                }
+                settle().await;
+            }
+            *lab.broken_dumps.lock().unwrap() = 0;
+            for _ in 0..2 {
+                advance(RESYNC).await;
+                settle().await;
+            }
+            let [one, two] = weights;
+            let expected = format!("wlc 192.168.11.21:80={one} 192.168.11.22:80={two}");
+            assert_eq!(lab.table(WEB), expected);
+            assert_eq!(lab.table(FOREIGN), "rr");
+        });
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Intend(usize, u32),
+    Meddle(IpvsWrite),
+    Wait(u64),
+    BreakDumps(u32),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let meddling = vec![
+        IpvsWrite::RemoveService {
+            key: WEB.parse().unwrap(),
+        },
+        service(WEB, "rr"),
+        set_service(WEB, "sh"),
+        destination(WEB, "192.168.11.21:80", 5),
+        destination(WEB, "192.168.11.77:80", 5),
+        set_destination(WEB, "192.168.11.22:80", 5),
+        IpvsWrite::RemoveDestination {
+            service: WEB.parse().unwrap(),
+            key: "192.168.11.21:80".parse().unwrap(),
+        },
+    ];
+    prop_oneof![
+        (0..2usize, 0..3u32).prop_map(|(server, weight)| Act::Intend(server, weight)),
+        prop::sample::select(meddling).prop_map(Act::Meddle),
+        (0..12_000u64).prop_map(Act::Wait),
+        (0..4u32).prop_map(Act::BreakDumps),
+    ]
+}
+
+/// A director's loop over a table that others can reach, too.
+struct Lab {
+    kernel: MemoryIpvs,
+    calls: Arc<Mutex<Vec<String>>>,
+    broken_dumps: Arc<Mutex<u32>>,
+    refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
+    state_dir: Arc<tempfile::TempDir>,
+    config: Config,
+    writing: Writing,
+    snapshot: Arc<Snapshot>,
+    metrics: Arc<Metrics>,
+    intent: Arc<Intent>,
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<DirectorLoop<Table>>>>,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self::on(MemoryIpvs::default())
+    }
+
+    fn on(kernel: MemoryIpvs) -> Self {
+        let mut config = fixture::config();
+        config.director.interface = None;
+        config.director.resync_interval = RESYNC;
+        let snapshot = Arc::new(Snapshot::director(&config, "test".into(), fixture::noon()));
+        Self {
+            kernel,
+            calls: Arc::default(),
+            broken_dumps: Arc::default(),
+            refused: Arc::default(),
+            state_dir: Arc::new(tempfile::tempdir().unwrap()),
+            writing: Writing::Real,
+            metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
+            snapshot,
+            intent: Arc::default(),
+            stop: watch::Sender::new(false),
+            task: Mutex::default(),
+            config,
+        }
+    }
+
+    async fn start(before: &[IpvsWrite]) -> Self {
+        let lab = Self::new();
+        lab.meddle(before).await;
+        lab.run().await
+    }
+
+    async fn start_on(kernel: MemoryIpvs) -> Self {
+        Self::on(kernel).run().await
+    }
+
+    async fn start_loop(&self) -> Result<DirectorLoop<Table>, ReconcileError> {
+        let kernel = Kernel::with_table(Table {
+            table: self.kernel.clone(),
+            calls: Arc::clone(&self.calls),
+            broken_dumps: Arc::clone(&self.broken_dumps),
+            refused: Arc::clone(&self.refused),
+        });
+        let state_file = StateFile::new(self.state_dir.path(), Mode::Director);
+        let (snapshot, metrics) = (Arc::clone(&self.snapshot), Arc::clone(&self.metrics));
+        let reconciler =
+            Reconciler::new(kernel, state_file, self.writing, snapshot, metrics).unwrap();
+        DirectorLoop::start(reconciler, &self.config, Arc::clone(&self.intent)).await
+    }
+
+    async fn run(mut self) -> Self {
+        self.snapshot = Arc::new(Snapshot::director(
+            &self.config,
+            "test".into(),
+            fixture::noon(),
+        ));
+        let director = self.start_loop().await.unwrap();
+        let beat = liveness::Beat::for_test();
+        let task = tokio::spawn(director.run(self.stop.subscribe(), beat));
+        *self.task.lock().unwrap() = Some(task);
+        settle().await;
+        self
+    }
+
+    async fn finish(&self) -> DirectorLoop<Table> {
+        self.stop.send_replace(true);
+        let task = self.task.lock().unwrap().take().unwrap();
+        task.await.unwrap()
+    }
+
+    async fn stop(self) -> MemoryIpvs {
+        self.finish().await;
+        self.kernel
+    }
+
+    async fn intend(&self, id: RealServerId, weight: u32) {
+        self.intent.set(id, change(weight));
+        settle().await;
+    }
+
+    /// Another hand's writes; those that the table refuses change nothing.
+    async fn meddle(&self, writes: &[IpvsWrite]) {
+        self.kernel.clone().write(writes).await;
+    }
+
+    /// A service on one line: its scheduler, and each real server's weight.
+    fn table(&self, service: &str) -> String {
+        let key = service.parse().unwrap();
+        let mut kernel = self.kernel.clone();
+        futures_util::FutureExt::now_or_never(async {
+            let services = kernel.services().await.unwrap();
+            let Some(observed) = services.get(&key) else {
+                return "missing".to_owned();
+            };
+            let mut text = observed.service.scheduler.to_string();
+            for (key, observed) in kernel.destinations(&key).await.unwrap() {
+                text.push_str(&format!(" {key}={}", observed.destination.weight));
+            }
+            text
+        })
+        .expect("the embedded table never waits")
+    }
+
+    fn writes(&self) -> Vec<String> {
+        let calls = self.calls.lock().unwrap();
+        calls
+            .iter()
+            .filter(|call| !call.starts_with("list"))
+            .cloned()
+            .collect()
+    }
+
+    fn drift(&self) -> BTreeMap<String, u64> {
+        let mut drift = BTreeMap::new();
+        let text: String = self
+            .metrics
+            .exposition(Arc::clone(&self.snapshot))
+            .collect();
+        for line in text
+            .lines()
+            .filter(|line| line.starts_with("lvs_ipvs_drift_total{"))
+        {
+            let (kind, count) = line.split_once('"').unwrap().1.split_once("\"} ").unwrap();
+            drift.insert(kind.to_owned(), count.parse().unwrap());
+        }
+        assert!(!drift.is_empty());
+        drift
+    }
+}
+
+/// The embedded table, with a record of the calls and faults on demand.
+struct Table {
+    table: MemoryIpvs,
+    calls: Arc<Mutex<Vec<String>>>,
+    broken_dumps: Arc<Mutex<u32>>,
+    refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
+}
+
+impl Ipvs for Table {
+    async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        self.calls.lock().unwrap().push("list services".to_owned());
+        let broken = {
+            let mut left = self.broken_dumps.lock().unwrap();
+            let broken = *left > 0;
+            *left = left.saturating_sub(1);
+            broken
+        };
+        if broken {
+            return Err(KernelError::new(
+                "list",
+                Cause::Truncated("by the test".to_owned()),
+            ));
+        }
+        self.table.services().await
+    }
+
+    async fn destinations(
+        &mut self,
+        service: &ServiceKey,
+    ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
+        self.calls.lock().unwrap().push(format!("list {service}"));
+        self.table.destinations(service).await
+    }
+
+    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+        let refused = self.refused.lock().unwrap().clone();
+        let mut results = Vec::new();
+        for write in writes {
+            self.calls.lock().unwrap().push(write.to_string());
+            results.push(match (write, &refused) {
+                (IpvsWrite::AddService { key, .. }, Some((service, cause)))
+                    if key.to_string() == *service =>
+                {
+                    Err(KernelError::new(write.to_string(), cause.clone()))
+                }
+                _ => self
+                    .table
+                    .write(std::slice::from_ref(write))
+                    .await
+                    .remove(0),
+            });
+        }
+        results
+    }
+}
+
+/// Lets every task run until it waits, without time passing.
+async fn settle() {
+    for _ in 0..32 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn change(weight: u32) -> WeightChange {
+    WeightChange {
+        weight: Weight::new(weight).unwrap(),
+        first_failure: None,
+    }
+}
+
+fn service(key: &str, scheduler: &str) -> IpvsWrite {
+    IpvsWrite::AddService {
+        key: key.parse().unwrap(),
+        service: properties(scheduler),
+    }
+}
+
+fn set_service(key: &str, scheduler: &str) -> IpvsWrite {
+    IpvsWrite::SetService {
+        key: key.parse().unwrap(),
+        service: properties(scheduler),
+    }
+}
+
+fn properties(scheduler: &str) -> Service {
+    let flags = ServiceFlags::default();
+    Service {
+        scheduler: scheduler.parse().unwrap(),
+        flags,
+        persistence: None,
+    }
+}
+
+fn destination(service: &str, key: &str, weight: u32) -> IpvsWrite {
+    let (service, key) = (service.parse().unwrap(), key.parse().unwrap());
+    IpvsWrite::AddDestination {
+        service,
+        key,
+        destination: direct(weight),
+    }
+}
+
+fn set_destination(service: &str, key: &str, weight: u32) -> IpvsWrite {
+    let (service, key) = (service.parse().unwrap(), key.parse().unwrap());
+    IpvsWrite::SetDestination {
+        service,
+        key,
+        destination: direct(weight),
+    }
+}
+
+fn direct(weight: u32) -> Destination {
+    Destination {
+        forwarding: Forwarding::Direct,
+        weight: Weight::new(weight).unwrap(),
+        upper_threshold: 0,
+        lower_threshold: 0,
+    }
+}

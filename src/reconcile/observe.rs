@@ -1,0 +1,145 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ownership::Owned;
+use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
+use crate::model::{Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey};
+use crate::plan::{ServiceState, State};
+
+/// What of the kernel is this agent's to look at: all else stays unseen.
+#[derive(Debug, Default)]
+pub(crate) struct Scope {
+    services: BTreeSet<ServiceKey>,
+    /// Those that should be there: their interface must exist.
+    addresses: BTreeSet<LocalAddress>,
+    /// Those that may have to go: without their interface they are gone.
+    old_addresses: BTreeSet<LocalAddress>,
+    sysctls: BTreeSet<SysctlKey>,
+}
+
+impl Scope {
+    /// What is desired, and what is owned from before.
+    pub(crate) fn new(desired: &State, owned: &Owned) -> Self {
+        let services = desired
+            .services
+            .keys()
+            .chain(&owned.services)
+            .copied()
+            .collect();
+        let old_addresses = owned
+            .addresses
+            .difference(&desired.addresses)
+            .cloned()
+            .collect();
+        let sysctls = desired
+            .sysctls
+            .keys()
+            .chain(owned.sysctls.keys())
+            .cloned()
+            .collect();
+        Self {
+            services,
+            addresses: desired.addresses.clone(),
+            old_addresses,
+            sysctls,
+        }
+    }
+}
+
+/// What the kernel was seen to hold, and what it has counted.
+#[derive(Debug, Default)]
+pub(crate) struct Observation {
+    pub(crate) state: State,
+    pub(crate) traffic: BTreeMap<ServiceKey, ServiceTraffic>,
+}
+
+/// What the kernel has counted for one virtual service.
+#[derive(Debug)]
+pub(crate) struct ServiceTraffic {
+    pub(crate) statistics: Statistics,
+    pub(crate) real_servers: BTreeMap<RealServerKey, (Connections, Statistics)>,
+}
+
+/// Reads all of `scope`. On any error there is no observation at all: a part
+/// of the truth must never pass for the whole.
+pub(crate) async fn observe<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    scope: &Scope,
+) -> Result<Observation, KernelError> {
+    let mut observation = Observation::default();
+    if !scope.services.is_empty() {
+        observe_table(&mut kernel.ipvs, scope, &mut observation).await?;
+    }
+    observation.state.addresses = observe_addresses(kernel, scope).await?;
+    for key in &scope.sysctls {
+        if let Some(value) = kernel.sysctls.read(key)? {
+            observation.state.sysctls.insert(key.clone(), value);
+        }
+    }
+    Ok(observation)
+}
+
+async fn observe_table<T: Ipvs>(
+    ipvs: &mut T,
+    scope: &Scope,
+    observation: &mut Observation,
+) -> Result<(), KernelError> {
+    let services = ipvs.services().await?;
+    for (key, observed) in services
+        .into_iter()
+        .filter(|(key, _)| scope.services.contains(key))
+    {
+        let mut destinations = BTreeMap::new();
+        let mut real_servers = BTreeMap::new();
+        for (real_server, observed) in ipvs.destinations(&key).await? {
+            destinations.insert(real_server, observed.destination);
+            real_servers.insert(real_server, (observed.connections, observed.statistics));
+        }
+        let state = ServiceState {
+            service: observed.service,
+            destinations,
+        };
+        observation.state.services.insert(key, state);
+        let traffic = ServiceTraffic {
+            statistics: observed.statistics,
+            real_servers,
+        };
+        observation.traffic.insert(key, traffic);
+    }
+    Ok(())
+}
+
+async fn observe_addresses<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    scope: &Scope,
+) -> Result<BTreeSet<LocalAddress>, KernelError> {
+    let required: BTreeSet<_> = scope
+        .addresses
+        .iter()
+        .map(|a| a.interface.clone())
+        .collect();
+    let old: BTreeSet<_> = scope
+        .old_addresses
+        .iter()
+        .map(|a| a.interface.clone())
+        .collect();
+    let mut found = BTreeSet::new();
+    for interface in required.union(&old) {
+        let listed = match kernel.addresses.list(interface).await {
+            Err(KernelError {
+                cause: Cause::NoInterface(_),
+                ..
+            }) if !required.contains(interface) => {
+                continue;
+            }
+            listed => listed?,
+        };
+        let here = scope.addresses.union(&scope.old_addresses);
+        found.extend(
+            here.filter(|a| {
+                a.interface == *interface && listed.contains_key(&(a.address, a.prefix_length()))
+            })
+            .cloned(),
+        );
+    }
+    Ok(found)
+}

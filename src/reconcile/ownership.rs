@@ -1,0 +1,74 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{LocalAddress, ServiceKey, SysctlKey};
+use crate::plan::{State, Step};
+
+/// What this agent has written to the kernel and may therefore take away,
+/// even when it is no longer configured. Pure; `state_file` keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Owned {
+    pub(crate) services: BTreeSet<ServiceKey>,
+    pub(crate) addresses: BTreeSet<LocalAddress>,
+    pub(crate) sysctls: BTreeMap<SysctlKey, OwnedSysctl>,
+}
+
+/// A kernel parameter that the agent looks after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnedSysctl {
+    /// What the agent sets it to.
+    pub(crate) ours: String,
+    /// What it was when the agent first looked.
+    pub(crate) original: String,
+}
+
+impl Owned {
+    /// Takes all of `desired` into ownership, before it is written. A
+    /// parameter's first value is kept for ever after.
+    pub(crate) fn claim(&mut self, desired: &State, observed: &State) {
+        self.services.extend(desired.services.keys());
+        self.addresses.extend(desired.addresses.iter().cloned());
+        for (key, ours) in &desired.sysctls {
+            if let Some(owned) = self.sysctls.get_mut(key) {
+                owned.ours.clone_from(ours);
+            } else if let Some(original) = observed.sysctls.get(key) {
+                let (ours, original) = (ours.clone(), original.clone());
+                self.sysctls
+                    .insert(key.clone(), OwnedSysctl { ours, original });
+            }
+        }
+    }
+
+    /// Gives up what is not desired and, by `observed`, no longer there.
+    pub(crate) fn release(&mut self, desired: &State, observed: &State) {
+        self.services.retain(|key| {
+            desired.services.contains_key(key) || observed.services.contains_key(key)
+        });
+        self.addresses.retain(|address| {
+            desired.addresses.contains(address) || observed.addresses.contains(address)
+        });
+        self.sysctls.retain(|key, owned| {
+            desired.sysctls.contains_key(key)
+                || (owned.ours != owned.original && observed.sysctls.get(key) == Some(&owned.ours))
+        });
+    }
+
+    /// The steps that give back each parameter that is no longer desired and
+    /// still has the agent's value.
+    pub(crate) fn restores(&self, desired: &State, observed: &State) -> Vec<Step> {
+        let released = self.sysctls.iter().filter(|(key, owned)| {
+            !desired.sysctls.contains_key(key)
+                && owned.ours != owned.original
+                && observed.sysctls.get(key) == Some(&owned.ours)
+        });
+        released
+            .map(|(key, owned)| Step::RestoreSysctl {
+                key: key.clone(),
+                from: owned.ours.clone(),
+                to: owned.original.clone(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+use super::*;
+
+const KEY: &str = "net.ipv4.conf.all.arp_ignore";
+
+#[test]
+fn the_first_value_outlives_repairs_and_restarts() {
+    let mut owned = Owned::default();
+    owned.claim(&sysctl("1"), &sysctl("0"));
+    owned.claim(&sysctl("1"), &sysctl("7"));
+    owned.claim(&sysctl("2"), &sysctl("1"));
+    let [Step::RestoreSysctl { from, to, .. }] =
+        &owned.restores(&State::default(), &sysctl("2"))[..]
+    else {
+        panic!("one step expected");
+    };
+    assert_eq!((from.as_str(), to.as_str()), ("2", "0"));
+}
+
+#[test]
+fn another_hands_value_is_left_alone_and_forgotten() {
+    let mut owned = Owned::default();
+    owned.claim(&sysctl("1"), &sysctl("0"));
+    assert_eq!(owned.restores(&State::default(), &sysctl("8")), vec![]);
+    owned.release(&State::default(), &sysctl("8"));
+    assert_eq!(owned, Owned::default());
+}
+
+#[test]
+fn what_is_still_there_stays_owned() {
+    let address = LocalAddress {
+        interface: "lo".into(),
+        address: [192, 168, 11, 200].into(),
+    };
+    let there = State {
+        addresses: [address].into(),
+        ..State::default()
+    };
+    let mut owned = Owned::default();
+    owned.claim(&there, &State::default());
+    owned.release(&State::default(), &there);
+    assert_eq!(
+        owned.addresses.len(),
+        1,
+        "its removal failed: it is still ours to remove"
+    );
+    owned.release(&State::default(), &State::default());
+    assert_eq!(owned, Owned::default());
+}
+
+fn sysctl(value: &str) -> State {
+    State {
+        sysctls: [(KEY.parse().unwrap(), value.to_owned())].into(),
+        ..State::default()
+    }
+}

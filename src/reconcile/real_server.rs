@@ -1,0 +1,119 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use super::director::in_from_now;
+use super::retry::Retry;
+use super::{Difference, ReconcileError, Reconciler};
+use crate::config::Config;
+use crate::kernel::Ipvs;
+use crate::plan::State;
+use crate::{desired, liveness};
+
+/// Keeps the VIPs on a real server, and its kernel from answering ARP for them.
+pub(crate) struct RealServerLoop<T> {
+    reconciler: Reconciler<T>,
+    config: Arc<Config>,
+    /// What the last pass desired.
+    desired: State,
+    retry: Retry,
+    next_pass: Instant,
+}
+
+impl<T: Ipvs> RealServerLoop<T> {
+    /// Sets the sysctls, then puts the VIPs where they belong.
+    ///
+    /// Fails if any of it cannot be done: without its sysctls a real server
+    /// must not have a VIP.
+    pub(crate) async fn start(
+        mut reconciler: Reconciler<T>,
+        config: Arc<Config>,
+    ) -> Result<Self, ReconcileError> {
+        let desired = find_desired(&mut reconciler, &config).await?;
+        if desired.addresses.is_empty() {
+            warn!("no virtual service lists an address of this host: there is nothing to do yet");
+        }
+        let observed = reconciler.observe(&desired).await?;
+        let result = reconciler
+            .converge(&desired, observed, Difference::Wanted)
+            .await;
+        reconciler.note(&result);
+        result?;
+        let mut retry = Retry::new(config.real_server.resync_interval);
+        let next_pass = in_from_now(retry.after(true));
+        Ok(Self {
+            reconciler,
+            config,
+            desired,
+            retry,
+            next_pass,
+        })
+    }
+
+    /// Watches and repairs until `shutdown` says so. It stops between
+    /// operations, never in one.
+    pub(crate) async fn run(
+        mut self,
+        mut shutdown: watch::Receiver<bool>,
+        beat: liveness::Beat,
+    ) -> Self {
+        loop {
+            beat.now();
+            tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return self,
+                () = sleep_until(self.next_pass) => {
+                    let result = self.full_pass().await;
+                    self.reconciler.note(&result);
+                    self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+                }
+            }
+        }
+    }
+
+    async fn full_pass(&mut self) -> Result<(), ReconcileError> {
+        let desired = find_desired(&mut self.reconciler, &self.config).await?;
+        let difference = if desired == self.desired {
+            Difference::Drift
+        } else {
+            Difference::Wanted
+        };
+        self.desired = desired;
+        let observed = self.reconciler.observe(&self.desired).await?;
+        self.reconciler
+            .converge(&self.desired, observed, difference)
+            .await
+    }
+
+    /// `on_exit: remove`: the VIPs go, then the sysctls are as they were.
+    pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
+        self.reconciler.remove_all(&self.desired).await.map(drop)
+    }
+}
+
+/// What this real server should hold now.
+///
+/// A host that has none of the configured addresses at this moment (its
+/// interface is down, say) keeps the VIPs that it was once given, as long as
+/// the configuration still has them.
+pub(crate) async fn find_desired<T: Ipvs>(
+    reconciler: &mut Reconciler<T>,
+    config: &Config,
+) -> Result<State, ReconcileError> {
+    let host = reconciler.kernel.addresses.local().await?;
+    let mut vips = desired::vips(config, &host);
+    if vips.is_empty() {
+        let configured = config
+            .virtual_services
+            .iter()
+            .filter_map(|service| service.key.vip());
+        let configured: BTreeSet<IpAddr> = configured.collect();
+        let owned = reconciler.owned.addresses.iter().map(|owned| owned.address);
+        vips = owned.filter(|owned| configured.contains(owned)).collect();
+    }
+    Ok(desired::real_server(config, &vips))
+}

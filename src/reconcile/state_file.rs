@@ -1,0 +1,206 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tracing::warn;
+
+use super::ownership::{Owned, OwnedSysctl};
+use crate::model::LocalAddress;
+use crate::snapshot::Mode;
+
+/// The version of the file's shape that this program writes.
+const VERSION: u32 = 1;
+
+/// Where [`Owned`] outlives the process: `director.json` or
+/// `real_server.json` in the state directory.
+#[derive(Debug)]
+pub(crate) struct StateFile {
+    path: PathBuf,
+}
+
+/// The state file could not be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum StateFileError {
+    /// The directory cannot be made.
+    #[error("cannot make the directory `{}`: correct `state_dir`, or its owner and mode", .0.display())]
+    Directory(PathBuf, #[source] io::Error),
+    /// The file cannot be read.
+    #[error("cannot read `{}`", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The file cannot be written.
+    #[error("cannot write `{}`", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    /// The file is of a program newer than this one.
+    #[error(
+        "`{}` has version {version}, which a newer lvs-agent wrote and this one cannot read: \
+         run that one", .path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+}
+
+/// The file's shape.
+#[derive(Debug, Serialize, Deserialize)]
+struct Shape {
+    version: u32,
+    services: BTreeSet<String>,
+    addresses: BTreeSet<Address>,
+    sysctls: BTreeMap<String, Sysctl>,
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    interface: String,
+    address: IpAddr,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Sysctl {
+    ours: String,
+    original: String,
+}
+
+impl StateFile {
+    /// The file of `mode` in `state_dir`; nothing is touched yet.
+    pub(crate) fn new(state_dir: &Path, mode: Mode) -> Self {
+        Self {
+            path: state_dir.join(mode.as_str()).with_extension("json"),
+        }
+    }
+
+    /// What was owned when the file was last written; nothing if there is no
+    /// file. Writes nothing.
+    ///
+    /// A file that cannot be understood counts as none, with a warning; the
+    /// next [`StateFile::save`] sets it aside.
+    pub(crate) fn load(&self) -> Result<Owned, StateFileError> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Owned::default()),
+            Err(error) => return Err(StateFileError::Read(self.path.clone(), error)),
+        };
+        match understand(&text) {
+            Ok(owned) => Ok(owned),
+            Err(NotUnderstood::Newer(version)) => Err(StateFileError::Newer {
+                path: self.path.clone(),
+                version,
+            }),
+            Err(NotUnderstood::Damaged(why)) => {
+                warn!(
+                    path = %self.path.display(), error = why,
+                    "the state file is damaged: what an earlier run wrote and is no longer \
+                     configured stays in the kernel; see `ipvsadm -Ln` and `ip addr`"
+                );
+                Ok(Owned::default())
+            }
+        }
+    }
+
+    /// Writes the file whole or not at all: a new file, flushed, takes the old one's name.
+    pub(crate) fn save(&self, owned: &Owned) -> Result<(), StateFileError> {
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(directory)
+            .map_err(|error| StateFileError::Directory(directory.to_owned(), error))?;
+        self.replace(directory, owned)
+            .map_err(|error| StateFileError::Write(self.path.clone(), error))
+    }
+
+    fn replace(&self, directory: &Path, owned: &Owned) -> io::Result<()> {
+        self.set_damaged_aside()?;
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        serde_json::to_writer_pretty(&mut file, &shape(owned))?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
+        File::open(directory)?.sync_all()
+    }
+
+    fn set_damaged_aside(&self) -> io::Result<()> {
+        match fs::read(&self.path) {
+            Ok(text) if understand(&text).is_err() => {
+                fs::rename(&self.path, self.path.with_extension("json.damaged"))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+enum NotUnderstood {
+    Newer(u32),
+    Damaged(String),
+}
+
+impl From<serde_json::Error> for NotUnderstood {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl From<crate::model::ParseError> for NotUnderstood {
+    fn from(error: crate::model::ParseError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+fn understand(text: &[u8]) -> Result<Owned, NotUnderstood> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let Version { version } = serde_json::from_slice(text)?;
+    if version > VERSION {
+        return Err(NotUnderstood::Newer(version));
+    }
+    let shape: Shape = serde_json::from_slice(text)?;
+    let mut owned = Owned::default();
+    for service in &shape.services {
+        owned.services.insert(service.parse()?);
+    }
+    for Address { interface, address } in shape.addresses {
+        owned.addresses.insert(LocalAddress { interface, address });
+    }
+    for (key, Sysctl { ours, original }) in shape.sysctls {
+        owned
+            .sysctls
+            .insert(key.parse()?, OwnedSysctl { ours, original });
+    }
+    Ok(owned)
+}
+
+fn shape(owned: &Owned) -> Shape {
+    let Owned {
+        services,
+        addresses,
+        sysctls,
+    } = owned;
+    let address = |a: &LocalAddress| Address {
+        interface: a.interface.clone(),
+        address: a.address,
+    };
+    let sysctl = |s: &OwnedSysctl| Sysctl {
+        ours: s.ours.clone(),
+        original: s.original.clone(),
+    };
+    Shape {
+        version: VERSION,
+        services: services.iter().map(ToString::to_string).collect(),
+        addresses: addresses.iter().map(address).collect(),
+        sysctls: sysctls
+            .iter()
+            .map(|(key, value)| (key.to_string(), sysctl(value)))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

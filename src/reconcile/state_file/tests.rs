@@ -1,0 +1,77 @@
+use super::*;
+
+#[test]
+fn what_is_saved_is_loaded() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(&directory.path().join("made/when/needed"), Mode::Director);
+    assert_eq!(
+        file.load().unwrap(),
+        Owned::default(),
+        "no file, nothing owned"
+    );
+    file.save(&owned()).unwrap();
+    assert_eq!(file.load().unwrap(), owned());
+    file.save(&Owned::default()).unwrap();
+    assert_eq!(file.load().unwrap(), Owned::default());
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path(), Mode::Director);
+    file.save(&owned()).unwrap();
+    let whole = fs::read(&file.path).unwrap();
+    for length in [0, 1, whole.len() / 2, whole.len() - 3] {
+        fs::write(&file.path, &whole[..length]).unwrap();
+        assert_eq!(file.load().unwrap(), Owned::default());
+        file.save(&owned()).unwrap();
+        assert_eq!(file.load().unwrap(), owned());
+        let aside = fs::read(directory.path().join("director.json.damaged")).unwrap();
+        assert_eq!(aside, whole[..length]);
+    }
+}
+
+#[test]
+fn a_newer_programs_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path(), Mode::RealServer);
+    fs::write(
+        &file.path,
+        br#"{"version":2,"services":{"shape":"unknown"}}"#,
+    )
+    .unwrap();
+    assert!(matches!(
+        file.load(),
+        Err(StateFileError::Newer { version: 2, .. })
+    ));
+}
+
+#[test]
+fn a_full_or_forbidden_directory_is_an_error_and_leaves_the_old_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let in_the_way = directory.path().join("file");
+    fs::write(&in_the_way, "").unwrap();
+    let file = StateFile::new(&in_the_way, Mode::Director);
+    assert!(matches!(
+        file.save(&owned()),
+        Err(StateFileError::Directory(..))
+    ));
+}
+
+fn owned() -> Owned {
+    let sysctl = OwnedSysctl {
+        ours: "1".into(),
+        original: "0".into(),
+    };
+    Owned {
+        services: ["tcp [2001:db8::200]:80", "fwmark 10 ipv4"]
+            .map(|s| s.parse().unwrap())
+            .into(),
+        addresses: [LocalAddress {
+            interface: "lo".into(),
+            address: [192, 168, 11, 200].into(),
+        }]
+        .into(),
+        sysctls: [("net.ipv4.conf.all.arp_ignore".parse().unwrap(), sysctl)].into(),
+    }
+}
