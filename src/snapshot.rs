@@ -71,6 +71,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether this process keeps a VIP on lo, rather than the table.
+    pub(crate) fn is_real_server(&self) -> bool {
+        self.mode == Mode::RealServer
+    }
+
     /// A director that has just read its configuration: nothing is known yet
     /// of the real servers or of the kernel, and no weight is wanted.
     pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
@@ -239,6 +244,13 @@ pub(crate) struct SysctlRecord {
     pub(crate) want: String,
     /// `None` if the kernel has no such parameter.
     pub(crate) have: Option<String>,
+}
+
+impl SysctlRecord {
+    /// Whether the kernel has it as it should be.
+    pub(crate) fn ok(&self) -> bool {
+        self.have.as_ref() == Some(&self.want)
+    }
 }
 
 #[cfg(test)]
