@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::telemetry::LogFormat;
+
 /// Health-checking agent for Linux Virtual Server.
 ///
 /// On a director it probes each real server over HTTP and raises or zeroes its
@@ -11,8 +13,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// on lo and sets the ARP sysctls of direct routing.
 #[derive(Debug, Parser)]
 #[command(name = "lvs-agent", version, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
-    bad configuration, 3 plan found changes.")]
+#[command(
+    after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
+    bad configuration, 3 plan found changes."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -68,14 +72,6 @@ pub(crate) enum Table {
     Kernel,
     /// A table inside the process.
     Memory,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// One line a record, for people.
-    Text,
-    /// One JSON object a line, for machines.
-    Json,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// `SIGTERM` and `SIGINT`.
 pub(crate) struct Terminate {
@@ -27,5 +28,34 @@ impl Terminate {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// Tells every task that the process is about to end; dropping it does, too.
+#[derive(Debug)]
+pub(crate) struct Stop(watch::Sender<()>);
+
+/// A task's end of [`Stop`].
+#[derive(Debug, Clone)]
+pub(crate) struct Stopping(watch::Receiver<()>);
+
+impl Stop {
+    /// Both ends.
+    pub(crate) fn new() -> (Self, Stopping) {
+        let (sender, receiver) = watch::channel(());
+        (Self(sender), Stopping(receiver))
+    }
+
+    /// It is time.
+    pub(crate) fn stop(self) {
+        drop(self.0);
+    }
+}
+
+impl Stopping {
+    /// Waits until it is time. Cancel-safe.
+    pub(crate) async fn recv(&mut self) {
+        // Nothing is ever sent: an error is the sender's end, and the news.
+        while self.0.changed().await.is_ok() {}
     }
 }

@@ -72,6 +72,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether this process keeps a VIP on lo, rather than the table.
+    pub(crate) fn is_real_server(&self) -> bool {
+        self.mode == Mode::RealServer
+    }
+
     /// A director that has just read its configuration: nothing is known yet
     /// of the real servers or of the kernel, and no weight is wanted.
     pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
@@ -133,16 +138,14 @@ impl Snapshot {
     }
 
     /// The records of a real server and of its virtual service.
-    pub(crate) fn records(
-        &self,
-        id: RealServerId,
-    ) -> Option<(&ServiceRecord, &RealServerRecord)> {
+    pub(crate) fn records(&self, id: RealServerId) -> Option<(&ServiceRecord, &RealServerRecord)> {
         let service = self.services.get(id.service_index())?;
         let real_server = service.real_servers.get(id.real_server_index())?;
         Some((service, real_server))
     }
 
-    fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
+    /// Of no service.
+    pub(crate) fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         Self {
             mode,
             config_path,

@@ -1,18 +1,18 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{CommandError, Done, load};
+use super::{Done, Failure, load};
 
-pub(super) fn run(path: &Path) -> Result<Done, CommandError> {
+pub(super) fn run(path: &Path) -> Result<Done, Failure> {
     let config = load(path)?;
-    let services = config.virtual_services.len();
-    let real_servers: usize =
-        config.virtual_services.iter().map(|service| service.real_servers.len()).sum();
+    let services = config.virtual_services.iter();
+    let real_servers: usize = services.map(|service| service.real_servers.len()).sum();
+    let mut stdout = io::stdout().lock();
     writeln!(
-        io::stdout(),
+        stdout,
         "{}: valid: {}, {}",
         path.display(),
-        count(services, "virtual service"),
+        count(config.virtual_services.len(), "virtual service"),
         count(real_servers, "real server")
     )?;
     Ok(Done::Well)

@@ -1,17 +1,42 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::{CommandError, Done, load};
+use super::{Done, Failure, load};
 use crate::cli::Cleanup;
+use crate::clock;
 use crate::kernel::{Kernel, KernelIpvs};
-use crate::plan::{State, Step};
-use crate::reconcile::{ReconcileError, Remover, RoleLock, StateFile};
-use crate::snapshot::Mode;
-use crate::{config::Config, desired};
+use crate::metrics::Metrics;
+use crate::reconcile::{Reconciler, RoleLock, StateFile, Writing, adopt, find_desired};
+use crate::snapshot::{Mode, Snapshot};
 
-/// Takes the agent's lock, so that it cannot undo what a running agent would
-/// put back at once.
-pub(super) async fn run(arguments: Cleanup) -> Result<Done, CommandError> {
+/// Holds the agent's lock meanwhile: what a running agent would put back at
+/// once is not removed.
+pub(super) async fn run(arguments: Cleanup) -> Result<Done, Failure> {
     let config = load(&arguments.config.path)?;
-    todo!()
+    let mode = if arguments.real_server {
+        Mode::RealServer
+    } else {
+        Mode::Director
+    };
+    let _lock = RoleLock::take(mode)?;
+    let mut reconciler = Reconciler::new(
+        Kernel::with_table(KernelIpvs::new()),
+        StateFile::new(&config.state_dir, mode),
+        Writing::Real,
+        Arc::new(Snapshot::empty(mode, arguments.config.path, clock::wall())),
+        Arc::new(Metrics::new([])?),
+    )?;
+    let configured = match mode {
+        Mode::Director => adopt(&mut reconciler, &config).await?.0,
+        Mode::RealServer => find_desired(&mut reconciler, &config).await?.0,
+    };
+    let steps = reconciler.remove_all(&configured).await?;
+    let mut stdout = io::stdout().lock();
+    for step in &steps {
+        writeln!(stdout, "{step}")?;
+    }
+    if steps.is_empty() {
+        writeln!(stdout, "nothing to remove")?;
+    }
+    Ok(Done::Well)
 }

@@ -6,6 +6,7 @@ mod plan;
 mod run;
 mod status;
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,15 +16,14 @@ use thiserror::Error;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigErrors};
-use crate::control::ControlError;
-use crate::director::DirectorError;
-use crate::kernel::KernelError;
-use crate::real_server::RealServerError;
+use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
+use crate::telemetry::TelemetryError;
+use status::StatusError;
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Done {
+enum Done {
     /// Nothing is left to say: exit code 0.
     Well,
     /// `plan` found changes: exit code 3.
@@ -32,53 +32,62 @@ pub(crate) enum Done {
 
 /// A command failed; `main` prints it, with its sources, as the last words.
 #[derive(Debug, Error)]
-pub enum CommandError {
-    /// The configuration is bad: exit code 2.
+#[error(transparent)]
+pub struct CommandError(#[from] Failure);
+
+#[derive(Debug, Error)]
+enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// The log cannot be set up as wished: exit code 2.
     #[error(transparent)]
-    Telemetry(#[from] crate::telemetry::TelemetryError),
-    /// The runtime or a stream of this process failed.
-    #[error("this process cannot go on")]
-    Io(#[from] io::Error),
-    /// The director failed.
+    Telemetry(#[from] TelemetryError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+    #[error("cannot write JSON to standard output")]
+    Json(#[from] serde_json::Error),
     #[error(transparent)]
-    Director(#[from] Box<DirectorError>),
-    /// The agent on a real server failed.
-    #[error(transparent)]
-    RealServer(#[from] Box<RealServerError>),
-    /// The kernel could not be read.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// The kernel could not be read or written.
+    Agent(#[from] AgentError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
-    /// The state file could not be read.
     #[error(transparent)]
     StateFile(#[from] StateFileError),
-    /// Another agent runs here.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The running agent could not be asked.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] prometheus::Error),
     #[error(transparent)]
-    Control(#[from] ControlError),
+    Status(#[from] StatusError),
 }
 
 impl CommandError {
     /// 2 for what the caller gave, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Config(_) | Self::Telemetry(_) => ExitCode::from(2),
-            Self::Io(_)
-            | Self::Director(_)
-            | Self::RealServer(_)
-            | Self::Kernel(_)
-            | Self::Reconcile(_)
-            | Self::StateFile(_)
-            | Self::Lock(_)
-            | Self::Control(_) => ExitCode::FAILURE,
+        match self.0 {
+            Failure::Config(_) | Failure::Telemetry(_) => ExitCode::from(2),
+            Failure::Runtime(_)
+            | Failure::Output(_)
+            | Failure::Json(_)
+            | Failure::Agent(_)
+            | Failure::Reconcile(_)
+            | Failure::StateFile(_)
+            | Failure::Lock(_)
+            | Failure::Metrics(_)
+            | Failure::Status(_) => ExitCode::FAILURE,
         }
+    }
+
+    /// Whether the reader of standard output just went away, as `head` does.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&self.0);
+        while let Some(error) = next {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return error.kind() == io::ErrorKind::BrokenPipe;
+            }
+            next = error.source();
+        }
+        false
     }
 }
 
@@ -86,7 +95,7 @@ impl CommandError {
 ///
 /// # Errors
 ///
-/// What stood in the way; see [`CommandError`].
+/// What stood in the way; see [`CommandError::exit_code`].
 pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
         Command::Run(arguments) => runtime()?.block_on(run::run(arguments))?,
@@ -102,8 +111,13 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
 }
 
 /// Two workers: what 20,000 probes a second need, and no more on a big machine.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)
 }
 
 fn load(path: &Path) -> Result<Arc<Config>, ConfigErrors> {

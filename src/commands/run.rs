@@ -1,24 +1,24 @@
-use super::{CommandError, Done, load};
+use super::{Done, Failure, load};
 use crate::cli::{Run, Table};
 use crate::kernel::{KernelIpvs, MemoryIpvs};
 use crate::reconcile::Writing;
 use crate::{director, real_server, telemetry};
 
-pub(super) async fn run(arguments: Run) -> Result<Done, CommandError> {
-    telemetry::start(arguments.log_format)?;
+pub(super) async fn run(arguments: Run) -> Result<Done, Failure> {
+    telemetry::init(arguments.log_format)?;
     let path = &arguments.config.path;
     let config = load(path)?;
-    let writing = if arguments.dry_run { Writing::DryRun } else { Writing::Real };
+    let writing = if arguments.dry_run {
+        Writing::DryRun
+    } else {
+        Writing::Real
+    };
     match (arguments.real_server, arguments.table) {
-        (true, _) => real_server::run(config, path, writing).await.map_err(Box::new)?,
-        (false, Table::Kernel) => {
-            director::run(config, path, writing, KernelIpvs::new()).await.map_err(Box::new)?;
-        }
+        (true, _) => real_server::run(config, path, writing).await?,
+        (false, Table::Kernel) => director::run(config, path, writing, KernelIpvs::new()).await?,
         (false, Table::Memory) => {
-            tracing::warn!(
-                "--table memory: weights are kept in this process, no packet is forwarded by them"
-            );
-            director::run(config, path, writing, MemoryIpvs::default()).await.map_err(Box::new)?;
+            tracing::warn!("--table memory: the weights stay in this process and forward nothing");
+            director::run(config, path, writing, MemoryIpvs::default()).await?;
         }
     }
     Ok(Done::Well)

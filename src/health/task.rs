@@ -1,16 +1,22 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::{Health, Machine, Transition, weight};
+use crate::clock;
 use crate::config::Config;
 use crate::intent::{Intent, WeightChange};
-use crate::liveness::Beat;
+use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
 use crate::probe::{Outcome, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::{LastProbe, Snapshot};
+
+/// How often the loop turns when no report comes, to show that it can.
+const TURN: Duration = Duration::from_secs(1);
 
 /// The one owner of all health machines: takes probes' reports, and tells
 /// reconcile which weights the verdicts ask for.
@@ -54,10 +60,18 @@ impl HealthTask {
     }
 
     /// Works until no probe can report any more.
-    pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>, beat: Beat) {
-        while let Some(report) = reports.recv().await {
-            beat.now();
-            self.on_report(&report);
+    pub(crate) async fn run(
+        mut self,
+        mut reports: mpsc::Receiver<Report>,
+        liveness: Arc<Liveness>,
+    ) {
+        loop {
+            liveness.beat(Loop::Health, clock::monotonic());
+            match timeout(TURN, reports.recv()).await {
+                Ok(Some(report)) => self.on_report(&report),
+                Ok(None) => return,
+                Err(_) => {}
+            }
         }
     }
 

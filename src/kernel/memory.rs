@@ -49,6 +49,8 @@ impl MemoryIpvs {
 }
 
 impl Ipvs for MemoryIpvs {
+    const IN_KERNEL: bool = false;
+
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let observe = |row: &Row| ObservedService {
             service: row.service.clone(),

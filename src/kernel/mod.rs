@@ -104,6 +104,9 @@ impl<T> Kernel<T> {
 
 /// An IPVS table: the kernel's, or one inside this process.
 pub(crate) trait Ipvs: Send + 'static {
+    /// Whether it is the kernel's, which other processes write, too.
+    const IN_KERNEL: bool;
+
     /// Every virtual service of the table. Fails rather than return a part of it.
     fn services(
         &mut self,

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -11,12 +10,14 @@ use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing}
 use super::{calls_for_another_look, error_chain};
 use crate::clock;
 use crate::config::Config;
+use crate::desired;
 use crate::health::{self, Health};
 use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
+use crate::liveness::{Liveness, Loop};
 use crate::model::{RealServerId, Weight};
 use crate::plan::{State, Step};
-use crate::{desired, liveness};
+use crate::signals::Stopping;
 
 /// Keeps a director's table as the configuration and the verdicts want it.
 pub(crate) struct DirectorLoop<T> {
@@ -70,17 +71,13 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Writes weights as they change and the whole as it drifts, until
-    /// `shutdown` says so. It stops between operations, never in one.
-    pub(crate) async fn run(
-        mut self,
-        mut shutdown: watch::Receiver<bool>,
-        beat: liveness::Beat,
-    ) -> Self {
+    /// `stopping` says so. It stops between operations, never in one.
+    pub(crate) async fn run(mut self, mut stopping: Stopping, liveness: Arc<Liveness>) -> Self {
         loop {
-            beat.now();
+            liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
                 biased;
-                () = shutdown.recv() => return self,
+                () = stopping.recv() => return self,
                 () = self.intent.changed() => self.write_weights().await,
                 () = sleep_until(self.next_pass) => {
                     self.write_weights().await;

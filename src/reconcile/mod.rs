@@ -1,17 +1,17 @@
 //! The only writer: observe, diff, apply, and look again.
 //!
-//! [`Reconciler::converge`] is what both roles share. [`director`] adds the
+//! [`Reconciler::converge`] is what both roles share. [`DirectorLoop`] adds the
 //! fast path, on which a verdict becomes a weight in the kernel without a
-//! dump; [`real_server`] adds the search for this host's VIPs.
+//! dump; [`RealServerLoop`] adds the search for this host's VIPs.
 
 mod apply;
 mod counted;
-pub(crate) mod director;
+mod director;
 mod lock;
 mod observe;
 mod ownership;
 mod publish;
-pub(crate) mod real_server;
+mod real_server;
 mod retry;
 mod state_file;
 
@@ -24,9 +24,11 @@ use tracing::{debug, error, info, warn};
 pub(crate) use self::apply::Failure;
 use self::apply::StepError;
 pub(crate) use self::counted::Counted;
+pub(crate) use self::director::{DirectorLoop, adopt};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
 use self::ownership::Owned;
+pub(crate) use self::real_server::{RealServerLoop, find_desired};
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
@@ -138,7 +140,7 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// The steps from what was observed to what is desired.
-    fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
+    pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
         let mut steps = diff(desired, observed);
         steps.extend(self.owned.restores(desired, observed));
         in_safe_order(steps)

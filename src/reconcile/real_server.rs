@@ -2,17 +2,20 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::director::in_from_now;
+use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, ReconcileError, Reconciler};
+use crate::clock;
 use crate::config::Config;
+use crate::desired;
 use crate::kernel::Ipvs;
+use crate::liveness::{Liveness, Loop};
 use crate::plan::State;
-use crate::{desired, liveness};
+use crate::signals::Stopping;
 
 /// Keeps the VIPs on a real server, and its kernel from answering ARP for them.
 pub(crate) struct RealServerLoop<T> {
@@ -33,11 +36,10 @@ impl<T: Ipvs> RealServerLoop<T> {
         mut reconciler: Reconciler<T>,
         config: Arc<Config>,
     ) -> Result<Self, ReconcileError> {
-        let desired = find_desired(&mut reconciler, &config).await?;
+        let (desired, observed) = find_desired(&mut reconciler, &config).await?;
         if desired.addresses.is_empty() {
             warn!("no virtual service lists an address of this host: there is nothing to do yet");
         }
-        let observed = reconciler.observe(&desired).await?;
         let result = reconciler
             .converge(&desired, observed, Difference::Wanted)
             .await;
@@ -54,18 +56,14 @@ impl<T: Ipvs> RealServerLoop<T> {
         })
     }
 
-    /// Watches and repairs until `shutdown` says so. It stops between
+    /// Watches and repairs until `stopping` says so. It stops between
     /// operations, never in one.
-    pub(crate) async fn run(
-        mut self,
-        mut shutdown: watch::Receiver<bool>,
-        beat: liveness::Beat,
-    ) -> Self {
+    pub(crate) async fn run(mut self, mut stopping: Stopping, liveness: Arc<Liveness>) -> Self {
         loop {
-            beat.now();
+            liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => return self,
+                () = stopping.recv() => return self,
                 () = sleep_until(self.next_pass) => {
                     let result = self.full_pass().await;
                     self.reconciler.note(&result);
@@ -76,14 +74,13 @@ impl<T: Ipvs> RealServerLoop<T> {
     }
 
     async fn full_pass(&mut self) -> Result<(), ReconcileError> {
-        let desired = find_desired(&mut self.reconciler, &self.config).await?;
+        let (desired, observed) = find_desired(&mut self.reconciler, &self.config).await?;
         let difference = if desired == self.desired {
             Difference::Drift
         } else {
             Difference::Wanted
         };
         self.desired = desired;
-        let observed = self.reconciler.observe(&self.desired).await?;
         self.reconciler
             .converge(&self.desired, observed, difference)
             .await
@@ -95,7 +92,7 @@ impl<T: Ipvs> RealServerLoop<T> {
     }
 }
 
-/// What this real server should hold now.
+/// What this real server should hold now, and what it holds.
 ///
 /// A host that has none of the configured addresses at this moment (its
 /// interface is down, say) keeps the VIPs that it was once given, as long as
@@ -103,7 +100,7 @@ impl<T: Ipvs> RealServerLoop<T> {
 pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
-) -> Result<State, ReconcileError> {
+) -> Result<(State, Observation), ReconcileError> {
     let host = reconciler.kernel.addresses.local().await?;
     let mut vips = desired::vips(config, &host);
     if vips.is_empty() {
@@ -115,5 +112,7 @@ pub(crate) async fn find_desired<T: Ipvs>(
         let owned = reconciler.owned.addresses.iter().map(|owned| owned.address);
         vips = owned.filter(|owned| configured.contains(owned)).collect();
     }
-    Ok(desired::real_server(config, &vips))
+    let desired = desired::real_server(config, &vips);
+    let observed = reconciler.observe(&desired).await?;
+    Ok((desired, observed))
 }

@@ -84,6 +84,8 @@ impl KernelIpvs {
 }
 
 impl Ipvs for KernelIpvs {
+    const IN_KERNEL: bool = true;
+
     /// Services of protocols other than TCP, UDP and SCTP are left out.
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         self.dump(codec::get_services(), codec::service)

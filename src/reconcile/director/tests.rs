@@ -15,6 +15,7 @@ use crate::model::{
     Destination, Forwarding, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
 };
 use crate::reconcile::StateFile;
+use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot, fixture};
 
 const WEB: &str = "tcp 192.168.11.200:80";
@@ -353,7 +354,7 @@ struct Lab {
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
-    stop: watch::Sender<bool>,
+    stop: Mutex<Option<Stop>>,
     task: Mutex<Option<JoinHandle<DirectorLoop<Table>>>>,
 }
 
@@ -377,7 +378,7 @@ impl Lab {
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
             snapshot,
             intent: Arc::default(),
-            stop: watch::Sender::new(false),
+            stop: Mutex::default(),
             task: Mutex::default(),
             config,
         }
@@ -414,15 +415,17 @@ impl Lab {
             fixture::noon(),
         ));
         let director = self.start_loop().await.unwrap();
-        let beat = liveness::Beat::for_test();
-        let task = tokio::spawn(director.run(self.stop.subscribe(), beat));
+        let liveness = Arc::new(Liveness::new(clock::monotonic(), RESYNC, [Loop::Reconcile]));
+        let (stop, stopping) = Stop::new();
+        let task = tokio::spawn(director.run(stopping, liveness));
         *self.task.lock().unwrap() = Some(task);
+        *self.stop.lock().unwrap() = Some(stop);
         settle().await;
         self
     }
 
     async fn finish(&self) -> DirectorLoop<Table> {
-        self.stop.send_replace(true);
+        self.stop.lock().unwrap().take().unwrap().stop();
         let task = self.task.lock().unwrap().take().unwrap();
         task.await.unwrap()
     }
@@ -496,6 +499,8 @@ struct Table {
 }
 
 impl Ipvs for Table {
+    const IN_KERNEL: bool = false;
+
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         self.calls.lock().unwrap().push("list services".to_owned());
         let broken = {

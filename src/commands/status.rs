@@ -1,0 +1,255 @@
+//! `lvs-agent status`: what the running agent knows, for people.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use thiserror::Error;
+
+use super::{Done, Failure, load};
+use crate::cli::{ControlSocket, Status};
+use crate::clock;
+use crate::config::DEFAULT_SOCKET;
+use crate::control::{self, ControlError};
+use crate::http::status::{RealServerStatus, ServiceStatus, StatusResponse};
+
+/// From one display to the next with `--watch`.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// To the top left corner, and all that is below and right of it erased (ECMA-48).
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// A status that could not be shown.
+#[derive(Debug, Error)]
+pub(crate) enum StatusError {
+    /// The agent did not answer.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// Standard output cannot be written to.
+    #[error("cannot write the status")]
+    Output(#[from] io::Error),
+    /// The status cannot be written as JSON.
+    #[error("cannot write the status as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+pub(super) async fn run(arguments: Status) -> Result<Done, Failure> {
+    let ControlSocket { socket, config } = arguments.socket;
+    let socket = match (socket, config) {
+        (Some(socket), _) => socket,
+        (None, Some(config)) => load(&config)?.control.socket.clone(),
+        (None, None) => PathBuf::from(DEFAULT_SOCKET),
+    };
+    show(&socket, arguments.json, arguments.watch).await?;
+    Ok(Done::Well)
+}
+
+/// Shows the status on standard output, once, or with `watch` every second
+/// until the process is interrupted; an agent that is away for a while is
+/// then said to be so. A reader that went away ends it without an error.
+async fn show(socket: &Path, json: bool, watch: bool) -> Result<(), StatusError> {
+    let mut shown = display(control::get_status(socket).await?, json)?;
+    loop {
+        let mut stdout = io::stdout();
+        let clear = if watch && stdout.is_terminal() {
+            CLEAR
+        } else {
+            ""
+        };
+        let written = stdout
+            .write_all(clear.as_bytes())
+            .and_then(|()| stdout.write_all(&shown))
+            .and_then(|()| stdout.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+        if !watch {
+            return Ok(());
+        }
+        tokio::time::sleep(PERIOD).await;
+        shown = match control::get_status(socket).await {
+            Ok(status) => display(status, json)?,
+            Err(error) => format!("{error}\n").into_bytes(),
+        };
+    }
+}
+
+fn display(status: StatusResponse, json: bool) -> Result<Vec<u8>, StatusError> {
+    let mut out = Vec::new();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &status)?;
+        out.push(b'\n');
+    } else {
+        render(&status, clock::wall(), &mut out)?;
+    }
+    Ok(out)
+}
+
+/// Writes the status as aligned text, with times as ages at `now`.
+pub(crate) fn render(
+    status: &StatusResponse,
+    now: SystemTime,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let role = match &status.virtual_services {
+        Some(_) => "director",
+        None => "real server",
+    };
+    let version = &status.version;
+    let loaded = age(status.config.loaded_at.0, now);
+    let path = &status.config.path;
+    writeln!(
+        out,
+        "lvs-agent {version}, {role}, {path} loaded {loaded} ago"
+    )?;
+    if let Some(error) = &status.config.last_reload.error {
+        writeln!(out, "the last reload failed: {error}")?;
+    }
+    match status.reconcile.last_success {
+        Some(at) => writeln!(out, "the kernel was as configured {} ago", age(at.0, now))?,
+        None => writeln!(out, "the kernel has not been as configured yet")?,
+    }
+    if let Some(error) = &status.reconcile.error {
+        writeln!(out, "the last reconcile failed: {error}")?;
+    }
+
+    if !status.vips.is_empty() {
+        let rows = status.vips.iter().map(|vip| {
+            let state = if vip.configured {
+                "configured"
+            } else {
+                "missing"
+            };
+            [vip.address.clone(), vip.interface.clone(), state.to_owned()]
+        });
+        let head = [("VIP", Left), ("INTERFACE", Left), ("STATE", Left)];
+        writeln!(out)?;
+        table(out, head, rows.collect())?;
+    }
+    if !status.sysctls.is_empty() {
+        let rows = status.sysctls.iter().map(|sysctl| {
+            let have = sysctl.have.clone().unwrap_or_else(|| "missing".to_owned());
+            [sysctl.key.clone(), sysctl.want.clone(), have]
+        });
+        let head = [("SYSCTL", Left), ("CONFIGURED", Left), ("KERNEL", Left)];
+        writeln!(out)?;
+        table(out, head, rows.collect())?;
+    }
+    for service in status.virtual_services.iter().flatten() {
+        writeln!(out)?;
+        render_service(service, now, out)?;
+    }
+    Ok(())
+}
+
+fn render_service(
+    service: &ServiceStatus,
+    now: SystemTime,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let (name, key) = (&service.name, service.key());
+    writeln!(
+        out,
+        "{name}  {key}  {}  {}",
+        service.scheduler, service.forwarding
+    )?;
+    let head = [
+        ("  REAL SERVER", Left),
+        ("ADDRESS", Left),
+        ("HEALTH", Left),
+        ("FOR", Left),
+        ("KERNEL", Right),
+        ("DESIRED", Right),
+        ("CONFIGURED", Right),
+        ("ACTIVE", Right),
+        ("INACTIVE", Right),
+        ("LAST PROBE", Left),
+    ];
+    let rows = service
+        .real_servers
+        .iter()
+        .map(|real_server| row(real_server, now));
+    table(out, head, rows.collect())
+}
+
+fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
+    let RealServerStatus {
+        weight,
+        connections,
+        ..
+    } = real_server;
+    let health = if real_server.admin == "enabled" {
+        real_server.health.clone()
+    } else {
+        format!("{}, {}", real_server.health, real_server.admin)
+    };
+    let probe = real_server.last_probe.as_ref().map_or_else(
+        || "none yet".to_owned(),
+        |probe| {
+            format!(
+                "{}, {:.1} ms, {} ago",
+                probe.detail,
+                probe.duration_ms,
+                age(probe.at.0, now)
+            )
+        },
+    );
+    [
+        format!("  {}", real_server.name),
+        real_server.address.clone(),
+        health,
+        age(real_server.since.0, now),
+        weight
+            .kernel
+            .map_or_else(|| "none".to_owned(), |kernel| kernel.to_string()),
+        weight.desired.to_string(),
+        weight.configured.to_string(),
+        connections.active.to_string(),
+        connections.inactive.to_string(),
+        probe,
+    ]
+}
+
+#[derive(Clone, Copy)]
+enum Alignment {
+    Left,
+    Right,
+}
+use Alignment::{Left, Right};
+
+/// Writes rows below their head, each column as wide as its widest cell.
+fn table<const N: usize>(
+    out: &mut impl Write,
+    head: [(&str, Alignment); N],
+    rows: Vec<[String; N]>,
+) -> io::Result<()> {
+    let mut widths = head.map(|(title, _)| title.chars().count());
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let titles = head.map(|(title, _)| title.to_owned());
+    for row in std::iter::once(titles).chain(rows) {
+        let cells = row.iter().zip(head).zip(widths);
+        let cells = cells.map(|((cell, (_, alignment)), width)| match alignment {
+            Left => format!("{cell:<width$}"),
+            Right => format!("{cell:>width$}"),
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// How long ago `then` was, in its two largest units: `3d 4h`, `12s`.
+fn age(then: SystemTime, now: SystemTime) -> String {
+    let age = now.duration_since(then).unwrap_or(Duration::ZERO);
+    let exact = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
+    let largest: Vec<_> = exact.split(' ').take(2).collect();
+    largest.join(" ")
+}
+
+#[cfg(test)]
+mod tests;

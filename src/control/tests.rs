@@ -1,0 +1,121 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::clock;
+use crate::http::{Liveness, Loop};
+use crate::metrics::Metrics;
+use crate::snapshot::fixture;
+
+fn shown() -> Shown {
+    Shown {
+        snapshot: Arc::new(fixture::director()),
+        metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
+        liveness: Arc::new(Liveness::new(
+            clock::monotonic(),
+            Duration::from_secs(10),
+            [Loop::Reconcile],
+        )),
+    }
+}
+
+#[tokio::test]
+async fn the_status_is_served_and_the_file_goes_with_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("made/on/the/way/control.sock");
+    let socket = bind(&path).unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let names: Vec<_> = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["control.sock"]);
+
+    let server = tokio::spawn(serve(socket, shown()));
+    let status = get_status(&path).await.unwrap();
+    assert_eq!(status.mode, "director");
+    assert_eq!(status.virtual_services.unwrap().len(), 2);
+
+    server.abort();
+    assert!(server.await.unwrap_err().is_cancelled());
+    assert!(!path.exists());
+    let error = get_status(&path).await.unwrap_err();
+    assert!(matches!(error, ControlError::NoSocket(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_socket_left_behind_is_replaced_and_a_live_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    let error = get_status(&path).await.unwrap_err();
+    assert!(matches!(error, ControlError::NobodyListens(_)), "{error}");
+
+    let first = bind(&path).unwrap();
+    let error = bind(&path).unwrap_err();
+    assert!(matches!(error, BindError::InUse(_)), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "another lvs-agent listens on {}: stop it, or give this one another control.socket",
+            path.display()
+        )
+    );
+    drop(first);
+    bind(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_later_owner_keeps_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let socket = bind(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "somebody else's").unwrap();
+    drop(socket);
+    assert!(path.exists());
+    let error = bind(&path).unwrap_err();
+    assert!(matches!(error, BindError::NotASocket(_)), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_an_agent_is_said_to_be_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+            .unwrap();
+    });
+    let error = get_status(&path).await.unwrap_err();
+    assert!(
+        matches!(error, ControlError::NotUnderstood { .. }),
+        "{error}"
+    );
+    server.join().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_agent_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let error = get_status(&path).await.unwrap_err();
+    assert!(matches!(error, ControlError::NoAnswer(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_path_too_long_for_a_socket_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x".repeat(120));
+    let error = bind(&path.join("control.sock")).unwrap_err();
+    assert!(matches!(error, BindError::Io { .. }), "{error}");
+}

@@ -1,0 +1,219 @@
+//! The read-only HTTP endpoints: `/metrics`, `/status`, `/livez`, `/readyz`
+//! and a page for people.
+
+mod page;
+mod server;
+pub(crate) mod status;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use rustix::io::Errno;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+pub(crate) use server::serve;
+
+use crate::clock;
+use crate::health::Health;
+use crate::liveness::Liveness;
+use crate::metrics::{self, Metrics};
+use crate::snapshot::Snapshot;
+
+/// How many real servers without a verdict `/readyz` names.
+const NAMED: usize = 10;
+
+/// What the endpoints show.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) liveness: Arc<Liveness>,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+pub(crate) enum ListenError {
+    /// Somebody else listens there.
+    #[error(
+        "cannot listen on {0}: the port is taken by another process; see `ss -ltnp`, or change http.listen"
+    )]
+    Taken(SocketAddr),
+    /// The port is below 1024 (`net.ipv4.ip_unprivileged_port_start`).
+    #[error(
+        "cannot listen on {0}: permission denied; take a port from 1024 on, or run as root: http.listen"
+    )]
+    NotPermitted(SocketAddr),
+    /// The address is not one of this host's.
+    #[error("cannot listen on {0}: this host does not have that address; change http.listen")]
+    NoSuchAddress(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen on {address}: {cause}")]
+    Other {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
+/// Takes the address, without serving yet: so that one that cannot be had is
+/// known before the kernel is touched.
+///
+/// Sets `SO_REUSEADDR`, as tokio does: connections of the process before this
+/// one, waiting out their time, are no obstacle.
+pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(listen)
+        .await
+        .map_err(|cause| match Errno::from_io_error(&cause) {
+            Some(Errno::ADDRINUSE) => ListenError::Taken(listen),
+            Some(Errno::ACCESS | Errno::PERM) => ListenError::NotPermitted(listen),
+            Some(Errno::ADDRNOTAVAIL) => ListenError::NoSuchAddress(listen),
+            _ => ListenError::Other {
+                address: listen,
+                cause,
+            },
+        })
+}
+
+/// All endpoints.
+pub(crate) fn router(shown: Shown) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .fallback(no_such_page)
+        .method_not_allowed_fallback(read_only)
+        .with_state(shown)
+}
+
+/// `/status` alone, for the control socket.
+pub(crate) fn status_router(shown: Shown) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .with_state(shown)
+}
+
+async fn metrics(State(shown): State<Shown>) -> Response {
+    let pieces = shown.metrics.exposition(shown.snapshot);
+    streamed(metrics::CONTENT_TYPE, pieces)
+}
+
+async fn page(State(shown): State<Shown>) -> Response {
+    let pieces = page::render(shown.snapshot, clock::wall());
+    let mut response = streamed("text/html; charset=utf-8", pieces);
+    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        header::HeaderValue::from_static(policy),
+    );
+    response
+}
+
+async fn status(State(shown): State<Shown>) -> Response {
+    // 20,000 real servers take some ten milliseconds: not on a thread of the runtime's own.
+    let json = tokio::task::spawn_blocking(move || status::json(&shown.snapshot)).await;
+    match json {
+        Ok(Ok(json)) => (content_type("application/json"), json).into_response(),
+        Ok(Err(error)) => internal(&error),
+        Err(error) => internal(&error),
+    }
+}
+
+async fn livez(State(shown): State<Shown>) -> Response {
+    let stuck = shown.liveness.stuck(clock::monotonic());
+    if stuck.is_empty() {
+        return "alive\n".into_response();
+    }
+    let lines = stuck.iter().map(|stuck| {
+        let silence =
+            humantime::format_duration(std::time::Duration::from_secs(stuck.silence.as_secs()));
+        format!("the {} loop has not turned for {silence}\n", stuck.which)
+    });
+    let text: String = lines.collect();
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn readyz(State(shown): State<Shown>) -> Response {
+    let missing = missing(&shown.snapshot);
+    if missing.is_empty() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, missing).into_response()
+    }
+}
+
+/// What stands between this process and being ready, a line each.
+fn missing(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    let reconcile = snapshot.reconcile.lock().clone();
+    if reconcile.last_success.is_none() {
+        let reason = reconcile.error.unwrap_or_else(|| "under way".to_owned());
+        text += &format!("the first reconcile is not done: {reason}\n");
+    }
+    let mut named = Vec::new();
+    let mut without = 0_usize;
+    for service in &snapshot.services {
+        for real_server in &service.real_servers {
+            if real_server.live.lock().health == Health::Unknown {
+                without += 1;
+                if named.len() < NAMED {
+                    named.push(format!("{}/{}", service.name, real_server.name));
+                }
+            }
+        }
+    }
+    if without > 0 {
+        let more = without - named.len();
+        let named = named.join(", ");
+        text += &format!("no verdict yet on {without} real servers: {named}");
+        if more > 0 {
+            text += &format!(" and {more} more");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+async fn no_such_page() -> impl IntoResponse {
+    let text = "There is no such page: see /, /metrics, /status, /livez and /readyz.\n";
+    (StatusCode::NOT_FOUND, text)
+}
+
+async fn read_only() -> impl IntoResponse {
+    let text = "This interface is read-only: it answers GET and HEAD alone.\n";
+    (StatusCode::METHOD_NOT_ALLOWED, text)
+}
+
+fn internal(error: &(dyn std::error::Error + 'static)) -> Response {
+    tracing::error!(error, "cannot render the status");
+    let text = "The status cannot be rendered: see the log.\n";
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+fn content_type(value: &'static str) -> [(HeaderName, &'static str); 1] {
+    [(header::CONTENT_TYPE, value)]
+}
+
+/// A response whose pieces are made as the client takes them: a slow client
+/// costs one piece of memory, and none of it is made for one that went away.
+fn streamed(
+    media_type: &'static str,
+    pieces: impl Iterator<Item = String> + Send + 'static,
+) -> Response {
+    let pieces = futures_util::stream::iter(pieces.map(Ok::<_, Infallible>));
+    (content_type(media_type), Body::from_stream(pieces)).into_response()
+}
+
+#[cfg(test)]
+mod tests;

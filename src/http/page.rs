@@ -1,0 +1,210 @@
+//! The page for people: self-contained, and the same for any reader.
+
+use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::status::{RealServerStatus, ServiceStatus, Status};
+use crate::snapshot::Snapshot;
+
+const HEAD: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="5">
+<meta name="viewport" content="width=device-width">
+<title>lvs-agent</title>
+<style>
+:root { color-scheme: light dark; --line: #8886; --up: #1a7f37; --down: #cf222e; --unknown: #9a6700; }
+@media (prefers-color-scheme: dark) { :root { --up: #56d364; --down: #ff7b72; --unknown: #e3b341; } }
+body { font: 15px/1.4 system-ui, sans-serif; max-width: 75rem; margin: 1.5rem auto; padding: 0 1rem; }
+h2 { font-size: 1.1rem; margin: 1.5rem 0 .3rem; } h2 small { font-weight: normal; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
+.n { text-align: right; }
+.up { color: var(--up); } .down { color: var(--down); } .unknown { color: var(--unknown); }
+</style>
+</head>
+<body>
+<h1>lvs-agent</h1>
+"#;
+
+const TAIL: &str = "</body>\n</html>\n";
+
+/// The page, piece by piece: what concerns the host, then each virtual service.
+pub(super) fn render(
+    snapshot: Arc<Snapshot>,
+    now: SystemTime,
+) -> impl Iterator<Item = String> + Send {
+    let services = (0..snapshot.services.len()).map({
+        let snapshot = Arc::clone(&snapshot);
+        move |place| {
+            let service = snapshot.services.get(place);
+            service.map_or_else(String::new, |record| {
+                written(|out| service_table(out, &ServiceStatus::of(record), now))
+            })
+        }
+    });
+    let host = std::iter::once_with(move || written(|out| host(out, &snapshot, now)));
+    host.chain(services).chain(std::iter::once(TAIL.to_owned()))
+}
+
+/// What `render` writes. Writing to a String cannot fail.
+fn written(render: impl FnOnce(&mut String) -> fmt::Result) -> String {
+    let mut out = String::new();
+    let _ = render(&mut out);
+    out
+}
+
+fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
+    let status: Status<()> = Status::of(snapshot, None);
+    out.write_str(HEAD)?;
+    writeln!(
+        out,
+        "<p>{} {}, configured by {} of {}. ",
+        if snapshot.is_real_server() {
+            "Real server"
+        } else {
+            "Director"
+        },
+        Escaped(&status.version),
+        Escaped(&status.config.path),
+        status.config.loaded_at,
+    )?;
+    match status.reconcile.last_success {
+        Some(at) => writeln!(
+            out,
+            "The kernel was as configured {} ago.</p>",
+            age(at.0, now)
+        )?,
+        None => writeln!(out, "The kernel has not been as configured yet.</p>")?,
+    }
+    let problems = [
+        ("Reconcile", &status.reconcile.error),
+        ("Reload", &status.config.last_reload.error),
+    ];
+    for (what, error) in problems {
+        if let Some(error) = error {
+            writeln!(
+                out,
+                "<p class=\"down\">{what} failed: {}</p>",
+                Escaped(error)
+            )?;
+        }
+    }
+    if !status.vips.is_empty() {
+        writeln!(out, "<table><tr><th>VIP<th>Interface<th>State</tr>")?;
+        for vip in &status.vips {
+            let state = if vip.configured {
+                "<td class=\"up\">configured"
+            } else {
+                "<td class=\"down\">missing"
+            };
+            let (address, interface) = (Escaped(&vip.address), Escaped(&vip.interface));
+            writeln!(out, "<tr><td>{address}<td>{interface}{state}</tr>")?;
+        }
+        writeln!(out, "</table>")?;
+    }
+    if !status.sysctls.is_empty() {
+        writeln!(out, "<table><tr><th>Sysctl<th>Configured<th>Kernel</tr>")?;
+        for sysctl in &status.sysctls {
+            let ok = sysctl.have.as_ref() == Some(&sysctl.want);
+            writeln!(
+                out,
+                "<tr><td>{}<td>{}<td class=\"{}\">{}</tr>",
+                Escaped(&sysctl.key),
+                Escaped(&sysctl.want),
+                if ok { "up" } else { "down" },
+                Escaped(sysctl.have.as_deref().unwrap_or("missing")),
+            )?;
+        }
+        writeln!(out, "</table>")?;
+    }
+    Ok(())
+}
+
+fn service_table(out: &mut String, service: &ServiceStatus, now: SystemTime) -> fmt::Result {
+    writeln!(
+        out,
+        "<h2>{} <small>{}, {}, {}</small></h2>",
+        Escaped(&service.name),
+        Escaped(&service.key()),
+        Escaped(&service.scheduler),
+        Escaped(&service.forwarding),
+    )?;
+    writeln!(
+        out,
+        "<table><tr><th>Real server<th>Address<th>Health<th class=\"n\">Weight\
+         <th class=\"n\">Desired<th class=\"n\">Configured<th class=\"n\">Active\
+         <th class=\"n\">Inactive<th>Last probe</tr>"
+    )?;
+    for real_server in &service.real_servers {
+        row(out, real_server, now)?;
+    }
+    writeln!(out, "</table>")
+}
+
+fn row(out: &mut String, real_server: &RealServerStatus, now: SystemTime) -> fmt::Result {
+    let RealServerStatus {
+        health,
+        weight,
+        connections,
+        ..
+    } = real_server;
+    write!(
+        out,
+        "<tr><td>{}<td>{}<td class=\"{}\">{} {}<td class=\"n\">",
+        Escaped(&real_server.name),
+        Escaped(&real_server.address),
+        Escaped(health),
+        Escaped(health),
+        age(real_server.since.0, now),
+    )?;
+    match weight.kernel {
+        Some(kernel) => write!(out, "{kernel}")?,
+        None => write!(out, "none")?,
+    }
+    write!(
+        out,
+        "<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>",
+        weight.desired, weight.configured, connections.active, connections.inactive,
+    )?;
+    match &real_server.last_probe {
+        Some(probe) => writeln!(
+            out,
+            "{}, {:.1} ms, {} ago</tr>",
+            Escaped(&probe.detail),
+            probe.duration_ms,
+            age(probe.at.0, now),
+        ),
+        None => writeln!(out, "none yet</tr>"),
+    }
+}
+
+/// How long ago `then` was, in whole seconds.
+pub(crate) fn age(then: SystemTime, now: SystemTime) -> impl Display {
+    let age = now.duration_since(then).unwrap_or(Duration::ZERO);
+    humantime::format_duration(Duration::from_secs(age.as_secs()))
+}
+
+/// Text as HTML, in an element or in a quoted attribute.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                plain => f.write_char(plain)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

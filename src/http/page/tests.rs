@@ -1,0 +1,60 @@
+use super::*;
+use crate::snapshot::fixture;
+
+fn page(snapshot: Snapshot) -> String {
+    let now = fixture::noon() + Duration::from_secs(65);
+    render(Arc::new(snapshot), now).collect()
+}
+
+#[test]
+fn the_page_tells_what_a_reader_needs() {
+    let page = page(fixture::director());
+    for text in [
+        "<h2>web <small>tcp 192.168.11.200:80, wlc, direct</small></h2>",
+        "<td class=\"up\">up 1m 3s<td class=\"n\">1<",
+        "<td class=\"down\">down 35s<td class=\"n\">none<",
+        "connection refused, 0.3 ms, 5s ago",
+        "fwmark 10 ipv6",
+        "none yet",
+        "The kernel was as configured 5s ago",
+    ] {
+        assert!(page.contains(text), "no `{text}` in\n{page}");
+    }
+    assert!(page.ends_with("</html>\n"));
+    for outside in ["src=", "href=", "url(", "<script", "//"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn everything_is_escaped() {
+    let attack = "<script>alert('&\"')</script>";
+    let mut config = fixture::config();
+    config.virtual_services[0].name = attack.into();
+    config.virtual_services[0].real_servers[0].name = attack.into();
+    let path = attack.into();
+    let snapshot = Snapshot::director(&config, path, fixture::noon());
+    snapshot.reconcile.lock().error = Some(attack.to_owned());
+    snapshot.reload.lock().error = Some(attack.to_owned());
+    snapshot.services[0].real_servers[0].live.lock().last_probe =
+        Some(crate::snapshot::LastProbe {
+            at: fixture::noon(),
+            result: crate::probe::ProbeResult::Internal,
+            detail: attack.to_owned(),
+            duration: Duration::ZERO,
+        });
+    let page = page(snapshot);
+    assert!(!page.contains("<script"));
+    assert_eq!(
+        page.matches("&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;")
+            .count(),
+        6
+    );
+}
+
+#[test]
+fn a_real_server_shows_its_host() {
+    let page = page(fixture::real_server());
+    assert!(page.contains("<td>192.168.11.200<td>lo<td class=\"up\">configured"));
+    assert!(page.contains("<td>net.ipv4.conf.all.arp_ignore<td>1<td class=\"down\">0"));
+}

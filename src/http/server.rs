@@ -1,0 +1,42 @@
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::task::JoinSet;
+
+/// Connections served at once. The next one waits in the listener's backlog.
+const CONNECTIONS: usize = 64;
+
+/// For one connection, from its being accepted to the last byte written.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Serves until it is dropped, and every connection with it.
+///
+/// A connection serves one request and is given 30 seconds for all of it, so
+/// that whatever its client does or leaves undone (a head that never ends, a
+/// response that is never read), it holds one of 64 places for that long at most.
+pub(crate) async fn serve<L: Listener>(mut listener: L, router: Router) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.len() >= CONNECTIONS {
+            connections.join_next().await;
+        }
+        let (stream, _) = listener.accept().await;
+        while connections.try_join_next().is_some() {}
+        let service = TowerToHyperService::new(router.clone());
+        connections.spawn(async move {
+            let connection = http1::Builder::new()
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(DEADLINE, connection).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a client's connection failed"),
+                Err(_) => tracing::debug!("a client took too long"),
+            }
+        });
+    }
+}

@@ -1,0 +1,274 @@
+//! `/status`: the snapshot as JSON.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
+
+use crate::model::ServiceKey;
+use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
+
+/// Until there is a way to drain a real server, every one is this.
+const ENABLED: &str = "enabled";
+
+/// The status, with its virtual services as `S`: on the side that asks a list,
+/// on the side that answers a view of the snapshot, since a list of all would
+/// take as much memory again as the JSON itself.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Status<S> {
+    /// `director` or `real_server`.
+    pub(crate) mode: String,
+    pub(crate) version: String,
+    pub(crate) config: ConfigStatus,
+    /// Only of a director.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) virtual_services: Option<S>,
+    pub(crate) vips: Vec<VipStatus>,
+    pub(crate) sysctls: Vec<SysctlStatus>,
+    pub(crate) reconcile: ReconcileStatus,
+}
+
+/// The status as it is read from the control socket.
+pub(crate) type StatusResponse = Status<Vec<ServiceStatus>>;
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ConfigStatus {
+    pub(crate) path: String,
+    pub(crate) loaded_at: Timestamp,
+    pub(crate) last_reload: ReloadStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ReloadStatus {
+    pub(crate) ok: bool,
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ServiceStatus {
+    pub(crate) name: String,
+    /// VIP and port; `None` of a service by firewall mark.
+    pub(crate) address: Option<String>,
+    /// Only of a service by firewall mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fwmark: Option<u32>,
+    /// Only of a service by firewall mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) family: Option<String>,
+    /// `None` of a service by firewall mark, which takes any.
+    pub(crate) protocol: Option<String>,
+    pub(crate) scheduler: String,
+    pub(crate) forwarding: String,
+    pub(crate) real_servers: Vec<RealServerStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct RealServerStatus {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    /// `unknown`, `up` or `down`.
+    pub(crate) health: String,
+    /// `enabled`, `draining` or `drained`.
+    pub(crate) admin: String,
+    pub(crate) weight: WeightStatus,
+    pub(crate) connections: ConnectionsStatus,
+    pub(crate) last_probe: Option<ProbeStatus>,
+    pub(crate) since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct WeightStatus {
+    pub(crate) configured: u32,
+    pub(crate) desired: u32,
+    /// `None` if the kernel has no such destination.
+    pub(crate) kernel: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ConnectionsStatus {
+    pub(crate) active: u32,
+    pub(crate) inactive: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ProbeStatus {
+    pub(crate) at: Timestamp,
+    pub(crate) result: String,
+    pub(crate) detail: String,
+    pub(crate) duration_ms: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct VipStatus {
+    pub(crate) address: String,
+    pub(crate) interface: String,
+    pub(crate) configured: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct SysctlStatus {
+    pub(crate) key: String,
+    pub(crate) want: String,
+    /// `None` if the kernel has no such parameter.
+    pub(crate) have: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ReconcileStatus {
+    pub(crate) last_success: Option<Timestamp>,
+    pub(crate) error: Option<String>,
+}
+
+/// A point in time, in RFC 3339 in UTC to the millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timestamp(pub(crate) SystemTime);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text)
+            .map(Self)
+            .map_err(de::Error::custom)
+    }
+}
+
+/// The virtual services of a snapshot, each made when it is its turn.
+struct Services<'a>(&'a [ServiceRecord]);
+
+impl Serialize for Services<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ServiceStatus::of))
+    }
+}
+
+/// The snapshot as JSON. Fails only where serde does, which none of these types lets it.
+pub(crate) fn json(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
+    let services = (!snapshot.is_real_server()).then_some(Services(&snapshot.services));
+    serde_json::to_vec(&Status::of(snapshot, services))
+}
+
+impl<S> Status<S> {
+    /// All but the virtual services, which are given.
+    pub(crate) fn of(snapshot: &Snapshot, virtual_services: Option<S>) -> Self {
+        let reload = snapshot.reload.lock().clone();
+        let reconcile = snapshot.reconcile.lock().clone();
+        let vips = snapshot.vips.lock().clone();
+        let sysctls = snapshot.sysctls.lock().clone();
+        Self {
+            mode: snapshot.mode.as_str().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: ConfigStatus {
+                path: snapshot.config_path.display().to_string(),
+                loaded_at: Timestamp(snapshot.loaded_at),
+                last_reload: ReloadStatus {
+                    ok: reload.error.is_none(),
+                    error: reload.error,
+                },
+            },
+            virtual_services,
+            vips: vips
+                .into_iter()
+                .map(|((address, interface), configured)| VipStatus {
+                    address: address.to_string(),
+                    interface,
+                    configured,
+                })
+                .collect(),
+            sysctls: sysctls
+                .into_iter()
+                .map(|(key, record)| SysctlStatus {
+                    key: key.to_string(),
+                    want: record.want,
+                    have: record.have,
+                })
+                .collect(),
+            reconcile: ReconcileStatus {
+                last_success: reconcile.last_success.map(Timestamp),
+                error: reconcile.error,
+            },
+        }
+    }
+}
+
+impl ServiceStatus {
+    pub(crate) fn of(record: &ServiceRecord) -> Self {
+        let (address, fwmark, family, protocol) = match record.key {
+            ServiceKey::Address { protocol, address } => (
+                Some(address.to_string()),
+                None,
+                None,
+                Some(protocol.to_string()),
+            ),
+            ServiceKey::Fwmark { mark, family } => {
+                (None, Some(mark.get()), Some(family.to_string()), None)
+            }
+        };
+        Self {
+            name: record.name.to_string(),
+            address,
+            fwmark,
+            family,
+            protocol,
+            scheduler: record.scheduler.to_string(),
+            forwarding: record.forwarding.to_string(),
+            real_servers: record
+                .real_servers
+                .iter()
+                .map(RealServerStatus::of)
+                .collect(),
+        }
+    }
+
+    /// What the kernel knows it by, for people.
+    pub(crate) fn key(&self) -> String {
+        let part = |part: &Option<String>| part.as_deref().unwrap_or("?").to_owned();
+        match self.fwmark {
+            Some(mark) => format!("fwmark {mark} {}", part(&self.family)),
+            None => format!("{} {}", part(&self.protocol), part(&self.address)),
+        }
+    }
+}
+
+impl RealServerStatus {
+    fn of(record: &RealServerRecord) -> Self {
+        let live = record.live.lock().clone();
+        Self {
+            name: record.name.to_string(),
+            address: record.key.to_string(),
+            health: live.health.to_string(),
+            admin: ENABLED.to_owned(),
+            weight: WeightStatus {
+                configured: record.configured.get(),
+                desired: live.desired.get(),
+                kernel: live.kernel.map(crate::model::Weight::get),
+            },
+            connections: ConnectionsStatus {
+                active: live.connections.active,
+                inactive: live.connections.inactive,
+            },
+            last_probe: live.last_probe.map(|probe| ProbeStatus {
+                at: Timestamp(probe.at),
+                result: probe.result.as_str().to_owned(),
+                detail: probe.detail,
+                duration_ms: probe.duration.as_secs_f64() * 1000.0,
+            }),
+            since: Timestamp(live.since),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

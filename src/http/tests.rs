@@ -1,0 +1,215 @@
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use super::*;
+use crate::model::Weight;
+use crate::snapshot::fixture;
+
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn shown(snapshot: Snapshot) -> Shown {
+    Shown {
+        snapshot: Arc::new(snapshot),
+        metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
+        liveness: Arc::new(Liveness::new(
+            clock::monotonic(),
+            Duration::from_secs(10),
+            [Loop::Reconcile, Loop::Health],
+        )),
+    }
+}
+
+/// A server that ends with the test's runtime.
+async fn served(shown: Shown) -> SocketAddr {
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, router(shown)));
+    address
+}
+
+/// The whole response to a request, as bytes on the wire.
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let exchange = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(AMPLE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    });
+    exchange.await.unwrap()
+}
+
+fn head(response: &str) -> (&str, &str) {
+    response.split_once("\r\n\r\n").unwrap()
+}
+
+#[tokio::test]
+async fn every_endpoint_answers_and_closes() {
+    let address = served(shown(fixture::director())).await;
+    for (path, media_type, text) in [
+        (
+            "/metrics",
+            "text/plain; version=0.0.4",
+            "lvs_real_server_up{",
+        ),
+        ("/status", "application/json", "{\"mode\":\"director\","),
+        ("/", "text/html; charset=utf-8", "<h2>web"),
+        ("/livez", "text/plain; charset=utf-8", "alive"),
+    ] {
+        let response = ask(address, &format!("GET {path}")).await;
+        let (head, body) = head(&response);
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {head}");
+        assert!(
+            head.contains(&format!("content-type: {media_type}\r\n")),
+            "{head}"
+        );
+        assert!(head.contains("connection: close"), "{head}");
+        assert!(body.contains(text), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn anything_else_is_refused_in_a_sentence() {
+    let address = served(shown(fixture::director())).await;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let response = ask(address, &format!("{method} /status")).await;
+        assert!(response.starts_with("HTTP/1.1 405 "), "{response}");
+        assert!(
+            response.to_lowercase().contains("\r\nallow: get,head\r\n"),
+            "{response}"
+        );
+        assert!(response.contains("read-only"), "{response}");
+    }
+    for path in ["/nothing", "/status/", "/../etc/passwd"] {
+        let response = ask(address, &format!("GET {path}")).await;
+        assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
+        assert!(response.contains("There is no such page"), "{response}");
+    }
+}
+
+#[tokio::test]
+async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
+    let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::noon());
+    snapshot.reconcile.lock().error = Some("this kernel has no IPVS".to_owned());
+    let shown = shown(snapshot);
+    let snapshot = Arc::clone(&shown.snapshot);
+    let address = served(shown).await;
+
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert_eq!(
+        head(&response).1,
+        "the first reconcile is not done: this kernel has no IPVS\n\
+         no verdict yet on 3 real servers: web/rs1, web/rs2, marked/rs6\n"
+    );
+
+    snapshot.reconcile.lock().last_success = Some(fixture::noon());
+    for service in &snapshot.services {
+        for real_server in &service.real_servers {
+            real_server.live.lock().health = Health::Down;
+        }
+    }
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    assert_eq!(head(&response).1, "ready\n");
+}
+
+#[test]
+fn of_many_without_a_verdict_some_are_named() {
+    let mut config = fixture::config();
+    let one = config.virtual_services[0].real_servers[0].clone();
+    config.virtual_services[0].real_servers = vec![one; 25];
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::noon());
+    let missing = missing(&snapshot);
+    assert!(
+        missing.contains("no verdict yet on 26 real servers: web/rs1, "),
+        "{missing}"
+    );
+    assert!(missing.ends_with(" and 16 more\n"), "{missing}");
+}
+
+#[tokio::test]
+async fn alive_is_loops_that_turn() {
+    let mut shown = shown(fixture::director());
+    let long_ago = clock::monotonic()
+        .checked_sub(Duration::from_secs(60))
+        .unwrap();
+    let liveness = Liveness::new(
+        long_ago,
+        Duration::from_secs(1),
+        [Loop::Reconcile, Loop::Health],
+    );
+    liveness.beat(Loop::Health, clock::monotonic());
+    shown.liveness = Arc::new(liveness);
+    let response = ask(served(shown).await, "GET /livez").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert_eq!(
+        head(&response).1,
+        "the reconcile loop has not turned for 1m\n"
+    );
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = bind(address).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "cannot listen on {address}: the port is taken by another process; \
+             see `ss -ltnp`, or change http.listen"
+        )
+    );
+    let foreign = (Ipv4Addr::new(192, 0, 2, 1), 9477).into();
+    let error = bind(foreign).await.unwrap_err();
+    assert!(matches!(error, ListenError::NoSuchAddress(_)), "{error}");
+}
+
+/// More silent clients than there are places: time runs by itself once all
+/// wait, and the one that does ask is answered after the others' deadline.
+#[tokio::test(start_paused = true)]
+async fn silent_clients_lose_their_places() {
+    let address = served(shown(fixture::director())).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let response = ask(address, "GET /livez").await;
+    assert!(
+        response.contains("alive") || response.contains("not turned"),
+        "{response}"
+    );
+    drop(silent);
+}
+
+/// A director of the size that is designed for: a scrape of all of it, read
+/// slowly, holds up nobody else.
+#[tokio::test]
+async fn a_slow_reader_of_much_holds_up_nobody() {
+    let mut config = fixture::config();
+    let one = config.virtual_services[0].real_servers[0].clone();
+    config.virtual_services[0].real_servers = vec![one; 20_000];
+    for real_server in &mut config.virtual_services[1].real_servers {
+        real_server.weight = Weight::MAX;
+    }
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::noon());
+    let address = served(shown(snapshot)).await;
+    let mut slow = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        stream.read_exact(&mut [0; 1024]).unwrap();
+        stream
+    })
+    .await
+    .unwrap();
+    let response = ask(address, "GET /livez").await;
+    assert!(response.contains("alive"));
+    let rest = tokio::task::spawn_blocking(move || std::io::copy(&mut slow, &mut std::io::sink()));
+    assert!(rest.await.unwrap().unwrap() > 20_000 * 24 * 50);
+}

@@ -1,0 +1,253 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::snapshot::fixture;
+
+fn scrape(snapshot: Snapshot) -> String {
+    let names: Vec<_> = snapshot
+        .services
+        .iter()
+        .map(|service| Arc::clone(&service.name))
+        .collect();
+    let metrics = Metrics::new(names.iter().map(AsRef::as_ref)).unwrap();
+    metrics.exposition(Arc::new(snapshot)).collect()
+}
+
+/// Every series with its value, having checked what the format demands: each
+/// series once, all of a family together, below its HELP and TYPE.
+fn series(text: &str) -> BTreeMap<String, f64> {
+    let mut families = BTreeSet::new();
+    let mut family = "";
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            family = rest.split(' ').next().unwrap();
+            assert!(families.insert(family), "{family} twice");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert_eq!(rest.split(' ').next().unwrap(), family);
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with(family), "{line} below {family}");
+            let value = value.parse().unwrap();
+            assert!(found.insert(name.to_owned(), value).is_none(), "{line}");
+        }
+    }
+    found
+}
+
+/// The table of metrics that users rely on, with the labels that it names.
+const TABLE: &[(&str, &[&str])] = &[
+    ("lvs_agent_info", &["version", "mode"]),
+    ("lvs_real_server_up", &["service", "real_server"]),
+    (
+        "lvs_real_server_weight",
+        &["service", "real_server", "kind"],
+    ),
+    (
+        "lvs_real_server_connections",
+        &["service", "real_server", "state"],
+    ),
+    (
+        "lvs_real_server_connections_total",
+        &["service", "real_server"],
+    ),
+    (
+        "lvs_real_server_incoming_packets_total",
+        &["service", "real_server"],
+    ),
+    (
+        "lvs_real_server_outgoing_packets_total",
+        &["service", "real_server"],
+    ),
+    (
+        "lvs_real_server_incoming_bytes_total",
+        &["service", "real_server"],
+    ),
+    (
+        "lvs_real_server_outgoing_bytes_total",
+        &["service", "real_server"],
+    ),
+    ("lvs_virtual_service_connections_total", &["service"]),
+    ("lvs_virtual_service_incoming_packets_total", &["service"]),
+    ("lvs_virtual_service_outgoing_packets_total", &["service"]),
+    ("lvs_virtual_service_incoming_bytes_total", &["service"]),
+    ("lvs_virtual_service_outgoing_bytes_total", &["service"]),
+    ("lvs_virtual_service_real_servers", &["service", "health"]),
+    ("lvs_probes_total", &["service", "real_server", "result"]),
+    ("lvs_probe_duration_seconds_count", &["service"]),
+    ("lvs_transitions_total", &["service", "real_server", "to"]),
+    ("lvs_detection_seconds_count", &["service"]),
+    ("lvs_ipvs_operations_total", &["command", "result"]),
+    ("lvs_ipvs_drift_total", &["kind"]),
+    ("lvs_reconcile_last_success_timestamp_seconds", &[]),
+    ("lvs_reconcile_duration_seconds_count", &[]),
+    ("lvs_config_last_reload_successful", &[]),
+    ("lvs_config_last_reload_success_timestamp_seconds", &[]),
+    ("lvs_vip_configured", &["vip", "interface"]),
+    ("process_resident_memory_bytes", &[]),
+];
+
+#[test]
+fn every_metric_of_the_interface_is_there() {
+    let text = scrape(fixture::director());
+    let found = series(&text);
+    for (name, labels) in TABLE {
+        let of_name = found
+            .keys()
+            .find(|series| series.split('{').next() == Some(name))
+            .unwrap_or_else(|| panic!("{name} is missing in:\n{text}"));
+        for label in *labels {
+            assert!(of_name.contains(&format!("{label}=\"")), "{of_name}");
+        }
+        assert_eq!(of_name.matches("=\"").count(), labels.len(), "{of_name}");
+    }
+    assert!(
+        (found["lvs_vip_configured{vip=\"192.168.11.200\",interface=\"eth0\"}"] - 1.0).abs() < 0.1
+    );
+}
+
+#[test]
+fn values_come_from_the_snapshot() {
+    let found = series(&scrape(fixture::director()));
+    for (series, value) in [
+        (
+            r#"lvs_real_server_up{service="web",real_server="rs1"}"#,
+            1.0,
+        ),
+        (
+            r#"lvs_real_server_up{service="web",real_server="rs2"}"#,
+            0.0,
+        ),
+        (
+            r#"lvs_real_server_weight{service="web",real_server="rs2",kind="configured"}"#,
+            2.0,
+        ),
+        (
+            r#"lvs_real_server_weight{service="web",real_server="rs1",kind="kernel"}"#,
+            1.0,
+        ),
+        (
+            r#"lvs_real_server_connections{service="web",real_server="rs1",state="inactive"}"#,
+            3.0,
+        ),
+        (
+            r#"lvs_real_server_incoming_bytes_total{service="web",real_server="rs1"}"#,
+            9000.0,
+        ),
+        (
+            r#"lvs_virtual_service_connections_total{service="web"}"#,
+            42.0,
+        ),
+        (
+            r#"lvs_virtual_service_real_servers{service="web",health="up"}"#,
+            1.0,
+        ),
+        (
+            r#"lvs_virtual_service_real_servers{service="marked",health="unknown"}"#,
+            1.0,
+        ),
+        (
+            r#"lvs_probes_total{service="web",real_server="rs2",result="refused"}"#,
+            30.0,
+        ),
+        (
+            r#"lvs_transitions_total{service="web",real_server="rs2",to="down"}"#,
+            1.0,
+        ),
+        (
+            "lvs_reconcile_last_success_timestamp_seconds",
+            1_767_323_105.0,
+        ),
+        ("lvs_config_last_reload_successful", 1.0),
+    ] {
+        assert!((found[series] - value).abs() < 0.001, "{series}");
+    }
+    assert!(!found.contains_key(r#"lvs_real_server_up{service="marked",real_server="rs6"}"#));
+    assert!(
+        !found.contains_key(
+            r#"lvs_real_server_weight{service="web",real_server="rs2",kind="kernel"}"#
+        )
+    );
+}
+
+#[test]
+fn series_exist_from_the_start() {
+    let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::noon());
+    let found = series(&scrape(snapshot));
+    let count = |name: &str| {
+        let with_brace = format!("{name}{{");
+        found
+            .keys()
+            .filter(|series| series.starts_with(&with_brace))
+            .count()
+    };
+    assert_eq!(count("lvs_real_server_up"), 0);
+    assert_eq!(count("lvs_probes_total"), 3 * 10);
+    assert_eq!(count("lvs_transitions_total"), 3 * 2);
+    assert_eq!(count("lvs_probe_duration_seconds_count"), 2);
+    assert_eq!(count("lvs_detection_seconds_count"), 2);
+    assert_eq!(count("lvs_ipvs_operations_total"), 8 * 2);
+    assert_eq!(count("lvs_ipvs_drift_total"), 7);
+    assert!(found["lvs_reconcile_last_success_timestamp_seconds"].abs() < 0.1);
+}
+
+#[test]
+fn a_real_server_shows_its_host() {
+    let text = scrape(fixture::real_server());
+    let found = series(&text);
+    assert!(text.contains("mode=\"real_server\""));
+    assert!(found["lvs_sysctl_ok{key=\"net.ipv4.conf.all.arp_ignore\"}"].abs() < 0.1);
+    assert!(found["lvs_vip_configured{vip=\"192.168.11.200\",interface=\"lo\"}"] > 0.9);
+    assert!(!text.contains("lvs_real_server_up"));
+}
+
+#[test]
+fn what_the_tasks_count_is_shown() {
+    let metrics = Metrics::new(["web", "marked"]).unwrap();
+    metrics.probe_finished(1, Duration::from_millis(2));
+    metrics.detected(0, Duration::from_secs(3));
+    metrics.ipvs_operation(IpvsCommand::DelDest, false);
+    metrics.ipvs_operation(IpvsCommand::GetServices, true);
+    metrics.drift(DriftKind::SysctlChanged);
+    metrics.reconciled(Duration::from_millis(7));
+    let text: String = metrics.exposition(Arc::new(fixture::director())).collect();
+    let found = series(&text);
+    for series in [
+        r#"lvs_probe_duration_seconds_count{service="marked"}"#,
+        r#"lvs_detection_seconds_bucket{service="web",le="3"}"#,
+        r#"lvs_ipvs_operations_total{command="del_dest",result="error"}"#,
+        r#"lvs_ipvs_operations_total{command="get_services",result="ok"}"#,
+        r#"lvs_ipvs_drift_total{kind="sysctl_changed"}"#,
+        "lvs_reconcile_duration_seconds_count",
+    ] {
+        assert!((found[series] - 1.0).abs() < 0.001, "{series}");
+    }
+    assert!(found[r#"lvs_probe_duration_seconds_count{service="web"}"#].abs() < 0.001);
+}
+
+#[test]
+fn label_values_are_escaped() {
+    let mut config = fixture::config();
+    config.virtual_services[0].name = "a\"b\\c\nd".into();
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::noon());
+    let text = scrape(snapshot);
+    series(&text);
+    assert!(text.contains(r#"lvs_virtual_service_connections_total{service="a\"b\\c\nd"} 0"#));
+}
+
+#[test]
+fn a_scrape_of_many_comes_in_small_pieces() {
+    let mut config = fixture::config();
+    let one = config.virtual_services[0].real_servers[0].clone();
+    config.virtual_services[0].real_servers = (0..2000)
+        .map(|number| crate::config::RealServer {
+            name: format!("rs{number}").into(),
+            ..one.clone()
+        })
+        .collect();
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::noon());
+    let metrics = Metrics::new(["web", "marked"]).unwrap();
+    let pieces: Vec<_> = metrics.exposition(Arc::new(snapshot)).collect();
+    assert!(pieces.iter().all(|piece| piece.len() < 64 * 1024));
+    assert!(series(&pieces.concat()).len() > 2000 * 20);
+}
