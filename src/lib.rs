@@ -3,6 +3,7 @@
 #![recursion_limit = "256"]
 
 mod clock;
+mod commands;
 pub mod config;
 mod health;
 mod kernel;
