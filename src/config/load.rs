@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::fields::Fields;
+use super::node::Content;
 use super::problem::{Problem, Problems, Read};
 use super::{Config, ConfigErrors, raw, rules, sections, service, syntax};
 
@@ -83,7 +84,8 @@ impl Config {
         if let Some(problem) = syntax::forbidden_character(text) {
             return Err(failed(vec![problem]));
         }
-        let Some(root) = raw::read(text).map_err(failed)? else {
+        let root = raw::read(text).map_err(failed)?;
+        let Some(root) = root.filter(|root| root.content != Content::Null) else {
             return Err(ConfigErrors::file(
                 file_name,
                 "the file is empty",
