@@ -7,6 +7,7 @@ pub mod config;
 mod control;
 mod desired;
 mod director;
+pub mod error_chain;
 mod health;
 mod http;
 mod intent;

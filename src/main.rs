@@ -1,12 +1,12 @@
 //! The life of the process. The only place that prints a fatal error.
 
-use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use lvs_agent::cli::Cli;
-use lvs_agent::commands::{self, CommandError};
+use lvs_agent::commands;
+use lvs_agent::error_chain::error_chain;
 
 fn main() -> ExitCode {
     match commands::run(Cli::parse()) {
@@ -14,15 +14,8 @@ fn main() -> ExitCode {
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "lvs-agent: {}", with_sources(&error));
+            let _ = writeln!(std::io::stderr(), "lvs-agent: {}", error_chain(&error));
             error.exit_code()
         }
     }
-}
-
-fn with_sources(error: &CommandError) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| {
-        format!("{text}: {source}")
-    })
 }

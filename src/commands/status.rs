@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{Done, Failure, load};
 use crate::cli::{ControlSocket, Status};
 use crate::clock;
-use crate::config::DEFAULT_SOCKET;
+use crate::config::Control;
 use crate::control::{self, ControlError};
 use crate::http::status::{RealServerStatus, ServiceStatus, StatusResponse};
 
@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: Status) -> Result<Done, Failure> {
     let socket = match (socket, config) {
         (Some(socket), _) => socket,
         (None, Some(config)) => load(&config)?.control.socket.clone(),
-        (None, None) => PathBuf::from(DEFAULT_SOCKET),
+        (None, None) => PathBuf::from(Control::DEFAULT_SOCKET),
     };
     show(&socket, arguments.json, arguments.watch).await?;
     Ok(Done::Well)

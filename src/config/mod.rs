@@ -1,6 +1,22 @@
 //! The configuration: one file for the whole cluster, read into a form that
 //! is valid or does not exist.
 
+mod address;
+mod check;
+mod error;
+mod fields;
+mod load;
+mod node;
+mod problem;
+mod raw;
+mod rules;
+mod scalar;
+mod sections;
+mod service;
+mod syntax;
+
+pub use error::ConfigErrors;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +57,11 @@ pub struct Http {
 pub struct Control {
     /// The path of the unix socket.
     pub socket: PathBuf,
+}
+
+impl Control {
+    /// The path of the socket where none is configured.
+    pub const DEFAULT_SOCKET: &str = "/run/lvs-agent/control.sock";
 }
 
 /// The section `director`.
@@ -151,6 +172,11 @@ pub struct HttpCheck {
 pub struct StatusRanges(Vec<(u16, u16)>);
 
 impl StatusRanges {
+    /// 200 to 299, the default of a check.
+    pub fn success() -> Self {
+        Self(vec![(200, 299)])
+    }
+
     /// `None` if there is no range, or one is empty or leaves 100 to 599.
     pub fn new(ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Option<Self> {
         let ranges: Vec<_> = ranges.into_iter().map(RangeInclusive::into_inner).collect();

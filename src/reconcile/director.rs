@@ -5,12 +5,13 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::apply::destination_write;
+use super::calls_for_another_look;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
-use super::{calls_for_another_look, error_chain};
 use crate::clock;
 use crate::config::Config;
 use crate::desired;
+use crate::error_chain::error_chain;
 use crate::health::{self, Health};
 use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;

@@ -31,6 +31,7 @@ use self::ownership::Owned;
 pub(crate) use self::real_server::{RealServerLoop, find_desired};
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
+use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::metrics::{DriftKind, Metrics};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
@@ -85,14 +86,6 @@ fn list(failures: &[Failure]) -> String {
         String::new()
     };
     format!("{}{more}", texts.join("; "))
-}
-
-/// The error and its sources on one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| {
-        format!("{text}: {source}")
-    })
 }
 
 /// Brings the kernel to a desired state and keeps count of what it took.

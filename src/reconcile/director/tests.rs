@@ -226,7 +226,7 @@ async fn without_permission_nothing_is_started() {
     let lab = Lab::new();
     *lab.refused.lock().unwrap() = Some((WEB, Cause::NotPermitted));
     let error = lab.start_loop().await.err().expect("an error");
-    assert!(super::super::error_chain(&error).contains("CAP_NET_ADMIN"));
+    assert!(error_chain(&error).contains("CAP_NET_ADMIN"));
 }
 
 #[tokio::test(start_paused = true)]

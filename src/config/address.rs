@@ -1,0 +1,100 @@
+//! Reading addresses.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::problem::{Problems, Read, quoted};
+use super::scalar::Value;
+
+impl Value<'_> {
+    /// Address and port to listen on; any address will do.
+    pub(super) fn listen(self, problems: &mut Problems) -> Read<SocketAddr> {
+        let wanted = "an address with a port";
+        let hint = "write it like `127.0.0.1:9477` or `\"[::1]:9477\"`";
+        let text = self.text(wanted, hint, problems)?;
+        match text.parse() {
+            Ok(address) if !text.contains('%') => Ok(address),
+            _ => Err(self.wrong(wanted, hint, problems)),
+        }
+    }
+
+    /// VIP and port of a virtual service.
+    pub(super) fn service_address(self, problems: &mut Problems) -> Read<SocketAddr> {
+        let wanted = "a VIP with a port";
+        let hint = "write it like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`";
+        let text = self.text(wanted, hint, problems)?;
+        let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
+        let hint = match bare {
+            Some(IpAddr::V4(ip)) => format!("add the port, like `{ip}:80`"),
+            Some(IpAddr::V6(ip)) => format!("add brackets, port and quotes, like `\"[{ip}]:80\"`"),
+            None => hint.to_owned(),
+        };
+        let address: SocketAddr = match text.parse() {
+            Ok(address) if !text.contains('%') => address,
+            _ => return Err(self.wrong(wanted, hint, problems)),
+        };
+        self.usable(address.ip(), problems)?;
+        if address.port() == 0 {
+            return Err(problems.add(
+                self.node.location,
+                "port 0 is not a port that clients can connect to",
+                "write a port from 1 to 65535; for several ports, use `fwmark`",
+            ));
+        }
+        Ok(address)
+    }
+
+    /// An address of one host, without a port.
+    pub(super) fn host_address(self, problems: &mut Problems) -> Read<IpAddr> {
+        let wanted = "an IP address";
+        let hint = "write it like `192.168.11.21` or `2001:db8::21`; names are not looked up";
+        let text = self.text(wanted, hint, problems)?;
+        if let Ok(address) = text.parse() {
+            self.usable(address, problems)?;
+            return Ok(address);
+        }
+        let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
+        let hint = if let Ok(both) = text.parse::<SocketAddr>() {
+            format!(
+                "write the address alone, `{}`; a port is a key of its own",
+                both.ip()
+            )
+        } else if let Some(bare) = bare {
+            format!("write it without brackets: `{bare}`")
+        } else if text.contains('/') {
+            "write the address without a prefix length".to_owned()
+        } else {
+            hint.to_owned()
+        };
+        Err(self.wrong(wanted, hint, problems))
+    }
+
+    /// Whether one host can have the address. Loopback addresses are let
+    /// through: with `--table memory` a cluster can be tried out on one host.
+    fn usable(self, address: IpAddr, problems: &mut Problems) -> Read<()> {
+        let (kind, hint) = match address {
+            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => (
+                "an IPv4 address in IPv6 clothing",
+                "write it as the IPv4 address that it is",
+            ),
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => (
+                "a link-local address, which means nothing without an interface",
+                "use a global or a unique local address (fc00::/7)",
+            ),
+            _ if address.is_unspecified() => (
+                "the unspecified address, which no host has",
+                "write the address of one host",
+            ),
+            _ if address.is_multicast() => (
+                "a multicast address, which no single host has",
+                "write the address of one host",
+            ),
+            IpAddr::V4(Ipv4Addr::BROADCAST) => (
+                "the broadcast address, which no single host has",
+                "write the address of one host",
+            ),
+            IpAddr::V4(_) | IpAddr::V6(_) => return Ok(()),
+        };
+        let address = quoted(&address.to_string());
+        Err(problems.add(self.node.location, format!("{address} is {kind}"), hint))
+    }
+}

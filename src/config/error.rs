@@ -1,0 +1,107 @@
+//! All that is wrong with a file, for people.
+
+mod excerpt;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::node::Location;
+use super::problem::{Problem, push_printable};
+use super::syntax::lines;
+
+/// Every problem of one configuration file, in the file's order.
+///
+/// Displayed as one paragraph for each (`FILE:LINE:COL: MESSAGE`, the line
+/// with the place marked, and a hint) and a last line with their number.
+/// It ends without a line break. Columns count characters, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct ConfigErrors {
+    file: String,
+    /// Not empty.
+    reports: Vec<Report>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Report {
+    /// Line and column, both from 1.
+    place: Option<(usize, usize)>,
+    message: String,
+    /// The line that the place is on, and the marks under it; without line breaks at the end.
+    excerpt: Option<String>,
+    hint: String,
+}
+
+impl ConfigErrors {
+    /// A problem with the file as a whole.
+    pub(super) fn file(file: &str, message: impl Into<String>, hint: &str) -> Self {
+        let problem = Problem {
+            location: None,
+            message: message.into(),
+            hint: hint.to_owned(),
+        };
+        Self::new(file, "", vec![problem])
+    }
+
+    /// Sorts the problems and finds their lines in `text`. One that an alias
+    /// made appear many times, at the same place, is told once.
+    pub(super) fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|a, b| (a.location, &a.message).cmp(&(b.location, &b.message)));
+        problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
+        let mut printable = String::new();
+        file.chars().for_each(|c| push_printable(&mut printable, c));
+        let mut numbered = (1..).zip(lines(text)).peekable();
+        let reports = problems
+            .into_iter()
+            .map(|problem| {
+                let Some(location) = problem.location else {
+                    return Report::new(problem, None);
+                };
+                while numbered
+                    .next_if(|(number, _)| *number < location.line)
+                    .is_some()
+                {}
+                // Past the end: the parsers name the end of the file so.
+                let line = numbered.peek().map_or("", |(_, line)| line);
+                Report::new(problem, Some((location, line)))
+            })
+            .collect();
+        Self {
+            file: printable,
+            reports,
+        }
+    }
+}
+
+impl Report {
+    fn new(problem: Problem, found: Option<(Location, &str)>) -> Self {
+        Self {
+            place: found.map(|(location, _)| (location.line, location.column)),
+            message: problem.message,
+            excerpt: found.map(|(location, line)| excerpt::render(location, line)),
+            hint: problem.hint,
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for report in &self.reports {
+            write!(f, "{}:", self.file)?;
+            if let Some((line, column)) = report.place {
+                write!(f, "{line}:{column}:")?;
+            }
+            writeln!(f, " {}", report.message)?;
+            if let Some(excerpt) = &report.excerpt {
+                writeln!(f, "{excerpt}")?;
+            }
+            writeln!(f, "  hint: {}", report.hint)?;
+        }
+        let count = self.reports.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(f, "{count} {noun} in {}", self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Problems as they are found, and the proof that one was.
+
+use super::node::Location;
+
+/// One mistake in the file, and the way out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// `None` for a problem with the file as a whole.
+    pub(super) location: Option<Location>,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What to do next.
+    pub(super) hint: String,
+}
+
+/// Stands where a value is missing because its problem has been reported:
+/// nobody can make one but [`Problems::add`], so nothing is lost in silence,
+/// and nothing that depends on the value is reported a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reported(());
+
+/// A value, or the proof that what keeps it from being one is reported.
+pub(super) type Read<T> = Result<T, Reported>;
+
+/// All problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(super) fn add(
+        &mut self,
+        location: Location,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Reported {
+        self.0.push(Problem {
+            location: Some(location),
+            message: message.into(),
+            hint: hint.into(),
+        });
+        Reported(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+}
+
+/// The longest piece of the file that a message repeats, in characters.
+const LONGEST_QUOTE: usize = 60;
+
+/// A piece of the file for use in a message: between backticks, on one line,
+/// cut if it is long, and with nothing in it that a terminal would act on.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::from("`");
+    for (index, character) in text.chars().enumerate() {
+        if index == LONGEST_QUOTE {
+            quoted.push_str("...");
+            break;
+        }
+        push_printable(&mut quoted, character);
+    }
+    quoted.push('`');
+    quoted
+}
+
+/// Appends a character, or its escape if it is invisible or commands the terminal.
+pub(super) fn push_printable(line: &mut String, character: char) {
+    // char::escape_debug escapes control and format characters (which
+    // include those that reverse the direction of writing), but quotes and
+    // backslashes too, which are harmless here.
+    match character {
+        '"' | '\'' | '\\' => line.push(character),
+        _ => line.extend(character.escape_debug()),
+    }
+}

@@ -1,0 +1,208 @@
+//! What must hold between the parts of the file.
+//!
+//! A part that is missing for a problem of its own takes part in no rule.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::model::{Family, Forwarding, ServiceKey};
+
+use super::node::{Located, Location};
+use super::problem::{Problems, Read};
+use super::service::{RealServerDraft, ServiceDraft};
+
+/// VIPs and the line of each.
+type Vips = BTreeMap<IpAddr, usize>;
+
+/// `vips` are those listed for real servers.
+pub(super) fn check(
+    services: &[Read<ServiceDraft>],
+    vips: &[Located<IpAddr>],
+    problems: &mut Problems,
+) {
+    let services = || services.iter().filter_map(|service| service.as_ref().ok());
+    let mut all_vips = Vips::new();
+    let mut firsts = Firsts::new("virtual service");
+    for service in services() {
+        let key = service.key.ok();
+        if let Some(vip) = key.and_then(|key| key.value.vip()) {
+            let line = key.map_or(service.location.line, |key| key.location.line);
+            all_vips.entry(vip).or_insert(line);
+        }
+        let key = key.map(|key| (key, key.value.to_string()));
+        firsts.check(service.location, &service.name, key, problems);
+    }
+    for vip in vips {
+        all_vips.entry(vip.value).or_insert(vip.location.line);
+    }
+    for service in services() {
+        let mut firsts = Firsts::new("real server");
+        let drafts = service.real_servers.iter().flatten();
+        for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
+            address(service, draft, &all_vips, problems);
+            port(service, draft, problems);
+            let key = draft.address.ok().map(|address| {
+                let port = draft.port.ok().flatten().map(|port| port.value);
+                let shown = port.map_or_else(
+                    || address.value.to_string(),
+                    |port| SocketAddr::new(address.value, port).to_string(),
+                );
+                let value = (address.value, port.or(service_port(service)));
+                let location = address.location;
+                (Located { value, location }, shown)
+            });
+            firsts.check(draft.location, &draft.name, key, problems);
+        }
+    }
+}
+
+/// Where each name and each key was seen first.
+struct Firsts<K> {
+    what: &'static str,
+    names: BTreeMap<Arc<str>, Location>,
+    keys: BTreeMap<K, Location>,
+}
+
+impl<K: Ord> Firsts<K> {
+    fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            names: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    /// `entry` is where the whole begins; the key comes with its text.
+    fn check(
+        &mut self,
+        entry: Location,
+        name: &Read<Located<Arc<str>>>,
+        key: Option<(Located<K>, String)>,
+        problems: &mut Problems,
+    ) {
+        let what = self.what;
+        let name = name.as_ref().ok();
+        let name_before = name.and_then(|name| first(&mut self.names, name.value.clone(), entry));
+        let Some((key, shown)) = key else {
+            if let Some((name, before)) = name.zip(name_before) {
+                same_name(what, name, before, problems);
+            }
+            return;
+        };
+        let key_before = first(&mut self.keys, key.value, entry);
+        match (name.zip(name_before), key_before) {
+            (Some((name, one)), Some(other)) if one == other => {
+                let name_text = &name.value;
+                let message = format!(
+                    "the {what} `{name_text}` ({shown}) is already on line {}",
+                    one.line
+                );
+                problems.add(name.location, message, "remove one of the two");
+            }
+            (name, before) => {
+                if let Some((name, before)) = name {
+                    same_name(what, name, before, problems);
+                }
+                if let Some(before) = before {
+                    let message = format!(
+                        "`{shown}` is already that of the {what} on line {}",
+                        before.line
+                    );
+                    let hint = format!("give each {what} an address of its own, or remove one");
+                    problems.add(key.location, message, hint);
+                }
+            }
+        }
+    }
+}
+
+fn same_name(what: &str, name: &Located<Arc<str>>, before: Location, problems: &mut Problems) {
+    let message = format!(
+        "the name `{}` is already that of the {what} on line {}",
+        name.value, before.line
+    );
+    let hint = format!("give each {what} a name of its own");
+    problems.add(name.location, message, hint);
+}
+
+/// Where it was seen before, if it was.
+fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> Option<Location> {
+    use std::collections::btree_map::Entry;
+    match seen.entry(key) {
+        Entry::Occupied(before) => Some(*before.get()),
+        Entry::Vacant(vacant) => {
+            vacant.insert(entry);
+            None
+        }
+    }
+}
+
+/// A real server is no VIP, and of its service's family.
+fn address(service: &ServiceDraft, draft: &RealServerDraft, vips: &Vips, problems: &mut Problems) {
+    let Ok(address) = draft.address else {
+        return;
+    };
+    let ip = address.value;
+    if let Some(line) = vips.get(&ip) {
+        problems.add(
+            address.location,
+            format!("`{ip}` is a VIP (line {line}) and cannot be a real server's address"),
+            "write the address that the real server has for itself (its RIP)",
+        );
+        return;
+    }
+    let Ok(key) = service.key else {
+        return;
+    };
+    let (own, wanted) = (Family::from(ip), key.value.family());
+    if own == wanted {
+        return;
+    }
+    let name = |family| match family {
+        Family::Ipv4 => "IPv4",
+        Family::Ipv6 => "IPv6",
+    };
+    let (own, wanted) = (name(own), name(wanted));
+    let hint = if service.forwarding == Ok(Forwarding::Tunnel) {
+        format!("tunnels from {wanted} to {own} are not supported: write an {wanted} address")
+    } else {
+        format!("write an {wanted} address, or make a virtual service of its own for {own}")
+    };
+    let message = format!("`{ip}` is an {own} address, and its virtual service is {wanted}");
+    problems.add(address.location, message, hint);
+}
+
+/// Only masquerading can send packets to another port than they came to.
+fn port(service: &ServiceDraft, draft: &RealServerDraft, problems: &mut Problems) {
+    let (Ok(Some(port)), Ok(forwarding), Some(wanted)) =
+        (draft.port, service.forwarding, service_port(service))
+    else {
+        return;
+    };
+    if forwarding.translates_ports() || port.value == wanted {
+        return;
+    }
+    let own = if wanted == 0 {
+        "is a firewall mark, which has no port".to_owned()
+    } else {
+        format!("has port {wanted}")
+    };
+    problems.add(
+        port.location,
+        format!(
+            "`forwarding: {forwarding}` cannot translate ports: this is port {}, \
+             and its virtual service {own}",
+            port.value
+        ),
+        "remove `port`, or use `forwarding: masquerade`",
+    );
+}
+
+/// What a real server's port is unless it is given.
+fn service_port(service: &ServiceDraft) -> Option<u16> {
+    service.key.ok().map(|key| match key.value {
+        ServiceKey::Address { address, .. } => address.port(),
+        ServiceKey::Fwmark { .. } => 0,
+    })
+}

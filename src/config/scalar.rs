@@ -1,0 +1,244 @@
+//! Reading single values: text, numbers, durations, names, paths.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::node::{Content, Entry, Node};
+use super::problem::{Problems, Read, Reported, quoted};
+
+/// The longest name: it is part of log lines, labels and `SERVICE/REAL_SERVER`.
+const LONGEST_NAME: usize = 63;
+
+/// A value to be read, with its name for messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value<'n> {
+    /// The key, or for an entry of a list that of the list.
+    pub(super) name: &'n str,
+    pub(super) node: &'n Node,
+}
+
+impl<'n> Value<'n> {
+    pub(super) fn of(entry: &'n Entry) -> Self {
+        Self {
+            name: &entry.key.value,
+            node: &entry.value,
+        }
+    }
+
+    /// Reports that it is not `wanted`, which has an article.
+    pub(super) fn wrong(
+        self,
+        wanted: &str,
+        hint: impl Into<String>,
+        problems: &mut Problems,
+    ) -> Reported {
+        let message = match self.node.content {
+            Content::Null => format!("`{}` has no value", self.name),
+            _ => format!("`{}` must be {wanted}, not {}", self.name, found(self.node)),
+        };
+        problems.add(self.node.location, message, hint)
+    }
+
+    pub(super) fn text(self, wanted: &str, hint: &str, problems: &mut Problems) -> Read<&'n str> {
+        match &self.node.content {
+            Content::Text(text) => Ok(text),
+            Content::Null
+            | Content::Bool(_)
+            | Content::Integer(_)
+            | Content::Float(_)
+            | Content::Sequence(_)
+            | Content::Mapping(_) => Err(self.wrong(wanted, hint, problems)),
+        }
+    }
+
+    /// A whole number in `range`; `unit` names what is counted, or is empty.
+    pub(super) fn integer<T>(
+        self,
+        range: RangeInclusive<T>,
+        default: &str,
+        problems: &mut Problems,
+    ) -> Read<T>
+    where
+        T: TryFrom<i128> + PartialOrd + Display,
+    {
+        let number = match self.node.content {
+            Content::Integer(number) => T::try_from(number).ok().filter(|n| range.contains(n)),
+            _ => None,
+        };
+        number.ok_or_else(|| {
+            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+            let quotes =
+                matches!(&self.node.content, Content::Text(text) if text.parse::<i128>().is_ok());
+            let hint = if quotes {
+                "write the number without quotes and leading zeros".to_owned()
+            } else {
+                format!("write a number like `{}: {default}`", self.name)
+            };
+            self.wrong(&wanted, hint, problems)
+        })
+    }
+
+    /// A duration such as `500ms` in `range`.
+    pub(super) fn duration(
+        self,
+        range: RangeInclusive<Duration>,
+        problems: &mut Problems,
+    ) -> Read<Duration> {
+        let wanted = "a duration such as `500ms`, `1s` or `5m`";
+        let text = match &self.node.content {
+            Content::Text(text) => text,
+            Content::Integer(number) => {
+                let hint = if *number > 0 {
+                    format!(
+                        "write the unit: `{number}s` for seconds, `{number}ms` for milliseconds"
+                    )
+                } else {
+                    "write a number and its unit, like `1s`".to_owned()
+                };
+                return Err(self.wrong(wanted, hint, problems));
+            }
+            Content::Null
+            | Content::Bool(_)
+            | Content::Float(_)
+            | Content::Sequence(_)
+            | Content::Mapping(_) => {
+                let hint = "write a number and its unit, like `1s`";
+                return Err(self.wrong(wanted, hint, problems));
+            }
+        };
+        let Ok(duration) = humantime::parse_duration(text) else {
+            let hint = if text.parse::<f64>().is_ok() {
+                "write the unit as well: `ms`, `s` or `m`"
+            } else {
+                "write a number and its unit, like `1s`; units are `ms`, `s`, `m` and `h`"
+            };
+            return Err(self.wrong(wanted, hint, problems));
+        };
+        if range.contains(&duration) {
+            return Ok(duration);
+        }
+        let (first, last) = (
+            humantime::format_duration(*range.start()),
+            humantime::format_duration(*range.end()),
+        );
+        Err(self.wrong(
+            &format!("from {first} to {last}"),
+            format!("write a duration from {first} to {last}"),
+            problems,
+        ))
+    }
+
+    /// One of a few words. `wanted` is what they name, with its article.
+    pub(super) fn choice<T: Copy>(
+        self,
+        wanted: &str,
+        words: &[(&'static str, T)],
+        problems: &mut Problems,
+    ) -> Read<T> {
+        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let one_of = format!("write one of {}", names.join(", "));
+        let text = self.text(wanted, &one_of, problems)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(*value);
+        }
+        let hint = match resembling(text, names.into_iter()) {
+            Some(word) => format!("did you mean `{word}`? {one_of}"),
+            None => one_of,
+        };
+        Err(self.wrong(wanted, hint, problems))
+    }
+
+    /// The name of a virtual service or real server.
+    pub(super) fn name(self, problems: &mut Problems) -> Read<Arc<str>> {
+        let wanted = format!("a name of 1 to {LONGEST_NAME} letters, digits, `.`, `_` or `-`");
+        let hint = match self.node.content {
+            Content::Integer(_) | Content::Float(_) | Content::Bool(_) => {
+                "put it in quotes to make it a text"
+            }
+            _ => "use only these characters; `/` would not work in `drain SERVICE/REAL_SERVER`",
+        };
+        let text = self.text(&wanted, hint, problems)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(text.into())
+        } else {
+            Err(self.wrong(&wanted, hint, problems))
+        }
+    }
+
+    /// A path from the root on, of at most `longest` bytes where the kernel has a limit.
+    pub(super) fn path(self, longest: Option<usize>, problems: &mut Problems) -> Read<PathBuf> {
+        let wanted = "an absolute path";
+        let hint = "write a path that starts with `/`";
+        let text = self.text(wanted, hint, problems)?;
+        if !text.starts_with('/') || text.chars().any(char::is_control) {
+            return Err(self.wrong(wanted, hint, problems));
+        }
+        if let Some(longest) = longest.filter(|&longest| text.len() > longest) {
+            return Err(problems.add(
+                self.node.location,
+                format!(
+                    "`{}` is {} bytes long, and a socket's path has at most {longest}",
+                    self.name,
+                    text.len()
+                ),
+                "choose a shorter path, such as one below /run",
+            ));
+        }
+        Ok(text.into())
+    }
+
+    /// The name of a network interface, as `dev_valid_name` in the kernel's
+    /// `net/core/dev.c` takes it: 1 to 15 bytes without `/`, `:` and white space.
+    pub(super) fn interface(self, problems: &mut Problems) -> Read<String> {
+        let wanted = "the name of a network interface, of 1 to 15 characters";
+        let hint = "write a name such as `eth0`; `ip link` lists those of this host";
+        let text = self.text(wanted, hint, problems)?;
+        let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+        let valid =
+            (1..=15).contains(&text.len()) && !text.contains(bad) && text != "." && text != "..";
+        if valid {
+            Ok(text.to_owned())
+        } else {
+            Err(self.wrong(wanted, hint, problems))
+        }
+    }
+}
+
+/// What stands there, for a message.
+pub(super) fn found(node: &Node) -> String {
+    match &node.content {
+        Content::Null => "nothing".to_owned(),
+        Content::Bool(value) => format!("the truth value `{value}`"),
+        Content::Integer(number) => format!("the number {number}"),
+        Content::Float(number) => format!("the number {number}"),
+        Content::Text(text) if text.is_empty() => "an empty text".to_owned(),
+        Content::Text(text) => quoted(text),
+        Content::Sequence(_) => "a list".to_owned(),
+        Content::Mapping(_) => "a mapping".to_owned(),
+    }
+}
+
+/// The word that was probably meant.
+pub(super) fn resembling(
+    text: &str,
+    words: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    // A word longer than every one of ours resembles none; comparing costs the product of the lengths.
+    if text.len() > 40 {
+        return None;
+    }
+    let text = text.to_lowercase().replace('-', "_");
+    words
+        .filter_map(|word| {
+            let distance = strsim::damerau_levenshtein(&text, word);
+            let part = text.len() >= 4 && (word.contains(&text) || text.contains(word));
+            let near = distance <= (word.len() / 3).max(1);
+            (near || part).then_some((distance, word))
+        })
+        .min()
+        .map(|(_, word)| word)
+}

@@ -1,0 +1,199 @@
+//! The sections `http`, `control`, `director` and `real_server`.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::SysctlKey;
+
+use super::fields::Fields;
+use super::node::{Content, Entry, Located};
+use super::problem::{Problems, Read, quoted};
+use super::scalar::Value;
+use super::{Control, Director, DirectorExit, Http, RealServerExit, RealServerRole};
+
+/// `sun_path` in `sys/un.h` less the final NUL.
+const LONGEST_SOCKET_PATH: usize = 107;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const RESYNC_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the how-to sets on every real server.
+const SYSCTLS: [(&str, &str); 5] = [
+    ("net.ipv4.conf.all.arp_ignore", "1"),
+    ("net.ipv4.conf.all.arp_announce", "2"),
+    ("net.ipv4.conf.lo.arp_ignore", "1"),
+    ("net.ipv4.conf.lo.arp_announce", "2"),
+    ("net.ipv4.conf.default.rp_filter", "1"),
+];
+
+pub(super) fn http(entry: Option<&Entry>, problems: &mut Problems) -> Read<Http> {
+    let fields = Fields::section(entry, "the section `http`", &["listen"], problems)?;
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9477));
+    let listen = fields.or_default("listen", default, |value| value.listen(problems))?;
+    Ok(Http { listen })
+}
+
+pub(super) fn control(entry: Option<&Entry>, problems: &mut Problems) -> Read<Control> {
+    let fields = Fields::section(entry, "the section `control`", &["socket"], problems)?;
+    let socket = fields.or_default("socket", Control::DEFAULT_SOCKET.into(), |value| {
+        value.path(Some(LONGEST_SOCKET_PATH), problems)
+    })?;
+    Ok(Control { socket })
+}
+
+pub(super) fn state_dir(fields: &Fields<'_>, problems: &mut Problems) -> Read<PathBuf> {
+    fields.or_default("state_dir", "/var/lib/lvs-agent".into(), |value| {
+        value.path(None, problems)
+    })
+}
+
+pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<Director> {
+    let keys = ["interface", "resync_interval", "on_exit"];
+    let fields = Fields::section(entry, "the section `director`", &keys, problems)?;
+    let interface = fields.or_default("interface", None, |value| {
+        value.interface(problems).map(Some)
+    });
+    let resync_interval = resync_interval(&fields, problems);
+    let on_exit = fields.or_default("on_exit", DirectorExit::Keep, |value| {
+        let words = [
+            ("keep", DirectorExit::Keep),
+            ("drain", DirectorExit::Drain),
+            ("remove", DirectorExit::Remove),
+        ];
+        value.choice("what is left when the agent ends", &words, problems)
+    });
+    Ok(Director {
+        interface: interface?,
+        resync_interval: resync_interval?,
+        on_exit: on_exit?,
+    })
+}
+
+/// The section `real_server`, and the places of its VIPs for the rules.
+pub(super) fn real_server(
+    entry: Option<&Entry>,
+    problems: &mut Problems,
+) -> (Read<RealServerRole>, Vec<Located<IpAddr>>) {
+    let keys = ["interface", "vips", "sysctls", "resync_interval", "on_exit"];
+    let fields = match Fields::section(entry, "the section `real_server`", &keys, problems) {
+        Ok(fields) => fields,
+        Err(reported) => return (Err(reported), Vec::new()),
+    };
+    let located = fields.or_default("vips", None, |value| vips(value, problems).map(Some));
+    let vips = located.as_ref().ok().cloned().flatten().unwrap_or_default();
+    (role(&fields, located, problems), vips)
+}
+
+fn role(
+    fields: &Fields<'_>,
+    vips: Read<Option<Vec<Located<IpAddr>>>>,
+    problems: &mut Problems,
+) -> Read<RealServerRole> {
+    let interface = fields.or_default("interface", "lo".to_owned(), |value| {
+        value.interface(problems)
+    });
+    let sysctls = fields.or_default("sysctls", default_sysctls(), |value| {
+        sysctls(value, problems)
+    });
+    let resync_interval = resync_interval(fields, problems);
+    let on_exit = fields.or_default("on_exit", RealServerExit::Keep, |value| {
+        let words = [
+            ("keep", RealServerExit::Keep),
+            ("remove", RealServerExit::Remove),
+        ];
+        value.choice("what is left when the agent ends", &words, problems)
+    });
+    Ok(RealServerRole {
+        interface: interface?,
+        vips: vips?.map(|vips| vips.into_iter().map(|vip| vip.value).collect()),
+        sysctls: sysctls?,
+        resync_interval: resync_interval?,
+        on_exit: on_exit?,
+    })
+}
+
+fn resync_interval(fields: &Fields<'_>, problems: &mut Problems) -> Read<Duration> {
+    fields.or_default("resync_interval", RESYNC_INTERVAL, |value| {
+        value.duration(Duration::from_secs(1)..=DAY, problems)
+    })
+}
+
+fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> {
+    let hint = "list the VIPs, like `vips: [192.168.11.200]`, or remove the key: \
+                then they are found by this host's addresses";
+    let nodes = match &list.node.content {
+        Content::Sequence(nodes) if !nodes.is_empty() => nodes,
+        Content::Sequence(_) => {
+            return Err(problems.add(list.node.location, "the list `vips` is empty", hint));
+        }
+        _ => return Err(list.wrong("a list of addresses", hint, problems)),
+    };
+    let mut first: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    let mut vips = Vec::new();
+    let mut all = Ok(());
+    for node in nodes {
+        let location = node.location;
+        let name = "an entry of vips";
+        match (Value { name, node }).host_address(problems) {
+            Ok(value) => {
+                if let Some(line) = first.insert(value, location.line) {
+                    let message = format!("the VIP {value} is already on line {line}");
+                    all = Err(problems.add(location, message, "keep one of the two"));
+                }
+                vips.push(Located { value, location });
+            }
+            Err(reported) => all = Err(reported),
+        }
+    }
+    all.map(|()| vips)
+}
+
+/// The how-to's; no word of them is refused, as a test shows.
+fn default_sysctls() -> BTreeMap<SysctlKey, String> {
+    SYSCTLS
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.parse().ok()?, value.to_owned())))
+        .collect()
+}
+
+fn sysctls(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<SysctlKey, String>> {
+    let Content::Mapping(entries) = &pairs.node.content else {
+        let hint = "write pairs like `net.ipv4.conf.all.arp_ignore: 1`; \
+                    `{}` is for none, and without the key the defaults are set";
+        return Err(pairs.wrong("a mapping", hint, problems));
+    };
+    let mut lines: BTreeMap<SysctlKey, usize> = BTreeMap::new();
+    let mut sysctls = BTreeMap::new();
+    let mut all = Ok(());
+    for entry in entries {
+        let key = &entry.key;
+        let Ok(sysctl) = key.value.parse::<SysctlKey>() else {
+            let message = format!("{} is not the name of a sysctl", quoted(&key.value));
+            let hint = "write it as in sysctl.conf, like `net.ipv4.conf.all.arp_ignore: 1`";
+            all = Err(problems.add(key.location, message, hint));
+            continue;
+        };
+        if let Some(line) = lines.get(&sysctl) {
+            let message = format!("the key {} is already on line {line}", quoted(&key.value));
+            all = Err(problems.add(key.location, message, "keep one of the two"));
+            continue;
+        }
+        lines.insert(sysctl.clone(), key.location.line);
+        let value = match &entry.value.content {
+            Content::Integer(number) => number.to_string(),
+            Content::Text(text) if !text.is_empty() && !text.contains(char::is_control) => {
+                text.clone()
+            }
+            _ => {
+                let hint = "write the value as sysctl.conf has it, like `1`";
+                let wanted = "a whole number or a text";
+                all = Err(Value::of(entry).wrong(wanted, hint, problems));
+                continue;
+            }
+        };
+        sysctls.insert(sysctl, value);
+    }
+    all.map(|()| sysctls)
+}

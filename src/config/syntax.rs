@@ -1,0 +1,191 @@
+//! What the YAML parsers say, in words that help at night.
+
+use super::node::Location;
+use super::problem::{Problem, quoted};
+
+/// Said where the two parsers do not see the same values.
+pub(super) const READERS_DIFFER: &str = "YAML readers differ on what this means";
+/// What to do where collections are nested too deeply.
+pub(super) const TOO_DEEP_HINT: &str = "look for brackets that are opened and not closed";
+/// What to do where aliases multiply.
+pub(super) const ALIASES_HINT: &str =
+    "an alias (`*name`) repeats a whole value: let none stand inside what another one repeats";
+
+/// The lines of a text, as YAML 1.2 (section 5.4) breaks them.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let Some(end) = line.find(['\n', '\r']) else {
+            rest = None;
+            return Some(line);
+        };
+        let (line, tail) = line.split_at(end);
+        rest = tail.strip_prefix("\r\n").or_else(|| tail.get(1..));
+        Some(line)
+    })
+}
+
+/// A bracket that is still open on a later line, where nothing fits any more.
+pub(super) fn unclosed_bracket(bracket: Location, noticed: Location) -> Problem {
+    Problem {
+        location: Some(bracket),
+        message: "this bracket is not closed".to_owned(),
+        hint: format!(
+            "close it with `]` or `}}` before line {}, and put a `,` between the entries",
+            noticed.line
+        ),
+    }
+}
+
+/// A character that no YAML file may hold, or that its readers disagree on.
+pub(super) fn forbidden_character(text: &str) -> Option<Problem> {
+    lines(text).enumerate().find_map(|(index, line)| {
+        let (column, character) = line.chars().enumerate().find(|&(_, c)| is_forbidden(c))?;
+        let location = Location {
+            line: index + 1,
+            column: column + 1,
+            width: 1,
+        };
+        Some(Problem {
+            location: Some(location),
+            message: format!(
+                "the invisible character U+{:04X} is not allowed in YAML",
+                u32::from(character)
+            ),
+            hint: "delete it; it may have come in by copy and paste".to_owned(),
+        })
+    })
+}
+
+/// Not printable by YAML 1.2 (section 5.1), or a line break in YAML 1.1 alone.
+fn is_forbidden(character: char) -> bool {
+    (character.is_control() && character != '\t')
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+}
+
+/// Sentences for what a parser said at `location`.
+pub(super) fn explain(said: &str, location: Location, text: &str) -> Problem {
+    let line = lines(text)
+        .nth(location.line.saturating_sub(1))
+        .unwrap_or("");
+    let at = |location: Location, message: &str, hint: &str| Problem {
+        location: Some(location),
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    };
+    let indentation = line.chars().take_while(|c| c.is_whitespace());
+    if let Some(tab) = indentation.clone().position(|c| c == '\t') {
+        let location = Location {
+            column: tab + 1,
+            width: indentation.count() - tab,
+            ..location
+        };
+        return at(
+            location,
+            "the line is indented with a tab, and YAML takes only spaces",
+            "replace the tab by spaces, as many as its neighbours have",
+        );
+    }
+    let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    let (message, hint) = if says(&["recursion limit"]) {
+        ("lists and mappings are nested too deeply", TOO_DEEP_HINT)
+    } else if says(&["repetition limit"]) {
+        ("aliases stand for too many values", ALIASES_HINT)
+    } else if says(&[READERS_DIFFER]) {
+        (
+            READERS_DIFFER,
+            "write it in a plainer way: one `key: value` a line, texts in quotes",
+        )
+    } else if says(&["unknown anchor"]) {
+        (
+            "this alias stands for nothing that is defined above it",
+            "define it with `&name` where the value stands first; \
+             if the `*` is part of a text, put the text in quotes",
+        )
+    } else if says(&["escape"]) {
+        (
+            "in this text, a `\\` is followed by what YAML does not know",
+            "put the text in single quotes, or write `\\\\` for a backslash",
+        )
+    } else if says(&["trailing content"]) {
+        (
+            "something follows the closing quote",
+            "put all of the text between one pair of quotes",
+        )
+    } else if says(&["quoted scalar"]) {
+        (
+            "this quote is not closed",
+            "put the same quote at the end of the text",
+        )
+    } else if says(&["unexpected character", "cannot start any token"]) {
+        (
+            "a value cannot start with this character",
+            "put the value in quotes",
+        )
+    } else if says(&["mapping values are not allowed"]) {
+        (
+            "a `:` cannot stand here",
+            "indent this line like its neighbours; put a text that holds `: ` in quotes",
+        )
+    } else if says(&["block sequence entries are not allowed"]) {
+        (
+            "a list cannot start here",
+            "put the `-` on a line of its own, below the key",
+        )
+    } else if says(&["misplaced bracket"]) {
+        (
+            "this bracket closes nothing",
+            "remove it, or open it before",
+        )
+    } else if looks_like_bare_ipv6(line) {
+        (
+            "an IPv6 address in brackets must be in quotes",
+            "write it like `address: \"[2001:db8::200]:80\"`",
+        )
+    } else if says(&["',' or"]) {
+        (
+            "the list or mapping in brackets does not go on like this",
+            "put a `,` between the entries and the closing bracket after the last",
+        )
+    } else if says(&["expected '-'"]) {
+        (
+            "this does not fit the list above it",
+            "start the entry with `- `, below the other entries' `-`",
+        )
+    } else if says(&["did not find expected key", "invalid indentation"]) {
+        (
+            "this does not fit the mapping around it",
+            "let all keys of one mapping start in the same column",
+        )
+    } else if says(&["simple key", "expected ':'", "expect ':'"]) {
+        (
+            "this key has no `:` after it",
+            "write `key: value`, with a space after the `:`",
+        )
+    } else {
+        return Problem {
+            location: Some(location),
+            message: format!("not valid YAML: {}", quoted(said)),
+            hint: "look at the indentation and the quotes of this line and the one above"
+                .to_owned(),
+        };
+    };
+    at(location, message, hint)
+}
+
+/// Whether the line has something like `: [2001:db8::200]:80`, which YAML takes for a list.
+fn looks_like_bare_ipv6(line: &str) -> bool {
+    let Some((_, bracket)) = line.split_once(": [") else {
+        return false;
+    };
+    bracket.split_once("]:").is_some_and(|(inside, _)| {
+        inside.matches(':').count() >= 2
+            && inside
+                .chars()
+                .all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'))
+    })
+}

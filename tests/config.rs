@@ -1,0 +1,339 @@
+//! Configuration files: the broken ones with what is said about them, the
+//! good ones, and the examples.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use expect_test::expect_file;
+use lvs_agent::config::{Config, DirectorExit, RealServerExit, VirtualService};
+use lvs_agent::model::{Forwarding, Scheduler, ServiceKey, Weight};
+use proptest::prelude::*;
+
+fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// What is said about a file, with the directory left out.
+fn said(path: &Path) -> String {
+    let Err(errors) = Config::load(path) else {
+        panic!("{} is valid", path.display());
+    };
+    let directory = format!("{}/", path.parent().unwrap().display());
+    errors.to_string().replace(&directory, "")
+}
+
+#[test]
+fn broken_files_are_explained() {
+    for path in files("tests/config/broken", "yaml") {
+        let said = said(&path);
+        expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
+    }
+}
+
+#[test]
+fn every_explanation_has_its_file() {
+    let stems = |extension| -> Vec<_> {
+        files("tests/config/broken", extension)
+            .iter()
+            .map(|path| path.with_extension(""))
+            .collect()
+    };
+    assert_eq!(stems("yaml"), stems("out"));
+}
+
+#[test]
+fn counts_and_places_are_true() {
+    for path in files("tests/config/broken", "yaml") {
+        let said = said(&path);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let source = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let (first, last) = said.rsplit_once('\n').unwrap();
+        let headings: Vec<_> = first
+            .lines()
+            .filter_map(|line| line.strip_prefix(&format!("{name}:")))
+            .collect();
+        let noun = if headings.len() == 1 {
+            "problem"
+        } else {
+            "problems"
+        };
+        assert_eq!(last, format!("{} {noun} in {name}", headings.len()));
+
+        for heading in headings {
+            if heading.starts_with(' ') {
+                continue;
+            }
+            let mut parts = heading.splitn(3, ':');
+            let line: usize = parts.next().unwrap().parse().unwrap();
+            let column: usize = parts.next().unwrap().parse().unwrap();
+            let text = source.split('\n').nth(line - 1);
+            let text = text.unwrap_or_else(|| panic!("{name}:{heading}: no such line"));
+            let length = text.chars().count();
+            assert!(
+                (1..=length + 1).contains(&column),
+                "{name}:{heading}: no such column"
+            );
+        }
+        assert!(
+            !said.replace('\n', "").contains(char::is_control),
+            "{name}: control characters get through"
+        );
+    }
+}
+
+#[test]
+fn twenty_mistakes_are_twenty_problems() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken/twenty-mistakes.yaml");
+    assert!(said(&path).ends_with("\n20 problems in twenty-mistakes.yaml"));
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let said = |path: &Path| Config::load(path).unwrap_err().to_string();
+
+    let missing = Path::new("/nonexistent/config.yaml");
+    assert!(said(missing).starts_with("/nonexistent/config.yaml: there is no such file\n"));
+
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(said(directory).contains(": this is a directory, not a file\n"));
+
+    let large = tempfile::NamedTempFile::new().unwrap();
+    large.as_file().set_len(16 * 1024 * 1024 + 1).unwrap();
+    assert!(said(large.path()).contains(": larger than 16 MiB\n"));
+}
+
+#[test]
+fn good_files_load() {
+    for path in files("tests/config/good", "yaml") {
+        if let Err(errors) = Config::load(&path) {
+            panic!("{errors}");
+        }
+    }
+}
+
+fn good(name: &str) -> Config {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good");
+    Config::load(&path.join(name)).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn keys(service: &VirtualService) -> Vec<String> {
+    let keys = service.real_servers.iter().map(|server| server.key);
+    keys.map(|key| key.to_string()).collect()
+}
+
+#[test]
+fn real_servers_take_the_port_of_their_service() {
+    assert_eq!(
+        keys(&good("ipv6.yaml").virtual_services[0]),
+        ["[2001:db8::21]:80", "[2001:db8::22]:80"]
+    );
+    assert_eq!(
+        keys(&good("masquerade-ports.yaml").virtual_services[0]),
+        ["192.168.11.21:8080", "192.168.11.21:8081"]
+    );
+    assert_eq!(
+        keys(&good("fwmark.yaml").virtual_services[0]),
+        ["[2001:db8::21]:0"]
+    );
+}
+
+#[test]
+fn the_host_is_the_vip_unless_there_is_none() {
+    let host = |name| good(name).virtual_services[0].check.http.host.clone();
+    assert_eq!(host("ipv6.yaml").as_deref(), Some("[2001:db8::200]"));
+    assert_eq!(
+        host("empty-sections.yaml").as_deref(),
+        Some("192.168.11.200")
+    );
+    assert_eq!(host("fwmark.yaml"), None);
+}
+
+#[test]
+fn an_alias_repeats_a_check() {
+    let config = good("aliases.yaml");
+    let [web, mail] = config.virtual_services.as_slice() else {
+        panic!("two services");
+    };
+    assert_eq!(web.check, mail.check);
+    assert_eq!(mail.check.interval, Duration::from_millis(500));
+    assert_eq!(mail.check.rise.get(), 1);
+}
+
+#[test]
+fn given_sysctls_replace_the_defaults() {
+    let config = good("real-server-role.yaml");
+    let sysctls: Vec<_> = config
+        .real_server
+        .sysctls
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        sysctls,
+        [
+            ("net.ipv4.conf.eth0/100.arp_ignore", "1"),
+            ("net.ipv4.ip_local_port_range", "32768 60999"),
+        ]
+    );
+    assert_eq!(config.real_server.on_exit, RealServerExit::Remove);
+    assert_eq!(config.real_server.vips.unwrap().len(), 2);
+}
+
+#[test]
+fn a_single_status_needs_no_list() {
+    let config = good("status-scalar.yaml");
+    let expected = &config.virtual_services[0].check.http.expected_status;
+    assert!(expected.contains(204) && !expected.contains(200));
+}
+
+/// The cluster of the how-to.
+fn assert_how_to(config: &Config) {
+    assert_eq!(config.http.listen, "127.0.0.1:9477".parse().unwrap());
+    assert_eq!(
+        config.control.socket,
+        Path::new("/run/lvs-agent/control.sock")
+    );
+    assert_eq!(config.state_dir, Path::new("/var/lib/lvs-agent"));
+
+    let director = &config.director;
+    assert_eq!(director.interface.as_deref(), Some("eth0"));
+    assert_eq!(director.resync_interval, Duration::from_secs(10));
+    assert_eq!(director.on_exit, DirectorExit::Keep);
+
+    let role = &config.real_server;
+    assert_eq!(role.interface, "lo");
+    assert_eq!(role.vips, None);
+    assert_eq!(role.resync_interval, Duration::from_secs(10));
+    assert_eq!(role.on_exit, RealServerExit::Keep);
+    let sysctls: BTreeMap<_, _> = role
+        .sysctls
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        sysctls,
+        BTreeMap::from([
+            ("net.ipv4.conf.lo.arp_ignore", "1"),
+            ("net.ipv4.conf.lo.arp_announce", "2"),
+            ("net.ipv4.conf.all.arp_ignore", "1"),
+            ("net.ipv4.conf.all.arp_announce", "2"),
+            ("net.ipv4.conf.default.rp_filter", "1"),
+        ])
+    );
+
+    let [web] = config.virtual_services.as_slice() else {
+        panic!("one service");
+    };
+    assert_eq!(&*web.name, "web");
+    assert_eq!(
+        web.key,
+        "tcp 192.168.11.200:80".parse::<ServiceKey>().unwrap()
+    );
+    assert_eq!(web.scheduler, "wlc".parse::<Scheduler>().unwrap());
+    assert_eq!(web.forwarding, Forwarding::Direct);
+    assert_eq!(keys(web), ["192.168.11.21:80", "192.168.11.22:80"]);
+    let names: Vec<_> = web
+        .real_servers
+        .iter()
+        .map(|server| &*server.name)
+        .collect();
+    assert_eq!(names, ["rs1", "rs2"]);
+    assert!(
+        web.real_servers
+            .iter()
+            .all(|server| server.weight == Weight::ONE)
+    );
+
+    let check = &web.check;
+    assert_eq!(check.http.port, 80);
+    let statuses: Vec<_> = (0..=999)
+        .filter(|status| check.http.expected_status.contains(*status))
+        .collect();
+    assert_eq!(statuses, (200..=299).collect::<Vec<_>>());
+    assert_eq!(check.interval, Duration::from_secs(1));
+    assert_eq!(check.timeout, Duration::from_secs(1));
+    assert_eq!((check.rise.get(), check.fall.get()), (2, 3));
+}
+
+#[test]
+fn the_examples_are_the_cluster_of_the_how_to() {
+    for path in files("config", "yaml") {
+        let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_how_to(&config);
+        let http = &config.virtual_services[0].check.http;
+        let (target, host) = (http.path.as_str(), http.host.as_deref());
+        match path.file_name().unwrap().to_str().unwrap() {
+            "minimal.yaml" => assert_eq!((target, host), ("/", Some("192.168.11.200"))),
+            "cluster.yaml" => {
+                assert_eq!((target, host), ("/index.html", Some("www.example.com")));
+            }
+            other => panic!("{other} has no test"),
+        }
+    }
+}
+
+#[test]
+fn all_problems_are_in_the_order_of_the_file() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken/twenty-mistakes.yaml");
+    let lines: Vec<usize> = said(&path)
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("twenty-mistakes.yaml:")?
+                .split(':')
+                .next()?
+                .parse()
+                .ok()
+        })
+        .collect();
+    assert!(lines.is_sorted(), "{lines:?}");
+}
+
+const CLUSTER: &str = include_str!("../config/cluster.yaml");
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_survived(text in any::<String>()) {
+        let _ = Config::parse("any.yaml", &text).map_err(|errors| errors.to_string());
+    }
+
+    #[test]
+    fn text_of_yaml_characters_is_survived(text in "[-a-c0-2:,?&*!|>'\"%@{}\\[\\]#~<\\\\. \n\t]{0,80}") {
+        let _ = Config::parse("any.yaml", &text).map_err(|errors| errors.to_string());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The good file with pieces cut out, doubled, and replaced.
+    #[test]
+    fn a_mutated_file_is_survived(
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), 0..40_usize, "[-a-z0-9:,&*'\"{}\\[\\] \n\té漢]{0,6}"),
+            1..6,
+        )
+    ) {
+        let mut text: Vec<char> = CLUSTER.chars().filter(|c| *c != '#').collect();
+        for (at, length, put) in changes {
+            let start = at.index(text.len());
+            let end = (start + length).min(text.len());
+            text.splice(start..end, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let _ = Config::parse("any.yaml", &text).map_err(|errors| errors.to_string());
+    }
+}
