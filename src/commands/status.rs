@@ -34,7 +34,7 @@ pub(crate) enum StatusError {
 /// until the process is interrupted; an agent that is away for a while is
 /// then said to be so. A reader that went away ends it without an error.
 pub(crate) async fn run(socket: &Path, json: bool, watch: bool) -> Result<(), StatusError> {
-    let mut shown = display(control::get_status(socket).await?, json)?;
+    let mut shown = display(&control::get_status(socket).await?, json)?;
     loop {
         let mut stdout = io::stdout();
         let clear = if watch && stdout.is_terminal() {
@@ -55,19 +55,19 @@ pub(crate) async fn run(socket: &Path, json: bool, watch: bool) -> Result<(), St
         }
         tokio::time::sleep(PERIOD).await;
         shown = match control::get_status(socket).await {
-            Ok(status) => display(status, json)?,
+            Ok(status) => display(&status, json)?,
             Err(error) => format!("{error}\n").into_bytes(),
         };
     }
 }
 
-fn display(status: StatusResponse, json: bool) -> Result<Vec<u8>, StatusError> {
+fn display(status: &StatusResponse, json: bool) -> Result<Vec<u8>, StatusError> {
     let mut out = Vec::new();
     if json {
-        serde_json::to_writer_pretty(&mut out, &status)?;
+        serde_json::to_writer_pretty(&mut out, status)?;
         out.push(b'\n');
     } else {
-        render(&status, clock::wall(), &mut out)?;
+        render(status, clock::wall(), &mut out)?;
     }
     Ok(out)
 }
