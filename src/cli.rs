@@ -25,15 +25,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the agent: a director, or with --real-server the agent on a real server
-    Run(Run),
-    /// Show every problem of a configuration file at once, as FILE:LINE:COL: MESSAGE
+    Run(RunArguments),
+    /// Show every problem of a configuration file at once, each with its place
     CheckConfig(ConfigFile),
     /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
-    Plan(Plan),
+    Plan(PlanArguments),
     /// Show the state of the agent that runs on this machine
-    Status(Status),
+    Status(StatusArguments),
     /// Remove from the kernel all that this agent owns
-    Cleanup(Cleanup),
+    Cleanup(CleanupArguments),
 }
 
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ pub(crate) struct ConfigFile {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Run {
+pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// Be the agent on a real server: VIPs on lo, ARP sysctls
@@ -75,7 +75,7 @@ pub(crate) enum Table {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Plan {
+pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// Plan for a real server instead of a director
@@ -87,7 +87,7 @@ pub(crate) struct Plan {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Cleanup {
+pub(crate) struct CleanupArguments {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// Clean up after the agent on a real server instead of a director
@@ -96,7 +96,7 @@ pub(crate) struct Cleanup {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
     /// Print the JSON of `GET /status`

@@ -78,7 +78,7 @@ pub(crate) async fn run<T: Ipvs>(
     let prober = Arc::new(HttpProber::new()?);
     let specs: Vec<_> = targets.into_iter().map(|target| target.spec).collect();
     let summary = summary(&config, specs.len());
-    let probes = spawn_all(&prober, specs, &report);
+    let probing = spawn_all(&prober, specs, &report);
 
     info!("{summary}");
     notify::ready(&summary);
@@ -90,7 +90,7 @@ pub(crate) async fn run<T: Ipvs>(
     let reconcile = doors
         .serve_until_stopped(shown, tasks, reconcile, stop)
         .await?;
-    drop(probes);
+    drop(probing);
     finish(async {
         match config.director.on_exit {
             DirectorExit::Keep => Ok(()),

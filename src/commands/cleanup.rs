@@ -2,7 +2,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{Done, Failure, load};
-use crate::cli::Cleanup;
+use crate::cli::CleanupArguments;
 use crate::clock;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
@@ -11,7 +11,7 @@ use crate::snapshot::{Mode, Snapshot};
 
 /// Holds the agent's lock meanwhile: what a running agent would put back at
 /// once is not removed.
-pub(super) async fn run(arguments: Cleanup) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
     let config = load(&arguments.config.path)?;
     let mode = if arguments.real_server {
         Mode::RealServer

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigErrors};
+use crate::kernel::KernelError;
 use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
 use crate::telemetry::TelemetryError;
@@ -50,6 +51,8 @@ enum Failure {
     #[error(transparent)]
     Agent(#[from] AgentError),
     #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error(transparent)]
     StateFile(#[from] StateFileError),
@@ -70,6 +73,7 @@ impl CommandError {
             | Failure::Output(_)
             | Failure::Json(_)
             | Failure::Agent(_)
+            | Failure::Kernel(_)
             | Failure::Reconcile(_)
             | Failure::StateFile(_)
             | Failure::Lock(_)

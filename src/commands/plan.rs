@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Done, Failure, load};
-use crate::cli::Plan;
+use crate::cli::PlanArguments;
 use crate::config::Config;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::model::Weight;
@@ -26,7 +26,7 @@ struct Change {
     text: String,
 }
 
-pub(super) async fn run(arguments: Plan) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
     let config = load(&arguments.config.path)?;
     let mode = if arguments.real_server {
         Mode::RealServer

@@ -1,10 +1,10 @@
 use super::{Done, Failure, load};
-use crate::cli::{Run, Table};
+use crate::cli::{RunArguments, Table};
 use crate::kernel::{KernelIpvs, MemoryIpvs};
 use crate::reconcile::Writing;
 use crate::{director, real_server, telemetry};
 
-pub(super) async fn run(arguments: Run) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: RunArguments) -> Result<Done, Failure> {
     telemetry::init(arguments.log_format)?;
     let path = &arguments.config.path;
     let config = load(path)?;
@@ -15,7 +15,11 @@ pub(super) async fn run(arguments: Run) -> Result<Done, Failure> {
     };
     match (arguments.real_server, arguments.table) {
         (true, _) => real_server::run(config, path, writing).await?,
-        (false, Table::Kernel) => director::run(config, path, writing, KernelIpvs::new()).await?,
+        (false, Table::Kernel) => {
+            let mut table = KernelIpvs::new();
+            tracing::info!("{}", table.info().await?);
+            director::run(config, path, writing, table).await?;
+        }
         (false, Table::Memory) => {
             tracing::warn!("--table memory: the weights stay in this process and forward nothing");
             director::run(config, path, writing, MemoryIpvs::default()).await?;

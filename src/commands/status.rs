@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 use super::{Done, Failure, load};
-use crate::cli::{ControlSocket, Status};
+use crate::cli::{ControlSocket, StatusArguments};
 use crate::clock;
 use crate::config::Control;
 use crate::control::{self, ControlError};
@@ -33,7 +33,7 @@ pub(crate) enum StatusError {
     Json(#[from] serde_json::Error),
 }
 
-pub(super) async fn run(arguments: Status) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: StatusArguments) -> Result<Done, Failure> {
     let ControlSocket { socket, config } = arguments.socket;
     let socket = match (socket, config) {
         (Some(socket), _) => socket,
@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: Status) -> Result<Done, Failure> {
 /// until the process is interrupted; an agent that is away for a while is
 /// then said to be so. A reader that went away ends it without an error.
 async fn show(socket: &Path, json: bool, watch: bool) -> Result<(), StatusError> {
-    let mut shown = display(control::get_status(socket).await?, json)?;
+    let mut shown = display(&control::get_status(socket).await?, json)?;
     loop {
         let mut stdout = io::stdout();
         let clear = if watch && stdout.is_terminal() {
@@ -69,19 +69,19 @@ async fn show(socket: &Path, json: bool, watch: bool) -> Result<(), StatusError>
         }
         tokio::time::sleep(PERIOD).await;
         shown = match control::get_status(socket).await {
-            Ok(status) => display(status, json)?,
+            Ok(status) => display(&status, json)?,
             Err(error) => format!("{error}\n").into_bytes(),
         };
     }
 }
 
-fn display(status: StatusResponse, json: bool) -> Result<Vec<u8>, StatusError> {
+fn display(status: &StatusResponse, json: bool) -> Result<Vec<u8>, StatusError> {
     let mut out = Vec::new();
     if json {
-        serde_json::to_writer_pretty(&mut out, &status)?;
+        serde_json::to_writer_pretty(&mut out, status)?;
         out.push(b'\n');
     } else {
-        render(&status, clock::wall(), &mut out)?;
+        render(status, clock::wall(), &mut out)?;
     }
     Ok(out)
 }

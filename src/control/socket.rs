@@ -90,11 +90,11 @@ pub(crate) fn bind(path: &Path) -> Result<ControlSocket, BindError> {
         .map_err(failed("cannot make its directory"))?;
 
     match fs::symlink_metadata(path) {
-        Ok(file) if file.file_type().is_socket() => {
-            if UnixStream::connect(path).is_ok() {
-                return Err(BindError::InUse(path.to_owned()));
-            }
-        }
+        Ok(file) if file.file_type().is_socket() => match UnixStream::connect(path) {
+            Ok(_) => return Err(BindError::InUse(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => return Err(failed("cannot tell whether anyone listens")(error)),
+        },
         Ok(_) => return Err(BindError::NotASocket(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed("cannot look at what is there")(error)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock;
-use crate::http::{Liveness, Loop};
+use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::snapshot::fixture;
 

@@ -51,11 +51,6 @@ impl Machine {
         }
     }
 
-    /// The present verdict.
-    pub(crate) fn health(&self) -> Health {
-        self.health
-    }
-
     /// Takes the next outcome, of a probe that began at `started`.
     pub(crate) fn on_outcome(&mut self, passed: bool, started: Instant) -> Option<Transition> {
         self.row = match (self.row, passed) {

@@ -13,7 +13,7 @@ use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
 use crate::probe::{Outcome, ProbeResult, ProbeTarget, Report};
-use crate::snapshot::{LastProbe, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// How often the loop turns when no report comes, to show that it can.
 const TURN: Duration = Duration::from_secs(1);

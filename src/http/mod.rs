@@ -155,12 +155,14 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 
 /// What stands between this process and being ready, a line each.
 fn missing(snapshot: &Snapshot) -> String {
-    let mut text = String::new();
     let reconcile = snapshot.reconcile.lock().clone();
-    if reconcile.last_success.is_none() {
+    let first_reconcile = if reconcile.last_success.is_none() {
         let reason = reconcile.error.unwrap_or_else(|| "under way".to_owned());
-        text += &format!("the first reconcile is not done: {reason}\n");
-    }
+        format!("the first reconcile is not done: {reason}\n")
+    } else {
+        String::new()
+    };
+
     let mut named = Vec::new();
     let mut without = 0_usize;
     for service in &snapshot.services {
@@ -173,16 +175,17 @@ fn missing(snapshot: &Snapshot) -> String {
             }
         }
     }
-    if without > 0 {
-        let more = without - named.len();
-        let named = named.join(", ");
-        text += &format!("no verdict yet on {without} real servers: {named}");
-        if more > 0 {
-            text += &format!(" and {more} more");
-        }
-        text.push('\n');
-    }
-    text
+    let more = match without - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = named.join(", ");
+    let verdicts = if without > 0 {
+        format!("no verdict yet on {without} real servers: {named}{more}\n")
+    } else {
+        String::new()
+    };
+    first_reconcile + &verdicts
 }
 
 async fn no_such_page() -> impl IntoResponse {

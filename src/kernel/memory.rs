@@ -26,21 +26,6 @@ struct Row {
 }
 
 impl MemoryIpvs {
-    /// Lets a real server look as if it had these connections.
-    #[cfg(test)]
-    pub(crate) fn set_connections(
-        &self,
-        service: &ServiceKey,
-        key: &RealServerKey,
-        connections: Connections,
-    ) {
-        if let Some(row) = self.table().get_mut(service)
-            && let Some(observed) = row.destinations.get_mut(key)
-        {
-            observed.connections = connections;
-        }
-    }
-
     /// A write either happens whole or not at all, so the table is sound even
     /// after a panic of another handle's user.
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -13,9 +13,9 @@ use std::future::Future;
 
 pub(crate) use address::Addresses;
 pub(crate) use error::{Cause, KernelError};
-pub(crate) use ipvs::{IpvsInfo, KernelIpvs};
+pub(crate) use ipvs::KernelIpvs;
 pub(crate) use memory::MemoryIpvs;
-pub(crate) use sysctl::{Sysctls, same_value};
+pub(crate) use sysctl::Sysctls;
 
 use crate::model::{Connections, Destination, RealServerKey, Service, ServiceKey, Statistics};
 

@@ -61,12 +61,6 @@ impl Sysctls {
     }
 }
 
-/// Whether two values are the same to the kernel, which writes tabs between
-/// the fields of a value and takes any white space.
-pub(crate) fn same_value(one: &str, other: &str) -> bool {
-    one.split_whitespace().eq(other.split_whitespace())
-}
-
 fn normalized(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }

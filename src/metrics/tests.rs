@@ -172,7 +172,7 @@ fn values_come_from_the_snapshot() {
 
 #[test]
 fn series_exist_from_the_start() {
-    let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::noon());
+    let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::start());
     let found = series(&scrape(snapshot));
     let count = |name: &str| {
         let with_brace = format!("{name}{{");
@@ -229,7 +229,7 @@ fn what_the_tasks_count_is_shown() {
 fn label_values_are_escaped() {
     let mut config = fixture::config();
     config.virtual_services[0].name = "a\"b\\c\nd".into();
-    let snapshot = Snapshot::director(&config, "c".into(), fixture::noon());
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
     let text = scrape(snapshot);
     series(&text);
     assert!(text.contains(r#"lvs_virtual_service_connections_total{service="a\"b\\c\nd"} 0"#));
@@ -245,7 +245,7 @@ fn a_scrape_of_many_comes_in_small_pieces() {
             ..one.clone()
         })
         .collect();
-    let snapshot = Snapshot::director(&config, "c".into(), fixture::noon());
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
     let metrics = Metrics::new(["web", "marked"]).unwrap();
     let pieces: Vec<_> = metrics.exposition(Arc::new(snapshot)).collect();
     assert!(pieces.iter().all(|piece| piece.len() < 64 * 1024));

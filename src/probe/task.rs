@@ -41,7 +41,9 @@ pub(crate) struct Report {
 /// All probes of this process. They end when this is dropped, those in flight included.
 #[derive(Debug)]
 #[must_use = "the probes end when this is dropped"]
-pub(crate) struct Probes(#[expect(dead_code, reason = "held to be dropped")] Vec<ProbeTask>);
+pub(crate) struct Probes {
+    _tasks: Vec<ProbeTask>,
+}
 
 /// One probe's task, which ends when this is dropped.
 #[derive(Debug)]
@@ -54,22 +56,22 @@ impl Drop for ProbeTask {
 }
 
 /// Starts every probe, with those of one interval spread over it from now on;
-/// each reports under its place in `probes`.
+/// each reports under its place in `specs`.
 ///
 /// While `reports` is full, probes wait with their report, and leave out what
 /// falls due meanwhile.
 pub(crate) fn spawn_all(
     prober: &Arc<HttpProber>,
-    probes: Vec<ProbeSpec>,
+    specs: Vec<ProbeSpec>,
     reports: &mpsc::Sender<Report>,
 ) -> Probes {
     let start = clock::monotonic();
     let mut counts: BTreeMap<Duration, u32> = BTreeMap::new();
-    for spec in &probes {
+    for spec in &specs {
         *counts.entry(spec.check.interval).or_default() += 1;
     }
     let mut indexes: BTreeMap<Duration, u32> = BTreeMap::new();
-    let tasks = (0..).zip(probes).map(|(id, spec)| {
+    let tasks = (0..).zip(specs).map(|(id, spec)| {
         let interval = spec.check.interval;
         let count = counts.get(&interval).copied().unwrap_or_default();
         let index = indexes.entry(interval).or_default();
@@ -88,7 +90,9 @@ pub(crate) fn spawn_all(
             reports.clone(),
         )))
     });
-    Probes(tasks.collect())
+    Probes {
+        _tasks: tasks.collect(),
+    }
 }
 
 /// Probes on schedule until nobody takes the reports.

@@ -10,7 +10,7 @@ use crate::config::{
 use crate::model::Weight;
 
 /// 2026-01-02T03:04:05Z.
-pub(crate) fn noon() -> SystemTime {
+pub(crate) fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
 }
 
@@ -88,9 +88,9 @@ pub(crate) fn config() -> Config {
 /// A director that has run for a minute: rs1 is up, rs2 down and lost from
 /// the table, and nothing is known of rs6.
 pub(crate) fn director() -> Snapshot {
-    let at = noon();
+    let at = start();
     let snapshot = Snapshot::director(&config(), "/etc/lvs-agent/config.yaml".into(), at);
-    let later = at + Duration::from_secs(60);
+    let later = at + Duration::from_mins(1);
     let [rs1, rs2] = snapshot.services[0].real_servers.as_slice() else {
         panic!("web has two real servers");
     };
@@ -139,7 +139,8 @@ pub(crate) fn director() -> Snapshot {
 pub(crate) fn real_server() -> Snapshot {
     let vip = "192.168.11.200".parse().unwrap();
     let role = config().real_server;
-    let snapshot = Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), noon());
+    let snapshot =
+        Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), start());
     snapshot.vips.lock().insert((vip, "lo".to_owned()), true);
     for record in snapshot.sysctls.lock().values_mut() {
         record.have = Some("0".to_owned());

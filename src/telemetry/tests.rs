@@ -8,7 +8,8 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        let mut lines = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
+        lines.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -21,7 +22,7 @@ fn logged(format: LogFormat, filter: &str) -> String {
     let writer = lines.clone();
     let subscriber = subscriber(format, filter.to_owned(), move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || {
-        let _span = tracing::info_span!("service", name = "web").entered();
+        let _span = tracing::info_span!("check", service = "web").entered();
         tracing::info!(real_server = "rs1", "up");
         tracing::debug!("hidden");
         tracing::info!(target: "hyper::proto", "hidden");
@@ -37,7 +38,7 @@ fn text_is_a_plain_line_with_a_time_in_utc() {
     let (time, rest) = text.trim_end().split_once(' ').unwrap();
     assert!(time.ends_with('Z'), "{time}");
     humantime::parse_rfc3339(time).unwrap();
-    assert!(rest.contains("INFO service{name=\"web\"}"), "{rest}");
+    assert!(rest.contains("INFO check{service=\"web\"}"), "{rest}");
     assert!(rest.contains("up real_server=\"rs1\""), "{rest}");
 }
 
@@ -48,7 +49,7 @@ fn json_is_one_object_a_line() {
     assert_eq!(line["level"], "INFO");
     assert_eq!(line["fields"]["message"], "up");
     assert_eq!(line["fields"]["real_server"], "rs1");
-    assert_eq!(line["span"]["name"], "web");
+    assert_eq!(line["span"]["service"], "web");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::snapshot::{Snapshot, fixture};
 
 fn check(snapshot: &Snapshot, expected: &Expect) {
     let status = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();
-    let now = fixture::noon() + Duration::from_secs(65);
+    let now = fixture::start() + Duration::from_secs(65);
     let mut out = Vec::new();
     render(&status, now, &mut out).unwrap();
     expected.assert_eq(&String::from_utf8(out).unwrap());
@@ -14,19 +14,50 @@ fn check(snapshot: &Snapshot, expected: &Expect) {
 
 #[test]
 fn a_director_for_people() {
-    check(&fixture::director(), &expect![]);
+    check(
+        &fixture::director(),
+        &expect![["
+        lvs-agent 0.1.0, director, /etc/lvs-agent/config.yaml loaded 1m 5s ago
+        the kernel was as configured 5s ago
+
+        VIP             INTERFACE  STATE
+        192.168.11.200  eth0       configured
+
+        web  tcp 192.168.11.200:80  wlc  direct
+          REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
+          rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, 1.2 ms, 5s ago
+          rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, 0.3 ms, 5s ago
+
+        marked  fwmark 10 ipv6  wlc  direct
+          REAL SERVER  ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
+          rs6          [2001:db8::21]:0  unknown  1m 5s    none        0           1       0         0  none yet
+    "]],
+    );
 }
 
 #[test]
 fn a_real_server_for_people() {
     let snapshot = fixture::real_server();
     snapshot.reconcile.lock().error = Some("cannot write net.ipv4.conf.all.arp_ignore".to_owned());
-    check(&snapshot, &expect![]);
+    check(
+        &snapshot,
+        &expect![["
+        lvs-agent 0.1.0, real server, /etc/lvs-agent/config.yaml loaded 1m 5s ago
+        the kernel has not been as configured yet
+        the last reconcile failed: cannot write net.ipv4.conf.all.arp_ignore
+
+        VIP             INTERFACE  STATE
+        192.168.11.200  lo         configured
+
+        SYSCTL                        CONFIGURED  KERNEL
+        net.ipv4.conf.all.arp_ignore  1           0
+    "]],
+    );
 }
 
 #[test]
 fn ages_are_short() {
-    let now = fixture::noon();
+    let now = fixture::start();
     for (seconds, text) in [
         (0, "0s"),
         (59, "59s"),
@@ -43,7 +74,7 @@ async fn an_agent_that_is_not_there_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("control.sock");
     for watch in [false, true] {
-        let error = run(&path, false, watch).await.unwrap_err();
+        let error = show(&path, false, watch).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(

@@ -66,11 +66,11 @@ proptest! {
         let start = clock::monotonic();
         let mut machine = machine(rise, fall);
         for seen in 1..=outcomes.len() {
-            let before = machine.health();
+            let before = machine.health;
             let began = start + Duration::from_secs(seen as u64);
             let transition = machine.on_outcome(outcomes[seen - 1], began);
             let after = naive(&outcomes[..seen], usize::from(rise), usize::from(fall));
-            prop_assert_eq!(machine.health(), after);
+            prop_assert_eq!(machine.health, after);
             prop_assert_eq!(transition.is_some(), before != after);
             if let Some(Transition { to: Health::Down, first_failure, .. }) = transition {
                 let row = outcomes[..seen].iter().rev().take_while(|passed| !**passed).count();

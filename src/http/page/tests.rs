@@ -2,7 +2,7 @@ use super::*;
 use crate::snapshot::fixture;
 
 fn page(snapshot: Snapshot) -> String {
-    let now = fixture::noon() + Duration::from_secs(65);
+    let now = fixture::start() + Duration::from_secs(65);
     render(Arc::new(snapshot), now).collect()
 }
 
@@ -33,12 +33,12 @@ fn everything_is_escaped() {
     config.virtual_services[0].name = attack.into();
     config.virtual_services[0].real_servers[0].name = attack.into();
     let path = attack.into();
-    let snapshot = Snapshot::director(&config, path, fixture::noon());
+    let snapshot = Snapshot::director(&config, path, fixture::start());
     snapshot.reconcile.lock().error = Some(attack.to_owned());
     snapshot.reload.lock().error = Some(attack.to_owned());
     snapshot.services[0].real_servers[0].live.lock().last_probe =
         Some(crate::snapshot::LastProbe {
-            at: fixture::noon(),
+            at: fixture::start(),
             result: crate::probe::ProbeResult::Internal,
             detail: attack.to_owned(),
             duration: Duration::ZERO,

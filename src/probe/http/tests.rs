@@ -237,7 +237,7 @@ async fn ten_gigabytes_cost_as_much_as_a_page() {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n")
             .unwrap();
-        write_for_ever(&mut stream, &[b'x'; 65536], 10_737_418_240)
+        write_for_ever(&mut stream, &vec![b'x'; 65536], 10_737_418_240)
     });
     let outcome = probe(address, &check(), AMPLE).await;
     assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
@@ -252,7 +252,7 @@ async fn a_head_without_end_is_given_up() {
     let (address, served) = serve(|mut stream| {
         read_request(&mut stream);
         stream.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
-        let header = [b"X: ".as_slice(), &[b'x'; 16000], b"\r\n"].concat();
+        let header = [b"X: ".as_slice(), &[b'x'; 16000][..], b"\r\n"].concat();
         write_for_ever(&mut stream, &header, 10_737_418_240)
     });
     let outcome = probe(address, &check(), AMPLE).await;

@@ -119,7 +119,7 @@ async fn all_probes_report_and_end_with_their_guard() {
         check: check(Duration::from_millis(milliseconds)),
     };
     let (sender, mut reports) = mpsc::channel(16);
-    let probes = spawn_all(&prober, vec![spec(20), spec(30), spec(20)], &sender);
+    let running = spawn_all(&prober, vec![spec(20), spec(30), spec(20)], &sender);
     drop(sender);
     let mut seen = [0; 3];
     while seen.contains(&0) {
@@ -128,7 +128,7 @@ async fn all_probes_report_and_end_with_their_guard() {
         assert_eq!(report.outcome.result, ProbeResult::Refused);
         seen[report.probe.0 as usize] += 1;
     }
-    drop(probes);
+    drop(running);
     let end = async { while reports.recv().await.is_some() {} };
     tokio::time::timeout(SECOND * 20, end).await.unwrap();
 }

@@ -367,7 +367,7 @@ impl Lab {
         let mut config = fixture::config();
         config.director.interface = None;
         config.director.resync_interval = RESYNC;
-        let snapshot = Arc::new(Snapshot::director(&config, "test".into(), fixture::noon()));
+        let snapshot = Arc::new(Snapshot::director(&config, "test".into(), fixture::start()));
         Self {
             kernel,
             calls: Arc::default(),
@@ -412,7 +412,7 @@ impl Lab {
         self.snapshot = Arc::new(Snapshot::director(
             &self.config,
             "test".into(),
-            fixture::noon(),
+            fixture::start(),
         ));
         let director = self.start_loop().await.unwrap();
         let liveness = Arc::new(Liveness::new(clock::monotonic(), RESYNC, [Loop::Reconcile]));

@@ -1,0 +1,269 @@
+use std::time::SystemTime;
+
+use super::{Samples, Seconds, names};
+use crate::health::Health;
+use crate::probe::ProbeResult;
+use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
+
+/// One metric that is made from the snapshot.
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) help: &'static str,
+    pub(super) source: Source,
+}
+
+/// What a family has series for.
+pub(super) enum Source {
+    Host(fn(&mut Samples<'_>, &Snapshot)),
+    Service(fn(&mut Samples<'_>, &ServiceRecord)),
+    RealServer(fn(&mut Samples<'_>, &ServiceRecord, &RealServerRecord)),
+}
+
+const GAUGE: &str = "gauge";
+const COUNTER: &str = "counter";
+
+/// In the order of a scrape.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "lvs_agent_info",
+        kind: GAUGE,
+        help: "Always 1; the labels say which agent this is.",
+        source: Source::Host(|samples, snapshot| {
+            let version = env!("CARGO_PKG_VERSION");
+            samples.add(&[("version", version), ("mode", snapshot.mode.as_str())], 1);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_up",
+        kind: GAUGE,
+        help: "Whether the real server passes its check; absent while that is unknown.",
+        source: Source::RealServer(|samples, service, real_server| {
+            let up = match real_server.live.lock().health {
+                Health::Unknown => return,
+                Health::Up => 1,
+                Health::Down => 0,
+            };
+            samples.add(&names(service, real_server), up);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_weight",
+        kind: GAUGE,
+        help: "Weight of the real server: configured, desired now, and held by the kernel \
+               (absent if the kernel has no such destination).",
+        source: Source::RealServer(|samples, service, real_server| {
+            let (desired, kernel) = {
+                let live = real_server.live.lock();
+                (live.desired, live.kernel)
+            };
+            let weights = [
+                ("configured", Some(real_server.configured)),
+                ("desired", Some(desired)),
+                ("kernel", kernel),
+            ];
+            for (kind, weight) in weights {
+                if let Some(weight) = weight {
+                    samples.add_for(service, real_server, ("kind", kind), weight);
+                }
+            }
+        }),
+    },
+    Family {
+        name: "lvs_real_server_connections",
+        kind: GAUGE,
+        help: "Connections that the kernel holds for the real server, as of the last resync.",
+        source: Source::RealServer(|samples, service, real_server| {
+            let connections = real_server.live.lock().connections;
+            let states = [
+                ("active", connections.active),
+                ("inactive", connections.inactive),
+                ("persistent", connections.persistent),
+            ];
+            for (state, count) in states {
+                samples.add_for(service, real_server, ("state", state), count);
+            }
+        }),
+    },
+    Family {
+        name: "lvs_real_server_connections_total",
+        kind: COUNTER,
+        help: "Connections scheduled to the real server, as of the last resync.",
+        source: Source::RealServer(|samples, service, real_server| {
+            samples.count(service, real_server, |statistics| statistics.connections);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_incoming_packets_total",
+        kind: COUNTER,
+        help: "Packets from clients to the real server, as of the last resync.",
+        source: Source::RealServer(|samples, service, real_server| {
+            samples.count(service, real_server, |statistics| {
+                statistics.incoming_packets
+            });
+        }),
+    },
+    Family {
+        name: "lvs_real_server_outgoing_packets_total",
+        kind: COUNTER,
+        help: "Packets from the real server to clients that passed the director: \
+               0 unless forwarding is masquerade.",
+        source: Source::RealServer(|samples, service, real_server| {
+            samples.count(service, real_server, |statistics| {
+                statistics.outgoing_packets
+            });
+        }),
+    },
+    Family {
+        name: "lvs_real_server_incoming_bytes_total",
+        kind: COUNTER,
+        help: "Bytes from clients to the real server, as of the last resync.",
+        source: Source::RealServer(|samples, service, real_server| {
+            samples.count(service, real_server, |statistics| statistics.incoming_bytes);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_outgoing_bytes_total",
+        kind: COUNTER,
+        help: "Bytes from the real server to clients that passed the director: \
+               0 unless forwarding is masquerade.",
+        source: Source::RealServer(|samples, service, real_server| {
+            samples.count(service, real_server, |statistics| statistics.outgoing_bytes);
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_connections_total",
+        kind: COUNTER,
+        help: "Connections to the virtual service, as of the last resync.",
+        source: Source::Service(|samples, service| {
+            samples.count_all(service, |statistics| statistics.connections);
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_incoming_packets_total",
+        kind: COUNTER,
+        help: "Packets from clients to the virtual service, as of the last resync.",
+        source: Source::Service(|samples, service| {
+            samples.count_all(service, |statistics| statistics.incoming_packets);
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_outgoing_packets_total",
+        kind: COUNTER,
+        help: "Packets from the virtual service to clients that passed the director: \
+               0 unless forwarding is masquerade.",
+        source: Source::Service(|samples, service| {
+            samples.count_all(service, |statistics| statistics.outgoing_packets);
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_incoming_bytes_total",
+        kind: COUNTER,
+        help: "Bytes from clients to the virtual service, as of the last resync.",
+        source: Source::Service(|samples, service| {
+            samples.count_all(service, |statistics| statistics.incoming_bytes);
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_outgoing_bytes_total",
+        kind: COUNTER,
+        help: "Bytes from the virtual service to clients that passed the director: \
+               0 unless forwarding is masquerade.",
+        source: Source::Service(|samples, service| {
+            samples.count_all(service, |statistics| statistics.outgoing_bytes);
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_real_servers",
+        kind: GAUGE,
+        help: "Real servers of the virtual service, by health.",
+        source: Source::Service(|samples, service| {
+            let (mut up, mut down, mut unknown) = (0_u32, 0_u32, 0_u32);
+            for real_server in &service.real_servers {
+                match real_server.live.lock().health {
+                    Health::Up => up += 1,
+                    Health::Down => down += 1,
+                    Health::Unknown => unknown += 1,
+                }
+            }
+            for (health, count) in [("up", up), ("down", down), ("unknown", unknown)] {
+                samples.add(&[("service", &service.name), ("health", health)], count);
+            }
+        }),
+    },
+    Family {
+        name: "lvs_probes_total",
+        kind: COUNTER,
+        help: "Probes of the real server, by result.",
+        source: Source::RealServer(|samples, service, real_server| {
+            let probes = real_server.live.lock().probes;
+            for (result, count) in ProbeResult::ALL.into_iter().zip(probes) {
+                let label = ("result", result.as_str());
+                samples.add_for(service, real_server, label, count);
+            }
+        }),
+    },
+    Family {
+        name: "lvs_transitions_total",
+        kind: COUNTER,
+        help: "Changes of the real server's health, by what it became.",
+        source: Source::RealServer(|samples, service, real_server| {
+            let (up, down) = {
+                let live = real_server.live.lock();
+                (live.transitions_up, live.transitions_down)
+            };
+            samples.add_for(service, real_server, ("to", "up"), up);
+            samples.add_for(service, real_server, ("to", "down"), down);
+        }),
+    },
+    Family {
+        name: "lvs_reconcile_last_success_timestamp_seconds",
+        kind: GAUGE,
+        help: "When the kernel was last found, or made, to be as configured; 0 if never.",
+        source: Source::Host(|samples, snapshot| {
+            let at = snapshot.reconcile.lock().last_success;
+            samples.add(&[], Seconds(at.unwrap_or(SystemTime::UNIX_EPOCH)));
+        }),
+    },
+    Family {
+        name: "lvs_config_last_reload_successful",
+        kind: GAUGE,
+        help: "Whether the newest configuration was taken; loading it at the start counts.",
+        source: Source::Host(|samples, snapshot| {
+            let successful = snapshot.reload.lock().error.is_none();
+            samples.add(&[], u8::from(successful));
+        }),
+    },
+    Family {
+        name: "lvs_config_last_reload_success_timestamp_seconds",
+        kind: GAUGE,
+        help: "When a configuration was last taken.",
+        source: Source::Host(|samples, snapshot| {
+            let at = snapshot.reload.lock().last_success;
+            samples.add(&[], Seconds(at));
+        }),
+    },
+    Family {
+        name: "lvs_vip_configured",
+        kind: GAUGE,
+        help: "Whether the VIP is on the interface where this host should have it.",
+        source: Source::Host(|samples, snapshot| {
+            for ((vip, interface), configured) in &*snapshot.vips.lock() {
+                samples.add(
+                    &[("vip", &vip.to_string()), ("interface", interface)],
+                    u8::from(*configured),
+                );
+            }
+        }),
+    },
+    Family {
+        name: "lvs_sysctl_ok",
+        kind: GAUGE,
+        help: "Whether the kernel parameter has the value that is configured.",
+        source: Source::Host(|samples, snapshot| {
+            for (key, record) in &*snapshot.sysctls.lock() {
+                samples.add(&[("key", key.as_str())], u8::from(record.ok()));
+            }
+        }),
+    },
+];
