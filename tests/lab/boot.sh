@@ -21,6 +21,7 @@ show_console() {
 }
 
 # qemu is a child of timeout, which passes the signal on.
+# shellcheck disable=SC2317 # the trap calls it
 clean_up() {
 	if [[ -n ${machine:-} ]]; then
 		kill "$machine" 2>/dev/null || true

@@ -40,7 +40,10 @@ chmod 755 /run
 own_tmpfs /tmp "${kept[@]}"
 chmod 1777 /tmp
 mkdir -p /run/netns /run/lock
-[[ -e /dev/fd ]] || ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
 
 ip link set lo up
 echo lab >/proc/sys/kernel/hostname
@@ -54,13 +57,13 @@ modprobe -a "${modules[@]}"
 
 # The output goes through one writer, for a port can be opened only once and
 # programs reopen /dev/stdout. What outlives the command may hold the pipe.
-coproc relay { exec cat >"$output"; }
-relay_process=$relay_PID
-bash "$job/command" </dev/null >&"${relay[1]}" 2>&1
+mkfifo /run/output
+cat </run/output >"$output" &
+relay=$!
+bash "$job/command" </dev/null >/run/output 2>&1
 code=$?
-exec {relay[1]}>&-
 for ((i = 0; i < 50; i++)); do
-	kill -0 "$relay_process" 2>/dev/null || break
+	kill -0 "$relay" 2>/dev/null || break
 	sleep 0.1
 done
 echo "$code" >"$status"
