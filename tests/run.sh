@@ -117,6 +117,8 @@ stage_lab() {
 		complain 'the lab tests do not build' || return
 	lab=$(executable lab)
 	library=$(executable lvs_agent)
+	[[ -n ${filter[*]} || $("$library" --list --ignored lab) == *': test'* ]] ||
+		complain 'no ignored test of the library has "lab" in its name' || status=1
 	# One boot for both; two tests at a time, for the guest has two processors.
 	# shellcheck disable=SC2016 # the guest's shell expands it
 	tests tests/lab/boot.sh bash -c '
