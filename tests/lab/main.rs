@@ -1,1 +1,18 @@
-fn main() {}
+//! Tests that need a kernel with IPVS, in network namespaces; they need root.
+//! `tests/run.sh lab` boots such a kernel and runs them there.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends by panicking, and says why on standard error"
+)]
+
+mod howto;
+#[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the host's tests use the rest of it"
+)]
+mod support;

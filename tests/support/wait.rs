@@ -1,0 +1,40 @@
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+/// Asks `attempt` again and again until it gives `Ok`, and returns that.
+///
+/// # Panics
+///
+/// When `deadline` has passed; it tells `what` did not come and the last `Err`.
+pub(crate) fn until<T, Seen: Debug>(
+    deadline: Duration,
+    what: &str,
+    mut attempt: impl FnMut() -> Result<T, Seen>,
+) -> T {
+    let end = now() + deadline;
+    loop {
+        match attempt() {
+            Ok(found) => return found,
+            Err(seen) if now() >= end => {
+                panic!("no {what} within {deadline:?}; the last seen: {seen:#?}")
+            }
+            Err(_) => pause(),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the agent's clock is not for tests"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a pause between two looks, on a test's own thread"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
