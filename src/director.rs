@@ -77,7 +77,7 @@ pub(crate) async fn run<T: Ipvs>(
     tasks.spawn(named("health", health.run(reports, Arc::clone(&liveness))));
     let prober = Arc::new(HttpProber::new()?);
     let specs: Vec<_> = targets.into_iter().map(|target| target.spec).collect();
-    let summary = summary(&config, specs.len());
+    let summary = format!("director: {}, {} probes", config.summary(), specs.len());
     let probing = spawn_all(&prober, specs, &report);
 
     info!("{summary}");
@@ -99,16 +99,6 @@ pub(crate) async fn run<T: Ipvs>(
         }
     })
     .await
-}
-
-fn summary(config: &Config, probes: usize) -> String {
-    let services = config.virtual_services.len();
-    let real_servers = config
-        .virtual_services
-        .iter()
-        .map(|service| service.real_servers.len());
-    let real_servers: usize = real_servers.sum();
-    format!("director of {services} virtual services: {real_servers} real servers, {probes} probes")
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

@@ -5,19 +5,11 @@ use super::{Done, Failure, load};
 
 pub(super) fn run(path: &Path) -> Result<Done, Failure> {
     let config = load(path)?;
-    let services = config.virtual_services.iter();
-    let real_servers: usize = services.map(|service| service.real_servers.len()).sum();
-    let mut stdout = io::stdout().lock();
     writeln!(
-        stdout,
-        "{}: valid: {}, {}",
+        io::stdout(),
+        "{}: valid: {}",
         path.display(),
-        count(config.virtual_services.len(), "virtual service"),
-        count(real_servers, "real server")
+        config.summary()
     )?;
     Ok(Done::Well)
-}
-
-fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -45,6 +45,19 @@ pub struct Config {
     pub virtual_services: Vec<VirtualService>,
 }
 
+impl Config {
+    /// How much there is of it: `1 virtual service, 2 real servers`.
+    pub fn summary(&self) -> String {
+        let count = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        let real_servers = self
+            .virtual_services
+            .iter()
+            .map(|service| service.real_servers.len());
+        let services = count(self.virtual_services.len(), "virtual service");
+        format!("{services}, {}", count(real_servers.sum(), "real server"))
+    }
+}
+
 /// The section `http`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
