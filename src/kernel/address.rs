@@ -193,7 +193,7 @@ impl Addresses {
                 EEXIST => Cause::Exists,
                 EADDRNOTAVAIL => Cause::Missing,
                 ENODEV => Cause::NoInterface(interface.to_owned()),
-                // Of RTM_NEWADDR's errors only `ipv6_find_idev_strict` says this.
+                // `addrconf_add_dev` in `net/ipv6/addrconf.c`; nothing else says so.
                 EACCES => Cause::Ipv6Disabled(interface.to_owned()),
                 _ => Cause::Errno(number),
             })
