@@ -35,7 +35,7 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn a_vip_on_an_ethernet_interface_has_its_own_label_and_prefix() {
+    fn a_vip_on_an_ethernet_interface_stands_beside_its_lan_address() {
         in_namespace(async || {
             ip("link add eth0 type veth peer name eth1");
             ip("address add 192.168.11.10/24 dev eth0");
