@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -23,15 +25,24 @@ fn an_ipv6_address_is_preferred_for_no_time_and_valid_for_ever() {
     assert_eq!((preferred, valid), (&[0; 4][..], &[0xff; 4][..]));
 }
 
+proptest! {
+    #[test]
+    fn no_bytes_make_decoding_panic(
+        family in prop::sample::select(vec![2_u8, 10, 28]),
+        rest in proptest::collection::vec(any::<u8>(), 0..128),
+    ) {
+        let bytes = [vec![family], rest].concat();
+        let _ = Found::decode(&Buffer::from(bytes));
+    }
+}
+
 /// Against this machine's kernel, each in a network namespace of its own, with
 /// ip(8) as the witness.
 mod netns {
-    use std::fs::File;
-    use std::process::Command;
-
-    use nix::sched::{CloneFlags, unshare};
+    use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::kernel::namespace::{drop_capabilities, in_namespace, run};
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
@@ -164,9 +175,21 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
+    fn without_the_capability_addresses_can_be_read_and_not_changed() {
+        in_namespace(async || {
+            drop_capabilities();
+            let mut addresses = Addresses::new();
+            let vip = on("lo", "192.168.11.200");
+            assert_eq!(cause(addresses.add(&vip).await), Cause::NotPermitted);
+            assert_eq!(cause(addresses.remove(&vip).await), Cause::NotPermitted);
+            assert!(!addresses.list("lo").await.unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
     fn local_addresses_are_those_of_all_interfaces() {
         in_namespace(async || {
-            ip("link set lo up");
             ip("link add eth0 type veth peer name eth1");
             ip("address add 192.168.11.21/24 dev eth0");
             ip("address add 10.0.0.1 peer 10.0.0.2/32 dev eth1");
@@ -192,6 +215,7 @@ mod netns {
         in_namespace(async || {
             use std::fmt::Write as _;
 
+            let own = Addresses::new().list("lo").await.unwrap().len();
             let mut batch = String::new();
             for (third, fourth) in (0..16).flat_map(|third| (0..250).map(move |n| (third, n))) {
                 writeln!(batch, "address add 10.1.{third}.{fourth}/32 dev lo").unwrap();
@@ -200,25 +224,16 @@ mod netns {
             std::fs::write(&file, batch).unwrap();
             ip(&format!("-batch {}", file.path().display()));
             let mut addresses = Addresses::new();
-            assert_eq!(addresses.list("lo").await.unwrap().len(), 4000);
+            assert_eq!(addresses.list("lo").await.unwrap().len(), 4000 + own);
             addresses.add(&on("lo", "192.168.11.200")).await.unwrap();
-            assert_eq!(addresses.list("lo").await.unwrap().len(), 4001);
-        });
-    }
+            assert_eq!(addresses.list("lo").await.unwrap().len(), 4001 + own);
 
-    /// Runs `test` in a thread with a network namespace of its own, which ends
-    /// with the thread. The runtime is made there, for sockets belong to the
-    /// namespace of the thread that opens them.
-    fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
-        let thread = std::thread::spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).expect("this needs root");
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(test());
+            // A dump that is given up half-way must not spoil the next.
+            for _ in 0..3 {
+                assert!(addresses.list("lo").now_or_never().is_none());
+                assert_eq!(addresses.list("lo").await.unwrap().len(), 4001 + own);
+            }
         });
-        thread.join().unwrap();
     }
 
     fn on(interface: &str, address: &str) -> LocalAddress {
@@ -233,14 +248,7 @@ mod netns {
     }
 
     fn ip(arguments: &str) -> String {
-        let output = Command::new("ip")
-            .args(arguments.split_whitespace())
-            .stdin(File::open("/dev/null").unwrap())
-            .output()
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "ip {arguments}: {error}");
-        String::from_utf8(output.stdout).unwrap()
+        run("ip", arguments)
     }
 
     /// The addresses of global scope of one interface, one a line, as ip(8)

@@ -64,12 +64,12 @@ fn service(scheduler: &str, persistence: Option<Persistence>) -> Service {
 /// ipvsadm(8) as the witness.
 mod lab {
     use std::net::{Ipv4Addr, SocketAddr};
-    use std::process::Command;
 
     use expect_test::expect;
-    use nix::sched::{CloneFlags, unshare};
+    use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::kernel::namespace::{drop_capabilities, in_namespace, run};
     use crate::model::{Destination, Forwarding, Weight};
 
     #[test]
@@ -334,6 +334,42 @@ mod lab {
 
     #[test]
     #[ignore = "needs an IPVS kernel: run by tests/run.sh in the lab"]
+    fn without_the_capability_nothing_is_permitted() {
+        in_namespace(async || {
+            drop_capabilities();
+            let mut table = KernelIpvs::new();
+            let error = table.services().await.unwrap_err();
+            assert_eq!(error.cause, Cause::NotPermitted);
+            let vip = key("tcp 192.168.11.200:80");
+            let error = table.destinations(&vip).await.unwrap_err();
+            assert_eq!(error.cause, Cause::NotPermitted);
+            let write = IpvsWrite::RemoveService { key: vip };
+            let expected = (write.to_string(), Cause::NotPermitted);
+            assert_eq!(causes(&mut table, &[write]).await, [expected]);
+        });
+    }
+
+    #[test]
+    #[ignore = "needs an IPVS kernel: run by tests/run.sh in the lab"]
+    fn a_cancelled_request_leaves_nothing_behind() {
+        in_namespace(async || {
+            let mut table = KernelIpvs::new();
+            let vip = key("tcp 192.168.11.200:80");
+            let add = IpvsWrite::AddService {
+                key: vip,
+                service: service("wlc", None),
+            };
+            assert_eq!(causes(&mut table, &[add]).await, []);
+            assert!(table.destinations(&vip).now_or_never().is_none());
+            assert_eq!(observed(&mut table).await.len(), 1);
+            let remove = [IpvsWrite::RemoveService { key: vip }];
+            assert!(table.write(&remove).now_or_never().is_none());
+            assert!(table.destinations(&vip).await.unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    #[ignore = "needs an IPVS kernel: run by tests/run.sh in the lab"]
     fn the_version_is_known() {
         in_namespace(async || {
             let info = KernelIpvs::new().info().await.unwrap();
@@ -467,36 +503,8 @@ mod lab {
             .collect()
     }
 
-    /// Runs `test` in a thread with a network namespace of its own, which ends
-    /// with the thread. The runtime is made there, for sockets belong to the
-    /// namespace of the thread that opens them.
-    fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
-        let thread = std::thread::spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).expect("this needs root");
-            // Without any local address the kernel takes every real server's
-            // for a broadcast address, and refuses it (`inet_addr_type`).
-            run("ip", "link set lo up");
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(test());
-        });
-        thread.join().unwrap();
-    }
-
     fn ipvsadm(arguments: &str) -> String {
         run("ipvsadm", arguments)
-    }
-
-    fn run(program: &str, arguments: &str) -> String {
-        let output = Command::new(program)
-            .args(arguments.split_whitespace())
-            .output()
-            .unwrap_or_else(|error| panic!("this needs {program}: {error}"));
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program} {arguments}: {error}");
-        String::from_utf8(output.stdout).unwrap()
     }
 
     /// The whole table, sorted, for the kernel lists it by hash.
@@ -504,6 +512,7 @@ mod lab {
         let saved = ipvsadm("-Sn");
         let mut lines: Vec<_> = saved.lines().map(str::trim_end).collect();
         lines.sort_unstable();
-        lines.into_iter().map(|line| format!("{line}\n")).collect()
+        lines.push("");
+        lines.join("\n")
     }
 }

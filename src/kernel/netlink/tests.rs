@@ -75,6 +75,41 @@ fn a_missing_family_is_a_kernel_without_ipvs() {
     assert_eq!(Failure::NoFamily.cause(Cause::Errno), Cause::NoIpvs);
 }
 
+#[tokio::test]
+async fn a_family_that_the_kernel_lacks_is_found_missing_every_time() {
+    let mut netlink = Netlink::new(Protocol::Generic("NO_SUCH_FAMILY"));
+    for _ in 0..2 {
+        assert_eq!(netlink.get(empty()).await, Err(Failure::NoFamily));
+        let writes = [Ok(empty()), Ok(empty())].into_iter();
+        let results = netlink.write_all(writes).await;
+        assert_eq!(results, [Err(Failure::NoFamily), Err(Failure::NoFamily)]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_encoded_does_not_stop_the_rest() {
+    let unencodable = || Failure::Other(Cause::Unencodable("too long".to_owned()));
+    // The controller of generic netlink, which every kernel has, refuses the
+    // command 0.
+    let mut netlink = Netlink::new(Protocol::Generic("nlctrl"));
+    let writes = [Err(unencodable()), Ok(empty()), Err(unencodable())].into_iter();
+    let results = netlink.write_all(writes).await;
+    let refused = Failure::Errno(Errno::OPNOTSUPP.raw_os_error());
+    assert_eq!(
+        results,
+        [Err(unencodable()), Err(refused), Err(unencodable())]
+    );
+}
+
+/// A header of generic netlink with command 0 and version 1, and nothing else.
+fn empty() -> Request<Buffer> {
+    Request {
+        message_type: MessageType::Family,
+        flags: NlmF::empty(),
+        body: Buffer::from(vec![0, 1, 0, 0]),
+    }
+}
+
 type Untyped = Nlmsghdr<u16, Buffer>;
 
 fn answer(messages: impl IntoIterator<Item = Untyped>) -> Result<Vec<Buffer>, Failure> {

@@ -66,6 +66,46 @@ fn the_hosts_own_parameters_can_be_read() {
     assert_eq!(read.as_deref(), Some("Linux"));
 }
 
+/// Against this machine's kernel, each in a network namespace of its own.
+mod netns {
+    use super::*;
+    use crate::kernel::namespace::in_namespace;
+
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
+    fn a_value_reaches_the_kernel() {
+        in_namespace(async || {
+            let sysctls = Sysctls::default();
+            for (name, value, kept) in [
+                ("net.ipv4.conf.lo.arp_ignore", "1", "1"),
+                (
+                    "net.ipv4.ip_local_port_range",
+                    "40000  50000",
+                    "40000 50000",
+                ),
+            ] {
+                let key = key(name);
+                assert_ne!(sysctls.read(&key).unwrap().as_deref(), Some(kept));
+                sysctls.write(&key, value).unwrap();
+                let read = sysctls.read(&key).unwrap().unwrap();
+                assert_eq!(read, kept);
+                assert!(same_value(&read, value));
+            }
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
+    fn a_refusal_says_why() {
+        in_namespace(async || {
+            let sysctls = Sysctls::default();
+            let key = key("net.ipv4.conf.lo.arp_ignore");
+            let error = sysctls.write(&key, "many").unwrap_err();
+            assert!(matches!(error.cause, Cause::File(_)), "{error:?}");
+        });
+    }
+}
+
 fn key(text: &str) -> SysctlKey {
     text.parse().unwrap()
 }

@@ -100,7 +100,7 @@ fn a_service_is_laid_out_as_the_header_says() {
         attribute(9, &[0xff; 4]),
     ]
     .concat();
-    let expected = [vec![1, 1, 0, 0], attribute(0x8000 | 1, &inner)].concat();
+    let expected = [vec![1, 1, 0, 0], attribute(NESTED + 1, &inner)].concat();
     assert_eq!(message, expected);
 }
 
@@ -152,7 +152,7 @@ fn kernel_service(extra: &[Vec<u8>]) -> Vec<u8> {
     ]
     .concat();
     let inner = [head, extra.concat()].concat();
-    [vec![1, 1, 0, 0], attribute(0x8000 | 1, &inner)].concat()
+    [vec![1, 1, 0, 0], attribute(NESTED + 1, &inner)].concat()
 }
 
 #[test]
@@ -197,11 +197,11 @@ fn wide_counters_are_preferred_to_narrow_ones() {
         incoming_bytes: 4 * factor,
         outgoing_bytes: 5 * factor,
     };
-    let old = kernel_service(&[flags.clone(), attribute(0x8000 | 10, &narrow)]);
+    let old = kernel_service(&[flags.clone(), attribute(NESTED + 10, &narrow)]);
     let new = kernel_service(&[
         flags,
-        attribute(0x8000 | 10, &narrow),
-        attribute(0x8000 | 12, &wide),
+        attribute(NESTED + 10, &narrow),
+        attribute(NESTED + 12, &wide),
     ]);
     assert_eq!(
         super::service(&old).unwrap().unwrap().1.statistics,
@@ -224,7 +224,7 @@ fn a_service_of_a_foreign_protocol_is_left_out() {
         attribute(7, &[0; 8]),
     ]
     .concat();
-    let message = [vec![1, 1, 0, 0], attribute(0x8000 | 1, &inner)].concat();
+    let message = [vec![1, 1, 0, 0], attribute(NESTED + 1, &inner)].concat();
     assert!(super::service(&message).unwrap().is_none());
 }
 
@@ -242,7 +242,7 @@ fn an_old_kernels_destination_is_of_its_services_family() {
         attribute(9, &13_u32.to_ne_bytes()),
     ]
     .concat();
-    let message = [vec![5, 1, 0, 0], attribute(0x8000 | 2, &inner)].concat();
+    let message = [vec![5, 1, 0, 0], attribute(NESTED + 2, &inner)].concat();
     let (key, observed) = super::destination(&message, Family::Ipv4).unwrap();
     assert_eq!(key, "192.168.11.21:80".parse().unwrap());
     assert_eq!(observed.destination.forwarding, Forwarding::Direct);
@@ -275,6 +275,9 @@ fn the_version_is_three_numbers() {
     let info = super::info(&message).unwrap();
     assert_eq!(info.to_string(), "IPVS 1.2.1, connection table of 4096");
 }
+
+/// `NLA_F_NESTED` of `linux/netlink.h`.
+const NESTED: u16 = 0x8000;
 
 fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + payload.len()).unwrap();
