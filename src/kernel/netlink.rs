@@ -95,7 +95,7 @@ impl Failure {
         Self::Other(Cause::Truncated(how.to_owned()))
     }
 
-    fn transport(why: impl ToString) -> Self {
+    fn transport(why: &impl ToString) -> Self {
         Self::Other(Cause::Transport(why.to_string()))
     }
 }
@@ -105,7 +105,7 @@ impl<T: std::fmt::Debug, P: std::fmt::Debug> From<RouterError<T, P>> for Failure
         if let RouterError::Nlmsgerr(refusal) = error {
             Self::Errno(refusal.error().saturating_neg())
         } else {
-            Self::transport(error)
+            Self::transport(&error)
         }
     }
 }
@@ -277,15 +277,15 @@ impl Connection {
             )
             .await
             .map_err(|error| match error {
-                RouterError::Socket(error) => Failure::transport(error),
-                RouterError::Msg(error) => Failure::transport(error),
-                RouterError::Io(error) => Failure::transport(error),
-                RouterError::De(error) => Failure::transport(error),
+                RouterError::Socket(error) => Failure::transport(&error),
+                RouterError::Msg(error) => Failure::transport(&error),
+                RouterError::Io(error) => Failure::transport(&error),
+                RouterError::De(error) => Failure::transport(&error),
                 RouterError::Nlmsgerr(_)
                 | RouterError::BadSeqOrPid(_)
                 | RouterError::NoAck
                 | RouterError::UnexpectedAck
-                | RouterError::ClosedChannel => Failure::transport("the request was not sent"),
+                | RouterError::ClosedChannel => Failure::transport(&"the request was not sent"),
             })
     }
 }
@@ -296,9 +296,13 @@ async fn resolve(router: &NlRouter, name: &str) -> Result<u16, Failure> {
     type Refusal = RouterError<GenlId, Genlmsghdr<CtrlCmd, CtrlAttr>>;
 
     let resolved: Result<u16, Refusal> = router.resolve_genl_family(name).await;
-    resolved.map_err(|error| match Failure::from(error) {
-        Failure::Errno(ENOENT) => Failure::NoFamily,
-        other => other,
+    resolved.map_err(|error| {
+        let failure = Failure::from(error);
+        if failure == Failure::Errno(ENOENT) {
+            Failure::NoFamily
+        } else {
+            failure
+        }
     })
 }
 
