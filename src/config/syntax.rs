@@ -27,14 +27,12 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A bracket that is still open on a later line, where nothing fits any more.
-pub(super) fn unclosed_bracket(bracket: Location, noticed: Location) -> Problem {
+pub(super) fn unclosed_bracket(bracket: Location, closing: char, noticed: Location) -> Problem {
+    let line = noticed.line;
     Problem {
         location: Some(bracket),
         message: "this bracket is not closed".to_owned(),
-        hint: format!(
-            "close it with `]` or `}}` before line {}, and put a `,` between the entries",
-            noticed.line
-        ),
+        hint: format!("close it with `{closing}` before line {line}"),
     }
 }
 
@@ -67,11 +65,15 @@ fn is_forbidden(character: char) -> bool {
         )
 }
 
-/// Sentences for what a parser said at `location`.
-pub(super) fn explain(said: &str, location: Location, text: &str) -> Problem {
-    let line = lines(text)
-        .nth(location.line.saturating_sub(1))
-        .unwrap_or("");
+/// Sentences for what a parser said at `location`; `before` is the last value that it understood.
+pub(super) fn explain(
+    said: &str,
+    location: Location,
+    before: Option<Location>,
+    text: &str,
+) -> Problem {
+    let nth = |number: usize| lines(text).nth(number.saturating_sub(1)).unwrap_or("");
+    let line = nth(location.line);
     let at = |location: Location, message: &str, hint: &str| Problem {
         location: Some(location),
         message: message.to_owned(),
@@ -91,6 +93,34 @@ pub(super) fn explain(said: &str, location: Location, text: &str) -> Problem {
         );
     }
     let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    if let Some(before) = before.filter(|before| before.line < location.line)
+        && says(&["mapping values are not allowed"])
+    {
+        // A text went on into this line, which was meant to be a key.
+        let starts_its_line = |place: Location| {
+            let indentation = nth(place.line).chars().take_while(|c| c.is_whitespace());
+            indentation.count() + 1 == place.column
+        };
+        if starts_its_line(before) {
+            return at(
+                before,
+                "this line has no `: ` after its key",
+                "write `key: value`, with a space after the `:`",
+            );
+        }
+        let column = indentation.count() + 1;
+        let width = location.column.saturating_sub(column).max(1);
+        let location = Location {
+            column,
+            width,
+            ..location
+        };
+        return at(
+            location,
+            "this line is indented too far, and so continues the text above it",
+            "let its first letter stand below that of the key above",
+        );
+    }
     let (message, hint) = if says(&["recursion limit"]) {
         ("lists and mappings are nested too deeply", TOO_DEEP_HINT)
     } else if says(&["repetition limit"]) {
