@@ -37,3 +37,6 @@ pub(crate) fn run(path: &Path, out: &mut impl Write) -> Result<(), CheckConfigEr
     )
     .map_err(CheckConfigError::Output)
 }
+
+#[cfg(test)]
+mod tests;

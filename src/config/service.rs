@@ -54,7 +54,11 @@ fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [
             format!("the list `{}` is empty", entry.key.value),
             hint,
         )),
-        _ => Err(Value::of(entry).wrong("a list", hint, problems)),
+        Content::Bool(_)
+        | Content::Integer(_)
+        | Content::Float(_)
+        | Content::Text(_)
+        | Content::Mapping(_) => Err(Value::of(entry).wrong("a list", hint, problems)),
     }
 }
 
