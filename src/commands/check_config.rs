@@ -13,3 +13,6 @@ pub(super) fn run(path: &Path) -> Result<Done, Failure> {
     )?;
     Ok(Done::Well)
 }
+
+#[cfg(test)]
+mod tests;
