@@ -13,6 +13,3 @@ pub(super) fn run(path: &Path) -> Result<Done, Failure> {
     )?;
     Ok(Done::Well)
 }
-
-#[cfg(test)]
-mod tests;

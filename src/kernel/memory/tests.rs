@@ -98,20 +98,6 @@ async fn an_error_names_the_operation() {
     );
 }
 
-#[tokio::test]
-async fn connections_can_be_shown() {
-    let mut table = MemoryIpvs::default();
-    causes(&mut table, &[add_service(), add_destination(1)]).await;
-    let connections = Connections {
-        active: 2,
-        inactive: 1,
-        persistent: 0,
-    };
-    table.set_connections(&service(), &real_server(), connections);
-    let destinations = table.destinations(&service()).await.unwrap();
-    assert_eq!(destinations[&real_server()].connections, connections);
-}
-
 async fn causes(table: &mut MemoryIpvs, writes: &[IpvsWrite]) -> Vec<Option<Cause>> {
     let results = table.write(writes).await;
     results
