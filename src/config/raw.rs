@@ -1,7 +1,7 @@
 //! From text to the tree: the only place that knows a YAML parser.
 //!
 //! `serde_yaml` decides what the text means. It does not say where a value
-//! stands, so [`scan`] lists the values of the same text with their places,
+//! stands, so [`scan()`] lists the values of the same text with their places,
 //! and the two are walked in step: one value of the one for one of the other.
 
 mod scan;

@@ -8,7 +8,9 @@ mod lan;
 mod namespace;
 mod nginx;
 mod process;
+mod site;
 mod wait;
+mod web;
 
 pub(crate) use agent::{Agent, agent};
 pub(crate) use http::http_get;
@@ -17,4 +19,9 @@ pub(crate) use lan::Lan;
 pub(crate) use namespace::Namespace;
 pub(crate) use nginx::nginx;
 pub(crate) use process::Process;
+pub(crate) use site::Site;
 pub(crate) use wait::until;
+pub(crate) use web::{Behaviour, Web};
+
+/// For what should come soon: long enough for an emulated machine that is busy.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
