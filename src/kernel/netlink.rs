@@ -38,6 +38,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// drops answers and reports `ENOBUFS`.
 const WINDOW: usize = 64;
 
+/// How often a dump is read before it is given up as ever changing.
+const DUMP_ATTEMPTS: u32 = 16;
+
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EPERM: i32 = Errno::PERM.raw_os_error();
 
@@ -61,7 +64,7 @@ pub(super) enum MessageType {
 }
 
 /// A request. The flags `REQUEST`, and `ACK` or `DUMP`, are added on sending.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Request<P> {
     pub(super) message_type: MessageType,
     pub(super) flags: NlmF,
@@ -75,6 +78,8 @@ pub(super) enum Failure {
     NoFamily,
     /// The kernel refused, with this (positive) error number.
     Errno(i32),
+    /// What a dump showed changed while it was read (`NLM_F_DUMP_INTR`).
+    Interrupted,
     /// Anything else.
     Other(Cause),
 }
@@ -87,6 +92,9 @@ impl Failure {
             Self::NoFamily => Cause::NoIpvs,
             Self::Errno(EPERM) => Cause::NotPermitted,
             Self::Errno(number) => meaning(number),
+            Self::Interrupted => {
+                Cause::Truncated("the table changed whenever it was read".to_owned())
+            }
             Self::Other(cause) => cause,
         }
     }
@@ -133,10 +141,20 @@ impl Netlink {
     }
 
     /// All parts of a dump, or none of them.
+    ///
+    /// One that the kernel marks as changed while it was read is read again:
+    /// on a busy host (interfaces coming up, addresses being probed) that is
+    /// nothing unusual.
     pub(super) async fn dump<P>(&mut self, request: Request<P>) -> Result<Vec<Buffer>, Failure>
     where
-        P: Size + ToBytes + Send + Sync,
+        P: Size + ToBytes + Clone + Send + Sync,
     {
+        for _ in 1..DUMP_ATTEMPTS {
+            match self.exchange(request.clone(), NlmF::DUMP).await {
+                Err(Failure::Interrupted) => {}
+                answer => return answer,
+            }
+        }
         self.exchange(request, NlmF::DUMP).await
     }
 
@@ -315,7 +333,7 @@ async fn within<T>(work: impl Future<Output = Result<T, Failure>> + Send) -> Res
 const fn breaks_connection(failure: &Failure) -> bool {
     match failure {
         Failure::Other(cause) => !matches!(cause, Cause::Unencodable(_)),
-        Failure::NoFamily | Failure::Errno(_) => false,
+        Failure::NoFamily | Failure::Errno(_) | Failure::Interrupted => false,
     }
 }
 
@@ -357,7 +375,7 @@ impl Answer {
     /// The parts, if they are all there and of one state of the kernel.
     fn finish(self) -> Result<Vec<Buffer>, Failure> {
         if self.interrupted {
-            Err(Failure::truncated("the table changed while it was read"))
+            Err(Failure::Interrupted)
         } else if self.finished {
             Ok(self.parts)
         } else {

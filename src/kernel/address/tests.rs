@@ -46,6 +46,36 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
+    fn a_list_is_whole_or_an_error_while_another_hand_writes() {
+        in_namespace(async || {
+            ip("link add eth0 type veth peer name eth1");
+            // So many that the kernel hands them out in several pieces.
+            let many =
+                (0..2000).map(|n| format!("address add 10.0.{}.{}/32 dev eth0", n / 250, n % 250));
+            let batch = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(batch.path(), many.collect::<Vec<_>>().join("\n")).unwrap();
+            ip(&format!("-batch {}", batch.path().display()));
+            let turn = "address add 10.1.0.1/32 dev eth0\naddress del 10.1.0.1/32 dev eth0\n";
+            std::fs::write(batch.path(), turn.repeat(5000)).unwrap();
+            let mut busy = std::process::Command::new("ip")
+                .arg("-batch")
+                .arg(batch.path())
+                .spawn()
+                .unwrap();
+            let mut addresses = Addresses::new();
+            while busy.try_wait().unwrap().is_none() {
+                match addresses.list("eth0").await {
+                    Ok(list) => assert!((2000..=2001).contains(&list.len()), "{}", list.len()),
+                    Err(error) => assert!(matches!(error.cause, Cause::Truncated(_)), "{error:?}"),
+                }
+            }
+            assert!(busy.wait().unwrap().success());
+            assert_eq!(addresses.list("eth0").await.unwrap().len(), 2000);
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
     fn a_vip_on_an_ethernet_interface_stands_beside_its_lan_address() {
         in_namespace(async || {
             ip("link add eth0 type veth peer name eth1");
