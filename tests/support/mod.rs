@@ -8,13 +8,15 @@ mod lan;
 mod namespace;
 mod nginx;
 mod process;
+mod site;
 mod wait;
 
 pub(crate) use agent::{Agent, agent};
-pub(crate) use http::http_get;
+pub(crate) use http::{http_get, http_get_path};
 pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;
 pub(crate) use namespace::Namespace;
 pub(crate) use nginx::nginx;
 pub(crate) use process::Process;
+pub(crate) use site::Site;
 pub(crate) use wait::until;
