@@ -8,6 +8,8 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod arp;
+mod arp_order;
 mod lan;
 #[path = "../support/mod.rs"]
 #[allow(
@@ -16,3 +18,4 @@ mod lan;
     reason = "the lab's tests use the rest of it"
 )]
 mod support;
+mod witness;
