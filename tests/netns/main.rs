@@ -10,7 +10,12 @@
 
 mod arp;
 mod arp_order;
+mod cleanup;
 mod lan;
+mod plan;
+mod real_server;
+mod refusals;
+mod restart;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,
