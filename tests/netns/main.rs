@@ -11,8 +11,10 @@
 mod arp;
 mod arp_order;
 mod cleanup;
+mod director;
 mod lan;
 mod plan;
+mod probing;
 mod real_server;
 mod refusals;
 mod restart;
@@ -23,4 +25,5 @@ mod restart;
     reason = "the lab's tests use the rest of it"
 )]
 mod support;
+mod web_server;
 mod witness;
