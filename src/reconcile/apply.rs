@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use crate::kernel::{Ipvs, IpvsWrite, Kernel, KernelError};
-use crate::model::{LocalAddress, ServiceKey};
+use crate::kernel::{Cause, Ipvs, IpvsWrite, Kernel, KernelError};
+use crate::model::{LocalAddress, ServiceKey, SysctlKey};
 use crate::plan::{State, Step, Subject};
 
 /// A step that was not done, and why.
@@ -25,6 +25,9 @@ pub(crate) enum StepError {
     )]
     ArpNotSilenced(LocalAddress),
     /// It would have done harm.
+    #[error("sysctl {0} is held back until every VIP is removed: it would be answered for by ARP")]
+    VipStillThere(SysctlKey),
+    /// It would have done harm.
     #[error("address {0} is held back: none of its virtual services could be made")]
     NothingToServe(LocalAddress),
 }
@@ -33,7 +36,8 @@ pub(crate) enum StepError {
 ///
 /// A step that stands on a failed one is not tried: a real server of a
 /// service that could not be made, a VIP whose ARP sysctls could not be set,
-/// a VIP none of whose services could be made.
+/// a VIP none of whose services could be made, a sysctl's old value while a
+/// VIP could not be removed.
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
@@ -78,10 +82,19 @@ pub(crate) async fn apply<T: Ipvs>(
                     batch.push(step, write);
                 }
             }
-            Step::SetSysctl { key, to, .. } | Step::RestoreSysctl { key, to, .. } => {
+            Step::SetSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.sysctls.write(key, to);
                 run.note(step, done.map_err(StepError::from));
+            }
+            Step::RestoreSysctl { key, to, .. } => {
+                run.write(&mut kernel.ipvs, &mut batch).await;
+                let done = if run.left_a_vip() {
+                    Err(StepError::VipStillThere(key.clone()))
+                } else {
+                    kernel.sysctls.write(key, to).map_err(StepError::from)
+                };
+                run.note(step, done);
             }
             Step::AddAddress(address) => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
@@ -176,6 +189,20 @@ impl Run<'_> {
                 error,
             });
         }
+    }
+
+    /// Whether an address that had to go may still be there.
+    fn left_a_vip(&self) -> bool {
+        self.failures.iter().any(|failure| {
+            matches!(failure.subject, Subject::Address(_))
+                && !matches!(
+                    &failure.error,
+                    StepError::Kernel(KernelError {
+                        cause: Cause::Missing,
+                        ..
+                    })
+                )
+        })
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {

@@ -228,7 +228,9 @@ pub(crate) async fn adopt<T: Ipvs>(
 fn is_for_good(failure: &Failure) -> bool {
     match &failure.error {
         StepError::Kernel(error) => error.cause.is_for_good(),
-        StepError::ArpNotSilenced(_) | StepError::NothingToServe(_) => false,
+        StepError::ArpNotSilenced(_)
+        | StepError::VipStillThere(_)
+        | StepError::NothingToServe(_) => false,
     }
 }
 

@@ -71,7 +71,7 @@ fn the_shipped_configuration_makes_the_how_tos_very_table() {
         "{pages}"
     );
 
-    let (code, printed) = cluster.site.run(&cluster.lan.director, &["plan"]);
+    let (code, printed) = cluster.site.finish(&cluster.lan.director, &["plan"]);
     assert_eq!((code, printed.as_str()), (0, "nothing to change\n"));
 }
 
@@ -186,7 +186,7 @@ fn plan_and_dry_run_write_nothing() {
         ipvsadm_save(&lan.director),
         lan.director.run("ip -4 address"),
     );
-    let (code, plan) = site.run(&lan.director, &["plan"]);
+    let (code, plan) = site.finish(&lan.director, &["plan"]);
     assert_eq!(code, 3, "{plan}");
     assert_eq!(
         plan,
@@ -210,5 +210,5 @@ fn plan_and_dry_run_write_nothing() {
         ),
         before
     );
-    assert!(!site.state_dir().exists());
+    assert!(!site.state_directory().exists());
 }

@@ -157,7 +157,7 @@ fn a_flushed_table_comes_back_whole_and_what_is_foreign_stays_gone() {
 fn what_is_foreign_survives_start_resync_stop_and_cleanup() {
     let mut scene = Scene::new();
     assert_eq!(foreign(scene.director()), scene.foreign, "after the start");
-    let (code, printed) = scene.cluster.site.run(scene.director(), &["cleanup"]);
+    let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
     assert_eq!(code, 1, "an agent runs: {printed}");
     assert!(
         printed.contains(&format!("process {}", scene.agent.pid())),
@@ -170,7 +170,7 @@ fn what_is_foreign_survives_start_resync_stop_and_cleanup() {
         "on_exit: keep"
     );
 
-    let (code, printed) = scene.cluster.site.run(scene.director(), &["cleanup"]);
+    let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
     assert_eq!(
         (code, printed.as_str()),
         (
@@ -186,7 +186,7 @@ fn what_is_foreign_survives_start_resync_stop_and_cleanup() {
             .contains("192.168.11.200")
     );
     assert_eq!(foreign(scene.director()), scene.foreign, "after cleanup");
-    let (code, printed) = scene.cluster.site.run(scene.director(), &["cleanup"]);
+    let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
     assert_eq!((code, printed.as_str()), (0, "nothing to remove\n"));
 }
 
@@ -207,7 +207,7 @@ fn on_exit_drain_and_remove() {
         scene
             .cluster
             .site
-            .configure(&QUICK.replacen("resync_interval: 1s", &with, 1));
+            .write_configuration(&QUICK.replacen("resync_interval: 1s", &with, 1));
         scene.agent = scene.cluster.direct();
         scene.cluster.wait_for_weight("192.168.11.21", 1);
         scene.cluster.wait_for_weight("192.168.11.22", 1);
@@ -224,7 +224,7 @@ fn what_left_the_configuration_while_the_agent_was_away_goes() {
     scene
         .cluster
         .site
-        .configure(&QUICK.replace("192.168.11.200:80", "192.168.11.201:80"));
+        .write_configuration(&QUICK.replace("192.168.11.200:80", "192.168.11.201:80"));
     scene.agent = scene.cluster.direct();
     let table = ipvsadm_save(scene.director());
     assert!(

@@ -18,7 +18,7 @@ fn a_scheduler_that_the_kernel_lacks_stops_that_service_alone() {
     scheduler: nosuch
     real_servers: [{ name: rs1, address: 192.168.11.21 }]",
     );
-    cluster.site.configure(&second);
+    cluster.site.write_configuration(&second);
     let mut agent = cluster.direct();
     let line = agent.wait_for_line(PATIENCE, |line| {
         line.contains("nosuch") && line.contains("ERROR")
@@ -64,7 +64,7 @@ fn without_cap_net_admin_nothing_is_touched() {
 fn an_interface_that_is_not_there_is_named_and_nothing_is_touched() {
     let lan = Lan::new();
     let site = Site::new(&QUICK.replace("interface: eth0", "interface: eth7"));
-    let (code, printed) = site.run(&lan.director, &["run"]);
+    let (code, printed) = site.finish(&lan.director, &["run"]);
     assert_eq!(code, 1, "{printed}");
     assert!(
         printed.contains("there is no interface `eth7`"),
@@ -79,7 +79,7 @@ fn a_second_director_is_refused_and_the_first_goes_on() {
     let _web = Web::start(&cluster.lan.rs1, "rs1");
     let agent = cluster.direct();
     let other = Site::new(&QUICK.replace("9477", "9478"));
-    let (code, printed) = other.run(&cluster.lan.director, &["run"]);
+    let (code, printed) = other.finish(&cluster.lan.director, &["run"]);
     assert_eq!(code, 1, "{printed}");
     let sentence = format!(
         "another lvs-agent (process {}) already runs here",

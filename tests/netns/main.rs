@@ -8,7 +8,16 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod arp;
+mod arp_order;
+mod cleanup;
+mod director;
 mod lan;
+mod plan;
+mod probing;
+mod real_server;
+mod refusals;
+mod restart;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,
@@ -16,3 +25,5 @@ mod lan;
     reason = "the lab's tests use the rest of it"
 )]
 mod support;
+mod web_server;
+mod witness;

@@ -60,11 +60,11 @@ impl DerefMut for Agent {
     }
 }
 
-fn configuration_file(directory: &Path) -> PathBuf {
+pub(super) fn configuration_file(directory: &Path) -> PathBuf {
     directory.join("config.yaml")
 }
 
-fn write_configuration(directory: &Path, configuration: &str) {
+pub(super) fn write_configuration(directory: &Path, configuration: &str) {
     let at = directory.display();
     let whole =
         format!("{configuration}\nstate_dir: {at}/state\ncontrol:\n  socket: {at}/control.sock\n");

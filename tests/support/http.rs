@@ -15,10 +15,20 @@ pub(crate) fn http_get(
     address: SocketAddr,
     timeout: Duration,
 ) -> io::Result<String> {
+    http_get_path(from, address, "/", timeout)
+}
+
+/// Fetches `path` as [`http_get`] does `/`.
+pub(crate) fn http_get_path(
+    from: &Namespace,
+    address: SocketAddr,
+    path: &str,
+    timeout: Duration,
+) -> io::Result<String> {
     from.enter(|| {
         let mut stream = TcpStream::connect_timeout(&address, timeout)?;
         stream.set_read_timeout(Some(timeout))?;
-        stream.write_all(format!("GET / HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         match answer.split_once("\r\n\r\n") {

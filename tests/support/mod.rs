@@ -13,7 +13,7 @@ mod wait;
 mod web;
 
 pub(crate) use agent::{Agent, agent};
-pub(crate) use http::http_get;
+pub(crate) use http::{http_get, http_get_path};
 pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;
 pub(crate) use namespace::Namespace;

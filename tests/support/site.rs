@@ -1,14 +1,13 @@
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::agent::PROGRAM;
+use super::agent::{PROGRAM, configuration_file, write_configuration};
 use super::{Namespace, Process};
 
-/// Configuration and state of an agent that outlive its process, as on a host
-/// whose agent is started again and again.
+/// What outlives one agent: its configuration, its state and the place of its
+/// control socket. Several agents use it, one after the other.
 pub(crate) struct Site {
     directory: TempDir,
 }
@@ -19,50 +18,54 @@ impl Site {
         let site = Self {
             directory: tempfile::tempdir().expect("a temporary directory"),
         };
-        site.configure(configuration);
+        site.write_configuration(configuration);
         site
     }
 
-    /// Replaces the configuration; the next agent reads it.
-    pub(crate) fn configure(&self, configuration: &str) {
-        let at = self.directory.path().display();
-        let whole = format!(
-            "{configuration}\nstate_dir: {at}/state\ncontrol:\n  socket: {at}/control.sock\n"
-        );
-        fs::write(self.file(), whole).expect("the configuration");
+    /// Replaces the configuration file.
+    pub(crate) fn write_configuration(&self, configuration: &str) {
+        write_configuration(self.directory(), configuration);
     }
 
-    /// The state directory.
-    pub(crate) fn state_dir(&self) -> PathBuf {
-        self.directory.path().join("state")
+    /// The directory that all of it is in.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The configured `state_dir`, which exists once an agent has made it.
+    pub(crate) fn state_directory(&self) -> PathBuf {
+        self.directory().join("state")
+    }
+
+    /// `lvs-agent SUBCOMMAND --config FILE`.
+    pub(crate) fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg(subcommand)
+            .arg("--config")
+            .arg(configuration_file(self.directory()));
+        command
+    }
+
+    /// Starts `lvs-agent run --config FILE ARGS`.
+    pub(crate) fn run(&self, namespace: &Namespace, args: &[&str]) -> Process {
+        let mut command = self.command("run");
+        command.args(args);
+        namespace.spawn(command)
     }
 
     /// Starts `lvs-agent run ARGS` and waits until it is set up.
     pub(crate) fn start(&self, namespace: &Namespace, args: &[&str]) -> Process {
-        let mut agent = self.spawn(namespace, args);
+        let mut agent = self.run(namespace, args);
         agent.wait_for_line(super::PATIENCE, |line| {
             line.contains(" director: ") || line.contains(" real server: ")
         });
         agent
     }
 
-    /// Starts `lvs-agent run ARGS`.
-    pub(crate) fn spawn(&self, namespace: &Namespace, args: &[&str]) -> Process {
-        let mut command = self.command("run");
-        command.args(args);
-        namespace.spawn(command)
-    }
-
-    /// A subcommand with this configuration.
-    pub(crate) fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.arg(subcommand).arg("--config").arg(self.file());
-        command
-    }
-
     /// Runs a subcommand to its end; its exit code, and what it printed to
     /// standard output and standard error.
-    pub(crate) fn run(&self, namespace: &Namespace, words: &[&str]) -> (i32, String) {
+    pub(crate) fn finish(&self, namespace: &Namespace, words: &[&str]) -> (i32, String) {
         let (subcommand, args) = words.split_first().expect("a subcommand");
         let mut command = self.command(subcommand);
         command.args(args);
@@ -70,9 +73,5 @@ impl Site {
         let printed = [output.stdout, output.stderr].concat();
         let code = output.status.code().expect("an exit code");
         (code, String::from_utf8(printed).expect("output in UTF-8"))
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.path().join("config.yaml")
     }
 }

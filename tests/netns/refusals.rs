@@ -1,0 +1,173 @@
+//! What the agent of a real server refuses, with a sentence and nothing done.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::support::{Lan, Namespace, Process, Site};
+use crate::witness::{
+    BEFORE, DEADLINE, Finished, addresses, assert_sysctls, configuration, finish, has_vip,
+    of_real_server, set_sysctls, start, status, wait_for_vip,
+};
+
+/// Runs an agent that must end by itself with exit code 1, and returns its
+/// last words.
+fn refused(site: &Site, host: &Namespace) -> String {
+    last_words(site.run(host, &["--real-server"]))
+}
+
+fn last_words(mut agent: Process) -> String {
+    assert_eq!(agent.wait(DEADLINE).code(), Some(1), "{}", agent.output());
+    let output = agent.output();
+    let last = output.lines().last().unwrap();
+    last.strip_prefix("lvs-agent: ").unwrap().to_owned()
+}
+
+fn assert_nothing_done(host: &Namespace) {
+    let held = addresses(host, "lo");
+    assert!(
+        !held.iter().any(|line| line.contains("192.168.11.200")),
+        "{held:?}"
+    );
+    assert_sysctls(host, BEFORE);
+}
+
+#[test]
+fn an_interface_that_does_not_exist() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration("  interface: nope0"));
+    assert_eq!(
+        refused(&site, &lan.rs1),
+        "cannot list the addresses of nope0: there is no interface `nope0`: see `ip link`, \
+         and correct `interface` in the configuration"
+    );
+    assert_nothing_done(&lan.rs1);
+}
+
+#[test]
+fn a_sysctl_that_does_not_exist_keeps_the_vip_away() {
+    let lan = Lan::new();
+    let site = Site::new(&configuration(
+        "  sysctls:\n    net.ipv4.conf.all.arp_ignore: 1\n    net.ipv4.conf.all.nope: 1",
+    ));
+    let said = refused(&site, &lan.rs1);
+    for part in [
+        "cannot set net.ipv4.conf.all.nope to 1: it does not exist",
+        "address 192.168.11.200/32 on lo is held back until every sysctl is set",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!has_vip(&lan.rs1));
+}
+
+#[test]
+fn a_second_agent_of_the_same_role() {
+    let lan = Lan::new();
+    let site = Site::new(&configuration(""));
+    let mut first = start(&site, &lan.rs1);
+    let other = Site::new(
+        &(configuration("").replace("192.168.11.200", "192.168.11.201")
+            + "http:\n  listen: 127.0.0.1:19477\n"),
+    );
+    assert_eq!(
+        refused(&other, &lan.rs1),
+        format!(
+            "another lvs-agent (process {}) already runs here as real_server: \
+             stop it first (`systemctl stop` or `kill`)",
+            first.pid()
+        )
+    );
+    let held = addresses(&lan.rs1, "lo");
+    assert!(
+        !held.iter().any(|line| line.contains("192.168.11.201")),
+        "{held:?}"
+    );
+
+    // The first goes on: it answers, and repairs.
+    assert_eq!(status(&lan.rs1)["vips"][0]["address"], "192.168.11.200");
+    lan.rs1.run("ip address del 192.168.11.200/32 dev lo");
+    first.wait_for_line(DEADLINE, |line| {
+        line.contains("drift, repairing: + address")
+    });
+    wait_for_vip(&lan.rs1);
+
+    // On another host, and in another role on this one, there is no first.
+    let elsewhere = Site::new(&configuration(""));
+    let _elsewhere = start(&elsewhere, &lan.rs2);
+    let director = Site::new(&(configuration("") + "http:\n  listen: 127.0.0.1:19477\n"));
+    let mut director = director.run(&lan.rs1, &["--table", "memory"]);
+    director.wait_for_line(DEADLINE, |line| line.contains("lvs_agent::director"));
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let _taken = lan
+        .rs1
+        .enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 9477)))
+        .unwrap();
+    let site = Site::new(&configuration(""));
+    assert_eq!(
+        refused(&site, &lan.rs1),
+        "cannot listen on 127.0.0.1:9477: the port is taken by another process; \
+         see `ss -ltnp`, or change http.listen"
+    );
+    assert_nothing_done(&lan.rs1);
+    assert!(!site.state_directory().exists());
+}
+
+#[test]
+fn another_user_without_the_capability() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration(""));
+    std::fs::set_permissions(site.directory(), PermissionsExt::from_mode(0o777)).unwrap();
+    // Not from the build directory, which others may not be let into.
+    let program = site.directory().join("lvs-agent");
+    std::fs::copy(site.command("run").get_program(), &program).unwrap();
+
+    for subcommand in ["run", "cleanup"] {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
+            .arg(&program)
+            .args(site.command(subcommand).get_args())
+            .arg("--real-server");
+        let said = ended(finish(&lan.rs1, command));
+        assert!(
+            said.contains("root") || said.contains("CAP_NET_ADMIN"),
+            "{said}"
+        );
+        assert_nothing_done(&lan.rs1);
+    }
+}
+
+#[test]
+fn root_without_the_capability() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration(""));
+    let mut command = Command::new("setpriv");
+    let run = site.command("run");
+    command
+        .args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", "--"])
+        .arg(run.get_program())
+        .args(run.get_args())
+        .arg("--real-server");
+    let said = ended(finish(&lan.rs1, command));
+    assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+    assert!(!has_vip(&lan.rs1));
+
+    // User 0 may write sysctls by their mode. What it had done is undone.
+    let done = of_real_server(&site, &lan.rs1, "cleanup");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_nothing_done(&lan.rs1);
+}
+
+fn ended(finished: Finished) -> String {
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    finished.stderr.lines().last().unwrap().to_owned()
+}
