@@ -121,7 +121,7 @@ fn kill_at_some_instant(round: usize, sites: &[Site; 2], hosts: [&Namespace; 2])
         }
     }
     kill(&mut agents);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         clean_up(sites, hosts);
     }
 }

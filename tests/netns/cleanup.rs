@@ -21,11 +21,14 @@ fn cleanup_takes_the_vip_away_and_then_restores_the_sysctls() {
 
     let done = of_real_server(&site, &lan.rs1, "cleanup");
     assert_eq!(done.code, Some(0), "{done:?}");
-    let mut expected = "- address 192.168.11.200/32 on lo\n".to_owned();
-    for ((key, before), (_, ours)) in BEFORE.into_iter().zip(OURS) {
-        expected += &format!("~ sysctl {key}: {ours} -> {before} (as before the agent)\n");
-    }
-    assert_eq!(done.stdout, expected);
+    let restored = BEFORE.into_iter().zip(OURS);
+    let restored = restored.map(|((key, before), (_, ours))| {
+        format!("~ sysctl {key}: {ours} -> {before} (as before the agent)")
+    });
+    let expected: Vec<_> = std::iter::once("- address 192.168.11.200/32 on lo".to_owned())
+        .chain(restored)
+        .collect();
+    assert_eq!(done.stdout.lines().collect::<Vec<_>>(), expected);
     assert!(!has_vip(&lan.rs1));
     assert_sysctls(&lan.rs1, BEFORE);
 
@@ -87,7 +90,7 @@ fn an_address_that_is_not_the_agents_outlives_it() {
     // A resync is over once a repair is counted.
     lan.rs1.run("ip address del 192.168.11.200/32 dev lo");
     until(DEADLINE, "repair", || {
-        if drift(&lan.rs1, "address_missing") > 0.0 && has_vip(&lan.rs1) {
+        if drift(&lan.rs1, "address_missing") > 0 && has_vip(&lan.rs1) {
             Ok(())
         } else {
             Err(addresses(&lan.rs1, "lo"))

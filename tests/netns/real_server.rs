@@ -73,10 +73,10 @@ fn status_and_metrics_say_what_a_real_server_holds() {
         assert!(text.stdout.contains(said), "{}", text.stdout);
     }
 
-    assert_eq!(metric(&lan.rs1, VIP_CONFIGURED), Some(1.0));
+    assert_eq!(metric(&lan.rs1, VIP_CONFIGURED), Some(1));
     for (key, _) in OURS {
         let series = format!("lvs_sysctl_ok{{key=\"{key}\"}}");
-        assert_eq!(metric(&lan.rs1, &series), Some(1.0), "{series}");
+        assert_eq!(metric(&lan.rs1, &series), Some(1), "{series}");
     }
     let info = format!(
         r#"lvs_agent_info{{version="{}",mode="real_server"}}"#,
@@ -84,12 +84,12 @@ fn status_and_metrics_say_what_a_real_server_holds() {
     );
     assert_eq!(
         metric(&lan.rs1, &info),
-        Some(1.0),
+        Some(1),
         "{}",
         page(&lan.rs1, "/metrics")
     );
     for kind in ["address_missing", "sysctl_changed"] {
-        assert_eq!(drift(&lan.rs1, kind), 0.0, "{kind}");
+        assert_eq!(drift(&lan.rs1, kind), 0, "{kind}");
     }
 }
 
@@ -101,13 +101,13 @@ fn a_vip_that_another_hand_deletes_comes_back_and_is_counted() {
     for times in 1..=2 {
         lan.rs1.run("ip address del 192.168.11.200/32 dev lo");
         wait_for_vip(&lan.rs1);
-        until_drift(&lan.rs1, "address_missing", f64::from(times));
+        until_drift(&lan.rs1, "address_missing", times);
     }
     agent.wait_for_line(DEADLINE, |line| {
         line.contains("drift, repairing: + address 192.168.11.200/32 on lo")
     });
-    assert_eq!(drift(&lan.rs1, "sysctl_changed"), 0.0);
-    assert_eq!(metric(&lan.rs1, VIP_CONFIGURED), Some(1.0));
+    assert_eq!(drift(&lan.rs1, "sysctl_changed"), 0);
+    assert_eq!(metric(&lan.rs1, VIP_CONFIGURED), Some(1));
 }
 
 #[test]
@@ -118,13 +118,13 @@ fn every_sysctl_that_another_hand_changes_is_set_again_and_counted() {
     for (times, (key, _)) in (1..).zip(OURS) {
         set_sysctls(&lan.rs1, [(key, "0")]);
         until_ours(&lan.rs1);
-        until_drift(&lan.rs1, "sysctl_changed", f64::from(times));
+        until_drift(&lan.rs1, "sysctl_changed", times);
     }
     set_sysctls(&lan.rs1, OURS.map(|(key, _)| (key, "0")));
     until_ours(&lan.rs1);
     // All five at once may be seen in two looks, but each is counted once.
-    until_drift(&lan.rs1, "sysctl_changed", 10.0);
-    assert_eq!(drift(&lan.rs1, "address_missing"), 0.0);
+    until_drift(&lan.rs1, "sysctl_changed", 10);
+    assert_eq!(drift(&lan.rs1, "address_missing"), 0);
 }
 
 #[test]
@@ -149,12 +149,12 @@ fn a_host_that_no_service_lists_waits_until_it_is_listed() {
     assert_sysctls(&lan.client, OURS);
     until(DEADLINE, "VIP in the metrics", || {
         match metric(&lan.client, VIP_CONFIGURED) {
-            Some(1.0) => Ok(()),
+            Some(1) => Ok(()),
             other => Err(other),
         }
     });
-    assert_eq!(drift(&lan.client, "address_missing"), 0.0);
-    assert_eq!(drift(&lan.client, "sysctl_changed"), 0.0);
+    assert_eq!(drift(&lan.client, "address_missing"), 0);
+    assert_eq!(drift(&lan.client, "sysctl_changed"), 0);
 }
 
 fn until_ours(host: &Namespace) {
@@ -168,7 +168,7 @@ fn until_ours(host: &Namespace) {
     });
 }
 
-fn until_drift(host: &Namespace, kind: &str, count: f64) {
+fn until_drift(host: &Namespace, kind: &str, count: u64) {
     until(DEADLINE, "such count of drift", || {
         let seen = drift(host, kind);
         assert!(seen <= count, "{kind}: {seen}");

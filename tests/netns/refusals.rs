@@ -136,7 +136,7 @@ fn another_user_without_the_capability() {
             .arg(&program)
             .args(site.command(subcommand).get_args())
             .arg("--real-server");
-        let said = ended(finish(&lan.rs1, command));
+        let said = ended(&finish(&lan.rs1, command));
         assert!(
             said.contains("root") || said.contains("CAP_NET_ADMIN"),
             "{said}"
@@ -157,7 +157,7 @@ fn root_without_the_capability() {
         .arg(run.get_program())
         .args(run.get_args())
         .arg("--real-server");
-    let said = ended(finish(&lan.rs1, command));
+    let said = ended(&finish(&lan.rs1, command));
     assert!(said.contains("CAP_NET_ADMIN"), "{said}");
     assert!(!has_vip(&lan.rs1));
 
@@ -167,7 +167,7 @@ fn root_without_the_capability() {
     assert_nothing_done(&lan.rs1);
 }
 
-fn ended(finished: Finished) -> String {
+fn ended(finished: &Finished) -> String {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     finished.stderr.lines().last().unwrap().to_owned()
 }

@@ -29,7 +29,7 @@ impl WebServer {
             move || {
                 while let Ok((connection, _)) = listener.accept() {
                     // A client that goes away is its own affair.
-                    let _ = answer(connection, status.load(Ordering::Relaxed));
+                    let _ = answer(&connection, status.load(Ordering::Relaxed));
                 }
             }
         });
@@ -56,14 +56,14 @@ impl Drop for WebServer {
     }
 }
 
-fn answer(connection: TcpStream, status: u16) -> std::io::Result<()> {
+fn answer(mut connection: &TcpStream, status: u16) -> std::io::Result<()> {
     connection.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut request = BufReader::new(&connection);
+    let mut request = BufReader::new(connection);
     let mut line = String::new();
     while request.read_line(&mut line)? > 2 {
         line.clear();
     }
-    (&connection).write_all(
+    connection.write_all(
         format!("HTTP/1.1 {status} Test\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
             .as_bytes(),
     )?;

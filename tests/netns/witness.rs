@@ -56,8 +56,9 @@ pub(crate) fn set_sysctls<'a>(
 }
 
 /// The how-to's five sysctls as `sysctl -n` shows them.
-pub(crate) fn sysctls(host: &Namespace) -> [(&'static str, String); 5] {
-    OURS.map(|(key, _)| (key, host.run(&format!("sysctl -n {key}")).trim().to_owned()))
+pub(crate) fn sysctls(host: &Namespace) -> Vec<(&'static str, String)> {
+    let value = |key| host.run(&format!("sysctl -n {key}")).trim().to_owned();
+    OURS.map(|(key, _)| (key, value(key))).into()
 }
 
 /// Panics unless the five sysctls have these values.
@@ -141,8 +142,8 @@ pub(crate) fn status(host: &Namespace) -> Value {
     serde_json::from_str(&page(host, "/status")).unwrap()
 }
 
-/// The value of a series of `/metrics`, written as it is there.
-pub(crate) fn metric(host: &Namespace, series: &str) -> Option<f64> {
+/// The value of a series of `/metrics`, written as it is there; a whole number.
+pub(crate) fn metric(host: &Namespace, series: &str) -> Option<u64> {
     let metrics = page(host, "/metrics");
     let value = metrics
         .lines()
@@ -151,7 +152,7 @@ pub(crate) fn metric(host: &Namespace, series: &str) -> Option<f64> {
 }
 
 /// How often drift of this kind was counted.
-pub(crate) fn drift(host: &Namespace, kind: &str) -> f64 {
+pub(crate) fn drift(host: &Namespace, kind: &str) -> u64 {
     let series = format!("lvs_ipvs_drift_total{{kind=\"{kind}\"}}");
     metric(host, &series).unwrap_or_else(|| panic!("no series {series}"))
 }
