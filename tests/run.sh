@@ -61,7 +61,7 @@ stage_fmt() {
 }
 
 stage_clippy() {
-	cargo clippy --quiet --all-targets --locked -- -D warnings
+	cargo clippy --quiet --all-targets --test netns --test lab --locked -- -D warnings
 }
 
 stage_doc() {

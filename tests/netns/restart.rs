@@ -128,7 +128,7 @@ fn a_vip_that_is_no_longer_configured_goes_at_the_next_start() {
     site.write_configuration(&configuration("").replace("192.168.11.200", "192.168.11.201"));
     let mut agent = site.run(&lan.rs1, &["--real-server"]);
     agent.wait_for_line(DEADLINE, |line| {
-        line.contains("real server for 192.168.11.201")
+        line.contains("real server: 192.168.11.201")
     });
     let held = addresses(&lan.rs1, "lo");
     assert!(!held.iter().any(|line| line == VIP_ON_LO), "{held:?}");
@@ -144,7 +144,7 @@ fn a_vip_that_is_no_longer_configured_goes_at_the_next_start() {
     site.write_configuration(&configuration("").replace("192.168.11.21 ", "192.168.11.31 "));
     lan.rs1.run("ip address flush dev eth0");
     let mut agent = site.run(&lan.rs1, &["--real-server"]);
-    agent.wait_for_line(DEADLINE, |line| line.contains("real server for no VIP"));
+    agent.wait_for_line(DEADLINE, |line| line.contains("real server: no VIP"));
     assert_eq!(addresses(&lan.rs1, "lo").len(), 2);
     assert_sysctls(&lan.rs1, BEFORE);
 }
