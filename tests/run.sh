@@ -100,6 +100,7 @@ stage_test() {
 stage_netns() {
 	((EUID == 0)) || complain 'the tests in network namespaces need root' || return
 	need ip iproute2 || return
+	need sysctl procps || return
 	local status=0
 	tests cargo test --locked --test netns -- "${filter[@]}" || status=1
 	tests cargo test --locked --lib -- --ignored "${filter[@]:-netns}" || status=1
