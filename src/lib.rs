@@ -1,4 +1,62 @@
 //! lvs-agent: the health-checking agent of Linux Virtual Server.
+//!
+//! # What flows where
+//!
+//! ```text
+//! cluster.yaml ──load, validate──▶ config
+//!                                    │ desired services, checks, addresses, sysctls
+//! ┌── director ──────────────────────▼──────────────────────────────────────────┐
+//! │ probe      one task a distinct (target, check)   ──Report──▶ health         │
+//! │ health     one machine a real server, one task   ──Intent──▶ reconcile      │
+//! │ reconcile  the only writer: observe, diff, apply ──────────▶ kernel         │
+//! │                                                  ◀──truth───                │
+//! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
+//! └─────────────────────────────────────────────────────────────────────────────┘
+//! real server: config ──▶ desired addresses and sysctls ──▶ the same reconcile
+//! ```
+//!
+//! Data goes one way. A probe never touches health's state, health never
+//! touches the kernel, and only reconcile writes. The way of one result: the
+//! probe's task reports it ([`probe`]), the health task feeds it to the
+//! machines of the real servers that it speaks of ([`health`]), a change of
+//! verdict is put down as the wanted weight ([`intent`]), and the director's
+//! loop writes it by one message ([`reconcile`], `DirectorLoop::write_weights`).
+//!
+//! # Rules
+//!
+//! - **Pure core.** `model`, `config` once the file is read, the machine in
+//!   `health`, `desired` and `plan` know no runtime, socket, file or clock.
+//!   Time is an argument; `clock` alone reads it, by a lint.
+//! - **The kernel is the truth.** Reconcile observes before it plans and again
+//!   after it wrote. A dump that is not whole means: do nothing, try again.
+//! - **The fast path is a scalpel.** A verdict costs one message and no dump.
+//!   The whole is compared at the start, on every resync, and at once when the
+//!   kernel's answer shows that the table is not what it was.
+//! - **Latest value, not a queue.** Health overwrites the wanted weight, so a
+//!   slow kernel neither stalls probes nor piles up stale work.
+//! - **Own only what is configured.** What is not ours is not even looked at.
+//!   What was configured once is removed because the state file says so.
+//! - **Start and stop are invisible to traffic.** Weights found in the kernel
+//!   stay until there is a verdict.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | director | the host whose IPVS table spreads connections |
+//! | real server | a host that answers them |
+//! | virtual service | VIP, port and protocol, or a firewall mark |
+//! | VIP, RIP, DIP | the service's, a real server's, the director's own address |
+//! | forwarding | direct routing, masquerade or tunnel |
+//! | scheduler | how the kernel picks a real server |
+//! | weight | a real server's share of new connections; 0 quiesces it |
+//! | check | what is configured to be asked of a real server |
+//! | probe | one execution of a check; it has an outcome |
+//! | rise, fall | passes, failures in a row that make a verdict |
+//! | transition | a change of verdict |
+//! | drift | the kernel differs from what the agent left there |
+//! | resync | the regular comparison of the kernel with the configuration |
+//! | adopt | to take over what is found in the kernel as it is |
 
 pub mod cli;
 mod clock;

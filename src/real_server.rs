@@ -55,14 +55,12 @@ pub(crate) async fn run(
         .keys()
         .map(|(vip, _)| vip.to_string())
         .collect();
-    let summary = format!(
-        "real server for {}",
-        if vips.is_empty() {
-            "no VIP".into()
-        } else {
-            vips.join(", ")
-        }
-    );
+    let vips = if vips.is_empty() {
+        "no VIP".to_owned()
+    } else {
+        vips.join(", ")
+    };
+    let summary = format!("real server: {vips}");
     info!("{summary}");
     notify::ready(&summary);
     let shown = Shown {

@@ -1,6 +1,12 @@
 //! Configuration files: the broken ones with what is said about them, the
 //! good ones, and the examples.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy does not see that the functions beside the tests are tests"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -298,6 +304,56 @@ fn all_problems_are_in_the_order_of_the_file() {
         })
         .collect();
     assert!(lines.is_sorted(), "{lines:?}");
+}
+
+/// So many services of 20 real servers each.
+fn large_cluster(services: usize) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("virtual_services:\n");
+    for i in 0..services {
+        let (high, low) = (i / 250, i % 250 + 1);
+        writeln!(
+            text,
+            "  - name: service-{i}\n    address: 10.0.{high}.{low}:80\n    \
+             check: {{ http: {{ path: /health }}, interval: 1s, timeout: 1s, rise: 2, fall: 3 }}\n    \
+             real_servers:"
+        )
+        .unwrap();
+        for j in 0..20 {
+            writeln!(
+                text,
+                "      - {{ name: rs{j}, address: 10.{}.{high}.{low}, weight: 1 }}",
+                j + 1
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn twenty_thousand_real_servers_load() {
+    let config =
+        Config::parse("large.yaml", &large_cluster(1000)).unwrap_or_else(|e| panic!("{e}"));
+    let real_servers = config
+        .virtual_services
+        .iter()
+        .map(|service| service.real_servers.len());
+    assert_eq!(real_servers.sum::<usize>(), 20_000);
+}
+
+/// On one line, where a search from the line's start for each would take minutes.
+#[test]
+fn twenty_thousand_problems_on_one_line_are_told() {
+    let real_servers: Vec<_> = (0..20_000)
+        .map(|i| format!("{{ name: rs{i}, address: no }}"))
+        .collect();
+    let text = format!(
+        "virtual_services: [{{ name: web, address: '192.168.11.200:80', real_servers: [{}] }}]",
+        real_servers.join(", ")
+    );
+    let said = Config::parse("large.yaml", &text).unwrap_err().to_string();
+    assert!(said.ends_with("\n20000 problems in large.yaml"));
 }
 
 const CLUSTER: &str = include_str!("../config/cluster.yaml");

@@ -22,13 +22,15 @@ complain() {
 	return 1
 }
 
-# need COMMAND PACKAGE
+# need COMMAND PACKAGE...
 need() {
-	command -v "$1" >/dev/null && return
-	((EUID == 0)) || complain "$1 is missing, and only root can install $2" || return
-	local install=(apt-get install -qq -y --no-install-recommends "$2")
+	local command=$1
+	shift
+	command -v "$command" >/dev/null && return
+	((EUID == 0)) || complain "$command is missing, and only root can install $*" || return
+	local install=(apt-get install -qq -y --no-install-recommends "$@")
 	"${install[@]}" >/dev/null || { apt-get update -qq && "${install[@]}" >/dev/null; } ||
-		complain "apt cannot install $2; install it by hand: apt-get install $2"
+		complain "apt cannot install $*; install it by hand: apt-get install $*"
 }
 
 # Runs a command that runs tests. One that ran none has proved nothing, so it
@@ -99,8 +101,7 @@ stage_test() {
 
 stage_netns() {
 	((EUID == 0)) || complain 'the tests in network namespaces need root' || return
-	need ip iproute2 || return
-	need sysctl procps || return
+	need ip iproute2 && need sysctl procps || return
 	local status=0
 	tests cargo test --locked --test netns -- "${filter[@]}" || status=1
 	tests cargo test --locked --lib -- --ignored "${filter[@]:-netns}" || status=1
@@ -151,6 +152,9 @@ while (($# > 0)); do
 	esac
 done
 ((${#chosen[@]} > 0)) || chosen=("${stages[@]}")
+
+# The linker of the Rust toolchain.
+need cc gcc libc6-dev || exit
 
 failed=0
 summary=()

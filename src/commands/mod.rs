@@ -1,4 +1,4 @@
-//! One file a subcommand; [`run`] picks it.
+//! One file a subcommand; [`run()`] picks it.
 
 mod check_config;
 mod cleanup;

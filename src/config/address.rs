@@ -8,7 +8,7 @@ use super::scalar::Value;
 impl Value<'_> {
     /// Address and port to listen on; any address will do.
     pub(super) fn listen(self, problems: &mut Problems) -> Read<SocketAddr> {
-        let wanted = "an address with a port";
+        let wanted = "an IP address with a port";
         let hint = "write it like `127.0.0.1:9477` or `\"[::1]:9477\"`";
         let text = self.text(wanted, hint, problems)?;
         match text.parse() {

@@ -11,8 +11,8 @@ use super::problem::{Problems, Read, quoted};
 use super::scalar::{Value, found};
 use super::{Check, HttpCheck, StatusRanges};
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 /// The most probes in a row that `rise` and `fall` can ask for.
 const LONGEST_RUN: u16 = 1000;
@@ -121,17 +121,16 @@ impl Value<'_> {
         let mut ranges = Vec::new();
         let mut all = Ok(());
         for node in nodes {
-            match status_range(node) {
-                Some(range) => ranges.push(range),
-                None => {
-                    let message = format!(
-                        "{} is not an HTTP status code from 100 to 599, nor a range of them",
-                        found(node)
-                    );
-                    let hint = "write a code like `304` or a range like `200-299`, the lower first";
-                    all = Err(problems.add(node.location, message, hint));
-                }
+            if let Some(range) = status_range(node) {
+                ranges.push(range);
+                continue;
             }
+            let message = format!(
+                "{} is not an HTTP status code from 100 to 599, nor a range of them",
+                found(node)
+            );
+            let hint = "write a code like `304` or a range like `200-299`, the lower first";
+            all = Err(problems.add(node.location, message, hint));
         }
         all?;
         StatusRanges::new(ranges).ok_or_else(|| {
@@ -159,7 +158,11 @@ fn status_range(node: &Node) -> Option<RangeInclusive<u16>> {
             Some((first, last)) => code(first)?..=code(last)?,
             None => code(text)?..=code(text)?,
         },
-        _ => return None,
+        Content::Null
+        | Content::Bool(_)
+        | Content::Float(_)
+        | Content::Sequence(_)
+        | Content::Mapping(_) => return None,
     };
     StatusRanges::new([range.clone()]).map(|_| range)
 }

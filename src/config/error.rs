@@ -50,20 +50,23 @@ impl ConfigErrors {
         problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
         let mut printable = String::new();
         file.chars().for_each(|c| push_printable(&mut printable, c));
-        let mut numbered = (1..).zip(lines(text)).peekable();
+        let mut numbered = (1..).zip(lines(text));
+        // The last line taken, kept because a long one may have many problems.
+        let mut current: (usize, Vec<char>) = (0, Vec::new());
         let reports = problems
             .into_iter()
             .map(|problem| {
                 let Some(location) = problem.location else {
                     return Report::new(problem, None);
                 };
-                while numbered
-                    .next_if(|(number, _)| *number < location.line)
-                    .is_some()
-                {}
-                // Past the end: the parsers name the end of the file so.
-                let line = numbered.peek().map_or("", |(_, line)| line);
-                Report::new(problem, Some((location, line)))
+                if current.0 < location.line {
+                    // Past the end: the parsers name the end of the file so.
+                    let line = numbered
+                        .find(|(number, _)| *number == location.line)
+                        .map_or("", |(_, line)| line);
+                    current = (location.line, line.chars().collect());
+                }
+                Report::new(problem, Some((location, &current.1)))
             })
             .collect();
         Self {
@@ -74,7 +77,7 @@ impl ConfigErrors {
 }
 
 impl Report {
-    fn new(problem: Problem, found: Option<(Location, &str)>) -> Self {
+    fn new(problem: Problem, found: Option<(Location, &[char])>) -> Self {
         Self {
             place: found.map(|(location, _)| (location.line, location.column)),
             message: problem.message,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::{Content, Entry, Location, Node, START};
 use super::problem::{Problems, Read, Reported, quoted};
-use super::scalar::{Value, found, resembling};
+use super::scalar::{Value, found, list, resembling};
 
 /// The keys of one mapping, each told once if it is unknown or comes twice.
 #[derive(Debug)]
@@ -13,9 +13,11 @@ pub(super) struct Fields<'n> {
     pub(super) location: Location,
     entries: BTreeMap<&'n str, &'n Entry>,
     /// Known keys that are misspelt in the file: they are neither missing nor default.
-    misspelt: BTreeMap<&'static str, Reported>,
+    misspelt: BTreeSet<&'static str>,
     /// The mapping has a merge key, and every absent key may be meant to come from it.
-    merged: Option<Reported>,
+    merged: bool,
+    /// For a misspelt key and the merge key.
+    reported: Option<Reported>,
 }
 
 impl<'n> Fields<'n> {
@@ -30,7 +32,10 @@ impl<'n> Fields<'n> {
             return Err(problems.add(
                 node.location,
                 format!("{what} must be a mapping, not {}", found(node)),
-                format!("write `key: value` pairs; the keys are {}", list(known)),
+                format!(
+                    "write lines like `key: value`; known keys: {}",
+                    list(known, "and")
+                ),
             ));
         };
         let mut fields = Self::at(node.location);
@@ -57,28 +62,25 @@ impl<'n> Fields<'n> {
                 continue;
             }
             if key.value == "<<" {
-                fields.merged = Some(problems.add(
+                fields.merged = true;
+                fields.reported = Some(problems.add(
                     key.location,
                     "merge keys (`<<`) are not supported",
                     "write the keys out; a whole value can be repeated, as in `check: *name`",
                 ));
                 continue;
             }
+            let absent = known.iter().copied().filter(|key| !present.contains(key));
+            let meant = resembling(&key.value, absent);
+            let hint = match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known keys: {}", list(known, "and")),
+            };
             let message = format!("{what} has no key {}", quoted(&key.value));
-            let absent: Vec<_> = known.iter().filter(|k| !present.contains(**k)).collect();
-            match resembling(&key.value, absent.iter().map(|k| **k)) {
-                Some(meant) => {
-                    let reported =
-                        problems.add(key.location, message, format!("did you mean `{meant}`?"));
-                    fields.misspelt.insert(meant, reported);
-                }
-                None => {
-                    problems.add(
-                        key.location,
-                        message,
-                        format!("its keys are {}", list(known)),
-                    );
-                }
+            let reported = problems.add(key.location, message, hint);
+            if let Some(meant) = meant {
+                fields.misspelt.insert(meant);
+                fields.reported = Some(reported);
             }
         }
         Ok(fields)
@@ -103,8 +105,9 @@ impl<'n> Fields<'n> {
         Self {
             location,
             entries: BTreeMap::new(),
-            misspelt: BTreeMap::new(),
-            merged: None,
+            misspelt: BTreeSet::new(),
+            merged: false,
+            reported: None,
         }
     }
 
@@ -123,38 +126,25 @@ impl<'n> Fields<'n> {
 
     /// `None` if the key is not there and its default holds.
     pub(super) fn optional(&self, key: &'static str) -> Read<Option<&'n Entry>> {
-        match (self.entries.get(key), self.misspelt.get(key), self.merged) {
-            (Some(entry), _, _) => Ok(Some(entry)),
-            (None, Some(&reported), _) | (None, None, Some(reported)) => Err(reported),
-            (None, None, None) => Ok(None),
+        let absent_for_a_reason = self.merged || self.misspelt.contains(key);
+        match (self.entries.get(key), self.reported) {
+            (Some(entry), _) => Ok(Some(entry)),
+            (None, Some(reported)) if absent_for_a_reason => Err(reported),
+            (None, _) => Ok(None),
         }
     }
 
-    /// Reports the key if it is not there; `example` is a line that would do.
+    /// Reports the key if it is not there; the hint says what to add.
     pub(super) fn required(
         &self,
         key: &'static str,
         what: &str,
-        example: &str,
+        hint: &str,
         problems: &mut Problems,
     ) -> Read<&'n Entry> {
         match self.optional(key)? {
             Some(entry) => Ok(entry),
-            None => Err(problems.add(
-                self.location,
-                format!("{what} has no `{key}`"),
-                format!("add a line like `{example}`"),
-            )),
+            None => Err(problems.add(self.location, format!("{what} has no `{key}`"), hint)),
         }
-    }
-}
-
-/// `a`, `b` and `c`.
-fn list(keys: &[&str]) -> String {
-    let quoted: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-        None => String::new(),
     }
 }

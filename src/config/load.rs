@@ -28,23 +28,27 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
         let bytes = read(path).map_err(|error| {
-            let (message, hint) = match error.kind() {
-                io::ErrorKind::NotFound => (
+            let kind = error.kind();
+            let (message, hint) = if kind == io::ErrorKind::NotFound {
+                (
                     "there is no such file".to_owned(),
                     "give the right path with --config or $LVS_AGENT_CONFIG",
-                ),
-                io::ErrorKind::IsADirectory => (
+                )
+            } else if kind == io::ErrorKind::IsADirectory {
+                (
                     "this is a directory, not a file".to_owned(),
                     "give the path of the file in it",
-                ),
-                io::ErrorKind::PermissionDenied => (
+                )
+            } else if kind == io::ErrorKind::PermissionDenied {
+                (
                     format!("cannot be read: {error}"),
                     "let the agent's user read it, or run as root",
-                ),
-                _ => (
+                )
+            } else {
+                (
                     format!("cannot be read: {error}"),
                     "see that the path is right and its file system is mounted and sound",
-                ),
+                )
             };
             ConfigErrors::file(&name, message, hint)
         })?;
@@ -59,7 +63,7 @@ impl Config {
             Ok(text) => Self::parse(&name, text),
             Err(error) => {
                 let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                let line = before.split(|byte| *byte == b'\n').count();
                 Err(ConfigErrors::file(
                     &name,
                     format!("not UTF-8 text, from line {line} on"),

@@ -1,31 +1,23 @@
 //! From text to the tree: the only place that knows a YAML parser.
 //!
 //! `serde_yaml` decides what the text means. It does not say where a value
-//! stands, so `saphyr_parser` reads the same text beside it, and the two are
-//! walked in step: one value of the one for one event of the other.
-//! What could hurt (aliases that multiply, deep nesting) is stopped in the
-//! events, before anything is built from them.
+//! stands, so [`scan()`] lists the values of the same text with their places,
+//! and the two are walked in step: one value of the one for one of the other.
 
-use std::collections::BTreeMap;
+mod scan;
+
 use std::fmt;
 
-use saphyr_parser::{Event, Parser, Span};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::node::{Content, Entry, Located, Location, Node, START};
-use super::problem::{Problem, Problems, quoted};
+use super::problem::Problem;
 use super::syntax;
-
-/// How deep collections may lie within each other; the configuration's own
-/// shape needs 7. Also below the 128 at which `serde_yaml` gives up.
-const MAX_DEPTH: usize = 64;
-/// How many values aliases may stand for, all together: some 10,000 services
-/// that share one check.
-const MAX_ALIASED: usize = 200_000;
+use scan::{Kind, Step, scan};
 
 /// The one document in the text; `None` if the text says nothing at all.
 pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<Problem>> {
-    let events = Scan::default().run(text)?;
+    let events = scan(text)?;
     if events.is_empty() {
         return Ok(None);
     }
@@ -43,248 +35,13 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<Problem>> {
                 width: 1,
             });
             let location = walk.stuck.or(found).unwrap_or(START);
-            Err(vec![syntax::explain(&error.to_string(), location, text)])
-        }
-    }
-}
-
-impl From<Span> for Location {
-    /// Saphyr counts lines from 1 and columns from 0, both in characters.
-    fn from(span: Span) -> Self {
-        let one_line = span.start.line() == span.end.line();
-        let width = span.end.col().saturating_sub(span.start.col());
-        Self {
-            line: span.start.line(),
-            column: span.start.col() + 1,
-            width: if one_line { width.max(1) } else { 1 },
-        }
-    }
-}
-
-/// What an event is, as far as the walk needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Scalar {
-        /// Nothing is written here (`key:` and no value).
-        empty: bool,
-    },
-    Sequence,
-    Mapping,
-    End,
-    /// The index of the event that it stands for.
-    Alias(usize),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    kind: Kind,
-    location: Location,
-}
-
-/// A collection that is not closed yet.
-struct Open {
-    index: usize,
-    /// The bracket, where there is one.
-    bracket: Option<Location>,
-    /// In a mapping, whether a key comes next.
-    key_next: Option<bool>,
-    anchor: usize,
-    /// How many values it holds, aliases counted as what they stand for.
-    size: usize,
-}
-
-/// Reads saphyr's events and refuses what we do not take.
-#[derive(Default)]
-struct Scan {
-    steps: Vec<Step>,
-    open: Vec<Open>,
-    /// By saphyr's number of the anchor: the index of its event and, once it is closed, its size.
-    anchors: BTreeMap<usize, (usize, Option<usize>)>,
-    aliased: usize,
-    documents: usize,
-    problems: Problems,
-}
-
-/// The scan cannot go on; the reason is among the problems.
-struct Stopped;
-
-impl Scan {
-    fn run(mut self, text: &str) -> Result<Vec<Step>, Vec<Problem>> {
-        let mut syntax_error = None;
-        for event in Parser::new_from_str(text) {
-            match event {
-                Ok((event, span)) => {
-                    if self.event(&event, span).is_err() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    let marker = *error.marker();
-                    let location = Location::from(Span::empty(marker));
-                    let bracket = self.open.last().and_then(|open| open.bracket);
-                    syntax_error = Some(match bracket {
-                        Some(bracket) if bracket.line < location.line => {
-                            syntax::unclosed_bracket(bracket, location)
-                        }
-                        _ => syntax::explain(error.info(), location, text),
-                    });
-                    break;
-                }
-            }
-        }
-        if self.problems.is_empty() && syntax_error.is_none() {
-            return Ok(self.steps);
-        }
-        let mut problems = self.problems.into_vec();
-        problems.extend(syntax_error);
-        Err(problems)
-    }
-
-    fn event(&mut self, event: &Event<'_>, span: Span) -> Result<(), Stopped> {
-        let location = Location::from(span);
-        let (tag, anchor, kind) = match event {
-            Event::DocumentStart(_) => {
-                self.documents += 1;
-                if self.documents > 1 {
-                    self.problems.add(
-                        location,
-                        "a second document starts here, and the configuration is one",
-                        "remove the line `---` and everything that does not belong",
-                    );
-                    return Err(Stopped);
-                }
-                return Ok(());
-            }
-            Event::SequenceEnd | Event::MappingEnd => {
-                self.close(location);
-                return Ok(());
-            }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {
-                return Ok(());
-            }
-            Event::Alias(anchor) => {
-                let target = self.alias(*anchor, location)?;
-                (None, 0, Kind::Alias(target))
-            }
-            Event::Scalar(_, _, anchor, tag) => {
-                let empty = span.is_empty();
-                (tag.as_ref(), *anchor, Kind::Scalar { empty })
-            }
-            Event::SequenceStart(anchor, tag) => (tag.as_ref(), *anchor, Kind::Sequence),
-            Event::MappingStart(anchor, tag) => (tag.as_ref(), *anchor, Kind::Mapping),
-        };
-        if let Some(tag) = tag {
-            self.problems.add(
+            Err(vec![syntax::explain(
+                &error.to_string(),
                 location,
-                format!("the tag {} has no meaning here", quoted(&tag.to_string())),
-                "remove it; to make a number a text, put it in quotes",
-            );
+                None,
+                text,
+            )])
         }
-        self.place(kind, anchor, location, !span.is_empty())
-    }
-
-    /// A value or a key: `kind` is never [`Kind::End`].
-    fn place(
-        &mut self,
-        kind: Kind,
-        anchor: usize,
-        location: Location,
-        written: bool,
-    ) -> Result<(), Stopped> {
-        let index = self.steps.len();
-        self.steps.push(Step { kind, location });
-        if let Some(parent) = self.open.last_mut() {
-            parent.size += 1;
-            if let Some(key_next) = &mut parent.key_next {
-                if *key_next && !matches!(kind, Kind::Scalar { .. }) {
-                    self.problems.add(
-                        location,
-                        "a key must be plain text, not a list, a mapping or an alias",
-                        "write `key: value`; in { } and [ ], put a space after each `:`",
-                    );
-                }
-                *key_next = !*key_next;
-            }
-        }
-        let key_next = match kind {
-            Kind::Scalar { .. } | Kind::Alias(_) | Kind::End => {
-                if anchor > 0 {
-                    self.anchors.insert(anchor, (index, Some(1)));
-                }
-                return Ok(());
-            }
-            Kind::Sequence => None,
-            Kind::Mapping => Some(true),
-        };
-        if anchor > 0 {
-            self.anchors.insert(anchor, (index, None));
-        }
-        self.open.push(Open {
-            index,
-            bracket: written.then_some(location),
-            key_next,
-            anchor,
-            size: 1,
-        });
-        if self.open.len() > MAX_DEPTH {
-            self.problems.add(
-                location,
-                format!("lists and mappings are nested more than {MAX_DEPTH} deep"),
-                syntax::TOO_DEEP_HINT,
-            );
-            return Err(Stopped);
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, end: Location) {
-        self.steps.push(Step {
-            kind: Kind::End,
-            location: end,
-        });
-        let Some(closed) = self.open.pop() else {
-            return;
-        };
-        if closed.anchor > 0 {
-            self.anchors
-                .insert(closed.anchor, (closed.index, Some(closed.size)));
-        }
-        if let Some(parent) = self.open.last_mut() {
-            parent.size = parent.size.saturating_add(closed.size);
-        }
-        // A collection between brackets on one line is underlined whole.
-        if let (Some(bracket), Some(start)) = (closed.bracket, self.steps.get_mut(closed.index))
-            && bracket.line == end.line
-        {
-            start.location.width = (end.column + end.width)
-                .saturating_sub(bracket.column)
-                .max(1);
-        }
-    }
-
-    /// The index of the event that the alias stands for.
-    fn alias(&mut self, anchor: usize, location: Location) -> Result<usize, Stopped> {
-        let Some(&(target, Some(size))) = self.anchors.get(&anchor) else {
-            self.problems.add(
-                location,
-                "this alias stands for a value that it is itself a part of",
-                "write the value out in place of the alias",
-            );
-            return Err(Stopped);
-        };
-        self.aliased = self.aliased.saturating_add(size);
-        if self.aliased > MAX_ALIASED {
-            self.problems.add(
-                location,
-                format!("with this alias, aliases stand for more than {MAX_ALIASED} values"),
-                syntax::ALIASES_HINT,
-            );
-            return Err(Stopped);
-        }
-        if let Some(parent) = self.open.last_mut() {
-            parent.size = parent.size.saturating_add(size);
-        }
-        Ok(target)
     }
 }
 

@@ -35,9 +35,10 @@ impl<'n> Value<'n> {
         hint: impl Into<String>,
         problems: &mut Problems,
     ) -> Reported {
-        let message = match self.node.content {
-            Content::Null => format!("`{}` has no value", self.name),
-            _ => format!("`{}` must be {wanted}, not {}", self.name, found(self.node)),
+        let message = if self.node.content == Content::Null {
+            format!("`{}` has no value", self.name)
+        } else {
+            format!("`{}` must be {wanted}, not {}", self.name, found(self.node))
         };
         problems.add(self.node.location, message, hint)
     }
@@ -64,9 +65,10 @@ impl<'n> Value<'n> {
     where
         T: TryFrom<i128> + PartialOrd + Display,
     {
-        let number = match self.node.content {
-            Content::Integer(number) => T::try_from(number).ok().filter(|n| range.contains(n)),
-            _ => None,
+        let number = if let Content::Integer(number) = self.node.content {
+            T::try_from(number).ok().filter(|n| range.contains(n))
+        } else {
+            None
         };
         number.ok_or_else(|| {
             let wanted = format!("a whole number from {} to {}", range.start(), range.end());
@@ -131,42 +133,50 @@ impl<'n> Value<'n> {
         ))
     }
 
-    /// One of a few words. `wanted` is what they name, with its article.
+    /// One of a few words; the hint explains them.
     pub(super) fn choice<T: Copy>(
         self,
-        wanted: &str,
         words: &[(&'static str, T)],
+        hint: &str,
         problems: &mut Problems,
     ) -> Read<T> {
         let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        let one_of = format!("write one of {}", names.join(", "));
-        let text = self.text(wanted, &one_of, problems)?;
+        let wanted = list(&names, "or");
+        let text = self.text(&wanted, hint, problems)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Ok(*value);
         }
         let hint = match resembling(text, names.into_iter()) {
-            Some(word) => format!("did you mean `{word}`? {one_of}"),
-            None => one_of,
+            Some(word) => format!("did you mean `{word}`?"),
+            None => hint.to_owned(),
         };
-        Err(self.wrong(wanted, hint, problems))
+        Err(self.wrong(&wanted, hint, problems))
     }
 
     /// The name of a virtual service or real server.
     pub(super) fn name(self, problems: &mut Problems) -> Read<Arc<str>> {
         let wanted = format!("a name of 1 to {LONGEST_NAME} letters, digits, `.`, `_` or `-`");
-        let hint = match self.node.content {
-            Content::Integer(_) | Content::Float(_) | Content::Bool(_) => {
-                "put it in quotes to make it a text"
-            }
-            _ => "use only these characters; `/` would not work in `drain SERVICE/REAL_SERVER`",
+        let scalar = matches!(
+            self.node.content,
+            Content::Integer(_) | Content::Float(_) | Content::Bool(_)
+        );
+        let hint = if scalar {
+            "put it in quotes to make it a text"
+        } else {
+            "write a name such as `web`"
         };
         let text = self.text(&wanted, hint, problems)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(text.into())
+        let hint = if !text.bytes().all(plain) {
+            "use only these characters: the name is part of `drain SERVICE/REAL_SERVER`"
+        } else if text.len() > LONGEST_NAME {
+            "choose a shorter name"
+        } else if text.is_empty() {
+            hint
         } else {
-            Err(self.wrong(&wanted, hint, problems))
-        }
+            return Ok(text.into());
+        };
+        Err(self.wrong(&wanted, hint, problems))
     }
 
     /// A path from the root on, of at most `longest` bytes where the kernel has a limit.
@@ -241,4 +251,14 @@ pub(super) fn resembling(
         })
         .min()
         .map(|(_, word)| word)
+}
+
+/// `a`, `b` and `c`, or with another conjunction.
+pub(super) fn list(words: &[&str], conjunction: &str) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} {conjunction} {last}", rest.join(", ")),
+        None => String::new(),
+    }
 }

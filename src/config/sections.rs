@@ -16,7 +16,7 @@ use super::{Control, Director, DirectorExit, Http, RealServerExit, RealServerRol
 /// `sun_path` in `sys/un.h` less the final NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 const RESYNC_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the how-to sets on every real server.
@@ -62,7 +62,8 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
             ("drain", DirectorExit::Drain),
             ("remove", DirectorExit::Remove),
         ];
-        value.choice("what is left when the agent ends", &words, problems)
+        let hint = "keep leaves the table, drain sets weights to 0, remove takes all away";
+        value.choice(&words, hint, problems)
     });
     Ok(Director {
         interface: interface?,
@@ -103,7 +104,8 @@ fn role(
             ("keep", RealServerExit::Keep),
             ("remove", RealServerExit::Remove),
         ];
-        value.choice("what is left when the agent ends", &words, problems)
+        let hint = "keep leaves VIPs and sysctls, remove takes them away";
+        value.choice(&words, hint, problems)
     });
     Ok(RealServerRole {
         interface: interface?,
@@ -123,19 +125,18 @@ fn resync_interval(fields: &Fields<'_>, problems: &mut Problems) -> Read<Duratio
 fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> {
     let hint = "list the VIPs, like `vips: [192.168.11.200]`, or remove the key: \
                 then they are found by this host's addresses";
-    let nodes = match &list.node.content {
-        Content::Sequence(nodes) if !nodes.is_empty() => nodes,
-        Content::Sequence(_) => {
-            return Err(problems.add(list.node.location, "the list `vips` is empty", hint));
-        }
-        _ => return Err(list.wrong("a list of addresses", hint, problems)),
+    let Content::Sequence(nodes) = &list.node.content else {
+        return Err(list.wrong("a list of addresses", hint, problems));
     };
+    if nodes.is_empty() {
+        return Err(problems.add(list.node.location, "the list `vips` is empty", hint));
+    }
     let mut first: BTreeMap<IpAddr, usize> = BTreeMap::new();
     let mut vips = Vec::new();
     let mut all = Ok(());
-    for node in nodes {
+    for (index, node) in nodes.iter().enumerate() {
         let location = node.location;
-        let name = "an entry of vips";
+        let name = &format!("vips[{index}]");
         match (Value { name, node }).host_address(problems) {
             Ok(value) => {
                 if let Some(line) = first.insert(value, location.line) {
@@ -186,7 +187,12 @@ fn sysctls(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<SysctlKey
             Content::Text(text) if !text.is_empty() && !text.contains(char::is_control) => {
                 text.clone()
             }
-            _ => {
+            Content::Null
+            | Content::Bool(_)
+            | Content::Float(_)
+            | Content::Text(_)
+            | Content::Sequence(_)
+            | Content::Mapping(_) => {
                 let hint = "write the value as sysctl.conf has it, like `1`";
                 let wanted = "a whole number or a text";
                 all = Err(Value::of(entry).wrong(wanted, hint, problems));

@@ -40,9 +40,8 @@ pub(super) fn services(
     fields: &Fields<'_>,
     problems: &mut Problems,
 ) -> Read<Vec<Read<ServiceDraft>>> {
-    let example = "virtual_services:";
-    let entry = fields.required("virtual_services", "the configuration", example, problems)?;
-    let hint = "list at least one virtual service, each with `- name: ...`";
+    let hint = "list at least one virtual service below `virtual_services:`, as in the examples";
+    let entry = fields.required("virtual_services", "the configuration", hint, problems)?;
     let nodes = list(entry, hint, problems)?;
     Ok(nodes.iter().map(|node| service(node, problems)).collect())
 }
@@ -55,7 +54,11 @@ fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [
             format!("the list `{}` is empty", entry.key.value),
             hint,
         )),
-        _ => Err(Value::of(entry).wrong("a list", hint, problems)),
+        Content::Bool(_)
+        | Content::Integer(_)
+        | Content::Float(_)
+        | Content::Text(_)
+        | Content::Mapping(_) => Err(Value::of(entry).wrong("a list", hint, problems)),
     }
 }
 
@@ -73,7 +76,7 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
         "real_servers",
     ];
     let fields = Fields::read(node, what, &keys, problems)?;
-    let name = name(&fields, what, "name: web", problems);
+    let name = name(&fields, what, "add a line like `name: web`", problems);
     let key = key(&fields, problems);
     let scheduler = fields.or_default("scheduler", Scheduler::default(), |value| {
         let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
@@ -89,7 +92,8 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
             Forwarding::Tunnel,
         ]
         .map(|forwarding| (forwarding_word(forwarding), forwarding));
-        value.choice("a forwarding method", &words, problems)
+        let hint = "direct is VS/DR, masquerade is VS/NAT, tunnel is VS/TUN";
+        value.choice(&words, hint, problems)
     });
     let vip = key
         .ok()
@@ -97,13 +101,11 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
     let check = fields
         .optional("check")
         .and_then(|entry| check(entry, vip, problems));
-    let example = "real_servers: [{ name: rs1, address: 192.168.11.21 }]";
+    let hint = "list at least one below `real_servers:`, \
+                like `- { name: rs1, address: 192.168.11.21 }`";
     let real_servers = fields
-        .required("real_servers", what, example, problems)
-        .and_then(|entry| {
-            let hint = "list at least one, like `- { name: rs1, address: 192.168.11.21 }`";
-            list(entry, hint, problems)
-        })
+        .required("real_servers", what, hint, problems)
+        .and_then(|entry| list(entry, hint, problems))
         .map(|nodes| {
             nodes
                 .iter()
@@ -133,10 +135,10 @@ const fn forwarding_word(forwarding: Forwarding) -> &'static str {
 fn name(
     fields: &Fields<'_>,
     what: &str,
-    example: &str,
+    hint: &str,
     problems: &mut Problems,
 ) -> Read<Located<Arc<str>>> {
-    let entry = fields.required("name", what, example, problems)?;
+    let entry = fields.required("name", what, hint, problems)?;
     let value = Value::of(entry).name(problems)?;
     let location = entry.value.location;
     Ok(Located { value, location })
@@ -173,7 +175,7 @@ fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>
                     ("udp", Protocol::Udp),
                     ("sctp", Protocol::Sctp),
                 ];
-                value.choice("a protocol", &words, problems)
+                value.choice(&words, "write it like `protocol: tcp`", problems)
             });
             let address = Value::of(entry).service_address(problems)?;
             family?;
@@ -186,17 +188,18 @@ fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>
         (None, Some(entry)) => {
             let reason = "a firewall mark takes in every protocol";
             let protocol = stray("protocol", "address", reason, problems);
-            let family = fields
-                .required(
-                    "family",
-                    "a virtual service by `fwmark`",
-                    "family: ipv4",
-                    problems,
-                )
-                .and_then(|entry| {
-                    let words = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
-                    Value::of(entry).choice("an address family", &words, problems)
-                });
+            let family = fields.optional("family").and_then(|family| {
+                let words = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
+                let hint = "write it like `family: ipv4`";
+                match family {
+                    Some(entry) => Value::of(entry).choice(&words, hint, problems),
+                    None => Err(problems.add(
+                        entry.key.location,
+                        "`fwmark` needs `family` beside it",
+                        "add a line `family: ipv4` or `family: ipv6`",
+                    )),
+                }
+            });
             let mark = Value::of(entry).integer(1..=u32::MAX, "10", problems)?;
             protocol?;
             let family = family?;
@@ -212,9 +215,14 @@ fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>
 fn real_server(node: &Node, problems: &mut Problems) -> Read<RealServerDraft> {
     let what = "a real server";
     let fields = Fields::read(node, what, &["name", "address", "port", "weight"], problems)?;
-    let name = name(&fields, what, "name: rs1", problems);
+    let name = name(&fields, what, "add a line like `name: rs1`", problems);
     let address = fields
-        .required("address", what, "address: 192.168.11.21", problems)
+        .required(
+            "address",
+            what,
+            "add a line like `address: 192.168.11.21`",
+            problems,
+        )
         .and_then(|entry| {
             let value = Value::of(entry).host_address(problems)?;
             let location = entry.value.location;

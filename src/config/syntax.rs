@@ -6,7 +6,8 @@ use super::problem::{Problem, quoted};
 /// Said where the two parsers do not see the same values.
 pub(super) const READERS_DIFFER: &str = "YAML readers differ on what this means";
 /// What to do where collections are nested too deeply.
-pub(super) const TOO_DEEP_HINT: &str = "look for brackets that are opened and not closed";
+pub(super) const TOO_DEEP_HINT: &str =
+    "a configuration is at most 7 deep: look for brackets that are opened and not closed";
 /// What to do where aliases multiply.
 pub(super) const ALIASES_HINT: &str =
     "an alias (`*name`) repeats a whole value: let none stand inside what another one repeats";
@@ -27,14 +28,12 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A bracket that is still open on a later line, where nothing fits any more.
-pub(super) fn unclosed_bracket(bracket: Location, noticed: Location) -> Problem {
+pub(super) fn unclosed_bracket(bracket: Location, closing: char, noticed: Location) -> Problem {
+    let line = noticed.line;
     Problem {
         location: Some(bracket),
         message: "this bracket is not closed".to_owned(),
-        hint: format!(
-            "close it with `]` or `}}` before line {}, and put a `,` between the entries",
-            noticed.line
-        ),
+        hint: format!("close it with `{closing}` before line {line}"),
     }
 }
 
@@ -67,105 +66,120 @@ fn is_forbidden(character: char) -> bool {
         )
 }
 
-/// Sentences for what a parser said at `location`.
-pub(super) fn explain(said: &str, location: Location, text: &str) -> Problem {
-    let line = lines(text)
-        .nth(location.line.saturating_sub(1))
-        .unwrap_or("");
-    let at = |location: Location, message: &str, hint: &str| Problem {
-        location: Some(location),
-        message: message.to_owned(),
-        hint: hint.to_owned(),
-    };
-    let indentation = line.chars().take_while(|c| c.is_whitespace());
-    if let Some(tab) = indentation.clone().position(|c| c == '\t') {
-        let location = Location {
-            column: tab + 1,
-            width: indentation.count() - tab,
-            ..location
-        };
-        return at(
-            location,
+/// What a parser says contains one of these; then the message and the hint are these.
+/// The first that fits is taken.
+const SENTENCES: [(&[&str], &str, &str); 15] = [
+    (
+        &["recursion limit"],
+        "lists and mappings are nested too deeply",
+        TOO_DEEP_HINT,
+    ),
+    (
+        &["repetition limit"],
+        "aliases stand for too many values",
+        ALIASES_HINT,
+    ),
+    (
+        &[READERS_DIFFER],
+        READERS_DIFFER,
+        "write it in a plainer way: one `key: value` a line, texts in quotes",
+    ),
+    (
+        &["unknown anchor"],
+        "this alias stands for nothing that is defined above it",
+        "define it with `&name` where the value stands first; \
+         if the `*` is part of a text, put the text in quotes",
+    ),
+    (
+        &["escape"],
+        "in this text, a `\\` is followed by what YAML does not know",
+        "put the text in single quotes, or write `\\\\` for a backslash",
+    ),
+    (
+        &["trailing content"],
+        "something follows the closing quote",
+        "put all of the text between one pair of quotes",
+    ),
+    (
+        &["quoted scalar"],
+        "this quote is not closed",
+        "put the same quote at the end of the text",
+    ),
+    (
+        &["unexpected character", "cannot start any token"],
+        "a value cannot start with this character",
+        "put the value in quotes",
+    ),
+    (
+        &["mapping values are not allowed"],
+        "a `:` cannot stand here",
+        "indent this line like its neighbours; put a text that holds `: ` in quotes",
+    ),
+    (
+        &["block sequence entries are not allowed"],
+        "a list cannot start here",
+        "put the `-` on a line of its own, below the key",
+    ),
+    (
+        &["expected node content"],
+        "a value is missing here",
+        "write the value; between brackets, one `,` stands between two values",
+    ),
+    (
+        &["misplaced bracket"],
+        "this bracket closes nothing",
+        "remove it, or open it before",
+    ),
+    (
+        &["',' or"],
+        "the list or mapping in brackets does not go on like this",
+        "put a `,` between the entries and the closing bracket after the last",
+    ),
+    (
+        &["expected '-'"],
+        "this does not fit the list above it",
+        "start the entry with `- `, below the other entries' `-`",
+    ),
+    (
+        &["did not find expected key", "invalid indentation"],
+        "this does not fit the mapping around it",
+        "let all keys of one mapping start in the same column",
+    ),
+];
+
+/// Sentences for what a parser said at `location`; `before` is the last value that it understood.
+pub(super) fn explain(
+    said: &str,
+    location: Location,
+    before: Option<Location>,
+    text: &str,
+) -> Problem {
+    let line = nth_line(text, location.line);
+    let before = before.filter(|before| {
+        before.line < location.line && said.contains("mapping values are not allowed")
+    });
+    // A tab is noticed on its line, or where the text starts that goes on into that line.
+    let last = location.line + usize::from(said.contains("found a tab"));
+    let tabs = (location.line..=last).find_map(|number| tabs(number, nth_line(text, number)));
+    let (location, message, hint) = if let Some(tabs) = tabs {
+        (
+            tabs,
             "the line is indented with a tab, and YAML takes only spaces",
             "replace the tab by spaces, as many as its neighbours have",
-        );
-    }
-    let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
-    let (message, hint) = if says(&["recursion limit"]) {
-        ("lists and mappings are nested too deeply", TOO_DEEP_HINT)
-    } else if says(&["repetition limit"]) {
-        ("aliases stand for too many values", ALIASES_HINT)
-    } else if says(&[READERS_DIFFER]) {
-        (
-            READERS_DIFFER,
-            "write it in a plainer way: one `key: value` a line, texts in quotes",
         )
-    } else if says(&["unknown anchor"]) {
+    } else if let Some(before) = before {
+        swallowed_line(before, location, text)
+    } else if said.contains("expected key") && looks_like_bare_ipv6(line) {
         (
-            "this alias stands for nothing that is defined above it",
-            "define it with `&name` where the value stands first; \
-             if the `*` is part of a text, put the text in quotes",
-        )
-    } else if says(&["escape"]) {
-        (
-            "in this text, a `\\` is followed by what YAML does not know",
-            "put the text in single quotes, or write `\\\\` for a backslash",
-        )
-    } else if says(&["trailing content"]) {
-        (
-            "something follows the closing quote",
-            "put all of the text between one pair of quotes",
-        )
-    } else if says(&["quoted scalar"]) {
-        (
-            "this quote is not closed",
-            "put the same quote at the end of the text",
-        )
-    } else if says(&["unexpected character", "cannot start any token"]) {
-        (
-            "a value cannot start with this character",
-            "put the value in quotes",
-        )
-    } else if says(&["mapping values are not allowed"]) {
-        (
-            "a `:` cannot stand here",
-            "indent this line like its neighbours; put a text that holds `: ` in quotes",
-        )
-    } else if says(&["block sequence entries are not allowed"]) {
-        (
-            "a list cannot start here",
-            "put the `-` on a line of its own, below the key",
-        )
-    } else if says(&["misplaced bracket"]) {
-        (
-            "this bracket closes nothing",
-            "remove it, or open it before",
-        )
-    } else if looks_like_bare_ipv6(line) {
-        (
+            location,
             "an IPv6 address in brackets must be in quotes",
             "write it like `address: \"[2001:db8::200]:80\"`",
         )
-    } else if says(&["',' or"]) {
-        (
-            "the list or mapping in brackets does not go on like this",
-            "put a `,` between the entries and the closing bracket after the last",
-        )
-    } else if says(&["expected '-'"]) {
-        (
-            "this does not fit the list above it",
-            "start the entry with `- `, below the other entries' `-`",
-        )
-    } else if says(&["did not find expected key", "invalid indentation"]) {
-        (
-            "this does not fit the mapping around it",
-            "let all keys of one mapping start in the same column",
-        )
-    } else if says(&["simple key", "expected ':'", "expect ':'"]) {
-        (
-            "this key has no `:` after it",
-            "write `key: value`, with a space after the `:`",
-        )
+    } else if let Some((_, message, hint)) = SENTENCES
+        .iter()
+        .find(|(parts, _, _)| parts.iter().any(|part| said.contains(part)))
+    {
+        (location, *message, *hint)
     } else {
         return Problem {
             location: Some(location),
@@ -174,7 +188,58 @@ pub(super) fn explain(said: &str, location: Location, text: &str) -> Problem {
                 .to_owned(),
         };
     };
-    at(location, message, hint)
+    Problem {
+        location: Some(location),
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// A text that started on an earlier line, at `before`, took in the start of
+/// the line at `location`, which was meant to be a key of its own.
+fn swallowed_line(
+    before: Location,
+    location: Location,
+    text: &str,
+) -> (Location, &'static str, &'static str) {
+    if indentation(nth_line(text, before.line)) + 1 == before.column {
+        return (
+            before,
+            "this line has no `: ` after its key",
+            "write `key: value`, with a space after the `:`",
+        );
+    }
+    let column = indentation(nth_line(text, location.line)) + 1;
+    let key = Location {
+        line: location.line,
+        column,
+        width: location.column.saturating_sub(column).max(1),
+    };
+    (
+        key,
+        "this line is indented too far, and so continues the text above it",
+        "let its first letter stand below that of the key above",
+    )
+}
+
+fn nth_line(text: &str, number: usize) -> &str {
+    lines(text).nth(number.saturating_sub(1)).unwrap_or("")
+}
+
+/// How many characters of white space the line starts with.
+fn indentation(line: &str) -> usize {
+    line.chars().take_while(|c| c.is_whitespace()).count()
+}
+
+/// From the first tab of the line's indentation to its end.
+fn tabs(number: usize, line: &str) -> Option<Location> {
+    let indentation = indentation(line);
+    let tab = line.chars().take(indentation).position(|c| c == '\t')?;
+    Some(Location {
+        line: number,
+        column: tab + 1,
+        width: indentation - tab,
+    })
 }
 
 /// Whether the line has something like `: [2001:db8::200]:80`, which YAML takes for a list.

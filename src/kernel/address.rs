@@ -139,8 +139,8 @@ impl Addresses {
         })?;
         let link =
             Ifinfomsg::from_bytes_with_input(&mut Cursor::new(answer.as_ref()), answer.len())
-                .map_err(undecodable)?;
-        u32::try_from(*link.ifi_index()).map_err(undecodable)
+                .map_err(|error| undecodable(&error))?;
+        u32::try_from(*link.ifi_index()).map_err(|error| undecodable(&error))
     }
 
     async fn labels(&mut self, index: u32) -> Result<AddressList, Cause> {
@@ -193,7 +193,7 @@ impl Addresses {
                 EEXIST => Cause::Exists,
                 EADDRNOTAVAIL => Cause::Missing,
                 ENODEV => Cause::NoInterface(interface.to_owned()),
-                // Of RTM_NEWADDR's errors only `ipv6_find_idev_strict` says this.
+                // `addrconf_add_dev` in `net/ipv6/addrconf.c`; nothing else says so.
                 EACCES => Cause::Ipv6Disabled(interface.to_owned()),
                 _ => Cause::Errno(number),
             })
@@ -212,7 +212,7 @@ impl Found {
     /// `None` for an address of neither IPv4 nor IPv6.
     fn decode(part: &Buffer) -> Result<Option<Self>, Cause> {
         let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(part.as_ref()), part.len())
-            .map_err(undecodable)?;
+            .map_err(|error| undecodable(&error))?;
         let attributes = message.rtattrs().get_attr_handle();
         let payload = |kind: Ifa| {
             let attribute = attributes.get_attribute(kind)?;
@@ -223,17 +223,20 @@ impl Found {
         let Some(bytes) = payload(Ifa::Local).or_else(|| payload(Ifa::Address)) else {
             return Err(Cause::Undecodable("an address is missing".to_owned()));
         };
-        let address = match *message.ifa_family() {
-            RtAddrFamily::Inet => <[u8; 4]>::try_from(bytes).map(IpAddr::from),
-            RtAddrFamily::Inet6 => <[u8; 16]>::try_from(bytes).map(IpAddr::from),
-            _ => return Ok(None),
+        let family = *message.ifa_family();
+        let address = if family == RtAddrFamily::Inet {
+            <[u8; 4]>::try_from(bytes).map(IpAddr::from)
+        } else if family == RtAddrFamily::Inet6 {
+            <[u8; 16]>::try_from(bytes).map(IpAddr::from)
+        } else {
+            return Ok(None);
         };
         let label = payload(Ifa::Label)
             .and_then(|bytes| bytes.split(|byte| *byte == 0).next())
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         Ok(Some(Self {
             index: *message.ifa_index(),
-            address: address.map_err(undecodable)?,
+            address: address.map_err(|error| undecodable(&error))?,
             prefix_length: *message.ifa_prefixlen(),
             label,
         }))
@@ -317,7 +320,7 @@ fn unencodable(error: impl Into<BuilderError>) -> Cause {
     Cause::Unencodable(error.into().to_string())
 }
 
-fn undecodable(error: impl ToString) -> Cause {
+fn undecodable(error: &impl ToString) -> Cause {
     Cause::Undecodable(error.to_string())
 }
 

@@ -4,6 +4,8 @@ mod address;
 mod error;
 mod ipvs;
 mod memory;
+#[cfg(test)]
+mod namespace;
 mod netlink;
 mod sysctl;
 

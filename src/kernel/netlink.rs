@@ -38,6 +38,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// drops answers and reports `ENOBUFS`.
 const WINDOW: usize = 64;
 
+/// How often a dump is read before it is given up as ever changing.
+const DUMP_ATTEMPTS: u32 = 16;
+
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EPERM: i32 = Errno::PERM.raw_os_error();
 
@@ -61,7 +64,7 @@ pub(super) enum MessageType {
 }
 
 /// A request. The flags `REQUEST`, and `ACK` or `DUMP`, are added on sending.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Request<P> {
     pub(super) message_type: MessageType,
     pub(super) flags: NlmF,
@@ -75,6 +78,8 @@ pub(super) enum Failure {
     NoFamily,
     /// The kernel refused, with this (positive) error number.
     Errno(i32),
+    /// What a dump showed changed while it was read (`NLM_F_DUMP_INTR`).
+    Interrupted,
     /// Anything else.
     Other(Cause),
 }
@@ -87,6 +92,9 @@ impl Failure {
             Self::NoFamily => Cause::NoIpvs,
             Self::Errno(EPERM) => Cause::NotPermitted,
             Self::Errno(number) => meaning(number),
+            Self::Interrupted => {
+                Cause::Truncated("the table changed whenever it was read".to_owned())
+            }
             Self::Other(cause) => cause,
         }
     }
@@ -95,7 +103,7 @@ impl Failure {
         Self::Other(Cause::Truncated(how.to_owned()))
     }
 
-    fn transport(why: impl ToString) -> Self {
+    fn transport(why: &impl ToString) -> Self {
         Self::Other(Cause::Transport(why.to_string()))
     }
 }
@@ -105,7 +113,7 @@ impl<T: std::fmt::Debug, P: std::fmt::Debug> From<RouterError<T, P>> for Failure
         if let RouterError::Nlmsgerr(refusal) = error {
             Self::Errno(refusal.error().saturating_neg())
         } else {
-            Self::transport(error)
+            Self::transport(&error)
         }
     }
 }
@@ -133,10 +141,20 @@ impl Netlink {
     }
 
     /// All parts of a dump, or none of them.
+    ///
+    /// One that the kernel marks as changed while it was read is read again:
+    /// on a busy host (interfaces coming up, addresses being probed) that is
+    /// nothing unusual.
     pub(super) async fn dump<P>(&mut self, request: Request<P>) -> Result<Vec<Buffer>, Failure>
     where
-        P: Size + ToBytes + Send + Sync,
+        P: Size + ToBytes + Clone + Send + Sync,
     {
+        for _ in 1..DUMP_ATTEMPTS {
+            match self.exchange(request.clone(), NlmF::DUMP).await {
+                Err(Failure::Interrupted) => {}
+                answer => return answer,
+            }
+        }
         self.exchange(request, NlmF::DUMP).await
     }
 
@@ -277,15 +295,15 @@ impl Connection {
             )
             .await
             .map_err(|error| match error {
-                RouterError::Socket(error) => Failure::transport(error),
-                RouterError::Msg(error) => Failure::transport(error),
-                RouterError::Io(error) => Failure::transport(error),
-                RouterError::De(error) => Failure::transport(error),
+                RouterError::Socket(error) => Failure::transport(&error),
+                RouterError::Msg(error) => Failure::transport(&error),
+                RouterError::Io(error) => Failure::transport(&error),
+                RouterError::De(error) => Failure::transport(&error),
                 RouterError::Nlmsgerr(_)
                 | RouterError::BadSeqOrPid(_)
                 | RouterError::NoAck
                 | RouterError::UnexpectedAck
-                | RouterError::ClosedChannel => Failure::transport("the request was not sent"),
+                | RouterError::ClosedChannel => Failure::transport(&"the request was not sent"),
             })
     }
 }
@@ -296,9 +314,13 @@ async fn resolve(router: &NlRouter, name: &str) -> Result<u16, Failure> {
     type Refusal = RouterError<GenlId, Genlmsghdr<CtrlCmd, CtrlAttr>>;
 
     let resolved: Result<u16, Refusal> = router.resolve_genl_family(name).await;
-    resolved.map_err(|error| match Failure::from(error) {
-        Failure::Errno(ENOENT) => Failure::NoFamily,
-        other => other,
+    resolved.map_err(|error| {
+        let failure = Failure::from(error);
+        if failure == Failure::Errno(ENOENT) {
+            Failure::NoFamily
+        } else {
+            failure
+        }
     })
 }
 
@@ -311,7 +333,7 @@ async fn within<T>(work: impl Future<Output = Result<T, Failure>> + Send) -> Res
 const fn breaks_connection(failure: &Failure) -> bool {
     match failure {
         Failure::Other(cause) => !matches!(cause, Cause::Unencodable(_)),
-        Failure::NoFamily | Failure::Errno(_) => false,
+        Failure::NoFamily | Failure::Errno(_) | Failure::Interrupted => false,
     }
 }
 
@@ -353,7 +375,7 @@ impl Answer {
     /// The parts, if they are all there and of one state of the kernel.
     fn finish(self) -> Result<Vec<Buffer>, Failure> {
         if self.interrupted {
-            Err(Failure::truncated("the table changed while it was read"))
+            Err(Failure::Interrupted)
         } else if self.finished {
             Ok(self.parts)
         } else {

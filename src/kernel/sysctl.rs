@@ -66,10 +66,12 @@ fn normalized(value: &str) -> String {
 }
 
 fn cause(error: &io::Error) -> Cause {
-    match error.kind() {
-        ErrorKind::NotFound => Cause::Missing,
-        ErrorKind::PermissionDenied => Cause::NotPermitted,
-        _ => Cause::File(error.to_string()),
+    if error.kind() == ErrorKind::NotFound {
+        Cause::Missing
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        Cause::NotPermitted
+    } else {
+        Cause::File(error.to_string())
     }
 }
 

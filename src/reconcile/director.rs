@@ -95,9 +95,9 @@ impl<T: Ipvs> DirectorLoop<T> {
             return;
         }
         if self.reconciler.writing == Writing::DryRun {
-            pending
-                .iter()
-                .for_each(|pending| info!("would do: {}", pending.step));
+            for Pending { step, .. } in &pending {
+                info!("would do: {step}");
+            }
             return;
         }
         let writes: Vec<_> = pending

@@ -179,7 +179,9 @@ impl<T: Ipvs> Reconciler<T> {
     /// Says what would be done, once.
     fn propose(&mut self, steps: Vec<Step>) {
         if steps != self.proposed {
-            steps.iter().for_each(|step| info!("would do: {step}"));
+            for step in &steps {
+                info!("would do: {step}");
+            }
             self.proposed = steps;
         }
     }
@@ -253,9 +255,10 @@ impl<T: Ipvs> Reconciler<T> {
             }
         }
         if text != self.logged {
-            match &text {
-                Some(text) => error!(error = text, "the kernel is not as configured"),
-                None => info!("the kernel is as configured"),
+            if let Some(error) = &text {
+                error!(error, "the kernel is not as configured");
+            } else {
+                info!("the kernel is as configured again");
             }
             self.logged = text;
         }

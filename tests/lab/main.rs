@@ -8,7 +8,12 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod cluster;
+mod director;
+mod drift;
 mod howto;
+mod refusal;
+mod restart;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,

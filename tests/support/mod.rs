@@ -10,6 +10,7 @@ mod nginx;
 mod process;
 mod site;
 mod wait;
+mod web;
 
 pub(crate) use agent::{Agent, agent};
 pub(crate) use http::{http_get, http_get_path};
@@ -20,3 +21,7 @@ pub(crate) use nginx::nginx;
 pub(crate) use process::Process;
 pub(crate) use site::Site;
 pub(crate) use wait::until;
+pub(crate) use web::{Behaviour, Web};
+
+/// For what should come soon: long enough for an emulated machine that is busy.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -53,4 +53,25 @@ impl Site {
         command.args(args);
         namespace.spawn(command)
     }
+
+    /// Starts `lvs-agent run ARGS` and waits until it is set up.
+    pub(crate) fn start(&self, namespace: &Namespace, args: &[&str]) -> Process {
+        let mut agent = self.run(namespace, args);
+        agent.wait_for_line(super::PATIENCE, |line| {
+            line.contains(" director: ") || line.contains(" real server: ")
+        });
+        agent
+    }
+
+    /// Runs a subcommand to its end; its exit code, and what it printed to
+    /// standard output and standard error.
+    pub(crate) fn finish(&self, namespace: &Namespace, words: &[&str]) -> (i32, String) {
+        let (subcommand, args) = words.split_first().expect("a subcommand");
+        let mut command = self.command(subcommand);
+        command.args(args);
+        let output = namespace.output(command);
+        let printed = [output.stdout, output.stderr].concat();
+        let code = output.status.code().expect("an exit code");
+        (code, String::from_utf8(printed).expect("output in UTF-8"))
+    }
 }

@@ -15,50 +15,52 @@ const CUT: &str = "...";
 const TAB: &str = "    ";
 
 /// Two lines: the source, cut to a window around the place, and the marks.
-pub(super) fn render(location: Location, line: &str) -> String {
-    let characters: Vec<char> = line.chars().collect();
-    let start = (location.column - 1).min(characters.len());
-    let end = (start + location.width).clamp(start, characters.len());
-    let shown = |from: usize, to: usize| {
-        let mut text = String::new();
-        for &character in characters.get(from..to).unwrap_or_default() {
-            if character == '\t' {
-                text.push_str(TAB);
-            } else {
-                push_printable(&mut text, character);
-            }
-        }
-        text
-    };
+pub(super) fn render(location: Location, line: &[char]) -> String {
+    let start = location.column.saturating_sub(1).min(line.len());
+    let end = start.saturating_add(location.width).min(line.len());
+    let part = |from: usize, to: usize| line.get(from..to).unwrap_or_default();
 
-    let mut first = start;
-    while first > 0 && width(&shown(first - 1, start)) <= BEFORE {
-        first -= 1;
-    }
-    let mut last = first;
-    let mut total = 0;
-    while last < characters.len() {
-        total += width(&shown(last, last + 1));
-        if total > WINDOW {
-            break;
-        }
-        last += 1;
-    }
+    let before = part(0, start).iter().rev();
+    let first = start - count_fitting(before, BEFORE);
+    let last = first + count_fitting(part(first, line.len()).iter(), WINDOW);
     let cut_before = if first > 0 { CUT } else { "" };
-    let cut_after = if last < characters.len() { CUT } else { "" };
+    let cut_after = if last < line.len() { CUT } else { "" };
 
-    let number = location.line;
-    let source = shown(first, last);
-    let padding = width(cut_before) + width(&shown(first, start));
-    let marks = width(&shown(start, end.min(last))).max(1);
-    let source = format!("{number:>6} | {cut_before}{source}{cut_after}");
-    format!(
-        "{}\n{:>6} | {:padding$}{:^<marks$}",
-        source.trim_end(),
-        "",
-        "",
-        ""
-    )
+    let padding = cut_before.len() + width(&shown(part(first, start)));
+    let marks = width(&shown(part(start, end.min(last)))).max(1);
+    let source = format!(
+        "{:>6} | {cut_before}{}{cut_after}",
+        location.line,
+        shown(part(first, last))
+    );
+    let source = source.trim_end();
+    format!("{source}\n{0:>6} | {0:padding$}{0:^<marks$}", "")
+}
+
+/// How many of the characters fit in so many columns; as many characters at
+/// most, since some take no column.
+fn count_fitting<'c>(characters: impl Iterator<Item = &'c char>, columns: usize) -> usize {
+    let mut used = 0;
+    characters
+        .take(columns)
+        .take_while(|character| {
+            used += width(&shown(std::slice::from_ref(character)));
+            used <= columns
+        })
+        .count()
+}
+
+/// The characters as the terminal may have them.
+fn shown(characters: &[char]) -> String {
+    let mut text = String::new();
+    for &character in characters {
+        if character == '\t' {
+            text.push_str(TAB);
+        } else {
+            push_printable(&mut text, character);
+        }
+    }
+    text
 }
 
 /// Terminal columns; nothing of width unknown is left after `push_printable`.

@@ -15,34 +15,24 @@ fn one(line: usize, column: usize, width: usize, text: &str) -> String {
 
 #[test]
 fn marks_stand_below_what_they_mark() {
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         f.yaml:2:4: wrong
              2 | b: wl c
                |    ^^^^
           hint: mend it
-        1 problem in f.yaml"#]]
+        1 problem in f.yaml"]]
     .assert_eq(&one(2, 4, 4, "a: 1\nb: wl c\n"));
 }
 
 #[test]
 fn wide_characters_and_tabs_take_their_room() {
-    expect_test::expect![[r#"
-        f.yaml:1:6: wrong
-             1 | 漢字:    x
+    expect_test::expect![[r"
+        f.yaml:1:5: wrong
+             1 | 漢字:    x y
                |          ^
           hint: mend it
-        1 problem in f.yaml"#]]
-    .assert_eq(&one(
-        1,
-        6,
-        1,
-        "漢字:\tx y"
-            .trim_end_matches(" y")
-            .replace(":\t", ": \t")
-            .replace("漢字: \t", "漢字:\t")
-            .replace('\t', "\t")
-            .as_str(),
-    ));
+        1 problem in f.yaml"]]
+    .assert_eq(&one(1, 5, 1, "漢字:\tx y"));
 }
 
 #[test]

@@ -1,1 +1,176 @@
+use neli::consts::nl::Nlmsg;
+use neli::err::{Nlmsgerr, NlmsgerrBuilder, NlmsghdrAckBuilder, NlmsghdrErrBuilder};
+use neli::nl::NlmsghdrBuilder;
 
+use super::*;
+
+#[test]
+fn a_dump_is_whole_when_its_end_was_seen() {
+    let answer = answer([part(b"one"), part(b"two"), done(0)]);
+    assert_eq!(texts(answer), Ok(vec![b"one".to_vec(), b"two".to_vec()]));
+}
+
+#[test]
+fn an_empty_dump_is_empty_and_not_an_error() {
+    assert_eq!(texts(answer([done(0)])), Ok(vec![]));
+}
+
+#[test]
+fn a_dump_without_its_end_is_not_a_table() {
+    for messages in [vec![], vec![part(b"one")], vec![part(b"one"), bare_done()]] {
+        let failure = texts(answer(messages)).unwrap_err();
+        assert!(
+            matches!(failure, Failure::Other(Cause::Truncated(_))),
+            "{failure:?}"
+        );
+    }
+}
+
+#[test]
+fn a_dump_that_ends_in_an_error_is_that_error() {
+    let failure = texts(answer([part(b"one"), done(-EPERM)])).unwrap_err();
+    assert_eq!(failure, Failure::Errno(EPERM));
+    assert_eq!(failure.cause(Cause::Errno), Cause::NotPermitted);
+}
+
+#[test]
+fn a_dump_that_changed_half_way_is_not_a_table() {
+    for flagged in 0..3 {
+        let messages = [part(b"one"), part(b"two"), done(0)];
+        let messages = messages.into_iter().enumerate().map(|(i, whole)| {
+            let flags = if i == flagged {
+                NlmF::MULTI | NlmF::DUMP_INTR
+            } else {
+                NlmF::MULTI
+            };
+            message(*whole.nl_type(), flags, whole.nl_payload().clone())
+        });
+        let failure = texts(answer(messages)).unwrap_err();
+        assert_eq!(failure, Failure::Interrupted);
+        assert!(matches!(failure.cause(Cause::Errno), Cause::Truncated(_)));
+    }
+}
+
+#[test]
+fn a_write_needs_its_acknowledgement() {
+    assert_eq!(texts(answer([ack()])), Ok(vec![]));
+    assert_eq!(
+        texts(answer([refusal(-ENOENT)])),
+        Err(Failure::Errno(ENOENT))
+    );
+}
+
+#[test]
+fn the_lowest_error_number_does_not_overflow() {
+    assert_eq!(
+        texts(answer([done(i32::MIN)])),
+        Err(Failure::Errno(i32::MAX))
+    );
+}
+
+#[test]
+fn a_missing_family_is_a_kernel_without_ipvs() {
+    assert_eq!(Failure::NoFamily.cause(Cause::Errno), Cause::NoIpvs);
+}
+
+#[tokio::test]
+async fn a_family_that_the_kernel_lacks_is_found_missing_every_time() {
+    let mut netlink = Netlink::new(Protocol::Generic("NO_SUCH_FAMILY"));
+    for _ in 0..2 {
+        assert_eq!(netlink.get(empty()).await, Err(Failure::NoFamily));
+        let writes = [Ok(empty()), Ok(empty())].into_iter();
+        let results = netlink.write_all(writes).await;
+        assert_eq!(results, [Err(Failure::NoFamily), Err(Failure::NoFamily)]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_encoded_does_not_stop_the_rest() {
+    let unencodable = || Failure::Other(Cause::Unencodable("too long".to_owned()));
+    // The controller of generic netlink, which every kernel has, refuses the
+    // command 0.
+    let mut netlink = Netlink::new(Protocol::Generic("nlctrl"));
+    let writes = [Err(unencodable()), Ok(empty()), Err(unencodable())].into_iter();
+    let results = netlink.write_all(writes).await;
+    let refused = Failure::Errno(Errno::OPNOTSUPP.raw_os_error());
+    assert_eq!(
+        results,
+        [Err(unencodable()), Err(refused), Err(unencodable())]
+    );
+}
+
+/// A header of generic netlink with command 0 and version 1, and nothing else.
+fn empty() -> Request<Buffer> {
+    Request {
+        message_type: MessageType::Family,
+        flags: NlmF::empty(),
+        body: Buffer::from(vec![0, 1, 0, 0]),
+    }
+}
+
+type Untyped = Nlmsghdr<u16, Buffer>;
+
+fn answer(messages: impl IntoIterator<Item = Untyped>) -> Result<Vec<Buffer>, Failure> {
+    let mut answer = Answer::default();
+    for message in messages {
+        answer.take(message)?;
+    }
+    answer.finish()
+}
+
+fn texts(parts: Result<Vec<Buffer>, Failure>) -> Result<Vec<Vec<u8>>, Failure> {
+    Ok(parts?.into_iter().map(Vec::from).collect())
+}
+
+fn message(message_type: u16, flags: NlmF, payload: NlPayload<u16, Buffer>) -> Untyped {
+    NlmsghdrBuilder::default()
+        .nl_type(message_type)
+        .nl_flags(flags)
+        .nl_payload(payload)
+        .build()
+        .unwrap()
+}
+
+fn part(bytes: &[u8]) -> Untyped {
+    message(0x20, NlmF::MULTI, NlPayload::Payload(Buffer::from(bytes)))
+}
+
+fn done(error: i32) -> Untyped {
+    let end: Nlmsgerr<()> = NlmsgerrBuilder::default()
+        .error(error)
+        .nlmsg(())
+        .build()
+        .unwrap();
+    message(Nlmsg::Done.into(), NlmF::MULTI, NlPayload::DumpExtAck(end))
+}
+
+fn bare_done() -> Untyped {
+    message(Nlmsg::Done.into(), NlmF::MULTI, NlPayload::Empty)
+}
+
+fn ack() -> Untyped {
+    let of = NlmsghdrAckBuilder::default()
+        .nl_len(16)
+        .nl_type(0x20)
+        .nl_flags(NlmF::ACK)
+        .nl_seq(1)
+        .nl_pid(1)
+        .build()
+        .unwrap();
+    let ack = NlmsgerrBuilder::default().nlmsg(of).build().unwrap();
+    message(Nlmsg::Error.into(), NlmF::empty(), NlPayload::Ack(ack))
+}
+
+fn refusal(error: i32) -> Untyped {
+    let of = NlmsghdrErrBuilder::default()
+        .nl_type(0x20)
+        .nl_payload(Buffer::new())
+        .build()
+        .unwrap();
+    let refusal = NlmsgerrBuilder::default()
+        .error(error)
+        .nlmsg(of)
+        .build()
+        .unwrap();
+    message(Nlmsg::Error.into(), NlmF::empty(), NlPayload::Err(refusal))
+}

@@ -106,7 +106,8 @@ proptest! {
 }
 
 fn text(steps: &[Step]) -> String {
-    steps.iter().map(|step| format!("{step}\n")).collect()
+    let lines: Vec<_> = steps.iter().map(ToString::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 fn before() -> State {

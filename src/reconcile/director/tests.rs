@@ -396,7 +396,7 @@ impl Lab {
 
     async fn start_loop(&self) -> Result<DirectorLoop<Table>, ReconcileError> {
         let kernel = Kernel::with_table(Table {
-            table: self.kernel.clone(),
+            memory: self.kernel.clone(),
             calls: Arc::clone(&self.calls),
             broken_dumps: Arc::clone(&self.broken_dumps),
             refused: Arc::clone(&self.refused),
@@ -454,11 +454,11 @@ impl Lab {
             let Some(observed) = services.get(&key) else {
                 return "missing".to_owned();
             };
-            let mut text = observed.service.scheduler.to_string();
+            let mut words = vec![observed.service.scheduler.to_string()];
             for (key, observed) in kernel.destinations(&key).await.unwrap() {
-                text.push_str(&format!(" {key}={}", observed.destination.weight));
+                words.push(format!("{key}={}", observed.destination.weight));
             }
-            text
+            words.join(" ")
         })
         .expect("the embedded table never waits")
     }
@@ -492,7 +492,7 @@ impl Lab {
 
 /// The embedded table, with a record of the calls and faults on demand.
 struct Table {
-    table: MemoryIpvs,
+    memory: MemoryIpvs,
     calls: Arc<Mutex<Vec<String>>>,
     broken_dumps: Arc<Mutex<u32>>,
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
@@ -515,7 +515,7 @@ impl Ipvs for Table {
                 Cause::Truncated("by the test".to_owned()),
             ));
         }
-        self.table.services().await
+        self.memory.services().await
     }
 
     async fn destinations(
@@ -523,7 +523,7 @@ impl Ipvs for Table {
         service: &ServiceKey,
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         self.calls.lock().unwrap().push(format!("list {service}"));
-        self.table.destinations(service).await
+        self.memory.destinations(service).await
     }
 
     async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
@@ -538,7 +538,7 @@ impl Ipvs for Table {
                     Err(KernelError::new(write.to_string(), cause.clone()))
                 }
                 _ => self
-                    .table
+                    .memory
                     .write(std::slice::from_ref(write))
                     .await
                     .remove(0),

@@ -1,0 +1,45 @@
+//! Network namespaces for the tests that need root.
+
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+
+/// Runs `test` in a thread with a network namespace of its own, which ends
+/// with the thread. The runtime is made there, for sockets belong to the
+/// namespace of the thread that opens them. `lo` is up.
+pub(super) fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).expect("this needs root");
+        run("ip", "link set lo up");
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(test());
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Takes all capabilities from the calling thread, for good.
+pub(super) fn drop_capabilities() {
+    let none = rustix::thread::CapabilitySet::empty();
+    let none = rustix::thread::CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
+    rustix::thread::set_capabilities(None, none).unwrap();
+}
+
+/// What a program prints, which must succeed.
+pub(super) fn run(program: &str, arguments: &str) -> String {
+    let output = Command::new(program)
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap_or_else(|error| panic!("this needs {program}: {error}"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,91 @@
+//! The how-to's cluster with agents on all of its hosts.
+
+use std::time::Duration;
+
+use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, until};
+
+pub(crate) const VIP: &str = "192.168.11.200:80";
+
+/// The how-to's cluster with short times, for tests that wait for verdicts.
+pub(crate) const QUICK: &str = "
+http: { listen: 127.0.0.1:9477 }
+director: { interface: eth0, resync_interval: 1s }
+real_server: { resync_interval: 1s }
+virtual_services:
+  - name: web
+    address: 192.168.11.200:80
+    check: { http: {}, interval: 300ms, timeout: 1s, rise: 2, fall: 2 }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+";
+
+/// The LAN with the agents of both real servers at work.
+pub(crate) struct Cluster {
+    pub(crate) site: Site,
+    real_servers: Option<[(Site, Process); 2]>,
+    pub(crate) lan: Lan,
+}
+
+impl Cluster {
+    /// Sets both real servers up; the director is the test's to start.
+    pub(crate) fn new(configuration: &str) -> Self {
+        let lan = Lan::new();
+        let real_servers = [&lan.rs1, &lan.rs2].map(|host| {
+            let site = Site::new(configuration);
+            let agent = site.start(host, &["--real-server"]);
+            (site, agent)
+        });
+        Self {
+            site: Site::new(configuration),
+            real_servers: Some(real_servers),
+            lan,
+        }
+    }
+
+    /// Starts the director's agent.
+    pub(crate) fn direct(&self) -> Process {
+        self.site.start(&self.lan.director, &[])
+    }
+
+    /// The client's request to the VIP; the page that it got.
+    pub(crate) fn request(&self) -> std::io::Result<String> {
+        request(&self.lan.client)
+    }
+
+    /// Waits until `ipvsadm -Sn` shows the real server's weight as this.
+    pub(crate) fn wait_for_weight(&self, real_server: &str, weight: u32) {
+        let line = format!("-r {real_server}:80 -g -w {weight}");
+        until(PATIENCE, &line, || {
+            let table = self.lan.director.run("ipvsadm -Sn");
+            if table.lines().any(|l| l.trim_end().ends_with(&line)) {
+                Ok(())
+            } else {
+                Err(table)
+            }
+        });
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.real_servers = None;
+    }
+}
+
+/// A request from `client` to the VIP.
+pub(crate) fn request(client: &Namespace) -> std::io::Result<String> {
+    http_get(
+        client,
+        VIP.parse().expect("an address"),
+        Duration::from_secs(10),
+    )
+}
+
+/// The value of one series of the director's metrics, as a client sees it.
+pub(crate) fn metric(host: &Namespace, series: &str) -> f64 {
+    let text = host.run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let line = text.lines().find_map(|line| line.strip_prefix(series));
+    let value = line.unwrap_or_else(|| panic!("no {series} in:\n{text}"));
+    value.trim().parse().expect("a number")
+}

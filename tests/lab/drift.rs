@@ -1,0 +1,237 @@
+//! Another hand at the table.
+
+use crate::cluster::{Cluster, QUICK, VIP, metric};
+use crate::support::{Namespace, PATIENCE, Process, Web, ipvsadm_save, until};
+use nix::sys::signal::Signal;
+
+/// A service and an address that are nobody's of ours.
+fn add_foreign(director: &Namespace) -> (String, String) {
+    director.run("ipvsadm -A -t 192.168.11.99:81 -s rr -p 77");
+    director.run("ipvsadm -a -t 192.168.11.99:81 -r 192.168.11.22:81 -m -w 3");
+    director.run("ip address add 192.168.11.99/24 dev eth0");
+    foreign(director)
+}
+
+fn foreign(director: &Namespace) -> (String, String) {
+    let table = ipvsadm_save(director);
+    let lines: Vec<_> = table
+        .lines()
+        .filter(|line| line.contains("192.168.11.99"))
+        .collect();
+    (
+        lines.join("\n"),
+        director.run("ip -o address show to 192.168.11.99"),
+    )
+}
+
+fn ours(director: &Namespace) -> String {
+    let table = ipvsadm_save(director);
+    let lines: Vec<_> = table.lines().filter(|line| line.contains(VIP)).collect();
+    lines.join("\n")
+}
+
+struct Scene {
+    cluster: Cluster,
+    _webs: [Web; 2],
+    agent: Process,
+    foreign: (String, String),
+}
+
+impl Scene {
+    fn new() -> Self {
+        let cluster = Cluster::new(QUICK);
+        let foreign = add_foreign(&cluster.lan.director);
+        let webs = [
+            Web::start(&cluster.lan.rs1, "rs1"),
+            Web::start(&cluster.lan.rs2, "rs2"),
+        ];
+        let agent = cluster.direct();
+        cluster.wait_for_weight("192.168.11.21", 1);
+        cluster.wait_for_weight("192.168.11.22", 1);
+        Self {
+            cluster,
+            _webs: webs,
+            agent,
+            foreign,
+        }
+    }
+
+    fn director(&self) -> &Namespace {
+        &self.cluster.lan.director
+    }
+
+    fn end(&mut self) {
+        self.agent.signal(Signal::SIGTERM);
+        assert_eq!(
+            self.agent.wait(PATIENCE).code(),
+            Some(0),
+            "{}",
+            self.agent.output()
+        );
+    }
+}
+
+#[test]
+fn every_kind_is_repaired_and_counted() {
+    let scene = Scene::new();
+    let director = scene.director();
+    let right = ours(director);
+    let kinds = [
+        ("service_missing", format!("ipvsadm -D -t {VIP}")),
+        ("service_changed", format!("ipvsadm -E -t {VIP} -s rr")),
+        (
+            "service_changed",
+            format!("ipvsadm -E -t {VIP} -s wlc -p 300"),
+        ),
+        (
+            "real_server_missing",
+            format!("ipvsadm -d -t {VIP} -r 192.168.11.21:80"),
+        ),
+        (
+            "real_server_changed",
+            format!("ipvsadm -e -t {VIP} -r 192.168.11.21:80 -g -w 9"),
+        ),
+        (
+            "real_server_changed",
+            format!("ipvsadm -e -t {VIP} -r 192.168.11.21:80 -i -w 1"),
+        ),
+        (
+            "real_server_extra",
+            format!("ipvsadm -a -t {VIP} -r 192.168.11.77:80 -g -w 1"),
+        ),
+        (
+            "address_missing",
+            "ip address del 192.168.11.200/32 dev eth0".to_owned(),
+        ),
+    ];
+    for (kind, meddling) in kinds {
+        let series = format!("lvs_ipvs_drift_total{{kind=\"{kind}\"}}");
+        let before = metric(director, &series);
+        director.run(&meddling);
+        until(
+            PATIENCE,
+            &format!("{kind} counted after {meddling}"),
+            || {
+                let now = metric(director, &series);
+                if now > before { Ok(()) } else { Err(now) }
+            },
+        );
+        until(PATIENCE, &format!("repair of {meddling}"), || {
+            let table = ours(director);
+            if table == right { Ok(()) } else { Err(table) }
+        });
+    }
+    assert!(
+        director
+            .run("ip -o address show dev eth0")
+            .contains("192.168.11.200/32")
+    );
+    assert_eq!(foreign(director), scene.foreign);
+}
+
+#[test]
+fn a_flushed_table_comes_back_whole_and_what_is_foreign_stays_gone() {
+    let scene = Scene::new();
+    let director = scene.director();
+    let right = ours(director);
+    director.run("ipvsadm -C");
+    until(PATIENCE, "our service", || {
+        let table = ipvsadm_save(director);
+        if table.trim_end() == right {
+            Ok(())
+        } else {
+            Err(table)
+        }
+    });
+    assert_eq!(
+        scene
+            .cluster
+            .request()
+            .map(|page| page.starts_with("rs"))
+            .ok(),
+        Some(true)
+    );
+}
+
+#[test]
+fn what_is_foreign_survives_start_resync_stop_and_cleanup() {
+    let mut scene = Scene::new();
+    assert_eq!(foreign(scene.director()), scene.foreign, "after the start");
+    let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
+    assert_eq!(code, 1, "an agent runs: {printed}");
+    assert!(
+        printed.contains(&format!("process {}", scene.agent.pid())),
+        "{printed}"
+    );
+    scene.end();
+    assert_eq!(foreign(scene.director()), scene.foreign, "after the stop");
+    assert!(
+        ours(scene.director()).contains("192.168.11.21"),
+        "on_exit: keep"
+    );
+
+    let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
+    assert_eq!(
+        (code, printed.as_str()),
+        (
+            0,
+            "- address 192.168.11.200/32 on eth0\n- virtual service tcp 192.168.11.200:80\n"
+        )
+    );
+    assert_eq!(ours(scene.director()), "");
+    assert!(
+        !scene
+            .director()
+            .run("ip -o address")
+            .contains("192.168.11.200")
+    );
+    assert_eq!(foreign(scene.director()), scene.foreign, "after cleanup");
+    let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
+    assert_eq!((code, printed.as_str()), (0, "nothing to remove\n"));
+}
+
+#[test]
+fn on_exit_drain_and_remove() {
+    let mut scene = Scene::new();
+    scene.end();
+    for (on_exit, left) in [
+        (
+            "drain",
+            "-A -t 192.168.11.200:80 -s wlc\n\
+          -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 0\n\
+          -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 0",
+        ),
+        ("remove", ""),
+    ] {
+        let with = format!("resync_interval: 1s, on_exit: {on_exit}");
+        scene
+            .cluster
+            .site
+            .write_configuration(&QUICK.replacen("resync_interval: 1s", &with, 1));
+        scene.agent = scene.cluster.direct();
+        scene.cluster.wait_for_weight("192.168.11.21", 1);
+        scene.cluster.wait_for_weight("192.168.11.22", 1);
+        scene.end();
+        assert_eq!(ours(scene.director()), left, "on_exit: {on_exit}");
+        assert_eq!(foreign(scene.director()), scene.foreign);
+    }
+}
+
+#[test]
+fn what_left_the_configuration_while_the_agent_was_away_goes() {
+    let mut scene = Scene::new();
+    scene.end();
+    scene
+        .cluster
+        .site
+        .write_configuration(&QUICK.replace("192.168.11.200:80", "192.168.11.201:80"));
+    scene.agent = scene.cluster.direct();
+    let table = ipvsadm_save(scene.director());
+    assert!(
+        !table.contains("192.168.11.200:80") && table.contains("192.168.11.201:80"),
+        "{table}"
+    );
+    let addresses = scene.director().run("ip -o address");
+    assert!(!addresses.contains("192.168.11.200") && addresses.contains("192.168.11.201/32"));
+    assert_eq!(foreign(scene.director()), scene.foreign);
+}

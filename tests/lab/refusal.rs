@@ -1,0 +1,90 @@
+//! What the kernel or the machine lacks: a clear sentence, the right exit
+//! code, nothing lost.
+
+use std::process::Command;
+
+use crate::cluster::{Cluster, QUICK, VIP};
+use crate::support::{Lan, PATIENCE, Site, Web, ipvsadm_save};
+
+#[test]
+fn a_scheduler_that_the_kernel_lacks_stops_that_service_alone() {
+    let cluster = Cluster::new(QUICK);
+    let _web = Web::start(&cluster.lan.rs1, "rs1");
+    let second = QUICK.replace(
+        "virtual_services:",
+        "virtual_services:
+  - name: other
+    address: 192.168.11.201:80
+    scheduler: nosuch
+    real_servers: [{ name: rs1, address: 192.168.11.21 }]",
+    );
+    cluster.site.write_configuration(&second);
+    let mut agent = cluster.direct();
+    let line = agent.wait_for_line(PATIENCE, |line| {
+        line.contains("nosuch") && line.contains("ERROR")
+    });
+    assert!(
+        line.contains("cannot add virtual service tcp 192.168.11.201:80"),
+        "{line}"
+    );
+    assert!(line.contains("run `modprobe ip_vs_nosuch`"), "{line}");
+    cluster.wait_for_weight("192.168.11.21", 1);
+    let addresses = cluster.lan.director.run("ip -o address");
+    assert!(
+        !addresses.contains("192.168.11.201"),
+        "its VIP would be the director's own to answer"
+    );
+    let readyz = cluster
+        .lan
+        .director
+        .run("curl -s http://127.0.0.1:9477/readyz");
+    assert!(readyz.contains("nosuch"), "{readyz}");
+}
+
+#[test]
+fn without_cap_net_admin_nothing_is_touched() {
+    let lan = Lan::new();
+    let site = Site::new(QUICK);
+    lan.director.run(&format!("ipvsadm -A -t {VIP} -s rr"));
+    let before = ipvsadm_save(&lan.director);
+    for subcommand in ["run", "plan"] {
+        let agent = site.command(subcommand);
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
+        command.arg(agent.get_program()).args(agent.get_args());
+        let output = lan.director.output(command);
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{subcommand}: {printed}");
+        assert!(printed.contains("CAP_NET_ADMIN"), "{subcommand}: {printed}");
+    }
+    assert_eq!(ipvsadm_save(&lan.director), before);
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named_and_nothing_is_touched() {
+    let lan = Lan::new();
+    let site = Site::new(&QUICK.replace("interface: eth0", "interface: eth7"));
+    let (code, printed) = site.finish(&lan.director, &["run"]);
+    assert_eq!(code, 1, "{printed}");
+    assert!(
+        printed.contains("there is no interface `eth7`"),
+        "{printed}"
+    );
+    assert_eq!(ipvsadm_save(&lan.director), "");
+}
+
+#[test]
+fn a_second_director_is_refused_and_the_first_goes_on() {
+    let cluster = Cluster::new(QUICK);
+    let _web = Web::start(&cluster.lan.rs1, "rs1");
+    let agent = cluster.direct();
+    let other = Site::new(&QUICK.replace("9477", "9478"));
+    let (code, printed) = other.finish(&cluster.lan.director, &["run"]);
+    assert_eq!(code, 1, "{printed}");
+    let sentence = format!(
+        "another lvs-agent (process {}) already runs here",
+        agent.pid()
+    );
+    assert!(printed.contains(&sentence), "{printed}");
+    cluster.wait_for_weight("192.168.11.21", 1);
+}

@@ -1,0 +1,64 @@
+//! Kill -9 of the director's agent under traffic.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::cluster::{Cluster, QUICK, request};
+use crate::support::{Web, ipvsadm_save};
+use nix::sys::signal::Signal;
+
+#[test]
+fn ten_kills_lose_no_request_and_change_nothing() {
+    let cluster = Cluster::new(QUICK);
+    let _webs = [
+        Web::start(&cluster.lan.rs1, "rs1"),
+        Web::start(&cluster.lan.rs2, "rs2"),
+    ];
+    let mut agent = cluster.direct();
+    cluster.wait_for_weight("192.168.11.21", 1);
+    cluster.wait_for_weight("192.168.11.22", 1);
+    let right = ipvsadm_save(&cluster.lan.director);
+
+    let over = AtomicBool::new(false);
+    let [requests, looks] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                request(&cluster.lan.client).expect("an answer");
+                requests.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                assert_eq!(ipvsadm_save(&cluster.lan.director), right);
+                looks.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let end = Ending(&over);
+        for _ in 0..10 {
+            agent.signal(Signal::SIGKILL);
+            agent.wait(crate::support::PATIENCE);
+            agent = cluster.direct();
+            agent.wait_for_line(crate::support::PATIENCE, |line| {
+                line.contains("real server up") && line.contains("rs2")
+            });
+        }
+        drop(end);
+        client.join().expect("no failed request");
+        watcher.join().expect("no change of the table");
+    });
+    let (requests, looks) = (requests.into_inner(), looks.into_inner());
+    assert!(
+        requests >= 50 && looks >= 20,
+        "{requests} requests, {looks} looks at the table"
+    );
+}
+
+/// Ends the client and the watcher, also when the test panics.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
