@@ -11,7 +11,7 @@ use crate::witness::{
     of_real_server, set_sysctls, start,
 };
 
-/// Tells of every change of an address of the host.
+/// Tells of every change of an address of lo.
 struct AddressMonitor<'a> {
     host: &'a Namespace,
     ip: Process,
@@ -22,7 +22,8 @@ impl<'a> AddressMonitor<'a> {
 
     fn start(host: &'a Namespace) -> Self {
         let mut command = Command::new("ip");
-        command.args(["-o", "monitor", "address"]);
+        // The link-local address of eth0 changes by itself, as it settles.
+        command.args(["-o", "monitor", "address", "dev", "lo"]);
         let ip = host.spawn(command);
         let mut monitor = Self { host, ip };
         monitor.mark();
