@@ -8,7 +8,9 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod capabilities;
 mod howto;
+mod metrics;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,
