@@ -8,7 +8,6 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
-mod capabilities;
 mod howto;
 mod metrics;
 #[path = "../support/mod.rs"]
@@ -18,3 +17,4 @@ mod metrics;
     reason = "the host's tests use the rest of it"
 )]
 mod support;
+mod units;

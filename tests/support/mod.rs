@@ -10,7 +10,7 @@ mod nginx;
 mod process;
 mod wait;
 
-pub(crate) use agent::{Agent, agent, agent_under};
+pub(crate) use agent::{Agent, PROGRAM, agent, agent_under};
 pub(crate) use http::http_get;
 pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;
