@@ -21,7 +21,7 @@ virtual_services:
 ";
 
 /// For what takes a second on a machine that is not emulated.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 const SERVICE: &[&str] = &["service"];
 const REAL_SERVER: &[&str] = &["real_server", "service"];
@@ -118,17 +118,11 @@ type Label = (String, String);
 struct Scrape(BTreeMap<(String, Vec<Label>), String>);
 
 impl Scrape {
-    /// Of the agent that runs in `namespace`; `Err` says why there is none.
-    fn of(namespace: &Namespace) -> Result<Self, String> {
-        let mut curl = Command::new("curl");
-        curl.args(["-sSf", "-m", "20", "http://127.0.0.1:9477/metrics"]);
-        let output = namespace.output(curl);
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        let text = String::from_utf8(output.stdout).expect("metrics in UTF-8");
+    /// Of the agent that runs in `namespace`.
+    fn of(namespace: &Namespace) -> Self {
+        let text = namespace.run("curl -sSf -m 20 http://127.0.0.1:9477/metrics");
         let samples = text.lines().filter(|line| !line.starts_with('#'));
-        Ok(Self(samples.map(sample).collect()))
+        Self(samples.map(sample).collect())
     }
 
     /// The names of the labels that each metric has.
@@ -243,7 +237,7 @@ fn a_directors_metrics_are_whole_and_agree_with_ipvsadm() {
     ready(&lan.director, &director);
 
     promtool(&lan.director);
-    let before = Scrape::of(&lan.director).unwrap();
+    let before = Scrape::of(&lan.director);
     before.assert_has(BOTH);
     before.assert_has(DIRECTOR);
     for (metric, label, values) in VALUES {
@@ -279,7 +273,7 @@ fn a_directors_metrics_are_whole_and_agree_with_ipvsadm() {
     // agent reads them at the next resync.
     until(SOON, "agreement of the agent and ipvsadm", || {
         let counted = ipvsadm_counts(&lan.director);
-        let scrape = Scrape::of(&lan.director).unwrap();
+        let scrape = Scrape::of(&lan.director);
         let shown = subjects.map(|(subject, address)| {
             let counters = [
                 "connections",
@@ -313,7 +307,7 @@ fn a_real_servers_metrics_are_whole() {
     ready(&lan.rs1, &agent);
 
     promtool(&lan.rs1);
-    let scrape = Scrape::of(&lan.rs1).unwrap();
+    let scrape = Scrape::of(&lan.rs1);
     scrape.assert_has(BOTH);
     scrape.assert_has(&[("lvs_sysctl_ok", &["key"])]);
     assert_eq!(

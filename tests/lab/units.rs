@@ -130,7 +130,7 @@ impl<'a> Systemd<'a> {
         self.property("MainPID")
     }
 
-    /// The sandbox is on, and CAP_NET_ADMIN (bit 12) is all that there is.
+    /// The sandbox is on, and `CAP_NET_ADMIN` (bit 12) is all that there is.
     fn assert_confined(&self) {
         let status = self.run(&["cat", &format!("/proc/{}/status", self.agent())]);
         let value = |key: &str| {
