@@ -46,7 +46,7 @@ cat <<'END'
 lvs-agent: one director, two real servers, and a client that keeps reloading
 
 The first run takes five to ten minutes on two processors: it downloads some
-250 MB (a Debian kernel, qemu, nginx) and builds the agent. Later runs take
+150 MB (a Debian kernel, qemu, nginx) and builds the agent. Later runs take
 about two. The machine is emulated, so all in it goes some ten times slower
 than on yours.
 

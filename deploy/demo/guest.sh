@@ -275,7 +275,7 @@ finish() {
 	count_answers 0
 	say "All $expectations expectations were met. Of the client's ${count[total]} requests" \
 		"rs1 answered ${count[rs1]}, rs2 ${count[rs2]}, and the director none;" \
-		"${count[failed]} failed, all of them before rs1 was known to be down."
+		"${count[failed]} failed, and none since the weight of rs1 was 0."
 	exit 0
 }
 
@@ -358,8 +358,8 @@ show_log director
 must within "$patience" answers_since "$down" 16
 count_answers "$killed"
 echo
-say "That took $(((down - killed) / 100000 / 10)).$(((down - killed) / 100000 % 10)) s, and as long as that the client could fail:" \
-	"it did ${count[failed]} of ${count[total]} times."
+took=$(((down - killed) / 100000))
+say "That took $((took / 10)).$((took % 10)) s. Requests that failed meanwhile: ${count[failed]}."
 count_answers "$down"
 show_answers
 echo
