@@ -12,6 +12,7 @@ mod cluster;
 mod director;
 mod drift;
 mod howto;
+mod metrics;
 mod refusal;
 mod restart;
 #[path = "../support/mod.rs"]
@@ -21,3 +22,4 @@ mod restart;
     reason = "the host's tests use the rest of it"
 )]
 mod support;
+mod units;
