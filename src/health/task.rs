@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
-use crate::probe::{Outcome, ProbeResult, ProbeTarget, Report};
+use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::Snapshot;
 
 /// How often the loop turns when no report comes, to show that it can.
@@ -25,6 +26,8 @@ pub(crate) struct HealthTask {
     machines: Vec<Vec<Machine>>,
     /// By probe: the real servers that it speaks of.
     subscribers: Vec<Vec<RealServerId>>,
+    /// The probes of which the newest could not be made.
+    unmade: BTreeSet<ProbeId>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
@@ -53,6 +56,7 @@ impl HealthTask {
         Self {
             machines,
             subscribers,
+            unmade: BTreeSet::new(),
             snapshot,
             metrics,
             intent,
@@ -80,6 +84,7 @@ impl HealthTask {
         let Some(subscribers) = probe.and_then(|probe| self.subscribers.get(probe)) else {
             return;
         };
+        note_unmade(&mut self.unmade, report);
         for id in subscribers {
             let Some((service, record)) = self.snapshot.records(*id) else {
                 continue;
@@ -153,6 +158,22 @@ fn evidence(result: ProbeResult) -> Option<bool> {
         | ProbeResult::Protocol
         | ProbeResult::Status
         | ProbeResult::Body => Some(false),
+    }
+}
+
+/// Says when this host stops to be able to probe, and when it is able again:
+/// until then, no verdict changes, and that is not to go unseen.
+fn note_unmade(unmade: &mut BTreeSet<ProbeId>, report: &Report) {
+    if evidence(report.outcome.result).is_none() {
+        if unmade.is_empty() {
+            warn!(
+                "probes cannot be made: {}; no verdict changes for that",
+                report.outcome.detail
+            );
+        }
+        unmade.insert(report.probe);
+    } else if unmade.remove(&report.probe) && unmade.is_empty() {
+        info!("probes can be made again");
     }
 }
 
