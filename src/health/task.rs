@@ -188,14 +188,18 @@ fn announce(
         from, to, outcomes, ..
     } = transition;
     let detail = &outcome.detail;
+    let row = match outcomes {
+        1 => "1 probe".to_owned(),
+        outcomes => format!("{outcomes} probes in a row"),
+    };
     match to {
         Health::Down => warn!(
             service, real_server, %from, %weight,
-            "real server down: {outcomes} probes in a row failed, the last with: {detail}"
+            "real server down: {row} failed, the last with: {detail}"
         ),
         Health::Up | Health::Unknown => info!(
             service, real_server, %from, %weight,
-            "real server up: {outcomes} probes in a row passed"
+            "real server up: {row} passed"
         ),
     }
 }

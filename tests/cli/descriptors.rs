@@ -25,7 +25,7 @@ fn probes_that_cannot_be_made_change_no_verdict() {
         .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
         .arg(run.get_program())
         .args(run.get_args());
-    let mut agent = site.start(limited);
+    let mut agent = Site::start(limited);
     let all_up = vec!["up"; hosts.len()];
     site.wait_for(&all_up);
 

@@ -12,7 +12,7 @@ fn json_is_an_object_a_line() {
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let mut command = site.run();
     command.args(["--log-format", "json"]);
-    let mut agent = site.start(command);
+    let mut agent = Site::start(command);
     agent.wait_for_line(AMPLE, |line| line.contains("real server down"));
     let output = agent.output();
     let (whole, _) = output.rsplit_once('\n').unwrap();
@@ -51,7 +51,7 @@ fn single_probes_are_for_those_who_ask() {
 
     let mut command = site.run();
     command.env("LVS_AGENT_LOG", "debug");
-    let mut agent = site.start(command);
+    let mut agent = Site::start(command);
     let line = agent.wait_for_line(AMPLE, probe);
     assert!(line.contains("result=\"refused\""), "{line}");
 }

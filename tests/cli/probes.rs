@@ -243,7 +243,7 @@ fn a_proxy_of_the_environment_is_passed_by() {
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env(name, format!("http://{}", site.server(200)));
     }
-    let _agent = site.start(command);
+    let _agent = Site::start(command);
     site.wait_for(&["up"]);
     let mut status = site.command("status", &[]);
     status.env("all_proxy", format!("http://{}", site.server(200)));

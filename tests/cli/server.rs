@@ -137,7 +137,7 @@ async fn serve(mut stream: TcpStream, mut behaviour: watch::Receiver<Behaviour>)
             let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n";
             stream.write_all(head).await?;
             loop {
-                stream.write_all(&[b'x'; 65536]).await?;
+                stream.write_all(&[b'x'; 8192]).await?;
             }
         }
         Behaviour::Hang | Behaviour::Close | Behaviour::CloseUnread => Ok(()),

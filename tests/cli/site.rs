@@ -150,11 +150,11 @@ impl Site {
 
     /// A running agent that answers.
     pub(crate) fn agent(&self) -> Agent {
-        self.start(self.run())
+        Self::start(self.run())
     }
 
     /// The agent that `command` makes, when it answers.
-    pub(crate) fn start(&self, command: Command) -> Agent {
+    pub(crate) fn start(command: Command) -> Agent {
         let mut agent = Agent {
             process: Process::start(command, tempfile::tempdir().unwrap()),
         };

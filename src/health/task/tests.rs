@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
 use super::*;
 use crate::probe::probe_targets;
+use crate::snapshot::Latest;
 
 const CLUSTER: &str = "
 virtual_services:
@@ -170,10 +170,12 @@ fn every_failure_but_this_hosts_own_speaks_against_the_real_server() {
     for result in ProbeResult::ALL {
         let mut bench = Bench::new();
         bench.report(0, result);
-        let wanted = match result {
-            ProbeResult::Ok => Health::Up,
-            ProbeResult::Internal => Health::Unknown,
-            _ => Health::Down,
+        let wanted = if result == ProbeResult::Ok {
+            Health::Up
+        } else if result == ProbeResult::Internal {
+            Health::Unknown
+        } else {
+            Health::Down
         };
         assert_eq!(bench.live(FAST).health, wanted, "{result:?}");
     }
@@ -211,11 +213,11 @@ fn a_report_of_no_known_probe_is_nobodys() {
 
 /// Where a test's log goes.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct Written(Arc<Latest<Vec<u8>>>);
 
 impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -234,7 +236,7 @@ fn logged(work: impl FnOnce()) -> Vec<String> {
         .with_writer(move || writer.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, work);
-    let bytes = written.0.lock().unwrap().clone();
+    let bytes = written.0.lock().clone();
     let text = String::from_utf8(bytes).unwrap();
     text.lines()
         .map(|line| line.trim_start().to_owned())
