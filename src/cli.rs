@@ -30,6 +30,8 @@ pub(crate) enum Command {
     CheckConfig(ConfigFile),
     /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
     Plan(PlanArguments),
+    /// Let the running agent read its configuration again
+    Reload(ControlSocket),
     /// Show the state of the agent that runs on this machine
     Status(StatusArguments),
     /// Remove from the kernel all that this agent owns

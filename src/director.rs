@@ -6,24 +6,24 @@
 //!                          Snapshot ──▶ http, control
 //! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::{Config, DirectorExit};
-use crate::health::HealthTask;
-use crate::http::Shown;
+use crate::health::{self, Handover, HealthTask, Subscribers};
+use crate::http::{Shown, View};
 use crate::intent::Intent;
 use crate::kernel::{Ipvs, Kernel};
-use crate::lifecycle::{AgentError, Doors, finish, named};
+use crate::lifecycle::{AgentError, Doors, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::probe::{HttpProber, probe_targets, spawn_all};
-use crate::reconcile::{Counted, DirectorLoop, Reconciler, StateFile, Writing};
+use crate::probe::{HttpProber, Probes, probe_targets};
+use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
 use crate::{clock, notify};
@@ -32,6 +32,10 @@ use crate::{clock, notify};
 /// When health is slower than that, probes wait with theirs and skip their
 /// next turn, so nothing piles up.
 const REPORTS: usize = 1024;
+
+/// Configurations that may wait to be taken over: the next reload begins when
+/// the one before has ended.
+const CHANGES: usize = 1;
 
 /// Runs until a signal ends it.
 pub(crate) async fn run<T: Ipvs>(
@@ -62,36 +66,48 @@ pub(crate) async fn run<T: Ipvs>(
     )?;
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
-    let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness)));
+    let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
+    let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes));
 
-    let targets = probe_targets(&config);
+    let (report, reports) = mpsc::channel(REPORTS);
+    let mut probes = Probes::new(HttpProber::new()?, report);
+    let subscribers = subscribe(&mut probes, &config);
     let health = HealthTask::new(
-        &config,
-        &targets,
+        Arc::clone(&config),
+        subscribers,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         intent,
     );
-    let (report, reports) = mpsc::channel(REPORTS);
+    let (to_health, health_changes) = mpsc::channel(CHANGES);
     let mut tasks = JoinSet::new();
-    tasks.spawn(named("health", health.run(reports, Arc::clone(&liveness))));
-    let prober = Arc::new(HttpProber::new()?);
-    let specs: Vec<_> = targets.into_iter().map(|target| target.spec).collect();
-    let noun = if specs.len() == 1 { "probe" } else { "probes" };
-    let summary = format!("director: {}, {} {noun}", config.summary(), specs.len());
-    let probing = spawn_all(&prober, specs, &report);
+    tasks.spawn(named(
+        "health",
+        health.run(reports, health_changes, Arc::clone(&liveness)),
+    ));
 
+    let summary = format!("director: {}", config.summary());
     info!("{summary}");
     notify::ready(&summary);
-    let shown = Shown {
+    let shown = Shown::new(View {
         snapshot,
         metrics,
         liveness,
+    });
+    let mut director = Director {
+        path: path.to_owned(),
+        config,
+        probes,
+        to_health,
+        to_reconcile,
+        shown: shown.clone(),
     };
+    let reload = async || director.reload().await;
     let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop)
+        .serve_until_stopped(shown, tasks, reconcile, stop, reload)
         .await?;
-    drop(probing);
+    let Director { config, probes, .. } = director;
+    drop(probes);
     finish(async {
         match config.director.on_exit {
             DirectorExit::Keep => Ok(()),
@@ -100,6 +116,79 @@ pub(crate) async fn run<T: Ipvs>(
         }
     })
     .await
+}
+
+/// The ends by which a running director is given another configuration.
+struct Director {
+    path: PathBuf,
+    config: Arc<Config>,
+    probes: Probes,
+    to_health: mpsc::Sender<health::Change>,
+    to_reconcile: mpsc::Sender<reconcile::Change>,
+    shown: Shown,
+}
+
+impl Director {
+    /// Takes the file over if it is whole and valid: first the probes, then
+    /// health, then, with what health knows, the kernel.
+    async fn reload(&mut self) -> Result<String, ReloadError> {
+        let config = read_again(&self.path, &self.config)?;
+        let view = self.shown.view();
+        let names = config.virtual_services.iter().map(|service| &*service.name);
+        let metrics = Arc::new(view.metrics.for_services(names)?);
+        let intent = Arc::new(Intent::default());
+
+        let (done, health_done) = oneshot::channel();
+        let change = health::Change {
+            config: Arc::clone(&config),
+            probes: subscribe(&mut self.probes, &config),
+            loaded_at: clock::wall(),
+            metrics: Arc::clone(&metrics),
+            intent: Arc::clone(&intent),
+            done,
+        };
+        self.to_health
+            .send(change)
+            .await
+            .map_err(|_| ReloadError::Ending)?;
+        let Handover { snapshot, verdicts } = health_done.await.map_err(|_| ReloadError::Ending)?;
+
+        self.config = Arc::clone(&config);
+        view.liveness.expect_every(config.director.resync_interval);
+        self.shown.show(View {
+            snapshot: Arc::clone(&snapshot),
+            metrics: Arc::clone(&metrics),
+            liveness: view.liveness,
+        });
+        let (done, reconcile_done) = oneshot::channel();
+        let change = reconcile::Change {
+            config,
+            verdicts,
+            snapshot,
+            metrics,
+            intent,
+            done,
+        };
+        self.to_reconcile
+            .send(change)
+            .await
+            .map_err(|_| ReloadError::Ending)?;
+        let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
+        let changes = if steps == 1 { "change" } else { "changes" };
+        Ok(format!(
+            "reloaded: {}; {steps} {changes} in the kernel",
+            self.config.summary()
+        ))
+    }
+}
+
+/// Makes the configuration's probes those that run.
+fn subscribe(probes: &mut Probes, config: &Config) -> Subscribers {
+    let targets = probe_targets(config);
+    let ids = probes.change_to(&targets);
+    ids.into_iter()
+        .zip(targets.into_iter().map(|target| target.subscribers))
+        .collect()
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

@@ -26,7 +26,7 @@ impl fmt::Display for Loop {
 /// When each loop last turned.
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    bound: Duration,
+    bound: Latest<Duration>,
     loops: Vec<(Loop, Latest<Instant>)>,
 }
 
@@ -47,9 +47,14 @@ impl Liveness {
     ) -> Self {
         let loops = loops.into_iter();
         Self {
-            bound: resync_interval * 3 + Duration::from_secs(5),
+            bound: Latest::new(bound(resync_interval)),
             loops: loops.map(|which| (which, Latest::new(now))).collect(),
         }
+    }
+
+    /// From now on each loop has to turn once in this time.
+    pub(crate) fn expect_every(&self, resync_interval: Duration) {
+        *self.bound.lock() = bound(resync_interval);
     }
 
     /// A loop turned.
@@ -63,12 +68,17 @@ impl Liveness {
 
     /// The loops that have been silent for too long.
     pub(crate) fn stuck(&self, now: Instant) -> Vec<Stuck> {
+        let bound = *self.bound.lock();
         let loops = self.loops.iter().map(|(which, last)| Stuck {
             which: *which,
             silence: now.saturating_duration_since(*last.lock()),
         });
-        loops.filter(|stuck| stuck.silence > self.bound).collect()
+        loops.filter(|stuck| stuck.silence > bound).collect()
     }
+}
+
+fn bound(resync_interval: Duration) -> Duration {
+    resync_interval * 3 + Duration::from_secs(5)
 }
 
 #[cfg(test)]

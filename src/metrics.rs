@@ -3,6 +3,7 @@
 
 mod exposition;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,6 +123,9 @@ impl DriftKind {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
+    by_service: ServiceHistogramVecs,
+    /// By the place of the virtual service in the configuration.
+    names: Vec<String>,
     /// By the place of the virtual service in the configuration.
     services: Vec<ServiceHistograms>,
     /// By [`IpvsCommand`]: done, failed.
@@ -137,6 +141,30 @@ struct ServiceHistograms {
     detection: Histogram,
 }
 
+/// The histograms that have the virtual service as their label.
+#[derive(Debug, Clone)]
+struct ServiceHistogramVecs {
+    probe_duration: HistogramVec,
+    detection: HistogramVec,
+}
+
+impl ServiceHistogramVecs {
+    fn of(&self, names: &[&str]) -> Result<Vec<ServiceHistograms>, prometheus::Error> {
+        let services = names.iter().map(|name| {
+            Ok(ServiceHistograms {
+                probe_duration: self.probe_duration.get_metric_with_label_values(&[name])?,
+                detection: self.detection.get_metric_with_label_values(&[name])?,
+            })
+        });
+        services.collect()
+    }
+
+    fn remove(&self, name: &str) -> Result<(), prometheus::Error> {
+        self.probe_duration.remove_label_values(&[name])?;
+        self.detection.remove_label_values(&[name])
+    }
+}
+
 impl Metrics {
     /// For the virtual services of these names, in the configuration's order.
     ///
@@ -147,36 +175,30 @@ impl Metrics {
         let registry = Registry::new();
         let histogram =
             |name, help, buckets: &[f64]| HistogramOpts::new(name, help).buckets(buckets.to_vec());
-
-        let probe_duration = register(
-            &registry,
-            HistogramVec::new(
-                histogram(
-                    "lvs_probe_duration_seconds",
-                    "How long probes took, from connecting to the verdict.",
-                    &PROBE_BUCKETS,
-                ),
-                &["service"],
+        let by_service = ServiceHistogramVecs {
+            probe_duration: register(
+                &registry,
+                HistogramVec::new(
+                    histogram(
+                        "lvs_probe_duration_seconds",
+                        "How long probes took, from connecting to the verdict.",
+                        &PROBE_BUCKETS,
+                    ),
+                    &["service"],
+                )?,
             )?,
-        )?;
-        let detection = register(
-            &registry,
-            HistogramVec::new(
-                histogram(
-                    "lvs_detection_seconds",
-                    "From the start of the first failed probe to the weight being written.",
-                    &DETECTION_BUCKETS,
-                ),
-                &["service"],
+            detection: register(
+                &registry,
+                HistogramVec::new(
+                    histogram(
+                        "lvs_detection_seconds",
+                        "From the start of the first failed probe to the weight being written.",
+                        &DETECTION_BUCKETS,
+                    ),
+                    &["service"],
+                )?,
             )?,
-        )?;
-        let services = services.into_iter().map(|name| {
-            Ok(ServiceHistograms {
-                probe_duration: probe_duration.get_metric_with_label_values(&[name])?,
-                detection: detection.get_metric_with_label_values(&[name])?,
-            })
-        });
-        let services = services.collect::<Result<_, prometheus::Error>>()?;
+        };
 
         let operations = register(
             &registry,
@@ -221,12 +243,41 @@ impl Metrics {
         )?;
         register_process(&registry)?;
 
+        let names: Vec<_> = services.into_iter().collect();
         Ok(Self {
             registry,
-            services,
+            services: by_service.of(&names)?,
+            names: names.into_iter().map(str::to_owned).collect(),
+            by_service,
             ipvs_operations,
             drift,
             reconcile_duration,
+        })
+    }
+
+    /// The same metrics for other virtual services: what both have goes on
+    /// counting, and the series of those that are gone go.
+    pub(crate) fn for_services<'a>(
+        &self,
+        services: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, prometheus::Error> {
+        let names: Vec<_> = services.into_iter().collect();
+        let kept: BTreeSet<_> = names.iter().copied().collect();
+        for gone in self
+            .names
+            .iter()
+            .filter(|name| !kept.contains(name.as_str()))
+        {
+            self.by_service.remove(gone)?;
+        }
+        Ok(Self {
+            registry: self.registry.clone(),
+            services: self.by_service.of(&names)?,
+            names: names.into_iter().map(str::to_owned).collect(),
+            by_service: self.by_service.clone(),
+            ipvs_operations: self.ipvs_operations.clone(),
+            drift: self.drift.clone(),
+            reconcile_duration: self.reconcile_duration.clone(),
         })
     }
 

@@ -8,6 +8,19 @@ pub(crate) fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// The configuration is being read again (`Type=notify-reload`).
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "the service manager could not be told"),
+    }
+}
+
+/// The reload is over, whatever became of it: the agent works.
+pub(crate) fn ready_again() {
+    send(&[NotifyState::Ready]);
+}
+
 /// The agent is about to end.
 pub(crate) fn stopping() {
     send(&[NotifyState::Stopping]);

@@ -4,16 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::config::{Config, RealServerExit};
-use crate::http::Shown;
+use crate::http::{Shown, View};
 use crate::kernel::{Kernel, KernelIpvs};
-use crate::lifecycle::{AgentError, Doors, finish};
+use crate::lifecycle::{AgentError, Doors, ReloadError, finish, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::reconcile::{RealServerLoop, Reconciler, StateFile, Writing};
+use crate::reconcile::{HostChange, RealServerLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
 use crate::{clock, notify};
@@ -27,6 +28,7 @@ pub(crate) async fn run(
     let lock = (writing == Writing::Real).then_some(Mode::RealServer);
     let doors = Doors::open(&config, lock).await?;
 
+    let mut config = config;
     let role = &config.real_server;
     let snapshot = Arc::new(Snapshot::real_server(
         role,
@@ -47,7 +49,8 @@ pub(crate) async fn run(
     )?;
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
-    let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness)));
+    let (to_reconcile, changes) = mpsc::channel(1);
+    let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness), changes));
 
     let vips: Vec<_> = snapshot
         .vips
@@ -63,16 +66,35 @@ pub(crate) async fn run(
     let summary = format!("real server: {vips}");
     info!("{summary}");
     notify::ready(&summary);
-    let shown = Shown {
+    let shown = Shown::new(View {
         snapshot,
         metrics,
         liveness,
+    });
+    let path = path.to_owned();
+    let view = shown.view();
+    let reload = async || {
+        config = read_again(&path, &config)?;
+        view.liveness
+            .expect_every(config.real_server.resync_interval);
+        let (done, converged) = oneshot::channel();
+        let change = HostChange {
+            config: Arc::clone(&config),
+            done,
+        };
+        to_reconcile
+            .send(change)
+            .await
+            .map_err(|_| ReloadError::Ending)?;
+        converged.await.map_err(|_| ReloadError::Ending)??;
+        Ok(format!("reloaded: {}", config.summary()))
     };
+    let tasks = JoinSet::new();
     let reconcile = doors
-        .serve_until_stopped(shown, JoinSet::new(), reconcile, stop)
+        .serve_until_stopped(shown, tasks, reconcile, stop, reload)
         .await?;
     finish(async {
-        match role.on_exit {
+        match config.real_server.on_exit {
             RealServerExit::Keep => Ok(()),
             RealServerExit::Remove => reconcile.remove_all().await,
         }

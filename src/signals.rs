@@ -31,6 +31,21 @@ impl Terminate {
     }
 }
 
+/// `SIGHUP`: read the configuration again.
+pub(crate) struct Hangup(Signal);
+
+impl Hangup {
+    /// From now on this signal no longer ends the process.
+    pub(crate) fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one; several in a row may count as one. Cancel-safe.
+    pub(crate) async fn recv(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Tells every task that the process is about to end; dropping it does, too.
 #[derive(Debug)]
 pub(crate) struct Stop(watch::Sender<()>);

@@ -112,6 +112,35 @@ impl Snapshot {
         }
     }
 
+    /// The same director after it has read its configuration again: what is
+    /// known of the real servers that it still has stays known.
+    pub(crate) fn director_again(&self, config: &Config, loaded_at: SystemTime) -> Self {
+        let next = Self::director(config, self.config_path.clone(), loaded_at);
+        let known: BTreeMap<_, _> = self
+            .services
+            .iter()
+            .map(|service| (service.key, service))
+            .collect();
+        for service in &next.services {
+            let Some(before) = known.get(&service.key) else {
+                continue;
+            };
+            *service.statistics.lock() = *before.statistics.lock();
+            let known: BTreeMap<_, _> = before
+                .real_servers
+                .iter()
+                .map(|record| (record.key, record))
+                .collect();
+            for record in &service.real_servers {
+                if let Some(before) = known.get(&record.key) {
+                    *record.live.lock() = before.live.lock().clone();
+                }
+            }
+        }
+        *next.reconcile.lock() = self.reconcile.lock().clone();
+        next
+    }
+
     /// A real server that has just read its configuration: `vips` are those it
     /// should hold, and nothing is known yet of the kernel.
     pub(crate) fn real_server(

@@ -3,19 +3,21 @@
 mod check_config;
 mod cleanup;
 mod plan;
+mod reload;
 mod run;
 mod status;
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::cli::{Cli, Command};
-use crate::config::{Config, ConfigErrors};
+use crate::cli::{Cli, Command, ControlSocket};
+use crate::config::{Config, ConfigErrors, Control};
+use crate::control::ControlError;
 use crate::kernel::KernelError;
 use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
@@ -62,13 +64,21 @@ enum Failure {
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
     Status(#[from] StatusError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("{0}")]
+    ReloadedBadConfiguration(String),
+    #[error("{0}")]
+    Reload(String),
 }
 
 impl CommandError {
     /// 2 for what the caller gave, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
         match self.0 {
-            Failure::Config(_) | Failure::Telemetry(_) => ExitCode::from(2),
+            Failure::Config(_) | Failure::Telemetry(_) | Failure::ReloadedBadConfiguration(_) => {
+                ExitCode::from(2)
+            }
             Failure::Runtime(_)
             | Failure::Output(_)
             | Failure::Json(_)
@@ -78,7 +88,9 @@ impl CommandError {
             | Failure::StateFile(_)
             | Failure::Lock(_)
             | Failure::Metrics(_)
-            | Failure::Status(_) => ExitCode::FAILURE,
+            | Failure::Status(_)
+            | Failure::Control(_)
+            | Failure::Reload(_) => ExitCode::FAILURE,
         }
     }
 
@@ -105,6 +117,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Run(arguments) => runtime()?.block_on(run::run(arguments))?,
         Command::CheckConfig(file) => check_config::run(&file.path)?,
         Command::Plan(arguments) => runtime()?.block_on(plan::run(arguments))?,
+        Command::Reload(arguments) => runtime()?.block_on(reload::run(arguments))?,
         Command::Status(arguments) => runtime()?.block_on(status::run(arguments))?,
         Command::Cleanup(arguments) => runtime()?.block_on(cleanup::run(arguments))?,
     };
@@ -122,6 +135,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Runtime)
+}
+
+/// Where the running agent is reached: as said, else as the configuration
+/// that was named says, else where it is by default.
+fn socket(arguments: ControlSocket) -> Result<PathBuf, ConfigErrors> {
+    match (arguments.socket, arguments.config) {
+        (Some(socket), _) => Ok(socket),
+        (None, Some(config)) => Ok(load(&config)?.control.socket.clone()),
+        (None, None) => Ok(PathBuf::from(Control::DEFAULT_SOCKET)),
+    }
 }
 
 fn load(path: &Path) -> Result<Arc<Config>, ConfigErrors> {

@@ -1,15 +1,14 @@
 //! `lvs-agent status`: what the running agent knows, for people.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
-use super::{Done, Failure, load};
-use crate::cli::{ControlSocket, StatusArguments};
+use super::{Done, Failure, socket};
+use crate::cli::StatusArguments;
 use crate::clock;
-use crate::config::Control;
 use crate::control::{self, ControlError};
 use crate::http::status::{RealServerStatus, ServiceStatus, StatusResponse};
 
@@ -34,12 +33,7 @@ pub(crate) enum StatusError {
 }
 
 pub(super) async fn run(arguments: StatusArguments) -> Result<Done, Failure> {
-    let ControlSocket { socket, config } = arguments.socket;
-    let socket = match (socket, config) {
-        (Some(socket), _) => socket,
-        (None, Some(config)) => load(&config)?.control.socket.clone(),
-        (None, None) => PathBuf::from(Control::DEFAULT_SOCKET),
-    };
+    let socket = socket(arguments.socket)?;
     show(&socket, arguments.json, arguments.watch).await?;
     Ok(Done::Well)
 }

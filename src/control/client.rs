@@ -3,12 +3,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::Method;
+use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
+use super::Reloaded;
 use crate::http::status::StatusResponse;
 
 /// How long the agent may take to answer: it reads what is there already.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take for a reload, which reads a file and writes the kernel.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A control socket that gave no answer.
 #[derive(Debug, ThisError)]
@@ -25,10 +31,15 @@ pub(crate) enum ControlError {
     /// The agent accepted, and said nothing.
     #[error(
         "lvs-agent did not answer on {} within {}",
-        .0.display(),
-        humantime::format_duration(PATIENCE)
+        .path.display(),
+        humantime::format_duration(*.patience)
     )]
-    NoAnswer(PathBuf),
+    NoAnswer {
+        /// The socket.
+        path: PathBuf,
+        /// How long it was waited for.
+        patience: Duration,
+    },
     /// Whoever listens is not an lvs-agent that this one understands.
     #[error("the answer on {} is not understood: {what}", path.display())]
     NotUnderstood {
@@ -50,20 +61,35 @@ pub(crate) enum ControlError {
 
 /// The status of the agent whose control socket this is.
 pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlError> {
+    exchange(path, Method::GET, "status", PATIENCE).await
+}
+
+/// Lets the agent whose control socket this is read its configuration again.
+pub(crate) async fn reload(path: &Path) -> Result<Reloaded, ControlError> {
+    exchange(path, Method::POST, "reload", RELOAD_PATIENCE).await
+}
+
+async fn exchange<T: DeserializeOwned>(
+    path: &Path,
+    method: Method,
+    resource: &str,
+    patience: Duration,
+) -> Result<T, ControlError> {
     let exchange = async {
         let client = reqwest::Client::builder()
             .unix_socket(path)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
+            .timeout(patience)
             .build()?;
-        let response = client.get("http://localhost/status").send().await?;
+        let url = format!("http://localhost/{resource}");
+        let response = client.request(method, url).send().await?;
         let status = response.status();
         Ok((status, response.bytes().await?))
     };
     let (status, body) = exchange
         .await
-        .map_err(|cause| explain(path.to_owned(), cause))?;
+        .map_err(|cause| explain(path.to_owned(), patience, cause))?;
     let not_understood = |what| ControlError::NotUnderstood {
         path: path.to_owned(),
         what,
@@ -74,9 +100,9 @@ pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlErr
     serde_json::from_slice(&body).map_err(|error| not_understood(error.to_string()))
 }
 
-fn explain(path: PathBuf, cause: reqwest::Error) -> ControlError {
+fn explain(path: PathBuf, patience: Duration, cause: reqwest::Error) -> ControlError {
     if cause.is_timeout() {
-        return ControlError::NoAnswer(path);
+        return ControlError::NoAnswer { path, patience };
     }
     let mut source = cause.source();
     while let Some(error) = source {

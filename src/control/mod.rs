@@ -1,19 +1,28 @@
 //! The control socket: HTTP over a unix socket that only its owner may open.
 
 mod client;
+mod request;
 mod socket;
 
-pub(crate) use client::{ControlError, get_status};
+pub(crate) use client::{ControlError, get_status, reload};
+pub(crate) use request::{Reloaded, Request, Requests, requests};
 pub(crate) use socket::{BindError, ControlSocket, bind};
 
 use std::convert::Infallible;
 
+use axum::Router;
+use axum::routing::{get, post};
+
 use crate::http::{self, Shown};
 
-/// Answers `GET /status` until it is dropped; then the socket goes too, if it is still ours.
-pub(crate) async fn serve(socket: ControlSocket, shown: Shown) -> Infallible {
+/// Answers `GET /status` and hands requests to the agent until it is dropped;
+/// then the socket goes too, if it is still ours.
+pub(crate) async fn serve(socket: ControlSocket, shown: Shown, requests: Requests) -> Infallible {
     let ControlSocket { listener, _file } = socket;
-    http::serve(listener, http::status_router(shown)).await
+    let router = Router::new()
+        .route("/status", get(http::status).with_state(shown))
+        .route("/reload", post(request::reload).with_state(requests));
+    http::serve(listener, router).await
 }
 
 #[cfg(test)]

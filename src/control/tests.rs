@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock;
+use crate::http::View;
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::snapshot::fixture;
 
 fn shown() -> Shown {
-    Shown {
+    Shown::new(View {
         snapshot: Arc::new(fixture::director()),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
         liveness: Arc::new(Liveness::new(
@@ -19,7 +20,7 @@ fn shown() -> Shown {
             Duration::from_secs(10),
             [Loop::Reconcile],
         )),
-    }
+    })
 }
 
 #[tokio::test]
@@ -35,7 +36,7 @@ async fn the_status_is_served_and_the_file_goes_with_the_server() {
         .collect();
     assert_eq!(names, ["control.sock"]);
 
-    let server = tokio::spawn(serve(socket, shown()));
+    let server = tokio::spawn(serve(socket, shown(), requests().0));
     let status = get_status(&path).await.unwrap();
     assert_eq!(status.mode, "director");
     assert_eq!(status.virtual_services.unwrap().len(), 2);
@@ -109,7 +110,7 @@ async fn a_silent_agent_is_not_waited_for() {
     let path = directory.path().join("control.sock");
     let _listener = UnixListener::bind(&path).unwrap();
     let error = get_status(&path).await.unwrap_err();
-    assert!(matches!(error, ControlError::NoAnswer(_)), "{error}");
+    assert!(matches!(error, ControlError::NoAnswer { .. }), "{error}");
 }
 
 #[tokio::test]

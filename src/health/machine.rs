@@ -51,6 +51,22 @@ impl Machine {
         }
     }
 
+    /// The present verdict.
+    pub(crate) fn health(&self) -> Health {
+        self.health
+    }
+
+    /// A machine for a check that changed: the verdict stays until the new
+    /// check has given another, and no row is half done.
+    pub(crate) fn starting_over(&self, rise: NonZeroU16, fall: NonZeroU16) -> Self {
+        Self {
+            rise,
+            fall,
+            health: self.health,
+            row: Row::None,
+        }
+    }
+
     /// Takes the next outcome, of a probe that began at `started`.
     pub(crate) fn on_outcome(&mut self, passed: bool, started: Instant) -> Option<Transition> {
         self.row = match (self.row, passed) {

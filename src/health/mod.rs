@@ -3,11 +3,17 @@
 mod machine;
 mod task;
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::model::{RealServerKey, ServiceKey};
 
 pub(crate) use machine::weight;
 use machine::{Machine, Transition};
-pub(crate) use task::HealthTask;
+pub(crate) use task::{Change, Handover, HealthTask, Subscribers};
+
+/// The verdicts by virtual service and real server; those without one are left out.
+pub(crate) type Verdicts = BTreeMap<(ServiceKey, RealServerKey), Health>;
 
 /// The verdict on one real server of one virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

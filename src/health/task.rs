@@ -1,31 +1,53 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use super::{Health, Machine, Transition, weight};
+use super::{Health, Machine, Transition, Verdicts, weight};
 use crate::clock;
 use crate::config::Config;
 use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
-use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
+use crate::probe::{Outcome, ProbeId, ProbeResult, Report};
 use crate::snapshot::Snapshot;
 
 /// How often the loop turns when no report comes, to show that it can.
 const TURN: Duration = Duration::from_secs(1);
+
+/// The real servers that each probe speaks of.
+pub(crate) type Subscribers = BTreeMap<ProbeId, Vec<RealServerId>>;
+
+/// Another configuration.
+pub(crate) struct Change {
+    pub(crate) config: Arc<Config>,
+    pub(crate) probes: Subscribers,
+    pub(crate) loaded_at: SystemTime,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where the wanted weights are put from now on.
+    pub(crate) intent: Arc<Intent>,
+    /// Told what is known of the new configuration's real servers.
+    pub(crate) done: oneshot::Sender<Handover>,
+}
+
+/// What is known of a new configuration's real servers when it takes over.
+pub(crate) struct Handover {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) verdicts: Verdicts,
+}
 
 /// The one owner of all health machines: takes probes' reports, and tells
 /// reconcile which weights the verdicts ask for.
 pub(crate) struct HealthTask {
     /// By service and real server, as [`RealServerId`] numbers them.
     machines: Vec<Vec<Machine>>,
-    /// By probe: the real servers that it speaks of.
-    subscribers: Vec<Vec<RealServerId>>,
+    /// The real servers that each probe speaks of.
+    subscribers: Subscribers,
+    config: Arc<Config>,
     /// The probes of which the newest could not be made.
     unmade: BTreeSet<ProbeId>,
     snapshot: Arc<Snapshot>,
@@ -36,8 +58,8 @@ pub(crate) struct HealthTask {
 impl HealthTask {
     /// All real servers without a verdict.
     pub(crate) fn new(
-        config: &Config,
-        targets: &[ProbeTarget],
+        config: Arc<Config>,
+        probes: Subscribers,
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
         intent: Arc<Intent>,
@@ -49,13 +71,10 @@ impl HealthTask {
                 vec![machine; service.real_servers.len()]
             })
             .collect();
-        let subscribers = targets
-            .iter()
-            .map(|target| target.subscribers.clone())
-            .collect();
         Self {
             machines,
-            subscribers,
+            subscribers: probes,
+            config,
             unmade: BTreeSet::new(),
             snapshot,
             metrics,
@@ -67,21 +86,73 @@ impl HealthTask {
     pub(crate) async fn run(
         mut self,
         mut reports: mpsc::Receiver<Report>,
+        mut changes: mpsc::Receiver<Change>,
         liveness: Arc<Liveness>,
     ) {
         loop {
             liveness.beat(Loop::Health, clock::monotonic());
-            match timeout(TURN, reports.recv()).await {
-                Ok(Some(report)) => self.on_report(&report),
-                Ok(None) => return,
-                Err(_) => {}
+            tokio::select! {
+                Some(change) = changes.recv() => self.change_to(change),
+                report = reports.recv() => match report {
+                    Some(report) => self.on_report(&report),
+                    None => return,
+                },
+                () = sleep(TURN) => {}
             }
         }
     }
 
+    /// Takes another configuration over. A real server whose check is the same
+    /// keeps its machine as it is; one whose check changed keeps its verdict;
+    /// a new one has none.
+    fn change_to(&mut self, change: Change) {
+        let Change {
+            config,
+            probes,
+            loaded_at,
+            metrics,
+            intent,
+            done,
+        } = change;
+        let snapshot = Arc::new(self.snapshot.director_again(&config, loaded_at));
+        let mut before = BTreeMap::new();
+        for (service, machines) in self.config.virtual_services.iter().zip(&self.machines) {
+            for (real_server, machine) in service.real_servers.iter().zip(machines) {
+                before.insert((service.key, real_server.key), (&service.check, machine));
+            }
+        }
+        let mut verdicts = Verdicts::new();
+        let mut machines = Vec::new();
+        for service in &config.virtual_services {
+            let check = &service.check;
+            let of_service = service.real_servers.iter().map(|real_server| {
+                let key = (service.key, real_server.key);
+                let machine = match before.get(&key) {
+                    Some((same, machine)) if *same == check => (*machine).clone(),
+                    Some((_, machine)) => machine.starting_over(check.rise, check.fall),
+                    None => Machine::new(check.rise, check.fall),
+                };
+                if machine.health() != Health::Unknown {
+                    verdicts.insert(key, machine.health());
+                }
+                machine
+            });
+            machines.push(of_service.collect());
+        }
+        self.machines = machines;
+        self.subscribers = probes;
+        self.unmade
+            .retain(|probe| self.subscribers.contains_key(probe));
+        self.config = config;
+        self.metrics = metrics;
+        self.intent = intent;
+        self.snapshot = Arc::clone(&snapshot);
+        // Whoever asked may have gone away.
+        let _ = done.send(Handover { snapshot, verdicts });
+    }
+
     fn on_report(&mut self, report: &Report) {
-        let probe = usize::try_from(report.probe.0).ok();
-        let Some(subscribers) = probe.and_then(|probe| self.subscribers.get(probe)) else {
+        let Some(subscribers) = self.subscribers.get(&report.probe) else {
             return;
         };
         note_unmade(&mut self.unmade, report);

@@ -25,18 +25,37 @@ pub(crate) use server::serve;
 use crate::clock;
 use crate::health::Health;
 use crate::liveness::Liveness;
-use crate::metrics::{self, Metrics};
-use crate::snapshot::Snapshot;
+use crate::metrics::{self as exposition, Metrics};
+use crate::snapshot::{Latest, Snapshot};
 
 /// How many real servers without a verdict `/readyz` names.
 const NAMED: usize = 10;
 
 /// What the endpoints show.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) liveness: Arc<Liveness>,
+}
+
+/// Where every request takes the newest [`View`] from: a reload puts another there.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown(Arc<Latest<View>>);
+
+impl Shown {
+    pub(crate) fn new(view: View) -> Self {
+        Self(Arc::new(Latest::new(view)))
+    }
+
+    /// From the next request on.
+    pub(crate) fn show(&self, view: View) {
+        *self.0.lock() = view;
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.0.lock().clone()
+    }
 }
 
 /// An address that cannot be listened on.
@@ -97,20 +116,16 @@ pub(crate) fn router(shown: Shown) -> Router {
         .with_state(shown)
 }
 
-/// `/status` alone, for the control socket.
-pub(crate) fn status_router(shown: Shown) -> Router {
-    Router::new()
-        .route("/status", get(status))
-        .with_state(shown)
-}
-
 async fn metrics(State(shown): State<Shown>) -> Response {
-    let pieces = shown.metrics.exposition(shown.snapshot);
-    streamed(metrics::CONTENT_TYPE, pieces)
+    let View {
+        snapshot, metrics, ..
+    } = shown.view();
+    let pieces = metrics.exposition(snapshot);
+    streamed(exposition::CONTENT_TYPE, pieces)
 }
 
 async fn page(State(shown): State<Shown>) -> Response {
-    let pieces = page::render(shown.snapshot, clock::wall());
+    let pieces = page::render(shown.view().snapshot, clock::wall());
     let mut response = streamed("text/html; charset=utf-8", pieces);
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(
@@ -120,9 +135,9 @@ async fn page(State(shown): State<Shown>) -> Response {
     response
 }
 
-async fn status(State(shown): State<Shown>) -> Response {
+pub(crate) async fn status(State(shown): State<Shown>) -> Response {
     // 20,000 real servers take some ten milliseconds: not on a thread of the runtime's own.
-    let json = tokio::task::spawn_blocking(move || status::json(&shown.snapshot)).await;
+    let json = tokio::task::spawn_blocking(move || status::json(&shown.view().snapshot)).await;
     match json {
         Ok(Ok(json)) => (content_type("application/json"), json).into_response(),
         Ok(Err(error)) => internal(&error),
@@ -131,7 +146,7 @@ async fn status(State(shown): State<Shown>) -> Response {
 }
 
 async fn livez(State(shown): State<Shown>) -> Response {
-    let stuck = shown.liveness.stuck(clock::monotonic());
+    let stuck = shown.view().liveness.stuck(clock::monotonic());
     if stuck.is_empty() {
         return "alive\n".into_response();
     }
@@ -145,7 +160,7 @@ async fn livez(State(shown): State<Shown>) -> Response {
 }
 
 async fn readyz(State(shown): State<Shown>) -> Response {
-    let missing = missing(&shown.snapshot);
+    let missing = missing(&shown.view().snapshot);
     if missing.is_empty() {
         "ready\n".into_response()
     } else {

@@ -10,7 +10,7 @@ use crate::snapshot::fixture;
 const AMPLE: Duration = Duration::from_secs(20);
 
 fn shown(snapshot: Snapshot) -> Shown {
-    Shown {
+    Shown::new(View {
         snapshot: Arc::new(snapshot),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
         liveness: Arc::new(Liveness::new(
@@ -18,7 +18,7 @@ fn shown(snapshot: Snapshot) -> Shown {
             Duration::from_secs(10),
             [Loop::Reconcile, Loop::Health],
         )),
-    }
+    })
 }
 
 /// A server that ends with the test's runtime.
@@ -96,7 +96,7 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
     let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::start());
     snapshot.reconcile.lock().error = Some("this kernel has no IPVS".to_owned());
     let shown = shown(snapshot);
-    let snapshot = Arc::clone(&shown.snapshot);
+    let snapshot = shown.view().snapshot;
     let address = served(shown).await;
 
     let response = ask(address, "GET /readyz").await;
@@ -134,7 +134,7 @@ fn of_many_without_a_verdict_some_are_named() {
 
 #[tokio::test]
 async fn alive_is_loops_that_turn() {
-    let mut shown = shown(fixture::director());
+    let shown = shown(fixture::director());
     let long_ago = clock::monotonic()
         .checked_sub(Duration::from_mins(1))
         .unwrap();
@@ -144,7 +144,10 @@ async fn alive_is_loops_that_turn() {
         [Loop::Reconcile, Loop::Health],
     );
     liveness.beat(Loop::Health, clock::monotonic());
-    shown.liveness = Arc::new(liveness);
+    shown.show(View {
+        liveness: Arc::new(liveness),
+        ..shown.view()
+    });
     let response = ask(served(shown).await, "GET /livez").await;
     assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     assert_eq!(

@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Step;
-use crate::model::{Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey};
+use crate::model::{
+    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Weight,
+};
 
 /// What the kernel holds, or should hold, of all that this agent looks after.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +26,12 @@ pub struct ServiceState {
 }
 
 impl State {
+    /// The weight of a real server of a virtual service, if it is there.
+    pub fn weight(&self, service: &ServiceKey, real_server: &RealServerKey) -> Option<Weight> {
+        let state = self.services.get(service)?;
+        Some(state.destinations.get(real_server)?.weight)
+    }
+
     /// Does to this state what `step` does to the kernel, as the kernel does
     /// it: a destination without its service changes nothing.
     pub fn apply(&mut self, step: &Step) {

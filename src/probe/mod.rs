@@ -8,8 +8,8 @@ mod task;
 use std::time::Duration;
 
 pub(crate) use http::HttpProber;
-pub(crate) use targets::{ProbeTarget, probe_targets};
-pub(crate) use task::{ProbeId, ProbeSpec, Report, spawn_all};
+pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
+pub(crate) use task::{ProbeId, ProbeSpec, Probes, Report};
 
 /// What came of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,11 @@
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ProbeSpec;
-use crate::config::{Config, HttpCheck};
+use crate::config::{Check, Config, HttpCheck};
 use crate::model::RealServerId;
 
 /// A probe, and the real servers that its outcome speaks of.
@@ -16,33 +17,72 @@ pub(crate) struct ProbeTarget {
     pub(crate) subscribers: Vec<RealServerId>,
 }
 
+/// What makes two probes one: rise and fall are no part of it, for each
+/// real server counts by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity(ProbeSpec);
+
+impl Identity {
+    pub(crate) fn of(spec: &ProbeSpec) -> Self {
+        Self(spec.clone())
+    }
+
+    fn parts(&self) -> (SocketAddr, &HttpCheck, Duration, Duration) {
+        let Check {
+            http,
+            interval,
+            timeout,
+            rise: _,
+            fall: _,
+        } = &*self.0.check;
+        (self.0.target, http, *interval, *timeout)
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Identity {}
+
+impl PartialOrd for Identity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Identity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
 /// The probes that a configuration asks for: a real server that several
 /// virtual services check in the same way is probed once for all of them.
 ///
 /// Sorted by target, so that the same configuration always gives the same list.
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
-    /// What makes two probes one; rise and fall are no part of it.
-    type Identity<'a> = (SocketAddr, &'a HttpCheck, Duration, Duration);
-
-    let mut targets: BTreeMap<Identity<'_>, ProbeTarget> = BTreeMap::new();
+    let mut targets: BTreeMap<Identity, ProbeTarget> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
         let check = &virtual_service.check;
         for (real_server, configured) in (0..).zip(&virtual_service.real_servers) {
             let target = SocketAddr::new(configured.key.0.ip(), check.http.port);
-            targets
-                .entry((target, &check.http, check.interval, check.timeout))
+            let spec = ProbeSpec {
+                target,
+                check: Arc::clone(check),
+            };
+            let target = targets
+                .entry(Identity::of(&spec))
                 .or_insert_with(|| ProbeTarget {
-                    spec: ProbeSpec {
-                        target,
-                        check: Arc::clone(check),
-                    },
+                    spec,
                     subscribers: Vec::new(),
-                })
-                .subscribers
-                .push(RealServerId {
-                    service,
-                    real_server,
                 });
+            target.subscribers.push(RealServerId {
+                service,
+                real_server,
+            });
         }
     }
     targets.into_values().collect()

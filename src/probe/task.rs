@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::schedule::Schedule;
-use super::{HttpProber, Outcome};
+use super::{HttpProber, Identity, Outcome, ProbeTarget};
 use crate::clock;
 use crate::config::Check;
 
-/// Number of a probe: its place in the list given to [`spawn_all`].
+/// Number of a probe, which it keeps for as long as it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProbeId(pub(crate) u32);
 
@@ -39,10 +39,12 @@ pub(crate) struct Report {
 }
 
 /// All probes of this process. They end when this is dropped, those in flight included.
-#[derive(Debug)]
 #[must_use = "the probes end when this is dropped"]
 pub(crate) struct Probes {
-    _tasks: Vec<ProbeTask>,
+    prober: Arc<HttpProber>,
+    reports: mpsc::Sender<Report>,
+    running: BTreeMap<Identity, (ProbeId, ProbeTask)>,
+    next: u32,
 }
 
 /// One probe's task, which ends when this is dropped.
@@ -55,43 +57,61 @@ impl Drop for ProbeTask {
     }
 }
 
-/// Starts every probe, with those of one interval spread over it from now on;
-/// each reports under its place in `specs`.
-///
-/// While `reports` is full, probes wait with their report, and leave out what
-/// falls due meanwhile.
-pub(crate) fn spawn_all(
-    prober: &Arc<HttpProber>,
-    specs: Vec<ProbeSpec>,
-    reports: &mpsc::Sender<Report>,
-) -> Probes {
-    let start = clock::monotonic();
-    let mut counts: BTreeMap<Duration, u32> = BTreeMap::new();
-    for spec in &specs {
-        *counts.entry(spec.check.interval).or_default() += 1;
+impl Probes {
+    /// None yet; all will report to `reports`. While that is full, probes wait
+    /// with their report, and leave out what falls due meanwhile.
+    pub(crate) fn new(prober: HttpProber, reports: mpsc::Sender<Report>) -> Self {
+        let (running, next) = (BTreeMap::new(), 0);
+        Self {
+            prober: Arc::new(prober),
+            reports,
+            running,
+            next,
+        }
     }
-    let mut indexes: BTreeMap<Duration, u32> = BTreeMap::new();
-    let tasks = (0..).zip(specs).map(|(id, spec)| {
-        let interval = spec.check.interval;
-        let count = counts.get(&interval).copied().unwrap_or_default();
-        let index = indexes.entry(interval).or_default();
-        let schedule = Schedule::spread(start, interval, *index, count);
-        *index += 1;
-        let prober = Arc::clone(prober);
+
+    /// Makes these the probes that run, and tells each one's number, in their
+    /// order. One that runs already goes on undisturbed. The new ones of one
+    /// interval are spread over it from now on.
+    pub(crate) fn change_to(&mut self, targets: &[ProbeTarget]) -> Vec<ProbeId> {
+        let mut before = std::mem::take(&mut self.running);
+        let start = clock::monotonic();
+        let mut counts: BTreeMap<Duration, u32> = BTreeMap::new();
+        for target in targets
+            .iter()
+            .filter(|t| !before.contains_key(&Identity::of(&t.spec)))
+        {
+            *counts.entry(target.spec.check.interval).or_default() += 1;
+        }
+        let mut indexes: BTreeMap<Duration, u32> = BTreeMap::new();
+        let mut ids = Vec::with_capacity(targets.len());
+        for target in targets {
+            let identity = Identity::of(&target.spec);
+            let probe = before.remove(&identity).unwrap_or_else(|| {
+                let interval = target.spec.check.interval;
+                let count = counts.get(&interval).copied().unwrap_or_default();
+                let index = indexes.entry(interval).or_default();
+                let schedule = Schedule::spread(start, interval, *index, count);
+                *index += 1;
+                self.start(target.spec.clone(), schedule)
+            });
+            ids.push(probe.0);
+            self.running.insert(identity, probe);
+        }
+        ids
+    }
+
+    fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (ProbeId, ProbeTask) {
+        let id = ProbeId(self.next);
+        self.next = self.next.wrapping_add(1);
+        let prober = Arc::clone(&self.prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
             let ProbeSpec { target, check } = spec.clone();
             async move { prober.probe(target, &check.http, check.timeout).await }
         };
-        ProbeTask(tokio::spawn(run(
-            ProbeId(id),
-            schedule,
-            probe,
-            reports.clone(),
-        )))
-    });
-    Probes {
-        _tasks: tasks.collect(),
+        let task = tokio::spawn(run(id, schedule, probe, self.reports.clone()));
+        (id, ProbeTask(task))
     }
 }
 

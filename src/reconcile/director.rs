@@ -1,24 +1,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::apply::destination_write;
 use super::calls_for_another_look;
+use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
 use crate::clock;
 use crate::config::Config;
 use crate::desired;
 use crate::error_chain::error_chain;
-use crate::health::{self, Health};
+use crate::health::{self, Health, Verdicts};
 use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
+use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
+use crate::snapshot::Snapshot;
 
 /// Keeps a director's table as the configuration and the verdicts want it.
 pub(crate) struct DirectorLoop<T> {
@@ -27,6 +31,19 @@ pub(crate) struct DirectorLoop<T> {
     intent: Arc<Intent>,
     retry: Retry,
     next_pass: Instant,
+}
+
+/// Another configuration, with what health knows of its real servers.
+pub(crate) struct Change {
+    pub(crate) config: Arc<Config>,
+    /// The verdicts on the real servers that it has in common with the one before.
+    pub(crate) verdicts: Verdicts,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where health puts the weights that it wants from now on.
+    pub(crate) intent: Arc<Intent>,
+    /// Told when the kernel is as the new configuration wants it, or is not.
+    pub(crate) done: oneshot::Sender<Result<usize, ReconcileError>>,
 }
 
 /// A weight that is on its way to the kernel.
@@ -73,12 +90,18 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     /// Writes weights as they change and the whole as it drifts, until
     /// `stopping` says so. It stops between operations, never in one.
-    pub(crate) async fn run(mut self, mut stopping: Stopping, liveness: Arc<Liveness>) -> Self {
+    pub(crate) async fn run(
+        mut self,
+        mut stopping: Stopping,
+        liveness: Arc<Liveness>,
+        mut changes: mpsc::Receiver<Change>,
+    ) -> Self {
         loop {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
                 biased;
                 () = stopping.recv() => return self,
+                Some(change) = changes.recv() => self.change_to(change).await,
                 () = self.intent.changed() => self.write_weights().await,
                 () = sleep_until(self.next_pass) => {
                     self.write_weights().await;
@@ -169,6 +192,54 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.next_pass = self.next_pass.min(in_from_now(wait));
     }
 
+    /// Takes another configuration over, with the fewest steps. What weights
+    /// the old intent still held are not lost: they follow from the verdicts.
+    async fn change_to(&mut self, change: Change) {
+        let Change {
+            config,
+            verdicts,
+            snapshot,
+            metrics,
+            intent,
+            done,
+        } = change;
+        self.intent = intent;
+        self.reconciler.snapshot = snapshot;
+        self.reconciler.metrics = metrics;
+        self.retry = Retry::new(config.director.resync_interval);
+        let result = match desire(&mut self.reconciler, &config, &verdicts).await {
+            Ok((desired, observed)) => {
+                self.desired = desired;
+                let steps = self.reconciler.plan(&self.desired, &observed.state).len();
+                let converged =
+                    self.reconciler
+                        .converge(&self.desired, observed, Difference::Wanted);
+                converged.await.map(|()| steps)
+            }
+            // The next pass tries again with weights that do no harm: those
+            // that are up serve, and the others wait for their verdicts.
+            Err(error) => {
+                self.desired = desired::director(&config, |service, real_server, configured| {
+                    let verdict = verdicts.get(&(*service, *real_server));
+                    let held = self
+                        .desired
+                        .weight(service, real_server)
+                        .unwrap_or(Weight::ZERO);
+                    health::weight(
+                        verdict.copied().unwrap_or(Health::Unknown),
+                        configured,
+                        held,
+                    )
+                });
+                Err(error)
+            }
+        };
+        self.reconciler.note(&result);
+        self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+        // Whoever asked may have gone away.
+        let _ = done.send(result);
+    }
+
     async fn full_pass(&mut self) {
         let result = match self.reconciler.observe(&self.desired).await {
             Ok(observed) => {
@@ -209,17 +280,23 @@ impl<T: Ipvs> DirectorLoop<T> {
 pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
-) -> Result<(State, super::Observation), ReconcileError> {
+) -> Result<(State, Observation), ReconcileError> {
+    desire(reconciler, config, &Verdicts::new()).await
+}
+
+/// What a director with these verdicts desires, and what it found.
+async fn desire<T: Ipvs>(
+    reconciler: &mut Reconciler<T>,
+    config: &Config,
+    verdicts: &Verdicts,
+) -> Result<(State, Observation), ReconcileError> {
     let bare = desired::director(config, |_, _, _| Weight::ZERO);
     let observed = reconciler.observe(&bare).await?;
     let desired = desired::director(config, |service, real_server, configured| {
-        let state = observed.state.services.get(service);
-        let held = state.and_then(|state| state.destinations.get(real_server));
-        health::weight(
-            Health::Unknown,
-            configured,
-            held.map_or(Weight::ZERO, |d| d.weight),
-        )
+        let verdict = verdicts.get(&(*service, *real_server));
+        let held = observed.state.weight(service, real_server);
+        let verdict = verdict.copied().unwrap_or(Health::Unknown);
+        health::weight(verdict, configured, held.unwrap_or(Weight::ZERO))
     });
     Ok((desired, observed))
 }

@@ -24,11 +24,11 @@ use tracing::{debug, error, info, warn};
 pub(crate) use self::apply::Failure;
 use self::apply::StepError;
 pub(crate) use self::counted::Counted;
-pub(crate) use self::director::{DirectorLoop, adopt};
+pub(crate) use self::director::{Change, DirectorLoop, adopt};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
 use self::ownership::Owned;
-pub(crate) use self::real_server::{RealServerLoop, find_desired};
+pub(crate) use self::real_server::{HostChange, RealServerLoop, find_desired};
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
 use crate::error_chain::error_chain;
@@ -245,7 +245,7 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// Keeps the outcome of a pass where it is shown, and says once what is in the way.
-    fn note(&mut self, result: &Result<(), ReconcileError>) {
+    fn note<Done>(&mut self, result: &Result<Done, ReconcileError>) {
         let text = result.as_ref().err().map(|error| error_chain(error));
         {
             let mut record = self.snapshot.reconcile.lock();

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
@@ -16,6 +17,13 @@ use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
 use crate::plan::State;
 use crate::signals::Stopping;
+
+/// Another configuration for a real server.
+pub(crate) struct HostChange {
+    pub(crate) config: Arc<Config>,
+    /// Told when the kernel is as the new configuration wants it, or is not.
+    pub(crate) done: oneshot::Sender<Result<(), ReconcileError>>,
+}
 
 /// Keeps the VIPs on a real server, and its kernel from answering ARP for them.
 pub(crate) struct RealServerLoop<T> {
@@ -58,22 +66,39 @@ impl<T: Ipvs> RealServerLoop<T> {
 
     /// Watches and repairs until `stopping` says so. It stops between
     /// operations, never in one.
-    pub(crate) async fn run(mut self, mut stopping: Stopping, liveness: Arc<Liveness>) -> Self {
+    pub(crate) async fn run(
+        mut self,
+        mut stopping: Stopping,
+        liveness: Arc<Liveness>,
+        mut changes: mpsc::Receiver<HostChange>,
+    ) -> Self {
         loop {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
                 biased;
                 () = stopping.recv() => return self,
+                Some(HostChange { config, done }) = changes.recv() => {
+                    self.retry = Retry::new(config.real_server.resync_interval);
+                    self.config = config;
+                    // Whoever asked may have gone away.
+                    let _ = done.send(self.full_pass().await);
+                }
                 () = sleep_until(self.next_pass) => {
-                    let result = self.full_pass().await;
-                    self.reconciler.note(&result);
-                    self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+                    // What stands in the way is shown and said by then.
+                    let _ = self.full_pass().await;
                 }
             }
         }
     }
 
     async fn full_pass(&mut self) -> Result<(), ReconcileError> {
+        let result = self.converge().await;
+        self.reconciler.note(&result);
+        self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+        result
+    }
+
+    async fn converge(&mut self) -> Result<(), ReconcileError> {
         let (desired, observed) = find_desired(&mut self.reconciler, &self.config).await?;
         let difference = if desired == self.desired {
             Difference::Drift

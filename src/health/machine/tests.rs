@@ -43,6 +43,22 @@ fn a_verdict_takes_a_whole_row() {
 }
 
 #[test]
+fn a_changed_check_starts_over_in_the_present_state() {
+    let start = clock::monotonic();
+    let mut down = machine(1, 2);
+    down.on_outcome(false, start);
+    down.on_outcome(false, start);
+    let mut again = down.starting_over(NonZeroU16::new(2).unwrap(), NonZeroU16::MIN);
+    assert_eq!(again.health(), Health::Down);
+    assert_eq!(
+        again.on_outcome(true, start),
+        None,
+        "one pass of the two that it takes now"
+    );
+    assert_eq!(again.on_outcome(true, start).unwrap().to, Health::Up);
+}
+
+#[test]
 fn the_weight_follows_the_verdict() {
     let [zero, one, five] = [0, 1, 5].map(|n| Weight::new(n).unwrap());
     assert_eq!(weight(Health::Up, five, zero), five);

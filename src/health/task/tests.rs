@@ -42,14 +42,17 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = Config::parse("cluster.yaml", CLUSTER).unwrap();
+        let config = Arc::new(Config::parse("cluster.yaml", CLUSTER).unwrap());
         let targets = probe_targets(&config);
         assert_eq!(targets.len(), 2, "rs1 is probed once for both services");
         assert_eq!(targets[0].subscribers, [FAST, SLOW]);
         let names = config.virtual_services.iter().map(|service| &*service.name);
+        let probes = (0..)
+            .map(ProbeId)
+            .zip(targets.into_iter().map(|target| target.subscribers));
         let task = HealthTask::new(
-            &config,
-            &targets,
+            Arc::clone(&config),
+            probes.collect(),
             Arc::new(Snapshot::director(
                 &config,
                 "cluster.yaml".into(),

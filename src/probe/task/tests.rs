@@ -113,14 +113,17 @@ async fn all_probes_report_and_end_with_their_guard() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = listener.local_addr().unwrap();
     drop(listener);
-    let prober = Arc::new(HttpProber::new().unwrap());
-    let spec = |milliseconds| ProbeSpec {
-        target: closed,
-        check: check(Duration::from_millis(milliseconds)),
+    let target = |milliseconds| ProbeTarget {
+        spec: ProbeSpec {
+            target: closed,
+            check: check(Duration::from_millis(milliseconds)),
+        },
+        subscribers: Vec::new(),
     };
     let (sender, mut reports) = mpsc::channel(16);
-    let running = spawn_all(&prober, vec![spec(20), spec(30), spec(20)], &sender);
-    drop(sender);
+    let mut running = Probes::new(HttpProber::new().unwrap(), sender);
+    let ids = running.change_to(&[target(20), target(30), target(40)]);
+    assert_eq!(ids, [0, 1, 2].map(ProbeId));
     let mut seen = [0; 3];
     while seen.contains(&0) {
         let report = tokio::time::timeout(SECOND * 20, reports.recv());
@@ -131,6 +134,46 @@ async fn all_probes_report_and_end_with_their_guard() {
     drop(running);
     let end = async { while reports.recv().await.is_some() {} };
     tokio::time::timeout(SECOND * 20, end).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_probe_that_stays_keeps_its_number_and_its_task() {
+    let target = |host, rise| {
+        let rise = std::num::NonZeroU16::new(rise).unwrap();
+        ProbeTarget {
+            spec: ProbeSpec {
+                target: ([127, 0, 0, host], 1).into(),
+                check: Arc::new(Check {
+                    rise,
+                    ..(*check(SECOND * 3600)).clone()
+                }),
+            },
+            subscribers: Vec::new(),
+        }
+    };
+    let (sender, _reports) = mpsc::channel(16);
+    let mut running = Probes::new(HttpProber::new().unwrap(), sender);
+    let tasks = |running: &Probes| -> Vec<_> {
+        running
+            .running
+            .values()
+            .map(|(id, task)| (*id, task.0.id()))
+            .collect()
+    };
+    assert_eq!(
+        running.change_to(&[target(1, 1), target(2, 1)]),
+        [0, 1].map(ProbeId)
+    );
+    let before = tasks(&running);
+    let ids = running.change_to(&[target(3, 1), target(2, 5), target(1, 1)]);
+    assert_eq!(
+        ids,
+        [2, 1, 0].map(ProbeId),
+        "another rise is the same probe"
+    );
+    assert_eq!(tasks(&running)[..2], before[..]);
+    assert_eq!(running.change_to(&[target(3, 1)]), [ProbeId(2)]);
+    assert_eq!(tasks(&running).len(), 1);
 }
 
 #[tokio::test]

@@ -272,6 +272,69 @@ async fn on_exit_drain_and_remove() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reload_with_one_change_writes_one_message() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    lab.intend(RS2, 2).await;
+    lab.calls.lock().unwrap().clear();
+    let mut config = lab.config.clone();
+    config.virtual_services[0].real_servers.reverse();
+    config.virtual_services[0].real_servers[1].weight = Weight::new(5).unwrap();
+    let steps = lab
+        .reload(config, &[(RS1, Health::Up), (RS2, Health::Up)])
+        .await;
+    assert_eq!(steps.unwrap(), 1);
+    assert_eq!(
+        lab.writes(),
+        ["set real server 192.168.11.21:80 of tcp 192.168.11.200:80"]
+    );
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=5 192.168.11.22:80=2");
+    assert_eq!(lab.drift().values().sum::<u64>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_never_raises_a_server_that_is_down_or_new() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    lab.intend(RS1, 0).await;
+    let mut config = lab.config.clone();
+    let web = &mut config.virtual_services[0];
+    web.scheduler = "rr".parse().unwrap();
+    web.real_servers[0].weight = Weight::new(9).unwrap();
+    let mut new = web.real_servers[0].clone();
+    new.key = "192.168.11.23:80".parse().unwrap();
+    new.name = "rs3".into();
+    web.real_servers.push(new);
+    lab.reload(config, &[(RS1, Health::Down)]).await.unwrap();
+    let expected = "rr 192.168.11.21:80=0 192.168.11.22:80=0 192.168.11.23:80=0";
+    assert_eq!(lab.table(WEB), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_weight_wanted_of_the_old_configuration_does_not_reach_the_new_one() {
+    let lab = Lab::start(&[]).await;
+    let mut config = lab.config.clone();
+    config.virtual_services[0].real_servers.remove(0);
+    lab.intent.set(RS1, change(7));
+    lab.reload(config, &[]).await.unwrap();
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.22:80=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_while_the_table_cannot_be_read_is_made_good() {
+    let lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    *lab.broken_dumps.lock().unwrap() = 1;
+    let mut config = lab.config.clone();
+    config.virtual_services[0].real_servers[0].weight = Weight::new(5).unwrap();
+    assert!(lab.reload(config, &[(RS1, Health::Up)]).await.is_err());
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=0");
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=5 192.168.11.22:80=0");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever another hand and the verdicts do, after a quiet resync the
@@ -355,6 +418,7 @@ struct Lab {
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
     stop: Mutex<Option<Stop>>,
+    change: Mutex<Option<mpsc::Sender<Change>>>,
     task: Mutex<Option<JoinHandle<DirectorLoop<Table>>>>,
 }
 
@@ -379,6 +443,7 @@ impl Lab {
             snapshot,
             intent: Arc::default(),
             stop: Mutex::default(),
+            change: Mutex::default(),
             task: Mutex::default(),
             config,
         }
@@ -417,7 +482,9 @@ impl Lab {
         let director = self.start_loop().await.unwrap();
         let liveness = Arc::new(Liveness::new(clock::monotonic(), RESYNC, [Loop::Reconcile]));
         let (stop, stopping) = Stop::new();
-        let task = tokio::spawn(director.run(stopping, liveness));
+        let (change, changes) = mpsc::channel(1);
+        *self.change.lock().unwrap() = Some(change);
+        let task = tokio::spawn(director.run(stopping, liveness, changes));
         *self.task.lock().unwrap() = Some(task);
         *self.stop.lock().unwrap() = Some(stop);
         settle().await;
@@ -433,6 +500,30 @@ impl Lab {
     async fn stop(self) -> MemoryIpvs {
         self.finish().await;
         self.kernel
+    }
+
+    /// Takes another configuration over, with these verdicts by the old one's places.
+    async fn reload(
+        &self,
+        config: Config,
+        verdicts: &[(RealServerId, Health)],
+    ) -> Result<usize, ReconcileError> {
+        let verdicts = verdicts.iter().map(|(id, health)| {
+            let (service, record) = self.snapshot.records(*id).unwrap();
+            ((service.key, record.key), *health)
+        });
+        let (done, result) = oneshot::channel();
+        let change = Change {
+            verdicts: verdicts.collect(),
+            snapshot: Arc::new(self.snapshot.director_again(&config, fixture::start())),
+            metrics: Arc::clone(&self.metrics),
+            intent: Arc::default(),
+            config: Arc::new(config),
+            done,
+        };
+        let to_loop = self.change.lock().unwrap().clone().unwrap();
+        to_loop.send(change).await.ok().unwrap();
+        result.await.unwrap()
     }
 
     async fn intend(&self, id: RealServerId, weight: u32) {
