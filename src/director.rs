@@ -59,7 +59,11 @@ pub(crate) async fn run<T: Ipvs>(
 
     let reconciler = Reconciler::new(
         Kernel::with_table(Counted::new(table, Arc::clone(&metrics))),
-        StateFile::new(&config.state_dir, Mode::Director),
+        if T::IN_KERNEL {
+            StateFile::new(&config.state_dir, Mode::Director)
+        } else {
+            StateFile::of_memory(&config.state_dir)
+        },
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
@@ -86,7 +90,8 @@ pub(crate) async fn run<T: Ipvs>(
         health.run(reports, health_changes, Arc::clone(&liveness)),
     ));
 
-    let summary = format!("director: {}", config.summary());
+    let noun = if probes.len() == 1 { "probe" } else { "probes" };
+    let summary = format!("director: {}, {} {noun}", config.summary(), probes.len());
     info!("{summary}");
     notify::ready(&summary);
     let shown = Shown::new(View {

@@ -142,7 +142,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn socket(arguments: ControlSocket) -> Result<PathBuf, ConfigErrors> {
     match (arguments.socket, arguments.config) {
         (Some(socket), _) => Ok(socket),
-        (None, Some(config)) => Ok(load(&config)?.control.socket.clone()),
+        (None, Some(config)) => Config::load_socket(&config),
         (None, None) => Ok(PathBuf::from(Control::DEFAULT_SOCKET)),
     }
 }

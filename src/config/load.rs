@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fields::Fields;
 use super::node::Content;
@@ -27,49 +27,28 @@ impl Config {
     /// The error tells every problem that the file has.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
-        let bytes = read(path).map_err(|error| {
-            let kind = error.kind();
-            let (message, hint) = if kind == io::ErrorKind::NotFound {
-                (
-                    "there is no such file".to_owned(),
-                    "give the right path with --config or $LVS_AGENT_CONFIG",
-                )
-            } else if kind == io::ErrorKind::IsADirectory {
-                (
-                    "this is a directory, not a file".to_owned(),
-                    "give the path of the file in it",
-                )
-            } else if kind == io::ErrorKind::PermissionDenied {
-                (
-                    format!("cannot be read: {error}"),
-                    "let the agent's user read it, or run as root",
-                )
-            } else {
-                (
-                    format!("cannot be read: {error}"),
-                    "see that the path is right and its file system is mounted and sound",
-                )
-            };
-            ConfigErrors::file(&name, message, hint)
-        })?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_FILE) {
-            return Err(ConfigErrors::file(
-                &name,
-                format!("larger than {} MiB", LARGEST_FILE / (1024 * 1024)),
-                "give the path of a configuration file",
-            ));
-        }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(&name, text),
-            Err(error) => {
-                let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let line = before.split(|byte| *byte == b'\n').count();
-                Err(ConfigErrors::file(
-                    &name,
-                    format!("not UTF-8 text, from line {line} on"),
-                    "give the path of a configuration file, and save it as UTF-8",
-                ))
-            }
+        Self::parse(&name, &text(path, &name)?)
+    }
+
+    /// The control socket that the file names, whatever else is wrong with it:
+    /// the agent that runs can be asked although its file is broken by now.
+    ///
+    /// The error tells every problem that the file has.
+    pub fn load_socket(path: &Path) -> Result<PathBuf, ConfigErrors> {
+        let name = path.display().to_string();
+        let text = text(path, &name)?;
+        let mut problems = Problems::default();
+        let root = raw::read(text.strip_prefix('\u{feff}').unwrap_or(&text))
+            .ok()
+            .flatten();
+        let control = root.and_then(|root| {
+            let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
+            let entry = fields.optional("control").ok()?;
+            sections::control(entry, &mut problems).ok()
+        });
+        match control {
+            Some(control) => Ok(control.socket),
+            None => Self::parse(&name, &text).map(|config| config.control.socket),
         }
     }
 
@@ -104,6 +83,54 @@ impl Config {
             _ => Err(failed(problems.into_vec())),
         }
     }
+}
+
+/// The text of the file, for an error that names it as `name`.
+fn text(path: &Path, name: &str) -> Result<String, ConfigErrors> {
+    let bytes = read(path).map_err(|error| {
+        let kind = error.kind();
+        let (message, hint) = if kind == io::ErrorKind::NotFound {
+            (
+                "there is no such file".to_owned(),
+                "give the right path with --config or $LVS_AGENT_CONFIG",
+            )
+        } else if kind == io::ErrorKind::IsADirectory {
+            (
+                "this is a directory, not a file".to_owned(),
+                "give the path of the file in it",
+            )
+        } else if kind == io::ErrorKind::PermissionDenied {
+            (
+                format!("cannot be read: {error}"),
+                "let the agent's user read it, or run as root",
+            )
+        } else {
+            (
+                format!("cannot be read: {error}"),
+                "see that the path is right and its file system is mounted and sound",
+            )
+        };
+        ConfigErrors::file(name, message, hint)
+    })?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_FILE) {
+        return Err(ConfigErrors::file(
+            name,
+            format!("larger than {} MiB", LARGEST_FILE / (1024 * 1024)),
+            "give the path of a configuration file",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let line = before
+            .unwrap_or_default()
+            .split(|byte| *byte == b'\n')
+            .count();
+        ConfigErrors::file(
+            name,
+            format!("not UTF-8 text, from line {line} on"),
+            "give the path of a configuration file, and save it as UTF-8",
+        )
+    })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

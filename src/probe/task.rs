@@ -101,6 +101,11 @@ impl Probes {
         ids
     }
 
+    /// How many run.
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+
     fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (ProbeId, ProbeTask) {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);

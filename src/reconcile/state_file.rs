@@ -69,6 +69,14 @@ struct Sysctl {
 }
 
 impl StateFile {
+    /// The file of a director whose table is inside its process: what that
+    /// one owns is not the kernel's.
+    pub(crate) fn of_memory(state_dir: &Path) -> Self {
+        Self {
+            path: state_dir.join("director-memory.json"),
+        }
+    }
+
     /// The file of `mode` in `state_dir`; nothing is touched yet.
     pub(crate) fn new(state_dir: &Path, mode: Mode) -> Self {
         Self {

@@ -23,6 +23,7 @@ mod probes;
     reason = "the tests in network namespaces use the rest of it"
 )]
 mod process;
+mod reload;
 mod server;
 mod site;
 mod start;

@@ -68,7 +68,10 @@ fn a_state_directory_that_cannot_be_is_named() {
     fs::write(site.path("file"), "").unwrap();
     let state = site.path("file/state").display().to_string();
     site.configure_with(&state, &site.service("web", 1, CHECK, &[1]));
-    refused(&site, &format!("the state file `{state}/director.json`"));
+    refused(
+        &site,
+        &format!("the state file `{state}/director-memory.json`"),
+    );
     refused(&site, "`state_dir`");
 }
 
@@ -93,7 +96,7 @@ fn a_state_directory_that_cannot_be_made_is_complained_of() {
 fn a_damaged_state_file_is_set_aside() {
     let site = site();
     fs::create_dir(site.path("state")).unwrap();
-    let file = site.path("state/director.json");
+    let file = site.path("state/director-memory.json");
     fs::write(&file, "{\"version\": 1, ").unwrap();
     let agent = site.agent();
     let output = agent.output();
@@ -101,7 +104,7 @@ fn a_damaged_state_file_is_set_aside() {
     let warning = warning.unwrap_or_else(|| panic!("{output}"));
     assert!(warning.contains("WARN"), "{warning}");
     assert!(warning.contains(file.to_str().unwrap()), "{warning}");
-    let aside = fs::read_to_string(site.path("state/director.json.damaged")).unwrap();
+    let aside = fs::read_to_string(site.path("state/director-memory.json.damaged")).unwrap();
     assert_eq!(aside, "{\"version\": 1, ");
     let state = fs::read_to_string(&file).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
@@ -112,7 +115,7 @@ fn a_damaged_state_file_is_set_aside() {
 fn a_newer_agents_state_file_is_left_alone() {
     let site = site();
     fs::create_dir(site.path("state")).unwrap();
-    let file = site.path("state/director.json");
+    let file = site.path("state/director-memory.json");
     fs::write(&file, "{\"version\": 99}").unwrap();
     refused(&site, "has version 99, which a newer lvs-agent wrote");
     assert_eq!(fs::read(&file).unwrap(), b"{\"version\": 99}");

@@ -24,7 +24,7 @@ fn a_signal_ends_it_in_order() {
         assert_eq!(agent.wait(AMPLE).code(), Some(0), "{name}");
         agent.wait_for_line(AMPLE, |line| line.contains(&format!("{name}: ending")));
         assert!(!site.socket().exists(), "{name}");
-        assert!(site.path("state/director.json").exists(), "{name}");
+        assert!(site.path("state/director-memory.json").exists(), "{name}");
     }
 }
 

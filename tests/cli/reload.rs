@@ -1,0 +1,184 @@
+//! Another configuration for an agent that runs.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::{AMPLE, Agent, Behaviour, Ended, Server, Site, end, until};
+
+const CHECK: &str = "interval: 200ms, timeout: 1s, rise: 2, fall: 2";
+
+fn reload(site: &Site) -> Ended {
+    end(site.command("reload", &[]))
+}
+
+/// An agent whose two real servers have their verdicts: rs1 is up, rs2 down.
+fn up_and_down(site: &Site) -> (Agent, Server) {
+    let server = Server::start(&[site.server(1)], Behaviour::good());
+    site.configure(&site.service("web", 1, CHECK, &[1, 2]));
+    let agent = site.agent();
+    wait_for(site, 0, "up");
+    wait_for(site, 1, "down");
+    (agent, server)
+}
+
+fn wait_for(site: &Site, real_server: usize, health: &str) -> Value {
+    until(AMPLE, health, || {
+        let shown = site.real_server(0, real_server);
+        if shown["health"] == health {
+            Ok(shown)
+        } else {
+            Err(shown)
+        }
+    })
+}
+
+#[test]
+fn what_stays_keeps_its_verdict_and_what_is_new_must_pass() {
+    let site = Site::new();
+    let (_agent, _server) = up_and_down(&site);
+    let [since_up, since_down] = [0, 1].map(|place| site.real_server(0, place)["since"].clone());
+    let another = Server::start(&[site.server(3)], Behaviour::Hang);
+    let reordered = site.service("web", 1, CHECK, &[3, 2, 1]);
+    site.configure(&reordered.replace("name: rs1,", "name: rs1, weight: 7,"));
+
+    let ended = reload(&site);
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    assert_eq!(
+        ended.stdout,
+        "reloaded: 1 virtual service, 3 real servers; 2 changes in the kernel\n"
+    );
+    let [new, down, up] = [0, 1, 2].map(|place| site.real_server(0, place));
+    assert_eq!(
+        (&new["health"], &new["weight"]["kernel"]),
+        (&"unknown".into(), &0.into())
+    );
+    assert_eq!(
+        (&down["health"], &down["since"]),
+        (&"down".into(), &since_down)
+    );
+    assert_eq!((&up["health"], &up["since"]), (&"up".into(), &since_up));
+    assert_eq!(up["weight"]["kernel"], 7);
+    drop(another);
+}
+
+#[test]
+fn a_changed_check_starts_over_in_the_present_state() {
+    let site = Site::new();
+    let (_agent, server) = up_and_down(&site);
+    server.set(Behaviour::Hang);
+    // Fails at once in the first probe, and would need an hour for the second.
+    let slow = "interval: 1h, timeout: 1s, rise: 2, fall: 2";
+    site.configure(&site.service("web", 1, slow, &[1, 2]));
+    assert_eq!(reload(&site).code, 0);
+    until(AMPLE, "a failed probe", || {
+        let shown = site.real_server(0, 0);
+        if shown["last_probe"]["result"] == "timeout" {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    });
+    assert_eq!(site.real_server(0, 0)["health"], "up");
+    assert_eq!(site.real_server(0, 1)["health"], "down");
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_is_seen_everywhere() {
+    let site = Site::new();
+    let (mut agent, _server) = up_and_down(&site);
+    let good = site.service("web", 1, CHECK, &[1, 2]);
+    for broken in [good.replace("rs2,", "rs1,"), good.clone() + "  - ["] {
+        site.configure(&broken);
+        let ended = reload(&site);
+        // Where the file does not even say which socket, there is nobody to ask.
+        assert_eq!((ended.code, &*ended.stdout), (2, ""), "{}", ended.stderr);
+        assert!(ended.stderr.contains("config.yaml:"), "{}", ended.stderr);
+    }
+    site.configure(&good.replace("rs2,", "rs1,"));
+    assert_eq!(reload(&site).code, 2);
+    agent.wait_for_line(AMPLE, |line| {
+        line.contains("the configuration is not reloaded")
+    });
+    let status = site.status();
+    let last = &status["config"]["last_reload"];
+    assert_eq!(last["ok"], false);
+    assert!(last["error"].as_str().unwrap().contains("rs1"), "{last}");
+    assert!(
+        site.get("/metrics")
+            .body
+            .contains("\nlvs_config_last_reload_successful 0\n")
+    );
+    assert_eq!(site.real_server(0, 0)["health"], "up");
+    assert_eq!(site.real_server(0, 0)["weight"]["kernel"], 1);
+
+    site.configure(&good);
+    agent.signal(Signal::SIGHUP);
+    until(AMPLE, "the good file", || {
+        let status = site.status();
+        if status["config"]["last_reload"]["ok"] == true {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    });
+    assert!(
+        site.get("/metrics")
+            .body
+            .contains("\nlvs_config_last_reload_successful 1\n")
+    );
+}
+
+#[test]
+fn what_cannot_change_is_named() {
+    let site = Site::new();
+    let (_agent, _server) = up_and_down(&site);
+    site.configure_with("/elsewhere", &site.service("web", 1, CHECK, &[1, 2]));
+    let ended = reload(&site);
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended
+            .stderr
+            .contains("`state_dir` cannot be changed while the agent runs"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(site.real_server(0, 0)["health"], "up");
+}
+
+#[test]
+fn reloads_faster_than_the_interval_starve_no_probe() {
+    let site = Site::new();
+    let server = Server::start(&[site.server(1)], Behaviour::good());
+    let check = "interval: 1s, timeout: 1s, rise: 2, fall: 2";
+    let weighted = |weight: u32| {
+        let service = site.service("web", 1, check, &[1]);
+        service.replace("name: rs1,", &format!("name: rs1, weight: {weight},"))
+    };
+    site.configure(&weighted(1));
+    let _agent = site.agent();
+    for weight in 0..50 {
+        site.configure(&weighted(weight));
+        assert_eq!(reload(&site).code, 0);
+    }
+    let probed = server.connections(site.ip(1));
+    wait_for(&site, 0, "up");
+    assert!(
+        server.connections(site.ip(1)) <= probed + 2,
+        "it was probed all the time"
+    );
+    assert_eq!(site.real_server(0, 0)["weight"]["kernel"], 49);
+}
+
+#[test]
+fn series_come_and_go_with_their_services() {
+    let site = Site::new();
+    let (_agent, _server) = up_and_down(&site);
+    let count = |text: &str, name: &str| text.matches(&format!("service=\"{name}\"")).count();
+    let before = site.get("/metrics").body;
+    site.configure(&site.service("other", 2, CHECK, &[1]));
+    assert_eq!(reload(&site).code, 0);
+    let after = site.get("/metrics").body;
+    assert!(count(&before, "web") > 0 && count(&before, "other") == 0);
+    assert!(count(&after, "web") == 0 && count(&after, "other") > 0);
+    assert!(after.contains("lvs_probe_duration_seconds_count{service=\"other\"}"));
+}
