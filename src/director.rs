@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probes ──Report──▶ health ──Intent──▶ reconcile ──▶ kernel
-//!                       └──────┬────────────┘
+//! link ────────────────▲└──────┬────────────┘
 //!                          Snapshot ──▶ http, control
 //! ```
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -26,7 +26,7 @@ use crate::probe::{HttpProber, probe_targets, spawn_all};
 use crate::reconcile::{Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, notify};
+use crate::{clock, link, notify};
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
 /// When health is slower than that, probes wait with theirs and skip their
@@ -73,8 +73,13 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     );
     let (report, reports) = mpsc::channel(REPORTS);
+    let (link, link_up) = watch::channel(true);
     let mut tasks = JoinSet::new();
-    tasks.spawn(named("health", health.run(reports, Arc::clone(&liveness))));
+    if let Some(interface) = &config.director.interface {
+        tasks.spawn(named("link", link::watch(interface.clone(), link)));
+    }
+    let health = health.run(reports, link_up, Arc::clone(&liveness));
+    tasks.spawn(named("health", health));
     let prober = Arc::new(HttpProber::new()?);
     let specs: Vec<_> = targets.into_iter().map(|target| target.spec).collect();
     let summary = format!("director: {}, {} probes", config.summary(), specs.len());

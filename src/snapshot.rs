@@ -4,14 +4,14 @@
 //! Each real server has a record and a lock of its own, so that neither a
 //! probe's result nor a scrape costs more than what it touches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, RealServerRole};
-use crate::health::Health;
+use crate::health::{Health, HoldReason, Standing};
 use crate::model::{
     Connections, Forwarding, RealServerId, RealServerKey, Scheduler, ServiceKey, Statistics,
     SysctlKey, Weight,
@@ -69,6 +69,8 @@ pub(crate) struct Snapshot {
     pub(crate) sysctls: Latest<BTreeMap<SysctlKey, SysctlRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Latest<ReconcileRecord>,
+    /// Why no weight is changed now; empty if they are.
+    pub(crate) held: Latest<BTreeSet<HoldReason>>,
 }
 
 impl Snapshot {
@@ -81,23 +83,37 @@ impl Snapshot {
     /// of the real servers or of the kernel, and no weight is wanted.
     pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         let services = config.virtual_services.iter();
-        let services = services.map(|service| ServiceRecord {
-            name: Arc::clone(&service.name),
-            key: service.key,
-            scheduler: service.scheduler.clone(),
-            forwarding: service.forwarding,
-            statistics: Latest::default(),
-            real_servers: service
-                .real_servers
-                .iter()
-                .map(|real_server| RealServerRecord {
-                    name: Arc::clone(&real_server.name),
-                    key: real_server.key,
-                    configured: real_server.weight,
-                    live: Latest::new(RealServerLive::unknown(loaded_at)),
-                })
-                .collect(),
-        });
+        let services =
+            services.map(|service| ServiceRecord {
+                name: Arc::clone(&service.name),
+                key: service.key,
+                scheduler: service.scheduler.clone(),
+                forwarding: service.forwarding,
+                statistics: Latest::default(),
+                pool: Latest::new(PoolRecord {
+                    quorum: service.pool.quorum,
+                    hysteresis: service.pool.hysteresis,
+                    standing: Standing::WELL,
+                }),
+                sorry_server: service.pool.sorry_server.as_ref().map(|sorry_server| {
+                    RealServerRecord {
+                        name: "sorry_server".into(),
+                        key: sorry_server.key,
+                        configured: Weight::ONE,
+                        live: Latest::new(RealServerLive::unknown(loaded_at)),
+                    }
+                }),
+                real_servers: service
+                    .real_servers
+                    .iter()
+                    .map(|real_server| RealServerRecord {
+                        name: Arc::clone(&real_server.name),
+                        key: real_server.key,
+                        configured: real_server.weight,
+                        live: Latest::new(RealServerLive::unknown(loaded_at)),
+                    })
+                    .collect(),
+            });
         let vips = config.director.interface.iter().flat_map(|interface| {
             let vips = config
                 .virtual_services
@@ -137,11 +153,16 @@ impl Snapshot {
         }
     }
 
-    /// The records of a real server and of its virtual service.
+    /// The records of a real server and of its virtual service; the place of
+    /// a sorry server is after the last real server.
     pub(crate) fn records(&self, id: RealServerId) -> Option<(&ServiceRecord, &RealServerRecord)> {
         let service = self.services.get(id.service_index())?;
-        let real_server = service.real_servers.get(id.real_server_index())?;
-        Some((service, real_server))
+        let place = id.real_server_index();
+        let real_server = match service.real_servers.get(place) {
+            None if place == service.real_servers.len() => service.sorry_server.as_ref(),
+            real_server => real_server,
+        };
+        Some((service, real_server?))
     }
 
     /// Of no service.
@@ -158,6 +179,7 @@ impl Snapshot {
             vips: Latest::default(),
             sysctls: Latest::default(),
             reconcile: Latest::default(),
+            held: Latest::default(),
         }
     }
 }
@@ -188,8 +210,20 @@ pub(crate) struct ServiceRecord {
     pub(crate) forwarding: Forwarding,
     /// As of the last resync.
     pub(crate) statistics: Latest<Statistics>,
+    pub(crate) pool: Latest<PoolRecord>,
     /// In the configuration's order.
     pub(crate) real_servers: Vec<RealServerRecord>,
+    pub(crate) sorry_server: Option<RealServerRecord>,
+}
+
+/// How a virtual service stands as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolRecord {
+    /// As configured.
+    pub(crate) quorum: u32,
+    /// As configured.
+    pub(crate) hysteresis: u32,
+    pub(crate) standing: Standing,
 }
 
 /// One real server of one virtual service.

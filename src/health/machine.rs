@@ -51,6 +51,21 @@ impl Machine {
         }
     }
 
+    /// The passes in a row that it takes from now on to be up.
+    pub(crate) fn set_rise(&mut self, rise: NonZeroU16) {
+        self.rise = rise;
+    }
+
+    /// The verdict.
+    pub(crate) fn health(&self) -> Health {
+        self.health
+    }
+
+    /// Forgets the outcomes since the last verdict: they prove nothing.
+    pub(crate) fn forget_row(&mut self) {
+        self.row = Row::None;
+    }
+
     /// Takes the next outcome, of a probe that began at `started`.
     pub(crate) fn on_outcome(&mut self, passed: bool, started: Instant) -> Option<Transition> {
         self.row = match (self.row, passed) {

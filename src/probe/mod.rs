@@ -9,6 +9,8 @@ use std::time::Duration;
 
 pub(crate) use http::HttpProber;
 pub(crate) use targets::{ProbeTarget, probe_targets};
+#[cfg(test)]
+pub(crate) use task::ProbeId;
 pub(crate) use task::{ProbeSpec, Report, spawn_all};
 
 /// What came of one probe.

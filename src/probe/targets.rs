@@ -26,9 +26,14 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
 
     let mut targets: BTreeMap<Identity<'_>, ProbeTarget> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
-        let check = &virtual_service.check;
-        for (real_server, configured) in (0..).zip(&virtual_service.real_servers) {
-            let target = SocketAddr::new(configured.key.0.ip(), check.http.port);
+        let real_servers = virtual_service.real_servers.iter();
+        let real_servers =
+            real_servers.map(|real_server| (real_server.key, &virtual_service.check));
+        // The sorry server's place is after the last, as `Snapshot::records` has it.
+        let sorry_server = virtual_service.pool.sorry_server.iter();
+        let sorry_server = sorry_server.map(|sorry_server| (sorry_server.key, &sorry_server.check));
+        for (real_server, (key, check)) in (0..).zip(real_servers.chain(sorry_server)) {
+            let target = SocketAddr::new(key.0.ip(), check.http.port);
             targets
                 .entry((target, &check.http, check.interval, check.timeout))
                 .or_insert_with(|| ProbeTarget {

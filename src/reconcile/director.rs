@@ -138,7 +138,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             };
             pending.push(Pending { id, change, step });
         }
-        pending.sort_by_key(|pending| pending.change.weight == Weight::ZERO);
+        pending.sort_by_key(|pending| falls(&pending.step));
         pending
     }
 
@@ -222,6 +222,10 @@ pub(crate) async fn adopt<T: Ipvs>(
         )
     });
     Ok((desired, observed))
+}
+
+fn falls(step: &Step) -> bool {
+    matches!(step, Step::SetDestination { from, to, .. } if to.weight < from.weight)
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.

@@ -77,7 +77,7 @@ async fn a_slow_kernel_gets_the_latest_weight_only() {
     let lab = Lab::start(&[]).await;
     lab.calls.lock().unwrap().clear();
     for weight in [1, 0, 1, 0, 1] {
-        lab.intent.set(RS1, change(weight));
+        lab.intent.set(vec![(RS1, change(weight))]);
     }
     settle().await;
     assert_eq!(lab.calls.lock().unwrap().len(), 1);
@@ -89,8 +89,8 @@ async fn weights_that_rise_are_written_before_those_that_fall() {
     let lab = Lab::start(&[]).await;
     lab.intend(RS1, 1).await;
     lab.calls.lock().unwrap().clear();
-    lab.intent.set(RS1, change(0));
-    lab.intent.set(RS2, change(2));
+    lab.intent.set(vec![(RS1, change(0))]);
+    lab.intent.set(vec![(RS2, change(2))]);
     settle().await;
     assert_eq!(
         lab.writes(),
@@ -200,7 +200,10 @@ async fn one_service_that_cannot_be_made_does_not_stop_the_others() {
     let lab = Lab::new();
     *lab.refused.lock().unwrap() = Some((WEB, Cause::NoScheduler("wlc".to_owned())));
     let lab = lab.run().await;
-    assert_eq!(lab.table("fwmark 10 ipv6"), "wlc [2001:db8::21]:0=0");
+    assert_eq!(
+        lab.table("fwmark 10 ipv6"),
+        "wlc [2001:db8::21]:0=0 [2001:db8::30]:0=0"
+    );
     assert_eq!(lab.table(WEB), "missing");
     let error = lab.snapshot.reconcile.lock().error.clone().unwrap();
     assert!(error.contains("modprobe ip_vs_wlc"), "{error}");
@@ -290,7 +293,7 @@ proptest! {
                 match act {
                     Act::Intend(server, weight) => {
                         weights[server] = weight;
-                        lab.intent.set([RS1, RS2][server], change(weight));
+                        lab.intent.set(vec![([RS1, RS2][server], change(weight))]);
                     }
                     Act::Meddle(write) => lab.meddle(&[write]).await,
                     Act::Wait(milliseconds) => advance(Duration::from_millis(milliseconds)).await,
@@ -436,7 +439,7 @@ impl Lab {
     }
 
     async fn intend(&self, id: RealServerId, weight: u32) {
-        self.intent.set(id, change(weight));
+        self.intent.set(vec![(id, change(weight))]);
         settle().await;
     }
 
