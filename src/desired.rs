@@ -44,7 +44,7 @@ fn service_state(
         upper_threshold: 0,
         lower_threshold: 0,
     };
-    let destinations = service
+    let mut destinations = service
         .real_servers
         .iter()
         .map(|real_server| {
@@ -53,14 +53,34 @@ fn service_state(
                 destination(real_server.weight, &real_server.key),
             )
         })
-        .collect();
+        .collect::<BTreeMap<_, _>>();
+    let sorry_server = service.pool.sorry_server.iter();
+    let sorry_server = sorry_server.map(|sorry_server| {
+        (
+            sorry_server.key,
+            destination(Weight::ONE, &sorry_server.key),
+        )
+    });
+    destinations.extend(sorry_server);
     ServiceState {
         service: Service {
             scheduler: service.scheduler.clone(),
-            flags: ServiceFlags::default(),
+            flags: flags(service),
             persistence: None,
         },
         destinations,
+    }
+}
+
+/// The sorry server is always in the table, with weight 0 while it does not
+/// serve, so that connections to it end in peace. `sh` and `mh` would drop a
+/// share of the connections for each weight of 0; their fallback flag gives it
+/// to those that serve.
+fn flags(service: &VirtualService) -> ServiceFlags {
+    if service.pool.sorry_server.is_some() && service.scheduler.hashes() {
+        ServiceFlags::from_bits(ServiceFlags::HASH_FALLBACK)
+    } else {
+        ServiceFlags::default()
     }
 }
 
@@ -87,16 +107,19 @@ pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
 }
 
 /// The VIPs that a host with these addresses serves: those configured for it,
-/// else those of every service that lists one of its addresses.
+/// else those of every service that lists one of its addresses, be it as that
+/// of the sorry server.
 pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     if let Some(vips) = &config.real_server.vips {
         return vips.iter().copied().collect();
     }
     let listed = |service: &&VirtualService| {
-        service
-            .real_servers
-            .iter()
-            .any(|real_server| host.contains(&real_server.key.0.ip()))
+        let real_servers = service.real_servers.iter();
+        let sorry_server = service.pool.sorry_server.iter();
+        real_servers
+            .map(|real_server| real_server.key)
+            .chain(sorry_server.map(|sorry_server| sorry_server.key))
+            .any(|key| host.contains(&key.0.ip()))
     };
     let services = config.virtual_services.iter().filter(listed);
     services.filter_map(|service| service.key.vip()).collect()

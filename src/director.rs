@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probes ──Report──▶ health ──Intent──▶ reconcile ──▶ kernel
-//!                       └──────┬────────────┘
+//! link ────────────────▲└──────┬────────────┘
 //!                          Snapshot ──▶ http, control
 //! ```
 
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::{Config, DirectorExit};
-use crate::health::{self, Handover, HealthTask, Subscribers};
+use crate::health::{self, Handover, HealthTask, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
 use crate::kernel::{Ipvs, Kernel};
@@ -26,7 +26,7 @@ use crate::probe::{HttpProber, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, notify};
+use crate::{clock, link, notify};
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
 /// When health is slower than that, probes wait with theirs and skip their
@@ -84,11 +84,13 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     );
     let (to_health, health_changes) = mpsc::channel(CHANGES);
+    let (link, link_up) = watch::channel(true);
     let mut tasks = JoinSet::new();
-    tasks.spawn(named(
-        "health",
-        health.run(reports, health_changes, Arc::clone(&liveness)),
-    ));
+    if let Some(interface) = &config.director.interface {
+        tasks.spawn(named("link", link::watch(interface.clone(), link)));
+    }
+    let health = health.run(reports, health_changes, link_up, Arc::clone(&liveness));
+    tasks.spawn(named("health", health));
 
     let noun = if probes.len() == 1 { "probe" } else { "probes" };
     let summary = format!("director: {}, {} {noun}", config.summary(), probes.len());
@@ -129,11 +131,16 @@ struct Director {
     config: Arc<Config>,
     probes: Probes,
     to_health: mpsc::Sender<health::Change>,
-    to_reconcile: mpsc::Sender<reconcile::Change>,
+    to_reconcile: mpsc::Sender<reconcile::Request>,
     shown: Shown,
 }
 
 impl Director {
+    async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
+        let sent = self.to_reconcile.send(request).await;
+        sent.map_err(|_| ReloadError::Ending)
+    }
+
     /// Takes the file over if it is whole and valid: first the probes, then
     /// health, then, with what health knows, the kernel.
     async fn reload(&mut self) -> Result<String, ReloadError> {
@@ -142,21 +149,27 @@ impl Director {
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(view.metrics.for_services(names)?);
         let intent = Arc::new(Intent::default());
+        let found = {
+            let (found, answer) = oneshot::channel();
+            let config = Arc::clone(&config);
+            self.ask(reconcile::Request::Look { config, found }).await?;
+            let found = answer.await.map_err(|_| ReloadError::Ending)?;
+            found.map_err(ReloadError::Unreadable)?
+        };
 
         let (done, health_done) = oneshot::channel();
         let change = health::Change {
             config: Arc::clone(&config),
             probes: subscribe(&mut self.probes, &config),
+            found,
             loaded_at: clock::wall(),
             metrics: Arc::clone(&metrics),
             intent: Arc::clone(&intent),
             done,
         };
-        self.to_health
-            .send(change)
-            .await
-            .map_err(|_| ReloadError::Ending)?;
-        let Handover { snapshot, verdicts } = health_done.await.map_err(|_| ReloadError::Ending)?;
+        let sent = self.to_health.send(change).await;
+        sent.map_err(|_| ReloadError::Ending)?;
+        let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
         self.config = Arc::clone(&config);
         view.liveness.expect_every(config.director.resync_interval);
@@ -166,18 +179,15 @@ impl Director {
             liveness: view.liveness,
         });
         let (done, reconcile_done) = oneshot::channel();
-        let change = reconcile::Change {
+        self.ask(reconcile::Request::Change(reconcile::Change {
             config,
-            verdicts,
+            weights,
             snapshot,
             metrics,
             intent,
             done,
-        };
-        self.to_reconcile
-            .send(change)
-            .await
-            .map_err(|_| ReloadError::Ending)?;
+        }))
+        .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };
         Ok(format!(
@@ -188,12 +198,10 @@ impl Director {
 }
 
 /// Makes the configuration's probes those that run.
-fn subscribe(probes: &mut Probes, config: &Config) -> Subscribers {
+fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
-    let ids = probes.change_to(&targets);
-    ids.into_iter()
-        .zip(targets.into_iter().map(|target| target.subscribers))
-        .collect()
+    let probes = probes.change_to(&targets);
+    Subscriptions { probes, targets }
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

@@ -28,9 +28,15 @@ pub(crate) struct WeightChange {
 }
 
 impl Intent {
-    /// Wants this weight, whatever was wanted before.
-    pub(crate) fn set(&self, id: RealServerId, change: WeightChange) {
-        self.dirty.lock().insert(id, change);
+    /// Wants these weights, whatever was wanted before.
+    ///
+    /// They are taken together or not at all: what replaces another real
+    /// server is never seen without what it replaces.
+    pub(crate) fn set(&self, changes: Vec<(RealServerId, WeightChange)>) {
+        if changes.is_empty() {
+            return;
+        }
+        self.dirty.lock().extend(changes);
         self.changed.notify_one();
     }
 

@@ -7,7 +7,7 @@
 //!                                    │ desired services, checks, addresses, sysctls
 //! ┌── director ──────────────────────▼──────────────────────────────────────────┐
 //! │ probe      one task a distinct (target, check)   ──Report──▶ health         │
-//! │ health     one machine a real server, one task   ──Intent──▶ reconcile      │
+//! │ health     one pool a service, one task          ──Intent──▶ reconcile      │
 //! │ reconcile  the only writer: observe, diff, apply ──────────▶ kernel         │
 //! │                                                  ◀──truth───                │
 //! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
@@ -56,6 +56,11 @@
 //! | transition | a change of verdict |
 //! | drift | the kernel differs from what the agent left there |
 //! | resync | the regular comparison of the kernel with the configuration |
+//! | slow start | the rise of a weight, in steps, after its real server came up |
+//! | quorum | the weight that must be up for a service to be well |
+//! | sorry server | who serves while the quorum is lost |
+//! | fail-open | to let failing real servers serve when too few others are left |
+//! | hold | to change no weight, since the fault is likely the director's own |
 //! | adopt | to take over what is found in the kernel as it is |
 
 pub mod cli;
@@ -71,6 +76,7 @@ mod http;
 mod intent;
 mod kernel;
 mod lifecycle;
+mod link;
 mod liveness;
 mod metrics;
 pub mod model;

@@ -175,6 +175,9 @@ pub(crate) enum ReloadError {
     /// The metrics cannot take the new services: as above.
     #[error("the metrics cannot be changed")]
     Metrics(#[from] prometheus::Error),
+    /// The kernel cannot be read: as above.
+    #[error("nothing is changed, for the kernel cannot be read")]
+    Unreadable(#[source] ReconcileError),
     /// The agent is ending.
     #[error("the agent is ending")]
     Ending,

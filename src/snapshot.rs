@@ -4,14 +4,15 @@
 //! Each real server has a record and a lock of its own, so that neither a
 //! probe's result nor a scrape costs more than what it touches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, RealServerRole};
-use crate::health::Health;
+use crate::health::Weights;
+use crate::health::{Health, HoldReason, Standing};
 use crate::model::{
     Connections, Forwarding, RealServerId, RealServerKey, Scheduler, ServiceKey, Statistics,
     SysctlKey, Weight,
@@ -69,6 +70,8 @@ pub(crate) struct Snapshot {
     pub(crate) sysctls: Latest<BTreeMap<SysctlKey, SysctlRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Latest<ReconcileRecord>,
+    /// Why no weight is changed now; empty if they are.
+    pub(crate) held: Latest<BTreeSet<HoldReason>>,
 }
 
 impl Snapshot {
@@ -81,23 +84,37 @@ impl Snapshot {
     /// of the real servers or of the kernel, and no weight is wanted.
     pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         let services = config.virtual_services.iter();
-        let services = services.map(|service| ServiceRecord {
-            name: Arc::clone(&service.name),
-            key: service.key,
-            scheduler: service.scheduler.clone(),
-            forwarding: service.forwarding,
-            statistics: Latest::default(),
-            real_servers: service
-                .real_servers
-                .iter()
-                .map(|real_server| RealServerRecord {
-                    name: Arc::clone(&real_server.name),
-                    key: real_server.key,
-                    configured: real_server.weight,
-                    live: Latest::new(RealServerLive::unknown(loaded_at)),
-                })
-                .collect(),
-        });
+        let services =
+            services.map(|service| ServiceRecord {
+                name: Arc::clone(&service.name),
+                key: service.key,
+                scheduler: service.scheduler.clone(),
+                forwarding: service.forwarding,
+                statistics: Latest::default(),
+                pool: Latest::new(PoolRecord {
+                    quorum: service.pool.quorum,
+                    hysteresis: service.pool.hysteresis,
+                    standing: Standing::WELL,
+                }),
+                sorry_server: service.pool.sorry_server.as_ref().map(|sorry_server| {
+                    RealServerRecord {
+                        name: "sorry_server".into(),
+                        key: sorry_server.key,
+                        configured: Weight::ONE,
+                        live: Latest::new(RealServerLive::unknown(loaded_at)),
+                    }
+                }),
+                real_servers: service
+                    .real_servers
+                    .iter()
+                    .map(|real_server| RealServerRecord {
+                        name: Arc::clone(&real_server.name),
+                        key: real_server.key,
+                        configured: real_server.weight,
+                        live: Latest::new(RealServerLive::unknown(loaded_at)),
+                    })
+                    .collect(),
+            });
         let vips = config.director.interface.iter().flat_map(|interface| {
             let vips = config
                 .virtual_services
@@ -113,8 +130,14 @@ impl Snapshot {
     }
 
     /// The same director after it has read its configuration again: what is
-    /// known of the real servers that it still has stays known.
-    pub(crate) fn director_again(&self, config: &Config, loaded_at: SystemTime) -> Self {
+    /// known of the real servers that it still has stays known. Those that are
+    /// new have the weights that they were found with.
+    pub(crate) fn director_again(
+        &self,
+        config: &Config,
+        loaded_at: SystemTime,
+        found: &Weights,
+    ) -> Self {
         let next = Self::director(config, self.config_path.clone(), loaded_at);
         let known: BTreeMap<_, _> = self
             .services
@@ -122,21 +145,25 @@ impl Snapshot {
             .map(|service| (service.key, service))
             .collect();
         for service in &next.services {
-            let Some(before) = known.get(&service.key) else {
-                continue;
-            };
-            *service.statistics.lock() = *before.statistics.lock();
+            let before = known.get(&service.key);
+            if let Some(before) = before {
+                *service.statistics.lock() = *before.statistics.lock();
+                *service.pool.lock() = before.pool.lock().clone();
+            }
             let known: BTreeMap<_, _> = before
-                .real_servers
-                .iter()
+                .into_iter()
+                .flat_map(|before| before.records())
                 .map(|record| (record.key, record))
                 .collect();
-            for record in &service.real_servers {
+            for record in service.records() {
                 if let Some(before) = known.get(&record.key) {
                     *record.live.lock() = before.live.lock().clone();
+                } else if let Some(weight) = found.get(&(service.key, record.key)) {
+                    record.live.lock().desired = *weight;
                 }
             }
         }
+        *next.held.lock() = self.held.lock().clone();
         *next.reconcile.lock() = self.reconcile.lock().clone();
         next
     }
@@ -166,11 +193,16 @@ impl Snapshot {
         }
     }
 
-    /// The records of a real server and of its virtual service.
+    /// The records of a real server and of its virtual service; the place of
+    /// a sorry server is after the last real server.
     pub(crate) fn records(&self, id: RealServerId) -> Option<(&ServiceRecord, &RealServerRecord)> {
         let service = self.services.get(id.service_index())?;
-        let real_server = service.real_servers.get(id.real_server_index())?;
-        Some((service, real_server))
+        let place = id.real_server_index();
+        let real_server = match service.real_servers.get(place) {
+            None if place == service.real_servers.len() => service.sorry_server.as_ref(),
+            real_server => real_server,
+        };
+        Some((service, real_server?))
     }
 
     /// Of no service.
@@ -187,6 +219,7 @@ impl Snapshot {
             vips: Latest::default(),
             sysctls: Latest::default(),
             reconcile: Latest::default(),
+            held: Latest::default(),
         }
     }
 }
@@ -217,8 +250,27 @@ pub(crate) struct ServiceRecord {
     pub(crate) forwarding: Forwarding,
     /// As of the last resync.
     pub(crate) statistics: Latest<Statistics>,
+    pub(crate) pool: Latest<PoolRecord>,
     /// In the configuration's order.
     pub(crate) real_servers: Vec<RealServerRecord>,
+    pub(crate) sorry_server: Option<RealServerRecord>,
+}
+
+/// How a virtual service stands as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolRecord {
+    /// As configured.
+    pub(crate) quorum: u32,
+    /// As configured.
+    pub(crate) hysteresis: u32,
+    pub(crate) standing: Standing,
+}
+
+impl ServiceRecord {
+    /// The real servers, then the sorry server.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
+        self.real_servers.iter().chain(&self.sorry_server)
+    }
 }
 
 /// One real server of one virtual service.

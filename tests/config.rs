@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::expect_file;
-use lvs_agent::config::{Config, DirectorExit, RealServerExit, VirtualService};
+use lvs_agent::config::{Config, DirectorExit, Pool, RealServerExit, VirtualService};
 use lvs_agent::model::{Forwarding, Scheduler, ServiceKey, Weight};
 use proptest::prelude::*;
 
@@ -136,6 +136,34 @@ fn good(name: &str) -> Config {
 fn keys(service: &VirtualService) -> Vec<String> {
     let keys = service.real_servers.iter().map(|server| server.key);
     keys.map(|key| key.to_string()).collect()
+}
+
+#[test]
+fn a_pool_has_its_defaults_and_a_sorry_server_its_services_port_and_check() {
+    let config = good("pool.yaml");
+    let [plain, full] = config.virtual_services.as_slice() else {
+        panic!("two services");
+    };
+    let sorry = |service: &VirtualService| {
+        let sorry_server = service.pool.sorry_server.clone().unwrap();
+        (sorry_server.key.to_string(), sorry_server.check.rise.get())
+    };
+    assert_eq!(sorry(plain), ("192.168.11.30:80".to_owned(), 7));
+    assert_eq!(sorry(full), ("192.168.11.30:8080".to_owned(), 9));
+    let without = |pool: &Pool| Pool {
+        sorry_server: None,
+        ..pool.clone()
+    };
+    assert_eq!(without(&plain.pool), Pool::default());
+    let expected = Pool {
+        slow_start: Duration::from_secs(30),
+        flap_damping: false,
+        quorum: 3,
+        hysteresis: 1,
+        fail_open_below: Some(30),
+        sorry_server: None,
+    };
+    assert_eq!(without(&full.pool), expected);
 }
 
 #[test]

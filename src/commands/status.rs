@@ -107,6 +107,9 @@ pub(crate) fn render(
     if let Some(error) = &status.reconcile.error {
         writeln!(out, "the last reconcile failed: {error}")?;
     }
+    for reason in status.held() {
+        writeln!(out, "all weights are held: {reason}")?;
+    }
 
     if !status.vips.is_empty() {
         let rows = status.vips.iter().map(|vip| {
@@ -148,6 +151,9 @@ fn render_service(
         "{name}  {key}  {}  {}",
         service.scheduler, service.forwarding
     )?;
+    for warning in service.warnings() {
+        writeln!(out, "  {warning}")?;
+    }
     let head = [
         ("  REAL SERVER", Left),
         ("ADDRESS", Left),
@@ -160,10 +166,7 @@ fn render_service(
         ("INACTIVE", Right),
         ("LAST PROBE", Left),
     ];
-    let rows = service
-        .real_servers
-        .iter()
-        .map(|real_server| row(real_server, now));
+    let rows = service.servers().map(|real_server| row(real_server, now));
     table(out, head, rows.collect())
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod load;
 mod node;
+mod pool;
 mod problem;
 mod raw;
 mod rules;
@@ -136,8 +137,65 @@ pub struct VirtualService {
     pub forwarding: Forwarding,
     /// What every real server of it must pass.
     pub check: Arc<Check>,
+    /// What becomes of the whole when some of it fails or recovers.
+    pub pool: Pool,
     /// In the file's order; no two share a name or a key.
     pub real_servers: Vec<RealServer>,
+}
+
+/// The keys of a virtual service that say how its real servers recover, and
+/// what is done when too few of them are left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// How long a real server that has come up takes to its whole weight; zero for at once.
+    pub slow_start: Duration,
+    /// Whether a real server that keeps falling must show a longer row of passes.
+    pub flap_damping: bool,
+    /// The sum of weights of real servers that must be up.
+    pub quorum: u32,
+    /// The quorum is lost when less than `quorum` less this is up, and is
+    /// there again with `quorum` and this.
+    pub hysteresis: u32,
+    /// In percent of the whole weight, 1 to 100: with less than that up,
+    /// failing real servers serve, too.
+    pub fail_open_below: Option<u8>,
+    /// Who serves while the quorum is lost.
+    pub sorry_server: Option<SorryServer>,
+}
+
+impl Default for Pool {
+    /// What holds where none of the keys is there.
+    fn default() -> Self {
+        Self {
+            slow_start: Duration::ZERO,
+            flap_damping: true,
+            quorum: 1,
+            hysteresis: 0,
+            fail_open_below: None,
+            sorry_server: None,
+        }
+    }
+}
+
+/// `sorry_server` of a virtual service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SorryServer {
+    /// What the kernel knows it by.
+    pub key: RealServerKey,
+    /// What it must pass to be put to work: its own, or the service's.
+    pub check: Arc<Check>,
+}
+
+impl VirtualService {
+    /// All that is checked and may be in the table, in the order in which
+    /// [`crate::model::RealServerId`] numbers it: the real servers, then the
+    /// sorry server.
+    pub fn checked(&self) -> impl Iterator<Item = (RealServerKey, &Arc<Check>)> {
+        let real_servers = self.real_servers.iter();
+        let real_servers = real_servers.map(|real_server| (real_server.key, &self.check));
+        let sorry_server = self.pool.sorry_server.iter();
+        real_servers.chain(sorry_server.map(|sorry_server| (sorry_server.key, &sorry_server.check)))
+    }
 }
 
 /// One entry of `real_servers`.

@@ -40,8 +40,8 @@ pub(super) fn check(
         let mut firsts = Firsts::new("real server");
         let drafts = service.real_servers.iter().flatten();
         for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
-            address(service, draft, &all_vips, problems);
-            port(service, draft, problems);
+            address(service, draft.address, "a real server", &all_vips, problems);
+            port(service, draft.port, problems);
             let key = draft.address.ok().map(|address| {
                 let port = draft.port.ok().flatten().map(|port| port.value);
                 let shown = port.map_or_else(
@@ -54,6 +54,79 @@ pub(super) fn check(
             });
             firsts.check(draft.location, &draft.name, key, problems);
         }
+        sorry_server(service, &all_vips, problems);
+        quorum(service, problems);
+    }
+}
+
+/// A sorry server is as a real server is, but none of its service's, and the
+/// scheduler has to find it.
+fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
+    let Ok(Some(draft)) = &service.pool.sorry_server else {
+        return;
+    };
+    address(service, draft.address, "a sorry server", vips, problems);
+    port(service, draft.port, problems);
+    let mut drafts = service.real_servers.iter().flatten().flatten();
+    let same = |real_server: &&RealServerDraft| match (real_server.address, draft.address) {
+        (Ok(one), Ok(other)) => one.value == other.value,
+        _ => false,
+    };
+    if let (Some(before), Ok(address)) = (drafts.find(same), draft.address) {
+        let message = format!(
+            "`{}` is already that of the real server on line {}",
+            address.value, before.location.line
+        );
+        let hint = "a sorry server is another host: it serves when the real servers do not";
+        problems.add(address.location, message, hint);
+    }
+    if service.scheduler.as_ref().is_ok_and(|s| s.as_str() == "dh") {
+        problems.add(
+            draft.location,
+            "`scheduler: dh` drops the connections of real servers with weight 0, \
+             so a sorry server could not take them",
+            "use `sh` or `mh`, or remove `sorry_server`",
+        );
+    }
+}
+
+/// The quorum can be lost, and it can be reached.
+fn quorum(service: &ServiceDraft, problems: &mut Problems) {
+    let (Ok(quorum), Ok(hysteresis)) = (service.pool.quorum, service.pool.hysteresis) else {
+        return;
+    };
+    let Some(location) = hysteresis.or(quorum).map(|written| written.location) else {
+        return;
+    };
+    let value = |number: Option<Located<u32>>, default| {
+        u64::from(number.map_or(default, |number| number.value))
+    };
+    let (least, margin) = (value(quorum, 1), value(hysteresis, 0));
+    if margin >= least {
+        let message = format!(
+            "`hysteresis` is {margin} and `quorum` {least}: the quorum would never be lost"
+        );
+        let hint = "make `hysteresis` less than `quorum`";
+        problems.add(location, message, hint);
+        return;
+    }
+    let Ok(real_servers) = &service.real_servers else {
+        return;
+    };
+    let weights = real_servers
+        .iter()
+        .map(|draft| draft.as_ref().ok()?.weight.ok())
+        .map(|weight| weight.map(|weight| u64::from(weight.get())));
+    let Some(whole) = weights.sum::<Option<u64>>() else {
+        return;
+    };
+    if least + margin > whole {
+        let message = format!(
+            "the quorum needs {} and all weights together are {whole}: it would never be there",
+            least + margin
+        );
+        let hint = "the quorum and its hysteresis count weights, not real servers";
+        problems.add(location, message, hint);
     }
 }
 
@@ -139,15 +212,21 @@ fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> O
 }
 
 /// A real server is no VIP, and of its service's family.
-fn address(service: &ServiceDraft, draft: &RealServerDraft, vips: &Vips, problems: &mut Problems) {
-    let Ok(address) = draft.address else {
+fn address(
+    service: &ServiceDraft,
+    address: Read<Located<IpAddr>>,
+    what: &str,
+    vips: &Vips,
+    problems: &mut Problems,
+) {
+    let Ok(address) = address else {
         return;
     };
     let ip = address.value;
     if let Some(line) = vips.get(&ip) {
         problems.add(
             address.location,
-            format!("`{ip}` is a VIP (line {line}) and cannot be a real server's address"),
+            format!("`{ip}` is a VIP (line {line}) and cannot be {what}'s address"),
             "write the address that the real server has for itself (its RIP)",
         );
         return;
@@ -174,9 +253,9 @@ fn address(service: &ServiceDraft, draft: &RealServerDraft, vips: &Vips, problem
 }
 
 /// Only masquerading can send packets to another port than they came to.
-fn port(service: &ServiceDraft, draft: &RealServerDraft, problems: &mut Problems) {
+fn port(service: &ServiceDraft, port: Read<Option<Located<u16>>>, problems: &mut Problems) {
     let (Ok(Some(port)), Ok(forwarding), Some(wanted)) =
-        (draft.port, service.forwarding, service_port(service))
+        (port, service.forwarding, service_port(service))
     else {
         return;
     };

@@ -9,6 +9,7 @@ use crate::model::{Family, Forwarding, Protocol, RealServerKey, Scheduler, Servi
 use super::check::check;
 use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location, Node};
+use super::pool::{self, PoolDraft, pool};
 use super::problem::{Problems, Read};
 use super::scalar::Value;
 use super::{Check, RealServer, VirtualService};
@@ -20,8 +21,9 @@ pub(super) struct ServiceDraft {
     pub(super) name: Read<Located<Arc<str>>>,
     pub(super) key: Read<Located<ServiceKey>>,
     pub(super) forwarding: Read<Forwarding>,
-    scheduler: Read<Scheduler>,
+    pub(super) scheduler: Read<Scheduler>,
     check: Read<Check>,
+    pub(super) pool: PoolDraft,
     pub(super) real_servers: Read<Vec<Read<RealServerDraft>>>,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct RealServerDraft {
     pub(super) address: Read<Located<IpAddr>>,
     /// `None` for the service's.
     pub(super) port: Read<Option<Located<u16>>>,
-    weight: Read<Weight>,
+    pub(super) weight: Read<Weight>,
 }
 
 /// The list `virtual_services`.
@@ -75,6 +77,7 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
         "check",
         "real_servers",
     ];
+    let keys = [keys.as_slice(), &pool::KEYS].concat();
     let fields = Fields::read(node, what, &keys, problems)?;
     let name = name(&fields, what, "add a line like `name: web`", problems);
     let key = key(&fields, problems);
@@ -101,6 +104,7 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
     let check = fields
         .optional("check")
         .and_then(|entry| check(entry, vip, problems));
+    let pool = pool(&fields, vip, problems);
     let hint = "list at least one below `real_servers:`, \
                 like `- { name: rs1, address: 192.168.11.21 }`";
     let real_servers = fields
@@ -119,6 +123,7 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
         forwarding,
         scheduler,
         check,
+        pool,
         real_servers,
     })
 }
@@ -258,12 +263,15 @@ impl ServiceDraft {
             .real_servers?
             .into_iter()
             .map(|real_server| real_server.and_then(|real_server| real_server.finish(port)));
+        let check = Arc::new(self.check?);
+        let pool = self.pool.finish(port, &check)?;
         Ok(VirtualService {
             name: self.name?.value,
             key,
             scheduler: self.scheduler?,
             forwarding: self.forwarding?,
-            check: Arc::new(self.check?),
+            check,
+            pool,
             real_servers: real_servers.collect::<Read<_>>()?,
         })
     }

@@ -51,20 +51,33 @@ impl Machine {
         }
     }
 
-    /// The present verdict.
+    /// The passes in a row that it takes from now on to be up.
+    pub(crate) fn set_rise(&mut self, rise: NonZeroU16) {
+        self.rise = rise;
+    }
+
+    /// The verdict.
     pub(crate) fn health(&self) -> Health {
         self.health
     }
 
-    /// A machine for a check that changed: the verdict stays until the new
-    /// check has given another, and no row is half done.
-    pub(crate) fn starting_over(&self, rise: NonZeroU16, fall: NonZeroU16) -> Self {
+    /// This machine, which has no verdict yet, with the other's: what a check
+    /// that changed starts over with.
+    pub(crate) fn with_verdict_of(&self, other: &Self) -> Self {
+        let Self { rise, fall, .. } = *self;
+        let health = other.health;
+        let row = Row::None;
         Self {
             rise,
             fall,
-            health: self.health,
-            row: Row::None,
+            health,
+            row,
         }
+    }
+
+    /// Forgets the outcomes since the last verdict: they prove nothing.
+    pub(crate) fn forget_row(&mut self) {
+        self.row = Row::None;
     }
 
     /// Takes the next outcome, of a probe that began at `started`.

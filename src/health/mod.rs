@@ -1,19 +1,32 @@
-//! Health: how outcomes become verdicts. Pure, but for its one owner task.
+//! Health: how outcomes become verdicts, and verdicts weights. Pure, but for
+//! its one owner task.
+//!
+//! ```text
+//! outcome ─▶ machine (rise, fall) ─▶ pool (quorum, fail-open, sorry server) ─▶ weights
+//!              ▲ damping: rise         ▲ slow start: share by time
+//! own fault, own link ─▶ hold: nothing of this moves
+//! ```
 
+mod damping;
 mod machine;
+mod own_fault;
+mod pool;
+mod ramp;
 mod task;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::model::{RealServerKey, ServiceKey};
+use crate::model::{RealServerKey, ServiceKey, Weight};
 
 pub(crate) use machine::weight;
 use machine::{Machine, Transition};
-pub(crate) use task::{Change, Handover, HealthTask, Subscribers};
+pub(crate) use pool::Standing;
+pub(crate) use task::{Change, Handover, HealthTask, Subscriptions};
 
-/// The verdicts by virtual service and real server; those without one are left out.
-pub(crate) type Verdicts = BTreeMap<(ServiceKey, RealServerKey), Health>;
+/// The weights that real servers should have, by virtual service.
+pub(crate) type Weights = BTreeMap<(ServiceKey, RealServerKey), Weight>;
 
 /// The verdict on one real server of one virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +45,39 @@ impl fmt::Display for Health {
             Self::Unknown => "unknown",
             Self::Up => "up",
             Self::Down => "down",
+        })
+    }
+}
+
+/// Why all weights are held: the label `reason` of `lvs_weights_held`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HoldReason {
+    /// The director's own interface has no carrier, or is down.
+    Link,
+    /// Most probes of unrelated virtual services began to fail within one interval.
+    Probes,
+}
+
+impl HoldReason {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Link, Self::Probes];
+
+    /// The label's value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Probes => "probes",
+        }
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Link => "the director's own link is down",
+            Self::Probes => {
+                "most probes of unrelated virtual services began to fail within one interval"
+            }
         })
     }
 }

@@ -1,85 +1,169 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use super::{Health, Machine, Transition, Verdicts, weight};
+use super::own_fault::OwnFault;
+use super::pool::{Origin, Policy, Pool, SorryServer};
+use super::ramp::SlowStart;
+use super::timers::Timers;
+use super::{Health, HoldReason, Standing, Transition, Weights};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, VirtualService};
 use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
-use crate::probe::{Outcome, ProbeId, ProbeResult, Report};
-use crate::snapshot::Snapshot;
+use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
+use crate::snapshot::{ServiceRecord, Snapshot};
 
 /// How often the loop turns when no report comes, to show that it can.
 const TURN: Duration = Duration::from_secs(1);
 
-/// The real servers that each probe speaks of.
-pub(crate) type Subscribers = BTreeMap<ProbeId, Vec<RealServerId>>;
+/// What is probed, and the number of each one's probe.
+pub(crate) struct Subscriptions {
+    pub(crate) probes: Vec<ProbeId>,
+    pub(crate) targets: Vec<ProbeTarget>,
+}
 
 /// Another configuration.
 pub(crate) struct Change {
     pub(crate) config: Arc<Config>,
-    pub(crate) probes: Subscribers,
+    pub(crate) probes: Subscriptions,
+    /// The weights with which the kernel has real servers that may be new here.
+    pub(crate) found: Weights,
     pub(crate) loaded_at: SystemTime,
     pub(crate) metrics: Arc<Metrics>,
     /// Where the wanted weights are put from now on.
     pub(crate) intent: Arc<Intent>,
-    /// Told what is known of the new configuration's real servers.
+    /// Told what follows for the new configuration's real servers.
     pub(crate) done: oneshot::Sender<Handover>,
 }
 
-/// What is known of a new configuration's real servers when it takes over.
+/// What a new configuration takes over from the one before.
 pub(crate) struct Handover {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) verdicts: Verdicts,
+    /// Of every real server of the new configuration.
+    pub(crate) weights: Weights,
 }
 
-/// The one owner of all health machines: takes probes' reports, and tells
-/// reconcile which weights the verdicts ask for.
+/// The real servers that a probe speaks of, and its place among the probes.
+struct Subscribers {
+    place: usize,
+    real_servers: Vec<RealServerId>,
+}
+
+/// The one owner of all pools: takes probes' reports and the state of the
+/// director's own link, and tells reconcile which weights follow.
 pub(crate) struct HealthTask {
-    /// By service and real server, as [`RealServerId`] numbers them.
-    machines: Vec<Vec<Machine>>,
-    /// The real servers that each probe speaks of.
-    subscribers: Subscribers,
-    config: Arc<Config>,
+    /// By service, as [`RealServerId`] numbers them.
+    pools: Vec<Pool>,
+    timers: Timers,
+    own_fault: OwnFault,
+    link_up: bool,
+    subscribers: BTreeMap<ProbeId, Subscribers>,
     /// The probes of which the newest could not be made.
     unmade: BTreeSet<ProbeId>,
+    config: Arc<Config>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
 }
 
 impl HealthTask {
-    /// All real servers without a verdict.
+    /// All real servers without a verdict, and with the weights that the
+    /// snapshot has as desired.
     pub(crate) fn new(
         config: Arc<Config>,
-        probes: Subscribers,
+        probes: Subscriptions,
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
         intent: Arc<Intent>,
     ) -> Self {
-        let services = config.virtual_services.iter();
-        let machines = services
-            .map(|service| {
-                let machine = Machine::new(service.check.rise, service.check.fall);
-                vec![machine; service.real_servers.len()]
-            })
+        let services = config.virtual_services.iter().zip(&snapshot.services);
+        let pools: Vec<_> = services
+            .map(|(service, found)| pool(service, found))
             .collect();
+        for (pool, record) in pools.iter().zip(&snapshot.services) {
+            record.pool.lock().standing = pool.standing();
+        }
         Self {
-            machines,
-            subscribers: probes,
-            config,
+            timers: Timers::new(pools.len()),
+            pools,
+            own_fault: own_fault(&config, &probes, &snapshot),
+            link_up: true,
+            subscribers: subscribers(probes),
             unmade: BTreeSet::new(),
+            config,
             snapshot,
             metrics,
             intent,
         }
+    }
+
+    /// Takes another configuration over. A real server whose check is the same
+    /// stays as it is, half-done rows and all; one whose check changed keeps
+    /// its verdict; a new one has none, and the weight that it was found with.
+    fn change_to(&mut self, change: Change, now: Instant) {
+        let Change {
+            config,
+            probes,
+            found,
+            loaded_at,
+            metrics,
+            intent,
+            done,
+        } = change;
+        let snapshot = Arc::new(self.snapshot.director_again(&config, loaded_at, &found));
+        let before: BTreeMap<_, _> = (self.config.virtual_services.iter())
+            .zip(&self.pools)
+            .map(|(service, pool)| (service.key, (service, pool)))
+            .collect();
+        let services = config.virtual_services.iter().zip(&snapshot.services);
+        let pools = services.map(|(service, record)| {
+            let mut pool = pool(service, record);
+            if let Some((old_service, old_pool)) = before.get(&service.key) {
+                pool.take_over(old_pool, &origins(old_service, service));
+            } else {
+                pool.set_held(!self.snapshot.held.lock().is_empty(), now);
+            }
+            pool
+        });
+        self.pools = pools.collect();
+        self.timers = Timers::new(self.pools.len());
+        self.own_fault = own_fault(&config, &probes, &snapshot);
+        self.subscribers = subscribers(probes);
+        self.unmade
+            .retain(|probe| self.subscribers.contains_key(probe));
+        self.config = config;
+        self.metrics = metrics;
+        self.intent = intent;
+        self.snapshot = Arc::clone(&snapshot);
+        self.hold_or_release(now);
+        for index in 0..self.pools.len() {
+            self.settle(index, None, now);
+        }
+        let handover = Handover {
+            weights: self.weights(),
+            snapshot,
+        };
+        // Whoever asked may have gone away.
+        let _ = done.send(handover);
+    }
+
+    /// What every real server should have, sorry servers included.
+    fn weights(&self) -> Weights {
+        let mut weights = Weights::new();
+        for (service, pool) in self.config.virtual_services.iter().zip(&self.pools) {
+            for (place, (key, _)) in service.checked().enumerate() {
+                let weight = pool.wanted(place).unwrap_or(Weight::ZERO);
+                weights.insert((service.key, key), weight);
+            }
+        }
+        weights
     }
 
     /// Works until no probe can report any more.
@@ -87,132 +171,259 @@ impl HealthTask {
         mut self,
         mut reports: mpsc::Receiver<Report>,
         mut changes: mpsc::Receiver<Change>,
+        mut link_up: watch::Receiver<bool>,
         liveness: Arc<Liveness>,
     ) {
         loop {
-            liveness.beat(Loop::Health, clock::monotonic());
+            let now = clock::monotonic();
+            liveness.beat(Loop::Health, now);
+            self.on_time(now);
+            let due = self.timers.next();
+            let wait = due.map_or(TURN, |due| due.saturating_duration_since(now).min(TURN));
             tokio::select! {
-                Some(change) = changes.recv() => self.change_to(change),
+                biased;
+                Ok(()) = link_up.changed() => {
+                    let up = *link_up.borrow_and_update();
+                    self.on_link(up, clock::monotonic());
+                }
+                Some(change) = changes.recv() => self.change_to(change, clock::monotonic()),
                 report = reports.recv() => match report {
-                    Some(report) => self.on_report(&report),
+                    Some(report) => self.on_report(&report, clock::monotonic()),
                     None => return,
                 },
-                () = sleep(TURN) => {}
+                () = sleep(wait) => {}
             }
         }
     }
 
-    /// Takes another configuration over. A real server whose check is the same
-    /// keeps its machine as it is; one whose check changed keeps its verdict;
-    /// a new one has none.
-    fn change_to(&mut self, change: Change) {
-        let Change {
-            config,
-            probes,
-            loaded_at,
-            metrics,
-            intent,
-            done,
-        } = change;
-        let snapshot = Arc::new(self.snapshot.director_again(&config, loaded_at));
-        let mut before = BTreeMap::new();
-        for (service, machines) in self.config.virtual_services.iter().zip(&self.machines) {
-            for (real_server, machine) in service.real_servers.iter().zip(machines) {
-                before.insert((service.key, real_server.key), (&service.check, machine));
-            }
-        }
-        let mut verdicts = Verdicts::new();
-        let mut machines = Vec::new();
-        for service in &config.virtual_services {
-            let check = &service.check;
-            let of_service = service.real_servers.iter().map(|real_server| {
-                let key = (service.key, real_server.key);
-                let machine = match before.get(&key) {
-                    Some((same, machine)) if *same == check => (*machine).clone(),
-                    Some((_, machine)) => machine.starting_over(check.rise, check.fall),
-                    None => Machine::new(check.rise, check.fall),
-                };
-                if machine.health() != Health::Unknown {
-                    verdicts.insert(key, machine.health());
-                }
-                machine
-            });
-            machines.push(of_service.collect());
-        }
-        self.machines = machines;
-        self.subscribers = probes;
-        self.unmade
-            .retain(|probe| self.subscribers.contains_key(probe));
-        self.config = config;
-        self.metrics = metrics;
-        self.intent = intent;
-        self.snapshot = Arc::clone(&snapshot);
-        // Whoever asked may have gone away.
-        let _ = done.send(Handover { snapshot, verdicts });
-    }
-
-    fn on_report(&mut self, report: &Report) {
+    fn on_report(&mut self, report: &Report, now: Instant) {
         let Some(subscribers) = self.subscribers.get(&report.probe) else {
             return;
         };
         note_unmade(&mut self.unmade, report);
-        for id in subscribers {
-            let Some((service, record)) = self.snapshot.records(*id) else {
-                continue;
-            };
-            debug!(
-                service = &*service.name,
-                real_server = &*record.name,
-                result = report.outcome.result.as_str(),
-                "probe: {}",
-                report.outcome.detail
-            );
-            self.metrics
-                .probe_finished(id.service_index(), report.outcome.duration);
-            record.live.lock().note_probe(report);
-            let Some(machine) = machine(&mut self.machines, *id) else {
-                continue;
-            };
-            let transition = match evidence(report.outcome.result) {
-                Some(passed) => machine.on_outcome(passed, report.started),
-                None => None,
-            };
-            let Some(transition) = transition else {
-                continue;
-            };
-            let wanted = weight(transition.to, record.configured, Weight::ZERO);
-            {
-                let mut live = record.live.lock();
-                live.health = transition.to;
-                live.since = report.at;
-                match transition.to {
-                    Health::Up => live.transitions_up += 1,
-                    Health::Down => live.transitions_down += 1,
-                    Health::Unknown => {}
-                }
+        let place = subscribers.place;
+        let real_servers = subscribers.real_servers.clone();
+        let evidence = evidence(report.outcome.result);
+        if let Some(passed) = evidence {
+            self.own_fault.on_outcome(place, passed, now);
+            self.hold_or_release(now);
+        }
+        for id in real_servers {
+            self.on_outcome(id, report, evidence, now);
+        }
+    }
+
+    fn on_outcome(
+        &mut self,
+        id: RealServerId,
+        report: &Report,
+        evidence: Option<bool>,
+        now: Instant,
+    ) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let Some((service, record)) = snapshot.records(id) else {
+            return;
+        };
+        debug!(
+            service = &*service.name,
+            real_server = &*record.name,
+            result = report.outcome.result.as_str(),
+            "probe: {}",
+            report.outcome.detail
+        );
+        self.metrics
+            .probe_finished(id.service_index(), report.outcome.duration);
+        record.live.lock().note_probe(report);
+        let (index, place) = (id.service_index(), id.real_server_index());
+        let transition = match (self.pools.get_mut(index), evidence) {
+            (Some(pool), Some(passed)) => pool.on_outcome(place, passed, report.started, now),
+            (None, _) | (_, None) => None,
+        };
+        let Some(transition) = transition else {
+            return;
+        };
+        {
+            let mut live = record.live.lock();
+            live.health = transition.to;
+            live.since = report.at;
+            match transition.to {
+                Health::Up => live.transitions_up += 1,
+                Health::Down => live.transitions_down += 1,
+                Health::Unknown => {}
             }
-            announce(
-                &service.name,
-                &record.name,
-                transition,
-                &report.outcome,
-                wanted,
-            );
-            let first_failure = transition.first_failure;
-            self.intent.set(
-                *id,
+        }
+        let reason = reason(transition, &report.outcome);
+        let failed = transition.first_failure.map(|first| (place, first));
+        let changes = self.settle(index, failed, now);
+        if let Some(pool) = self.pools.get(index) {
+            let weight = pool.wanted(place).unwrap_or(Weight::ZERO);
+            announce(&service.name, &record.name, transition, weight, &reason);
+            if let Some(rise) = pool.damped_rise(place, now)
+                && transition.to == Health::Down
+            {
+                info!(
+                    service = &*service.name,
+                    real_server = &*record.name,
+                    "it keeps falling: {rise} probes in a row must pass to bring it up"
+                );
+            }
+        }
+        self.intent.set(changes);
+    }
+
+    /// Slow starts whose next step is due.
+    fn on_time(&mut self, now: Instant) {
+        while let Some(pool) = self.timers.take_due(now) {
+            let changes = self.settle(pool, None, now);
+            self.intent.set(changes);
+        }
+    }
+
+    fn on_link(&mut self, up: bool, now: Instant) {
+        self.link_up = up;
+        self.hold_or_release(now);
+    }
+
+    /// Holds all weights while there is a reason to.
+    fn hold_or_release(&mut self, now: Instant) {
+        let mut reasons = BTreeSet::new();
+        reasons.extend((!self.link_up).then_some(HoldReason::Link));
+        reasons.extend(self.own_fault.suspected().then_some(HoldReason::Probes));
+        let held = !reasons.is_empty();
+        {
+            let mut shown = self.snapshot.held.lock();
+            if *shown == reasons {
+                return;
+            }
+            for reason in reasons.difference(&shown) {
+                warn!(reason = reason.as_str(), "all weights are held: {reason}");
+            }
+            if !held {
+                info!("weights are held no longer: verdicts begin anew from here");
+            }
+            *shown = reasons;
+        }
+        for pool in &mut self.pools {
+            pool.set_held(held, now);
+        }
+        for pool in 0..self.pools.len() {
+            let changes = self.settle(pool, None, now);
+            self.intent.set(changes);
+        }
+    }
+
+    /// The weights that follow from what the pool knows; `failed` is the
+    /// place of the real server that has just gone down, and when its first
+    /// failed probe began.
+    fn settle(
+        &mut self,
+        index: usize,
+        failed: Option<(usize, Instant)>,
+        now: Instant,
+    ) -> Vec<(RealServerId, WeightChange)> {
+        let (Some(pool), Some(record)) =
+            (self.pools.get_mut(index), self.snapshot.services.get(index))
+        else {
+            return Vec::new();
+        };
+        let before = pool.standing();
+        let changes = pool.settle(now);
+        self.timers.set(index, pool.next_deadline());
+        let after = pool.standing();
+        if before != after {
+            record.pool.lock().standing = after;
+            announce_standing(&record.name, before, after);
+        }
+        let id = |place| {
+            Some(RealServerId {
+                service: u32::try_from(index).ok()?,
+                real_server: u32::try_from(place).ok()?,
+            })
+        };
+        let changes = changes.into_iter().filter_map(|(place, weight)| {
+            let first_failure = failed.filter(|(failed, _)| *failed == place);
+            let first_failure = first_failure.map(|(_, first)| first);
+            Some((
+                id(place)?,
                 WeightChange {
-                    weight: wanted,
+                    weight,
                     first_failure,
                 },
-            );
-        }
+            ))
+        });
+        changes.collect()
     }
 }
 
-fn machine(machines: &mut [Vec<Machine>], id: RealServerId) -> Option<&mut Machine> {
-    let service = machines.get_mut(id.service_index())?;
-    service.get_mut(id.real_server_index())
+fn subscribers(probes: Subscriptions) -> BTreeMap<ProbeId, Subscribers> {
+    let Subscriptions { probes, targets } = probes;
+    let numbered = probes.into_iter().zip(targets).enumerate();
+    let subscribers = numbered.map(|(place, (probe, target))| {
+        let real_servers = target.subscribers;
+        (
+            probe,
+            Subscribers {
+                place,
+                real_servers,
+            },
+        )
+    });
+    subscribers.collect()
+}
+
+fn own_fault(config: &Config, probes: &Subscriptions, snapshot: &Snapshot) -> OwnFault {
+    let is_sorry = |id: RealServerId| {
+        let service = config.virtual_services.get(id.service_index());
+        service.is_some_and(|service| service.real_servers.len() == id.real_server_index())
+    };
+    let served = |id: RealServerId| {
+        let records = snapshot.records(id);
+        records.is_some_and(|(_, record)| record.live.lock().desired != Weight::ZERO)
+    };
+    OwnFault::new(&probes.targets, is_sorry, served)
+}
+
+/// Where each real server of `after`, and then its sorry server, was in `before`.
+fn origins(before: &VirtualService, after: &VirtualService) -> Vec<Option<Origin>> {
+    let places: BTreeMap<_, _> = before
+        .checked()
+        .zip(0..)
+        .map(|((k, c), p)| (k, (c, p)))
+        .collect();
+    let origin = |(key, check)| {
+        let (old_check, place) = places.get(&key)?;
+        let same_check = *old_check == check;
+        Some(Origin {
+            place: *place,
+            same_check,
+        })
+    };
+    after.checked().map(origin).collect()
+}
+
+/// The pool of a service, with the weights that were found.
+fn pool(service: &VirtualService, found: &ServiceRecord) -> Pool {
+    let check = &service.check;
+    let configured = &service.pool;
+    let policy = Policy {
+        rise: check.rise,
+        slow_start: SlowStart::new(configured.slow_start, &service.scheduler),
+        flap_damping: configured.flap_damping,
+        quorum: configured.quorum.into(),
+        hysteresis: configured.hysteresis.into(),
+        fail_open_below: configured.fail_open_below,
+    };
+    let members = service.real_servers.iter().zip(&found.real_servers);
+    let members = members.map(|(configured, found)| (configured.weight, found.live.lock().desired));
+    let sorry_server = configured.sorry_server.iter().zip(&found.sorry_server);
+    let sorry_server = sorry_server
+        .map(|(configured, found)| SorryServer {
+            rise: configured.check.rise,
+            fall: configured.check.fall,
+            found: found.live.lock().desired,
+        })
+        .next();
+    Pool::new(policy, check.fall, members, sorry_server)
 }
 
 /// Whether a probe's result speaks for the real server or against it; `None`
@@ -248,32 +459,58 @@ fn note_unmade(unmade: &mut BTreeSet<ProbeId>, report: &Report) {
     }
 }
 
+/// Why the verdict changed.
+fn reason(transition: Transition, outcome: &Outcome) -> String {
+    let row = match transition.outcomes {
+        1 => "1 probe".to_owned(),
+        outcomes => format!("{outcomes} probes in a row"),
+    };
+    match transition.to {
+        Health::Down => format!("{row} failed, the last with: {}", outcome.detail),
+        Health::Up | Health::Unknown => format!("{row} passed"),
+    }
+}
+
+fn announce_standing(service: &str, before: Standing, after: Standing) {
+    match (before.quorum_met, after.quorum_met) {
+        (true, false) => warn!(service, "quorum lost"),
+        (false, true) => info!(service, "quorum met again"),
+        (true, true) | (false, false) => {}
+    }
+    match (before.sorry_serves, after.sorry_serves) {
+        (false, true) => warn!(service, "the sorry server serves"),
+        (true, false) => info!(service, "the sorry server serves no longer"),
+        (true, true) | (false, false) => {}
+    }
+    match (before.fail_open, after.fail_open) {
+        (false, true) => warn!(
+            service,
+            "failing open: too few real servers are up, so those that fail serve, too"
+        ),
+        (true, false) => info!(service, "failing open no longer"),
+        (true, true) | (false, false) => {}
+    }
+}
+
 fn announce(
     service: &str,
     real_server: &str,
     transition: Transition,
-    outcome: &Outcome,
     weight: Weight,
+    reason: &str,
 ) {
-    let Transition {
-        from, to, outcomes, ..
-    } = transition;
-    let detail = &outcome.detail;
-    let row = match outcomes {
-        1 => "1 probe".to_owned(),
-        outcomes => format!("{outcomes} probes in a row"),
-    };
+    let Transition { from, to, .. } = transition;
     match to {
-        Health::Down => warn!(
-            service, real_server, %from, %weight,
-            "real server down: {row} failed, the last with: {detail}"
-        ),
-        Health::Up | Health::Unknown => info!(
-            service, real_server, %from, %weight,
-            "real server up: {row} passed"
-        ),
+        Health::Down => {
+            warn!(service, real_server, %from, %weight, "real server down: {reason}");
+        }
+        Health::Up | Health::Unknown => {
+            info!(service, real_server, %from, %weight, "real server up: {reason}");
+        }
     }
 }
 
+#[cfg(test)]
+mod safety_tests;
 #[cfg(test)]
 mod tests;

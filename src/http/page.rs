@@ -92,6 +92,9 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
             )?;
         }
     }
+    for reason in status.held() {
+        writeln!(out, "<p class=\"down\">All weights are held: {reason}.</p>")?;
+    }
     if !status.vips.is_empty() {
         writeln!(out, "<table><tr><th>VIP<th>Interface<th>State</tr>")?;
         for vip in &status.vips {
@@ -132,13 +135,16 @@ fn service_table(out: &mut String, service: &ServiceStatus, now: SystemTime) -> 
         Escaped(&service.scheduler),
         Escaped(&service.forwarding),
     )?;
+    for warning in service.warnings() {
+        writeln!(out, "<p class=\"down\">{warning}</p>")?;
+    }
     writeln!(
         out,
         "<table><tr><th>Real server<th>Address<th>Health<th class=\"n\">Weight\
          <th class=\"n\">Desired<th class=\"n\">Configured<th class=\"n\">Active\
          <th class=\"n\">Inactive<th>Last probe</tr>"
     )?;
-    for real_server in &service.real_servers {
+    for real_server in service.servers() {
         row(out, real_server, now)?;
     }
     writeln!(out, "</table>")

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use crate::health::HoldReason;
 use crate::model::ServiceKey;
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
 
@@ -27,6 +28,9 @@ pub(crate) struct Status<S> {
     pub(crate) vips: Vec<VipStatus>,
     pub(crate) sysctls: Vec<SysctlStatus>,
     pub(crate) reconcile: ReconcileStatus,
+    /// Why no weight is changed now: `link`, `probes`; empty if they are.
+    #[serde(default)]
+    pub(crate) weights_held: Vec<String>,
 }
 
 /// The status as it is read from the control socket.
@@ -60,7 +64,27 @@ pub(crate) struct ServiceStatus {
     pub(crate) protocol: Option<String>,
     pub(crate) scheduler: String,
     pub(crate) forwarding: String,
+    pub(crate) quorum: QuorumStatus,
+    /// Whether failing real servers serve, because too few others are up.
+    pub(crate) fail_open: bool,
     pub(crate) real_servers: Vec<RealServerStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sorry_server: Option<SorryServerStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct QuorumStatus {
+    pub(crate) weight: u32,
+    pub(crate) hysteresis: u32,
+    pub(crate) met: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct SorryServerStatus {
+    /// Whether it serves in place of the real servers.
+    pub(crate) active: bool,
+    #[serde(flatten)]
+    pub(crate) server: RealServerStatus,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -161,12 +185,22 @@ pub(crate) fn json(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 impl<S> Status<S> {
+    /// Why weights are held, for people.
+    pub(crate) fn held(&self) -> impl Iterator<Item = HoldReason> {
+        let shown = |reason: &HoldReason| {
+            let mut held = self.weights_held.iter();
+            held.any(|held| held == reason.as_str())
+        };
+        HoldReason::ALL.into_iter().filter(shown)
+    }
+
     /// All but the virtual services, which are given.
     pub(crate) fn of(snapshot: &Snapshot, virtual_services: Option<S>) -> Self {
         let reload = snapshot.reload.lock().clone();
         let reconcile = snapshot.reconcile.lock().clone();
         let vips = snapshot.vips.lock().clone();
         let sysctls = snapshot.sysctls.lock().clone();
+        let held = snapshot.held.lock().clone();
         Self {
             mode: snapshot.mode.as_str().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -199,6 +233,7 @@ impl<S> Status<S> {
                 last_success: reconcile.last_success.map(Timestamp),
                 error: reconcile.error,
             },
+            weights_held: held.iter().map(|r| r.as_str().to_owned()).collect(),
         }
     }
 }
@@ -216,6 +251,8 @@ impl ServiceStatus {
                 (None, Some(mark.get()), Some(family.to_string()), None)
             }
         };
+        let pool = *record.pool.lock();
+        let sorry_server = record.sorry_server.as_ref();
         Self {
             name: record.name.to_string(),
             address,
@@ -224,12 +261,44 @@ impl ServiceStatus {
             protocol,
             scheduler: record.scheduler.to_string(),
             forwarding: record.forwarding.to_string(),
+            quorum: QuorumStatus {
+                weight: pool.quorum,
+                hysteresis: pool.hysteresis,
+                met: pool.standing.quorum_met,
+            },
+            fail_open: pool.standing.fail_open,
             real_servers: record
                 .real_servers
                 .iter()
                 .map(RealServerStatus::of)
                 .collect(),
+            sorry_server: sorry_server.map(|sorry_server| SorryServerStatus {
+                active: pool.standing.sorry_serves,
+                server: RealServerStatus::of(sorry_server),
+            }),
         }
+    }
+
+    /// What is not as it should be with the pool as a whole, for people.
+    pub(crate) fn warnings(&self) -> Vec<&'static str> {
+        let active = self.sorry_server.as_ref().is_some_and(|s| s.active);
+        let warnings = [
+            (!self.quorum.met, "quorum lost"),
+            (active, "the sorry server serves"),
+            (
+                self.fail_open,
+                "failing open: failing real servers serve, too",
+            ),
+        ];
+        let true_ones = warnings.into_iter().filter(|(is_so, _)| *is_so);
+        true_ones.map(|(_, warning)| warning).collect()
+    }
+
+    /// The real servers, and after them the sorry server.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &RealServerStatus> {
+        let sorry_server = self.sorry_server.iter();
+        let sorry_server = sorry_server.map(|sorry_server| &sorry_server.server);
+        self.real_servers.iter().chain(sorry_server)
     }
 
     /// What the kernel knows it by, for people.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use neli::attr::Attribute as _;
 use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Ifa, IfaF, Ifla, RtAddrFamily, RtScope, RtaType, Rtm};
+use neli::consts::rtnl::{Ifa, IfaF, Iff, Ifla, RtAddrFamily, RtScope, RtaType, Rtm};
 use neli::err::BuilderError;
 use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder, Ifinfomsg, IfinfomsgBuilder, Rtattr, RtattrBuilder};
 use neli::types::Buffer;
@@ -65,6 +65,19 @@ impl Addresses {
         Ok(found.into_iter().map(|found| found.address).collect())
     }
 
+    /// Whether the interface is up and has a carrier (`IFF_LOWER_UP` of
+    /// netdevice(7)); one that is not there has none.
+    pub(crate) async fn has_carrier(&mut self, interface: &str) -> Result<bool, KernelError> {
+        match self.link(interface).await {
+            Ok(link) => Ok(link.ifi_flags().contains(Iff::LOWERUP)),
+            Err(Cause::NoInterface(_)) => Ok(false),
+            Err(cause) => Err(KernelError::new(
+                format!("look at the link of {interface}"),
+                cause,
+            )),
+        }
+    }
+
     /// Adds an address, as `ip address add` does. The interface may be down.
     ///
     /// An IPv4 address gets the first free label `INTERFACE:N`. An IPv6
@@ -113,6 +126,11 @@ impl Addresses {
     }
 
     async fn index(&mut self, interface: &str) -> Result<u32, Cause> {
+        let link = self.link(interface).await?;
+        u32::try_from(*link.ifi_index()).map_err(|error| undecodable(&error))
+    }
+
+    async fn link(&mut self, interface: &str) -> Result<Ifinfomsg, Cause> {
         let no_interface = || Cause::NoInterface(interface.to_owned());
         if interface.is_empty() || interface.len() > MAX_NAME {
             return Err(no_interface());
@@ -137,10 +155,8 @@ impl Addresses {
                 _ => Cause::Errno(number),
             })
         })?;
-        let link =
-            Ifinfomsg::from_bytes_with_input(&mut Cursor::new(answer.as_ref()), answer.len())
-                .map_err(|error| undecodable(&error))?;
-        u32::try_from(*link.ifi_index()).map_err(|error| undecodable(&error))
+        Ifinfomsg::from_bytes_with_input(&mut Cursor::new(answer.as_ref()), answer.len())
+            .map_err(|error| undecodable(&error))
     }
 
     async fn labels(&mut self, index: u32) -> Result<AddressList, Cause> {

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::health::{Health, HoldReason};
 use crate::snapshot::fixture;
 
 fn scrape(snapshot: Snapshot) -> String {
@@ -73,6 +74,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_virtual_service_incoming_bytes_total", &["service"]),
     ("lvs_virtual_service_outgoing_bytes_total", &["service"]),
     ("lvs_virtual_service_real_servers", &["service", "health"]),
+    ("lvs_virtual_service_quorum", &["service"]),
+    ("lvs_virtual_service_fail_open", &["service"]),
+    ("lvs_sorry_server_up", &["service"]),
+    ("lvs_sorry_server_active", &["service"]),
+    ("lvs_weights_held", &["reason"]),
     ("lvs_probes_total", &["service", "real_server", "result"]),
     ("lvs_probe_duration_seconds_count", &["service"]),
     ("lvs_transitions_total", &["service", "real_server", "to"]),
@@ -89,7 +95,10 @@ const TABLE: &[(&str, &[&str])] = &[
 
 #[test]
 fn every_metric_of_the_interface_is_there() {
-    let text = scrape(fixture::director());
+    let snapshot = fixture::director();
+    let sorry_server = snapshot.services[1].sorry_server.as_ref().unwrap();
+    sorry_server.live.lock().health = Health::Up;
+    let text = scrape(snapshot);
     let found = series(&text);
     for (name, labels) in TABLE {
         let of_name = found
@@ -103,6 +112,34 @@ fn every_metric_of_the_interface_is_there() {
     }
     assert!(
         (found["lvs_vip_configured{vip=\"192.168.11.200\",interface=\"eth0\"}"] - 1.0).abs() < 0.1
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_pool_is_told() {
+    let snapshot = fixture::director();
+    {
+        let standing = &mut snapshot.services[1].pool.lock().standing;
+        standing.quorum_met = false;
+        standing.sorry_serves = true;
+    }
+    snapshot.services[0].pool.lock().standing.fail_open = true;
+    snapshot.held.lock().insert(HoldReason::Probes);
+    let found = series(&scrape(snapshot));
+    for (series, value) in [
+        (r#"lvs_virtual_service_quorum{service="web"}"#, 1),
+        (r#"lvs_virtual_service_quorum{service="marked"}"#, 0),
+        (r#"lvs_virtual_service_fail_open{service="web"}"#, 1),
+        (r#"lvs_virtual_service_fail_open{service="marked"}"#, 0),
+        (r#"lvs_sorry_server_active{service="marked"}"#, 1),
+        (r#"lvs_weights_held{reason="link"}"#, 0),
+        (r#"lvs_weights_held{reason="probes"}"#, 1),
+    ] {
+        assert!((found[series] - f64::from(value)).abs() < 0.1, "{series}");
+    }
+    assert!(
+        !found.contains_key(r#"lvs_sorry_server_active{service="web"}"#),
+        "it has none"
     );
 }
 

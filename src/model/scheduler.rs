@@ -15,6 +15,13 @@ impl Scheduler {
     /// `IP_VS_SCHEDNAME_MAXLEN` less the final NUL.
     pub const MAX_LENGTH: usize = 15;
 
+    /// Whether it picks by a table of hashes, which it builds anew at every
+    /// write of a weight, and in which a real server of weight 0 may keep a
+    /// share that is then dropped (`ip_vs_sh.c`, `ip_vs_mh.c`, `ip_vs_dh.c`).
+    pub fn hashes(&self) -> bool {
+        matches!(self.as_str(), "sh" | "mh" | "dh")
+    }
+
     /// The name as the kernel takes it.
     pub fn as_str(&self) -> &str {
         &self.0

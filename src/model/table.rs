@@ -20,6 +20,11 @@ impl ServiceFlags {
     /// `ONEPACKET` and the scheduler's three own flags.
     pub const MASK: u32 = 0x4 | 0x8 | 0x10 | 0x20;
 
+    /// `sh-fallback` and `mh-fallback`: a share that falls to a real server of
+    /// weight 0 goes to another one (`IP_VS_SVC_F_SCHED_SH_FALLBACK` and
+    /// `IP_VS_SVC_F_SCHED_MH_FALLBACK`, both `SCHED1`).
+    pub const HASH_FALLBACK: u32 = 0x8;
+
     /// Keeps what [`ServiceFlags::MASK`] covers and drops the rest.
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits & Self::MASK)

@@ -66,9 +66,8 @@ impl Ord for Identity {
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
     let mut targets: BTreeMap<Identity, ProbeTarget> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
-        let check = &virtual_service.check;
-        for (real_server, configured) in (0..).zip(&virtual_service.real_servers) {
-            let target = SocketAddr::new(configured.key.0.ip(), check.http.port);
+        for (real_server, (key, check)) in (0..).zip(virtual_service.checked()) {
+            let target = SocketAddr::new(key.0.ip(), check.http.port);
             let spec = ProbeSpec {
                 target,
                 check: Arc::clone(check),

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::desired;
 use crate::error_chain::error_chain;
-use crate::health::{self, Health, Verdicts};
+use crate::health::{self, Health, Weights};
 use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
@@ -33,16 +33,29 @@ pub(crate) struct DirectorLoop<T> {
     next_pass: Instant,
 }
 
-/// Another configuration, with what health knows of its real servers.
+/// What a director's loop is asked for when the configuration is read again.
+pub(crate) enum Request {
+    /// The weights that the kernel has for this configuration's real servers:
+    /// asked first, so that a kernel that cannot be read stops the reload.
+    Look {
+        config: Arc<Config>,
+        found: oneshot::Sender<Result<Weights, ReconcileError>>,
+    },
+    /// To take it over.
+    Change(Change),
+}
+
+/// Another configuration, with the weights that health wants for it.
 pub(crate) struct Change {
     pub(crate) config: Arc<Config>,
-    /// The verdicts on the real servers that it has in common with the one before.
-    pub(crate) verdicts: Verdicts,
+    /// Of every real server of it.
+    pub(crate) weights: Weights,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     /// Where health puts the weights that it wants from now on.
     pub(crate) intent: Arc<Intent>,
-    /// Told when the kernel is as the new configuration wants it, or is not.
+    /// Told in how many steps the kernel became as the new configuration
+    /// wants it, or why it is not.
     pub(crate) done: oneshot::Sender<Result<usize, ReconcileError>>,
 }
 
@@ -94,14 +107,14 @@ impl<T: Ipvs> DirectorLoop<T> {
         mut self,
         mut stopping: Stopping,
         liveness: Arc<Liveness>,
-        mut changes: mpsc::Receiver<Change>,
+        mut requests: mpsc::Receiver<Request>,
     ) -> Self {
         loop {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
                 biased;
                 () = stopping.recv() => return self,
-                Some(change) = changes.recv() => self.change_to(change).await,
+                Some(request) = requests.recv() => self.answer(request).await,
                 () = self.intent.changed() => self.write_weights().await,
                 () = sleep_until(self.next_pass) => {
                     self.write_weights().await;
@@ -161,7 +174,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             };
             pending.push(Pending { id, change, step });
         }
-        pending.sort_by_key(|pending| pending.change.weight == Weight::ZERO);
+        pending.sort_by_key(|pending| falls(&pending.step));
         pending
     }
 
@@ -192,12 +205,34 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.next_pass = self.next_pass.min(in_from_now(wait));
     }
 
+    async fn answer(&mut self, request: Request) {
+        // Whoever asked may have gone away: that is no reason to stop.
+        match request {
+            Request::Look { config, found } => {
+                let _ = found.send(self.look(&config).await);
+            }
+            Request::Change(change) => self.change_to(change).await,
+        }
+    }
+
+    async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
+        let bare = desired::director(config, |_, _, _| Weight::ZERO);
+        let observed = self.reconciler.observe(&bare).await?;
+        let mut found = Weights::new();
+        for (service, state) in &observed.state.services {
+            for (real_server, destination) in &state.destinations {
+                found.insert((*service, *real_server), destination.weight);
+            }
+        }
+        Ok(found)
+    }
+
     /// Takes another configuration over, with the fewest steps. What weights
-    /// the old intent still held are not lost: they follow from the verdicts.
+    /// the old intent still held are not lost: they are among the new ones.
     async fn change_to(&mut self, change: Change) {
         let Change {
             config,
-            verdicts,
+            weights,
             snapshot,
             metrics,
             intent,
@@ -207,37 +242,24 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.snapshot = snapshot;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
-        let result = match desire(&mut self.reconciler, &config, &verdicts).await {
-            Ok((desired, observed)) => {
-                self.desired = desired;
-                let steps = self.reconciler.plan(&self.desired, &observed.state).len();
-                let converged =
-                    self.reconciler
-                        .converge(&self.desired, observed, Difference::Wanted);
-                converged.await.map(|()| steps)
-            }
-            // The next pass tries again with weights that do no harm: those
-            // that are up serve, and the others wait for their verdicts.
-            Err(error) => {
-                self.desired = desired::director(&config, |service, real_server, configured| {
-                    let verdict = verdicts.get(&(*service, *real_server));
-                    let held = self
-                        .desired
-                        .weight(service, real_server)
-                        .unwrap_or(Weight::ZERO);
-                    health::weight(
-                        verdict.copied().unwrap_or(Health::Unknown),
-                        configured,
-                        held,
-                    )
-                });
-                Err(error)
-            }
-        };
+        self.desired = desired::director(&config, |service, real_server, _| {
+            let weight = weights.get(&(*service, *real_server));
+            weight.copied().unwrap_or(Weight::ZERO)
+        });
+        let result = self.converge_anew().await;
         self.reconciler.note(&result);
         self.next_pass = in_from_now(self.retry.after(result.is_ok()));
         // Whoever asked may have gone away.
         let _ = done.send(result);
+    }
+
+    async fn converge_anew(&mut self) -> Result<usize, ReconcileError> {
+        let observed = self.reconciler.observe(&self.desired).await?;
+        let steps = self.reconciler.plan(&self.desired, &observed.state).len();
+        let converged = self
+            .reconciler
+            .converge(&self.desired, observed, Difference::Wanted);
+        converged.await.map(|()| steps)
     }
 
     async fn full_pass(&mut self) {
@@ -281,24 +303,17 @@ pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
-    desire(reconciler, config, &Verdicts::new()).await
-}
-
-/// What a director with these verdicts desires, and what it found.
-async fn desire<T: Ipvs>(
-    reconciler: &mut Reconciler<T>,
-    config: &Config,
-    verdicts: &Verdicts,
-) -> Result<(State, Observation), ReconcileError> {
     let bare = desired::director(config, |_, _, _| Weight::ZERO);
     let observed = reconciler.observe(&bare).await?;
     let desired = desired::director(config, |service, real_server, configured| {
-        let verdict = verdicts.get(&(*service, *real_server));
         let held = observed.state.weight(service, real_server);
-        let verdict = verdict.copied().unwrap_or(Health::Unknown);
-        health::weight(verdict, configured, held.unwrap_or(Weight::ZERO))
+        health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
     Ok((desired, observed))
+}
+
+fn falls(step: &Step) -> bool {
+    matches!(step, Step::SetDestination { from, to, .. } if to.weight < from.weight)
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.

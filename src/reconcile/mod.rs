@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 pub(crate) use self::apply::Failure;
 use self::apply::StepError;
 pub(crate) use self::counted::Counted;
-pub(crate) use self::director::{Change, DirectorLoop, adopt};
+pub(crate) use self::director::{Change, DirectorLoop, Request, adopt};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
 use self::ownership::Owned;

@@ -9,7 +9,7 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
         let held = observed.state.services.get(&service.key);
         let traffic = observed.traffic.get(&service.key);
         *service.statistics.lock() = traffic.map(|t| t.statistics).unwrap_or_default();
-        for real_server in &service.real_servers {
+        for real_server in service.real_servers.iter().chain(&service.sorry_server) {
             let key = &real_server.key;
             let mut live = real_server.live.lock();
             if let Some(destination) = wanted.and_then(|state| state.destinations.get(key)) {

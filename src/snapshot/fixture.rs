@@ -4,8 +4,8 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::{
-    Check, Config, Control, Director, DirectorExit, Http, HttpCheck, RealServer, RealServerExit,
-    RealServerRole, StatusRanges, VirtualService,
+    Check, Config, Control, Director, DirectorExit, Http, HttpCheck, Pool, RealServer,
+    RealServerExit, RealServerRole, SorryServer, StatusRanges, VirtualService,
 };
 use crate::model::Weight;
 
@@ -32,6 +32,7 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
             rise: NonZeroU16::MIN,
             fall: NonZeroU16::MIN,
         }),
+        pool: Pool::default(),
         real_servers: real_servers
             .iter()
             .map(|&(name, key, weight)| RealServer {
@@ -43,7 +44,15 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
     }
 }
 
-/// Two services: `web` with two real servers, `marked` with one.
+fn with_sorry_server(key: &str, mut service: VirtualService) -> VirtualService {
+    service.pool.sorry_server = Some(SorryServer {
+        key: key.parse().unwrap(),
+        check: Arc::clone(&service.check),
+    });
+    service
+}
+
+/// Two services: `web` with two real servers, `marked` with one and a sorry server.
 pub(crate) fn config() -> Config {
     Config {
         http: Http {
@@ -76,10 +85,13 @@ pub(crate) fn config() -> Config {
                     ("rs2", "192.168.11.22:80", 2),
                 ],
             ),
-            service(
-                "marked",
-                "fwmark 10 ipv6",
-                &[("rs6", "[2001:db8::21]:0", 1)],
+            with_sorry_server(
+                "[2001:db8::30]:0",
+                service(
+                    "marked",
+                    "fwmark 10 ipv6",
+                    &[("rs6", "[2001:db8::21]:0", 1)],
+                ),
             ),
         ],
     }

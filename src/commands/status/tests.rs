@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::health::HoldReason;
 use crate::http::status::json;
 use crate::snapshot::{Snapshot, fixture};
 
@@ -17,22 +18,46 @@ fn a_director_for_people() {
     check(
         &fixture::director(),
         &expect![["
-        lvs-agent 0.1.0, director, /etc/lvs-agent/config.yaml loaded 1m 5s ago
-        the kernel was as configured 5s ago
+            lvs-agent 0.1.0, director, /etc/lvs-agent/config.yaml loaded 1m 5s ago
+            the kernel was as configured 5s ago
 
-        VIP             INTERFACE  STATE
-        192.168.11.200  eth0       configured
+            VIP             INTERFACE  STATE
+            192.168.11.200  eth0       configured
 
-        web  tcp 192.168.11.200:80  wlc  direct
-          REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
-          rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, 1.2 ms, 5s ago
-          rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, 0.3 ms, 5s ago
+            web  tcp 192.168.11.200:80  wlc  direct
+              REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
+              rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, 1.2 ms, 5s ago
+              rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, 0.3 ms, 5s ago
 
-        marked  fwmark 10 ipv6  wlc  direct
-          REAL SERVER  ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
-          rs6          [2001:db8::21]:0  unknown  1m 5s    none        0           1       0         0  none yet
-    "]],
+            marked  fwmark 10 ipv6  wlc  direct
+              REAL SERVER   ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
+              rs6           [2001:db8::21]:0  unknown  1m 5s    none        0           1       0         0  none yet
+              sorry_server  [2001:db8::30]:0  unknown  1m 5s    none        0           1       0         0  none yet
+        "]],
     );
+}
+
+#[test]
+fn what_is_wrong_with_pools_for_people() {
+    let snapshot = fixture::director();
+    snapshot.held.lock().insert(HoldReason::Link);
+    snapshot.services[0].pool.lock().standing.fail_open = true;
+    {
+        let standing = &mut snapshot.services[1].pool.lock().standing;
+        standing.quorum_met = false;
+        standing.sorry_serves = true;
+    }
+    let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
+    let mut out = Vec::new();
+    render(&status, fixture::start(), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    for lines in [
+        "all weights are held: the director's own link is down\n",
+        "direct\n  failing open: failing real servers serve, too\n  REAL SERVER",
+        "direct\n  quorum lost\n  the sorry server serves\n  REAL SERVER",
+    ] {
+        assert!(text.contains(lines), "{lines:?} in:\n{text}");
+    }
 }
 
 #[test]

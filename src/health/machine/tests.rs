@@ -48,7 +48,7 @@ fn a_changed_check_starts_over_in_the_present_state() {
     let mut down = machine(1, 2);
     down.on_outcome(false, start);
     down.on_outcome(false, start);
-    let mut again = down.starting_over(NonZeroU16::new(2).unwrap(), NonZeroU16::MIN);
+    let mut again = machine(2, 1).with_verdict_of(&down);
     assert_eq!(again.health(), Health::Down);
     assert_eq!(
         again.on_outcome(true, start),

@@ -3,6 +3,7 @@ use std::io;
 use std::time::{Instant, SystemTime};
 
 use super::*;
+
 use crate::probe::probe_targets;
 use crate::snapshot::Latest;
 
@@ -47,12 +48,11 @@ impl Bench {
         assert_eq!(targets.len(), 2, "rs1 is probed once for both services");
         assert_eq!(targets[0].subscribers, [FAST, SLOW]);
         let names = config.virtual_services.iter().map(|service| &*service.name);
-        let probes = (0..)
-            .map(ProbeId)
-            .zip(targets.into_iter().map(|target| target.subscribers));
+        let probes = (0..targets.len()).map(|n| ProbeId(n.try_into().unwrap()));
+        let probes = probes.collect();
         let task = HealthTask::new(
             Arc::clone(&config),
-            probes.collect(),
+            Subscriptions { probes, targets },
             Arc::new(Snapshot::director(
                 &config,
                 "cluster.yaml".into(),
@@ -72,7 +72,7 @@ impl Bench {
     fn report(&mut self, probe: u32, result: ProbeResult) {
         self.reported += 1;
         let since = Duration::from_secs(self.reported);
-        self.task.on_report(&Report {
+        let report = Report {
             probe: ProbeId(probe),
             outcome: Outcome {
                 result,
@@ -81,7 +81,8 @@ impl Bench {
             },
             started: self.start + since,
             at: SystemTime::UNIX_EPOCH + since,
-        });
+        };
+        self.task.on_report(&report, self.start + since);
     }
 
     fn live(&self, id: RealServerId) -> crate::snapshot::RealServerLive {
@@ -281,7 +282,7 @@ fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
         lines[..1],
         ["WARN probes cannot be made: it was internal; no verdict changes for that"]
     );
-    assert_eq!(lines.len(), 2, "the other line is of rs1: {lines:?}");
+    assert_eq!(lines.len(), 3, "the others are of rs1 and its pool: {lines:?}");
     let lines = logged(|| bench.report(1, ProbeResult::Refused));
     assert_eq!(lines, ["INFO probes can be made again"]);
     let lines = logged(|| bench.report(1, ProbeResult::Internal));

@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::{Samples, Seconds, names};
-use crate::health::Health;
+use crate::health::{Health, HoldReason};
 use crate::probe::ProbeResult;
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
 
@@ -188,6 +188,64 @@ pub(super) const FAMILIES: &[Family] = &[
             }
             for (health, count) in [("up", up), ("down", down), ("unknown", unknown)] {
                 samples.add(&[("service", &service.name), ("health", health)], count);
+            }
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_quorum",
+        kind: GAUGE,
+        help: "Whether the weight of real servers that are up meets the quorum.",
+        source: Source::Service(|samples, service| {
+            let met = service.pool.lock().standing.quorum_met;
+            samples.add(&[("service", &service.name)], u8::from(met));
+        }),
+    },
+    Family {
+        name: "lvs_virtual_service_fail_open",
+        kind: GAUGE,
+        help: "Whether failing real servers serve, because too few others are up.",
+        source: Source::Service(|samples, service| {
+            let fail_open = service.pool.lock().standing.fail_open;
+            samples.add(&[("service", &service.name)], u8::from(fail_open));
+        }),
+    },
+    Family {
+        name: "lvs_sorry_server_up",
+        kind: GAUGE,
+        help: "Whether the sorry server passes its check; absent while that is unknown.",
+        source: Source::Service(|samples, service| {
+            let sorry_server = service.sorry_server.as_ref();
+            let up = match sorry_server.map(|server| server.live.lock().health) {
+                None | Some(Health::Unknown) => return,
+                Some(Health::Up) => 1,
+                Some(Health::Down) => 0,
+            };
+            samples.add(&[("service", &service.name)], up);
+        }),
+    },
+    Family {
+        name: "lvs_sorry_server_active",
+        kind: GAUGE,
+        help: "Whether the sorry server serves in place of the real servers.",
+        source: Source::Service(|samples, service| {
+            if service.sorry_server.is_some() {
+                let active = service.pool.lock().standing.sorry_serves;
+                samples.add(&[("service", &service.name)], u8::from(active));
+            }
+        }),
+    },
+    Family {
+        name: "lvs_weights_held",
+        kind: GAUGE,
+        help: "Whether all weights are held, since the fault is likely the director's own.",
+        source: Source::Host(|samples, snapshot| {
+            if snapshot.is_real_server() {
+                return;
+            }
+            let held = snapshot.held.lock();
+            for reason in HoldReason::ALL {
+                let is_held = u8::from(held.contains(&reason));
+                samples.add(&[("reason", reason.as_str())], is_held);
             }
         }),
     },

@@ -1,7 +1,7 @@
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::config::{Check, RealServer, StatusRanges, VirtualService};
+use crate::config::{Check, Pool, RealServer, StatusRanges, VirtualService};
 use crate::model::{Forwarding, RealServerKey, Scheduler, Weight};
 use crate::snapshot::fixture;
 
@@ -27,6 +27,7 @@ fn service(name: &str, address: &str, check: Check, real_servers: &[&str]) -> Vi
         scheduler: Scheduler::default(),
         forwarding: Forwarding::Direct,
         check: Arc::new(check),
+        pool: Pool::default(),
         real_servers: real_servers
             .iter()
             .map(|address| RealServer {

@@ -1,0 +1,241 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::model::RealServerId;
+use crate::probe::ProbeTarget;
+
+/// Fewer probes than this prove nothing about the director.
+const FEWEST: usize = 4;
+
+/// Finds out when it is more likely the director that has a fault than all of
+/// its real servers at once.
+///
+/// That is so when at least three quarters of the probes that passed before
+/// have begun to fail within one interval of theirs (and one time-out), when
+/// that hits half of the probes of at least two virtual services that share no
+/// real server, and when no sorry server passes: where one does, there is somebody
+/// who answers, and verdicts count. It is over when half of them pass again.
+///
+/// With `fall: 1`, a verdict comes before this can.
+#[derive(Debug)]
+pub(crate) struct OwnFault {
+    probes: Vec<Probe>,
+    groups: Vec<Tally>,
+    all: Tally,
+    sorry_passing: usize,
+    /// Probes that began to fail, by when that becomes old news.
+    sudden: BTreeSet<(Instant, usize)>,
+    suspected: bool,
+}
+
+#[derive(Debug)]
+struct Probe {
+    group: usize,
+    of_sorry_server: bool,
+    memory: Duration,
+    standing: Standing,
+}
+
+/// What a probe's newest outcome says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nothing, or that it failed long ago.
+    Silent,
+    Passing,
+    /// It failed after it had passed; old news at this instant.
+    Sudden(Instant),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    passing: usize,
+    sudden: usize,
+}
+
+impl OwnFault {
+    /// For these probes; `is_sorry` tells the sorry servers, and `served` the
+    /// real servers that were found serving: for as long as nothing else is
+    /// known of them, they count as passing.
+    pub(crate) fn new(
+        targets: &[ProbeTarget],
+        is_sorry: impl Fn(RealServerId) -> bool,
+        served: impl Fn(RealServerId) -> bool,
+    ) -> Self {
+        let groups = groups(targets, &is_sorry);
+        let count = groups.iter().max().map_or(0, |last| last + 1);
+        let probes = targets.iter().zip(groups).map(|(target, group)| Probe {
+            group,
+            of_sorry_server: target.subscribers.iter().any(|id| is_sorry(*id)),
+            memory: target.spec.check.interval + target.spec.check.timeout,
+            standing: Standing::Silent,
+        });
+        let mut new = Self {
+            probes: probes.collect(),
+            groups: vec![Tally::default(); count],
+            all: Tally::default(),
+            sorry_passing: 0,
+            sudden: BTreeSet::new(),
+            suspected: false,
+        };
+        for (probe, target) in targets.iter().enumerate() {
+            if target.subscribers.iter().any(|id| served(*id)) {
+                new.set(probe, Standing::Passing);
+            }
+        }
+        new
+    }
+
+    /// Whether a fault of the director's own is suspected.
+    pub(crate) fn suspected(&self) -> bool {
+        self.suspected
+    }
+
+    /// Takes the newest outcome of the probe at this place.
+    pub(crate) fn on_outcome(&mut self, probe: usize, passed: bool, now: Instant) {
+        self.forget(now);
+        let Some(found) = self.probes.get(probe) else {
+            return;
+        };
+        let standing = match (found.standing, passed) {
+            (_, true) => Standing::Passing,
+            (Standing::Passing, false) => Standing::Sudden(now + found.memory),
+            (standing @ (Standing::Silent | Standing::Sudden(_)), false) => standing,
+        };
+        if standing != found.standing {
+            self.set(probe, standing);
+            self.judge();
+        }
+    }
+
+    /// While a fault is suspected, time does not make failures the real
+    /// servers' own: the probes have to say so.
+    fn forget(&mut self, now: Instant) {
+        while !self.suspected
+            && let Some((due, probe)) = self.sudden.first().copied()
+            && due <= now
+        {
+            self.set(probe, Standing::Silent);
+        }
+    }
+
+    fn set(&mut self, probe: usize, standing: Standing) {
+        let Some(found) = self.probes.get_mut(probe) else {
+            return;
+        };
+        let before = std::mem::replace(&mut found.standing, standing);
+        let of_sorry_server = found.of_sorry_server;
+        for tally in self
+            .groups
+            .get_mut(found.group)
+            .into_iter()
+            .chain([&mut self.all])
+        {
+            tally.leave(before);
+            tally.enter(standing);
+        }
+        if of_sorry_server {
+            self.sorry_passing -= usize::from(before == Standing::Passing);
+            self.sorry_passing += usize::from(standing == Standing::Passing);
+        }
+        if let Standing::Sudden(due) = before {
+            self.sudden.remove(&(due, probe));
+        }
+        if let Standing::Sudden(due) = standing {
+            self.sudden.insert((due, probe));
+        }
+    }
+
+    fn judge(&mut self) {
+        let Tally { passing, sudden } = self.all;
+        if self.suspected {
+            self.suspected = sudden > passing && self.sorry_passing == 0;
+            if !self.suspected {
+                // Those that still fail have to do so for a reason of their own.
+                while let Some((_, probe)) = self.sudden.first().copied() {
+                    self.set(probe, Standing::Silent);
+                }
+            }
+            return;
+        }
+        let most = sudden + passing >= FEWEST && sudden >= 3 * passing;
+        if most && self.sorry_passing == 0 {
+            let hit = self.groups.iter().filter(|group| group.is_hit());
+            self.suspected = hit.take(2).count() == 2;
+        }
+    }
+}
+
+impl Tally {
+    fn enter(&mut self, standing: Standing) {
+        match standing {
+            Standing::Silent => {}
+            Standing::Passing => self.passing += 1,
+            Standing::Sudden(_) => self.sudden += 1,
+        }
+    }
+
+    fn leave(&mut self, standing: Standing) {
+        match standing {
+            Standing::Silent => {}
+            Standing::Passing => self.passing -= 1,
+            Standing::Sudden(_) => self.sudden -= 1,
+        }
+    }
+
+    fn is_hit(self) -> bool {
+        self.sudden > 0 && self.sudden >= self.passing
+    }
+}
+
+/// By probe, the number of its group: virtual services that share a real
+/// server's address are of one group. A sorry server for all makes no group.
+fn groups(targets: &[ProbeTarget], is_sorry: impl Fn(RealServerId) -> bool) -> Vec<usize> {
+    let services = targets
+        .iter()
+        .flat_map(|target| &target.subscribers)
+        .map(|id| id.service_index() + 1)
+        .max()
+        .unwrap_or_default();
+    let mut parents: Vec<usize> = (0..services).collect();
+    let mut first_of: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    for target in targets {
+        for id in target.subscribers.iter().filter(|id| !is_sorry(**id)) {
+            let service = id.service_index();
+            let first = *first_of.entry(target.spec.target.ip()).or_insert(service);
+            let (one, other) = (root(&mut parents, first), root(&mut parents, service));
+            if let Some(parent) = parents.get_mut(one.max(other)) {
+                *parent = one.min(other);
+            }
+        }
+    }
+    let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
+    let group = |target: &ProbeTarget| {
+        let service = target
+            .subscribers
+            .first()
+            .map_or(0, |id| id.service_index());
+        let root = root(&mut parents, service);
+        let next = numbers.len();
+        *numbers.entry(root).or_insert(next)
+    };
+    targets.iter().map(group).collect()
+}
+
+/// The smallest service of the group, with the way there made short.
+fn root(parents: &mut [usize], service: usize) -> usize {
+    let mut at = service;
+    while let Some(&parent) = parents.get(at)
+        && parent != at
+    {
+        let grandparent = parents.get(parent).copied().unwrap_or(parent);
+        if let Some(slot) = parents.get_mut(at) {
+            *slot = grandparent;
+        }
+        at = grandparent;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests;

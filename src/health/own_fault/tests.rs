@@ -1,0 +1,189 @@
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock;
+use crate::config::{Check, HttpCheck, StatusRanges};
+use crate::probe::ProbeSpec;
+
+const SORRY: u32 = 99;
+
+/// Probes at an interval of 1 s with a time-out of 1 s, each by the last byte
+/// of its target and the real servers that it speaks of.
+fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
+    let second = Duration::from_secs(1);
+    let check = Arc::new(Check {
+        http: HttpCheck {
+            path: "/".to_owned(),
+            host: None,
+            port: 80,
+            expected_status: StatusRanges::success(),
+        },
+        interval: second,
+        timeout: second,
+        rise: NonZeroU16::MIN,
+        fall: NonZeroU16::MIN,
+    });
+    let target = |(host, subscribers): &(u8, &[(u32, u32)])| ProbeTarget {
+        spec: ProbeSpec {
+            target: SocketAddr::from(([192, 168, 11, *host], 80)),
+            check: Arc::clone(&check),
+        },
+        subscribers: subscribers
+            .iter()
+            .map(|&(service, real_server)| RealServerId {
+                service,
+                real_server,
+            })
+            .collect(),
+    };
+    probes.iter().map(target).collect()
+}
+
+struct Bench {
+    own_fault: OwnFault,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(probes: &[(u8, &[(u32, u32)])]) -> Self {
+        let is_sorry = |id: RealServerId| id.real_server == SORRY;
+        Self {
+            own_fault: OwnFault::new(&targets(probes), is_sorry, |_| false),
+            now: clock::monotonic(),
+        }
+    }
+
+    /// Outcomes of all these probes, spread over a second.
+    fn round(&mut self, probes: impl IntoIterator<Item = usize>, passed: bool) -> bool {
+        for probe in probes {
+            self.own_fault.on_outcome(probe, passed, self.now);
+            self.now += Duration::from_millis(200);
+        }
+        self.own_fault.suspected()
+    }
+}
+
+const TWO_SERVICES: [(u8, &[(u32, u32)]); 4] = [
+    (21, &[(0, 0)]),
+    (22, &[(0, 1)]),
+    (31, &[(1, 0)]),
+    (32, &[(1, 1)]),
+];
+
+#[test]
+fn all_at_once_is_the_directors_fault_and_half_of_them_back_ends_it() {
+    let mut bench = Bench::new(&TWO_SERVICES);
+    assert!(!bench.round(0..4, true));
+    assert!(!bench.round(0..2, false));
+    assert!(bench.round(2..3, false), "three of four, in both services");
+    bench.now += Duration::from_hours(1);
+    assert!(bench.round(0..4, false), "time alone does not end it");
+    assert!(bench.round(0..1, true));
+    assert!(!bench.round(1..2, true));
+    assert!(
+        !bench.round(2..4, false),
+        "the others' failures are old news"
+    );
+}
+
+#[test]
+fn what_fails_one_after_the_other_or_never_passed_is_no_fault_of_the_director() {
+    let mut bench = Bench::new(&TWO_SERVICES);
+    assert!(!bench.round(0..4, false), "never passed");
+    assert!(!bench.round(0..4, true));
+    for probe in 0..4 {
+        assert!(!bench.round([probe], false));
+        bench.now += Duration::from_secs(3);
+    }
+}
+
+#[test]
+fn what_was_found_serving_counts_as_passing() {
+    let mut own_fault = OwnFault::new(&targets(&TWO_SERVICES), |_| false, |_| true);
+    let now = clock::monotonic();
+    for probe in 0..3 {
+        own_fault.on_outcome(probe, false, now);
+    }
+    assert!(own_fault.suspected());
+}
+
+#[test]
+fn services_that_share_a_real_server_are_one() {
+    let related: [(u8, &[(u32, u32)]); 4] = [
+        (21, &[(0, 0)]),
+        (22, &[(0, 1), (1, 0)]),
+        (23, &[(1, 1)]),
+        (24, &[(1, 2)]),
+    ];
+    let mut bench = Bench::new(&related);
+    bench.round(0..4, true);
+    assert!(!bench.round(0..4, false));
+}
+
+#[test]
+fn a_sorry_server_that_passes_says_that_the_director_is_well() {
+    let mut probes = TWO_SERVICES.to_vec();
+    probes.push((40, &[(0, SORRY), (1, SORRY)]));
+    let mut bench = Bench::new(&probes);
+    bench.round(0..5, true);
+    assert!(!bench.round(0..4, false), "it passes still");
+
+    let mut bench = Bench::new(&probes);
+    bench.round(0..5, true);
+    assert!(
+        bench.round([4, 0, 1, 2], false),
+        "shared, it makes no services one"
+    );
+    assert!(!bench.round([4], true));
+}
+
+proptest! {
+    /// Against counting everything anew at every outcome.
+    #[test]
+    fn counts_as_the_plain_definition_does(
+        outcomes in proptest::collection::vec((0..4_usize, any::<bool>(), 0..1500_u64), 1..200),
+    ) {
+        let mut bench = Bench::new(&TWO_SERVICES);
+        // By probe: whether the newest passed, and when it began to fail after passing.
+        let mut newest: [Option<(bool, Option<Instant>)>; 4] = [None; 4];
+        let mut suspected = false;
+        for (probe, passed, pause) in outcomes {
+            bench.now += Duration::from_millis(pause);
+            let now = bench.now;
+            if !suspected {
+                for (_, began) in newest.iter_mut().flatten() {
+                    *began = began.filter(|began| now - *began < Duration::from_secs(2));
+                }
+            }
+            newest[probe] = match (newest[probe], passed) {
+                (_, true) => Some((true, None)),
+                (Some((true, _)), false) => Some((false, Some(now))),
+                (Some((false, began)), false) => Some((false, began)),
+                (None, false) => Some((false, None)),
+            };
+            let count = |probes: std::ops::Range<usize>| {
+                let of = newest[probes].iter().flatten();
+                let passing = of.clone().filter(|(passed, _)| *passed).count();
+                (of.filter(|(_, began)| began.is_some()).count(), passing)
+            };
+            let (sudden, passing) = count(0..4);
+            if suspected {
+                suspected = sudden > passing;
+                if !suspected {
+                    for (_, began) in newest.iter_mut().flatten() {
+                        *began = None;
+                    }
+                }
+            } else {
+                let hit = [count(0..2), count(2..4)].iter().all(|(sudden, passing)| *sudden > 0 && sudden >= passing);
+                suspected = hit && sudden + passing >= 4 && sudden >= 3 * passing;
+            }
+            bench.own_fault.on_outcome(probe, passed, now);
+            prop_assert_eq!(bench.own_fault.suspected(), suspected);
+        }
+    }
+}

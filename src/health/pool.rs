@@ -1,0 +1,443 @@
+use std::num::NonZeroU16;
+use std::time::Instant;
+
+use super::damping::Damping;
+use super::ramp::SlowStart;
+use super::{Health, Machine, Transition};
+use crate::model::Weight;
+
+/// What a virtual service asks of its pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    /// Passes in a row that bring a real server up; damping lengthens it.
+    pub(crate) rise: NonZeroU16,
+    pub(crate) slow_start: SlowStart,
+    pub(crate) flap_damping: bool,
+    /// The weight of real servers that must be up.
+    pub(crate) quorum: u64,
+    /// How far from the quorum, below and above, it is lost and found again.
+    pub(crate) hysteresis: u64,
+    /// In percent of the whole weight: with less up than that, failing real
+    /// servers serve, too.
+    pub(crate) fail_open_below: Option<u8>,
+}
+
+/// What an operator has said of a real server.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the command `drain` is what will say so")
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Admin {
+    /// Its health decides.
+    #[default]
+    Enabled,
+    /// No new connections; established ones go on.
+    Draining,
+    /// Nothing is left on it.
+    Drained,
+}
+
+/// Where a real server was before its pool was made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) place: usize,
+    /// Whether it is checked as it was.
+    pub(crate) same_check: bool,
+}
+
+/// What is true of the pool as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Whether enough weight is up.
+    pub(crate) quorum_met: bool,
+    /// Whether failing real servers serve, for want of others.
+    pub(crate) fail_open: bool,
+    /// Whether the sorry server serves in place of the real servers.
+    pub(crate) sorry_serves: bool,
+}
+
+impl Standing {
+    /// With enough real servers.
+    pub(crate) const WELL: Self = Self {
+        quorum_met: true,
+        fail_open: false,
+        sorry_serves: false,
+    };
+}
+
+/// The real servers of one virtual service, and what of their verdicts
+/// becomes of their weights.
+///
+/// - A real server that is up has its configured weight, after slow start.
+/// - One without a verdict keeps what it was found with, and counts as up
+///   until it is known better.
+/// - One that is down has weight 0, unless the pool fails open.
+/// - With the quorum lost and a sorry server that passes its check, that one
+///   serves, and nobody else; it goes before failing open.
+/// - Nothing goes to 0 while what would replace it has no verdict yet.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    policy: Policy,
+    members: Vec<Member>,
+    sorry_server: Option<Member>,
+    standing: Standing,
+    held: bool,
+    /// Probes that began before this prove nothing.
+    evidence_from: Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Member {
+    machine: Machine,
+    damping: Damping,
+    ramp: Ramp,
+    admin: Admin,
+    configured: Weight,
+    /// What it should have in the kernel now.
+    wanted: Weight,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ramp {
+    /// No slow start, or no longer.
+    Over,
+    /// It begins when the pool lets it serve.
+    Ahead,
+    Since(Instant),
+}
+
+/// Weights by health.
+struct Sums {
+    up: u64,
+    unknown: u64,
+    total: u64,
+    verdicts_missing: bool,
+}
+
+impl Pool {
+    /// `members` and `sorry_server` are each real server's configured weight
+    /// and the one that it was found with; all begin without a verdict.
+    pub(crate) fn new(
+        policy: Policy,
+        fall: NonZeroU16,
+        members: impl IntoIterator<Item = (Weight, Weight)>,
+        sorry_server: Option<SorryServer>,
+    ) -> Self {
+        let rise = policy.rise;
+        let members = members.into_iter().map(|(configured, found)| {
+            let machine = Machine::new(rise, fall);
+            Member::new(machine, configured, found)
+        });
+        let members = members.collect();
+        let sorry_server = sorry_server.map(|sorry_server| {
+            let machine = Machine::new(sorry_server.rise, sorry_server.fall);
+            Member::new(machine, Weight::ONE, sorry_server.found)
+        });
+        let serves = |server: &Member| server.wanted != Weight::ZERO;
+        let found_serving = sorry_server.as_ref().is_some_and(serves);
+        let standing = Standing {
+            quorum_met: !found_serving,
+            sorry_serves: found_serving,
+            ..Standing::WELL
+        };
+        Self {
+            policy,
+            members,
+            sorry_server,
+            standing,
+            held: false,
+            evidence_from: None,
+            deadline: None,
+        }
+    }
+
+    /// Takes over what another pool of this service knows: `origins` tells, for
+    /// each place here, where that real server was there.
+    pub(crate) fn take_over(&mut self, before: &Self, origins: &[Option<Origin>]) {
+        self.standing = before.standing;
+        self.held = before.held;
+        self.evidence_from = before.evidence_from;
+        let members = self.members.iter_mut().chain(&mut self.sorry_server);
+        for (member, origin) in members.zip(origins) {
+            let Some(Origin { place, same_check }) = origin else {
+                continue;
+            };
+            let old = before
+                .members
+                .iter()
+                .chain(&before.sorry_server)
+                .nth(*place);
+            let Some(old) = old else { continue };
+            member.machine = if *same_check {
+                old.machine.clone()
+            } else {
+                member.machine.with_verdict_of(&old.machine)
+            };
+            member.damping = old.damping;
+            member.ramp = old.ramp;
+            member.admin = old.admin;
+            member.wanted = old.wanted;
+        }
+    }
+
+    /// Takes an outcome of the real server at this place, of a probe that
+    /// began at `started`; the sorry server's place is after the last.
+    ///
+    /// After a transition, [`settle`](Self::settle) tells the weights.
+    pub(crate) fn on_outcome(
+        &mut self,
+        member: usize,
+        passed: bool,
+        started: Instant,
+        now: Instant,
+    ) -> Option<Transition> {
+        if self.held || self.evidence_from.is_some_and(|from| started < from) {
+            return None;
+        }
+        let Some(member) = self.members.get_mut(member) else {
+            let sorry_server = self.sorry_server.as_mut();
+            let sorry_server = sorry_server.filter(|_| member == self.members.len())?;
+            return sorry_server.machine.on_outcome(passed, started);
+        };
+        if self.policy.flap_damping && member.machine.health() == Health::Down {
+            let rise = member.damping.rise(self.policy.rise, now);
+            member.machine.set_rise(rise);
+        }
+        let transition = member.machine.on_outcome(passed, started)?;
+        if (transition.from, transition.to) == (Health::Up, Health::Down) {
+            member.damping.fell(now);
+        }
+        member.ramp = if transition.to == Health::Up && member.wanted == Weight::ZERO {
+            Ramp::Ahead
+        } else {
+            Ramp::Over
+        };
+        Some(transition)
+    }
+
+    /// The passes in a row that the real server needs to be up, where damping
+    /// asks for more than is configured.
+    pub(crate) fn damped_rise(&self, member: usize, now: Instant) -> Option<NonZeroU16> {
+        let damping = self.members.get(member)?.damping;
+        let rise = damping.rise(self.policy.rise, now);
+        (self.policy.flap_damping && rise > self.policy.rise).then_some(rise)
+    }
+
+    /// While held, verdicts and weights stay as they are; after that, only
+    /// probes that began at `now` or later count.
+    pub(crate) fn set_held(&mut self, held: bool, now: Instant) {
+        if self.held == held {
+            return;
+        }
+        self.held = held;
+        self.evidence_from = Some(now);
+        for member in self.members.iter_mut().chain(&mut self.sorry_server) {
+            member.machine.forget_row();
+        }
+    }
+
+    /// What an operator wants of the real server, also while held.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the command `drain` is what will call it")
+    )]
+    pub(crate) fn set_admin(&mut self, member: usize, admin: Admin) {
+        if let Some(member) = self.members.get_mut(member) {
+            if member.admin != Admin::Enabled && admin == Admin::Enabled {
+                member.ramp = Ramp::Ahead;
+            }
+            member.admin = admin;
+        }
+    }
+
+    /// The weight that the real server at this place should have.
+    pub(crate) fn wanted(&self, member: usize) -> Option<Weight> {
+        let sorry_server = self.sorry_server.iter();
+        let wanted = |member: &Member| member.wanted;
+        self.members
+            .iter()
+            .chain(sorry_server)
+            .nth(member)
+            .map(wanted)
+    }
+
+    /// What is true of the pool as of the last [`settle`](Self::settle).
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// When to settle again though nothing happens.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The weights that change now, by place; the sorry server's place is
+    /// after the last. To be written as one: those that rise first.
+    pub(crate) fn settle(&mut self, now: Instant) -> Vec<(usize, Weight)> {
+        let mut changes = Vec::new();
+        self.deadline = None;
+        if self.held {
+            for (place, member) in self.members.iter_mut().enumerate() {
+                if member.admin != Admin::Enabled {
+                    changes.extend(member.want(Weight::ZERO).map(|weight| (place, weight)));
+                }
+            }
+            return changes;
+        }
+
+        let sums = self.sums();
+        self.standing = self.stand(&sums);
+        let Standing {
+            quorum_met,
+            fail_open,
+            sorry_serves,
+        } = self.standing;
+        let replacement_unsure =
+            !quorum_met && !sorry_serves && self.sorry_health() == Some(Health::Unknown)
+                || sums.verdicts_missing && self.is_few(sums.up, sums.total);
+
+        for (place, member) in self.members.iter_mut().enumerate() {
+            let health = member.machine.health();
+            if fail_open {
+                member.ramp = Ramp::Over;
+            }
+            let weight = match (member.admin, health) {
+                (Admin::Enabled, Health::Unknown) => {
+                    super::weight(Health::Unknown, member.share(), member.wanted)
+                }
+                (Admin::Enabled, Health::Up) if sorry_serves => Weight::ZERO,
+                (Admin::Enabled, Health::Up) => {
+                    let (weight, next) = member.ramped(self.policy.slow_start, now);
+                    self.deadline = [self.deadline, next].into_iter().flatten().min();
+                    weight
+                }
+                (Admin::Enabled, Health::Down) if fail_open => member.share(),
+                (Admin::Enabled, Health::Down) if replacement_unsure => member.wanted,
+                (Admin::Enabled, Health::Down) | (Admin::Draining | Admin::Drained, _) => {
+                    Weight::ZERO
+                }
+            };
+            changes.extend(member.want(weight).map(|weight| (place, weight)));
+        }
+        if let Some(sorry_server) = &mut self.sorry_server {
+            let known = sorry_server.machine.health() != Health::Unknown;
+            let weight = match (sorry_serves, known) {
+                (true, true) => sorry_server.configured,
+                (true, false) => sorry_server.wanted,
+                (false, _) => Weight::ZERO,
+            };
+            let place = self.members.len();
+            changes.extend(sorry_server.want(weight).map(|weight| (place, weight)));
+        }
+        changes
+    }
+
+    fn stand(&self, sums: &Sums) -> Standing {
+        let hoped = sums.up + sums.unknown;
+        let Policy {
+            quorum, hysteresis, ..
+        } = self.policy;
+        let quorum_met = if self.standing.quorum_met {
+            hoped + hysteresis >= quorum
+        } else {
+            sums.up >= quorum + hysteresis
+        };
+        let sorry_available = match self.sorry_health() {
+            Some(Health::Up) => true,
+            Some(Health::Unknown) => self.standing.sorry_serves,
+            Some(Health::Down) | None => false,
+        };
+        let sorry_serves = !quorum_met && sorry_available;
+        Standing {
+            quorum_met,
+            fail_open: !sorry_serves && self.is_few(hoped, sums.total),
+            sorry_serves,
+        }
+    }
+
+    fn sums(&self) -> Sums {
+        let mut sums = Sums {
+            up: 0,
+            unknown: 0,
+            total: 0,
+            verdicts_missing: false,
+        };
+        let enabled = |member: &&Member| member.admin == Admin::Enabled;
+        for member in self.members.iter().filter(enabled) {
+            let share = u64::from(member.share().get());
+            sums.total += share;
+            match member.machine.health() {
+                Health::Up => sums.up += share,
+                Health::Unknown => {
+                    sums.unknown += share;
+                    sums.verdicts_missing = true;
+                }
+                Health::Down => {}
+            }
+        }
+        sums
+    }
+
+    /// Whether this is so little of the whole weight that the pool fails open.
+    fn is_few(&self, weight: u64, total: u64) -> bool {
+        let below = self.policy.fail_open_below;
+        below.is_some_and(|below| weight * 100 < total * u64::from(below))
+    }
+
+    fn sorry_health(&self) -> Option<Health> {
+        let sorry_server = self.sorry_server.as_ref();
+        sorry_server.map(|sorry_server| sorry_server.machine.health())
+    }
+}
+
+/// The sorry server of a pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SorryServer {
+    pub(crate) rise: NonZeroU16,
+    pub(crate) fall: NonZeroU16,
+    /// The weight that it was found with; 0 for none.
+    pub(crate) found: Weight,
+}
+
+impl Member {
+    fn new(machine: Machine, configured: Weight, found: Weight) -> Self {
+        Self {
+            machine,
+            damping: Damping::default(),
+            ramp: Ramp::Over,
+            admin: Admin::Enabled,
+            configured,
+            wanted: super::weight(Health::Unknown, configured, found),
+        }
+    }
+
+    /// The weight that it is meant to have while it is up: what counts in every sum.
+    fn share(&self) -> Weight {
+        self.configured
+    }
+
+    fn ramped(&mut self, slow_start: SlowStart, now: Instant) -> (Weight, Option<Instant>) {
+        let since = match self.ramp {
+            Ramp::Over => return (self.share(), None),
+            Ramp::Ahead => now,
+            Ramp::Since(since) => since,
+        };
+        let (weight, next) = slow_start.weight(self.share(), since, now);
+        self.ramp = match next {
+            Some(_) => Ramp::Since(since),
+            None => Ramp::Over,
+        };
+        (weight, next)
+    }
+
+    /// The weight if it is a new one.
+    fn want(&mut self, weight: Weight) -> Option<Weight> {
+        let before = std::mem::replace(&mut self.wanted, weight);
+        (before != weight).then_some(weight)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,475 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock;
+
+const SLOW_START: Duration = Duration::from_secs(14);
+
+fn count(n: u16) -> NonZeroU16 {
+    NonZeroU16::new(n).unwrap()
+}
+
+fn weight(n: u32) -> Weight {
+    Weight::new(n).unwrap()
+}
+
+fn policy() -> Policy {
+    Policy {
+        rise: count(2),
+        slow_start: SlowStart::new(Duration::ZERO, &"wlc".parse().unwrap()),
+        flap_damping: false,
+        quorum: 1,
+        hysteresis: 0,
+        fail_open_below: None,
+    }
+}
+
+/// A pool with the table that its changes make, and a clock of its own.
+struct Bench {
+    pool: Pool,
+    table: Vec<u32>,
+    now: Instant,
+}
+
+impl Bench {
+    /// Real servers by configured and found weight; a sorry server by its found weight.
+    fn new(policy: Policy, members: &[(u32, u32)], sorry_server: Option<u32>) -> Self {
+        let mut table: Vec<_> = members.iter().map(|(_, found)| *found).collect();
+        table.extend(sorry_server);
+        let members = members.iter().map(|(c, f)| (weight(*c), weight(*f)));
+        let sorry_server = sorry_server.map(|found| SorryServer {
+            rise: count(2),
+            fall: count(2),
+            found: weight(found),
+        });
+        let pool = Pool::new(policy, count(2), members, sorry_server);
+        // A configured weight of 0 needs no verdict.
+        let table = (0..table.len())
+            .map(|place| pool.wanted(place).unwrap().get())
+            .collect();
+        let now = clock::monotonic();
+        Self { pool, table, now }
+    }
+
+    /// One probe, a moment later; the weights that changed.
+    fn probe(&mut self, member: usize, passed: bool) -> Vec<(usize, u32)> {
+        let mut changes = self.wait(Duration::from_millis(1));
+        let now = self.now;
+        if self.pool.on_outcome(member, passed, now, now).is_some() {
+            changes.extend(self.settle());
+        }
+        changes
+    }
+
+    /// As many as it takes.
+    fn goes(&mut self, member: usize, up: bool) -> Vec<(usize, u32)> {
+        for _ in 0..2000 {
+            let changes = self.probe(member, up);
+            if self.health(member) == if up { Health::Up } else { Health::Down } {
+                return changes;
+            }
+        }
+        panic!("no verdict on {member}");
+    }
+
+    fn settle(&mut self) -> Vec<(usize, u32)> {
+        let changes = self.pool.settle(self.now);
+        let changes: Vec<_> = changes
+            .into_iter()
+            .map(|(place, weight)| (place, weight.get()))
+            .collect();
+        for (place, weight) in &changes {
+            self.table[*place] = *weight;
+        }
+        changes
+    }
+
+    /// Lets time pass, with every deadline kept.
+    fn wait(&mut self, time: Duration) -> Vec<(usize, u32)> {
+        let end = self.now + time;
+        let mut changes = Vec::new();
+        while let Some(due) = self.pool.next_deadline().filter(|due| *due <= end) {
+            assert!(due > self.now, "a deadline that is over stays so");
+            self.now = due;
+            changes.extend(self.settle());
+        }
+        self.now = end;
+        changes
+    }
+
+    fn health(&self, member: usize) -> Health {
+        let sorry_server = self.pool.sorry_server.iter();
+        let mut members = self.pool.members.iter().chain(sorry_server);
+        members.nth(member).unwrap().machine.health()
+    }
+}
+
+#[test]
+fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() {
+    let mut bench = Bench::new(policy(), &[(1, 0), (3, 0)], Some(0));
+    let sorry = 2;
+    assert_eq!(
+        bench.goes(sorry, true),
+        [],
+        "real servers have no verdict yet"
+    );
+    assert_eq!(bench.goes(0, true), [(0, 1)]);
+    assert_eq!(bench.goes(1, true), [(1, 3)]);
+    assert_eq!(bench.goes(0, false), [(0, 0)]);
+    assert_eq!(bench.goes(1, false), [(1, 0), (sorry, 1)], "as one");
+    assert!(bench.pool.standing().sorry_serves && !bench.pool.standing().quorum_met);
+    assert_eq!(bench.goes(0, true), [(0, 1), (sorry, 0)], "as one");
+    assert_eq!(bench.pool.standing(), Standing::WELL);
+}
+
+#[test]
+fn a_sorry_server_that_fails_its_check_serves_nobody() {
+    let mut bench = Bench::new(policy(), &[(1, 1)], Some(0));
+    bench.goes(1, false);
+    assert_eq!(bench.goes(0, false), [(0, 0)]);
+    assert_eq!(
+        bench.goes(1, true),
+        [(1, 1)],
+        "it is put to work when it passes"
+    );
+    assert_eq!(bench.goes(1, false), [(1, 0)]);
+}
+
+#[test]
+fn what_was_found_serving_stays_until_what_replaces_it_is_known() {
+    let mut bench = Bench::new(policy(), &[(1, 1)], Some(0));
+    assert_eq!(bench.goes(0, false), [], "the sorry server has no verdict");
+    assert_eq!(bench.goes(1, true), [(0, 0), (1, 1)]);
+
+    let mut bench = Bench::new(policy(), &[(1, 0), (1, 0)], Some(1));
+    assert_eq!(
+        bench.goes(0, false),
+        [],
+        "a sorry server found serving goes on"
+    );
+    assert_eq!(bench.goes(2, true), []);
+    assert_eq!(bench.goes(1, true), [(1, 1), (2, 0)]);
+}
+
+#[test]
+fn the_quorum_counts_weights_and_has_its_hysteresis() {
+    let wanted = Policy {
+        quorum: 4,
+        hysteresis: 1,
+        ..policy()
+    };
+    let mut bench = Bench::new(wanted, &[(2, 2), (2, 2), (1, 1), (1, 1)], Some(0));
+    for member in [0, 1, 2, 3, 4] {
+        bench.goes(member, true);
+    }
+    let met = |bench: &Bench| bench.pool.standing().quorum_met;
+    bench.goes(2, false);
+    bench.goes(0, false);
+    assert!(met(&bench), "3 is the quorum less its hysteresis");
+    bench.goes(3, false);
+    assert_eq!(
+        bench.table,
+        [0, 0, 0, 0, 1],
+        "2 is lost; rs 1 is up and rests"
+    );
+    bench.goes(2, true);
+    bench.goes(3, true);
+    assert!(!met(&bench), "4 is not enough to be there again");
+    assert_eq!(bench.table, [0, 0, 0, 0, 1]);
+    bench.goes(0, true);
+    assert!(met(&bench));
+    assert_eq!(bench.table, [2, 2, 1, 1, 0]);
+}
+
+#[test]
+fn below_the_threshold_failing_servers_serve_and_above_it_no_longer() {
+    let open = Policy {
+        fail_open_below: Some(50),
+        ..policy()
+    };
+    let mut bench = Bench::new(open, &[(2, 0), (2, 0), (2, 0), (2, 0)], None);
+    for member in 0..4 {
+        bench.goes(member, true);
+    }
+    bench.goes(0, false);
+    bench.goes(1, false);
+    assert_eq!(bench.table, [0, 0, 2, 2], "half is not less than half");
+    assert_eq!(bench.goes(2, false), [(0, 2), (1, 2)]);
+    assert_eq!(bench.table, [2, 2, 2, 2]);
+    assert!(bench.pool.standing().fail_open);
+    assert_eq!(bench.goes(3, false), []);
+    assert_eq!(bench.goes(0, true), []);
+    assert_eq!(bench.goes(3, true), [(1, 0), (2, 0)]);
+    assert!(!bench.pool.standing().fail_open);
+}
+
+#[test]
+fn a_restart_while_failing_open_changes_nothing() {
+    let open = Policy {
+        fail_open_below: Some(50),
+        ..policy()
+    };
+    let mut bench = Bench::new(open, &[(1, 1); 4], None);
+    let changes: Vec<_> = (0..4)
+        .flat_map(|member| bench.goes(member, false))
+        .collect();
+    assert_eq!(bench.table, [1, 1, 1, 1]);
+    assert!(
+        changes.iter().all(|(_, weight)| *weight == 1) || changes.is_empty(),
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn the_sorry_server_goes_before_failing_open() {
+    let both = Policy {
+        fail_open_below: Some(50),
+        ..policy()
+    };
+    let mut bench = Bench::new(both, &[(1, 1), (1, 1), (1, 1)], Some(0));
+    for member in 0..4 {
+        bench.goes(member, true);
+    }
+    bench.goes(0, false);
+    bench.goes(1, false);
+    assert_eq!(
+        bench.table,
+        [1, 1, 1, 0],
+        "a third is up, and the quorum met"
+    );
+    bench.goes(2, false);
+    assert_eq!(bench.table, [0, 0, 0, 1]);
+    bench.goes(3, false);
+    assert_eq!(bench.table, [1, 1, 1, 0], "nobody is left: fail open");
+}
+
+#[test]
+fn slow_start_is_for_servers_that_were_down_or_new() {
+    let slow = Policy {
+        slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
+        ..policy()
+    };
+    let mut bench = Bench::new(slow, &[(80, 0), (80, 80), (80, 40)], None);
+    assert_eq!(bench.goes(0, true), [(0, 10)], "new");
+    assert_eq!(bench.goes(1, true), [], "found with its weight");
+    assert_eq!(bench.goes(2, true), [(2, 80)], "found with a weight");
+    let steps: Vec<_> = [20, 30, 40, 50, 60, 70, 80].map(|w| (0, w)).into();
+    assert_eq!(bench.wait(SLOW_START), steps);
+    assert_eq!(bench.pool.next_deadline(), None);
+
+    bench.goes(1, false);
+    assert_eq!(bench.goes(1, true), [(1, 10)], "was down");
+    bench.wait(SLOW_START / 2);
+    assert_eq!(bench.table[1], 40);
+    assert_eq!(bench.goes(1, false), [(1, 0)]);
+    assert_eq!(
+        bench.wait(SLOW_START),
+        [],
+        "a server that is down does not rise"
+    );
+    assert_eq!(bench.goes(1, true), [(1, 10)], "from the beginning");
+}
+
+#[test]
+fn slow_start_begins_when_the_pool_lets_the_server_serve() {
+    let slow = Policy {
+        slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
+        quorum: 100,
+        ..policy()
+    };
+    let mut bench = Bench::new(slow, &[(80, 0), (80, 0)], Some(1));
+    bench.goes(2, true);
+    assert_eq!(bench.goes(0, true), []);
+    assert_eq!(bench.wait(SLOW_START * 2), []);
+    assert_eq!(bench.goes(1, true), [(0, 10), (1, 10), (2, 0)]);
+}
+
+#[test]
+fn a_server_that_keeps_falling_must_pass_longer() {
+    let damped = Policy {
+        flap_damping: true,
+        ..policy()
+    };
+    let mut bench = Bench::new(damped, &[(1, 0)], None);
+    let mut passes = Vec::new();
+    for _ in 0..7 {
+        let mut taken = 0;
+        while bench.health(0) != Health::Up {
+            bench.probe(0, true);
+            taken += 1;
+        }
+        passes.push(taken);
+        bench.goes(0, false);
+    }
+    assert_eq!(passes, [2, 2, 4, 8, 16, 32, 64]);
+    bench.wait(Duration::from_hours(1));
+    assert_eq!(bench.pool.damped_rise(0, bench.now), None);
+    bench.probe(0, true);
+    bench.probe(0, true);
+    assert_eq!(bench.health(0), Health::Up, "all is forgotten");
+}
+
+#[test]
+fn a_hold_stops_everything_and_what_was_seen_in_it_is_no_evidence() {
+    let mut bench = Bench::new(policy(), &[(1, 1), (1, 1)], Some(0));
+    for member in 0..3 {
+        bench.goes(member, true);
+    }
+    bench.probe(0, false);
+    bench.pool.set_held(true, bench.now);
+    for _ in 0..10 {
+        assert_eq!(bench.probe(0, false), []);
+        assert_eq!(bench.probe(1, false), []);
+    }
+    let in_it = bench.now;
+    bench.now += Duration::from_secs(1);
+    bench.pool.set_held(false, bench.now);
+    assert_eq!(bench.settle(), []);
+    for _ in 0..5 {
+        assert_eq!(bench.pool.on_outcome(0, false, in_it, bench.now), None);
+    }
+    bench.probe(0, false);
+    assert_eq!(bench.health(0), Health::Up, "the row begins anew");
+    assert_eq!(bench.probe(0, false), [(0, 0)]);
+}
+
+#[test]
+fn what_an_operator_drains_gets_nothing_and_counts_for_nothing() {
+    let mut bench = Bench::new(policy(), &[(1, 0), (1, 0)], Some(0));
+    for member in 0..3 {
+        bench.goes(member, true);
+    }
+    bench.pool.set_admin(0, Admin::Draining);
+    assert_eq!(bench.settle(), [(0, 0)]);
+    bench.goes(0, false);
+    assert_eq!(bench.goes(0, true), [], "a verdict ends no drain");
+    bench.pool.set_admin(1, Admin::Drained);
+    assert_eq!(bench.settle(), [(1, 0), (2, 1)], "nobody is left");
+    bench.pool.set_held(true, bench.now);
+    bench.pool.set_admin(1, Admin::Enabled);
+    assert_eq!(bench.settle(), []);
+    bench.pool.set_held(false, bench.now);
+    assert_eq!(bench.settle(), [(1, 1), (2, 0)]);
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Probe(usize, bool),
+    Wait(u64),
+    Hold(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        20 => (0..6_usize, any::<bool>()).prop_map(|(member, passed)| Event::Probe(member, passed)),
+        2 => (0..60_u64).prop_map(Event::Wait),
+        1 => any::<bool>().prop_map(Event::Hold),
+    ]
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let slow_start = prop_oneof![Just(0), Just(14), Just(100)];
+    let open = proptest::option::of(1..=100_u8);
+    (slow_start, any::<bool>(), 1..6_u64, 0..3_u64, open).prop_map(
+        |(slow_start, flap_damping, quorum, hysteresis, fail_open_below)| Policy {
+            slow_start: SlowStart::new(Duration::from_secs(slow_start), &"wlc".parse().unwrap()),
+            flap_damping,
+            quorum,
+            hysteresis: hysteresis.min(quorum - 1),
+            fail_open_below,
+            ..policy()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens(
+        policy in any_policy(),
+        members in proptest::collection::vec((0..20_u32, 0..3_u32), 1..5),
+        sorry_server in proptest::option::of(0..2_u32),
+        events in proptest::collection::vec(event(), 1..300),
+    ) {
+        let mut bench = Bench::new(policy.clone(), &members, sorry_server);
+        let places = bench.table.len();
+        for event in events {
+            let (before, standing) = (bench.table.clone(), bench.pool.standing());
+            let healths: Vec<_> = (0..places).map(|place| bench.health(place)).collect();
+            match event {
+                Event::Probe(place, passed) => {
+                    bench.probe(place, passed);
+                }
+                Event::Wait(seconds) => {
+                    bench.wait(Duration::from_secs(seconds));
+                }
+                Event::Hold(held) => {
+                    bench.pool.set_held(held, bench.now);
+                    bench.settle();
+                }
+            }
+            let changed = (0..places).filter(|place| bench.health(*place) != healths[*place]);
+            prop_assert!(changed.count() <= 1);
+            for (place, weight) in bench.table.iter().enumerate() {
+                prop_assert_eq!(bench.pool.wanted(place).unwrap().get(), *weight);
+            }
+            if bench.pool.held {
+                prop_assert_eq!(&bench.table, &before, "held");
+                continue;
+            }
+
+            let now = bench.pool.standing();
+            let known = members.iter().enumerate().all(|(m, _)| bench.health(m) != Health::Unknown);
+            let up = |m: &usize| bench.health(*m) == Health::Up;
+            let configured = |m: usize| u64::from(members[m].0);
+            let up_weight: u64 = (0..members.len()).filter(up).map(configured).sum();
+            let whole: u64 = (0..members.len()).map(configured).sum();
+            let sorry_up = sorry_server.is_some() && bench.health(members.len()) == Health::Up;
+            if known && (up_weight > 0 || sorry_up) {
+                prop_assert!(bench.table.iter().any(|w| *w > 0), "somebody could serve, and none does");
+            }
+            if let Some(below) = policy.fail_open_below
+                && known && !now.sorry_serves && up_weight * 100 < whole * u64::from(below)
+            {
+                prop_assert!(now.fail_open);
+                for (m, (configured, _)) in members.iter().enumerate() {
+                    prop_assert_eq!(bench.table[m], *configured);
+                }
+            }
+            for (m, health) in healths.iter().enumerate().take(members.len()) {
+                if bench.health(m) == Health::Up && *health == Health::Up && standing == now {
+                    prop_assert!(bench.table[m] >= before[m], "a weight falls though its server is up");
+                }
+                prop_assert!(bench.table[m] <= members[m].0.max(members[m].1));
+            }
+            // What rises is written first: the table is never empty in between.
+            let risen = bench.table.iter().zip(&before).map(|(after, before)| after.max(before));
+            if before.iter().any(|w| *w > 0) {
+                prop_assert!(risen.sum::<u32>() > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn constant_input_comes_to_rest(
+        policy in any_policy(),
+        members in proptest::collection::vec((0..20_u32, 0..3_u32), 1..5),
+        sorry_server in proptest::option::of(0..2_u32),
+        passes in proptest::collection::vec(any::<bool>(), 6),
+    ) {
+        let mut bench = Bench::new(policy, &members, sorry_server);
+        for round in 0..60 {
+            let (table, standing) = (bench.table.clone(), bench.pool.standing());
+            for (place, passed) in passes.iter().enumerate() {
+                bench.probe(place, *passed);
+            }
+            bench.wait(Duration::from_secs(5));
+            if round >= 30 {
+                prop_assert_eq!(&bench.table, &table);
+                prop_assert_eq!(bench.pool.standing(), standing);
+            }
+        }
+        prop_assert_eq!(bench.pool.next_deadline(), None);
+    }
+}

@@ -1,0 +1,198 @@
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+
+use super::*;
+use crate::probe::{Outcome, ProbeId, probe_targets};
+use crate::snapshot::fixture;
+
+const RS1: RealServerId = RealServerId {
+    service: 0,
+    real_server: 0,
+};
+const RS2: RealServerId = RealServerId {
+    service: 0,
+    real_server: 1,
+};
+const RS6: RealServerId = RealServerId {
+    service: 1,
+    real_server: 0,
+};
+const SORRY: RealServerId = RealServerId {
+    service: 1,
+    real_server: 1,
+};
+
+/// A health task at work, in virtual time.
+struct Bench {
+    targets: Vec<ProbeTarget>,
+    reports: mpsc::Sender<Report>,
+    link: watch::Sender<bool>,
+    snapshot: Arc<Snapshot>,
+    intent: Arc<Intent>,
+}
+
+impl Bench {
+    fn new(config: &Config) -> Self {
+        let snapshot = Snapshot::director(config, "config.yaml".into(), fixture::start());
+        let snapshot = Arc::new(snapshot);
+        let intent = Arc::new(Intent::default());
+        let targets = probe_targets(config);
+        let names = config.virtual_services.iter().map(|service| &*service.name);
+        let metrics = Arc::new(Metrics::new(names).unwrap());
+        let probes = (0..targets.len()).map(|n| ProbeId(n.try_into().unwrap()));
+        let subscriptions = Subscriptions {
+            probes: probes.collect(),
+            targets: targets.clone(),
+        };
+        let task = HealthTask::new(
+            Arc::new(config.clone()),
+            subscriptions,
+            Arc::clone(&snapshot),
+            metrics,
+            Arc::clone(&intent),
+        );
+        let (reports, reports_end) = mpsc::channel(1);
+        let (link, link_end) = watch::channel(true);
+        let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
+        let (_changes, changes_end) = mpsc::channel(1);
+        tokio::spawn(task.run(reports_end, changes_end, link_end, Arc::new(liveness)));
+        Self {
+            targets,
+            reports,
+            link,
+            snapshot,
+            intent,
+        }
+    }
+
+    /// One probe of the real server, and the weights that follow at once.
+    async fn probe(&self, id: RealServerId, result: ProbeResult) -> BTreeMap<RealServerId, u32> {
+        let probe = self
+            .targets
+            .iter()
+            .position(|t| t.subscribers.contains(&id));
+        let report = Report {
+            probe: ProbeId(probe.unwrap().try_into().unwrap()),
+            outcome: Outcome {
+                result,
+                detail: String::new(),
+                duration: Duration::ZERO,
+            },
+            started: clock::monotonic(),
+            at: fixture::start(),
+        };
+        self.reports.send(report).await.unwrap();
+        self.after(Duration::from_millis(1)).await
+    }
+
+    /// What is wanted anew when so much time has passed.
+    async fn after(&self, time: Duration) -> BTreeMap<RealServerId, u32> {
+        tokio::time::sleep(time).await;
+        let changes = self.intent.take().into_iter();
+        changes
+            .map(|(id, change)| (id, change.weight.get()))
+            .collect()
+    }
+}
+
+fn wanted<const N: usize>(weights: [(RealServerId, u32); N]) -> BTreeMap<RealServerId, u32> {
+    BTreeMap::from(weights)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sorry_server_is_probed_and_takes_over_in_one_piece() {
+    let bench = Bench::new(&fixture::config());
+    assert_eq!(bench.probe(RS6, ProbeResult::Ok).await, wanted([(RS6, 1)]));
+    assert_eq!(bench.probe(SORRY, ProbeResult::Ok).await, wanted([]));
+    let both = wanted([(RS6, 0), (SORRY, 1)]);
+    assert_eq!(bench.probe(RS6, ProbeResult::Timeout).await, both);
+    let record = &bench.snapshot.services[1];
+    let standing = record.pool.lock().standing;
+    assert!(standing.sorry_serves && !standing.quorum_met);
+    let sorry_server = record.sorry_server.as_ref().unwrap().live.lock().clone();
+    assert_eq!(
+        (sorry_server.health, sorry_server.transitions_up),
+        (Health::Up, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_link_nothing_moves_and_probes_that_began_then_say_nothing() {
+    let bench = Bench::new(&fixture::config());
+    bench.probe(RS1, ProbeResult::Ok).await;
+    bench.link.send(false).unwrap();
+    assert_eq!(bench.probe(RS1, ProbeResult::Timeout).await, wanted([]));
+    assert_eq!(bench.probe(RS2, ProbeResult::Ok).await, wanted([]));
+    assert!(bench.snapshot.held.lock().contains(&HoldReason::Link));
+    let health = || {
+        bench.snapshot.services[0].real_servers[0]
+            .live
+            .lock()
+            .health
+    };
+    assert_eq!(health(), Health::Up);
+
+    bench.link.send(true).unwrap();
+    bench.after(Duration::from_millis(1)).await;
+    assert!(bench.snapshot.held.lock().is_empty());
+    let gone = wanted([(RS1, 0)]);
+    assert_eq!(bench.probe(RS1, ProbeResult::Timeout).await, gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_fail_at_once_it_is_not_the_real_servers() {
+    let mut config = fixture::config();
+    for service in &mut config.virtual_services {
+        let mut check = (*service.check).clone();
+        check.fall = NonZeroU16::new(2).unwrap();
+        service.check = Arc::new(check);
+        service.pool.sorry_server = None;
+    }
+    let fourth = crate::config::RealServer {
+        name: "rs7".into(),
+        key: "[2001:db8::22]:0".parse().unwrap(),
+        weight: Weight::ONE,
+    };
+    config.virtual_services[1].real_servers.push(fourth);
+    let all = [RS1, RS2, RS6, SORRY];
+
+    let bench = Bench::new(&config);
+    for id in all {
+        bench.probe(id, ProbeResult::Ok).await;
+    }
+    for _ in 0..5 {
+        for id in all {
+            assert_eq!(bench.probe(id, ProbeResult::Internal).await, wanted([]));
+        }
+    }
+    assert!(bench.snapshot.held.lock().is_empty(), "no evidence at all");
+    for _ in 0..5 {
+        for id in all {
+            assert_eq!(bench.probe(id, ProbeResult::Timeout).await, wanted([]));
+        }
+    }
+    assert!(bench.snapshot.held.lock().contains(&HoldReason::Probes));
+    for id in [RS1, RS2] {
+        assert_eq!(bench.probe(id, ProbeResult::Ok).await, wanted([]));
+    }
+    assert!(bench.snapshot.held.lock().is_empty());
+    bench.probe(RS6, ProbeResult::Timeout).await;
+    let gone = wanted([(RS6, 0)]);
+    assert_eq!(bench.probe(RS6, ProbeResult::Timeout).await, gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_start_steps_are_taken_though_nothing_is_reported() {
+    let mut config = fixture::config();
+    config.virtual_services[0].real_servers[1].weight = Weight::new(80).unwrap();
+    config.virtual_services[0].pool.slow_start = Duration::from_secs(14);
+    let bench = Bench::new(&config);
+    let first = bench.probe(RS2, ProbeResult::Ok).await;
+    assert_eq!(first, wanted([(RS2, 10)]));
+    let second = Duration::from_secs(1);
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        seen.extend(bench.after(second).await.into_values());
+    }
+    assert_eq!(seen, [20, 30, 40, 50, 60, 70, 80]);
+}
