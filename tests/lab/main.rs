@@ -12,6 +12,7 @@ mod cluster;
 mod director;
 mod drift;
 mod howto;
+mod pool;
 mod refusal;
 mod restart;
 #[path = "../support/mod.rs"]
