@@ -75,6 +75,7 @@ impl Standing {
 /// - One that is down has weight 0, unless the pool fails open.
 /// - With the quorum lost and a sorry server that passes its check, that one
 ///   serves, and nobody else; it goes before failing open.
+///   One that serves and begins to fail goes on while there is nobody else.
 /// - Nothing goes to 0 while what would replace it has no verdict yet.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -344,15 +345,18 @@ impl Pool {
         } else {
             sums.up >= quorum + hysteresis
         };
+        let few = self.is_few(hoped, sums.total);
+        let nobody_else = sums.up == 0 && !few;
         let sorry_available = match self.sorry_health() {
             Some(Health::Up) => true,
             Some(Health::Unknown) => self.standing.sorry_serves,
-            Some(Health::Down) | None => false,
+            Some(Health::Down) => self.standing.sorry_serves && nobody_else,
+            None => false,
         };
         let sorry_serves = !quorum_met && sorry_available;
         Standing {
             quorum_met,
-            fail_open: !sorry_serves && self.is_few(hoped, sums.total),
+            fail_open: !sorry_serves && few,
             sorry_serves,
         }
     }

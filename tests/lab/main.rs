@@ -13,6 +13,7 @@ mod director;
 mod drift;
 mod howto;
 mod metrics;
+mod pool;
 mod refusal;
 mod restart;
 #[path = "../support/mod.rs"]

@@ -125,16 +125,24 @@ fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() 
 }
 
 #[test]
-fn a_sorry_server_that_fails_its_check_serves_nobody() {
+fn a_sorry_server_that_fails_is_not_put_to_work_but_stays_at_it_for_want_of_others() {
     let mut bench = Bench::new(policy(), &[(1, 1)], Some(0));
     bench.goes(1, false);
     assert_eq!(bench.goes(0, false), [(0, 0)]);
-    assert_eq!(
-        bench.goes(1, true),
-        [(1, 1)],
-        "it is put to work when it passes"
-    );
-    assert_eq!(bench.goes(1, false), [(1, 0)]);
+    assert_eq!(bench.goes(1, true), [(1, 1)]);
+    assert_eq!(bench.goes(1, false), []);
+    assert_eq!(bench.goes(0, true), [(0, 1), (1, 0)]);
+
+    let quorum = Policy {
+        quorum: 2,
+        ..policy()
+    };
+    let mut bench = Bench::new(quorum, &[(1, 1), (1, 1)], Some(0));
+    for member in [0, 1, 2] {
+        bench.goes(member, true);
+    }
+    assert_eq!(bench.goes(0, false), [(0, 0), (1, 0), (2, 1)]);
+    assert_eq!(bench.goes(2, false), [(1, 1), (2, 0)], "there is one left");
 }
 
 #[test]
