@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::mpsc;
@@ -22,11 +23,12 @@ use crate::kernel::{Ipvs, Kernel};
 use crate::lifecycle::{AgentError, Doors, finish, named};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::probe::{HttpProber, probe_targets, spawn_all};
+use crate::notify::Events;
+use crate::probe::{HttpProber, ProbeTarget, probe_targets, spawn_all};
 use crate::reconcile::{Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, notify};
+use crate::{clock, service_manager};
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
 /// When health is slower than that, probes wait with theirs and skip their
@@ -48,8 +50,18 @@ pub(crate) async fn run<T: Ipvs>(
     let snapshot = Arc::new(Snapshot::director(&config, path.to_owned(), clock::wall()));
     let metrics = Metrics::new(config.virtual_services.iter().map(|service| &*service.name))?;
     let metrics = Arc::new(metrics);
+    let events = match writing {
+        Writing::Real => Events::start(&config.notify, Mode::Director, &metrics)?,
+        // The agent that really writes tells.
+        Writing::DryRun => Events::none(),
+    };
     let loops = [Loop::Reconcile, Loop::Health];
     let liveness = Liveness::new(clock::monotonic(), config.director.resync_interval, loops);
+    let targets = probe_targets(&config);
+    let liveness = match report_interval(&targets) {
+        Some(interval) => liveness.and(Loop::Probes, clock::monotonic(), interval),
+        None => liveness,
+    };
     let liveness = Arc::new(liveness);
     let intent = Arc::new(Intent::default());
 
@@ -59,20 +71,22 @@ pub(crate) async fn run<T: Ipvs>(
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-    )?;
+    )?
+    .telling(Arc::clone(&events));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness)));
 
-    let targets = probe_targets(&config);
     let health = HealthTask::new(
         &config,
         &targets,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         intent,
+        events,
     );
     let (report, reports) = mpsc::channel(REPORTS);
+    liveness.beat(Loop::Probes, clock::monotonic());
     let mut tasks = JoinSet::new();
     tasks.spawn(named("health", health.run(reports, Arc::clone(&liveness))));
     let prober = Arc::new(HttpProber::new()?);
@@ -81,7 +95,7 @@ pub(crate) async fn run<T: Ipvs>(
     let probing = spawn_all(&prober, specs, &report);
 
     info!("{summary}");
-    notify::ready(&summary);
+    service_manager::ready(&summary);
     let shown = Shown {
         snapshot,
         metrics,
@@ -99,6 +113,14 @@ pub(crate) async fn run<T: Ipvs>(
         }
     })
     .await
+}
+
+/// The longest time in which some probe surely reports, if there are any: that
+/// of the most frequent check. Probes are tasks of their own, so that one of
+/// them reports shows that all are scheduled.
+fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
+    let checks = targets.iter().map(|target| &target.spec.check);
+    checks.map(|check| check.interval + check.timeout).min()
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

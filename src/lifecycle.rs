@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -16,6 +17,7 @@ use crate::control::{self, BindError, ControlSocket};
 use crate::http::{self, ListenError, Shown};
 use crate::notify;
 use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError};
+use crate::service_manager;
 use crate::signals::{Stop, Terminate};
 use crate::snapshot::Mode;
 
@@ -39,6 +41,8 @@ pub(crate) enum AgentError {
     Metrics(#[from] prometheus::Error),
     #[error("the HTTP client of the probes cannot be set up")]
     Prober(#[from] reqwest::Error),
+    #[error("events cannot be told")]
+    Events(#[from] notify::StartError),
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),
     #[error("the task `{0}` ended, which it never should; the kernel is left as it is")]
@@ -87,6 +91,10 @@ impl Doors {
         mut reconcile: JoinHandle<L>,
         stop: Stop,
     ) -> Result<L, AgentError> {
+        tasks.spawn(named(
+            "watchdog",
+            service_manager::feed_watchdog(Arc::clone(&shown.liveness)),
+        ));
         tasks.spawn(named("control", control::serve(self.socket, shown.clone())));
         tasks.spawn(named(
             "http",
@@ -100,7 +108,7 @@ impl Doors {
                 return Err(AgentError::TaskEnded("reconcile"));
             }
         }
-        notify::stopping();
+        service_manager::stopping();
         stop.stop();
         Ok(reconcile.await?)
     }

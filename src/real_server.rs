@@ -13,10 +13,11 @@ use crate::kernel::{Kernel, KernelIpvs};
 use crate::lifecycle::{AgentError, Doors, finish};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
+use crate::notify::Events;
 use crate::reconcile::{RealServerLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, notify};
+use crate::{clock, service_manager};
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(
@@ -35,6 +36,11 @@ pub(crate) async fn run(
         clock::wall(),
     ));
     let metrics = Arc::new(Metrics::new([])?);
+    let events = match writing {
+        Writing::Real => Events::start(&config.notify, Mode::RealServer, &metrics)?,
+        // The agent that really writes tells.
+        Writing::DryRun => Events::none(),
+    };
     let liveness = Liveness::new(clock::monotonic(), role.resync_interval, [Loop::Reconcile]);
     let liveness = Arc::new(liveness);
     let reconciler = Reconciler::new(
@@ -44,7 +50,8 @@ pub(crate) async fn run(
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-    )?;
+    )?
+    .telling(events);
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
     let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness)));
@@ -62,7 +69,7 @@ pub(crate) async fn run(
     };
     let summary = format!("real server: {vips}");
     info!("{summary}");
-    notify::ready(&summary);
+    service_manager::ready(&summary);
     let shown = Shown {
         snapshot,
         metrics,

@@ -2,6 +2,7 @@
 
 mod machine;
 mod task;
+mod unmade;
 
 use std::fmt;
 

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::unmade::Unmade;
 use super::{Health, Machine, Transition, weight};
 use crate::clock;
 use crate::config::Config;
@@ -12,6 +13,7 @@ use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
+use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Outcome, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::Snapshot;
 
@@ -28,6 +30,8 @@ pub(crate) struct HealthTask {
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
+    events: Arc<Events>,
+    unmade: Unmade,
 }
 
 impl HealthTask {
@@ -38,6 +42,7 @@ impl HealthTask {
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
         intent: Arc<Intent>,
+        events: Arc<Events>,
     ) -> Self {
         let services = config.virtual_services.iter();
         let machines = services
@@ -56,6 +61,8 @@ impl HealthTask {
             snapshot,
             metrics,
             intent,
+            events,
+            unmade: Unmade::default(),
         }
     }
 
@@ -66,9 +73,16 @@ impl HealthTask {
         liveness: Arc<Liveness>,
     ) {
         loop {
-            liveness.beat(Loop::Health, clock::monotonic());
+            let now = clock::monotonic();
+            liveness.beat(Loop::Health, now);
+            if let Some(probes) = self.unmade.over(now) {
+                info!("probes can be made again; {probes} could not");
+            }
             match timeout(TURN, reports.recv()).await {
-                Ok(Some(report)) => self.on_report(&report),
+                Ok(Some(report)) => {
+                    liveness.beat(Loop::Probes, clock::monotonic());
+                    self.on_report(&report);
+                }
                 Ok(None) => return,
                 Err(_) => {}
             }
@@ -80,6 +94,13 @@ impl HealthTask {
         let Some(subscribers) = probe.and_then(|probe| self.subscribers.get(probe)) else {
             return;
         };
+        let outcome = &report.outcome;
+        if outcome.result == ProbeResult::Internal && self.unmade.note(clock::monotonic()) {
+            warn!(
+                "probes cannot be made on this host, and verdicts stay as they are: {}",
+                outcome.detail
+            );
+        }
         for id in subscribers {
             let Some((service, record)) = self.snapshot.records(*id) else {
                 continue;
@@ -115,13 +136,14 @@ impl HealthTask {
                     Health::Unknown => {}
                 }
             }
-            announce(
-                &service.name,
-                &record.name,
-                transition,
-                &report.outcome,
-                wanted,
-            );
+            let reason = reason(transition, &report.outcome);
+            announce(&service.name, &record.name, transition, wanted, &reason);
+            let kind = match transition.to {
+                Health::Down => EventKind::RealServerDown,
+                Health::Up | Health::Unknown => EventKind::RealServerUp,
+            };
+            self.events
+                .emit(Event::of_real_server(kind, service, record, &reason));
             let first_failure = transition.first_failure;
             self.intent.set(
                 *id,
@@ -156,26 +178,33 @@ fn evidence(result: ProbeResult) -> Option<bool> {
     }
 }
 
+/// Why the verdict changed.
+fn reason(transition: Transition, outcome: &Outcome) -> String {
+    let Transition { to, outcomes, .. } = transition;
+    match to {
+        Health::Down => {
+            let detail = &outcome.detail;
+            format!("{outcomes} probes in a row failed, the last with: {detail}")
+        }
+        Health::Up | Health::Unknown => format!("{outcomes} probes in a row passed"),
+    }
+}
+
 fn announce(
     service: &str,
     real_server: &str,
     transition: Transition,
-    outcome: &Outcome,
     weight: Weight,
+    reason: &str,
 ) {
-    let Transition {
-        from, to, outcomes, ..
-    } = transition;
-    let detail = &outcome.detail;
+    let Transition { from, to, .. } = transition;
     match to {
-        Health::Down => warn!(
-            service, real_server, %from, %weight,
-            "real server down: {outcomes} probes in a row failed, the last with: {detail}"
-        ),
-        Health::Up | Health::Unknown => info!(
-            service, real_server, %from, %weight,
-            "real server up: {outcomes} probes in a row passed"
-        ),
+        Health::Down => {
+            warn!(service, real_server, %from, %weight, "real server down: {reason}");
+        }
+        Health::Up | Health::Unknown => {
+            info!(service, real_server, %from, %weight, "real server up: {reason}");
+        }
     }
 }
 
