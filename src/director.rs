@@ -83,15 +83,16 @@ pub(crate) async fn run<T: Ipvs>(
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         intent,
-        events,
-    );
+    )
+    .telling(events);
     let (report, reports) = mpsc::channel(REPORTS);
     liveness.beat(Loop::Probes, clock::monotonic());
     let mut tasks = JoinSet::new();
     tasks.spawn(named("health", health.run(reports, Arc::clone(&liveness))));
     let prober = Arc::new(HttpProber::new()?);
     let specs: Vec<_> = targets.into_iter().map(|target| target.spec).collect();
-    let summary = format!("director: {}, {} probes", config.summary(), specs.len());
+    let noun = if specs.len() == 1 { "probe" } else { "probes" };
+    let summary = format!("director: {}, {} {noun}", config.summary(), specs.len());
     let probing = spawn_all(&prober, specs, &report);
 
     info!("{summary}");

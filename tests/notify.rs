@@ -177,7 +177,7 @@ fn a_program_gets_the_event_on_its_input_and_in_its_environment() {
     assert_eq!(json["service_address"], "tcp 192.168.11.200:80");
     assert_eq!(json["real_server"], "rs1");
     assert_eq!(json["real_server_address"], "127.0.0.1:80");
-    assert_eq!(json["detail"], "1 probes in a row passed");
+    assert_eq!(json["detail"], "1 probe passed");
 
     assert_eq!(lines.next().unwrap(), "1 two words; $HOME");
     let environment: Vec<_> = lines.collect();

@@ -2,7 +2,6 @@
 
 mod machine;
 mod task;
-mod unmade;
 
 use std::fmt;
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,7 +6,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::unmade::Unmade;
 use super::{Health, Machine, Transition, weight};
 use crate::clock;
 use crate::config::Config;
@@ -14,7 +14,7 @@ use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
 use crate::notify::{Event, EventKind, Events};
-use crate::probe::{Outcome, ProbeResult, ProbeTarget, Report};
+use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::Snapshot;
 
 /// How often the loop turns when no report comes, to show that it can.
@@ -27,11 +27,12 @@ pub(crate) struct HealthTask {
     machines: Vec<Vec<Machine>>,
     /// By probe: the real servers that it speaks of.
     subscribers: Vec<Vec<RealServerId>>,
+    /// The probes of which the newest could not be made.
+    unmade: BTreeSet<ProbeId>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
     events: Arc<Events>,
-    unmade: Unmade,
 }
 
 impl HealthTask {
@@ -42,7 +43,6 @@ impl HealthTask {
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
         intent: Arc<Intent>,
-        events: Arc<Events>,
     ) -> Self {
         let services = config.virtual_services.iter();
         let machines = services
@@ -58,12 +58,18 @@ impl HealthTask {
         Self {
             machines,
             subscribers,
+            unmade: BTreeSet::new(),
             snapshot,
             metrics,
             intent,
-            events,
-            unmade: Unmade::default(),
+            events: Events::none(),
         }
+    }
+
+    /// From now on transitions are told to these.
+    pub(crate) fn telling(mut self, events: Arc<Events>) -> Self {
+        self.events = events;
+        self
     }
 
     /// Works until no probe can report any more.
@@ -73,11 +79,7 @@ impl HealthTask {
         liveness: Arc<Liveness>,
     ) {
         loop {
-            let now = clock::monotonic();
-            liveness.beat(Loop::Health, now);
-            if let Some(probes) = self.unmade.over(now) {
-                info!("probes can be made again; {probes} could not");
-            }
+            liveness.beat(Loop::Health, clock::monotonic());
             match timeout(TURN, reports.recv()).await {
                 Ok(Some(report)) => {
                     liveness.beat(Loop::Probes, clock::monotonic());
@@ -94,13 +96,7 @@ impl HealthTask {
         let Some(subscribers) = probe.and_then(|probe| self.subscribers.get(probe)) else {
             return;
         };
-        let outcome = &report.outcome;
-        if outcome.result == ProbeResult::Internal && self.unmade.note(clock::monotonic()) {
-            warn!(
-                "probes cannot be made on this host, and verdicts stay as they are: {}",
-                outcome.detail
-            );
-        }
+        note_unmade(&mut self.unmade, report);
         for id in subscribers {
             let Some((service, record)) = self.snapshot.records(*id) else {
                 continue;
@@ -178,15 +174,31 @@ fn evidence(result: ProbeResult) -> Option<bool> {
     }
 }
 
+/// Says when this host stops to be able to probe, and when it is able again:
+/// until then, no verdict changes, and that is not to go unseen.
+fn note_unmade(unmade: &mut BTreeSet<ProbeId>, report: &Report) {
+    if evidence(report.outcome.result).is_none() {
+        if unmade.is_empty() {
+            warn!(
+                "probes cannot be made: {}; no verdict changes for that",
+                report.outcome.detail
+            );
+        }
+        unmade.insert(report.probe);
+    } else if unmade.remove(&report.probe) && unmade.is_empty() {
+        info!("probes can be made again");
+    }
+}
+
 /// Why the verdict changed.
 fn reason(transition: Transition, outcome: &Outcome) -> String {
-    let Transition { to, outcomes, .. } = transition;
-    match to {
-        Health::Down => {
-            let detail = &outcome.detail;
-            format!("{outcomes} probes in a row failed, the last with: {detail}")
-        }
-        Health::Up | Health::Unknown => format!("{outcomes} probes in a row passed"),
+    let row = match transition.outcomes {
+        1 => "1 probe".to_owned(),
+        outcomes => format!("{outcomes} probes in a row"),
+    };
+    match transition.to {
+        Health::Down => format!("{row} failed, the last with: {}", outcome.detail),
+        Health::Up | Health::Unknown => format!("{row} passed"),
     }
 }
 

@@ -177,7 +177,8 @@ fn missing(snapshot: &Snapshot) -> String {
     };
     let named = named.join(", ");
     let verdicts = if without > 0 {
-        format!("no verdict yet on {without} real servers: {named}{more}\n")
+        let noun = if without == 1 { "server" } else { "servers" };
+        format!("no verdict yet on {without} real {noun}: {named}{more}\n")
     } else {
         String::new()
     };

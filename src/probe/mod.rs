@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use http::HttpProber;
 pub(crate) use targets::{ProbeTarget, probe_targets};
-pub(crate) use task::{ProbeSpec, Report, spawn_all};
+pub(crate) use task::{ProbeId, ProbeSpec, Report, spawn_all};
 
 /// What came of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]

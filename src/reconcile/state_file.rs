@@ -29,10 +29,10 @@ pub(crate) enum StateFileError {
     #[error("cannot make the directory `{}`: correct `state_dir`, or its owner and mode", .0.display())]
     Directory(PathBuf, #[source] io::Error),
     /// The file cannot be read.
-    #[error("cannot read `{}`", .0.display())]
+    #[error("cannot read the state file `{}`: correct `state_dir`, or its owner and mode", .0.display())]
     Read(PathBuf, #[source] io::Error),
     /// The file cannot be written.
-    #[error("cannot write `{}`", .0.display())]
+    #[error("cannot write the state file `{}`", .0.display())]
     Write(PathBuf, #[source] io::Error),
     /// The file is of a program newer than this one.
     #[error(

@@ -13,6 +13,7 @@ mod cluster;
 mod director;
 mod drift;
 mod howto;
+mod metrics;
 mod refusal;
 mod restart;
 #[path = "../support/mod.rs"]
@@ -22,3 +23,4 @@ mod restart;
     reason = "the host's tests use the rest of it"
 )]
 mod support;
+mod units;

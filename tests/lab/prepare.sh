@@ -10,7 +10,7 @@ kernel_package=linux-image-amd64
 # Unpacked with those of their dependencies that the host does not have.
 guest_packages=(
 	arping curl ipvsadm iproute2 iputils-ping kmod nftables nginx-light
-	procps tcpdump
+	procps systemd tcpdump
 )
 # Unpacked alone: what is used of them needs no other package.
 lone_packages=(busybox-static prometheus)

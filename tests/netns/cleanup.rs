@@ -57,6 +57,28 @@ fn cleanup_restores_what_was_before_the_first_of_many_agents() {
 }
 
 #[test]
+fn after_a_cleanup_nothing_is_remembered() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration(""));
+    let run_and_clean_up = || {
+        let mut agent = start(&site, &lan.rs1);
+        agent.signal(Signal::SIGTERM);
+        agent.wait(DEADLINE);
+        let done = of_real_server(&site, &lan.rs1, "cleanup");
+        assert_eq!(done.code, Some(0), "{done:?}");
+    };
+    run_and_clean_up();
+
+    // The agent's values, but another hand's wish.
+    set_sysctls(&lan.rs1, OURS);
+    let done = of_real_server(&site, &lan.rs1, "cleanup");
+    assert_eq!(done.stdout, "nothing to remove\n");
+    run_and_clean_up();
+    assert_sysctls(&lan.rs1, OURS);
+}
+
+#[test]
 fn a_sysctl_that_another_hand_has_changed_is_left_to_it() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);

@@ -68,7 +68,7 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
     let site = Site::new(&configuration(""));
 
     let mut agent = site.run(&lan.rs1, &["--real-server", "--dry-run"]);
-    agent.wait_for_line(DEADLINE, |line| line.contains("real server for"));
+    agent.wait_for_line(DEADLINE, |line| line.contains("real server: "));
     let log = agent.output();
     for step in everything() {
         let line = format!("would do: {step}");

@@ -133,7 +133,7 @@ fn a_host_that_no_service_lists_waits_until_it_is_listed() {
     set_sysctls(&lan.client, BEFORE);
     let site = Site::new(&configuration(""));
     let mut agent = site.run(&lan.client, &["--real-server"]);
-    agent.wait_for_line(DEADLINE, |line| line.contains("real server for no VIP"));
+    agent.wait_for_line(DEADLINE, |line| line.contains("real server: no VIP"));
     assert!(
         agent
             .output()

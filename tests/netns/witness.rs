@@ -97,7 +97,7 @@ pub(crate) fn wait_for_vip(host: &Namespace) {
 pub(crate) fn start(site: &Site, host: &Namespace) -> Process {
     let mut agent = site.run(host, &["--real-server"]);
     agent.wait_for_line(DEADLINE, |line| {
-        line.contains("real server for 192.168.11.200")
+        line.contains("real server: 192.168.11.200")
     });
     agent
 }

@@ -16,9 +16,26 @@ pub(crate) struct Agent {
 /// Starts `lvs-agent run --config FILE ARGS`. `configuration` says nothing of
 /// `state_dir` and `control`: they lie in a directory that goes with the agent.
 pub(crate) fn agent(namespace: &Namespace, configuration: &str, args: &[&str]) -> Agent {
+    start(namespace, Command::new(PROGRAM), configuration, args)
+}
+
+/// The same, with the agent started by another program, which must become it:
+/// `wrapper` and its arguments, to which the agent's command line is added.
+pub(crate) fn agent_under(
+    wrapper: &[&str],
+    namespace: &Namespace,
+    configuration: &str,
+    args: &[&str],
+) -> Agent {
+    let (program, options) = wrapper.split_first().expect("a program");
+    let mut command = Command::new(program);
+    command.args(options).arg(PROGRAM);
+    start(namespace, command, configuration, args)
+}
+
+fn start(namespace: &Namespace, mut command: Command, configuration: &str, args: &[&str]) -> Agent {
     let directory = tempfile::tempdir().expect("a temporary directory");
     write_configuration(directory.path(), configuration);
-    let mut command = Command::new(PROGRAM);
     command
         .arg("run")
         .arg("--config")

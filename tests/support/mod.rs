@@ -14,7 +14,7 @@ mod site;
 mod wait;
 mod web;
 
-pub(crate) use agent::{Agent, agent};
+pub(crate) use agent::{Agent, PROGRAM, agent, agent_under};
 pub(crate) use http::{http_get, http_get_path};
 pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;

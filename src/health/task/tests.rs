@@ -1,1 +1,286 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Instant, SystemTime};
 
+use super::*;
+use crate::probe::probe_targets;
+use crate::snapshot::Latest;
+
+const CLUSTER: &str = "
+virtual_services:
+  - name: fast
+    address: 192.0.2.1:80
+    check: { http: { host: site }, rise: 1, fall: 1 }
+    real_servers: [{ name: rs1, address: 192.0.2.11, weight: 5 }]
+  - name: slow
+    address: 192.0.2.2:80
+    check: { http: { host: site }, rise: 2, fall: 3 }
+    real_servers:
+      - { name: rs1, address: 192.0.2.11, weight: 7 }
+      - { name: rs2, address: 192.0.2.12 }
+";
+
+/// rs1 of `fast`, rs1 of `slow` (the same target and check) and rs2.
+const FAST: RealServerId = RealServerId {
+    service: 0,
+    real_server: 0,
+};
+const SLOW: RealServerId = RealServerId {
+    service: 1,
+    real_server: 0,
+};
+const OTHER: RealServerId = RealServerId {
+    service: 1,
+    real_server: 1,
+};
+
+struct Bench {
+    task: HealthTask,
+    start: Instant,
+    reported: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let config = Config::parse("cluster.yaml", CLUSTER).unwrap();
+        let targets = probe_targets(&config);
+        assert_eq!(targets.len(), 2, "rs1 is probed once for both services");
+        assert_eq!(targets[0].subscribers, [FAST, SLOW]);
+        let names = config.virtual_services.iter().map(|service| &*service.name);
+        let task = HealthTask::new(
+            &config,
+            &targets,
+            Arc::new(Snapshot::director(
+                &config,
+                "cluster.yaml".into(),
+                SystemTime::UNIX_EPOCH,
+            )),
+            Arc::new(Metrics::new(names).unwrap()),
+            Arc::new(Intent::default()),
+        );
+        Self {
+            task,
+            start: clock::monotonic(),
+            reported: 0,
+        }
+    }
+
+    /// The next probe, a second after the one before.
+    fn report(&mut self, probe: u32, result: ProbeResult) {
+        self.reported += 1;
+        let since = Duration::from_secs(self.reported);
+        self.task.on_report(&Report {
+            probe: ProbeId(probe),
+            outcome: Outcome {
+                result,
+                detail: format!("it was {}", result.as_str()),
+                duration: Duration::from_millis(3),
+            },
+            started: self.start + since,
+            at: SystemTime::UNIX_EPOCH + since,
+        });
+    }
+
+    fn live(&self, id: RealServerId) -> crate::snapshot::RealServerLive {
+        let (_, record) = self.task.snapshot.records(id).unwrap();
+        record.live.lock().clone()
+    }
+
+    fn health(&self, ids: [RealServerId; 2]) -> [Health; 2] {
+        ids.map(|id| self.live(id).health)
+    }
+
+    /// Weights that reconcile would find, and the second of the first failure.
+    fn wanted(&self) -> BTreeMap<RealServerId, (u32, Option<u64>)> {
+        let changes = self.task.intent.take();
+        let change = |change: WeightChange| {
+            let first = change.first_failure;
+            let first = first.map(|first| (first - self.start).as_secs());
+            (change.weight.get(), first)
+        };
+        changes
+            .into_iter()
+            .map(|(id, wanted)| (id, change(wanted)))
+            .collect()
+    }
+}
+
+#[test]
+fn one_report_reaches_all_and_each_counts_for_itself() {
+    let mut bench = Bench::new();
+    bench.report(0, ProbeResult::Ok);
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Unknown]);
+    assert_eq!(bench.wanted(), [(FAST, (5, None))].into());
+
+    bench.report(0, ProbeResult::Ok);
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Up]);
+    assert_eq!(
+        bench.wanted(),
+        [(SLOW, (7, None))].into(),
+        "each its own weight, and only what changed"
+    );
+
+    bench.report(0, ProbeResult::Status);
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Down, Health::Up]);
+    assert_eq!(bench.wanted(), [(FAST, (0, Some(3)))].into());
+    bench.report(0, ProbeResult::Timeout);
+    assert_eq!(bench.live(SLOW).health, Health::Up, "two of three");
+    bench.report(0, ProbeResult::Refused);
+    assert_eq!(bench.live(SLOW).health, Health::Down);
+    assert_eq!(bench.wanted(), [(SLOW, (0, Some(3)))].into());
+    assert_eq!(bench.live(OTHER).health, Health::Unknown);
+    assert!(bench.live(OTHER).last_probe.is_none());
+}
+
+#[test]
+fn what_a_record_shows_is_the_newest_probe_and_the_newest_change() {
+    let mut bench = Bench::new();
+    let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    for result in [ProbeResult::Ok, ProbeResult::Body, ProbeResult::Body] {
+        bench.report(0, result);
+    }
+    let live = bench.live(FAST);
+    assert_eq!(live.since, at(2), "the second failure changed nothing");
+    assert_eq!((live.transitions_up, live.transitions_down), (1, 1));
+    assert_eq!(live.probes[ProbeResult::Ok.index()], 1);
+    assert_eq!(live.probes[ProbeResult::Body.index()], 2);
+    let probe = live.last_probe.unwrap();
+    assert_eq!(
+        (probe.result, probe.at, &*probe.detail),
+        (ProbeResult::Body, at(3), "it was body")
+    );
+    assert_eq!(probe.duration, Duration::from_millis(3));
+    let slow = bench.live(SLOW);
+    assert_eq!((slow.transitions_up, slow.transitions_down), (0, 0));
+    assert_eq!(slow.since, at(0));
+}
+
+#[test]
+fn reconcile_finds_the_latest_weight_however_late_it_looks() {
+    let mut bench = Bench::new();
+    for result in [ProbeResult::Ok, ProbeResult::Reset, ProbeResult::Ok] {
+        bench.report(0, result);
+    }
+    assert_eq!(bench.wanted(), [(FAST, (5, None))].into());
+    assert_eq!(bench.wanted(), BTreeMap::new());
+}
+
+#[test]
+fn every_failure_but_this_hosts_own_speaks_against_the_real_server() {
+    for result in ProbeResult::ALL {
+        let mut bench = Bench::new();
+        bench.report(0, result);
+        let wanted = if result == ProbeResult::Ok {
+            Health::Up
+        } else if result == ProbeResult::Internal {
+            Health::Unknown
+        } else {
+            Health::Down
+        };
+        assert_eq!(bench.live(FAST).health, wanted, "{result:?}");
+    }
+}
+
+#[test]
+fn this_hosts_own_trouble_neither_counts_nor_breaks_a_row() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        bench.report(0, ProbeResult::Internal);
+    }
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Unknown; 2]);
+    for _ in 0..2 {
+        bench.report(0, ProbeResult::Ok);
+        bench.report(0, ProbeResult::Internal);
+    }
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Up; 2]);
+    let live = bench.live(SLOW);
+    assert_eq!(live.probes[ProbeResult::Internal.index()], 102);
+    assert_eq!(live.last_probe.unwrap().result, ProbeResult::Internal);
+    for _ in 0..100 {
+        bench.report(0, ProbeResult::Internal);
+    }
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Up; 2]);
+}
+
+#[test]
+fn a_report_of_no_known_probe_is_nobodys() {
+    let mut bench = Bench::new();
+    bench.report(2, ProbeResult::Ok);
+    bench.report(u32::MAX, ProbeResult::Ok);
+    assert_eq!(bench.health([FAST, OTHER]), [Health::Unknown; 2]);
+    assert_eq!(bench.wanted(), BTreeMap::new());
+}
+
+/// Where a test's log goes.
+#[derive(Clone, Default)]
+struct Written(Arc<Latest<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that `work` logs, from INFO on, without their times.
+fn logged(work: impl FnOnce()) -> Vec<String> {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = written.0.lock().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    text.lines()
+        .map(|line| line.trim_start().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_log_has_a_line_for_each_change() {
+    let mut bench = Bench::new();
+    let lines = logged(|| {
+        for result in [ProbeResult::Ok, ProbeResult::Ok, ProbeResult::Refused] {
+            bench.report(1, result);
+        }
+        bench.report(1, ProbeResult::Refused);
+        bench.report(1, ProbeResult::Timeout);
+        bench.report(1, ProbeResult::Timeout);
+    });
+    assert_eq!(
+        lines,
+        [
+            "INFO real server up: 2 probes in a row passed service=\"slow\" \
+             real_server=\"rs2\" from=unknown weight=1",
+            "WARN real server down: 3 probes in a row failed, the last with: it was timeout \
+             service=\"slow\" real_server=\"rs2\" from=up weight=0",
+        ]
+    );
+}
+
+#[test]
+fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
+    let mut bench = Bench::new();
+    let lines = logged(|| {
+        for probe in [0, 1, 0, 1] {
+            bench.report(probe, ProbeResult::Internal);
+        }
+        bench.report(0, ProbeResult::Status);
+    });
+    assert_eq!(
+        lines[..1],
+        ["WARN probes cannot be made: it was internal; no verdict changes for that"]
+    );
+    assert_eq!(lines.len(), 2, "the other line is of rs1: {lines:?}");
+    let lines = logged(|| bench.report(1, ProbeResult::Refused));
+    assert_eq!(lines, ["INFO probes can be made again"]);
+    let lines = logged(|| bench.report(1, ProbeResult::Internal));
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}

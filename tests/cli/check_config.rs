@@ -1,0 +1,123 @@
+//! `check-config`, and what `run` makes of the same files.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use super::{Ended, Site, end, program};
+
+const CHECK: &str = "interval: 200ms, timeout: 200ms";
+
+#[test]
+fn a_valid_file_is_summed_up() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1, 2]));
+    let ended = end(site.command("check-config", &[]));
+    let path = site.configuration();
+    let summary = format!(
+        "{}: valid: 1 virtual service, 2 real servers\n",
+        path.display()
+    );
+    assert_eq!((ended.code, ended.stdout, &*ended.stderr), (0, summary, ""));
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let site = Site::new();
+    let check = "intervall: 1s, rise: 0, fall: -1";
+    let mut services = site.service("web", 1, check, &[1, 1]);
+    services.push_str("  - { name: nobody, real_servers: [] }\n");
+    site.configure(&services);
+    let ended = end(site.command("check-config", &[]));
+    assert_eq!((ended.code, &*ended.stdout), (2, ""));
+    for problem in ["intervall", "interval`", "rise", "fall", "rs1", "nobody"] {
+        assert!(
+            ended.stderr.contains(problem),
+            "{problem}: {}",
+            ended.stderr
+        );
+    }
+    let place = format!("{}:", site.configuration().display());
+    let problems = ended.stderr.matches(&place).count();
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(problems >= 5, "{}", ended.stderr);
+    assert_eq!(
+        last,
+        format!("{problems} problems in {}", site.configuration().display())
+    );
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    for mut command in [
+        site.command("check-config", &[]),
+        program(&["--help"]),
+        program(&["--version"]),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+/// Files that cannot be a configuration, and what is said of each.
+fn hopeless(site: &Site) -> Vec<(PathBuf, &'static str)> {
+    let with = |name: &str, bytes: &[u8]| {
+        fs::write(site.path(name), bytes).unwrap();
+        site.path(name)
+    };
+    symlink(site.path("nowhere"), site.path("dangling")).unwrap();
+    symlink(site.path("loop"), site.path("loop")).unwrap();
+    vec![
+        (site.path("absent"), "there is no such file"),
+        (site.path("dangling"), "there is no such file"),
+        (site.path("loop"), "cannot be read"),
+        (site.path(""), "this is a directory"),
+        (with("empty", b""), "the file is empty"),
+        (with("comment", b"# later\n\n"), "the file is empty"),
+        (with("binary", b"\x7fELF\x02\x01\x01\0\0\0"), "binary file"),
+        (
+            with("noise", b"\n\xff\xfe\xfd"),
+            "not UTF-8 text, from line 2",
+        ),
+    ]
+}
+
+#[test]
+fn a_file_that_is_none_is_explained_and_run_touches_nothing() {
+    let site = Site::new();
+    for (path, said) in hopeless(&site) {
+        let path = path.to_str().unwrap();
+        for arguments in [
+            &["check-config", "--config", path][..],
+            &["run", "--table", "memory", "--config", path],
+            &["plan", "--config", path],
+            &["cleanup", "--config", path],
+            &["status", "--config", path],
+        ] {
+            let Ended {
+                code,
+                stdout,
+                stderr,
+            } = end(program(arguments));
+            assert_eq!((code, &*stdout), (2, ""), "{arguments:?}: {stderr}");
+            assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+            assert!(stderr.contains("hint: "), "{arguments:?}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn run_with_a_broken_file_touches_nothing() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, "rise: 0", &[1]));
+    let ended = end(site.run());
+    assert_eq!((ended.code, &*ended.stdout), (2, ""));
+    assert!(ended.stderr.contains("rise"), "{}", ended.stderr);
+    assert!(!site.socket().exists());
+    assert!(!site.path("state").exists());
+}

@@ -1,0 +1,44 @@
+//! The program as its users meet it: arguments, files, signals and sockets
+//! in, exit codes, sentences and pages out. Everything is on 127.0.0.0/8 and
+//! in temporary directories, the IPVS table is the agent's own, and nothing
+//! needs root.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends by panicking, and says why on standard error"
+)]
+
+mod check_config;
+mod descriptors;
+mod endpoints;
+mod exchange;
+mod log;
+mod many;
+mod probes;
+#[path = "../support/process.rs"]
+#[allow(
+    dead_code,
+    reason = "the tests in network namespaces use the rest of it"
+)]
+mod process;
+mod server;
+mod site;
+mod start;
+mod status;
+mod stop;
+mod usage;
+#[path = "../support/wait.rs"]
+mod wait;
+
+use std::time::Duration;
+
+use exchange::{Answer, exchange};
+use process::Process;
+use server::{Behaviour, Server};
+use site::{Agent, Ended, Site, end, program};
+use wait::until;
+
+/// How long anything may take that is sure to come, on a busy machine too.
+const AMPLE: Duration = Duration::from_secs(30);

@@ -1,0 +1,89 @@
+//! Arguments: what is there, and what is said about what is not.
+
+use std::fs;
+
+use expect_test::expect_file;
+
+use super::{end, program};
+
+#[test]
+fn help_is_as_it_was_agreed() {
+    let commands = ["run", "check-config", "plan", "status", "cleanup"];
+    for command in commands {
+        let ended = end(program(&[command, "--help"]));
+        assert_eq!((ended.code, &*ended.stderr), (0, ""), "{command}");
+        let file = format!("help/{command}.out");
+        expect_file![file].assert_eq(&ended.stdout);
+    }
+    let ended = end(program(&["--help"]));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    expect_file!["help/lvs-agent.out"].assert_eq(&ended.stdout);
+    for command in commands {
+        assert!(ended.stdout.contains(&format!("\n  {command} ")));
+    }
+    for code in ["0 done", "1 failed", "2 bad usage", "3 plan found"] {
+        assert!(ended.stdout.contains(code), "{code}");
+    }
+}
+
+#[test]
+fn the_version_is_on_standard_output() {
+    let ended = end(program(&["--version"]));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(ended.stdout, format!("lvs-agent {version}\n"));
+}
+
+#[test]
+fn no_arguments_are_bad_usage_and_get_the_help() {
+    let ended = end(program(&[]));
+    assert_eq!((ended.code, &*ended.stdout), (2, ""));
+    assert!(ended.stderr.contains("Usage: lvs-agent <COMMAND>"));
+    assert!(ended.stderr.contains("check-config"));
+    assert!(ended.stderr.contains("Exit codes:"));
+}
+
+#[test]
+fn what_is_unknown_is_named_with_what_was_perhaps_meant() {
+    for (arguments, named, meant) in [
+        (&["runn"][..], "unrecognized subcommand 'runn'", "'run'"),
+        (&["chek-config"], "'chek-config'", "'check-config'"),
+        (&["run", "--tabel"], "argument '--tabel'", "'--table'"),
+        (&["run", "--table", "memry"], "'memry'", "'memory'"),
+        (&["run", "--log-format", "jsn"], "'jsn'", "'json'"),
+        (&["plan", "--jsn"], "'--jsn'", "'--json'"),
+        (&["status", "extra"], "argument 'extra'", "--help"),
+        (&["run", "--config"], "'--config <FILE>'", "--help"),
+    ] {
+        let ended = end(program(arguments));
+        assert_eq!((ended.code, &*ended.stdout), (2, ""), "{arguments:?}");
+        assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(named), "{}", ended.stderr);
+        assert!(ended.stderr.contains(meant), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_configuration_is_the_options_then_the_environments() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, other] = ["one.yaml", "other.yaml"].map(|name| {
+        let path = directory.path().join(name);
+        fs::write(&path, "virtual_services: 1\n").unwrap();
+        path
+    });
+    let mut command = program(&["check-config"]);
+    let ended = end({
+        command.env("LVS_AGENT_CONFIG", &one);
+        command
+    });
+    assert_eq!(ended.code, 2);
+    let place = format!("{}:1:19: ", one.display());
+    assert!(ended.stderr.contains(&place), "{}", ended.stderr);
+
+    let mut command = program(&["check-config", "--config"]);
+    command.arg(&other).env("LVS_AGENT_CONFIG", &one);
+    let ended = end(command);
+    let place = format!("{}:1:19: ", other.display());
+    assert!(ended.stderr.contains(&place), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("one.yaml"), "{}", ended.stderr);
+}

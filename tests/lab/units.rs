@@ -1,0 +1,219 @@
+//! The systemd units of `deploy/`, under a real systemd: the sandbox that they
+//! ask for leaves the agent all that it needs, and no capability too many.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Lan, Namespace, PROGRAM, Process, agent_under, ipvsadm_save, nginx, until};
+
+const CONFIGURATION: &str = "
+director:
+  interface: eth0
+virtual_services:
+  - name: web
+    address: 192.168.11.200:80
+    check:
+      timeout: 20s
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+";
+
+/// For what takes a second or two on a machine that is not emulated.
+const SOON: Duration = Duration::from_secs(90);
+
+/// Becomes the systemd of a machine of which it sees as much as the unit does.
+/// What it writes is in its own tmpfs, and it starts nothing but the unit.
+/// Arguments: the unit's file, the program, the configuration.
+const BOOT: &str = r#"
+    set -e
+    unit=$(basename "$1")
+    for path in "$1" "$2" "$3"; do
+        test -r "$path"
+    done
+    exec 3<"$1" 4<"$3"
+    mount -t tmpfs tmpfs /usr/local/bin
+    touch /usr/local/bin/lvs-agent
+    mount --bind "$2" /usr/local/bin/lvs-agent
+    mount -t proc proc /proc
+    mount -t sysfs sysfs /sys
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    for path in /run /tmp /var/lib /var/log /var/tmp; do
+        mount -t tmpfs tmpfs "$path"
+    done
+    cat <&4 >/run/config.yaml
+    mkdir -p "/run/systemd/system/$unit.d"
+    cat <&3 >"/run/systemd/system/$unit"
+    exec 3<&- 4<&-
+    ln -s /dev/null /run/systemd/system/network-online.target
+    printf '%s\n' '[Unit]' DefaultDependencies=no '[Service]' \
+        Environment=LVS_AGENT_CONFIG=/run/config.yaml \
+        StandardOutput=file:/run/log StandardError=inherit \
+        >"/run/systemd/system/$unit.d/test.conf"
+    export container=lab
+    exec /lib/systemd/systemd --system --log-target=console --unit="$unit"
+"#;
+
+/// A systemd that runs one unit of `deploy/` in a network namespace.
+struct Systemd<'a> {
+    namespace: &'a Namespace,
+    process: Process,
+    unit: &'static str,
+}
+
+fn unit_file(unit: &str) -> String {
+    format!("{}/deploy/{unit}", env!("CARGO_MANIFEST_DIR"))
+}
+
+impl<'a> Systemd<'a> {
+    fn start(namespace: &'a Namespace, unit: &'static str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let configuration = directory.path().join("config.yaml");
+        fs::write(&configuration, CONFIGURATION).unwrap();
+        let mut command = Command::new("unshare");
+        // When this process is killed, so is systemd, and with it all of its own.
+        command
+            .args(["--pid", "--fork", "--kill-child", "--mount", "--cgroup"])
+            .args(["bash", "-c", BOOT, "boot", &unit_file(unit), PROGRAM])
+            .arg(&configuration);
+        Self {
+            namespace,
+            process: namespace.spawn_with(command, directory),
+            unit,
+        }
+    }
+
+    /// Runs a command in systemd's machine; what it says, whatever its end.
+    fn run(&self, command: &[&str]) -> String {
+        let pid = self.process.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let Ok(children) = children else {
+            return format!("systemd has ended:\n{}", self.process.output());
+        };
+        let mut nsenter = Command::new("nsenter");
+        nsenter
+            .args(["--target", children.trim(), "--mount", "--pid", "--"])
+            .args(command);
+        let output = self.namespace.output(nsenter);
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
+    fn property(&self, property: &str) -> String {
+        self.run(&[
+            "systemctl",
+            "show",
+            "--value",
+            "--property",
+            property,
+            self.unit,
+        ])
+    }
+
+    fn log(&self) -> String {
+        let log = self.run(&["cat", "/run/log"]);
+        format!("{log}\n{}", self.process.output())
+    }
+
+    fn until_state(&self, wanted: &str) {
+        until(SOON, &format!("state {wanted} of {}", self.unit), || {
+            let state = self.property("ActiveState");
+            (state == wanted)
+                .then_some(())
+                .ok_or_else(|| format!("{state}\n{}", self.log()))
+        });
+    }
+
+    /// Its process id, as this machine numbers it.
+    fn agent(&self) -> String {
+        self.property("MainPID")
+    }
+
+    /// The sandbox is on, and `CAP_NET_ADMIN` (bit 12) is all that there is.
+    fn assert_confined(&self) {
+        let status = self.run(&["cat", &format!("/proc/{}/status", self.agent())]);
+        let value = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.map(str::trim)
+        };
+        for key in ["CapPrm:", "CapEff:", "CapBnd:"] {
+            assert_eq!(value(key), Some("0000000000001000"), "{status}");
+        }
+        assert_eq!(value("NoNewPrivs:"), Some("1"), "{status}");
+        assert_eq!(value("Seccomp:"), Some("2"), "{status}");
+    }
+}
+
+#[test]
+fn the_directors_unit_runs_it_restarts_it_and_spares_a_broken_configuration() {
+    let lan = Lan::new();
+    let _pages = [nginx(&lan.rs1, "rs1"), nginx(&lan.rs2, "rs2")];
+    let systemd = Systemd::start(&lan.director, "lvs-agent-director.service");
+
+    systemd.until_state("active");
+    systemd.assert_confined();
+    let wanted = "-A -t 192.168.11.200:80 -s wlc\n\
+                  -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
+                  -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
+    until(SOON, "full table", || {
+        let table = ipvsadm_save(&lan.director);
+        (table == wanted)
+            .then_some(())
+            .ok_or_else(|| (table, systemd.log()))
+    });
+    let vip = lan.director.run("ip -o address show label eth0:0");
+    assert!(vip.contains("192.168.11.200/32"), "{vip}");
+
+    let killed = systemd.agent();
+    systemd.run(&["systemctl", "kill", "--signal=KILL", systemd.unit]);
+    until(SOON, "restart of the killed agent", || {
+        let (now, state) = (systemd.agent(), systemd.property("ActiveState"));
+        (now != killed && now != "0" && state == "active")
+            .then_some(())
+            .ok_or_else(|| (now, state, systemd.log()))
+    });
+    assert_eq!(ipvsadm_save(&lan.director), wanted);
+
+    systemd.run(&["sh", "-c", "echo mistake: 1 >>/run/config.yaml"]);
+    systemd.run(&["systemctl", "restart", systemd.unit]);
+    systemd.until_state("failed");
+    assert_eq!(systemd.property("ExecMainStatus"), "2", "{}", systemd.log());
+    assert_eq!(ipvsadm_save(&lan.director), wanted);
+}
+
+#[test]
+fn the_real_servers_unit_lets_it_set_sysctls_and_vip() {
+    let lan = Lan::new();
+    let systemd = Systemd::start(&lan.rs1, "lvs-agent-real-server.service");
+
+    systemd.until_state("active");
+    systemd.assert_confined();
+    let as_configured = || {
+        let vip = lan.rs1.run("ip -o address show label lo:0");
+        assert!(vip.contains("192.168.11.200/32"), "{}", systemd.log());
+        let sysctls = lan
+            .rs1
+            .run("sysctl -n net.ipv4.conf.all.arp_ignore net.ipv4.conf.all.arp_announce");
+        assert_eq!(sysctls, "1\n2\n");
+    };
+    as_configured();
+
+    systemd.run(&["systemctl", "stop", systemd.unit]);
+    systemd.until_state("inactive");
+    as_configured();
+}
+
+#[test]
+fn without_cap_net_admin_neither_role_starts_and_each_says_why() {
+    let lan = Lan::new();
+    let setpriv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    for (host, args) in [(&lan.director, &[][..]), (&lan.rs1, &["--real-server"])] {
+        let mut agent = agent_under(&setpriv, host, CONFIGURATION, args);
+        let ended = agent.wait(SOON);
+        let output = agent.output();
+        assert_eq!(ended.code(), Some(1), "{args:?}: {output}");
+        let last = output.lines().last().unwrap();
+        assert!(last.contains("CAP_NET_ADMIN"), "{args:?}: {output}");
+    }
+}
