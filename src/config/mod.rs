@@ -106,7 +106,7 @@ pub enum NotifyTarget {
 /// A URL that takes events as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// With the scheme `http` or `https`.
+    /// With the scheme `http`.
     pub url: String,
     /// Sent with every event; names in lower case, values of printable ASCII.
     pub headers: BTreeMap<String, String>,

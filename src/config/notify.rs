@@ -117,13 +117,11 @@ fn webhook(entry: &Entry, problems: &mut Problems) -> Read<Webhook> {
 }
 
 fn url(value: Value<'_>, problems: &mut Problems) -> Read<String> {
-    let wanted = "a URL that starts with `http://` or `https://`";
+    let wanted = "a URL that starts with `http://`";
     let hint = "write it like `http://192.168.11.5:8080/lvs`";
     let text = value.text(wanted, hint, problems)?;
     match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-            Ok(text.to_owned())
-        }
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
         _ => Err(value.wrong(wanted, hint, problems)),
     }
 }
