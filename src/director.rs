@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,11 +23,12 @@ use crate::kernel::{Ipvs, Kernel};
 use crate::lifecycle::{AgentError, Doors, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::probe::{HttpProber, Probes, probe_targets};
+use crate::notify::Events;
+use crate::probe::{HttpProber, ProbeTarget, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, link, notify};
+use crate::{clock, link, service_manager};
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
 /// When health is slower than that, probes wait with theirs and skip their
@@ -52,8 +54,17 @@ pub(crate) async fn run<T: Ipvs>(
     let snapshot = Arc::new(Snapshot::director(&config, path.to_owned(), clock::wall()));
     let metrics = Metrics::new(config.virtual_services.iter().map(|service| &*service.name))?;
     let metrics = Arc::new(metrics);
+    let events = match writing {
+        Writing::Real => Events::start(&config.notify, Mode::Director, &metrics)?,
+        // The agent that really writes tells.
+        Writing::DryRun => Events::none(),
+    };
     let loops = [Loop::Reconcile, Loop::Health];
     let liveness = Liveness::new(clock::monotonic(), config.director.resync_interval, loops);
+    let liveness = match report_interval(&probe_targets(&config)) {
+        Some(interval) => liveness.and(Loop::Probes, clock::monotonic(), interval),
+        None => liveness,
+    };
     let liveness = Arc::new(liveness);
     let intent = Arc::new(Intent::default());
 
@@ -67,7 +78,8 @@ pub(crate) async fn run<T: Ipvs>(
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-    )?;
+    )?
+    .telling(Arc::clone(&events));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
@@ -82,9 +94,11 @@ pub(crate) async fn run<T: Ipvs>(
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         intent,
-    );
+    )
+    .telling(Arc::clone(&events));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     let (link, link_up) = watch::channel(true);
+    liveness.beat(Loop::Probes, clock::monotonic());
     let mut tasks = JoinSet::new();
     if let Some(interface) = &config.director.interface {
         tasks.spawn(named("link", link::watch(interface.clone(), link)));
@@ -95,7 +109,7 @@ pub(crate) async fn run<T: Ipvs>(
     let noun = if probes.len() == 1 { "probe" } else { "probes" };
     let summary = format!("director: {}, {} {noun}", config.summary(), probes.len());
     info!("{summary}");
-    notify::ready(&summary);
+    service_manager::ready(&summary);
     let shown = Shown::new(View {
         snapshot,
         metrics,
@@ -108,10 +122,11 @@ pub(crate) async fn run<T: Ipvs>(
         to_health,
         to_reconcile,
         shown: shown.clone(),
+        events: Arc::clone(&events),
     };
     let reload = async || director.reload().await;
     let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop, reload)
+        .serve_until_stopped(shown, tasks, reconcile, stop, &events, reload)
         .await?;
     let Director { config, probes, .. } = director;
     drop(probes);
@@ -133,6 +148,7 @@ struct Director {
     to_health: mpsc::Sender<health::Change>,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     shown: Shown,
+    events: Arc<Events>,
 }
 
 impl Director {
@@ -171,8 +187,17 @@ impl Director {
         sent.map_err(|_| ReloadError::Ending)?;
         let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
+        if config.notify != self.config.notify {
+            self.events.configure(&config.notify, &metrics)?;
+        }
         self.config = Arc::clone(&config);
-        view.liveness.expect_every(config.director.resync_interval);
+        view.liveness.expect(
+            &[Loop::Reconcile, Loop::Health],
+            config.director.resync_interval,
+        );
+        if let Some(interval) = report_interval(&probe_targets(&config)) {
+            view.liveness.expect(&[Loop::Probes], interval);
+        }
         self.shown.show(View {
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(&metrics),
@@ -202,6 +227,14 @@ fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
     let probes = probes.change_to(&targets);
     Subscriptions { probes, targets }
+}
+
+/// The longest time in which some probe surely reports, if there are any: that
+/// of the most frequent check. Probes are tasks of their own, so that one of
+/// them reports shows that all are scheduled.
+fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
+    let checks = targets.iter().map(|target| &target.spec.check);
+    checks.map(|check| check.interval + check.timeout).min()
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

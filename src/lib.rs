@@ -10,6 +10,7 @@
 //! │ health     one pool a service, one task          ──Intent──▶ reconcile      │
 //! │ reconcile  the only writer: observe, diff, apply ──────────▶ kernel         │
 //! │                                                  ◀──truth───                │
+//! │ notify     health's and reconcile's events ──▶ programs, webhooks           │
 //! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
 //! └─────────────────────────────────────────────────────────────────────────────┘
 //! real server: config ──▶ desired addresses and sysctls ──▶ the same reconcile
@@ -55,6 +56,7 @@
 //! | rise, fall | passes, failures in a row that make a verdict |
 //! | transition | a change of verdict |
 //! | drift | the kernel differs from what the agent left there |
+//! | event | what operators may want to be told of: a transition, drift |
 //! | resync | the regular comparison of the kernel with the configuration |
 //! | slow start | the rise of a weight, in steps, after its real server came up |
 //! | quorum | the weight that must be up for a service to be well |
@@ -85,6 +87,7 @@ pub mod plan;
 mod probe;
 mod real_server;
 mod reconcile;
+mod service_manager;
 mod signals;
 mod snapshot;
 mod telemetry;

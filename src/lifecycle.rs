@@ -18,8 +18,9 @@ use crate::config::{Config, ConfigErrors};
 use crate::control::{self, BindError, ControlSocket, Reloaded, Request};
 use crate::error_chain::error_chain;
 use crate::http::{self, ListenError, Shown};
-use crate::notify;
+use crate::notify::{self, Event, EventKind, Events};
 use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError};
+use crate::service_manager;
 use crate::signals::{Hangup, Stop, Terminate};
 use crate::snapshot::Mode;
 
@@ -43,6 +44,8 @@ pub(crate) enum AgentError {
     Metrics(#[from] prometheus::Error),
     #[error("the HTTP client of the probes cannot be set up")]
     Prober(#[from] reqwest::Error),
+    #[error("events cannot be told")]
+    Events(#[from] notify::StartError),
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),
     #[error("the task `{0}` ended, which it never should; the kernel is left as it is")]
@@ -94,9 +97,14 @@ impl Doors {
         mut tasks: JoinSet<&'static str>,
         mut reconcile: JoinHandle<L>,
         stop: Stop,
+        events: &Events,
         mut reload: impl AsyncFnMut() -> Result<String, ReloadError>,
     ) -> Result<L, AgentError> {
         let (requests, mut asked) = control::requests();
+        tasks.spawn(named(
+            "watchdog",
+            service_manager::feed_watchdog(shown.view().liveness),
+        ));
         tasks.spawn(named(
             "control",
             control::serve(self.socket, shown.clone(), requests),
@@ -113,12 +121,12 @@ impl Doors {
                 }
                 () = self.hangup.recv() => {
                     info!("SIGHUP: reading the configuration again");
-                    reloaded(&shown, reload().await);
+                    reloaded(&shown, events, reload().await);
                 }
                 Some(Request::Reload(answer)) = asked.recv() => {
                     info!("asked to read the configuration again");
                     // Whoever asked may have gone away.
-                    let _ = answer.send(reloaded(&shown, reload().await));
+                    let _ = answer.send(reloaded(&shown, events, reload().await));
                 }
                 Some(ended) = tasks.join_next() => return Err(AgentError::TaskEnded(ended?)),
                 ended = &mut reconcile => {
@@ -127,20 +135,21 @@ impl Doors {
                 }
             }
         }
-        notify::stopping();
+        service_manager::stopping();
         stop.stop();
         Ok(reconcile.await?)
     }
 }
 
 /// Shows how a reload went, and tells whoever asked.
-fn reloaded(shown: &Shown, result: Result<String, ReloadError>) -> Reloaded {
+fn reloaded(shown: &Shown, events: &Events, result: Result<String, ReloadError>) -> Reloaded {
     let snapshot = shown.view().snapshot;
     let mut record = snapshot.reload.lock();
-    notify::ready_again();
+    service_manager::ready_again();
     match result {
         Ok(message) => {
             info!("{message}");
+            events.emit(Event::of_agent(EventKind::ReloadSucceeded, &message));
             record.error = None;
             record.last_success = clock::wall();
             Reloaded {
@@ -152,6 +161,7 @@ fn reloaded(shown: &Shown, result: Result<String, ReloadError>) -> Reloaded {
         Err(error) => {
             let message = error_chain(&error);
             error!("the configuration is not reloaded: {message}");
+            events.emit(Event::of_agent(EventKind::ReloadFailed, &message));
             record.error = Some(message.clone());
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
             Reloaded {
@@ -178,6 +188,9 @@ pub(crate) enum ReloadError {
     /// The kernel cannot be read: as above.
     #[error("nothing is changed, for the kernel cannot be read")]
     Unreadable(#[source] ReconcileError),
+    /// The new `notify` cannot be set up: as above.
+    #[error("`notify` cannot be changed")]
+    Events(#[from] notify::StartError),
     /// The agent is ending.
     #[error("the agent is ending")]
     Ending,
@@ -188,7 +201,7 @@ pub(crate) enum ReloadError {
 
 /// Reads the configuration again, and refuses what cannot change.
 pub(crate) fn read_again(path: &Path, before: &Config) -> Result<Arc<Config>, ReloadError> {
-    notify::reloading();
+    service_manager::reloading();
     let config = Config::load(path)?;
     if config.http != before.http {
         Err(ReloadError::Fixed("http.listen"))

@@ -12,6 +12,8 @@ pub(crate) enum Loop {
     Reconcile,
     /// Makes verdicts of outcomes.
     Health,
+    /// Probes the real servers: all the probes' tasks together.
+    Probes,
 }
 
 impl fmt::Display for Loop {
@@ -19,15 +21,21 @@ impl fmt::Display for Loop {
         f.pad(match self {
             Self::Reconcile => "reconcile",
             Self::Health => "health",
+            Self::Probes => "probe",
         })
     }
 }
 
 /// When each loop last turned.
 #[derive(Debug)]
-pub(crate) struct Liveness {
+pub(crate) struct Liveness(Vec<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    which: Loop,
+    /// It is stuck when it has been silent for longer.
     bound: Latest<Duration>,
-    loops: Vec<(Loop, Latest<Instant>)>,
+    last: Latest<Instant>,
 }
 
 /// A loop that has not turned for too long.
@@ -46,39 +54,68 @@ impl Liveness {
         loops: impl IntoIterator<Item = Loop>,
     ) -> Self {
         let loops = loops.into_iter();
-        Self {
-            bound: Latest::new(bound(resync_interval)),
-            loops: loops.map(|which| (which, Latest::new(now))).collect(),
-        }
+        Self(
+            loops
+                .map(|which| Watched::new(which, now, resync_interval))
+                .collect(),
+        )
     }
 
-    /// From now on each loop has to turn once in this time.
-    pub(crate) fn expect_every(&self, resync_interval: Duration) {
-        *self.bound.lock() = bound(resync_interval);
+    /// Watches another loop, which has to turn at least once in `interval`.
+    pub(crate) fn and(mut self, which: Loop, now: Instant, interval: Duration) -> Self {
+        self.0.push(Watched::new(which, now, interval));
+        self
+    }
+
+    /// From now on these loops have to turn at least once in `interval`.
+    pub(crate) fn expect(&self, loops: &[Loop], interval: Duration) {
+        for watched in &self.0 {
+            if loops.contains(&watched.which) {
+                *watched.bound.lock() = bound(interval);
+            }
+        }
     }
 
     /// A loop turned.
     pub(crate) fn beat(&self, turned: Loop, now: Instant) {
-        for (which, last) in &self.loops {
-            if *which == turned {
-                *last.lock() = now;
-            }
+        for watched in self.0.iter().filter(|watched| watched.which == turned) {
+            *watched.last.lock() = now;
         }
     }
 
     /// The loops that have been silent for too long.
     pub(crate) fn stuck(&self, now: Instant) -> Vec<Stuck> {
-        let bound = *self.bound.lock();
-        let loops = self.loops.iter().map(|(which, last)| Stuck {
-            which: *which,
-            silence: now.saturating_duration_since(*last.lock()),
+        let stuck = self.0.iter().filter_map(|watched| {
+            let silence = now.saturating_duration_since(*watched.last.lock());
+            (silence > *watched.bound.lock()).then_some(Stuck {
+                which: watched.which,
+                silence,
+            })
         });
-        loops.filter(|stuck| stuck.silence > bound).collect()
+        stuck.collect()
     }
 }
 
-fn bound(resync_interval: Duration) -> Duration {
-    resync_interval * 3 + Duration::from_secs(5)
+impl Watched {
+    fn new(which: Loop, now: Instant, interval: Duration) -> Self {
+        Self {
+            which,
+            bound: Latest::new(bound(interval)),
+            last: Latest::new(now),
+        }
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let silence = Duration::from_secs(self.silence.as_secs());
+        let silence = humantime::format_duration(silence);
+        write!(f, "the {} loop has not turned for {silence}", self.which)
+    }
+}
+
+fn bound(interval: Duration) -> Duration {
+    interval * 3 + Duration::from_secs(5)
 }
 
 #[cfg(test)]

@@ -116,6 +116,21 @@ impl DriftKind {
     }
 }
 
+/// How messages to one target of events ended: `lvs_notifications_total`.
+#[derive(Debug, Clone)]
+pub(crate) struct NotificationCounters {
+    /// The target took it.
+    pub(crate) delivered: IntCounter,
+    /// Every attempt failed.
+    pub(crate) failed: IntCounter,
+    /// It had to make room for newer ones.
+    pub(crate) dropped: IntCounter,
+}
+
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+const DROPPED: &str = "dropped";
+
 /// The counters and histograms that tasks write as they go.
 ///
 /// Every series exists from the start, and is found by its place: writing one
@@ -133,6 +148,7 @@ pub(crate) struct Metrics {
     /// By [`DriftKind`].
     drift: Vec<IntCounter>,
     reconcile_duration: Histogram,
+    notifications: IntCounterVec,
 }
 
 #[derive(Debug)]
@@ -241,6 +257,16 @@ impl Metrics {
                 &RECONCILE_BUCKETS,
             ))?,
         )?;
+        let notifications = register(
+            &registry,
+            IntCounterVec::new(
+                Opts::new(
+                    "lvs_notifications_total",
+                    "Events told to a target, by its place in `notify`, and how that ended.",
+                ),
+                &["target", "result"],
+            )?,
+        )?;
         register_process(&registry)?;
 
         let names: Vec<_> = services.into_iter().collect();
@@ -252,6 +278,7 @@ impl Metrics {
             ipvs_operations,
             drift,
             reconcile_duration,
+            notifications,
         })
     }
 
@@ -278,6 +305,7 @@ impl Metrics {
             ipvs_operations: self.ipvs_operations.clone(),
             drift: self.drift.clone(),
             reconcile_duration: self.reconcile_duration.clone(),
+            notifications: self.notifications.clone(),
         })
     }
 
@@ -307,6 +335,39 @@ impl Metrics {
     pub(crate) fn drift(&self, kind: DriftKind) {
         if let Some(counter) = self.drift.get(kind as usize) {
             counter.inc();
+        }
+    }
+
+    /// The counters of the target of events at this place of `notify`.
+    pub(crate) fn notifications(
+        &self,
+        target: usize,
+    ) -> Result<NotificationCounters, prometheus::Error> {
+        let target = target.to_string();
+        let counter = |result: &str| {
+            let labels = [target.as_str(), result];
+            self.notifications.get_metric_with_label_values(&labels)
+        };
+        Ok(NotificationCounters {
+            delivered: counter(DELIVERED)?,
+            failed: counter(FAILED)?,
+            dropped: counter(DROPPED)?,
+        })
+    }
+
+    /// There are no targets of events from this place of `notify` on.
+    pub(crate) fn forget_notifications(&self, from: usize) {
+        let mut target = from;
+        loop {
+            let label = target.to_string();
+            let removed = [DELIVERED, FAILED, DROPPED].map(|result| {
+                let labels = [label.as_str(), result];
+                self.notifications.remove_label_values(&labels).is_ok()
+            });
+            if !removed.contains(&true) {
+                return;
+            }
+            target += 1;
         }
     }
 

@@ -14,10 +14,11 @@ use crate::kernel::{Kernel, KernelIpvs};
 use crate::lifecycle::{AgentError, Doors, ReloadError, finish, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
+use crate::notify::Events;
 use crate::reconcile::{HostChange, RealServerLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, notify};
+use crate::{clock, service_manager};
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(
@@ -37,6 +38,11 @@ pub(crate) async fn run(
         clock::wall(),
     ));
     let metrics = Arc::new(Metrics::new([])?);
+    let events = match writing {
+        Writing::Real => Events::start(&config.notify, Mode::RealServer, &metrics)?,
+        // The agent that really writes tells.
+        Writing::DryRun => Events::none(),
+    };
     let liveness = Liveness::new(clock::monotonic(), role.resync_interval, [Loop::Reconcile]);
     let liveness = Arc::new(liveness);
     let reconciler = Reconciler::new(
@@ -46,7 +52,8 @@ pub(crate) async fn run(
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-    )?;
+    )?
+    .telling(Arc::clone(&events));
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(1);
@@ -65,7 +72,7 @@ pub(crate) async fn run(
     };
     let summary = format!("real server: {vips}");
     info!("{summary}");
-    notify::ready(&summary);
+    service_manager::ready(&summary);
     let shown = Shown::new(View {
         snapshot,
         metrics,
@@ -74,9 +81,13 @@ pub(crate) async fn run(
     let path = path.to_owned();
     let view = shown.view();
     let reload = async || {
-        config = read_again(&path, &config)?;
+        let again = read_again(&path, &config)?;
+        if again.notify != config.notify {
+            events.configure(&again.notify, &view.metrics)?;
+        }
+        config = again;
         view.liveness
-            .expect_every(config.real_server.resync_interval);
+            .expect(&[Loop::Reconcile], config.real_server.resync_interval);
         let (done, converged) = oneshot::channel();
         let change = HostChange {
             config: Arc::clone(&config),
@@ -91,7 +102,7 @@ pub(crate) async fn run(
     };
     let tasks = JoinSet::new();
     let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop, reload)
+        .serve_until_stopped(shown, tasks, reconcile, stop, &events, reload)
         .await?;
     finish(async {
         match config.real_server.on_exit {

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use super::fields::Fields;
 use super::node::Content;
 use super::problem::{Problem, Problems, Read};
-use super::{Config, ConfigErrors, raw, rules, sections, service, syntax};
+use super::{Config, ConfigErrors, notify, raw, rules, sections, service, syntax};
 
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "http",
     "control",
     "state_dir",
+    "notify",
     "director",
     "real_server",
     "virtual_services",
@@ -149,6 +150,9 @@ fn validate(fields: &Fields<'_>, problems: &mut Problems) -> Read<Config> {
         .optional("control")
         .and_then(|entry| sections::control(entry, problems));
     let state_dir = sections::state_dir(fields, problems);
+    let notify = fields
+        .optional("notify")
+        .and_then(|entry| notify::notify(entry, problems));
     let director = fields
         .optional("director")
         .and_then(|entry| sections::director(entry, problems));
@@ -165,6 +169,7 @@ fn validate(fields: &Fields<'_>, problems: &mut Problems) -> Read<Config> {
         http: http?,
         control: control?,
         state_dir: state_dir?,
+        notify: notify?,
         director: director?,
         real_server: real_server?,
         virtual_services: services.collect::<Read<_>>()?,

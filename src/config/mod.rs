@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod load;
 mod node;
+mod notify;
 mod pool;
 mod problem;
 mod raw;
@@ -38,6 +39,8 @@ pub struct Config {
     pub control: Control,
     /// Where the agent remembers what it owns in the kernel.
     pub state_dir: PathBuf,
+    /// Who is told of events, in the file's order.
+    pub notify: Vec<Notify>,
     /// For `run` as director.
     pub director: Director,
     /// For `run --real-server`.
@@ -76,6 +79,38 @@ pub struct Control {
 impl Control {
     /// The path of the socket where none is configured.
     pub const DEFAULT_SOCKET: &str = "/run/lvs-agent/control.sock";
+}
+
+/// One entry of `notify`: what is told of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// How it is told.
+    pub target: NotifyTarget,
+    /// For one attempt to tell it.
+    pub timeout: Duration,
+}
+
+/// How a target of events is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotifyTarget {
+    /// A program is run, without a shell.
+    Exec {
+        /// Its absolute path.
+        program: String,
+        /// What it is called with.
+        arguments: Vec<String>,
+    },
+    /// A URL is posted to.
+    Webhook(Webhook),
+}
+
+/// A URL that takes events as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// With the scheme `http`.
+    pub url: String,
+    /// Sent with every event; names in lower case, values of printable ASCII.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The section `director`.

@@ -17,6 +17,7 @@ use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
+use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::{ServiceRecord, Snapshot};
 
@@ -71,6 +72,7 @@ pub(crate) struct HealthTask {
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
+    events: Arc<Events>,
 }
 
 impl HealthTask {
@@ -101,7 +103,14 @@ impl HealthTask {
             snapshot,
             metrics,
             intent,
+            events: Events::none(),
         }
+    }
+
+    /// From now on transitions are told to these.
+    pub(crate) fn telling(mut self, events: Arc<Events>) -> Self {
+        self.events = events;
+        self
     }
 
     /// Takes another configuration over. A real server whose check is the same
@@ -188,7 +197,10 @@ impl HealthTask {
                 }
                 Some(change) = changes.recv() => self.change_to(change, clock::monotonic()),
                 report = reports.recv() => match report {
-                    Some(report) => self.on_report(&report, clock::monotonic()),
+                    Some(report) => {
+                        liveness.beat(Loop::Probes, clock::monotonic());
+                        self.on_report(&report, clock::monotonic());
+                    }
                     None => return,
                 },
                 () = sleep(wait) => {}
@@ -258,6 +270,12 @@ impl HealthTask {
         if let Some(pool) = self.pools.get(index) {
             let weight = pool.wanted(place).unwrap_or(Weight::ZERO);
             announce(&service.name, &record.name, transition, weight, &reason);
+            let kind = match transition.to {
+                Health::Down => EventKind::RealServerDown,
+                Health::Up | Health::Unknown => EventKind::RealServerUp,
+            };
+            let event = Event::of_real_server(kind, service, record, &reason);
+            self.events.emit(event);
             if let Some(rise) = pool.damped_rise(place, now)
                 && transition.to == Health::Down
             {
@@ -333,6 +351,9 @@ impl HealthTask {
         if before != after {
             record.pool.lock().standing = after;
             announce_standing(&record.name, before, after);
+            for (kind, detail) in standing_events(before, after) {
+                self.events.emit(Event::of_service(kind, record, detail));
+            }
         }
         let id = |place| {
             Some(RealServerId {
@@ -490,6 +511,27 @@ fn announce_standing(service: &str, before: Standing, after: Standing) {
         (true, false) => info!(service, "failing open no longer"),
         (true, true) | (false, false) => {}
     }
+}
+
+/// What a change of a pool's standing is to those who are told of events.
+fn standing_events(
+    before: Standing,
+    after: Standing,
+) -> impl Iterator<Item = (EventKind, &'static str)> {
+    let quorum = match (before.quorum_met, after.quorum_met) {
+        (true, false) => Some((EventKind::QuorumLost, "too little weight is up")),
+        (false, true) => Some((EventKind::QuorumGained, "enough weight is up")),
+        (true, true) | (false, false) => None,
+    };
+    let fail_open = match (before.fail_open, after.fail_open) {
+        (false, true) => Some((
+            EventKind::FailOpenStarted,
+            "failing real servers serve, too",
+        )),
+        (true, false) => Some((EventKind::FailOpenEnded, "the checks decide again")),
+        (true, true) | (false, false) => None,
+    };
+    quorum.into_iter().chain(fail_open)
 }
 
 fn announce(

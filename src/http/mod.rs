@@ -150,11 +150,7 @@ async fn livez(State(shown): State<Shown>) -> Response {
     if stuck.is_empty() {
         return "alive\n".into_response();
     }
-    let lines = stuck.iter().map(|stuck| {
-        let silence =
-            humantime::format_duration(std::time::Duration::from_secs(stuck.silence.as_secs()));
-        format!("the {} loop has not turned for {silence}\n", stuck.which)
-    });
+    let lines = stuck.iter().map(|stuck| format!("{stuck}\n"));
     let text: String = lines.collect();
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }

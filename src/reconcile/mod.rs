@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
 pub(crate) use self::apply::Failure;
@@ -34,6 +35,7 @@ use crate::clock;
 use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::metrics::{DriftKind, Metrics};
+use crate::notify::{Event, EventKind, Events};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::snapshot::Snapshot;
 
@@ -92,10 +94,15 @@ fn list(failures: &[Failure]) -> String {
 pub(crate) struct Reconciler<T> {
     kernel: Kernel<T>,
     owned: Owned,
+    /// What the state file holds.
+    remembered: Owned,
     state_file: StateFile,
+    /// The state file could not be written when it was last tried.
+    forgetful: bool,
     writing: Writing,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
+    events: Arc<Events>,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
     /// What was last logged as standing in the way, so as not to repeat it.
@@ -116,15 +123,24 @@ impl<T: Ipvs> Reconciler<T> {
         let owned = state_file.load()?;
         Ok(Self {
             kernel,
+            remembered: owned.clone(),
             owned,
             state_file,
+            forgetful: false,
             writing,
             snapshot,
             metrics,
+            events: Events::none(),
             failed: BTreeSet::new(),
             logged: None,
             proposed: Vec::new(),
         })
+    }
+
+    /// From now on drift is told to these.
+    pub(crate) fn telling(mut self, events: Arc<Events>) -> Self {
+        self.events = events;
+        self
     }
 
     /// Reads all that is desired or owned.
@@ -157,7 +173,7 @@ impl<T: Ipvs> Reconciler<T> {
             observed
         } else {
             self.announce(&steps, difference);
-            self.claim(desired, &observed.state);
+            self.claim(desired, &observed.state).await;
             let failures = apply::apply(&mut self.kernel, desired, &steps).await;
             self.failed = failures
                 .iter()
@@ -170,7 +186,7 @@ impl<T: Ipvs> Reconciler<T> {
             }
             observed
         };
-        self.release(desired, &observed.state);
+        self.release(desired, &observed.state).await;
         publish::publish(&self.snapshot, desired, &observed);
         self.metrics.reconciled(clock::monotonic() - started);
         Ok(())
@@ -188,6 +204,7 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Says and counts what is about to be done.
     fn announce(&self, steps: &[Step], difference: Difference) {
+        let mut drifted = Vec::new();
         for step in steps {
             let drift = match difference {
                 Difference::Drift if !self.is_known_failure(step) => drift_kind(step),
@@ -196,6 +213,7 @@ impl<T: Ipvs> Reconciler<T> {
             if let Some(kind) = drift {
                 self.metrics.drift(kind);
                 warn!(kind = kind.as_str(), "drift, repairing: {step}");
+                drifted.push(step);
             } else if steps.len() <= STEPS_AT_INFO {
                 info!("{step}");
             } else {
@@ -205,6 +223,20 @@ impl<T: Ipvs> Reconciler<T> {
         if steps.len() > STEPS_AT_INFO {
             info!("{} in the kernel", count(steps.len(), "change"));
         }
+        if !drifted.is_empty() {
+            self.tell_drift(&drifted);
+        }
+    }
+
+    /// One event for all that one pass repairs.
+    fn tell_drift(&self, steps: &[&Step]) {
+        let named: Vec<_> = steps.iter().take(3).map(ToString::to_string).collect();
+        let more = match steps.len() - named.len() {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let detail = format!("repairing: {}{more}", named.join("; "));
+        self.events.emit(Event::of_agent(EventKind::Drift, &detail));
     }
 
     fn is_known_failure(&self, step: &Step) -> bool {
@@ -218,30 +250,47 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Remembers what is ours before it is written. Traffic comes first: a
     /// disk that cannot be written is no reason to leave the kernel unrepaired.
-    fn claim(&mut self, desired: &State, observed: &State) {
-        let before = self.owned.clone();
+    async fn claim(&mut self, desired: &State, observed: &State) {
         self.owned.claim(desired, observed);
-        self.save_if_changed(&before);
+        self.remember().await;
     }
 
-    fn release(&mut self, desired: &State, observed: &State) {
+    async fn release(&mut self, desired: &State, observed: &State) {
         if self.writing == Writing::Real {
-            let before = self.owned.clone();
             self.owned.claim(desired, observed);
             self.owned.release(desired, observed);
-            self.save_if_changed(&before);
+            self.remember().await;
         }
     }
 
-    fn save_if_changed(&self, before: &Owned) {
-        if self.owned != *before
-            && let Err(error) = self.state_file.save(&self.owned)
-        {
-            error!(
-                error = error_chain(&error),
-                "what the agent owns in the kernel is not remembered across a restart"
-            );
+    /// Writes what is owned to the state file, unless it is there already. What
+    /// a full disk refuses is tried again in every pass. A disk may take its
+    /// time, and a thread of the runtime that waits for it could keep probes
+    /// from being made: so another one waits.
+    async fn remember(&mut self) {
+        if self.owned == self.remembered {
+            return;
         }
+        let (file, owned) = (self.state_file.clone(), self.owned.clone());
+        let saved = spawn_blocking(move || file.save(&owned).map(|()| owned)).await;
+        let trouble = match saved {
+            Ok(Ok(owned)) => {
+                self.remembered = owned;
+                None
+            }
+            Ok(Err(error)) => Some(error_chain(&error)),
+            Err(error) => Some(error_chain(&error)),
+        };
+        // Told once, not with every attempt: the text names a new file each time.
+        match (&trouble, self.forgetful) {
+            (Some(error), false) => error!(
+                error,
+                "what the agent owns in the kernel is not remembered across a restart"
+            ),
+            (None, true) => info!("what the agent owns in the kernel is remembered again"),
+            (Some(_), true) | (None, false) => {}
+        }
+        self.forgetful = trouble.is_some();
     }
 
     /// Keeps the outcome of a pass where it is shown, and says once what is in the way.
@@ -270,7 +319,6 @@ impl<T: Ipvs> Reconciler<T> {
         configured: &State,
     ) -> Result<Vec<Step>, ReconcileError> {
         let nothing = State::default();
-        let before = self.owned.clone();
         self.owned.services.extend(configured.services.keys());
         self.owned
             .addresses
@@ -281,7 +329,7 @@ impl<T: Ipvs> Reconciler<T> {
             let failures = apply::apply(&mut self.kernel, &nothing, &steps).await;
             let observed = self.observe(&nothing).await?;
             self.owned.release(&nothing, &observed.state);
-            self.save_if_changed(&before);
+            self.remember().await;
             if !failures.is_empty() {
                 return Err(ReconcileError::Steps(failures));
             }

@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 
 /// Where [`Owned`] outlives the process: `director.json` or
 /// `real_server.json` in the state directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StateFile {
     path: PathBuf,
 }

@@ -62,6 +62,7 @@ pub(crate) fn config() -> Config {
             socket: "/run/lvs-agent/control.sock".into(),
         },
         state_dir: "/var/lib/lvs-agent".into(),
+        notify: Vec::new(),
         director: Director {
             interface: Some("eth0".to_owned()),
             resync_interval: Duration::from_secs(10),

@@ -12,6 +12,7 @@ mod arp;
 mod arp_order;
 mod cleanup;
 mod director;
+mod full_disk;
 mod lan;
 mod plan;
 mod probing;

@@ -5,9 +5,11 @@ mod agent;
 mod http;
 mod ipvsadm;
 mod lan;
+mod loopback;
 mod namespace;
 mod nginx;
 mod process;
+mod service_manager;
 mod site;
 mod wait;
 mod web;
@@ -16,12 +18,14 @@ pub(crate) use agent::{Agent, PROGRAM, agent, agent_under};
 pub(crate) use http::{http_get, http_get_path};
 pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;
+pub(crate) use loopback::loopback;
 pub(crate) use namespace::Namespace;
 pub(crate) use nginx::nginx;
 pub(crate) use process::Process;
+pub(crate) use service_manager::ServiceManager;
 pub(crate) use site::Site;
 pub(crate) use wait::until;
 pub(crate) use web::{Behaviour, Web};
 
 /// For what should come soon: long enough for an emulated machine that is busy.
-pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);

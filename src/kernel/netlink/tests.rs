@@ -99,6 +99,32 @@ async fn what_cannot_be_encoded_does_not_stop_the_rest() {
     );
 }
 
+/// Answers to refused writes hold the writes, and all of these together are
+/// more than the socket receives into: the kernel drops some, and says so.
+#[tokio::test]
+async fn after_dropped_answers_a_new_socket_is_opened() {
+    const SIZE: usize = 32 * 1024;
+    let mut netlink = Netlink::new(Protocol::Generic("nlctrl"));
+    let mut body = vec![0, 1, 0, 0];
+    body.resize(SIZE, 0);
+    let writes = (0..WINDOW).map(|_| {
+        Ok(Request {
+            body: Buffer::from(body.clone()),
+            ..empty()
+        })
+    });
+    let results = netlink.write_all(writes).await;
+    assert_eq!(results.len(), WINDOW);
+    let Some(Err(Failure::Other(Cause::Transport(why)))) = results.last() else {
+        panic!("not told of: {results:?}");
+    };
+    assert!(why.contains("No buffer space available"), "{why}");
+    assert!(netlink.connection.is_none(), "the socket is given up");
+
+    let refused = Failure::Errno(Errno::OPNOTSUPP.raw_os_error());
+    assert_eq!(netlink.write(empty()).await, Err(refused));
+}
+
 /// A header of generic netlink with command 0 and version 1, and nothing else.
 fn empty() -> Request<Buffer> {
     Request {

@@ -1,0 +1,165 @@
+//! The list `notify`.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use url::Url;
+
+use super::fields::Fields;
+use super::node::{Content, Entry, Node};
+use super::problem::{Problems, Read, quoted};
+use super::scalar::{Value, found};
+use super::{Notify, NotifyTarget, Webhook};
+
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Read<Vec<Notify>> {
+    let Some(entry) = entry else {
+        return Ok(Vec::new());
+    };
+    let hint = "list what is to be told, like `- exec: [/usr/local/bin/tell]` \
+                or `- webhook: { url: http://192.168.11.5/lvs }`";
+    let nodes = match &entry.value.content {
+        Content::Sequence(nodes) => nodes.as_slice(),
+        Content::Null => &[],
+        Content::Bool(_)
+        | Content::Integer(_)
+        | Content::Float(_)
+        | Content::Text(_)
+        | Content::Mapping(_) => {
+            return Err(Value::of(entry).wrong("a list", hint, problems));
+        }
+    };
+    let read: Vec<_> = nodes.iter().map(|node| target(node, problems)).collect();
+    read.into_iter().collect()
+}
+
+fn target(node: &Node, problems: &mut Problems) -> Read<Notify> {
+    let what = "an entry of `notify`";
+    let fields = Fields::read(node, what, &["exec", "webhook", "timeout"], problems)?;
+    let timeout = fields.or_default("timeout", DEFAULT_TIMEOUT, |value| {
+        value.duration(TIMEOUT, problems)
+    });
+    let target = match (fields.optional("exec")?, fields.optional("webhook")?) {
+        (Some(entry), None) => exec(Value::of(entry), problems),
+        (None, Some(entry)) => webhook(entry, problems).map(NotifyTarget::Webhook),
+        (Some(_), Some(webhook)) => Err(problems.add(
+            webhook.key.location,
+            "an entry of `notify` has either `exec` or `webhook`, and this one has both",
+            "make two entries of it",
+        )),
+        (None, None) => Err(problems.add(
+            fields.location,
+            "an entry of `notify` has neither `exec` nor `webhook`",
+            "add a line like `exec: [/usr/local/bin/tell]`",
+        )),
+    };
+    Ok(Notify {
+        target: target?,
+        timeout: timeout?,
+    })
+}
+
+fn exec(value: Value<'_>, problems: &mut Problems) -> Read<NotifyTarget> {
+    let wanted = "a list of texts: a program and its arguments";
+    let hint = "write it like `[/usr/local/bin/tell, --loud]`; there is no shell";
+    let Content::Sequence(nodes) = &value.node.content else {
+        return Err(value.wrong(wanted, hint, problems));
+    };
+    let mut words = Vec::new();
+    let mut all = Ok(());
+    for node in nodes {
+        match &node.content {
+            Content::Text(text) if !text.contains('\0') => words.push(text.clone()),
+            Content::Text(_)
+            | Content::Null
+            | Content::Bool(_)
+            | Content::Integer(_)
+            | Content::Float(_)
+            | Content::Sequence(_)
+            | Content::Mapping(_) => {
+                let message = format!("{} is not a text", found(node));
+                let hint = "put it in quotes to make it a text";
+                all = Err(problems.add(node.location, message, hint));
+            }
+        }
+    }
+    all?;
+    let mut words = words.into_iter();
+    match words.next() {
+        Some(program) if program.starts_with('/') => Ok(NotifyTarget::Exec {
+            program,
+            arguments: words.collect(),
+        }),
+        Some(program) => {
+            let location = nodes.first().map_or(value.node.location, |n| n.location);
+            let message = format!("{} is not an absolute path", quoted(&program));
+            let hint = "write the program's path from `/` on: no `PATH` is searched";
+            Err(problems.add(location, message, hint))
+        }
+        None => Err(problems.add(value.node.location, "the list `exec` is empty", hint)),
+    }
+}
+
+fn webhook(entry: &Entry, problems: &mut Problems) -> Read<Webhook> {
+    let fields = Fields::read(&entry.value, "a webhook", &["url", "headers"], problems)?;
+    let hint = "add a line like `url: http://192.168.11.5/lvs`";
+    let url = fields
+        .required("url", "a webhook", hint, problems)
+        .and_then(|entry| url(Value::of(entry), problems));
+    let headers = fields.or_default("headers", BTreeMap::new(), |value| headers(value, problems));
+    Ok(Webhook {
+        url: url?,
+        headers: headers?,
+    })
+}
+
+fn url(value: Value<'_>, problems: &mut Problems) -> Read<String> {
+    let wanted = "a URL that starts with `http://`";
+    let hint = "write it like `http://192.168.11.5:8080/lvs`";
+    let text = value.text(wanted, hint, problems)?;
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
+        _ => Err(value.wrong(wanted, hint, problems)),
+    }
+}
+
+fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, String>> {
+    let Content::Mapping(entries) = &pairs.node.content else {
+        let hint = "write pairs like `Authorization: Bearer 12345`";
+        return Err(pairs.wrong("a mapping", hint, problems));
+    };
+    let mut headers = BTreeMap::new();
+    let mut all = Ok(());
+    for entry in entries {
+        let key = &entry.key;
+        if !is_token(&key.value) {
+            let message = format!("{} is not the name of a header", quoted(&key.value));
+            let hint = "write a name such as `Authorization`";
+            all = Err(problems.add(key.location, message, hint));
+            continue;
+        }
+        let wanted = "a text of printable ASCII";
+        let hint = "write the header's value; put a number in quotes";
+        match Value::of(entry).text(wanted, hint, problems) {
+            Ok(text) if text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => {
+                let name = key.value.to_ascii_lowercase();
+                if headers.insert(name, text.to_owned()).is_some() {
+                    let message = format!("the header {} is there twice", quoted(&key.value));
+                    all = Err(problems.add(key.location, message, "keep one of the two"));
+                }
+            }
+            Ok(_) => all = Err(Value::of(entry).wrong(wanted, hint, problems)),
+            Err(reported) => all = Err(reported),
+        }
+    }
+    all.map(|()| headers)
+}
+
+/// A field name (RFC 9110, section 5.6.2).
+fn is_token(text: &str) -> bool {
+    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(tchar)
+}

@@ -1,0 +1,60 @@
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+
+use super::DeliveryError;
+use super::event::Message;
+
+/// What the service manager gave the agent and nobody else.
+const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+/// Runs `program` with `arguments`, without a shell and in a process group of
+/// its own, and waits for it. It gets the event as JSON on standard input and
+/// as environment variables; what it says on standard error goes to the log's.
+///
+/// When this is dropped before it has ended, the whole group is killed.
+pub(super) async fn run(
+    program: &str,
+    arguments: &[String],
+    message: &Message,
+) -> Result<(), DeliveryError> {
+    let mut json = serde_json::to_vec(message)?;
+    json.push(b'\n');
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .envs(message.environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .process_group(0);
+    for variable in NOT_INHERITED {
+        command.env_remove(variable);
+    }
+    let mut group = Group(command.spawn().map_err(DeliveryError::Start)?);
+    if let Some(mut input) = group.0.stdin.take() {
+        // A program that does not read its input has the environment.
+        let _ = input.write_all(&json).await;
+    }
+    let status = group.0.wait().await.map_err(DeliveryError::Start)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(DeliveryError::Exit(status))
+    }
+}
+
+/// A process group, which is killed when this is dropped before its leader was
+/// waited for: until then its number cannot be another's.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let leader = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(leader) = leader {
+            // It fails only when all of the group has ended.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}

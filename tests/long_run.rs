@@ -1,0 +1,196 @@
+//! What an agent meets that runs for months: a loop that is stuck, and a host
+//! without file descriptors. Nothing here needs root.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends by panicking, and says why on standard error"
+)]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use support::{PATIENCE, ServiceManager, Site, loopback, until};
+
+#[path = "support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests in network namespaces use the rest of it"
+)]
+mod support;
+
+const WATCHDOG: Duration = Duration::from_secs(3);
+
+/// A real server that passes its check for as long as the test runs.
+fn web_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    address
+}
+
+fn configuration(listen: SocketAddr, real_server: SocketAddr) -> String {
+    format!(
+        "http: {{ listen: '{listen}' }}\n\
+         director: {{ resync_interval: 1s }}\n\
+         virtual_services:\n\
+         - name: web\n  \
+           address: 192.168.11.200:80\n  \
+           check: {{ http: {{ port: {} }}, interval: 100ms, timeout: 1s, rise: 1, fall: 2 }}\n  \
+           real_servers: [{{ name: rs1, address: {} }}]\n",
+        real_server.port(),
+        real_server.ip()
+    )
+}
+
+/// `lvs-agent run` with a table that needs no kernel.
+fn run(site: &Site) -> Command {
+    let mut command = site.command("run");
+    command.args(["--table", "memory"]);
+    command
+}
+
+/// The status and body of an HTTP answer.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    Ok(response)
+}
+
+/// The reconcile loop is stuck for good in the opening of a FIFO, where the
+/// state file should be: a system call that does not return.
+#[test]
+fn a_stuck_loop_gets_the_agent_restarted() {
+    let listen = loopback();
+    let site = Site::new(&configuration(listen, web_server()));
+    // Nothing can be written there yet, so that it is tried in every pass.
+    let elsewhere = site.directory().join("elsewhere");
+    symlink(&elsewhere, site.state_directory()).unwrap();
+
+    let manager = ServiceManager::new(WATCHDOG);
+    let mut agent = manager.start(run(&site));
+    agent.wait_for_line(PATIENCE, |line| {
+        line.contains("is not remembered across a restart")
+    });
+    for _ in 0..5 {
+        assert!(manager.is_fed(), "while every loop turns");
+    }
+
+    let fifo = elsewhere.join("director.json");
+    fs::create_dir(&elsewhere).unwrap();
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    until(PATIENCE, "silence", || {
+        if manager.is_fed() { Err("fed") } else { Ok(()) }
+    });
+    agent.wait_for_line(PATIENCE, |line| {
+        line.contains("the reconcile loop has not turned for")
+    });
+    let alive = get(listen, "/livez").unwrap();
+    assert!(alive.starts_with("HTTP/1.1 503 "), "{alive}");
+    manager.end(agent);
+
+    fs::remove_file(&fifo).unwrap();
+    let _agent = manager.start(run(&site));
+    for _ in 0..5 {
+        assert!(manager.is_fed(), "after the restart");
+    }
+    let state = fs::read_to_string(&fifo).unwrap();
+    assert!(state.contains("tcp 192.168.11.200:80"), "{state}");
+}
+
+/// A process that is stopped as a whole is silent as well.
+#[test]
+fn a_stopped_process_feeds_no_watchdog() {
+    let site = Site::new(&configuration(loopback(), web_server()));
+    let manager = ServiceManager::new(WATCHDOG);
+    let agent = manager.start(run(&site));
+    assert!(manager.is_fed());
+    agent.signal(nix::sys::signal::Signal::SIGSTOP);
+    until(PATIENCE, "silence", || {
+        if manager.is_fed() { Err("fed") } else { Ok(()) }
+    });
+    // It goes on as if nothing had been: what is late is left out.
+    agent.signal(nix::sys::signal::Signal::SIGCONT);
+    for _ in 0..3 {
+        assert!(manager.is_fed(), "after it goes on");
+    }
+}
+
+/// Seconds of processor time that a process has used.
+fn processor_time(pid: nix::unistd::Pid) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u32 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u32>().unwrap())
+        .sum();
+    // USER_HZ, which is 100 wherever Linux runs (`asm-generic/param.h`).
+    f64::from(ticks) / 100.0
+}
+
+fn up(listen: SocketAddr) -> Result<(), String> {
+    let shown = get(listen, "/metrics").map_err(|error| error.to_string())?;
+    if shown.contains("lvs_real_server_up{service=\"web\",real_server=\"rs1\"} 1") {
+        Ok(())
+    } else {
+        Err(shown)
+    }
+}
+
+#[test]
+fn without_file_descriptors_verdicts_stay_and_the_log_says_so_once() {
+    let listen = loopback();
+    let site = Site::new(&configuration(listen, web_server()));
+    let mut limited = Command::new("sh");
+    let command = run(&site);
+    limited
+        .args(["-c", "ulimit -n 32; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args());
+    let directory = tempfile::tempdir().unwrap();
+    let mut agent = support::Process::start(limited, directory);
+    until(PATIENCE, "verdict", || up(listen));
+
+    // More than it has descriptors for, half of them before it accepts no more.
+    let held: Vec<_> = (0..60)
+        .map(|_| TcpStream::connect(listen).unwrap())
+        .collect();
+    agent.wait_for_line(PATIENCE, |line| {
+        line.contains("probes cannot be made") && line.contains("out of file")
+    });
+    let before = processor_time(agent.pid());
+    thread::park_timeout(Duration::from_secs(3));
+    let spent = processor_time(agent.pid()) - before;
+    assert!(spent < 1.5, "{spent} s of processor time in 3 s");
+    drop(held);
+
+    agent.wait_for_line(PATIENCE, |line| line.contains("probes can be made again"));
+    until(PATIENCE, "the same verdict", || up(listen));
+    let output = agent.output();
+    assert_eq!(
+        output.matches("probes cannot be made").count(),
+        1,
+        "{output}"
+    );
+    assert!(!output.contains("real server down"), "{output}");
+}
