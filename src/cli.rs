@@ -1,6 +1,7 @@
 //! The command line: argument types, no behaviour.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -30,6 +31,10 @@ pub(crate) enum Command {
     CheckConfig(ConfigFile),
     /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
     Plan(PlanArguments),
+    /// Let a real server get no new connections; established ones go on
+    Drain(DrainArguments),
+    /// Let a drained real server's health decide again
+    Undrain(UndrainArguments),
     /// Let the running agent read its configuration again
     Reload(ControlSocket),
     /// Show the state of the agent that runs on this machine
@@ -107,6 +112,30 @@ pub(crate) struct StatusArguments {
     /// Show it again every second, until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArguments {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    /// The real server by names, `web/rs1`; `*/rs1` for that one in every service
+    #[arg(value_name = "SERVICE/REAL_SERVER")]
+    pub(crate) target: String,
+    /// Wait until its last connection has ended, and show how many are left
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long that may take; UDP counts as drained after it
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub(crate) deadline: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndrainArguments {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    /// As for drain
+    #[arg(value_name = "SERVICE/REAL_SERVER")]
+    pub(crate) target: String,
 }
 
 /// Where the running agent is reached.

@@ -16,11 +16,14 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::{Config, DirectorExit};
-use crate::health::{self, Handover, HealthTask, Subscriptions};
+use crate::control::{Answer, Operation};
+use crate::drain::{self, DrainFile, Drained};
+use crate::error_chain::error_chain;
+use crate::health::{self, Admin, Handover, HealthTask, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
 use crate::kernel::{Ipvs, Kernel};
-use crate::lifecycle::{AgentError, Doors, ReloadError, finish, named, read_again};
+use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::notify::Events;
@@ -59,13 +62,7 @@ pub(crate) async fn run<T: Ipvs>(
         // The agent that really writes tells.
         Writing::DryRun => Events::none(),
     };
-    let loops = [Loop::Reconcile, Loop::Health];
-    let liveness = Liveness::new(clock::monotonic(), config.director.resync_interval, loops);
-    let liveness = match report_interval(&probe_targets(&config)) {
-        Some(interval) => liveness.and(Loop::Probes, clock::monotonic(), interval),
-        None => liveness,
-    };
-    let liveness = Arc::new(liveness);
+    let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
     let reconciler = Reconciler::new(
@@ -96,6 +93,9 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     )
     .telling(Arc::clone(&events));
+    let drain_file = DrainFile::new(&config.state_dir);
+    let drained = drain_file.load()?;
+    let health = health.with_drained(&drained, clock::monotonic());
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     let (link, link_up) = watch::channel(true);
     liveness.beat(Loop::Probes, clock::monotonic());
@@ -120,13 +120,26 @@ pub(crate) async fn run<T: Ipvs>(
         config,
         probes,
         to_health,
+        drain_file,
+        drained,
         to_reconcile,
         shown: shown.clone(),
         events: Arc::clone(&events),
     };
-    let reload = async || director.reload().await;
+    let operate = async |operation: Operation| match operation {
+        Operation::Reload => Operated::Reload(director.reload().await),
+        Operation::Drain { target, deadline } => {
+            let deadline = Duration::from_secs(deadline);
+            Operated::Other(director.set_admin(&target, Admin::Draining, deadline).await)
+        }
+        Operation::Undrain { target } => Operated::Other(
+            director
+                .set_admin(&target, Admin::Enabled, Duration::ZERO)
+                .await,
+        ),
+    };
     let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop, &events, reload)
+        .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
         .await?;
     let Director { config, probes, .. } = director;
     drop(probes);
@@ -145,7 +158,9 @@ struct Director {
     path: PathBuf,
     config: Arc<Config>,
     probes: Probes,
-    to_health: mpsc::Sender<health::Change>,
+    to_health: mpsc::Sender<health::Request>,
+    drain_file: DrainFile,
+    drained: Drained,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     shown: Shown,
     events: Arc<Events>,
@@ -155,6 +170,53 @@ impl Director {
     async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
         let sent = self.to_reconcile.send(request).await;
         sent.map_err(|_| ReloadError::Ending)
+    }
+
+    /// Drains real servers, or lets their health decide again; tells which.
+    async fn set_admin(&mut self, target: &str, admin: Admin, deadline: Duration) -> Answer {
+        let snapshot = self.shown.view().snapshot;
+        let real_servers = match drain::find(&snapshot, target) {
+            Ok(real_servers) => real_servers,
+            Err(error) => return Answer::failed(error.to_string()),
+        };
+        let mut lines = Vec::new();
+        for (service, record) in real_servers.iter().filter_map(|id| snapshot.records(*id)) {
+            let key = (service.key, record.key);
+            if admin == Admin::Enabled {
+                self.drained.remove(&key);
+                lines.push(format!("{}/{}: enabled", service.name, record.name));
+            } else {
+                self.drained.insert(key);
+                let active = record.live.lock().connections.active;
+                lines.push(format!(
+                    "{}/{}: draining, {active} active connections when last seen",
+                    service.name, record.name
+                ));
+                if service.scheduler.hashes() {
+                    lines.push(format!(
+                        "note: scheduler {} drops the share of new connections of a weight of 0, \
+                         unless the service has its fallback flag",
+                        service.scheduler
+                    ));
+                }
+            }
+        }
+        let request = health::Request::SetAdmin {
+            real_servers,
+            admin,
+            deadline,
+        };
+        if self.to_health.send(request).await.is_err() {
+            return Answer::failed(ReloadError::Ending.to_string());
+        }
+        if let Err(error) = self.drain_file.save(&self.drained) {
+            let error = error_chain(&error);
+            warn!(error, "what is drained is not remembered across a restart");
+            lines.push(format!(
+                "note: it is not remembered across a restart: {error}"
+            ));
+        }
+        Answer::done(lines.join("\n"))
     }
 
     /// Takes the file over if it is whole and valid: first the probes, then
@@ -183,7 +245,7 @@ impl Director {
             intent: Arc::clone(&intent),
             done,
         };
-        let sent = self.to_health.send(change).await;
+        let sent = self.to_health.send(health::Request::Change(change)).await;
         sent.map_err(|_| ReloadError::Ending)?;
         let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
@@ -227,6 +289,15 @@ fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
     let probes = probes.change_to(&targets);
     Subscriptions { probes, targets }
+}
+
+fn watched_loops(config: &Config) -> Liveness {
+    let (now, loops) = (clock::monotonic(), [Loop::Reconcile, Loop::Health]);
+    let liveness = Liveness::new(now, config.director.resync_interval, loops);
+    match report_interval(&probe_targets(config)) {
+        Some(interval) => liveness.and(Loop::Probes, now, interval),
+        None => liveness,
+    }
 }
 
 /// The longest time in which some probe surely reports, if there are any: that

@@ -72,6 +72,7 @@ pub mod config;
 mod control;
 mod desired;
 mod director;
+mod drain;
 pub mod error_chain;
 mod health;
 mod http;

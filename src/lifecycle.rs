@@ -15,7 +15,8 @@ use tracing::{error, info};
 
 use crate::clock;
 use crate::config::{Config, ConfigErrors};
-use crate::control::{self, BindError, ControlSocket, Reloaded, Request};
+use crate::control::{self, Answer, BindError, ControlSocket, Operation, Request};
+use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
 use crate::http::{self, ListenError, Shown};
 use crate::notify::{self, Event, EventKind, Events};
@@ -38,6 +39,8 @@ pub(crate) enum AgentError {
     Control(#[from] BindError),
     #[error(transparent)]
     StateFile(#[from] StateFileError),
+    #[error(transparent)]
+    DrainFile(#[from] DrainFileError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error("the metrics cannot be set up")]
@@ -98,7 +101,7 @@ impl Doors {
         mut reconcile: JoinHandle<L>,
         stop: Stop,
         events: &Events,
-        mut reload: impl AsyncFnMut() -> Result<String, ReloadError>,
+        mut operate: impl AsyncFnMut(Operation) -> Operated,
     ) -> Result<L, AgentError> {
         let (requests, mut asked) = control::requests();
         tasks.spawn(named(
@@ -121,12 +124,13 @@ impl Doors {
                 }
                 () = self.hangup.recv() => {
                     info!("SIGHUP: reading the configuration again");
-                    reloaded(&shown, events, reload().await);
+                    settle(&shown, events, operate(Operation::Reload).await);
                 }
-                Some(Request::Reload(answer)) = asked.recv() => {
-                    info!("asked to read the configuration again");
+                Some(Request { operation, answer }) = asked.recv() => {
+                    info!(?operation, "asked by an operator");
+                    let answered = settle(&shown, events, operate(operation).await);
                     // Whoever asked may have gone away.
-                    let _ = answer.send(reloaded(&shown, events, reload().await));
+                    let _ = answer.send(answered);
                 }
                 Some(ended) = tasks.join_next() => return Err(AgentError::TaskEnded(ended?)),
                 ended = &mut reconcile => {
@@ -141,8 +145,20 @@ impl Doors {
     }
 }
 
-/// Shows how a reload went, and tells whoever asked.
-fn reloaded(shown: &Shown, events: &Events, result: Result<String, ReloadError>) -> Reloaded {
+/// What came of an operation.
+pub(crate) enum Operated {
+    /// Of a reload: shown in status and metrics, too.
+    Reload(Result<String, ReloadError>),
+    /// Of any other.
+    Other(Answer),
+}
+
+/// Shows what is to be shown of an operation, and makes the answer to it.
+fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
+    let result = match operated {
+        Operated::Reload(result) => result,
+        Operated::Other(answer) => return answer,
+    };
     let snapshot = shown.view().snapshot;
     let mut record = snapshot.reload.lock();
     service_manager::ready_again();
@@ -152,11 +168,7 @@ fn reloaded(shown: &Shown, events: &Events, result: Result<String, ReloadError>)
             events.emit(Event::of_agent(EventKind::ReloadSucceeded, &message));
             record.error = None;
             record.last_success = clock::wall();
-            Reloaded {
-                ok: true,
-                bad_configuration: false,
-                message,
-            }
+            Answer::done(message)
         }
         Err(error) => {
             let message = error_chain(&error);
@@ -164,7 +176,7 @@ fn reloaded(shown: &Shown, events: &Events, result: Result<String, ReloadError>)
             events.emit(Event::of_agent(EventKind::ReloadFailed, &message));
             record.error = Some(message.clone());
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
-            Reloaded {
+            Answer {
                 ok: false,
                 bad_configuration,
                 message,

@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::config::{Config, RealServerExit};
+use crate::control::{Answer, Operation};
 use crate::http::{Shown, View};
 use crate::kernel::{Kernel, KernelIpvs};
-use crate::lifecycle::{AgentError, Doors, ReloadError, finish, read_again};
+use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::notify::Events;
@@ -80,7 +81,7 @@ pub(crate) async fn run(
     });
     let path = path.to_owned();
     let view = shown.view();
-    let reload = async || {
+    let mut reload = async || {
         let again = read_again(&path, &config)?;
         if again.notify != config.notify {
             events.configure(&again.notify, &view.metrics)?;
@@ -100,9 +101,15 @@ pub(crate) async fn run(
         converged.await.map_err(|_| ReloadError::Ending)??;
         Ok(format!("reloaded: {}", config.summary()))
     };
+    let operate = async |operation: Operation| match operation {
+        Operation::Reload => Operated::Reload(reload().await),
+        Operation::Drain { .. } | Operation::Undrain { .. } => Operated::Other(Answer::failed(
+            "this is a real server: drain it on its directors".to_owned(),
+        )),
+    };
     let tasks = JoinSet::new();
     let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop, &events, reload)
+        .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
         .await?;
     finish(async {
         match config.real_server.on_exit {

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, RealServerRole};
 use crate::health::Weights;
-use crate::health::{Health, HoldReason, Standing};
+use crate::health::{Admin, Health, HoldReason, Standing};
 use crate::model::{
     Connections, Forwarding, RealServerId, RealServerKey, Scheduler, ServiceKey, Statistics,
     SysctlKey, Weight,
@@ -70,6 +70,8 @@ pub(crate) struct Snapshot {
     pub(crate) sysctls: Latest<BTreeMap<SysctlKey, SysctlRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Latest<ReconcileRecord>,
+    /// The real servers whose connections are waited for to end.
+    pub(crate) draining: Latest<BTreeSet<RealServerId>>,
     /// Why no weight is changed now; empty if they are.
     pub(crate) held: Latest<BTreeSet<HoldReason>>,
 }
@@ -219,6 +221,7 @@ impl Snapshot {
             vips: Latest::default(),
             sysctls: Latest::default(),
             reconcile: Latest::default(),
+            draining: Latest::default(),
             held: Latest::default(),
         }
     }
@@ -286,12 +289,15 @@ pub(crate) struct RealServerRecord {
 #[derive(Debug, Clone)]
 pub(crate) struct RealServerLive {
     pub(crate) health: Health,
+    pub(crate) admin: Admin,
     /// When `health` last changed.
     pub(crate) since: SystemTime,
     pub(crate) desired: Weight,
     /// What the kernel held when it was last asked or written; `None` if it has no such destination.
     pub(crate) kernel: Option<Weight>,
-    /// As of the last resync.
+    /// Whether `connections` were read after the weight was last written.
+    pub(crate) connections_known: bool,
+    /// As of the last resync; while it is drained, of the last second.
     pub(crate) connections: Connections,
     /// As of the last resync.
     pub(crate) statistics: Statistics,
@@ -306,6 +312,8 @@ impl RealServerLive {
     fn unknown(since: SystemTime) -> Self {
         Self {
             health: Health::Unknown,
+            admin: Admin::Enabled,
+            connections_known: false,
             since,
             desired: Weight::ZERO,
             kernel: None,

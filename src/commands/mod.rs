@@ -2,13 +2,14 @@
 
 mod check_config;
 mod cleanup;
+mod drain;
 mod plan;
 mod reload;
 mod run;
 mod status;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use thiserror::Error;
 
 use crate::cli::{Cli, Command, ControlSocket};
 use crate::config::{Config, ConfigErrors, Control};
-use crate::control::ControlError;
+use crate::control::{self, ControlError, Operation};
 use crate::kernel::KernelError;
 use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
@@ -67,16 +68,16 @@ enum Failure {
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("{0}")]
-    ReloadedBadConfiguration(String),
+    BadConfiguration(String),
     #[error("{0}")]
-    Reload(String),
+    Operation(String),
 }
 
 impl CommandError {
     /// 2 for what the caller gave, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
         match self.0 {
-            Failure::Config(_) | Failure::Telemetry(_) | Failure::ReloadedBadConfiguration(_) => {
+            Failure::Config(_) | Failure::Telemetry(_) | Failure::BadConfiguration(_) => {
                 ExitCode::from(2)
             }
             Failure::Runtime(_)
@@ -90,7 +91,7 @@ impl CommandError {
             | Failure::Metrics(_)
             | Failure::Status(_)
             | Failure::Control(_)
-            | Failure::Reload(_) => ExitCode::FAILURE,
+            | Failure::Operation(_) => ExitCode::FAILURE,
         }
     }
 
@@ -117,6 +118,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Run(arguments) => runtime()?.block_on(run::run(arguments))?,
         Command::CheckConfig(file) => check_config::run(&file.path)?,
         Command::Plan(arguments) => runtime()?.block_on(plan::run(arguments))?,
+        Command::Drain(arguments) => runtime()?.block_on(drain::run(arguments))?,
+        Command::Undrain(arguments) => runtime()?.block_on(drain::undo(arguments))?,
         Command::Reload(arguments) => runtime()?.block_on(reload::run(arguments))?,
         Command::Status(arguments) => runtime()?.block_on(status::run(arguments))?,
         Command::Cleanup(arguments) => runtime()?.block_on(cleanup::run(arguments))?,
@@ -135,6 +138,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Runtime)
+}
+
+/// Asks an operation of the running agent, and says what it did.
+async fn operate(socket: &Path, operation: &Operation) -> Result<(), Failure> {
+    let answer = control::operate(socket, operation).await?;
+    if answer.ok {
+        writeln!(io::stdout(), "{}", answer.message)?;
+        Ok(())
+    } else if answer.bad_configuration {
+        Err(Failure::BadConfiguration(answer.message))
+    } else {
+        Err(Failure::Operation(answer.message))
+    }
 }
 
 /// Where the running agent is reached: as said, else as the configuration

@@ -3,18 +3,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Method;
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
-use super::Reloaded;
+use super::{Answer, Operation};
 use crate::http::status::StatusResponse;
 
 /// How long the agent may take to answer: it reads what is there already.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it may take for a reload, which reads a file and writes the kernel.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long an operation may take: a reload reads a file and writes the kernel.
+const OPERATION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A control socket that gave no answer.
 #[derive(Debug, ThisError)]
@@ -61,17 +60,21 @@ pub(crate) enum ControlError {
 
 /// The status of the agent whose control socket this is.
 pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlError> {
-    exchange(path, Method::GET, "status", PATIENCE).await
+    exchange(path, None, "status", PATIENCE).await
 }
 
-/// Lets the agent whose control socket this is read its configuration again.
-pub(crate) async fn reload(path: &Path) -> Result<Reloaded, ControlError> {
-    exchange(path, Method::POST, "reload", RELOAD_PATIENCE).await
+/// Asks an operation of the agent whose control socket this is.
+pub(crate) async fn operate(path: &Path, operation: &Operation) -> Result<Answer, ControlError> {
+    let body = serde_json::to_string(operation).map_err(|error| ControlError::NotUnderstood {
+        path: path.to_owned(),
+        what: error.to_string(),
+    })?;
+    exchange(path, Some(body), "operation", OPERATION_PATIENCE).await
 }
 
 async fn exchange<T: DeserializeOwned>(
     path: &Path,
-    method: Method,
+    body: Option<String>,
     resource: &str,
     patience: Duration,
 ) -> Result<T, ControlError> {
@@ -83,7 +86,14 @@ async fn exchange<T: DeserializeOwned>(
             .timeout(patience)
             .build()?;
         let url = format!("http://localhost/{resource}");
-        let response = client.request(method, url).send().await?;
+        let request = match body {
+            None => client.get(url),
+            Some(body) => client
+                .post(url)
+                .header("content-type", "application/json")
+                .body(body),
+        };
+        let response = request.send().await?;
         let status = response.status();
         Ok((status, response.bytes().await?))
     };

@@ -4,8 +4,8 @@ mod client;
 mod request;
 mod socket;
 
-pub(crate) use client::{ControlError, get_status, reload};
-pub(crate) use request::{Reloaded, Request, Requests, requests};
+pub(crate) use client::{ControlError, get_status, operate};
+pub(crate) use request::{Answer, Operation, Request, Requests, requests};
 pub(crate) use socket::{BindError, ControlSocket, bind};
 
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ pub(crate) async fn serve(socket: ControlSocket, shown: Shown, requests: Request
     let ControlSocket { listener, _file } = socket;
     let router = Router::new()
         .route("/status", get(http::status).with_state(shown))
-        .route("/reload", post(request::reload).with_state(requests));
+        .route("/operation", post(request::operate).with_state(requests));
     http::serve(listener, router).await
 }
 

@@ -5,25 +5,63 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for the agent: an operator's, one after the other.
-/// One more is told that the agent is busy by having to wait for its turn.
+/// One more has to wait before it is handed in.
 const WAITING: usize = 4;
 
 /// What an operator asks of the running agent.
-#[derive(Debug)]
-pub(crate) enum Request {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Operation {
     /// Read the configuration again.
-    Reload(oneshot::Sender<Reloaded>),
+    Reload,
+    /// No new connections for these real servers.
+    Drain {
+        /// `SERVICE/REAL_SERVER`, or `*/REAL_SERVER`.
+        target: String,
+        /// In seconds: when what has no connections that end counts as drained.
+        deadline: u64,
+    },
+    /// Let health decide on these again.
+    Undrain {
+        /// As for `Drain`.
+        target: String,
+    },
 }
 
-/// How a reload went.
+/// An operation, and where it is answered.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Reloaded {
-    /// Whether the new configuration is in force.
+pub(crate) struct Answer {
+    /// Whether it is done.
     pub(crate) ok: bool,
-    /// Whether it is the file that is to blame, if not.
+    /// Whether it is the configuration that is to blame, if not.
     pub(crate) bad_configuration: bool,
     /// What was done, or what stood in the way.
     pub(crate) message: String,
+}
+
+impl Answer {
+    pub(crate) fn done(message: String) -> Self {
+        Self {
+            ok: true,
+            bad_configuration: false,
+            message,
+        }
+    }
+
+    pub(crate) fn failed(message: String) -> Self {
+        Self {
+            ok: false,
+            bad_configuration: false,
+            message,
+        }
+    }
 }
 
 /// Where requests are handed in.
@@ -34,15 +72,14 @@ pub(crate) fn requests() -> (Requests, mpsc::Receiver<Request>) {
     mpsc::channel(WAITING)
 }
 
-/// `POST /reload`: answers when it is done.
-pub(super) async fn reload(
+/// `POST /operation`: answers when it is done.
+pub(super) async fn operate(
     State(requests): State<Requests>,
-) -> Result<Json<Reloaded>, (StatusCode, &'static str)> {
+    Json(operation): Json<Operation>,
+) -> Result<Json<Answer>, (StatusCode, &'static str)> {
     let ending = (StatusCode::SERVICE_UNAVAILABLE, "The agent is ending.\n");
     let (answer, answered) = oneshot::channel();
-    requests
-        .send(Request::Reload(answer))
-        .await
-        .map_err(|_| ending)?;
+    let request = Request { operation, answer };
+    requests.send(request).await.map_err(|_| ending)?;
     answered.await.map(Json).map_err(|_| ending)
 }

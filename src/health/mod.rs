@@ -22,8 +22,8 @@ use crate::model::{RealServerKey, ServiceKey, Weight};
 
 pub(crate) use machine::weight;
 use machine::{Machine, Transition};
-pub(crate) use pool::Standing;
-pub(crate) use task::{Change, Handover, HealthTask, Subscriptions};
+pub(crate) use pool::{Admin, Standing};
+pub(crate) use task::{Change, Handover, HealthTask, Request, Subscriptions};
 
 /// The weights that real servers should have, by virtual service.
 pub(crate) type Weights = BTreeMap<(ServiceKey, RealServerKey), Weight>;

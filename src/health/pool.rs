@@ -23,10 +23,6 @@ pub(crate) struct Policy {
 }
 
 /// What an operator has said of a real server.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the command `drain` is what will say so")
-)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Admin {
     /// Its health decides.
@@ -36,6 +32,17 @@ pub(crate) enum Admin {
     Draining,
     /// Nothing is left on it.
     Drained,
+}
+
+impl Admin {
+    /// As it is shown.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
 }
 
 /// Where a real server was before its pool was made anew.
@@ -240,10 +247,6 @@ impl Pool {
     }
 
     /// What an operator wants of the real server, also while held.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the command `drain` is what will call it")
-    )]
     pub(crate) fn set_admin(&mut self, member: usize, admin: Admin) {
         if let Some(member) = self.members.get_mut(member) {
             if member.admin != Admin::Enabled && admin == Admin::Enabled {

@@ -10,19 +10,23 @@ use super::own_fault::OwnFault;
 use super::pool::{Origin, Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
-use super::{Health, HoldReason, Standing, Transition, Weights};
+use super::{Admin, Health, HoldReason, Standing, Transition, Weights};
 use crate::clock;
 use crate::config::{Config, VirtualService};
+use crate::drain::Drained;
 use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, Weight};
+use crate::model::{Protocol, RealServerId, ServiceKey, Weight};
 use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::{ServiceRecord, Snapshot};
 
 /// How often the loop turns when no report comes, to show that it can.
 const TURN: Duration = Duration::from_secs(1);
+
+/// The deadline of a drain that goes on after a restart or a reload.
+const DRAIN_AGAIN: Duration = Duration::from_mins(5);
 
 /// What is probed, and the number of each one's probe.
 pub(crate) struct Subscriptions {
@@ -42,6 +46,26 @@ pub(crate) struct Change {
     pub(crate) intent: Arc<Intent>,
     /// Told what follows for the new configuration's real servers.
     pub(crate) done: oneshot::Sender<Handover>,
+}
+
+/// What the health task is asked for while it works.
+pub(crate) enum Request {
+    /// To take another configuration over.
+    Change(Change),
+    /// To let an operator decide on real servers.
+    SetAdmin {
+        real_servers: Vec<RealServerId>,
+        admin: Admin,
+        /// After this long, UDP counts as drained: it has no connections that end.
+        deadline: Duration,
+    },
+}
+
+/// A drain under way.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    /// When what has no connections that could end counts as drained.
+    until: Option<Instant>,
 }
 
 /// What a new configuration takes over from the one before.
@@ -66,6 +90,7 @@ pub(crate) struct HealthTask {
     own_fault: OwnFault,
     link_up: bool,
     subscribers: BTreeMap<ProbeId, Subscribers>,
+    draining: BTreeMap<RealServerId, Drain>,
     /// The probes of which the newest could not be made.
     unmade: BTreeSet<ProbeId>,
     config: Arc<Config>,
@@ -98,6 +123,7 @@ impl HealthTask {
             own_fault: own_fault(&config, &probes, &snapshot),
             link_up: true,
             subscribers: subscribers(probes),
+            draining: BTreeMap::new(),
             unmade: BTreeSet::new(),
             config,
             snapshot,
@@ -111,6 +137,108 @@ impl HealthTask {
     pub(crate) fn telling(mut self, events: Arc<Events>) -> Self {
         self.events = events;
         self
+    }
+
+    /// Begins with these drained, as they were when the last process ended.
+    pub(crate) fn with_drained(mut self, drained: &Drained, now: Instant) -> Self {
+        let mut ids = Vec::new();
+        for (service, configured) in (0..).zip(&self.config.virtual_services) {
+            for (real_server, (key, _)) in (0..).zip(configured.checked()) {
+                if drained.contains(&(configured.key, key)) {
+                    ids.push(RealServerId {
+                        service,
+                        real_server,
+                    });
+                }
+            }
+        }
+        self.set_admin(&ids, Admin::Draining, DRAIN_AGAIN, now);
+        self
+    }
+
+    fn answer(&mut self, request: Request, now: Instant) {
+        match request {
+            Request::Change(change) => self.change_to(change, now),
+            Request::SetAdmin {
+                real_servers,
+                admin,
+                deadline,
+            } => self.set_admin(&real_servers, admin, deadline, now),
+        }
+    }
+
+    fn set_admin(&mut self, ids: &[RealServerId], admin: Admin, deadline: Duration, now: Instant) {
+        let snapshot = Arc::clone(&self.snapshot);
+        for id in ids {
+            let Some((service, record)) = snapshot.records(*id) else {
+                continue;
+            };
+            let Some(pool) = self.pools.get_mut(id.service_index()) else {
+                continue;
+            };
+            pool.set_admin(id.real_server_index(), admin);
+            record.live.lock().admin = admin;
+            info!(
+                service = &*service.name,
+                real_server = &*record.name,
+                "an operator wants it {}",
+                admin.as_str()
+            );
+            let changes = self.settle(id.service_index(), None, now);
+            self.intent.set(changes);
+            if admin == Admin::Draining {
+                let until = ends_by_itself(service.key).then_some(now + deadline);
+                self.draining.insert(*id, Drain { until });
+            } else {
+                self.draining.remove(id);
+            }
+        }
+        self.show_draining();
+    }
+
+    fn show_draining(&self) {
+        *self.snapshot.draining.lock() = self.draining.keys().copied().collect();
+    }
+
+    /// What is drained by now. A real server without connections may get one
+    /// more as long as the kernel does not have its weight of 0.
+    fn check_drains(&mut self, now: Instant) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let drained = self.draining.iter().filter(|(id, drain)| {
+            let records = snapshot.records(**id);
+            let quiet = records.is_some_and(|(_, record)| {
+                let live = record.live.lock();
+                live.kernel == Some(Weight::ZERO)
+                    && live.connections_known
+                    && live.connections.active == 0
+            });
+            match drain.until {
+                Some(until) => now >= until,
+                None => quiet,
+            }
+        });
+        let drained: Vec<_> = drained.map(|(id, _)| *id).collect();
+        for id in &drained {
+            self.draining.remove(id);
+            if let Some(pool) = self.pools.get_mut(id.service_index()) {
+                pool.set_admin(id.real_server_index(), Admin::Drained);
+            }
+            if let Some((service, record)) = snapshot.records(*id) {
+                record.live.lock().admin = Admin::Drained;
+                info!(
+                    service = &*service.name,
+                    real_server = &*record.name,
+                    "real server drained"
+                );
+                let detail = "no active connection is left";
+                let event =
+                    Event::of_real_server(EventKind::RealServerDrained, service, record, detail);
+                self.events.emit(event);
+            }
+        }
+        if !drained.is_empty() {
+            self.show_draining();
+        }
     }
 
     /// Takes another configuration over. A real server whose check is the same
@@ -151,6 +279,8 @@ impl HealthTask {
         self.metrics = metrics;
         self.intent = intent;
         self.snapshot = Arc::clone(&snapshot);
+        self.draining = self.draining_again(now);
+        self.show_draining();
         self.hold_or_release(now);
         for index in 0..self.pools.len() {
             self.settle(index, None, now);
@@ -161,6 +291,26 @@ impl HealthTask {
         };
         // Whoever asked may have gone away.
         let _ = done.send(handover);
+    }
+
+    /// What is being drained, by its places in a new configuration.
+    fn draining_again(&self, now: Instant) -> BTreeMap<RealServerId, Drain> {
+        let mut draining = BTreeMap::new();
+        for (service, record) in (0..).zip(&self.snapshot.services) {
+            for (real_server, real) in (0..).zip(&record.real_servers) {
+                if real.live.lock().admin == Admin::Draining {
+                    let until = ends_by_itself(record.key).then_some(now + DRAIN_AGAIN);
+                    draining.insert(
+                        RealServerId {
+                            service,
+                            real_server,
+                        },
+                        Drain { until },
+                    );
+                }
+            }
+        }
+        draining
     }
 
     /// What every real server should have, sorry servers included.
@@ -179,7 +329,7 @@ impl HealthTask {
     pub(crate) async fn run(
         mut self,
         mut reports: mpsc::Receiver<Report>,
-        mut changes: mpsc::Receiver<Change>,
+        mut requests: mpsc::Receiver<Request>,
         mut link_up: watch::Receiver<bool>,
         liveness: Arc<Liveness>,
     ) {
@@ -187,6 +337,7 @@ impl HealthTask {
             let now = clock::monotonic();
             liveness.beat(Loop::Health, now);
             self.on_time(now);
+            self.check_drains(now);
             let due = self.timers.next();
             let wait = due.map_or(TURN, |due| due.saturating_duration_since(now).min(TURN));
             tokio::select! {
@@ -195,7 +346,7 @@ impl HealthTask {
                     let up = *link_up.borrow_and_update();
                     self.on_link(up, clock::monotonic());
                 }
-                Some(change) = changes.recv() => self.change_to(change, clock::monotonic()),
+                Some(request) = requests.recv() => self.answer(request, clock::monotonic()),
                 report = reports.recv() => match report {
                     Some(report) => {
                         liveness.beat(Loop::Probes, clock::monotonic());
@@ -374,6 +525,18 @@ impl HealthTask {
         });
         changes.collect()
     }
+}
+
+/// Whether a drain ends with its deadline: what is not TCP or SCTP has no
+/// connections that end, only entries that time out.
+fn ends_by_itself(service: ServiceKey) -> bool {
+    matches!(
+        service,
+        ServiceKey::Address {
+            protocol: Protocol::Udp,
+            ..
+        }
+    )
 }
 
 fn subscribers(probes: Subscriptions) -> BTreeMap<ProbeId, Subscribers> {

@@ -10,9 +10,6 @@ use crate::health::HoldReason;
 use crate::model::ServiceKey;
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
 
-/// Until there is a way to drain a real server, every one is this.
-const ENABLED: &str = "enabled";
-
 /// The status, with its virtual services as `S`: on the side that asks a list,
 /// on the side that answers a view of the snapshot, since a list of all would
 /// take as much memory again as the JSON itself.
@@ -318,7 +315,7 @@ impl RealServerStatus {
             name: record.name.to_string(),
             address: record.key.to_string(),
             health: live.health.to_string(),
-            admin: ENABLED.to_owned(),
+            admin: live.admin.as_str().to_owned(),
             weight: WeightStatus {
                 configured: record.configured.get(),
                 desired: live.desired.get(),

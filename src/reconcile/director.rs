@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::model::{RealServerId, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
+
+/// How often the connections of what is being drained are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Keeps a director's table as the configuration and the verdicts want it.
 pub(crate) struct DirectorLoop<T> {
@@ -109,6 +113,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         liveness: Arc<Liveness>,
         mut requests: mpsc::Receiver<Request>,
     ) -> Self {
+        let mut next_look = in_from_now(LOOK);
         loop {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
@@ -116,9 +121,39 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = stopping.recv() => return self,
                 Some(request) = requests.recv() => self.answer(request).await,
                 () = self.intent.changed() => self.write_weights().await,
+                () = sleep_until(next_look) => {
+                    next_look = in_from_now(LOOK);
+                    self.look_at_draining().await;
+                }
                 () = sleep_until(self.next_pass) => {
                     self.write_weights().await;
                     self.full_pass().await;
+                }
+            }
+        }
+    }
+
+    /// Reads the connections of what is being drained, which an operator waits for.
+    async fn look_at_draining(&mut self) {
+        let snapshot = Arc::clone(&self.reconciler.snapshot);
+        let draining = snapshot.draining.lock().clone();
+        let services: BTreeSet<_> = draining.iter().map(|id| id.service_index()).collect();
+        for service in services
+            .into_iter()
+            .filter_map(|place| snapshot.services.get(place))
+        {
+            // One that cannot be read is read again in a second, or at the resync.
+            let destinations = self.reconciler.kernel.ipvs.destinations(&service.key).await;
+            let Ok(destinations) = destinations else {
+                continue;
+            };
+            for record in &service.real_servers {
+                if let Some(observed) = destinations.get(&record.key) {
+                    let mut live = record.live.lock();
+                    live.kernel = Some(observed.destination.weight);
+                    live.connections = observed.connections;
+                    live.statistics = observed.statistics;
+                    live.connections_known = true;
                 }
             }
         }
@@ -181,7 +216,9 @@ impl<T: Ipvs> DirectorLoop<T> {
     fn written(&self, pending: &Pending) {
         debug!("{}", pending.step);
         if let Some((_, record)) = self.reconciler.snapshot.records(pending.id) {
-            record.live.lock().kernel = Some(pending.change.weight);
+            let mut live = record.live.lock();
+            live.kernel = Some(pending.change.weight);
+            live.connections_known = false;
         }
         if let Some(first_failure) = pending.change.first_failure {
             let took = clock::monotonic().saturating_duration_since(first_failure);

@@ -80,9 +80,11 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
         keys(service),
         [
             "address",
+            "fail_open",
             "forwarding",
             "name",
             "protocol",
+            "quorum",
             "real_servers",
             "scheduler"
         ]

@@ -12,6 +12,7 @@
 
 mod check_config;
 mod descriptors;
+mod drain;
 mod endpoints;
 mod exchange;
 mod log;

@@ -11,11 +11,13 @@
 mod clock;
 mod cluster;
 mod director;
+mod drain;
 mod drift;
 mod howto;
 mod metrics;
 mod pool;
 mod refusal;
+mod reload;
 mod restart;
 #[path = "../support/mod.rs"]
 #[allow(

@@ -1,0 +1,183 @@
+//! What operators want drained, and how it outlives the process.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
+use crate::snapshot::Snapshot;
+
+/// The real servers that an operator wants drained.
+pub(crate) type Drained = BTreeSet<(ServiceKey, RealServerKey)>;
+
+/// Real servers by name: `web/rs1`, or `*/rs1` for that one in every service.
+///
+/// Such a name comes from the command line: that it fits nothing is the
+/// operator's to hear.
+pub(crate) fn find(snapshot: &Snapshot, target: &str) -> Result<Vec<RealServerId>, TargetError> {
+    let (service, real_server) = target
+        .split_once('/')
+        .ok_or_else(|| TargetError::Shape(target.to_owned()))?;
+    let mut found = Vec::new();
+    for (place, record) in (0..).zip(&snapshot.services) {
+        if service != "*" && service != &*record.name {
+            continue;
+        }
+        let places = (0..).zip(&record.real_servers);
+        let named = places.filter(|(_, record)| *record.name == *real_server);
+        found.extend(named.map(|(real_server, _)| RealServerId {
+            service: place,
+            real_server,
+        }));
+    }
+    if found.is_empty() {
+        return Err(TargetError::Unknown(target.to_owned()));
+    }
+    Ok(found)
+}
+
+/// A target that names no real server.
+#[derive(Debug, Error)]
+pub(crate) enum TargetError {
+    /// It is not of the right shape.
+    #[error("`{0}` is not SERVICE/REAL_SERVER, such as `web/rs1` or `*/rs1`")]
+    Shape(String),
+    /// Nothing has that name.
+    #[error("no real server is called `{0}`: see `lvs-agent status` for the names")]
+    Unknown(String),
+}
+
+/// Where [`Drained`] outlives the process: `drains.json` in the state directory.
+#[derive(Debug)]
+pub(crate) struct DrainFile(PathBuf);
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    service: String,
+    real_server: String,
+}
+
+impl DrainFile {
+    pub(crate) fn new(state_dir: &Path) -> Self {
+        Self(state_dir.join("drains.json"))
+    }
+
+    /// What was wanted drained when the file was last written; nothing if
+    /// there is no file.
+    pub(crate) fn load(&self) -> Result<Drained, DrainFileError> {
+        let error = |cause| DrainFileError {
+            path: self.0.clone(),
+            cause,
+        };
+        let text = match fs::read(&self.0) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Drained::new()),
+            Err(cause) => return Err(error(Cause::Io(cause))),
+        };
+        let entries: Vec<Entry> =
+            serde_json::from_slice(&text).map_err(|cause| error(Cause::Json(cause)))?;
+        let keys = entries.iter().map(
+            |Entry {
+                 service,
+                 real_server,
+             }| {
+                Ok((
+                    service.parse::<ServiceKey>()?,
+                    real_server.parse::<RealServerKey>()?,
+                ))
+            },
+        );
+        keys.collect::<Result<_, ParseError>>()
+            .map_err(|cause| error(Cause::Key(cause)))
+    }
+
+    /// Writes the file whole or not at all.
+    pub(crate) fn save(&self, drained: &Drained) -> Result<(), DrainFileError> {
+        let error = |cause| DrainFileError {
+            path: self.0.clone(),
+            cause,
+        };
+        let entries: Vec<_> = drained
+            .iter()
+            .map(|(service, real_server)| Entry {
+                service: service.to_string(),
+                real_server: real_server.to_string(),
+            })
+            .collect();
+        let text =
+            serde_json::to_vec_pretty(&entries).map_err(|cause| error(Cause::Json(cause)))?;
+        self.replace(&text).map_err(|cause| error(Cause::Io(cause)))
+    }
+
+    fn replace(&self, text: &[u8]) -> io::Result<()> {
+        let directory = self.0.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(text)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.0)?;
+        fs::File::open(directory)?.sync_all()
+    }
+}
+
+/// The file of what is drained cannot be used.
+#[derive(Debug, Error)]
+#[error(
+    "cannot use `{}`: mend it, or remove it and drain again what it named",
+    path.display()
+)]
+pub(crate) struct DrainFileError {
+    path: PathBuf,
+    #[source]
+    cause: Cause,
+}
+
+#[derive(Debug, Error)]
+enum Cause {
+    #[error(transparent)]
+    Io(io::Error),
+    #[error(transparent)]
+    Json(serde_json::Error),
+    #[error(transparent)]
+    Key(ParseError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::fixture;
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = DrainFile::new(&directory.path().join("made"));
+        assert_eq!(file.load().unwrap(), Drained::new());
+        let drained: Drained = [(
+            "tcp [2001:db8::200]:80".parse().unwrap(),
+            "[2001:db8::21]:80".parse().unwrap(),
+        )]
+        .into();
+        file.save(&drained).unwrap();
+        assert_eq!(file.load().unwrap(), drained);
+        fs::write(directory.path().join("made/drains.json"), "[{").unwrap();
+        assert!(file.load().unwrap_err().to_string().contains("drains.json"));
+    }
+
+    #[test]
+    fn a_target_is_one_real_server_or_that_one_everywhere() {
+        let snapshot = fixture::director();
+        let id = |service, real_server| RealServerId {
+            service,
+            real_server,
+        };
+        assert_eq!(find(&snapshot, "web/rs2").unwrap(), [id(0, 1)]);
+        assert_eq!(find(&snapshot, "*/rs6").unwrap(), [id(1, 0)]);
+        for wrong in ["rs1", "web/rs6", "*/nobody", "nobody/rs1", "/", ""] {
+            assert!(find(&snapshot, wrong).is_err(), "{wrong}");
+        }
+    }
+}
