@@ -142,7 +142,7 @@ fn with_too_few_up_the_failing_one_keeps_its_weight() {
     wait_for_metric(director, fail_open, 1.0);
     let table = ipvsadm_save(director);
     assert_eq!(weights(&table), [1, 1], "{table}");
-    let (_, status) = cluster.site.run(director, &["status"]);
+    let (_, status) = cluster.site.finish(director, &["status"]);
     assert!(status.contains("failing open"), "{status}");
 
     rs1.behave(Behaviour::Serve);
@@ -184,7 +184,7 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
     });
     let table = ipvsadm_save(director);
     assert_eq!(weights(&table), [1, 1], "{table}");
-    let (_, status) = cluster.site.run(director, &["status"]);
+    let (_, status) = cluster.site.finish(director, &["status"]);
     assert!(status.contains("own link is down"), "{status}");
 
     director.run("ip link set eth0 up");
