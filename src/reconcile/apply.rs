@@ -6,6 +6,14 @@ use crate::kernel::{Cause, Ipvs, IpvsWrite, Kernel, KernelError};
 use crate::model::{LocalAddress, ServiceKey, SysctlKey};
 use crate::plan::{State, Step, Subject};
 
+/// What became of some steps. One that was not tried, for it stands on a
+/// failed one, is in neither.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) done: Vec<Step>,
+    pub(crate) failures: Vec<Failure>,
+}
+
 /// A step that was not done, and why.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
@@ -32,7 +40,8 @@ pub(crate) enum StepError {
     NothingToServe(LocalAddress),
 }
 
-/// Does the steps, which are in safe order, and answers with those that failed.
+/// Does the steps, which are in safe order, and answers with those that were
+/// done and those that failed.
 ///
 /// A step that stands on a failed one is not tried: a real server of a
 /// service that could not be made, a VIP whose ARP sysctls could not be set,
@@ -42,10 +51,10 @@ pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
     steps: &[Step],
-) -> Vec<Failure> {
+) -> Outcome {
     let mut run = Run {
         desired,
-        failures: Vec::new(),
+        outcome: Outcome::default(),
         lost_services: BTreeSet::new(),
     };
     let mut batch = Batch::default();
@@ -112,7 +121,7 @@ pub(crate) async fn apply<T: Ipvs>(
         }
     }
     run.write(&mut kernel.ipvs, &mut batch).await;
-    run.failures
+    run.outcome
 }
 
 pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {
@@ -164,7 +173,7 @@ impl<'a> Batch<'a> {
 
 struct Run<'a> {
     desired: &'a State,
-    failures: Vec<Failure>,
+    outcome: Outcome,
     lost_services: BTreeSet<ServiceKey>,
 }
 
@@ -183,17 +192,18 @@ impl Run<'_> {
     }
 
     fn note(&mut self, step: &Step, done: Result<(), StepError>) {
-        if let Err(error) = done {
-            self.failures.push(Failure {
+        match done {
+            Ok(()) => self.outcome.done.push(step.clone()),
+            Err(error) => self.outcome.failures.push(Failure {
                 subject: step.subject(),
                 error,
-            });
+            }),
         }
     }
 
     /// Whether an address that had to go may still be there.
     fn left_a_vip(&self) -> bool {
-        self.failures.iter().any(|failure| {
+        self.outcome.failures.iter().any(|failure| {
             matches!(failure.subject, Subject::Address(_))
                 && !matches!(
                     &failure.error,
@@ -207,6 +217,7 @@ impl Run<'_> {
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
         if self
+            .outcome
             .failures
             .iter()
             .any(|failure| matches!(failure.subject, Subject::Sysctl(_)))

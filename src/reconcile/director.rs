@@ -6,10 +6,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::apply::destination_write;
-use super::calls_for_another_look;
 use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
+use super::{calls_for_another_look, is_missing};
 use crate::clock;
 use crate::config::Config;
 use crate::desired;
@@ -192,6 +192,15 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     fn not_written(&mut self, pending: &Pending, error: &StepError) {
+        if is_missing(error)
+            && self
+                .reconciler
+                .is_of_failed_service(&pending.step.subject())
+        {
+            // The cause was said, and the next pass tries again with this weight.
+            debug!(error = error_chain(error), "not written: {}", pending.step);
+            return;
+        }
         warn!(
             error = error_chain(error),
             "not written, looking at the whole table: {}", pending.step

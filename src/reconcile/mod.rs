@@ -5,28 +5,32 @@
 //! dump; [`RealServerLoop`] adds the search for this host's VIPs.
 
 mod apply;
+#[cfg(test)]
+mod captured_log;
 mod counted;
 mod director;
 mod lock;
 mod observe;
+mod obstacles;
 mod ownership;
 mod publish;
 mod real_server;
 mod retry;
 mod state_file;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
 pub(crate) use self::apply::Failure;
-use self::apply::StepError;
+use self::apply::{Outcome, StepError};
 pub(crate) use self::counted::Counted;
 pub(crate) use self::director::{Change, DirectorLoop, Request, adopt};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
+use self::obstacles::Obstacles;
 use self::ownership::Owned;
 pub(crate) use self::real_server::{HostChange, RealServerLoop, find_desired};
 pub(crate) use self::state_file::{StateFile, StateFileError};
@@ -37,7 +41,7 @@ use crate::metrics::{DriftKind, Metrics};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::snapshot::Snapshot;
 
-/// Above this many steps, each is logged at DEBUG and only their number at INFO.
+/// Above this many steps, each is logged at DEBUG and only their number above it.
 const STEPS_AT_INFO: usize = 64;
 
 /// Whether the kernel is written.
@@ -98,8 +102,8 @@ pub(crate) struct Reconciler<T> {
     metrics: Arc<Metrics>,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
-    /// What was last logged as standing in the way, so as not to repeat it.
-    logged: Option<String>,
+    /// What was last said to stand in the way.
+    obstacles: Obstacles,
     /// In a dry run, what was last said would be done.
     proposed: Vec<Step>,
 }
@@ -122,7 +126,7 @@ impl<T: Ipvs> Reconciler<T> {
             snapshot,
             metrics,
             failed: BTreeSet::new(),
-            logged: None,
+            obstacles: Obstacles::default(),
             proposed: Vec::new(),
         })
     }
@@ -156,9 +160,10 @@ impl<T: Ipvs> Reconciler<T> {
             self.failed.clear();
             observed
         } else {
-            self.announce(&steps, difference);
+            let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state);
-            let failures = apply::apply(&mut self.kernel, desired, &steps).await;
+            let Outcome { done, failures } = apply::apply(&mut self.kernel, desired, &steps).await;
+            announce(&done, &drift);
             self.failed = failures
                 .iter()
                 .map(|failure| failure.subject.clone())
@@ -186,34 +191,32 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// Says and counts what is about to be done.
-    fn announce(&self, steps: &[Step], difference: Difference) {
-        for step in steps {
-            let drift = match difference {
-                Difference::Drift if !self.is_known_failure(step) => drift_kind(step),
-                Difference::Drift | Difference::Wanted => None,
-            };
-            if let Some(kind) = drift {
-                self.metrics.drift(kind);
-                warn!(kind = kind.as_str(), "drift, repairing: {step}");
-            } else if steps.len() <= STEPS_AT_INFO {
-                info!("{step}");
-            } else {
-                debug!("{step}");
+    /// Counts the steps that another hand made necessary, and answers with
+    /// what they are done to.
+    fn count_drift(&self, steps: &[Step], difference: Difference) -> BTreeMap<Subject, DriftKind> {
+        let mut drift = BTreeMap::new();
+        if difference == Difference::Drift {
+            for step in steps.iter().filter(|step| !self.is_known_failure(step)) {
+                if let Some(kind) = drift_kind(step) {
+                    self.metrics.drift(kind);
+                    drift.insert(step.subject(), kind);
+                }
             }
         }
-        if steps.len() > STEPS_AT_INFO {
-            info!("{} in the kernel", count(steps.len(), "change"));
-        }
+        drift
     }
 
     fn is_known_failure(&self, step: &Step) -> bool {
         let subject = step.subject();
-        let of_failed_service = match &subject {
+        self.failed.contains(&subject) || self.is_of_failed_service(&subject)
+    }
+
+    /// Whether it is a real server of a service that could not be made or set.
+    fn is_of_failed_service(&self, subject: &Subject) -> bool {
+        match subject {
             Subject::Destination(service, _) => self.failed.contains(&Subject::Service(*service)),
             Subject::Sysctl(_) | Subject::Service(_) | Subject::Address(_) => false,
-        };
-        of_failed_service || self.failed.contains(&subject)
+        }
     }
 
     /// Remembers what is ours before it is written. Traffic comes first: a
@@ -244,24 +247,17 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// Keeps the outcome of a pass where it is shown, and says once what is in the way.
+    /// Keeps the outcome of a pass where it is shown, and says what is in the way.
     fn note<Done>(&mut self, result: &Result<Done, ReconcileError>) {
         let text = result.as_ref().err().map(|error| error_chain(error));
         {
             let mut record = self.snapshot.reconcile.lock();
-            record.error.clone_from(&text);
             if text.is_none() {
                 record.last_success = Some(clock::wall());
             }
+            record.error = text;
         }
-        if text != self.logged {
-            if let Some(error) = &text {
-                error!(error, "the kernel is not as configured");
-            } else {
-                info!("the kernel is as configured again");
-            }
-            self.logged = text;
-        }
+        self.obstacles.note(result, clock::monotonic());
     }
 
     /// Takes all that is owned or configured out of the kernel again.
@@ -278,7 +274,7 @@ impl<T: Ipvs> Reconciler<T> {
         let observed = self.observe(&nothing).await?;
         let steps = self.plan(&nothing, &observed.state);
         if self.writing == Writing::Real {
-            let failures = apply::apply(&mut self.kernel, &nothing, &steps).await;
+            let Outcome { failures, .. } = apply::apply(&mut self.kernel, &nothing, &steps).await;
             let observed = self.observe(&nothing).await?;
             self.owned.release(&nothing, &observed.state);
             self.save_if_changed(&before);
@@ -290,12 +286,38 @@ impl<T: Ipvs> Reconciler<T> {
     }
 }
 
+/// Says what was done; `drift` holds what another hand made necessary.
+fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
+    for step in done {
+        if let Some(kind) = drift.get(&step.subject()) {
+            warn!(kind = kind.as_str(), "drift, repaired: {step}");
+        } else if done.len() <= STEPS_AT_INFO {
+            info!("{step}");
+        } else {
+            debug!("{step}");
+        }
+    }
+    if done.len() > STEPS_AT_INFO {
+        info!("{} in the kernel", count(done.len(), "change"));
+    }
+}
+
 /// Whether the kernel's answer means that it is not what it was last seen to be.
 fn calls_for_another_look(error: &StepError) -> bool {
     matches!(
         error,
         StepError::Kernel(KernelError {
             cause: Cause::Exists | Cause::Missing,
+            ..
+        })
+    )
+}
+
+fn is_missing(error: &StepError) -> bool {
+    matches!(
+        error,
+        StepError::Kernel(KernelError {
+            cause: Cause::Missing,
             ..
         })
     )

@@ -282,7 +282,11 @@ fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
         lines[..1],
         ["WARN probes cannot be made: it was internal; no verdict changes for that"]
     );
-    assert_eq!(lines.len(), 3, "the others are of rs1 and its pool: {lines:?}");
+    assert_eq!(
+        lines.len(),
+        3,
+        "the others are of rs1 and its pool: {lines:?}"
+    );
     let lines = logged(|| bench.report(1, ProbeResult::Refused));
     assert_eq!(lines, ["INFO probes can be made again"]);
     let lines = logged(|| bench.report(1, ProbeResult::Internal));
