@@ -45,8 +45,10 @@ pub(crate) async fn run<T: Ipvs>(
     table: T,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    let writes_kernel = T::IN_KERNEL || config.director.interface.is_some();
-    let lock = (writing == Writing::Real && writes_kernel).then_some(Mode::Director);
+    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
+        warn!("--table memory: no VIP is put on {interface}");
+    }
+    let lock = (writing == Writing::Real && T::IN_KERNEL).then_some(Mode::Director);
     let doors = Doors::open(&config, lock).await?;
 
     let snapshot = Arc::new(Snapshot::director(&config, path.to_owned(), clock::wall()));

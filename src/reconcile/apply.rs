@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use thiserror::Error;
 
@@ -36,8 +37,22 @@ pub(crate) enum StepError {
     #[error("sysctl {0} is held back until every VIP is removed: it would be answered for by ARP")]
     VipStillThere(SysctlKey),
     /// It would have done harm.
+    #[error(
+        "sysctl {sysctl} is held back: {} is still on this host, put there by another hand, and would \
+         be answered for by ARP; find it with `ip address`, remove it, and run `cleanup` again", list(.vips)
+    )]
+    VipElsewhere {
+        sysctl: SysctlKey,
+        vips: BTreeSet<IpAddr>,
+    },
+    /// It would have done harm.
     #[error("address {0} is held back: none of its virtual services could be made")]
     NothingToServe(LocalAddress),
+}
+
+fn list(vips: &BTreeSet<IpAddr>) -> String {
+    let vips: Vec<_> = vips.iter().map(ToString::to_string).collect();
+    vips.join(", ")
 }
 
 /// Does the steps, which are in safe order, and answers with those that were
@@ -50,6 +65,7 @@ pub(crate) enum StepError {
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
+    old_vips: &BTreeSet<IpAddr>,
     steps: &[Step],
 ) -> Outcome {
     let mut run = Run {
@@ -101,7 +117,7 @@ pub(crate) async fn apply<T: Ipvs>(
                 let done = if run.left_a_vip() {
                     Err(StepError::VipStillThere(key.clone()))
                 } else {
-                    kernel.sysctls.write(key, to).map_err(StepError::from)
+                    restore(kernel, old_vips, key, to).await
                 };
                 run.note(step, done);
             }
@@ -122,6 +138,22 @@ pub(crate) async fn apply<T: Ipvs>(
     }
     run.write(&mut kernel.ipvs, &mut batch).await;
     run.outcome
+}
+
+async fn restore<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    old_vips: &BTreeSet<IpAddr>,
+    sysctl: &SysctlKey,
+    to: &str,
+) -> Result<(), StepError> {
+    let local = kernel.addresses.local().await?;
+    let vips: BTreeSet<_> = local.intersection(old_vips).copied().collect();
+    if vips.is_empty() {
+        Ok(kernel.sysctls.write(sysctl, to)?)
+    } else {
+        let sysctl = sysctl.clone();
+        Err(StepError::VipElsewhere { sysctl, vips })
+    }
 }
 
 pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {

@@ -39,7 +39,8 @@ struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        let mut text = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
+        text.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

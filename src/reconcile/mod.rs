@@ -19,10 +19,11 @@ mod retry;
 mod state_file;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 pub(crate) use self::apply::Failure;
 use self::apply::{Outcome, StepError};
@@ -31,8 +32,9 @@ pub(crate) use self::director::{Change, DirectorLoop, Request, adopt};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
 use self::obstacles::Obstacles;
-use self::ownership::Owned;
-pub(crate) use self::real_server::{HostChange, RealServerLoop, find_desired};
+use self::ownership::{Memory, Owned, OwnedSysctl};
+pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
+use self::state_file::Remembered;
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
 use crate::error_chain::error_chain;
@@ -96,7 +98,12 @@ fn list(failures: &[Failure]) -> String {
 pub(crate) struct Reconciler<T> {
     kernel: Kernel<T>,
     owned: Owned,
+    memory: Memory,
     state_file: StateFile,
+    /// What the state file holds; `None` if it is damaged.
+    saved: Option<Owned>,
+    /// Why the state file does not hold what is owned.
+    not_remembered: Option<String>,
     writing: Writing,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
@@ -117,10 +124,13 @@ impl<T: Ipvs> Reconciler<T> {
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StateFileError> {
-        let owned = state_file.load()?;
+        let Remembered { owned, memory } = state_file.load()?;
         Ok(Self {
             kernel,
+            saved: (memory == Memory::Whole).then(|| owned.clone()),
+            not_remembered: None,
             owned,
+            memory,
             state_file,
             writing,
             snapshot,
@@ -162,7 +172,9 @@ impl<T: Ipvs> Reconciler<T> {
         } else {
             let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state);
-            let Outcome { done, failures } = apply::apply(&mut self.kernel, desired, &steps).await;
+            let old_vips = self.old_vips(desired);
+            let Outcome { done, failures } =
+                apply::apply(&mut self.kernel, desired, &old_vips, &steps).await;
             announce(&done, &drift);
             self.failed = failures
                 .iter()
@@ -219,31 +231,57 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
+    /// The VIPs that should be on no interface of this host.
+    fn old_vips(&self, desired: &State) -> BTreeSet<IpAddr> {
+        let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
+        let owned = self.owned.addresses.iter().map(|a| a.address);
+        owned.filter(|vip| !desired.contains(vip)).collect()
+    }
+
     /// Remembers what is ours before it is written. Traffic comes first: a
     /// disk that cannot be written is no reason to leave the kernel unrepaired.
     fn claim(&mut self, desired: &State, observed: &State) {
-        let before = self.owned.clone();
-        self.owned.claim(desired, observed);
-        self.save_if_changed(&before);
+        self.take_into_ownership(desired, observed);
+        self.remember();
     }
 
     fn release(&mut self, desired: &State, observed: &State) {
         if self.writing == Writing::Real {
-            let before = self.owned.clone();
-            self.owned.claim(desired, observed);
+            self.take_into_ownership(desired, observed);
             self.owned.release(desired, observed);
-            self.save_if_changed(&before);
+            self.remember();
         }
     }
 
-    fn save_if_changed(&self, before: &Owned) {
-        if self.owned != *before
-            && let Err(error) = self.state_file.save(&self.owned)
-        {
-            error!(
-                error = error_chain(&error),
-                "what the agent owns in the kernel is not remembered across a restart"
+    fn take_into_ownership(&mut self, desired: &State, observed: &State) {
+        let known = self.owned.without_original().count();
+        self.owned.claim(desired, observed, self.memory);
+        let lost: Vec<_> = self.owned.without_original().collect();
+        if lost.len() > known {
+            let lost: Vec<_> = lost.iter().map(|(key, _)| key.to_string()).collect();
+            warn!(
+                "the values from before the agent are lost with the damaged state file, and \
+                 `cleanup` cannot restore them: {}",
+                lost.join(", ")
             );
+        }
+    }
+
+    /// Writes the state file unless it holds what is owned.
+    fn remember(&mut self) {
+        if self.saved.as_ref() != Some(&self.owned) {
+            self.not_remembered = match self.state_file.save(&self.owned) {
+                Ok(()) => {
+                    self.saved = Some(self.owned.clone());
+                    None
+                }
+                Err(error) => Some(format!(
+                    "what the agent owns is not remembered: {}",
+                    error_chain(&error)
+                )),
+            };
+            let error = self.not_remembered.as_deref();
+            self.obstacles.note_memory(error, clock::monotonic());
         }
     }
 
@@ -255,7 +293,7 @@ impl<T: Ipvs> Reconciler<T> {
             if text.is_none() {
                 record.last_success = Some(clock::wall());
             }
-            record.error = text;
+            record.error = text.or_else(|| self.not_remembered.clone());
         }
         self.obstacles.note(result, clock::monotonic());
     }
@@ -264,25 +302,69 @@ impl<T: Ipvs> Reconciler<T> {
     pub(crate) async fn remove_all(
         &mut self,
         configured: &State,
-    ) -> Result<Vec<Step>, ReconcileError> {
+    ) -> Result<Removal, ReconcileError> {
         let nothing = State::default();
-        let before = self.owned.clone();
         self.owned.services.extend(configured.services.keys());
-        self.owned
-            .addresses
-            .extend(configured.addresses.iter().cloned());
-        let observed = self.observe(&nothing).await?;
-        let steps = self.plan(&nothing, &observed.state);
-        if self.writing == Writing::Real {
-            let Outcome { failures, .. } = apply::apply(&mut self.kernel, &nothing, &steps).await;
-            let observed = self.observe(&nothing).await?;
-            self.owned.release(&nothing, &observed.state);
-            self.save_if_changed(&before);
-            if !failures.is_empty() {
-                return Err(ReconcileError::Steps(failures));
+        let addresses = configured.addresses.iter().cloned();
+        self.owned.addresses.extend(addresses);
+        if self.memory == Memory::Lost {
+            for (key, ours) in &configured.sysctls {
+                let (ours, original) = (ours.clone(), None);
+                let sysctl = self.owned.sysctls.entry(key.clone());
+                sysctl.or_insert(OwnedSysctl { ours, original });
             }
         }
-        Ok(steps)
+        let observed = self.observe(&nothing).await?;
+        let lost = self.owned.without_original();
+        let stay = lost.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
+        let notes = stay.map(|(key, owned)| {
+            format!(
+                "sysctl {key} stays {}: its value from before the agent was lost with a damaged \
+                 state file",
+                owned.ours
+            )
+        });
+        let notes = notes.collect();
+        let steps = self.plan(&nothing, &observed.state);
+        if self.writing == Writing::DryRun {
+            self.propose(steps);
+            return Ok(Removal::default());
+        }
+        let old_vips = self.old_vips(&nothing);
+        let Outcome { done, failures } =
+            apply::apply(&mut self.kernel, &nothing, &old_vips, &steps).await;
+        announce(&done, &BTreeMap::new());
+        // What failed is to be tried again, and in knowledge of every old VIP.
+        if failures.is_empty() {
+            let observed = self.observe(&nothing).await?;
+            self.owned.release(&nothing, &observed.state);
+        }
+        self.remember();
+        Ok(Removal {
+            done,
+            notes,
+            failures,
+        })
+    }
+}
+
+/// How far the agent is out of the kernel.
+#[derive(Debug, Default)]
+pub(crate) struct Removal {
+    pub(crate) done: Vec<Step>,
+    /// What stays by its nature, a sentence each.
+    pub(crate) notes: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+impl Removal {
+    /// Fails if any step did.
+    pub(crate) fn whole(self) -> Result<(), ReconcileError> {
+        if self.failures.is_empty() {
+            Ok(())
+        } else {
+            Err(ReconcileError::Steps(self.failures))
+        }
     }
 }
 

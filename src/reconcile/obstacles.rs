@@ -8,13 +8,15 @@ use crate::error_chain::error_chain;
 use crate::plan::Subject;
 
 /// How long what is in the way is not said again while it stays the same.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// What an obstacle is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum About {
     /// Reading the kernel: of all else nothing is known.
     Observation,
+    /// Remembering what is owned.
+    Memory,
     /// One step.
     Step(Subject),
 }
@@ -39,16 +41,25 @@ impl Obstacles {
                     (About::Step(failure.subject.clone()), text)
                 };
                 let found: BTreeMap<_, _> = failures.iter().map(about).collect();
-                self.forget(|about| !found.contains_key(about));
+                self.forget(|about| *about != About::Memory && !found.contains_key(about));
                 self.say(now, found);
             }
             Ok(_) => {
-                let was_in_the_way = !self.said.is_empty();
-                self.forget(|_| true);
+                let mut about = self.said.keys();
+                let was_in_the_way = about.any(|about| *about != About::Memory);
+                self.forget(|about| *about != About::Memory);
                 if was_in_the_way {
                     info!("the kernel is as configured again");
                 }
             }
+        }
+    }
+
+    /// Says why what is owned is not remembered, or that it is again.
+    pub(super) fn note_memory(&mut self, error: Option<&str>, now: Instant) {
+        match error {
+            Some(error) => self.say(now, [(About::Memory, error.to_owned())]),
+            None => self.forget(|about| *about == About::Memory),
         }
     }
 

@@ -73,7 +73,7 @@ fn a_second_agent_of_the_same_role() {
     assert_eq!(
         refused(&other, &lan.rs1),
         format!(
-            "another lvs-agent (process {}) already runs here as real_server: \
+            "another lvs-agent (process {}) already runs here as real server: \
              stop it first (`systemctl stop` or `kill`)",
             first.pid()
         )

@@ -11,9 +11,7 @@ use crate::kernel::{
     Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
 };
 use crate::metrics::Metrics;
-use crate::model::{
-    Destination, Forwarding, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
-};
+use crate::model::{Destination, Forwarding, Service, ServiceFlags};
 use crate::reconcile::StateFile;
 use crate::reconcile::captured_log::CapturedLog;
 use crate::signals::Stop;

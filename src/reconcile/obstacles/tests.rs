@@ -20,7 +20,7 @@ fn each_failed_step_is_said_once_and_again_after_a_minute() {
         obstacles.note(&both, start + Duration::from_secs(seconds));
     }
     assert_eq!(log.take(), [""; 0]);
-    obstacles.note(&both, start + Duration::from_secs(60));
+    obstacles.note(&both, start + Duration::from_mins(1));
     assert_eq!(log.take(), said);
 
     obstacles.note(&failed(&["tcp 192.0.2.2:80"]), start + SILENCE);
