@@ -50,8 +50,10 @@ pub(crate) async fn run<T: Ipvs>(
     table: T,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    let writes_kernel = T::IN_KERNEL || config.director.interface.is_some();
-    let lock = (writing == Writing::Real && writes_kernel).then_some(Mode::Director);
+    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
+        warn!("--table memory: no VIP is put on {interface}");
+    }
+    let lock = (writing == Writing::Real && T::IN_KERNEL).then_some(Mode::Director);
     let doors = Doors::open(&config, lock).await?;
 
     let snapshot = Arc::new(Snapshot::director(&config, path.to_owned(), clock::wall()));
@@ -106,8 +108,7 @@ pub(crate) async fn run<T: Ipvs>(
     let health = health.run(reports, health_changes, link_up, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
 
-    let noun = if probes.len() == 1 { "probe" } else { "probes" };
-    let summary = format!("director: {}, {} {noun}", config.summary(), probes.len());
+    let summary = summary(&config, probes.len());
     info!("{summary}");
     service_manager::ready(&summary);
     let shown = Shown::new(View {
@@ -289,6 +290,11 @@ fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
     let probes = probes.change_to(&targets);
     Subscriptions { probes, targets }
+}
+
+fn summary(config: &Config, probes: usize) -> String {
+    let noun = if probes == 1 { "probe" } else { "probes" };
+    format!("director: {}, {probes} {noun}", config.summary())
 }
 
 fn watched_loops(config: &Config) -> Liveness {

@@ -77,7 +77,10 @@ impl Doors {
     pub(crate) async fn open(config: &Config, lock: Option<Mode>) -> Result<Self, AgentError> {
         let terminate = Terminate::new().map_err(AgentError::Signals)?;
         let hangup = Hangup::new().map_err(AgentError::Signals)?;
-        let lock = lock.map(RoleLock::take).transpose()?;
+        let lock = match lock {
+            Some(mode) => Some(RoleLock::take(mode).await?),
+            None => None,
+        };
         let listener = http::bind(config.http.listen).await?;
         let socket = control::bind(&config.control.socket)?;
         Ok(Self {

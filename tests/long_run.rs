@@ -87,13 +87,13 @@ fn a_stuck_loop_gets_the_agent_restarted() {
     let manager = ServiceManager::new(WATCHDOG);
     let mut agent = manager.start(run(&site));
     agent.wait_for_line(PATIENCE, |line| {
-        line.contains("is not remembered across a restart")
+        line.contains("the agent owns is not remembered")
     });
     for _ in 0..5 {
         assert!(manager.is_fed(), "while every loop turns");
     }
 
-    let fifo = elsewhere.join("director.json");
+    let fifo = elsewhere.join("director-memory.json");
     fs::create_dir(&elsewhere).unwrap();
     let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());

@@ -18,7 +18,7 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
     } else {
         Mode::Director
     };
-    let _lock = RoleLock::take(mode)?;
+    let _lock = RoleLock::take(mode).await?;
     let mut reconciler = Reconciler::new(
         Kernel::with_table(KernelIpvs::new()),
         StateFile::new(&config.state_dir, mode),
@@ -30,12 +30,17 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
         Mode::Director => adopt(&mut reconciler, &config).await?.0,
         Mode::RealServer => find_desired(&mut reconciler, &config).await?.0,
     };
-    let steps = reconciler.remove_all(&configured).await?;
+    let removal = reconciler.remove_all(&configured).await?;
     let mut stdout = io::stdout().lock();
-    for step in &steps {
+    for step in &removal.done {
         writeln!(stdout, "{step}")?;
     }
-    if steps.is_empty() {
+    for note in &removal.notes {
+        writeln!(stdout, "# {note}")?;
+    }
+    let nothing = removal.done.is_empty();
+    removal.whole()?;
+    if nothing {
         writeln!(stdout, "nothing to remove")?;
     }
     Ok(Done::Well)

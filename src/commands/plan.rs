@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::model::Weight;
 use crate::plan::{State, Step, Subject};
-use crate::reconcile::{Reconciler, StateFile, Writing, adopt, find_desired};
+use crate::reconcile::{NOTHING_LISTED, Reconciler, StateFile, Writing, adopt, find_desired};
 use crate::snapshot::{Mode, Snapshot};
 use crate::{clock, metrics::Metrics};
 
@@ -17,13 +17,36 @@ use crate::{clock, metrics::Metrics};
 #[derive(Serialize)]
 struct PlanResponse {
     changes: Vec<Change>,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Change {
     action: &'static str,
     kind: &'static str,
+    /// What it is done to.
+    subject: SubjectKey,
     text: String,
+}
+
+/// The keys of a change's subject.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SubjectKey {
+    Sysctl {
+        sysctl: String,
+    },
+    Service {
+        virtual_service: String,
+    },
+    RealServer {
+        virtual_service: String,
+        real_server: String,
+    },
+    Address {
+        address: String,
+        interface: String,
+    },
 }
 
 pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
@@ -39,17 +62,21 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
         Mode::RealServer => find_desired(&mut reconciler, &config).await?,
     };
     let steps = reconciler.plan(&desired, &observed.state);
+    let mut notes = waiting(&config, &desired);
+    if mode == Mode::RealServer && desired.addresses.is_empty() {
+        notes.push(NOTHING_LISTED.to_owned());
+    }
     let mut stdout = io::stdout().lock();
     if arguments.json {
         let changes = steps.iter().map(change).collect();
-        serde_json::to_writer_pretty(&mut stdout, &PlanResponse { changes })?;
+        serde_json::to_writer_pretty(&mut stdout, &PlanResponse { changes, notes })?;
         writeln!(stdout)?;
     } else {
         for step in &steps {
             writeln!(stdout, "{step}")?;
         }
-        for line in waiting(&config, &desired) {
-            writeln!(stdout, "{line}")?;
+        for note in &notes {
+            writeln!(stdout, "# {note}")?;
         }
         if steps.is_empty() {
             writeln!(stdout, "nothing to change")?;
@@ -79,7 +106,7 @@ pub(super) fn observer(config: &Config, mode: Mode) -> Result<Reconciler<KernelI
     )?)
 }
 
-/// A comment for each real server whose weight waits for its check.
+/// A note for each real server whose weight waits for its check.
 fn waiting(config: &Config, desired: &State) -> Vec<String> {
     let mut lines = Vec::new();
     for service in &config.virtual_services {
@@ -95,7 +122,7 @@ fn waiting(config: &Config, desired: &State) -> Vec<String> {
                     "has a verdict"
                 };
                 lines.push(format!(
-                    "# {} of {}: weight {held} until its check {until}, then {}",
+                    "{} of {}: weight {held} until its check {until}, then {}",
                     real_server.name, service.name, real_server.weight
                 ));
             }
@@ -115,15 +142,34 @@ fn change(step: &Step) -> Change {
             "remove"
         }
     };
-    let kind = match step.subject() {
-        Subject::Sysctl(_) => "sysctl",
-        Subject::Service(_) => "virtual_service",
-        Subject::Destination(..) => "real_server",
-        Subject::Address(_) => "address",
+    let (kind, subject) = match step.subject() {
+        Subject::Sysctl(key) => {
+            let sysctl = key.to_string();
+            ("sysctl", SubjectKey::Sysctl { sysctl })
+        }
+        Subject::Service(key) => {
+            let virtual_service = key.to_string();
+            ("virtual_service", SubjectKey::Service { virtual_service })
+        }
+        Subject::Destination(service, key) => {
+            let subject = SubjectKey::RealServer {
+                virtual_service: service.to_string(),
+                real_server: key.to_string(),
+            };
+            ("real_server", subject)
+        }
+        Subject::Address(address) => {
+            let subject = SubjectKey::Address {
+                address: address.address.to_string(),
+                interface: address.interface,
+            };
+            ("address", subject)
+        }
     };
     Change {
         action,
         kind,
+        subject,
         text: step.to_string(),
     }
 }

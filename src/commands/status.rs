@@ -11,6 +11,8 @@ use crate::cli::StatusArguments;
 use crate::clock;
 use crate::control::{self, ControlError};
 use crate::http::status::{RealServerStatus, ServiceStatus, StatusResponse};
+use crate::reconcile::NOTHING_LISTED;
+use crate::snapshot::Mode;
 
 /// From one display to the next with `--watch`.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -106,6 +108,10 @@ pub(crate) fn render(
     }
     if let Some(error) = &status.reconcile.error {
         writeln!(out, "the last reconcile failed: {error}")?;
+    }
+    let converged = status.reconcile.last_success.is_some();
+    if status.mode == Mode::RealServer.as_str() && converged && status.vips.is_empty() {
+        writeln!(out, "{NOTHING_LISTED}")?;
     }
     for reason in status.held() {
         writeln!(out, "all weights are held: {reason}")?;

@@ -19,7 +19,10 @@ impl fmt::Display for Step {
                 key,
                 from: None,
                 to,
-            } => write!(f, "+ sysctl {key}: {to}"),
+            } => write!(
+                f,
+                "+ sysctl {key}: {to} (this kernel has no such parameter)"
+            ),
             Self::RestoreSysctl { key, from, to } => {
                 write!(f, "~ sysctl {key}: {from} -> {to} (as before the agent)")
             }

@@ -1,10 +1,19 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use thiserror::Error;
 
 use crate::kernel::{Cause, Ipvs, IpvsWrite, Kernel, KernelError};
 use crate::model::{LocalAddress, ServiceKey, SysctlKey};
 use crate::plan::{State, Step, Subject};
+
+/// What became of some steps. One that was not tried, for it stands on a
+/// failed one, is in neither.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) done: Vec<Step>,
+    pub(crate) failures: Vec<Failure>,
+}
 
 /// A step that was not done, and why.
 #[derive(Debug, Clone)]
@@ -28,11 +37,26 @@ pub(crate) enum StepError {
     #[error("sysctl {0} is held back until every VIP is removed: it would be answered for by ARP")]
     VipStillThere(SysctlKey),
     /// It would have done harm.
+    #[error(
+        "sysctl {sysctl} is held back: {} is still on this host, put there by another hand, and would \
+         be answered for by ARP; find it with `ip address`, remove it, and run `cleanup` again", list(.vips)
+    )]
+    VipElsewhere {
+        sysctl: SysctlKey,
+        vips: BTreeSet<IpAddr>,
+    },
+    /// It would have done harm.
     #[error("address {0} is held back: none of its virtual services could be made")]
     NothingToServe(LocalAddress),
 }
 
-/// Does the steps, which are in safe order, and answers with those that failed.
+fn list(vips: &BTreeSet<IpAddr>) -> String {
+    let vips: Vec<_> = vips.iter().map(ToString::to_string).collect();
+    vips.join(", ")
+}
+
+/// Does the steps, which are in safe order, and answers with those that were
+/// done and those that failed.
 ///
 /// A step that stands on a failed one is not tried: a real server of a
 /// service that could not be made, a VIP whose ARP sysctls could not be set,
@@ -41,11 +65,12 @@ pub(crate) enum StepError {
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
+    old_vips: &BTreeSet<IpAddr>,
     steps: &[Step],
-) -> Vec<Failure> {
+) -> Outcome {
     let mut run = Run {
         desired,
-        failures: Vec::new(),
+        outcome: Outcome::default(),
         lost_services: BTreeSet::new(),
     };
     let mut batch = Batch::default();
@@ -92,7 +117,7 @@ pub(crate) async fn apply<T: Ipvs>(
                 let done = if run.left_a_vip() {
                     Err(StepError::VipStillThere(key.clone()))
                 } else {
-                    kernel.sysctls.write(key, to).map_err(StepError::from)
+                    restore(kernel, old_vips, key, to).await
                 };
                 run.note(step, done);
             }
@@ -112,7 +137,23 @@ pub(crate) async fn apply<T: Ipvs>(
         }
     }
     run.write(&mut kernel.ipvs, &mut batch).await;
-    run.failures
+    run.outcome
+}
+
+async fn restore<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    old_vips: &BTreeSet<IpAddr>,
+    sysctl: &SysctlKey,
+    to: &str,
+) -> Result<(), StepError> {
+    let local = kernel.addresses.local().await?;
+    let vips: BTreeSet<_> = local.intersection(old_vips).copied().collect();
+    if vips.is_empty() {
+        Ok(kernel.sysctls.write(sysctl, to)?)
+    } else {
+        let sysctl = sysctl.clone();
+        Err(StepError::VipElsewhere { sysctl, vips })
+    }
 }
 
 pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {
@@ -164,7 +205,7 @@ impl<'a> Batch<'a> {
 
 struct Run<'a> {
     desired: &'a State,
-    failures: Vec<Failure>,
+    outcome: Outcome,
     lost_services: BTreeSet<ServiceKey>,
 }
 
@@ -183,17 +224,18 @@ impl Run<'_> {
     }
 
     fn note(&mut self, step: &Step, done: Result<(), StepError>) {
-        if let Err(error) = done {
-            self.failures.push(Failure {
+        match done {
+            Ok(()) => self.outcome.done.push(step.clone()),
+            Err(error) => self.outcome.failures.push(Failure {
                 subject: step.subject(),
                 error,
-            });
+            }),
         }
     }
 
     /// Whether an address that had to go may still be there.
     fn left_a_vip(&self) -> bool {
-        self.failures.iter().any(|failure| {
+        self.outcome.failures.iter().any(|failure| {
             matches!(failure.subject, Subject::Address(_))
                 && !matches!(
                     &failure.error,
@@ -207,6 +249,7 @@ impl Run<'_> {
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
         if self
+            .outcome
             .failures
             .iter()
             .any(|failure| matches!(failure.subject, Subject::Sysctl(_)))

@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::apply::destination_write;
-use super::calls_for_another_look;
 use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
+use super::{calls_for_another_look, is_missing};
 use crate::clock;
 use crate::config::Config;
 use crate::desired;
@@ -20,7 +20,7 @@ use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, Weight};
+use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
@@ -229,6 +229,15 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     fn not_written(&mut self, pending: &Pending, error: &StepError) {
+        if is_missing(error)
+            && self
+                .reconciler
+                .is_of_failed_service(&pending.step.subject())
+        {
+            // The cause was said, and the next pass tries again with this weight.
+            debug!(error = error_chain(error), "not written: {}", pending.step);
+            return;
+        }
         warn!(
             error = error_chain(error),
             "not written, looking at the whole table: {}", pending.step
@@ -253,7 +262,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
-        let bare = desired::director(config, |_, _, _| Weight::ZERO);
+        let bare = desired_of::<T>(config, |_, _, _| Weight::ZERO);
         let observed = self.reconciler.observe(&bare).await?;
         let mut found = Weights::new();
         for (service, state) in &observed.state.services {
@@ -279,7 +288,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.snapshot = snapshot;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
-        self.desired = desired::director(&config, |service, real_server, _| {
+        self.desired = desired_of::<T>(&config, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });
@@ -328,7 +337,7 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     /// `on_exit: remove`: all that is ours goes.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
-        self.reconciler.remove_all(&self.desired).await.map(drop)
+        self.reconciler.remove_all(&self.desired).await?.whole()
     }
 }
 
@@ -340,13 +349,25 @@ pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
-    let bare = desired::director(config, |_, _, _| Weight::ZERO);
+    let bare = desired_of::<T>(config, |_, _, _| Weight::ZERO);
     let observed = reconciler.observe(&bare).await?;
-    let desired = desired::director(config, |service, real_server, configured| {
+    let desired = desired_of::<T>(config, |service, real_server, configured| {
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
     Ok((desired, observed))
+}
+
+/// A table inside this process takes no traffic, so no VIP may bring any.
+fn desired_of<T: Ipvs>(
+    config: &Config,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> State {
+    let mut desired = desired::director(config, weight);
+    if !T::IN_KERNEL {
+        desired.addresses.clear();
+    }
+    desired
 }
 
 fn falls(step: &Step) -> bool {
@@ -359,6 +380,7 @@ fn is_for_good(failure: &Failure) -> bool {
         StepError::Kernel(error) => error.cause.is_for_good(),
         StepError::ArpNotSilenced(_)
         | StepError::VipStillThere(_)
+        | StepError::VipElsewhere { .. }
         | StepError::NothingToServe(_) => false,
     }
 }

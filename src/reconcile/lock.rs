@@ -2,14 +2,21 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
+use tokio::time::{sleep, timeout};
 
 use crate::snapshot::Mode;
 
 /// Where the locks are. Fixed, so that two agents with different
 /// configurations find each other.
 const DIRECTORY: &str = "/run/lvs-agent";
+
+/// The kernel takes a moment to end a process that was killed, and holds its
+/// locks until then.
+const PATIENCE: Duration = Duration::from_secs(2);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Held while this process writes the kernel: one agent a role and network
 /// namespace, which is what an IPVS table and a set of addresses belong to.
@@ -26,7 +33,10 @@ pub(crate) enum LockError {
     /// Another agent has it.
     #[error(
         "another lvs-agent{} already runs here as {}: stop it first (`systemctl stop` or `kill`)",
-        .pid.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default(), .mode.as_str()
+        .pid.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default(), match .mode {
+            Mode::Director => "director",
+            Mode::RealServer => "real server",
+        }
     )]
     Held {
         /// Its process id, where it could be read.
@@ -41,8 +51,20 @@ pub(crate) enum LockError {
 
 impl RoleLock {
     /// Takes the lock of `mode` in this network namespace, or says who has it.
-    pub(crate) fn take(mode: Mode) -> Result<Self, LockError> {
-        Self::take_in(Path::new(DIRECTORY), mode)
+    ///
+    /// Waits for a process that is ending: for up to 2 s.
+    pub(crate) async fn take(mode: Mode) -> Result<Self, LockError> {
+        let directory = Path::new(DIRECTORY);
+        let take = async {
+            loop {
+                match Self::take_in(directory, mode) {
+                    Err(LockError::Held { .. }) => sleep(INTERVAL).await,
+                    taken => return taken,
+                }
+            }
+        };
+        let taken = timeout(PATIENCE, take).await;
+        taken.unwrap_or_else(|_| Self::take_in(directory, mode))
     }
 
     fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {

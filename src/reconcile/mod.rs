@@ -5,31 +5,37 @@
 //! dump; [`RealServerLoop`] adds the search for this host's VIPs.
 
 mod apply;
+#[cfg(test)]
+mod captured_log;
 mod counted;
 mod director;
 mod lock;
 mod observe;
+mod obstacles;
 mod ownership;
 mod publish;
 mod real_server;
 mod retry;
 mod state_file;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::task::spawn_blocking;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 pub(crate) use self::apply::Failure;
-use self::apply::StepError;
+use self::apply::{Outcome, StepError};
 pub(crate) use self::counted::Counted;
 pub(crate) use self::director::{Change, DirectorLoop, Request, adopt};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
-use self::ownership::Owned;
-pub(crate) use self::real_server::{HostChange, RealServerLoop, find_desired};
+use self::obstacles::Obstacles;
+use self::ownership::{Memory, Owned, OwnedSysctl};
+pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
+use self::state_file::Remembered;
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
 use crate::error_chain::error_chain;
@@ -39,7 +45,7 @@ use crate::notify::{Event, EventKind, Events};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::snapshot::Snapshot;
 
-/// Above this many steps, each is logged at DEBUG and only their number at INFO.
+/// Above this many steps, each is logged at DEBUG and only their number above it.
 const STEPS_AT_INFO: usize = 64;
 
 /// Whether the kernel is written.
@@ -94,19 +100,20 @@ fn list(failures: &[Failure]) -> String {
 pub(crate) struct Reconciler<T> {
     kernel: Kernel<T>,
     owned: Owned,
-    /// What the state file holds.
-    remembered: Owned,
+    memory: Memory,
     state_file: StateFile,
-    /// The state file could not be written when it was last tried.
-    forgetful: bool,
+    /// What the state file holds; `None` if it is damaged.
+    saved: Option<Owned>,
+    /// Why the state file does not hold what is owned.
+    not_remembered: Option<String>,
     writing: Writing,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     events: Arc<Events>,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
-    /// What was last logged as standing in the way, so as not to repeat it.
-    logged: Option<String>,
+    /// What was last said to stand in the way.
+    obstacles: Obstacles,
     /// In a dry run, what was last said would be done.
     proposed: Vec<Step>,
 }
@@ -120,19 +127,20 @@ impl<T: Ipvs> Reconciler<T> {
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StateFileError> {
-        let owned = state_file.load()?;
+        let Remembered { owned, memory } = state_file.load()?;
         Ok(Self {
             kernel,
-            remembered: owned.clone(),
+            saved: (memory == Memory::Whole).then(|| owned.clone()),
+            not_remembered: None,
             owned,
+            memory,
             state_file,
-            forgetful: false,
             writing,
             snapshot,
             metrics,
             events: Events::none(),
             failed: BTreeSet::new(),
-            logged: None,
+            obstacles: Obstacles::default(),
             proposed: Vec::new(),
         })
     }
@@ -172,9 +180,13 @@ impl<T: Ipvs> Reconciler<T> {
             self.failed.clear();
             observed
         } else {
-            self.announce(&steps, difference);
+            let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state).await;
-            let failures = apply::apply(&mut self.kernel, desired, &steps).await;
+            let old_vips = self.old_vips(desired);
+            let Outcome { done, failures } =
+                apply::apply(&mut self.kernel, desired, &old_vips, &steps).await;
+            announce(&done, &drift);
+            self.tell_drift(&done, &drift);
             self.failed = failures
                 .iter()
                 .map(|failure| failure.subject.clone())
@@ -202,139 +214,213 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// Says and counts what is about to be done.
-    fn announce(&self, steps: &[Step], difference: Difference) {
-        let mut drifted = Vec::new();
-        for step in steps {
-            let drift = match difference {
-                Difference::Drift if !self.is_known_failure(step) => drift_kind(step),
-                Difference::Drift | Difference::Wanted => None,
-            };
-            if let Some(kind) = drift {
-                self.metrics.drift(kind);
-                warn!(kind = kind.as_str(), "drift, repairing: {step}");
-                drifted.push(step);
-            } else if steps.len() <= STEPS_AT_INFO {
-                info!("{step}");
-            } else {
-                debug!("{step}");
-            }
+    /// One event for all that one pass repaired.
+    fn tell_drift(&self, done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
+        let repaired = done
+            .iter()
+            .filter(|step| drift.contains_key(&step.subject()));
+        let repaired: Vec<_> = repaired.map(ToString::to_string).collect();
+        if repaired.is_empty() {
+            return;
         }
-        if steps.len() > STEPS_AT_INFO {
-            info!("{} in the kernel", count(steps.len(), "change"));
-        }
-        if !drifted.is_empty() {
-            self.tell_drift(&drifted);
-        }
-    }
-
-    /// One event for all that one pass repairs.
-    fn tell_drift(&self, steps: &[&Step]) {
-        let named: Vec<_> = steps.iter().take(3).map(ToString::to_string).collect();
-        let more = match steps.len() - named.len() {
+        let named = repaired
+            .iter()
+            .take(3)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("; ");
+        let more = match repaired.len().saturating_sub(3) {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
-        let detail = format!("repairing: {}{more}", named.join("; "));
+        let detail = format!("repaired: {named}{more}");
         self.events.emit(Event::of_agent(EventKind::Drift, &detail));
+    }
+
+    /// Counts the steps that another hand made necessary, and answers with
+    /// what they are done to.
+    fn count_drift(&self, steps: &[Step], difference: Difference) -> BTreeMap<Subject, DriftKind> {
+        let mut drift = BTreeMap::new();
+        if difference == Difference::Drift {
+            for step in steps.iter().filter(|step| !self.is_known_failure(step)) {
+                if let Some(kind) = drift_kind(step) {
+                    self.metrics.drift(kind);
+                    drift.insert(step.subject(), kind);
+                }
+            }
+        }
+        drift
     }
 
     fn is_known_failure(&self, step: &Step) -> bool {
         let subject = step.subject();
-        let of_failed_service = match &subject {
+        self.failed.contains(&subject) || self.is_of_failed_service(&subject)
+    }
+
+    /// Whether it is a real server of a service that could not be made or set.
+    fn is_of_failed_service(&self, subject: &Subject) -> bool {
+        match subject {
             Subject::Destination(service, _) => self.failed.contains(&Subject::Service(*service)),
             Subject::Sysctl(_) | Subject::Service(_) | Subject::Address(_) => false,
-        };
-        of_failed_service || self.failed.contains(&subject)
+        }
+    }
+
+    /// The VIPs that should be on no interface of this host.
+    fn old_vips(&self, desired: &State) -> BTreeSet<IpAddr> {
+        let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
+        let owned = self.owned.addresses.iter().map(|a| a.address);
+        owned.filter(|vip| !desired.contains(vip)).collect()
     }
 
     /// Remembers what is ours before it is written. Traffic comes first: a
     /// disk that cannot be written is no reason to leave the kernel unrepaired.
     async fn claim(&mut self, desired: &State, observed: &State) {
-        self.owned.claim(desired, observed);
+        self.take_into_ownership(desired, observed);
         self.remember().await;
     }
 
     async fn release(&mut self, desired: &State, observed: &State) {
         if self.writing == Writing::Real {
-            self.owned.claim(desired, observed);
+            self.take_into_ownership(desired, observed);
             self.owned.release(desired, observed);
             self.remember().await;
         }
     }
 
-    /// Writes what is owned to the state file, unless it is there already. What
-    /// a full disk refuses is tried again in every pass. A disk may take its
-    /// time, and a thread of the runtime that waits for it could keep probes
-    /// from being made: so another one waits.
+    fn take_into_ownership(&mut self, desired: &State, observed: &State) {
+        let known = self.owned.without_original().count();
+        self.owned.claim(desired, observed, self.memory);
+        let lost: Vec<_> = self.owned.without_original().collect();
+        if lost.len() > known {
+            let lost: Vec<_> = lost.iter().map(|(key, _)| key.to_string()).collect();
+            warn!(
+                "the values from before the agent are lost with the damaged state file, and \
+                 `cleanup` cannot restore them: {}",
+                lost.join(", ")
+            );
+        }
+    }
+
+    /// Writes the state file unless it holds what is owned. What a full disk
+    /// refuses is tried again in every pass. A disk may take its time, and a
+    /// thread of the runtime that waits for it could keep probes from being
+    /// made: so another one waits.
     async fn remember(&mut self) {
-        if self.owned == self.remembered {
+        if self.saved.as_ref() == Some(&self.owned) {
             return;
         }
         let (file, owned) = (self.state_file.clone(), self.owned.clone());
         let saved = spawn_blocking(move || file.save(&owned).map(|()| owned)).await;
         let trouble = match saved {
             Ok(Ok(owned)) => {
-                self.remembered = owned;
+                self.saved = Some(owned);
                 None
             }
             Ok(Err(error)) => Some(error_chain(&error)),
             Err(error) => Some(error_chain(&error)),
         };
-        // Told once, not with every attempt: the text names a new file each time.
-        match (&trouble, self.forgetful) {
-            (Some(error), false) => error!(
-                error,
-                "what the agent owns in the kernel is not remembered across a restart"
-            ),
-            (None, true) => info!("what the agent owns in the kernel is remembered again"),
-            (Some(_), true) | (None, false) => {}
-        }
-        self.forgetful = trouble.is_some();
+        self.not_remembered =
+            trouble.map(|error| format!("what the agent owns is not remembered: {error}"));
+        let error = self.not_remembered.as_deref();
+        self.obstacles.note_memory(error, clock::monotonic());
     }
 
-    /// Keeps the outcome of a pass where it is shown, and says once what is in the way.
+    /// Keeps the outcome of a pass where it is shown, and says what is in the way.
     fn note<Done>(&mut self, result: &Result<Done, ReconcileError>) {
         let text = result.as_ref().err().map(|error| error_chain(error));
         {
             let mut record = self.snapshot.reconcile.lock();
-            record.error.clone_from(&text);
             if text.is_none() {
                 record.last_success = Some(clock::wall());
             }
+            record.error = text.or_else(|| self.not_remembered.clone());
         }
-        if text != self.logged {
-            if let Some(error) = &text {
-                error!(error, "the kernel is not as configured");
-            } else {
-                info!("the kernel is as configured again");
-            }
-            self.logged = text;
-        }
+        self.obstacles.note(result, clock::monotonic());
     }
 
     /// Takes all that is owned or configured out of the kernel again.
     pub(crate) async fn remove_all(
         &mut self,
         configured: &State,
-    ) -> Result<Vec<Step>, ReconcileError> {
+    ) -> Result<Removal, ReconcileError> {
         let nothing = State::default();
         self.owned.services.extend(configured.services.keys());
-        self.owned
-            .addresses
-            .extend(configured.addresses.iter().cloned());
-        let observed = self.observe(&nothing).await?;
-        let steps = self.plan(&nothing, &observed.state);
-        if self.writing == Writing::Real {
-            let failures = apply::apply(&mut self.kernel, &nothing, &steps).await;
-            let observed = self.observe(&nothing).await?;
-            self.owned.release(&nothing, &observed.state);
-            self.remember().await;
-            if !failures.is_empty() {
-                return Err(ReconcileError::Steps(failures));
+        let addresses = configured.addresses.iter().cloned();
+        self.owned.addresses.extend(addresses);
+        if self.memory == Memory::Lost {
+            for (key, ours) in &configured.sysctls {
+                let (ours, original) = (ours.clone(), None);
+                let sysctl = self.owned.sysctls.entry(key.clone());
+                sysctl.or_insert(OwnedSysctl { ours, original });
             }
         }
-        Ok(steps)
+        let observed = self.observe(&nothing).await?;
+        let lost = self.owned.without_original();
+        let stay = lost.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
+        let notes = stay.map(|(key, owned)| {
+            format!(
+                "sysctl {key} stays {}: its value from before the agent was lost with a damaged \
+                 state file",
+                owned.ours
+            )
+        });
+        let notes = notes.collect();
+        let steps = self.plan(&nothing, &observed.state);
+        if self.writing == Writing::DryRun {
+            self.propose(steps);
+            return Ok(Removal::default());
+        }
+        let old_vips = self.old_vips(&nothing);
+        let Outcome { done, failures } =
+            apply::apply(&mut self.kernel, &nothing, &old_vips, &steps).await;
+        announce(&done, &BTreeMap::new());
+        // What failed is to be tried again, and in knowledge of every old VIP.
+        if failures.is_empty() {
+            let observed = self.observe(&nothing).await?;
+            self.owned.release(&nothing, &observed.state);
+        }
+        self.remember().await;
+        Ok(Removal {
+            done,
+            notes,
+            failures,
+        })
+    }
+}
+
+/// How far the agent is out of the kernel.
+#[derive(Debug, Default)]
+pub(crate) struct Removal {
+    pub(crate) done: Vec<Step>,
+    /// What stays by its nature, a sentence each.
+    pub(crate) notes: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+impl Removal {
+    /// Fails if any step did.
+    pub(crate) fn whole(self) -> Result<(), ReconcileError> {
+        if self.failures.is_empty() {
+            Ok(())
+        } else {
+            Err(ReconcileError::Steps(self.failures))
+        }
+    }
+}
+
+/// Says what was done; `drift` holds what another hand made necessary.
+fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
+    for step in done {
+        if let Some(kind) = drift.get(&step.subject()) {
+            warn!(kind = kind.as_str(), "drift, repaired: {step}");
+        } else if done.len() <= STEPS_AT_INFO {
+            info!("{step}");
+        } else {
+            debug!("{step}");
+        }
+    }
+    if done.len() > STEPS_AT_INFO {
+        info!("{} in the kernel", count(done.len(), "change"));
     }
 }
 
@@ -344,6 +430,16 @@ fn calls_for_another_look(error: &StepError) -> bool {
         error,
         StepError::Kernel(KernelError {
             cause: Cause::Exists | Cause::Missing,
+            ..
+        })
+    )
+}
+
+fn is_missing(error: &StepError) -> bool {
+    matches!(
+        error,
+        StepError::Kernel(KernelError {
+            cause: Cause::Missing,
             ..
         })
     )

@@ -17,21 +17,41 @@ pub(crate) struct Owned {
 pub(crate) struct OwnedSysctl {
     /// What the agent sets it to.
     pub(crate) ours: String,
-    /// What it was when the agent first looked.
-    pub(crate) original: String,
+    /// What it was when the agent first looked; `None` if that is lost.
+    pub(crate) original: Option<String>,
+}
+
+impl OwnedSysctl {
+    /// The value to give back where the parameter is now `have`.
+    fn gives_back(&self, have: Option<&String>) -> Option<&String> {
+        let original = self.original.as_ref();
+        original.filter(|original| **original != self.ours && have == Some(&self.ours))
+    }
+}
+
+/// Whether a parameter's value that nothing is remembered of can be the
+/// agent's own, from a run whose memory is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// It cannot: it is another's.
+    Whole,
+    /// It can.
+    Lost,
 }
 
 impl Owned {
     /// Takes all of `desired` into ownership, before it is written. A
-    /// parameter's first value is kept for ever after.
-    pub(crate) fn claim(&mut self, desired: &State, observed: &State) {
+    /// parameter's first value is kept for ever after. Where memory was lost,
+    /// a value that is the agent's own tells nothing of the one before.
+    pub(crate) fn claim(&mut self, desired: &State, observed: &State, memory: Memory) {
         self.services.extend(desired.services.keys());
         self.addresses.extend(desired.addresses.iter().cloned());
         for (key, ours) in &desired.sysctls {
             if let Some(owned) = self.sysctls.get_mut(key) {
                 owned.ours.clone_from(ours);
             } else if let Some(original) = observed.sysctls.get(key) {
-                let (ours, original) = (ours.clone(), original.clone());
+                let known = memory == Memory::Whole || original != ours;
+                let (ours, original) = (ours.clone(), known.then(|| original.clone()));
                 self.sysctls
                     .insert(key.clone(), OwnedSysctl { ours, original });
             }
@@ -48,25 +68,31 @@ impl Owned {
         });
         self.sysctls.retain(|key, owned| {
             desired.sysctls.contains_key(key)
-                || (owned.ours != owned.original && observed.sysctls.get(key) == Some(&owned.ours))
+                || owned.gives_back(observed.sysctls.get(key)).is_some()
         });
     }
 
     /// The steps that give back each parameter that is no longer desired and
     /// still has the agent's value.
     pub(crate) fn restores(&self, desired: &State, observed: &State) -> Vec<Step> {
-        let released = self.sysctls.iter().filter(|(key, owned)| {
-            !desired.sysctls.contains_key(key)
-                && owned.ours != owned.original
-                && observed.sysctls.get(key) == Some(&owned.ours)
-        });
+        let released = self.sysctls.iter();
+        let released = released.filter(|(key, _)| !desired.sysctls.contains_key(key));
         released
-            .map(|(key, owned)| Step::RestoreSysctl {
-                key: key.clone(),
-                from: owned.ours.clone(),
-                to: owned.original.clone(),
+            .filter_map(|(key, owned)| {
+                let original = owned.gives_back(observed.sysctls.get(key))?;
+                Some(Step::RestoreSysctl {
+                    key: key.clone(),
+                    from: owned.ours.clone(),
+                    to: original.clone(),
+                })
             })
             .collect()
+    }
+
+    /// The parameters whose values from before the agent are lost.
+    pub(crate) fn without_original(&self) -> impl Iterator<Item = (&SysctlKey, &OwnedSysctl)> {
+        let sysctls = self.sysctls.iter();
+        sysctls.filter(|(_, owned)| owned.original.is_none())
     }
 }
 

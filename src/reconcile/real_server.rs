@@ -18,6 +18,9 @@ use crate::liveness::{Liveness, Loop};
 use crate::plan::State;
 use crate::signals::Stopping;
 
+/// Of a host that is no real server of any service: yet, or by mistake.
+pub(crate) const NOTHING_LISTED: &str = "no virtual service lists an address of this host";
+
 /// Another configuration for a real server.
 pub(crate) struct HostChange {
     pub(crate) config: Arc<Config>,
@@ -46,7 +49,7 @@ impl<T: Ipvs> RealServerLoop<T> {
     ) -> Result<Self, ReconcileError> {
         let (desired, observed) = find_desired(&mut reconciler, &config).await?;
         if desired.addresses.is_empty() {
-            warn!("no virtual service lists an address of this host: there is nothing to do yet");
+            warn!("{NOTHING_LISTED}: there is nothing to do yet");
         }
         let result = reconciler
             .converge(&desired, observed, Difference::Wanted)
@@ -113,7 +116,7 @@ impl<T: Ipvs> RealServerLoop<T> {
 
     /// `on_exit: remove`: the VIPs go, then the sysctls are as they were.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
-        self.reconciler.remove_all(&self.desired).await.map(drop)
+        self.reconciler.remove_all(&self.desired).await?.whole()
     }
 }
 

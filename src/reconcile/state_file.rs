@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing::warn;
 
-use super::ownership::{Owned, OwnedSysctl};
+use super::ownership::{Memory, Owned, OwnedSysctl};
 use crate::model::LocalAddress;
 use crate::snapshot::Mode;
 
@@ -65,7 +65,17 @@ struct Address {
 #[derive(Debug, Serialize, Deserialize)]
 struct Sysctl {
     ours: String,
-    original: String,
+    /// Left out where it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    original: Option<String>,
+}
+
+/// What a state file told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) owned: Owned,
+    /// `Lost` if the file is damaged.
+    pub(crate) memory: Memory,
 }
 
 impl StateFile {
@@ -89,14 +99,17 @@ impl StateFile {
     ///
     /// A file that cannot be understood counts as none, with a warning; the
     /// next [`StateFile::save`] sets it aside.
-    pub(crate) fn load(&self) -> Result<Owned, StateFileError> {
+    pub(crate) fn load(&self) -> Result<Remembered, StateFileError> {
+        let remembered = |owned, memory| Remembered { owned, memory };
         let text = match fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Owned::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(remembered(Owned::default(), Memory::Whole));
+            }
             Err(error) => return Err(StateFileError::Read(self.path.clone(), error)),
         };
         match understand(&text) {
-            Ok(owned) => Ok(owned),
+            Ok(owned) => Ok(remembered(owned, Memory::Whole)),
             Err(NotUnderstood::Newer(version)) => Err(StateFileError::Newer {
                 path: self.path.clone(),
                 version,
@@ -107,7 +120,7 @@ impl StateFile {
                     "the state file is damaged: what an earlier run wrote and is no longer \
                      configured stays in the kernel; see `ipvsadm -Ln` and `ip addr`"
                 );
-                Ok(Owned::default())
+                Ok(remembered(Owned::default(), Memory::Lost))
             }
         }
     }
@@ -118,7 +131,7 @@ impl StateFile {
         fs::create_dir_all(directory)
             .map_err(|error| StateFileError::Directory(directory.to_owned(), error))?;
         self.replace(directory, owned)
-            .map_err(|error| StateFileError::Write(self.path.clone(), error))
+            .map_err(|error| StateFileError::Write(self.path.clone(), bare(&error)))
     }
 
     fn replace(&self, directory: &Path, owned: &Owned) -> io::Result<()> {
@@ -141,6 +154,12 @@ impl StateFile {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The error without the name of the new file, which is another in every attempt.
+fn bare(error: &io::Error) -> io::Error {
+    let number = error.raw_os_error().map(io::Error::from_raw_os_error);
+    number.unwrap_or_else(|| error.kind().into())
 }
 
 enum NotUnderstood {

@@ -85,7 +85,7 @@ fn a_state_directory_that_cannot_be_made_is_complained_of() {
     let output = agent.output();
     assert!(output.contains("ERROR"), "{output}");
     assert!(
-        output.contains("is not remembered across a restart"),
+        output.contains("what the agent owns is not remembered: cannot make the directory"),
         "{output}"
     );
     assert!(output.contains(state), "{output}");

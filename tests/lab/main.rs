@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod addresses;
 mod clock;
 mod cluster;
 mod director;

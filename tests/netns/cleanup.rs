@@ -121,6 +121,11 @@ fn an_address_that_is_not_the_agents_outlives_it() {
     foreign();
     agent.signal(Signal::SIGTERM);
     assert_eq!(agent.wait(DEADLINE).code(), Some(0));
+    let log = agent.output();
+    assert!(
+        log.contains("INFO") && log.contains(" - address 192.168.11.200/32 on lo"),
+        "{log}"
+    );
     assert!(!has_vip(&lan.rs1));
     foreign();
 
@@ -144,7 +149,7 @@ fn cleanup_beside_a_running_agent_is_refused() {
     assert_eq!(
         refused.stderr,
         format!(
-            "lvs-agent: another lvs-agent (process {}) already runs here as real_server: \
+            "lvs-agent: another lvs-agent (process {}) already runs here as real server: \
              stop it first (`systemctl stop` or `kill`)\n",
             agent.pid()
         )
@@ -183,5 +188,31 @@ fn a_vip_that_cannot_be_taken_away_keeps_its_sysctls() {
     let done = of_real_server(&site, &lan.rs1, "cleanup");
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(!has_vip(&lan.rs1));
+    assert_sysctls(&lan.rs1, BEFORE);
+}
+
+#[test]
+fn a_vip_that_another_hand_put_elsewhere_keeps_its_sysctls() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration(""));
+    let mut agent = start(&site, &lan.rs1);
+    agent.signal(Signal::SIGTERM);
+    agent.wait(DEADLINE);
+
+    for (address, interface) in [("192.168.11.200/24", "lo"), ("192.168.11.200/32", "eth0")] {
+        lan.rs1
+            .run(&format!("ip address add {address} dev {interface}"));
+        let held_back = of_real_server(&site, &lan.rs1, "cleanup");
+        assert_eq!(held_back.code, Some(1), "{held_back:?}");
+        let said = "192.168.11.200 is still on this host, put there by another hand";
+        assert!(held_back.stderr.contains(said), "{}", held_back.stderr);
+        assert!(!has_vip(&lan.rs1));
+        assert_sysctls(&lan.rs1, OURS);
+        lan.rs1
+            .run(&format!("ip address del {address} dev {interface}"));
+    }
+    let done = of_real_server(&site, &lan.rs1, "cleanup");
+    assert_eq!(done.code, Some(0), "{done:?}");
     assert_sysctls(&lan.rs1, BEFORE);
 }

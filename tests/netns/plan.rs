@@ -45,6 +45,12 @@ fn plan_says_what_run_would_do_and_writes_nothing() {
         .map(|change| change["text"].as_str().unwrap())
         .collect();
     assert_eq!(texts, everything());
+    let last = json["changes"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        last["subject"],
+        serde_json::json!({ "address": "192.168.11.200", "interface": "lo" })
+    );
+    assert_eq!(json["notes"], serde_json::json!([]));
     assert_untouched(&lan.rs1, &site, &before);
 
     let _agent = start(&site, &lan.rs1);
@@ -86,4 +92,23 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
     agent.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(agent.wait(DEADLINE).code(), Some(0));
     assert_untouched(&lan.rs1, &site, &before);
+}
+
+#[test]
+fn plan_says_what_cannot_be_and_who_is_not_listed() {
+    let lan = Lan::new();
+    let nope = "  sysctls:\n    net.ipv4.conf.all.nope: 1";
+    let site = Site::new(&configuration(nope));
+    let plan = of_real_server(&site, &lan.rs1, "plan");
+    let line = "+ sysctl net.ipv4.conf.all.nope: 1 (this kernel has no such parameter)";
+    assert!(plan.stdout.contains(line), "{plan:?}");
+
+    let plan = of_real_server(&site, &lan.client, "plan");
+    assert_eq!(
+        (plan.code, plan.stdout.as_str()),
+        (
+            Some(0),
+            "# no virtual service lists an address of this host\nnothing to change\n"
+        )
+    );
 }

@@ -104,7 +104,7 @@ fn a_vip_that_another_hand_deletes_comes_back_and_is_counted() {
         until_drift(&lan.rs1, "address_missing", times);
     }
     agent.wait_for_line(DEADLINE, |line| {
-        line.contains("drift, repairing: + address 192.168.11.200/32 on lo")
+        line.contains("drift, repaired: + address 192.168.11.200/32 on lo")
     });
     assert_eq!(drift(&lan.rs1, "sysctl_changed"), 0);
     assert_eq!(metric(&lan.rs1, VIP_CONFIGURED), Some(1));

@@ -73,7 +73,7 @@ fn a_second_agent_of_the_same_role() {
     assert_eq!(
         refused(&other, &lan.rs1),
         format!(
-            "another lvs-agent (process {}) already runs here as real_server: \
+            "another lvs-agent (process {}) already runs here as real server: \
              stop it first (`systemctl stop` or `kill`)",
             first.pid()
         )
@@ -87,9 +87,7 @@ fn a_second_agent_of_the_same_role() {
     // The first goes on: it answers, and repairs.
     assert_eq!(status(&lan.rs1)["vips"][0]["address"], "192.168.11.200");
     lan.rs1.run("ip address del 192.168.11.200/32 dev lo");
-    first.wait_for_line(DEADLINE, |line| {
-        line.contains("drift, repairing: + address")
-    });
+    first.wait_for_line(DEADLINE, |line| line.contains("drift, repaired: + address"));
     wait_for_vip(&lan.rs1);
 
     // On another host, and in another role on this one, there is no first.

@@ -163,7 +163,7 @@ fn a_damaged_state_file_is_set_aside_and_the_host_stays_as_it_is() {
     fs::write(&file, b"{ \"version\": 1, \0").unwrap();
 
     let monitor = AddressMonitor::start(&lan.rs1);
-    let _agent = start(&site, &lan.rs1);
+    let mut agent = start(&site, &lan.rs1);
     assert_eq!(monitor.changes(), [""; 0]);
     assert_sysctls(&lan.rs1, OURS);
     assert!(file.with_extension("json.damaged").exists());
@@ -172,4 +172,28 @@ fn a_damaged_state_file_is_set_aside_and_the_host_stays_as_it_is() {
             .unwrap()
             .contains("192.168.11.200")
     );
+    let log = agent.output();
+    let lost = log.lines().find(|line| line.contains("values from before"));
+    let lost = lost.unwrap_or_else(|| panic!("{log}"));
+    for (key, _) in OURS {
+        assert!(lost.contains(key), "{lost}");
+    }
+
+    // The next start has not forgotten that they are lost.
+    agent.signal(Signal::SIGKILL);
+    agent.wait(DEADLINE);
+    let mut agent = start(&site, &lan.rs1);
+    agent.signal(Signal::SIGKILL);
+    agent.wait(DEADLINE);
+    let done = of_real_server(&site, &lan.rs1, "cleanup");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let expected = OURS.map(|(key, ours)| {
+        format!(
+            "# sysctl {key} stays {ours}: its value from before the agent was lost with a \
+             damaged state file"
+        )
+    });
+    let mut lines = done.stdout.lines();
+    assert_eq!(lines.next(), Some("- address 192.168.11.200/32 on lo"));
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
 }

@@ -11,10 +11,9 @@ use crate::kernel::{
     Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
 };
 use crate::metrics::Metrics;
-use crate::model::{
-    Destination, Forwarding, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
-};
+use crate::model::{Destination, Forwarding, Service, ServiceFlags};
 use crate::reconcile::StateFile;
+use crate::reconcile::captured_log::CapturedLog;
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot, fixture};
 
@@ -223,6 +222,49 @@ async fn one_service_that_cannot_be_made_does_not_stop_the_others() {
         lab.drift().values().sum::<u64>(),
         0,
         "what never was is no drift"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_what_was_done_and_once_what_was_not() {
+    let log = CapturedLog::start();
+    let lab = Lab::new();
+    *lab.refused.lock().unwrap() = Some((WEB, Cause::NoScheduler("wlc".to_owned())));
+    let lab = lab.run().await;
+    for weight in [1, 0, 1] {
+        lab.intend(RS1, weight).await;
+        advance(RESYNC / 2).await;
+        settle().await;
+    }
+    let said = log.take().join("\n");
+    assert_eq!(said.matches(WEB).count(), 1, "{said}");
+    assert_eq!(
+        said.matches("ERROR cannot add virtual").count(),
+        1,
+        "{said}"
+    );
+    assert_eq!(said.matches("WARN").count(), 0, "{said}");
+
+    *lab.refused.lock().unwrap() = None;
+    advance(RESYNC).await;
+    settle().await;
+    let said = log.take().join("\n");
+    for line in [
+        "INFO + virtual service tcp 192.168.11.200:80 scheduler wlc",
+        "INFO + real server 192.168.11.21:80 of tcp 192.168.11.200:80 forwarding direct weight 1",
+        "INFO mended: cannot add virtual service tcp 192.168.11.200:80",
+        "INFO the kernel is as configured again",
+    ] {
+        assert!(said.contains(line), "no {line:?} in\n{said}");
+    }
+
+    lab.meddle(&[set_destination(WEB, RIP1, 7)]).await;
+    advance(RESYNC).await;
+    settle().await;
+    let said = log.take().join("\n");
+    assert!(
+        said.contains("WARN drift, repaired: ~ real server"),
+        "{said}"
     );
 }
 

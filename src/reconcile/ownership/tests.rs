@@ -5,9 +5,9 @@ const KEY: &str = "net.ipv4.conf.all.arp_ignore";
 #[test]
 fn the_first_value_outlives_repairs_and_restarts() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("0"));
-    owned.claim(&sysctl("1"), &sysctl("7"));
-    owned.claim(&sysctl("2"), &sysctl("1"));
+    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Whole);
+    owned.claim(&sysctl("1"), &sysctl("7"), Memory::Whole);
+    owned.claim(&sysctl("2"), &sysctl("1"), Memory::Whole);
     let [Step::RestoreSysctl { from, to, .. }] =
         &owned.restores(&State::default(), &sysctl("2"))[..]
     else {
@@ -19,10 +19,26 @@ fn the_first_value_outlives_repairs_and_restarts() {
 #[test]
 fn another_hands_value_is_left_alone_and_forgotten() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("0"));
+    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Whole);
     assert_eq!(owned.restores(&State::default(), &sysctl("8")), vec![]);
     owned.release(&State::default(), &sysctl("8"));
     assert_eq!(owned, Owned::default());
+}
+
+#[test]
+fn a_value_of_ours_is_no_original_where_memory_was_lost() {
+    let mut owned = Owned::default();
+    owned.claim(&sysctl("1"), &sysctl("1"), Memory::Lost);
+    assert_eq!(owned.without_original().count(), 1);
+    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Lost);
+    assert_eq!(owned.restores(&State::default(), &sysctl("1")), vec![]);
+    owned.release(&State::default(), &sysctl("1"));
+    assert_eq!(owned, Owned::default());
+
+    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Lost);
+    assert_eq!(owned.without_original().count(), 0);
+    let restored = owned.restores(&State::default(), &sysctl("1"));
+    assert_eq!(restored.len(), 1, "another's value is one to give back");
 }
 
 #[test]
@@ -36,7 +52,7 @@ fn what_is_still_there_stays_owned() {
         ..State::default()
     };
     let mut owned = Owned::default();
-    owned.claim(&there, &State::default());
+    owned.claim(&there, &State::default(), Memory::Whole);
     owned.release(&State::default(), &there);
     assert_eq!(
         owned.addresses.len(),

@@ -5,14 +5,14 @@ fn what_is_saved_is_loaded() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(&directory.path().join("made/when/needed"), Mode::Director);
     assert_eq!(
-        file.load().unwrap(),
+        file.load().unwrap().owned,
         Owned::default(),
         "no file, nothing owned"
     );
     file.save(&owned()).unwrap();
-    assert_eq!(file.load().unwrap(), owned());
+    assert_eq!(file.load().unwrap().owned, owned());
     file.save(&Owned::default()).unwrap();
-    assert_eq!(file.load().unwrap(), Owned::default());
+    assert_eq!(file.load().unwrap().owned, Owned::default());
 }
 
 #[test]
@@ -23,9 +23,11 @@ fn a_damaged_file_is_set_aside_and_not_lost() {
     let whole = fs::read(&file.path).unwrap();
     for length in [0, 1, whole.len() / 2, whole.len() - 3] {
         fs::write(&file.path, &whole[..length]).unwrap();
-        assert_eq!(file.load().unwrap(), Owned::default());
+        let remembered = file.load().unwrap();
+        assert_eq!(remembered.owned, Owned::default());
+        assert_eq!(remembered.memory, Memory::Lost);
         file.save(&owned()).unwrap();
-        assert_eq!(file.load().unwrap(), owned());
+        assert_eq!(file.load().unwrap().owned, owned());
         let aside = fs::read(directory.path().join("director.json.damaged")).unwrap();
         assert_eq!(aside, whole[..length]);
     }
@@ -61,7 +63,11 @@ fn a_full_or_forbidden_directory_is_an_error_and_leaves_the_old_file() {
 fn owned() -> Owned {
     let sysctl = OwnedSysctl {
         ours: "1".into(),
-        original: "0".into(),
+        original: Some("0".into()),
+    };
+    let lost = OwnedSysctl {
+        ours: "2".into(),
+        original: None,
     };
     Owned {
         services: ["tcp [2001:db8::200]:80", "fwmark 10 ipv4"]
@@ -72,6 +78,10 @@ fn owned() -> Owned {
             address: [192, 168, 11, 200].into(),
         }]
         .into(),
-        sysctls: [("net.ipv4.conf.all.arp_ignore".parse().unwrap(), sysctl)].into(),
+        sysctls: [
+            ("net.ipv4.conf.all.arp_ignore".parse().unwrap(), sysctl),
+            ("net.ipv4.conf.all.arp_announce".parse().unwrap(), lost),
+        ]
+        .into(),
     }
 }

@@ -1,0 +1,79 @@
+use super::*;
+use crate::clock;
+use crate::kernel::{Cause, KernelError};
+use crate::reconcile::StepError;
+use crate::reconcile::captured_log::CapturedLog;
+
+#[test]
+fn each_failed_step_is_said_once_and_again_after_a_minute() {
+    let log = CapturedLog::start();
+    let mut obstacles = Obstacles::default();
+    let start = clock::monotonic();
+    let both = failed(&["tcp 192.0.2.1:80", "tcp 192.0.2.2:80"]);
+    obstacles.note(&both, start);
+    let said = [
+        "ERROR cannot add tcp 192.0.2.1:80: it does not exist",
+        "ERROR cannot add tcp 192.0.2.2:80: it does not exist",
+    ];
+    assert_eq!(log.take(), said);
+    for seconds in [1, 30, 59] {
+        obstacles.note(&both, start + Duration::from_secs(seconds));
+    }
+    assert_eq!(log.take(), [""; 0]);
+    obstacles.note(&both, start + Duration::from_mins(1));
+    assert_eq!(log.take(), said);
+
+    obstacles.note(&failed(&["tcp 192.0.2.2:80"]), start + SILENCE);
+    assert_eq!(
+        log.take(),
+        ["INFO mended: cannot add tcp 192.0.2.1:80: it does not exist"]
+    );
+    obstacles.note(&Ok::<(), _>(()), start + SILENCE);
+    assert_eq!(
+        log.take(),
+        [
+            "INFO mended: cannot add tcp 192.0.2.2:80: it does not exist",
+            "INFO the kernel is as configured again"
+        ]
+    );
+    obstacles.note(&Ok::<(), _>(()), start + SILENCE);
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[test]
+fn a_kernel_that_cannot_be_read_mends_nothing() {
+    let log = CapturedLog::start();
+    let mut obstacles = Obstacles::default();
+    let start = clock::monotonic();
+    obstacles.note(&failed(&["tcp 192.0.2.1:80"]), start);
+    log.take();
+    let unread = KernelError::new("list", Cause::Missing);
+    obstacles.note(&Err::<(), _>(ReconcileError::Observe(unread)), start);
+    assert_eq!(log.take(), ["ERROR cannot list: it does not exist"]);
+    obstacles.note(&failed(&["tcp 192.0.2.1:80"]), start);
+    assert_eq!(log.take(), ["INFO mended: cannot list: it does not exist"]);
+}
+
+#[test]
+fn a_thousand_failed_steps_are_not_a_thousand_lines() {
+    let log = CapturedLog::start();
+    let services: Vec<_> = (1..=1000)
+        .map(|port| format!("tcp 192.0.2.1:{port}"))
+        .collect();
+    let services: Vec<_> = services.iter().map(String::as_str).collect();
+    let mut obstacles = Obstacles::default();
+    obstacles.note(&failed(&services), clock::monotonic());
+    let said = log.take();
+    assert_eq!(said.len(), STEPS_AT_INFO + 1);
+    assert_eq!(said[STEPS_AT_INFO], "ERROR 1000 steps not done");
+}
+
+fn failed(services: &[&str]) -> Result<(), ReconcileError> {
+    let failure = |service: &&str| Failure {
+        subject: Subject::Service(service.parse().unwrap()),
+        error: StepError::Kernel(KernelError::new(format!("add {service}"), Cause::Missing)),
+    };
+    Err(ReconcileError::Steps(
+        services.iter().map(failure).collect(),
+    ))
+}
