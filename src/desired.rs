@@ -108,7 +108,8 @@ pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
 
 /// The VIPs that a host with these addresses serves: those configured for it,
 /// else those of every service that lists one of its addresses, be it as that
-/// of the sorry server.
+/// of the sorry server. A loopback address is the host's own, never a VIP to
+/// be put there and taken away.
 pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     if let Some(vips) = &config.real_server.vips {
         return vips.iter().copied().collect();
@@ -122,7 +123,10 @@ pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr>
             .any(|key| host.contains(&key.0.ip()))
     };
     let services = config.virtual_services.iter().filter(listed);
-    services.filter_map(|service| service.key.vip()).collect()
+    services
+        .filter_map(|service| service.key.vip())
+        .filter(|vip| !vip.is_loopback())
+        .collect()
 }
 
 fn on(interface: &str, vips: impl Iterator<Item = IpAddr>) -> BTreeSet<LocalAddress> {
@@ -132,3 +136,6 @@ fn on(interface: &str, vips: impl Iterator<Item = IpAddr>) -> BTreeSet<LocalAddr
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,18 @@
-//! The log: lines on standard error.
+//! The log: lines on standard error, written by a thread of its own, so that
+//! nothing waits for whoever reads them.
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use thiserror::Error;
-use tracing::Subscriber;
 use tracing::subscriber::SetGlobalDefaultError;
+use tracing::{Level, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -16,6 +22,24 @@ pub(crate) const VARIABLE: &str = "LVS_AGENT_LOG";
 
 /// What is logged where [`VARIABLE`] is not set.
 const DEFAULT: &str = "info,neli=warn,hyper=warn,reqwest=warn";
+
+/// How many lines may wait while standard error takes none; those beyond are
+/// dropped and counted. They are some megabytes, which the agent can spare for
+/// ever if nobody reads; and to a reader that is only slow it is a pause of
+/// half a second while all of 20,000 real servers fail within one.
+const WAITING_LINES: usize = 8192;
+
+/// How long the end of the process waits for the lines that are not written
+/// yet. [`WorkerGuard`] itself waits for 1.1 s at most.
+const LAST_LINES_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Of the one log that a process has.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// How many lines of the log have been dropped, because too many waited.
+pub(crate) fn dropped_lines() -> usize {
+    DROPPED.get().map_or(0, ErrorCounter::dropped_lines)
+}
 
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,17 +68,89 @@ pub(crate) enum TelemetryError {
     Twice(#[from] SetGlobalDefaultError),
 }
 
+/// Standard error. The worker flushes it whenever no line waits any more.
+#[derive(Default)]
+struct Output {
+    /// Of the dropped lines, those that have been told of.
+    told: usize,
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let dropped = dropped_lines();
+        let untold = dropped.saturating_sub(self.told);
+        self.told = dropped;
+        if untold > 0 {
+            // It takes its place among the lines that wait, as all do.
+            tracing::warn!("{untold} lines of the log were dropped: standard error took none");
+        }
+        io::stderr().flush()
+    }
+}
+
+/// The log of the process. When it is dropped, the lines that wait are
+/// written, if that can be done soon.
+pub(crate) struct Log {
+    format: LogFormat,
+    writer: NonBlocking,
+    guard: Option<WorkerGuard>,
+}
+
+impl Log {
+    /// Tells why the process fails: as `plain` says it, or as an object if
+    /// that is the format and the filter lets errors through.
+    pub(crate) fn last_words(&mut self, message: &str, plain: &str) {
+        if self.format == LogFormat::Json && tracing::enabled!(Level::ERROR) {
+            tracing::error!("{message}");
+        } else {
+            // The writer never fails: it drops what it cannot take.
+            let _ = self.writer.write_all(format!("{plain}\n").as_bytes());
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let guard = self.guard.take();
+        let (ended, end) = mpsc::channel::<()>();
+        // The guard has deadlines, but then complains on standard output,
+        // which may be the same pipe that nobody reads.
+        let flush = thread::Builder::new().spawn(move || {
+            drop(guard);
+            drop(ended);
+        });
+        if flush.is_ok() {
+            // It only ever ends by `ended` going away, or by the deadline.
+            let _ = end.recv_timeout(LAST_LINES_DEADLINE);
+        }
+    }
+}
+
 /// Sends the log of the whole process to standard error, as far as
 /// `LVS_AGENT_LOG` asks for it. Never in colour: the log is read by journald
 /// and by people who filter it.
-pub(crate) fn init(format: LogFormat) -> Result<(), TelemetryError> {
+pub(crate) fn init(format: LogFormat) -> Result<Log, TelemetryError> {
     let filter = env::var_os(VARIABLE).filter(|filter| !filter.is_empty());
     let filter = filter.map_or_else(
         || DEFAULT.to_owned(),
         |filter| filter.to_string_lossy().into_owned(),
     );
-    tracing::subscriber::set_global_default(subscriber(format, filter, io::stderr)?)?;
-    Ok(())
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(Output::default());
+    tracing::subscriber::set_global_default(subscriber(format, filter, writer.clone())?)?;
+    DROPPED.get_or_init(|| writer.error_counter());
+    Ok(Log {
+        format,
+        writer,
+        guard: Some(guard),
+    })
 }
 
 fn subscriber<W>(

@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, ControlSocket};
 use crate::config::{Config, ConfigErrors, Control};
 use crate::control::{self, ControlError, Operation};
+use crate::error_chain::error_chain;
 use crate::kernel::KernelError;
 use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
@@ -34,7 +35,7 @@ enum Done {
     Found,
 }
 
-/// A command failed; `main` prints it, with its sources, as the last words.
+/// A command failed; `main` prints its [last words](Self::last_words).
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct CommandError(#[from] Failure);
@@ -71,28 +72,67 @@ enum Failure {
     BadConfiguration(String),
     #[error("{0}")]
     Operation(String),
+    /// The log has the failure already.
+    #[error(transparent)]
+    Told(Box<Failure>),
+}
+
+impl Failure {
+    /// The failure as the last words of the program. What is wrong with a file
+    /// starts with its name, where editors look for it.
+    fn last_words(&self) -> String {
+        let words = error_chain(self);
+        match self {
+            Self::Config(_) | Self::BadConfiguration(_) => words,
+            Self::Telemetry(_)
+            | Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Agent(_)
+            | Self::Kernel(_)
+            | Self::Reconcile(_)
+            | Self::StateFile(_)
+            | Self::Lock(_)
+            | Self::Metrics(_)
+            | Self::Status(_)
+            | Self::Control(_)
+            | Self::Operation(_)
+            | Self::Told(_) => format!("lvs-agent: {words}"),
+        }
+    }
+
+    /// 2 for what the caller gave, 1 for all else.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Telemetry(_) | Self::BadConfiguration(_) => ExitCode::from(2),
+            Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Agent(_)
+            | Self::Kernel(_)
+            | Self::Reconcile(_)
+            | Self::StateFile(_)
+            | Self::Lock(_)
+            | Self::Metrics(_)
+            | Self::Status(_)
+            | Self::Control(_)
+            | Self::Operation(_) => ExitCode::FAILURE,
+            Self::Told(failure) => failure.exit_code(),
+        }
+    }
 }
 
 impl CommandError {
     /// 2 for what the caller gave, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
-        match self.0 {
-            Failure::Config(_) | Failure::Telemetry(_) | Failure::BadConfiguration(_) => {
-                ExitCode::from(2)
-            }
-            Failure::Runtime(_)
-            | Failure::Output(_)
-            | Failure::Json(_)
-            | Failure::Agent(_)
-            | Failure::Kernel(_)
-            | Failure::Reconcile(_)
-            | Failure::StateFile(_)
-            | Failure::Lock(_)
-            | Failure::Metrics(_)
-            | Failure::Status(_)
-            | Failure::Control(_)
-            | Failure::Operation(_) => ExitCode::FAILURE,
-        }
+        self.0.exit_code()
+    }
+
+    /// What to print last, with the sources; nothing if `run` has told it in
+    /// its log, which never waits for a reader.
+    pub fn last_words(&self) -> Option<String> {
+        let told = matches!(self.0, Failure::Told(_));
+        (!told).then(|| self.0.last_words())
     }
 
     /// Whether the reader of standard output just went away, as `head` does.
@@ -115,7 +155,7 @@ impl CommandError {
 /// What stood in the way; see [`CommandError::exit_code`].
 pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
-        Command::Run(arguments) => runtime()?.block_on(run::run(arguments))?,
+        Command::Run(arguments) => run::run(arguments)?,
         Command::CheckConfig(file) => check_config::run(&file.path)?,
         Command::Plan(arguments) => runtime()?.block_on(plan::run(arguments))?,
         Command::Drain(arguments) => runtime()?.block_on(drain::run(arguments))?,

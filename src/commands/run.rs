@@ -1,11 +1,20 @@
-use super::{Done, Failure, load};
+use super::{Done, Failure, load, runtime};
 use crate::cli::{RunArguments, Table};
+use crate::error_chain::error_chain;
 use crate::kernel::{KernelIpvs, MemoryIpvs};
 use crate::reconcile::Writing;
 use crate::{director, real_server, telemetry};
 
-pub(super) async fn run(arguments: RunArguments) -> Result<Done, Failure> {
-    telemetry::init(arguments.log_format)?;
+pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
+    let mut log = telemetry::init(arguments.log_format)?;
+    let result = runtime().and_then(|runtime| runtime.block_on(agent(arguments)));
+    result.map_err(|failure| {
+        log.last_words(&error_chain(&failure), &failure.last_words());
+        Failure::Told(Box::new(failure))
+    })
+}
+
+async fn agent(arguments: RunArguments) -> Result<Done, Failure> {
     let path = &arguments.config.path;
     let config = load(path)?;
     let writing = if arguments.dry_run {

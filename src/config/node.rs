@@ -30,6 +30,8 @@ pub(super) struct Located<T> {
 pub(super) struct Node {
     pub(super) location: Location,
     pub(super) content: Content,
+    /// What the file says where `content` is a number: `1e3` for 1000.
+    pub(super) written: Option<Box<str>>,
 }
 
 /// What YAML can say, as far as a configuration needs it.

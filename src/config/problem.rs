@@ -56,16 +56,20 @@ const LONGEST_QUOTE: usize = 60;
 /// A piece of the file for use in a message: between backticks, on one line,
 /// cut if it is long, and with nothing in it that a terminal would act on.
 pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("`");
+    format!("`{}`", shown(text))
+}
+
+/// The same without backticks, for a number.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::new();
     for (index, character) in text.chars().enumerate() {
         if index == LONGEST_QUOTE {
-            quoted.push_str("...");
+            shown.push_str("...");
             break;
         }
-        push_printable(&mut quoted, character);
+        push_printable(&mut shown, character);
     }
-    quoted.push('`');
-    quoted
+    shown
 }
 
 /// Appends a character, or its escape if it is invisible or commands the terminal.

@@ -55,7 +55,7 @@ struct Walk<'e> {
 
 impl Walk<'_> {
     fn take(&mut self) -> Option<Step> {
-        let step = self.events.get(self.next).copied();
+        let step = self.events.get(self.next).cloned();
         self.next += 1;
         step
     }
@@ -85,12 +85,21 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
             walk.next = target;
             step = walk.take().ok_or_else(differ)?;
         }
+        let (location, written) = (step.location, step.written.take());
         let content = deserializer.deserialize_any(ContentVisitor { walk, step })?;
         if let Some(after_alias) = after_alias {
             walk.next = after_alias;
         }
         Ok(Node {
-            location: step.location,
+            location,
+            written: match content {
+                Content::Integer(_) | Content::Float(_) => written,
+                Content::Null
+                | Content::Bool(_)
+                | Content::Text(_)
+                | Content::Sequence(_)
+                | Content::Mapping(_) => None,
+            },
             content,
         })
     }
@@ -111,7 +120,7 @@ impl ContentVisitor<'_, '_> {
     fn end<E: de::Error>(self) -> Result<(), E> {
         let location = self.step.location;
         let end = self.walk.take();
-        let same = end.is_some_and(|step| step.kind == Kind::End);
+        let same = end.as_ref().is_some_and(|step| step.kind == Kind::End);
         self.walk
             .expect(same, end.map_or(location, |step| step.location))
     }
@@ -182,8 +191,8 @@ impl<'de> Visitor<'de> for ContentVisitor<'_, '_> {
             }
             entries.push(Entry {
                 key: Located {
-                    value: key_text(key.content),
                     location: key.location,
+                    value: key_text(key),
                 },
                 value,
             });
@@ -195,11 +204,10 @@ impl<'de> Visitor<'de> for ContentVisitor<'_, '_> {
 
 /// A key as text: one that YAML takes for a number or so is no key of ours
 /// anyway, and only has to be shown.
-fn key_text(content: Content) -> String {
-    match content {
+fn key_text(key: Node) -> String {
+    match key.content {
         Content::Text(text) => text,
-        Content::Integer(number) => number.to_string(),
-        Content::Float(number) => number.to_string(),
+        Content::Integer(_) | Content::Float(_) => key.written.unwrap_or_default().into(),
         Content::Bool(value) => value.to_string(),
         Content::Null => String::from("~"),
         // The scan lets no other key through.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::node::{Content, Entry, Node};
-use super::problem::{Problems, Read, Reported, quoted};
+use super::problem::{Problems, Read, Reported, quoted, shown};
 
-/// The longest name: it is part of log lines, labels and `SERVICE/REAL_SERVER`.
+/// The longest name: it is part of log lines and labels.
 const LONGEST_NAME: usize = 63;
 
 /// A value to be read, with its name for messages.
@@ -168,7 +168,7 @@ impl<'n> Value<'n> {
         let text = self.text(&wanted, hint, problems)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         let hint = if !text.bytes().all(plain) {
-            "use only these characters: the name is part of `drain SERVICE/REAL_SERVER`"
+            "use only these characters: names appear in metrics and logs"
         } else if text.len() > LONGEST_NAME {
             "choose a shorter name"
         } else if text.is_empty() {
@@ -223,8 +223,10 @@ pub(super) fn found(node: &Node) -> String {
     match &node.content {
         Content::Null => "nothing".to_owned(),
         Content::Bool(value) => format!("the truth value `{value}`"),
-        Content::Integer(number) => format!("the number {number}"),
-        Content::Float(number) => format!("the number {number}"),
+        Content::Integer(_) | Content::Float(_) => {
+            let written = node.written.as_deref().unwrap_or_default();
+            format!("the number {}", shown(written))
+        }
         Content::Text(text) if text.is_empty() => "an empty text".to_owned(),
         Content::Text(text) => quoted(text),
         Content::Sequence(_) => "a list".to_owned(),

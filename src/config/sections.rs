@@ -138,6 +138,11 @@ fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> 
         let location = node.location;
         let name = &format!("vips[{index}]");
         match (Value { name, node }).host_address(problems) {
+            Ok(value) if value.is_loopback() => {
+                let message = format!("`{value}` is a loopback address, which every host has");
+                let hint = "write the VIP that clients connect to";
+                all = Err(problems.add(location, message, hint));
+            }
             Ok(value) => {
                 if let Some(line) = first.insert(value, location.line) {
                     let message = format!("the VIP {value} is already on line {line}");
@@ -199,7 +204,23 @@ fn sysctls(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<SysctlKey
                 continue;
             }
         };
+        if value.split_whitespace().any(respelt) {
+            let message = format!("the kernel would show {} in another way", quoted(&value));
+            let hint = "write whole numbers in decimal, without leading zeros and `+`, like `1`";
+            all = Err(problems.add(entry.value.location, message, hint));
+            continue;
+        }
         sysctls.insert(sysctl, value);
     }
     all.map(|()| sysctls)
+}
+
+/// Whether a field of a sysctl's value is a whole number, but not as the
+/// kernel's `proc_dointvec` prints it: it would differ at each comparison, and
+/// what starts with 0 is read as octal or hexadecimal.
+fn respelt(field: &str) -> bool {
+    let canonical = |number: i128| number.to_string() == field;
+    let hexadecimal = field.strip_prefix("0x").or(field.strip_prefix("0X"));
+    hexadecimal.is_some_and(|digits| u128::from_str_radix(digits, 16).is_ok())
+        || field.parse().is_ok_and(|number| !canonical(number))
 }

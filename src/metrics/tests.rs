@@ -90,6 +90,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_config_last_reload_successful", &[]),
     ("lvs_config_last_reload_success_timestamp_seconds", &[]),
     ("lvs_vip_configured", &["vip", "interface"]),
+    ("lvs_log_lines_dropped_total", &[]),
     ("process_resident_memory_bytes", &[]),
 ];
 

@@ -158,8 +158,10 @@ impl StateFile {
 
 /// The error without the name of the new file, which is another in every attempt.
 fn bare(error: &io::Error) -> io::Error {
-    let number = error.raw_os_error().map(io::Error::from_raw_os_error);
-    number.unwrap_or_else(|| error.kind().into())
+    let named = error.get_ref().and_then(|named| named.source());
+    let inner = named.and_then(|inner| inner.downcast_ref::<io::Error>());
+    let number = inner.unwrap_or(error).raw_os_error();
+    number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 enum NotUnderstood {

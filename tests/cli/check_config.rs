@@ -38,6 +38,8 @@ fn all_problems_are_told_at_once() {
         );
     }
     let place = format!("{}:", site.configuration().display());
+    // Editors look for FILE:LINE:COL where a line starts.
+    assert!(ended.stderr.starts_with(&place), "{}", ended.stderr);
     let problems = ended.stderr.matches(&place).count();
     let last = ended.stderr.lines().last().unwrap();
     assert!(problems >= 5, "{}", ended.stderr);

@@ -1,8 +1,15 @@
 //! The log on standard error.
 
+use std::io::{BufRead as _, BufReader, ErrorKind, PipeReader, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use rustix::io::ioctl_fionbio;
 use serde_json::Value;
 
-use super::{AMPLE, Site, end};
+use super::{AMPLE, Behaviour, Server, Site, end, exchange, until};
 
 const CHECK: &str = "interval: 200ms, timeout: 200ms";
 
@@ -67,4 +74,149 @@ fn a_filter_that_is_none_is_bad_usage() {
     let said = "LVS_AGENT_LOG=`lvs_agent=loud` is not a log filter such as `info`";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
     assert!(!site.socket().exists());
+}
+
+/// An agent whose standard output and standard error are one full pipe. It is
+/// killed when dropped.
+struct Unread {
+    child: Child,
+    pipe: PipeReader,
+}
+
+impl Unread {
+    fn start(mut command: Command) -> Self {
+        let (pipe, mut writer) = std::io::pipe().unwrap();
+        ioctl_fionbio(&writer, true).unwrap();
+        let full = loop {
+            if let Err(error) = writer.write(b"\n") {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        ioctl_fionbio(&writer, false).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .spawn()
+            .unwrap();
+        Self { child, pipe }
+    }
+
+    /// Waits for its end, and returns the exit code.
+    fn wait(&mut self) -> Option<i32> {
+        let ended = until(AMPLE, "the end", || {
+            self.child.try_wait().unwrap().ok_or("it runs")
+        });
+        ended.code()
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // It fails only for a process that has already been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An agent that logs thousands of lines a second until some were dropped.
+fn dropping(site: &Site) -> (Unread, Server) {
+    let hosts: Vec<u8> = (1..=20).collect();
+    let addresses: Vec<_> = hosts.iter().map(|&host| site.server(host)).collect();
+    let server = Server::start(&addresses, Behaviour::good());
+    site.configure(&site.service("web", 1, "interval: 100ms, timeout: 100ms", &hosts));
+    let mut command = site.run();
+    command.env("LVS_AGENT_LOG", "trace");
+    let agent = Unread::start(command);
+    until(AMPLE, "an answer", || {
+        exchange(site.listen, "GET", "/livez").map(drop)
+    });
+    until(AMPLE, "dropped lines", || {
+        let dropped = site.metric("lvs_log_lines_dropped_total").unwrap();
+        if dropped > 0.0 { Ok(()) } else { Err(dropped) }
+    });
+    (agent, server)
+}
+
+#[test]
+fn nobody_has_to_read_it() {
+    let site = Site::new();
+    let (mut agent, server) = dropping(&site);
+    let weight = |wanted: u32| {
+        until(AMPLE, "the weight", || {
+            let shown = site.real_server(0, 0);
+            if shown["weight"]["kernel"] == wanted {
+                Ok(())
+            } else {
+                Err(shown)
+            }
+        });
+    };
+    weight(1);
+    drop(server);
+    weight(0);
+    assert_eq!(site.get("/livez").status, 200);
+    let pid = Pid::from_raw(agent.child.id().try_into().unwrap());
+    signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(agent.wait(), Some(0));
+    assert!(!site.socket().exists());
+}
+
+#[test]
+fn who_reads_again_is_told_what_is_missing() {
+    let site = Site::new();
+    let (agent, _server) = dropping(&site);
+    let lines = BufReader::new(agent.pipe.try_clone().unwrap()).lines();
+    let told = lines
+        .map(Result::unwrap)
+        .find(|line| line.contains("lines of the log were dropped"))
+        .unwrap();
+    assert!(told.contains(" WARN lvs_agent"), "{told}");
+    let number = told.split(' ').find_map(|word| word.parse::<f64>().ok());
+    let counted = site.metric("lvs_log_lines_dropped_total").unwrap();
+    assert!(
+        number.is_some_and(|number| number > 0.0 && number <= counted),
+        "{told}; {counted}"
+    );
+}
+
+#[test]
+fn a_failure_that_nobody_reads_ends_the_agent() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let _taken = TcpListener::bind(site.listen).unwrap();
+    for format in ["text", "json"] {
+        let mut command = site.run();
+        command.args(["--log-format", format]);
+        assert_eq!(Unread::start(command).wait(), Some(1), "{format}");
+    }
+}
+
+#[test]
+fn the_last_words_are_json_where_all_else_is() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let _taken = TcpListener::bind(site.listen).unwrap();
+    let mut command = site.run();
+    command.args(["--log-format", "json"]);
+    let ended = end(command);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    let lines = ended.stderr.lines().map(serde_json::from_str::<Value>);
+    let lines: Vec<_> = lines.map(Result::unwrap).collect();
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "ERROR");
+    let said = last["fields"]["message"].as_str().unwrap();
+    assert!(said.starts_with("cannot listen on "), "{said}");
+
+    // A filter may hide all else, but not why the agent is gone.
+    let mut command = site.run();
+    command.args(["--log-format", "json"]);
+    command.env("LVS_AGENT_LOG", "off");
+    let ended = end(command);
+    assert!(
+        ended.stderr.starts_with("lvs-agent: cannot listen on "),
+        "{}",
+        ended.stderr
+    );
 }

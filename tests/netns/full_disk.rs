@@ -52,9 +52,7 @@ fn a_full_disk_keeps_no_vip_away_and_is_made_up_for_when_there_is_room() {
     });
     let addresses = lan.rs1.run("ip -o address show dev lo");
     assert!(addresses.contains("192.168.11.200/32"), "{addresses}");
-    let said = agent.wait_for_line(DEADLINE, |line| {
-        line.contains("is not remembered across a restart")
-    });
+    let said = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
     assert!(said.contains("No space left on device"), "{said}");
     let state = seen_by(&agent, &site);
     let left: Vec<_> = fs::read_dir(&state)
@@ -75,10 +73,13 @@ fn a_full_disk_keeps_no_vip_away_and_is_made_up_for_when_there_is_room() {
     });
 
     fs::remove_file(state.join("filler")).unwrap();
-    agent.wait_for_line(DEADLINE, |line| line.contains("is remembered again"));
+    agent.wait_for_line(DEADLINE, |line| {
+        line.contains("mended: what the agent owns")
+    });
     let remembered = fs::read_to_string(state.join("real_server.json")).unwrap();
     assert!(remembered.contains("192.168.11.200"), "{remembered}");
     let output = agent.output();
-    let said = output.matches("is not remembered").count();
+    let told = |line: &&str| line.contains("ERROR") && line.contains("is not remembered");
+    let said = output.lines().filter(told).count();
     assert_eq!(said, 1, "{output}");
 }

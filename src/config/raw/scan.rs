@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Parser, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use crate::config::node::Location;
 use crate::config::problem::{Problem, Problems, quoted};
@@ -43,10 +43,12 @@ pub(super) enum Kind {
     Alias(usize),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) kind: Kind,
     pub(super) location: Location,
+    /// The text of what may be a number.
+    pub(super) written: Option<Box<str>>,
 }
 
 /// A collection that is not closed yet.
@@ -163,7 +165,16 @@ impl Scan {
                 "remove it; to make a number a text, put it in quotes",
             );
         }
-        self.place(kind, anchor, location, !span.is_empty())
+        self.place(kind, anchor, location, !span.is_empty())?;
+        // No number of YAML starts otherwise.
+        let number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
+        if let Event::Scalar(text, ScalarStyle::Plain, ..) = event
+            && text.starts_with(number)
+            && let Some(step) = self.steps.last_mut()
+        {
+            step.written = Some(text.as_ref().into());
+        }
+        Ok(())
     }
 
     /// A value or a key: `kind` is never [`Kind::End`].
@@ -175,7 +186,11 @@ impl Scan {
         written: bool,
     ) -> Result<(), Stopped> {
         let index = self.steps.len();
-        self.steps.push(Step { kind, location });
+        self.steps.push(Step {
+            kind,
+            location,
+            written: None,
+        });
         if let Some(parent) = self.open.last_mut() {
             parent.size += 1;
             if let Some(key_next) = &mut parent.key_next {
@@ -224,6 +239,7 @@ impl Scan {
         self.steps.push(Step {
             kind: Kind::End,
             location: end,
+            written: None,
         });
         let Some(closed) = self.open.pop() else {
             return;

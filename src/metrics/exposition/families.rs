@@ -4,6 +4,7 @@ use super::{Samples, Seconds, names};
 use crate::health::{Health, HoldReason};
 use crate::probe::ProbeResult;
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
+use crate::telemetry;
 
 /// One metric that is made from the snapshot.
 pub(super) struct Family {
@@ -322,6 +323,14 @@ pub(super) const FAMILIES: &[Family] = &[
             for (key, record) in &*snapshot.sysctls.lock() {
                 samples.add(&[("key", key.as_str())], u8::from(record.ok()));
             }
+        }),
+    },
+    Family {
+        name: "lvs_log_lines_dropped_total",
+        kind: COUNTER,
+        help: "Lines of the log that were dropped, because standard error did not take them.",
+        source: Source::Host(|samples, _| {
+            samples.add(&[], telemetry::dropped_lines());
         }),
     },
 ];

@@ -22,7 +22,7 @@ proptest! {
         let window = interval / parts;
         for part in 0..parts {
             let from = start + window * part;
-            let within = due.iter().filter(|due| (from..from + window).contains(due)).count();
+            let within = due.iter().filter(|due| (from..from + window).contains(*due)).count();
             prop_assert!(within <= (count.div_ceil(parts) + 1) as usize, "{}", within);
         }
     }
