@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::config::{Config, VirtualService};
+use crate::config::{Config, RealServer, VirtualService};
 use crate::model::{
-    Destination, LocalAddress, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
+    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Weight,
 };
 use crate::plan::{ServiceState, State};
 
@@ -30,7 +30,8 @@ pub(crate) fn director(
     State {
         services,
         addresses,
-        sysctls: BTreeMap::new(),
+        sysctls: normal(&config.director.sysctls),
+        timeouts: config.director.timeouts.clone(),
     }
 }
 
@@ -38,27 +39,22 @@ fn service_state(
     service: &VirtualService,
     weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
 ) -> ServiceState {
-    let destination = |configured, key| Destination {
+    let destination = |real_server: &RealServer| Destination {
         forwarding: service.forwarding,
-        weight: weight(&service.key, key, configured),
-        upper_threshold: 0,
-        lower_threshold: 0,
+        weight: weight(&service.key, &real_server.key, real_server.weight),
+        upper_threshold: real_server.upper_threshold,
+        lower_threshold: real_server.lower_threshold,
     };
     let destinations = service
         .real_servers
         .iter()
-        .map(|real_server| {
-            (
-                real_server.key,
-                destination(real_server.weight, &real_server.key),
-            )
-        })
+        .map(|real_server| (real_server.key, destination(real_server)))
         .collect();
     ServiceState {
         service: Service {
             scheduler: service.scheduler.clone(),
-            flags: ServiceFlags::default(),
-            persistence: None,
+            flags: service.flags,
+            persistence: service.persistence.clone(),
         },
         destinations,
     }
@@ -68,22 +64,25 @@ fn service_state(
 /// one, the sysctls that keep it from answering ARP for them.
 pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
     let role = &config.real_server;
-    // As the kernel writes them: one space between the fields of a value.
-    let normal = |value: &String| value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sysctls = role
-        .sysctls
-        .iter()
-        .map(|(key, value)| (key.clone(), normal(value)));
     let sysctls = if vips.is_empty() {
         BTreeMap::new()
     } else {
-        sysctls.collect()
+        normal(&role.sysctls)
     };
     State {
-        services: BTreeMap::new(),
         addresses: on(&role.interface, vips.iter().copied()),
         sysctls,
+        ..State::default()
     }
+}
+
+/// As the kernel writes them: one space between the fields of a value.
+fn normal(sysctls: &BTreeMap<SysctlKey, String>) -> BTreeMap<SysctlKey, String> {
+    let value = |value: &str| value.split_whitespace().collect::<Vec<_>>().join(" ");
+    sysctls
+        .iter()
+        .map(|(key, text)| (key.clone(), value(text)))
+        .collect()
 }
 
 /// The VIPs that a host with these addresses serves: those configured for it,

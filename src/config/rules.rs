@@ -2,11 +2,11 @@
 //!
 //! A part that is missing for a problem of its own takes part in no rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Family, Forwarding, ServiceKey};
+use crate::model::{Family, ServiceKey};
 
 use super::node::{Located, Location};
 use super::problem::{Problems, Read};
@@ -38,9 +38,15 @@ pub(super) fn check(
     }
     for service in services() {
         let mut firsts = Firsts::new("real server");
+        let mut misplaced = BTreeSet::new();
         let drafts = service.real_servers.iter().flatten();
         for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
-            address(service, draft, &all_vips, problems);
+            // Of a range, the first that is wrong speaks for all.
+            if !misplaced.contains(&draft.location)
+                && address(service, draft, &all_vips, problems).is_err()
+            {
+                misplaced.insert(draft.location);
+            }
             port(service, draft, problems);
             let key = draft.address.ok().map(|address| {
                 let port = draft.port.ok().flatten().map(|port| port.value);
@@ -62,6 +68,8 @@ struct Firsts<K> {
     what: &'static str,
     names: BTreeMap<Arc<str>, Location>,
     keys: BTreeMap<K, Location>,
+    /// Entries that make several and of which one was reported: it speaks for all.
+    reported: BTreeSet<Location>,
 }
 
 impl<K: Ord> Firsts<K> {
@@ -70,6 +78,7 @@ impl<K: Ord> Firsts<K> {
             what,
             names: BTreeMap::new(),
             keys: BTreeMap::new(),
+            reported: BTreeSet::new(),
         }
     }
 
@@ -82,15 +91,22 @@ impl<K: Ord> Firsts<K> {
         problems: &mut Problems,
     ) {
         let what = self.what;
+        if self.reported.contains(&entry) {
+            return;
+        }
         let name = name.as_ref().ok();
         let name_before = name.and_then(|name| first(&mut self.names, name.value.clone(), entry));
         let Some((key, shown)) = key else {
             if let Some((name, before)) = name.zip(name_before) {
                 same_name(what, name, before, problems);
+                self.reported.insert(entry);
             }
             return;
         };
         let key_before = first(&mut self.keys, key.value, entry);
+        if name_before.is_some() || key_before.is_some() {
+            self.reported.insert(entry);
+        }
         match (name.zip(name_before), key_before) {
             (Some((name, one)), Some(other)) if one == other => {
                 let name_text = &name.value;
@@ -138,39 +154,42 @@ fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> O
     }
 }
 
-/// A real server is no VIP, and of its service's family.
-fn address(service: &ServiceDraft, draft: &RealServerDraft, vips: &Vips, problems: &mut Problems) {
+/// A real server is no VIP, and of its service's family unless a tunnel leads to it.
+fn address(
+    service: &ServiceDraft,
+    draft: &RealServerDraft,
+    vips: &Vips,
+    problems: &mut Problems,
+) -> Read<()> {
     let Ok(address) = draft.address else {
-        return;
+        return Ok(());
     };
     let ip = address.value;
     if let Some(line) = vips.get(&ip) {
-        problems.add(
+        return Err(problems.add(
             address.location,
             format!("`{ip}` is a VIP (line {line}) and cannot be a real server's address"),
             "write the address that the real server has for itself (its RIP)",
-        );
-        return;
+        ));
     }
-    let Ok(key) = service.key else {
-        return;
+    let (Ok(key), Ok(forwarding)) = (service.key, service.forwarding) else {
+        return Ok(());
     };
     let (own, wanted) = (Family::from(ip), key.value.family());
-    if own == wanted {
-        return;
+    if own == wanted || forwarding.crosses_families() {
+        return Ok(());
     }
     let name = |family| match family {
         Family::Ipv4 => "IPv4",
         Family::Ipv6 => "IPv6",
     };
     let (own, wanted) = (name(own), name(wanted));
-    let hint = if service.forwarding == Ok(Forwarding::Tunnel) {
-        format!("tunnels from {wanted} to {own} are not supported: write an {wanted} address")
-    } else {
-        format!("write an {wanted} address, or make a virtual service of its own for {own}")
-    };
+    let hint = format!(
+        "write an {wanted} address, or make a virtual service of its own for {own}; \
+         only `forwarding: tunnel` crosses families"
+    );
     let message = format!("`{ip}` is an {own} address, and its virtual service is {wanted}");
-    problems.add(address.location, message, hint);
+    Err(problems.add(address.location, message, hint))
 }
 
 /// Only masquerading can send packets to another port than they came to.

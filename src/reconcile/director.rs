@@ -16,7 +16,7 @@ use crate::health::{self, Health};
 use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
-use crate::model::{RealServerId, Weight};
+use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
 
@@ -210,9 +210,9 @@ pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, super::Observation), ReconcileError> {
-    let bare = desired::director(config, |_, _, _| Weight::ZERO);
+    let bare = wanted::<T>(config, |_, _, _| Weight::ZERO);
     let observed = reconciler.observe(&bare).await?;
-    let desired = desired::director(config, |service, real_server, configured| {
+    let desired = wanted::<T>(config, |service, real_server, configured| {
         let state = observed.state.services.get(service);
         let held = state.and_then(|state| state.destinations.get(real_server));
         health::weight(
@@ -222,6 +222,19 @@ pub(crate) async fn adopt<T: Ipvs>(
         )
     });
     Ok((desired, observed))
+}
+
+/// What the configuration wants of a host with this table: a table inside the
+/// process goes without the sysctls of the kernel's IPVS, which may have none.
+fn wanted<T: Ipvs>(
+    config: &Config,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> State {
+    let mut wanted = desired::director(config, weight);
+    if !T::IN_KERNEL {
+        wanted.sysctls.retain(|key, _| !key.is_of_ipvs());
+    }
+    wanted
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.
