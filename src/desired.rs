@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::config::{Config, RealServer, VirtualService};
 use crate::model::{
-    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Weight,
+    Destination, Forwarding, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Weight,
 };
 use crate::plan::{ServiceState, State};
 
@@ -86,16 +86,16 @@ fn normal(sysctls: &BTreeMap<SysctlKey, String>) -> BTreeMap<SysctlKey, String> 
 }
 
 /// The VIPs that a host with these addresses serves: those configured for it,
-/// else those of every service that lists one of its addresses.
+/// else those of every service that lists one of its addresses. Masquerading
+/// names no VIP to the real server, which then needs none.
 pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     if let Some(vips) = &config.real_server.vips {
         return vips.iter().copied().collect();
     }
     let listed = |service: &&VirtualService| {
-        service
-            .real_servers
-            .iter()
-            .any(|real_server| host.contains(&real_server.key.0.ip()))
+        let named = service.forwarding != Forwarding::Masquerade;
+        let mut real_servers = service.real_servers.iter();
+        named && real_servers.any(|real_server| host.contains(&real_server.key.0.ip()))
     };
     let services = config.virtual_services.iter().filter(listed);
     services.filter_map(|service| service.key.vip()).collect()
@@ -108,3 +108,6 @@ fn on(interface: &str, vips: impl Iterator<Item = IpAddr>) -> BTreeSet<LocalAddr
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,50 @@ fn broken_files_are_explained() {
 }
 
 #[test]
+fn mistakes_in_included_files_are_explained() {
+    for path in files("tests/config/include", "yaml") {
+        if path.ends_with("good.yaml") {
+            continue;
+        }
+        let said = said(&path);
+        expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
+    }
+}
+
+#[test]
+fn included_services_follow_in_the_order_of_their_files() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/include/good.yaml");
+    let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    let names: Vec<_> = config.virtual_services.iter().map(|s| &*s.name).collect();
+    assert_eq!(names, ["own", "a", "b"]);
+
+    let text = fs::read_to_string(&path).unwrap();
+    let errors = Config::parse("standard input", &text).unwrap_err();
+    assert!(errors.to_string().contains("from no file"), "{errors}");
+}
+
+#[test]
+fn what_is_included_is_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = directory.path().join("main.yaml");
+    fs::write(&main, "include: many/*.yaml\n").unwrap();
+    fs::create_dir(directory.path().join("many")).unwrap();
+    for number in 0..=1000 {
+        fs::write(directory.path().join(format!("many/{number}.yaml")), "").unwrap();
+    }
+    let said = Config::load(&main).unwrap_err().to_string();
+    assert!(said.contains("names more than 1000 files"), "{said}");
+
+    for name in ["a", "b"] {
+        let large = fs::File::create(directory.path().join(format!("{name}.large"))).unwrap();
+        large.set_len(9 * 1024 * 1024).unwrap();
+    }
+    fs::write(&main, "include: '*.large'\n").unwrap();
+    let said = Config::load(&main).unwrap_err().to_string();
+    assert!(said.contains("larger than 16 MiB"), "{said}");
+}
+
+#[test]
 fn every_explanation_has_its_file() {
     let stems = |extension| -> Vec<_> {
         files("tests/config/broken", extension)

@@ -15,6 +15,8 @@ mod rules;
 mod scalar;
 mod sections;
 mod service;
+mod service_key;
+mod source;
 mod syntax;
 
 pub use error::ConfigErrors;

@@ -12,8 +12,8 @@ use super::node::{Located, Location};
 use super::problem::{Problems, Read};
 use super::service::{RealServerDraft, ServiceDraft};
 
-/// VIPs and the line of each.
-type Vips = BTreeMap<IpAddr, usize>;
+/// VIPs and the place of each.
+type Vips = BTreeMap<IpAddr, Location>;
 
 /// `vips` are those listed for real servers.
 pub(super) fn check(
@@ -27,14 +27,14 @@ pub(super) fn check(
     for service in services() {
         let key = service.key.ok();
         if let Some(vip) = key.and_then(|key| key.value.vip()) {
-            let line = key.map_or(service.location.line, |key| key.location.line);
-            all_vips.entry(vip).or_insert(line);
+            let location = key.map_or(service.location, |key| key.location);
+            all_vips.entry(vip).or_insert(location);
         }
         let key = key.map(|key| (key, key.value.to_string()));
         firsts.check(service.location, &service.name, key, problems);
     }
     for vip in vips {
-        all_vips.entry(vip.value).or_insert(vip.location.line);
+        all_vips.entry(vip.value).or_insert(vip.location);
     }
     for service in services() {
         let mut firsts = Firsts::new("real server");
@@ -111,8 +111,8 @@ impl<K: Ord> Firsts<K> {
             (Some((name, one)), Some(other)) if one == other => {
                 let name_text = &name.value;
                 let message = format!(
-                    "the {what} `{name_text}` ({shown}) is already on line {}",
-                    one.line
+                    "the {what} `{name_text}` ({shown}) is already on {}",
+                    problems.line(one, name.location)
                 );
                 problems.add(name.location, message, "remove one of the two");
             }
@@ -122,8 +122,8 @@ impl<K: Ord> Firsts<K> {
                 }
                 if let Some(before) = before {
                     let message = format!(
-                        "`{shown}` is already that of the {what} on line {}",
-                        before.line
+                        "`{shown}` is already that of the {what} on {}",
+                        problems.line(before, key.location)
                     );
                     let hint = format!("give each {what} an address of its own, or remove one");
                     problems.add(key.location, message, hint);
@@ -135,8 +135,9 @@ impl<K: Ord> Firsts<K> {
 
 fn same_name(what: &str, name: &Located<Arc<str>>, before: Location, problems: &mut Problems) {
     let message = format!(
-        "the name `{}` is already that of the {what} on line {}",
-        name.value, before.line
+        "the name `{}` is already that of the {what} on {}",
+        name.value,
+        problems.line(before, name.location)
     );
     let hint = format!("give each {what} a name of its own");
     problems.add(name.location, message, hint);
@@ -165,10 +166,11 @@ fn address(
         return Ok(());
     };
     let ip = address.value;
-    if let Some(line) = vips.get(&ip) {
+    if let Some(vip) = vips.get(&ip) {
+        let line = problems.line(*vip, address.location);
         return Err(problems.add(
             address.location,
-            format!("`{ip}` is a VIP (line {line}) and cannot be a real server's address"),
+            format!("`{ip}` is a VIP ({line}) and cannot be a real server's address"),
             "write the address that the real server has for itself (its RIP)",
         ));
     }

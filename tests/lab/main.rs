@@ -11,7 +11,9 @@
 mod cluster;
 mod director;
 mod drift;
+mod forwarding;
 mod howto;
+mod ipvs;
 mod refusal;
 mod restart;
 #[path = "../support/mod.rs"]
