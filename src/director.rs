@@ -47,7 +47,9 @@ pub(crate) async fn run<T: Ipvs>(
     table: T,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    let writes_kernel = T::IN_KERNEL || config.director.interface.is_some();
+    let mut sysctls = config.director.sysctls.keys();
+    let writes_kernel =
+        T::IN_KERNEL || config.director.interface.is_some() || sysctls.any(|key| !key.is_of_ipvs());
     let lock = (writing == Writing::Real && writes_kernel).then_some(Mode::Director);
     let doors = Doors::open(&config, lock).await?;
 

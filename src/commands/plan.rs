@@ -109,6 +109,8 @@ fn change(step: &Step) -> Change {
         Step::AddService { .. } | Step::AddDestination { .. } | Step::AddAddress(_) => "add",
         Step::SetSysctl { .. }
         | Step::RestoreSysctl { .. }
+        | Step::SetTimeout { .. }
+        | Step::RestoreTimeout { .. }
         | Step::SetService { .. }
         | Step::SetDestination { .. } => "change",
         Step::RemoveService { .. } | Step::RemoveDestination { .. } | Step::RemoveAddress(_) => {
@@ -117,6 +119,7 @@ fn change(step: &Step) -> Change {
     };
     let kind = match step.subject() {
         Subject::Sysctl(_) => "sysctl",
+        Subject::Timeout(_) => "timeout",
         Subject::Service(_) => "virtual_service",
         Subject::Destination(..) => "real_server",
         Subject::Address(_) => "address",

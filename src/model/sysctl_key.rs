@@ -11,6 +11,13 @@ use super::ParseError;
 pub struct SysctlKey(Box<str>);
 
 impl SysctlKey {
+    /// Whether it is one of IPVS's own, which exist with the kernel's table only.
+    pub fn is_of_ipvs(&self) -> bool {
+        self.path_components()
+            .take(3)
+            .eq(["net", "ipv4", "vs"].map(str::to_owned))
+    }
+
     /// The key as it is written in configuration.
     pub fn as_str(&self) -> &str {
         &self.0

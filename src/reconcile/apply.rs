@@ -82,6 +82,10 @@ pub(crate) async fn apply<T: Ipvs>(
                     batch.push(step, write);
                 }
             }
+            Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
+                let (timeout, seconds) = (*timeout, *to);
+                batch.push(step, IpvsWrite::SetTimeout { timeout, seconds });
+            }
             Step::SetSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.sysctls.write(key, to);
@@ -138,6 +142,8 @@ pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {
         }
         Step::SetSysctl { .. }
         | Step::RestoreSysctl { .. }
+        | Step::SetTimeout { .. }
+        | Step::RestoreTimeout { .. }
         | Step::AddService { .. }
         | Step::SetService { .. }
         | Step::RemoveService { .. }
@@ -206,11 +212,10 @@ impl Run<'_> {
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        if self
-            .failures
-            .iter()
-            .any(|failure| matches!(failure.subject, Subject::Sysctl(_)))
-        {
+        // A director has services, and is meant to answer ARP for their VIPs.
+        let silent = self.desired.services.is_empty();
+        let sysctl = |failure: &Failure| matches!(failure.subject, Subject::Sysctl(_));
+        if silent && self.failures.iter().any(sysctl) {
             return Some(StepError::ArpNotSilenced(address.clone()));
         }
         let mut services = self

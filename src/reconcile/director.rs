@@ -19,7 +19,7 @@ use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, Weight};
+use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
@@ -216,7 +216,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
-        let bare = desired::director(config, |_, _, _| Weight::ZERO);
+        let bare = wanted::<T>(config, |_, _, _| Weight::ZERO);
         let observed = self.reconciler.observe(&bare).await?;
         let mut found = Weights::new();
         for (service, state) in &observed.state.services {
@@ -242,7 +242,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.snapshot = snapshot;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
-        self.desired = desired::director(&config, |service, real_server, _| {
+        self.desired = wanted::<T>(&config, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });
@@ -303,9 +303,9 @@ pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
-    let bare = desired::director(config, |_, _, _| Weight::ZERO);
+    let bare = wanted::<T>(config, |_, _, _| Weight::ZERO);
     let observed = reconciler.observe(&bare).await?;
-    let desired = desired::director(config, |service, real_server, configured| {
+    let desired = wanted::<T>(config, |service, real_server, configured| {
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
@@ -314,6 +314,19 @@ pub(crate) async fn adopt<T: Ipvs>(
 
 fn falls(step: &Step) -> bool {
     matches!(step, Step::SetDestination { from, to, .. } if to.weight < from.weight)
+}
+
+/// What the configuration wants of a host with this table: a table inside the
+/// process goes without the sysctls of the kernel's IPVS, which may have none.
+fn wanted<T: Ipvs>(
+    config: &Config,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> State {
+    let mut wanted = desired::director(config, weight);
+    if !T::IN_KERNEL {
+        wanted.sysctls.retain(|key, _| !key.is_of_ipvs());
+    }
+    wanted
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.

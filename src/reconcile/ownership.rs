@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{LocalAddress, ServiceKey, SysctlKey};
+use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
 use crate::plan::{State, Step};
 
 /// What this agent has written to the kernel and may therefore take away,
@@ -10,6 +10,7 @@ pub(crate) struct Owned {
     pub(crate) services: BTreeSet<ServiceKey>,
     pub(crate) addresses: BTreeSet<LocalAddress>,
     pub(crate) sysctls: BTreeMap<SysctlKey, OwnedSysctl>,
+    pub(crate) timeouts: BTreeMap<Timeout, OwnedTimeout>,
 }
 
 /// A kernel parameter that the agent looks after.
@@ -19,6 +20,15 @@ pub(crate) struct OwnedSysctl {
     pub(crate) ours: String,
     /// What it was when the agent first looked.
     pub(crate) original: String,
+}
+
+/// A time-out of the table that the agent looks after, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnedTimeout {
+    /// What the agent sets it to.
+    pub(crate) ours: u32,
+    /// What it was when the agent first looked.
+    pub(crate) original: u32,
 }
 
 impl Owned {
@@ -36,6 +46,14 @@ impl Owned {
                     .insert(key.clone(), OwnedSysctl { ours, original });
             }
         }
+        for (timeout, &ours) in &desired.timeouts {
+            if let Some(owned) = self.timeouts.get_mut(timeout) {
+                owned.ours = ours;
+            } else if let Some(&original) = observed.timeouts.get(timeout) {
+                self.timeouts
+                    .insert(*timeout, OwnedTimeout { ours, original });
+            }
+        }
     }
 
     /// Gives up what is not desired and, by `observed`, no longer there.
@@ -50,23 +68,37 @@ impl Owned {
             desired.sysctls.contains_key(key)
                 || (owned.ours != owned.original && observed.sysctls.get(key) == Some(&owned.ours))
         });
+        self.timeouts.retain(|timeout, owned| {
+            desired.timeouts.contains_key(timeout)
+                || (owned.ours != owned.original
+                    && observed.timeouts.get(timeout) == Some(&owned.ours))
+        });
     }
 
-    /// The steps that give back each parameter that is no longer desired and
-    /// still has the agent's value.
+    /// The steps that give back each parameter and time-out that is no longer
+    /// desired and still has the agent's value.
     pub(crate) fn restores(&self, desired: &State, observed: &State) -> Vec<Step> {
         let released = self.sysctls.iter().filter(|(key, owned)| {
             !desired.sysctls.contains_key(key)
                 && owned.ours != owned.original
                 && observed.sysctls.get(key) == Some(&owned.ours)
         });
-        released
-            .map(|(key, owned)| Step::RestoreSysctl {
-                key: key.clone(),
-                from: owned.ours.clone(),
-                to: owned.original.clone(),
-            })
-            .collect()
+        let sysctls = released.map(|(key, owned)| Step::RestoreSysctl {
+            key: key.clone(),
+            from: owned.ours.clone(),
+            to: owned.original.clone(),
+        });
+        let released = self.timeouts.iter().filter(|(timeout, owned)| {
+            !desired.timeouts.contains_key(timeout)
+                && owned.ours != owned.original
+                && observed.timeouts.get(timeout) == Some(&owned.ours)
+        });
+        let timeouts = released.map(|(timeout, owned)| Step::RestoreTimeout {
+            timeout: *timeout,
+            from: owned.ours,
+            to: owned.original,
+        });
+        sysctls.chain(timeouts).collect()
     }
 }
 
