@@ -148,7 +148,7 @@ impl Snapshot {
             let before = known.get(&service.key);
             if let Some(before) = before {
                 *service.statistics.lock() = *before.statistics.lock();
-                *service.pool.lock() = before.pool.lock().clone();
+                *service.pool.lock() = *before.pool.lock();
             }
             let known: BTreeMap<_, _> = before
                 .into_iter()
@@ -163,7 +163,7 @@ impl Snapshot {
                 }
             }
         }
-        *next.held.lock() = self.held.lock().clone();
+        next.held.lock().clone_from(&self.held.lock());
         *next.reconcile.lock() = self.reconcile.lock().clone();
         next
     }

@@ -27,8 +27,6 @@ pub(crate) enum EventKind {
     RealServerUp,
     /// A real server went down.
     RealServerDown,
-    /// A real server that was being drained has no active connection left.
-    RealServerDrained,
     /// A virtual service has fewer real servers left than it needs.
     QuorumLost,
     /// A virtual service has enough real servers again.
@@ -50,7 +48,6 @@ impl EventKind {
         match self {
             Self::RealServerUp => "real_server_up",
             Self::RealServerDown => "real_server_down",
-            Self::RealServerDrained => "real_server_drained",
             Self::QuorumLost => "quorum_lost",
             Self::QuorumGained => "quorum_gained",
             Self::FailOpenStarted => "fail_open_started",
