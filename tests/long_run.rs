@@ -93,7 +93,7 @@ fn a_stuck_loop_gets_the_agent_restarted() {
         assert!(manager.is_fed(), "while every loop turns");
     }
 
-    let fifo = elsewhere.join("director.json");
+    let fifo = elsewhere.join("director-memory.json");
     fs::create_dir(&elsewhere).unwrap();
     let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
