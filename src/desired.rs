@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::config::{Config, VirtualService};
+use crate::config::{Config, RealServer, VirtualService};
 use crate::model::{
-    Destination, LocalAddress, RealServerKey, Service, ServiceFlags, ServiceKey, Weight,
+    Destination, Forwarding, LocalAddress, RealServerKey, Service, ServiceFlags, ServiceKey,
+    SysctlKey, Weight,
 };
 use crate::plan::{ServiceState, State};
 
@@ -30,7 +31,8 @@ pub(crate) fn director(
     State {
         services,
         addresses,
-        sysctls: BTreeMap::new(),
+        sysctls: normal(&config.director.sysctls),
+        timeouts: config.director.timeouts.clone(),
     }
 }
 
@@ -38,35 +40,32 @@ fn service_state(
     service: &VirtualService,
     weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
 ) -> ServiceState {
-    let destination = |configured, key| Destination {
+    let destination = |key, configured, (upper_threshold, lower_threshold)| Destination {
         forwarding: service.forwarding,
-        weight: weight(&service.key, key, configured),
-        upper_threshold: 0,
-        lower_threshold: 0,
+        weight: weight(&service.key, &key, configured),
+        upper_threshold,
+        lower_threshold,
     };
     let mut destinations = service
         .real_servers
         .iter()
         .map(|real_server| {
-            (
-                real_server.key,
-                destination(real_server.weight, &real_server.key),
-            )
+            let RealServer { key, weight, .. } = *real_server;
+            let thresholds = (real_server.upper_threshold, real_server.lower_threshold);
+            (key, destination(key, weight, thresholds))
         })
         .collect::<BTreeMap<_, _>>();
     let sorry_server = service.pool.sorry_server.iter();
     let sorry_server = sorry_server.map(|sorry_server| {
-        (
-            sorry_server.key,
-            destination(Weight::ONE, &sorry_server.key),
-        )
+        let key = sorry_server.key;
+        (key, destination(key, Weight::ONE, (0, 0)))
     });
     destinations.extend(sorry_server);
     ServiceState {
         service: Service {
             scheduler: service.scheduler.clone(),
             flags: flags(service),
-            persistence: None,
+            persistence: service.persistence.clone(),
         },
         destinations,
     }
@@ -78,9 +77,9 @@ fn service_state(
 /// to those that serve.
 fn flags(service: &VirtualService) -> ServiceFlags {
     if service.pool.sorry_server.is_some() && service.scheduler.hashes() {
-        ServiceFlags::from_bits(ServiceFlags::HASH_FALLBACK)
+        service.flags.union(ServiceFlags::FALLBACK)
     } else {
-        ServiceFlags::default()
+        service.flags
     }
 }
 
@@ -88,39 +87,44 @@ fn flags(service: &VirtualService) -> ServiceFlags {
 /// one, the sysctls that keep it from answering ARP for them.
 pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
     let role = &config.real_server;
-    // As the kernel writes them: one space between the fields of a value.
-    let normal = |value: &String| value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sysctls = role
-        .sysctls
-        .iter()
-        .map(|(key, value)| (key.clone(), normal(value)));
     let sysctls = if vips.is_empty() {
         BTreeMap::new()
     } else {
-        sysctls.collect()
+        normal(&role.sysctls)
     };
     State {
-        services: BTreeMap::new(),
         addresses: on(&role.interface, vips.iter().copied()),
         sysctls,
+        ..State::default()
     }
+}
+
+/// As the kernel writes them: one space between the fields of a value.
+fn normal(sysctls: &BTreeMap<SysctlKey, String>) -> BTreeMap<SysctlKey, String> {
+    let value = |value: &str| value.split_whitespace().collect::<Vec<_>>().join(" ");
+    sysctls
+        .iter()
+        .map(|(key, text)| (key.clone(), value(text)))
+        .collect()
 }
 
 /// The VIPs that a host with these addresses serves: those configured for it,
 /// else those of every service that lists one of its addresses, be it as that
-/// of the sorry server. A loopback address is the host's own, never a VIP to
+/// of the sorry server. Masquerading names no VIP to the real server, which
+/// then needs none, and a loopback address is the host's own, never a VIP to
 /// be put there and taken away.
 pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     if let Some(vips) = &config.real_server.vips {
         return vips.iter().copied().collect();
     }
     let listed = |service: &&VirtualService| {
+        let named = service.forwarding != Forwarding::Masquerade;
         let real_servers = service.real_servers.iter();
         let sorry_server = service.pool.sorry_server.iter();
-        real_servers
+        let mut keys = real_servers
             .map(|real_server| real_server.key)
-            .chain(sorry_server.map(|sorry_server| sorry_server.key))
-            .any(|key| host.contains(&key.0.ip()))
+            .chain(sorry_server.map(|sorry_server| sorry_server.key));
+        named && keys.any(|key| host.contains(&key.0.ip()))
     };
     let services = config.virtual_services.iter().filter(listed);
     services

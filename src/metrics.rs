@@ -32,6 +32,8 @@ pub(crate) enum IpvsCommand {
     GetServices,
     /// Dump the real servers of one virtual service.
     GetDestinations,
+    /// Read the time-outs.
+    GetConfig,
     /// Add a virtual service.
     NewService,
     /// Change a virtual service.
@@ -44,30 +46,36 @@ pub(crate) enum IpvsCommand {
     SetDest,
     /// Remove a real server.
     DelDest,
+    /// Change a time-out.
+    SetConfig,
 }
 
 impl IpvsCommand {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::GetServices,
         Self::GetDestinations,
+        Self::GetConfig,
         Self::NewService,
         Self::SetService,
         Self::DelService,
         Self::NewDest,
         Self::SetDest,
         Self::DelDest,
+        Self::SetConfig,
     ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::GetServices => "get_services",
             Self::GetDestinations => "get_destinations",
+            Self::GetConfig => "get_config",
             Self::NewService => "new_service",
             Self::SetService => "set_service",
             Self::DelService => "del_service",
             Self::NewDest => "new_dest",
             Self::SetDest => "set_dest",
             Self::DelDest => "del_dest",
+            Self::SetConfig => "set_config",
         }
     }
 }
@@ -90,10 +98,12 @@ pub(crate) enum DriftKind {
     AddressMissing,
     /// A kernel parameter had another value.
     SysctlChanged,
+    /// A time-out of the table had another value.
+    TimeoutChanged,
 }
 
 impl DriftKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::ServiceMissing,
         Self::ServiceChanged,
         Self::RealServerMissing,
@@ -101,6 +111,7 @@ impl DriftKind {
         Self::RealServerExtra,
         Self::AddressMissing,
         Self::SysctlChanged,
+        Self::TimeoutChanged,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -112,6 +123,7 @@ impl DriftKind {
             Self::RealServerExtra => "real_server_extra",
             Self::AddressMissing => "address_missing",
             Self::SysctlChanged => "sysctl_changed",
+            Self::TimeoutChanged => "timeout_changed",
         }
     }
 }

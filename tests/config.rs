@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{Config, DirectorExit, Pool, RealServerExit, VirtualService};
-use lvs_agent::model::{Forwarding, Scheduler, ServiceKey, Weight};
+use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
 
 fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
@@ -44,6 +44,50 @@ fn broken_files_are_explained() {
         let said = said(&path);
         expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
     }
+}
+
+#[test]
+fn mistakes_in_included_files_are_explained() {
+    for path in files("tests/config/include", "yaml") {
+        if path.ends_with("good.yaml") {
+            continue;
+        }
+        let said = said(&path);
+        expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
+    }
+}
+
+#[test]
+fn included_services_follow_in_the_order_of_their_files() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/include/good.yaml");
+    let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    let names: Vec<_> = config.virtual_services.iter().map(|s| &*s.name).collect();
+    assert_eq!(names, ["own", "a", "b"]);
+
+    let text = fs::read_to_string(&path).unwrap();
+    let errors = Config::parse("standard input", &text).unwrap_err();
+    assert!(errors.to_string().contains("from no file"), "{errors}");
+}
+
+#[test]
+fn what_is_included_is_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = directory.path().join("main.yaml");
+    fs::write(&main, "include: many/*.yaml\n").unwrap();
+    fs::create_dir(directory.path().join("many")).unwrap();
+    for number in 0..=1000 {
+        fs::write(directory.path().join(format!("many/{number}.yaml")), "").unwrap();
+    }
+    let said = Config::load(&main).unwrap_err().to_string();
+    assert!(said.contains("names more than 1000 files"), "{said}");
+
+    for name in ["a", "b"] {
+        let large = fs::File::create(directory.path().join(format!("{name}.large"))).unwrap();
+        large.set_len(9 * 1024 * 1024).unwrap();
+    }
+    fs::write(&main, "include: '*.large'\n").unwrap();
+    let said = Config::load(&main).unwrap_err().to_string();
+    assert!(said.contains("larger than 16 MiB"), "{said}");
 }
 
 #[test]
@@ -222,6 +266,95 @@ fn given_sysctls_replace_the_defaults() {
     );
     assert_eq!(config.real_server.on_exit, RealServerExit::Remove);
     assert_eq!(config.real_server.vips.unwrap().len(), 2);
+}
+
+#[test]
+fn all_that_ipvs_can_is_read() {
+    let config = good("ipvs.yaml");
+    let names: Vec<_> = config.virtual_services.iter().map(|s| &*s.name).collect();
+    assert_eq!(
+        names,
+        [
+            "web-192.168.11.200-80",
+            "web-192.168.11.200-443",
+            "six-2001-db8--200-80",
+            "six-192.168.12.200-80",
+            "sip",
+            "marked"
+        ]
+    );
+    let [web, https, six, four, sip, marked] = config.virtual_services.as_slice() else {
+        panic!("six services");
+    };
+    assert_eq!(
+        keys(https),
+        [
+            "192.168.11.21:443",
+            "192.168.11.22:443",
+            "192.168.11.23:443",
+            "192.168.11.60:443"
+        ]
+    );
+    let names = |service: &VirtualService| -> Vec<_> {
+        let names = service.real_servers.iter().map(|s| s.name.to_string());
+        names.collect()
+    };
+    assert_eq!(
+        names(web),
+        [
+            "rs-192.168.11.21",
+            "rs-192.168.11.22",
+            "rs-192.168.11.23",
+            "last"
+        ]
+    );
+    assert_eq!(
+        names(six),
+        ["rs-2001-db8--2f", "rs-2001-db8--30", "four"],
+        "`-` stands for `:`"
+    );
+    let limits = |s: &lvs_agent::config::RealServer| (s.upper_threshold, s.lower_threshold);
+    assert_eq!(limits(&web.real_servers[2]), (100, 80));
+    assert_eq!(limits(&web.real_servers[3]), (0, 0));
+    assert_eq!(web.flags.bits(), 0x18);
+    assert_eq!(marked.flags.bits(), 0x4);
+    let persistence = |service: &VirtualService| {
+        let persistence = service.persistence.clone().unwrap();
+        (
+            persistence.timeout_seconds,
+            persistence.netmask,
+            persistence.engine,
+        )
+    };
+    assert_eq!(persistence(web), (600, 0xffff_ff00, None));
+    assert_eq!(persistence(six), (300, 128, None));
+    assert_eq!(persistence(four), (300, u32::MAX, None));
+    assert_eq!(persistence(sip), (300, 0xffff_ff00, Some("sip".to_owned())));
+    assert_eq!(persistence(marked), (300, 64, None));
+    let gue = Tunnel::Gue {
+        port: 6081.try_into().unwrap(),
+        checksum: Checksum::Remote,
+    };
+    assert_eq!(four.forwarding, Forwarding::Tunnel(gue));
+    let gre = Tunnel::Gre { checksum: true };
+    assert_eq!(marked.forwarding, Forwarding::Tunnel(gre));
+
+    let sysctls: Vec<_> = config.director.sysctls.iter().collect();
+    let shown: Vec<_> = sysctls
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "net.ipv4.vs.conntrack=1",
+            "net.ipv4.vs.expire_nodest_conn=0",
+            "net.ipv4.vs.expire_quiescent_template=1",
+        ],
+        "given keys are merged over the defaults"
+    );
+    let timeouts = [(Timeout::Tcp, 900), (Timeout::Udp, 60)];
+    assert_eq!(config.director.timeouts, timeouts.into());
 }
 
 #[test]

@@ -36,6 +36,9 @@ enum SubjectKey {
     Sysctl {
         sysctl: String,
     },
+    Timeout {
+        timeout: String,
+    },
     Service {
         virtual_service: String,
     },
@@ -136,6 +139,8 @@ fn change(step: &Step) -> Change {
         Step::AddService { .. } | Step::AddDestination { .. } | Step::AddAddress(_) => "add",
         Step::SetSysctl { .. }
         | Step::RestoreSysctl { .. }
+        | Step::SetTimeout { .. }
+        | Step::RestoreTimeout { .. }
         | Step::SetService { .. }
         | Step::SetDestination { .. } => "change",
         Step::RemoveService { .. } | Step::RemoveDestination { .. } | Step::RemoveAddress(_) => {
@@ -146,6 +151,10 @@ fn change(step: &Step) -> Change {
         Subject::Sysctl(key) => {
             let sysctl = key.to_string();
             ("sysctl", SubjectKey::Sysctl { sysctl })
+        }
+        Subject::Timeout(timeout) => {
+            let timeout = timeout.to_string();
+            ("timeout", SubjectKey::Timeout { timeout })
         }
         Subject::Service(key) => {
             let virtual_service = key.to_string();

@@ -70,7 +70,7 @@ impl Value<'_> {
 
     /// Whether one host can have the address. Loopback addresses are let
     /// through: with `--table memory` a cluster can be tried out on one host.
-    fn usable(self, address: IpAddr, problems: &mut Problems) -> Read<()> {
+    pub(super) fn usable(self, address: IpAddr, problems: &mut Problems) -> Read<()> {
         let (kind, hint) = match address {
             IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => (
                 "an IPv4 address in IPv6 clothing",

@@ -10,20 +10,20 @@ use super::node::Location;
 use super::problem::{Problem, push_printable};
 use super::syntax::lines;
 
-/// Every problem of one configuration file, in the file's order.
+/// Every problem of a configuration, in the order of its files and lines.
 ///
 /// Displayed as one paragraph for each (`FILE:LINE:COL: MESSAGE`, the line
 /// with the place marked, and a hint) and a last line with their number.
 /// It ends without a line break. Columns count characters, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigErrors {
-    file: String,
     /// Not empty.
     reports: Vec<Report>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Report {
+    file: String,
     /// Line and column, both from 1.
     place: Option<(usize, usize)>,
     message: String,
@@ -40,49 +40,62 @@ impl ConfigErrors {
             message: message.into(),
             hint: hint.to_owned(),
         };
-        Self::new(file, "", vec![problem])
+        Self::new(&[(file.to_owned(), String::new())], vec![problem])
     }
 
-    /// Sorts the problems and finds their lines in `text`. One that an alias
-    /// made appear many times, at the same place, is told once.
-    pub(super) fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+    /// Sorts the problems and finds their lines in the files, each of which
+    /// has a name and a text. One that an alias made appear many times, at the
+    /// same place, is told once.
+    pub(super) fn new(files: &[(String, String)], mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| (a.location, &a.message).cmp(&(b.location, &b.message)));
         problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
-        let mut printable = String::new();
-        file.chars().for_each(|c| push_printable(&mut printable, c));
-        let mut numbered = (1..).zip(lines(text));
-        // The last line taken, kept because a long one may have many problems.
-        let mut current: (usize, Vec<char>) = (0, Vec::new());
+        let of = |problem: &Problem| problem.location.map_or(0, |location| location.file);
         let reports = problems
-            .into_iter()
-            .map(|problem| {
-                let Some(location) = problem.location else {
-                    return Report::new(problem, None);
+            .chunk_by(|a, b| of(a) == of(b))
+            .flat_map(|problems| {
+                let file = problems.first().map_or(0, of);
+                let (name, text) = match files.get(usize::from(file)) {
+                    Some((name, text)) => (name.as_str(), text.as_str()),
+                    None => ("", ""),
                 };
-                if current.0 < location.line {
-                    // Past the end: the parsers name the end of the file so.
-                    let line = numbered
-                        .find(|(number, _)| *number == location.line)
-                        .map_or("", |(_, line)| line);
-                    current = (location.line, line.chars().collect());
-                }
-                Report::new(problem, Some((location, &current.1)))
-            })
-            .collect();
+                let mut printable = String::new();
+                name.chars().for_each(|c| push_printable(&mut printable, c));
+                of_one_file(&printable, text, problems)
+            });
         Self {
-            file: printable,
-            reports,
+            reports: reports.collect(),
         }
     }
 }
 
+fn of_one_file(file: &str, text: &str, problems: &[Problem]) -> Vec<Report> {
+    let mut numbered = (1..).zip(lines(text));
+    // The last line taken, kept because a long one may have many problems.
+    let mut current: (usize, Vec<char>) = (0, Vec::new());
+    let report = |problem: &Problem| {
+        let Some(location) = problem.location else {
+            return Report::new(file, problem, None);
+        };
+        if current.0 < location.line {
+            // Past the end: the parsers name the end of the file so.
+            let line = numbered
+                .find(|(number, _)| *number == location.line)
+                .map_or("", |(_, line)| line);
+            current = (location.line, line.chars().collect());
+        }
+        Report::new(file, problem, Some((location, &current.1)))
+    };
+    problems.iter().map(report).collect()
+}
+
 impl Report {
-    fn new(problem: Problem, found: Option<(Location, &[char])>) -> Self {
+    fn new(file: &str, problem: &Problem, found: Option<(Location, &[char])>) -> Self {
         Self {
+            file: file.to_owned(),
             place: found.map(|(location, _)| (location.line, location.column)),
-            message: problem.message,
+            message: problem.message.clone(),
             excerpt: found.map(|(location, line)| excerpt::render(location, line)),
-            hint: problem.hint,
+            hint: problem.hint.clone(),
         }
     }
 }
@@ -90,7 +103,7 @@ impl Report {
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for report in &self.reports {
-            write!(f, "{}:", self.file)?;
+            write!(f, "{}:", report.file)?;
             if let Some((line, column)) = report.place {
                 write!(f, "{line}:{column}:")?;
             }
@@ -102,7 +115,9 @@ impl fmt::Display for ConfigErrors {
         }
         let count = self.reports.len();
         let noun = if count == 1 { "problem" } else { "problems" };
-        write!(f, "{count} {noun} in {}", self.file)
+        let mut files: Vec<_> = self.reports.iter().map(|report| &*report.file).collect();
+        files.dedup();
+        write!(f, "{count} {noun} in {}", files.join(", "))
     }
 }
 

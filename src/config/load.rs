@@ -1,18 +1,18 @@
 //! From the file to the configuration.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fields::Fields;
-use super::node::Content;
-use super::problem::{Problem, Problems, Read};
+use super::node::{Content, Entry, Node};
+use super::problem::{Problem, Problems, Read, quoted};
+use super::range::Room;
+use super::service::ServiceDraft;
+use super::source::{self, LARGEST, Source};
 use super::{Config, ConfigErrors, notify, raw, rules, sections, service, syntax};
 
-/// Far above any cluster's: 20,000 real servers take about 1.5 MB.
-const LARGEST_FILE: u64 = 16 * 1024 * 1024;
-
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
+    "include",
     "http",
     "control",
     "state_dir",
@@ -27,21 +27,17 @@ impl Config {
     ///
     /// The error tells every problem that the file has.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let name = path.display().to_string();
-        Self::parse(&name, &text(path, &name)?)
+        Self::read(main(path)?, Some(directory(path)))
     }
 
     /// The control socket that the file names, whatever else is wrong with it:
     /// the agent that runs can be asked although its file is broken by now.
     ///
-    /// The error tells every problem that the file has.
+    /// The error tells every problem that the configuration has.
     pub fn load_socket(path: &Path) -> Result<PathBuf, ConfigErrors> {
-        let name = path.display().to_string();
-        let text = text(path, &name)?;
+        let main = main(path)?;
         let mut problems = Problems::default();
-        let root = raw::read(text.strip_prefix('\u{feff}').unwrap_or(&text))
-            .ok()
-            .flatten();
+        let root = main.text().ok().and_then(|text| raw::read(text).ok()?);
         let control = root.and_then(|root| {
             let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
             let entry = fields.optional("control").ok()?;
@@ -49,46 +45,48 @@ impl Config {
         });
         match control {
             Some(control) => Ok(control.socket),
-            None => Self::parse(&name, &text).map(|config| config.control.socket),
+            None => Self::read(main, Some(directory(path))).map(|config| config.control.socket),
         }
     }
 
     /// Reads the text of a file; `file_name` is for the error alone, which
-    /// tells every problem that the text has.
+    /// tells every problem that the text has. Without a place of its own it
+    /// can include nothing.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigErrors> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.contains('\0') {
-            return Err(ConfigErrors::file(
-                file_name,
-                "a binary file: it has NUL bytes",
-                "give the path of a configuration file, which is text",
-            ));
-        }
-        let failed = |problems: Vec<Problem>| ConfigErrors::new(file_name, text, problems);
-        if let Some(problem) = syntax::forbidden_character(text) {
-            return Err(failed(vec![problem]));
-        }
-        let root = raw::read(text).map_err(failed)?;
-        let Some(root) = root.filter(|root| root.content != Content::Null) else {
-            return Err(ConfigErrors::file(
-                file_name,
-                "the file is empty",
-                "start with `virtual_services:`, as in the examples",
-            ));
+        let source = Source {
+            name: file_name.to_owned(),
+            bytes: text.as_bytes().to_vec(),
         };
+        Self::read(source, None)
+    }
+
+    fn read(main: Source, directory: Option<&Path>) -> Result<Self, ConfigErrors> {
         let mut problems = Problems::default();
-        let config = Fields::read(&root, "the configuration", &KEYS, &mut problems)
-            .and_then(|fields| validate(&fields, &mut problems));
+        let mut sources = Vec::new();
+        let config = read_all(main, directory, &mut sources, &mut problems);
         match config {
             Ok(config) if problems.is_empty() => Ok(config),
-            _ => Err(failed(problems.into_vec())),
+            _ => {
+                let text = |source: &Source| source.text().unwrap_or_default().to_owned();
+                let texts: Vec<_> = sources
+                    .iter()
+                    .map(|source| (source.name.clone(), text(source)))
+                    .collect();
+                Err(ConfigErrors::new(&texts, problems.into_vec()))
+            }
         }
     }
 }
 
-/// The text of the file, for an error that names it as `name`.
-fn text(path: &Path, name: &str) -> Result<String, ConfigErrors> {
-    let bytes = read(path).map_err(|error| {
+/// Where what the file includes is looked for.
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The file that was named.
+fn main(path: &Path) -> Result<Source, ConfigErrors> {
+    let name = path.display().to_string();
+    let bytes = source::read(path).map_err(|error| {
         let kind = error.kind();
         let (message, hint) = if kind == io::ErrorKind::NotFound {
             (
@@ -111,38 +109,113 @@ fn text(path: &Path, name: &str) -> Result<String, ConfigErrors> {
                 "see that the path is right and its file system is mounted and sound",
             )
         };
-        ConfigErrors::file(name, message, hint)
+        ConfigErrors::file(&name, message, hint)
     })?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_FILE) {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
         return Err(ConfigErrors::file(
-            name,
-            format!("larger than {} MiB", LARGEST_FILE / (1024 * 1024)),
+            &name,
+            format!("larger than {} MiB", LARGEST / (1024 * 1024)),
             "give the path of a configuration file",
         ));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
-        let line = before
-            .unwrap_or_default()
-            .split(|byte| *byte == b'\n')
-            .count();
-        ConfigErrors::file(
-            name,
-            format!("not UTF-8 text, from line {line} on"),
-            "give the path of a configuration file, and save it as UTF-8",
-        )
-    })
+    Ok(Source { name, bytes })
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Reads `main` and what it includes; all of them are put into `sources`.
+fn read_all(
+    main: Source,
+    directory: Option<&Path>,
+    sources: &mut Vec<Source>,
+    problems: &mut Problems,
+) -> Read<Config> {
+    problems.add_file(&main.name);
+    let (root, taken) = (tree(&main), main.bytes.len());
+    sources.push(main);
+    let root = root.map_err(|trouble| match trouble {
+        Trouble::Whole { message, hint } => problems.add_whole(message, hint),
+        Trouble::Inside(found) => problems.extend(0, found),
+    })?;
+    let fields = Fields::read(&root, "the configuration", &KEYS, problems)?;
+    let mut all_read = Ok(());
+    let mut roots = Vec::new();
+    if let Some(entry) = fields.optional("include")? {
+        match source::included(entry, directory, taken, problems) {
+            Ok(included) => {
+                for (file, source) in (1..).zip(included) {
+                    problems.add_file(&source.name);
+                    match included_tree(file, &source, entry, problems) {
+                        Ok(root) => roots.push(root),
+                        Err(reported) => all_read = Err(reported),
+                    }
+                    sources.push(source);
+                }
+            }
+            Err(reported) => all_read = Err(reported),
+        }
+    }
+    validate(&fields, &roots, all_read, problems)
 }
 
-fn validate(fields: &Fields<'_>, problems: &mut Problems) -> Read<Config> {
+fn included_tree(
+    file: u16,
+    source: &Source,
+    include: &Entry,
+    problems: &mut Problems,
+) -> Read<Node> {
+    match tree(source) {
+        Ok(mut root) => {
+            root.set_file(file);
+            Ok(root)
+        }
+        Err(Trouble::Inside(found)) => Err(problems.extend(file, found)),
+        Err(Trouble::Whole { message, hint }) => {
+            let message = format!("{}: {message}", quoted(&source.name));
+            Err(problems.add(include.value.location, message, hint))
+        }
+    }
+}
+
+/// Why a file is no tree.
+enum Trouble {
+    /// It is not such a file at all.
+    Whole { message: String, hint: &'static str },
+    /// It is one with mistakes.
+    Inside(Vec<Problem>),
+}
+
+/// What a file says.
+fn tree(source: &Source) -> Result<Node, Trouble> {
+    let whole = |message: &str, hint| Trouble::Whole {
+        message: message.to_owned(),
+        hint,
+    };
+    let text = source.text().map_err(|line| Trouble::Whole {
+        message: format!("not UTF-8 text, from line {line} on"),
+        hint: "give the path of a configuration file, and save it as UTF-8",
+    })?;
+    if text.contains('\0') {
+        let hint = "give the path of a configuration file, which is text";
+        return Err(whole("a binary file: it has NUL bytes", hint));
+    }
+    if let Some(problem) = syntax::forbidden_character(text) {
+        return Err(Trouble::Inside(vec![problem]));
+    }
+    let root = raw::read(text).map_err(Trouble::Inside)?;
+    root.filter(|root| root.content != Content::Null)
+        .ok_or_else(|| {
+            let hint = "start with `virtual_services:`, as in the examples";
+            whole("the file is empty", hint)
+        })
+}
+
+/// `included` are the roots of the files that are included; `all_read` says
+/// whether some are missing.
+fn validate(
+    fields: &Fields<'_>,
+    included: &[Node],
+    all_read: Read<()>,
+    problems: &mut Problems,
+) -> Read<Config> {
     let http = fields
         .optional("http")
         .and_then(|entry| sections::http(entry, problems));
@@ -160,7 +233,7 @@ fn validate(fields: &Fields<'_>, problems: &mut Problems) -> Read<Config> {
         Ok(entry) => sections::real_server(entry, problems),
         Err(reported) => (Err(reported), Vec::new()),
     };
-    let services = service::services(fields, problems);
+    let services = services(fields, included, all_read, problems);
     rules::check(services.as_deref().unwrap_or_default(), &vips, problems);
     let services = services?
         .into_iter()
@@ -174,4 +247,34 @@ fn validate(fields: &Fields<'_>, problems: &mut Problems) -> Read<Config> {
         real_server: real_server?,
         virtual_services: services.collect::<Read<_>>()?,
     })
+}
+
+/// Those of the file that was named, then those of each that it includes.
+fn services(
+    fields: &Fields<'_>,
+    included: &[Node],
+    all_read: Read<()>,
+    problems: &mut Problems,
+) -> Read<Vec<Read<ServiceDraft>>> {
+    let mut room = Room::default();
+    let own = fields.optional("virtual_services")?.is_some();
+    let mut drafts = Vec::new();
+    // With nothing included, the file's own must be there.
+    if own || (included.is_empty() && all_read.is_ok()) {
+        match service::services(fields, "the configuration", &mut room, problems) {
+            Ok(services) => drafts.extend(services),
+            Err(reported) => drafts.push(Err(reported)),
+        }
+    }
+    for root in included {
+        let what = "an included file";
+        let services = Fields::read(root, what, &["virtual_services"], problems)
+            .and_then(|fields| service::services(&fields, what, &mut room, problems));
+        match services {
+            Ok(services) => drafts.extend(services),
+            Err(reported) => drafts.push(Err(reported)),
+        }
+    }
+    drafts.extend(all_read.err().map(Err));
+    Ok(drafts)
 }

@@ -5,16 +5,20 @@ mod address;
 mod check;
 mod error;
 mod fields;
+mod ipvs;
 mod load;
 mod node;
 mod notify;
 mod pool;
 mod problem;
+mod range;
 mod raw;
 mod rules;
 mod scalar;
 mod sections;
 mod service;
+mod service_key;
+mod source;
 mod syntax;
 
 pub use error::ConfigErrors;
@@ -28,7 +32,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Forwarding, RealServerKey, Scheduler, ServiceKey, SysctlKey, Weight};
+use crate::model::{
+    Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, SysctlKey,
+    Timeout, Weight,
+};
 
 /// A whole, valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +127,11 @@ pub struct Director {
     pub interface: Option<String>,
     /// How often the kernel is compared with the configuration.
     pub resync_interval: Duration,
+    /// Kernel parameters of this director: the defaults, with those that are
+    /// given over them.
+    pub sysctls: BTreeMap<SysctlKey, String>,
+    /// The table's time-outs in seconds; those that are not here are left alone.
+    pub timeouts: BTreeMap<Timeout, u32>,
     /// What is left of the table when the agent ends.
     pub on_exit: DirectorExit,
 }
@@ -168,8 +180,12 @@ pub struct VirtualService {
     pub key: ServiceKey,
     /// How the next real server is chosen.
     pub scheduler: Scheduler,
+    /// One-packet scheduling and the scheduler's own flags.
+    pub flags: ServiceFlags,
     /// How packets reach its real servers.
     pub forwarding: Forwarding,
+    /// Whether clients are kept on their real server.
+    pub persistence: Option<Persistence>,
     /// What every real server of it must pass.
     pub check: Arc<Check>,
     /// What becomes of the whole when some of it fails or recovers.
@@ -242,6 +258,10 @@ pub struct RealServer {
     pub key: RealServerKey,
     /// Its weight while it is up.
     pub weight: Weight,
+    /// Connections above which it gets no new ones; 0 is no limit.
+    pub upper_threshold: u32,
+    /// Connections below which it gets new ones again; 0 is three quarters of the upper one.
+    pub lower_threshold: u32,
 }
 
 /// What is asked of a real server, how often, and how many answers decide.

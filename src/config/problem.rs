@@ -24,7 +24,11 @@ pub(super) type Read<T> = Result<T, Reported>;
 
 /// All problems found so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    /// The names of the files, by [`Location::file`].
+    files: Vec<String>,
+}
 
 impl Problems {
     pub(super) fn add(
@@ -33,7 +37,7 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Reported {
-        self.0.push(Problem {
+        self.found.push(Problem {
             location: Some(location),
             message: message.into(),
             hint: hint.into(),
@@ -42,11 +46,49 @@ impl Problems {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     pub(super) fn into_vec(self) -> Vec<Problem> {
-        self.0
+        self.found
+    }
+
+    /// Adds problems that were found in the text of `file` alone.
+    pub(super) fn extend(&mut self, file: u16, problems: Vec<Problem>) -> Reported {
+        self.found.extend(problems.into_iter().map(|mut problem| {
+            if let Some(location) = &mut problem.location {
+                location.file = file;
+            }
+            problem
+        }));
+        Reported(())
+    }
+
+    /// Adds a problem with the file that was named, as a whole.
+    pub(super) fn add_whole(&mut self, message: String, hint: &str) -> Reported {
+        self.found.push(Problem {
+            location: None,
+            message,
+            hint: hint.to_owned(),
+        });
+        Reported(())
+    }
+
+    /// The next file's name.
+    pub(super) fn add_file(&mut self, name: &str) {
+        self.files.push(name.to_owned());
+    }
+
+    /// `line 7`, and the file where `here` is in another one.
+    pub(super) fn line(&self, there: Location, here: Location) -> String {
+        match self.files.get(usize::from(there.file)) {
+            Some(file) if there.file != here.file => {
+                let mut text = format!("line {} of ", there.line);
+                file.chars().for_each(|c| push_printable(&mut text, c));
+                text
+            }
+            _ => format!("line {}", there.line),
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<Problem>> {
         Ok(root) => Ok(Some(root)),
         Err(error) => {
             let found = error.location().map(|at| Location {
+                file: 0,
                 line: at.line(),
                 column: at.column(),
                 width: 1,

@@ -2,18 +2,18 @@
 //!
 //! A part that is missing for a problem of its own takes part in no rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Family, Forwarding, ServiceKey};
+use crate::model::{Family, ServiceKey};
 
 use super::node::{Located, Location};
 use super::problem::{Problems, Read};
 use super::service::{RealServerDraft, ServiceDraft};
 
-/// VIPs and the line of each.
-type Vips = BTreeMap<IpAddr, usize>;
+/// VIPs and the place of each.
+type Vips = BTreeMap<IpAddr, Location>;
 
 /// `vips` are those listed for real servers.
 pub(super) fn check(
@@ -27,20 +27,26 @@ pub(super) fn check(
     for service in services() {
         let key = service.key.ok();
         if let Some(vip) = key.and_then(|key| key.value.vip()) {
-            let line = key.map_or(service.location.line, |key| key.location.line);
-            all_vips.entry(vip).or_insert(line);
+            let location = key.map_or(service.location, |key| key.location);
+            all_vips.entry(vip).or_insert(location);
         }
         let key = key.map(|key| (key, key.value.to_string()));
         firsts.check(service.location, &service.name, key, problems);
     }
     for vip in vips {
-        all_vips.entry(vip.value).or_insert(vip.location.line);
+        all_vips.entry(vip.value).or_insert(vip.location);
     }
     for service in services() {
         let mut firsts = Firsts::new("real server");
+        let mut misplaced = BTreeSet::new();
         let drafts = service.real_servers.iter().flatten();
         for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
-            address(service, draft.address, "a real server", &all_vips, problems);
+            // Of a range, the first that is wrong speaks for all.
+            if !misplaced.contains(&draft.location)
+                && address(service, draft.address, "a real server", &all_vips, problems).is_err()
+            {
+                misplaced.insert(draft.location);
+            }
             port(service, draft.port, problems);
             let key = draft.address.ok().map(|address| {
                 let port = draft.port.ok().flatten().map(|port| port.value);
@@ -65,7 +71,8 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
     let Ok(Some(draft)) = &service.pool.sorry_server else {
         return;
     };
-    address(service, draft.address, "a sorry server", vips, problems);
+    // A problem with it is reported, and the rest holds or not without it.
+    let _reported = address(service, draft.address, "a sorry server", vips, problems);
     port(service, draft.port, problems);
     let mut drafts = service.real_servers.iter().flatten().flatten();
     let same = |real_server: &&RealServerDraft| match (real_server.address, draft.address) {
@@ -74,8 +81,9 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
     };
     if let (Some(before), Ok(address)) = (drafts.find(same), draft.address) {
         let message = format!(
-            "`{}` is already that of the real server on line {}",
-            address.value, before.location.line
+            "`{}` is already that of the real server on {}",
+            address.value,
+            problems.line(before.location, address.location)
         );
         let hint = "a sorry server is another host: it serves when the real servers do not";
         problems.add(address.location, message, hint);
@@ -135,6 +143,8 @@ struct Firsts<K> {
     what: &'static str,
     names: BTreeMap<Arc<str>, Location>,
     keys: BTreeMap<K, Location>,
+    /// Entries that make several and of which one was reported: it speaks for all.
+    reported: BTreeSet<Location>,
 }
 
 impl<K: Ord> Firsts<K> {
@@ -143,6 +153,7 @@ impl<K: Ord> Firsts<K> {
             what,
             names: BTreeMap::new(),
             keys: BTreeMap::new(),
+            reported: BTreeSet::new(),
         }
     }
 
@@ -155,21 +166,28 @@ impl<K: Ord> Firsts<K> {
         problems: &mut Problems,
     ) {
         let what = self.what;
+        if self.reported.contains(&entry) {
+            return;
+        }
         let name = name.as_ref().ok();
         let name_before = name.and_then(|name| first(&mut self.names, name.value.clone(), entry));
         let Some((key, shown)) = key else {
             if let Some((name, before)) = name.zip(name_before) {
                 same_name(what, name, before, problems);
+                self.reported.insert(entry);
             }
             return;
         };
         let key_before = first(&mut self.keys, key.value, entry);
+        if name_before.is_some() || key_before.is_some() {
+            self.reported.insert(entry);
+        }
         match (name.zip(name_before), key_before) {
             (Some((name, one)), Some(other)) if one == other => {
                 let name_text = &name.value;
                 let message = format!(
-                    "the {what} `{name_text}` ({shown}) is already on line {}",
-                    one.line
+                    "the {what} `{name_text}` ({shown}) is already on {}",
+                    problems.line(one, name.location)
                 );
                 problems.add(name.location, message, "remove one of the two");
             }
@@ -179,8 +197,8 @@ impl<K: Ord> Firsts<K> {
                 }
                 if let Some(before) = before {
                     let message = format!(
-                        "`{shown}` is already that of the {what} on line {}",
-                        before.line
+                        "`{shown}` is already that of the {what} on {}",
+                        problems.line(before, key.location)
                     );
                     let hint = format!("give each {what} an address of its own, or remove one");
                     problems.add(key.location, message, hint);
@@ -192,8 +210,9 @@ impl<K: Ord> Firsts<K> {
 
 fn same_name(what: &str, name: &Located<Arc<str>>, before: Location, problems: &mut Problems) {
     let message = format!(
-        "the name `{}` is already that of the {what} on line {}",
-        name.value, before.line
+        "the name `{}` is already that of the {what} on {}",
+        name.value,
+        problems.line(before, name.location)
     );
     let hint = format!("give each {what} a name of its own");
     problems.add(name.location, message, hint);
@@ -211,45 +230,44 @@ fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> O
     }
 }
 
-/// A real server is no VIP, and of its service's family.
+/// A real server is no VIP, and of its service's family unless a tunnel leads to it.
 fn address(
     service: &ServiceDraft,
     address: Read<Located<IpAddr>>,
     what: &str,
     vips: &Vips,
     problems: &mut Problems,
-) {
+) -> Read<()> {
     let Ok(address) = address else {
-        return;
+        return Ok(());
     };
     let ip = address.value;
-    if let Some(line) = vips.get(&ip) {
-        problems.add(
+    if let Some(vip) = vips.get(&ip) {
+        let line = problems.line(*vip, address.location);
+        return Err(problems.add(
             address.location,
-            format!("`{ip}` is a VIP (line {line}) and cannot be {what}'s address"),
+            format!("`{ip}` is a VIP ({line}) and cannot be {what}'s address"),
             "write the address that the real server has for itself (its RIP)",
-        );
-        return;
+        ));
     }
-    let Ok(key) = service.key else {
-        return;
+    let (Ok(key), Ok(forwarding)) = (service.key, service.forwarding) else {
+        return Ok(());
     };
     let (own, wanted) = (Family::from(ip), key.value.family());
-    if own == wanted {
-        return;
+    if own == wanted || forwarding.crosses_families() {
+        return Ok(());
     }
     let name = |family| match family {
         Family::Ipv4 => "IPv4",
         Family::Ipv6 => "IPv6",
     };
     let (own, wanted) = (name(own), name(wanted));
-    let hint = if service.forwarding == Ok(Forwarding::Tunnel) {
-        format!("tunnels from {wanted} to {own} are not supported: write an {wanted} address")
-    } else {
-        format!("write an {wanted} address, or make a virtual service of its own for {own}")
-    };
+    let hint = format!(
+        "write an {wanted} address, or make a virtual service of its own for {own}; \
+         only `forwarding: tunnel` crosses families"
+    );
     let message = format!("`{ip}` is an {own} address, and its virtual service is {wanted}");
-    problems.add(address.location, message, hint);
+    Err(problems.add(address.location, message, hint))
 }
 
 /// Only masquerading can send packets to another port than they came to.

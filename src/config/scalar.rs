@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::node::{Content, Entry, Node};
 use super::problem::{Problems, Read, Reported, quoted, shown};
 
-/// The longest name: it is part of log lines and labels.
-const LONGEST_NAME: usize = 63;
+/// The longest name: it is part of log lines, labels and `SERVICE/REAL_SERVER`.
+pub(super) const LONGEST_NAME: usize = 63;
 
 /// A value to be read, with its name for messages.
 #[derive(Debug, Clone, Copy)]

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::SysctlKey;
+use crate::model::{SysctlKey, Timeout};
 
 use super::fields::Fields;
+use super::ipvs::LONGEST_TIMEOUT;
 use super::node::{Content, Entry, Located};
 use super::problem::{Problems, Read, quoted};
 use super::scalar::Value;
@@ -26,6 +27,13 @@ const SYSCTLS: [(&str, &str); 5] = [
     ("net.ipv4.conf.lo.arp_ignore", "1"),
     ("net.ipv4.conf.lo.arp_announce", "2"),
     ("net.ipv4.conf.default.rp_filter", "1"),
+];
+
+/// What makes IPVS forget a real server that is quiesced (a client that is
+/// kept by persistence is moved) or removed (a connection to it ends).
+const DIRECTOR_SYSCTLS: [(&str, &str); 2] = [
+    ("net.ipv4.vs.expire_quiescent_template", "1"),
+    ("net.ipv4.vs.expire_nodest_conn", "1"),
 ];
 
 pub(super) fn http(entry: Option<&Entry>, problems: &mut Problems) -> Read<Http> {
@@ -50,12 +58,27 @@ pub(super) fn state_dir(fields: &Fields<'_>, problems: &mut Problems) -> Read<Pa
 }
 
 pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<Director> {
-    let keys = ["interface", "resync_interval", "on_exit"];
+    let keys = [
+        "interface",
+        "resync_interval",
+        "timeouts",
+        "sysctls",
+        "on_exit",
+    ];
     let fields = Fields::section(entry, "the section `director`", &keys, problems)?;
     let interface = fields.or_default("interface", None, |value| {
         value.interface(problems).map(Some)
     });
     let resync_interval = resync_interval(&fields, problems);
+    let timeouts = fields
+        .optional("timeouts")
+        .and_then(|entry| timeouts(entry, problems));
+    let mut all_sysctls = parsed(&DIRECTOR_SYSCTLS);
+    let given = fields.or_default("sysctls", BTreeMap::new(), |value| {
+        let hint = "write pairs like `net.ipv4.vs.conntrack: 1`; \
+                    they are set beside the defaults, or over them";
+        sysctls(value, hint, problems)
+    });
     let on_exit = fields.or_default("on_exit", DirectorExit::Keep, |value| {
         let words = [
             ("keep", DirectorExit::Keep),
@@ -68,8 +91,30 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
     Ok(Director {
         interface: interface?,
         resync_interval: resync_interval?,
+        sysctls: {
+            all_sysctls.extend(given?);
+            all_sysctls
+        },
+        timeouts: timeouts?,
         on_exit: on_exit?,
     })
+}
+
+fn timeouts(entry: Option<&Entry>, problems: &mut Problems) -> Read<BTreeMap<Timeout, u32>> {
+    let keys = ["tcp", "tcpfin", "udp"];
+    let fields = Fields::section(entry, "the section `timeouts`", &keys, problems)?;
+    let mut timeouts = BTreeMap::new();
+    let mut all = Ok(());
+    for (key, timeout) in keys.into_iter().zip(Timeout::ALL) {
+        let seconds = fields.or_default(key, None, |value| {
+            value.seconds(LONGEST_TIMEOUT, problems).map(Some)
+        });
+        match seconds {
+            Ok(seconds) => timeouts.extend(seconds.map(|seconds| (timeout, seconds))),
+            Err(reported) => all = Err(reported),
+        }
+    }
+    all.map(|()| timeouts)
 }
 
 /// The section `real_server`, and the places of its VIPs for the rules.
@@ -95,8 +140,10 @@ fn role(
     let interface = fields.or_default("interface", "lo".to_owned(), |value| {
         value.interface(problems)
     });
-    let sysctls = fields.or_default("sysctls", default_sysctls(), |value| {
-        sysctls(value, problems)
+    let sysctls = fields.or_default("sysctls", parsed(&SYSCTLS), |value| {
+        let hint = "write pairs like `net.ipv4.conf.all.arp_ignore: 1`; \
+                    `{}` is for none, and without the key the defaults are set";
+        sysctls(value, hint, problems)
     });
     let resync_interval = resync_interval(fields, problems);
     let on_exit = fields.or_default("on_exit", RealServerExit::Keep, |value| {
@@ -156,18 +203,20 @@ fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> 
     all.map(|()| vips)
 }
 
-/// The how-to's; no word of them is refused, as a test shows.
-fn default_sysctls() -> BTreeMap<SysctlKey, String> {
-    SYSCTLS
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.parse().ok()?, value.to_owned())))
+/// Defaults; no word of them is refused, as a test shows.
+fn parsed(sysctls: &[(&str, &str)]) -> BTreeMap<SysctlKey, String> {
+    sysctls
+        .iter()
+        .filter_map(|(key, value)| Some((key.parse().ok()?, (*value).to_owned())))
         .collect()
 }
 
-fn sysctls(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<SysctlKey, String>> {
+fn sysctls(
+    pairs: Value<'_>,
+    hint: &str,
+    problems: &mut Problems,
+) -> Read<BTreeMap<SysctlKey, String>> {
     let Content::Mapping(entries) = &pairs.node.content else {
-        let hint = "write pairs like `net.ipv4.conf.all.arp_ignore: 1`; \
-                    `{}` is for none, and without the key the defaults are set";
         return Err(pairs.wrong("a mapping", hint, problems));
     };
     let mut lines: BTreeMap<SysctlKey, usize> = BTreeMap::new();

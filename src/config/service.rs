@@ -1,18 +1,21 @@
 //! An entry of `virtual_services`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::model::{Family, Forwarding, Protocol, RealServerKey, Scheduler, ServiceKey, Weight};
+use crate::model::{
+    Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, Weight,
+};
 
 use super::check::check;
 use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location, Node};
 use super::pool::{self, PoolDraft, pool};
 use super::problem::{Problems, Read};
+use super::range::{Addresses, Room, real_server_name, service_name};
 use super::scalar::Value;
-use super::{Check, RealServer, VirtualService};
+use super::service_key::Keys;
+use super::{Check, RealServer, VirtualService, ipvs};
 
 /// A virtual service as it was read, in which some things may be missing
 /// because a problem stands in their place.
@@ -22,12 +25,15 @@ pub(super) struct ServiceDraft {
     pub(super) key: Read<Located<ServiceKey>>,
     pub(super) forwarding: Read<Forwarding>,
     pub(super) scheduler: Read<Scheduler>,
+    flags: Read<ServiceFlags>,
+    persistence: Read<Option<Persistence>>,
     check: Read<Check>,
     pub(super) pool: PoolDraft,
     pub(super) real_servers: Read<Vec<Read<RealServerDraft>>>,
 }
 
 /// A real server as it was read.
+#[derive(Clone)]
 pub(super) struct RealServerDraft {
     pub(super) location: Location,
     pub(super) name: Read<Located<Arc<str>>>,
@@ -35,20 +41,30 @@ pub(super) struct RealServerDraft {
     /// `None` for the service's.
     pub(super) port: Read<Option<Located<u16>>>,
     pub(super) weight: Read<Weight>,
+    /// Upper and lower.
+    thresholds: Read<(u32, u32)>,
 }
 
 /// The list `virtual_services`.
 pub(super) fn services(
     fields: &Fields<'_>,
+    what: &str,
+    room: &mut Room,
     problems: &mut Problems,
 ) -> Read<Vec<Read<ServiceDraft>>> {
     let hint = "list at least one virtual service below `virtual_services:`, as in the examples";
-    let entry = fields.required("virtual_services", "the configuration", hint, problems)?;
+    let entry = fields.required("virtual_services", what, hint, problems)?;
     let nodes = list(entry, hint, problems)?;
-    Ok(nodes.iter().map(|node| service(node, problems)).collect())
+    Ok(nodes
+        .iter()
+        .flat_map(|node| match service(node, room, problems) {
+            Ok(drafts) => drafts.into_iter().map(Ok).collect(),
+            Err(reported) => vec![Err(reported)],
+        })
+        .collect())
 }
 
-fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [Node]> {
+pub(super) fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [Node]> {
     match &entry.value.content {
         Content::Sequence(nodes) if !nodes.is_empty() => Ok(nodes),
         Content::Sequence(_) | Content::Null => Err(problems.add(
@@ -64,23 +80,29 @@ fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [
     }
 }
 
-fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
+/// The virtual services of one entry: one for each of its addresses.
+fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<ServiceDraft>> {
     let what = "a virtual service";
     let keys = [
         "name",
         "address",
+        "addresses",
         "fwmark",
         "family",
         "protocol",
         "scheduler",
+        "scheduler_flags",
+        "one_packet",
         "forwarding",
+        "tunnel",
+        "persistence",
         "check",
         "real_servers",
     ];
     let keys = [keys.as_slice(), &pool::KEYS].concat();
     let fields = Fields::read(node, what, &keys, problems)?;
     let name = name(&fields, what, "add a line like `name: web`", problems);
-    let key = key(&fields, problems);
+    let keys = Keys::read(&fields, problems);
     let scheduler = fields.or_default("scheduler", Scheduler::default(), |value| {
         let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
         let hint = "write a name such as `wlc`, `wrr` or `sh`";
@@ -88,23 +110,7 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
         text.parse()
             .map_err(|_| value.wrong(wanted, hint, problems))
     });
-    let forwarding = fields.or_default("forwarding", Forwarding::Direct, |value| {
-        let words = [
-            Forwarding::Direct,
-            Forwarding::Masquerade,
-            Forwarding::Tunnel,
-        ]
-        .map(|forwarding| (forwarding_word(forwarding), forwarding));
-        let hint = "direct is VS/DR, masquerade is VS/NAT, tunnel is VS/TUN";
-        value.choice(&words, hint, problems)
-    });
-    let vip = key
-        .ok()
-        .and_then(|key: Located<ServiceKey>| key.value.vip());
-    let check = fields
-        .optional("check")
-        .and_then(|entry| check(entry, vip, problems));
-    let pool = pool(&fields, vip, problems);
+    let forwarding = ipvs::forwarding(&fields, problems);
     let hint = "list at least one below `real_servers:`, \
                 like `- { name: rs1, address: 192.168.11.21 }`";
     let real_servers = fields
@@ -113,28 +119,55 @@ fn service(node: &Node, problems: &mut Problems) -> Read<ServiceDraft> {
         .map(|nodes| {
             nodes
                 .iter()
-                .map(|node| real_server(node, problems))
-                .collect()
+                .flat_map(|node| match real_server(node, room, problems) {
+                    Ok(drafts) => drafts.into_iter().map(Ok).collect(),
+                    Err(reported) => vec![Err(reported)],
+                })
+                .collect::<Vec<_>>()
         });
-    Ok(ServiceDraft {
-        location: fields.location,
-        name,
-        key,
-        forwarding,
-        scheduler,
-        check,
-        pool,
-        real_servers,
-    })
-}
-
-const fn forwarding_word(forwarding: Forwarding) -> &'static str {
-    match forwarding {
-        Forwarding::Direct => "direct",
-        Forwarding::Masquerade => "masquerade",
-        Forwarding::Tunnel => "tunnel",
-        Forwarding::Local => "local",
+    let location = fields.location;
+    let several = keys.as_ref().is_ok_and(|keys| keys.several);
+    let keys = match keys {
+        Ok(keys) => keys.keys.into_iter().map(Ok).collect(),
+        Err(reported) => vec![Err(reported)],
+    };
+    if let Ok(real_servers) = &real_servers {
+        let more = keys
+            .len()
+            .saturating_sub(1)
+            .saturating_mul(real_servers.len());
+        room.take(more.try_into().unwrap_or(u128::MAX), location, problems)?;
     }
+    let draft = |key: Read<Located<ServiceKey>>| {
+        let name = match (&name, key.map(|key| key.value)) {
+            (Ok(name), Ok(ServiceKey::Address { address, .. })) if several => {
+                service_name(name, address, problems)
+            }
+            (name, _) => name.clone(),
+        };
+        let value = key.map(|key| key.value);
+        let vip = value.ok().and_then(|key| key.vip());
+        ServiceDraft {
+            location,
+            name,
+            key,
+            forwarding,
+            flags: ipvs::flags(
+                &fields,
+                scheduler.as_ref().map_err(|reported| *reported),
+                value,
+                problems,
+            ),
+            persistence: ipvs::persistence(&fields, value, problems),
+            check: fields
+                .optional("check")
+                .and_then(|entry| check(entry, vip, problems)),
+            pool: pool(&fields, vip, problems),
+            scheduler: scheduler.clone(),
+            real_servers: real_servers.clone(),
+        }
+    };
+    Ok(keys.into_iter().map(draft).collect())
 }
 
 fn name(
@@ -149,79 +182,24 @@ fn name(
     Ok(Located { value, location })
 }
 
-/// Address or firewall mark, and what goes with each.
-fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>> {
-    let address = fields.optional("address")?;
-    let fwmark = fields.optional("fwmark")?;
-    let stray = |key, goes_with: &str, reason: &str, problems: &mut Problems| {
-        if let Some(entry) = fields.optional(key)? {
-            let message = format!("`{key}` goes with `{goes_with}` only: {reason}");
-            problems.add(entry.key.location, message, format!("remove `{key}`"));
-        }
-        Ok(())
-    };
-    match (address, fwmark) {
-        (Some(_), Some(fwmark)) => Err(problems.add(
-            fwmark.key.location,
-            "a virtual service has either `address` or `fwmark`, and this one has both",
-            "remove one of the two",
-        )),
-        (None, None) => Err(problems.add(
-            fields.location,
-            "a virtual service has no `address`",
-            "add a line like `address: 192.168.11.200:80`, or `fwmark` and `family`",
-        )),
-        (Some(entry), None) => {
-            let reason = "an address has its own";
-            let family = stray("family", "fwmark", reason, problems);
-            let protocol = fields.or_default("protocol", Protocol::Tcp, |value| {
-                let words = [
-                    ("tcp", Protocol::Tcp),
-                    ("udp", Protocol::Udp),
-                    ("sctp", Protocol::Sctp),
-                ];
-                value.choice(&words, "write it like `protocol: tcp`", problems)
-            });
-            let address = Value::of(entry).service_address(problems)?;
-            family?;
-            let protocol = protocol?;
-            Ok(Located {
-                value: ServiceKey::Address { protocol, address },
-                location: entry.value.location,
-            })
-        }
-        (None, Some(entry)) => {
-            let reason = "a firewall mark takes in every protocol";
-            let protocol = stray("protocol", "address", reason, problems);
-            let family = fields.optional("family").and_then(|family| {
-                let words = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
-                let hint = "write it like `family: ipv4`";
-                match family {
-                    Some(entry) => Value::of(entry).choice(&words, hint, problems),
-                    None => Err(problems.add(
-                        entry.key.location,
-                        "`fwmark` needs `family` beside it",
-                        "add a line `family: ipv4` or `family: ipv6`",
-                    )),
-                }
-            });
-            let mark = Value::of(entry).integer(1..=u32::MAX, "10", problems)?;
-            protocol?;
-            let family = family?;
-            let mark = NonZeroU32::new(mark).unwrap_or(NonZeroU32::MIN);
-            Ok(Located {
-                value: ServiceKey::Fwmark { mark, family },
-                location: entry.value.location,
-            })
-        }
-    }
-}
-
-fn real_server(node: &Node, problems: &mut Problems) -> Read<RealServerDraft> {
+/// The real servers of one entry: one for each of its addresses.
+fn real_server(
+    node: &Node,
+    room: &mut Room,
+    problems: &mut Problems,
+) -> Read<Vec<RealServerDraft>> {
     let what = "a real server";
-    let fields = Fields::read(node, what, &["name", "address", "port", "weight"], problems)?;
+    let keys = [
+        "name",
+        "address",
+        "port",
+        "weight",
+        "upper_threshold",
+        "lower_threshold",
+    ];
+    let fields = Fields::read(node, what, &keys, problems)?;
     let name = name(&fields, what, "add a line like `name: rs1`", problems);
-    let address = fields
+    let addresses = fields
         .required(
             "address",
             what,
@@ -229,7 +207,7 @@ fn real_server(node: &Node, problems: &mut Problems) -> Read<RealServerDraft> {
             problems,
         )
         .and_then(|entry| {
-            let value = Value::of(entry).host_address(problems)?;
+            let value = Value::of(entry).host_addresses(problems)?;
             let location = entry.value.location;
             Ok(Located { value, location })
         });
@@ -242,13 +220,37 @@ fn real_server(node: &Node, problems: &mut Problems) -> Read<RealServerDraft> {
         let weight = value.integer(0..=Weight::MAX.get(), "1", problems)?;
         Ok(Weight::new(weight).unwrap_or(Weight::MAX))
     });
-    Ok(RealServerDraft {
+    let (address, range) = match addresses {
+        Ok(Located { value, location }) => match value {
+            Addresses::One(value) => (Ok(Located { value, location }), None),
+            Addresses::Range(range) => {
+                room.take(range.count(), location, problems)?;
+                let value = range.first();
+                (Ok(Located { value, location }), Some((range, location)))
+            }
+        },
+        Err(reported) => (Err(reported), None),
+    };
+    let one = RealServerDraft {
         location: fields.location,
-        name,
+        name: name.clone(),
         address,
         port,
         weight,
-    })
+        thresholds: ipvs::thresholds(&fields, problems),
+    };
+    let Some((range, location)) = range else {
+        return Ok(vec![one]);
+    };
+    let draft = |value| RealServerDraft {
+        name: name
+            .as_ref()
+            .map_err(|reported| *reported)
+            .and_then(|name| real_server_name(name, value, problems)),
+        address: Ok(Located { value, location }),
+        ..one.clone()
+    };
+    Ok(range.addresses().map(draft).collect())
 }
 
 impl ServiceDraft {
@@ -269,7 +271,9 @@ impl ServiceDraft {
             name: self.name?.value,
             key,
             scheduler: self.scheduler?,
+            flags: self.flags?,
             forwarding: self.forwarding?,
+            persistence: self.persistence?,
             check,
             pool,
             real_servers: real_servers.collect::<Read<_>>()?,
@@ -280,10 +284,13 @@ impl ServiceDraft {
 impl RealServerDraft {
     fn finish(self, service_port: u16) -> Read<RealServer> {
         let port = self.port?.map_or(service_port, |port| port.value);
+        let (upper_threshold, lower_threshold) = self.thresholds?;
         Ok(RealServer {
             name: self.name?.value,
             key: RealServerKey(SocketAddr::new(self.address?.value, port)),
             weight: self.weight?,
+            upper_threshold,
+            lower_threshold,
         })
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn forbidden_character(text: &str) -> Option<Problem> {
     lines(text).enumerate().find_map(|(index, line)| {
         let (column, character) = line.chars().enumerate().find(|&(_, c)| is_forbidden(c))?;
         let location = Location {
+            file: 0,
             line: index + 1,
             column: column + 1,
             width: 1,
@@ -211,6 +212,7 @@ fn swallowed_line(
     }
     let column = indentation(nth_line(text, location.line)) + 1;
     let key = Location {
+        file: location.file,
         line: location.line,
         column,
         width: location.column.saturating_sub(column).max(1),
@@ -236,6 +238,7 @@ fn tabs(number: usize, line: &str) -> Option<Location> {
     let indentation = indentation(line);
     let tab = line.chars().take(indentation).position(|c| c == '\t')?;
     Some(Location {
+        file: 0,
         line: number,
         column: tab + 1,
         width: indentation - tab,

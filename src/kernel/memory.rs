@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
-use crate::model::{Connections, Destination, RealServerKey, Service, ServiceKey, Statistics};
+use crate::model::{
+    Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
+};
 
 /// An empty table that behaves as the kernel's does, without any traffic.
 ///
@@ -17,7 +19,26 @@ pub(crate) struct MemoryIpvs {
     table: Arc<Mutex<Table>>,
 }
 
-type Table = BTreeMap<ServiceKey, Row>;
+#[derive(Debug)]
+struct Table {
+    services: BTreeMap<ServiceKey, Row>,
+    timeouts: BTreeMap<Timeout, u32>,
+}
+
+impl Default for Table {
+    /// With the time-outs of `ip_vs_proto_tcp.c` and `ip_vs_proto_udp.c`.
+    fn default() -> Self {
+        let timeouts = [
+            (Timeout::Tcp, 900),
+            (Timeout::TcpFin, 120),
+            (Timeout::Udp, 300),
+        ];
+        Self {
+            services: BTreeMap::new(),
+            timeouts: timeouts.into(),
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Row {
@@ -43,6 +64,7 @@ impl Ipvs for MemoryIpvs {
         };
         let table = self.table();
         Ok(table
+            .services
             .iter()
             .map(|(key, row)| (*key, observe(row)))
             .collect())
@@ -54,9 +76,14 @@ impl Ipvs for MemoryIpvs {
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         let table = self.table();
         Ok(table
+            .services
             .get(service)
             .map(|row| row.destinations.clone())
             .unwrap_or_default())
+    }
+
+    async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
+        Ok(self.table().timeouts.clone())
     }
 
     async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
@@ -72,7 +99,7 @@ impl Ipvs for MemoryIpvs {
 
 fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
     match write {
-        IpvsWrite::AddService { key, service } => match table.entry(*key) {
+        IpvsWrite::AddService { key, service } => match table.services.entry(*key) {
             Entry::Occupied(_) => return Err(Cause::Exists),
             Entry::Vacant(entry) => {
                 entry.insert(Row {
@@ -85,7 +112,7 @@ fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
             row(table, key)?.service = service.clone();
         }
         IpvsWrite::RemoveService { key } => {
-            table.remove(key).ok_or(Cause::Missing)?;
+            table.services.remove(key).ok_or(Cause::Missing)?;
         }
         IpvsWrite::AddDestination {
             service,
@@ -119,12 +146,18 @@ fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
             let row = row(table, service)?;
             row.destinations.remove(key).ok_or(Cause::Missing)?;
         }
+        IpvsWrite::SetTimeout { timeout, seconds } => {
+            // As `ip_vs_set_timeout` does, 0 leaves it as it is.
+            if *seconds > 0 {
+                table.timeouts.insert(*timeout, *seconds);
+            }
+        }
     }
     Ok(())
 }
 
 fn row<'a>(table: &'a mut Table, service: &ServiceKey) -> Result<&'a mut Row, Cause> {
-    table.get_mut(service).ok_or(Cause::Missing)
+    table.services.get_mut(service).ok_or(Cause::Missing)
 }
 
 /// As `ip_vs_add_dest` and `ip_vs_edit_dest` in `ip_vs_ctl.c` do.

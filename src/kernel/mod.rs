@@ -19,7 +19,9 @@ pub(crate) use ipvs::KernelIpvs;
 pub(crate) use memory::MemoryIpvs;
 pub(crate) use sysctl::Sysctls;
 
-use crate::model::{Connections, Destination, RealServerKey, Service, ServiceKey, Statistics};
+use crate::model::{
+    Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
+};
 
 /// A virtual service as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,11 @@ pub(crate) enum IpvsWrite {
         service: ServiceKey,
         key: RealServerKey,
     },
+    SetTimeout {
+        timeout: Timeout,
+        /// 1 to 2³¹−1 divided by the kernel's `HZ`.
+        seconds: u32,
+    },
 }
 
 impl fmt::Display for IpvsWrite {
@@ -81,6 +88,7 @@ impl fmt::Display for IpvsWrite {
             Self::RemoveDestination { service, key } => {
                 write!(f, "remove real server {key} of {service}")
             }
+            Self::SetTimeout { timeout, .. } => write!(f, "set time-out {timeout}"),
         }
     }
 }
@@ -120,6 +128,11 @@ pub(crate) trait Ipvs: Send + 'static {
         &mut self,
         service: &ServiceKey,
     ) -> impl Future<Output = Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError>> + Send;
+
+    /// The time-outs that hold for the whole table, in seconds.
+    fn timeouts(
+        &mut self,
+    ) -> impl Future<Output = Result<BTreeMap<Timeout, u32>, KernelError>> + Send;
 
     /// Carries the writes out in their order, and answers for each in that order.
     ///

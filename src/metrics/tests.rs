@@ -224,8 +224,8 @@ fn series_exist_from_the_start() {
     assert_eq!(count("lvs_transitions_total"), 3 * 2);
     assert_eq!(count("lvs_probe_duration_seconds_count"), 2);
     assert_eq!(count("lvs_detection_seconds_count"), 2);
-    assert_eq!(count("lvs_ipvs_operations_total"), 8 * 2);
-    assert_eq!(count("lvs_ipvs_drift_total"), 7);
+    assert_eq!(count("lvs_ipvs_operations_total"), 10 * 2);
+    assert_eq!(count("lvs_ipvs_drift_total"), 8);
     assert!(found["lvs_reconcile_last_success_timestamp_seconds"].abs() < 0.1);
 }
 

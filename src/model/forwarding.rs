@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ParseError;
+use super::{ParseError, Tunnel};
 
 /// How the director hands a packet to a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,7 +11,7 @@ pub enum Forwarding {
     /// The packet is delivered on the director itself.
     Local,
     /// VS/TUN: the packet is encapsulated, the real server answers the client.
-    Tunnel,
+    Tunnel(Tunnel),
     /// VS/DR: only the frame's destination changes, the real server answers the client.
     Direct,
 }
@@ -22,14 +22,21 @@ impl Forwarding {
     pub const fn translates_ports(self) -> bool {
         matches!(self, Self::Masquerade)
     }
+
+    /// Whether a real server may be of another family than its service: only
+    /// a tunnel's outer packet can be.
+    pub const fn crosses_families(self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
 }
 
 impl fmt::Display for Forwarding {
+    /// The method alone; what a tunnel is made of is [`Tunnel`]'s to say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Masquerade => "masquerade",
             Self::Local => "local",
-            Self::Tunnel => "tunnel",
+            Self::Tunnel(_) => "tunnel",
             Self::Direct => "direct",
         })
     }
@@ -42,7 +49,7 @@ impl FromStr for Forwarding {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match text {
             "masquerade" => Ok(Self::Masquerade),
-            "tunnel" => Ok(Self::Tunnel),
+            "tunnel" => Ok(Self::Tunnel(Tunnel::Ipip)),
             "direct" => Ok(Self::Direct),
             _ => Err(ParseError::new(
                 text,

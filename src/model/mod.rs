@@ -11,6 +11,8 @@ mod scheduler;
 mod service_key;
 mod sysctl_key;
 mod table;
+mod timeout;
+mod tunnel;
 mod weight;
 
 pub use forwarding::Forwarding;
@@ -21,6 +23,8 @@ pub use scheduler::Scheduler;
 pub use service_key::{RealServerKey, ServiceKey};
 pub use sysctl_key::SysctlKey;
 pub use table::{Connections, Destination, Persistence, Service, ServiceFlags, Statistics};
+pub use timeout::Timeout;
+pub use tunnel::{Checksum, Tunnel};
 pub use weight::Weight;
 
 use thiserror::Error;

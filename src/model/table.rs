@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::{Forwarding, Scheduler, Weight};
 
 /// The properties of a virtual service that can be changed while it serves.
@@ -20,10 +22,14 @@ impl ServiceFlags {
     /// `ONEPACKET` and the scheduler's three own flags.
     pub const MASK: u32 = 0x4 | 0x8 | 0x10 | 0x20;
 
-    /// `sh-fallback` and `mh-fallback`: a share that falls to a real server of
-    /// weight 0 goes to another one (`IP_VS_SVC_F_SCHED_SH_FALLBACK` and
-    /// `IP_VS_SVC_F_SCHED_MH_FALLBACK`, both `SCHED1`).
-    pub const HASH_FALLBACK: u32 = 0x8;
+    /// Every datagram is scheduled anew (`ONEPACKET`).
+    pub const ONE_PACKET: Self = Self(0x4);
+    /// The first of the scheduler's own (`SCHED1`). To `sh` and `mh`: a real
+    /// server that cannot take a connection gives it to another.
+    pub const FALLBACK: Self = Self(0x8);
+    /// The second of the scheduler's own (`SCHED2`). To `sh` and `mh`: the
+    /// client's port counts, too.
+    pub const PORT: Self = Self(0x10);
 
     /// Keeps what [`ServiceFlags::MASK`] covers and drops the rest.
     pub const fn from_bits(bits: u32) -> Self {
@@ -33,6 +39,30 @@ impl ServiceFlags {
     /// The flags as the kernel writes them.
     pub const fn bits(self) -> u32 {
         self.0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Display for ServiceFlags {
+    /// `one-packet`, and the scheduler's own as ipvsadm(8) numbers them:
+    /// `one-packet,flag-1,flag-2`. Nothing at all for none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (0x4, "one-packet"),
+            (0x8, "flag-1"),
+            (0x10, "flag-2"),
+            (0x20, "flag-3"),
+        ];
+        let set = names.into_iter().filter(|(bit, _)| self.0 & bit != 0);
+        for (index, (_, name)) in set.enumerate() {
+            write!(f, "{}{name}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
     }
 }
 

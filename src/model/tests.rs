@@ -19,6 +19,7 @@ fn display_and_from_str_are_inverse() {
     round_trip::<RealServerKey>("[2001:db8::21]:80");
     round_trip::<Protocol>("sctp");
     round_trip::<Forwarding>("masquerade");
+    round_trip::<Timeout>("tcpfin");
     round_trip::<Scheduler>("wlc");
     round_trip::<SysctlKey>("net.ipv4.conf.eth0/100.arp_ignore");
     round_trip::<Weight>("2147483647");
@@ -52,4 +53,35 @@ fn a_sysctl_key_cannot_leave_proc_sys() {
         components,
         ["net", "ipv4", "conf", "eth0.100", "arp_ignore"]
     );
+}
+
+#[test]
+fn a_tunnel_says_what_it_is_made_of() {
+    let port = std::num::NonZeroU16::new(6080).unwrap();
+    let checksum = Checksum::Remote;
+    for (tunnel, text) in [
+        (Tunnel::Ipip, "ipip"),
+        (
+            Tunnel::Gue { port, checksum },
+            "gue port 6080 checksum remote",
+        ),
+        (Tunnel::Gre { checksum: true }, "gre checksum sum"),
+    ] {
+        assert_eq!(tunnel.to_string(), text);
+        assert_eq!(Forwarding::Tunnel(tunnel).to_string(), "tunnel");
+    }
+}
+
+#[test]
+fn a_destination_stays_small() {
+    assert!(size_of::<Destination>() <= 20);
+}
+
+#[test]
+fn flags_are_named_as_ipvsadm_names_them() {
+    let flags = ServiceFlags::ONE_PACKET
+        .union(ServiceFlags::FALLBACK)
+        .union(ServiceFlags::PORT);
+    assert_eq!(flags.to_string(), "one-packet,flag-1,flag-2");
+    assert_eq!(ServiceFlags::default().to_string(), "");
 }

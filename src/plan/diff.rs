@@ -4,8 +4,8 @@ use crate::model::ServiceKey;
 /// The steps that turn `actual` into `desired`, in safe order.
 ///
 /// Everything in `actual` that `desired` lacks is removed, so `actual` must
-/// hold nothing but what is this agent's to decide on. A kernel parameter
-/// cannot be removed: one that `desired` lacks is left as it is.
+/// hold nothing but what is this agent's to decide on. A kernel parameter or a
+/// time-out cannot be removed: one that `desired` lacks is left as it is.
 pub fn diff(desired: &State, actual: &State) -> Vec<Step> {
     let mut steps = Vec::new();
     for (key, to) in &desired.sysctls {
@@ -15,6 +15,16 @@ pub fn diff(desired: &State, actual: &State) -> Vec<Step> {
                 key: key.clone(),
                 from: from.cloned(),
                 to: to.clone(),
+            });
+        }
+    }
+    for (timeout, to) in &desired.timeouts {
+        let from = actual.timeouts.get(timeout);
+        if from != Some(to) {
+            steps.push(Step::SetTimeout {
+                timeout: *timeout,
+                from: from.copied(),
+                to: *to,
             });
         }
     }

@@ -7,7 +7,8 @@ use super::Step;
 /// - the table before the VIP, so that a director never answers a client itself;
 /// - what takes traffic before what stops taking it, so that a service is
 ///   never without a real server in between;
-/// - on the way out the reverse: the VIP, then the table, then the sysctls.
+/// - on the way out the reverse: the VIP, then the table, then sysctls and
+///   time-outs.
 pub fn in_safe_order(mut steps: Vec<Step>) -> Vec<Step> {
     steps.sort_by_key(rank);
     steps
@@ -15,7 +16,7 @@ pub fn in_safe_order(mut steps: Vec<Step>) -> Vec<Step> {
 
 fn rank(step: &Step) -> u8 {
     match step {
-        Step::SetSysctl { .. } => 0,
+        Step::SetSysctl { .. } | Step::SetTimeout { .. } => 0,
         Step::AddService { .. } => 1,
         Step::SetService { .. } => 2,
         Step::AddDestination { .. } => 3,
@@ -25,6 +26,6 @@ fn rank(step: &Step) -> u8 {
         Step::RemoveAddress(_) => 7,
         Step::RemoveDestination { .. } => 8,
         Step::RemoveService { .. } => 9,
-        Step::RestoreSysctl { .. } => 10,
+        Step::RestoreSysctl { .. } | Step::RestoreTimeout { .. } => 10,
     }
 }

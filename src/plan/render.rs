@@ -1,7 +1,8 @@
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use super::Step;
-use crate::model::{Destination, Persistence, Service};
+use crate::model::{Destination, Forwarding, Persistence, Service};
 
 /// One line without its end: `+` for what is added, `~` for what is changed
 /// (only the properties that differ), `-` for what is removed.
@@ -25,6 +26,22 @@ impl fmt::Display for Step {
             ),
             Self::RestoreSysctl { key, from, to } => {
                 write!(f, "~ sysctl {key}: {from} -> {to} (as before the agent)")
+            }
+            Self::SetTimeout {
+                timeout,
+                from: Some(from),
+                to,
+            } => write!(f, "~ time-out {timeout}: {from}s -> {to}s"),
+            Self::SetTimeout {
+                timeout,
+                from: None,
+                to,
+            } => write!(f, "+ time-out {timeout}: {to}s"),
+            Self::RestoreTimeout { timeout, from, to } => {
+                write!(
+                    f,
+                    "~ time-out {timeout}: {from}s -> {to}s (as before the agent)"
+                )
             }
             Self::AddService { key, service } => {
                 write!(f, "+ virtual service {key}")?;
@@ -73,7 +90,7 @@ fn service_properties(service: &Service) -> impl Iterator<Item = Property> {
     } = service;
     let mut properties = vec![("scheduler", scheduler.to_string())];
     if flags.bits() != 0 {
-        properties.push(("flags", format!("{:#x}", flags.bits())));
+        properties.push(("flags", flags.to_string()));
     }
     if let Some(Persistence {
         timeout_seconds,
@@ -82,10 +99,20 @@ fn service_properties(service: &Service) -> impl Iterator<Item = Property> {
     }) = persistence
     {
         properties.push(("persistence", format!("{timeout_seconds}s")));
-        properties.push(("netmask", format!("{netmask:#x}")));
+        properties.push(("netmask", mask(*netmask)));
         properties.extend(engine.clone().map(|engine| ("engine", engine)));
     }
     properties.into_iter()
+}
+
+/// A prefix length of IPv6 as it is, and a mask of IPv4 with dots: no mask
+/// that the kernel takes is as small as a prefix length.
+fn mask(netmask: u32) -> String {
+    if netmask <= 128 {
+        netmask.to_string()
+    } else {
+        Ipv4Addr::from(netmask).to_string()
+    }
 }
 
 fn destination_properties(destination: &Destination) -> impl Iterator<Item = Property> {
@@ -99,6 +126,9 @@ fn destination_properties(destination: &Destination) -> impl Iterator<Item = Pro
         ("forwarding", forwarding.to_string()),
         ("weight", weight.to_string()),
     ];
+    if let Forwarding::Tunnel(tunnel) = forwarding {
+        properties.insert(1, ("tunnel", tunnel.to_string()));
+    }
     if (*upper_threshold, *lower_threshold) != (0, 0) {
         properties.push(("upper threshold", upper_threshold.to_string()));
         properties.push(("lower threshold", lower_threshold.to_string()));

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Step;
 use crate::model::{
-    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Weight,
+    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout, Weight,
 };
 
 /// What the kernel holds, or should hold, of all that this agent looks after.
@@ -14,6 +14,8 @@ pub struct State {
     pub addresses: BTreeSet<LocalAddress>,
     /// Kernel parameters; as observed, those alone that exist.
     pub sysctls: BTreeMap<SysctlKey, String>,
+    /// Time-outs of the table, in seconds; as observed, those alone that exist.
+    pub timeouts: BTreeMap<Timeout, u32>,
 }
 
 /// A virtual service with its real servers.
@@ -38,6 +40,9 @@ impl State {
         match step {
             Step::SetSysctl { key, to, .. } | Step::RestoreSysctl { key, to, .. } => {
                 self.sysctls.insert(key.clone(), to.clone());
+            }
+            Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
+                self.timeouts.insert(*timeout, *to);
             }
             Step::AddService { key, service } => {
                 let destinations = BTreeMap::new();

@@ -1,4 +1,6 @@
-use crate::model::{Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey};
+use crate::model::{
+    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout,
+};
 
 /// One change of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,24 @@ pub enum Step {
         from: String,
         /// The value from before the agent.
         to: String,
+    },
+    /// Set a time-out of the table.
+    SetTimeout {
+        /// Which.
+        timeout: Timeout,
+        /// Its seconds before; `None` if the kernel has no such time-out.
+        from: Option<u32>,
+        /// Its seconds after.
+        to: u32,
+    },
+    /// Give a time-out back the value that it had before the agent set it.
+    RestoreTimeout {
+        /// Which.
+        timeout: Timeout,
+        /// The agent's value, in seconds.
+        from: u32,
+        /// The value from before the agent, in seconds.
+        to: u32,
     },
     /// Make a virtual service.
     AddService {
@@ -80,6 +100,8 @@ pub enum Step {
 pub enum Subject {
     /// A kernel parameter.
     Sysctl(SysctlKey),
+    /// A time-out of the table.
+    Timeout(Timeout),
     /// A virtual service.
     Service(ServiceKey),
     /// A real server of a virtual service.
@@ -94,6 +116,9 @@ impl Step {
         match self {
             Self::SetSysctl { key, .. } | Self::RestoreSysctl { key, .. } => {
                 Subject::Sysctl(key.clone())
+            }
+            Self::SetTimeout { timeout, .. } | Self::RestoreTimeout { timeout, .. } => {
+                Subject::Timeout(*timeout)
             }
             Self::AddService { key, .. }
             | Self::SetService { key, .. }

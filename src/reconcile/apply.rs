@@ -107,6 +107,10 @@ pub(crate) async fn apply<T: Ipvs>(
                     batch.push(step, write);
                 }
             }
+            Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
+                let (timeout, seconds) = (*timeout, *to);
+                batch.push(step, IpvsWrite::SetTimeout { timeout, seconds });
+            }
             Step::SetSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.sysctls.write(key, to);
@@ -179,6 +183,8 @@ pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {
         }
         Step::SetSysctl { .. }
         | Step::RestoreSysctl { .. }
+        | Step::SetTimeout { .. }
+        | Step::RestoreTimeout { .. }
         | Step::AddService { .. }
         | Step::SetService { .. }
         | Step::RemoveService { .. }
@@ -248,12 +254,10 @@ impl Run<'_> {
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        if self
-            .outcome
-            .failures
-            .iter()
-            .any(|failure| matches!(failure.subject, Subject::Sysctl(_)))
-        {
+        // A director has services, and is meant to answer ARP for their VIPs.
+        let silent = self.desired.services.is_empty();
+        let sysctl = |failure: &Failure| matches!(failure.subject, Subject::Sysctl(_));
+        if silent && self.outcome.failures.iter().any(sysctl) {
             return Some(StepError::ArpNotSilenced(address.clone()));
         }
         let mut services = self

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::kernel::{Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
 use crate::metrics::{IpvsCommand, Metrics};
-use crate::model::{RealServerKey, ServiceKey};
+use crate::model::{RealServerKey, ServiceKey, Timeout};
 
 /// A table whose every operation is counted in `lvs_ipvs_operations_total`.
 pub(crate) struct Counted<T> {
@@ -37,6 +37,13 @@ impl<T: Ipvs> Ipvs for Counted<T> {
         destinations
     }
 
+    async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
+        let timeouts = self.table.timeouts().await;
+        self.metrics
+            .ipvs_operation(IpvsCommand::GetConfig, timeouts.is_ok());
+        timeouts
+    }
+
     async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
         let results = self.table.write(writes).await;
         for (write, result) in writes.iter().zip(&results) {
@@ -54,5 +61,6 @@ fn command(write: &IpvsWrite) -> IpvsCommand {
         IpvsWrite::AddDestination { .. } => IpvsCommand::NewDest,
         IpvsWrite::SetDestination { .. } => IpvsCommand::SetDest,
         IpvsWrite::RemoveDestination { .. } => IpvsCommand::DelDest,
+        IpvsWrite::SetTimeout { .. } => IpvsCommand::SetConfig,
     }
 }

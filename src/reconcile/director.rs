@@ -358,7 +358,8 @@ pub(crate) async fn adopt<T: Ipvs>(
     Ok((desired, observed))
 }
 
-/// A table inside this process takes no traffic, so no VIP may bring any.
+/// A table inside this process takes no traffic, so no VIP may bring any; and
+/// the host's parameters are not touched to try something out.
 fn desired_of<T: Ipvs>(
     config: &Config,
     weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
@@ -366,6 +367,7 @@ fn desired_of<T: Ipvs>(
     let mut desired = desired::director(config, weight);
     if !T::IN_KERNEL {
         desired.addresses.clear();
+        desired.sysctls.clear();
     }
     desired
 }

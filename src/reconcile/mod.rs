@@ -261,7 +261,10 @@ impl<T: Ipvs> Reconciler<T> {
     fn is_of_failed_service(&self, subject: &Subject) -> bool {
         match subject {
             Subject::Destination(service, _) => self.failed.contains(&Subject::Service(*service)),
-            Subject::Sysctl(_) | Subject::Service(_) | Subject::Address(_) => false,
+            Subject::Sysctl(_)
+            | Subject::Timeout(_)
+            | Subject::Service(_)
+            | Subject::Address(_) => false,
         }
     }
 
@@ -454,6 +457,10 @@ fn drift_kind(step: &Step) -> Option<DriftKind> {
         Step::RemoveDestination { .. } => Some(DriftKind::RealServerExtra),
         Step::AddAddress(_) => Some(DriftKind::AddressMissing),
         Step::SetSysctl { .. } => Some(DriftKind::SysctlChanged),
-        Step::RemoveService { .. } | Step::RemoveAddress(_) | Step::RestoreSysctl { .. } => None,
+        Step::SetTimeout { .. } => Some(DriftKind::TimeoutChanged),
+        Step::RemoveService { .. }
+        | Step::RemoveAddress(_)
+        | Step::RestoreSysctl { .. }
+        | Step::RestoreTimeout { .. } => None,
     }
 }

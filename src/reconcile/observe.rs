@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::Owned;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
-use crate::model::{Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey};
+use crate::model::{
+    Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, Timeout,
+};
 use crate::plan::{ServiceState, State};
 
 /// What of the kernel is this agent's to look at: all else stays unseen.
@@ -14,6 +16,7 @@ pub(crate) struct Scope {
     /// Those that may have to go: without their interface they are gone.
     old_addresses: BTreeSet<LocalAddress>,
     sysctls: BTreeSet<SysctlKey>,
+    timeouts: BTreeSet<Timeout>,
 }
 
 impl Scope {
@@ -36,11 +39,14 @@ impl Scope {
             .chain(owned.sysctls.keys())
             .cloned()
             .collect();
+        let timeouts = desired.timeouts.keys().chain(owned.timeouts.keys());
+        let timeouts = timeouts.copied().collect();
         Self {
             services,
             addresses: desired.addresses.clone(),
             old_addresses,
             sysctls,
+            timeouts,
         }
     }
 }
@@ -68,6 +74,11 @@ pub(crate) async fn observe<T: Ipvs>(
     let mut observation = Observation::default();
     if !scope.services.is_empty() {
         observe_table(&mut kernel.ipvs, scope, &mut observation).await?;
+    }
+    if !scope.timeouts.is_empty() {
+        let mut timeouts = kernel.ipvs.timeouts().await?;
+        timeouts.retain(|timeout, _| scope.timeouts.contains(timeout));
+        observation.state.timeouts = timeouts;
     }
     observation.state.addresses = observe_addresses(kernel, scope).await?;
     for key in &scope.sysctls {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{LocalAddress, ServiceKey, SysctlKey};
+use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
 use crate::plan::{State, Step};
 
 /// What this agent has written to the kernel and may therefore take away,
@@ -10,6 +10,7 @@ pub(crate) struct Owned {
     pub(crate) services: BTreeSet<ServiceKey>,
     pub(crate) addresses: BTreeSet<LocalAddress>,
     pub(crate) sysctls: BTreeMap<SysctlKey, OwnedSysctl>,
+    pub(crate) timeouts: BTreeMap<Timeout, OwnedTimeout>,
 }
 
 /// A kernel parameter that the agent looks after.
@@ -39,6 +40,15 @@ pub(crate) enum Memory {
     Lost,
 }
 
+/// A time-out of the table that the agent looks after, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnedTimeout {
+    /// What the agent sets it to.
+    pub(crate) ours: u32,
+    /// What it was when the agent first looked.
+    pub(crate) original: u32,
+}
+
 impl Owned {
     /// Takes all of `desired` into ownership, before it is written. A
     /// parameter's first value is kept for ever after. Where memory was lost,
@@ -56,6 +66,14 @@ impl Owned {
                     .insert(key.clone(), OwnedSysctl { ours, original });
             }
         }
+        for (timeout, &ours) in &desired.timeouts {
+            if let Some(owned) = self.timeouts.get_mut(timeout) {
+                owned.ours = ours;
+            } else if let Some(&original) = observed.timeouts.get(timeout) {
+                self.timeouts
+                    .insert(*timeout, OwnedTimeout { ours, original });
+            }
+        }
     }
 
     /// Gives up what is not desired and, by `observed`, no longer there.
@@ -70,23 +88,37 @@ impl Owned {
             desired.sysctls.contains_key(key)
                 || owned.gives_back(observed.sysctls.get(key)).is_some()
         });
+        self.timeouts.retain(|timeout, owned| {
+            desired.timeouts.contains_key(timeout)
+                || (owned.ours != owned.original
+                    && observed.timeouts.get(timeout) == Some(&owned.ours))
+        });
     }
 
-    /// The steps that give back each parameter that is no longer desired and
-    /// still has the agent's value.
+    /// The steps that give back each parameter and time-out that is no longer
+    /// desired and still has the agent's value.
     pub(crate) fn restores(&self, desired: &State, observed: &State) -> Vec<Step> {
         let released = self.sysctls.iter();
         let released = released.filter(|(key, _)| !desired.sysctls.contains_key(key));
-        released
-            .filter_map(|(key, owned)| {
-                let original = owned.gives_back(observed.sysctls.get(key))?;
-                Some(Step::RestoreSysctl {
-                    key: key.clone(),
-                    from: owned.ours.clone(),
-                    to: original.clone(),
-                })
+        let sysctls = released.filter_map(|(key, owned)| {
+            let original = owned.gives_back(observed.sysctls.get(key))?;
+            Some(Step::RestoreSysctl {
+                key: key.clone(),
+                from: owned.ours.clone(),
+                to: original.clone(),
             })
-            .collect()
+        });
+        let released = self.timeouts.iter().filter(|(timeout, owned)| {
+            !desired.timeouts.contains_key(timeout)
+                && owned.ours != owned.original
+                && observed.timeouts.get(timeout) == Some(&owned.ours)
+        });
+        let timeouts = released.map(|(timeout, owned)| Step::RestoreTimeout {
+            timeout: *timeout,
+            from: owned.ours,
+            to: owned.original,
+        });
+        sysctls.chain(timeouts).collect()
     }
 
     /// The parameters whose values from before the agent are lost.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing::warn;
 
-use super::ownership::{Memory, Owned, OwnedSysctl};
+use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
 use crate::model::LocalAddress;
 use crate::snapshot::Mode;
 
@@ -54,6 +54,9 @@ struct Shape {
     services: BTreeSet<String>,
     addresses: BTreeSet<Address>,
     sysctls: BTreeMap<String, Sysctl>,
+    /// The first programs that wrote this version had none.
+    #[serde(default)]
+    timeouts: BTreeMap<String, Seconds>,
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +79,12 @@ pub(crate) struct Remembered {
     pub(crate) owned: Owned,
     /// `Lost` if the file is damaged.
     pub(crate) memory: Memory,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Seconds {
+    ours: u32,
+    original: u32,
 }
 
 impl StateFile {
@@ -203,6 +212,11 @@ fn understand(text: &[u8]) -> Result<Owned, NotUnderstood> {
             .sysctls
             .insert(key.parse()?, OwnedSysctl { ours, original });
     }
+    for (timeout, Seconds { ours, original }) in shape.timeouts {
+        owned
+            .timeouts
+            .insert(timeout.parse()?, OwnedTimeout { ours, original });
+    }
     Ok(owned)
 }
 
@@ -211,6 +225,7 @@ fn shape(owned: &Owned) -> Shape {
         services,
         addresses,
         sysctls,
+        timeouts,
     } = owned;
     let address = |a: &LocalAddress| Address {
         interface: a.interface.clone(),
@@ -227,6 +242,12 @@ fn shape(owned: &Owned) -> Shape {
         sysctls: sysctls
             .iter()
             .map(|(key, value)| (key.to_string(), sysctl(value)))
+            .collect(),
+        timeouts: timeouts
+            .iter()
+            .map(|(timeout, &OwnedTimeout { ours, original })| {
+                (timeout.to_string(), Seconds { ours, original })
+            })
             .collect(),
     }
 }

@@ -7,7 +7,7 @@ use crate::config::{
     Check, Config, Control, Director, DirectorExit, Http, HttpCheck, Pool, RealServer,
     RealServerExit, RealServerRole, SorryServer, StatusRanges, VirtualService,
 };
-use crate::model::Weight;
+use crate::model::{ServiceFlags, Weight};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn start() -> SystemTime {
@@ -19,7 +19,9 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
         name: name.into(),
         key: key.parse().unwrap(),
         scheduler: Scheduler::default(),
+        flags: ServiceFlags::default(),
         forwarding: Forwarding::Direct,
+        persistence: None,
         check: Arc::new(Check {
             http: HttpCheck {
                 path: "/".to_owned(),
@@ -39,6 +41,8 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
                 name: name.into(),
                 key: key.parse().unwrap(),
                 weight: Weight::new(weight).unwrap(),
+                upper_threshold: 0,
+                lower_threshold: 0,
             })
             .collect(),
     }
@@ -66,6 +70,8 @@ pub(crate) fn config() -> Config {
         director: Director {
             interface: Some("eth0".to_owned()),
             resync_interval: Duration::from_secs(10),
+            sysctls: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
             on_exit: DirectorExit::Keep,
         },
         real_server: RealServerRole {

@@ -98,6 +98,11 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
     ] {
         assert_eq!(service[key], value);
     }
+    assert_eq!(service["fail_open"], false);
+    assert_eq!(
+        service["quorum"],
+        serde_json::json!({"weight": 1, "hysteresis": 0, "met": true})
+    );
     for (place, name, health, weight) in [(0, "rs1", "up", 1), (1, "rs2", "down", 0)] {
         let real_server = &service["real_servers"][place];
         assert_eq!(

@@ -193,7 +193,9 @@ fn plan_and_dry_run_write_nothing() {
     assert_eq!(code, 3, "{plan}");
     assert_eq!(
         plan,
-        "+ virtual service tcp 192.168.11.200:80 scheduler wlc\n\
+        "~ sysctl net.ipv4.vs.expire_nodest_conn: 0 -> 1\n\
+         ~ sysctl net.ipv4.vs.expire_quiescent_template: 0 -> 1\n\
+         + virtual service tcp 192.168.11.200:80 scheduler wlc\n\
          + real server 192.168.11.21:80 of tcp 192.168.11.200:80 forwarding direct weight 0\n\
          + real server 192.168.11.22:80 of tcp 192.168.11.200:80 forwarding direct weight 0\n\
          + address 192.168.11.200/32 on eth0\n\

@@ -175,7 +175,10 @@ fn what_is_foreign_survives_start_resync_stop_and_cleanup() {
         (code, printed.as_str()),
         (
             0,
-            "- address 192.168.11.200/32 on eth0\n- virtual service tcp 192.168.11.200:80\n"
+            "- address 192.168.11.200/32 on eth0\n\
+             - virtual service tcp 192.168.11.200:80\n\
+             ~ sysctl net.ipv4.vs.expire_nodest_conn: 1 -> 0 (as before the agent)\n\
+             ~ sysctl net.ipv4.vs.expire_quiescent_template: 1 -> 0 (as before the agent)\n"
         )
     );
     assert_eq!(ours(scene.director()), "");

@@ -3,6 +3,7 @@ use super::*;
 fn one(line: usize, column: usize, width: usize, text: &str) -> String {
     let problem = Problem {
         location: Some(Location {
+            file: 0,
             line,
             column,
             width,
@@ -10,7 +11,7 @@ fn one(line: usize, column: usize, width: usize, text: &str) -> String {
         message: "wrong".to_owned(),
         hint: "mend it".to_owned(),
     };
-    ConfigErrors::new("f.yaml", text, vec![problem]).to_string()
+    ConfigErrors::new(&[("f.yaml".to_owned(), text.to_owned())], vec![problem]).to_string()
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl From<Span> for Location {
         let one_line = span.start.line() == span.end.line();
         let width = span.end.col().saturating_sub(span.start.col());
         Self {
+            file: 0,
             line: span.start.line(),
             column: span.start.col() + 1,
             width: if one_line { width.max(1) } else { 1 },

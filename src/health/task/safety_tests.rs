@@ -149,6 +149,8 @@ async fn when_all_fail_at_once_it_is_not_the_real_servers() {
         service.pool.sorry_server = None;
     }
     let fourth = crate::config::RealServer {
+        upper_threshold: 0,
+        lower_threshold: 0,
         name: "rs7".into(),
         key: "[2001:db8::22]:0".parse().unwrap(),
         weight: Weight::ONE,

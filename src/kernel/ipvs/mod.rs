@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
 use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
-use crate::model::{RealServerKey, Service, ServiceKey};
+use crate::model::{RealServerKey, Service, ServiceKey, Timeout};
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EEXIST: i32 = Errno::EXIST.raw_os_error();
@@ -53,14 +53,22 @@ impl KernelIpvs {
 
     /// The version of the kernel's IPVS and the size of its connection table.
     pub(crate) async fn info(&mut self) -> Result<IpvsInfo, KernelError> {
-        let answer = async {
-            let request = request(codec::get_info())?;
-            self.netlink.get(request).await
-        };
-        let answer = answer.await.map_err(|failure| failure.cause(read_refusal));
-        answer
-            .and_then(|bytes| codec::info(bytes.as_ref()).map_err(|e| undecodable(&e)))
+        self.get(codec::get_info(), codec::info)
+            .await
             .map_err(|cause| KernelError::new("ask for the version of IPVS", cause))
+    }
+
+    async fn get<V>(
+        &mut self,
+        message: Result<codec::Message, BuilderError>,
+        decode: impl Fn(&[u8]) -> Result<V, codec::DecodeError>,
+    ) -> Result<V, Cause> {
+        let answer = match request(message) {
+            Ok(request) => self.netlink.get(request).await,
+            Err(failure) => Err(failure),
+        };
+        let answer = answer.map_err(|failure| failure.cause(read_refusal))?;
+        decode(answer.as_ref()).map_err(|error| undecodable(&error))
     }
 
     async fn dump<K: Ord, V>(
@@ -103,6 +111,12 @@ impl Ipvs for KernelIpvs {
         })
         .await
         .map_err(|cause| KernelError::new(format!("list the real servers of {service}"), cause))
+    }
+
+    async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
+        self.get(codec::get_timeouts(), codec::timeouts)
+            .await
+            .map_err(|cause| KernelError::new("read the time-outs", cause))
     }
 
     async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {

@@ -70,7 +70,7 @@ mod lab {
 
     use super::*;
     use crate::kernel::namespace::{drop_capabilities, in_namespace, run};
-    use crate::model::{Destination, Forwarding, Weight};
+    use crate::model::{Destination, Forwarding, Tunnel, Weight};
 
     #[test]
     #[ignore = "needs an IPVS kernel: run by tests/run.sh in the lab"]
@@ -441,14 +441,17 @@ mod lab {
                     ("192.168.11.21:80", direct(1)),
                     ("192.168.11.22:80", limited),
                     ("192.168.11.23:8080", by(Forwarding::Masquerade, 0)),
-                    ("192.168.11.24:80", by(Forwarding::Tunnel, largest)),
+                    (
+                        "192.168.11.24:80",
+                        by(Forwarding::Tunnel(Tunnel::Ipip), largest),
+                    ),
                 ],
             ),
             (
                 "tcp [2001:db8::200]:80",
                 vec![
                     ("[2001:db8::21]:80", direct(3)),
-                    ("192.168.11.21:80", by(Forwarding::Tunnel, 1)),
+                    ("192.168.11.21:80", by(Forwarding::Tunnel(Tunnel::Ipip), 1)),
                 ],
             ),
             ("fwmark 10 ipv4", vec![("192.168.11.21:0", direct(4))]),

@@ -34,6 +34,18 @@ pub(super) const CONN_F_TUNNEL: u32 = 2;
 /// `IP_VS_CONN_F_DROUTE`.
 pub(super) const CONN_F_DROUTE: u32 = 3;
 
+/// `IP_VS_CONN_F_TUNNEL_TYPE_IPIP`, as it stands in `IPVS_DEST_ATTR_TUN_TYPE`.
+pub(super) const TUNNEL_TYPE_IPIP: u8 = 0;
+/// `IP_VS_CONN_F_TUNNEL_TYPE_GUE`.
+pub(super) const TUNNEL_TYPE_GUE: u8 = 1;
+/// `IP_VS_CONN_F_TUNNEL_TYPE_GRE`.
+pub(super) const TUNNEL_TYPE_GRE: u8 = 2;
+
+/// `IP_VS_TUNNEL_ENCAP_FLAG_CSUM`, in `IPVS_DEST_ATTR_TUN_FLAGS`.
+pub(super) const TUNNEL_FLAG_SUM: u16 = 1;
+/// `IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM`.
+pub(super) const TUNNEL_FLAG_REMOTE: u16 = 2;
+
 /// `IPVS_CMD_*`: the commands. `FLUSH`, which empties the whole table, is left
 /// out: this agent owns only what is configured.
 #[neli_enum(serialized_type = "u8")]
@@ -54,6 +66,10 @@ pub(super) enum Command {
     DelDest = 7,
     /// `IPVS_CMD_GET_DEST`.
     GetDest = 8,
+    /// `IPVS_CMD_SET_CONFIG`; also the command of the answer to `GET_CONFIG`.
+    SetConfig = 12,
+    /// `IPVS_CMD_GET_CONFIG`.
+    GetConfig = 13,
     /// `IPVS_CMD_SET_INFO`, the answer to `GET_INFO`.
     SetInfo = 14,
     /// `IPVS_CMD_GET_INFO`.
@@ -69,6 +85,12 @@ pub(super) enum CommandAttribute {
     Service = 1,
     /// `IPVS_CMD_ATTR_DEST`, nested.
     Destination = 2,
+    /// `IPVS_CMD_ATTR_TIMEOUT_TCP`: u32, seconds.
+    TimeoutTcp = 4,
+    /// `IPVS_CMD_ATTR_TIMEOUT_TCP_FIN`: u32, seconds.
+    TimeoutTcpFin = 5,
+    /// `IPVS_CMD_ATTR_TIMEOUT_UDP`: u32, seconds.
+    TimeoutUdp = 6,
 }
 
 impl NlAttrType for CommandAttribute {}
@@ -134,6 +156,13 @@ pub(super) enum DestinationAttribute {
     AddressFamily = 11,
     /// `IPVS_DEST_ATTR_STATS64`, nested; since Linux 4.1.
     Stats64 = 12,
+    /// `IPVS_DEST_ATTR_TUN_TYPE`: u8; since Linux 5.3, before which it was
+    /// always IP in IP.
+    TunnelType = 13,
+    /// `IPVS_DEST_ATTR_TUN_PORT`: u16 in network byte order.
+    TunnelPort = 14,
+    /// `IPVS_DEST_ATTR_TUN_FLAGS`: u16.
+    TunnelFlags = 15,
 }
 
 impl NlAttrType for DestinationAttribute {}

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Destination, Forwarding, LocalAddress, Persistence, Protocol, RealServerKey, Service,
-    ServiceFlags, Weight,
+    ServiceFlags, Timeout, Tunnel, Weight,
 };
 
 #[test]
@@ -42,10 +42,30 @@ fn only_what_differs_is_shown() {
     });
     state.destinations.values_mut().next().unwrap().weight = Weight::ZERO;
     expect![[r"
-        ~ virtual service tcp 192.168.11.200:80: scheduler rr -> wlc, persistence 300s -> none, netmask 0xffffffff -> none
+        ~ virtual service tcp 192.168.11.200:80: scheduler rr -> wlc, persistence 300s -> none, netmask 255.255.255.255 -> none
         ~ real server 192.168.11.21:80 of tcp 192.168.11.200:80: weight 0 -> 1
     "]]
     .assert_eq(&text(&diff(&how_to(), &changed)));
+}
+
+#[test]
+fn time_outs_and_tunnels_are_shown() {
+    let mut changed = how_to();
+    let state = changed.services.values_mut().next().unwrap();
+    state.service.flags = ServiceFlags::ONE_PACKET.union(ServiceFlags::FALLBACK);
+    let port = std::num::NonZeroU16::new(6080).unwrap();
+    let checksum = crate::model::Checksum::Sum;
+    let destination = state.destinations.values_mut().next().unwrap();
+    destination.forwarding = Forwarding::Tunnel(Tunnel::Gue { port, checksum });
+    changed.timeouts = [(Timeout::TcpFin, 30)].into();
+    let mut before = how_to();
+    before.timeouts = [(Timeout::TcpFin, 120)].into();
+    expect![[r"
+        ~ time-out tcpfin: 120s -> 30s
+        ~ virtual service tcp 192.168.11.200:80: flags none -> one-packet,flag-1
+        ~ real server 192.168.11.21:80 of tcp 192.168.11.200:80: forwarding direct -> tunnel, tunnel none -> gue port 6080 checksum sum
+    "]]
+    .assert_eq(&text(&diff(&changed, &before)));
 }
 
 #[test]
@@ -70,6 +90,7 @@ proptest! {
     #[test]
     fn applying_the_difference_gives_what_is_desired(desired in state(), mut actual in state()) {
         actual.sysctls.retain(|key, _| desired.sysctls.contains_key(key));
+        actual.timeouts.retain(|key, _| desired.timeouts.contains_key(key));
         for step in diff(&desired, &actual.clone()) {
             actual.apply(&step);
         }
@@ -144,6 +165,7 @@ fn how_to() -> State {
             "1".to_owned(),
         )]
         .into(),
+        ..State::default()
     }
 }
 
@@ -158,16 +180,19 @@ fn address(host: u8) -> LocalAddress {
 /// Few enough distinct keys that two states share many.
 fn state() -> impl Strategy<Value = State> {
     let sysctl = (0..3u8).prop_map(|n| format!("net.ipv4.conf.eth{n}.arp_ignore").parse().unwrap());
+    let timeout = prop::sample::select(Timeout::ALL.to_vec());
     let value = (0..3u8).prop_map(|value| value.to_string());
     (
         btree_map(service_key(), service_state(), 0..4),
         btree_set((200..204u8).prop_map(address), 0..4),
         btree_map(sysctl, value, 0..3),
+        btree_map(timeout, 1..4_u32, 0..3),
     )
-        .prop_map(|(services, addresses, sysctls)| State {
+        .prop_map(|(services, addresses, sysctls, timeouts)| State {
             services,
             addresses,
             sysctls,
+            timeouts,
         })
 }
 
@@ -204,7 +229,13 @@ fn service_state() -> impl Strategy<Value = ServiceState> {
 }
 
 fn destination() -> impl Strategy<Value = Destination> {
-    let forwarding = prop_oneof![Just(Forwarding::Direct), Just(Forwarding::Masquerade)];
+    let gre = Tunnel::Gre { checksum: true };
+    let forwarding = prop::sample::select(vec![
+        Forwarding::Direct,
+        Forwarding::Masquerade,
+        Forwarding::Tunnel(Tunnel::Ipip),
+        Forwarding::Tunnel(gre),
+    ]);
     (forwarding, 0..3u32, 0..2u32).prop_map(|(forwarding, weight, upper_threshold)| Destination {
         forwarding,
         weight: Weight::new(weight).unwrap(),

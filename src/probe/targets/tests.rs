@@ -2,7 +2,7 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::{Check, Pool, RealServer, StatusRanges, VirtualService};
-use crate::model::{Forwarding, RealServerKey, Scheduler, Weight};
+use crate::model::{Forwarding, RealServerKey, Scheduler, ServiceFlags, Weight};
 use crate::snapshot::fixture;
 
 fn check(path: &str, rise: u16) -> Check {
@@ -25,7 +25,9 @@ fn service(name: &str, address: &str, check: Check, real_servers: &[&str]) -> Vi
         name: name.into(),
         key: address.parse().unwrap(),
         scheduler: Scheduler::default(),
+        flags: ServiceFlags::default(),
         forwarding: Forwarding::Direct,
+        persistence: None,
         check: Arc::new(check),
         pool: Pool::default(),
         real_servers: real_servers
@@ -34,6 +36,8 @@ fn service(name: &str, address: &str, check: Check, real_servers: &[&str]) -> Vi
                 name: (*address).into(),
                 key: address.parse::<RealServerKey>().unwrap(),
                 weight: Weight::ONE,
+                upper_threshold: 0,
+                lower_threshold: 0,
             })
             .collect(),
     }

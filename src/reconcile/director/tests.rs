@@ -11,7 +11,7 @@ use crate::kernel::{
     Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
 };
 use crate::metrics::Metrics;
-use crate::model::{Destination, Forwarding, Service, ServiceFlags};
+use crate::model::{Destination, Forwarding, Service, ServiceFlags, Timeout};
 use crate::reconcile::StateFile;
 use crate::reconcile::captured_log::CapturedLog;
 use crate::signals::Stop;
@@ -401,6 +401,41 @@ proptest! {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn time_outs_are_set_watched_and_given_back() {
+    let mut lab = Lab::new();
+    lab.config.director.timeouts = [(Timeout::Tcp, 600), (Timeout::Udp, 300)].into();
+    let lab = lab.run().await;
+    let timeouts = async |lab: &Lab| {
+        let timeouts = lab.kernel.clone().timeouts().await.unwrap();
+        timeouts.into_values().collect::<Vec<_>>()
+    };
+    assert_eq!(timeouts(&lab).await, [600, 120, 300]);
+    let drift = lab.drift()["timeout_changed"];
+    assert_eq!(drift, 0, "the agent's own wish is no drift");
+    lab.meddle(&[IpvsWrite::SetTimeout {
+        timeout: Timeout::Tcp,
+        seconds: 7,
+    }])
+    .await;
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(timeouts(&lab).await, [600, 120, 300]);
+    assert_eq!(lab.drift()["timeout_changed"], 1);
+    lab.finish().await.remove_all().await.unwrap();
+    assert_eq!(timeouts(&lab).await, [900, 120, 300]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_in_the_process_goes_without_the_kernels_sysctls() {
+    let mut lab = Lab::new();
+    let key = "net.ipv4.vs.expire_nodest_conn".parse().unwrap();
+    lab.config.director.sysctls = [(key, "1".to_owned())].into();
+    let lab = lab.run().await;
+    assert_eq!(lab.snapshot.reconcile.lock().error, None);
+    assert!(lab.snapshot.sysctls.lock().is_empty());
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Intend(usize, u32),
@@ -649,6 +684,11 @@ impl Ipvs for Table {
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         self.calls.lock().unwrap().push(format!("list {service}"));
         self.memory.destinations(service).await
+    }
+
+    async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
+        self.calls.lock().unwrap().push("list time-outs".to_owned());
+        self.memory.timeouts().await
     }
 
     async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {

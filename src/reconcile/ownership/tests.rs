@@ -63,6 +63,26 @@ fn what_is_still_there_stays_owned() {
     assert_eq!(owned, Owned::default());
 }
 
+#[test]
+fn a_time_out_is_given_back_unless_another_hand_has_set_it() {
+    let timeout = |seconds| State {
+        timeouts: [(Timeout::Udp, seconds)].into(),
+        ..State::default()
+    };
+    let mut owned = Owned::default();
+    owned.claim(&timeout(30), &timeout(300), Memory::Whole);
+    owned.claim(&timeout(40), &timeout(30), Memory::Whole);
+    let restore = Step::RestoreTimeout {
+        timeout: Timeout::Udp,
+        from: 40,
+        to: 300,
+    };
+    assert_eq!(owned.restores(&State::default(), &timeout(40)), [restore]);
+    assert_eq!(owned.restores(&State::default(), &timeout(50)), []);
+    owned.release(&State::default(), &timeout(300));
+    assert_eq!(owned, Owned::default());
+}
+
 fn sysctl(value: &str) -> State {
     State {
         sysctls: [(KEY.parse().unwrap(), value.to_owned())].into(),

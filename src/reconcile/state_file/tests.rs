@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Timeout;
 
 #[test]
 fn what_is_saved_is_loaded() {
@@ -13,6 +14,19 @@ fn what_is_saved_is_loaded() {
     assert_eq!(file.load().unwrap().owned, owned());
     file.save(&Owned::default()).unwrap();
     assert_eq!(file.load().unwrap().owned, Owned::default());
+}
+
+#[test]
+fn the_first_programs_file_without_time_outs_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path(), Mode::Director);
+    fs::write(
+        &file.path,
+        br#"{"version":1,"services":["tcp 192.168.11.200:80"],"addresses":[],"sysctls":{}}"#,
+    )
+    .unwrap();
+    let owned = file.load().unwrap().owned;
+    assert_eq!((owned.services.len(), owned.timeouts.len()), (1, 0));
 }
 
 #[test]
@@ -69,6 +83,10 @@ fn owned() -> Owned {
         ours: "2".into(),
         original: None,
     };
+    let timeout = OwnedTimeout {
+        ours: 30,
+        original: 120,
+    };
     Owned {
         services: ["tcp [2001:db8::200]:80", "fwmark 10 ipv4"]
             .map(|s| s.parse().unwrap())
@@ -83,5 +101,6 @@ fn owned() -> Owned {
             ("net.ipv4.conf.all.arp_announce".parse().unwrap(), lost),
         ]
         .into(),
+        timeouts: [(Timeout::TcpFin, timeout)].into(),
     }
 }

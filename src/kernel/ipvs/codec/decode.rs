@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use neli::FromBytesWithInput;
 use neli::attr::Attribute as _;
@@ -17,8 +18,8 @@ use crate::kernel::ipvs::uapi::{
 };
 use crate::kernel::{ObservedDestination, ObservedService};
 use crate::model::{
-    Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey, Scheduler,
-    Service, ServiceFlags, ServiceKey, Statistics, Weight,
+    Checksum, Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey,
+    Scheduler, Service, ServiceFlags, ServiceKey, Statistics, Timeout, Tunnel, Weight,
 };
 
 /// A message of IPVS that does not have the form that `linux/ip_vs.h` gives it.
@@ -151,10 +152,18 @@ pub(in crate::kernel::ipvs) fn destination(
     let port = u16::from_be(attributes.u16(DestinationAttribute::Port, "PORT")?);
     let method = attributes.required(DestinationAttribute::ForwardingMethod, "FWD_METHOD")?;
     let weight = attributes.required(DestinationAttribute::Weight, "WEIGHT")?;
+    let method = u32_of(method)
+        .map(|method| method & uapi::CONN_F_FWD_MASK)
+        .ok_or_else(|| value_error("FWD_METHOD", method))?;
+    let forwarding = match method {
+        uapi::CONN_F_MASQ => Forwarding::Masquerade,
+        uapi::CONN_F_LOCALNODE => Forwarding::Local,
+        uapi::CONN_F_TUNNEL => Forwarding::Tunnel(tunnel(&attributes)?),
+        uapi::CONN_F_DROUTE => Forwarding::Direct,
+        _ => return Err(value_error("FWD_METHOD", &method.to_ne_bytes())),
+    };
     let destination = Destination {
-        forwarding: u32_of(method)
-            .and_then(forwarding)
-            .ok_or_else(|| value_error("FWD_METHOD", method))?,
+        forwarding,
         weight: u32_of(weight)
             .and_then(Weight::new)
             .ok_or_else(|| value_error("WEIGHT", weight))?,
@@ -177,6 +186,64 @@ pub(in crate::kernel::ipvs) fn destination(
             statistics,
         },
     ))
+}
+
+fn tunnel(attributes: &Attributes<'_, DestinationAttribute>) -> Result<Tunnel, DecodeError> {
+    let kind = attributes
+        .get(DestinationAttribute::TunnelType)
+        .unwrap_or(&[uapi::TUNNEL_TYPE_IPIP]);
+    let flags = || match attributes.get(DestinationAttribute::TunnelFlags) {
+        Some(bytes) => u16_of(bytes).ok_or_else(|| value_error("TUN_FLAGS", bytes)),
+        None => Ok(0),
+    };
+    match *kind {
+        [uapi::TUNNEL_TYPE_IPIP] => Ok(Tunnel::Ipip),
+        [uapi::TUNNEL_TYPE_GUE] => {
+            let port = attributes.required(DestinationAttribute::TunnelPort, "TUN_PORT")?;
+            let flags = flags()?;
+            Ok(Tunnel::Gue {
+                port: u16_of(port)
+                    .and_then(|port| NonZeroU16::new(u16::from_be(port)))
+                    .ok_or_else(|| value_error("TUN_PORT", port))?,
+                checksum: if flags & uapi::TUNNEL_FLAG_REMOTE != 0 {
+                    Checksum::Remote
+                } else if flags & uapi::TUNNEL_FLAG_SUM != 0 {
+                    Checksum::Sum
+                } else {
+                    Checksum::None
+                },
+            })
+        }
+        [uapi::TUNNEL_TYPE_GRE] => Ok(Tunnel::Gre {
+            checksum: flags()? & uapi::TUNNEL_FLAG_SUM != 0,
+        }),
+        _ => Err(value_error("TUN_TYPE", kind)),
+    }
+}
+
+/// The answer to `GET_CONFIG`. A kernel that was built without a protocol
+/// leaves its time-outs out.
+pub(in crate::kernel::ipvs) fn timeouts(
+    message: &[u8],
+) -> Result<BTreeMap<Timeout, u32>, DecodeError> {
+    let top = top::<CommandAttribute>(message, Command::SetConfig)?;
+    let attributes = Attributes(top.attrs().get_attr_handle());
+    let mut timeouts = BTreeMap::new();
+    for (timeout, kind, name) in [
+        (Timeout::Tcp, CommandAttribute::TimeoutTcp, "TIMEOUT_TCP"),
+        (
+            Timeout::TcpFin,
+            CommandAttribute::TimeoutTcpFin,
+            "TIMEOUT_TCP_FIN",
+        ),
+        (Timeout::Udp, CommandAttribute::TimeoutUdp, "TIMEOUT_UDP"),
+    ] {
+        if let Some(bytes) = attributes.get(kind) {
+            let seconds = u32_of(bytes).ok_or_else(|| value_error(name, bytes))?;
+            timeouts.insert(timeout, seconds);
+        }
+    }
+    Ok(timeouts)
 }
 
 /// The answer to `GET_INFO`.
@@ -315,16 +382,6 @@ fn family(number: u16, name: &'static str) -> Result<Family, DecodeError> {
         uapi::AF_INET => Ok(Family::Ipv4),
         uapi::AF_INET6 => Ok(Family::Ipv6),
         _ => Err(value_error(name, &number.to_ne_bytes())),
-    }
-}
-
-fn forwarding(method: u32) -> Option<Forwarding> {
-    match method & uapi::CONN_F_FWD_MASK {
-        uapi::CONN_F_MASQ => Some(Forwarding::Masquerade),
-        uapi::CONN_F_LOCALNODE => Some(Forwarding::Local),
-        uapi::CONN_F_TUNNEL => Some(Forwarding::Tunnel),
-        uapi::CONN_F_DROUTE => Some(Forwarding::Direct),
-        _ => None,
     }
 }
 

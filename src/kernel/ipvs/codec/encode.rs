@@ -11,7 +11,8 @@ use crate::kernel::ipvs::uapi::{
     self, Command, CommandAttribute, DestinationAttribute, ServiceAttribute,
 };
 use crate::model::{
-    Destination, Family, Forwarding, Protocol, RealServerKey, Service, ServiceFlags, ServiceKey,
+    Checksum, Destination, Family, Forwarding, Protocol, RealServerKey, Service, ServiceFlags,
+    ServiceKey, Timeout, Tunnel,
 };
 
 /// A request to IPVS.
@@ -49,6 +50,14 @@ pub(in crate::kernel::ipvs) fn write(write: &IpvsWrite) -> Result<Message, Build
             let destination = nested(CommandAttribute::Destination, destination_key(key)?)?;
             message(Command::DelDest, [named_service(service)?, destination])
         }
+        IpvsWrite::SetTimeout { timeout, seconds } => {
+            let kind = match timeout {
+                Timeout::Tcp => CommandAttribute::TimeoutTcp,
+                Timeout::TcpFin => CommandAttribute::TimeoutTcpFin,
+                Timeout::Udp => CommandAttribute::TimeoutUdp,
+            };
+            message(Command::SetConfig, [attribute(kind, *seconds)?])
+        }
     }
 }
 
@@ -62,6 +71,11 @@ pub(in crate::kernel::ipvs) fn get_destinations(
     service: &ServiceKey,
 ) -> Result<Message, BuilderError> {
     message(Command::GetDest, [named_service(service)?])
+}
+
+/// The request for the time-outs.
+pub(in crate::kernel::ipvs) fn get_timeouts() -> Result<Message, BuilderError> {
+    message(Command::GetConfig, [])
 }
 
 /// The request for the version and the size of the connection table.
@@ -187,7 +201,33 @@ fn full_destination(
     ] {
         attributes.push(attribute(kind, value)?);
     }
+    if let Forwarding::Tunnel(tunnel) = forwarding {
+        attributes.extend(tunnel_attributes(tunnel)?);
+    }
     nested(CommandAttribute::Destination, attributes)
+}
+
+/// None for IP in IP: it is what the kernel takes a tunnel without them for,
+/// and all that one older than Linux 5.3 knows.
+fn tunnel_attributes(tunnel: Tunnel) -> Result<Vec<Attribute<DestinationAttribute>>, BuilderError> {
+    let kind = |kind: u8| attribute(DestinationAttribute::TunnelType, kind);
+    let flags = |flags: u16| attribute(DestinationAttribute::TunnelFlags, flags);
+    match tunnel {
+        Tunnel::Ipip => Ok(Vec::new()),
+        Tunnel::Gue { port, checksum } => Ok(vec![
+            kind(uapi::TUNNEL_TYPE_GUE)?,
+            attribute(DestinationAttribute::TunnelPort, port.get().to_be())?,
+            flags(match checksum {
+                Checksum::None => 0,
+                Checksum::Sum => uapi::TUNNEL_FLAG_SUM,
+                Checksum::Remote => uapi::TUNNEL_FLAG_REMOTE,
+            })?,
+        ]),
+        Tunnel::Gre { checksum } => Ok(vec![
+            kind(uapi::TUNNEL_TYPE_GRE)?,
+            flags(if checksum { uapi::TUNNEL_FLAG_SUM } else { 0 })?,
+        ]),
+    }
 }
 
 fn attribute<T, P>(kind: T, payload: P) -> Result<Attribute<T>, BuilderError>
@@ -240,7 +280,7 @@ const fn forwarding_method(forwarding: Forwarding) -> u32 {
     match forwarding {
         Forwarding::Masquerade => uapi::CONN_F_MASQ,
         Forwarding::Local => uapi::CONN_F_LOCALNODE,
-        Forwarding::Tunnel => uapi::CONN_F_TUNNEL,
+        Forwarding::Tunnel(_) => uapi::CONN_F_TUNNEL,
         Forwarding::Direct => uapi::CONN_F_DROUTE,
     }
 }

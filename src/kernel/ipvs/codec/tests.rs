@@ -1,6 +1,6 @@
 use std::io::Cursor;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use neli::ToBytes;
 use proptest::prelude::*;
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::kernel::{IpvsWrite, ObservedDestination};
 use crate::model::{
-    Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey, Scheduler,
-    Service, ServiceFlags, ServiceKey, Statistics, Weight,
+    Checksum, Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey,
+    Scheduler, Service, ServiceFlags, ServiceKey, Statistics, Timeout, Tunnel, Weight,
 };
 
 proptest! {
@@ -50,11 +50,12 @@ proptest! {
 
     #[test]
     fn no_bytes_make_decoding_panic(message in proptest::collection::vec(any::<u8>(), 0..256)) {
-        for command in [1, 5, 14] {
+        for command in [1, 5, 12, 14] {
             let message = as_command(message.clone(), command);
             let _ = super::service(&message);
             let _ = super::destination(&message, Family::Ipv4);
             let _ = super::info(&message);
+            let _ = super::timeouts(&message);
         }
     }
 
@@ -264,6 +265,64 @@ fn a_number_of_a_wrong_length_is_an_error() {
     assert_eq!(error.to_string(), "FLAGS cannot be [0, 0, 0]");
 }
 
+/// `ipvsadm -a … -i --tun-type gue --tun-port 6080 --tun-csum`, by the header.
+#[test]
+fn a_tunnel_is_laid_out_as_the_header_says() {
+    let port = NonZeroU16::new(6080).unwrap();
+    let checksum = Checksum::Sum;
+    let destination = |tunnel| Destination {
+        forwarding: Forwarding::Tunnel(tunnel),
+        weight: Weight::ONE,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    let message = |tunnel| {
+        let write = IpvsWrite::AddDestination {
+            service: "tcp 192.168.11.200:80".parse().unwrap(),
+            key: "192.168.11.21:80".parse().unwrap(),
+            destination: destination(tunnel),
+        };
+        bytes(&super::write(&write).unwrap())
+    };
+    let gue = message(Tunnel::Gue { port, checksum });
+    for part in [
+        attribute(13, &[1]),
+        attribute(14, &[0x17, 0xc0]),
+        attribute(15, &1_u16.to_ne_bytes()),
+    ] {
+        assert!(contains(&gue, &part), "{part:?}");
+    }
+    let gre = message(Tunnel::Gre { checksum: false });
+    assert!(contains(&gre, &attribute(13, &[2])));
+    let ipip = message(Tunnel::Ipip);
+    assert!(ipip.len() + 3 * 8 == gue.len(), "an old kernel's tunnel");
+}
+
+#[test]
+fn a_time_out_is_set_alone_and_all_are_read() {
+    let write = IpvsWrite::SetTimeout {
+        timeout: Timeout::TcpFin,
+        seconds: 30,
+    };
+    let message = bytes(&super::write(&write).unwrap());
+    let expected = [vec![12, 1, 0, 0], attribute(5, &30_u32.to_ne_bytes())].concat();
+    assert_eq!(message, expected);
+
+    let message = [
+        vec![12, 1, 0, 0],
+        attribute(4, &900_u32.to_ne_bytes()),
+        attribute(5, &120_u32.to_ne_bytes()),
+        attribute(6, &300_u32.to_ne_bytes()),
+    ]
+    .concat();
+    let expected = [
+        (Timeout::Tcp, 900),
+        (Timeout::TcpFin, 120),
+        (Timeout::Udp, 300),
+    ];
+    assert_eq!(super::timeouts(&message).unwrap(), expected.into());
+}
+
 #[test]
 fn the_version_is_three_numbers() {
     let message = [
@@ -340,13 +399,22 @@ fn services() -> impl Strategy<Value = (ServiceKey, Service)> {
     (keys(), service)
 }
 
+fn tunnels() -> impl Strategy<Value = Tunnel> {
+    let checksum = prop::sample::select(vec![Checksum::None, Checksum::Sum, Checksum::Remote]);
+    prop_oneof![
+        Just(Tunnel::Ipip),
+        (any::<NonZeroU16>(), checksum).prop_map(|(port, checksum)| Tunnel::Gue { port, checksum }),
+        any::<bool>().prop_map(|checksum| Tunnel::Gre { checksum }),
+    ]
+}
+
 fn destinations() -> impl Strategy<Value = Destination> {
     let forwarding = prop::sample::select(vec![
         Forwarding::Masquerade,
         Forwarding::Local,
-        Forwarding::Tunnel,
         Forwarding::Direct,
     ]);
+    let forwarding = prop_oneof![forwarding, tunnels().prop_map(Forwarding::Tunnel)];
     let weight = (0..=Weight::MAX.get()).prop_map(|weight| Weight::new(weight).unwrap());
     (forwarding, weight, any::<u32>(), any::<u32>()).prop_map(
         |(forwarding, weight, upper_threshold, lower_threshold)| Destination {
