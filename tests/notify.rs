@@ -99,6 +99,7 @@ fn agent(
          virtual_services:\n\
          - name: web\n  \
            address: 192.168.11.200:80\n  \
+           flap_damping: false\n  \
            check: {{ http: {{ port: {port} }}, interval: 100ms, timeout: 1s, rise: 1, fall: 1 }}\n  \
            real_servers:\n{real_servers}"
     ));
@@ -269,7 +270,8 @@ fn a_webhook_gets_every_event_in_order_and_again_after_a_failure() {
         })
         .collect();
     let (up, down) = ("real_server_up", "real_server_down");
-    assert_eq!(events, [up, down, down, up, down, up]);
+    let (lost, gained) = ("quorum_lost", "quorum_gained");
+    assert_eq!(events, [up, lost, lost, down, gained, up]);
     assert_eq!(
         requests[1].1, requests[2].1,
         "the same event, not the next one"
