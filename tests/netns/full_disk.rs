@@ -53,7 +53,7 @@ fn a_full_disk_keeps_no_vip_away_and_is_made_up_for_when_there_is_room() {
     let addresses = lan.rs1.run("ip -o address show dev lo");
     assert!(addresses.contains("192.168.11.200/32"), "{addresses}");
     let said = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
-    assert!(said.contains("No space left on device"), "{said}");
+    assert!(said.contains("no storage space"), "{said}");
     let state = seen_by(&agent, &site);
     let left: Vec<_> = fs::read_dir(&state)
         .unwrap()
