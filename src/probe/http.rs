@@ -74,6 +74,8 @@ impl HttpProber {
             result,
             detail,
             duration: clock::monotonic().saturating_duration_since(started),
+            advice: None,
+            certificate_expiry: None,
         }
     }
 

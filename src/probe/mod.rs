@@ -1,13 +1,17 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
+mod advice;
 mod http;
+mod pace;
 mod schedule;
 mod targets;
 mod task;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+pub(crate) use advice::Advice;
 pub(crate) use http::HttpProber;
+pub(crate) use pace::{Pace, PaceCell};
 pub(crate) use targets::{ProbeTarget, probe_targets};
 pub(crate) use task::{ProbeSpec, Report, spawn_all};
 
@@ -20,6 +24,10 @@ pub(crate) struct Outcome {
     pub(crate) detail: String,
     /// From the start of the connection to the verdict.
     pub(crate) duration: Duration,
+    /// What the real server, or somebody for it, says of its share.
+    pub(crate) advice: Option<Advice>,
+    /// When the certificate ends that the real server showed; `None` without TLS.
+    pub(crate) certificate_expiry: Option<SystemTime>,
 }
 
 /// The closed set of results: the label `result` of `lvs_probes_total`.

@@ -8,7 +8,7 @@ use crate::config::{Config, HttpCheck};
 use crate::model::RealServerId;
 
 /// A probe, and the real servers that its outcome speaks of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProbeTarget {
     /// What is probed.
     pub(crate) spec: ProbeSpec,
@@ -35,6 +35,7 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
                     spec: ProbeSpec {
                         target,
                         check: Arc::clone(check),
+                        pace: Arc::default(),
                     },
                     subscribers: Vec::new(),
                 })

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::schedule::Schedule;
-use super::{HttpProber, Outcome};
+use super::{HttpProber, Outcome, PaceCell};
 use crate::clock;
 use crate::config::Check;
 
@@ -17,12 +17,14 @@ use crate::config::Check;
 pub(crate) struct ProbeId(pub(crate) u32);
 
 /// What is probed, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProbeSpec {
     /// RIP, and the check's port.
     pub(crate) target: SocketAddr,
     /// What is asked, how often, and how long is waited; its rise and fall do not matter here.
     pub(crate) check: Arc<Check>,
+    /// How urgent the next outcome is; health sets it.
+    pub(crate) pace: Arc<PaceCell>,
 }
 
 /// One probe that was made.
@@ -80,7 +82,7 @@ pub(crate) fn spawn_all(
         let prober = Arc::clone(prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
-            let ProbeSpec { target, check } = spec.clone();
+            let ProbeSpec { target, check, .. } = spec.clone();
             async move { prober.probe(target, &check.http, check.timeout).await }
         };
         ProbeTask(tokio::spawn(run(

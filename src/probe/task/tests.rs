@@ -12,6 +12,8 @@ fn passed() -> Outcome {
         result: ProbeResult::Ok,
         detail: "HTTP 200".to_owned(),
         duration: Duration::ZERO,
+        advice: None,
+        certificate_expiry: None,
     }
 }
 
@@ -117,6 +119,7 @@ async fn all_probes_report_and_end_with_their_guard() {
     let spec = |milliseconds| ProbeSpec {
         target: closed,
         check: check(Duration::from_millis(milliseconds)),
+        pace: Arc::default(),
     };
     let (sender, mut reports) = mpsc::channel(16);
     let running = spawn_all(&prober, vec![spec(20), spec(30), spec(20)], &sender);
@@ -139,6 +142,7 @@ async fn a_sleeping_probe_is_small() {
     let spec = ProbeSpec {
         target: ([127, 0, 0, 1], 80).into(),
         check: check(SECOND),
+        pace: Arc::default(),
     };
     let (sender, _reports) = mpsc::channel(1);
     let probe = move || {
