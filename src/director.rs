@@ -22,7 +22,7 @@ use crate::kernel::{Ipvs, Kernel};
 use crate::lifecycle::{AgentError, Doors, finish, named};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::probe::{HttpProber, probe_targets, spawn_all};
+use crate::probe::{Prober, probe_targets, spawn_all};
 use crate::reconcile::{Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
@@ -75,7 +75,7 @@ pub(crate) async fn run<T: Ipvs>(
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
     tasks.spawn(named("health", health.run(reports, Arc::clone(&liveness))));
-    let prober = Arc::new(HttpProber::new()?);
+    let prober = Arc::new(Prober::new());
     let specs: Vec<_> = targets.into_iter().map(|target| target.spec).collect();
     let summary = format!("director: {}, {} probes", config.summary(), specs.len());
     let probing = spawn_all(&prober, specs, &report);

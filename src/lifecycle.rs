@@ -37,8 +37,6 @@ pub(crate) enum AgentError {
     Reconcile(#[from] ReconcileError),
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
-    #[error("the HTTP client of the probes cannot be set up")]
-    Prober(#[from] reqwest::Error),
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),
     #[error("the task `{0}` ended, which it never should; the kernel is left as it is")]

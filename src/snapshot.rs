@@ -215,6 +215,8 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: Statistics,
     pub(crate) last_probe: Option<LastProbe>,
+    /// When the certificate ends that the real server showed last.
+    pub(crate) certificate_expiry: Option<SystemTime>,
     /// By [`ProbeResult::index`].
     pub(crate) probes: [u64; ProbeResult::ALL.len()],
     pub(crate) transitions_up: u64,
@@ -231,6 +233,7 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: Statistics::default(),
             last_probe: None,
+            certificate_expiry: None,
             probes: [0; ProbeResult::ALL.len()],
             transitions_up: 0,
             transitions_down: 0,
@@ -244,6 +247,9 @@ impl RealServerLive {
         let Report { outcome, at, .. } = report;
         if let Some(count) = self.probes.get_mut(outcome.result.index()) {
             *count += 1;
+        }
+        if outcome.certificate_expiry.is_some() {
+            self.certificate_expiry = outcome.certificate_expiry;
         }
         self.last_probe = Some(LastProbe {
             at: *at,

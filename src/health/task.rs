@@ -12,7 +12,7 @@ use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
-use crate::probe::{Outcome, ProbeResult, ProbeTarget, Report};
+use crate::probe::{Outcome, Pace, PaceCell, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::Snapshot;
 
 /// How often the loop turns when no report comes, to show that it can.
@@ -25,6 +25,8 @@ pub(crate) struct HealthTask {
     machines: Vec<Vec<Machine>>,
     /// By probe: the real servers that it speaks of.
     subscribers: Vec<Vec<RealServerId>>,
+    /// By probe: how urgent its next outcome is.
+    paces: Vec<Arc<PaceCell>>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
@@ -50,9 +52,12 @@ impl HealthTask {
             .iter()
             .map(|target| target.subscribers.clone())
             .collect();
+        let paces = targets.iter().map(|target| Arc::clone(&target.spec.pace));
+        let paces = paces.collect();
         Self {
             machines,
             subscribers,
+            paces,
             snapshot,
             metrics,
             intent,
@@ -80,6 +85,7 @@ impl HealthTask {
         let Some(subscribers) = probe.and_then(|probe| self.subscribers.get(probe)) else {
             return;
         };
+        let mut pace = None;
         for id in subscribers {
             let Some((service, record)) = self.snapshot.records(*id) else {
                 continue;
@@ -101,6 +107,7 @@ impl HealthTask {
                 Some(passed) => machine.on_outcome(passed, report.started),
                 None => None,
             };
+            pace = Some(pace.map_or(machine.pace(), |pace: Pace| pace.and(machine.pace())));
             let Some(transition) = transition else {
                 continue;
             };
@@ -130,6 +137,10 @@ impl HealthTask {
                     first_failure,
                 },
             );
+        }
+        let cell = probe.and_then(|probe| self.paces.get(probe));
+        if let Some((cell, pace)) = cell.zip(pace) {
+            cell.set(pace);
         }
     }
 }

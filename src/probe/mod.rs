@@ -1,19 +1,34 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
 mod advice;
+mod agent;
+mod connect;
+mod dns;
+mod exec;
+mod file;
+mod grpc;
 mod http;
 mod pace;
+mod ping;
+mod probing;
 mod schedule;
+mod stream;
 mod targets;
 mod task;
+mod tls;
+mod udp;
+mod verdict;
 
 use std::time::{Duration, SystemTime};
 
 pub(crate) use advice::Advice;
-pub(crate) use http::HttpProber;
 pub(crate) use pace::{Pace, PaceCell};
+pub(crate) use probing::Prober;
 pub(crate) use targets::{ProbeTarget, probe_targets};
 pub(crate) use task::{ProbeSpec, Report, spawn_all};
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 /// What came of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +60,13 @@ pub(crate) enum ProbeResult {
     Unreachable,
     /// The TLS handshake failed.
     Tls,
-    /// The answer was not HTTP, or stopped short.
+    /// The answer was not of the check's protocol, or stopped short.
     Protocol,
-    /// The status was not one of those expected.
+    /// The status was not one of those expected: of HTTP, DNS or gRPC, a
+    /// program's exit code, or what an agent says of itself.
     Status,
-    /// The body was not as expected.
+    /// The body was not as expected: of HTTP, a datagram, a DNS answer, or
+    /// what came in a conversation.
     Body,
     /// The probe could not be made for a reason of this host's own (file
     /// descriptors, memory, ports): it says nothing of the real server.

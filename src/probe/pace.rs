@@ -14,6 +14,18 @@ pub(crate) enum Pace {
     Down,
 }
 
+impl Pace {
+    /// That of a probe that speaks of two: doubt of one of them is urgent, and
+    /// one that is up is not left to the pace of one that is down.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Doubt, _) | (_, Self::Doubt) => Self::Doubt,
+            (Self::Down, Self::Down) => Self::Down,
+            (Self::Steady, _) | (_, Self::Steady) => Self::Steady,
+        }
+    }
+}
+
 /// The pace of one probe: health sets it, and the probe's task looks at it
 /// when it might be time for the next probe. The latest value counts.
 #[derive(Debug)]

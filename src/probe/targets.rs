@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ProbeSpec;
-use crate::config::{Config, HttpCheck};
+use crate::config::{CheckKind, Config, Origin};
 use crate::model::RealServerId;
 
 /// A probe, and the real servers that its outcome speaks of.
@@ -20,17 +20,28 @@ pub(crate) struct ProbeTarget {
 /// virtual services check in the same way is probed once for all of them.
 ///
 /// Sorted by target, so that the same configuration always gives the same list.
+#[expect(
+    clippy::mutable_key_type,
+    reason = "a regular expression is ordered by its text, and only its cache changes"
+)]
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
     /// What makes two probes one; rise and fall are no part of it.
-    type Identity<'a> = (SocketAddr, &'a HttpCheck, Duration, Duration);
+    type Identity<'a> = (SocketAddr, &'a CheckKind, [Duration; 4], &'a Origin);
 
     let mut targets: BTreeMap<Identity<'_>, ProbeTarget> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
         let check = &virtual_service.check;
         for (real_server, configured) in (0..).zip(&virtual_service.real_servers) {
-            let target = SocketAddr::new(configured.key.0.ip(), check.http.port);
+            let own = configured.key.0;
+            let target = SocketAddr::new(own.ip(), check.kind.target_port(own.port()));
+            let times = [
+                check.interval,
+                check.fast_interval,
+                check.down_interval,
+                check.timeout,
+            ];
             targets
-                .entry((target, &check.http, check.interval, check.timeout))
+                .entry((target, &check.kind, times, &check.origin))
                 .or_insert_with(|| ProbeTarget {
                     spec: ProbeSpec {
                         target,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::schedule::Schedule;
-use super::{HttpProber, Outcome, PaceCell};
+use super::schedule::{Intervals, Schedule, Woken};
+use super::{Outcome, PaceCell, Prober};
 use crate::clock;
 use crate::config::Check;
 
@@ -63,7 +63,7 @@ impl Drop for ProbeTask {
 /// While `reports` is full, probes wait with their report, and leave out what
 /// falls due meanwhile.
 pub(crate) fn spawn_all(
-    prober: &Arc<HttpProber>,
+    prober: &Arc<Prober>,
     specs: Vec<ProbeSpec>,
     reports: &mpsc::Sender<Report>,
 ) -> Probes {
@@ -77,17 +77,24 @@ pub(crate) fn spawn_all(
         let interval = spec.check.interval;
         let count = counts.get(&interval).copied().unwrap_or_default();
         let index = indexes.entry(interval).or_default();
-        let schedule = Schedule::spread(start, interval, *index, count);
+        let intervals = Intervals {
+            steady: interval,
+            doubt: spec.check.fast_interval,
+            down: spec.check.down_interval,
+        };
+        let schedule = Schedule::spread(start, intervals, *index, count);
         *index += 1;
         let prober = Arc::clone(prober);
+        let pace = Arc::clone(&spec.pace);
         let probe = move || {
             let prober = Arc::clone(&prober);
             let ProbeSpec { target, check, .. } = spec.clone();
-            async move { prober.probe(target, &check.http, check.timeout).await }
+            async move { prober.probe(target, &check).await }
         };
         ProbeTask(tokio::spawn(run(
             ProbeId(id),
             schedule,
+            pace,
             probe,
             reports.clone(),
         )))
@@ -101,20 +108,35 @@ pub(crate) fn spawn_all(
 ///
 /// The probe in flight is boxed: a task's memory is that of its largest state,
 /// and at any instant nearly all of the tasks are asleep.
-async fn run<P, F>(id: ProbeId, mut schedule: Schedule, probe: P, reports: mpsc::Sender<Report>)
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps every argument twice, and there are many thousands of these"
+)]
+fn run<P, F>(
+    id: ProbeId,
+    mut schedule: Schedule,
+    pace: Arc<PaceCell>,
+    probe: P,
+    reports: mpsc::Sender<Report>,
+) -> impl Future<Output = ()>
 where
     P: Fn() -> F,
     F: Future<Output = Outcome>,
 {
-    loop {
-        tokio::time::sleep_until(schedule.due().into()).await;
-        if !schedule.woke(clock::monotonic()) {
-            continue;
+    async move {
+        let mut wake = schedule.wake();
+        loop {
+            tokio::time::sleep_until(wake.into()).await;
+            if let Woken::Sleep(until) = schedule.woke(clock::monotonic(), pace.get()) {
+                wake = until;
+                continue;
+            }
+            if Box::pin(probe_once(id, &probe, &reports)).await.is_err() {
+                return;
+            }
+            schedule.ended(clock::monotonic());
+            wake = schedule.wake();
         }
-        if Box::pin(probe_once(id, &probe, &reports)).await.is_err() {
-            return;
-        }
-        schedule.ended(clock::monotonic());
     }
 }
 

@@ -1,9 +1,9 @@
-use std::num::NonZeroU16;
 use std::sync::Mutex;
 
 use super::*;
-use crate::config::{HttpCheck, StatusRanges};
-use crate::probe::ProbeResult;
+use crate::config::CheckKind;
+use crate::probe::{Pace, ProbeResult};
+use crate::snapshot::fixture;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,21 +18,20 @@ fn passed() -> Outcome {
 }
 
 fn every_second() -> Schedule {
-    Schedule::spread(clock::monotonic(), SECOND, 0, 1)
+    let intervals = Intervals {
+        steady: SECOND,
+        doubt: SECOND,
+        down: SECOND,
+    };
+    Schedule::spread(clock::monotonic(), intervals, 0, 1)
 }
 
 fn check(interval: Duration) -> Arc<Check> {
     Arc::new(Check {
-        http: HttpCheck {
-            path: "/".to_owned(),
-            host: None,
-            port: 80,
-            expected_status: StatusRanges::new([200..=299]).unwrap(),
-        },
         interval,
-        timeout: SECOND,
-        rise: NonZeroU16::MIN,
-        fall: NonZeroU16::MIN,
+        fast_interval: interval,
+        down_interval: interval,
+        ..fixture::check(CheckKind::Http(fixture::http_check()))
     })
 }
 
@@ -44,7 +43,13 @@ async fn reports_come_on_the_grid() {
         tokio::time::sleep(Duration::from_millis(250)).await;
         passed()
     };
-    let _task = ProbeTask(tokio::spawn(run(ProbeId(7), every_second(), probe, sender)));
+    let _task = ProbeTask(tokio::spawn(run(
+        ProbeId(7),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
     for slot in 0..5 {
         let report = reports.recv().await.unwrap();
         assert_eq!(report.probe, ProbeId(7));
@@ -57,7 +62,13 @@ async fn a_full_channel_holds_the_probe_back_and_makes_no_burst() {
     let start = clock::monotonic();
     let (sender, mut reports) = mpsc::channel(1);
     let probe = || async { passed() };
-    let _task = ProbeTask(tokio::spawn(run(ProbeId(0), every_second(), probe, sender)));
+    let _task = ProbeTask(tokio::spawn(run(
+        ProbeId(0),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
     tokio::time::sleep(SECOND * 10 + SECOND / 4).await;
     let mut started = Vec::new();
     for _ in 0..4 {
@@ -73,6 +84,7 @@ async fn the_task_ends_when_nobody_listens() {
     let task = tokio::spawn(run(
         ProbeId(0),
         every_second(),
+        Arc::default(),
         || async { passed() },
         sender,
     ));
@@ -103,7 +115,13 @@ async fn dropping_the_guard_ends_the_probe_in_flight() {
             std::future::pending().await
         }
     };
-    let task = ProbeTask(tokio::spawn(run(ProbeId(0), every_second(), probe, sender)));
+    let task = ProbeTask(tokio::spawn(run(
+        ProbeId(0),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
     started.recv().await.unwrap();
     drop(task);
     assert!(reports.recv().await.is_none());
@@ -115,7 +133,7 @@ async fn all_probes_report_and_end_with_their_guard() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = listener.local_addr().unwrap();
     drop(listener);
-    let prober = Arc::new(HttpProber::new().unwrap());
+    let prober = Arc::new(Prober::new());
     let spec = |milliseconds| ProbeSpec {
         target: closed,
         check: check(Duration::from_millis(milliseconds)),
@@ -138,7 +156,7 @@ async fn all_probes_report_and_end_with_their_guard() {
 
 #[tokio::test]
 async fn a_sleeping_probe_is_small() {
-    let prober = Arc::new(HttpProber::new().unwrap());
+    let prober = Arc::new(Prober::new());
     let spec = ProbeSpec {
         target: ([127, 0, 0, 1], 80).into(),
         check: check(SECOND),
@@ -147,13 +165,38 @@ async fn a_sleeping_probe_is_small() {
     let (sender, _reports) = mpsc::channel(1);
     let probe = move || {
         let (prober, spec) = (Arc::clone(&prober), spec.clone());
-        async move {
-            prober
-                .probe(spec.target, &spec.check.http, spec.check.timeout)
-                .await
-        }
+        async move { prober.probe(spec.target, &spec.check).await }
     };
-    let task = run(ProbeId(0), every_second(), probe, sender);
+    let task = run(ProbeId(0), every_second(), Arc::default(), probe, sender);
     let size = std::mem::size_of_val(&task);
     assert!(size <= 400, "{size} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pace_of_now_decides_without_waking_the_sleeper() {
+    let start = clock::monotonic();
+    let intervals = Intervals {
+        steady: SECOND * 10,
+        doubt: SECOND,
+        down: SECOND * 60,
+    };
+    let schedule = Schedule::spread(start, intervals, 0, 1);
+    let pace = Arc::new(PaceCell::default());
+    pace.set(Pace::Steady);
+    let (sender, mut reports) = mpsc::channel(1);
+    let probe = || async { passed() };
+    let task = run(ProbeId(0), schedule, Arc::clone(&pace), probe, sender);
+    let _task = ProbeTask(tokio::spawn(task));
+    let mut started = Vec::new();
+    for next in [
+        Pace::Steady,
+        Pace::Doubt,
+        Pace::Doubt,
+        Pace::Down,
+        Pace::Steady,
+    ] {
+        started.push((reports.recv().await.unwrap().started - start).as_secs());
+        pace.set(next);
+    }
+    assert_eq!(started, [0, 10, 11, 12, 72]);
 }
