@@ -27,7 +27,7 @@ use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, 
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::notify::Events;
-use crate::probe::{HttpProber, ProbeTarget, Probes, probe_targets};
+use crate::probe::{ProbeTarget, Prober, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
@@ -85,7 +85,7 @@ pub(crate) async fn run<T: Ipvs>(
     let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes));
 
     let (report, reports) = mpsc::channel(REPORTS);
-    let mut probes = Probes::new(HttpProber::new()?, report);
+    let mut probes = Probes::new(Prober::new(), report);
     let subscribers = subscribe(&mut probes, &config);
     let health = HealthTask::new(
         Arc::clone(&config),
@@ -311,7 +311,9 @@ fn watched_loops(config: &Config) -> Liveness {
 /// them reports shows that all are scheduled.
 fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
     let checks = targets.iter().map(|target| &target.spec.check);
-    checks.map(|check| check.interval + check.timeout).min()
+    checks
+        .map(|check| check.longest_interval() + check.timeout)
+        .min()
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

@@ -45,8 +45,6 @@ pub(crate) enum AgentError {
     Reconcile(#[from] ReconcileError),
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
-    #[error("the HTTP client of the probes cannot be set up")]
-    Prober(#[from] reqwest::Error),
     #[error("events cannot be told")]
     Events(#[from] notify::StartError),
     #[error("signals cannot be received")]

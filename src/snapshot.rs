@@ -302,6 +302,8 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: Statistics,
     pub(crate) last_probe: Option<LastProbe>,
+    /// When the certificate ends that the real server showed last.
+    pub(crate) certificate_expiry: Option<SystemTime>,
     /// By [`ProbeResult::index`].
     pub(crate) probes: [u64; ProbeResult::ALL.len()],
     pub(crate) transitions_up: u64,
@@ -320,6 +322,7 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: Statistics::default(),
             last_probe: None,
+            certificate_expiry: None,
             probes: [0; ProbeResult::ALL.len()],
             transitions_up: 0,
             transitions_down: 0,
@@ -333,6 +336,9 @@ impl RealServerLive {
         let Report { outcome, at, .. } = report;
         if let Some(count) = self.probes.get_mut(outcome.result.index()) {
             *count += 1;
+        }
+        if outcome.certificate_expiry.is_some() {
+            self.certificate_expiry = outcome.certificate_expiry;
         }
         self.last_probe = Some(LastProbe {
             at: *at,

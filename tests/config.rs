@@ -10,10 +10,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect_file;
-use lvs_agent::config::{Config, DirectorExit, Pool, RealServerExit, VirtualService};
+use lvs_agent::config::{
+    CheckKind, Config, DirectorExit, HttpCheck, Pool, RealServerExit, Step, VirtualService,
+};
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
 
@@ -177,6 +180,13 @@ fn good(name: &str) -> Config {
     Config::load(&path.join(name)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+fn http(service: &VirtualService) -> &HttpCheck {
+    let CheckKind::Http(check) = &service.check.kind else {
+        panic!("not of HTTP: {:?}", service.check.kind);
+    };
+    check
+}
+
 fn keys(service: &VirtualService) -> Vec<String> {
     let keys = service.real_servers.iter().map(|server| server.key);
     keys.map(|key| key.to_string()).collect()
@@ -228,7 +238,7 @@ fn real_servers_take_the_port_of_their_service() {
 
 #[test]
 fn the_host_is_the_vip_unless_there_is_none() {
-    let host = |name| good(name).virtual_services[0].check.http.host.clone();
+    let host = |name| http(&good(name).virtual_services[0]).host.clone();
     assert_eq!(host("ipv6.yaml").as_deref(), Some("[2001:db8::200]"));
     assert_eq!(
         host("empty-sections.yaml").as_deref(),
@@ -360,8 +370,63 @@ fn all_that_ipvs_can_is_read() {
 #[test]
 fn a_single_status_needs_no_list() {
     let config = good("status-scalar.yaml");
-    let expected = &config.virtual_services[0].check.http.expected_status;
+    let expected = &http(&config.virtual_services[0]).expected_status;
     assert!(expected.contains(204) && !expected.contains(200));
+}
+
+#[test]
+fn every_kind_of_check_is_read() {
+    let config = good("checks.yaml");
+    let check = |name: &str| {
+        let mut services = config.virtual_services.iter();
+        let found = services.find(|service| &*service.name == name);
+        Arc::clone(&found.unwrap_or_else(|| panic!("no {name}")).check)
+    };
+    let with_body = check("http");
+    assert_eq!(with_body.fast_interval, Duration::from_millis(500));
+    assert_eq!(with_body.down_interval, Duration::from_secs(10));
+    assert_eq!(with_body.origin.source, Some([192, 168, 11, 10].into()));
+    assert_eq!(with_body.origin.interface.as_deref(), Some("eth0"));
+
+    let CheckKind::Http(https) = &check("https").kind else {
+        panic!("https");
+    };
+    assert_eq!(https.port, Some(443));
+    let tls = https.tls.as_ref().unwrap();
+    assert_eq!(tls.server_name.as_deref(), Some("www.example.com"));
+    assert!(tls.verify && tls.client.is_some());
+
+    let CheckKind::Stream(smtp) = &check("smtp").kind else {
+        panic!("smtp");
+    };
+    assert_eq!(smtp.port, None);
+    assert_eq!(smtp.steps[1], Step::Send(b"EHLO director\r\n".to_vec()));
+    assert_eq!(smtp.steps[3], Step::Send(b"QUIT\r\n".to_vec()));
+    assert_eq!(check("smtp").fast_interval, check("smtp").interval);
+
+    let CheckKind::Udp(ntp) = &check("ntp").kind else {
+        panic!("ntp");
+    };
+    assert_eq!(ntp.send, [0xe3]);
+    assert!(ntp.expect.as_ref().unwrap().end_in(b"\x24\xff").is_some());
+
+    let kinds = [
+        "imaps", "dns", "ping", "grpc", "exec", "file", "combined", "either",
+    ];
+    for name in kinds {
+        let kind = &check(name).kind;
+        let expected = match name {
+            "imaps" => matches!(kind, CheckKind::Stream(imaps) if imaps.tls.is_some()),
+            "dns" => matches!(kind, CheckKind::Dns(dns) if dns.port == 53),
+            "ping" => *kind == CheckKind::Ping,
+            "grpc" => matches!(kind, CheckKind::Grpc(grpc) if grpc.tls.is_some()),
+            "exec" => matches!(kind, CheckKind::Exec(exec) if exec.advice),
+            "file" => matches!(kind, CheckKind::File(_)),
+            "combined" => matches!(kind, CheckKind::All(parts) if parts.len() == 2),
+            _ => matches!(kind, CheckKind::Any(parts) if parts[1] == CheckKind::Ping),
+        };
+        assert!(expected, "{name}: {kind:?}");
+    }
 }
 
 /// The cluster of the how-to.
@@ -423,9 +488,10 @@ fn assert_how_to(config: &Config) {
     );
 
     let check = &web.check;
-    assert_eq!(check.http.port, 80);
+    let asked = http(web);
+    assert_eq!(asked.port, Some(80));
     let statuses: Vec<_> = (0..=999)
-        .filter(|status| check.http.expected_status.contains(*status))
+        .filter(|status| asked.expected_status.contains(*status))
         .collect();
     assert_eq!(statuses, (200..=299).collect::<Vec<_>>());
     assert_eq!(check.interval, Duration::from_secs(1));
@@ -438,7 +504,7 @@ fn the_examples_are_the_cluster_of_the_how_to() {
     for path in files("config", "yaml") {
         let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
         assert_how_to(&config);
-        let http = &config.virtual_services[0].check.http;
+        let http = http(&config.virtual_services[0]);
         let (target, host) = (http.path.as_str(), http.host.as_deref());
         match path.file_name().unwrap().to_str().unwrap() {
             "minimal.yaml" => assert_eq!((target, host), ("/", Some("192.168.11.200"))),

@@ -1,15 +1,27 @@
 //! The mapping `check`.
 
+mod bytes;
+mod http;
+mod kind;
+mod local;
+mod network;
+mod tls;
+
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+pub(crate) use kind::{ADDRESS, PORT};
+pub use kind::{
+    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HttpCheck,
+    Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+};
+
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{Problems, Read, quoted};
-use super::scalar::{Value, found};
-use super::{Check, HttpCheck, StatusRanges};
+use super::problem::{Problems, Read};
+use super::scalar::{Value, list};
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
@@ -18,8 +30,38 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST_RUN: u16 = 1000;
 const RISE: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
 const FALL: NonZeroU16 = NonZeroU16::MIN.saturating_add(2);
-/// The longest name in the DNS, as text (RFC 1035, section 2.3.4), and a port.
-const LONGEST_HOST: usize = 253 + 6;
+
+/// Reads the mapping of one kind.
+type Reader = fn(&Entry, Option<IpAddr>, &mut Problems) -> Read<CheckKind>;
+
+/// The kinds that ask one thing.
+const SIMPLE: [(&str, Reader); 11] = [
+    ("http", http::http),
+    ("https", http::https),
+    ("tcp", network::tcp),
+    ("tls", network::tls),
+    ("udp", network::udp),
+    ("dns", network::dns),
+    ("ping", network::ping),
+    ("grpc", network::grpc),
+    ("exec", local::exec),
+    ("file", local::file),
+    ("agent", network::agent),
+];
+
+/// The kinds that combine others.
+const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
+
+const SCHEDULE: [&str; 8] = [
+    "interval",
+    "fast_interval",
+    "down_interval",
+    "timeout",
+    "rise",
+    "fall",
+    "source",
+    "interface",
+];
 
 /// The check of a service with this VIP; without one (fwmark), the probed
 /// address is the default host, which is not known here.
@@ -28,52 +70,147 @@ pub(super) fn check(
     vip: Option<IpAddr>,
     problems: &mut Problems,
 ) -> Read<Check> {
-    let keys = ["http", "interval", "timeout", "rise", "fall"];
+    let kinds = SIMPLE.iter().chain(&COMBINED);
+    let keys: Vec<_> = kinds.map(|(key, _)| *key).chain(SCHEDULE).collect();
     let fields = Fields::section(entry, "a check", &keys, problems)?;
-    let http = fields
-        .optional("http")
-        .and_then(|entry| http(entry, vip, problems));
+    let kind = match kind(&fields, vip, problems) {
+        Ok(None) => http::default(vip),
+        Ok(Some(kind)) => Ok(kind),
+        Err(reported) => Err(reported),
+    };
     let interval = fields.or_default("interval", SECOND, |value| {
         value.duration(INTERVAL, problems)
     });
+    let fast_interval = fast_interval(&fields, interval, problems);
+    let down_interval = match fields.optional("down_interval") {
+        Ok(Some(entry)) => Value::of(entry).duration(INTERVAL, problems),
+        Ok(None) => interval,
+        Err(reported) => Err(reported),
+    };
     let timeout = fields.or_default("timeout", SECOND, |value| value.duration(TIMEOUT, problems));
     let rise = fields.or_default("rise", RISE, |value| value.run(RISE, problems));
     let fall = fields.or_default("fall", FALL, |value| value.run(FALL, problems));
+    let source = fields.or_default("source", None, |value| {
+        value.host_address(problems).map(Some)
+    });
+    let interface = fields.or_default("interface", None, |value| {
+        value.interface(problems).map(Some)
+    });
     Ok(Check {
-        http: http?,
+        kind: kind?,
         interval: interval?,
+        fast_interval: fast_interval?,
+        down_interval: down_interval?,
         timeout: timeout?,
         rise: rise?,
         fall: fall?,
+        origin: Origin {
+            source: source?,
+            interface: interface?,
+        },
     })
 }
 
-fn http(entry: Option<&Entry>, vip: Option<IpAddr>, problems: &mut Problems) -> Read<HttpCheck> {
-    let keys = ["path", "host", "port", "expect"];
-    let fields = Fields::section(entry, "an HTTP check", &keys, problems)?;
-    let path = fields.or_default("path", "/".to_owned(), |value| value.target(problems));
-    let vip = vip.map(|vip| match vip {
-        IpAddr::V4(vip) => vip.to_string(),
-        IpAddr::V6(vip) => format!("[{vip}]"),
-    });
-    let host = fields.or_default("host", vip, |value| value.host(problems).map(Some));
-    let port = fields.or_default("port", 80, |value| {
-        value.integer(1..=u16::MAX, "80", problems)
-    });
-    let expected_status = fields
-        .optional("expect")
-        .and_then(|entry| Fields::section(entry, "`expect`", &["status"], problems))
-        .and_then(|fields| {
-            fields.or_default("status", StatusRanges::success(), |value| {
-                value.statuses(problems)
-            })
-        });
-    Ok(HttpCheck {
-        path: path?,
-        host: host?,
-        port: port?,
-        expected_status: expected_status?,
-    })
+fn fast_interval(
+    fields: &Fields<'_>,
+    interval: Read<Duration>,
+    problems: &mut Problems,
+) -> Read<Duration> {
+    let Some(entry) = fields.optional("fast_interval")? else {
+        return interval;
+    };
+    let fast = Value::of(entry).duration(INTERVAL, problems)?;
+    match interval {
+        Ok(interval) if fast > interval => Err(problems.add(
+            entry.value.location,
+            format!(
+                "`fast_interval` is longer than `interval`, which is {}",
+                humantime::format_duration(interval)
+            ),
+            "choose a shorter one, or leave it out: then it is `interval`",
+        )),
+        _ => Ok(fast),
+    }
+}
+
+/// The one kind of a mapping; `None` if there is none.
+fn kind(
+    fields: &Fields<'_>,
+    vip: Option<IpAddr>,
+    problems: &mut Problems,
+) -> Read<Option<CheckKind>> {
+    let mut found: Option<(&str, &Entry, Reader)> = None;
+    for (key, reader) in SIMPLE.iter().chain(&COMBINED) {
+        let Some(entry) = fields.optional(key)? else {
+            continue;
+        };
+        if let Some((first, ..)) = found {
+            return Err(problems.add(
+                entry.key.location,
+                format!("a check is of one kind, and this one is `{first}` and `{key}`"),
+                format!("remove one, or combine them: `all: [{{ {first}: … }}, {{ {key}: … }}]`"),
+            ));
+        }
+        found = Some((key, entry, *reader));
+    }
+    found
+        .map(|(_, entry, reader)| reader(entry, vip, problems))
+        .transpose()
+}
+
+fn all(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+    parts(entry, vip, problems).map(CheckKind::All)
+}
+
+fn any(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+    parts(entry, vip, problems).map(CheckKind::Any)
+}
+
+fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<Vec<CheckKind>> {
+    let hint = "write a list like `[{ tcp: { port: 25 } }, { ping: {} }]`";
+    let Content::Sequence(nodes) = &entry.value.content else {
+        return Err(Value::of(entry).wrong("a list of checks", hint, problems));
+    };
+    if nodes.is_empty() {
+        let message = format!("the list `{}` is empty", entry.key.value);
+        return Err(problems.add(entry.key.location, message, hint));
+    }
+    let parts: Vec<_> = nodes.iter().map(|node| part(node, vip, problems)).collect();
+    parts.into_iter().collect()
+}
+
+fn part(node: &Node, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+    let keys = SIMPLE.map(|(key, _)| key);
+    let fields = Fields::read(node, "a check in a list", &keys, problems)?;
+    match kind(&fields, vip, problems)? {
+        Some(kind) => Ok(kind),
+        None => Err(problems.add(
+            node.location,
+            "a check in a list says no kind",
+            format!("write one of {}", list(&keys, "and")),
+        )),
+    }
+}
+
+/// The port on the real server; without the key, its own, which a service by
+/// firewall mark (without a VIP) does not give it.
+fn own_port(
+    fields: &Fields<'_>,
+    what: &str,
+    vip: Option<IpAddr>,
+    problems: &mut Problems,
+) -> Read<Option<u16>> {
+    match fields.optional("port")? {
+        Some(entry) => Value::of(entry)
+            .integer(1..=u16::MAX, "443", problems)
+            .map(Some),
+        None if vip.is_none() => Err(problems.add(
+            fields.location,
+            format!("{what} has no `port`, and a firewall mark gives none"),
+            "add the port on the real server, like `port: 443`",
+        )),
+        None => Ok(None),
+    }
 }
 
 impl Value<'_> {
@@ -83,86 +220,19 @@ impl Value<'_> {
         Ok(NonZeroU16::new(run).unwrap_or(NonZeroU16::MIN))
     }
 
-    /// A request target in origin form (RFC 9112, section 3.2.1).
-    fn target(self, problems: &mut Problems) -> Read<String> {
-        let wanted = "a path that starts with `/`, in ASCII without spaces";
-        let hint = "write it like `/health`; a space is `%20`";
-        let text = self.text(wanted, hint, problems)?;
-        if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic()) {
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
-    }
-
-    /// A `Host` header.
-    fn host(self, problems: &mut Problems) -> Read<String> {
-        let wanted = "a host name in ASCII without spaces";
-        let hint = "write it like `www.example.com`, or remove the key: then it is the VIP";
-        let text = self.text(wanted, hint, problems)?;
-        let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-        if printable && (1..=LONGEST_HOST).contains(&text.len()) {
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
-    }
-
-    /// A list of status codes and ranges of them, or a single one.
-    fn statuses(self, problems: &mut Problems) -> Read<StatusRanges> {
-        let hint = "write a list like `[200-299, 304]`";
-        let nodes = match &self.node.content {
-            Content::Sequence(nodes) => nodes.as_slice(),
-            Content::Integer(_) | Content::Text(_) => std::slice::from_ref(self.node),
-            Content::Null | Content::Bool(_) | Content::Float(_) | Content::Mapping(_) => {
-                return Err(self.wrong("a list of HTTP status codes", hint, problems));
+    /// `true` or `false`.
+    fn truth(self, problems: &mut Problems) -> Read<bool> {
+        match self.node.content {
+            Content::Bool(value) => Ok(value),
+            Content::Null
+            | Content::Integer(_)
+            | Content::Float(_)
+            | Content::Text(_)
+            | Content::Sequence(_)
+            | Content::Mapping(_) => {
+                let hint = format!("write `{}: true` or `{}: false`", self.name, self.name);
+                Err(self.wrong("`true` or `false`", hint, problems))
             }
-        };
-        let mut ranges = Vec::new();
-        let mut all = Ok(());
-        for node in nodes {
-            if let Some(range) = status_range(node) {
-                ranges.push(range);
-                continue;
-            }
-            let message = format!(
-                "{} is not an HTTP status code from 100 to 599, nor a range of them",
-                found(node)
-            );
-            let hint = "write a code like `304` or a range like `200-299`, the lower first";
-            all = Err(problems.add(node.location, message, hint));
         }
-        all?;
-        StatusRanges::new(ranges).ok_or_else(|| {
-            problems.add(
-                self.node.location,
-                format!(
-                    "the list {} is empty, so no answer could pass",
-                    quoted(self.name)
-                ),
-                hint,
-            )
-        })
     }
-}
-
-/// A code, or two with a `-` between; `None` for anything else.
-fn status_range(node: &Node) -> Option<RangeInclusive<u16>> {
-    let code = |text: &str| text.trim().parse::<u16>().ok();
-    let range = match &node.content {
-        Content::Integer(code) => {
-            let code = u16::try_from(*code).ok()?;
-            code..=code
-        }
-        Content::Text(text) => match text.split_once('-') {
-            Some((first, last)) => code(first)?..=code(last)?,
-            None => code(text)?..=code(text)?,
-        },
-        Content::Null
-        | Content::Bool(_)
-        | Content::Float(_)
-        | Content::Sequence(_)
-        | Content::Mapping(_) => return None,
-    };
-    StatusRanges::new([range.clone()]).map(|_| range)
 }

@@ -74,6 +74,7 @@ impl<'n> Fields<'n> {
             let meant = resembling(&key.value, absent);
             let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
+                None if known.is_empty() => "remove it: there is nothing to say here".to_owned(),
                 None => format!("known keys: {}", list(known, "and")),
             };
             let message = format!("{what} has no key {}", quoted(&key.value));

@@ -21,13 +21,15 @@ mod service_key;
 mod source;
 mod syntax;
 
+pub(crate) use check::{ADDRESS, PORT};
+pub use check::{
+    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HttpCheck,
+    Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+};
 pub use error::ConfigErrors;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU16;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -262,73 +264,4 @@ pub struct RealServer {
     pub upper_threshold: u32,
     /// Connections below which it gets new ones again; 0 is three quarters of the upper one.
     pub lower_threshold: u32,
-}
-
-/// What is asked of a real server, how often, and how many answers decide.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Check {
-    /// What is asked.
-    pub http: HttpCheck,
-    /// From the start of one probe to the start of the next.
-    pub interval: Duration,
-    /// For the whole exchange, from connecting to the last byte read.
-    pub timeout: Duration,
-    /// Passes in a row that make a real server up.
-    pub rise: NonZeroU16,
-    /// Failures in a row that make it down.
-    pub fall: NonZeroU16,
-}
-
-/// A check by one HTTP/1.1 GET request.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HttpCheck {
-    /// The request target, from the leading `/` on.
-    pub path: String,
-    /// The `Host` header; `None` for the address that is probed (a fwmark
-    /// service has no VIP to name).
-    pub host: Option<String>,
-    /// The port on the real server.
-    pub port: u16,
-    /// The status codes that pass.
-    pub expected_status: StatusRanges,
-}
-
-/// A set of HTTP status codes, each range within 100 to 599, not empty.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StatusRanges(Vec<(u16, u16)>);
-
-impl StatusRanges {
-    /// 200 to 299, the default of a check.
-    pub fn success() -> Self {
-        Self(vec![(200, 299)])
-    }
-
-    /// `None` if there is no range, or one is empty or leaves 100 to 599.
-    pub fn new(ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Option<Self> {
-        let ranges: Vec<_> = ranges.into_iter().map(RangeInclusive::into_inner).collect();
-        let valid = |&(first, last): &(u16, u16)| 100 <= first && first <= last && last <= 599;
-        (!ranges.is_empty() && ranges.iter().all(valid)).then_some(Self(ranges))
-    }
-
-    /// Whether a response of this status passes.
-    pub fn contains(&self, status: u16) -> bool {
-        self.0
-            .iter()
-            .any(|&(first, last)| (first..=last).contains(&status))
-    }
-}
-
-impl fmt::Display for StatusRanges {
-    /// As they are written in configuration: `200-299, 304`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (first, last)) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            if first == last {
-                write!(f, "{separator}{first}")?;
-            } else {
-                write!(f, "{separator}{first}-{last}")?;
-            }
-        }
-        Ok(())
-    }
 }

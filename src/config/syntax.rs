@@ -7,7 +7,7 @@ use super::problem::{Problem, quoted};
 pub(super) const READERS_DIFFER: &str = "YAML readers differ on what this means";
 /// What to do where collections are nested too deeply.
 pub(super) const TOO_DEEP_HINT: &str =
-    "a configuration is at most 7 deep: look for brackets that are opened and not closed";
+    "a configuration is at most 10 deep: look for brackets that are opened and not closed";
 /// What to do where aliases multiply.
 pub(super) const ALIASES_HINT: &str =
     "an alias (`*name`) repeats a whole value: let none stand inside what another one repeats";

@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use super::Health;
 use crate::model::Weight;
+use crate::probe::Pace;
 
 /// The health of one real server of one virtual service: a count of equal
 /// outcomes in a row, and the verdict that the last long enough row gave.
@@ -108,6 +109,17 @@ impl Machine {
             outcomes,
             first_failure,
         })
+    }
+
+    /// How urgent the next outcome is.
+    pub(crate) fn pace(&self) -> Pace {
+        match (self.health, self.row) {
+            (Health::Up, Row::None | Row::Passes(_)) => Pace::Steady,
+            (Health::Down, Row::None | Row::Failures { .. }) => Pace::Down,
+            (Health::Unknown, _)
+            | (Health::Up, Row::Failures { .. })
+            | (Health::Down, Row::Passes(_)) => Pace::Doubt,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::damping::Damping;
 use super::ramp::SlowStart;
 use super::{Health, Machine, Transition};
 use crate::model::Weight;
+use crate::probe::{Advice, Pace};
 
 /// What a virtual service asks of its pool.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub(crate) struct Origin {
     pub(crate) place: usize,
     /// Whether it is checked as it was.
     pub(crate) same_check: bool,
+    /// Whether it is asked what it was asked: then its advice holds on.
+    pub(crate) same_kind: bool,
 }
 
 /// What is true of the pool as a whole.
@@ -76,7 +79,8 @@ impl Standing {
 /// The real servers of one virtual service, and what of their verdicts
 /// becomes of their weights.
 ///
-/// - A real server that is up has its configured weight, after slow start.
+/// - A real server that is up has its configured weight, or what it advises in
+///   place of it, after slow start.
 /// - One without a verdict keeps what it was found with, and counts as up
 ///   until it is known better.
 /// - One that is down has weight 0, unless the pool fails open.
@@ -103,6 +107,8 @@ struct Member {
     ramp: Ramp,
     admin: Admin,
     configured: Weight,
+    /// The newest, if there was one.
+    advice: Option<Advice>,
     /// What it should have in the kernel now.
     wanted: Weight,
 }
@@ -169,20 +175,19 @@ impl Pool {
         self.evidence_from = before.evidence_from;
         let members = self.members.iter_mut().chain(&mut self.sorry_server);
         for (member, origin) in members.zip(origins) {
-            let Some(Origin { place, same_check }) = origin else {
-                continue;
-            };
+            let Some(origin) = origin else { continue };
             let old = before
                 .members
                 .iter()
                 .chain(&before.sorry_server)
-                .nth(*place);
+                .nth(origin.place);
             let Some(old) = old else { continue };
-            member.machine = if *same_check {
+            member.machine = if origin.same_check {
                 old.machine.clone()
             } else {
                 member.machine.with_verdict_of(&old.machine)
             };
+            member.advice = old.advice.filter(|_| origin.same_kind);
             member.damping = old.damping;
             member.ramp = old.ramp;
             member.admin = old.admin;
@@ -223,6 +228,25 @@ impl Pool {
             Ramp::Over
         };
         Some(transition)
+    }
+
+    /// Takes what the real server at this place says of its share of new
+    /// connections, and tells that share if it is another one than before;
+    /// [`settle`](Self::settle) tells the weights that follow. The advice of a
+    /// sorry server, which serves alone, changes nothing.
+    pub(crate) fn on_advice(&mut self, member: usize, advice: Advice) -> Option<Weight> {
+        let member = self.members.get_mut(member)?;
+        let before = member.share();
+        member.advice = Some(advice);
+        let share = member.share();
+        (share != before).then_some(share)
+    }
+
+    /// How urgent the next outcome of the real server at this place is; the
+    /// sorry server's place is after the last.
+    pub(crate) fn pace(&self, member: usize) -> Option<Pace> {
+        let mut members = self.members.iter().chain(&self.sorry_server);
+        members.nth(member).map(|member| member.machine.pace())
     }
 
     /// The passes in a row that the real server needs to be up, where damping
@@ -416,13 +440,19 @@ impl Member {
             ramp: Ramp::Over,
             admin: Admin::Enabled,
             configured,
+            advice: None,
             wanted: super::weight(Health::Unknown, configured, found),
         }
     }
 
     /// The weight that it is meant to have while it is up: what counts in every sum.
     fn share(&self) -> Weight {
-        self.configured
+        match self.advice {
+            None | Some(Advice::Ready) => self.configured,
+            Some(Advice::Drain) => Weight::ZERO,
+            Some(Advice::Weight(weight)) => weight,
+            Some(Advice::Percent(percent)) => scaled(self.configured, percent),
+        }
     }
 
     fn ramped(&mut self, slow_start: SlowStart, now: Instant) -> (Weight, Option<Instant>) {
@@ -444,6 +474,14 @@ impl Member {
         let before = std::mem::replace(&mut self.wanted, weight);
         (before != weight).then_some(weight)
     }
+}
+
+/// So many percent of a weight, rounded down, but not to nothing.
+fn scaled(weight: Weight, percent: u8) -> Weight {
+    let scaled = u64::from(weight.get()) * u64::from(percent);
+    let floor = u64::from(scaled > 0);
+    let scaled = u32::try_from((scaled / 100).max(floor)).ok();
+    scaled.and_then(Weight::new).unwrap_or(weight)
 }
 
 #[cfg(test)]

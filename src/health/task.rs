@@ -12,14 +12,14 @@ use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::{Admin, Health, HoldReason, Standing, Transition, Weights};
 use crate::clock;
-use crate::config::{Config, VirtualService};
+use crate::config::{Check, Config, VirtualService};
 use crate::drain::Drained;
 use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{Protocol, RealServerId, ServiceKey, Weight};
 use crate::notify::{Event, EventKind, Events};
-use crate::probe::{Outcome, ProbeId, ProbeResult, ProbeTarget, Report};
+use crate::probe::{Outcome, Pace, PaceCell, Probe, ProbeId, ProbeResult, ProbeTarget, Report};
 use crate::snapshot::{ServiceRecord, Snapshot};
 
 /// How often the loop turns when no report comes, to show that it can.
@@ -28,9 +28,9 @@ const TURN: Duration = Duration::from_secs(1);
 /// The deadline of a drain that goes on after a restart or a reload.
 const DRAIN_AGAIN: Duration = Duration::from_mins(5);
 
-/// What is probed, and the number of each one's probe.
+/// What is probed, and the probe of each.
 pub(crate) struct Subscriptions {
-    pub(crate) probes: Vec<ProbeId>,
+    pub(crate) probes: Vec<Probe>,
     pub(crate) targets: Vec<ProbeTarget>,
 }
 
@@ -75,10 +75,12 @@ pub(crate) struct Handover {
     pub(crate) weights: Weights,
 }
 
-/// The real servers that a probe speaks of, and its place among the probes.
+/// The real servers that a probe speaks of, its place among the probes, and
+/// its pace.
 struct Subscribers {
     place: usize,
     real_servers: Vec<RealServerId>,
+    pace: Arc<PaceCell>,
 }
 
 /// The one owner of all pools: takes probes' reports and the state of the
@@ -285,6 +287,9 @@ impl HealthTask {
         for index in 0..self.pools.len() {
             self.settle(index, None, now);
         }
+        for subscribers in self.subscribers.values() {
+            self.set_pace(subscribers);
+        }
         let handover = Handover {
             weights: self.weights(),
             snapshot,
@@ -374,6 +379,20 @@ impl HealthTask {
         for id in real_servers {
             self.on_outcome(id, report, evidence, now);
         }
+        if let Some(subscribers) = self.subscribers.get(&report.probe) {
+            self.set_pace(subscribers);
+        }
+    }
+
+    /// Lets a probe go on as fast as the most urgent of its real servers asks for.
+    fn set_pace(&self, subscribers: &Subscribers) {
+        let paces = subscribers.real_servers.iter().filter_map(|id| {
+            let pool = self.pools.get(id.service_index())?;
+            pool.pace(id.real_server_index())
+        });
+        if let Some(pace) = paces.reduce(Pace::and) {
+            subscribers.pace.set(pace);
+        }
     }
 
     fn on_outcome(
@@ -398,11 +417,27 @@ impl HealthTask {
             .probe_finished(id.service_index(), report.outcome.duration);
         record.live.lock().note_probe(report);
         let (index, place) = (id.service_index(), id.real_server_index());
-        let transition = match (self.pools.get_mut(index), evidence) {
-            (Some(pool), Some(passed)) => pool.on_outcome(place, passed, report.started, now),
-            (None, _) | (_, None) => None,
+        let Some(pool) = self.pools.get_mut(index) else {
+            return;
         };
+        let advice = report.outcome.advice;
+        let advised = advice.and_then(|advice| pool.on_advice(place, advice));
+        if let Some(share) = advised {
+            info!(
+                service = &*service.name,
+                real_server = &*record.name,
+                weight = %share,
+                "it asks for another weight: {}",
+                report.outcome.detail
+            );
+        }
+        let transition =
+            evidence.and_then(|passed| pool.on_outcome(place, passed, report.started, now));
         let Some(transition) = transition else {
+            if advised.is_some() {
+                let changes = self.settle(index, None, now);
+                self.intent.set(changes);
+            }
             return;
         };
         {
@@ -545,10 +580,11 @@ fn subscribers(probes: Subscriptions) -> BTreeMap<ProbeId, Subscribers> {
     let subscribers = numbered.map(|(place, (probe, target))| {
         let real_servers = target.subscribers;
         (
-            probe,
+            probe.id,
             Subscribers {
                 place,
                 real_servers,
+                pace: probe.pace,
             },
         )
     });
@@ -574,12 +610,12 @@ fn origins(before: &VirtualService, after: &VirtualService) -> Vec<Option<Origin
         .zip(0..)
         .map(|((k, c), p)| (k, (c, p)))
         .collect();
-    let origin = |(key, check)| {
+    let origin = |(key, check): (_, &Arc<Check>)| {
         let (old_check, place) = places.get(&key)?;
-        let same_check = *old_check == check;
         Some(Origin {
             place: *place,
-            same_check,
+            same_check: *old_check == check,
+            same_kind: old_check.kind == check.kind,
         })
     };
     after.checked().map(origin).collect()

@@ -1,179 +1,157 @@
-use std::error::Error;
-use std::io;
+use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::pin::pin;
 
-use reqwest::header::{CONNECTION, HOST};
-use reqwest::{Client, Url};
-use rustix::io::Errno;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use url::{Position, Url};
 
-use super::{Outcome, ProbeResult};
-use crate::clock;
+use super::probing::Probing;
+use super::tls::Application;
+use super::verdict::{Failure, Pass, Verdict};
+use super::{ProbeResult, connect};
 use crate::config::HttpCheck;
 
 /// How much of a body is read before the status alone decides: enough to see
 /// that a page is being served, and no more however large it is.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Makes HTTP/1.1 probes. One of these serves all probes.
+/// One request over HTTP/1.1.
 ///
 /// Every probe has a connection of its own, goes to its target past any proxy
 /// of the environment, follows no redirect, keeps no cookie and is made once:
 /// a second try would hide the failure that it is there to find.
 ///
+/// The path is sent as the URL standard normalises it (WHATWG, by the `url`
+/// crate): `.` and `..` segments are resolved, `\` becomes `/`, anything from
+/// `#` on is dropped, and what may not stand in a URL, such as a space, is
+/// percent-encoded. Percent-encoding that is there already stays.
+///
 /// The head of a response is bounded by hyper: 100 headers and a read buffer
 /// of 417,792 bytes (`DEFAULT_MAX_HEADERS` in `proto/h1/role.rs` and
 /// `DEFAULT_MAX_BUFFER_SIZE` in `proto/h1/io.rs` of hyper 1.12).
-#[derive(Debug)]
-pub(crate) struct HttpProber {
-    client: Client,
+///
+/// The body is read up to 64 KiB; then, or at its end, the status decides, and
+/// whether the body has what is expected. Where the status is none of those
+/// expected, the body is not waited for.
+pub(super) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
+    let target = probing.target(check.port);
+    let request = request(target, check)?;
+    let stream = connect::tcp(target, probing.origin).await?;
+    let Some(settings) = &check.tls else {
+        return exchange(stream, request, check).await.map(Pass::new);
+    };
+    // The state of TLS is large, and a plain probe need not make room for it.
+    Box::pin(async {
+        let handshake = probing.tls.handshake(stream, settings, Application::Any);
+        let (stream, certificate_expiry) = handshake.await?;
+        let detail = exchange(stream, request, check).await?;
+        Ok(Pass {
+            certificate_expiry,
+            ..Pass::new(detail)
+        })
+    })
+    .await
 }
 
-impl HttpProber {
-    /// Fails only where the client itself cannot be set up.
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .user_agent(concat!("lvs-agent/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .build()?;
-        Ok(Self { client })
+fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>, Failure> {
+    let (scheme, usual_port) = match check.tls {
+        None => ("http", 80),
+        Some(_) => ("https", 443),
+    };
+    let url = Url::parse(&format!("{scheme}://{target}{}", check.path));
+    let url = url.map_err(|error| Failure::internal(format!("no URL: {error}")))?;
+    let host = match &check.host {
+        Some(host) => host.clone(),
+        None if target.port() == usual_port => url.host_str().unwrap_or_default().to_owned(),
+        None => target.to_string(),
+    };
+    let body = check.body.clone().unwrap_or_default();
+    let mut request = Request::builder()
+        .method(check.method.as_str())
+        .uri(&url[Position::BeforePath..Position::AfterQuery])
+        .header(HOST, host)
+        .header(CONNECTION, "close")
+        .body(Full::from(body))
+        .map_err(|error| Failure::internal(format!("no request: {error}")))?;
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let agent = concat!("lvs-agent/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    for (name, value) in &check.headers {
+        let invalid = |_| Failure::internal(format!("no header: {name}"));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?;
+        let invalid = |_| Failure::internal(format!("no value of the header {name}"));
+        let value = HeaderValue::from_str(value).map_err(invalid)?;
+        headers.insert(name, value);
     }
+    Ok(request)
+}
 
-    /// Asks `target` once, and is done within `timeout` whatever comes.
-    ///
-    /// The path is sent as the URL standard normalises it (WHATWG, by the
-    /// `url` crate): `.` and `..` segments are resolved, `\` becomes `/`,
-    /// anything from `#` on is dropped, and what may not stand in a URL, such
-    /// as a space, is percent-encoded. Percent-encoding that is there already stays.
-    ///
-    /// The body is read up to 64 KiB; then, or at its end, the status decides.
-    /// Where the status is none of those expected, the body is not waited for.
-    pub(crate) async fn probe(
-        &self,
-        target: SocketAddr,
-        check: &HttpCheck,
-        timeout: Duration,
-    ) -> Outcome {
-        let started = clock::monotonic();
-        let exchange = self.exchange(target, check);
-        let (result, detail) = match tokio::time::timeout(timeout, exchange).await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => classify(&error),
-            Err(_) => {
-                let timeout = humantime::format_duration(timeout);
-                let detail = format!("no complete answer within {timeout}");
-                (ProbeResult::Timeout, detail)
-            }
-        };
-        Outcome {
-            result,
-            detail,
-            duration: clock::monotonic().saturating_duration_since(started),
-        }
-    }
-
-    async fn exchange(
-        &self,
-        target: SocketAddr,
-        check: &HttpCheck,
-    ) -> Result<(ProbeResult, String), reqwest::Error> {
-        let url = match Url::parse(&format!("http://{target}{}", check.path)) {
-            Ok(url) => url,
-            Err(error) => return Ok((ProbeResult::Internal, format!("no URL: {error}"))),
-        };
-        let mut request = self.client.get(url).header(CONNECTION, "close");
-        if let Some(host) = &check.host {
-            request = request.header(HOST, host);
-        }
-        let mut response = request.send().await?;
-
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    check: &HttpCheck,
+) -> Result<String, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    drive(connection, async move {
+        let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if !check.expected_status.contains(status) {
             let detail = format!("HTTP {status}, expected {}", check.expected_status);
-            return Ok((ProbeResult::Status, detail));
+            return Err(Failure::new(ProbeResult::Status, detail));
         }
-        let mut read = 0;
+        let mut body = response.into_body();
+        let (mut read, mut kept) = (0, Vec::new());
         while read < BODY_LIMIT
-            && let Some(chunk) = response.chunk().await?
+            && let Some(frame) = body.frame().await
         {
-            read += chunk.len();
+            let frame = frame?;
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
+            if check.expected_body.is_some() {
+                let room = (BODY_LIMIT - read).min(data.len());
+                kept.extend_from_slice(data.get(..room).unwrap_or_default());
+            }
+            read += data.len();
         }
-        Ok((ProbeResult::Ok, format!("HTTP {status}")))
-    }
+        match &check.expected_body {
+            Some(pattern) if pattern.end_in(&kept).is_none() => {
+                let detail = format!("HTTP {status}, without {pattern} in its body");
+                Err(Failure::new(ProbeResult::Body, detail))
+            }
+            _ => Ok(format!("HTTP {status}")),
+        }
+    })
+    .await
 }
 
-/// The class of a failed exchange, from the first error in the chain that
-/// knows it.
-fn classify(error: &reqwest::Error) -> (ProbeResult, String) {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        let class = if let Some(error) = error.downcast_ref::<io::Error>() {
-            Some(classify_io(error))
-        } else {
-            error.downcast_ref::<hyper::Error>().and_then(classify_http)
-        };
-        if let Some(class) = class {
-            return class;
-        }
-        source = error.source();
+/// Carries an exchange out over its connection. What becomes of the
+/// connection is told by the exchange, which fails with it.
+pub(super) async fn drive<T>(
+    connection: impl Future<Output = Result<(), hyper::Error>>,
+    exchange: impl Future<Output = T>,
+) -> T {
+    let mut exchange = pin!(exchange);
+    let connection = async {
+        let _told_by_the_exchange = connection.await;
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        biased;
+        done = &mut exchange => done,
+        never = connection => match never {},
     }
-    if error.is_builder() {
-        return (ProbeResult::Internal, format!("no request: {error}"));
-    }
-    (ProbeResult::Protocol, "not a valid HTTP answer".to_owned())
-}
-
-/// `None` where the error only wraps one of the connection's.
-fn classify_http(error: &hyper::Error) -> Option<(ProbeResult, String)> {
-    let detail = if error.is_parse_too_large() {
-        "the head of the answer is too large"
-    } else if error.is_parse() {
-        "not an HTTP answer"
-    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        "closed without an answer"
-    } else {
-        return None;
-    };
-    Some((ProbeResult::Protocol, detail.to_owned()))
-}
-
-fn classify_io(error: &io::Error) -> (ProbeResult, String) {
-    let Some(errno) = Errno::from_io_error(error) else {
-        // No error of the kernel's: hyper's decoder of bodies speaks so.
-        let detail = if error.kind() == io::ErrorKind::UnexpectedEof {
-            "the answer was cut short"
-        } else {
-            "the body is not valid HTTP"
-        };
-        return (ProbeResult::Protocol, detail.to_owned());
-    };
-    let (result, detail) = match errno {
-        Errno::CONNREFUSED => (ProbeResult::Refused, "connection refused"),
-        Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE => {
-            (ProbeResult::Reset, "connection reset")
-        }
-        Errno::TIMEDOUT => (ProbeResult::Timeout, "connection timed out"),
-        Errno::NETUNREACH | Errno::NETDOWN => (ProbeResult::Unreachable, "network unreachable"),
-        // What ICMP's other kinds of "destination unreachable" become
-        // (`icmp_err_convert` in `net/ipv4/icmp.c`).
-        Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::NONET | Errno::NOPROTOOPT => {
-            (ProbeResult::Unreachable, "host unreachable")
-        }
-        Errno::MFILE | Errno::NFILE => (ProbeResult::Internal, "out of file descriptors"),
-        Errno::NOBUFS | Errno::NOMEM => (ProbeResult::Internal, "out of memory"),
-        Errno::ADDRNOTAVAIL => (ProbeResult::Internal, "out of local ports"),
-        Errno::PERM | Errno::ACCESS => (
-            ProbeResult::Internal,
-            "this host's own firewall or routes forbid it",
-        ),
-        _ => return (ProbeResult::Internal, error.to_string()),
-    };
-    (result, detail.to_owned())
 }
 
 #[cfg(test)]

@@ -1,15 +1,34 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
+mod advice;
+mod agent;
+mod connect;
+mod dns;
+mod exec;
+mod file;
+mod grpc;
 mod http;
+mod pace;
+mod ping;
+mod probing;
 mod schedule;
+mod stream;
 mod targets;
 mod task;
+mod tls;
+mod udp;
+mod verdict;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-pub(crate) use http::HttpProber;
+pub(crate) use advice::Advice;
+pub(crate) use pace::{Pace, PaceCell};
+pub(crate) use probing::Prober;
 pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
-pub(crate) use task::{ProbeId, ProbeSpec, Probes, Report};
+pub(crate) use task::{Probe, ProbeId, ProbeSpec, Probes, Report};
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 /// What came of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +39,10 @@ pub(crate) struct Outcome {
     pub(crate) detail: String,
     /// From the start of the connection to the verdict.
     pub(crate) duration: Duration,
+    /// What the real server, or somebody for it, says of its share.
+    pub(crate) advice: Option<Advice>,
+    /// When the certificate ends that the real server showed; `None` without TLS.
+    pub(crate) certificate_expiry: Option<SystemTime>,
 }
 
 /// The closed set of results: the label `result` of `lvs_probes_total`.
@@ -37,11 +60,13 @@ pub(crate) enum ProbeResult {
     Unreachable,
     /// The TLS handshake failed.
     Tls,
-    /// The answer was not HTTP, or stopped short.
+    /// The answer was not of the check's protocol, or stopped short.
     Protocol,
-    /// The status was not one of those expected.
+    /// The status was not one of those expected: of HTTP, DNS or gRPC, a
+    /// program's exit code, or what an agent says of itself.
     Status,
-    /// The body was not as expected.
+    /// The body was not as expected: of HTTP, a datagram, a DNS answer, or
+    /// what came in a conversation.
     Body,
     /// The probe could not be made for a reason of this host's own (file
     /// descriptors, memory, ports): it says nothing of the real server.

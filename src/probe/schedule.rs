@@ -1,72 +1,141 @@
 use std::time::{Duration, Instant};
 
-/// When one probe is due: a fixed grid of instants, one interval apart.
+use super::Pace;
+
+/// When one probe is due: at the steady pace, on a fixed grid of instants one
+/// interval apart; in doubt and down, one interval of that pace after the last.
 ///
 /// Many schedules with the same interval are spread over it, so that the
 /// load is flat from the start and stays so whatever delays a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Schedule {
-    due: Instant,
-    interval: Duration,
+    intervals: Intervals,
+    /// An instant of the steady grid.
+    anchor: Instant,
+    /// When the last probe was due, or the first is.
+    last: Instant,
+    /// When the last probe ended; `None` before the first.
+    ended: Option<Instant>,
+}
+
+/// From one probe to the next, none of them zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Intervals {
+    pub(super) steady: Duration,
+    pub(super) doubt: Duration,
+    pub(super) down: Duration,
+}
+
+impl Intervals {
+    fn at(&self, pace: Pace) -> Duration {
+        match pace {
+            Pace::Steady => self.steady,
+            Pace::Doubt => self.doubt,
+            Pace::Down => self.down,
+        }
+    }
+
+    fn shortest(&self) -> Duration {
+        self.steady.min(self.doubt).min(self.down)
+    }
+}
+
+/// What a sleeper that has woken should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// Probe.
+    Probe,
+    /// Sleep until then.
+    Sleep(Instant),
 }
 
 impl Schedule {
     /// The schedule of number `index` of `count` with the same interval; the
-    /// first of them is due at `start`. `interval` is not zero.
-    pub(super) fn spread(start: Instant, interval: Duration, index: u32, count: u32) -> Self {
-        let nanoseconds =
-            interval.as_nanos() * u128::from(index % count.max(1)) / u128::from(count.max(1));
+    /// first of them is due at `start`.
+    pub(super) fn spread(start: Instant, intervals: Intervals, index: u32, count: u32) -> Self {
+        let nanoseconds = intervals.steady.as_nanos() * u128::from(index % count.max(1))
+            / u128::from(count.max(1));
+        let first = start + duration_from_nanos(nanoseconds);
         Self {
-            due: start + duration_from_nanos(nanoseconds),
-            interval,
+            intervals,
+            anchor: first,
+            last: first,
+            ended: None,
         }
     }
 
-    /// When the next probe starts.
-    pub(super) fn due(&self) -> Instant {
-        self.due
+    /// When to wake: the earliest that the next probe can be due at any pace.
+    pub(super) fn wake(&self) -> Instant {
+        let Some(ended) = self.ended else {
+            return self.last;
+        };
+        let shortest = self.intervals.shortest();
+        let steady = self.due(Pace::Steady);
+        if shortest == self.intervals.steady {
+            steady
+        } else {
+            steady.min(after(self.last, shortest, ended))
+        }
     }
 
-    /// To be called when a sleep until [`due`](Self::due) has ended: whether
-    /// it is still time for that probe.
+    /// To be called when the sleep has ended: whether it is time for the
+    /// probe, at the pace of now.
     ///
     /// A sleeper that wakes more than half an interval late was held up with
     /// all the others (a suspended virtual machine, a stalled runtime), and
     /// the burst of all of them at once is what the grid is there to avoid. So
     /// the probe is left out, and the next one is due on the grid after `now`.
-    pub(super) fn woke(&mut self, now: Instant) -> bool {
-        let in_time = now.saturating_duration_since(self.due) <= self.interval / 2;
-        if !in_time {
-            self.due = self.first_after(now);
+    pub(super) fn woke(&mut self, now: Instant, pace: Pace) -> Woken {
+        let due = self.due(pace);
+        if now < due {
+            return Woken::Sleep(due);
         }
-        in_time
+        let interval = self.intervals.at(pace);
+        if now.saturating_duration_since(due) <= interval / 2 {
+            self.last = due;
+            return Woken::Probe;
+        }
+        let next = after(due, interval, now);
+        self.last = next.checked_sub(interval).unwrap_or(due);
+        self.ended = Some(now);
+        Woken::Sleep(self.wake())
     }
 
-    /// To be called when the probe has ended: sets when the next one is due.
-    ///
+    /// To be called when the probe has ended.
+    pub(super) fn ended(&mut self, now: Instant) {
+        self.ended = Some(now);
+    }
+
     /// A probe that takes its whole time-out, where that is the interval, ends
     /// a moment after the next one was due; so up to a tenth of the interval
     /// the next one is still made, at once. After that it is left out.
-    pub(super) fn ended(&mut self, now: Instant) {
-        let slot = self.first_after(now);
-        let latest = slot.checked_sub(self.interval);
-        self.due = match latest {
+    fn due(&self, pace: Pace) -> Instant {
+        let Some(ended) = self.ended else {
+            return self.last;
+        };
+        let interval = self.intervals.at(pace);
+        let slot = match pace {
+            Pace::Steady => after(self.anchor, interval, ended.max(self.last)),
+            Pace::Doubt | Pace::Down => after(self.last, interval, ended),
+        };
+        match slot.checked_sub(interval) {
             Some(latest)
-                if latest > self.due
-                    && now.saturating_duration_since(latest) <= self.interval / 10 =>
+                if latest > self.last
+                    && ended.saturating_duration_since(latest) <= interval / 10 =>
             {
                 latest
             }
             _ => slot,
-        };
+        }
     }
+}
 
-    /// The first instant of the grid that is after both `now` and the last one due.
-    fn first_after(&self, now: Instant) -> Instant {
-        let behind = now.saturating_duration_since(self.due).as_nanos();
-        let slots = behind / self.interval.as_nanos().max(1) + 1;
-        self.due + duration_from_nanos(slots * self.interval.as_nanos())
-    }
+/// The first instant after `later` that is a whole number of intervals, and at
+/// least one, after `first`.
+fn after(first: Instant, interval: Duration, later: Instant) -> Instant {
+    let behind = later.saturating_duration_since(first).as_nanos();
+    let slots = behind / interval.as_nanos().max(1) + 1;
+    first + duration_from_nanos(slots * interval.as_nanos())
 }
 
 fn duration_from_nanos(nanoseconds: u128) -> Duration {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ProbeSpec;
-use crate::config::{Check, Config, HttpCheck};
+use crate::config::{Check, CheckKind, Config, Origin};
 use crate::model::RealServerId;
 
 /// A probe, and the real servers that its outcome speaks of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProbeTarget {
     /// What is probed.
     pub(crate) spec: ProbeSpec,
@@ -27,15 +27,19 @@ impl Identity {
         Self(spec.clone())
     }
 
-    fn parts(&self) -> (SocketAddr, &HttpCheck, Duration, Duration) {
+    fn parts(&self) -> (SocketAddr, &CheckKind, [Duration; 4], &Origin) {
         let Check {
-            http,
+            kind,
             interval,
+            fast_interval,
+            down_interval,
             timeout,
             rise: _,
             fall: _,
+            origin,
         } = &*self.0.check;
-        (self.0.target, http, *interval, *timeout)
+        let times = [*interval, *fast_interval, *down_interval, *timeout];
+        (self.0.target, kind, times, origin)
     }
 }
 
@@ -63,13 +67,17 @@ impl Ord for Identity {
 /// virtual services check in the same way is probed once for all of them.
 ///
 /// Sorted by target, so that the same configuration always gives the same list.
+#[expect(
+    clippy::mutable_key_type,
+    reason = "a regular expression is ordered by its text, and only its cache changes"
+)]
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
     let mut targets: BTreeMap<Identity, ProbeTarget> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
         for (real_server, (key, check)) in (0..).zip(virtual_service.checked()) {
-            let target = SocketAddr::new(key.0.ip(), check.http.port);
+            let own = key.0;
             let spec = ProbeSpec {
-                target,
+                target: SocketAddr::new(own.ip(), check.kind.target_port(own.port())),
                 check: Arc::clone(check),
             };
             let target = targets

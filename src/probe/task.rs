@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::schedule::Schedule;
-use super::{HttpProber, Identity, Outcome, ProbeTarget};
+use super::schedule::{Intervals, Schedule, Woken};
+use super::{Identity, Outcome, PaceCell, ProbeTarget, Prober};
 use crate::clock;
 use crate::config::Check;
 
@@ -17,12 +17,21 @@ use crate::config::Check;
 pub(crate) struct ProbeId(pub(crate) u32);
 
 /// What is probed, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProbeSpec {
     /// RIP, and the check's port.
     pub(crate) target: SocketAddr,
     /// What is asked, how often, and how long is waited; its rise and fall do not matter here.
     pub(crate) check: Arc<Check>,
+}
+
+/// A probe that runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    /// What its reports are known by.
+    pub(crate) id: ProbeId,
+    /// How urgent its next outcome is; health sets it.
+    pub(crate) pace: Arc<PaceCell>,
 }
 
 /// One probe that was made.
@@ -41,9 +50,9 @@ pub(crate) struct Report {
 /// All probes of this process. They end when this is dropped, those in flight included.
 #[must_use = "the probes end when this is dropped"]
 pub(crate) struct Probes {
-    prober: Arc<HttpProber>,
+    prober: Arc<Prober>,
     reports: mpsc::Sender<Report>,
-    running: BTreeMap<Identity, (ProbeId, ProbeTask)>,
+    running: BTreeMap<Identity, (Probe, ProbeTask)>,
     next: u32,
 }
 
@@ -60,7 +69,7 @@ impl Drop for ProbeTask {
 impl Probes {
     /// None yet; all will report to `reports`. While that is full, probes wait
     /// with their report, and leave out what falls due meanwhile.
-    pub(crate) fn new(prober: HttpProber, reports: mpsc::Sender<Report>) -> Self {
+    pub(crate) fn new(prober: Prober, reports: mpsc::Sender<Report>) -> Self {
         let (running, next) = (BTreeMap::new(), 0);
         Self {
             prober: Arc::new(prober),
@@ -70,10 +79,14 @@ impl Probes {
         }
     }
 
-    /// Makes these the probes that run, and tells each one's number, in their
-    /// order. One that runs already goes on undisturbed. The new ones of one
-    /// interval are spread over it from now on.
-    pub(crate) fn change_to(&mut self, targets: &[ProbeTarget]) -> Vec<ProbeId> {
+    /// Makes these the probes that run, and tells each one, in their order.
+    /// One that runs already goes on undisturbed, at its pace. The new ones of
+    /// one interval are spread over it from now on.
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "a regular expression is ordered by its text, and only its cache changes"
+    )]
+    pub(crate) fn change_to(&mut self, targets: &[ProbeTarget]) -> Vec<Probe> {
         let mut before = std::mem::take(&mut self.running);
         let start = clock::monotonic();
         let mut counts: BTreeMap<Duration, u32> = BTreeMap::new();
@@ -84,21 +97,26 @@ impl Probes {
             *counts.entry(target.spec.check.interval).or_default() += 1;
         }
         let mut indexes: BTreeMap<Duration, u32> = BTreeMap::new();
-        let mut ids = Vec::with_capacity(targets.len());
+        let mut probes = Vec::with_capacity(targets.len());
         for target in targets {
             let identity = Identity::of(&target.spec);
-            let probe = before.remove(&identity).unwrap_or_else(|| {
-                let interval = target.spec.check.interval;
-                let count = counts.get(&interval).copied().unwrap_or_default();
-                let index = indexes.entry(interval).or_default();
-                let schedule = Schedule::spread(start, interval, *index, count);
+            let running = before.remove(&identity).unwrap_or_else(|| {
+                let check = &target.spec.check;
+                let count = counts.get(&check.interval).copied().unwrap_or_default();
+                let index = indexes.entry(check.interval).or_default();
+                let intervals = Intervals {
+                    steady: check.interval,
+                    doubt: check.fast_interval,
+                    down: check.down_interval,
+                };
+                let schedule = Schedule::spread(start, intervals, *index, count);
                 *index += 1;
                 self.start(target.spec.clone(), schedule)
             });
-            ids.push(probe.0);
-            self.running.insert(identity, probe);
+            probes.push(running.0.clone());
+            self.running.insert(identity, running);
         }
-        ids
+        probes
     }
 
     /// How many run.
@@ -106,17 +124,18 @@ impl Probes {
         self.running.len()
     }
 
-    fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (ProbeId, ProbeTask) {
+    fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (Probe, ProbeTask) {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);
+        let pace = Arc::new(PaceCell::default());
         let prober = Arc::clone(&self.prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
             let ProbeSpec { target, check } = spec.clone();
-            async move { prober.probe(target, &check.http, check.timeout).await }
+            async move { prober.probe(target, &check).await }
         };
-        let task = tokio::spawn(run(id, schedule, probe, self.reports.clone()));
-        (id, ProbeTask(task))
+        let task = run(id, schedule, Arc::clone(&pace), probe, self.reports.clone());
+        (Probe { id, pace }, ProbeTask(tokio::spawn(task)))
     }
 }
 
@@ -124,20 +143,35 @@ impl Probes {
 ///
 /// The probe in flight is boxed: a task's memory is that of its largest state,
 /// and at any instant nearly all of the tasks are asleep.
-async fn run<P, F>(id: ProbeId, mut schedule: Schedule, probe: P, reports: mpsc::Sender<Report>)
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps every argument twice, and there are many thousands of these"
+)]
+fn run<P, F>(
+    id: ProbeId,
+    mut schedule: Schedule,
+    pace: Arc<PaceCell>,
+    probe: P,
+    reports: mpsc::Sender<Report>,
+) -> impl Future<Output = ()>
 where
     P: Fn() -> F,
     F: Future<Output = Outcome>,
 {
-    loop {
-        tokio::time::sleep_until(schedule.due().into()).await;
-        if !schedule.woke(clock::monotonic()) {
-            continue;
+    async move {
+        let mut wake = schedule.wake();
+        loop {
+            tokio::time::sleep_until(wake.into()).await;
+            if let Woken::Sleep(until) = schedule.woke(clock::monotonic(), pace.get()) {
+                wake = until;
+                continue;
+            }
+            if Box::pin(probe_once(id, &probe, &reports)).await.is_err() {
+                return;
+            }
+            schedule.ended(clock::monotonic());
+            wake = schedule.wake();
         }
-        if Box::pin(probe_once(id, &probe, &reports)).await.is_err() {
-            return;
-        }
-        schedule.ended(clock::monotonic());
     }
 }
 

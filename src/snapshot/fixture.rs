@@ -4,14 +4,44 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::{
-    Check, Config, Control, Director, DirectorExit, Http, HttpCheck, Pool, RealServer,
-    RealServerExit, RealServerRole, SorryServer, StatusRanges, VirtualService,
+    Check, CheckKind, Config, Control, Director, DirectorExit, Http, HttpCheck, Origin, Pool,
+    RealServer, RealServerExit, RealServerRole, SorryServer, StatusRanges, VirtualService,
 };
 use crate::model::{ServiceFlags, Weight};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
+}
+
+/// `GET /` of port 80.
+pub(crate) fn http_check() -> HttpCheck {
+    HttpCheck {
+        tls: None,
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        host: None,
+        port: Some(80),
+        headers: Vec::new(),
+        body: None,
+        expected_status: StatusRanges::success(),
+        expected_body: None,
+    }
+}
+
+/// Asked every second; the first outcome decides.
+pub(crate) fn check(kind: CheckKind) -> Check {
+    let second = Duration::from_secs(1);
+    Check {
+        kind,
+        interval: second,
+        fast_interval: second,
+        down_interval: second,
+        timeout: second,
+        rise: NonZeroU16::MIN,
+        fall: NonZeroU16::MIN,
+        origin: Origin::default(),
+    }
 }
 
 fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> VirtualService {
@@ -22,18 +52,7 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
         flags: ServiceFlags::default(),
         forwarding: Forwarding::Direct,
         persistence: None,
-        check: Arc::new(Check {
-            http: HttpCheck {
-                path: "/".to_owned(),
-                host: None,
-                port: 80,
-                expected_status: StatusRanges::new([200..=299]).unwrap(),
-            },
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            rise: NonZeroU16::MIN,
-            fall: NonZeroU16::MIN,
-        }),
+        check: Arc::new(check(CheckKind::Http(http_check()))),
         pool: Pool::default(),
         real_servers: real_servers
             .iter()

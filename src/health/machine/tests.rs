@@ -123,3 +123,24 @@ fn machine(rise: u16, fall: u16) -> Machine {
         NonZeroU16::new(fall).unwrap(),
     )
 }
+
+#[test]
+fn doubt_lasts_from_the_first_outcome_that_disagrees_to_the_verdict() {
+    let now = clock::monotonic();
+    let mut machine = machine(2, 2);
+    assert_eq!(machine.pace(), Pace::Doubt);
+    let paces = [
+        (true, Pace::Doubt),
+        (true, Pace::Steady),
+        (false, Pace::Doubt),
+        (true, Pace::Steady),
+        (false, Pace::Doubt),
+        (false, Pace::Down),
+        (true, Pace::Doubt),
+        (false, Pace::Down),
+    ];
+    for (passed, pace) in paces {
+        machine.on_outcome(passed, now);
+        assert_eq!(machine.pace(), pace);
+    }
+}

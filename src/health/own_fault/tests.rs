@@ -1,32 +1,20 @@
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::clock;
-use crate::config::{Check, HttpCheck, StatusRanges};
+use crate::config::CheckKind;
 use crate::probe::ProbeSpec;
+use crate::snapshot::fixture;
 
 const SORRY: u32 = 99;
 
 /// Probes at an interval of 1 s with a time-out of 1 s, each by the last byte
 /// of its target and the real servers that it speaks of.
 fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
-    let second = Duration::from_secs(1);
-    let check = Arc::new(Check {
-        http: HttpCheck {
-            path: "/".to_owned(),
-            host: None,
-            port: 80,
-            expected_status: StatusRanges::success(),
-        },
-        interval: second,
-        timeout: second,
-        rise: NonZeroU16::MIN,
-        fall: NonZeroU16::MIN,
-    });
+    let check = Arc::new(fixture::check(CheckKind::Ping));
     let target = |(host, subscribers): &(u8, &[(u32, u32)])| ProbeTarget {
         spec: ProbeSpec {
             target: SocketAddr::from(([192, 168, 11, *host], 80)),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::probe::{Outcome, ProbeId, probe_targets};
+use crate::probe::{Outcome, Probe, ProbeId, probe_targets};
 use crate::snapshot::fixture;
 
 const RS1: RealServerId = RealServerId {
@@ -39,7 +39,10 @@ impl Bench {
         let targets = probe_targets(config);
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(Metrics::new(names).unwrap());
-        let probes = (0..targets.len()).map(|n| ProbeId(n.try_into().unwrap()));
+        let probes = (0..targets.len()).map(|n| Probe {
+            id: ProbeId(n.try_into().unwrap()),
+            pace: Arc::default(),
+        });
         let subscriptions = Subscriptions {
             probes: probes.collect(),
             targets: targets.clone(),
@@ -77,6 +80,8 @@ impl Bench {
                 result,
                 detail: String::new(),
                 duration: Duration::ZERO,
+                advice: None,
+                certificate_expiry: None,
             },
             started: clock::monotonic(),
             at: fixture::start(),

@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use super::*;
 
-use crate::probe::probe_targets;
+use crate::probe::{Advice, probe_targets};
 use crate::snapshot::Latest;
 
 const CLUSTER: &str = "
@@ -48,7 +48,10 @@ impl Bench {
         assert_eq!(targets.len(), 2, "rs1 is probed once for both services");
         assert_eq!(targets[0].subscribers, [FAST, SLOW]);
         let names = config.virtual_services.iter().map(|service| &*service.name);
-        let probes = (0..targets.len()).map(|n| ProbeId(n.try_into().unwrap()));
+        let probes = (0..targets.len()).map(|n| Probe {
+            id: ProbeId(n.try_into().unwrap()),
+            pace: Arc::default(),
+        });
         let probes = probes.collect();
         let task = HealthTask::new(
             Arc::clone(&config),
@@ -70,6 +73,10 @@ impl Bench {
 
     /// The next probe, a second after the one before.
     fn report(&mut self, probe: u32, result: ProbeResult) {
+        self.report_with(probe, result, None);
+    }
+
+    fn report_with(&mut self, probe: u32, result: ProbeResult, advice: Option<Advice>) {
         self.reported += 1;
         let since = Duration::from_secs(self.reported);
         let report = Report {
@@ -78,6 +85,8 @@ impl Bench {
                 result,
                 detail: format!("it was {}", result.as_str()),
                 duration: Duration::from_millis(3),
+                advice,
+                certificate_expiry: None,
             },
             started: self.start + since,
             at: SystemTime::UNIX_EPOCH + since,
@@ -291,4 +300,83 @@ fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
     assert_eq!(lines, ["INFO probes can be made again"]);
     let lines = logged(|| bench.report(1, ProbeResult::Internal));
     assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn the_most_urgent_real_server_sets_the_pace() {
+    let mut bench = Bench::new();
+    let pace = |bench: &Bench| bench.task.subscribers[&ProbeId(0)].pace.get();
+    let steps = [
+        (ProbeResult::Ok, Pace::Doubt),        // fast: up; slow: 1 of 2
+        (ProbeResult::Ok, Pace::Steady),       // both up
+        (ProbeResult::Internal, Pace::Steady), // says nothing
+        (ProbeResult::Status, Pace::Doubt),    // fast: down; slow: 1 of 3
+        (ProbeResult::Status, Pace::Doubt),
+        (ProbeResult::Status, Pace::Down), // both down
+        (ProbeResult::Ok, Pace::Doubt),
+    ];
+    for (result, expected) in steps {
+        bench.report(0, result);
+        assert_eq!(pace(&bench), expected, "after {result:?}");
+    }
+}
+
+#[test]
+fn a_new_subscriber_of_a_probe_that_stays_is_not_left_to_a_slow_pace() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.report(0, ProbeResult::Refused);
+    }
+    let cell = Arc::clone(&bench.task.subscribers[&ProbeId(0)].pace);
+    assert_eq!(cell.get(), Pace::Down);
+
+    let third = "
+  - name: third
+    address: 192.0.2.3:80
+    check: { http: { host: site } }
+    real_servers: [{ name: rs1, address: 192.0.2.11 }]
+";
+    let config = Config::parse("cluster.yaml", &format!("{CLUSTER}{third}")).unwrap();
+    let targets = probe_targets(&config);
+    let probes = (0..).zip(&targets).map(|(n, _)| Probe {
+        id: ProbeId(n),
+        pace: if n == 0 {
+            Arc::clone(&cell)
+        } else {
+            Arc::default()
+        },
+    });
+    let probes = probes.collect();
+    let names = config.virtual_services.iter().map(|service| &*service.name);
+    let (done, _handover) = oneshot::channel();
+    let change = Change {
+        probes: Subscriptions { probes, targets },
+        found: Weights::new(),
+        loaded_at: SystemTime::UNIX_EPOCH,
+        metrics: Arc::new(Metrics::new(names).unwrap()),
+        intent: Arc::default(),
+        done,
+        config: Arc::new(config),
+    };
+    bench.task.change_to(change, bench.start);
+    assert_eq!(cell.get(), Pace::Doubt);
+}
+
+#[test]
+fn advice_changes_the_weight_without_a_transition() {
+    let mut bench = Bench::new();
+    let half = Some(Advice::Percent(50));
+    bench.report_with(0, ProbeResult::Ok, half);
+    bench.report(0, ProbeResult::Ok);
+    let both = [(FAST, (2, None)), (SLOW, (3, None))];
+    assert_eq!(bench.wanted(), both.into(), "of 5 and of 7");
+    bench.report_with(0, ProbeResult::Ok, half);
+    assert_eq!(bench.wanted(), [].into());
+    bench.report_with(0, ProbeResult::Ok, Some(Advice::Drain));
+    let none = [(FAST, (0, None)), (SLOW, (0, None))];
+    assert_eq!(bench.wanted(), none.into());
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Up]);
+    bench.report_with(0, ProbeResult::Ok, Some(Advice::Ready));
+    let whole = [(FAST, (5, None)), (SLOW, (7, None))];
+    assert_eq!(bench.wanted(), whole.into());
 }

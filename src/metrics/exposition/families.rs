@@ -71,6 +71,16 @@ pub(super) const FAMILIES: &[Family] = &[
         }),
     },
     Family {
+        name: "lvs_certificate_expiry_timestamp_seconds",
+        kind: GAUGE,
+        help: "When the certificate ends that the real server showed last; absent without TLS.",
+        source: Source::RealServer(|samples, service, real_server| {
+            if let Some(expiry) = real_server.live.lock().certificate_expiry {
+                samples.add(&names(service, real_server), Seconds(expiry));
+            }
+        }),
+    },
+    Family {
         name: "lvs_real_server_connections",
         kind: GAUGE,
         help: "Connections that the kernel holds for the real server, as of the last resync.",

@@ -3,20 +3,21 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::StatusRanges;
+use crate::clock;
+use crate::config::{Check, CheckKind, Expression, Pattern};
+use crate::probe::{Outcome, Prober};
+use crate::snapshot::fixture;
 
 /// Far more than any probe here needs, so that only a hang meets it.
 const AMPLE: Duration = Duration::from_secs(20);
 
 fn check() -> HttpCheck {
     HttpCheck {
-        path: "/".to_owned(),
-        host: None,
-        port: 80,
-        expected_status: StatusRanges::new([200..=299]).unwrap(),
+        port: None,
+        ..fixture::http_check()
     }
 }
 
@@ -63,10 +64,11 @@ fn write_for_ever(stream: &mut TcpStream, block: &[u8], limit: usize) -> usize {
 }
 
 async fn probe(target: SocketAddr, check: &HttpCheck, timeout: Duration) -> Outcome {
-    HttpProber::new()
-        .unwrap()
-        .probe(target, check, timeout)
-        .await
+    let check = Check {
+        timeout,
+        ..fixture::check(CheckKind::Http(check.clone()))
+    };
+    Prober::new().probe(target, &check).await
 }
 
 /// The outcome of a probe of a server that sends `response` and closes.
@@ -287,7 +289,6 @@ async fn the_request_is_as_configured_on_a_connection_of_its_own() {
             .unwrap();
         (stream.peer_addr().unwrap().port(), request)
     });
-    let prober = HttpProber::new().unwrap();
     let mut check = HttpCheck {
         path: "/a/../health check?q=1%20#x".to_owned(),
         host: Some("www.example.com".to_owned()),
@@ -295,10 +296,7 @@ async fn the_request_is_as_configured_on_a_connection_of_its_own() {
     };
     let version = env!("CARGO_PKG_VERSION");
     for host in ["www.example.com".to_owned(), address.to_string()] {
-        assert_eq!(
-            prober.probe(address, &check, AMPLE).await.result,
-            ProbeResult::Ok
-        );
+        assert_eq!(probe(address, &check, AMPLE).await.result, ProbeResult::Ok);
         let (_, request) = served.recv_timeout(AMPLE).unwrap();
         let mut lines: Vec<_> = request.trim_end().split("\r\n").collect();
         lines[1..].sort_unstable();
@@ -316,7 +314,7 @@ async fn the_request_is_as_configured_on_a_connection_of_its_own() {
     }
     let mut ports = Vec::new();
     for _ in 0..5 {
-        prober.probe(address, &check, AMPLE).await;
+        probe(address, &check, AMPLE).await;
         ports.push(served.recv_timeout(AMPLE).unwrap().0);
     }
     ports.sort_unstable();
@@ -364,21 +362,101 @@ async fn what_cannot_be_asked_says_nothing_of_the_real_server() {
     assert!(clock::monotonic() - started < AMPLE);
 }
 
-#[test]
-fn errors_of_the_kernel_have_their_class() {
-    for (errno, result) in [
-        (Errno::MFILE, ProbeResult::Internal),
-        (Errno::NFILE, ProbeResult::Internal),
-        (Errno::NOBUFS, ProbeResult::Internal),
-        (Errno::NOMEM, ProbeResult::Internal),
-        (Errno::ADDRNOTAVAIL, ProbeResult::Internal),
-        (Errno::PERM, ProbeResult::Internal),
-        (Errno::INVAL, ProbeResult::Internal),
-        (Errno::HOSTUNREACH, ProbeResult::Unreachable),
-        (Errno::NETUNREACH, ProbeResult::Unreachable),
-        (Errno::TIMEDOUT, ProbeResult::Timeout),
-        (Errno::PIPE, ProbeResult::Reset),
+/// The outcome of a probe of a server that answers 200 with `body`.
+async fn with_body(body: &'static str, expected: Pattern) -> (ProbeResult, String) {
+    let (address, _served) = serve(move |mut stream| {
+        read_request(&mut stream);
+        let length = body.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let check = HttpCheck {
+        expected_body: Some(expected),
+        ..check()
+    };
+    let outcome = probe(address, &check, AMPLE).await;
+    (outcome.result, outcome.detail)
+}
+
+#[tokio::test]
+async fn the_body_must_have_what_is_expected() {
+    let text = |text: &str| Pattern::Text(text.to_owned());
+    let regex = |text| Pattern::Regex(Expression::new(text).unwrap());
+    assert_eq!(
+        with_body("all is well", text("well")).await,
+        is(ProbeResult::Ok, "HTTP 200")
+    );
+    assert_eq!(
+        with_body("queue: 17", regex("queue: [0-9]{1,2}$")).await,
+        is(ProbeResult::Ok, "HTTP 200")
+    );
+    assert_eq!(
+        with_body("database down", text("well")).await,
+        is(ProbeResult::Body, "HTTP 200, without \"well\" in its body")
+    );
+    assert_eq!(
+        with_body("queue: 170", regex("queue: [0-9]{1,2}$")).await,
+        is(
+            ProbeResult::Body,
+            "HTTP 200, without /queue: [0-9]{1,2}$/ in its body"
+        )
+    );
+}
+
+#[tokio::test]
+async fn what_comes_after_the_limit_is_not_looked_at() {
+    let late = "x".repeat(BODY_LIMIT) + "well";
+    let late: &'static str = Box::leak(late.into_boxed_str());
+    let (result, _) = with_body(late, Pattern::Text("well".to_owned())).await;
+    assert_eq!(result, ProbeResult::Body);
+}
+
+#[tokio::test]
+async fn method_headers_and_body_are_sent() {
+    let (address, served) = serve(|mut stream| {
+        let head = read_request(&mut stream);
+        let mut body = [0; 9];
+        stream.read_exact(&mut body).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        (head, String::from_utf8(body.to_vec()).unwrap())
+    });
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let check = HttpCheck {
+        method: "POST".to_owned(),
+        headers: vec![
+            header("Authorization", "Bearer x"),
+            header("Accept", "text/plain"),
+        ],
+        body: Some("are you?\n".to_owned()),
+        ..check()
+    };
+    let outcome = probe(address, &check, AMPLE).await;
+    assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
+    let (head, body) = served.recv_timeout(AMPLE).unwrap();
+    assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{head}");
+    for line in [
+        "authorization: Bearer x",
+        "accept: text/plain",
+        "content-length: 9",
     ] {
-        assert_eq!(classify_io(&errno.into()).0, result, "{errno:?}");
+        assert!(head.contains(&format!("{line}\r\n")), "{head}");
     }
+    assert!(!head.contains("*/*"), "{head}");
+    assert_eq!(body, "are you?\n");
+
+    let (address, _served) = serve(|mut stream| {
+        read_request(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            .unwrap();
+    });
+    let head = HttpCheck {
+        method: "HEAD".to_owned(),
+        body: None,
+        ..check
+    };
+    let outcome = probe(address, &head, AMPLE).await;
+    assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
 }

@@ -5,8 +5,16 @@ use crate::clock;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
+fn every(interval: Duration) -> Intervals {
+    Intervals {
+        steady: interval,
+        doubt: interval,
+        down: interval,
+    }
+}
+
 fn phase(schedule: &Schedule, start: Instant) -> u128 {
-    (schedule.due() - start).as_nanos() % schedule.interval.as_nanos()
+    (schedule.wake() - start).as_nanos() % schedule.intervals.steady.as_nanos()
 }
 
 proptest! {
@@ -15,7 +23,7 @@ proptest! {
         let start = clock::monotonic();
         let interval = MILLISECOND * interval;
         let due: Vec<_> = (0..count)
-            .map(|index| Schedule::spread(start, interval, index, count).due())
+            .map(|index| Schedule::spread(start, every(interval), index, count).wake())
             .collect();
         prop_assert_eq!(due[0], start);
         prop_assert!(due.iter().all(|due| *due < start + interval));
@@ -37,26 +45,26 @@ proptest! {
     ) {
         let start = clock::monotonic();
         let interval = MILLISECOND * interval;
-        let mut schedule = Schedule::spread(start, interval, index, 10);
+        let mut schedule = Schedule::spread(start, every(interval), index, 10);
         let first_phase = phase(&schedule, start);
         let mut now = start;
         let mut last_slot = None;
         for (overslept, took) in delays {
-            now = now.max(schedule.due()) + MILLISECOND * overslept;
-            let due = schedule.due();
-            if schedule.woke(now) {
+            now = now.max(schedule.wake()) + MILLISECOND * overslept;
+            let due = schedule.wake();
+            if schedule.woke(now, Pace::Steady) == Woken::Probe {
                 let slot = (due - start).as_nanos() / interval.as_nanos();
                 prop_assert!(last_slot < Some(slot));
                 prop_assert!(now - due <= interval / 2);
                 last_slot = Some(slot);
                 now += MILLISECOND * took;
                 schedule.ended(now);
-                prop_assert!(schedule.due() > due);
-                prop_assert!(schedule.due() + interval / 10 >= now);
+                prop_assert!(schedule.wake() > due);
+                prop_assert!(schedule.wake() + interval / 10 >= now);
             } else {
-                prop_assert!(schedule.due() > now);
+                prop_assert!(schedule.wake() > now);
             }
-            prop_assert!(schedule.due() <= now.max(due) + interval);
+            prop_assert!(schedule.wake() <= now.max(due) + interval);
             prop_assert_eq!(phase(&schedule, start), first_phase);
         }
     }
@@ -68,9 +76,9 @@ proptest! {
         let interval = MILLISECOND * 1000;
         let now = start + MILLISECOND * (1000 + pause);
         let at_once = (0..1000).filter(|&index| {
-            let mut schedule = Schedule::spread(start, interval, index, 1000);
+            let mut schedule = Schedule::spread(start, every(interval), index, 1000);
             schedule.ended(start + MILLISECOND * index);
-            schedule.due() <= now && schedule.woke(now)
+            schedule.wake() <= now && schedule.woke(now, Pace::Steady) == Woken::Probe
         }).count();
         // A short pause is made up for; after a longer one, what fell due in
         // the last half interval is late by less than that, and made.
@@ -83,12 +91,89 @@ proptest! {
 fn a_probe_that_took_the_whole_interval_loses_no_slot() {
     let start = clock::monotonic();
     let interval = Duration::from_secs(1);
-    let mut schedule = Schedule::spread(start, interval, 0, 1);
+    let mut schedule = Schedule::spread(start, every(interval), 0, 1);
     schedule.ended(start + interval + MILLISECOND * 2);
-    assert_eq!(schedule.due(), start + interval);
-    assert!(schedule.woke(start + interval + MILLISECOND * 2));
+    assert_eq!(schedule.wake(), start + interval);
+    assert_eq!(
+        schedule.woke(start + interval + MILLISECOND * 2, Pace::Steady),
+        Woken::Probe
+    );
     schedule.ended(start + interval + MILLISECOND * 3);
-    assert_eq!(schedule.due(), start + interval * 2);
+    assert_eq!(schedule.wake(), start + interval * 2);
     schedule.ended(start + interval * 5 + MILLISECOND * 101);
-    assert_eq!(schedule.due(), start + interval * 6);
+    assert_eq!(schedule.wake(), start + interval * 6);
+}
+
+/// When the probes of 20 seconds start, each taking a millisecond, at the pace
+/// that `pace` says after so many of them.
+fn starts(intervals: Intervals, pace: impl Fn(usize) -> Pace) -> Vec<u64> {
+    let start = clock::monotonic();
+    let mut schedule = Schedule::spread(start, intervals, 0, 1);
+    let mut starts = Vec::new();
+    let mut wake = schedule.wake();
+    while wake < start + Duration::from_secs(20) {
+        match schedule.woke(wake, pace(starts.len())) {
+            Woken::Probe => {
+                starts.push(u64::try_from((wake - start).as_millis()).unwrap());
+                schedule.ended(wake + MILLISECOND);
+                wake = schedule.wake();
+            }
+            Woken::Sleep(until) => {
+                assert!(until > wake);
+                wake = until;
+            }
+        }
+    }
+    starts
+}
+
+#[test]
+fn the_pace_decides_which_interval_holds_and_the_steady_grid_stays() {
+    let intervals = Intervals {
+        steady: Duration::from_secs(2),
+        doubt: MILLISECOND * 300,
+        down: Duration::from_secs(5),
+    };
+    let steady = starts(intervals, |_| Pace::Steady);
+    assert_eq!(steady, (0..10).map(|slot| slot * 2000).collect::<Vec<_>>());
+    assert_eq!(starts(intervals, |_| Pace::Down), [0, 5000, 10_000, 15_000]);
+    let doubtful = starts(intervals, |made| match made {
+        3..=4 => Pace::Doubt,
+        _ => Pace::Steady,
+    });
+    assert_eq!(doubtful[..6], [0, 2000, 4000, 4300, 4600, 6000]);
+    let fell = starts(intervals, |made| match made {
+        0 => Pace::Steady,
+        1..=3 => Pace::Doubt,
+        _ => Pace::Down,
+    });
+    assert_eq!(fell[..6], [0, 300, 600, 900, 5900, 10_900]);
+}
+
+/// At the fast pace a suspended machine makes no burst either.
+#[test]
+fn a_pause_in_doubt_makes_no_burst() {
+    let start = clock::monotonic();
+    let intervals = Intervals {
+        doubt: MILLISECOND * 200,
+        ..every(Duration::from_secs(1))
+    };
+    let now = start + Duration::from_mins(1);
+    let mut next: Vec<_> = (0..1000)
+        .map(|index| {
+            let mut schedule = Schedule::spread(start, intervals, index, 1000);
+            schedule.ended(schedule.wake());
+            match schedule.woke(now, Pace::Doubt) {
+                Woken::Probe => panic!("made, after a minute"),
+                Woken::Sleep(until) => until,
+            }
+        })
+        .collect();
+    next.sort();
+    next.dedup();
+    assert!(next.len() >= 200, "{}", next.len());
+    assert!(
+        next.iter()
+            .all(|next| (now..=now + MILLISECOND * 200).contains(next))
+    );
 }

@@ -1,22 +1,19 @@
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::config::{Check, Pool, RealServer, StatusRanges, VirtualService};
+use crate::config::{Check, HttpCheck, Pool, RealServer, StreamCheck, VirtualService};
 use crate::model::{Forwarding, RealServerKey, Scheduler, ServiceFlags, Weight};
 use crate::snapshot::fixture;
 
 fn check(path: &str, rise: u16) -> Check {
+    let http = HttpCheck {
+        path: path.to_owned(),
+        port: Some(8080),
+        ..fixture::http_check()
+    };
     Check {
-        http: HttpCheck {
-            path: path.to_owned(),
-            host: None,
-            port: 8080,
-            expected_status: StatusRanges::new([200..=299]).unwrap(),
-        },
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
         rise: NonZeroU16::new(rise).unwrap(),
-        fall: NonZeroU16::MIN,
+        ..fixture::check(CheckKind::Http(http))
     }
 }
 
@@ -75,9 +72,12 @@ fn equal_probes_are_made_once_for_all() {
     let found: Vec<_> = probe_targets(&config)
         .into_iter()
         .map(|target| {
+            let CheckKind::Http(http) = &target.spec.check.kind else {
+                panic!("all are of HTTP");
+            };
             (
                 target.spec.target.to_string(),
-                target.spec.check.http.path.clone(),
+                http.path.clone(),
                 target.subscribers,
             )
         })
@@ -113,4 +113,36 @@ fn another_interval_or_timeout_is_another_probe() {
         ..fixture::config()
     };
     assert_eq!(probe_targets(&config).len(), 3);
+}
+
+#[test]
+fn a_port_that_is_not_asked_makes_no_other_probe() {
+    let targets = |kind: CheckKind| {
+        let services = ["tcp 192.0.2.1:80", "tcp 192.0.2.1:443"].map(|address| {
+            let port = address.rsplit(':').next().unwrap();
+            let real_server = format!("198.51.100.1:{port}");
+            let check = fixture::check(kind.clone());
+            service("web", address, check, &[&real_server])
+        });
+        let config = Config {
+            virtual_services: services.to_vec(),
+            ..fixture::config()
+        };
+        let targets = probe_targets(&config).into_iter();
+        let ports: Vec<_> = targets.map(|target| target.spec.target.port()).collect();
+        ports
+    };
+    let tcp = |port| {
+        CheckKind::Stream(StreamCheck {
+            port,
+            tls: None,
+            steps: Vec::new(),
+        })
+    };
+    assert_eq!(targets(tcp(None)), [80, 443]);
+    assert_eq!(targets(tcp(Some(25))), [25]);
+    assert_eq!(targets(CheckKind::Ping), [0]);
+    let all = |port| CheckKind::All(vec![CheckKind::Ping, tcp(port)]);
+    assert_eq!(targets(all(Some(25))), [0]);
+    assert_eq!(targets(all(None)), [80, 443]);
 }

@@ -1,9 +1,9 @@
-use std::num::NonZeroU16;
 use std::sync::Mutex;
 
 use super::*;
-use crate::config::{HttpCheck, StatusRanges};
-use crate::probe::ProbeResult;
+use crate::config::CheckKind;
+use crate::probe::{Pace, ProbeResult};
+use crate::snapshot::fixture;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -12,25 +12,30 @@ fn passed() -> Outcome {
         result: ProbeResult::Ok,
         detail: "HTTP 200".to_owned(),
         duration: Duration::ZERO,
+        advice: None,
+        certificate_expiry: None,
     }
 }
 
+fn ids(probes: &[Probe]) -> Vec<ProbeId> {
+    probes.iter().map(|probe| probe.id).collect()
+}
+
 fn every_second() -> Schedule {
-    Schedule::spread(clock::monotonic(), SECOND, 0, 1)
+    let intervals = Intervals {
+        steady: SECOND,
+        doubt: SECOND,
+        down: SECOND,
+    };
+    Schedule::spread(clock::monotonic(), intervals, 0, 1)
 }
 
 fn check(interval: Duration) -> Arc<Check> {
     Arc::new(Check {
-        http: HttpCheck {
-            path: "/".to_owned(),
-            host: None,
-            port: 80,
-            expected_status: StatusRanges::new([200..=299]).unwrap(),
-        },
         interval,
-        timeout: SECOND,
-        rise: NonZeroU16::MIN,
-        fall: NonZeroU16::MIN,
+        fast_interval: interval,
+        down_interval: interval,
+        ..fixture::check(CheckKind::Http(fixture::http_check()))
     })
 }
 
@@ -42,7 +47,13 @@ async fn reports_come_on_the_grid() {
         tokio::time::sleep(Duration::from_millis(250)).await;
         passed()
     };
-    let _task = ProbeTask(tokio::spawn(run(ProbeId(7), every_second(), probe, sender)));
+    let _task = ProbeTask(tokio::spawn(run(
+        ProbeId(7),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
     for slot in 0..5 {
         let report = reports.recv().await.unwrap();
         assert_eq!(report.probe, ProbeId(7));
@@ -55,7 +66,13 @@ async fn a_full_channel_holds_the_probe_back_and_makes_no_burst() {
     let start = clock::monotonic();
     let (sender, mut reports) = mpsc::channel(1);
     let probe = || async { passed() };
-    let _task = ProbeTask(tokio::spawn(run(ProbeId(0), every_second(), probe, sender)));
+    let _task = ProbeTask(tokio::spawn(run(
+        ProbeId(0),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
     tokio::time::sleep(SECOND * 10 + SECOND / 4).await;
     let mut started = Vec::new();
     for _ in 0..4 {
@@ -71,6 +88,7 @@ async fn the_task_ends_when_nobody_listens() {
     let task = tokio::spawn(run(
         ProbeId(0),
         every_second(),
+        Arc::default(),
         || async { passed() },
         sender,
     ));
@@ -101,7 +119,13 @@ async fn dropping_the_guard_ends_the_probe_in_flight() {
             std::future::pending().await
         }
     };
-    let task = ProbeTask(tokio::spawn(run(ProbeId(0), every_second(), probe, sender)));
+    let task = ProbeTask(tokio::spawn(run(
+        ProbeId(0),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
     started.recv().await.unwrap();
     drop(task);
     assert!(reports.recv().await.is_none());
@@ -121,9 +145,9 @@ async fn all_probes_report_and_end_with_their_guard() {
         subscribers: Vec::new(),
     };
     let (sender, mut reports) = mpsc::channel(16);
-    let mut running = Probes::new(HttpProber::new().unwrap(), sender);
-    let ids = running.change_to(&[target(20), target(30), target(40)]);
-    assert_eq!(ids, [0, 1, 2].map(ProbeId));
+    let mut running = Probes::new(Prober::new(), sender);
+    let probes = running.change_to(&[target(20), target(30), target(40)]);
+    assert_eq!(ids(&probes), [0, 1, 2].map(ProbeId));
     let mut seen = [0; 3];
     while seen.contains(&0) {
         let report = tokio::time::timeout(SECOND * 20, reports.recv());
@@ -152,33 +176,29 @@ async fn a_probe_that_stays_keeps_its_number_and_its_task() {
         }
     };
     let (sender, _reports) = mpsc::channel(16);
-    let mut running = Probes::new(HttpProber::new().unwrap(), sender);
+    let mut running = Probes::new(Prober::new(), sender);
     let tasks = |running: &Probes| -> Vec<_> {
+        let running = running.running.values();
         running
-            .running
-            .values()
-            .map(|(id, task)| (*id, task.0.id()))
+            .map(|(probe, task)| (probe.id, task.0.id()))
             .collect()
     };
-    assert_eq!(
-        running.change_to(&[target(1, 1), target(2, 1)]),
-        [0, 1].map(ProbeId)
-    );
+    let first = running.change_to(&[target(1, 1), target(2, 1)]);
+    assert_eq!(ids(&first), [0, 1].map(ProbeId));
     let before = tasks(&running);
-    let ids = running.change_to(&[target(3, 1), target(2, 5), target(1, 1)]);
-    assert_eq!(
-        ids,
-        [2, 1, 0].map(ProbeId),
-        "another rise is the same probe"
-    );
+    let second = running.change_to(&[target(3, 1), target(2, 5), target(1, 1)]);
+    let another_rise = "another rise is the same probe";
+    assert_eq!(ids(&second), [2, 1, 0].map(ProbeId), "{another_rise}");
     assert_eq!(tasks(&running)[..2], before[..]);
-    assert_eq!(running.change_to(&[target(3, 1)]), [ProbeId(2)]);
+    assert!(Arc::ptr_eq(&first[1].pace, &second[1].pace));
+    let third = running.change_to(&[target(3, 1)]);
+    assert_eq!(ids(&third), [ProbeId(2)]);
     assert_eq!(tasks(&running).len(), 1);
 }
 
 #[tokio::test]
 async fn a_sleeping_probe_is_small() {
-    let prober = Arc::new(HttpProber::new().unwrap());
+    let prober = Arc::new(Prober::new());
     let spec = ProbeSpec {
         target: ([127, 0, 0, 1], 80).into(),
         check: check(SECOND),
@@ -186,13 +206,38 @@ async fn a_sleeping_probe_is_small() {
     let (sender, _reports) = mpsc::channel(1);
     let probe = move || {
         let (prober, spec) = (Arc::clone(&prober), spec.clone());
-        async move {
-            prober
-                .probe(spec.target, &spec.check.http, spec.check.timeout)
-                .await
-        }
+        async move { prober.probe(spec.target, &spec.check).await }
     };
-    let task = run(ProbeId(0), every_second(), probe, sender);
+    let task = run(ProbeId(0), every_second(), Arc::default(), probe, sender);
     let size = std::mem::size_of_val(&task);
     assert!(size <= 400, "{size} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pace_of_now_decides_without_waking_the_sleeper() {
+    let start = clock::monotonic();
+    let intervals = Intervals {
+        steady: SECOND * 10,
+        doubt: SECOND,
+        down: SECOND * 60,
+    };
+    let schedule = Schedule::spread(start, intervals, 0, 1);
+    let pace = Arc::new(PaceCell::default());
+    pace.set(Pace::Steady);
+    let (sender, mut reports) = mpsc::channel(1);
+    let probe = || async { passed() };
+    let task = run(ProbeId(0), schedule, Arc::clone(&pace), probe, sender);
+    let _task = ProbeTask(tokio::spawn(task));
+    let mut started = Vec::new();
+    for next in [
+        Pace::Steady,
+        Pace::Doubt,
+        Pace::Doubt,
+        Pace::Down,
+        Pace::Steady,
+    ] {
+        started.push((reports.recv().await.unwrap().started - start).as_secs());
+        pace.set(next);
+    }
+    assert_eq!(started, [0, 10, 11, 12, 72]);
 }

@@ -1,0 +1,251 @@
+//! The mappings `http` and `https`.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+
+use super::super::fields::Fields;
+use super::super::node::{Content, Entry, Node};
+use super::super::problem::{Problems, Read, quoted};
+use super::super::scalar::{Value, found};
+use super::{CheckKind, HttpCheck, StatusRanges, TlsSettings, tls};
+
+/// The longest name in the DNS, as text (RFC 1035, section 2.3.4), and a port.
+const LONGEST_HOST: usize = 253 + 6;
+
+const KEYS: [&str; 7] = [
+    "path", "host", "port", "method", "headers", "body", "expect",
+];
+
+/// The check of a service whose configuration says none.
+#[expect(clippy::unnecessary_wraps, reason = "like the readers of the kinds")]
+pub(super) fn default(vip: Option<IpAddr>) -> Read<CheckKind> {
+    Ok(CheckKind::Http(HttpCheck {
+        tls: None,
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        host: vip.map(host_of),
+        port: Some(80),
+        headers: Vec::new(),
+        body: None,
+        expected_status: StatusRanges::success(),
+        expected_body: None,
+    }))
+}
+
+pub(super) fn http(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+    let fields = Fields::section(Some(entry), "an HTTP check", &KEYS, problems)?;
+    request(&fields, vip, 80, |_, _, _| Ok(None), problems)
+}
+
+pub(super) fn https(
+    entry: &Entry,
+    vip: Option<IpAddr>,
+    problems: &mut Problems,
+) -> Read<CheckKind> {
+    let keys = [KEYS.as_slice(), &tls::KEYS].concat();
+    let fields = Fields::section(Some(entry), "an HTTPS check", &keys, problems)?;
+    let tls = |fields: &Fields<'_>, host: Option<&str>, problems: &mut Problems| {
+        tls::settings(fields, host, problems).map(Some)
+    };
+    request(&fields, vip, 443, tls, problems)
+}
+
+fn host_of(vip: IpAddr) -> String {
+    match vip {
+        IpAddr::V4(vip) => vip.to_string(),
+        IpAddr::V6(vip) => format!("[{vip}]"),
+    }
+}
+
+fn request(
+    fields: &Fields<'_>,
+    vip: Option<IpAddr>,
+    port: u16,
+    tls: impl FnOnce(&Fields<'_>, Option<&str>, &mut Problems) -> Read<Option<TlsSettings>>,
+    problems: &mut Problems,
+) -> Read<CheckKind> {
+    let path = fields.or_default("path", "/".to_owned(), |value| value.target(problems));
+    let host = fields.or_default("host", vip.map(host_of), |value| {
+        value.host(problems).map(Some)
+    });
+    let port = fields.or_default("port", port, |value| {
+        value.integer(1..=u16::MAX, &port.to_string(), problems)
+    });
+    let method = fields.or_default("method", "GET".to_owned(), |value| value.method(problems));
+    let headers = match fields.optional("headers") {
+        Ok(Some(entry)) => headers(entry, problems),
+        Ok(None) => Ok(Vec::new()),
+        Err(reported) => Err(reported),
+    };
+    let body = fields.or_default("body", None, |value| {
+        let text = value.text("a text", "put it in quotes", problems)?;
+        Ok(Some(text.to_owned()))
+    });
+    let expect = fields
+        .optional("expect")
+        .and_then(|entry| Fields::section(entry, "`expect`", &["status", "body"], problems));
+    let (expected_status, expected_body) = match expect {
+        Ok(fields) => (
+            fields.or_default("status", StatusRanges::success(), |value| {
+                value.statuses(problems)
+            }),
+            fields.or_default("body", None, |value| value.pattern(problems).map(Some)),
+        ),
+        Err(reported) => (Err(reported), Err(reported)),
+    };
+    let tls = match &host {
+        Ok(host) => tls(fields, host.as_deref(), problems),
+        Err(reported) => tls(fields, None, problems).and(Err(*reported)),
+    };
+    Ok(CheckKind::Http(HttpCheck {
+        tls: tls?,
+        method: method?,
+        path: path?,
+        host: host?,
+        port: Some(port?),
+        headers: headers?,
+        body: body?,
+        expected_status: expected_status?,
+        expected_body: expected_body?,
+    }))
+}
+
+/// Header fields beside those that the agent sets itself.
+fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>> {
+    let hint = "write it like `headers: { authorization: \"Bearer secret\" }`";
+    let Content::Mapping(entries) = &entry.value.content else {
+        return Err(Value::of(entry).wrong("a mapping of names to texts", hint, problems));
+    };
+    let mut headers = Vec::with_capacity(entries.len());
+    let mut all = Ok(());
+    for entry in entries {
+        let name = &entry.key.value;
+        let valid = HeaderName::from_bytes(name.as_bytes());
+        let own = [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
+        let refused = match &valid {
+            Ok(valid) if *valid == HOST => Some(("is set by `host`", "use the key `host`")),
+            Ok(valid) if own.contains(valid) => {
+                Some(("is set by the agent itself", "remove this line"))
+            }
+            Ok(_) => None,
+            Err(_) => Some(("is no name of a header", "write letters, digits and `-`")),
+        };
+        if let Some((reason, hint)) = refused {
+            let message = format!("{} {reason}", quoted(name));
+            all = Err(problems.add(entry.key.location, message, hint));
+            continue;
+        }
+        let value = Value::of(entry);
+        let wanted = "a text on one line, in ASCII";
+        let text = value.text(wanted, "put it in quotes", problems);
+        let text = text.and_then(|text| {
+            HeaderValue::from_str(text).map_err(|_| value.wrong(wanted, hint, problems))?;
+            Ok(text.to_owned())
+        });
+        match text {
+            Ok(text) => headers.push((name.clone(), text)),
+            Err(reported) => all = Err(reported),
+        }
+    }
+    all.map(|()| headers)
+}
+
+impl Value<'_> {
+    /// A request method (RFC 9110, section 9) but CONNECT and TRACE, which ask nothing of a page.
+    fn method(self, problems: &mut Problems) -> Read<String> {
+        let wanted = "a request method in upper case";
+        let hint = "write a method such as `HEAD` or `POST`";
+        let text = self.text(wanted, hint, problems)?;
+        let letters = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        if letters && (1..=20).contains(&text.len()) && !["CONNECT", "TRACE"].contains(&text) {
+            Ok(text.to_owned())
+        } else {
+            Err(self.wrong(wanted, hint, problems))
+        }
+    }
+
+    /// A request target in origin form (RFC 9112, section 3.2.1).
+    fn target(self, problems: &mut Problems) -> Read<String> {
+        let wanted = "a path that starts with `/`, in ASCII without spaces";
+        let hint = "write it like `/health`; a space is `%20`";
+        let text = self.text(wanted, hint, problems)?;
+        if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(text.to_owned())
+        } else {
+            Err(self.wrong(wanted, hint, problems))
+        }
+    }
+
+    /// A `Host` header.
+    fn host(self, problems: &mut Problems) -> Read<String> {
+        let wanted = "a host name in ASCII without spaces";
+        let hint = "write it like `www.example.com`, or remove the key: then it is the VIP";
+        let text = self.text(wanted, hint, problems)?;
+        let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+        if printable && (1..=LONGEST_HOST).contains(&text.len()) {
+            Ok(text.to_owned())
+        } else {
+            Err(self.wrong(wanted, hint, problems))
+        }
+    }
+
+    /// A list of status codes and ranges of them, or a single one.
+    fn statuses(self, problems: &mut Problems) -> Read<StatusRanges> {
+        let hint = "write a list like `[200-299, 304]`";
+        let nodes = match &self.node.content {
+            Content::Sequence(nodes) => nodes.as_slice(),
+            Content::Integer(_) | Content::Text(_) => std::slice::from_ref(self.node),
+            Content::Null | Content::Bool(_) | Content::Float(_) | Content::Mapping(_) => {
+                return Err(self.wrong("a list of HTTP status codes", hint, problems));
+            }
+        };
+        let mut ranges = Vec::new();
+        let mut all = Ok(());
+        for node in nodes {
+            if let Some(range) = status_range(node) {
+                ranges.push(range);
+                continue;
+            }
+            let message = format!(
+                "{} is not an HTTP status code from 100 to 599, nor a range of them",
+                found(node)
+            );
+            let hint = "write a code like `304` or a range like `200-299`, the lower first";
+            all = Err(problems.add(node.location, message, hint));
+        }
+        all?;
+        StatusRanges::new(ranges).ok_or_else(|| {
+            problems.add(
+                self.node.location,
+                format!(
+                    "the list {} is empty, so no answer could pass",
+                    quoted(self.name)
+                ),
+                hint,
+            )
+        })
+    }
+}
+
+/// A code, or two with a `-` between; `None` for anything else.
+fn status_range(node: &Node) -> Option<RangeInclusive<u16>> {
+    let code = |text: &str| text.trim().parse::<u16>().ok();
+    let range = match &node.content {
+        Content::Integer(code) => {
+            let code = u16::try_from(*code).ok()?;
+            code..=code
+        }
+        Content::Text(text) => match text.split_once('-') {
+            Some((first, last)) => code(first)?..=code(last)?,
+            None => code(text)?..=code(text)?,
+        },
+        Content::Null
+        | Content::Bool(_)
+        | Content::Float(_)
+        | Content::Sequence(_)
+        | Content::Mapping(_) => return None,
+    };
+    StatusRanges::new([range.clone()]).map(|_| range)
+}

@@ -1,0 +1,98 @@
+//! The keys of TLS, which stand beside those of the check that uses it.
+
+use std::net::IpAddr;
+
+use super::super::fields::Fields;
+use super::super::problem::{Problems, Read};
+use super::super::scalar::Value;
+use super::TlsSettings;
+
+/// The longest name in the DNS, as text (RFC 1035, section 2.3.4).
+const LONGEST_NAME: usize = 253;
+
+pub(super) const KEYS: [&str; 5] = [
+    "server_name",
+    "ca",
+    "client_certificate",
+    "client_key",
+    "verify",
+];
+
+/// `host` is what the server is otherwise called, with or without a port.
+pub(super) fn settings(
+    fields: &Fields<'_>,
+    host: Option<&str>,
+    problems: &mut Problems,
+) -> Read<TlsSettings> {
+    let server_name = fields.or_default("server_name", host.map(without_port), |value| {
+        value.server_name(problems).map(Some)
+    });
+    let verify = fields.or_default("verify", true, |value| value.truth(problems));
+    let ca = match fields.optional("ca") {
+        Ok(Some(entry)) if verify == Ok(false) => Err(problems.add(
+            entry.key.location,
+            "`ca` says whom to trust, and `verify: false` trusts everybody",
+            "remove one of the two",
+        )),
+        Ok(Some(entry)) => Value::of(entry).path(None, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    let mut path = |key| {
+        fields.or_default(key, None, |value: Value<'_>| {
+            value
+                .path(None, problems)
+                .map(|path| Some((path, value.node.location)))
+        })
+    };
+    let certificate = path("client_certificate");
+    let key = path("client_key");
+    let client = match (certificate?, key?) {
+        (Some((certificate, _)), Some((key, _))) => Some((certificate, key)),
+        (None, None) => None,
+        (Some((_, location)), None) => {
+            return Err(problems.add(
+                location,
+                "`client_certificate` needs `client_key` beside it",
+                "add the path of the certificate's key, in PEM",
+            ));
+        }
+        (None, Some((_, location))) => {
+            return Err(problems.add(
+                location,
+                "`client_key` needs `client_certificate` beside it",
+                "add the path of the key's certificate, in PEM",
+            ));
+        }
+    };
+    Ok(TlsSettings {
+        server_name: server_name?,
+        ca: ca?,
+        client,
+        verify: verify?,
+    })
+}
+
+/// The host of a `Host` header.
+fn without_port(host: &str) -> String {
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(bare, _)| bare),
+        None => host.rsplit_once(':').map_or(host, |(bare, _)| bare),
+    };
+    bare.to_owned()
+}
+
+impl Value<'_> {
+    fn server_name(self, problems: &mut Problems) -> Read<String> {
+        let wanted = "the name or the address that the certificate is for";
+        let hint = "write it like `www.example.com`";
+        let text = self.text(wanted, hint, problems)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        let name = (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(plain);
+        if name || text.parse::<IpAddr>().is_ok() {
+            Ok(text.to_owned())
+        } else {
+            Err(self.wrong(wanted, hint, problems))
+        }
+    }
+}

@@ -1,0 +1,55 @@
+use super::*;
+
+fn said(line: &str) -> Result<(String, Option<Advice>), (ProbeResult, String)> {
+    let verdict = Said::read(line.as_bytes()).and_then(Said::verdict);
+    match verdict {
+        Ok(pass) => Ok((pass.detail, pass.advice)),
+        Err(failure) => Err((failure.result, failure.detail)),
+    }
+}
+
+#[test]
+fn the_words_of_haproxy() {
+    let weight = |weight| Advice::Weight(Weight::new(weight).unwrap());
+    for (line, detail, advice) in [
+        ("up\n", "says up", None),
+        ("75%\n", "says 75%", Some(Advice::Percent(75))),
+        ("up 0%", "says 0%", Some(Advice::Percent(0))),
+        ("READY, 100%\r\n", "says 100%", Some(Advice::Percent(100))),
+        ("50% ready", "says 50%", Some(Advice::Percent(50))),
+        ("ready", "says ready", Some(Advice::Ready)),
+        (
+            "drain # a disk is full\n",
+            "says drain",
+            Some(Advice::Drain),
+        ),
+        ("drain 50%", "says drain", Some(Advice::Drain)),
+        ("maint\n", "says drain", Some(Advice::Drain)),
+        ("40\nignored", "says weight 40", Some(weight(40))),
+        ("maxconn:30 up", "says up", None),
+        ("", "says nothing", None),
+        ("# up 50%", "says nothing", None),
+    ] {
+        assert_eq!(said(line), Ok((detail.to_owned(), advice)), "{line:?}");
+    }
+    for line in ["down", "down # why", "FAIL\n", "failed", "stopped 50%"] {
+        let down = "says that it is down".to_owned();
+        assert_eq!(said(line), Err((ProbeResult::Status, down)), "{line:?}");
+    }
+}
+
+#[test]
+fn what_is_no_advice_is_told() {
+    for (line, word) in [
+        ("perhaps", "perhaps"),
+        ("101%", "101%"),
+        ("-1%", "-1%"),
+        ("%", "%"),
+        ("2147483648", "2147483648"),
+        ("up \u{1b}[2J", "\\u{1b}[2J"),
+    ] {
+        let detail = format!("`{word}` is no advice");
+        assert_eq!(said(line), Err((ProbeResult::Protocol, detail)), "{line:?}");
+    }
+    assert!(Said::read(b"\xff\xfe\x00").is_err());
+}

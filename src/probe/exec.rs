@@ -1,0 +1,112 @@
+use std::io;
+use std::process::Stdio;
+
+use nix::unistd::User;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+
+use super::ProbeResult;
+use super::advice::Said;
+use super::probing::Probing;
+use super::verdict::{Failure, Pass, Verdict};
+use crate::config::ExecCheck;
+
+/// The whole environment, but for what the program is given as arguments.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The most that is read of the output.
+const LINE: u64 = 1024;
+
+/// A program on this host, without a shell. Exit code 0 passes, 1 to 125
+/// fail; what keeps it from running (codes 126 and 127 as shells have them
+/// among it) is this host's own trouble.
+///
+/// It has a process group of its own, which is killed at the time-out, with
+/// all that the program has started in it.
+pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
+    let (program, arguments) = check
+        .command
+        .split_first()
+        .ok_or_else(|| Failure::internal("no program"))?;
+    let output = if check.advice {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
+    let mut command = Command::new(program);
+    command
+        .args(arguments.iter().map(|word| probing.fill_in(word)))
+        .env_clear()
+        .env("PATH", PATH)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::null())
+        .process_group(0);
+    if let Some(name) = &check.user {
+        let user = user(name).await?;
+        // The standard library drops the supplementary groups with the user id.
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    let mut group = Group::spawn(&mut command)
+        .map_err(|error| Failure::internal(format!("cannot run {program}: {error}")))?;
+    let mut line = Vec::new();
+    if let Some(output) = group.child.stdout.take() {
+        output.take(LINE).read_to_end(&mut line).await?;
+    }
+    let status = group.wait().await?;
+    match status.code() {
+        Some(0) if check.advice => Said::read(&line)?.verdict(),
+        Some(0) => Ok(Pass::new("exit code 0")),
+        Some(code @ 126..) => Err(Failure::internal(format!("exit code {code}"))),
+        Some(code) => Err(Failure::new(
+            ProbeResult::Status,
+            format!("exit code {code}"),
+        )),
+        None => Err(Failure::new(ProbeResult::Status, status.to_string())),
+    }
+}
+
+/// Looking a user up may ask the network (nsswitch.conf(5)), so not on the runtime.
+async fn user(name: &str) -> Result<User, Failure> {
+    let asked = name.to_owned();
+    let found = tokio::task::spawn_blocking(move || User::from_name(&asked))
+        .await
+        .map_err(|error| Failure::internal(error.to_string()))?
+        .map_err(|error| Failure::internal(format!("the user `{name}`: {error}")))?;
+    found.ok_or_else(|| Failure::internal(format!("there is no user `{name}`")))
+}
+
+/// A program and its process group, which is killed when this is dropped
+/// before the program has ended.
+struct Group {
+    child: Child,
+    /// `None` once the program was waited for: the id may be another's then.
+    id: Option<Pid>,
+}
+
+impl Group {
+    fn spawn(command: &mut Command) -> io::Result<Self> {
+        let child = command.spawn()?;
+        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        Ok(Self { child, id })
+    }
+
+    async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
+        let status = self.child.wait().await?;
+        self.id = None;
+        Ok(status)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            // It fails only if all of the group have ended.
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

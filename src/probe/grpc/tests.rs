@@ -1,0 +1,98 @@
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use hyper::server::conn::http2 as server;
+use hyper::service::service_fn;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::config::CheckKind;
+use crate::probe::Outcome;
+use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say};
+
+/// Answers each call with `status`, or with this status of gRPC.
+async fn health(answer: Result<i32, u32>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service_fn(move |request: Request<Incoming>| respond(request, answer));
+            let connection = server::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(connection);
+        }
+    });
+    address
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    answer: Result<i32, u32>,
+) -> Result<
+    Response<
+        StreamBody<
+            futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>,
+        >,
+    >,
+    Infallible,
+> {
+    assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+    assert_eq!(request.headers()[CONTENT_TYPE], "application/grpc");
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let asked = HealthCheckRequest::decode(&body[PREFIX..]).unwrap();
+    assert_eq!(asked.service, "shop.Cart");
+    let mut trailers = HeaderMap::new();
+    let mut frames = Vec::new();
+    let code = match answer {
+        Ok(status) => {
+            let message = HealthCheckResponse { status }.encode_to_vec();
+            let length = u8::try_from(message.len()).unwrap();
+            let with_prefix = [[0, 0, 0, 0, length].as_slice(), &message].concat();
+            frames.push(Ok(Frame::data(Bytes::from(with_prefix))));
+            0
+        }
+        Err(code) => code,
+    };
+    trailers.insert(GRPC_STATUS, code.into());
+    frames.push(Ok(Frame::trailers(trailers)));
+    Ok(Response::new(StreamBody::new(futures_util::stream::iter(
+        frames,
+    ))))
+}
+
+fn kind() -> CheckKind {
+    CheckKind::Grpc(GrpcCheck {
+        port: None,
+        service: "shop.Cart".to_owned(),
+        tls: None,
+    })
+}
+
+async fn answered(answer: Result<i32, u32>) -> Outcome {
+    ask(health(answer).await, kind()).await
+}
+
+#[tokio::test]
+async fn only_serving_passes() {
+    assert_outcome(&answered(Ok(1)).await, ProbeResult::Ok, "SERVING");
+    for (answer, detail) in [
+        (Ok(0), "UNKNOWN"),
+        (Ok(2), "NOT_SERVING"),
+        (Ok(77), "an unknown status"),
+        (Err(5), "gRPC status 5: no such service"),
+        (Err(12), "gRPC status 12: no health service there"),
+        (Err(14), "gRPC status 14"),
+    ] {
+        assert_outcome(&answered(answer).await, ProbeResult::Status, detail);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http2_and_silence_fail() {
+    let outcome = ask(say(b"HTTP/1.1 200 OK\r\n\r\n"), kind()).await;
+    assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+    let outcome = ask_within(SHORT, say(b""), kind()).await;
+    assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
+}

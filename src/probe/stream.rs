@@ -1,0 +1,96 @@
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout_at};
+
+use super::probing::Probing;
+use super::tls::Application;
+use super::verdict::{Failure, Pass, Verdict};
+use super::{ProbeResult, connect};
+use crate::config::{Pattern, Step, StreamCheck};
+
+/// How much may come before what a step expects: it is looked through again
+/// with every piece that comes.
+const ANSWER_LIMIT: usize = 8 * 1024;
+/// How much of a wrong answer is shown, in bytes.
+const SHOWN: usize = 60;
+
+/// A connection over TCP, with TLS if asked for, and a conversation over it.
+pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict {
+    let stream = connect::tcp(probing.target(check.port), probing.origin).await?;
+    let Some(settings) = &check.tls else {
+        converse(stream, &check.steps, probing.deadline).await?;
+        return Ok(Pass::new("connected"));
+    };
+    let handshake = probing.tls.handshake(stream, settings, Application::Any);
+    let (stream, certificate_expiry) = handshake.await?;
+    converse(stream, &check.steps, probing.deadline).await?;
+    Ok(Pass {
+        certificate_expiry,
+        ..Pass::new("connected with TLS")
+    })
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    steps: &[Step],
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let mut came = Vec::new();
+    for step in steps {
+        match step {
+            Step::Send(bytes) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await?;
+            }
+            Step::Expect(pattern) => expect(&mut stream, pattern, &mut came, deadline).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads until the pattern has come; what follows it is left for the next.
+async fn expect(
+    stream: &mut (impl AsyncRead + Unpin),
+    pattern: &Pattern,
+    came: &mut Vec<u8>,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    loop {
+        if let Some(end) = pattern.end_in(came) {
+            came.drain(..end);
+            return Ok(());
+        }
+        let room = ANSWER_LIMIT.saturating_sub(came.len());
+        if room == 0 {
+            return Err(missing(pattern, came));
+        }
+        let mut piece = [0; 1024];
+        let piece = piece.get_mut(..room.min(1024)).unwrap_or_default();
+        match timeout_at(deadline, stream.read(piece)).await {
+            Ok(Ok(0)) if came.is_empty() => {
+                return Err(Failure::protocol(format!(
+                    "closed without an answer, expected {pattern}"
+                )));
+            }
+            Ok(Ok(0)) => return Err(missing(pattern, came)),
+            Ok(Ok(length)) => came.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            Ok(Err(error)) => return Err(error.into()),
+            // A wrong answer keeps the line open as a slow one does.
+            Err(_) if !came.is_empty() => return Err(missing(pattern, came)),
+            Err(_) => {
+                let detail = format!("no answer in time, expected {pattern}");
+                return Err(Failure::new(ProbeResult::Timeout, detail));
+            }
+        }
+    }
+}
+
+/// What came is not what was expected.
+pub(super) fn missing(pattern: &Pattern, came: &[u8]) -> Failure {
+    let shown = came.get(..SHOWN).unwrap_or(came).escape_ascii();
+    let more = if came.len() > SHOWN { "..." } else { "" };
+    let detail = format!("expected {pattern}, got \"{shown}{more}\"");
+    Failure::new(ProbeResult::Body, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+
+use crate::config::{Check, CheckKind, Expression, Origin, Pattern, Step, StreamCheck};
+use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
+use crate::probe::{ProbeResult, Prober};
+use crate::snapshot::fixture;
+
+fn tcp(steps: Vec<Step>) -> CheckKind {
+    CheckKind::Stream(StreamCheck {
+        port: None,
+        tls: None,
+        steps,
+    })
+}
+
+fn text(text: &str) -> Step {
+    Step::Expect(Pattern::Text(text.to_owned()))
+}
+
+fn regex(text: &str) -> Step {
+    Step::Expect(Pattern::Regex(Expression::new(text).unwrap()))
+}
+
+fn send(text: &str) -> Step {
+    Step::Send(text.as_bytes().to_vec())
+}
+
+/// Speaks as much SMTP as a check needs, one byte at a time at first.
+fn smtp(greeting: &'static [u8]) -> SocketAddr {
+    serve(move |mut stream| {
+        for byte in greeting {
+            stream.write_all(&[*byte]).unwrap();
+        }
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        while let Some(Ok(line)) = lines.next() {
+            let answer: &[u8] = match line.as_str() {
+                "EHLO director" => b"250-rs1\r\n250 SIZE\r\n",
+                "QUIT" => b"221 bye\r\n",
+                _ => b"500 what?\r\n",
+            };
+            if stream.write_all(answer).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_connection_is_enough_without_steps() {
+    let outcome = ask(say(b""), tcp(Vec::new())).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected");
+    let outcome = ask(nobody(), tcp(Vec::new())).await;
+    assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
+}
+
+#[tokio::test]
+async fn a_conversation_goes_step_by_step() {
+    let steps = || {
+        vec![
+            regex("^220[ -]"),
+            send("EHLO director\r\n"),
+            regex("(?m)^250 "),
+            send("QUIT\r\n"),
+            text("221 "),
+        ]
+    };
+    let outcome = ask(smtp(b"220 rs1 ESMTP\r\n"), tcp(steps())).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected");
+
+    let outcome = ask_within(SHORT, smtp(b"554 no\r\n"), tcp(steps())).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Body,
+        "expected /^220[ -]/, got \"554 no\\r\\n\"",
+    );
+    let closing = serve(|mut stream| stream.write_all(b"421 busy\r\n").unwrap());
+    let outcome = ask(closing, tcp(vec![text("220 ")])).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Body,
+        "expected \"220 \", got \"421 busy\\r\\n\"",
+    );
+}
+
+/// What one step has used is not there for the next.
+#[tokio::test]
+async fn each_answer_counts_once() {
+    let steps = vec![text("one"), text("one")];
+    assert_eq!(
+        ask(say(b"one one"), tcp(steps.clone())).await.result,
+        ProbeResult::Ok
+    );
+    let outcome = ask_within(SHORT, say(b"one two"), tcp(steps)).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Body,
+        "expected \"one\", got \" two\"",
+    );
+}
+
+#[tokio::test]
+async fn silence_closing_and_floods_end() {
+    let outcome = ask_within(SHORT, say(b""), tcp(vec![text("220 ")])).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Timeout,
+        "no answer in time, expected \"220 \"",
+    );
+    let outcome = ask(serve(drop), tcp(vec![text("220 ")])).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Protocol,
+        "closed without an answer, expected \"220 \"",
+    );
+    let flood = serve(|mut stream| while stream.write_all(&[b'\x1b'; 4096]).is_ok() {});
+    let outcome = ask(flood, tcp(vec![text("220 ")])).await;
+    assert_eq!(outcome.result, ProbeResult::Body);
+    assert!(!outcome.detail.contains('\x1b'), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_probe_comes_from_where_the_check_says() {
+    let from = serve(|mut stream| {
+        let peer = stream.peer_addr().unwrap().ip().to_string();
+        stream.write_all(peer.as_bytes()).unwrap();
+    });
+    let check = |source: &str, interface: Option<&str>| Check {
+        timeout: AMPLE,
+        origin: Origin {
+            source: Some(source.parse().unwrap()),
+            interface: interface.map(str::to_owned),
+        },
+        ..fixture::check(tcp(vec![text("127.0.0.9")]))
+    };
+    let prober = Prober::new();
+    for interface in [None, Some("lo")] {
+        let outcome = prober.probe(from, &check("127.0.0.9", interface)).await;
+        assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
+    }
+    for (source, interface) in [
+        ("192.0.2.1", None),
+        ("2001:db8::1", None),
+        ("127.0.0.9", Some("nosuch0")),
+    ] {
+        let outcome = prober.probe(from, &check(source, interface)).await;
+        assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
+        assert!(
+            outcome.detail.starts_with("cannot probe from "),
+            "{outcome:?}"
+        );
+    }
+}

@@ -1,0 +1,223 @@
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    date_time_ymd,
+};
+use tempfile::TempDir;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::*;
+use crate::config::{CheckKind, Pattern, Step, StreamCheck};
+use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say, serve};
+use crate::probe::{Outcome, ProbeResult};
+use crate::snapshot::fixture;
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate for `name` until the end of `year`, and its key, in PEM.
+fn certificate(authority: &Authority, name: &str, year: i32) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(year, 12, 31);
+    let certificate = params.signed_by(&key, authority).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+/// Says `220 hello` over TLS with this certificate; asks for one of the
+/// client's by `clients`, if given.
+fn server((chain, key): (String, String), clients: Option<&Authority>) -> SocketAddr {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        }
+    };
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+    serve(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        // A client that refuses the certificate is part of the tests.
+        let mut request = Vec::new();
+        let mut byte = [0];
+        if stream.write_all(b"220 hello\r\n").is_err() {
+            return;
+        }
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+            request.push(byte[0]);
+        }
+    })
+}
+
+/// Files that are gone with it.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+fn trusting(ca: &Path) -> TlsSettings {
+    TlsSettings {
+        server_name: Some("rs1.example.com".to_owned()),
+        ca: Some(ca.to_owned()),
+        client: None,
+        verify: true,
+    }
+}
+
+fn tls(settings: &TlsSettings) -> CheckKind {
+    CheckKind::Stream(StreamCheck {
+        port: None,
+        tls: Some(settings.clone()),
+        steps: vec![Step::Expect(Pattern::Text("220 ".to_owned()))],
+    })
+}
+
+async fn connect(target: SocketAddr, settings: &TlsSettings) -> Outcome {
+    ask(target, tls(settings)).await
+}
+
+#[tokio::test]
+async fn the_certificate_must_be_valid_for_the_name() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let settings = trusting(&files.write("ca.pem", &ours.pem()));
+    let good = server(certificate(&ours, "rs1.example.com", 2090), None);
+    let outcome = connect(good, &settings).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected with TLS");
+    let end: SystemTime = date_time_ymd(2090, 12, 31).into();
+    assert_eq!(outcome.certificate_expiry, Some(end));
+
+    let (theirs, wrong_name) = (authority("theirs"), "rs2.example.com");
+    for (target, detail) in [
+        (
+            server(certificate(&ours, "rs1.example.com", 2001), None),
+            "the certificate has expired",
+        ),
+        (
+            server(certificate(&ours, wrong_name, 2090), None),
+            "the certificate is for another name",
+        ),
+        (
+            server(certificate(&theirs, "rs1.example.com", 2090), None),
+            "the certificate is from an unknown authority",
+        ),
+        (say(b"220 this is not TLS\r\n"), "not a TLS answer"),
+    ] {
+        let outcome = connect(target, &settings).await;
+        assert_outcome(&outcome, ProbeResult::Tls, detail);
+    }
+    let hanging = ask_within(SHORT, say(b""), tls(&settings)).await;
+    assert_eq!(hanging.result, ProbeResult::Timeout);
+}
+
+#[tokio::test]
+async fn without_a_name_the_address_must_be_in_the_certificate() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let settings = TlsSettings {
+        server_name: None,
+        ..trusting(&files.write("ca.pem", &ours.pem()))
+    };
+    let good = server(certificate(&ours, "127.0.0.1", 2090), None);
+    assert_eq!(connect(good, &settings).await.result, ProbeResult::Ok);
+    let named = server(certificate(&ours, "rs1.example.com", 2090), None);
+    assert_eq!(connect(named, &settings).await.result, ProbeResult::Tls);
+}
+
+#[tokio::test]
+async fn unverified_takes_any_certificate_and_tells_its_end() {
+    let expired = server(certificate(&authority("any"), "other", 2001), None);
+    let settings = TlsSettings {
+        server_name: None,
+        ca: None,
+        client: None,
+        verify: false,
+    };
+    let outcome = connect(expired, &settings).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected with TLS");
+    let end: SystemTime = date_time_ymd(2001, 12, 31).into();
+    assert_eq!(outcome.certificate_expiry, Some(end));
+}
+
+#[tokio::test]
+async fn the_client_shows_its_certificate() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let anonymous = trusting(&files.write("ca.pem", &ours.pem()));
+    let (chain, key) = certificate(&ours, "director.example.com", 2090);
+    let known = TlsSettings {
+        client: Some((
+            files.write("client.pem", &chain),
+            files.write("client.key", &key),
+        )),
+        ..anonymous.clone()
+    };
+    let target = server(certificate(&ours, "rs1.example.com", 2090), Some(&ours));
+    assert_eq!(connect(target, &known).await.result, ProbeResult::Ok);
+    let outcome = connect(target, &anonymous).await;
+    assert_eq!(outcome.result, ProbeResult::Tls, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_say_nothing_of_the_real_server() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let target = server(certificate(&ours, "rs1.example.com", 2090), None);
+    let empty = files.write("empty.pem", "no certificate\n");
+    let ca = files.write("ca.pem", &ours.pem());
+    for settings in [
+        trusting(Path::new("/nonexistent/ca.pem")),
+        trusting(&empty),
+        TlsSettings {
+            client: Some((ca.clone(), empty.clone())),
+            ..trusting(&ca)
+        },
+    ] {
+        let outcome = connect(target, &settings).await;
+        assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn https_asks_over_tls() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let settings = trusting(&files.write("ca.pem", &ours.pem()));
+    let http = crate::config::HttpCheck {
+        port: None,
+        tls: Some(settings),
+        ..fixture::http_check()
+    };
+    // What the server says is no HTTP, so TLS was passed and HTTP spoken.
+    let target = server(certificate(&ours, "rs1.example.com", 2090), None);
+    let outcome = ask(target, CheckKind::Http(http)).await;
+    assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+}
