@@ -125,7 +125,10 @@ fn dropping(site: &Site) -> (Unread, Server) {
     let hosts: Vec<u8> = (1..=20).collect();
     let addresses: Vec<_> = hosts.iter().map(|&host| site.server(host)).collect();
     let server = Server::start(&addresses, Behaviour::good());
-    site.configure(&site.service("web", 1, "interval: 100ms, timeout: 100ms", &hosts));
+    // Probed once, and told of for each service.
+    let check = "interval: 100ms, timeout: 100ms";
+    let services = (1..=10).map(|n| site.service(&format!("web{n}"), n, check, &hosts));
+    site.configure(&services.collect::<String>());
     let mut command = site.run();
     command.env("LVS_AGENT_LOG", "trace");
     let agent = Unread::start(command);
