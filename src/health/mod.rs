@@ -7,6 +7,7 @@
 //! own fault, own link ─▶ hold: nothing of this moves
 //! ```
 
+mod announce;
 mod damping;
 mod machine;
 mod own_fault;

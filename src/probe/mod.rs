@@ -104,6 +104,23 @@ impl ProbeResult {
         }
     }
 
+    /// Whether it speaks for the real server or against it; `None` if it says
+    /// nothing of it.
+    pub(crate) const fn evidence(self) -> Option<bool> {
+        match self {
+            Self::Ok => Some(true),
+            Self::Internal => None,
+            Self::Refused
+            | Self::Timeout
+            | Self::Reset
+            | Self::Unreachable
+            | Self::Tls
+            | Self::Protocol
+            | Self::Status
+            | Self::Body => Some(false),
+        }
+    }
+
     /// The place in [`ProbeResult::ALL`].
     pub(crate) const fn index(self) -> usize {
         self as usize

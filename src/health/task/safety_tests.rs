@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::probe::{Outcome, Probe, ProbeId, probe_targets};
+use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
 use crate::snapshot::fixture;
 
 const RS1: RealServerId = RealServerId {

@@ -3,8 +3,9 @@ use std::io;
 use std::time::{Instant, SystemTime};
 
 use super::*;
+use crate::health::Weights;
 
-use crate::probe::{Advice, probe_targets};
+use crate::probe::{Advice, Outcome, ProbeResult, probe_targets};
 use crate::snapshot::Latest;
 
 const CLUSTER: &str = "
@@ -348,7 +349,7 @@ fn a_new_subscriber_of_a_probe_that_stays_is_not_left_to_a_slow_pace() {
     });
     let probes = probes.collect();
     let names = config.virtual_services.iter().map(|service| &*service.name);
-    let (done, _handover) = oneshot::channel();
+    let (done, _handover) = tokio::sync::oneshot::channel();
     let change = Change {
         probes: Subscriptions { probes, targets },
         found: Weights::new(),
