@@ -21,7 +21,7 @@ virtual_services:
 ";
 
 /// For what takes a second or two on a machine that is not emulated.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_mins(3);
 
 /// Becomes the systemd of a machine of which it sees as much as the unit does.
 /// What it writes is in its own tmpfs, and it starts nothing but the unit.
