@@ -96,7 +96,7 @@ pub(crate) async fn run<T: Ipvs>(
     )
     .telling(Arc::clone(&events));
     let drain_file = DrainFile::new(&config.state_dir);
-    let drained = drain_file.load()?;
+    let drained = drain_file.load_or_set_aside();
     let health = health.with_drained(&drained, clock::monotonic());
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     let (link, link_up) = watch::channel(true);

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tracing::error;
 
+use crate::error_chain::error_chain;
 use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
 use crate::snapshot::Snapshot;
+use crate::whole_file;
 
 /// The real servers that an operator wants drained.
 pub(crate) type Drained = BTreeSet<(ServiceKey, RealServerKey)>;
@@ -95,6 +98,22 @@ impl DrainFile {
             .map_err(|cause| error(Cause::Key(cause)))
     }
 
+    /// What was wanted drained; nothing, and an ERROR, if the file cannot be
+    /// used: that is set aside, for health checks come first.
+    pub(crate) fn load_or_set_aside(&self) -> Drained {
+        self.load().unwrap_or_else(|error| {
+            let aside = self.0.with_extension("json.damaged");
+            let kept = fs::rename(&self.0, &aside);
+            error!(
+                error = error_chain(&error),
+                set_aside = kept.is_ok(),
+                "nothing is drained any more: see `{}`, and drain again what it names",
+                aside.display()
+            );
+            Drained::new()
+        })
+    }
+
     /// Writes the file whole or not at all.
     pub(crate) fn save(&self, drained: &Drained) -> Result<(), DrainFileError> {
         let error = |cause| DrainFileError {
@@ -116,18 +135,14 @@ impl DrainFile {
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         let directory = self.0.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(text)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.0)?;
-        fs::File::open(directory)?.sync_all()
+        whole_file::replace(&self.0, text)
     }
 }
 
 /// The file of what is drained cannot be used.
 #[derive(Debug, Error)]
 #[error(
-    "cannot use `{}`: mend it, or remove it and drain again what it named",
+    "cannot use `{}`",
     path.display()
 )]
 pub(crate) struct DrainFileError {
@@ -165,6 +180,10 @@ mod tests {
         assert_eq!(file.load().unwrap(), drained);
         fs::write(directory.path().join("made/drains.json"), "[{").unwrap();
         assert!(file.load().unwrap_err().to_string().contains("drains.json"));
+        assert_eq!(file.load_or_set_aside(), Drained::new());
+        let aside = fs::read_to_string(directory.path().join("made/drains.json.damaged"));
+        assert_eq!(aside.unwrap(), "[{", "nothing is lost");
+        assert_eq!(file.load().unwrap(), Drained::new());
     }
 
     #[test]

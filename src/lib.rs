@@ -92,3 +92,4 @@ mod service_manager;
 mod signals;
 mod snapshot;
 mod telemetry;
+mod whole_file;

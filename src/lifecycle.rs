@@ -16,7 +16,6 @@ use tracing::{error, info};
 use crate::clock;
 use crate::config::{Config, ConfigErrors};
 use crate::control::{self, Answer, BindError, ControlSocket, Operation, Request};
-use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
 use crate::http::{self, ListenError, Shown};
 use crate::notify::{self, Event, EventKind, Events};
@@ -39,8 +38,6 @@ pub(crate) enum AgentError {
     Control(#[from] BindError),
     #[error(transparent)]
     StateFile(#[from] StateFileError),
-    #[error(transparent)]
-    DrainFile(#[from] DrainFileError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error("the metrics cannot be set up")]

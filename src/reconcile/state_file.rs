@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use tracing::warn;
 use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
 use crate::model::LocalAddress;
 use crate::snapshot::Mode;
+use crate::whole_file;
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
@@ -139,18 +140,15 @@ impl StateFile {
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(directory)
             .map_err(|error| StateFileError::Directory(directory.to_owned(), error))?;
-        self.replace(directory, owned)
+        self.replace(owned)
             .map_err(|error| StateFileError::Write(self.path.clone(), bare(&error)))
     }
 
-    fn replace(&self, directory: &Path, owned: &Owned) -> io::Result<()> {
+    fn replace(&self, owned: &Owned) -> io::Result<()> {
         self.set_damaged_aside()?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        serde_json::to_writer_pretty(&mut file, &shape(owned))?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        File::open(directory)?.sync_all()
+        let mut text = serde_json::to_vec_pretty(&shape(owned))?;
+        text.push(b'\n');
+        whole_file::replace(&self.path, &text)
     }
 
     fn set_damaged_aside(&self) -> io::Result<()> {
