@@ -93,10 +93,16 @@ fn a_stuck_loop_gets_the_agent_restarted() {
         assert!(manager.is_fed(), "while every loop turns");
     }
 
-    let fifo = elsewhere.join("director-memory.json");
-    fs::create_dir(&elsewhere).unwrap();
-    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    // In one step, or a pass between two would write the file and be done.
+    let prepared = site.directory().join("prepared");
+    fs::create_dir(&prepared).unwrap();
+    let made = Command::new("mkfifo")
+        .arg(prepared.join("director-memory.json"))
+        .status()
+        .unwrap();
     assert!(made.success());
+    fs::rename(&prepared, &elsewhere).unwrap();
+    let fifo = elsewhere.join("director-memory.json");
     until(PATIENCE, "silence", || {
         if manager.is_fed() { Err("fed") } else { Ok(()) }
     });

@@ -1,7 +1,6 @@
 //! The how-to's cluster with agents on all of its hosts.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, until};
 
@@ -79,7 +78,7 @@ pub(crate) fn request(client: &Namespace) -> std::io::Result<String> {
     http_get(
         client,
         SocketAddr::from(([192, 168, 11, 200], 80)),
-        Duration::from_secs(10),
+        PATIENCE,
     )
 }
 

@@ -1,8 +1,6 @@
 //! The how-to by hand, with its own commands: what the agent is compared with.
 
-use std::time::Duration;
-
-use crate::support::{Lan, http_get, ipvsadm_save, nginx};
+use crate::support::{Lan, PATIENCE, http_get, ipvsadm_save, nginx, until};
 
 /// Sets the LAN up as the how-to does and returns the director's table.
 pub(crate) fn configure(lan: &Lan) -> String {
@@ -44,7 +42,24 @@ fn the_client_is_answered_by_the_real_servers_in_turn() {
 
     let vip = "192.168.11.200:80".parse().unwrap();
     let answers: Vec<String> = (0..6)
-        .map(|_| http_get(&lan.client, vip, Duration::from_secs(10)).unwrap())
+        .map(|_| {
+            let answer = http_get(&lan.client, vip, PATIENCE).unwrap();
+            // An active connection counts 256 times an inactive one with wlc.
+            until(PATIENCE, "end of the connection", || {
+                let listed = lan.director.run("ipvsadm -Ln");
+                let active = |line: &str| {
+                    let (route, columns) = line.split_once(" Route ")?;
+                    route.trim_start().strip_prefix("->")?;
+                    columns.split_whitespace().nth(1).map(str::to_owned)
+                };
+                if listed.lines().filter_map(active).eq(["0", "0"]) {
+                    Ok(())
+                } else {
+                    Err(listed)
+                }
+            });
+            answer
+        })
         .collect();
     let in_turn = [["rs1", "rs2"].repeat(3), ["rs2", "rs1"].repeat(3)];
     assert!(in_turn.iter().any(|turn| *turn == answers), "{answers:?}");

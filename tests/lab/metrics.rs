@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Agent, Lan, Namespace, agent, http_get, nginx, until};
+use crate::support::{Agent, Lan, Namespace, PATIENCE, agent, http_get, nginx, until};
 
 const CONFIGURATION: &str = "
 director:
@@ -261,7 +261,7 @@ fn a_directors_metrics_are_whole_and_agree_with_ipvsadm() {
     });
     let vip = "192.168.11.200:80".parse().unwrap();
     for _ in 0..6 {
-        http_get(&lan.client, vip, Duration::from_secs(20)).unwrap();
+        http_get(&lan.client, vip, PATIENCE).unwrap();
     }
 
     let subjects = [
