@@ -1,7 +1,11 @@
+mod member;
+mod standing;
+
 use std::num::NonZeroU16;
 use std::time::Instant;
 
-use super::damping::Damping;
+use self::member::{Member, Ramp};
+pub(crate) use self::standing::Standing;
 use super::ramp::SlowStart;
 use super::{Health, Machine, Transition};
 use crate::model::Weight;
@@ -56,26 +60,6 @@ pub(crate) struct Origin {
     pub(crate) same_kind: bool,
 }
 
-/// What is true of the pool as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Whether enough weight is up.
-    pub(crate) quorum_met: bool,
-    /// Whether failing real servers serve, for want of others.
-    pub(crate) fail_open: bool,
-    /// Whether the sorry server serves in place of the real servers.
-    pub(crate) sorry_serves: bool,
-}
-
-impl Standing {
-    /// With enough real servers.
-    pub(crate) const WELL: Self = Self {
-        quorum_met: true,
-        fail_open: false,
-        sorry_serves: false,
-    };
-}
-
 /// The real servers of one virtual service, and what of their verdicts
 /// becomes of their weights.
 ///
@@ -98,36 +82,6 @@ pub(crate) struct Pool {
     /// Probes that began before this prove nothing.
     evidence_from: Option<Instant>,
     deadline: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Member {
-    machine: Machine,
-    damping: Damping,
-    ramp: Ramp,
-    admin: Admin,
-    configured: Weight,
-    /// The newest, if there was one.
-    advice: Option<Advice>,
-    /// What it should have in the kernel now.
-    wanted: Weight,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Ramp {
-    /// No slow start, or no longer.
-    Over,
-    /// It begins when the pool lets it serve.
-    Ahead,
-    Since(Instant),
-}
-
-/// Weights by health.
-struct Sums {
-    up: u64,
-    unknown: u64,
-    total: u64,
-    verdicts_missing: bool,
 }
 
 impl Pool {
@@ -362,61 +316,6 @@ impl Pool {
         changes
     }
 
-    fn stand(&self, sums: &Sums) -> Standing {
-        let hoped = sums.up + sums.unknown;
-        let Policy {
-            quorum, hysteresis, ..
-        } = self.policy;
-        let quorum_met = if self.standing.quorum_met {
-            hoped + hysteresis >= quorum
-        } else {
-            sums.up >= quorum + hysteresis
-        };
-        let few = self.is_few(hoped, sums.total);
-        let nobody_else = sums.up == 0 && !few;
-        let sorry_available = match self.sorry_health() {
-            Some(Health::Up) => true,
-            Some(Health::Unknown) => self.standing.sorry_serves,
-            Some(Health::Down) => self.standing.sorry_serves && nobody_else,
-            None => false,
-        };
-        let sorry_serves = !quorum_met && sorry_available;
-        Standing {
-            quorum_met,
-            fail_open: !sorry_serves && few,
-            sorry_serves,
-        }
-    }
-
-    fn sums(&self) -> Sums {
-        let mut sums = Sums {
-            up: 0,
-            unknown: 0,
-            total: 0,
-            verdicts_missing: false,
-        };
-        let enabled = |member: &&Member| member.admin == Admin::Enabled;
-        for member in self.members.iter().filter(enabled) {
-            let share = u64::from(member.share().get());
-            sums.total += share;
-            match member.machine.health() {
-                Health::Up => sums.up += share,
-                Health::Unknown => {
-                    sums.unknown += share;
-                    sums.verdicts_missing = true;
-                }
-                Health::Down => {}
-            }
-        }
-        sums
-    }
-
-    /// Whether this is so little of the whole weight that the pool fails open.
-    fn is_few(&self, weight: u64, total: u64) -> bool {
-        let below = self.policy.fail_open_below;
-        below.is_some_and(|below| weight * 100 < total * u64::from(below))
-    }
-
     fn sorry_health(&self) -> Option<Health> {
         let sorry_server = self.sorry_server.as_ref();
         sorry_server.map(|sorry_server| sorry_server.machine.health())
@@ -430,58 +329,6 @@ pub(crate) struct SorryServer {
     pub(crate) fall: NonZeroU16,
     /// The weight that it was found with; 0 for none.
     pub(crate) found: Weight,
-}
-
-impl Member {
-    fn new(machine: Machine, configured: Weight, found: Weight) -> Self {
-        Self {
-            machine,
-            damping: Damping::default(),
-            ramp: Ramp::Over,
-            admin: Admin::Enabled,
-            configured,
-            advice: None,
-            wanted: super::weight(Health::Unknown, configured, found),
-        }
-    }
-
-    /// The weight that it is meant to have while it is up: what counts in every sum.
-    fn share(&self) -> Weight {
-        match self.advice {
-            None | Some(Advice::Ready) => self.configured,
-            Some(Advice::Drain) => Weight::ZERO,
-            Some(Advice::Weight(weight)) => weight,
-            Some(Advice::Percent(percent)) => scaled(self.configured, percent),
-        }
-    }
-
-    fn ramped(&mut self, slow_start: SlowStart, now: Instant) -> (Weight, Option<Instant>) {
-        let since = match self.ramp {
-            Ramp::Over => return (self.share(), None),
-            Ramp::Ahead => now,
-            Ramp::Since(since) => since,
-        };
-        let (weight, next) = slow_start.weight(self.share(), since, now);
-        self.ramp = match next {
-            Some(_) => Ramp::Since(since),
-            None => Ramp::Over,
-        };
-        (weight, next)
-    }
-
-    /// The weight if it is a new one.
-    fn want(&mut self, weight: Weight) -> Option<Weight> {
-        let before = std::mem::replace(&mut self.wanted, weight);
-        (before != weight).then_some(weight)
-    }
-}
-
-/// So many percent of a weight, rounded down, but not to nothing.
-fn scaled(weight: Weight, percent: u8) -> Weight {
-    let scaled = u64::from(weight.get()) * u64::from(percent);
-    let floor = u64::from(scaled > 0);
-    let scaled = u32::try_from((scaled / 100).max(floor)).ok();
-    scaled.and_then(Weight::new).unwrap_or(weight)
 }
 
 #[cfg(test)]

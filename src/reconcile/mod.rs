@@ -9,39 +9,43 @@ mod apply;
 mod captured_log;
 mod counted;
 mod director;
+mod drift;
+mod error;
 mod lock;
 mod observe;
 mod obstacles;
 mod ownership;
 mod publish;
 mod real_server;
+mod removal;
 mod retry;
 mod state_file;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use thiserror::Error;
 use tokio::task::spawn_blocking;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 pub(crate) use self::apply::Failure;
 use self::apply::{Outcome, StepError};
 pub(crate) use self::counted::Counted;
 pub(crate) use self::director::{Change, DirectorLoop, Request, adopt};
+use self::drift::announce;
+pub(crate) use self::error::ReconcileError;
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
 use self::obstacles::Obstacles;
-use self::ownership::{Memory, Owned, OwnedSysctl};
+use self::ownership::{Memory, Owned};
 pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
 use self::state_file::Remembered;
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
 use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
-use crate::metrics::{DriftKind, Metrics};
-use crate::notify::{Event, EventKind, Events};
+use crate::metrics::Metrics;
+use crate::notify::Events;
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::snapshot::Snapshot;
 
@@ -66,34 +70,8 @@ pub(crate) enum Difference {
     Drift,
 }
 
-/// The kernel could not be brought to what is desired.
-#[derive(Debug, Error)]
-pub(crate) enum ReconcileError {
-    /// It could not be read, or its answer is not to be trusted: nothing was written.
-    #[error(transparent)]
-    Observe(#[from] KernelError),
-    /// Some steps failed; all others are done.
-    #[error("{} not done: {}", count(.0.len(), "step"), list(.0))]
-    Steps(Vec<Failure>),
-}
-
 fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
-fn list(failures: &[Failure]) -> String {
-    let texts: Vec<_> = failures
-        .iter()
-        .take(3)
-        .map(|failure| error_chain(&failure.error))
-        .collect();
-    let more = failures.len().saturating_sub(texts.len());
-    let more = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
-    };
-    format!("{}{more}", texts.join("; "))
 }
 
 /// Brings the kernel to a desired state and keeps count of what it took.
@@ -214,44 +192,6 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// One event for all that one pass repaired.
-    fn tell_drift(&self, done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
-        let repaired = done
-            .iter()
-            .filter(|step| drift.contains_key(&step.subject()));
-        let repaired: Vec<_> = repaired.map(ToString::to_string).collect();
-        if repaired.is_empty() {
-            return;
-        }
-        let named = repaired
-            .iter()
-            .take(3)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("; ");
-        let more = match repaired.len().saturating_sub(3) {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        let detail = format!("repaired: {named}{more}");
-        self.events.emit(Event::of_agent(EventKind::Drift, &detail));
-    }
-
-    /// Counts the steps that another hand made necessary, and answers with
-    /// what they are done to.
-    fn count_drift(&self, steps: &[Step], difference: Difference) -> BTreeMap<Subject, DriftKind> {
-        let mut drift = BTreeMap::new();
-        if difference == Difference::Drift {
-            for step in steps.iter().filter(|step| !self.is_known_failure(step)) {
-                if let Some(kind) = drift_kind(step) {
-                    self.metrics.drift(kind);
-                    drift.insert(step.subject(), kind);
-                }
-            }
-        }
-        drift
-    }
-
     fn is_known_failure(&self, step: &Step) -> bool {
         let subject = step.subject();
         self.failed.contains(&subject) || self.is_of_failed_service(&subject)
@@ -340,91 +280,6 @@ impl<T: Ipvs> Reconciler<T> {
         }
         self.obstacles.note(result, clock::monotonic());
     }
-
-    /// Takes all that is owned or configured out of the kernel again.
-    pub(crate) async fn remove_all(
-        &mut self,
-        configured: &State,
-    ) -> Result<Removal, ReconcileError> {
-        let nothing = State::default();
-        self.owned.services.extend(configured.services.keys());
-        let addresses = configured.addresses.iter().cloned();
-        self.owned.addresses.extend(addresses);
-        if self.memory == Memory::Lost {
-            for (key, ours) in &configured.sysctls {
-                let (ours, original) = (ours.clone(), None);
-                let sysctl = self.owned.sysctls.entry(key.clone());
-                sysctl.or_insert(OwnedSysctl { ours, original });
-            }
-        }
-        let observed = self.observe(&nothing).await?;
-        let lost = self.owned.without_original();
-        let stay = lost.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
-        let notes = stay.map(|(key, owned)| {
-            format!(
-                "sysctl {key} stays {}: its value from before the agent was lost with a damaged \
-                 state file",
-                owned.ours
-            )
-        });
-        let notes = notes.collect();
-        let steps = self.plan(&nothing, &observed.state);
-        if self.writing == Writing::DryRun {
-            self.propose(steps);
-            return Ok(Removal::default());
-        }
-        let old_vips = self.old_vips(&nothing);
-        let Outcome { done, failures } =
-            apply::apply(&mut self.kernel, &nothing, &old_vips, &steps).await;
-        announce(&done, &BTreeMap::new());
-        // What failed is to be tried again, and in knowledge of every old VIP.
-        if failures.is_empty() {
-            let observed = self.observe(&nothing).await?;
-            self.owned.release(&nothing, &observed.state);
-        }
-        self.remember().await;
-        Ok(Removal {
-            done,
-            notes,
-            failures,
-        })
-    }
-}
-
-/// How far the agent is out of the kernel.
-#[derive(Debug, Default)]
-pub(crate) struct Removal {
-    pub(crate) done: Vec<Step>,
-    /// What stays by its nature, a sentence each.
-    pub(crate) notes: Vec<String>,
-    failures: Vec<Failure>,
-}
-
-impl Removal {
-    /// Fails if any step did.
-    pub(crate) fn whole(self) -> Result<(), ReconcileError> {
-        if self.failures.is_empty() {
-            Ok(())
-        } else {
-            Err(ReconcileError::Steps(self.failures))
-        }
-    }
-}
-
-/// Says what was done; `drift` holds what another hand made necessary.
-fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
-    for step in done {
-        if let Some(kind) = drift.get(&step.subject()) {
-            warn!(kind = kind.as_str(), "drift, repaired: {step}");
-        } else if done.len() <= STEPS_AT_INFO {
-            info!("{step}");
-        } else {
-            debug!("{step}");
-        }
-    }
-    if done.len() > STEPS_AT_INFO {
-        info!("{} in the kernel", count(done.len(), "change"));
-    }
 }
 
 /// Whether the kernel's answer means that it is not what it was last seen to be.
@@ -446,21 +301,4 @@ fn is_missing(error: &StepError) -> bool {
             ..
         })
     )
-}
-
-fn drift_kind(step: &Step) -> Option<DriftKind> {
-    match step {
-        Step::AddService { .. } => Some(DriftKind::ServiceMissing),
-        Step::SetService { .. } => Some(DriftKind::ServiceChanged),
-        Step::AddDestination { .. } => Some(DriftKind::RealServerMissing),
-        Step::SetDestination { .. } => Some(DriftKind::RealServerChanged),
-        Step::RemoveDestination { .. } => Some(DriftKind::RealServerExtra),
-        Step::AddAddress(_) => Some(DriftKind::AddressMissing),
-        Step::SetSysctl { .. } => Some(DriftKind::SysctlChanged),
-        Step::SetTimeout { .. } => Some(DriftKind::TimeoutChanged),
-        Step::RemoveService { .. }
-        | Step::RemoveAddress(_)
-        | Step::RestoreSysctl { .. }
-        | Step::RestoreTimeout { .. } => None,
-    }
 }

@@ -1,0 +1,88 @@
+use std::time::Instant;
+
+use super::Admin;
+use crate::health::damping::Damping;
+use crate::health::ramp::SlowStart;
+use crate::health::{Health, Machine, weight};
+use crate::model::Weight;
+use crate::probe::Advice;
+
+/// One real server of a pool, or its sorry server.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) machine: Machine,
+    pub(super) damping: Damping,
+    pub(super) ramp: Ramp,
+    pub(super) admin: Admin,
+    pub(super) configured: Weight,
+    /// The newest, if there was one.
+    pub(super) advice: Option<Advice>,
+    /// What it should have in the kernel now.
+    pub(super) wanted: Weight,
+}
+
+/// Where a real server is in its slow start.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ramp {
+    /// No slow start, or no longer.
+    Over,
+    /// It begins when the pool lets it serve.
+    Ahead,
+    Since(Instant),
+}
+
+impl Member {
+    pub(super) fn new(machine: Machine, configured: Weight, found: Weight) -> Self {
+        Self {
+            machine,
+            damping: Damping::default(),
+            ramp: Ramp::Over,
+            admin: Admin::Enabled,
+            configured,
+            advice: None,
+            wanted: weight(Health::Unknown, configured, found),
+        }
+    }
+
+    /// The weight that it is meant to have while it is up: what counts in every sum.
+    pub(super) fn share(&self) -> Weight {
+        match self.advice {
+            None | Some(Advice::Ready) => self.configured,
+            Some(Advice::Drain) => Weight::ZERO,
+            Some(Advice::Weight(weight)) => weight,
+            Some(Advice::Percent(percent)) => scaled(self.configured, percent),
+        }
+    }
+
+    pub(super) fn ramped(
+        &mut self,
+        slow_start: SlowStart,
+        now: Instant,
+    ) -> (Weight, Option<Instant>) {
+        let since = match self.ramp {
+            Ramp::Over => return (self.share(), None),
+            Ramp::Ahead => now,
+            Ramp::Since(since) => since,
+        };
+        let (weight, next) = slow_start.weight(self.share(), since, now);
+        self.ramp = match next {
+            Some(_) => Ramp::Since(since),
+            None => Ramp::Over,
+        };
+        (weight, next)
+    }
+
+    /// The weight if it is a new one.
+    pub(super) fn want(&mut self, weight: Weight) -> Option<Weight> {
+        let before = std::mem::replace(&mut self.wanted, weight);
+        (before != weight).then_some(weight)
+    }
+}
+
+/// So many percent of a weight, rounded down, but not to nothing.
+fn scaled(weight: Weight, percent: u8) -> Weight {
+    let scaled = u64::from(weight.get()) * u64::from(percent);
+    let floor = u64::from(scaled > 0);
+    let scaled = u32::try_from((scaled / 100).max(floor)).ok();
+    scaled.and_then(Weight::new).unwrap_or(weight)
+}

@@ -1,0 +1,31 @@
+use thiserror::Error;
+
+use super::{Failure, count};
+use crate::error_chain::error_chain;
+use crate::kernel::KernelError;
+
+/// The kernel could not be brought to what is desired.
+#[derive(Debug, Error)]
+pub(crate) enum ReconcileError {
+    /// It could not be read, or its answer is not to be trusted: nothing was written.
+    #[error(transparent)]
+    Observe(#[from] KernelError),
+    /// Some steps failed; all others are done.
+    #[error("{} not done: {}", count(.0.len(), "step"), list(.0))]
+    Steps(Vec<Failure>),
+}
+
+fn list(failures: &[Failure]) -> String {
+    let texts: Vec<_> = failures
+        .iter()
+        .take(3)
+        .map(|failure| error_chain(&failure.error))
+        .collect();
+    let more = failures.len().saturating_sub(texts.len());
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", texts.join("; "))
+}

@@ -1,0 +1,78 @@
+use std::collections::BTreeMap;
+
+use super::drift::announce;
+use super::ownership::{Memory, OwnedSysctl};
+use super::{Failure, Outcome, ReconcileError, Reconciler, Writing, apply};
+use crate::kernel::Ipvs;
+use crate::plan::{State, Step};
+
+/// How far the agent is out of the kernel.
+#[derive(Debug, Default)]
+pub(crate) struct Removal {
+    pub(crate) done: Vec<Step>,
+    /// What stays by its nature, a sentence each.
+    pub(crate) notes: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+impl Removal {
+    /// Fails if any step did.
+    pub(crate) fn whole(self) -> Result<(), ReconcileError> {
+        if self.failures.is_empty() {
+            Ok(())
+        } else {
+            Err(ReconcileError::Steps(self.failures))
+        }
+    }
+}
+
+impl<T: Ipvs> Reconciler<T> {
+    /// Takes all that is owned or configured out of the kernel again.
+    pub(crate) async fn remove_all(
+        &mut self,
+        configured: &State,
+    ) -> Result<Removal, ReconcileError> {
+        let nothing = State::default();
+        self.owned.services.extend(configured.services.keys());
+        let addresses = configured.addresses.iter().cloned();
+        self.owned.addresses.extend(addresses);
+        if self.memory == Memory::Lost {
+            for (key, ours) in &configured.sysctls {
+                let (ours, original) = (ours.clone(), None);
+                let sysctl = self.owned.sysctls.entry(key.clone());
+                sysctl.or_insert(OwnedSysctl { ours, original });
+            }
+        }
+        let observed = self.observe(&nothing).await?;
+        let lost = self.owned.without_original();
+        let stay = lost.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
+        let notes = stay.map(|(key, owned)| {
+            format!(
+                "sysctl {key} stays {}: its value from before the agent was lost with a damaged \
+                 state file",
+                owned.ours
+            )
+        });
+        let notes = notes.collect();
+        let steps = self.plan(&nothing, &observed.state);
+        if self.writing == Writing::DryRun {
+            self.propose(steps);
+            return Ok(Removal::default());
+        }
+        let old_vips = self.old_vips(&nothing);
+        let Outcome { done, failures } =
+            apply::apply(&mut self.kernel, &nothing, &old_vips, &steps).await;
+        announce(&done, &BTreeMap::new());
+        // What failed is to be tried again, and in knowledge of every old VIP.
+        if failures.is_empty() {
+            let observed = self.observe(&nothing).await?;
+            self.owned.release(&nothing, &observed.state);
+        }
+        self.remember().await;
+        Ok(Removal {
+            done,
+            notes,
+            failures,
+        })
+    }
+}
