@@ -78,6 +78,7 @@ mod health;
 mod http;
 mod intent;
 mod kernel;
+mod leaving;
 mod lifecycle;
 mod link;
 mod liveness;

@@ -72,6 +72,8 @@ pub(crate) struct Snapshot {
     pub(crate) reconcile: Latest<ReconcileRecord>,
     /// The real servers whose connections are waited for to end.
     pub(crate) draining: Latest<BTreeSet<RealServerId>>,
+    /// What is no longer configured, and is removed when its connections have ended.
+    pub(crate) leaving: Latest<Vec<LeavingRecord>>,
     /// Why no weight is changed now; empty if they are.
     pub(crate) held: Latest<BTreeSet<HoldReason>>,
 }
@@ -166,6 +168,12 @@ impl Snapshot {
             }
         }
         next.held.lock().clone_from(&self.held.lock());
+        next.leaving.lock().clone_from(&self.leaving.lock());
+        let vips = self.vips.lock();
+        for (vip, configured) in &mut *next.vips.lock() {
+            *configured = vips.get(vip).copied().unwrap_or(false);
+        }
+        next.sysctls.lock().clone_from(&self.sysctls.lock());
         *next.reconcile.lock() = self.reconcile.lock().clone();
         next
     }
@@ -222,6 +230,7 @@ impl Snapshot {
             sysctls: Latest::default(),
             reconcile: Latest::default(),
             draining: Latest::default(),
+            leaving: Latest::default(),
             held: Latest::default(),
         }
     }
@@ -242,6 +251,20 @@ pub(crate) struct ReconcileRecord {
     pub(crate) last_success: Option<SystemTime>,
     /// What stands in the way, if something does.
     pub(crate) error: Option<String>,
+}
+
+/// A real server that is no longer configured, and not removed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeavingRecord {
+    /// The names that its virtual service and it had.
+    pub(crate) service: String,
+    pub(crate) real_server: String,
+    pub(crate) service_key: ServiceKey,
+    pub(crate) key: RealServerKey,
+    /// As of the last second.
+    pub(crate) connections: Connections,
+    /// When it is removed whatever is left.
+    pub(crate) deadline: SystemTime,
 }
 
 /// One virtual service.

@@ -136,6 +136,20 @@ pub struct Director {
     pub timeouts: BTreeMap<Timeout, u32>,
     /// What is left of the table when the agent ends.
     pub on_exit: DirectorExit,
+    /// What becomes of a real server that leaves the configuration.
+    pub on_removal: DirectorRemoval,
+}
+
+/// `director.on_removal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectorRemoval {
+    /// It is removed from the table at once.
+    Remove,
+    /// It has weight 0 until its connections have ended, and then is removed.
+    Drain {
+        /// It is removed after this long, whatever is left: 1 s to 1 day.
+        deadline: Duration,
+    },
 }
 
 /// `director.on_exit`.

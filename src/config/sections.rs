@@ -12,13 +12,16 @@ use super::ipvs::LONGEST_TIMEOUT;
 use super::node::{Content, Entry, Located};
 use super::problem::{Problems, Read, quoted};
 use super::scalar::Value;
-use super::{Control, Director, DirectorExit, Http, RealServerExit, RealServerRole};
+use super::{
+    Control, Director, DirectorExit, DirectorRemoval, Http, RealServerExit, RealServerRole,
+};
 
 /// `sun_path` in `sys/un.h` less the final NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
 
 const DAY: Duration = Duration::from_hours(24);
 const RESYNC_INTERVAL: Duration = Duration::from_secs(10);
+const REMOVAL_DEADLINE: Duration = Duration::from_mins(5);
 
 /// What the how-to sets on every real server.
 const SYSCTLS: [(&str, &str); 5] = [
@@ -64,6 +67,8 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         "timeouts",
         "sysctls",
         "on_exit",
+        "on_removal",
+        "removal_deadline",
     ];
     let fields = Fields::section(entry, "the section `director`", &keys, problems)?;
     let interface = fields.or_default("interface", None, |value| {
@@ -88,6 +93,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         let hint = "keep leaves the table, drain sets weights to 0, remove takes all away";
         value.choice(&words, hint, problems)
     });
+    let on_removal = on_removal(&fields, problems);
     Ok(Director {
         interface: interface?,
         resync_interval: resync_interval?,
@@ -97,7 +103,33 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         },
         timeouts: timeouts?,
         on_exit: on_exit?,
+        on_removal: on_removal?,
     })
+}
+
+fn on_removal(fields: &Fields<'_>, problems: &mut Problems) -> Read<DirectorRemoval> {
+    let drains = fields.or_default("on_removal", false, |value| {
+        let hint = "remove takes what left the file away at once, drain waits until its \
+                    connections have ended";
+        value.choice(&[("remove", false), ("drain", true)], hint, problems)
+    });
+    let given = fields.optional("removal_deadline").and_then(|entry| {
+        let Some(entry) = entry else { return Ok(None) };
+        let range = Duration::from_secs(1)..=DAY;
+        let deadline = Value::of(entry).duration(range, problems)?;
+        Ok(Some((deadline, entry.key.location)))
+    });
+    match (drains?, given?) {
+        (true, given) => Ok(DirectorRemoval::Drain {
+            deadline: given.map_or(REMOVAL_DEADLINE, |(deadline, _)| deadline),
+        }),
+        (false, None) => Ok(DirectorRemoval::Remove),
+        (false, Some((_, location))) => Err(problems.add(
+            location,
+            "`removal_deadline` means nothing without `on_removal: drain`",
+            "add `on_removal: drain`, or remove this line",
+        )),
+    }
 }
 
 fn timeouts(entry: Option<&Entry>, problems: &mut Problems) -> Read<BTreeMap<Timeout, u32>> {

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use self::drains::Drain;
+pub(crate) use self::drains::ends_by_itself;
 pub(crate) use self::reload::{Change, Handover};
 use super::announce::{announce, announce_standing, note_unmade, reason, standing_events};
 use super::own_fault::OwnFault;

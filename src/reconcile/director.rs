@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+mod look;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,13 +7,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use self::look::Departures;
 use super::apply::destination_write;
 use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
 use super::{calls_for_another_look, is_missing};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, DirectorRemoval};
 use crate::desired;
 use crate::error_chain::error_chain;
 use crate::health::{self, Health, Weights};
@@ -25,7 +27,7 @@ use crate::plan::{State, Step};
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
 
-/// How often the connections of what is being drained are looked at.
+/// How often the connections of what is being drained or leaving are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Keeps a director's table as the configuration and the verdicts want it.
@@ -35,6 +37,13 @@ pub(crate) struct DirectorLoop<T> {
     intent: Arc<Intent>,
     retry: Retry,
     next_pass: Instant,
+    /// What becomes of what is no longer configured.
+    on_removal: DirectorRemoval,
+    /// Of what is leaving, when it goes and what is left.
+    departures: Departures,
+    /// The configuration has changed since the table was last seen: what is
+    /// found then is no drift. With it, the names of before.
+    changed_from: Option<Arc<Snapshot>>,
 }
 
 /// What a director's loop is asked for when the configuration is read again.
@@ -96,13 +105,18 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
         let mut retry = Retry::new(config.director.resync_interval);
         let next_pass = in_from_now(retry.after(succeeded));
-        Ok(Self {
+        let mut director = Self {
             reconciler,
             desired,
             intent,
             retry,
             next_pass,
-        })
+            on_removal: config.director.on_removal,
+            departures: Departures::new(),
+            changed_from: None,
+        };
+        director.watch_leaving();
+        Ok(director)
     }
 
     /// Writes weights as they change and the whole as it drifts, until
@@ -124,36 +138,12 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = sleep_until(next_look) => {
                     next_look = in_from_now(LOOK);
                     self.look_at_draining().await;
+                    self.look_at_leaving().await;
                 }
                 () = sleep_until(self.next_pass) => {
                     self.write_weights().await;
-                    self.full_pass().await;
-                }
-            }
-        }
-    }
-
-    /// Reads the connections of what is being drained, which an operator waits for.
-    async fn look_at_draining(&mut self) {
-        let snapshot = Arc::clone(&self.reconciler.snapshot);
-        let draining = snapshot.draining.lock().clone();
-        let services: BTreeSet<_> = draining.iter().map(|id| id.service_index()).collect();
-        for service in services
-            .into_iter()
-            .filter_map(|place| snapshot.services.get(place))
-        {
-            // One that cannot be read is read again in a second, or at the resync.
-            let destinations = self.reconciler.kernel.ipvs.destinations(&service.key).await;
-            let Ok(destinations) = destinations else {
-                continue;
-            };
-            for record in &service.real_servers {
-                if let Some(observed) = destinations.get(&record.key) {
-                    let mut live = record.live.lock();
-                    live.kernel = Some(observed.destination.weight);
-                    live.connections = observed.connections;
-                    live.statistics = observed.statistics;
-                    live.connections_known = true;
+                    // What stands in the way is shown and said by then.
+                    let _ = self.full_pass(Difference::Drift).await;
                 }
             }
         }
@@ -285,40 +275,51 @@ impl<T: Ipvs> DirectorLoop<T> {
             done,
         } = change;
         self.intent = intent;
-        self.reconciler.snapshot = snapshot;
+        let before = std::mem::replace(&mut self.reconciler.snapshot, snapshot);
+        self.changed_from.get_or_insert(before);
+        self.on_removal = config.director.on_removal;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
         self.desired = desired_of::<T>(&config, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });
-        let result = self.converge_anew().await;
-        self.reconciler.note(&result);
-        self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+        let result = self.full_pass(Difference::Wanted).await;
         // Whoever asked may have gone away.
         let _ = done.send(result);
     }
 
-    async fn converge_anew(&mut self) -> Result<usize, ReconcileError> {
+    /// Answers in how many steps the kernel became as it should be.
+    async fn full_pass(&mut self, difference: Difference) -> Result<usize, ReconcileError> {
+        let result = self.observe_and_converge(difference).await;
+        self.watch_leaving();
+        self.reconciler.note(&result);
+        self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+        result
+    }
+
+    async fn observe_and_converge(
+        &mut self,
+        difference: Difference,
+    ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
+        let difference = match self.changed_from.take() {
+            Some(before) => {
+                self.reconciler.note_leaving(
+                    self.on_removal,
+                    &self.desired,
+                    &observed.state,
+                    &before,
+                );
+                Difference::Wanted
+            }
+            None => difference,
+        };
         let steps = self.reconciler.plan(&self.desired, &observed.state).len();
         let converged = self
             .reconciler
-            .converge(&self.desired, observed, Difference::Wanted);
+            .converge(&self.desired, observed, difference);
         converged.await.map(|()| steps)
-    }
-
-    async fn full_pass(&mut self) {
-        let result = match self.reconciler.observe(&self.desired).await {
-            Ok(observed) => {
-                self.reconciler
-                    .converge(&self.desired, observed, Difference::Drift)
-                    .await
-            }
-            Err(error) => Err(error.into()),
-        };
-        self.reconciler.note(&result);
-        self.next_pass = in_from_now(self.retry.after(result.is_ok()));
     }
 
     /// `on_exit: drain`: no new connections, the established ones go on.
@@ -355,6 +356,13 @@ pub(crate) async fn adopt<T: Ipvs>(
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
+    let names = Arc::clone(&reconciler.snapshot);
+    reconciler.note_leaving(
+        config.director.on_removal,
+        &desired,
+        &observed.state,
+        &names,
+    );
     Ok((desired, observed))
 }
 

@@ -44,6 +44,7 @@ pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
 use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
+use crate::leaving;
 use crate::metrics::Metrics;
 use crate::notify::Events;
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
@@ -134,15 +135,21 @@ impl<T: Ipvs> Reconciler<T> {
         observe(&mut self.kernel, &Scope::new(desired, &self.owned)).await
     }
 
-    /// The steps from what was observed to what is desired.
+    /// The steps from what was observed to what is desired, and to what is
+    /// leaving in peace.
     pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
+        let desired = leaving::kept(&self.owned.leaving, desired, observed);
+        self.steps(&desired, observed)
+    }
+
+    fn steps(&self, desired: &State, observed: &State) -> Vec<Step> {
         let mut steps = diff(desired, observed);
         steps.extend(self.owned.restores(desired, observed));
         in_safe_order(steps)
     }
 
     /// One full pass from `observed`: diff, apply, and observe again to see
-    /// what the kernel made of it.
+    /// what the kernel made of it. What is leaving stays beside what is desired.
     async fn converge(
         &mut self,
         desired: &State,
@@ -150,7 +157,8 @@ impl<T: Ipvs> Reconciler<T> {
         difference: Difference,
     ) -> Result<(), ReconcileError> {
         let started = clock::monotonic();
-        let steps = self.plan(desired, &observed.state);
+        let desired = &*leaving::kept(&self.owned.leaving, desired, &observed.state);
+        let steps = self.steps(desired, &observed.state);
         let observed = if self.writing == Writing::DryRun {
             self.propose(steps);
             observed

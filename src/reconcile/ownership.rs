@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::leaving::Leaving;
 use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
 use crate::plan::{State, Step};
 
@@ -11,6 +12,8 @@ pub(crate) struct Owned {
     pub(crate) addresses: BTreeSet<LocalAddress>,
     pub(crate) sysctls: BTreeMap<SysctlKey, OwnedSysctl>,
     pub(crate) timeouts: BTreeMap<Timeout, OwnedTimeout>,
+    /// What is no longer configured, and stays until its connections have ended.
+    pub(crate) leaving: Leaving,
 }
 
 /// A kernel parameter that the agent looks after.
@@ -81,6 +84,8 @@ impl Owned {
         self.services.retain(|key| {
             desired.services.contains_key(key) || observed.services.contains_key(key)
         });
+        self.leaving
+            .retain(|(service, real_server), _| observed.weight(service, real_server).is_some());
         self.addresses.retain(|address| {
             desired.addresses.contains(address) || observed.addresses.contains(address)
         });

@@ -33,6 +33,7 @@ impl<T: Ipvs> Reconciler<T> {
         configured: &State,
     ) -> Result<Removal, ReconcileError> {
         let nothing = State::default();
+        self.owned.leaving.clear();
         self.owned.services.extend(configured.services.keys());
         let addresses = configured.addresses.iter().cloned();
         self.owned.addresses.extend(addresses);

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
+use crate::leaving::Leaver;
 use crate::model::LocalAddress;
 use crate::snapshot::Mode;
 use crate::whole_file;
@@ -58,12 +59,26 @@ struct Shape {
     /// The first programs that wrote this version had none.
     #[serde(default)]
     timeouts: BTreeMap<String, Seconds>,
+    /// As with the time-outs.
+    #[serde(default)]
+    leaving: Vec<Leaves>,
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Address {
     interface: String,
     address: IpAddr,
+}
+
+/// One that is leaving: what the kernel knows it by, its names, and its
+/// deadline in RFC 3339.
+#[derive(Debug, Serialize, Deserialize)]
+struct Leaves {
+    service: String,
+    real_server: String,
+    service_name: String,
+    real_server_name: String,
+    deadline: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -215,6 +230,16 @@ fn understand(text: &[u8]) -> Result<Owned, NotUnderstood> {
             .timeouts
             .insert(timeout.parse()?, OwnedTimeout { ours, original });
     }
+    for leaves in shape.leaving {
+        let key = (leaves.service.parse()?, leaves.real_server.parse()?);
+        let deadline = humantime::parse_rfc3339(&leaves.deadline);
+        let leaver = Leaver {
+            service: leaves.service_name,
+            real_server: leaves.real_server_name,
+            deadline: deadline.map_err(|error| NotUnderstood::Damaged(error.to_string()))?,
+        };
+        owned.leaving.insert(key, leaver);
+    }
     Ok(owned)
 }
 
@@ -224,6 +249,7 @@ fn shape(owned: &Owned) -> Shape {
         addresses,
         sysctls,
         timeouts,
+        leaving,
     } = owned;
     let address = |a: &LocalAddress| Address {
         interface: a.interface.clone(),
@@ -245,6 +271,16 @@ fn shape(owned: &Owned) -> Shape {
             .iter()
             .map(|(timeout, &OwnedTimeout { ours, original })| {
                 (timeout.to_string(), Seconds { ours, original })
+            })
+            .collect(),
+        leaving: leaving
+            .iter()
+            .map(|((service, real_server), leaver)| Leaves {
+                service: service.to_string(),
+                real_server: real_server.to_string(),
+                service_name: leaver.service.clone(),
+                real_server_name: leaver.real_server.clone(),
+                deadline: humantime::format_rfc3339_millis(leaver.deadline).to_string(),
             })
             .collect(),
     }

@@ -4,8 +4,9 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::{
-    Check, CheckKind, Config, Control, Director, DirectorExit, Http, HttpCheck, Origin, Pool,
-    RealServer, RealServerExit, RealServerRole, SorryServer, StatusRanges, VirtualService,
+    Check, CheckKind, Config, Control, Director, DirectorExit, DirectorRemoval, Http, HttpCheck,
+    Origin, Pool, RealServer, RealServerExit, RealServerRole, SorryServer, StatusRanges,
+    VirtualService,
 };
 use crate::model::{ServiceFlags, Weight};
 
@@ -92,6 +93,7 @@ pub(crate) fn config() -> Config {
             sysctls: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             on_exit: DirectorExit::Keep,
+            on_removal: DirectorRemoval::Remove,
         },
         real_server: RealServerRole {
             interface: "lo".to_owned(),

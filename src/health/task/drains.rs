@@ -143,7 +143,7 @@ impl HealthTask {
 
 /// Whether a drain ends with its deadline: what is not TCP or SCTP has no
 /// connections that end, only entries that time out.
-fn ends_by_itself(service: ServiceKey) -> bool {
+pub(crate) fn ends_by_itself(service: ServiceKey) -> bool {
     matches!(
         service,
         ServiceKey::Address {

@@ -1,3 +1,5 @@
+mod leaving;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -473,6 +475,8 @@ struct Lab {
     calls: Arc<Mutex<Vec<String>>>,
     broken_dumps: Arc<Mutex<u32>>,
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
+    /// Active connections by real server.
+    active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
     state_dir: Arc<tempfile::TempDir>,
     config: Config,
     writing: Writing,
@@ -499,6 +503,7 @@ impl Lab {
             calls: Arc::default(),
             broken_dumps: Arc::default(),
             refused: Arc::default(),
+            active: Arc::default(),
             state_dir: Arc::new(tempfile::tempdir().unwrap()),
             writing: Writing::Real,
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -527,6 +532,7 @@ impl Lab {
             calls: Arc::clone(&self.calls),
             broken_dumps: Arc::clone(&self.broken_dumps),
             refused: Arc::clone(&self.refused),
+            active: Arc::clone(&self.active),
         });
         let state_file = StateFile::new(self.state_dir.path(), Mode::Director);
         let (snapshot, metrics) = (Arc::clone(&self.snapshot), Arc::clone(&self.metrics));
@@ -656,6 +662,7 @@ struct Table {
     calls: Arc<Mutex<Vec<String>>>,
     broken_dumps: Arc<Mutex<u32>>,
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
+    active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
 }
 
 impl Ipvs for Table {
@@ -683,7 +690,13 @@ impl Ipvs for Table {
         service: &ServiceKey,
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         self.calls.lock().unwrap().push(format!("list {service}"));
-        self.memory.destinations(service).await
+        let mut destinations = self.memory.destinations(service).await?;
+        for (key, active) in &*self.active.lock().unwrap() {
+            if let Some(observed) = destinations.get_mut(&key.parse().unwrap()) {
+                observed.connections.active = *active;
+            }
+        }
+        Ok(destinations)
     }
 
     async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {

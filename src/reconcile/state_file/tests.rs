@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Timeout;
+use crate::snapshot::fixture;
 
 #[test]
 fn what_is_saved_is_loaded() {
@@ -87,6 +88,15 @@ fn owned() -> Owned {
         ours: 30,
         original: 120,
     };
+    let leaving = (
+        "tcp [2001:db8::200]:80".parse().unwrap(),
+        "[2001:db8::21]:80".parse().unwrap(),
+    );
+    let leaver = Leaver {
+        service: "web".into(),
+        real_server: "rs1".into(),
+        deadline: fixture::start(),
+    };
     Owned {
         services: ["tcp [2001:db8::200]:80", "fwmark 10 ipv4"]
             .map(|s| s.parse().unwrap())
@@ -102,5 +112,6 @@ fn owned() -> Owned {
         ]
         .into(),
         timeouts: [(Timeout::TcpFin, timeout)].into(),
+        leaving: [(leaving, leaver)].into(),
     }
 }
