@@ -1,13 +1,14 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use tracing::Level;
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
 
 /// What this thread logs at INFO and above, while it is there.
 pub(super) struct CapturedLog {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
+    _second: Dispatch,
 }
 
 impl CapturedLog {
@@ -23,6 +24,7 @@ impl CapturedLog {
             .finish();
         Self {
             text,
+            _second: second_dispatch(),
             _guard: tracing::subscriber::set_default(subscriber),
         }
     }
@@ -33,6 +35,12 @@ impl CapturedLog {
         let text = String::from_utf8(text).unwrap();
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
+}
+
+/// With one subscriber alone, tracing asks only the thread that comes first to
+/// a line whether anybody wants it, and that may be another test's.
+pub(crate) fn second_dispatch() -> Dispatch {
+    Dispatch::new(NoSubscriber::default())
 }
 
 struct Sink(Arc<Mutex<Vec<u8>>>);

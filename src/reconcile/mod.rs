@@ -6,7 +6,7 @@
 
 mod apply;
 #[cfg(test)]
-mod captured_log;
+pub(crate) mod captured_log;
 mod counted;
 mod director;
 mod drift;

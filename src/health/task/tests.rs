@@ -6,6 +6,7 @@ use super::*;
 use crate::health::Weights;
 
 use crate::probe::{Advice, Outcome, ProbeResult, probe_targets};
+use crate::reconcile::captured_log::second_dispatch;
 use crate::snapshot::Latest;
 
 const CLUSTER: &str = "
@@ -249,6 +250,7 @@ fn logged(work: impl FnOnce()) -> Vec<String> {
         .with_target(false)
         .with_writer(move || writer.clone())
         .finish();
+    let _second = second_dispatch();
     tracing::subscriber::with_default(subscriber, work);
     let bytes = written.0.lock().clone();
     let text = String::from_utf8(bytes).unwrap();
