@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::drain::LONGEST_DEADLINE;
 use crate::telemetry::LogFormat;
 
 /// Health-checking agent for Linux Virtual Server.
@@ -124,8 +125,8 @@ pub(crate) struct DrainArguments {
     /// Wait until its last connection has ended, and show how many are left
     #[arg(long)]
     pub(crate) wait: bool,
-    /// How long that may take; UDP counts as drained after it
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    /// How long that may take, at most 30days; UDP counts as drained after it
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = deadline)]
     pub(crate) deadline: Duration,
 }
 
@@ -136,6 +137,17 @@ pub(crate) struct UndrainArguments {
     /// As for drain
     #[arg(value_name = "SERVICE/REAL_SERVER")]
     pub(crate) target: String,
+}
+
+fn deadline(text: &str) -> Result<Duration, String> {
+    let deadline = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if deadline > LONGEST_DEADLINE {
+        return Err(format!(
+            "the longest is {}",
+            humantime::format_duration(LONGEST_DEADLINE)
+        ));
+    }
+    Ok(deadline)
 }
 
 /// Where the running agent is reached.

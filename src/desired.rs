@@ -75,7 +75,7 @@ fn service_state(
 /// serve, so that connections to it end in peace. `sh` and `mh` would drop a
 /// share of the connections for each weight of 0; their fallback flag gives it
 /// to those that serve.
-fn flags(service: &VirtualService) -> ServiceFlags {
+pub(crate) fn flags(service: &VirtualService) -> ServiceFlags {
     if service.pool.sorry_server.is_some() && service.scheduler.hashes() {
         service.flags.union(ServiceFlags::FALLBACK)
     } else {

@@ -6,6 +6,8 @@
 //!                          Snapshot ──▶ http, control
 //! ```
 
+mod drains;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +17,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use self::drains::Drains;
 use crate::config::{Config, DirectorExit};
-use crate::control::{Answer, Operation};
-use crate::drain::{self, DrainFile, Drained};
-use crate::error_chain::error_chain;
+use crate::control::Operation;
+use crate::drain::DrainFile;
 use crate::health::{self, Admin, Handover, HealthTask, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
-use crate::kernel::{Ipvs, Kernel};
+use crate::kernel::{Ipvs, Kernel, Sysctls};
 use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
@@ -95,9 +97,9 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     )
     .telling(Arc::clone(&events));
-    let drain_file = DrainFile::new(&config.state_dir);
-    let drained = drain_file.load_or_set_aside();
-    let health = health.with_drained(&drained, clock::monotonic());
+    let drains = Drains::load(DrainFile::new(&config.state_dir), &config);
+    let drained = |key: &_| drains.drained.get(key).map(|at| drains::again(*at));
+    let health = health.with_drained(drained);
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     let (link, link_up) = watch::channel(true);
     liveness.beat(Loop::Probes, clock::monotonic());
@@ -121,8 +123,8 @@ pub(crate) async fn run<T: Ipvs>(
         config,
         probes,
         to_health,
-        drain_file,
-        drained,
+        drains,
+        sysctls: T::IN_KERNEL.then(Sysctls::default),
         to_reconcile,
         shown: shown.clone(),
         events: Arc::clone(&events),
@@ -160,8 +162,9 @@ struct Director {
     config: Arc<Config>,
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
-    drain_file: DrainFile,
-    drained: Drained,
+    drains: Drains,
+    /// The kernel's, if the table is there.
+    sysctls: Option<Sysctls>,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     shown: Shown,
     events: Arc<Events>,
@@ -171,53 +174,6 @@ impl Director {
     async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
         let sent = self.to_reconcile.send(request).await;
         sent.map_err(|_| ReloadError::Ending)
-    }
-
-    /// Drains real servers, or lets their health decide again; tells which.
-    async fn set_admin(&mut self, target: &str, admin: Admin, deadline: Duration) -> Answer {
-        let snapshot = self.shown.view().snapshot;
-        let real_servers = match drain::find(&snapshot, target) {
-            Ok(real_servers) => real_servers,
-            Err(error) => return Answer::failed(error.to_string()),
-        };
-        let mut lines = Vec::new();
-        for (service, record) in real_servers.iter().filter_map(|id| snapshot.records(*id)) {
-            let key = (service.key, record.key);
-            if admin == Admin::Enabled {
-                self.drained.remove(&key);
-                lines.push(format!("{}/{}: enabled", service.name, record.name));
-            } else {
-                self.drained.insert(key);
-                let active = record.live.lock().connections.active;
-                lines.push(format!(
-                    "{}/{}: draining, {active} active connections when last seen",
-                    service.name, record.name
-                ));
-                if service.scheduler.hashes() {
-                    lines.push(format!(
-                        "note: scheduler {} drops the share of new connections of a weight of 0, \
-                         unless the service has its fallback flag",
-                        service.scheduler
-                    ));
-                }
-            }
-        }
-        let request = health::Request::SetAdmin {
-            real_servers,
-            admin,
-            deadline,
-        };
-        if self.to_health.send(request).await.is_err() {
-            return Answer::failed(ReloadError::Ending.to_string());
-        }
-        if let Err(error) = self.drain_file.save(&self.drained) {
-            let error = error_chain(&error);
-            warn!(error, "what is drained is not remembered across a restart");
-            lines.push(format!(
-                "note: it is not remembered across a restart: {error}"
-            ));
-        }
-        Answer::done(lines.join("\n"))
     }
 
     /// Takes the file over if it is whole and valid: first the probes, then
@@ -236,6 +192,10 @@ impl Director {
             found.map_err(ReloadError::Unreadable)?
         };
 
+        // From here on nothing refuses the new configuration.
+        if config.notify != self.config.notify {
+            self.events.configure(&config.notify, &metrics)?;
+        }
         let (done, health_done) = oneshot::channel();
         let change = health::Change {
             config: Arc::clone(&config),
@@ -250,10 +210,8 @@ impl Director {
         sent.map_err(|_| ReloadError::Ending)?;
         let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
-        if config.notify != self.config.notify {
-            self.events.configure(&config.notify, &metrics)?;
-        }
         self.config = Arc::clone(&config);
+        self.drains.forget_unconfigured(&config);
         view.liveness.expect(
             &[Loop::Reconcile, Loop::Health],
             config.director.resync_interval,

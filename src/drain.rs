@@ -1,9 +1,10 @@
 //! What operators want drained, and how it outlives the process.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -14,8 +15,12 @@ use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
 use crate::snapshot::Snapshot;
 use crate::whole_file;
 
-/// The real servers that an operator wants drained.
-pub(crate) type Drained = BTreeSet<(ServiceKey, RealServerKey)>;
+/// The longest that a drain may be given.
+pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
+
+/// The real servers that an operator wants drained, and the deadline of each:
+/// `None` in a file of the first programs, which had none.
+pub(crate) type Drained = BTreeMap<(ServiceKey, RealServerKey), Option<SystemTime>>;
 
 /// Real servers by name: `web/rs1`, or `*/rs1` for that one in every service.
 ///
@@ -62,6 +67,9 @@ pub(crate) struct DrainFile(PathBuf);
 struct Entry {
     service: String,
     real_server: String,
+    /// In RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<String>,
 }
 
 impl DrainFile {
@@ -83,19 +91,12 @@ impl DrainFile {
         };
         let entries: Vec<Entry> =
             serde_json::from_slice(&text).map_err(|cause| error(Cause::Json(cause)))?;
-        let keys = entries.iter().map(
-            |Entry {
-                 service,
-                 real_server,
-             }| {
-                Ok((
-                    service.parse::<ServiceKey>()?,
-                    real_server.parse::<RealServerKey>()?,
-                ))
-            },
-        );
-        keys.collect::<Result<_, ParseError>>()
-            .map_err(|cause| error(Cause::Key(cause)))
+        let entries = entries.iter().map(|entry| {
+            let key = (entry.service.parse()?, entry.real_server.parse()?);
+            let deadline = entry.deadline.as_deref().map(humantime::parse_rfc3339);
+            Ok((key, deadline.transpose()?))
+        });
+        entries.collect::<Result<_, Cause>>().map_err(error)
     }
 
     /// What was wanted drained; nothing, and an ERROR, if the file cannot be
@@ -122,14 +123,27 @@ impl DrainFile {
         };
         let entries: Vec<_> = drained
             .iter()
-            .map(|(service, real_server)| Entry {
+            .map(|((service, real_server), deadline)| Entry {
                 service: service.to_string(),
                 real_server: real_server.to_string(),
+                deadline: deadline.map(|at| humantime::format_rfc3339_millis(at).to_string()),
             })
             .collect();
         let text =
             serde_json::to_vec_pretty(&entries).map_err(|cause| error(Cause::Json(cause)))?;
         self.replace(&text).map_err(|cause| error(Cause::Io(cause)))
+    }
+
+    /// Removes the file; tells whether there was one.
+    pub(crate) fn remove(&self) -> Result<bool, DrainFileError> {
+        match fs::remove_file(&self.0) {
+            Ok(()) => Ok(true),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(DrainFileError {
+                path: self.0.clone(),
+                cause: Cause::Io(cause),
+            }),
+        }
     }
 
     fn replace(&self, text: &[u8]) -> io::Result<()> {
@@ -158,7 +172,9 @@ enum Cause {
     #[error(transparent)]
     Json(serde_json::Error),
     #[error(transparent)]
-    Key(ParseError),
+    Key(#[from] ParseError),
+    #[error("a deadline is no point in time")]
+    Deadline(#[from] humantime::TimestampError),
 }
 
 #[cfg(test)]
@@ -171,19 +187,25 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = DrainFile::new(&directory.path().join("made"));
         assert_eq!(file.load().unwrap(), Drained::new());
-        let drained: Drained = [(
+        let key = (
             "tcp [2001:db8::200]:80".parse().unwrap(),
             "[2001:db8::21]:80".parse().unwrap(),
-        )]
-        .into();
+        );
+        let drained: Drained = [(key, Some(fixture::start()))].into();
         file.save(&drained).unwrap();
         assert_eq!(file.load().unwrap(), drained);
+        let first = r#"[{"service":"tcp [2001:db8::200]:80","real_server":"[2001:db8::21]:80"}]"#;
+        fs::write(directory.path().join("made/drains.json"), first).unwrap();
+        assert_eq!(file.load().unwrap(), [(key, None)].into());
         fs::write(directory.path().join("made/drains.json"), "[{").unwrap();
         assert!(file.load().unwrap_err().to_string().contains("drains.json"));
         assert_eq!(file.load_or_set_aside(), Drained::new());
         let aside = fs::read_to_string(directory.path().join("made/drains.json.damaged"));
         assert_eq!(aside.unwrap(), "[{", "nothing is lost");
         assert_eq!(file.load().unwrap(), Drained::new());
+        file.save(&drained).unwrap();
+        assert!(file.remove().unwrap());
+        assert!(!file.remove().unwrap());
     }
 
     #[test]

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::config::{Config, RealServerRole};
+use crate::config::{Config, RealServerRole, SorryServer};
 use crate::health::Weights;
 use crate::health::{Admin, Health, HoldReason, Standing};
 use crate::model::{
     Connections, Forwarding, RealServerId, RealServerKey, Scheduler, ServiceKey, Statistics,
-    SysctlKey, Weight,
+    SysctlKey, Timeout, Weight,
 };
 use crate::probe::{ProbeResult, Report};
 
@@ -68,6 +68,8 @@ pub(crate) struct Snapshot {
     pub(crate) vips: Latest<BTreeMap<(IpAddr, String), bool>>,
     /// The kernel parameters of this host.
     pub(crate) sysctls: Latest<BTreeMap<SysctlKey, SysctlRecord>>,
+    /// The table's time-outs; empty on a real server.
+    pub(crate) timeouts: Latest<BTreeMap<Timeout, TimeoutRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Latest<ReconcileRecord>,
     /// The real servers whose connections are waited for to end.
@@ -102,7 +104,7 @@ impl Snapshot {
                 }),
                 sorry_server: service.pool.sorry_server.as_ref().map(|sorry_server| {
                     RealServerRecord {
-                        name: "sorry_server".into(),
+                        name: SorryServer::NAME.into(),
                         key: sorry_server.key,
                         configured: Weight::ONE,
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
@@ -174,6 +176,7 @@ impl Snapshot {
             *configured = vips.get(vip).copied().unwrap_or(false);
         }
         next.sysctls.lock().clone_from(&self.sysctls.lock());
+        next.timeouts.lock().clone_from(&self.timeouts.lock());
         *next.reconcile.lock() = self.reconcile.lock().clone();
         next
     }
@@ -228,6 +231,7 @@ impl Snapshot {
             services: Vec::new(),
             vips: Latest::default(),
             sysctls: Latest::default(),
+            timeouts: Latest::default(),
             reconcile: Latest::default(),
             draining: Latest::default(),
             leaving: Latest::default(),
@@ -251,6 +255,9 @@ pub(crate) struct ReconcileRecord {
     pub(crate) last_success: Option<SystemTime>,
     /// What stands in the way, if something does.
     pub(crate) error: Option<String>,
+    /// Why the state file does not hold what the agent owns, if it does not:
+    /// the kernel may be as configured all the same.
+    pub(crate) not_remembered: Option<String>,
 }
 
 /// A real server that is no longer configured, and not removed yet.
@@ -315,6 +322,10 @@ pub(crate) struct RealServerLive {
     pub(crate) admin: Admin,
     /// When `health` last changed.
     pub(crate) since: SystemTime,
+    /// When the drain that is under way should be over: UDP counts as drained then.
+    pub(crate) drain_deadline: Option<SystemTime>,
+    /// The weight that it, or somebody for it, asks for in place of the configured one.
+    pub(crate) advised: Option<Weight>,
     pub(crate) desired: Weight,
     /// What the kernel held when it was last asked or written; `None` if it has no such destination.
     pub(crate) kernel: Option<Weight>,
@@ -340,6 +351,8 @@ impl RealServerLive {
             admin: Admin::Enabled,
             connections_known: false,
             since,
+            drain_deadline: None,
+            advised: None,
             desired: Weight::ZERO,
             kernel: None,
             connections: Connections::default(),
@@ -394,6 +407,14 @@ impl SysctlRecord {
     pub(crate) fn ok(&self) -> bool {
         self.have.as_ref() == Some(&self.want)
     }
+}
+
+/// A time-out of the table, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeoutRecord {
+    /// `None` if it is left as it is.
+    pub(crate) want: Option<u32>,
+    pub(crate) have: u32,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::{Done, Failure, load};
 use crate::cli::CleanupArguments;
 use crate::clock;
+use crate::drain::DrainFile;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
 use crate::reconcile::{Reconciler, RoleLock, StateFile, Writing, adopt, find_desired};
@@ -40,6 +41,12 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
     }
     let nothing = removal.done.is_empty();
     removal.whole()?;
+    if mode == Mode::Director {
+        if DrainFile::new(&config.state_dir).remove()? {
+            writeln!(stdout, "# nothing is drained any more")?;
+        }
+        StateFile::of_memory(&config.state_dir).remove()?;
+    }
     if nothing {
         writeln!(stdout, "nothing to remove")?;
     }

@@ -21,7 +21,8 @@ pub(super) async fn run(arguments: DrainArguments) -> Result<Done, Failure> {
     let until = clock::monotonic() + deadline;
     let operation = Operation::Drain {
         target: target.clone(),
-        deadline: deadline.as_secs(),
+        // Rounded up: a deadline is not over too early.
+        deadline: deadline.as_secs() + u64::from(deadline.subsec_nanos() > 0),
     };
     operate(&at, &operation).await?;
     if wait {
@@ -62,6 +63,7 @@ async fn left(at: &Path, target: &str) -> Result<String, Failure> {
     let status = control::get_status(at).await?;
     let (service, real_server) = target.split_once('/').unwrap_or((target, ""));
     let mut left = Vec::new();
+    let mut there = false;
     for found in status.virtual_services.iter().flatten() {
         if service != "*" && service != found.name {
             continue;
@@ -71,6 +73,7 @@ async fn left(at: &Path, target: &str) -> Result<String, Failure> {
             .iter()
             .filter(|real| real.name == real_server)
         {
+            there = true;
             if real.admin == "enabled" {
                 let undrained = format!("{}/{} was undrained meanwhile", found.name, real.name);
                 return Err(Failure::Operation(undrained));
@@ -82,6 +85,10 @@ async fn left(at: &Path, target: &str) -> Result<String, Failure> {
                 ));
             }
         }
+    }
+    if !there {
+        let gone = format!("{target} is no longer in the agent's configuration");
+        return Err(Failure::Operation(gone));
     }
     Ok(left.join(", "))
 }

@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, ControlSocket};
 use crate::config::{Config, ConfigErrors, Control};
 use crate::control::{self, ControlError, Operation};
+use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
 use crate::kernel::KernelError;
 use crate::lifecycle::AgentError;
@@ -61,6 +62,8 @@ enum Failure {
     #[error(transparent)]
     StateFile(#[from] StateFileError),
     #[error(transparent)]
+    Drains(#[from] DrainFileError),
+    #[error(transparent)]
     Lock(#[from] LockError),
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
@@ -92,6 +95,7 @@ impl Failure {
             | Self::Kernel(_)
             | Self::Reconcile(_)
             | Self::StateFile(_)
+            | Self::Drains(_)
             | Self::Lock(_)
             | Self::Metrics(_)
             | Self::Status(_)
@@ -112,6 +116,7 @@ impl Failure {
             | Self::Kernel(_)
             | Self::Reconcile(_)
             | Self::StateFile(_)
+            | Self::Drains(_)
             | Self::Lock(_)
             | Self::Metrics(_)
             | Self::Status(_)

@@ -109,6 +109,9 @@ pub(crate) fn render(
     if let Some(error) = &status.reconcile.error {
         writeln!(out, "the last reconcile failed: {error}")?;
     }
+    if let Some(error) = &status.reconcile.not_remembered {
+        writeln!(out, "{error}")?;
+    }
     let converged = status.reconcile.last_success.is_some();
     if status.mode == Mode::RealServer.as_str() && converged && status.vips.is_empty() {
         writeln!(out, "{NOTHING_LISTED}")?;
@@ -136,6 +139,37 @@ pub(crate) fn render(
             [sysctl.key.clone(), sysctl.want.clone(), have]
         });
         let head = [("SYSCTL", Left), ("CONFIGURED", Left), ("KERNEL", Left)];
+        writeln!(out)?;
+        table(out, head, rows.collect())?;
+    }
+    if !status.timeouts.is_empty() {
+        let rows = status.timeouts.iter().map(|timeout| {
+            let want = timeout.want.map_or("as it is".to_owned(), seconds);
+            [timeout.name.clone(), want, seconds(timeout.have)]
+        });
+        let head = [("TIME-OUT", Left), ("CONFIGURED", Left), ("KERNEL", Left)];
+        writeln!(out)?;
+        table(out, head, rows.collect())?;
+    }
+    if !status.leaving.is_empty() {
+        let rows = status.leaving.iter().map(|leaver| {
+            [
+                format!("{}/{}", leaver.service, leaver.name),
+                leaver.service_address.clone(),
+                leaver.address.clone(),
+                leaver.connections.active.to_string(),
+                leaver.connections.inactive.to_string(),
+                age(now, leaver.deadline.0),
+            ]
+        });
+        let head = [
+            ("LEAVING", Left),
+            ("SERVICE", Left),
+            ("ADDRESS", Left),
+            ("ACTIVE", Right),
+            ("INACTIVE", Right),
+            ("AT THE LATEST IN", Left),
+        ];
         writeln!(out)?;
         table(out, head, rows.collect())?;
     }
@@ -182,10 +216,16 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
         connections,
         ..
     } = real_server;
-    let health = if real_server.admin == "enabled" {
-        real_server.health.clone()
-    } else {
-        format!("{}, {}", real_server.health, real_server.admin)
+    let mut health = real_server.health.clone();
+    if real_server.admin != "enabled" {
+        health = format!("{health}, {}", real_server.admin);
+    }
+    if let Some(deadline) = real_server.drain_deadline {
+        health = format!("{health} (deadline in {})", age(now, deadline.0));
+    }
+    let configured = match weight.advised {
+        Some(advised) => format!("{}, advised {advised}", weight.configured),
+        None => weight.configured.to_string(),
     };
     let probe = real_server.last_probe.as_ref().map_or_else(
         || "none yet".to_owned(),
@@ -207,7 +247,7 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
             .kernel
             .map_or_else(|| "none".to_owned(), |kernel| kernel.to_string()),
         weight.desired.to_string(),
-        weight.configured.to_string(),
+        configured,
         connections.active.to_string(),
         connections.inactive.to_string(),
         probe,
@@ -244,6 +284,10 @@ fn table<const N: usize>(
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+fn seconds(seconds: u32) -> String {
+    humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
 }
 
 /// How long ago `then` was, in its two largest units: `3d 4h`, `12s`.

@@ -234,7 +234,10 @@ fn validate(
         Err(reported) => (Err(reported), Vec::new()),
     };
     let services = services(fields, included, all_read, problems);
-    rules::check(services.as_deref().unwrap_or_default(), &vips, problems);
+    let interface = director.as_ref().ok();
+    let interface = interface.and_then(|director| director.interface.as_deref());
+    let drafts = services.as_deref().unwrap_or_default();
+    rules::check(drafts, interface, &vips, problems);
     let services = services?
         .into_iter()
         .map(|service| service.and_then(service::ServiceDraft::finish));

@@ -253,6 +253,11 @@ pub struct SorryServer {
     pub check: Arc<Check>,
 }
 
+impl SorryServer {
+    /// What every one is called in logs, metrics and status.
+    pub const NAME: &str = "sorry_server";
+}
+
 impl VirtualService {
     /// All that is checked and may be in the table, in the order in which
     /// [`crate::model::RealServerId`] numbers it: the real servers, then the

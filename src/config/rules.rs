@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::model::{Family, ServiceKey};
 
+use super::SorryServer;
 use super::node::{Located, Location};
 use super::problem::{Problems, Read};
 use super::service::{RealServerDraft, ServiceDraft};
@@ -15,9 +16,10 @@ use super::service::{RealServerDraft, ServiceDraft};
 /// VIPs and the place of each.
 type Vips = BTreeMap<IpAddr, Location>;
 
-/// `vips` are those listed for real servers.
+/// `interface` gets the director's VIPs; `vips` are those listed for real servers.
 pub(super) fn check(
     services: &[Read<ServiceDraft>],
+    interface: Option<&str>,
     vips: &[Located<IpAddr>],
     problems: &mut Problems,
 ) {
@@ -29,6 +31,14 @@ pub(super) fn check(
         if let Some(vip) = key.and_then(|key| key.value.vip()) {
             let location = key.map_or(service.location, |key| key.location);
             all_vips.entry(vip).or_insert(location);
+            if let Some(interface) = interface.filter(|_| vip.is_loopback()) {
+                let message = format!(
+                    "`{vip}` is a loopback address, which no other host reaches: \
+                     it is no VIP for `{interface}`"
+                );
+                let hint = "write the address that clients use, or remove `director.interface`";
+                problems.add(location, message, hint);
+            }
         }
         let key = key.map(|key| (key, key.value.to_string()));
         firsts.check(service.location, &service.name, key, problems);
@@ -87,6 +97,15 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
         );
         let hint = "a sorry server is another host: it serves when the real servers do not";
         problems.add(address.location, message, hint);
+    }
+    let mut names = service.real_servers.iter().flatten().flatten();
+    let names = names.find_map(|draft| {
+        let name = draft.name.as_ref().ok()?;
+        (&*name.value == SorryServer::NAME).then_some(name.location)
+    });
+    if let Some(location) = names {
+        let message = format!("`{}` is what the sorry server is called", SorryServer::NAME);
+        problems.add(location, message, "give the real server another name");
     }
     if service.scheduler.as_ref().is_ok_and(|s| s.as_str() == "dh") {
         problems.add(

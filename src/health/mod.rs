@@ -24,7 +24,9 @@ use crate::model::{RealServerKey, ServiceKey, Weight};
 pub(crate) use machine::weight;
 use machine::{Machine, Transition};
 pub(crate) use pool::{Admin, Standing};
-pub(crate) use task::{Change, Handover, HealthTask, Request, Subscriptions, ends_by_itself};
+pub(crate) use task::{
+    Change, DrainDeadline, Handover, HealthTask, Request, Subscriptions, ends_by_itself,
+};
 
 /// The weights that real servers should have, by virtual service.
 pub(crate) type Weights = BTreeMap<(ServiceKey, RealServerKey), Weight>;

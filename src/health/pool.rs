@@ -196,6 +196,14 @@ impl Pool {
         (share != before).then_some(share)
     }
 
+    /// The weight that the real server's advice puts in place of the configured
+    /// one; `None` if there is no such advice.
+    pub(crate) fn advised(&self, member: usize) -> Option<Weight> {
+        let member = self.members.get(member)?;
+        let advice = member.advice.filter(|advice| *advice != Advice::Ready);
+        advice.map(|_| member.share())
+    }
+
     /// How urgent the next outcome of the real server at this place is; the
     /// sorry server's place is after the last.
     pub(crate) fn pace(&self, member: usize) -> Option<Pace> {

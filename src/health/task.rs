@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use self::drains::Drain;
-pub(crate) use self::drains::ends_by_itself;
+pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 pub(crate) use self::reload::{Change, Handover};
 use super::announce::{announce, announce_standing, note_unmade, reason, standing_events};
 use super::own_fault::OwnFault;
@@ -45,8 +45,7 @@ pub(crate) enum Request {
     SetAdmin {
         real_servers: Vec<RealServerId>,
         admin: Admin,
-        /// After this long, UDP counts as drained: it has no connections that end.
-        deadline: Duration,
+        deadline: DrainDeadline,
     },
 }
 
@@ -123,7 +122,7 @@ impl HealthTask {
                 real_servers,
                 admin,
                 deadline,
-            } => self.set_admin(&real_servers, admin, deadline, now),
+            } => self.set_admin(&real_servers, admin, deadline),
         }
     }
 
@@ -219,6 +218,9 @@ impl HealthTask {
         };
         let advice = report.outcome.advice;
         let advised = advice.and_then(|advice| pool.on_advice(place, advice));
+        if advice.is_some() {
+            record.live.lock().advised = pool.advised(place);
+        }
         if let Some(share) = advised {
             info!(
                 service = &*service.name,

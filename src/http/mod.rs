@@ -156,9 +156,13 @@ async fn livez(State(shown): State<Shown>) -> Response {
 }
 
 async fn readyz(State(shown): State<Shown>) -> Response {
-    let missing = missing(&shown.view().snapshot);
+    let snapshot = shown.view().snapshot;
+    let missing = missing(&snapshot);
     if missing.is_empty() {
-        "ready\n".into_response()
+        // Traffic does not suffer from a disk that cannot be written.
+        let warning = snapshot.reconcile.lock().not_remembered.clone();
+        let warning = warning.map(|warning| format!("{warning}\n"));
+        format!("ready\n{}", warning.unwrap_or_default()).into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, missing).into_response()
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::status::{RealServerStatus, ServiceStatus, Status};
+use super::status::{LeavingStatus, RealServerStatus, ServiceStatus, Status};
 use crate::snapshot::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -92,6 +92,9 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
             )?;
         }
     }
+    if let Some(error) = &status.reconcile.not_remembered {
+        writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
+    }
     for reason in status.held() {
         writeln!(out, "<p class=\"down\">All weights are held: {reason}.</p>")?;
     }
@@ -123,7 +126,32 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
         }
         writeln!(out, "</table>")?;
     }
-    Ok(())
+    leaving(out, &status.leaving, now)
+}
+
+/// What is no longer configured.
+fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt::Result {
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<table><tr><th>Leaving<th>Service<th>Address<th class=\"n\">Active\
+         <th>At the latest in</tr>"
+    )?;
+    for leaver in leaving {
+        writeln!(
+            out,
+            "<tr><td>{}/{}<td>{}<td>{}<td class=\"n\">{}<td>{}</tr>",
+            Escaped(&leaver.service),
+            Escaped(&leaver.name),
+            Escaped(&leaver.service_address),
+            Escaped(&leaver.address),
+            leaver.connections.active,
+            age(now, leaver.deadline.0),
+        )?;
+    }
+    writeln!(out, "</table>")
 }
 
 fn service_table(out: &mut String, service: &ServiceStatus, now: SystemTime) -> fmt::Result {

@@ -7,8 +7,8 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use crate::health::HoldReason;
-use crate::model::ServiceKey;
-use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
+use crate::model::{Connections, ServiceKey, Weight};
+use crate::snapshot::{LeavingRecord, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord};
 
 /// The status, with its virtual services as `S`: on the side that asks a list,
 /// on the side that answers a view of the snapshot, since a list of all would
@@ -24,6 +24,13 @@ pub(crate) struct Status<S> {
     pub(crate) virtual_services: Option<S>,
     pub(crate) vips: Vec<VipStatus>,
     pub(crate) sysctls: Vec<SysctlStatus>,
+    /// Only of a director.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) timeouts: Vec<TimeoutStatus>,
+    /// What is no longer configured, and is removed when its connections have
+    /// ended; left out where there is nothing of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leaving: Vec<LeavingStatus>,
     pub(crate) reconcile: ReconcileStatus,
     /// Why no weight is changed now: `link`, `probes`; empty if they are.
     #[serde(default)]
@@ -92,6 +99,9 @@ pub(crate) struct RealServerStatus {
     pub(crate) health: String,
     /// `enabled`, `draining` or `drained`.
     pub(crate) admin: String,
+    /// When the drain should be over; only while it is draining.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drain_deadline: Option<Timestamp>,
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
@@ -101,6 +111,9 @@ pub(crate) struct RealServerStatus {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct WeightStatus {
     pub(crate) configured: u32,
+    /// What its check says in place of that; only where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) advised: Option<u32>,
     pub(crate) desired: u32,
     /// `None` if the kernel has no such destination.
     pub(crate) kernel: Option<u32>,
@@ -135,10 +148,38 @@ pub(crate) struct SysctlStatus {
     pub(crate) have: Option<String>,
 }
 
+/// A time-out of the table, in seconds.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct TimeoutStatus {
+    /// `tcp`, `tcpfin` or `udp`.
+    pub(crate) name: String,
+    /// `None` if it is left as it is.
+    pub(crate) want: Option<u32>,
+    pub(crate) have: u32,
+}
+
+/// A real server that is no longer configured.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct LeavingStatus {
+    /// The name that its virtual service had.
+    pub(crate) service: String,
+    /// What the kernel knows that by.
+    pub(crate) service_address: String,
+    /// The name that it had.
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) connections: ConnectionsStatus,
+    /// When it is removed whatever is left.
+    pub(crate) deadline: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct ReconcileStatus {
     pub(crate) last_success: Option<Timestamp>,
     pub(crate) error: Option<String>,
+    /// Why what the agent owns is not in the state file, if it is not.
+    #[serde(default)]
+    pub(crate) not_remembered: Option<String>,
 }
 
 /// A point in time, in RFC 3339 in UTC to the millisecond.
@@ -197,6 +238,8 @@ impl<S> Status<S> {
         let reconcile = snapshot.reconcile.lock().clone();
         let vips = snapshot.vips.lock().clone();
         let sysctls = snapshot.sysctls.lock().clone();
+        let timeouts = snapshot.timeouts.lock().clone();
+        let leaving = snapshot.leaving.lock().clone();
         let held = snapshot.held.lock().clone();
         Self {
             mode: snapshot.mode.as_str().to_owned(),
@@ -226,9 +269,19 @@ impl<S> Status<S> {
                     have: record.have,
                 })
                 .collect(),
+            timeouts: timeouts
+                .into_iter()
+                .map(|(timeout, TimeoutRecord { want, have })| TimeoutStatus {
+                    name: timeout.to_string(),
+                    want,
+                    have,
+                })
+                .collect(),
+            leaving: leaving.into_iter().map(LeavingStatus::of).collect(),
             reconcile: ReconcileStatus {
                 last_success: reconcile.last_success.map(Timestamp),
                 error: reconcile.error,
+                not_remembered: reconcile.not_remembered,
             },
             weights_held: held.iter().map(|r| r.as_str().to_owned()).collect(),
         }
@@ -308,6 +361,28 @@ impl ServiceStatus {
     }
 }
 
+impl LeavingStatus {
+    fn of(record: LeavingRecord) -> Self {
+        Self {
+            service: record.service,
+            service_address: record.service_key.to_string(),
+            name: record.real_server,
+            address: record.key.to_string(),
+            connections: ConnectionsStatus::of(record.connections),
+            deadline: Timestamp(record.deadline),
+        }
+    }
+}
+
+impl ConnectionsStatus {
+    fn of(connections: Connections) -> Self {
+        Self {
+            active: connections.active,
+            inactive: connections.inactive,
+        }
+    }
+}
+
 impl RealServerStatus {
     fn of(record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
@@ -316,15 +391,14 @@ impl RealServerStatus {
             address: record.key.to_string(),
             health: live.health.to_string(),
             admin: live.admin.as_str().to_owned(),
+            drain_deadline: live.drain_deadline.map(Timestamp),
             weight: WeightStatus {
                 configured: record.configured.get(),
+                advised: live.advised.map(Weight::get),
                 desired: live.desired.get(),
-                kernel: live.kernel.map(crate::model::Weight::get),
+                kernel: live.kernel.map(Weight::get),
             },
-            connections: ConnectionsStatus {
-                active: live.connections.active,
-                inactive: live.connections.inactive,
-            },
+            connections: ConnectionsStatus::of(live.connections),
             last_probe: live.last_probe.map(|probe| ProbeStatus {
                 at: Timestamp(probe.at),
                 result: probe.result.as_str().to_owned(),

@@ -116,6 +116,11 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
     let response = ask(address, "GET /readyz").await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(head(&response).1, "ready\n");
+
+    snapshot.reconcile.lock().not_remembered = Some("the disk is full".to_owned());
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    assert_eq!(head(&response).1, "ready\nthe disk is full\n");
 }
 
 #[test]

@@ -163,13 +163,20 @@ impl Exposition {
                 render(&mut samples, &self.snapshot);
                 self.next_family();
             }
-            (Source::Service(_) | Source::RealServer(_), None) => self.next_family(),
+            (Source::Service(_) | Source::RealServer(_) | Source::Probed(_), None) => {
+                self.next_family();
+            }
             (Source::Service(render), Some(service)) => {
                 render(&mut samples, service);
                 self.service += 1;
             }
-            (Source::RealServer(render), Some(service)) => {
-                if let Some(real_server) = service.real_servers.get(self.real_server) {
+            (source @ (Source::RealServer(render) | Source::Probed(render)), Some(service)) => {
+                let with_sorry_server = matches!(source, Source::Probed(_));
+                let sorry_server = service.sorry_server.as_ref().filter(|_| {
+                    with_sorry_server && self.real_server == service.real_servers.len()
+                });
+                let real_server = service.real_servers.get(self.real_server);
+                if let Some(real_server) = real_server.or(sorry_server) {
                     render(&mut samples, service, real_server);
                     self.real_server += 1;
                 } else {

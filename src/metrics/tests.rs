@@ -220,8 +220,11 @@ fn series_exist_from_the_start() {
             .count()
     };
     assert_eq!(count("lvs_real_server_up"), 0);
-    assert_eq!(count("lvs_probes_total"), 3 * 10);
-    assert_eq!(count("lvs_transitions_total"), 3 * 2);
+    assert_eq!(count("lvs_probes_total"), 4 * 10, "the sorry server, too");
+    assert_eq!(count("lvs_transitions_total"), 4 * 2);
+    let sorry = r#"lvs_transitions_total{service="marked",real_server="sorry_server",to="up"}"#;
+    assert!(found.contains_key(sorry));
+    assert_eq!(count("lvs_real_server_connections"), 3 * 3);
     assert_eq!(count("lvs_probe_duration_seconds_count"), 2);
     assert_eq!(count("lvs_detection_seconds_count"), 2);
     assert_eq!(count("lvs_ipvs_operations_total"), 10 * 2);

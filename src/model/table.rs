@@ -41,6 +41,11 @@ impl ServiceFlags {
         self.0
     }
 
+    /// Whether all of those are set.
+    pub const fn contains(self, those: Self) -> bool {
+        self.0 & those.0 == those.0
+    }
+
     /// These and those.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

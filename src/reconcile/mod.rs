@@ -284,7 +284,8 @@ impl<T: Ipvs> Reconciler<T> {
             if text.is_none() {
                 record.last_success = Some(clock::wall());
             }
-            record.error = text.or_else(|| self.not_remembered.clone());
+            record.error = text;
+            record.not_remembered.clone_from(&self.not_remembered);
         }
         self.obstacles.note(result, clock::monotonic());
     }

@@ -56,6 +56,8 @@ impl Scope {
 pub(crate) struct Observation {
     pub(crate) state: State,
     pub(crate) traffic: BTreeMap<ServiceKey, ServiceTraffic>,
+    /// All time-outs of the table in seconds, where there is one to look after.
+    pub(crate) timeouts: BTreeMap<Timeout, u32>,
 }
 
 /// What the kernel has counted for one virtual service.
@@ -75,8 +77,9 @@ pub(crate) async fn observe<T: Ipvs>(
     if !scope.services.is_empty() {
         observe_table(&mut kernel.ipvs, scope, &mut observation).await?;
     }
-    if !scope.timeouts.is_empty() {
-        let mut timeouts = kernel.ipvs.timeouts().await?;
+    if !scope.services.is_empty() || !scope.timeouts.is_empty() {
+        observation.timeouts = kernel.ipvs.timeouts().await?;
+        let mut timeouts = observation.timeouts.clone();
         timeouts.retain(|timeout, _| scope.timeouts.contains(timeout));
         observation.state.timeouts = timeouts;
     }

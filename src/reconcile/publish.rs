@@ -1,6 +1,6 @@
 use super::observe::Observation;
 use crate::plan::State;
-use crate::snapshot::{Snapshot, SysctlRecord};
+use crate::snapshot::{Snapshot, SysctlRecord, TimeoutRecord};
 
 /// Shows what was observed beside what is desired.
 pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observation) {
@@ -31,6 +31,14 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
         .map(|address| {
             let key = (address.address, address.interface.clone());
             (key, observed.state.addresses.contains(address))
+        })
+        .collect();
+    *snapshot.timeouts.lock() = observed
+        .timeouts
+        .iter()
+        .map(|(timeout, have)| {
+            let want = desired.timeouts.get(timeout).copied();
+            (*timeout, TimeoutRecord { want, have: *have })
         })
         .collect();
     *snapshot.sysctls.lock() = desired

@@ -159,6 +159,16 @@ impl StateFile {
             .map_err(|error| StateFileError::Write(self.path.clone(), bare(&error)))
     }
 
+    /// Removes the file, if there is one.
+    pub(crate) fn remove(&self) -> Result<(), StateFileError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateFileError::Write(self.path.clone(), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn replace(&self, owned: &Owned) -> io::Result<()> {
         self.set_damaged_aside()?;
         let mut text = serde_json::to_vec_pretty(&shape(owned))?;

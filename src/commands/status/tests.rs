@@ -1,9 +1,10 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::health::HoldReason;
+use crate::health::{Admin, HoldReason};
 use crate::http::status::json;
-use crate::snapshot::{Snapshot, fixture};
+use crate::model::{Connections, Timeout, Weight};
+use crate::snapshot::{LeavingRecord, Snapshot, TimeoutRecord, fixture};
 
 fn check(snapshot: &Snapshot, expected: &Expect) {
     let status = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();
@@ -58,6 +59,54 @@ fn what_is_wrong_with_pools_for_people() {
     ] {
         assert!(text.contains(lines), "{lines:?} in:\n{text}");
     }
+}
+
+#[test]
+fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
+    let snapshot = fixture::director();
+    {
+        let mut live = snapshot.services[0].real_servers[0].live.lock();
+        live.admin = Admin::Draining;
+        live.drain_deadline = Some(fixture::start() + Duration::from_secs(40));
+        live.advised = Some(Weight::new(7).unwrap());
+    }
+    snapshot.reconcile.lock().not_remembered = Some("nothing is remembered".to_owned());
+    let record = TimeoutRecord {
+        want: Some(900),
+        have: 600,
+    };
+    snapshot.timeouts.lock().insert(Timeout::Tcp, record);
+    let record = TimeoutRecord {
+        want: None,
+        have: 300,
+    };
+    snapshot.timeouts.lock().insert(Timeout::Udp, record);
+    snapshot.leaving.lock().push(LeavingRecord {
+        service: "web".to_owned(),
+        real_server: "rs3".to_owned(),
+        service_key: snapshot.services[0].key,
+        key: "192.168.11.23:80".parse().unwrap(),
+        connections: Connections {
+            active: 2,
+            ..Connections::default()
+        },
+        deadline: fixture::start() + Duration::from_secs(61),
+    });
+    let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
+    let mut out = Vec::new();
+    render(&status, fixture::start(), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    for line in [
+        "nothing is remembered\n",
+        "TIME-OUT  CONFIGURED  KERNEL\ntcp       15m         10m\nudp       as it is    5m\n",
+        "LEAVING  SERVICE                ADDRESS           ACTIVE  INACTIVE  AT THE LATEST IN\n\
+         web/rs3  tcp 192.168.11.200:80  192.168.11.23:80       2         0  1m 1s\n",
+        "up, draining (deadline in 40s)",
+        "1, advised 7",
+    ] {
+        assert!(text.contains(line), "{line:?} in:\n{text}");
+    }
+    assert!(!text.contains("reconcile failed"), "{text}");
 }
 
 #[test]

@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Instant, SystemTime};
 
 use tracing::info;
 
 use super::HealthTask;
-use crate::drain::Drained;
+use crate::clock;
 use crate::health::Admin;
-use crate::model::{Protocol, RealServerId, ServiceKey, Weight};
+use crate::model::{Protocol, RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::notify::{Event, EventKind};
+use crate::snapshot::Snapshot;
 
-/// The deadline of a drain that goes on after a restart or a reload.
-const DRAIN_AGAIN: Duration = Duration::from_mins(5);
+/// When a drain should be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DrainDeadline {
+    /// UDP counts as drained then: it has no connections that end.
+    pub(crate) until: Instant,
+    /// The same on the wall clock, for people.
+    pub(crate) at: SystemTime,
+}
 
 /// A drain under way.
 #[derive(Debug, Clone, Copy)]
@@ -24,19 +31,23 @@ pub(super) struct Drain {
 
 impl HealthTask {
     /// Begins with these drained, as they were when the last process ended.
-    pub(crate) fn with_drained(mut self, drained: &Drained, now: Instant) -> Self {
-        let mut ids = Vec::new();
-        for (service, configured) in (0..).zip(&self.config.virtual_services) {
-            for (real_server, (key, _)) in (0..).zip(configured.checked()) {
-                if drained.contains(&(configured.key, key)) {
-                    ids.push(RealServerId {
+    pub(crate) fn with_drained(
+        mut self,
+        deadline: impl Fn(&(ServiceKey, RealServerKey)) -> Option<DrainDeadline>,
+    ) -> Self {
+        let config = Arc::clone(&self.config);
+        for (service, configured) in (0..).zip(&config.virtual_services) {
+            for (real_server, configured_one) in (0..).zip(&configured.real_servers) {
+                if let Some(deadline) = deadline(&(configured.key, configured_one.key)) {
+                    let id = RealServerId {
                         service,
                         real_server,
-                    });
+                    };
+                    self.set_admin_of(id, Admin::Draining, deadline);
                 }
             }
         }
-        self.set_admin(&ids, Admin::Draining, DRAIN_AGAIN, now);
+        self.show_draining();
         self
     }
 
@@ -44,35 +55,40 @@ impl HealthTask {
         &mut self,
         ids: &[RealServerId],
         admin: Admin,
-        deadline: Duration,
-        now: Instant,
+        deadline: DrainDeadline,
     ) {
-        let snapshot = Arc::clone(&self.snapshot);
         for id in ids {
-            let Some((service, record)) = snapshot.records(*id) else {
-                continue;
-            };
-            let Some(pool) = self.pools.get_mut(id.service_index()) else {
-                continue;
-            };
-            pool.set_admin(id.real_server_index(), admin);
-            record.live.lock().admin = admin;
-            info!(
-                service = &*service.name,
-                real_server = &*record.name,
-                "an operator wants it {}",
-                admin.as_str()
-            );
-            let changes = self.settle(id.service_index(), None, now);
-            self.intent.set(changes);
-            if admin == Admin::Draining {
-                let until = ends_by_itself(service.key).then_some(now + deadline);
-                self.draining.insert(*id, Drain { until });
-            } else {
-                self.draining.remove(id);
-            }
+            self.set_admin_of(*id, admin, deadline);
         }
         self.show_draining();
+    }
+
+    fn set_admin_of(&mut self, id: RealServerId, admin: Admin, deadline: DrainDeadline) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let pool = self.pools.get_mut(id.service_index());
+        let (Some((service, record)), Some(pool)) = (snapshot.records(id), pool) else {
+            return;
+        };
+        pool.set_admin(id.real_server_index(), admin);
+        {
+            let mut live = record.live.lock();
+            live.admin = admin;
+            live.drain_deadline = (admin == Admin::Draining).then_some(deadline.at);
+        }
+        info!(
+            service = &*service.name,
+            real_server = &*record.name,
+            "an operator wants it {}",
+            admin.as_str()
+        );
+        let changes = self.settle(id.service_index(), None, clock::monotonic());
+        self.intent.set(changes);
+        if admin == Admin::Draining {
+            let until = ends_by_itself(service.key).then_some(deadline.until);
+            self.draining.insert(id, Drain { until });
+        } else {
+            self.draining.remove(&id);
+        }
     }
 
     pub(super) fn show_draining(&self) {
@@ -103,7 +119,11 @@ impl HealthTask {
                 pool.set_admin(id.real_server_index(), Admin::Drained);
             }
             if let Some((service, record)) = snapshot.records(*id) {
-                record.live.lock().admin = Admin::Drained;
+                {
+                    let mut live = record.live.lock();
+                    live.admin = Admin::Drained;
+                    live.drain_deadline = None;
+                }
                 info!(
                     service = &*service.name,
                     real_server = &*record.name,
@@ -120,20 +140,22 @@ impl HealthTask {
         }
     }
 
-    /// What is being drained, by its places in a new configuration.
-    pub(super) fn draining_again(&self, now: Instant) -> BTreeMap<RealServerId, Drain> {
+    /// What is being drained, by its places in another configuration's snapshot.
+    pub(super) fn draining_in(&self, next: &Snapshot) -> BTreeMap<RealServerId, Drain> {
+        let known = self.draining.iter().filter_map(|(id, drain)| {
+            let (service, record) = self.snapshot.records(*id)?;
+            Some(((service.key, record.key), *drain))
+        });
+        let known: BTreeMap<_, _> = known.collect();
         let mut draining = BTreeMap::new();
-        for (service, record) in (0..).zip(&self.snapshot.services) {
+        for (service, record) in (0..).zip(&next.services) {
             for (real_server, real) in (0..).zip(&record.real_servers) {
-                if real.live.lock().admin == Admin::Draining {
-                    let until = ends_by_itself(record.key).then_some(now + DRAIN_AGAIN);
-                    draining.insert(
-                        RealServerId {
-                            service,
-                            real_server,
-                        },
-                        Drain { until },
-                    );
+                if let Some(drain) = known.get(&(record.key, real.key)) {
+                    let id = RealServerId {
+                        service,
+                        real_server,
+                    };
+                    draining.insert(id, *drain);
                 }
             }
         }

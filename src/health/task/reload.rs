@@ -75,8 +75,9 @@ impl HealthTask {
         self.config = config;
         self.metrics = metrics;
         self.intent = intent;
+        self.draining = self.draining_in(&snapshot);
         self.snapshot = Arc::clone(&snapshot);
-        self.draining = self.draining_again(now);
+        self.show_advice();
         self.show_draining();
         self.hold_or_release(now);
         for index in 0..self.pools.len() {
@@ -91,6 +92,16 @@ impl HealthTask {
         };
         // Whoever asked may have gone away.
         let _ = done.send(handover);
+    }
+
+    /// A weight that was advised as a share of the configured one is another
+    /// by now, and one of a check that is no more has ended.
+    fn show_advice(&self) {
+        for (pool, service) in self.pools.iter().zip(&self.snapshot.services) {
+            for (place, record) in service.real_servers.iter().enumerate() {
+                record.live.lock().advised = pool.advised(place);
+            }
+        }
     }
 
     /// What every real server should have, sorry servers included.

@@ -379,7 +379,85 @@ fn advice_changes_the_weight_without_a_transition() {
     let none = [(FAST, (0, None)), (SLOW, (0, None))];
     assert_eq!(bench.wanted(), none.into());
     assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Up]);
+    assert_eq!(bench.live(SLOW).advised, Some(Weight::ZERO));
     bench.report_with(0, ProbeResult::Ok, Some(Advice::Ready));
     let whole = [(FAST, (5, None)), (SLOW, (7, None))];
     assert_eq!(bench.wanted(), whole.into());
+    assert_eq!(bench.live(SLOW).advised, None);
+    let same = Weight::new(7).unwrap();
+    bench.report_with(0, ProbeResult::Ok, Some(Advice::Weight(same)));
+    assert_eq!(
+        bench.live(SLOW).advised,
+        Some(same),
+        "though it changes nothing"
+    );
+}
+
+/// Takes over the same configuration with this put in place of that.
+fn reload(bench: &mut Bench, this: &str, that: &str) {
+    let text = CLUSTER.replace(this, that);
+    assert!(this == that || text != CLUSTER);
+    let config = Config::parse("cluster.yaml", &text).unwrap();
+    let targets = probe_targets(&config);
+    let probes = (0..).zip(&targets).map(|(n, _)| Probe {
+        id: ProbeId(n),
+        pace: Arc::default(),
+    });
+    let names = config.virtual_services.iter().map(|service| &*service.name);
+    let (done, _handover) = tokio::sync::oneshot::channel();
+    let change = Change {
+        probes: Subscriptions {
+            probes: probes.collect(),
+            targets,
+        },
+        found: Weights::new(),
+        loaded_at: SystemTime::UNIX_EPOCH,
+        metrics: Arc::new(Metrics::new(names).unwrap()),
+        intent: Arc::default(),
+        done,
+        config: Arc::new(config),
+    };
+    bench.task.change_to(change, bench.start);
+}
+
+#[test]
+fn advice_is_shown_as_it_counts_after_a_reload() {
+    let mut bench = Bench::new();
+    bench.report_with(0, ProbeResult::Ok, Some(Advice::Percent(50)));
+    assert_eq!(bench.live(FAST).advised, Weight::new(2));
+    reload(&mut bench, "weight: 5", "weight: 8");
+    assert_eq!(bench.live(FAST).advised, Weight::new(4));
+    reload(
+        &mut bench,
+        "{ http: { host: site }, rise: 1",
+        "{ tcp: {}, rise: 1",
+    );
+    assert_eq!(bench.live(FAST).advised, None, "another check asks anew");
+}
+
+#[test]
+fn a_reload_moves_no_deadline_of_a_drain() {
+    let mut bench = Bench::new();
+    let udp = (
+        "address: 192.0.2.2:80",
+        "protocol: udp\n    address: 192.0.2.2:80",
+    );
+    reload(&mut bench, udp.0, udp.1);
+    let after = |seconds| bench.start + Duration::from_secs(seconds);
+    let deadline = DrainDeadline {
+        until: after(7),
+        at: SystemTime::UNIX_EPOCH + Duration::from_secs(7),
+    };
+    let (before, at) = (after(6), after(7));
+    bench.task.set_admin(&[SLOW], Admin::Draining, deadline);
+    reload(&mut bench, udp.0, udp.1);
+    bench.task.check_drains(before);
+    let live = bench.live(SLOW);
+    assert_eq!(
+        (live.admin, live.drain_deadline),
+        (Admin::Draining, Some(deadline.at))
+    );
+    bench.task.check_drains(at);
+    let live = bench.live(SLOW);
+    assert_eq!((live.admin, live.drain_deadline), (Admin::Drained, None));
 }

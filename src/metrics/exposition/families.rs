@@ -19,6 +19,8 @@ pub(super) enum Source {
     Host(fn(&mut Samples<'_>, &Snapshot)),
     Service(fn(&mut Samples<'_>, &ServiceRecord)),
     RealServer(fn(&mut Samples<'_>, &ServiceRecord, &RealServerRecord)),
+    /// The real servers and the sorry server: all that is probed.
+    Probed(fn(&mut Samples<'_>, &ServiceRecord, &RealServerRecord)),
 }
 
 const GAUGE: &str = "gauge";
@@ -74,7 +76,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "lvs_certificate_expiry_timestamp_seconds",
         kind: GAUGE,
         help: "When the certificate ends that the real server showed last; absent without TLS.",
-        source: Source::RealServer(|samples, service, real_server| {
+        source: Source::Probed(|samples, service, real_server| {
             if let Some(expiry) = real_server.live.lock().certificate_expiry {
                 samples.add(&names(service, real_server), Seconds(expiry));
             }
@@ -263,8 +265,8 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "lvs_probes_total",
         kind: COUNTER,
-        help: "Probes of the real server, by result.",
-        source: Source::RealServer(|samples, service, real_server| {
+        help: "Probes of the real server, or of the sorry server, by result.",
+        source: Source::Probed(|samples, service, real_server| {
             let probes = real_server.live.lock().probes;
             for (result, count) in ProbeResult::ALL.into_iter().zip(probes) {
                 let label = ("result", result.as_str());
@@ -275,8 +277,8 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "lvs_transitions_total",
         kind: COUNTER,
-        help: "Changes of the real server's health, by what it became.",
-        source: Source::RealServer(|samples, service, real_server| {
+        help: "Changes of the real server's health, or of the sorry server's, by what it became.",
+        source: Source::Probed(|samples, service, real_server| {
             let (up, down) = {
                 let live = real_server.live.lock();
                 (live.transitions_up, live.transitions_down)

@@ -1,0 +1,80 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::model::{Persistence, RealServerKey, ServiceKey};
+use crate::snapshot::fixture;
+
+fn web() -> (Config, ServiceKey, RealServerKey) {
+    let config = fixture::config();
+    let service = &config.virtual_services[0];
+    let keys = (service.key, service.real_servers[0].key);
+    (config, keys.0, keys.1)
+}
+
+#[test]
+fn hashing_without_its_fallback_is_told() {
+    let (mut config, ..) = web();
+    let service = &mut config.virtual_services[0];
+    assert_eq!(notes(service, None), [""; 0]);
+    service.scheduler = "sh".parse().unwrap();
+    let told = notes(service, None);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("web has scheduler sh"), "{told:?}");
+    service.flags = ServiceFlags::FALLBACK;
+    assert_eq!(notes(service, None), [""; 0]);
+    service.flags = ServiceFlags::default();
+    let with_sorry_server = fixture::config().virtual_services.remove(1);
+    service.pool = with_sorry_server.pool;
+    assert_eq!(notes(service, None), [""; 0], "it brings the flag with it");
+}
+
+#[test]
+fn persistence_that_outlives_the_drain_is_told() {
+    let (mut config, ..) = web();
+    let service = &mut config.virtual_services[0];
+    let directory = tempfile::tempdir().unwrap();
+    let sysctls = Sysctls::below(directory.path());
+    let path = directory
+        .path()
+        .join("net/ipv4/vs/expire_quiescent_template");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "0\n").unwrap();
+    assert_eq!(notes(service, Some(&sysctls)), [""; 0], "not persistent");
+    service.persistence = Some(Persistence {
+        timeout_seconds: 300,
+        netmask: u32::MAX,
+        engine: None,
+    });
+    assert!(notes(service, Some(&sysctls))[0].contains("expire_quiescent_template is 0: clients"));
+    fs::write(&path, "1\n").unwrap();
+    assert_eq!(notes(service, Some(&sysctls)), [""; 0]);
+    fs::remove_file(&path).unwrap();
+    assert!(notes(service, Some(&sysctls))[0].contains("is not there"));
+    assert_eq!(notes(service, None), [""; 0], "no kernel, no clients");
+}
+
+#[test]
+fn what_left_the_configuration_is_forgotten_and_nothing_else() {
+    let (mut config, service, real_server) = web();
+    let directory = tempfile::tempdir().unwrap();
+    let file = || DrainFile::new(Path::new(directory.path()));
+    let drained: Drained = [((service, real_server), None)].into();
+    file().save(&drained).unwrap();
+    let mut drains = Drains::load(file(), &config);
+    assert_eq!(drains.drained, drained);
+    config.virtual_services[0].real_servers.remove(0);
+    drains.forget_unconfigured(&config);
+    assert_eq!(file().load().unwrap(), Drained::new());
+}
+
+#[test]
+fn a_deadline_goes_on_and_is_never_out_of_reach() {
+    let far = clock::wall() + Duration::from_secs(40);
+    let left = again(Some(far)).until - clock::monotonic();
+    assert!((38..=40).contains(&left.as_secs()), "{left:?}");
+    let past = again(Some(SystemTime::UNIX_EPOCH)).until;
+    assert!(past <= clock::monotonic());
+    let left = in_from_now(Duration::MAX).until - clock::monotonic();
+    assert!(left <= drain::LONGEST_DEADLINE);
+}
