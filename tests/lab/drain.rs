@@ -66,3 +66,54 @@ fn none_is_cut_no_new_one_arrives_and_it_ends_with_the_last() {
     cluster.wait_for_weight("192.168.11.21", 1);
     connect().unwrap();
 }
+
+#[test]
+fn a_client_that_persistence_keeps_is_moved_or_the_operator_is_told() {
+    let persistent = QUICK.replace(
+        "    check:",
+        "    persistence: { timeout: 10m }\n    check:",
+    );
+    let cluster = Cluster::new(&persistent);
+    let _webs = [
+        Web::start(&cluster.lan.rs1, "rs1"),
+        Web::start(&cluster.lan.rs2, "rs2"),
+    ];
+    let _agent = cluster.direct();
+    let address = |page: &str| page.replace("rs", "192.168.11.2");
+    for page in ["rs1", "rs2"] {
+        cluster.wait_for_weight(&address(page), 1);
+    }
+    let director = &cluster.lan.director;
+    let drain = |page: &str| {
+        let target = format!("web/{page}");
+        let (code, printed) = cluster.site.finish(director, &["drain", &target]);
+        assert_eq!(code, 0, "{printed}");
+        cluster.wait_for_weight(&address(page), 0);
+        printed
+    };
+    let first = cluster.request().unwrap();
+    assert_eq!(cluster.request().unwrap(), first, "it is kept");
+    let printed = drain(&first);
+    assert!(!printed.contains("note:"), "{printed}");
+    let second = cluster.request().unwrap();
+    assert_ne!(second, first);
+    let target = format!("web/{first}");
+    let (code, printed) = cluster.site.finish(director, &["undrain", &target]);
+    assert_eq!(code, 0, "{printed}");
+    cluster.wait_for_weight(&address(&first), 1);
+
+    let off = persistent.replace(
+        "resync_interval: 1s }\nreal_server",
+        "resync_interval: 1s, sysctls: { net.ipv4.vs.expire_quiescent_template: 0 } }\nreal_server",
+    );
+    assert_ne!(off, persistent);
+    cluster.site.write_configuration(&off);
+    let (code, printed) = cluster.site.finish(director, &["reload"]);
+    assert_eq!(code, 0, "{printed}");
+    let printed = drain(&second);
+    assert!(
+        printed.contains("expire_quiescent_template is 0: clients"),
+        "{printed}"
+    );
+    assert_eq!(cluster.request().unwrap(), second, "as the note says");
+}

@@ -17,6 +17,7 @@ mod drift;
 mod forwarding;
 mod howto;
 mod ipvs;
+mod leaving;
 mod metrics;
 mod pool;
 mod refusal;

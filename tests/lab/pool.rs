@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::cluster::{Cluster, QUICK, metric};
-use crate::support::{Behaviour, Namespace, PATIENCE, Web, ipvsadm_save, until};
+use crate::support::{Behaviour, Namespace, PATIENCE, Web, http_get, ipvsadm_save, until};
 
 /// One real server, and rs2 as its sorry server.
 fn with_sorry_server(scheduler: &str) -> String {
@@ -109,6 +109,55 @@ fn with_source_hashing_too() {
 #[test]
 fn with_maglev_hashing_too() {
     sorry_server_takes_over_without_a_gap("mh");
+}
+
+#[test]
+fn one_definition_for_several_vips_has_the_sorry_server_for_each() {
+    let several = with_sorry_server("wlc").replace(
+        "    address: 192.168.11.200:80",
+        "    addresses: [192.168.11.200:80, 192.168.11.201:80]",
+    );
+    let cluster = Cluster::new(&several);
+    let director = &cluster.lan.director;
+    let rs1 = Web::start(&cluster.lan.rs1, "rs1");
+    let _rs2 = Web::start(&cluster.lan.rs2, "sorry");
+    let _agent = cluster.direct();
+    let both = [200, 201];
+    let name = |vip: u8| format!("web-192.168.11.{vip}-80");
+    let page = |vip: u8| {
+        http_get(
+            &cluster.lan.client,
+            ([192, 168, 11, vip], 80).into(),
+            PATIENCE,
+        )
+    };
+    let wait_for_pages = |wanted: &str| {
+        for vip in both {
+            until(PATIENCE, wanted, || match page(vip) {
+                Ok(found) if found == wanted => Ok(()),
+                found => Err(found.map_err(|error| error.to_string())),
+            });
+        }
+    };
+    let sorry = |vip: u8| format!("service=\"{}\",real_server=\"sorry_server\"", name(vip));
+    for vip in both {
+        let up = format!("lvs_transitions_total{{{},to=\"up\"}}", sorry(vip));
+        wait_for_metric(director, &up, 1.0);
+        let probes = format!("lvs_probes_total{{{},result=\"ok\"}}", sorry(vip));
+        assert!(metric(director, &probes) > 1.5);
+    }
+    wait_for_pages("rs1");
+    rs1.behave(Behaviour::Unavailable);
+    wait_for_pages("sorry");
+    let table = ipvsadm_save(director);
+    for vip in both {
+        let row = format!("-a -t 192.168.11.{vip}:80 -r 192.168.11.22:80 -g -w 1");
+        assert!(table.lines().any(|line| line == row), "{row} in\n{table}");
+        let active = format!("lvs_sorry_server_active{{service=\"{}\"}}", name(vip));
+        wait_for_metric(director, &active, 1.0);
+    }
+    rs1.behave(Behaviour::Serve);
+    wait_for_pages("rs1");
 }
 
 /// Ends the watcher, also when the test panics.

@@ -1,10 +1,12 @@
 //! Another configuration under traffic.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::cluster::{Cluster, QUICK, metric, request};
-use crate::support::{Web, ipvsadm_save};
+use crate::support::{Lan, Namespace, PATIENCE, Site, Web, ipvsadm_save, until};
 
 #[test]
 fn weights_change_and_servers_come_and_go_without_a_failed_request() {
@@ -65,4 +67,199 @@ fn weights_change_and_servers_come_and_go_without_a_failed_request() {
         client.join().expect("no failed request");
     });
     assert!(requests.into_inner() > 20);
+}
+
+/// One service of real servers with these numbers and weights, which pass by
+/// themselves.
+fn many(director: &str, real_servers: impl IntoIterator<Item = (u32, u32)>) -> String {
+    let real_servers: String = real_servers
+        .into_iter()
+        .map(|(n, weight)| {
+            let (high, low) = (n / 250, 1 + n % 250);
+            format!("      - {{ name: rs{n}, address: 10.1.{high}.{low}, weight: {weight} }}\n")
+        })
+        .collect();
+    format!(
+        "
+http: {{ listen: 127.0.0.1:9477 }}
+director: {{ resync_interval: 5m, {director} }}
+virtual_services:
+  - name: web
+    address: 192.168.11.200:80
+    check: {{ file: {{ path: /nowhere }}, interval: 5s, timeout: 5s, rise: 1, fall: 1 }}
+    real_servers:
+{real_servers}"
+    )
+}
+
+/// Messages that changed the table.
+fn writes(director: &Namespace) -> f64 {
+    let text = director.run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let operations = text.lines().filter_map(|line| {
+        let (labels, count) = line
+            .strip_prefix("lvs_ipvs_operations_total{command=\"")?
+            .split_once("} ")?;
+        (!labels.starts_with("get_")).then(|| count.parse::<f64>().expect("a number"))
+    });
+    operations.sum()
+}
+
+#[test]
+fn of_a_thousand_real_servers_one_change_is_one_message() {
+    let lan = Lan::new();
+    let director = &lan.director;
+    let all = || (0..1000).map(|n| (n, 1));
+    let site = Site::new(&many("", all()));
+    let _agent = site.start(director, &[]);
+    until(PATIENCE * 2, "a thousand weights", || {
+        let table = ipvsadm_save(director);
+        match table.lines().filter(|line| line.ends_with("-w 1")).count() {
+            1000 => Ok(()),
+            up => Err(up),
+        }
+    });
+    let lines = || -> BTreeSet<String> {
+        let table = ipvsadm_save(director);
+        table.lines().map(str::to_owned).collect()
+    };
+    let reload = |configuration: &str, changes: &str| {
+        let (before, written) = (lines(), writes(director));
+        site.write_configuration(configuration);
+        let (code, printed) = site.finish(director, &["reload"]);
+        assert_eq!(code, 0, "{printed}");
+        assert!(
+            printed.ends_with(&format!("; {changes} in the kernel\n")),
+            "{printed}"
+        );
+        let written = writes(director) - written;
+        assert!(
+            changes.starts_with(&format!("{written:.0} ")),
+            "{changes}, and {written} messages"
+        );
+        let after = lines();
+        let gone: Vec<_> = before.difference(&after).cloned().collect();
+        let new: Vec<_> = after.difference(&before).cloned().collect();
+        [gone, new].map(|lines| lines.join("\n"))
+    };
+    let row = |address, weight| format!("-a -t 192.168.11.200:80 -r {address}:80 -g -w {weight}");
+
+    let heavier = || all().map(|(n, weight)| (n, if n == 500 { 7 } else { weight }));
+    let changed = reload(&many("", heavier()), "1 change");
+    assert_eq!(changed, [row("10.1.2.1", 1), row("10.1.2.1", 7)]);
+
+    // One goes, one comes, and all have other places.
+    let moved = heavier().filter(|(n, _)| *n != 3).collect::<Vec<_>>();
+    let moved = || moved.iter().copied().rev().chain([(1000, 0)]);
+    let changed = reload(&many("", moved()), "2 changes");
+    assert_eq!(changed, [row("10.1.0.4", 1), row("10.1.4.1", 0)]);
+
+    let unchanged = reload(&many("", moved()), "0 changes");
+    assert_eq!(unchanged, [""; 2]);
+}
+
+#[test]
+fn sysctls_and_time_outs_follow_and_are_given_back() {
+    let lan = Lan::new();
+    let director = &lan.director;
+    let with = |director: &str| many(director, [(1, 1)]);
+    let site = Site::new(&with(""));
+    let timeouts = || director.run("ipvsadm -Ln --timeout").trim().to_owned();
+    let sysctl = |key: &str| director.run(&format!("sysctl -n net.ipv4.vs.{key}"));
+    let [timeouts_before, conntrack_before] = [timeouts(), sysctl("conntrack")];
+    let _agent = site.start(director, &[]);
+    let reload = |configuration: &str| {
+        site.write_configuration(configuration);
+        let (code, printed) = site.finish(director, &["reload"]);
+        assert_eq!(code, 0, "{printed}");
+        printed
+    };
+    assert_eq!(timeouts(), timeouts_before);
+    assert_eq!(sysctl("expire_nodest_conn").trim(), "1");
+
+    let printed = reload(&with(
+        "timeouts: { tcp: 700s, udp: 70s }, \
+         sysctls: { net.ipv4.vs.conntrack: 1, net.ipv4.vs.expire_nodest_conn: 0 }",
+    ));
+    assert!(printed.contains("; 4 changes"), "{printed}");
+    assert_eq!(timeouts(), "Timeout (tcp tcpfin udp): 700 120 70");
+    assert_eq!(sysctl("conntrack").trim(), "1");
+    assert_eq!(sysctl("expire_nodest_conn").trim(), "0");
+    let (code, status) = site.finish(director, &["status"]);
+    assert_eq!(code, 0, "{status}");
+    for line in ["tcp       11m 40s     11m 40s", "tcpfin    as it is    2m"] {
+        assert!(status.contains(line), "{status}");
+    }
+
+    reload(&with("timeouts: { tcp: 600s }"));
+    assert!(
+        timeouts().starts_with("Timeout (tcp tcpfin udp): 600 120 "),
+        "{}",
+        timeouts()
+    );
+    assert_eq!(sysctl("conntrack"), conntrack_before);
+    assert_eq!(sysctl("expire_nodest_conn").trim(), "1");
+    reload(&with(""));
+    assert_eq!(timeouts(), timeouts_before);
+}
+
+#[test]
+fn an_included_file_is_read_again_and_the_socket_is_found() {
+    let lan = Lan::new();
+    let director = &lan.director;
+    let site = Site::new("http: { listen: 127.0.0.1:9477 }\ninclude: conf.d/*.yaml\n");
+    let directory = site.directory().join("conf.d");
+    fs::create_dir(&directory).expect("a directory");
+    let write = |name: &str, text: &str| {
+        fs::write(directory.join(name), text).expect("an included file");
+    };
+    let service = |name: &str, vip: u8| {
+        format!(
+            "virtual_services:\n  - name: {name}\n    address: 192.168.11.{vip}:80\n    \
+             real_servers: [{{ name: rs1, address: 192.168.11.21 }}]\n"
+        )
+    };
+    write("a.yaml", &service("a", 200));
+    let _agent = site.start(director, &[]);
+    let status = || {
+        let (code, status) = site.finish(director, &["status"]);
+        assert_eq!(code, 0, "{status}");
+        status
+    };
+    assert!(status().contains("a  tcp 192.168.11.200:80"));
+
+    write(
+        "a.yaml",
+        &service("a", 200).replace("a\n", "a\n    scheduler: rr\n"),
+    );
+    write("b.yaml", &service("b", 201));
+    let (code, printed) = site.finish(director, &["reload"]);
+    assert_eq!(code, 0, "{printed}");
+    let table = ipvsadm_save(director);
+    assert!(table.contains("-A -t 192.168.11.200:80 -s rr"), "{table}");
+    assert!(table.contains("-A -t 192.168.11.201:80 -s wlc"), "{table}");
+
+    // Only the main file may say where the socket is.
+    write(
+        "c.yaml",
+        &(service("c", 202) + "control: { socket: /run/elsewhere.sock }\n"),
+    );
+    let (code, printed) = site.finish(director, &["reload"]);
+    assert_eq!(code, 2, "{printed}");
+    assert!(
+        printed.contains("an included file has no key `control`"),
+        "{printed}"
+    );
+    assert!(
+        status().contains("the last reload failed: "),
+        "{}",
+        status()
+    );
+    assert_eq!(ipvsadm_save(director), table);
+
+    fs::remove_file(directory.join("c.yaml")).expect("to remove it");
+    fs::remove_file(directory.join("b.yaml")).expect("to remove it");
+    let (code, printed) = site.finish(director, &["reload"]);
+    assert_eq!(code, 0, "{printed}");
+    let table = ipvsadm_save(director);
+    assert!(!table.contains("192.168.11.201"), "{table}");
 }
