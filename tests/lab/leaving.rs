@@ -45,10 +45,10 @@ impl Echo {
 /// `echo` with these real servers, and `other`, which stays.
 fn configuration(removal: &str, real_servers: &[&str], with_echo: bool) -> String {
     let check = "check: { tcp: {}, interval: 300ms, timeout: 10s, rise: 1, fall: 3 }";
-    let real_servers: String = real_servers
+    let real_servers = real_servers
         .iter()
-        .map(|host| format!("      - {{ name: rs{host}, address: 192.168.11.2{host} }}\n"))
-        .collect();
+        .map(|host| format!("      - {{ name: rs{host}, address: 192.168.11.2{host} }}\n"));
+    let real_servers = real_servers.collect::<Vec<_>>().concat();
     let service = |name, vip| {
         format!(
             "  - name: {name}\n    address: 192.168.11.{vip}:{PORT}\n    scheduler: rr\n    \
