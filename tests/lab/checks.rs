@@ -1,15 +1,21 @@
 //! Checks against real servers: programs of Debian's own, all on rs1. What the
 //! director makes of them is seen in the kernel's table.
 
+mod advice;
 mod authority;
+mod certificates;
 mod kinds;
+mod pace;
 mod server;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 
-use crate::support::{Namespace, PATIENCE, Process, Site, until};
+use crate::support::{Namespace, PATIENCE, Process, Site, http_get_path, until};
+
+const LISTENS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 
 /// A director whose virtual services have one real server each: rs1.
 struct Director<'a> {
@@ -48,7 +54,7 @@ impl<'a> Director<'a> {
     fn start(host: &'a Namespace, site: &Site, services: &[String]) -> Self {
         let services = services.concat();
         site.write_configuration(&format!(
-            "http: {{ listen: 127.0.0.1:9477 }}\n\
+            "http: {{ listen: {LISTENS} }}\n\
              director: {{ interface: eth0, resync_interval: 1s }}\n\
              virtual_services:\n{services}"
         ));
@@ -61,7 +67,7 @@ impl<'a> Director<'a> {
 
     fn seen(&self) -> BTreeMap<String, Seen> {
         let table = self.host.run("ipvsadm -Sn");
-        let status = self.host.run("curl -s --fail http://127.0.0.1:9477/status");
+        let status = self.get("/status");
         let status: Value = serde_json::from_str(&status).expect("JSON");
         let services = status["virtual_services"].as_array().expect("a list");
         let seen = services.iter().map(|service| {
@@ -111,9 +117,7 @@ impl<'a> Director<'a> {
 
     /// How many probes of each service had the expected result so far.
     fn probes(&self, expected: &[Expected<'_>]) -> Vec<f64> {
-        let metrics = self
-            .host
-            .run("curl -s --fail http://127.0.0.1:9477/metrics");
+        let metrics = self.get("/metrics");
         let count = |(service, _, result, _): &Expected<'_>| {
             let labels = format!("service=\"{service}\",real_server=\"rs1\",result=\"{result}\"");
             let series = format!("lvs_probes_total{{{labels}}}");
@@ -121,5 +125,9 @@ impl<'a> Director<'a> {
             count.expect("a series").trim().parse().expect("a number")
         };
         expected.iter().map(count).collect()
+    }
+
+    fn get(&self, path: &str) -> String {
+        http_get_path(self.host, LISTENS, path, PATIENCE).expect("an answer of the agent")
     }
 }
