@@ -26,10 +26,10 @@ struct Director<'a> {
 /// What is seen of one virtual service: the weight by `ipvsadm`, result and
 /// detail by `/status`.
 #[derive(Debug, Clone, PartialEq)]
-struct Seen {
-    weight: u32,
-    result: String,
-    detail: String,
+pub(crate) struct Seen {
+    pub(crate) weight: u32,
+    pub(crate) result: String,
+    pub(crate) detail: String,
 }
 
 /// What should be: the service, its weight, the result, and a part of the detail.
@@ -37,7 +37,7 @@ type Expected<'a> = (&'a str, u32, &'a str, &'a str);
 
 /// A virtual service with rs1 as its only real server. `check` is a mapping
 /// without its braces; so are `further` keys, of the real server.
-fn service(name: &str, protocol: &str, port: u16, check: &str, further: &str) -> String {
+pub(crate) fn service(name: &str, protocol: &str, port: u16, check: &str, further: &str) -> String {
     format!(
         "
   - name: {name}
@@ -65,38 +65,11 @@ impl<'a> Director<'a> {
         }
     }
 
-    fn seen(&self) -> BTreeMap<String, Seen> {
-        let table = self.host.run("ipvsadm -Sn");
-        let status = self.get("/status");
-        let status: Value = serde_json::from_str(&status).expect("JSON");
-        let services = status["virtual_services"].as_array().expect("a list");
-        let seen = services.iter().map(|service| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let option = if service["protocol"] == "udp" {
-                "u"
-            } else {
-                "t"
-            };
-            let start = format!("-a -{option} {} ", text(&service["address"]));
-            let line = table.lines().find(|line| line.starts_with(&start));
-            let line = line.unwrap_or_else(|| panic!("no {start} in:\n{table}"));
-            let (_, weight) = line.rsplit_once("-w ").expect("a weight");
-            let probe = &service["real_servers"][0]["last_probe"];
-            let seen = Seen {
-                weight: weight.trim().parse().expect("a number"),
-                result: text(&probe["result"]),
-                detail: text(&probe["detail"]),
-            };
-            (text(&service["name"]), seen)
-        });
-        seen.collect()
-    }
-
     /// Waits until all of these are so at once, each of them by a new probe.
     fn wait_for(&self, what: &str, expected: &[Expected<'_>]) {
         let before = self.probes(expected);
         until(PATIENCE, what, || {
-            let seen = self.seen();
+            let seen = seen(self.host);
             let now = self.probes(expected);
             let counted = before.iter().zip(now).map(|(before, now)| now > *before);
             let other: Vec<_> = expected
@@ -117,7 +90,7 @@ impl<'a> Director<'a> {
 
     /// How many probes of each service had the expected result so far.
     fn probes(&self, expected: &[Expected<'_>]) -> Vec<f64> {
-        let metrics = self.get("/metrics");
+        let metrics = get(self.host, "/metrics");
         let count = |(service, _, result, _): &Expected<'_>| {
             let labels = format!("service=\"{service}\",real_server=\"rs1\",result=\"{result}\"");
             let series = format!("lvs_probes_total{{{labels}}}");
@@ -126,8 +99,36 @@ impl<'a> Director<'a> {
         };
         expected.iter().map(count).collect()
     }
+}
 
-    fn get(&self, path: &str) -> String {
-        http_get_path(self.host, LISTENS, path, PATIENCE).expect("an answer of the agent")
-    }
+/// What is seen of each virtual service of the agent on `host`, by name.
+pub(crate) fn seen(host: &Namespace) -> BTreeMap<String, Seen> {
+    let table = host.run("ipvsadm -Sn");
+    let status = get(host, "/status");
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    let services = status["virtual_services"].as_array().expect("a list");
+    let seen = services.iter().map(|service| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let option = if service["protocol"] == "udp" {
+            "u"
+        } else {
+            "t"
+        };
+        let start = format!("-a -{option} {} ", text(&service["address"]));
+        let line = table.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("no {start} in:\n{table}"));
+        let (_, weight) = line.rsplit_once("-w ").expect("a weight");
+        let probe = &service["real_servers"][0]["last_probe"];
+        let seen = Seen {
+            weight: weight.trim().parse().expect("a number"),
+            result: text(&probe["result"]),
+            detail: text(&probe["detail"]),
+        };
+        (text(&service["name"]), seen)
+    });
+    seen.collect()
+}
+
+fn get(host: &Namespace, path: &str) -> String {
+    http_get_path(host, LISTENS, path, PATIENCE).expect("an answer of the agent")
 }

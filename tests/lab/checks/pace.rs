@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::server::Server;
-use super::{Director, service};
+use super::{Director, seen, service};
 use crate::cluster::metric;
 use crate::support::{Lan, PATIENCE, Site, until};
 
@@ -109,10 +109,10 @@ fn it_is_asked_more_often_in_doubt_and_less_often_when_down() {
             service(name, "tcp", port, &check, "")
         })
         .collect();
-    let director = Director::start(&lan.director, &site, &services);
+    let _director = Director::start(&lan.director, &site, &services);
     let wait_for = |name: &str, weight: u32| {
         until(PATIENCE, &format!("{weight} of {name}"), || {
-            let seen = director.seen();
+            let seen = seen(&lan.director);
             if seen[name].weight == weight {
                 Ok(())
             } else {
@@ -142,5 +142,5 @@ fn it_is_asked_more_often_in_doubt_and_less_often_when_down() {
     fs::write(files.join("down"), "").unwrap();
     let down = log.meanwhile("down");
     assert!(down <= 5, "{down} while it was down");
-    assert_eq!(director.seen()["down"].weight, 0);
+    assert_eq!(seen(&lan.director)["down"].weight, 0);
 }
