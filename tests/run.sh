@@ -109,11 +109,14 @@ stage_deploy() {
 		# The program is not installed here, and verify looks for it.
 		sed 's,/usr/local/bin/lvs-agent,/bin/true,' "$unit" >"$units/${unit##*/}"
 	done
+	cp -r deploy/*.service.d "$units"
 	# It exits with 0 after a warning, such as of an unknown key, and looks at
 	# other units of this machine as well.
 	said=$(systemd-analyze verify --man=no "$units"/*.service 2>&1) || status=1
 	[[ $said != *lvs-agent* ]] || status=1
 	printf '%s' "${said:+$said$'\n'}"
+	# Who adds a drop-in knows what for.
+	rm -r "$units"/*.service.d
 	for unit in "$units"/*.service; do
 		systemd-analyze security --offline=true --no-pager --threshold=25 "$unit" |
 			tail -n 1 || status=1

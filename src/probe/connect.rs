@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nix::sys::socket::{setsockopt, sockopt};
+use rustix::io::Errno;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::verdict::Failure;
@@ -51,5 +52,10 @@ pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<UdpSocket
 
 /// The host's own configuration does not fit the check's.
 pub(super) fn cannot_use(origin: impl std::fmt::Display, error: &std::io::Error) -> Failure {
-    Failure::internal(format!("cannot probe from {origin}: {error}"))
+    // Linux 5.7 made SO_BINDTODEVICE free for all (socket(7)).
+    let hint = match Errno::from_io_error(error) {
+        Some(Errno::PERM) => "; on Linux before 5.7, an interface needs CAP_NET_RAW",
+        _ => "",
+    };
+    Failure::internal(format!("cannot probe from {origin}: {error}{hint}"))
 }

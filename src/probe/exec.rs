@@ -2,7 +2,8 @@ use std::io;
 use std::process::Stdio;
 
 use nix::unistd::User;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getegid, geteuid, kill_process_group};
+use rustix::thread::{CapabilitySet, capabilities};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
@@ -16,6 +17,13 @@ use crate::config::ExecCheck;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The most that is read of the output.
 const LINE: u64 = 1024;
+/// What it takes to become another user (setuid(2), setgid(2)), and to end
+/// that user's programs (kill(2)).
+const TO_BE_ANOTHER: [(CapabilitySet, &str); 3] = [
+    (CapabilitySet::SETUID, "CAP_SETUID"),
+    (CapabilitySet::SETGID, "CAP_SETGID"),
+    (CapabilitySet::KILL, "CAP_KILL"),
+];
 
 /// A program on this host, without a shell. Exit code 0 passes, 1 to 125
 /// fail; what keeps it from running (codes 126 and 127 as shells have them
@@ -45,11 +53,21 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
         .process_group(0);
     if let Some(name) = &check.user {
         let user = user(name).await?;
-        // The standard library drops the supplementary groups with the user id.
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        let [uid, gid] = [user.uid.as_raw(), user.gid.as_raw()];
+        if [uid, gid] != [geteuid().as_raw(), getegid().as_raw()] {
+            may_be_another(name)?;
+            // The standard library drops the supplementary groups with the user id.
+            command.uid(uid).gid(gid);
+        }
     }
-    let mut group = Group::spawn(&mut command)
-        .map_err(|error| Failure::internal(format!("cannot run {program}: {error}")))?;
+    let mut group = Group::spawn(&mut command).map_err(|error| {
+        let user = check
+            .user
+            .iter()
+            .map(|name| format!(" as the user `{name}`"));
+        let user: String = user.collect();
+        Failure::internal(format!("cannot run {program}{user}: {error}"))
+    })?;
     let mut line = Vec::new();
     if let Some(output) = group.child.stdout.take() {
         output.take(LINE).read_to_end(&mut line).await?;
@@ -75,6 +93,24 @@ async fn user(name: &str) -> Result<User, Failure> {
         .map_err(|error| Failure::internal(error.to_string()))?
         .map_err(|error| Failure::internal(format!("the user `{name}`: {error}")))?;
     found.ok_or_else(|| Failure::internal(format!("there is no user `{name}`")))
+}
+
+/// Says what the agent lacks before a program runs that it could not end.
+fn may_be_another(user: &str) -> Result<(), Failure> {
+    let held = capabilities(None).map_err(io::Error::from)?.effective;
+    let missing: Vec<_> = TO_BE_ANOTHER
+        .iter()
+        .filter(|(capability, _)| !held.contains(*capability))
+        .map(|(_, name)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::internal(format!(
+        "cannot run programs as the user `{user}`: the agent lacks {}, \
+         which deploy/lvs-agent-director.service.d/exec-user.conf gives it",
+        missing.join(", ")
+    )))
 }
 
 /// A program and its process group, which is killed when this is dropped

@@ -69,7 +69,8 @@ pub(crate) enum ProbeResult {
     /// what came in a conversation.
     Body,
     /// The probe could not be made for a reason of this host's own (file
-    /// descriptors, memory, ports): it says nothing of the real server.
+    /// descriptors, memory, ports, capabilities): it says nothing of the real
+    /// server.
     Internal,
 }
 

@@ -58,7 +58,8 @@ fn open(target: IpAddr) -> Result<Socket, Failure> {
     socket.map_err(|error| {
         if forbidden(&error) {
             Failure::internal(
-                "not allowed to ping: it needs net.ipv4.ping_group_range or CAP_NET_RAW",
+                "not allowed to ping: the agent's group is not in net.ipv4.ping_group_range, \
+                 and it lacks CAP_NET_RAW; deploy/sysctl.d/lvs-agent-ping.conf allows it",
             )
         } else {
             error.into()

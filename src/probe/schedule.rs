@@ -52,14 +52,18 @@ pub(super) enum Woken {
 impl Schedule {
     /// The schedule of number `index` of `count` with the same interval; the
     /// first of them is due at `start`.
+    ///
+    /// Nothing is known yet, so the first probes of all come within one
+    /// interval of doubt, whatever the steady one is.
     pub(super) fn spread(start: Instant, intervals: Intervals, index: u32, count: u32) -> Self {
-        let nanoseconds = intervals.steady.as_nanos() * u128::from(index % count.max(1))
-            / u128::from(count.max(1));
-        let first = start + duration_from_nanos(nanoseconds);
+        let count = u128::from(count.max(1));
+        let part = u128::from(index) % count;
+        let at =
+            |interval: Duration| start + duration_from_nanos(interval.as_nanos() * part / count);
         Self {
             intervals,
-            anchor: first,
-            last: first,
+            anchor: at(intervals.steady),
+            last: at(intervals.doubt),
             ended: None,
         }
     }

@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod checks;
 mod clock;
 mod cluster;
 mod director;

@@ -9,8 +9,9 @@ set -euo pipefail
 kernel_package=linux-image-amd64
 # Unpacked with those of their dependencies that the host does not have.
 guest_packages=(
-	arping curl ipvsadm iproute2 iputils-ping kmod nftables nginx-light
-	procps systemd tcpdump
+	arping curl dnsmasq-base etcd-server ipvsadm iproute2 iputils-ping kmod
+	nftables nginx-light openssl postfix procps redis-server socat systemd
+	tcpdump
 )
 # Unpacked alone: what is used of them needs no other package.
 lone_packages=(busybox-static prometheus)

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::checks::{seen, service};
 use crate::support::{Lan, Namespace, PROGRAM, Process, agent_under, ipvsadm_save, nginx, until};
 
 const CONFIGURATION: &str = "
@@ -19,6 +20,11 @@ virtual_services:
       - { name: rs1, address: 192.168.11.21 }
       - { name: rs2, address: 192.168.11.22 }
 ";
+
+/// `CAP_NET_ADMIN` alone, bit 12, as `/proc/PID/status` has it.
+const NET_ADMIN: &str = "0000000000001000";
+/// That, and `CAP_KILL`, `CAP_SETGID` and `CAP_SETUID`, bits 5 to 7.
+const WITH_USERS: &str = "00000000000010e0";
 
 /// For what takes a second or two on a machine that is not emulated.
 const SOON: Duration = Duration::from_mins(3);
@@ -67,16 +73,16 @@ fn unit_file(unit: &str) -> String {
 }
 
 impl<'a> Systemd<'a> {
-    fn start(namespace: &'a Namespace, unit: &'static str) -> Self {
+    fn start(namespace: &'a Namespace, unit: &'static str, configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let configuration = directory.path().join("config.yaml");
-        fs::write(&configuration, CONFIGURATION).unwrap();
+        let file = directory.path().join("config.yaml");
+        fs::write(&file, configuration).unwrap();
         let mut command = Command::new("unshare");
         // When this process is killed, so is systemd, and with it all of its own.
         command
             .args(["--pid", "--fork", "--kill-child", "--mount", "--cgroup"])
             .args(["bash", "-c", BOOT, "boot", &unit_file(unit), PROGRAM])
-            .arg(&configuration);
+            .arg(&file);
         Self {
             namespace,
             process: namespace.spawn_with(command, directory),
@@ -130,15 +136,28 @@ impl<'a> Systemd<'a> {
         self.property("MainPID")
     }
 
-    /// The sandbox is on, and `CAP_NET_ADMIN` (bit 12) is all that there is.
-    fn assert_confined(&self) {
+    /// Waits until the result of each of these services' probes is so, with
+    /// this in its detail.
+    fn until_probed(&self, expected: &[(&str, u32, &str, &str)]) {
+        until(SOON, &format!("{expected:?}"), || {
+            let seen = seen(self.namespace);
+            let right = expected.iter().all(|(service, weight, result, detail)| {
+                let seen = &seen[*service];
+                seen.weight == *weight && seen.result == *result && seen.detail.contains(detail)
+            });
+            if right { Ok(()) } else { Err(seen) }
+        });
+    }
+
+    /// The sandbox is on, and these capabilities are all that there are.
+    fn assert_confined(&self, capabilities: &str) {
         let status = self.run(&["cat", &format!("/proc/{}/status", self.agent())]);
         let value = |key: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(key));
             line.map(str::trim)
         };
         for key in ["CapPrm:", "CapEff:", "CapBnd:"] {
-            assert_eq!(value(key), Some("0000000000001000"), "{status}");
+            assert_eq!(value(key), Some(capabilities), "{status}");
         }
         assert_eq!(value("NoNewPrivs:"), Some("1"), "{status}");
         assert_eq!(value("Seccomp:"), Some("2"), "{status}");
@@ -149,10 +168,10 @@ impl<'a> Systemd<'a> {
 fn the_directors_unit_runs_it_restarts_it_and_spares_a_broken_configuration() {
     let lan = Lan::new();
     let _pages = [nginx(&lan.rs1, "rs1"), nginx(&lan.rs2, "rs2")];
-    let systemd = Systemd::start(&lan.director, "lvs-agent-director.service");
+    let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", CONFIGURATION);
 
     systemd.until_state("active");
-    systemd.assert_confined();
+    systemd.assert_confined(NET_ADMIN);
     let wanted = "-A -t 192.168.11.200:80 -s wlc\n\
                   -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
                   -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
@@ -185,10 +204,10 @@ fn the_directors_unit_runs_it_restarts_it_and_spares_a_broken_configuration() {
 #[test]
 fn the_real_servers_unit_lets_it_set_sysctls_and_vip() {
     let lan = Lan::new();
-    let systemd = Systemd::start(&lan.rs1, "lvs-agent-real-server.service");
+    let systemd = Systemd::start(&lan.rs1, "lvs-agent-real-server.service", CONFIGURATION);
 
     systemd.until_state("active");
-    systemd.assert_confined();
+    systemd.assert_confined(NET_ADMIN);
     let as_configured = || {
         let vip = lan.rs1.run("ip -o address show label lo:0");
         assert!(vip.contains("192.168.11.200/32"), "{}", systemd.log());
@@ -202,6 +221,84 @@ fn the_real_servers_unit_lets_it_set_sysctls_and_vip() {
     systemd.run(&["systemctl", "stop", systemd.unit]);
     systemd.until_state("inactive");
     as_configured();
+}
+
+/// As the unit is, all checks work but two, which say what they need; with
+/// what `deploy/` has for these, they work, too.
+#[test]
+fn the_directors_unit_lets_checks_do_what_they_need() {
+    let lan = Lan::new();
+    let _page = nginx(&lan.rs1, "rs1");
+    let local = "http: {}, source: 192.168.11.10, interface: eth0";
+    let user = "exec: { command: [/bin/sh, /run/check], user: nobody }";
+    let services = [
+        ("bound", local),
+        ("bound-udp", "udp: { port: 9 }, interface: eth0"),
+        ("exec", "exec: { command: [/bin/true] }"),
+        (
+            "exec-own-user",
+            "exec: { command: [/bin/true], user: root }",
+        ),
+        ("exec-user", user),
+        ("ping", "ping: {}"),
+    ];
+    let services = services.into_iter().zip(1..).map(|((name, check), port)| {
+        let check = format!("{check}, interval: 2s, timeout: 5s, rise: 1, fall: 1");
+        service(name, "tcp", port, &check, "")
+    });
+    let services: String = services.collect();
+    let configuration = format!("director: {{ interface: eth0 }}\nvirtual_services:\n{services}");
+    let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", &configuration);
+    systemd.until_state("active");
+    systemd.assert_confined(NET_ADMIN);
+    systemd.until_probed(&[
+        ("bound", 1, "ok", "HTTP 200"),
+        // Nobody listens there, and it takes the interface to learn that.
+        ("bound-udp", 0, "refused", "connection refused"),
+        ("exec", 1, "ok", "exit code 0"),
+        ("exec-own-user", 1, "ok", "exit code 0"),
+        (
+            "exec-user",
+            0,
+            "internal",
+            "the agent lacks CAP_SETUID, CAP_SETGID, CAP_KILL, which deploy/",
+        ),
+        (
+            "ping",
+            0,
+            "internal",
+            "it lacks CAP_NET_RAW; deploy/sysctl.d/",
+        ),
+    ]);
+
+    let deployed = |file: &str| format!("{}/deploy/{file}", env!("CARGO_MANIFEST_DIR"));
+    let sysctl = deployed("sysctl.d/lvs-agent-ping.conf");
+    lan.director.run(&format!("sysctl --load {sysctl}"));
+    systemd.until_probed(&[("ping", 1, "ok", "echo reply")]);
+
+    let check = r#"test "$(id -un) $(id -G)" = "nobody $(id -g nobody)""#;
+    let write = |program: &str| {
+        let replace = r#"printf '%s' "$1" >/run/part && mv /run/part /run/check"#;
+        systemd.run(&["sh", "-c", replace, "sh", program]);
+    };
+    write(check);
+    let drop_in = fs::read_to_string(deployed("lvs-agent-director.service.d/exec-user.conf"));
+    let install = r#"printf '%s' "$1" >"/run/systemd/system/$2.d/exec-user.conf""#;
+    systemd.run(&["sh", "-c", install, "sh", &drop_in.unwrap(), systemd.unit]);
+    systemd.run(&["systemctl", "daemon-reload"]);
+    systemd.run(&["systemctl", "restart", systemd.unit]);
+    systemd.until_state("active");
+    systemd.assert_confined(WITH_USERS);
+    systemd.until_probed(&[("exec-user", 1, "ok", "exit code 0")]);
+
+    write("sleep 86414 & exec sleep 86414");
+    systemd.until_probed(&[("exec-user", 0, "timeout", "within 5s")]);
+    write(check);
+    systemd.until_probed(&[("exec-user", 1, "ok", "exit code 0")]);
+    until(SOON, "end of what hung", || {
+        let left = systemd.run(&["pgrep", "-af", "sleep 86414"]);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use nix::unistd::User;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
 use crate::config::{CheckKind, ExecCheck};
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome};
 use crate::probe::{Advice, Outcome, ProbeResult};
@@ -131,7 +134,7 @@ async fn at_the_time_out_the_whole_group_goes() {
 #[tokio::test]
 async fn it_runs_as_the_user_that_the_check_names() {
     if !rustix::process::geteuid().is_root() {
-        // Only root can become another user; the kernel says so.
+        // Only root can become another user.
         let check = ExecCheck {
             user: Some("root".to_owned()),
             ..exec(&["/bin/true"])
@@ -147,6 +150,42 @@ async fn it_runs_as_the_user_that_the_check_names() {
             "-c",
             "test $(id -un) = nobody && test $(id -G) = $(id -g nobody)",
         ])
+    };
+    let outcome = ask(target(), CheckKind::Exec(check)).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "exit code 0");
+}
+
+#[tokio::test]
+async fn a_program_that_could_not_be_ended_is_not_run() {
+    let mut held = capabilities(None).unwrap();
+    let all_others = held.effective - CapabilitySet::KILL;
+    held.effective = all_others;
+    // Of this thread alone, which is the test's own.
+    set_capabilities(None, held).unwrap();
+    let check = ExecCheck {
+        user: Some("nobody".to_owned()),
+        ..exec(&["/bin/true"])
+    };
+    let outcome = ask(target(), CheckKind::Exec(check)).await;
+    assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
+    assert!(outcome.detail.contains("CAP_KILL, which"), "{outcome:?}");
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID;
+    assert_eq!(
+        outcome.detail.contains("lacks CAP_KILL, "),
+        all_others.contains(needed),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_agents_own_user_needs_no_capability() {
+    let mut held = capabilities(None).unwrap();
+    held.effective = CapabilitySet::empty();
+    set_capabilities(None, held).unwrap();
+    let own = User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
+    let check = ExecCheck {
+        user: Some(own.name),
+        ..exec(&["/bin/true"])
     };
     let outcome = ask(target(), CheckKind::Exec(check)).await;
     assert_outcome(&outcome, ProbeResult::Ok, "exit code 0");

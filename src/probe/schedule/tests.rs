@@ -150,6 +150,29 @@ fn the_pace_decides_which_interval_holds_and_the_steady_grid_stays() {
     assert_eq!(fell[..6], [0, 300, 600, 900, 5900, 10_900]);
 }
 
+/// The last of many with a long interval is not told only at the end of it.
+#[test]
+fn all_are_asked_within_one_interval_of_doubt_and_steadily_on_their_grid() {
+    let start = clock::monotonic();
+    let intervals = Intervals {
+        doubt: MILLISECOND * 100,
+        ..every(Duration::from_hours(1))
+    };
+    for index in 0..4 {
+        let mut schedule = Schedule::spread(start, intervals, index, 4);
+        let first = schedule.wake();
+        assert_eq!(first, start + MILLISECOND * 25 * index);
+        assert_eq!(schedule.woke(first, Pace::Doubt), Woken::Probe);
+        schedule.ended(first + MILLISECOND);
+        let next = schedule.wake();
+        assert_eq!(next, first + MILLISECOND * 100);
+        let quarter = Duration::from_mins(15);
+        let slot = if index == 0 { 4 } else { index };
+        let steady = Woken::Sleep(start + quarter * slot);
+        assert_eq!(schedule.woke(next, Pace::Steady), steady);
+    }
+}
+
 /// At the fast pace a suspended machine makes no burst either.
 #[test]
 fn a_pause_in_doubt_makes_no_burst() {

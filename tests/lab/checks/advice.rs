@@ -1,0 +1,62 @@
+//! What is said of a real server's weight reaches the kernel.
+
+use std::fs;
+
+use super::server::Server;
+use super::{Director, service};
+use crate::support::{Lan, Site};
+
+/// A line, what it makes of the weight of 100, and what is shown.
+const SAID: [(&str, u32, &str, &str); 7] = [
+    ("up 75%", 75, "ok", "says 75%"),
+    ("40", 40, "ok", "says weight 40"),
+    ("drain", 0, "ok", "says drain"),
+    ("up", 0, "ok", "says up"),
+    ("ready", 100, "ok", "says ready"),
+    ("down # disk full", 0, "status", "says that it is down"),
+    ("UP 5% ready", 5, "ok", "says 5%"),
+];
+
+#[test]
+fn a_weight_that_an_agent_a_program_or_a_file_says_reaches_the_kernel() {
+    let lan = Lan::new();
+    let site = Site::new("");
+    let file = site.directory().join("says");
+    let at = file.display();
+    fs::write(&file, "ready\n").unwrap();
+    let _agent = Server::start(
+        &lan.rs1,
+        &format!("socat -U TCP-LISTEN:9999,fork,reuseaddr FILE:{at}"),
+    );
+    let kinds = [
+        ("agent", "agent: { port: 9999 }".to_owned()),
+        (
+            "exec",
+            format!("exec: {{ command: [/bin/cat, {at}], advice: true }}"),
+        ),
+        ("file", format!("file: {{ path: {at} }}")),
+        (
+            "beside-another",
+            "all: [{ ping: {} }, { agent: { port: 9999 } }]".to_owned(),
+        ),
+    ];
+    let services: Vec<_> = kinds
+        .iter()
+        .zip(1..)
+        .map(|((name, check), port)| {
+            let check = format!("{check}, interval: 1s, timeout: 10s, rise: 1, fall: 1");
+            service(name, "tcp", port, &check, ", weight: 100")
+        })
+        .collect();
+    let director = Director::start(&lan.director, &site, &services);
+
+    for (line, weight, result, detail) in SAID {
+        let part = site.directory().join("part");
+        fs::write(&part, format!("{line}\n")).unwrap();
+        fs::rename(part, &file).unwrap();
+        let expected = kinds
+            .each_ref()
+            .map(|(name, _)| (*name, weight, result, detail));
+        director.wait_for(line, &expected);
+    }
+}
