@@ -5,12 +5,12 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::tls::TlsConfigs;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{Advice, Outcome, ProbeResult};
 use super::{agent, dns, exec, file, grpc, http, ping, stream, udp};
 use crate::clock;
 use crate::config::{Check, CheckKind, Origin};
+use crate::tls::TlsConfigs;
 
 /// Makes probes of every kind. One of these serves all probes.
 #[derive(Debug)]
