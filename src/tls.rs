@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reqwest::ClientBuilder;
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
@@ -102,15 +103,25 @@ impl TlsConfigs {
         configs.insert(key, fresh);
         Ok(config)
     }
+}
 
-    /// For a client that must have a configuration, though it speaks no TLS.
-    pub(crate) fn trusting_nobody(&self) -> Result<ClientConfig, TlsError> {
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+/// An HTTP client that speaks TLS as `tls` says, or none. (reqwest panics when
+/// it is left to find cryptography by itself.)
+pub(crate) fn http_client(tls: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
+    let tls = match tls {
+        Some(tls) => tls.clone(),
+        None => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(TlsError::Protocol)?;
-        let builder = builder.with_root_certificates(RootCertStore::empty());
-        Ok(builder.with_no_client_auth())
-    }
+            .map_err(TlsError::Protocol)?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth(),
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that calls it"
+    )]
+    let builder = reqwest::Client::builder();
+    Ok(builder.tls_backend_preconfigured(tls))
 }
 
 fn read(

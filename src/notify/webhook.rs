@@ -8,7 +8,7 @@ use tokio_rustls::rustls::ClientConfig;
 use super::DeliveryError;
 use super::event::Message;
 use crate::config::Webhook;
-use crate::tls::{Application, TlsConfigs};
+use crate::tls::{Application, TlsConfigs, http_client};
 
 /// Posts events to one URL.
 #[derive(Debug)]
@@ -62,11 +62,7 @@ impl Poster {
         {
             return Ok(client.clone());
         }
-        let tls = match &wanted {
-            Some(tls) => tls.as_ref().clone(),
-            None => self.tls.trusting_nobody()?,
-        };
-        let client = client(tls).map_err(DeliveryError::Client)?;
+        let client = client(wanted.as_deref())?;
         *kept = Some((wanted, client.clone()));
         Ok(client)
     }
@@ -74,13 +70,13 @@ impl Poster {
 
 /// It follows no redirect, for that would turn the POST into a GET, and takes
 /// the proxies of the environment.
-fn client(tls: ClientConfig) -> Result<Client, reqwest::Error> {
-    Client::builder()
+fn client(tls: Option<&ClientConfig>) -> Result<Client, DeliveryError> {
+    http_client(tls)?
         .user_agent(concat!("lvs-agent/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .tls_backend_preconfigured(tls)
         .build()
+        .map_err(DeliveryError::Client)
 }
 
 /// The headers of every request to `webhook`. Configured ones, which the
