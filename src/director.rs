@@ -143,10 +143,10 @@ pub(crate) async fn run<T: Ipvs>(
     };
     let reconcile = doors
         .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
-        .await?;
+        .await;
     let Director { config, probes, .. } = director;
     drop(probes);
-    finish(async {
+    finish(&events, reconcile, async |reconcile| {
         match config.director.on_exit {
             DirectorExit::Keep => Ok(()),
             DirectorExit::Drain => reconcile.quiesce_all().await,

@@ -93,4 +93,5 @@ mod service_manager;
 mod signals;
 mod snapshot;
 mod telemetry;
+mod tls;
 mod whole_file;

@@ -27,6 +27,10 @@ use crate::snapshot::Mode;
 /// For all that `on_exit` asks for. The service manager's own patience is 90 s.
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 
+/// For the events that wait when the agent ends: a target that answers takes
+/// hundreds in that time, and nobody waits long for one that does not.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
+
 /// The agent could not start, or had to end.
 #[derive(Debug, Error)]
 pub(crate) enum AgentError {
@@ -224,14 +228,23 @@ pub(crate) fn read_again(path: &Path, before: &Config) -> Result<Arc<Config>, Re
     }
 }
 
-/// Does what `on_exit` asks for, within a deadline.
-pub(crate) async fn finish(
-    on_exit: impl Future<Output = Result<(), ReconcileError>>,
+/// Ends in order, with what serving came to: does what `on_exit` asks for,
+/// unless it failed, and lets the events that wait be delivered, each within a
+/// deadline.
+pub(crate) async fn finish<L>(
+    events: &Events,
+    served: Result<L, AgentError>,
+    on_exit: impl AsyncFnOnce(L) -> Result<(), ReconcileError>,
 ) -> Result<(), AgentError> {
-    timeout(EXIT_DEADLINE, on_exit)
-        .await
-        .map_err(|_| AgentError::ExitDeadline)??;
-    Ok(())
+    let ended = match served {
+        Ok(reconcile) => match timeout(EXIT_DEADLINE, on_exit(reconcile)).await {
+            Ok(done) => done.map_err(AgentError::from),
+            Err(_) => Err(AgentError::ExitDeadline),
+        },
+        Err(error) => Err(error),
+    };
+    events.finish(LAST_EVENTS).await;
+    ended
 }
 
 /// A task that tells its name when it ends.

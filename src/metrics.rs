@@ -135,7 +135,7 @@ pub(crate) struct NotificationCounters {
     pub(crate) delivered: IntCounter,
     /// Every attempt failed.
     pub(crate) failed: IntCounter,
-    /// It had to make room for newer ones.
+    /// It had to make room for newer ones, or its target went.
     pub(crate) dropped: IntCounter,
 }
 

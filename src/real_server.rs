@@ -110,8 +110,8 @@ pub(crate) async fn run(
     let tasks = JoinSet::new();
     let reconcile = doors
         .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
-        .await?;
-    finish(async {
+        .await;
+    finish(&events, reconcile, async |reconcile| {
         match config.real_server.on_exit {
             RealServerExit::Keep => Ok(()),
             RealServerExit::Remove => reconcile.remove_all().await,

@@ -9,14 +9,13 @@
 )]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use support::{PATIENCE, ServiceManager, Site, loopback, until};
+use support::{PATIENCE, Recorder, ServiceManager, Site, exchange, loopback, until};
 
 #[path = "support/mod.rs"]
 #[allow(
@@ -30,17 +29,7 @@ const WATCHDOG: Duration = Duration::from_secs(3);
 
 /// A real server that passes its check for as long as the test runs.
 fn web_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 1024];
-            let _ = stream.read(&mut request);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        }
-    });
-    address
+    Recorder::start(|_| Some(200)).address
 }
 
 fn configuration(listen: SocketAddr, real_server: SocketAddr) -> String {
@@ -62,16 +51,6 @@ fn run(site: &Site) -> Command {
     let mut command = site.command("run");
     command.args(["--table", "memory"]);
     command
-}
-
-/// The status and body of an HTTP answer.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response)?;
-    Ok(response)
 }
 
 /// The reconcile loop is stuck for good in the opening of a FIFO, where the
@@ -109,8 +88,8 @@ fn a_stuck_loop_gets_the_agent_restarted() {
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("the reconcile loop has not turned for")
     });
-    let alive = get(listen, "/livez").unwrap();
-    assert!(alive.starts_with("HTTP/1.1 503 "), "{alive}");
+    let alive = exchange(listen, "GET", "/livez", PATIENCE).unwrap();
+    assert_eq!(alive.status, 503, "{alive:?}");
     manager.end(agent);
 
     fs::remove_file(&fifo).unwrap();
@@ -155,7 +134,8 @@ fn processor_time(pid: nix::unistd::Pid) -> f64 {
 }
 
 fn up(listen: SocketAddr) -> Result<(), String> {
-    let shown = get(listen, "/metrics").map_err(|error| error.to_string())?;
+    let shown = exchange(listen, "GET", "/metrics", PATIENCE);
+    let shown = shown.map_err(|error| error.to_string())?.body;
     if shown.contains("lvs_real_server_up{service=\"web\",real_server=\"rs1\"} 1") {
         Ok(())
     } else {

@@ -5,7 +5,7 @@ mod http;
 mod kind;
 mod local;
 mod network;
-mod tls;
+pub(super) mod tls;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;

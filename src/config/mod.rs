@@ -116,10 +116,12 @@ pub enum NotifyTarget {
 /// A URL that takes events as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// With the scheme `http`.
+    /// With the scheme `http` or `https`.
     pub url: String,
     /// Sent with every event; names in lower case, values of printable ASCII.
     pub headers: BTreeMap<String, String>,
+    /// For `https`; `server_name` is the URL's host.
+    pub tls: Option<TlsSettings>,
 }
 
 /// The section `director`.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::check::tls;
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
 use super::problem::{Problems, Read, quoted};
 use super::scalar::{Value, found};
-use super::{Notify, NotifyTarget, Webhook};
+use super::{Notify, NotifyTarget, TlsSettings, Webhook};
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,26 +105,61 @@ fn exec(value: Value<'_>, problems: &mut Problems) -> Read<NotifyTarget> {
 }
 
 fn webhook(entry: &Entry, problems: &mut Problems) -> Read<Webhook> {
-    let fields = Fields::read(&entry.value, "a webhook", &["url", "headers"], problems)?;
+    let keys = ["url", "headers", "ca", "verify"];
+    let fields = Fields::read(&entry.value, "a webhook", &keys, problems)?;
     let hint = "add a line like `url: http://192.168.11.5/lvs`";
     let url = fields
         .required("url", "a webhook", hint, problems)
         .and_then(|entry| url(Value::of(entry), problems));
     let headers = fields.or_default("headers", BTreeMap::new(), |value| headers(value, problems));
+    let trust = tls::trust(&fields, problems);
+    let (url, scheme) = url?;
+    let tls = match scheme {
+        Scheme::Https => {
+            let (ca, verify) = trust?;
+            Some(TlsSettings {
+                server_name: None,
+                ca,
+                client: None,
+                verify,
+            })
+        }
+        Scheme::Http => {
+            for key in ["ca", "verify"] {
+                if let Some(entry) = fields.optional(key)? {
+                    return Err(problems.add(
+                        entry.key.location,
+                        format!("`{key}` is for TLS, and the `url` asks for none"),
+                        "write the URL with `https://`, or remove this line",
+                    ));
+                }
+            }
+            None
+        }
+    };
     Ok(Webhook {
-        url: url?,
+        url,
         headers: headers?,
+        tls,
     })
 }
 
-fn url(value: Value<'_>, problems: &mut Problems) -> Read<String> {
-    let wanted = "a URL that starts with `http://`";
-    let hint = "write it like `http://192.168.11.5:8080/lvs`";
+enum Scheme {
+    Http,
+    Https,
+}
+
+fn url(value: Value<'_>, problems: &mut Problems) -> Read<(String, Scheme)> {
+    let wanted = "a URL that starts with `https://` or `http://`";
+    let hint = "write it like `https://hooks.example.com/lvs`";
     let text = value.text(wanted, hint, problems)?;
-    match Url::parse(text) {
-        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
-        _ => Err(value.wrong(wanted, hint, problems)),
-    }
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let scheme = match url.as_ref().map(Url::scheme) {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        Some(_) | None => return Err(value.wrong(wanted, hint, problems)),
+    };
+    Ok((text.to_owned(), scheme))
 }
 
 fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, String>> {

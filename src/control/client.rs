@@ -8,6 +8,7 @@ use thiserror::Error as ThisError;
 
 use super::{Answer, Operation};
 use crate::http::status::StatusResponse;
+use crate::tls::{TlsError, http_client};
 
 /// How long the agent may take to answer: it reads what is there already.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,6 +48,9 @@ pub(crate) enum ControlError {
         /// What is wrong with it.
         what: String,
     },
+    /// The HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] TlsError),
     /// Anything else.
     #[error("cannot ask on the control socket {}", path.display())]
     Exchange {
@@ -78,8 +82,9 @@ async fn exchange<T: DeserializeOwned>(
     resource: &str,
     patience: Duration,
 ) -> Result<T, ControlError> {
+    let client = http_client(None)?;
     let exchange = async {
-        let client = reqwest::Client::builder()
+        let client = client
             .unix_socket(path)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -176,10 +176,14 @@ impl Pool {
         if (transition.from, transition.to) == (Health::Up, Health::Down) {
             member.damping.fell(now);
         }
-        member.ramp = if transition.to == Health::Up && member.wanted == Weight::ZERO {
-            Ramp::Ahead
-        } else {
-            Ramp::Over
+        member.ramp = match transition.to {
+            Health::Up if member.wanted == Weight::ZERO => Ramp::Ahead,
+            // Found in the middle of a slow start: another agent ended there.
+            Health::Up if transition.from == Health::Unknown && member.wanted < member.share() => {
+                let slow_start = self.policy.slow_start;
+                Ramp::Since(slow_start.began(member.share(), member.wanted, now))
+            }
+            Health::Up | Health::Down | Health::Unknown => Ramp::Over,
         };
         Some(transition)
     }

@@ -37,21 +37,45 @@ impl SlowStart {
         since: Instant,
         now: Instant,
     ) -> (Weight, Option<Instant>) {
-        let steps = self.steps.min(configured.get());
-        if self.duration.is_zero() || steps < 2 {
+        let Some((steps, each)) = self.steps_to(configured) else {
             return (configured, None);
-        }
-        let due = |step: u32| since + self.duration / (steps - 1) * step;
+        };
         let elapsed = now.saturating_duration_since(since).as_nanos();
-        let each = (self.duration / (steps - 1)).as_nanos().max(1);
-        let made = u32::try_from(elapsed / each).unwrap_or(u32::MAX);
+        let made = u32::try_from(elapsed / each.as_nanos().max(1)).unwrap_or(u32::MAX);
         if made >= steps - 1 {
             return (configured, None);
         }
-        let share = (u64::from(configured.get()) * u64::from(made + 1)).div_ceil(steps.into());
-        let share = u32::try_from(share).ok().and_then(Weight::new);
-        (share.unwrap_or(configured), Some(due(made + 1)))
+        let weight = step(configured, made, steps);
+        (weight, Some(since + each * (made + 1)))
     }
+
+    /// When a real server that has `found` of its weight at `now` began to
+    /// serve, if it has been in slow start since; its next weight is not less.
+    pub(crate) fn began(self, configured: Weight, found: Weight, now: Instant) -> Instant {
+        let Some((steps, each)) = self.steps_to(configured) else {
+            return now;
+        };
+        let made = (0..steps).find(|made| step(configured, *made, steps) >= found);
+        let elapsed = each * made.unwrap_or(steps);
+        now.checked_sub(elapsed).unwrap_or(now)
+    }
+
+    /// How many steps there are, the first at once, and the time of each; `None`
+    /// where there is nothing to rise through.
+    fn steps_to(self, configured: Weight) -> Option<(u32, Duration)> {
+        let steps = self.steps.min(configured.get());
+        if self.duration.is_zero() || steps < 2 {
+            return None;
+        }
+        Some((steps, self.duration / (steps - 1)))
+    }
+}
+
+/// The weight after so many of the steps.
+fn step(configured: Weight, made: u32, steps: u32) -> Weight {
+    let share = (u64::from(configured.get()) * u64::from(made + 1)).div_ceil(steps.into());
+    let share = u32::try_from(share).ok().and_then(Weight::new);
+    share.unwrap_or(configured)
 }
 
 #[cfg(test)]

@@ -18,47 +18,60 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
 use thiserror::Error;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::warn;
 
 pub(crate) use event::{Event, EventKind};
 
 use self::event::Message;
 use self::queue::Queue;
+use self::webhook::Poster;
 use crate::clock;
 use crate::config::{Notify, NotifyTarget};
 use crate::metrics::{Metrics, NotificationCounters};
 use crate::snapshot::{Latest, Mode};
+use crate::tls::{TlsConfigs, TlsError};
 
 /// Tells the targets of the section `notify` what happens.
 #[derive(Debug)]
 pub(crate) struct Events {
     host: Arc<str>,
     mode: Mode,
+    tls: Arc<TlsConfigs>,
     /// In the configuration's order.
     targets: Latest<Vec<Target>>,
 }
 
 #[derive(Debug)]
 struct Target {
+    /// No more than its place: a URL or an argument may hold a secret.
+    name: String,
+    configured: Notify,
     queue: Arc<Queue>,
     counters: NotificationCounters,
     worker: JoinHandle<()>,
 }
 
 impl Drop for Target {
+    /// What has not been delivered is counted, and said.
     fn drop(&mut self) {
         self.worker.abort();
+        let left = self.queue.abandon();
+        if left > 0 {
+            self.counters.dropped.inc_by(left as u64);
+            warn!(
+                to = self.name,
+                left, "notifications were not delivered and are given up"
+            );
+        }
     }
 }
 
 /// Events cannot be told.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
-    #[error("the HTTP client of the webhooks cannot be set up")]
-    Client(#[from] reqwest::Error),
     #[error("the metrics of the notifications cannot be set up")]
     Metrics(#[from] prometheus::Error),
 }
@@ -74,6 +87,10 @@ enum DeliveryError {
     Exit(ExitStatus),
     #[error("no answer")]
     Exchange(#[source] reqwest::Error),
+    #[error("the HTTP client cannot be set up")]
+    Client(#[source] reqwest::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the answer was HTTP {0}")]
     Status(u16),
     #[error("the event cannot be written as JSON")]
@@ -85,9 +102,13 @@ impl DeliveryError {
     /// that the request itself is not wanted (RFC 9110, section 15).
     fn may_pass(&self) -> bool {
         match self {
-            Self::TimedOut(_) | Self::Start(_) | Self::Exit(_) | Self::Exchange(_) => true,
+            Self::TimedOut(_)
+            | Self::Start(_)
+            | Self::Exit(_)
+            | Self::Exchange(_)
+            | Self::Tls(_) => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Self::Encode(_) => false,
+            Self::Client(_) | Self::Encode(_) => false,
         }
     }
 }
@@ -98,12 +119,13 @@ impl Events {
         Arc::new(Self {
             host: Arc::default(),
             mode: Mode::Director,
+            tls: Arc::new(TlsConfigs::new()),
             targets: Latest::default(),
         })
     }
 
     /// Starts a task for each of the targets; to be called within a runtime.
-    /// What waits in their queues when this is dropped is not delivered.
+    /// What waits in their queues when this is dropped is given up.
     pub(crate) fn start(
         configured: &[Notify],
         mode: Mode,
@@ -113,28 +135,50 @@ impl Events {
         let events = Self {
             host,
             mode,
+            tls: Arc::new(TlsConfigs::new()),
             targets: Latest::default(),
         };
         events.configure(configured, metrics)?;
         Ok(Arc::new(events))
     }
 
-    /// Starts anew with these targets, at the start and when a reload changed
-    /// them. What waits for the earlier ones is not delivered.
+    /// Goes on with these targets, at the start and when a reload changed
+    /// them. One that stays as it was in its place keeps what waits for it;
+    /// what waits for the others is given up.
     pub(crate) fn configure(
         &self,
         configured: &[Notify],
         metrics: &Metrics,
     ) -> Result<(), StartError> {
-        let client = webhook::client()?;
-        let mut targets = Vec::with_capacity(configured.len());
-        for (place, notify) in configured.iter().enumerate() {
-            let counters = metrics.notifications(place)?;
-            targets.push(Target::start(place, notify, counters, client.clone()));
+        let counters: Vec<_> = (0..configured.len())
+            .map(|place| metrics.notifications(place))
+            .collect::<Result<_, _>>()?;
+        let mut targets = self.targets.lock();
+        let mut before: Vec<_> = targets.drain(..).map(Some).collect();
+        for ((place, notify), counters) in configured.iter().enumerate().zip(counters) {
+            let same = before
+                .get_mut(place)
+                .and_then(|target| target.take_if(|target| target.configured == *notify));
+            targets.push(same.unwrap_or_else(|| self.target(place, notify, counters)));
         }
+        // Before their counters go.
+        drop(before);
         metrics.forget_notifications(configured.len());
-        *self.targets.lock() = targets;
         Ok(())
+    }
+
+    /// Takes no further events, and delivers those that wait, for as long as
+    /// `limit` allows; what is left then is given up.
+    pub(crate) async fn finish(&self, limit: Duration) {
+        let targets = std::mem::take(&mut *self.targets.lock());
+        for target in &targets {
+            target.queue.close();
+        }
+        let deadline = Instant::from_std(clock::monotonic()) + limit;
+        for mut target in targets {
+            // Whether its queue is empty is asked when it is dropped.
+            let _ = timeout_at(deadline, &mut target.worker).await;
+        }
     }
 
     /// Tells all targets, some time. Never waits, and counts what had to go.
@@ -157,18 +201,12 @@ impl Events {
     }
 }
 
-impl Target {
-    fn start(
-        place: usize,
-        notify: &Notify,
-        counters: NotificationCounters,
-        client: Client,
-    ) -> Self {
+impl Events {
+    fn target(&self, place: usize, notify: &Notify, counters: NotificationCounters) -> Target {
         let queue = Arc::new(Queue::default());
-        // No more than this: a URL or an argument may hold a secret.
         let name = format!("notify[{place}]");
         let limit = notify.timeout;
-        let work = (name, Arc::clone(&queue), counters.clone());
+        let work = (name.clone(), Arc::clone(&queue), counters.clone());
         let worker = match notify.target.clone() {
             NotifyTarget::Exec { program, arguments } => {
                 let command = Arc::new((program, arguments));
@@ -178,16 +216,16 @@ impl Target {
                 })
             }
             NotifyTarget::Webhook(webhook) => {
-                let headers = webhook::headers(&webhook);
-                let webhook = Arc::new(webhook);
+                let poster = Arc::new(Poster::new(webhook, Arc::clone(&self.tls)));
                 spawn(work, limit, move |message| {
-                    let (client, webhook) = (client.clone(), Arc::clone(&webhook));
-                    let headers = headers.clone();
-                    async move { webhook::post(&client, &webhook, headers, &message).await }
+                    let poster = Arc::clone(&poster);
+                    async move { poster.post(&message).await }
                 })
             }
         };
-        Self {
+        Target {
+            name,
+            configured: notify.clone(),
             queue,
             counters,
             worker,
@@ -209,5 +247,5 @@ where
         let attempt = timeout(limit, deliver(message));
         async move { attempt.await.unwrap_or(Err(DeliveryError::TimedOut(limit))) }
     };
-    tokio::spawn(async move { match worker::work(name, queue, counters, deliver).await {} })
+    tokio::spawn(worker::work(name, queue, counters, deliver))
 }

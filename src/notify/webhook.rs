@@ -1,23 +1,87 @@
+use std::sync::Arc;
+
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Mutex;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::DeliveryError;
 use super::event::Message;
 use crate::config::Webhook;
+use crate::tls::{Application, TlsConfigs, http_client};
 
-/// The client of all webhooks. It follows no redirect, for that would turn the
-/// POST into a GET, and takes the proxies of the environment.
-pub(super) fn client() -> Result<Client, reqwest::Error> {
-    Client::builder()
+/// Posts events to one URL.
+#[derive(Debug)]
+pub(super) struct Poster {
+    webhook: Webhook,
+    headers: HeaderMap,
+    tls: Arc<TlsConfigs>,
+    /// The client that was used last, and the TLS configuration that it has.
+    client: Mutex<Option<(Option<Arc<ClientConfig>>, Client)>>,
+}
+
+impl Poster {
+    pub(super) fn new(webhook: Webhook, tls: Arc<TlsConfigs>) -> Self {
+        Self {
+            headers: headers(&webhook),
+            webhook,
+            tls,
+            client: Mutex::default(),
+        }
+    }
+
+    /// Posts the event as JSON; any status from 200 to 299 will do. The errors
+    /// do not tell the URL, which may hold a secret.
+    pub(super) async fn post(&self, message: &Message) -> Result<(), DeliveryError> {
+        let client = self.client().await?;
+        let request = client
+            .post(&self.webhook.url)
+            .headers(self.headers.clone())
+            .body(serde_json::to_vec(message)?);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| DeliveryError::Exchange(error.without_url()))?;
+        let status = response.status();
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(DeliveryError::Status(status.as_u16()))
+        }
+    }
+
+    /// The last client, unless the files of TLS have been read again since.
+    async fn client(&self) -> Result<Client, DeliveryError> {
+        let wanted = match &self.webhook.tls {
+            Some(settings) => Some(self.tls.config(settings, Application::Any).await?),
+            None => None,
+        };
+        let mut kept = self.client.lock().await;
+        if let Some((tls, client)) = &*kept
+            && tls.as_ref().map(Arc::as_ptr) == wanted.as_ref().map(Arc::as_ptr)
+        {
+            return Ok(client.clone());
+        }
+        let client = client(wanted.as_deref())?;
+        *kept = Some((wanted, client.clone()));
+        Ok(client)
+    }
+}
+
+/// It follows no redirect, for that would turn the POST into a GET, and takes
+/// the proxies of the environment.
+fn client(tls: Option<&ClientConfig>) -> Result<Client, DeliveryError> {
+    http_client(tls)?
         .user_agent(concat!("lvs-agent/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .build()
+        .map_err(DeliveryError::Client)
 }
 
 /// The headers of every request to `webhook`. Configured ones, which the
 /// configuration has checked, take the place of the agent's own.
-pub(super) fn headers(webhook: &Webhook) -> HeaderMap {
+fn headers(webhook: &Webhook) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in &webhook.headers {
@@ -30,28 +94,4 @@ pub(super) fn headers(webhook: &Webhook) -> HeaderMap {
         }
     }
     headers
-}
-
-/// Posts the event as JSON; any status from 200 to 299 will do. The errors
-/// do not tell the URL, which may hold a secret.
-pub(super) async fn post(
-    client: &Client,
-    webhook: &Webhook,
-    headers: HeaderMap,
-    message: &Message,
-) -> Result<(), DeliveryError> {
-    let request = client
-        .post(&webhook.url)
-        .headers(headers)
-        .body(serde_json::to_vec(message)?);
-    let response = request
-        .send()
-        .await
-        .map_err(|error| DeliveryError::Exchange(error.without_url()))?;
-    let status = response.status();
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(DeliveryError::Status(status.as_u16()))
-    }
 }

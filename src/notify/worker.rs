@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +18,19 @@ const ATTEMPTS: u32 = 4;
 /// back within the 7 seconds that this makes.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// Delivers what is queued, one message after the other, until it is dropped.
+/// Delivers what is queued, one message after the other, until the queue is
+/// closed and empty, or this is dropped.
 pub(super) async fn work<D, F>(
     name: String,
     queue: Arc<Queue>,
     counters: NotificationCounters,
     deliver: D,
-) -> Infallible
-where
+) where
     D: Fn(Arc<Message>) -> F,
     F: Future<Output = Result<(), DeliveryError>>,
 {
     let mut failing = false;
-    loop {
-        let message = queue.pop().await;
+    while let Some(message) = queue.pop().await {
         match attempt(&name, &deliver, message).await {
             Ok(()) => {
                 counters.delivered.inc();

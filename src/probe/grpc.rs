@@ -9,10 +9,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::http::drive;
 use super::probing::Probing;
-use super::tls::Application;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{ProbeResult, connect};
 use crate::config::GrpcCheck;
+use crate::tls::Application;
 
 /// `HealthCheckRequest` of `grpc/health/v1/health.proto`.
 #[derive(Clone, PartialEq, prost::Message)]

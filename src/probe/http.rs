@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
 use super::probing::Probing;
-use super::tls::Application;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{ProbeResult, connect};
 use crate::config::HttpCheck;
+use crate::tls::Application;
 
 /// How much of a body is read before the status alone decides: enough to see
 /// that a page is being served, and no more however large it is.

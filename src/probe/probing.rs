@@ -5,18 +5,22 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::tls::TlsConfigs;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{Advice, Outcome, ProbeResult};
 use super::{agent, dns, exec, file, grpc, http, ping, stream, udp};
 use crate::clock;
 use crate::config::{Check, CheckKind, Origin};
+use crate::tls::TlsConfigs;
 
 /// Makes probes of every kind. One of these serves all probes.
 #[derive(Debug)]
 pub(crate) struct Prober {
     tls: TlsConfigs,
 }
+
+/// A probe that fails so long after its deadline, or another time-out, did so
+/// in a process that did not run, as in a machine that was suspended.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// What the kinds need to know of the probe that they make.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +72,15 @@ impl Prober {
             Err(Failure::new(ProbeResult::Timeout, detail))
         });
         let duration = clock::monotonic().saturating_duration_since(started);
+        let stood_still = duration > check.timeout + check.timeout.max(STANDSTILL);
+        let verdict = verdict.map_err(|failure| {
+            if stood_still {
+                let duration = humantime::format_duration(duration);
+                Failure::internal(format!("this host stood still for some of the {duration}"))
+            } else {
+                failure
+            }
+        });
         match verdict {
             Ok(pass) => Outcome {
                 result: ProbeResult::Ok,

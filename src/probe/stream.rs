@@ -2,10 +2,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::probing::Probing;
-use super::tls::Application;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{ProbeResult, connect};
 use crate::config::{Pattern, Step, StreamCheck};
+use crate::tls::Application;
 
 /// How much may come before what a step expects: it is looked through again
 /// with every piece that comes.

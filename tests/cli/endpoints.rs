@@ -158,7 +158,7 @@ fn the_page_the_errors_and_the_metrics_are_served() {
     assert!(page.body.contains("web") && page.body.ends_with("</html>\n"));
     for path in ["/", "/status", "/metrics", "/livez", "/readyz"] {
         for method in ["POST", "PUT", "DELETE"] {
-            let answer = exchange(site.listen, method, path).unwrap();
+            let answer = exchange(site.listen, method, path, AMPLE).unwrap();
             assert_eq!(answer.status, 405, "{method} {path}");
             assert!(answer.body.contains("read-only"), "{}", answer.body);
         }

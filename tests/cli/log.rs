@@ -133,7 +133,7 @@ fn dropping(site: &Site) -> (Unread, Server) {
     command.env("LVS_AGENT_LOG", "trace");
     let agent = Unread::start(command);
     until(AMPLE, "an answer", || {
-        exchange(site.listen, "GET", "/livez").map(drop)
+        exchange(site.listen, "GET", "/livez", AMPLE).map(drop)
     });
     until(AMPLE, "dropped lines", || {
         let dropped = site.metric("lvs_log_lines_dropped_total").unwrap();

@@ -14,6 +14,7 @@ mod check_config;
 mod descriptors;
 mod drain;
 mod endpoints;
+#[path = "../support/exchange.rs"]
 mod exchange;
 mod log;
 mod many;

@@ -163,7 +163,7 @@ impl Site {
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
-        exchange(self.listen, "GET", path).unwrap()
+        exchange(self.listen, "GET", path, AMPLE).unwrap()
     }
 
     /// `GET /status`

@@ -1,6 +1,7 @@
 //! The how-to's cluster with agents on all of its hosts.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, until};
 
@@ -88,4 +89,36 @@ pub(crate) fn metric(host: &Namespace, series: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(series));
     let value = line.unwrap_or_else(|| panic!("no {series} in:\n{text}"));
     value.trim().parse().expect("a number")
+}
+
+/// The weight of each destination in `ipvsadm -Sn`'s words, in its order.
+pub(crate) fn weights(table: &str) -> Vec<u32> {
+    let lines = table.lines().filter(|line| line.starts_with("-a"));
+    lines
+        .map(|line| {
+            let (_, weight) = line.rsplit_once("-w ").expect("a weight");
+            weight.trim().parse().expect("a number")
+        })
+        .collect()
+}
+
+/// Waits until the series has this value.
+pub(crate) fn wait_for_metric(host: &Namespace, series: &str, value: f64) {
+    until(PATIENCE, series, || {
+        let found = metric(host, series);
+        if (found - value).abs() < 0.5 {
+            Ok(())
+        } else {
+            Err(found)
+        }
+    });
+}
+
+/// Tells threads that watch or ask that they are done, also when the test panics.
+pub(crate) struct Ending<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }

@@ -1,5 +1,8 @@
 //! Every forwarding method carries requests to a real server and answers back.
 
+mod sctp;
+mod tunnels;
+
 use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -120,12 +123,13 @@ fn echo(client: &Namespace, address: SocketAddr) -> io::Result<Vec<u8>> {
     })
 }
 
-/// The client gets rs1's page and its own datagram back from both VIPs.
+/// The client gets rs1's page and its own datagram back from both VIPs, by this
+/// method in `ipvsadm -Sn`'s words.
 fn carries(lan: &Lan, method: &str, real_servers: [&str; 2]) {
     for (vip, real_server) in [VIP, VIP6].into_iter().zip(real_servers) {
         let address = |host: &str, port| SocketAddr::new(host.parse().expect("an address"), port);
         for port in [80, 7] {
-            let line = format!("-r {} {method} -w 1", address(real_server, port));
+            let line = format!("-r {} {method}", address(real_server, port));
             until(PATIENCE, &line, || {
                 let table = ipvsadm_save(&lan.director);
                 let service = address(vip, port).to_string();
@@ -154,7 +158,7 @@ fn direct_routing_carries_both_families() {
     let _page = nginx(&cluster.lan.rs1, "rs1");
     let _director = cluster.direct();
     let _echo = Echo::start(&cluster.lan.rs1, [VIP, VIP6]);
-    carries(&cluster.lan, "-g", [RIP, RIP6]);
+    carries(&cluster.lan, "-g -w 1", [RIP, RIP6]);
 }
 
 /// The client is in the LAN of the real server here, so that only a route of
@@ -175,7 +179,7 @@ fn masquerading_carries_both_families() {
     let _page = nginx(&lan.rs1, "rs1");
     let _director = site.start(&lan.director, &[]);
     let _echo = Echo::start(&lan.rs1, [RIP, RIP6]);
-    carries(&lan, "-m", [RIP, RIP6]);
+    carries(&lan, "-m -w 1", [RIP, RIP6]);
 }
 
 fn add_tunnel(rs1: &Namespace, kind: &str) {
@@ -195,7 +199,7 @@ fn ipip_tunnels_carry_both_families() {
     let _page = nginx(rs1, "rs1");
     let _director = cluster.direct();
     let _echo = Echo::start(rs1, [VIP, VIP6]);
-    carries(&cluster.lan, "-i", [RIP, RIP6]);
+    carries(&cluster.lan, "-i -w 1", [RIP, RIP6]);
 }
 
 #[test]
@@ -209,5 +213,5 @@ fn tunnels_lead_across_families() {
     let _page = nginx(rs1, "rs1");
     let _director = cluster.direct();
     let _echo = Echo::start(rs1, [VIP, VIP6]);
-    carries(&cluster.lan, "-i", [RIP6, RIP]);
+    carries(&cluster.lan, "-i -w 1", [RIP6, RIP]);
 }

@@ -15,15 +15,19 @@ mod cluster;
 mod director;
 mod drain;
 mod drift;
+mod events;
 mod forwarding;
 mod howto;
 mod ipvs;
 mod leaving;
 mod metrics;
+mod own_fault;
 mod pool;
+mod recovery;
 mod refusal;
 mod reload;
 mod restart;
+mod standstill;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::cluster::{Cluster, QUICK, metric};
-use crate::support::{Behaviour, Namespace, PATIENCE, Web, http_get, ipvsadm_save, until};
+use crate::cluster::{Cluster, Ending, QUICK, metric, wait_for_metric, weights};
+use crate::support::{Behaviour, PATIENCE, Web, http_get, ipvsadm_save, until};
 
 /// One real server, and rs2 as its sorry server.
 fn with_sorry_server(scheduler: &str) -> String {
@@ -24,28 +24,6 @@ virtual_services:
       - {{ name: rs1, address: 192.168.11.21 }}
 "
     )
-}
-
-/// The weight of each destination in `ipvsadm -Sn`'s words, in its order.
-fn weights(table: &str) -> Vec<u32> {
-    let lines = table.lines().filter(|line| line.starts_with("-a"));
-    lines
-        .map(|line| {
-            let (_, weight) = line.rsplit_once("-w ").expect("a weight");
-            weight.trim().parse().expect("a number")
-        })
-        .collect()
-}
-
-fn wait_for_metric(host: &Namespace, series: &str, value: f64) {
-    until(PATIENCE, series, || {
-        let found = metric(host, series);
-        if (found - value).abs() < 0.5 {
-            Ok(())
-        } else {
-            Err(found)
-        }
-    });
 }
 
 /// In both directions, watched without a pause.
@@ -160,15 +138,6 @@ fn one_definition_for_several_vips_has_the_sorry_server_for_each() {
     wait_for_pages("rs1");
 }
 
-/// Ends the watcher, also when the test panics.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 #[test]
 fn with_too_few_up_the_failing_one_keeps_its_weight() {
     let open = QUICK.replace(
@@ -198,83 +167,4 @@ fn with_too_few_up_the_failing_one_keeps_its_weight() {
     wait_for_metric(director, fail_open, 0.0);
     let table = ipvsadm_save(director);
     assert_eq!(weights(&table), [1, 1], "{table}");
-}
-
-#[test]
-fn while_the_directors_own_link_is_down_all_weights_are_held() {
-    let cluster = Cluster::new(QUICK);
-    let director = &cluster.lan.director;
-    let _rs1 = Web::start(&cluster.lan.rs1, "rs1");
-    let rs2 = Web::start(&cluster.lan.rs2, "rs2");
-    let _agent = cluster.direct();
-    cluster.wait_for_weight("192.168.11.21", 1);
-    cluster.wait_for_weight("192.168.11.22", 1);
-    let held = "lvs_weights_held{reason=\"link\"}";
-    wait_for_metric(director, held, 0.0);
-
-    director.run("ip link set eth0 down");
-    wait_for_metric(director, held, 1.0);
-    let failures = || -> f64 {
-        let text = director.run("curl -s --fail http://127.0.0.1:9477/metrics");
-        let probes = "lvs_probes_total{service=\"web\",real_server=\"rs1\"";
-        let lines = text.lines().filter(|line| line.starts_with(probes));
-        lines
-            .filter(|line| !line.contains("result=\"ok\""))
-            .map(|line| {
-                let (_, count) = line.rsplit_once(' ').expect("a value");
-                count.parse::<f64>().expect("a number")
-            })
-            .sum()
-    };
-    let before = failures();
-    until(PATIENCE, "many failed probes", || match failures() {
-        now if now >= before + 5.0 => Ok(()),
-        now => Err(now),
-    });
-    let table = ipvsadm_save(director);
-    assert_eq!(weights(&table), [1, 1], "{table}");
-    let (_, status) = cluster.site.finish(director, &["status"]);
-    assert!(status.contains("own link is down"), "{status}");
-
-    director.run("ip link set eth0 up");
-    wait_for_metric(director, held, 0.0);
-    let ups = "lvs_transitions_total{service=\"web\",real_server=\"rs1\",to=\"down\"}";
-    assert!(metric(director, ups) < 0.5, "no verdict came of it");
-    rs2.behave(Behaviour::Unavailable);
-    cluster.wait_for_weight("192.168.11.22", 0);
-    let table = ipvsadm_save(director);
-    assert_eq!(weights(&table), [1, 0], "verdicts count again: {table}");
-}
-
-#[test]
-fn a_server_that_is_new_rises_in_steps() {
-    let slow = QUICK
-        .replace(
-            "rs1, address: 192.168.11.21",
-            "rs1, address: 192.168.11.21, weight: 80",
-        )
-        .replace(
-            "    real_servers:",
-            "    slow_start: 20s\n    real_servers:",
-        );
-    let cluster = Cluster::new(&slow);
-    let director = &cluster.lan.director;
-    let _rs1 = Web::start(&cluster.lan.rs1, "rs1");
-    let _agent = cluster.direct();
-    let mut seen = Vec::new();
-    until(PATIENCE * 2, "the whole weight", || {
-        let table = ipvsadm_save(director);
-        let weight = weights(&table).first().copied().unwrap_or_default();
-        if seen.last() != Some(&weight) {
-            seen.push(weight);
-        }
-        if weight == 80 { Ok(()) } else { Err(table) }
-    });
-    assert!(seen.is_sorted(), "{seen:?}");
-    assert!(seen.len() >= 5, "{seen:?}");
-    assert!(
-        seen.iter()
-            .all(|weight| [0, 10, 20, 30, 40, 50, 60, 70, 80].contains(weight)),
-        "{seen:?}"
-    );
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::cluster::{Cluster, QUICK, request};
+use crate::cluster::{Cluster, Ending, QUICK, request};
 use crate::support::{Web, ipvsadm_save};
 use nix::sys::signal::Signal;
 
@@ -52,13 +52,4 @@ fn ten_kills_lose_no_request_and_change_nothing() {
         requests >= 50 && looks >= 20,
         "{requests} requests, {looks} looks at the table"
     );
-}
-
-/// Ends the client and the watcher, also when the test panics.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }

@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::checks::{seen, service};
+use crate::cluster::{Ending, request};
 use crate::support::{Lan, Namespace, PROGRAM, Process, agent_under, ipvsadm_save, nginx, until};
 
 const CONFIGURATION: &str = "
@@ -199,6 +202,81 @@ fn the_directors_unit_runs_it_restarts_it_and_spares_a_broken_configuration() {
     systemd.until_state("failed");
     assert_eq!(systemd.property("ExecMainStatus"), "2", "{}", systemd.log());
     assert_eq!(ipvsadm_save(&lan.director), wanted);
+}
+
+/// A reload makes the agent write its state file, and reconcile is then stuck for
+/// good in opening what is in that file's place: a FIFO without another end.
+#[test]
+fn systemd_restarts_an_agent_whose_loop_is_stuck_and_traffic_does_not_notice() {
+    let lan = Lan::new();
+    let _pages = [nginx(&lan.rs1, "rs1"), nginx(&lan.rs2, "rs2")];
+    for real_server in [&lan.rs1, &lan.rs2] {
+        real_server
+            .run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
+        real_server.run("ip address add 192.168.11.200/32 dev lo");
+    }
+    let quick = CONFIGURATION.replace("director:\n", "director:\n  resync_interval: 1s\n");
+    let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", &quick);
+    systemd.until_state("active");
+    let wanted = "-A -t 192.168.11.200:80 -s wlc\n\
+                  -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
+                  -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
+    until(SOON, "full table", || {
+        let table = ipvsadm_save(&lan.director);
+        (table == wanted)
+            .then_some(())
+            .ok_or_else(|| (table, systemd.log()))
+    });
+
+    let over = AtomicBool::new(false);
+    let requests = thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut requests = 0;
+            while !over.load(Ordering::SeqCst) {
+                request(&lan.client).expect("an answer");
+                requests += 1;
+            }
+            requests
+        });
+        let end = Ending(&over);
+        let stuck = systemd.agent();
+        let state = "/var/lib/lvs-agent/director.json";
+        systemd.run(&["cp", "-a", state, "/run/kept"]);
+        systemd.run(&["mkfifo", "/var/lib/lvs-agent/fifo"]);
+        systemd.run(&["mv", "/var/lib/lvs-agent/fifo", state]);
+        let more = "  - name: more\n    address: 192.168.11.201:80\n    \
+                    real_servers: [{ name: rs1, address: 192.168.11.21 }]\n";
+        systemd.run(&["sh", "-c", &format!("printf '{more}' >>/run/config.yaml")]);
+        systemd.run(&["systemctl", "kill", "--signal=HUP", systemd.unit]);
+        until(SOON, "stuck loop", || {
+            let log = systemd.log();
+            log.contains("the reconcile loop has not turned for")
+                .then_some(())
+                .ok_or(log)
+        });
+        assert_eq!(systemd.agent(), stuck);
+        // The next agent reads its file; the stuck one has the FIFO open.
+        systemd.run(&["mv", "/run/kept", state]);
+        until(SOON, "restart by systemd's watchdog", || {
+            let (restarts, now) = (systemd.property("NRestarts"), systemd.agent());
+            let running = now != stuck && now != "0" && systemd.property("ActiveState") == "active";
+            (restarts == "1" && running)
+                .then_some(())
+                .ok_or_else(|| (restarts, now, systemd.log()))
+        });
+        let log = systemd.log();
+        assert!(log.contains("Watchdog timeout"), "{log}");
+        until(SOON, "new service, by the new agent", || {
+            let table = ipvsadm_save(&lan.director);
+            let more = "-a -t 192.168.11.201:80 -r 192.168.11.21:80 -g -w 1\n";
+            let as_before = wanted.lines().all(|line| table.contains(line));
+            assert!(as_before, "{table}");
+            table.contains(more).then_some(()).ok_or(table)
+        });
+        drop(end);
+        client.join().expect("no failed request")
+    });
+    assert!(requests >= 20, "{requests} requests");
 }
 
 #[test]

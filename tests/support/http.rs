@@ -1,8 +1,8 @@
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Namespace;
+use super::{Namespace, exchange};
 
 /// Fetches `/` from `address` over a new connection and returns the body.
 /// `timeout` holds for the connect and for every wait for bytes.
@@ -25,15 +25,10 @@ pub(crate) fn http_get_path(
     path: &str,
     timeout: Duration,
 ) -> io::Result<String> {
-    from.enter(|| {
-        let mut stream = TcpStream::connect_timeout(&address, timeout)?;
-        stream.set_read_timeout(Some(timeout))?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        match answer.split_once("\r\n\r\n") {
-            Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, answer)),
-        }
-    })
+    let answer = from.enter(|| exchange(address, "GET", path, timeout))?;
+    if answer.status == 200 {
+        Ok(answer.body)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, answer.head))
+    }
 }

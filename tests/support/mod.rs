@@ -1,7 +1,10 @@
-//! What the tests in network namespaces share: a LAN, processes in it, the
-//! programs under test, and waiting with a deadline. It all needs root.
+//! What the tests share: servers, the programs under test, waiting with a
+//! deadline; and for those in network namespaces a LAN and processes in it,
+//! which need root.
 
 mod agent;
+mod authority;
+mod exchange;
 mod http;
 mod ipvsadm;
 mod lan;
@@ -9,12 +12,15 @@ mod loopback;
 mod namespace;
 mod nginx;
 mod process;
+mod recorder;
 mod service_manager;
 mod site;
 mod wait;
 mod web;
 
 pub(crate) use agent::{Agent, PROGRAM, agent, agent_under};
+pub(crate) use authority::Authority;
+pub(crate) use exchange::exchange;
 pub(crate) use http::{http_get, http_get_path};
 pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;
@@ -22,6 +28,7 @@ pub(crate) use loopback::loopback;
 pub(crate) use namespace::Namespace;
 pub(crate) use nginx::nginx;
 pub(crate) use process::Process;
+pub(crate) use recorder::{Recorder, Request};
 pub(crate) use service_manager::ServiceManager;
 pub(crate) use site::Site;
 pub(crate) use wait::until;

@@ -1,6 +1,7 @@
 //! The keys of TLS, which stand beside those of the check that uses it.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::super::fields::Fields;
 use super::super::problem::{Problems, Read};
@@ -27,17 +28,7 @@ pub(super) fn settings(
     let server_name = fields.or_default("server_name", host.map(without_port), |value| {
         value.server_name(problems).map(Some)
     });
-    let verify = fields.or_default("verify", true, |value| value.truth(problems));
-    let ca = match fields.optional("ca") {
-        Ok(Some(entry)) if verify == Ok(false) => Err(problems.add(
-            entry.key.location,
-            "`ca` says whom to trust, and `verify: false` trusts everybody",
-            "remove one of the two",
-        )),
-        Ok(Some(entry)) => Value::of(entry).path(None, problems).map(Some),
-        Ok(None) => Ok(None),
-        Err(reported) => Err(reported),
-    };
+    let trust = trust(fields, problems);
     let mut path = |key| {
         fields.or_default(key, None, |value: Value<'_>| {
             value
@@ -65,12 +56,32 @@ pub(super) fn settings(
             ));
         }
     };
+    let (ca, verify) = trust?;
     Ok(TlsSettings {
         server_name: server_name?,
-        ca: ca?,
+        ca,
         client,
-        verify: verify?,
+        verify,
     })
+}
+
+/// `ca` and `verify`: whose word the server's certificate needs.
+pub(in crate::config) fn trust(
+    fields: &Fields<'_>,
+    problems: &mut Problems,
+) -> Read<(Option<PathBuf>, bool)> {
+    let verify = fields.or_default("verify", true, |value| value.truth(problems));
+    let ca = match fields.optional("ca") {
+        Ok(Some(entry)) if verify == Ok(false) => Err(problems.add(
+            entry.key.location,
+            "`ca` says whom to trust, and `verify: false` trusts everybody",
+            "remove one of the two",
+        )),
+        Ok(Some(entry)) => Value::of(entry).path(None, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    Ok((ca?, verify?))
 }
 
 /// The host of a `Host` header.

@@ -259,10 +259,9 @@ fn slow_start_is_for_servers_that_were_down_or_new() {
         slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
         ..policy()
     };
-    let mut bench = Bench::new(slow, &[(80, 0), (80, 80), (80, 40)], None);
+    let mut bench = Bench::new(slow, &[(80, 0), (80, 80)], None);
     assert_eq!(bench.goes(0, true), [(0, 10)], "new");
     assert_eq!(bench.goes(1, true), [], "found with its weight");
-    assert_eq!(bench.goes(2, true), [(2, 80)], "found with a weight");
     let steps: Vec<_> = [20, 30, 40, 50, 60, 70, 80].map(|w| (0, w)).into();
     assert_eq!(bench.wait(SLOW_START), steps);
     assert_eq!(bench.pool.next_deadline(), None);
@@ -278,6 +277,29 @@ fn slow_start_is_for_servers_that_were_down_or_new() {
         "a server that is down does not rise"
     );
     assert_eq!(bench.goes(1, true), [(1, 10)], "from the beginning");
+}
+
+#[test]
+fn a_slow_start_that_is_found_half_done_goes_on_from_there() {
+    let slow = Policy {
+        slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
+        ..policy()
+    };
+    let found = [(80, 40), (80, 45), (80, 90), (80, 10)];
+    let mut bench = Bench::new(slow, &found, None);
+    assert_eq!(bench.goes(0, true), [], "one of the steps");
+    assert_eq!(bench.wait(SLOW_START / 7), [(0, 50)]);
+    assert_eq!(bench.wait(SLOW_START), [(0, 60), (0, 70), (0, 80)]);
+    assert_eq!(bench.goes(1, true), [(1, 50)], "between two steps");
+    assert_eq!(bench.wait(SLOW_START), [(1, 60), (1, 70), (1, 80)]);
+    assert_eq!(bench.goes(2, true), [(2, 80)], "more than is configured");
+    assert_eq!(bench.pool.next_deadline(), None);
+    bench.goes(3, false);
+    assert_eq!(
+        bench.goes(3, true),
+        [(3, 10)],
+        "it was down: from the beginning"
+    );
 }
 
 #[test]

@@ -1,4 +1,6 @@
-use crate::config::{AgentCheck, CheckKind, ExecCheck, StreamCheck};
+use super::STANDSTILL;
+use crate::clock;
+use crate::config::{AgentCheck, CheckKind, ExecCheck, Pattern, Step, StreamCheck};
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say};
 use crate::probe::{Advice, ProbeResult};
 
@@ -81,4 +83,24 @@ async fn one_pass_is_enough_for_any() {
     let kind = CheckKind::Any(vec![agent(hanging.port()), tcp(closed.port())]);
     let outcome = ask_within(SHORT, open, kind).await;
     assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
+}
+
+/// The process stands still for longer than a real server could be waited for.
+#[tokio::test]
+async fn what_failed_while_this_host_stood_still_is_no_evidence() {
+    let silent = CheckKind::Stream(StreamCheck {
+        port: None,
+        tls: None,
+        steps: vec![Step::Expect(Pattern::Text("hello".to_owned()))],
+    });
+    let target = say(b"");
+    let probe = tokio::spawn(ask_within(SHORT, target, silent));
+    tokio::task::yield_now().await;
+    let (started, still) = (clock::monotonic(), SHORT + STANDSTILL * 2);
+    while clock::monotonic() - started < still {
+        std::thread::park_timeout(still);
+    }
+    let outcome = probe.await.unwrap();
+    assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
+    assert!(outcome.detail.contains("stood still"), "{outcome:?}");
 }

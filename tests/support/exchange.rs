@@ -1,7 +1,6 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-
-use super::AMPLE;
+use std::time::Duration;
 
 /// An HTTP response.
 #[derive(Debug)]
@@ -11,14 +10,20 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// One HTTP request over a connection of its own.
+/// One HTTP request over a connection of its own. `timeout` holds for the
+/// connect and for every wait for bytes.
 ///
 /// # Errors
 ///
 /// Those of the socket, and `InvalidData` for an answer that is not HTTP.
-pub(crate) fn exchange(address: SocketAddr, method: &str, path: &str) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, AMPLE)?;
-    stream.set_read_timeout(Some(AMPLE))?;
+pub(crate) fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    timeout: Duration,
+) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"

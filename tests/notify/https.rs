@@ -1,0 +1,110 @@
+//! Webhooks over TLS.
+
+use std::path::PathBuf;
+
+use crate::Bench;
+use crate::support::{Authority, PATIENCE, Recorder, until};
+
+/// The file of an authority that is trusted; it lies in the bench's directory.
+fn trusted(bench: &Bench, authority: &Authority) -> PathBuf {
+    let path = bench.site.directory().join("ca.pem");
+    authority.write(&path);
+    path
+}
+
+#[test]
+fn a_certificate_of_the_configured_authority_is_taken() {
+    let web = Recorder::start(|_| Some(200));
+    let ours = Authority::new();
+    let hook = Recorder::start_tls(ours.server("127.0.0.1"), |_| Some(204));
+    let bench = Bench::new(&web, 1);
+    let notify = format!(
+        "- webhook: {{ url: 'https://{}/lvs', ca: {} }}",
+        hook.address,
+        trusted(&bench, &ours).display()
+    );
+    let _agent = bench.start(&notify);
+    bench.wait_until_told(0, "delivered", 1);
+    assert!(
+        hook.requests()[0]
+            .head
+            .starts_with("post /lvs http/1.1\r\n")
+    );
+    assert_eq!(hook.bodies()[0]["event"], "real_server_up");
+}
+
+/// Of an unknown authority, and for another name: tried four times with
+/// growing pauses, counted, and said once.
+#[test]
+fn a_certificate_that_is_not_valid_is_refused() {
+    let web = Recorder::start(|_| Some(200));
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let strange = Recorder::start_tls(theirs.server("127.0.0.1"), |_| Some(204));
+    let misnamed = Recorder::start_tls(ours.server("hooks.example.com"), |_| Some(204));
+    let bench = Bench::new(&web, 3);
+    let ca = trusted(&bench, &ours);
+    let notify: String = [&strange, &misnamed]
+        .map(|hook| {
+            let ca = ca.display();
+            format!(
+                "- webhook: {{ url: 'https://{}/secret', ca: {ca} }}\n",
+                hook.address
+            )
+        })
+        .concat();
+    let agent = bench.start(&notify);
+    for (target, hook) in [&strange, &misnamed].into_iter().enumerate() {
+        bench.wait_until_told(target, "failed", 2);
+        assert!(hook.connections() >= 8, "four attempts for each of two");
+        assert_eq!(hook.requests(), [], "nothing was told");
+        assert_eq!(bench.told(target, "delivered"), 0);
+        let output = agent.output();
+        let name = format!("to=\"notify[{target}]\"");
+        let said: Vec<_> = output.lines().filter(|line| line.contains(&name)).collect();
+        assert_eq!(said.len(), 1, "{output}");
+        assert!(said[0].contains("invalid peer certificate"), "{output}");
+        assert!(!output.contains("/secret"), "{output}");
+    }
+}
+
+#[test]
+fn a_certificate_is_taken_again_when_the_authority_is_known() {
+    let web = Recorder::start(|_| Some(200));
+    let ours = Authority::new();
+    let hook = Recorder::start_tls(ours.server("127.0.0.1"), |_| Some(204));
+    let bench = Bench::new(&web, 1);
+    let missing = bench.site.directory().join("ca.pem");
+    let notify = format!(
+        "- webhook: {{ url: 'https://{}/', ca: {} }}",
+        hook.address,
+        missing.display()
+    );
+    let mut agent = bench.start(&notify);
+    bench.wait_until_told(0, "failed", 1);
+    agent.wait_for_line(PATIENCE, |line| {
+        line.contains("a notification was not delivered") && line.contains("ca.pem")
+    });
+    ours.write(&missing);
+    bench.run("reload", &[]);
+    agent.wait_for_line(PATIENCE, |line| {
+        line.contains("notifications are delivered again")
+    });
+    assert_eq!(hook.bodies()[0]["event"], "reload_succeeded");
+}
+
+#[test]
+fn without_verification_any_certificate_is_taken() {
+    let web = Recorder::start(|_| Some(200));
+    let hook = Recorder::start_tls(Authority::new().server("other"), |_| Some(204));
+    let bench = Bench::new(&web, 1);
+    let notify = format!(
+        "- webhook: {{ url: 'https://{}/', verify: false }}",
+        hook.address
+    );
+    let _agent = bench.start(&notify);
+    let events = until(PATIENCE, "event", || match hook.bodies() {
+        none if none.is_empty() => Err(()),
+        events => Ok(events),
+    });
+    assert_eq!(events[0]["event"], "real_server_up");
+}

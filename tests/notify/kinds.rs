@@ -1,0 +1,79 @@
+//! Every kind of event but drift, which needs a kernel that another hand can
+//! change (`tests/lab/events.rs`), reaches a program and a webhook.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Recorder, until};
+use crate::{Bench, all, script};
+
+#[test]
+fn every_kind_reaches_a_program_and_a_webhook() {
+    let status = Arc::new(AtomicU16::new(200));
+    let web = {
+        let status = Arc::clone(&status);
+        Recorder::start(move |_| Some(status.load(Ordering::SeqCst)))
+    };
+    let hook = Recorder::start(|_| Some(200));
+    let directory = tempfile::tempdir().unwrap();
+    let program = script(directory.path(), "cat >>told");
+    let notify = format!(
+        "- exec: [{}]\n- webhook: {{ url: 'http://{}/' }}",
+        program.display(),
+        hook.address
+    );
+    let mut bench = Bench::new(&web, 1);
+    bench.keys = "  fail_open_below: 50%\n";
+    let _agent = bench.start(&notify);
+    let mut expected = Vec::new();
+    let mut then = |events: &[&'static str]| {
+        expected.extend_from_slice(events);
+        until(PATIENCE, &format!("{events:?}"), || {
+            let told = hook.bodies();
+            if all(&told, "event") == expected {
+                Ok(())
+            } else {
+                Err(told)
+            }
+        });
+    };
+
+    then(&["real_server_up"]);
+    status.store(503, Ordering::SeqCst);
+    then(&["quorum_lost", "fail_open_started", "real_server_down"]);
+    status.store(200, Ordering::SeqCst);
+    then(&["quorum_gained", "fail_open_ended", "real_server_up"]);
+
+    assert!(bench.run("drain", &["web/rs1", "--wait"]).status.success());
+    then(&["quorum_lost", "real_server_drained"]);
+    assert!(bench.run("undrain", &["web/rs1"]).status.success());
+    then(&["quorum_gained"]);
+
+    assert!(bench.run("reload", &[]).status.success());
+    then(&["reload_succeeded"]);
+    bench.site.write_configuration("mistake: 1");
+    assert_eq!(bench.run("reload", &[]).status.code(), Some(2));
+    then(&["reload_failed"]);
+
+    let told = hook.bodies();
+    let of_real_server = |event: &&Value| event["real_server"] == "rs1";
+    assert_eq!(told.iter().filter(of_real_server).count(), 4, "{told:?}");
+    let details = all(&told, "detail");
+    assert!(details.iter().all(|detail| !detail.is_empty()), "{told:?}");
+    assert!(details.last().unwrap().contains("mistake"), "{told:?}");
+
+    let executed = until(PATIENCE, "as many runs of the program", || {
+        let text = fs::read_to_string(directory.path().join("told")).unwrap_or_default();
+        let lines = text.lines().map(serde_json::from_str::<Value>);
+        let executed: Vec<Value> = lines.collect::<Result<_, _>>().map_err(|_| text.clone())?;
+        if executed.len() == told.len() {
+            Ok(executed)
+        } else {
+            Err(text)
+        }
+    });
+    assert_eq!(executed, told);
+}
