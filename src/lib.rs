@@ -62,6 +62,7 @@
 //! | quorum | the weight that must be up for a service to be well |
 //! | sorry server | who serves while the quorum is lost |
 //! | fail-open | to let failing real servers serve when too few others are left |
+//! | leaving | no longer configured, and quiesced until its connections have ended |
 //! | hold | to change no weight, since the fault is likely the director's own |
 //! | adopt | to take over what is found in the kernel as it is |
 

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    CheckKind, Config, DirectorExit, HttpCheck, Pool, RealServerExit, Step, VirtualService,
+    CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, Pool, RealServerExit, Step,
+    VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
@@ -619,4 +620,25 @@ proptest! {
         let text: String = text.into_iter().collect();
         let _ = Config::parse("any.yaml", &text).map_err(|errors| errors.to_string());
     }
+}
+
+#[test]
+fn what_leaves_is_removed_unless_it_is_to_be_drained() {
+    let read = |director: &str| {
+        let text = format!(
+            "director: {{ {director} }}\nvirtual_services:\n  - name: web\n    \
+             address: 192.168.11.200:80\n    \
+             real_servers: [{{ name: rs1, address: 192.168.11.21 }}]\n"
+        );
+        Config::parse("test.yaml", &text)
+            .unwrap()
+            .director
+            .on_removal
+    };
+    assert_eq!(read(""), DirectorRemoval::Remove);
+    let drain = |seconds| DirectorRemoval::Drain {
+        deadline: Duration::from_secs(seconds),
+    };
+    assert_eq!(read("on_removal: drain"), drain(300));
+    assert_eq!(read("removal_deadline: 7s, on_removal: drain"), drain(7));
 }

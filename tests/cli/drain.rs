@@ -95,6 +95,14 @@ fn what_is_not_there_is_named() {
     for (target, sentence) in [
         ("web/rs9", "no real server is called `web/rs9`"),
         ("rs1", "`rs1` is not SERVICE/REAL_SERVER"),
+        ("web/*", "no real server is called `web/*`"),
+        ("we*/rs1", "no real server is called `we*/rs1`"),
+        ("*/*", "no real server is called `*/*`"),
+        ("web/rs1/", "no real server is called `web/rs1/`"),
+        (
+            "web/sorry_server",
+            "no real server is called `web/sorry_server`",
+        ),
     ] {
         for command in ["drain", "undrain"] {
             let ended = run(&site, &[command, target]);
@@ -102,5 +110,57 @@ fn what_is_not_there_is_named() {
             assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
         }
     }
-    assert_eq!(run(&site, &["drain", "web/rs1", "--deadline", "5"]).code, 2);
+    for deadline in ["5", "31days", "584542046090y"] {
+        let ended = run(&site, &["drain", "web/rs1", "--deadline", deadline]);
+        assert_eq!((ended.code, &*ended.stdout), (2, ""), "{deadline}");
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    // A drain of UDP ends with its deadline, and not before.
+    let udp = |hosts: &[u8]| {
+        let service = site.service("web", 1, CHECK, hosts);
+        service.replace("    check:", "    protocol: udp\n    check:")
+    };
+    site.configure(&udp(&[1, 2]));
+    let mut agent = site.agent();
+    wait_for(&site, 0, up);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&site, &["drain", "web/rs1", "--wait"]));
+        let shown = wait_for(&site, 0, |shown| shown["admin"] == "draining");
+        let deadline = shown["drain_deadline"].clone();
+        assert!(deadline.is_string(), "{shown}");
+        assert_eq!(run(&site, &["reload"]).code, 0);
+        assert_eq!(site.real_server(0, 0)["drain_deadline"], deadline);
+        agent.signal(Signal::SIGKILL);
+        agent.wait(AMPLE);
+        // Whoever waits has lost the agent, and waits no longer.
+        assert_eq!(waiting.join().unwrap().code, 1);
+        agent = site.agent();
+        let again = wait_for(&site, 0, |shown| shown["admin"] == "draining");
+        let seconds = |at: &Value| at.as_str().unwrap()[..19].to_owned();
+        assert_eq!(seconds(&again["drain_deadline"]), seconds(&deadline));
+
+        let waiting = scope.spawn(|| run(&site, &["drain", "web/rs1", "--wait"]));
+        wait_for(&site, 0, |shown| {
+            shown["drain_deadline"] != again["drain_deadline"]
+        });
+        site.configure(&udp(&[2]));
+        assert_eq!(run(&site, &["reload"]).code, 0);
+        let ended = waiting.join().unwrap();
+        assert_eq!(ended.code, 1, "{}", ended.stdout);
+        let gone = "web/rs1 is no longer in the agent's configuration";
+        assert!(ended.stderr.contains(gone), "{}", ended.stderr);
+    });
+    assert_eq!(run(&site, &["undrain", "web/rs1"]).code, 1);
+    site.configure(&udp(&[1, 2]));
+    assert_eq!(run(&site, &["reload"]).code, 0);
+    wait_for(&site, 0, |shown| up(shown) && shown["admin"] == "enabled");
+    agent.signal(Signal::SIGKILL);
+    agent.wait(AMPLE);
+    let _agent = site.agent();
+    wait_for(&site, 0, |shown| up(shown) && shown["admin"] == "enabled");
 }

@@ -182,3 +182,43 @@ fn series_come_and_go_with_their_services() {
     assert!(count(&after, "web") == 0 && count(&after, "other") > 0);
     assert!(after.contains("lvs_probe_duration_seconds_count{service=\"other\"}"));
 }
+
+#[test]
+fn commands_and_signals_at_once_are_done_one_after_the_other() {
+    let site = Site::new();
+    let (agent, _server) = up_and_down(&site);
+    let well = |subcommand: &str, arguments: &[&str]| {
+        let ended = end(site.command(subcommand, arguments));
+        assert_eq!(ended.code, 0, "{subcommand}: {}", ended.stderr);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..10).for_each(|_| well("reload", &[])));
+        }
+        scope.spawn(|| {
+            for _ in 0..10 {
+                well("drain", &["*/rs1"]);
+                well("undrain", &["web/rs1"]);
+            }
+        });
+        for _ in 0..100 {
+            agent.signal(Signal::SIGHUP);
+        }
+    });
+    let shown = site.real_server(0, 0);
+    assert_eq!(
+        (&shown["health"], &shown["admin"]),
+        (&"up".into(), &"enabled".into())
+    );
+    let service = site.service("web", 1, CHECK, &[2, 1]);
+    site.configure(&service.replace("name: rs1,", "name: rs1, weight: 7,"));
+    well("reload", &[]);
+    until(AMPLE, "the weight", || {
+        let shown = site.real_server(0, 1);
+        if shown["weight"]["kernel"] == 7 {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    });
+}

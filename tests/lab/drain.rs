@@ -78,7 +78,7 @@ fn a_client_that_persistence_keeps_is_moved_or_the_operator_is_told() {
         Web::start(&cluster.lan.rs1, "rs1"),
         Web::start(&cluster.lan.rs2, "rs2"),
     ];
-    let _agent = cluster.direct();
+    let mut agent = cluster.direct();
     let address = |page: &str| page.replace("rs", "192.168.11.2");
     for page in ["rs1", "rs2"] {
         cluster.wait_for_weight(&address(page), 1);
@@ -116,4 +116,16 @@ fn a_client_that_persistence_keeps_is_moved_or_the_operator_is_told() {
         "{printed}"
     );
     assert_eq!(cluster.request().unwrap(), second, "as the note says");
+
+    agent.signal(Signal::SIGTERM);
+    agent.wait(PATIENCE);
+    let drains = cluster.site.state_directory().join("drains.json");
+    assert!(drains.exists());
+    let (code, printed) = cluster.site.finish(director, &["cleanup"]);
+    assert_eq!(code, 0, "{printed}");
+    assert!(
+        printed.contains("# nothing is drained any more"),
+        "{printed}"
+    );
+    assert!(!drains.exists());
 }

@@ -14,7 +14,7 @@ use crate::kernel::Ipvs;
 use crate::leaving::{self, Leaver};
 use crate::model::{Connections, RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
-use crate::reconcile::{Difference, Reconciler};
+use crate::reconcile::{Difference, Reconciler, Writing};
 use crate::snapshot::{LeavingRecord, Snapshot};
 
 /// What is leaving.
@@ -119,7 +119,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// Reads the connections of what is leaving, and removes what has none
     /// left, or whose time is up.
     pub(super) async fn look_at_leaving(&mut self) {
-        if self.departures.is_empty() {
+        if self.departures.is_empty() || self.reconciler.writing == Writing::DryRun {
             return;
         }
         let mut over = BTreeMap::new();
