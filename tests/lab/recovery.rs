@@ -102,8 +102,8 @@ fn a_server_that_keeps_falling_must_pass_for_longer() {
         let before = passes();
         rs1.behave(Behaviour::Serve);
         cluster.wait_for_weight("192.168.11.21", 1);
-        let passed = passes() - before;
-        assert!(passed >= rise, "{passed} of {rise}");
+        let taken = passes() - before;
+        assert!(taken >= rise, "{taken} of {rise}");
     }
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("it keeps falling: 8 probes in a row must pass")
