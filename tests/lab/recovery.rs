@@ -61,7 +61,7 @@ fn a_server_that_is_new_or_was_down_rises_in_steps() {
 /// Killed in the middle of it, and with a table that stays.
 #[test]
 fn a_restart_in_the_middle_of_a_slow_start_neither_ends_it_nor_begins_it_anew() {
-    let cluster = Cluster::new(&slow(60));
+    let cluster = Cluster::new(&slow(30));
     let _rs1 = Web::start(&cluster.lan.rs1, "rs1");
     let mut agent = cluster.direct();
     watch(&cluster, 30);
