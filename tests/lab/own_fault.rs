@@ -1,5 +1,7 @@
 //! Weights are held while the fault is the director's own.
 
+use std::fmt::Write as _;
+
 use crate::cluster::{Cluster, QUICK, metric, wait_for_metric, weights};
 use crate::support::{Behaviour, Namespace, PATIENCE, Web, ipvsadm_save, until};
 
@@ -69,7 +71,8 @@ virtual_services:
 ",
     );
     for (place, real_server) in [21, 22, 31, 32].into_iter().enumerate() {
-        text += &format!(
+        let _ = write!(
+            text,
             "  - name: web{place}
     address: 192.168.11.20{place}:80
     check: {{ http: {{}}, interval: 300ms, timeout: 1s, rise: 2, fall: 3 }}

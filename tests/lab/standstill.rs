@@ -24,7 +24,7 @@ fn what_was_late_because_the_agent_stood_still_takes_no_server_down() {
     let right = ipvsadm_save(director);
 
     let probes = r#"lvs_probes_total{service="web",real_server="rs1",result="ok"}"#;
-    for _ in 0..3 {
+    for _ in 0..2 {
         let before = metric(director, probes);
         agent.signal(Signal::SIGSTOP);
         std::thread::park_timeout(Duration::from_secs(12));

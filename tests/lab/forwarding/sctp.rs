@@ -105,8 +105,8 @@ fn say(client: &Namespace, message: &str) -> io::Result<String> {
     let association = socket(client, CLIENT, 0)?;
     association.set_read_timeout(Some(Duration::from_secs(10)))?;
     association.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let vip = SocketAddr::new(VIP.parse().expect("an address"), PORT);
-    association.connect(&vip.into())?;
+    let vip = VIP.parse().map_err(io::Error::other)?;
+    association.connect(&SocketAddr::new(vip, PORT).into())?;
     association.send(message.as_bytes())?;
     receive(&association)
 }
