@@ -10,11 +10,14 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::{Namespace, PATIENCE, Process, Site, http_get_path, until};
 
+/// For verdicts of many checks, some of which wait for their time-out first.
+const SOON: Duration = Duration::from_mins(3);
 const LISTENS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 
 /// A director whose virtual services have one real server each: rs1.
@@ -68,7 +71,7 @@ impl<'a> Director<'a> {
     /// Waits until all of these are so at once, each of them by a new probe.
     fn wait_for(&self, what: &str, expected: &[Expected<'_>]) {
         let before = self.probes(expected);
-        until(PATIENCE, what, || {
+        until(SOON, what, || {
             let seen = seen(self.host);
             let now = self.probes(expected);
             let counted = before.iter().zip(now).map(|(before, now)| now > *before);
