@@ -1,6 +1,6 @@
 use super::*;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const BOTH: &str = "wlc 192.168.11.21:80=1 192.168.11.22:80=1";
 
 /// Both real servers of `web` serve, and rs2 has a connection.
