@@ -1,5 +1,6 @@
 //! What an operator wants of real servers: told to health, and remembered.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
@@ -42,7 +43,7 @@ impl Drains {
             let real_servers = service.real_servers.iter();
             real_servers.map(|real_server| (service.key, real_server.key))
         });
-        let configured: std::collections::BTreeSet<_> = configured.collect();
+        let configured: BTreeSet<_> = configured.collect();
         let before = self.drained.len();
         self.drained.retain(|key, _| configured.contains(key));
         if self.drained.len() < before {

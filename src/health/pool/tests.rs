@@ -74,6 +74,11 @@ impl Bench {
         panic!("no verdict on {member}");
     }
 
+    /// Failures that would take it down many times over.
+    fn goes_nowhere(&mut self, member: usize) -> Vec<(usize, u32)> {
+        (0..10).flat_map(|_| self.probe(member, false)).collect()
+    }
+
     fn settle(&mut self) -> Vec<(usize, u32)> {
         let changes = self.pool.settle(self.now);
         let changes: Vec<_> = changes
@@ -568,4 +573,60 @@ fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
         next.settle(bench.now);
         assert_eq!(next.wanted(0), Some(weight(expected)));
     }
+}
+
+#[test]
+fn a_row_of_the_old_check_is_no_evidence_for_the_new_one() {
+    let mut bench = Bench::new(policy(), &[(5, 0)], None);
+    bench.goes(0, true);
+    assert_eq!(bench.probe(0, false), [], "one of two");
+    let mut next = Bench::new(policy(), &[(5, 5)], None);
+    let origin = Origin {
+        place: 0,
+        same_check: false,
+        same_kind: false,
+    };
+    next.pool.take_over(&bench.pool, &[Some(origin)]);
+    next.now = bench.now;
+    assert_eq!((next.probe(0, false), next.health(0)), (vec![], Health::Up));
+    assert_eq!(next.probe(0, false), [(0, 0)]);
+}
+
+#[test]
+fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
+    let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    bench.pool.set_held(true, bench.now);
+    bench.pool.set_admin(0, Admin::Draining);
+    assert_eq!(bench.settle(), [(0, 0)]);
+
+    let mut next = Bench::new(policy(), &[(5, 0), (5, 5)], None);
+    let origin = |place| {
+        Some(Origin {
+            place,
+            same_check: true,
+            same_kind: true,
+        })
+    };
+    next.pool.take_over(&bench.pool, &[origin(0), origin(1)]);
+    next.now = bench.now;
+    assert_eq!(next.settle(), []);
+    assert_eq!(next.goes_nowhere(1), [], "still held");
+    next.pool.set_held(false, next.now);
+    assert_eq!(next.settle(), [], "still drained");
+}
+
+#[test]
+fn what_is_undrained_makes_a_slow_start() {
+    let mut slow = policy();
+    slow.slow_start = SlowStart::new(SLOW_START, &"wlc".parse().unwrap());
+    let mut bench = Bench::new(slow, &[(80, 80)], None);
+    bench.goes(0, true);
+    bench.pool.set_admin(0, Admin::Draining);
+    assert_eq!(bench.settle(), [(0, 0)]);
+    bench.pool.set_admin(0, Admin::Enabled);
+    assert_eq!(bench.settle(), [(0, 10)]);
+    bench.wait(SLOW_START);
+    assert_eq!(bench.table, [80]);
 }

@@ -461,3 +461,31 @@ fn a_reload_moves_no_deadline_of_a_drain() {
     let live = bench.live(SLOW);
     assert_eq!((live.admin, live.drain_deadline), (Admin::Drained, None));
 }
+
+#[test]
+fn nothing_is_drained_before_the_kernel_has_its_weight_of_0() {
+    let mut bench = Bench::new();
+    let never = DrainDeadline {
+        until: bench.start,
+        at: SystemTime::UNIX_EPOCH,
+    };
+    bench.task.set_admin(&[SLOW], Admin::Draining, never);
+    let mut admin_with = |kernel, connections_known, active| {
+        {
+            let (_, record) = bench.task.snapshot.records(SLOW).unwrap();
+            let mut live = record.live.lock();
+            live.kernel = kernel;
+            live.connections_known = connections_known;
+            live.connections.active = active;
+        }
+        bench
+            .task
+            .check_drains(bench.start + Duration::from_hours(1));
+        bench.live(SLOW).admin
+    };
+    let (one, none) = (Some(Weight::ONE), Some(Weight::ZERO));
+    assert_eq!(admin_with(one, true, 0), Admin::Draining);
+    assert_eq!(admin_with(none, false, 0), Admin::Draining);
+    assert_eq!(admin_with(none, true, 1), Admin::Draining);
+    assert_eq!(admin_with(none, true, 0), Admin::Drained);
+}
