@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probes ──Report──▶ health ──Intent──▶ reconcile ──▶ kernel
-//! link ────────────────▲└──────┬────────────┘
+//! link, ARP audit ─────▲└──────┬────────────┘
 //!                          Snapshot ──▶ http, control
 //! ```
 
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use self::drains::Drains;
+use crate::arp_audit::{self, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::drain::DrainFile;
@@ -107,7 +108,17 @@ pub(crate) async fn run<T: Ipvs>(
     if let Some(interface) = &config.director.interface {
         tasks.spawn(named("link", link::watch(interface.clone(), link)));
     }
-    let health = health.run(reports, health_changes, link_up, Arc::clone(&liveness));
+    let (to_audit, audited) = watch::channel(Arc::clone(&config));
+    let (thieves, thefts) = watch::channel(Thefts::new());
+    let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), thieves);
+    tasks.spawn(named("ARP audit", audit));
+    let health = health.run(
+        reports,
+        health_changes,
+        link_up,
+        thefts,
+        Arc::clone(&liveness),
+    );
     tasks.spawn(named("health", health));
 
     let summary = summary(&config, probes.len());
@@ -126,6 +137,7 @@ pub(crate) async fn run<T: Ipvs>(
         drains,
         sysctls: T::IN_KERNEL.then(Sysctls::default),
         to_reconcile,
+        to_audit,
         shown: shown.clone(),
         events: Arc::clone(&events),
     };
@@ -166,6 +178,7 @@ struct Director {
     /// The kernel's, if the table is there.
     sysctls: Option<Sysctls>,
     to_reconcile: mpsc::Sender<reconcile::Request>,
+    to_audit: watch::Sender<Arc<Config>>,
     shown: Shown,
     events: Arc<Events>,
 }
@@ -224,6 +237,7 @@ impl Director {
             metrics: Arc::clone(&metrics),
             liveness: view.liveness,
         });
+        self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::Request::Change(reconcile::Change {
             config,

@@ -10,6 +10,7 @@
 //! │ health     one pool a service, one task          ──Intent──▶ reconcile      │
 //! │ reconcile  the only writer: observe, diff, apply ──────────▶ kernel         │
 //! │                                                  ◀──truth───                │
+//! │ arp_audit  who else answers for a VIP ──thefts──▶ health                    │
 //! │ notify     health's and reconcile's events ──▶ programs, webhooks           │
 //! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
 //! └─────────────────────────────────────────────────────────────────────────────┘
@@ -64,8 +65,10 @@
 //! | fail-open | to let failing real servers serve when too few others are left |
 //! | leaving | no longer configured, and quiesced until its connections have ended |
 //! | hold | to change no weight, since the fault is likely the director's own |
+//! | conflict | somebody else on the link says that they have a VIP |
 //! | adopt | to take over what is found in the kernel as it is |
 
+mod arp_audit;
 pub mod cli;
 mod clock;
 pub mod commands;

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::arp_audit::ArpRecord;
 use crate::config::{Config, RealServerRole, SorryServer};
 use crate::health::Weights;
-use crate::health::{Admin, Health, HoldReason, Standing};
+use crate::health::{Admin, Health, HoldReason, Quiesced, Standing};
 use crate::model::{
     Connections, Forwarding, RealServerId, RealServerKey, Scheduler, ServiceKey, Statistics,
     SysctlKey, Timeout, Weight,
@@ -78,6 +79,9 @@ pub(crate) struct Snapshot {
     pub(crate) leaving: Latest<Vec<LeavingRecord>>,
     /// Why no weight is changed now; empty if they are.
     pub(crate) held: Latest<BTreeSet<HoldReason>>,
+    /// Who else on the link says that they have a VIP: one record for all
+    /// configurations that are read.
+    pub(crate) arp: Arc<Latest<ArpRecord>>,
 }
 
 impl Snapshot {
@@ -144,7 +148,10 @@ impl Snapshot {
         loaded_at: SystemTime,
         found: &Weights,
     ) -> Self {
-        let next = Self::director(config, self.config_path.clone(), loaded_at);
+        let next = Self {
+            arp: Arc::clone(&self.arp),
+            ..Self::director(config, self.config_path.clone(), loaded_at)
+        };
         let known: BTreeMap<_, _> = self
             .services
             .iter()
@@ -236,6 +243,7 @@ impl Snapshot {
             draining: Latest::default(),
             leaving: Latest::default(),
             held: Latest::default(),
+            arp: Arc::default(),
         }
     }
 }
@@ -320,6 +328,8 @@ pub(crate) struct RealServerRecord {
 pub(crate) struct RealServerLive {
     pub(crate) health: Health,
     pub(crate) admin: Admin,
+    /// Why it has weight 0 though neither health nor admin asks for it.
+    pub(crate) quiesced: Option<Quiesced>,
     /// When `health` last changed.
     pub(crate) since: SystemTime,
     /// When the drain that is under way should be over: UDP counts as drained then.
@@ -349,6 +359,7 @@ impl RealServerLive {
         Self {
             health: Health::Unknown,
             admin: Admin::Enabled,
+            quiesced: None,
             connections_known: false,
             since,
             drain_deadline: None,

@@ -136,6 +136,8 @@ pub struct Director {
     pub sysctls: BTreeMap<SysctlKey, String>,
     /// The table's time-outs in seconds; those that are not here are left alone.
     pub timeouts: BTreeMap<Timeout, u32>,
+    /// What becomes of a real server that answers for a VIP on the link.
+    pub on_arp_conflict: OnArpConflict,
     /// What is left of the table when the agent ends.
     pub on_exit: DirectorExit,
     /// What becomes of a real server that leaves the configuration.
@@ -152,6 +154,16 @@ pub enum DirectorRemoval {
         /// It is removed after this long, whatever is left: 1 s to 1 day.
         deadline: Duration,
     },
+}
+
+/// `director.on_arp_conflict`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnArpConflict {
+    /// It is told.
+    Warn,
+    /// It has weight 0 while it does, in the services of that VIP, as long as
+    /// somebody else serves them.
+    Quiesce,
 }
 
 /// `director.on_exit`.

@@ -13,7 +13,8 @@ use super::node::{Content, Entry, Located};
 use super::problem::{Problems, Read, quoted};
 use super::scalar::Value;
 use super::{
-    Control, Director, DirectorExit, DirectorRemoval, Http, RealServerExit, RealServerRole,
+    Control, Director, DirectorExit, DirectorRemoval, Http, OnArpConflict, RealServerExit,
+    RealServerRole,
 };
 
 /// `sun_path` in `sys/un.h` less the final NUL.
@@ -66,6 +67,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         "resync_interval",
         "timeouts",
         "sysctls",
+        "on_arp_conflict",
         "on_exit",
         "on_removal",
         "removal_deadline",
@@ -84,6 +86,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
                     they are set beside the defaults, or over them";
         sysctls(value, hint, problems)
     });
+    let on_arp_conflict = on_arp_conflict(&fields, problems);
     let on_exit = fields.or_default("on_exit", DirectorExit::Keep, |value| {
         let words = [
             ("keep", DirectorExit::Keep),
@@ -102,6 +105,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
             all_sysctls
         },
         timeouts: timeouts?,
+        on_arp_conflict: on_arp_conflict?,
         on_exit: on_exit?,
         on_removal: on_removal?,
     })
@@ -130,6 +134,23 @@ fn on_removal(fields: &Fields<'_>, problems: &mut Problems) -> Read<DirectorRemo
             "add `on_removal: drain`, or remove this line",
         )),
     }
+}
+
+fn on_arp_conflict(fields: &Fields<'_>, problems: &mut Problems) -> Read<OnArpConflict> {
+    fields.or_default("on_arp_conflict", OnArpConflict::Warn, |value| {
+        let words = [
+            ("warn", OnArpConflict::Warn),
+            ("quiesce", OnArpConflict::Quiesce),
+        ];
+        let hint = "warn tells it, quiesce gives it weight 0 while it answers for a VIP, too";
+        let chosen = value.choice(&words, hint, problems)?;
+        if chosen == OnArpConflict::Quiesce && fields.optional("interface")?.is_none() {
+            let message = "`on_arp_conflict: quiesce` needs `interface`";
+            let hint = "name the interface of the VIPs, on which others who answer are heard";
+            return Err(problems.add(value.node.location, message, hint));
+        }
+        Ok(chosen)
+    })
 }
 
 fn timeouts(entry: Option<&Entry>, problems: &mut Problems) -> Read<BTreeMap<Timeout, u32>> {

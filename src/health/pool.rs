@@ -50,6 +50,22 @@ impl Admin {
     }
 }
 
+/// Why a real server has weight 0 though its health and its operator let it serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quiesced {
+    /// It answers for the VIP on the link.
+    ArpConflict,
+}
+
+impl Quiesced {
+    /// As it is shown.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::ArpConflict => "arp_conflict",
+        }
+    }
+}
+
 /// Where a real server was before its pool was made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
@@ -72,6 +88,10 @@ pub(crate) struct Origin {
 ///   serves, and nobody else; it goes before failing open.
 ///   One that serves and begins to fail goes on while there is nobody else.
 /// - Nothing goes to 0 while what would replace it has no verdict yet.
+/// - One that steals the VIP's traffic is quiesced as long as those that do not
+///   steal have the quorum, and half of the weight of all that would serve: a
+///   LAN where most steal serves on. It counts in all sums as if it did not
+///   steal, so that this alone calls for no sorry server and no failing open.
 #[derive(Debug)]
 pub(crate) struct Pool {
     policy: Policy,
@@ -145,6 +165,8 @@ impl Pool {
             member.damping = old.damping;
             member.ramp = old.ramp;
             member.admin = old.admin;
+            member.stealing = old.stealing;
+            member.quiesced = old.quiesced;
             member.wanted = old.wanted;
         }
     }
@@ -246,6 +268,25 @@ impl Pool {
         }
     }
 
+    /// Whether the real server at this place answers for the VIP on the link;
+    /// [`settle`](Self::settle) tells the weights that follow. Tells whether that is new.
+    pub(crate) fn set_stealing(&mut self, member: usize, stealing: bool) -> bool {
+        let Some(member) = self.members.get_mut(member) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut member.stealing, stealing);
+        if member.quiesced && !stealing {
+            member.ramp = Ramp::Ahead;
+        }
+        before != stealing
+    }
+
+    /// Why the real server at this place has weight 0 though it may serve.
+    pub(crate) fn quiesced(&self, member: usize) -> Option<Quiesced> {
+        let quiesced = self.members.get(member)?.quiesced;
+        quiesced.then_some(Quiesced::ArpConflict)
+    }
+
     /// The weight that the real server at this place should have.
     pub(crate) fn wanted(&self, member: usize) -> Option<Weight> {
         let sorry_server = self.sorry_server.iter();
@@ -292,7 +333,8 @@ impl Pool {
             !quorum_met && !sorry_serves && self.sorry_health() == Some(Health::Unknown)
                 || sums.verdicts_missing && self.is_few(sums.up, sums.total);
 
-        for (place, member) in self.members.iter_mut().enumerate() {
+        let mut weights = Vec::with_capacity(self.members.len());
+        for member in &mut self.members {
             let health = member.machine.health();
             if fail_open {
                 member.ramp = Ramp::Over;
@@ -313,6 +355,18 @@ impl Pool {
                     Weight::ZERO
                 }
             };
+            weights.push(weight);
+        }
+        let spares = self.spares_thieves(&weights);
+        for ((place, member), weight) in self.members.iter_mut().enumerate().zip(weights) {
+            // What keeps the weight that it was found with would not get it back.
+            let decided = member.machine.health() == Health::Up || fail_open;
+            member.quiesced = member.stealing && !spares && decided && weight != Weight::ZERO;
+            let weight = if member.quiesced {
+                Weight::ZERO
+            } else {
+                weight
+            };
             changes.extend(member.want(weight).map(|weight| (place, weight)));
         }
         if let Some(sorry_server) = &mut self.sorry_server {
@@ -326,6 +380,17 @@ impl Pool {
             changes.extend(sorry_server.want(weight).map(|weight| (place, weight)));
         }
         changes
+    }
+
+    /// Whether the weight is needed of those that steal, out of these weights.
+    fn spares_thieves(&self, weights: &[Weight]) -> bool {
+        let (mut honest, mut all) = (0, 0);
+        for (member, weight) in self.members.iter().zip(weights) {
+            let weight = u64::from(weight.get());
+            all += weight;
+            honest += if member.stealing { 0 } else { weight };
+        }
+        honest == 0 || honest < self.policy.quorum || honest * 2 < all
     }
 
     fn sorry_health(&self) -> Option<Health> {

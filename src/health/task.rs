@@ -1,5 +1,6 @@
 mod drains;
 mod reload;
+mod thefts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::{Admin, Health, HoldReason};
+use crate::arp_audit::Thefts;
 use crate::clock;
 use crate::config::{Config, VirtualService};
 use crate::intent::{Intent, WeightChange};
@@ -65,6 +67,8 @@ pub(crate) struct HealthTask {
     timers: Timers,
     own_fault: OwnFault,
     link_up: bool,
+    /// What the ARP audit last found.
+    thefts: Thefts,
     subscribers: BTreeMap<ProbeId, Subscribers>,
     draining: BTreeMap<RealServerId, Drain>,
     /// The probes of which the newest could not be made.
@@ -98,6 +102,7 @@ impl HealthTask {
             pools,
             own_fault: own_fault(&config, &probes, &snapshot),
             link_up: true,
+            thefts: Thefts::new(),
             subscribers: subscribers(probes),
             draining: BTreeMap::new(),
             unmade: BTreeSet::new(),
@@ -132,6 +137,7 @@ impl HealthTask {
         mut reports: mpsc::Receiver<Report>,
         mut requests: mpsc::Receiver<Request>,
         mut link_up: watch::Receiver<bool>,
+        mut thefts: watch::Receiver<Thefts>,
         liveness: Arc<Liveness>,
     ) {
         loop {
@@ -146,6 +152,10 @@ impl HealthTask {
                 Ok(()) = link_up.changed() => {
                     let up = *link_up.borrow_and_update();
                     self.on_link(up, clock::monotonic());
+                }
+                Ok(()) = thefts.changed() => {
+                    let found = thefts.borrow_and_update().clone();
+                    self.on_thefts(found, clock::monotonic());
                 }
                 Some(request) = requests.recv() => self.answer(request, clock::monotonic()),
                 report = reports.recv() => match report {
@@ -332,6 +342,7 @@ impl HealthTask {
         let before = pool.standing();
         let changes = pool.settle(now);
         self.timers.set(index, pool.next_deadline());
+        thefts::show_quiesced(pool, record);
         let after = pool.standing();
         if before != after {
             record.pool.lock().standing = after;

@@ -1,11 +1,14 @@
-//! The kernel's edge: the IPVS table, addresses and sysctls, in model types.
+//! The kernel's edge: the IPVS table, addresses, sysctls and the neighbours on
+//! the link, in model types.
 
 mod address;
+mod arp;
 mod error;
 mod ipvs;
 mod memory;
 #[cfg(test)]
 mod namespace;
+mod neighbours;
 mod netlink;
 mod sysctl;
 
@@ -14,9 +17,13 @@ use std::fmt;
 use std::future::Future;
 
 pub(crate) use address::Addresses;
+#[cfg(test)]
+pub(crate) use arp::Claim;
+pub(crate) use arp::{ArpError, ArpLink, Heard, OwnAddresses};
 pub(crate) use error::{Cause, KernelError};
 pub(crate) use ipvs::KernelIpvs;
 pub(crate) use memory::MemoryIpvs;
+pub(crate) use neighbours::Neighbours;
 pub(crate) use sysctl::Sysctls;
 
 use crate::model::{

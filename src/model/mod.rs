@@ -5,6 +5,7 @@
 
 mod forwarding;
 mod local_address;
+mod mac_address;
 mod protocol;
 mod real_server_id;
 mod scheduler;
@@ -17,6 +18,7 @@ mod weight;
 
 pub use forwarding::Forwarding;
 pub use local_address::LocalAddress;
+pub use mac_address::MacAddress;
 pub use protocol::{Family, Protocol};
 pub use real_server_id::RealServerId;
 pub use scheduler::Scheduler;

@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use super::*;
 use crate::config::{
     Check, CheckKind, Config, Control, Director, DirectorExit, DirectorRemoval, Http, HttpCheck,
-    Origin, Pool, RealServer, RealServerExit, RealServerRole, SorryServer, StatusRanges,
-    VirtualService,
+    OnArpConflict, Origin, Pool, RealServer, RealServerExit, RealServerRole, SorryServer,
+    StatusRanges, VirtualService,
 };
 use crate::model::{ServiceFlags, Weight};
 
@@ -92,6 +92,7 @@ pub(crate) fn config() -> Config {
             resync_interval: Duration::from_secs(10),
             sysctls: BTreeMap::new(),
             timeouts: BTreeMap::new(),
+            on_arp_conflict: OnArpConflict::Warn,
             on_exit: DirectorExit::Keep,
             on_removal: DirectorRemoval::Remove,
         },

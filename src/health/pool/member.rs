@@ -14,6 +14,10 @@ pub(super) struct Member {
     pub(super) damping: Damping,
     pub(super) ramp: Ramp,
     pub(super) admin: Admin,
+    /// Whether it answers for the VIP, and is to have no new connections for that.
+    pub(super) stealing: bool,
+    /// Whether it has weight 0 for that.
+    pub(super) quiesced: bool,
     pub(super) configured: Weight,
     /// The newest, if there was one.
     pub(super) advice: Option<Advice>,
@@ -38,6 +42,8 @@ impl Member {
             damping: Damping::default(),
             ramp: Ramp::Over,
             admin: Admin::Enabled,
+            stealing: false,
+            quiesced: false,
             configured,
             advice: None,
             wanted: weight(Health::Unknown, configured, found),

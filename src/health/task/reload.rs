@@ -79,6 +79,7 @@ impl HealthTask {
         self.snapshot = Arc::clone(&snapshot);
         self.show_advice();
         self.show_draining();
+        self.mark_thieves();
         self.hold_or_release(now);
         for index in 0..self.pools.len() {
             self.settle(index, None, now);

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use super::*;
+use crate::arp_audit::Thefts;
 use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
 use crate::snapshot::fixture;
 
@@ -58,7 +59,14 @@ impl Bench {
         let (link, link_end) = watch::channel(true);
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
         let (_changes, changes_end) = mpsc::channel(1);
-        tokio::spawn(task.run(reports_end, changes_end, link_end, Arc::new(liveness)));
+        let (thefts, thefts_end) = watch::channel(Thefts::new());
+        tokio::spawn(task.run(
+            reports_end,
+            changes_end,
+            link_end,
+            thefts_end,
+            Arc::new(liveness),
+        ));
         Self {
             targets,
             reports,

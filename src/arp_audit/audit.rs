@@ -1,0 +1,240 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::{Conflicts, Vips};
+use crate::kernel::Heard;
+use crate::model::MacAddress;
+
+/// From one question for a VIP to the next, while nothing is amiss.
+pub(super) const PERIOD: Duration = Duration::from_secs(30);
+
+/// No VIP is asked for more often than this. A client's question is followed
+/// by an own one that soon, and so is an own one while somebody answers.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+/// The first questions follow each other like this, so that many VIPs make no burst.
+const SPREAD: Duration = Duration::from_millis(100);
+
+/// So many questions in a row without an answer, and it has stopped.
+const SILENCE: u32 = 3;
+
+/// For how long one who has only announced that it has the VIP, and answers
+/// no question, counts as having it: it may well do so again when it next
+/// talks to a client, and that cannot be asked for.
+const ANNOUNCED: Duration = Duration::from_mins(5);
+
+/// Real servers that may be asked for, beside a VIP, to find out whose a MAC address is.
+const LOOKUPS: usize = 8;
+
+/// Who else says that they have the VIPs, and when to ask. Pure: what is
+/// heard goes in, what to ask for comes out.
+///
+/// A claim of a VIP by anybody else begins a conflict. It ends when
+/// [`SILENCE`] questions in a row have had no answer from there; where all
+/// that was ever heard are announcements, not before [`ANNOUNCED`] has passed
+/// without another.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    vips: BTreeMap<IpAddr, Watched>,
+    /// When to ask for each VIP next.
+    due: BTreeSet<(Instant, IpAddr)>,
+    /// The MAC addresses of real servers.
+    known: BTreeMap<IpAddr, Option<MacAddress>>,
+    /// Whether conflicts, or what is known of them, changed since that was asked.
+    changed: bool,
+    /// Whether a conflict began, so that MAC addresses are to be looked up afresh.
+    lookup: bool,
+}
+
+/// One VIP.
+#[derive(Debug)]
+struct Watched {
+    real_servers: BTreeSet<IpAddr>,
+    next: Instant,
+    last: Option<Instant>,
+    conflicts: BTreeMap<MacAddress, Conflict>,
+    /// Real servers to ask for, since their MAC address is not known.
+    unknown: Vec<IpAddr>,
+}
+
+#[derive(Debug)]
+struct Conflict {
+    last_claim: Instant,
+    /// Whether it has ever answered a question.
+    answers: bool,
+    /// Questions since its last claim.
+    questions: u32,
+}
+
+impl Conflict {
+    fn is_over(&self, now: Instant) -> bool {
+        let quiet = now.saturating_duration_since(self.last_claim);
+        self.is_silent() && (self.answers || quiet >= ANNOUNCED)
+    }
+
+    fn is_silent(&self) -> bool {
+        self.questions >= SILENCE
+    }
+}
+
+impl Audit {
+    /// From now on asks for these VIPs; what is known of those that stay, stays known.
+    pub(super) fn watch(&mut self, vips: &Vips, now: Instant) {
+        let mut before = std::mem::take(&mut self.vips);
+        let places = vips.len().max(1);
+        let spread = PERIOD.checked_div(u32::try_from(places).unwrap_or(u32::MAX));
+        let spread = spread.unwrap_or_default().min(SPREAD);
+        let mut next = now;
+        for (vip, real_servers) in vips {
+            let watched = match before.remove(vip) {
+                Some(watched) => Watched {
+                    real_servers: real_servers.clone(),
+                    ..watched
+                },
+                None => {
+                    let first = next;
+                    next += spread;
+                    Watched {
+                        real_servers: real_servers.clone(),
+                        next: first,
+                        last: None,
+                        conflicts: BTreeMap::new(),
+                        unknown: Vec::new(),
+                    }
+                }
+            };
+            self.vips.insert(*vip, watched);
+        }
+        let due = self.vips.iter().map(|(vip, watched)| (watched.next, *vip));
+        self.due = due.collect();
+        let known = std::mem::take(&mut self.known);
+        let real_servers = vips.values().flatten();
+        self.known = real_servers
+            .map(|rip| (*rip, known.get(rip).copied().flatten()))
+            .collect();
+        self.changed = true;
+    }
+
+    /// Takes what somebody else has said.
+    pub(super) fn hear(&mut self, heard: &Heard, now: Instant) {
+        if let Some(vip) = heard.question {
+            self.ask_soon(vip, now);
+        }
+        let Some(claim) = heard.claim else { return };
+        self.know(claim.address, heard.from);
+        let Some(watched) = self.vips.get_mut(&claim.address) else {
+            return;
+        };
+        let conflict = watched.conflicts.entry(heard.from).or_insert_with(|| {
+            self.changed = true;
+            self.lookup = true;
+            Conflict {
+                last_claim: now,
+                answers: false,
+                questions: 0,
+            }
+        });
+        conflict.last_claim = now;
+        conflict.answers |= claim.answer;
+        conflict.questions = 0;
+        self.ask_soon(claim.address, now);
+    }
+
+    /// Whether MAC addresses are to be looked up in the kernel's tables, and
+    /// then [learned](Self::learn); asked once for each conflict that begins.
+    pub(super) fn take_lookup(&mut self) -> bool {
+        std::mem::take(&mut self.lookup)
+    }
+
+    /// Takes what the kernel knows of its neighbours; those real servers whose
+    /// MAC address is still not known will be asked for, once in each conflict.
+    pub(super) fn learn(&mut self, neighbours: &BTreeMap<IpAddr, MacAddress>) {
+        for (address, mac) in neighbours {
+            self.know(*address, *mac);
+        }
+        for watched in self.vips.values_mut() {
+            if !watched.conflicts.is_empty() && watched.unknown.is_empty() {
+                let real_servers = watched.real_servers.iter();
+                let known = |rip: &&IpAddr| !matches!(self.known.get(rip), Some(Some(_)));
+                watched.unknown = real_servers.filter(known).copied().collect();
+            }
+        }
+    }
+
+    fn know(&mut self, address: IpAddr, mac: MacAddress) {
+        if let Some(known) = self.known.get_mut(&address)
+            && *known != Some(mac)
+        {
+            *known = Some(mac);
+            self.changed = true;
+        }
+    }
+
+    /// When [`questions`](Self::questions) has something to say.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.due.first().map(|(next, _)| *next)
+    }
+
+    /// The addresses to ask for now.
+    pub(super) fn questions(&mut self, now: Instant) -> Vec<IpAddr> {
+        let mut questions = Vec::new();
+        while let Some((next, vip)) = self.due.first().copied()
+            && next <= now
+        {
+            self.due.pop_first();
+            let Some(watched) = self.vips.get_mut(&vip) else {
+                continue;
+            };
+            let before = watched.conflicts.len();
+            watched
+                .conflicts
+                .retain(|_, conflict| !conflict.is_over(now));
+            self.changed |= watched.conflicts.len() != before;
+            for conflict in watched.conflicts.values_mut() {
+                conflict.questions = conflict.questions.saturating_add(1);
+            }
+            questions.push(vip);
+            let left = watched.unknown.len().saturating_sub(LOOKUPS);
+            questions.extend(watched.unknown.drain(left..));
+
+            let urgent = watched.conflicts.values().any(|c| !c.is_silent());
+            watched.last = Some(now);
+            watched.next = now + if urgent { AGAIN } else { PERIOD };
+            self.due.insert((watched.next, vip));
+        }
+        questions
+    }
+
+    fn ask_soon(&mut self, vip: IpAddr, now: Instant) {
+        let Some(watched) = self.vips.get_mut(&vip) else {
+            return;
+        };
+        let soonest = watched.last.map_or(now, |last| now.max(last + AGAIN));
+        if soonest < watched.next {
+            self.due.remove(&(watched.next, vip));
+            watched.next = soonest;
+            self.due.insert((soonest, vip));
+        }
+    }
+
+    /// The conflicts, if they or what is known of them changed.
+    pub(super) fn take_changed(&mut self) -> Option<Conflicts> {
+        std::mem::take(&mut self.changed).then(|| self.conflicts())
+    }
+
+    fn conflicts(&self) -> Conflicts {
+        let mut conflicts = Conflicts::new();
+        for (vip, watched) in &self.vips {
+            for mac in watched.conflicts.keys() {
+                let theirs = |rip: &&IpAddr| self.known.get(rip) == Some(&Some(*mac));
+                let real_servers = watched.real_servers.iter().filter(theirs);
+                conflicts.insert((*vip, *mac), real_servers.copied().collect());
+            }
+        }
+        conflicts
+    }
+}
+
+#[cfg(test)]
+mod tests;

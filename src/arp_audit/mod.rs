@@ -1,0 +1,65 @@
+//! The ARP audit: who else on the link says that they have a VIP.
+//!
+//! ```text
+//! link ──Heard──▶ audit (pure) ──questions──▶ link
+//!                    └──conflicts──▶ record ─▶ /status, /metrics
+//!                               └──▶ thefts ─▶ health
+//! ```
+//!
+//! On `director.interface`, each VIP is asked for at the start and then every
+//! 30 s, and about at once when a client is heard to ask for it, but no more
+//! often than once a second. What others tell unasked is heard as well:
+//! gratuitous announcements, and questions in the VIP's name, by which a real
+//! server without `arp_announce` enters the caches of whom it asks.
+//!
+//! Nothing that is sent says that the director, or anybody, has the VIP: the
+//! question names the asker by the director's own address and MAC address,
+//! and that is true in every cache that it enters. A probe in nobody's name
+//! (RFC 5227) would be taken by a host that is just testing the address for
+//! another that does; and with IPv6 its answer goes to all hosts, which would
+//! spread the very thing that is looked for.
+
+mod audit;
+mod record;
+mod task;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub(crate) use record::{ArpRecord, ConflictRecord};
+pub(crate) use task::run;
+
+use crate::config::Config;
+use crate::model::MacAddress;
+
+/// The VIPs, and the addresses of the real servers of each.
+type Vips = BTreeMap<IpAddr, BTreeSet<IpAddr>>;
+
+/// Who says that they have which VIP: with the addresses of the real servers
+/// (of that VIP) that have this MAC address.
+type Conflicts = BTreeMap<(IpAddr, MacAddress), BTreeSet<IpAddr>>;
+
+/// Which VIPs are now claimed by which real servers: pairs of VIP and RIP.
+pub(crate) type Thefts = BTreeSet<(IpAddr, IpAddr)>;
+
+/// What a thief's administrator has to do.
+pub(crate) const fn mend(vip: IpAddr) -> &'static str {
+    match vip {
+        IpAddr::V4(_) => {
+            "there, `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, \
+             as `lvs-agent run --real-server` does"
+        }
+        IpAddr::V6(_) => "there, keep the VIP on lo as /128, and on no other interface",
+    }
+}
+
+fn vips(config: &Config) -> Vips {
+    let mut vips = Vips::new();
+    for service in &config.virtual_services {
+        if let Some(vip) = service.key.vip() {
+            let real_servers = service.checked().map(|(key, _)| key.0.ip());
+            vips.entry(vip).or_default().extend(real_servers);
+        }
+    }
+    vips
+}

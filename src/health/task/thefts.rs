@@ -1,0 +1,69 @@
+//! Real servers that answer for a VIP on the link, and what that means for their weights.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::HealthTask;
+use crate::arp_audit::Thefts;
+use crate::config::OnArpConflict;
+use crate::health::pool::Pool;
+use crate::snapshot::ServiceRecord;
+
+impl HealthTask {
+    /// Takes what the ARP audit has found.
+    pub(super) fn on_thefts(&mut self, thefts: Thefts, now: Instant) {
+        self.thefts = thefts;
+        for index in self.mark_thieves() {
+            let changes = self.settle(index, None, now);
+            self.intent.set(changes);
+        }
+    }
+
+    /// Tells the pools who steals, where that is to have a consequence; the
+    /// services for which that is new.
+    pub(super) fn mark_thieves(&mut self) -> Vec<usize> {
+        let heeded = self.config.director.on_arp_conflict == OnArpConflict::Quiesce;
+        let snapshot = Arc::clone(&self.snapshot);
+        let mut changed = Vec::new();
+        for (index, (pool, service)) in self.pools.iter_mut().zip(&snapshot.services).enumerate() {
+            let Some(vip) = service.key.vip() else {
+                continue;
+            };
+            let mut new = false;
+            for (place, record) in service.real_servers.iter().enumerate() {
+                let stealing = heeded && self.thefts.contains(&(vip, record.key.0.ip()));
+                new |= pool.set_stealing(place, stealing);
+            }
+            if new {
+                changed.push(index);
+            }
+        }
+        changed
+    }
+}
+
+/// Shows who has weight 0 for what they do, and tells when that changes.
+pub(super) fn show_quiesced(pool: &Pool, service: &ServiceRecord) {
+    for (place, record) in service.real_servers.iter().enumerate() {
+        let quiesced = pool.quiesced(place);
+        let before = std::mem::replace(&mut record.live.lock().quiesced, quiesced);
+        let (service, real_server) = (&*service.name, &*record.name);
+        match (before, quiesced) {
+            (None, Some(reason)) => warn!(
+                service,
+                real_server,
+                reason = reason.as_str(),
+                "quiesced: it answers for the VIP on the link"
+            ),
+            (Some(reason), None) => info!(
+                service,
+                real_server,
+                reason = reason.as_str(),
+                "quiesced no longer"
+            ),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+}
