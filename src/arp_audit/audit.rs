@@ -198,7 +198,8 @@ impl Audit {
             let left = watched.unknown.len().saturating_sub(LOOKUPS);
             questions.extend(watched.unknown.drain(left..));
 
-            let urgent = watched.conflicts.values().any(|c| !c.is_silent());
+            // Once more after the last question that counts: it had to be given its time.
+            let urgent = watched.conflicts.values().any(|c| c.questions <= SILENCE);
             watched.last = Some(now);
             watched.next = now + if urgent { AGAIN } else { PERIOD };
             self.due.insert((watched.next, vip));

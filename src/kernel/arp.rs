@@ -78,6 +78,9 @@ pub(crate) enum ArpError {
 /// same as for UDP.
 type PacketSocket = UdpSocket;
 
+/// An interface that goes shows as an error, and nothing to read.
+const HEARD_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
+
 /// Both protocols on one interface.
 #[derive(Debug)]
 pub(crate) struct ArpLink {
@@ -180,7 +183,7 @@ impl ArpLink {
     async fn hear_on(&self, socket: &PacketSocket) -> io::Result<Heard> {
         let mut frame = [0; LONGEST];
         loop {
-            let received = socket.async_io(Interest::READABLE, || {
+            let received = socket.async_io(HEARD_OR_FAILED, || {
                 Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame)?)
             });
             let (length, from) = received.await?;

@@ -630,3 +630,104 @@ fn what_is_undrained_makes_a_slow_start() {
     bench.wait(SLOW_START);
     assert_eq!(bench.table, [80]);
 }
+
+#[test]
+fn one_that_steals_has_no_weight_while_it_does_and_slow_start_after_that() {
+    let slow = Policy {
+        slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
+        ..policy()
+    };
+    let mut bench = Bench::new(slow, &[(100, 100), (100, 100)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    let before = bench.pool.standing();
+    assert!(bench.pool.set_stealing(0, true));
+    assert!(!bench.pool.set_stealing(0, true), "nothing new");
+    assert_eq!(bench.settle(), [(0, 0)]);
+    assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
+    assert_eq!(bench.health(0), Health::Up, "no transition");
+    assert_eq!(bench.pool.standing(), before);
+
+    assert!(bench.pool.set_stealing(0, false));
+    let first = bench.settle();
+    assert_eq!(bench.pool.quiesced(0), None);
+    assert!(first.iter().all(|(_, weight)| (1..100).contains(weight)));
+    bench.wait(SLOW_START);
+    assert_eq!(bench.table, [100, 100]);
+}
+
+#[test]
+fn a_drain_outlives_a_theft_and_a_theft_a_drain() {
+    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    bench.pool.set_admin(0, Admin::Draining);
+    bench.pool.set_stealing(0, true);
+    assert_eq!(bench.settle(), [(0, 0)]);
+    assert_eq!(bench.pool.quiesced(0), None, "the operator's word counts");
+    bench.pool.set_stealing(0, false);
+    assert_eq!(bench.settle(), []);
+    bench.pool.set_stealing(0, true);
+    bench.pool.set_admin(0, Admin::Enabled);
+    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
+    bench.pool.set_stealing(0, false);
+    assert_eq!(bench.settle(), [(0, 5)]);
+}
+
+#[test]
+fn thieves_serve_where_the_rest_cannot() {
+    // The last one that could serve.
+    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    bench.pool.set_stealing(0, true);
+    assert_eq!(bench.settle(), [(0, 0)]);
+    let mut changes = bench.goes(1, false);
+    changes.sort_unstable();
+    assert_eq!(changes, [(0, 5), (1, 0)], "in one piece");
+    assert_eq!(bench.goes(1, true), [(0, 0), (1, 5)]);
+
+    // Less than half of the weight is honest.
+    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5), (5, 5)], None);
+    for place in 0..3 {
+        bench.goes(place, true);
+    }
+    bench.pool.set_stealing(0, true);
+    assert_eq!(bench.settle(), [(0, 0)]);
+    bench.pool.set_stealing(1, true);
+    assert_eq!(bench.settle(), [(0, 5)]);
+
+    // The quorum needs it.
+    let quorum = Policy {
+        quorum: 6,
+        ..policy()
+    };
+    let mut bench = Bench::new(quorum, &[(5, 5), (5, 5)], Some(0));
+    bench.goes(0, true);
+    bench.goes(1, true);
+    bench.pool.set_stealing(0, true);
+    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.pool.quiesced(0), None);
+}
+
+#[test]
+fn a_theft_does_not_take_the_weight_that_was_found_from_one_without_a_verdict() {
+    let mut bench = Bench::new(policy(), &[(5, 3), (5, 5)], None);
+    bench.goes(1, true);
+    bench.pool.set_stealing(0, true);
+    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.goes(0, true), [(0, 0)]);
+}
+
+#[test]
+fn a_theft_changes_nothing_while_weights_are_held() {
+    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    bench.pool.set_held(true, bench.now);
+    bench.pool.set_stealing(0, true);
+    assert_eq!(bench.settle(), []);
+    bench.pool.set_held(false, bench.now);
+    assert_eq!(bench.settle(), [(0, 0)]);
+}

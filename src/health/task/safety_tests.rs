@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::arp_audit::Thefts;
+use crate::config::OnArpConflict;
+use crate::health::Quiesced;
 use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
 use crate::snapshot::fixture;
 
@@ -28,6 +29,7 @@ struct Bench {
     targets: Vec<ProbeTarget>,
     reports: mpsc::Sender<Report>,
     link: watch::Sender<bool>,
+    thefts: watch::Sender<Thefts>,
     snapshot: Arc<Snapshot>,
     intent: Arc<Intent>,
 }
@@ -71,6 +73,7 @@ impl Bench {
             targets,
             reports,
             link,
+            thefts,
             snapshot,
             intent,
         }
@@ -210,4 +213,46 @@ async fn slow_start_steps_are_taken_though_nothing_is_reported() {
         seen.extend(bench.after(second).await.into_values());
     }
     assert_eq!(seen, [20, 30, 40, 50, 60, 70, 80]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_steals_loses_its_weight_only_where_that_is_configured() {
+    let theft = (
+        "192.168.11.200".parse().unwrap(),
+        "192.168.11.21".parse().unwrap(),
+    );
+    for quiesces in [true, false] {
+        let mut config = fixture::config();
+        if quiesces {
+            config.director.on_arp_conflict = OnArpConflict::Quiesce;
+        }
+        let bench = Bench::new(&config);
+        bench.probe(RS1, ProbeResult::Ok).await;
+        bench.probe(RS2, ProbeResult::Ok).await;
+        let moment = Duration::from_millis(1);
+        let quiesced = || {
+            let (_, record) = bench.snapshot.records(RS1).unwrap();
+            let live = record.live.lock();
+            (live.quiesced, live.health, live.transitions_down)
+        };
+
+        bench.thefts.send(Thefts::from([theft])).unwrap();
+        let changes = if quiesces {
+            wanted([(RS1, 0)])
+        } else {
+            wanted([])
+        };
+        assert_eq!(bench.after(moment).await, changes);
+        let reason = quiesces.then_some(Quiesced::ArpConflict);
+        assert_eq!(quiesced(), (reason, Health::Up, 0));
+
+        bench.thefts.send(Thefts::new()).unwrap();
+        let changes = if quiesces {
+            wanted([(RS1, 1)])
+        } else {
+            wanted([])
+        };
+        assert_eq!(bench.after(moment).await, changes);
+        assert_eq!(quiesced(), (None, Health::Up, 0));
+    }
 }
