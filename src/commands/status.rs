@@ -10,7 +10,7 @@ use super::{Done, Failure, socket};
 use crate::cli::StatusArguments;
 use crate::clock;
 use crate::control::{self, ControlError};
-use crate::http::status::{RealServerStatus, ServiceStatus, StatusResponse};
+use crate::http::status::{ArpAuditStatus, RealServerStatus, ServiceStatus, StatusResponse};
 use crate::reconcile::NOTHING_LISTED;
 use crate::snapshot::Mode;
 
@@ -119,6 +119,10 @@ pub(crate) fn render(
     for reason in status.held() {
         writeln!(out, "all weights are held: {reason}")?;
     }
+    let audit = status.arp_audit.as_ref();
+    for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {
+        writeln!(out, "{warning}")?;
+    }
 
     if !status.vips.is_empty() {
         let rows = status.vips.iter().map(|vip| {
@@ -219,6 +223,9 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
     let mut health = real_server.health.clone();
     if real_server.admin != "enabled" {
         health = format!("{health}, {}", real_server.admin);
+    }
+    if let Some(reason) = &real_server.quiesced {
+        health = format!("{health}, quiesced: {reason}");
     }
     if let Some(deadline) = real_server.drain_deadline {
         health = format!("{health} (deadline in {})", age(now, deadline.0));

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::status::{LeavingStatus, RealServerStatus, ServiceStatus, Status};
+use super::status::{ArpAuditStatus, LeavingStatus, RealServerStatus, ServiceStatus, Status};
 use crate::snapshot::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -98,6 +98,10 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
     for reason in status.held() {
         writeln!(out, "<p class=\"down\">All weights are held: {reason}.</p>")?;
     }
+    let audit = status.arp_audit.as_ref();
+    for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {
+        writeln!(out, "<p class=\"down\">{}</p>", Escaped(&warning))?;
+    }
     if !status.vips.is_empty() {
         writeln!(out, "<table><tr><th>VIP<th>Interface<th>State</tr>")?;
         for vip in &status.vips {
@@ -187,13 +191,17 @@ fn row(out: &mut String, real_server: &RealServerStatus, now: SystemTime) -> fmt
     } = real_server;
     write!(
         out,
-        "<tr><td>{}<td>{}<td class=\"{}\">{} {}<td class=\"n\">",
+        "<tr><td>{}<td>{}<td class=\"{}\">{} {}",
         Escaped(&real_server.name),
         Escaped(&real_server.address),
         Escaped(health),
         Escaped(health),
         age(real_server.since.0, now),
     )?;
+    if let Some(reason) = &real_server.quiesced {
+        write!(out, "<br>quiesced: {}", Escaped(reason))?;
+    }
+    write!(out, "<td class=\"n\">")?;
     match weight.kernel {
         Some(kernel) => write!(out, "{kernel}")?,
         None => write!(out, "none")?,

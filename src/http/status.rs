@@ -1,12 +1,16 @@
 //! `/status`: the snapshot as JSON.
 
+mod arp;
+
 use std::fmt;
 use std::time::SystemTime;
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use crate::health::HoldReason;
+pub(crate) use arp::ArpAuditStatus;
+
+use crate::health::{HoldReason, Quiesced};
 use crate::model::{Connections, ServiceKey, Weight};
 use crate::snapshot::{LeavingRecord, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord};
 
@@ -35,6 +39,9 @@ pub(crate) struct Status<S> {
     /// Why no weight is changed now: `link`, `probes`; empty if they are.
     #[serde(default)]
     pub(crate) weights_held: Vec<String>,
+    /// Only of a director.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arp_audit: Option<ArpAuditStatus>,
 }
 
 /// The status as it is read from the control socket.
@@ -102,6 +109,10 @@ pub(crate) struct RealServerStatus {
     /// When the drain should be over; only while it is draining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) drain_deadline: Option<Timestamp>,
+    /// Why it has weight 0 though neither its health nor an operator asks for
+    /// it: `arp_conflict`.
+    #[serde(default)]
+    pub(crate) quiesced: Option<String>,
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
@@ -284,6 +295,8 @@ impl<S> Status<S> {
                 not_remembered: reconcile.not_remembered,
             },
             weights_held: held.iter().map(|r| r.as_str().to_owned()).collect(),
+            arp_audit: (!snapshot.is_real_server())
+                .then(|| ArpAuditStatus::of(&snapshot.arp.lock())),
         }
     }
 }
@@ -392,6 +405,7 @@ impl RealServerStatus {
             health: live.health.to_string(),
             admin: live.admin.as_str().to_owned(),
             drain_deadline: live.drain_deadline.map(Timestamp),
+            quiesced: live.quiesced.map(Quiesced::as_str).map(str::to_owned),
             weight: WeightStatus {
                 configured: record.configured.get(),
                 advised: live.advised.map(Weight::get),

@@ -90,6 +90,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_config_last_reload_successful", &[]),
     ("lvs_config_last_reload_success_timestamp_seconds", &[]),
     ("lvs_vip_configured", &["vip", "interface"]),
+    ("lvs_arp_conflicts", &["vip"]),
+    (
+        "lvs_real_server_quiesced",
+        &["service", "real_server", "reason"],
+    ),
     ("lvs_log_lines_dropped_total", &[]),
     ("process_resident_memory_bytes", &[]),
 ];
@@ -291,4 +296,23 @@ fn a_scrape_of_many_comes_in_small_pieces() {
     let pieces: Vec<_> = metrics.exposition(Arc::new(snapshot)).collect();
     assert!(pieces.iter().all(|piece| piece.len() < 64 * 1024));
     assert!(series(&pieces.concat()).len() > 2000 * 20);
+}
+
+#[test]
+fn who_answers_for_a_vip_is_counted_while_that_is_known() {
+    let conflicts = r#"lvs_arp_conflicts{vip="192.168.11.200"}"#;
+    let quiesced = |real_server| {
+        format!(
+            r#"lvs_real_server_quiesced{{service="web",real_server="{real_server}",reason="arp_conflict"}}"#
+        )
+    };
+    let found = series(&scrape(fixture::director()));
+    assert!(found[conflicts] < 0.1 && found[&quiesced("rs1")] < 0.1);
+    let found = series(&scrape(fixture::with_arp_conflicts()));
+    assert!((found[conflicts] - 2.0).abs() < 0.1);
+    assert!(found[&quiesced("rs1")] > 0.9 && found[&quiesced("rs2")] < 0.1);
+
+    let blind = fixture::with_arp_conflicts();
+    blind.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
+    assert!(!series(&scrape(blind)).contains_key(conflicts));
 }

@@ -3,12 +3,13 @@
 use std::num::NonZeroU16;
 
 use super::*;
+use crate::arp_audit::ConflictRecord;
 use crate::config::{
     Check, CheckKind, Config, Control, Director, DirectorExit, DirectorRemoval, Http, HttpCheck,
     OnArpConflict, Origin, Pool, RealServer, RealServerExit, RealServerRole, SorryServer,
     StatusRanges, VirtualService,
 };
-use crate::model::{ServiceFlags, Weight};
+use crate::model::{MacAddress, ServiceFlags, Weight};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn start() -> SystemTime {
@@ -173,6 +174,29 @@ pub(crate) fn director() -> Snapshot {
         .lock()
         .values_mut()
         .for_each(|configured| *configured = true);
+    let vip = "192.168.11.200".parse().unwrap();
+    snapshot.arp.lock().vips.insert(vip, BTreeMap::new());
+    snapshot
+}
+
+/// The same, where rs1 and a stranger answer for the VIP, and rs1 is quiesced.
+pub(crate) fn with_arp_conflicts() -> Snapshot {
+    let snapshot = director();
+    let conflict = |names: &[(&str, &str)]| ConflictRecord {
+        since: start() + Duration::from_secs(10),
+        real_servers: names
+            .iter()
+            .map(|(rip, name)| (rip.parse().unwrap(), Arc::from(*name)))
+            .collect(),
+    };
+    let conflicts = [
+        (0x21, conflict(&[("192.168.11.21", "rs1")])),
+        (0x99, conflict(&[])),
+    ];
+    let conflicts = conflicts.map(|(last, found)| (MacAddress([2, 0, 0, 0, 0, last]), found));
+    let vip = "192.168.11.200".parse().unwrap();
+    snapshot.arp.lock().vips.insert(vip, conflicts.into());
+    snapshot.services[0].real_servers[0].live.lock().quiesced = Some(Quiesced::ArpConflict);
     snapshot
 }
 

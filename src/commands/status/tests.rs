@@ -110,6 +110,24 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
 }
 
 #[test]
+fn who_else_answers_for_a_vip_for_people() {
+    let snapshot = fixture::with_arp_conflicts();
+    snapshot.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
+    let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
+    let mut out = Vec::new();
+    render(&status, fixture::start(), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    for lines in [
+        "\nno ARP audit: it needs CAP_NET_RAW\n",
+        "\n192.168.11.200 is answered for by 02:00:00:00:00:21 as well, which is rs1: there,",
+        "\n192.168.11.200 is answered for by 02:00:00:00:00:99 as well, which is no real server\n",
+        "  up, quiesced: arp_conflict  ",
+    ] {
+        assert!(text.contains(lines), "{lines:?} in:\n{text}");
+    }
+}
+
+#[test]
 fn a_real_server_for_people() {
     let snapshot = fixture::real_server();
     snapshot.reconcile.lock().error = Some("cannot write net.ipv4.conf.all.arp_ignore".to_owned());

@@ -19,6 +19,30 @@ fn the_status_of_a_real_server() {
 }
 
 #[test]
+fn the_status_of_a_director_whose_vip_others_answer_for() {
+    let status: serde_json::Value =
+        serde_json::from_slice(&json(&fixture::with_arp_conflicts()).unwrap()).unwrap();
+    let conflict = |mac: &str, real_servers: &[&str]| {
+        serde_json::json!({
+            "mac": mac, "real_servers": real_servers, "since": "2026-01-02T03:04:15.000Z"
+        })
+    };
+    let vips = serde_json::json!([{
+        "address": "192.168.11.200",
+        "conflicts": [
+            conflict("02:00:00:00:00:21", &["rs1"]),
+            conflict("02:00:00:00:00:99", &[]),
+        ],
+    }]);
+    assert_eq!(
+        status["arp_audit"],
+        serde_json::json!({"error": null, "vips": vips})
+    );
+    let rs1 = &status["virtual_services"][0]["real_servers"][0];
+    assert_eq!(rs1["quiesced"], "arp_conflict");
+}
+
+#[test]
 fn reading_loses_nothing() {
     let json = json(&fixture::director()).unwrap();
     let status: StatusResponse = serde_json::from_slice(&json).unwrap();

@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::{Samples, Seconds, names};
-use crate::health::{Health, HoldReason};
+use crate::health::{Health, HoldReason, Quiesced};
 use crate::probe::ProbeResult;
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
 use crate::telemetry;
@@ -69,6 +69,18 @@ pub(super) const FAMILIES: &[Family] = &[
                 if let Some(weight) = weight {
                     samples.add_for(service, real_server, ("kind", kind), weight);
                 }
+            }
+        }),
+    },
+    Family {
+        name: "lvs_real_server_quiesced",
+        kind: GAUGE,
+        help: "Whether the real server has weight 0 for the reason, whatever its health.",
+        source: Source::RealServer(|samples, service, real_server| {
+            let quiesced = real_server.live.lock().quiesced;
+            for reason in Quiesced::ALL {
+                let value = u8::from(quiesced == Some(reason));
+                samples.add_for(service, real_server, ("reason", reason.as_str()), value);
             }
         }),
     },
@@ -324,6 +336,21 @@ pub(super) const FAMILIES: &[Family] = &[
                     &[("vip", &vip.to_string()), ("interface", interface)],
                     u8::from(*configured),
                 );
+            }
+        }),
+    },
+    Family {
+        name: "lvs_arp_conflicts",
+        kind: GAUGE,
+        help: "MAC addresses other than this director's that answer for the VIP now; \
+               absent while there is no ARP audit.",
+        source: Source::Host(|samples, snapshot| {
+            let record = snapshot.arp.lock();
+            if record.error.is_some() {
+                return;
+            }
+            for (vip, conflicts) in &record.vips {
+                samples.add(&[("vip", &vip.to_string())], conflicts.len());
             }
         }),
     },
