@@ -19,7 +19,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use crate::support::{Lan, Namespace, until};
 use crate::witness::VIP;
 
-type Mac = [u8; 6];
+pub(crate) type Mac = [u8; 6];
 
 /// A host of the LAN whose claims are told apart by its MAC address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ fn ask_and_listen(client: &Namespace, watch: &Watch, stop: &AtomicBool) {
 }
 
 /// A socket that is given every frame of the namespace of the calling thread.
-fn every_frame() -> OwnedFd {
+pub(crate) fn every_frame() -> OwnedFd {
     let socket = socket(
         AddressFamily::Packet,
         SockType::Raw,
@@ -134,7 +134,7 @@ fn every_frame() -> OwnedFd {
     socket
 }
 
-fn link(namespace: &Namespace) -> LinkAddr {
+pub(crate) fn link(namespace: &Namespace) -> LinkAddr {
     namespace.enter(|| {
         let eth0 = |address: &nix::ifaddrs::InterfaceAddress| address.interface_name == "eth0";
         getifaddrs()
@@ -146,7 +146,7 @@ fn link(namespace: &Namespace) -> LinkAddr {
 }
 
 /// An ARP request (RFC 826) to all, from 192.168.11.1.
-fn who_has_vip(mac: Mac) -> Vec<u8> {
+pub(crate) fn who_has_vip(mac: Mac) -> Vec<u8> {
     let mut frame = vec![0xff; 6];
     frame.extend(mac);
     // ARP; Ethernet, IPv4, their lengths; request.

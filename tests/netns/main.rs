@@ -9,7 +9,9 @@
 )]
 
 mod arp;
+mod arp_audit;
 mod arp_order;
+mod capture;
 mod cleanup;
 mod director;
 mod full_disk;
