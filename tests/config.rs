@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, Pool, RealServerExit, Step,
-    VirtualService,
+    CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict, Pool,
+    RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
@@ -443,6 +443,7 @@ fn assert_how_to(config: &Config) {
     assert_eq!(director.interface.as_deref(), Some("eth0"));
     assert_eq!(director.resync_interval, Duration::from_secs(10));
     assert_eq!(director.on_exit, DirectorExit::Keep);
+    assert_eq!(director.on_arp_conflict, OnArpConflict::Warn);
 
     let role = &config.real_server;
     assert_eq!(role.interface, "lo");

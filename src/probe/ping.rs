@@ -59,7 +59,7 @@ fn open(target: IpAddr) -> Result<Socket, Failure> {
         if forbidden(&error) {
             Failure::internal(
                 "not allowed to ping: the agent's group is not in net.ipv4.ping_group_range, \
-                 and it lacks CAP_NET_RAW; deploy/sysctl.d/lvs-agent-ping.conf allows it",
+                 and it lacks CAP_NET_RAW, which the unit in deploy/ gives it",
             )
         } else {
             error.into()

@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod arp_audit;
 mod checks;
 mod clock;
 mod cluster;

@@ -196,11 +196,10 @@ fn a_correct_cluster_has_no_conflict_and_is_asked_sparingly_and_honestly() {
         let count = asks().len();
         if count >= 8 { Ok(()) } else { Err(count) }
     });
-    for pair in asks().windows(2) {
-        // The times are the watcher's, who may be late for the first.
-        let apart = pair[1].at.duration_since(pair[0].at).unwrap();
-        assert!(apart > Duration::from_millis(500), "{pair:?}");
-    }
+    // One a second; the times are the watcher's, who may be late for the first.
+    let all = asks();
+    let took = all.last().unwrap().at.duration_since(all[0].at).unwrap();
+    assert!(took.as_millis() > 500 * (all.len() as u128 - 1), "{all:#?}");
     let (client, dip) = (mac(&lan.client), IpAddr::from([192, 168, 11, 10]));
     for seen in capture.seen_of(director) {
         if seen.to == client {
