@@ -22,7 +22,7 @@ use crate::arp_audit::{self, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::drain::DrainFile;
-use crate::health::{self, Admin, Handover, HealthTask, Subscriptions};
+use crate::health::{self, Admin, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
 use crate::kernel::{Ipvs, Kernel, Sysctls};
@@ -102,23 +102,10 @@ pub(crate) async fn run<T: Ipvs>(
     let drained = |key: &_| drains.drained.get(key).map(|at| drains::again(*at));
     let health = health.with_drained(drained);
     let (to_health, health_changes) = mpsc::channel(CHANGES);
-    let (link, link_up) = watch::channel(true);
     liveness.beat(Loop::Probes, clock::monotonic());
     let mut tasks = JoinSet::new();
-    if let Some(interface) = &config.director.interface {
-        tasks.spawn(named("link", link::watch(interface.clone(), link)));
-    }
-    let (to_audit, audited) = watch::channel(Arc::clone(&config));
-    let (thieves, thefts) = watch::channel(Thefts::new());
-    let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), thieves);
-    tasks.spawn(named("ARP audit", audit));
-    let health = health.run(
-        reports,
-        health_changes,
-        link_up,
-        thefts,
-        Arc::clone(&liveness),
-    );
+    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot);
+    let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
 
     let summary = summary(&config, probes.len());
@@ -255,6 +242,24 @@ impl Director {
             self.config.summary()
         ))
     }
+}
+
+/// Starts the tasks that look at the director's own link; the ARP audit is
+/// given further configurations by what is returned.
+fn look_at_the_link(
+    tasks: &mut JoinSet<&'static str>,
+    config: &Arc<Config>,
+    snapshot: &Snapshot,
+) -> (Outlook, watch::Sender<Arc<Config>>) {
+    let (link, link_up) = watch::channel(true);
+    if let Some(interface) = &config.director.interface {
+        tasks.spawn(named("link", link::watch(interface.clone(), link)));
+    }
+    let (to_audit, audited) = watch::channel(Arc::clone(config));
+    let (found, thefts) = watch::channel(Thefts::new());
+    let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), found);
+    tasks.spawn(named("ARP audit", audit));
+    (Outlook { link_up, thefts }, to_audit)
 }
 
 /// Makes the configuration's probes those that run.

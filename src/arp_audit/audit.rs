@@ -58,6 +58,18 @@ struct Watched {
     unknown: Vec<IpAddr>,
 }
 
+impl Watched {
+    fn new(first: Instant) -> Self {
+        Self {
+            real_servers: BTreeSet::new(),
+            next: first,
+            last: None,
+            conflicts: BTreeMap::new(),
+            unknown: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Conflict {
     last_claim: Instant,
@@ -87,22 +99,14 @@ impl Audit {
         let spread = spread.unwrap_or_default().min(SPREAD);
         let mut next = now;
         for (vip, real_servers) in vips {
-            let watched = match before.remove(vip) {
-                Some(watched) => Watched {
-                    real_servers: real_servers.clone(),
-                    ..watched
-                },
-                None => {
-                    let first = next;
-                    next += spread;
-                    Watched {
-                        real_servers: real_servers.clone(),
-                        next: first,
-                        last: None,
-                        conflicts: BTreeMap::new(),
-                        unknown: Vec::new(),
-                    }
-                }
+            let watched = before.remove(vip).unwrap_or_else(|| {
+                let first = next;
+                next += spread;
+                Watched::new(first)
+            });
+            let watched = Watched {
+                real_servers: real_servers.clone(),
+                ..watched
             };
             self.vips.insert(*vip, watched);
         }

@@ -25,7 +25,7 @@ pub(crate) use machine::weight;
 use machine::{Machine, Transition};
 pub(crate) use pool::{Admin, Quiesced, Standing};
 pub(crate) use task::{
-    Change, DrainDeadline, Handover, HealthTask, Request, Subscriptions, ends_by_itself,
+    Change, DrainDeadline, Handover, HealthTask, Outlook, Request, Subscriptions, ends_by_itself,
 };
 
 /// The weights that real servers should have, by virtual service.

@@ -51,6 +51,14 @@ pub(crate) enum Request {
     },
 }
 
+/// What is seen on the director's own link: the latest of each.
+pub(crate) struct Outlook {
+    /// Whether it is up.
+    pub(crate) link_up: watch::Receiver<bool>,
+    /// Which real servers answer for a VIP there.
+    pub(crate) thefts: watch::Receiver<Thefts>,
+}
+
 /// The real servers that a probe speaks of, its place among the probes, and
 /// its pace.
 struct Subscribers {
@@ -136,10 +144,13 @@ impl HealthTask {
         mut self,
         mut reports: mpsc::Receiver<Report>,
         mut requests: mpsc::Receiver<Request>,
-        mut link_up: watch::Receiver<bool>,
-        mut thefts: watch::Receiver<Thefts>,
+        outlook: Outlook,
         liveness: Arc<Liveness>,
     ) {
+        let Outlook {
+            mut link_up,
+            mut thefts,
+        } = outlook;
         loop {
             let now = clock::monotonic();
             liveness.beat(Loop::Health, now);

@@ -201,9 +201,12 @@ impl ArpLink {
 fn listen(protocol: u16, filter: &[SockFilter], link: &LinkAddr) -> Result<PacketSocket, ArpError> {
     let protocol = Protocol::from(i32::from(protocol.to_be()));
     let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(protocol));
-    let socket = socket.map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => ArpError::NotPermitted,
-        _ => ArpError::Io(error),
+    let socket = socket.map_err(|error| {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            ArpError::NotPermitted
+        } else {
+            ArpError::Io(error)
+        }
     })?;
     if !filter.is_empty() {
         socket.attach_filter(filter)?;

@@ -87,15 +87,16 @@ fn a_quiesced_thief_takes_no_more_clients_and_their_requests_succeed_again() {
         request(&lan.client).unwrap();
     }
     let cache = lan.client.run("ip neighbour show 192.168.11.200");
-    let thief = lan.rs1.run("cat /sys/class/net/eth0/address");
-    assert!(cache.contains(thief.trim()), "{cache} is not {thief}");
+    let link = lan.rs1.run("ip -brief link show dev eth0");
+    let thief = link.split_whitespace().nth(2).unwrap();
+    assert!(cache.contains(thief), "{cache} is not {thief}");
     let refused = request_other(&lan.client).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 
     wait_for_table(&lan.director, [0, 1]);
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("a real server answers for the VIP")
-            && line.contains(thief.trim())
+            && line.contains(thief)
             && line.contains("rs1 (192.168.11.21)")
     });
     let conflicts = metric(&lan.director, "lvs_arp_conflicts{vip=\"192.168.11.200\"}");

@@ -62,13 +62,11 @@ impl Bench {
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
         let (_changes, changes_end) = mpsc::channel(1);
         let (thefts, thefts_end) = watch::channel(Thefts::new());
-        tokio::spawn(task.run(
-            reports_end,
-            changes_end,
-            link_end,
-            thefts_end,
-            Arc::new(liveness),
-        ));
+        let outlook = Outlook {
+            link_up: link_end,
+            thefts: thefts_end,
+        };
+        tokio::spawn(task.run(reports_end, changes_end, outlook, Arc::new(liveness)));
         Self {
             targets,
             reports,

@@ -170,7 +170,11 @@ fn link_layer_address(options: NdpOptionsIterator<'_>) -> Option<MacAddress> {
     let address = options.find_map(|option| match option {
         NdpOptionSlice::SourceLinkLayerAddress(option) => Some(option.link_layer_address()),
         NdpOptionSlice::TargetLinkLayerAddress(option) => Some(option.link_layer_address()),
-        _ => None,
+        NdpOptionSlice::PrefixInformation(_)
+        | NdpOptionSlice::RedirectedHeader(_)
+        | NdpOptionSlice::Mtu(_)
+        | NdpOptionSlice::Unknown(_)
+        | _ => None,
     })?;
     Some(MacAddress(address.try_into().ok()?))
 }
