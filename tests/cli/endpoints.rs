@@ -114,6 +114,7 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
                 "health",
                 "last_probe",
                 "name",
+                "quiesced",
                 "since",
                 "weight"
             ]
@@ -123,6 +124,7 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
         assert_eq!(real_server["address"], format!("{ip}:80"));
         assert_eq!(real_server["health"], health);
         assert_eq!(real_server["admin"], "enabled");
+        assert_eq!(real_server["quiesced"], Value::Null);
         assert_eq!(
             real_server["connections"],
             serde_json::json!({"active": 0, "inactive": 0})
