@@ -166,7 +166,7 @@ impl Auditor {
                 if now.is_some_and(|now| !now.contains_key(&mac)) {
                     let owner = conflict.owner();
                     let real_server = owner.as_deref();
-                    info!(%vip, %mac, real_server, "the VIP's conflict is over: nobody else answers for it there");
+                    info!(%vip, %mac, real_server, "the conflict is over: the VIP is not answered for there any more");
                 }
             }
         }
@@ -184,6 +184,7 @@ impl Auditor {
         }
     }
 
+    /// What was found holds until it can be asked for again.
     fn failed(&self, error: &ArpError) {
         let error = error_chain(error);
         let mut record = self.record.lock();
