@@ -14,8 +14,8 @@ use std::time::Duration;
 
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HttpCheck,
-    Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+    Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
+    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
 };
 
 use super::fields::Fields;
@@ -46,7 +46,7 @@ const SIMPLE: [(&str, Reader); 11] = [
     ("grpc", network::grpc),
     ("exec", local::exec),
     ("file", local::file),
-    ("agent", network::agent),
+    ("haproxy_agent", network::haproxy_agent),
 ];
 
 /// The kinds that combine others.

@@ -23,8 +23,8 @@ mod syntax;
 
 pub(crate) use check::{ADDRESS, PORT};
 pub use check::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HttpCheck,
-    Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+    Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
+    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
 };
 pub use error::ConfigErrors;
 

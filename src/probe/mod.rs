@@ -1,12 +1,13 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
 mod advice;
-mod agent;
+
 mod connect;
 mod dns;
 mod exec;
 mod file;
 mod grpc;
+mod haproxy_agent;
 mod http;
 mod pace;
 mod ping;

@@ -69,7 +69,7 @@ pub enum CheckKind {
     /// A file on this host.
     File(FileCheck),
     /// The real server tells its own share, as to HAProxy's `agent-check`.
-    Agent(AgentCheck),
+    HaproxyAgent(HaproxyAgentCheck),
     /// Passes when all of these pass; none of them is a combination itself.
     All(Vec<CheckKind>),
     /// Passes when one of these passes; none of them is a combination itself.
@@ -97,7 +97,7 @@ impl CheckKind {
             | Self::Grpc(_)
             | Self::Exec(_)
             | Self::File(_)
-            | Self::Agent(_) => match self.port() {
+            | Self::HaproxyAgent(_) => match self.port() {
                 Some(port) => port,
                 None if self.uses_own_port() => own,
                 None => 0,
@@ -113,7 +113,7 @@ impl CheckKind {
             Self::Udp(check) => check.port,
             Self::Grpc(check) => check.port,
             Self::Dns(check) => Some(check.port),
-            Self::Agent(check) => Some(check.port),
+            Self::HaproxyAgent(check) => Some(check.port),
             Self::Ping | Self::Exec(_) | Self::File(_) | Self::All(_) | Self::Any(_) => None,
         }
     }
@@ -123,7 +123,7 @@ impl CheckKind {
             Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) => self.port().is_none(),
             Self::Exec(check) => check.command.iter().any(|word| word.contains(PORT)),
             Self::File(check) => check.path.contains(PORT),
-            Self::Dns(_) | Self::Agent(_) | Self::Ping => false,
+            Self::Dns(_) | Self::HaproxyAgent(_) | Self::Ping => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::uses_own_port),
         }
     }
@@ -249,7 +249,7 @@ pub struct FileCheck {
 
 /// A check by HAProxy's agent protocol.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AgentCheck {
+pub struct HaproxyAgentCheck {
     /// The port on the real server.
     pub port: u16,
     /// What is sent first; may be empty.

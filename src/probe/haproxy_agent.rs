@@ -4,14 +4,14 @@ use super::advice::Said;
 use super::connect;
 use super::probing::Probing;
 use super::verdict::{Failure, Verdict};
-use crate::config::AgentCheck;
+use crate::config::HaproxyAgentCheck;
 
 /// The most that is read of an answer.
 const LINE: usize = 1024;
 
 /// One line from the real server about itself, as HAProxy's `agent-check`
 /// has it (HAProxy's configuration manual, section 5.2).
-pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
+pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
     let mut stream = connect::tcp(probing.target(Some(check.port)), probing.origin).await?;
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();

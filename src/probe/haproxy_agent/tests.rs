@@ -1,11 +1,11 @@
 use std::io::{Read as _, Write as _};
 
-use crate::config::{AgentCheck, CheckKind};
+use crate::config::{CheckKind, HaproxyAgentCheck};
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
 use crate::probe::{Advice, ProbeResult};
 
 fn agent(port: u16) -> CheckKind {
-    CheckKind::Agent(AgentCheck {
+    CheckKind::HaproxyAgent(HaproxyAgentCheck {
         port,
         send: Vec::new(),
     })
@@ -28,7 +28,7 @@ async fn the_agent_is_asked_on_its_port_and_advises() {
         assert_eq!(&question, b"web\n");
         stream.write_all(b"50%\n").unwrap();
     });
-    let kind = CheckKind::Agent(AgentCheck {
+    let kind = CheckKind::HaproxyAgent(HaproxyAgentCheck {
         port: asked.port(),
         send: b"web\n".to_vec(),
     });
