@@ -14,6 +14,7 @@
 //! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
 //! └─────────────────────────────────────────────────────────────────────────────┘
 //! real server: config ──▶ desired addresses and sysctls ──▶ the same reconcile
+//!              look, every second ──readiness──▶ snapshot ◀──asks── the check `agent`
 //! ```
 //!
 //! Data goes one way. A probe never touches health's state, health never
@@ -64,6 +65,8 @@
 //! | fail-open | to let failing real servers serve when too few others are left |
 //! | leaving | no longer configured, and quiesced until its connections have ended |
 //! | hold | to change no weight, since the fault is likely the director's own |
+//! | ready | of a real server: nothing keeps it from serving through its VIP |
+//! | lack | what does keep it from that |
 //! | adopt | to take over what is found in the kernel as it is |
 
 pub mod cli;
@@ -88,6 +91,7 @@ pub mod model;
 mod notify;
 pub mod plan;
 mod probe;
+mod readiness;
 mod real_server;
 mod reconcile;
 mod service_manager;

@@ -1,8 +1,11 @@
 //! The kernel's edge: the IPVS table, addresses and sysctls, in model types.
 
 mod address;
+mod attributes;
 mod error;
+mod host;
 mod ipvs;
+mod listeners;
 mod memory;
 #[cfg(test)]
 mod namespace;
@@ -15,7 +18,9 @@ use std::future::Future;
 
 pub(crate) use address::Addresses;
 pub(crate) use error::{Cause, KernelError};
+pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
+pub(crate) use listeners::Listeners;
 pub(crate) use memory::MemoryIpvs;
 pub(crate) use sysctl::Sysctls;
 

@@ -4,6 +4,7 @@
 //! `kernel::ipvs::codec`, the spelling in YAML in `config`.
 
 mod forwarding;
+mod host;
 mod local_address;
 mod protocol;
 mod real_server_id;
@@ -16,6 +17,7 @@ mod tunnel;
 mod weight;
 
 pub use forwarding::Forwarding;
+pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;
 pub use protocol::{Family, Protocol};
 pub use real_server_id::RealServerId;
