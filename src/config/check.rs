@@ -1,5 +1,6 @@
 //! The mapping `check`.
 
+mod agent;
 mod bytes;
 mod http;
 mod kind;
@@ -12,6 +13,7 @@ use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+pub use agent::AgentCheck;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
     Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
@@ -35,7 +37,7 @@ const FALL: NonZeroU16 = NonZeroU16::MIN.saturating_add(2);
 type Reader = fn(&Entry, Option<IpAddr>, &mut Problems) -> Read<CheckKind>;
 
 /// The kinds that ask one thing.
-const SIMPLE: [(&str, Reader); 11] = [
+const SIMPLE: [(&str, Reader); 12] = [
     ("http", http::http),
     ("https", http::https),
     ("tcp", network::tcp),
@@ -47,6 +49,7 @@ const SIMPLE: [(&str, Reader); 11] = [
     ("exec", local::exec),
     ("file", local::file),
     ("haproxy_agent", network::haproxy_agent),
+    ("agent", agent::read),
 ];
 
 /// The kinds that combine others.

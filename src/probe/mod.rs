@@ -1,6 +1,7 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
 mod advice;
+mod agent;
 
 mod connect;
 mod dns;

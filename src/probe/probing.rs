@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::verdict::{Failure, Pass, Verdict};
 use super::{Advice, Outcome, ProbeResult};
-use super::{dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
+use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
 use crate::clock;
 use crate::config::{Check, CheckKind, Origin};
 use crate::tls::TlsConfigs;
@@ -112,7 +112,8 @@ async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         | CheckKind::Grpc(_)
         | CheckKind::Exec(_)
         | CheckKind::File(_)
-        | CheckKind::HaproxyAgent(_) => ask_one(probing, kind).await,
+        | CheckKind::HaproxyAgent(_)
+        | CheckKind::Agent(_) => ask_one(probing, kind).await,
     }
 }
 
@@ -129,6 +130,7 @@ async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         CheckKind::Exec(check) => Box::pin(exec::probe(probing, check)).await,
         CheckKind::File(check) => Box::pin(file::probe(probing, check)).await,
         CheckKind::HaproxyAgent(check) => Box::pin(haproxy_agent::probe(probing, check)).await,
+        CheckKind::Agent(check) => Box::pin(agent::probe(probing, check)).await,
         CheckKind::All(_) | CheckKind::Any(_) => {
             Err(Failure::internal("a combination within another"))
         }
