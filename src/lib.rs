@@ -67,6 +67,7 @@
 //! | hold | to change no weight, since the fault is likely the director's own |
 //! | ready | of a real server: nothing keeps it from serving through its VIP |
 //! | lack | what does keep it from that |
+//! | finding | one thing that `doctor` looked at, with its verdict |
 //! | adopt | to take over what is found in the kernel as it is |
 
 pub mod cli;
@@ -76,6 +77,7 @@ pub mod config;
 mod control;
 mod desired;
 mod director;
+mod doctor;
 mod drain;
 pub mod error_chain;
 mod health;
