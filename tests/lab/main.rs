@@ -9,10 +9,12 @@
 )]
 
 mod addresses;
+mod agent_check;
 mod checks;
 mod clock;
 mod cluster;
 mod director;
+mod doctor;
 mod drain;
 mod drift;
 mod events;

@@ -16,6 +16,7 @@ mod full_disk;
 mod lan;
 mod plan;
 mod probing;
+mod readiness;
 mod real_server;
 mod refusals;
 mod restart;
