@@ -4,9 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::status::{
-    LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status,
-};
+use super::status::{LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status};
 use crate::snapshot::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
