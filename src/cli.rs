@@ -17,7 +17,7 @@ use crate::telemetry::LogFormat;
 #[command(name = "lvs-agent", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
-    bad configuration, 3 plan found changes."
+    bad configuration, 3 plan found changes or doctor a problem."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Remove from the kernel all that this agent owns
     Cleanup(CleanupArguments),
+    /// Look at everything once, and say what is wrong and what mends it; exit 3 for a problem
+    Doctor(DoctorArguments),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +103,18 @@ pub(crate) struct CleanupArguments {
     /// Clean up after the agent on a real server instead of a director
     #[arg(long)]
     pub(crate) real_server: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Look at a real server instead of a director
+    #[arg(long)]
+    pub(crate) real_server: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

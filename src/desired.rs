@@ -133,6 +133,23 @@ pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr>
         .collect()
 }
 
+/// The same; a host that has none of the configured addresses at this moment
+/// (its interface is down, say) has the VIPs that it was once given, `owned`,
+/// as long as the configuration still has them.
+pub(crate) fn vips_with_memory(
+    config: &Config,
+    host: &BTreeSet<IpAddr>,
+    owned: impl Iterator<Item = IpAddr>,
+) -> BTreeSet<IpAddr> {
+    let vips = vips(config, host);
+    if !vips.is_empty() {
+        return vips;
+    }
+    let services = config.virtual_services.iter();
+    let configured: BTreeSet<IpAddr> = services.filter_map(|service| service.key.vip()).collect();
+    owned.filter(|owned| configured.contains(owned)).collect()
+}
+
 fn on(interface: &str, vips: impl Iterator<Item = IpAddr>) -> BTreeSet<LocalAddress> {
     vips.map(|address| LocalAddress {
         interface: interface.to_owned(),

@@ -15,6 +15,7 @@
 //! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
 //! └─────────────────────────────────────────────────────────────────────────────┘
 //! real server: config ──▶ desired addresses and sysctls ──▶ the same reconcile
+//!              look, every second ──readiness──▶ snapshot ◀──asks── the check `agent`
 //! ```
 //!
 //! Data goes one way. A probe never touches health's state, health never
@@ -66,6 +67,9 @@
 //! | leaving | no longer configured, and quiesced until its connections have ended |
 //! | hold | to change no weight, since the fault is likely the director's own |
 //! | conflict | somebody else on the link says that they have a VIP |
+//! | ready | of a real server: nothing keeps it from serving through its VIP |
+//! | lack | what does keep it from that |
+//! | finding | one thing that `doctor` looked at, with its verdict |
 //! | adopt | to take over what is found in the kernel as it is |
 
 mod arp_audit;
@@ -76,6 +80,7 @@ pub mod config;
 mod control;
 mod desired;
 mod director;
+mod doctor;
 mod drain;
 pub mod error_chain;
 mod health;
@@ -91,6 +96,7 @@ pub mod model;
 mod notify;
 pub mod plan;
 mod probe;
+mod readiness;
 mod real_server;
 mod reconcile;
 mod service_manager;

@@ -1,10 +1,12 @@
 //! The agent on a real server: the VIPs on lo and the sysctls of direct
 //! routing, over the same reconcile as the director's.
 
+mod look;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
@@ -12,7 +14,7 @@ use crate::config::{Config, RealServerExit};
 use crate::control::{Answer, Operation};
 use crate::http::{Shown, View};
 use crate::kernel::{Kernel, KernelIpvs};
-use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, read_again};
+use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::notify::Events;
@@ -20,6 +22,7 @@ use crate::reconcile::{HostChange, RealServerLoop, Reconciler, StateFile, Writin
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
 use crate::{clock, service_manager};
+pub(crate) use look::{Eyes, Seen};
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(
@@ -74,6 +77,12 @@ pub(crate) async fn run(
     let summary = format!("real server: {vips}");
     info!("{summary}");
     service_manager::ready(&summary);
+    let (newest, configured) = watch::channel(Arc::clone(&config));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(named(
+        "look",
+        look::watch(Arc::clone(&snapshot), configured),
+    ));
     let shown = Shown::new(View {
         snapshot,
         metrics,
@@ -87,6 +96,7 @@ pub(crate) async fn run(
             events.configure(&again.notify, &view.metrics)?;
         }
         config = again;
+        newest.send_replace(Arc::clone(&config));
         view.liveness
             .expect(&[Loop::Reconcile], config.real_server.resync_interval);
         let (done, converged) = oneshot::channel();
@@ -107,7 +117,6 @@ pub(crate) async fn run(
             "this is a real server: drain it on its directors".to_owned(),
         )),
     };
-    let tasks = JoinSet::new();
     let reconcile = doors
         .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
         .await;

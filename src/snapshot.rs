@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::arp_audit::ArpRecord;
 use crate::config::{Config, RealServerRole, SorryServer};
@@ -19,6 +19,7 @@ use crate::model::{
     SysctlKey, Timeout, Weight,
 };
 use crate::probe::{ProbeResult, Report};
+use crate::readiness::{ArpValues, ServiceReadiness};
 
 /// A value that one task writes and others read, each for a moment.
 #[derive(Debug, Default)]
@@ -71,6 +72,9 @@ pub(crate) struct Snapshot {
     pub(crate) sysctls: Latest<BTreeMap<SysctlKey, SysctlRecord>>,
     /// The table's time-outs; empty on a real server.
     pub(crate) timeouts: Latest<BTreeMap<Timeout, TimeoutRecord>>,
+    /// What this host lacks as a real server; `None` on a director, and before
+    /// the first look.
+    pub(crate) readiness: Latest<Option<ReadinessRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Latest<ReconcileRecord>,
     /// The real servers whose connections are waited for to end.
@@ -239,6 +243,7 @@ impl Snapshot {
             vips: Latest::default(),
             sysctls: Latest::default(),
             timeouts: Latest::default(),
+            readiness: Latest::default(),
             reconcile: Latest::default(),
             draining: Latest::default(),
             leaving: Latest::default(),
@@ -280,6 +285,19 @@ pub(crate) struct LeavingRecord {
     pub(crate) connections: Connections,
     /// When it is removed whatever is left.
     pub(crate) deadline: SystemTime,
+}
+
+/// What the last look at a real server's own host has seen.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadinessRecord {
+    pub(crate) at: SystemTime,
+    /// The same by the clock that nobody sets.
+    pub(crate) seen: Instant,
+    /// What holds on each interface that is asked for addresses.
+    pub(crate) arp: BTreeMap<String, ArpValues>,
+    pub(crate) services: Vec<ServiceReadiness>,
+    /// Why the last look saw nothing: the rest is then of the look before.
+    pub(crate) error: Option<String>,
 }
 
 /// One virtual service.

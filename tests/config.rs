@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict, Pool,
+    AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict, Pool,
     RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
@@ -428,6 +428,51 @@ fn every_kind_of_check_is_read() {
         };
         assert!(expected, "{name}: {kind:?}");
     }
+}
+
+#[test]
+fn an_agent_is_asked_for_the_service_of_its_check() {
+    let config = good("checks.yaml");
+    let mut services = config.virtual_services.iter();
+    let service = services.find(|service| &*service.name == "agent").unwrap();
+    let expected = |port| {
+        CheckKind::Agent(AgentCheck {
+            port,
+            service: Some(service.key),
+        })
+    };
+    let CheckKind::All(parts) = &service.check.kind else {
+        panic!("all");
+    };
+    assert_eq!(*parts, [expected(9477), expected(9478)]);
+    let sorry_server = service.pool.sorry_server.as_ref().unwrap();
+    assert_eq!(sorry_server.check.kind, expected(9477));
+}
+
+#[test]
+fn an_agent_that_listens_on_lo_alone_is_warned_of() {
+    let warnings = |listen: &str| {
+        let text = format!(
+            "http: {{ listen: \"{listen}\" }}\nvirtual_services:\n  - name: web\n    \
+             address: 192.168.11.200:80\n    check: {{ agent: {{}} }}\n    \
+             real_servers: [{{ name: rs1, address: 192.168.11.21 }}]\n"
+        );
+        Config::parse("a.yaml", &text).unwrap().warnings()
+    };
+    for reached in ["0.0.0.0:9477", "[::]:9477", "192.168.11.21:9477"] {
+        assert_eq!(warnings(reached), Vec::<String>::new(), "{reached}");
+    }
+    for unreached in ["127.0.0.1:9477", "0.0.0.0:9478"] {
+        let [warning] = &*warnings(unreached) else {
+            panic!("{unreached}");
+        };
+        assert!(warning.contains("`web`") && warning.contains(unreached));
+        assert!(
+            warning.contains("write `listen: 0.0.0.0:9477`"),
+            "{warning}"
+        );
+    }
+    assert_eq!(good("ipvs.yaml").warnings(), Vec::<String>::new());
 }
 
 /// The cluster of the how-to.

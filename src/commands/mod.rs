@@ -2,6 +2,7 @@
 
 mod check_config;
 mod cleanup;
+mod doctor;
 mod drain;
 mod plan;
 mod reload;
@@ -19,6 +20,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, ControlSocket};
 use crate::config::{Config, ConfigErrors, Control};
 use crate::control::{self, ControlError, Operation};
+use crate::doctor::GatherError;
 use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
 use crate::kernel::KernelError;
@@ -32,7 +34,7 @@ use status::StatusError;
 enum Done {
     /// Nothing is left to say: exit code 0.
     Well,
-    /// `plan` found changes: exit code 3.
+    /// `plan` found changes, `doctor` a problem: exit code 3.
     Found,
 }
 
@@ -63,6 +65,8 @@ enum Failure {
     StateFile(#[from] StateFileError),
     #[error(transparent)]
     Drains(#[from] DrainFileError),
+    #[error(transparent)]
+    Gather(#[from] GatherError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("the metrics cannot be set up")]
@@ -96,6 +100,7 @@ impl Failure {
             | Self::Reconcile(_)
             | Self::StateFile(_)
             | Self::Drains(_)
+            | Self::Gather(_)
             | Self::Lock(_)
             | Self::Metrics(_)
             | Self::Status(_)
@@ -117,6 +122,7 @@ impl Failure {
             | Self::Reconcile(_)
             | Self::StateFile(_)
             | Self::Drains(_)
+            | Self::Gather(_)
             | Self::Lock(_)
             | Self::Metrics(_)
             | Self::Status(_)
@@ -168,6 +174,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Reload(arguments) => runtime()?.block_on(reload::run(arguments))?,
         Command::Status(arguments) => runtime()?.block_on(status::run(arguments))?,
         Command::Cleanup(arguments) => runtime()?.block_on(cleanup::run(arguments))?,
+        Command::Doctor(arguments) => runtime()?.block_on(doctor::run(arguments))?,
     };
     Ok(match done {
         Done::Well => ExitCode::SUCCESS,

@@ -10,7 +10,9 @@ use super::{Done, Failure, socket};
 use crate::cli::StatusArguments;
 use crate::clock;
 use crate::control::{self, ControlError};
-use crate::http::status::{ArpAuditStatus, RealServerStatus, ServiceStatus, StatusResponse};
+use crate::http::status::{
+    ArpAuditStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse,
+};
 use crate::reconcile::NOTHING_LISTED;
 use crate::snapshot::Mode;
 
@@ -177,11 +179,40 @@ pub(crate) fn render(
         writeln!(out)?;
         table(out, head, rows.collect())?;
     }
+    if let Some(readiness) = &status.readiness {
+        render_readiness(readiness, out)?;
+    }
     for service in status.virtual_services.iter().flatten() {
         writeln!(out)?;
         render_service(service, now, out)?;
     }
     Ok(())
+}
+
+fn render_readiness(readiness: &ReadinessStatus, out: &mut impl Write) -> io::Result<()> {
+    if let Some(error) = &readiness.error {
+        writeln!(out, "\n{error}")?;
+    }
+    if readiness.services.is_empty() {
+        return Ok(());
+    }
+    let rows = readiness.services.iter().map(|service| {
+        let ready = if service.ready { "yes" } else { "no" };
+        [
+            service.name.clone(),
+            format!("{} {}", service.protocol, service.address),
+            ready.to_owned(),
+            service.reasons.join("; "),
+        ]
+    });
+    let head = [
+        ("SERVICE", Left),
+        ("ADDRESS", Left),
+        ("READY", Left),
+        ("WHY NOT", Left),
+    ];
+    writeln!(out)?;
+    table(out, head, rows.collect())
 }
 
 fn render_service(

@@ -1,5 +1,6 @@
 //! The mapping `check`.
 
+mod agent;
 mod bytes;
 mod http;
 mod kind;
@@ -12,10 +13,11 @@ use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+pub use agent::AgentCheck;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HttpCheck,
-    Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+    Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
+    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
 };
 
 use super::fields::Fields;
@@ -35,7 +37,7 @@ const FALL: NonZeroU16 = NonZeroU16::MIN.saturating_add(2);
 type Reader = fn(&Entry, Option<IpAddr>, &mut Problems) -> Read<CheckKind>;
 
 /// The kinds that ask one thing.
-const SIMPLE: [(&str, Reader); 11] = [
+const SIMPLE: [(&str, Reader); 12] = [
     ("http", http::http),
     ("https", http::https),
     ("tcp", network::tcp),
@@ -46,7 +48,8 @@ const SIMPLE: [(&str, Reader); 11] = [
     ("grpc", network::grpc),
     ("exec", local::exec),
     ("file", local::file),
-    ("agent", network::agent),
+    ("haproxy_agent", network::haproxy_agent),
+    ("agent", agent::read),
 ];
 
 /// The kinds that combine others.

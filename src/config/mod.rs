@@ -20,11 +20,13 @@ mod service;
 mod service_key;
 mod source;
 mod syntax;
+mod warnings;
 
 pub(crate) use check::{ADDRESS, PORT};
 pub use check::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HttpCheck,
-    Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck,
+    HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
+    UdpCheck,
 };
 pub use error::ConfigErrors;
 
@@ -76,6 +78,11 @@ impl Config {
 pub struct Http {
     /// Where metrics and status are served.
     pub listen: SocketAddr,
+}
+
+impl Http {
+    /// The port where none is configured.
+    pub const DEFAULT_PORT: u16 = 9477;
 }
 
 /// The section `control`.

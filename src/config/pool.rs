@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{RealServerKey, Weight};
+use crate::model::{RealServerKey, ServiceKey, Weight};
 
 use super::check::check;
 use super::fields::Fields;
@@ -44,7 +44,7 @@ pub(super) struct SorryServerDraft {
     /// `None` for the service's.
     pub(super) port: Read<Option<Located<u16>>>,
     /// `None` for the service's.
-    check: Read<Option<Check>>,
+    pub(super) check: Read<Option<Check>>,
 }
 
 /// Of the virtual service with this VIP, where it has one.
@@ -130,12 +130,17 @@ fn sorry_server(
 
 impl PoolDraft {
     /// The pool of a service with this port and check, if nothing of it is missing.
-    pub(super) fn finish(self, service_port: u16, check: &Arc<Check>) -> Read<Pool> {
+    pub(super) fn finish(
+        self,
+        service: ServiceKey,
+        service_port: u16,
+        check: &Arc<Check>,
+    ) -> Read<Pool> {
         let value = |number: Option<Located<u32>>| number.map(|number| number.value);
         let default = Pool::default();
         let sorry_server = self
             .sorry_server?
-            .map(|draft| draft.finish(service_port, check));
+            .map(|draft| draft.finish(service, service_port, check));
         Ok(Pool {
             slow_start: self.slow_start?,
             flap_damping: self.flap_damping?,
@@ -148,11 +153,17 @@ impl PoolDraft {
 }
 
 impl SorryServerDraft {
-    fn finish(self, service_port: u16, check: &Arc<Check>) -> Read<SorryServer> {
+    fn finish(
+        self,
+        service: ServiceKey,
+        service_port: u16,
+        check: &Arc<Check>,
+    ) -> Read<SorryServer> {
+        let own = |own: Check| Arc::new(own.of_service(service));
         let port = self.port?.map_or(service_port, |port| port.value);
         Ok(SorryServer {
             key: RealServerKey(SocketAddr::new(self.address?.value, port)),
-            check: self.check?.map_or_else(|| Arc::clone(check), Arc::new),
+            check: self.check?.map_or_else(|| Arc::clone(check), own),
         })
     }
 }

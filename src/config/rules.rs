@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Family, ServiceKey};
+use crate::model::{Family, Forwarding, ServiceKey};
 
 use super::SorryServer;
 use super::node::{Located, Location};
@@ -46,6 +46,7 @@ pub(super) fn check(
     for vip in vips {
         all_vips.entry(vip.value).or_insert(vip.location);
     }
+    let mut misused = BTreeSet::new();
     for service in services() {
         let mut firsts = Firsts::new("real server");
         let mut misplaced = BTreeSet::new();
@@ -71,6 +72,7 @@ pub(super) fn check(
             firsts.check(draft.location, &draft.name, key, problems);
         }
         sorry_server(service, &all_vips, problems);
+        agents(service, &mut misused, problems);
         quorum(service, problems);
     }
 }
@@ -114,6 +116,36 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
              so a sorry server could not take them",
             "use `sh` or `mh`, or remove `sorry_server`",
         );
+    }
+}
+
+/// A real server's own agent can be asked only for a VIP that it is told of.
+/// Several services of one entry share a check: `misused` are those reported.
+fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
+    let why = match (service.key.map(|key| key.value), service.forwarding) {
+        (Ok(ServiceKey::Fwmark { .. }), _) => "a firewall mark",
+        (_, Ok(Forwarding::Masquerade)) => "`forwarding: masquerade`",
+        _ => return,
+    };
+    let sorry_server = service
+        .pool
+        .sorry_server
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref);
+    let own = sorry_server.and_then(|draft| {
+        let check = draft.check.as_ref().ok()?.as_ref()?;
+        Some((check, draft.location))
+    });
+    let check = service.check.as_ref().ok();
+    let check = check.map(|check| (check, service.check_location.unwrap_or(service.location)));
+    for (check, location) in check.into_iter().chain(own) {
+        if check.kind.agent_port().is_some() && misused.insert(location) {
+            let message = format!("the check `agent` does not go with {why}");
+            let hint = "it asks the real server whether it has the VIP, and this service names \
+                        none to it: use another check, such as `http`";
+            problems.add(location, message, hint);
+        }
     }
 }
 

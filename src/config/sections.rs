@@ -42,7 +42,7 @@ const DIRECTOR_SYSCTLS: [(&str, &str); 2] = [
 
 pub(super) fn http(entry: Option<&Entry>, problems: &mut Problems) -> Read<Http> {
     let fields = Fields::section(entry, "the section `http`", &["listen"], problems)?;
-    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9477));
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, Http::DEFAULT_PORT));
     let listen = fields.or_default("listen", default, |value| value.listen(problems))?;
     Ok(Http { listen })
 }

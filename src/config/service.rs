@@ -27,7 +27,9 @@ pub(super) struct ServiceDraft {
     pub(super) scheduler: Read<Scheduler>,
     flags: Read<ServiceFlags>,
     persistence: Read<Option<Persistence>>,
-    check: Read<Check>,
+    pub(super) check: Read<Check>,
+    /// Where the check is, if it is written.
+    pub(super) check_location: Option<Location>,
     pub(super) pool: PoolDraft,
     pub(super) real_servers: Read<Vec<Read<RealServerDraft>>>,
 }
@@ -138,6 +140,8 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
             .saturating_mul(real_servers.len());
         room.take(more.try_into().unwrap_or(u128::MAX), location, problems)?;
     }
+    let written = fields.optional("check").ok().flatten();
+    let check_location = written.map(|entry| entry.key.location);
     let draft = |key: Read<Located<ServiceKey>>| {
         let name = match (&name, key.map(|key| key.value)) {
             (Ok(name), Ok(ServiceKey::Address { address, .. })) if several => {
@@ -162,6 +166,7 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
             check: fields
                 .optional("check")
                 .and_then(|entry| check(entry, vip, problems)),
+            check_location,
             pool: pool(&fields, vip, problems),
             scheduler: scheduler.clone(),
             real_servers: real_servers.clone(),
@@ -265,8 +270,8 @@ impl ServiceDraft {
             .real_servers?
             .into_iter()
             .map(|real_server| real_server.and_then(|real_server| real_server.finish(port)));
-        let check = Arc::new(self.check?);
-        let pool = self.pool.finish(port, &check)?;
+        let check = Arc::new(self.check?.of_service(key));
+        let pool = self.pool.finish(key, port, &check)?;
         Ok(VirtualService {
             name: self.name?.value,
             key,

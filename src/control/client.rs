@@ -67,6 +67,12 @@ pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlErr
     exchange(path, None, "status", PATIENCE).await
 }
 
+/// The same, of which only what `T` has is looked at: the agent may be of
+/// another version.
+pub(crate) async fn get_status_as<T: DeserializeOwned>(path: &Path) -> Result<T, ControlError> {
+    exchange(path, None, "status", PATIENCE).await
+}
+
 /// Asks an operation of the agent whose control socket this is.
 pub(crate) async fn operate(path: &Path, operation: &Operation) -> Result<Answer, ControlError> {
     let body = serde_json::to_string(operation).map_err(|error| ControlError::NotUnderstood {

@@ -4,7 +4,9 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::status::{ArpAuditStatus, LeavingStatus, RealServerStatus, ServiceStatus, Status};
+use super::status::{
+    ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status,
+};
 use crate::snapshot::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -130,7 +132,10 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
         }
         writeln!(out, "</table>")?;
     }
-    leaving(out, &status.leaving, now)
+    leaving(out, &status.leaving, now)?;
+    status
+        .readiness
+        .map_or(Ok(()), |readiness| ready(out, &readiness))
 }
 
 /// What is no longer configured.
@@ -154,6 +159,25 @@ fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt:
             leaver.connections.active,
             age(now, leaver.deadline.0),
         )?;
+    }
+    writeln!(out, "</table>")
+}
+
+fn ready(out: &mut String, readiness: &ReadinessStatus) -> fmt::Result {
+    if readiness.services.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<table><tr><th>Service<th>Address<th>Ready</tr>")?;
+    for service in &readiness.services {
+        let state = if service.ready {
+            "<td class=\"up\">yes".to_owned()
+        } else {
+            let reasons = service.reasons.join("; ");
+            format!("<td class=\"down\">no: {}", Escaped(&reasons))
+        };
+        let (name, address) = (Escaped(&service.name), Escaped(&service.address));
+        let protocol = Escaped(&service.protocol);
+        writeln!(out, "<tr><td>{name}<td>{protocol} {address}{state}</tr>")?;
     }
     writeln!(out, "</table>")
 }

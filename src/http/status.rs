@@ -1,6 +1,7 @@
 //! `/status`: the snapshot as JSON.
 
 mod arp;
+mod readiness;
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,6 +10,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 pub(crate) use arp::ArpAuditStatus;
+pub(crate) use readiness::ReadinessStatus;
 
 use crate::health::{HoldReason, Quiesced};
 use crate::model::{Connections, ServiceKey, Weight};
@@ -35,6 +37,9 @@ pub(crate) struct Status<S> {
     /// ended; left out where there is nothing of that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) leaving: Vec<LeavingStatus>,
+    /// Only of a real server, once it has looked at its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) readiness: Option<ReadinessStatus>,
     pub(crate) reconcile: ReconcileStatus,
     /// Why no weight is changed now: `link`, `probes`; empty if they are.
     #[serde(default)]
@@ -251,6 +256,7 @@ impl<S> Status<S> {
         let sysctls = snapshot.sysctls.lock().clone();
         let timeouts = snapshot.timeouts.lock().clone();
         let leaving = snapshot.leaving.lock().clone();
+        let readiness = snapshot.readiness.lock().clone();
         let held = snapshot.held.lock().clone();
         Self {
             mode: snapshot.mode.as_str().to_owned(),
@@ -289,6 +295,7 @@ impl<S> Status<S> {
                 })
                 .collect(),
             leaving: leaving.into_iter().map(LeavingStatus::of).collect(),
+            readiness: readiness.map(ReadinessStatus::of),
             reconcile: ReconcileStatus {
                 last_success: reconcile.last_success.map(Timestamp),
                 error: reconcile.error,

@@ -3,8 +3,11 @@
 
 mod address;
 mod arp;
+mod attributes;
 mod error;
+mod host;
 mod ipvs;
+mod listeners;
 mod memory;
 #[cfg(test)]
 mod namespace;
@@ -21,7 +24,9 @@ pub(crate) use address::Addresses;
 pub(crate) use arp::Claim;
 pub(crate) use arp::{ArpError, ArpLink, Heard, OwnAddresses};
 pub(crate) use error::{Cause, KernelError};
+pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
+pub(crate) use listeners::Listeners;
 pub(crate) use memory::MemoryIpvs;
 pub(crate) use neighbours::Neighbours;
 pub(crate) use sysctl::Sysctls;

@@ -41,6 +41,9 @@ const WINDOW: usize = 64;
 /// How often a dump is read before it is given up as ever changing.
 const DUMP_ATTEMPTS: u32 = 16;
 
+/// Of `linux/sock_diag.h`.
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EPERM: i32 = Errno::PERM.raw_os_error();
 
@@ -49,6 +52,8 @@ const EPERM: i32 = Errno::PERM.raw_os_error();
 pub(super) enum Protocol {
     /// `NETLINK_ROUTE`: interfaces and addresses.
     Route,
+    /// `NETLINK_SOCK_DIAG`: the sockets of the network namespace.
+    Sockets,
     /// `NETLINK_GENERIC`, and the family of that name, whose number is looked
     /// up whenever the socket is opened: it changes when the module is reloaded.
     Generic(&'static str),
@@ -59,6 +64,8 @@ pub(super) enum Protocol {
 pub(super) enum MessageType {
     /// One of `NETLINK_ROUTE`'s.
     Route(Rtm),
+    /// `SOCK_DIAG_BY_FAMILY`, the one of `NETLINK_SOCK_DIAG`.
+    Sockets,
     /// One for the generic family that the socket was opened for.
     Family,
 }
@@ -126,7 +133,7 @@ pub(super) struct Netlink {
 
 struct Connection {
     router: NlRouter,
-    /// The generic family's number; 0 for `NETLINK_ROUTE`, which has no use for it.
+    /// The generic family's number; 0 for the others, which have no use for it.
     family: u16,
 }
 
@@ -269,11 +276,12 @@ impl Connection {
     async fn open(protocol: Protocol) -> Result<Self, Failure> {
         let socket = match protocol {
             Protocol::Route => NlFamily::Route,
+            Protocol::Sockets => NlFamily::SockOrInetDiag,
             Protocol::Generic(_) => NlFamily::Generic,
         };
         let (router, _multicast) = NlRouter::connect(socket, None, Groups::empty()).await?;
         let family = match protocol {
-            Protocol::Route => 0,
+            Protocol::Route | Protocol::Sockets => 0,
             Protocol::Generic(name) => resolve(&router, name).await?,
         };
         Ok(Self { router, family })
@@ -285,6 +293,7 @@ impl Connection {
     {
         let message_type = match request.message_type {
             MessageType::Route(kind) => u16::from(kind),
+            MessageType::Sockets => SOCK_DIAG_BY_FAMILY,
             MessageType::Family => self.family,
         };
         self.router

@@ -6,6 +6,7 @@
 //! their records, and never exist all at once.
 
 mod families;
+mod served;
 
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! `kernel::ipvs::codec`, the spelling in YAML in `config`.
 
 mod forwarding;
+mod host;
 mod local_address;
 mod mac_address;
 mod protocol;
@@ -17,6 +18,7 @@ mod tunnel;
 mod weight;
 
 pub use forwarding::Forwarding;
+pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;
 pub use mac_address::MacAddress;
 pub use protocol::{Family, Protocol};

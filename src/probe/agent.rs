@@ -1,30 +1,126 @@
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::net::SocketAddr;
 
-use super::advice::Said;
-use super::connect;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+
+use super::http::drive;
 use super::probing::Probing;
-use super::verdict::{Failure, Verdict};
+use super::verdict::{Failure, Pass, Verdict};
+use super::{ProbeResult, connect};
 use crate::config::AgentCheck;
+use crate::model::{Protocol, ServiceKey};
 
-/// The most that is read of an answer.
-const LINE: usize = 1024;
+/// The most that is read of a status: some thousand services.
+const LARGEST: usize = 1024 * 1024;
 
-/// One line from the real server about itself, as HAProxy's `agent-check`
-/// has it (HAProxy's configuration manual, section 5.2).
+/// The most that is told of what the other end says, in characters.
+const LONGEST: usize = 300;
+
+/// What is asked of the other end's `/status`. Whatever else it says is not
+/// looked at, so that it may be of another version.
+#[derive(Deserialize)]
+struct Answer {
+    mode: String,
+    readiness: Option<Readiness>,
+}
+
+#[derive(Deserialize)]
+struct Readiness {
+    services: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    address: SocketAddr,
+    protocol: String,
+    ready: bool,
+    reasons: Vec<String>,
+}
+
+/// Asks the real server's own agent whether it can serve this VIP and port.
 pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
-    let mut stream = connect::tcp(probing.target(Some(check.port)), probing.origin).await?;
-    stream.write_all(&check.send).await?;
-    let mut line = Vec::new();
-    while line.len() < LINE && !line.contains(&b'\n') {
-        if stream.read_buf(&mut line).await? == 0 {
-            break;
+    let Some(ServiceKey::Address { protocol, address }) = check.service else {
+        return Err(Failure::internal("no service to ask for"));
+    };
+    let target = probing.target(Some(check.port));
+    let stream = connect::tcp(target, probing.origin).await?;
+    let request = Request::get("/status")
+        .header(HOST, target.to_string())
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Failure::internal(format!("no request: {error}")))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let body = drive(connection, async move {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let detail = format!("HTTP {status} from the agent, expected 200");
+            return Err(Failure::new(ProbeResult::Status, detail));
+        }
+        let (mut body, mut read) = (response.into_body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let frame = frame?;
+            read.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
+            if read.len() > LARGEST {
+                return Err(Failure::protocol("the agent's status is larger than 1 MiB"));
+            }
+        }
+        Ok(read)
+    })
+    .await?;
+    judge(&body, protocol, address)
+}
+
+fn judge(body: &[u8], protocol: Protocol, vip: SocketAddr) -> Verdict {
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+        let error = printable(&error.to_string());
+        Failure::protocol(format!("not the status of a real server's agent: {error}"))
+    })?;
+    let not_ready = |detail| Err(Failure::new(ProbeResult::Status, detail));
+    if answer.mode != "real_server" {
+        let mode = printable(&answer.mode);
+        return not_ready(format!("the agent there is a {mode}, not a real_server"));
+    }
+    let Some(readiness) = answer.readiness else {
+        return not_ready(
+            "the agent does not tell whether it is ready: it has just started, or is too old"
+                .to_owned(),
+        );
+    };
+    let mut services = readiness.services.into_iter();
+    let service = services.find(|service| {
+        let same = service.protocol.parse() == Ok(protocol);
+        same && service.address == vip
+    });
+    match service {
+        None => not_ready(format!(
+            "the agent does not serve {protocol} {vip}: see its configuration"
+        )),
+        Some(service) if service.ready => Ok(Pass::new("the agent is ready")),
+        Some(service) => {
+            let reasons = printable(&service.reasons.join("; "));
+            not_ready(format!("not ready: {reasons}"))
         }
     }
-    let said = Said::read(&line)?;
-    if said.is_empty() {
-        return Err(Failure::protocol("the agent said nothing"));
-    }
-    said.verdict()
+}
+
+/// What came from the network, on one line and not too long.
+fn printable(text: &str) -> String {
+    text.chars()
+        .take(LONGEST)
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 mod advice;
 mod agent;
+
 mod connect;
 mod dns;
 mod exec;
 mod file;
 mod grpc;
+mod haproxy_agent;
 mod http;
 mod pace;
 mod ping;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::verdict::{Failure, Pass, Verdict};
 use super::{Advice, Outcome, ProbeResult};
-use super::{agent, dns, exec, file, grpc, http, ping, stream, udp};
+use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
 use crate::clock;
 use crate::config::{Check, CheckKind, Origin};
 use crate::tls::TlsConfigs;
@@ -112,6 +112,7 @@ async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         | CheckKind::Grpc(_)
         | CheckKind::Exec(_)
         | CheckKind::File(_)
+        | CheckKind::HaproxyAgent(_)
         | CheckKind::Agent(_) => ask_one(probing, kind).await,
     }
 }
@@ -128,6 +129,7 @@ async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         CheckKind::Grpc(check) => Box::pin(grpc::probe(probing, check)).await,
         CheckKind::Exec(check) => Box::pin(exec::probe(probing, check)).await,
         CheckKind::File(check) => Box::pin(file::probe(probing, check)).await,
+        CheckKind::HaproxyAgent(check) => Box::pin(haproxy_agent::probe(probing, check)).await,
         CheckKind::Agent(check) => Box::pin(agent::probe(probing, check)).await,
         CheckKind::All(_) | CheckKind::Any(_) => {
             Err(Failure::internal("a combination within another"))
@@ -177,7 +179,7 @@ async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
             // As with HAProxy, an agent that is not there is no evidence
             // against a real server that others vouch for.
             Err(failure)
-                if matches!(part, CheckKind::Agent(_))
+                if matches!(part, CheckKind::HaproxyAgent(_))
                     && parts.len() > 1
                     && failure.result != ProbeResult::Status =>
             {

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -121,25 +119,13 @@ impl<T: Ipvs> RealServerLoop<T> {
 }
 
 /// What this real server should hold now, and what it holds.
-///
-/// A host that has none of the configured addresses at this moment (its
-/// interface is down, say) keeps the VIPs that it was once given, as long as
-/// the configuration still has them.
 pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
     let host = reconciler.kernel.addresses.local().await?;
-    let mut vips = desired::vips(config, &host);
-    if vips.is_empty() {
-        let configured = config
-            .virtual_services
-            .iter()
-            .filter_map(|service| service.key.vip());
-        let configured: BTreeSet<IpAddr> = configured.collect();
-        let owned = reconciler.owned.addresses.iter().map(|owned| owned.address);
-        vips = owned.filter(|owned| configured.contains(owned)).collect();
-    }
+    let owned = reconciler.owned.addresses.iter().map(|owned| owned.address);
+    let vips = desired::vips_with_memory(config, &host, owned);
     let desired = desired::real_server(config, &vips);
     let observed = reconciler.observe(&desired).await?;
     Ok((desired, observed))

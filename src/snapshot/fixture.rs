@@ -1,5 +1,6 @@
 //! A small cluster for tests of what is shown.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use super::*;
@@ -9,7 +10,8 @@ use crate::config::{
     OnArpConflict, Origin, Pool, RealServer, RealServerExit, RealServerRole, SorryServer,
     StatusRanges, VirtualService,
 };
-use crate::model::{MacAddress, ServiceFlags, Weight};
+use crate::model::{MacAddress, Protocol, ServiceFlags, Weight};
+use crate::readiness::{Lack, SelfTest, ServedService};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn start() -> SystemTime {
@@ -207,6 +209,35 @@ pub(crate) fn real_server() -> Snapshot {
     let snapshot =
         Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), start());
     snapshot.vips.lock().insert((vip, "lo".to_owned()), true);
+    let address = SocketAddr::new(vip, 80);
+    *snapshot.readiness.lock() = Some(ReadinessRecord {
+        at: start(),
+        seen: crate::clock::monotonic(),
+        arp: [(
+            "eth0".to_owned(),
+            ArpValues {
+                ignore: 0,
+                announce: 2,
+            },
+        )]
+        .into(),
+        services: vec![ServiceReadiness {
+            service: ServedService {
+                name: "web".into(),
+                protocol: Protocol::Tcp,
+                address,
+                own: Some("192.168.11.21".parse().unwrap()),
+            },
+            vip_configured: true,
+            listening: Some(true),
+            self_test: Some(SelfTest { failure: None }),
+            lacks: vec![Lack::ArpIgnore {
+                interface: "eth0".to_owned(),
+                value: 0,
+            }],
+        }],
+        error: None,
+    });
     for record in snapshot.sysctls.lock().values_mut() {
         record.have = Some("0".to_owned());
     }

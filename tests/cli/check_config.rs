@@ -22,6 +22,27 @@ fn a_valid_file_is_summed_up() {
 }
 
 #[test]
+fn what_is_hardly_meant_is_a_warning() {
+    let site = Site::new();
+    site.configure(
+        "  - name: web\n    address: 192.0.2.1:80\n    check: { agent: {} }\n    \
+         real_servers: [{ name: rs1, address: 192.0.2.21 }]\n",
+    );
+    let ended = end(site.command("check-config", &[]));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    let warning = format!(
+        "{}: warning: the check `agent` of `web` asks on port 9477",
+        site.configuration().display()
+    );
+    let mut lines = ended.stdout.lines().skip(1);
+    assert!(
+        lines.next().is_some_and(|line| line.starts_with(&warning)),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let site = Site::new();
     let check = "intervall: 1s, rise: 0, fall: -1";
@@ -99,6 +120,7 @@ fn a_file_that_is_none_is_explained_and_run_touches_nothing() {
             &["run", "--table", "memory", "--config", path],
             &["plan", "--config", path],
             &["cleanup", "--config", path],
+            &["doctor", "--config", path],
             &["status", "--config", path],
         ] {
             let Ended {

@@ -8,7 +8,7 @@ use super::{end, program};
 
 #[test]
 fn help_is_as_it_was_agreed() {
-    let commands = ["run", "check-config", "plan", "status", "cleanup"];
+    let commands = ["run", "check-config", "plan", "status", "cleanup", "doctor"];
     for command in commands {
         let ended = end(program(&[command, "--help"]));
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{command}");

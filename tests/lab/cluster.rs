@@ -49,6 +49,12 @@ impl Cluster {
         self.site.start(&self.lan.director, &[])
     }
 
+    /// The agent of rs1 (0) or rs2 (1).
+    pub(crate) fn real_server_agent(&mut self, place: usize) -> &mut Process {
+        let real_servers = self.real_servers.as_mut().expect("until it is dropped");
+        &mut real_servers[place].1
+    }
+
     /// The client's request to the VIP; the page that it got.
     pub(crate) fn request(&self) -> std::io::Result<String> {
         request(&self.lan.client)

@@ -9,11 +9,13 @@
 )]
 
 mod addresses;
+mod agent_check;
 mod arp_audit;
 mod checks;
 mod clock;
 mod cluster;
 mod director;
+mod doctor;
 mod drain;
 mod drift;
 mod events;

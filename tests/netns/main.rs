@@ -18,6 +18,7 @@ mod full_disk;
 mod lan;
 mod plan;
 mod probing;
+mod readiness;
 mod real_server;
 mod refusals;
 mod restart;

@@ -133,17 +133,20 @@ fn a_real_server_for_people() {
     snapshot.reconcile.lock().error = Some("cannot write net.ipv4.conf.all.arp_ignore".to_owned());
     check(
         &snapshot,
-        &expect![["
-        lvs-agent 0.1.0, real server, /etc/lvs-agent/config.yaml loaded 1m 5s ago
-        the kernel has not been as configured yet
-        the last reconcile failed: cannot write net.ipv4.conf.all.arp_ignore
+        &expect![[r"
+            lvs-agent 0.1.0, real server, /etc/lvs-agent/config.yaml loaded 1m 5s ago
+            the kernel has not been as configured yet
+            the last reconcile failed: cannot write net.ipv4.conf.all.arp_ignore
 
-        VIP             INTERFACE  STATE
-        192.168.11.200  lo         configured
+            VIP             INTERFACE  STATE
+            192.168.11.200  lo         configured
 
-        SYSCTL                        CONFIGURED  KERNEL
-        net.ipv4.conf.all.arp_ignore  1           0
-    "]],
+            SYSCTL                        CONFIGURED  KERNEL
+            net.ipv4.conf.all.arp_ignore  1           0
+
+            SERVICE  ADDRESS                READY  WHY NOT
+            web      tcp 192.168.11.200:80  no     arp_ignore is 0 on eth0: this host answers ARP for the VIP
+        "]],
     );
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::agent::AgentCheck;
+
 /// What is asked of a real server, how often, and how many answers decide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Check {
@@ -69,6 +71,8 @@ pub enum CheckKind {
     /// A file on this host.
     File(FileCheck),
     /// The real server tells its own share, as to HAProxy's `agent-check`.
+    HaproxyAgent(HaproxyAgentCheck),
+    /// The real server's own lvs-agent tells whether it can serve.
     Agent(AgentCheck),
     /// Passes when all of these pass; none of them is a combination itself.
     All(Vec<CheckKind>),
@@ -97,6 +101,7 @@ impl CheckKind {
             | Self::Grpc(_)
             | Self::Exec(_)
             | Self::File(_)
+            | Self::HaproxyAgent(_)
             | Self::Agent(_) => match self.port() {
                 Some(port) => port,
                 None if self.uses_own_port() => own,
@@ -113,6 +118,7 @@ impl CheckKind {
             Self::Udp(check) => check.port,
             Self::Grpc(check) => check.port,
             Self::Dns(check) => Some(check.port),
+            Self::HaproxyAgent(check) => Some(check.port),
             Self::Agent(check) => Some(check.port),
             Self::Ping | Self::Exec(_) | Self::File(_) | Self::All(_) | Self::Any(_) => None,
         }
@@ -123,7 +129,7 @@ impl CheckKind {
             Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) => self.port().is_none(),
             Self::Exec(check) => check.command.iter().any(|word| word.contains(PORT)),
             Self::File(check) => check.path.contains(PORT),
-            Self::Dns(_) | Self::Agent(_) | Self::Ping => false,
+            Self::Dns(_) | Self::HaproxyAgent(_) | Self::Agent(_) | Self::Ping => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::uses_own_port),
         }
     }
@@ -249,7 +255,7 @@ pub struct FileCheck {
 
 /// A check by HAProxy's agent protocol.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AgentCheck {
+pub struct HaproxyAgentCheck {
     /// The port on the real server.
     pub port: u16,
     /// What is sent first; may be empty.

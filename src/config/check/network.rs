@@ -9,7 +9,8 @@ use super::super::node::{Content, Entry};
 use super::super::problem::{Problems, Read};
 use super::super::scalar::Value;
 use super::{
-    AgentCheck, CheckKind, DnsCheck, GrpcCheck, StreamCheck, UdpCheck, own_port, tls as tls_keys,
+    CheckKind, DnsCheck, GrpcCheck, HaproxyAgentCheck, StreamCheck, UdpCheck, own_port,
+    tls as tls_keys,
 };
 
 pub(super) fn tcp(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
@@ -123,15 +124,19 @@ pub(super) fn grpc(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) 
     }))
 }
 
-pub(super) fn agent(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let what = "an agent check";
+pub(super) fn haproxy_agent(
+    entry: &Entry,
+    _: Option<IpAddr>,
+    problems: &mut Problems,
+) -> Read<CheckKind> {
+    let what = "a check by HAProxy's agent";
     let fields = Fields::section(Some(entry), what, &["port", "send"], problems)?;
     let hint = "add the port that the agent listens on, like `port: 9999`";
     let port = fields
         .required("port", what, hint, problems)
         .and_then(|entry| Value::of(entry).integer(1..=u16::MAX, "9999", problems));
     let send = fields.or_default("send", Vec::new(), |value| value.bytes(problems));
-    Ok(CheckKind::Agent(AgentCheck {
+    Ok(CheckKind::HaproxyAgent(HaproxyAgentCheck {
         port: port?,
         send: send?,
     }))

@@ -1,5 +1,6 @@
 use std::time::SystemTime;
 
+use super::served::served;
 use super::{Samples, Seconds, names};
 use crate::health::{Health, HoldReason, Quiesced};
 use crate::probe::ProbeResult;
@@ -361,6 +362,53 @@ pub(super) const FAMILIES: &[Family] = &[
         source: Source::Host(|samples, snapshot| {
             for (key, record) in &*snapshot.sysctls.lock() {
                 samples.add(&[("key", key.as_str())], u8::from(record.ok()));
+            }
+        }),
+    },
+    Family {
+        name: "lvs_real_server_ready",
+        kind: GAUGE,
+        help: "Whether nothing keeps this host from serving the service; absent on a director.",
+        source: Source::Host(|samples, snapshot| {
+            served(samples, snapshot, |service| Some(service.ready()));
+        }),
+    },
+    Family {
+        name: "lvs_real_server_listening",
+        kind: GAUGE,
+        help: "Whether something listens on VIP and port; absent if the kernel cannot say.",
+        source: Source::Host(|samples, snapshot| {
+            served(samples, snapshot, |service| service.listening);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_self_test",
+        kind: GAUGE,
+        help: "Whether a connection from this host to VIP and port was accepted; absent where \
+               none is made.",
+        source: Source::Host(|samples, snapshot| {
+            served(samples, snapshot, |service| {
+                service
+                    .self_test
+                    .as_ref()
+                    .map(|test| test.failure.is_none())
+            });
+        }),
+    },
+    Family {
+        name: "lvs_arp_sysctl",
+        kind: GAUGE,
+        help: "What holds on an interface of a real server: the larger of `all` and its own.",
+        source: Source::Host(|samples, snapshot| {
+            let readiness = snapshot.readiness.lock();
+            for (interface, values) in readiness.iter().flat_map(|record| &record.arp) {
+                let values = [
+                    ("arp_ignore", values.ignore),
+                    ("arp_announce", values.announce),
+                ];
+                for (key, value) in values {
+                    samples.add(&[("interface", interface), ("key", key)], value);
+                }
             }
         }),
     },

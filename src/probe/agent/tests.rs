@@ -1,60 +1,162 @@
 use std::io::{Read as _, Write as _};
 
+use serde_json::{Value, json};
+
 use crate::config::{AgentCheck, CheckKind};
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
-use crate::probe::{Advice, ProbeResult};
+use crate::probe::{Outcome, ProbeResult};
+use crate::{http, snapshot};
 
 fn agent(port: u16) -> CheckKind {
     CheckKind::Agent(AgentCheck {
         port,
-        send: Vec::new(),
+        service: Some("tcp 192.168.11.200:80".parse().unwrap()),
     })
 }
 
-#[tokio::test]
-async fn the_agent_is_asked_on_its_port_and_advises() {
-    let target = say(b"up 75%\n");
-    let outcome = ask(nobody(), agent(target.port())).await;
-    assert_outcome(&outcome, ProbeResult::Ok, "says 75%");
-    assert_eq!(outcome.advice, Some(Advice::Percent(75)));
-
-    let closing = serve(|mut stream| stream.write_all(b"drain").unwrap());
-    let outcome = ask(closing, agent(closing.port())).await;
-    assert_eq!(outcome.advice, Some(Advice::Drain));
-
-    let asked = serve(|mut stream| {
-        let mut question = [0; 4];
-        stream.read_exact(&mut question).unwrap();
-        assert_eq!(&question, b"web\n");
-        stream.write_all(b"50%\n").unwrap();
+/// The outcome where the other end answers with this.
+async fn answered(head: &'static str, body: impl Into<Vec<u8>>) -> Outcome {
+    let body = body.into();
+    let target = serve(move |mut stream| {
+        let mut request = Vec::new();
+        let mut piece = [0; 512];
+        while !request.ends_with(b"\r\n\r\n") {
+            let length = stream.read(&mut piece).unwrap();
+            assert!(length > 0, "the request ended early");
+            request.extend_from_slice(&piece[..length]);
+        }
+        assert!(request.starts_with(b"GET /status HTTP/1.1\r\n"));
+        let length = body.len();
+        let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n");
+        // The client may have seen enough.
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&body);
     });
-    let kind = CheckKind::Agent(AgentCheck {
-        port: asked.port(),
-        send: b"web\n".to_vec(),
-    });
-    assert_outcome(&ask(asked, kind).await, ProbeResult::Ok, "says 50%");
+    ask(target, agent(target.port())).await
+}
+
+fn status(services: &Value) -> String {
+    json!({ "mode": "real_server", "readiness": { "services": services } }).to_string()
+}
+
+fn service(protocol: &str, address: &str, ready: bool, reasons: &[&str]) -> Value {
+    json!({ "protocol": protocol, "address": address, "ready": ready, "reasons": reasons })
 }
 
 #[tokio::test]
-async fn down_garbage_silence_and_absence() {
-    for (words, result, detail) in [
+async fn what_the_other_end_says_decides() {
+    let web = |ready, reasons: &[&str]| service("tcp", "192.168.11.200:80", ready, reasons);
+    let others = json!([
+        service("udp", "192.168.11.200:80", false, &["nothing"]),
+        service("tcp", "192.168.11.200:443", false, &["nothing"]),
+        service("dccp", "192.168.11.200:80", false, &["nothing"]),
+        web(true, &[])
+    ]);
+    let unready = json!([web(false, &["no VIP", "arp_ignore is 0\u{1b}[31m on eth0"])]);
+    for (body, result, detail) in [
+        (status(&others), ProbeResult::Ok, "the agent is ready"),
         (
-            b"down # full\n".as_slice(),
+            status(&unready),
             ProbeResult::Status,
-            "says that it is down",
+            "not ready: no VIP; arp_ignore is 0 [31m on eth0",
         ),
         (
-            b"HTTP/1.1 200 OK\r\n",
-            ProbeResult::Protocol,
-            "`HTTP/1.1` is no advice",
+            status(&json!([])),
+            ProbeResult::Status,
+            "the agent does not serve tcp 192.168.11.200:80: see its configuration",
         ),
-        (b"\n", ProbeResult::Protocol, "the agent said nothing"),
+        (
+            json!({ "mode": "real_server" }).to_string(),
+            ProbeResult::Status,
+            "the agent does not tell whether it is ready: it has just started, or is too old",
+        ),
+        (
+            json!({ "mode": "director", "readiness": null }).to_string(),
+            ProbeResult::Status,
+            "the agent there is a director, not a real_server",
+        ),
+        (
+            "{}".to_owned(),
+            ProbeResult::Protocol,
+            "not the status of a real server's agent: missing field `mode` at line 1 column 2",
+        ),
+        (
+            status(&json!([{ "protocol": "tcp", "address": "192.168.11.200:80" }])),
+            ProbeResult::Protocol,
+            "not the status of a real server's agent: missing field `ready` at line 1 column 95",
+        ),
     ] {
-        let target = say(words);
-        assert_outcome(&ask(target, agent(target.port())).await, result, detail);
+        assert_outcome(&answered("200 OK", body).await, result, detail);
     }
-    let endless = serve(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
-    let outcome = ask(endless, agent(endless.port())).await;
+}
+
+#[tokio::test]
+async fn our_own_status_is_understood() {
+    let snapshot = snapshot::fixture::real_server();
+    let body = http::status::json(&snapshot).unwrap();
+    assert_outcome(
+        &answered("200 OK", body).await,
+        ProbeResult::Status,
+        "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP",
+    );
+    for readiness in snapshot.readiness.lock().iter_mut() {
+        readiness.services[0].lacks.clear();
+    }
+    let body = http::status::json(&snapshot).unwrap();
+    let outcome = answered("200 OK", body).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "the agent is ready");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_look_is_not_ready() {
+    let snapshot = snapshot::fixture::real_server();
+    for readiness in snapshot.readiness.lock().iter_mut() {
+        readiness.services[0].lacks.clear();
+        readiness.error = Some("cannot list the interfaces".to_owned());
+    }
+    let body = http::status::json(&snapshot).unwrap();
+    assert_outcome(
+        &answered("200 OK", body).await,
+        ProbeResult::Status,
+        "not ready: this host cannot be looked at: cannot list the interfaces",
+    );
+}
+
+#[tokio::test]
+async fn what_was_seen_long_ago_is_not_ready() {
+    let snapshot = snapshot::fixture::real_server();
+    for readiness in snapshot.readiness.lock().iter_mut() {
+        readiness.services[0].lacks.clear();
+        readiness.seen -= std::time::Duration::from_secs(65);
+    }
+    let body = http::status::json(&snapshot).unwrap();
+    assert_outcome(
+        &answered("200 OK", body).await,
+        ProbeResult::Status,
+        "not ready: this host was last looked at 1m 5s ago",
+    );
+}
+
+#[tokio::test]
+async fn other_answers_and_none() {
+    for (head, body, result, detail) in [
+        (
+            "503 Service Unavailable",
+            Vec::new(),
+            ProbeResult::Status,
+            "HTTP 503 from the agent, expected 200",
+        ),
+        (
+            "200 OK",
+            vec![b' '; 2 * 1024 * 1024],
+            ProbeResult::Protocol,
+            "the agent's status is larger than 1 MiB",
+        ),
+    ] {
+        assert_outcome(&answered(head, body).await, result, detail);
+    }
+    let other = say(b"220 smtp ready\r\n");
+    let outcome = ask(other, agent(other.port())).await;
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
     let silent = say(b"");
     let outcome = ask_within(SHORT, silent, agent(silent.port())).await;

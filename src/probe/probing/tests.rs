@@ -1,6 +1,6 @@
 use super::STANDSTILL;
 use crate::clock;
-use crate::config::{AgentCheck, CheckKind, ExecCheck, Pattern, Step, StreamCheck};
+use crate::config::{CheckKind, ExecCheck, HaproxyAgentCheck, Pattern, Step, StreamCheck};
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say};
 use crate::probe::{Advice, ProbeResult};
 
@@ -13,7 +13,7 @@ fn tcp(port: u16) -> CheckKind {
 }
 
 fn agent(port: u16) -> CheckKind {
-    CheckKind::Agent(AgentCheck {
+    CheckKind::HaproxyAgent(HaproxyAgentCheck {
         port,
         send: Vec::new(),
     })

@@ -29,7 +29,7 @@ fn a_weight_that_an_agent_a_program_or_a_file_says_reaches_the_kernel() {
         &format!("socat -U TCP-LISTEN:9999,fork,reuseaddr FILE:{at}"),
     );
     let kinds = [
-        ("agent", "agent: { port: 9999 }".to_owned()),
+        ("agent", "haproxy_agent: { port: 9999 }".to_owned()),
         (
             "exec",
             format!("exec: {{ command: [/bin/cat, {at}], advice: true }}"),
@@ -37,7 +37,7 @@ fn a_weight_that_an_agent_a_program_or_a_file_says_reaches_the_kernel() {
         ("file", format!("file: {{ path: {at} }}")),
         (
             "beside-another",
-            "all: [{ ping: {} }, { agent: { port: 9999 } }]".to_owned(),
+            "all: [{ ping: {} }, { haproxy_agent: { port: 9999 } }]".to_owned(),
         ),
     ];
     let services: Vec<_> = kinds

@@ -1,0 +1,84 @@
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Done, Failure, load};
+use crate::cli::DoctorArguments;
+use crate::doctor::{self, Finding, Verdict};
+use crate::snapshot::Mode;
+
+/// An element of what `doctor --json` prints.
+#[derive(Serialize)]
+struct FindingResponse<'f> {
+    check: &'static str,
+    subject: &'f str,
+    verdict: &'static str,
+    message: &'f str,
+    mend: Option<&'f str>,
+}
+
+pub(super) async fn run(arguments: DoctorArguments) -> Result<Done, Failure> {
+    let config = load(&arguments.config.path)?;
+    let mode = if arguments.real_server {
+        Mode::RealServer
+    } else {
+        Mode::Director
+    };
+    let facts = doctor::gather(&config, mode).await?;
+    let findings = doctor::examine(&config, &facts);
+    let mut stdout = io::stdout().lock();
+    if arguments.json {
+        let findings: Vec<_> = findings.iter().map(response).collect();
+        serde_json::to_writer_pretty(&mut stdout, &findings)?;
+        writeln!(stdout)?;
+    } else {
+        render(&findings, &mut stdout)?;
+    }
+    stdout.flush()?;
+    let problem = |finding: &Finding| finding.verdict == Verdict::Problem;
+    Ok(if findings.iter().any(problem) {
+        Done::Found
+    } else {
+        Done::Well
+    })
+}
+
+fn response(finding: &Finding) -> FindingResponse<'_> {
+    FindingResponse {
+        check: finding.check,
+        subject: &finding.subject,
+        verdict: finding.verdict.as_str(),
+        message: &finding.message,
+        mend: finding.mend.as_deref(),
+    }
+}
+
+/// One line each, the mend of what is not ok below it, and a line of how many.
+fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    for finding in findings {
+        let Finding {
+            check,
+            subject,
+            verdict,
+            message,
+            mend,
+        } = finding;
+        let verdict = verdict.as_str();
+        writeln!(out, "{verdict:<8} {check:<13} {subject}: {message}")?;
+        if let Some(mend) = mend {
+            writeln!(out, "{:<8} {:<13} mend: {mend}", "", "")?;
+        }
+    }
+    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
+    let plural = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    writeln!(
+        out,
+        "{}, {}, {} ok",
+        plural(count(Verdict::Problem), "problem"),
+        plural(count(Verdict::Warning), "warning"),
+        count(Verdict::Ok)
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+use expect_test::expect;
+
+use super::*;
+
+#[test]
+fn for_people_and_for_programs() {
+    let findings = [
+        Finding {
+            check: "vip",
+            subject: "192.168.11.200".to_owned(),
+            verdict: Verdict::Ok,
+            message: "it is on eth0".to_owned(),
+            mend: None,
+        },
+        Finding {
+            check: "real_server",
+            subject: "web/rs2".to_owned(),
+            verdict: Verdict::Problem,
+            message: "connection refused".to_owned(),
+            mend: Some("ping 192.168.11.22".to_owned()),
+        },
+    ];
+    let mut out = Vec::new();
+    render(&findings, &mut out).unwrap();
+    expect![[r"
+        ok       vip           192.168.11.200: it is on eth0
+        problem  real_server   web/rs2: connection refused
+                               mend: ping 192.168.11.22
+        1 problem, 0 warnings, 1 ok
+    "]]
+    .assert_eq(&String::from_utf8(out).unwrap());
+    let json = serde_json::to_string(&findings.each_ref().map(response)).unwrap();
+    expect![[r#"[{"check":"vip","subject":"192.168.11.200","verdict":"ok","message":"it is on eth0","mend":null},{"check":"real_server","subject":"web/rs2","verdict":"problem","message":"connection refused","mend":"ping 192.168.11.22"}]"#]]
+    .assert_eq(&json);
+}

@@ -1,0 +1,173 @@
+//! What a look at a host comes to: everything once, each as ok, a warning or a
+//! problem, with what mends it. Pure but for [`gather`], which only reads.
+
+mod addresses;
+mod agent;
+mod gather;
+mod marks;
+mod modules;
+mod parameters;
+mod permissions;
+mod reach;
+mod serving;
+mod table;
+mod tunnels;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub(crate) use gather::{GatherError, gather};
+
+use agent::RunningAgent;
+use modules::Modules;
+use permissions::Permissions;
+use reach::Probed;
+
+use crate::config::Config;
+use crate::kernel::Route;
+use crate::model::{MarkRule, ServiceKey, SysctlKey};
+use crate::readiness::{HostFacts, ServiceReadiness};
+use crate::snapshot::Mode;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, or may be meant so.
+    Warning,
+    /// Something does not work.
+    Problem,
+}
+
+impl Verdict {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// What was looked for: `module`, `vip`, `real_server`.
+    pub(crate) check: &'static str,
+    /// On what: `ip_vs`, `192.168.11.200`, `web/rs1`.
+    pub(crate) subject: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) message: String,
+    /// What to do, mostly a command; `None` of what is ok.
+    pub(crate) mend: Option<String>,
+}
+
+impl Finding {
+    fn ok(
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            check,
+            subject: subject.to_string(),
+            verdict: Verdict::Ok,
+            message: message.into(),
+            mend: None,
+        }
+    }
+
+    fn bad(
+        verdict: Verdict,
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            check,
+            subject: subject.to_string(),
+            verdict,
+            message: message.into(),
+            mend: Some(mend.into()),
+        }
+    }
+
+    fn warning(
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self::bad(Verdict::Warning, check, subject, message, mend)
+    }
+
+    fn problem(
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self::bad(Verdict::Problem, check, subject, message, mend)
+    }
+}
+
+/// What was seen.
+pub(crate) struct Facts {
+    pub(crate) mode: Mode,
+    permissions: Permissions,
+    modules: Modules,
+    /// Those of [`parameters::keys`] that the kernel has.
+    sysctls: BTreeMap<SysctlKey, String>,
+    host: HostFacts,
+    /// Of a real server.
+    services: Vec<ServiceReadiness>,
+    /// Who on the link answers for a VIP, and is not this host; `None` where
+    /// nobody was asked.
+    claims: Option<BTreeMap<IpAddr, Vec<String>>>,
+    /// To the real servers behind a tunnel; the error tells why there is none.
+    routes: BTreeMap<IpAddr, Result<Route, String>>,
+    rules: Vec<MarkRule>,
+    /// The table's virtual services; the error tells why they cannot be read.
+    /// `None` on a real server, and where the kernel has no table.
+    table: Option<Result<BTreeSet<ServiceKey>, String>>,
+    /// Those that the agent has written, by its state file.
+    owned: BTreeSet<ServiceKey>,
+    probed: Vec<Probed>,
+    agent: RunningAgent,
+}
+
+/// All findings: those of the configuration first, then from the kernel's
+/// ground up.
+pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let warnings = config.warnings().into_iter().map(|warning| {
+        let mend = "correct the configuration, and see `lvs-agent check-config`";
+        Finding::warning("configuration", "http.listen", warning, mend)
+    });
+    let mut findings: Vec<_> = warnings.collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("configuration", "file", config.summary()));
+    }
+    findings.extend(permissions::examine(config, facts));
+    findings.extend(modules::examine(config, facts));
+    findings.extend(parameters::examine(config, facts));
+    match facts.mode {
+        Mode::Director => {
+            findings.extend(addresses::examine(config, facts));
+            findings.extend(tunnels::examine_director(config, facts));
+            findings.extend(marks::examine(config, facts));
+            findings.extend(table::examine(config, facts));
+            findings.extend(reach::examine(facts));
+        }
+        Mode::RealServer => {
+            findings.extend(serving::examine(facts));
+            findings.extend(tunnels::examine_real_server(config, facts));
+        }
+    }
+    findings.extend(agent::examine(facts));
+    findings
+}
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,102 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{Facts, Finding};
+use crate::config::Config;
+use crate::model::{Family, HostAddress};
+
+/// The VIPs of a director: on its interface, as one host's address, and on no
+/// other; and nobody else on the link answers for them.
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let services = config.virtual_services.iter();
+    let vips: BTreeSet<IpAddr> = services.filter_map(|service| service.key.vip()).collect();
+    let interface = config.director.interface.as_deref();
+    let mut findings = Vec::new();
+    for vip in vips {
+        let held: Vec<_> = facts
+            .host
+            .addresses
+            .iter()
+            .filter(|held| held.address == vip)
+            .collect();
+        findings.extend(held_rightly(vip, &held, interface));
+        findings.extend(claimed(vip, facts));
+    }
+    findings
+}
+
+fn held_rightly(vip: IpAddr, held: &[&HostAddress], interface: Option<&str>) -> Vec<Finding> {
+    let bits = Family::from(vip).host_prefix_length();
+    let Some(interface) = interface else {
+        return vec![match held {
+            [] => Finding::warning(
+                "vip",
+                &vip,
+                "it is on no interface of this host: `director.interface` leaves that to \
+                 something else",
+                format!("ip address add {vip}/{bits} dev INTERFACE"),
+            ),
+            [held, ..] => Finding::ok("vip", &vip, format!("it is on {}", held.interface)),
+        }];
+    };
+    let (here, elsewhere): (Vec<&HostAddress>, Vec<&HostAddress>) =
+        held.iter().partition(|held| held.interface == interface);
+    let right = here.iter().find(|held| held.prefix_length == bits);
+    let mut findings = vec![match (right, here.first()) {
+        (Some(right), _) if right.host_scope => Finding::warning(
+            "vip",
+            &vip,
+            format!("its scope on {interface} is `host`"),
+            format!("ip address change {vip}/{bits} dev {interface} scope global"),
+        ),
+        (Some(_), _) => Finding::ok("vip", &vip, format!("it is on {interface}")),
+        (None, Some(here)) => {
+            let prefix = here.prefix_length;
+            Finding::warning(
+                "vip",
+                &vip,
+                format!("it is on {interface} as /{prefix}, and configured as /{bits}"),
+                format!("ip address del {vip}/{prefix} dev {interface}"),
+            )
+        }
+        (None, None) => Finding::problem(
+            "vip",
+            &vip,
+            format!("it is not on {interface}: clients reach nobody"),
+            format!("ip address add {vip}/{bits} dev {interface}"),
+        ),
+    }];
+    findings.extend(elsewhere.into_iter().map(|held| {
+        let (prefix, other) = (held.prefix_length, &held.interface);
+        Finding::warning(
+            "vip",
+            &vip,
+            format!("it is on {other}, too"),
+            format!("ip address del {vip}/{prefix} dev {other}"),
+        )
+    }));
+    findings
+}
+
+fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
+    let Some(claims) = &facts.claims else {
+        return Vec::new();
+    };
+    let others = claims.get(&vip).map(Vec::as_slice).unwrap_or_default();
+    if others.is_empty() {
+        let message = "nobody else on the link answers for it";
+        return vec![Finding::ok("duplicate_vip", &vip, message)];
+    }
+    let finding = |other: &String| {
+        Finding::problem(
+            "duplicate_vip",
+            &vip,
+            format!("{other} answers for it on the link"),
+            "on that host: lvs-agent doctor --real-server",
+        )
+    };
+    others.iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Facts of a director on which all is well, for tests that spoil one of them.
+
+use super::*;
+use crate::model::{HostAddress, Interface};
+use crate::snapshot::fixture;
+
+pub(super) const VIP: &str = "192.168.11.200";
+
+pub(super) fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub(super) fn interface(index: u32, name: &str) -> Interface {
+    Interface {
+        index,
+        name: name.to_owned(),
+        up: true,
+        loopback: name == "lo",
+        no_arp: false,
+        enslaved: false,
+        mtu: 1500,
+        kind: None,
+    }
+}
+
+pub(super) fn held(interface: &str, text: &str, prefix_length: u8) -> HostAddress {
+    HostAddress {
+        interface: interface.to_owned(),
+        address: address(text),
+        prefix_length,
+        host_scope: false,
+    }
+}
+
+/// The how-to's service alone.
+pub(super) fn config() -> Config {
+    let mut config = fixture::config();
+    config.virtual_services.truncate(1);
+    config
+}
+
+pub(super) fn facts(mode: Mode) -> Facts {
+    Facts {
+        mode,
+        permissions: Permissions {
+            effective: u64::MAX,
+            ping_group: true,
+        },
+        modules: Modules {
+            loaded: ["ip_vs", "ip_vs_wlc"].map(str::to_owned).into(),
+            loadable: BTreeSet::new(),
+        },
+        sysctls: BTreeMap::new(),
+        host: HostFacts {
+            interfaces: vec![interface(1, "lo"), interface(2, "eth0")],
+            addresses: vec![held("eth0", VIP, 32), held("eth0", "192.168.11.10", 24)],
+            ..HostFacts::default()
+        },
+        services: Vec::new(),
+        claims: None,
+        routes: BTreeMap::new(),
+        rules: Vec::new(),
+        table: None,
+        owned: BTreeSet::new(),
+        probed: Vec::new(),
+        agent: RunningAgent::None("nobody listens".to_owned()),
+    }
+}
+
+/// One line for each finding: `verdict check subject: message | mend`.
+pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
+    let line = |finding: &Finding| {
+        let Finding {
+            check,
+            subject,
+            verdict,
+            message,
+            mend,
+        } = finding;
+        assert_eq!(*verdict == Verdict::Ok, mend.is_none(), "{finding:?}");
+        let mend = mend
+            .as_ref()
+            .map_or(String::new(), |mend| format!(" | {mend}"));
+        format!("{} {check} {subject}: {message}{mend}", verdict.as_str())
+    };
+    findings.iter().map(line).collect()
+}
+
+#[test]
+fn the_configuration_comes_first_and_the_agent_last() {
+    let findings = examine(&config(), &facts(Mode::Director));
+    let checks: Vec<_> = findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(
+        checks,
+        [
+            "configuration",
+            "permission",
+            "module",
+            "module",
+            "vip",
+            "agent"
+        ]
+    );
+}

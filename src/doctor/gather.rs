@@ -1,0 +1,190 @@
+//! Reads what [`super::examine`] judges. Nothing is written, no module is
+//! loaded: IPVS is not asked where it is not there already.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use futures_util::{StreamExt as _, stream};
+use thiserror::Error;
+
+use super::Facts;
+use super::agent::RunningAgent;
+use super::modules::Modules;
+use super::parameters;
+use super::permissions::Permissions;
+use super::reach::Probed;
+use crate::config::Config;
+use crate::control;
+use crate::desired;
+use crate::error_chain::error_chain;
+use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls};
+use crate::model::{Forwarding, RealServerId, SysctlKey};
+use crate::probe::{ProbeTarget, Prober, probe_targets};
+use crate::real_server::{Eyes, Seen};
+use crate::reconcile::{StateFile, StateFileError};
+use crate::snapshot::Mode;
+
+/// Probes that are under way at a time.
+const PROBES_AT_ONCE: usize = 256;
+
+/// The host could not be looked at.
+#[derive(Debug, Error)]
+pub(crate) enum GatherError {
+    /// The kernel did not tell.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// What the agent owns is not known.
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
+}
+
+/// All facts about this host in this role.
+pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherError> {
+    let owned = StateFile::new(&config.state_dir, mode).load()?.owned;
+    let mut host = Host::new();
+    let interfaces = host.interfaces().await?;
+    let addresses = host.addresses(&interfaces).await?;
+    let addresses = addresses.into_iter().map(|held| held.address).collect();
+    let vips = match mode {
+        Mode::Director => BTreeSet::new(),
+        Mode::RealServer => {
+            let owned = owned.addresses.iter().map(|owned| owned.address);
+            desired::vips_with_memory(config, &addresses, owned)
+        }
+    };
+    let Seen { facts, services } = {
+        let keep = config.real_server.resync_interval;
+        Eyes::new().look(config, &vips, keep).await?
+    };
+    let sysctls = sysctls(&parameters::keys(config, mode, &interfaces))?;
+    let modules = modules();
+    let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
+    if mode == Mode::Director {
+        if modules.loaded.contains("ip_vs") {
+            let found = KernelIpvs::new().services().await;
+            let keys = found.map(|found| found.into_keys().collect());
+            table = Some(keys.map_err(|error| error_chain(&error)));
+        }
+        routes = tunnel_routes(config, &mut host).await;
+        probed = probe_all(config).await;
+    }
+    Ok(Facts {
+        mode,
+        permissions: permissions(),
+        modules,
+        sysctls,
+        host: facts,
+        services,
+        claims: None,
+        routes,
+        rules: host.mark_rules().await?,
+        table,
+        owned: owned.services,
+        probed,
+        agent: running_agent(&config.control.socket).await,
+    })
+}
+
+fn sysctls(keys: &BTreeSet<SysctlKey>) -> Result<BTreeMap<SysctlKey, String>, KernelError> {
+    let sysctls = Sysctls::default();
+    let read = keys.iter().map(|key| Ok((key.clone(), sysctls.read(key)?)));
+    let read: Vec<_> = read.collect::<Result<_, KernelError>>()?;
+    let there = read
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    Ok(there.collect())
+}
+
+/// What cannot be read is not there: a container has no `/lib/modules`.
+fn modules() -> Modules {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let name = |path: &str| {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let name = file.split(".ko").next().unwrap_or(file);
+        name.replace('-', "_")
+    };
+    let release = rustix::system::uname();
+    let directory = format!("/lib/modules/{}", release.release().to_string_lossy());
+    let in_use = read("/proc/modules");
+    let in_use = in_use.lines().filter_map(|line| line.split(' ').next());
+    let built_in = read(&format!("{directory}/modules.builtin"));
+    let shown = fs::read_dir("/sys/module").into_iter().flatten().flatten();
+    let shown = shown.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let loadable = read(&format!("{directory}/modules.dep"));
+    let loadable = loadable.lines().filter_map(|line| line.split(':').next());
+    Modules {
+        loaded: in_use
+            .chain(built_in.lines())
+            .map(name)
+            .chain(shown)
+            .collect(),
+        loadable: loadable.map(name).collect(),
+    }
+}
+
+fn permissions() -> Permissions {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let effective = lines.find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").unwrap_or_default();
+    let range: Vec<u32> = range.split_whitespace().flat_map(str::parse).collect();
+    let group = rustix::process::getegid().as_raw();
+    Permissions {
+        effective: effective.unwrap_or(0),
+        ping_group: matches!(*range, [first, last] if (first..=last).contains(&group)),
+    }
+}
+
+async fn tunnel_routes(
+    config: &Config,
+    host: &mut Host,
+) -> BTreeMap<IpAddr, Result<Route, String>> {
+    let services = config.virtual_services.iter();
+    let tunneled = services.filter(|s| matches!(s.forwarding, Forwarding::Tunnel(_)));
+    let ends = tunneled.flat_map(|service| service.checked().map(|(key, _)| key.0.ip()));
+    let ends: BTreeSet<_> = ends.collect();
+    let mut routes = BTreeMap::new();
+    for to in ends {
+        let route = host.route(to).await;
+        routes.insert(to, route.map_err(|error| error_chain(&error)));
+    }
+    routes
+}
+
+/// Each check of each target once, in the configuration's order.
+async fn probe_all(config: &Config) -> Vec<Probed> {
+    let asking = Prober::new();
+    let outcomes = stream::iter(probe_targets(config))
+        .map(async |ProbeTarget { spec, subscribers }| {
+            let outcome = asking.probe(spec.target, &spec.check).await;
+            let names = subscribers.iter().filter_map(|id| name(config, *id));
+            let seen = Probed {
+                names: names.collect(),
+                target: spec.target,
+                outcome,
+            };
+            (subscribers.first().copied(), seen)
+        })
+        .buffer_unordered(PROBES_AT_ONCE);
+    let mut outcomes: Vec<_> = outcomes.collect().await;
+    outcomes.sort_by_key(|(first, _)| first.map(|id| (id.service, id.real_server)));
+    outcomes.into_iter().map(|(_, seen)| seen).collect()
+}
+
+/// `web/rs1`.
+fn name(config: &Config, id: RealServerId) -> Option<String> {
+    let service = config.virtual_services.get(id.service_index())?;
+    let real_server = service.real_servers.get(id.real_server_index());
+    let name = real_server.map_or("sorry_server", |real_server| &*real_server.name);
+    Some(format!("{}/{name}", service.name))
+}
+
+async fn running_agent(socket: &Path) -> RunningAgent {
+    match control::get_status_as(socket).await {
+        Ok(status) => RunningAgent::Status(status),
+        Err(error) => RunningAgent::None(error_chain(&error)),
+    }
+}

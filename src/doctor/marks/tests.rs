@@ -1,0 +1,35 @@
+use crate::doctor::fixture::{facts, lines};
+use crate::model::{Family, MarkRule};
+use crate::snapshot::{Mode, fixture};
+
+use super::*;
+
+#[test]
+fn rules_that_look_at_the_mark_of_a_service() {
+    let config = fixture::config();
+    let rule = |family, mark, mask| MarkRule {
+        family,
+        priority: 77,
+        mark,
+        mask,
+        table: 100,
+    };
+    for (rules, clash) in [
+        (vec![], false),
+        (vec![rule(Family::Ipv6, 10, u32::MAX)], true),
+        (vec![rule(Family::Ipv6, 8, 0x8)], true),
+        (vec![rule(Family::Ipv6, 11, u32::MAX)], false),
+        (vec![rule(Family::Ipv4, 10, u32::MAX)], false),
+    ] {
+        let mut facts = facts(Mode::Director);
+        facts.rules.clone_from(&rules);
+        let expected = if clash {
+            "warning mark marked: the rule of routing 77 sends packets with the mark 10 to table \
+             100: IPVS sees them only if that makes them local | ip -6 route show table 100; \
+             ip -6 rule del priority 77"
+        } else {
+            "ok mark marked: no rule of routing looks at the mark 10"
+        };
+        assert_eq!(lines(&examine(&config, &facts)), [expected], "{rules:?}");
+    }
+}

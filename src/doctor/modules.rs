@@ -1,0 +1,95 @@
+use std::collections::BTreeSet;
+
+use super::{Facts, Finding};
+use crate::config::Config;
+use crate::model::{Family, Forwarding, Tunnel};
+use crate::snapshot::Mode;
+
+/// The kernel's modules by name, `_` for each `-`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Modules {
+    /// Those that are loaded or built in.
+    pub(super) loaded: BTreeSet<String>,
+    /// Those that could be loaded.
+    pub(super) loadable: BTreeSet<String>,
+}
+
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let modules = &facts.modules;
+    match facts.mode {
+        Mode::Director => {
+            let mut findings = vec![table(modules)];
+            let by_table = needed_by_table(config);
+            findings.extend(by_table.iter().map(|name| modules.finding(name)));
+            findings
+        }
+        Mode::RealServer => {
+            let tunnels = needed_by_tunnels(config, facts);
+            tunnels.iter().map(|name| modules.finding(name)).collect()
+        }
+    }
+}
+
+/// Nothing but the agent's start, or an operator, asks for this one.
+fn table(modules: &Modules) -> Finding {
+    if !modules.loaded.contains("ip_vs") && modules.loadable.contains("ip_vs") {
+        let message = "it is not loaded: this host forwards nothing";
+        return Finding::warning("module", "ip_vs", message, "modprobe ip_vs");
+    }
+    modules.finding("ip_vs")
+}
+
+impl Modules {
+    /// The kernel loads by itself what it is asked for.
+    fn finding(&self, name: &str) -> Finding {
+        if self.loaded.contains(name) {
+            Finding::ok("module", name, "it is loaded")
+        } else if self.loadable.contains(name) {
+            Finding::ok("module", name, "it is loaded when it is needed")
+        } else {
+            Finding::problem(
+                "module",
+                name,
+                "this kernel does not have it",
+                format!("modprobe {name}, or boot a kernel that has it"),
+            )
+        }
+    }
+}
+
+/// Schedulers and persistence engines.
+fn needed_by_table(config: &Config) -> BTreeSet<String> {
+    let services = config.virtual_services.iter();
+    let modules = services.flat_map(|service| {
+        let engine = service.persistence.as_ref().and_then(|p| p.engine.as_ref());
+        let engine = engine.map(|engine| format!("ip_vs_pe_{engine}"));
+        let scheduler = format!("ip_vs_{}", service.scheduler);
+        std::iter::once(scheduler).chain(engine)
+    });
+    modules.collect()
+}
+
+/// What unpacks the packets of the director.
+fn needed_by_tunnels(config: &Config, facts: &Facts) -> BTreeSet<String> {
+    let served = facts.services.iter().filter_map(|readiness| {
+        let own = readiness.service.own?;
+        let mut services = config.virtual_services.iter();
+        let service = services.find(|service| service.key == readiness.service.key())?;
+        let Forwarding::Tunnel(tunnel) = service.forwarding else {
+            return None;
+        };
+        let name = match (tunnel, Family::from(own), service.key.family()) {
+            (Tunnel::Gue { .. }, ..) => "fou",
+            (Tunnel::Ipip, Family::Ipv4, Family::Ipv4) => "ipip",
+            (Tunnel::Ipip, Family::Ipv4, Family::Ipv6) => "sit",
+            (Tunnel::Ipip, Family::Ipv6, _) => "ip6_tunnel",
+            (Tunnel::Gre { .. }, Family::Ipv4, _) => "ip_gre",
+            (Tunnel::Gre { .. }, Family::Ipv6, _) => "ip6_gre",
+        };
+        Some(name.to_owned())
+    });
+    served.collect()
+}
+
+#[cfg(test)]
+mod tests;

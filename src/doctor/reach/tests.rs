@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use crate::doctor::fixture::{facts, lines};
+use crate::probe::ProbeResult;
+use crate::snapshot::Mode;
+
+use super::*;
+
+#[test]
+fn each_target_is_told_once_with_all_that_it_speaks_of() {
+    let mut facts = facts(Mode::Director);
+    let probed = |result, detail: &str| Probed {
+        names: vec!["web/rs1".to_owned(), "api/rs1".to_owned()],
+        target: "192.168.11.21:80".parse().unwrap(),
+        outcome: Outcome {
+            result,
+            detail: detail.to_owned(),
+            duration: Duration::from_micros(1250),
+            advice: None,
+            certificate_expiry: None,
+        },
+    };
+    facts.probed = vec![
+        probed(ProbeResult::Ok, "HTTP 200"),
+        probed(ProbeResult::Refused, "connection refused"),
+        probed(ProbeResult::Internal, "out of file descriptors"),
+    ];
+    assert_eq!(
+        lines(&examine(&facts)),
+        [
+            "ok real_server web/rs1, api/rs1: HTTP 200, in 1.2 ms",
+            "problem real_server web/rs1, api/rs1: connection refused | on 192.168.11.21: \
+             lvs-agent doctor --real-server; from here: ping 192.168.11.21",
+            "warning real_server web/rs1, api/rs1: it could not be probed: out of file \
+             descriptors | LVS_AGENT_LOG=debug lvs-agent run --dry-run",
+        ]
+    );
+}

@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+
+use super::{Facts, Finding};
+use crate::model::Family;
+use crate::readiness::{Lack, ServiceReadiness};
+use crate::reconcile::NOTHING_LISTED;
+
+/// Whether a real server can serve through its VIPs.
+pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
+    if facts.services.is_empty() {
+        let mend = "correct `real_servers` in the configuration, or `real_server.vips`";
+        return vec![Finding::warning("vip", "none", NOTHING_LISTED, mend)];
+    }
+    let mut findings = vips(facts);
+    findings.extend(arp(facts));
+    for readiness in &facts.services {
+        findings.extend(service(readiness));
+    }
+    findings
+}
+
+/// Each VIP is there, alone, and as one host's address.
+fn vips(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen = BTreeSet::new();
+    for readiness in &facts.services {
+        let vip = readiness.service.address.ip();
+        if !seen.insert(vip) {
+            continue;
+        }
+        let lacks = readiness.lacks.iter();
+        let lacks = lacks.filter(|lack| matches!(lack, Lack::Vip { .. } | Lack::OnLan { .. }));
+        findings.extend(lacks.map(|lack| problem("vip", &vip.to_string(), lack)));
+        let bits = Family::from(vip).host_prefix_length();
+        let held = facts.host.addresses.iter();
+        for held in held.filter(|held| held.address == vip) {
+            let (interface, prefix) = (&held.interface, held.prefix_length);
+            findings.push(if prefix == bits {
+                Finding::ok("vip", &vip, format!("it is on {interface}"))
+            } else {
+                Finding::problem(
+                    "vip",
+                    &vip,
+                    format!(
+                        "it is on {interface} as /{prefix}: on lo, the kernel takes that whole \
+                         network for itself"
+                    ),
+                    format!(
+                        "ip address add {vip}/{bits} dev {interface} && \
+                         ip address del {vip}/{prefix} dev {interface}"
+                    ),
+                )
+            });
+        }
+    }
+    findings
+}
+
+/// Each interface that is asked for VIPs keeps silent.
+fn arp(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (interface, values) in &facts.host.arp {
+        let lacks = facts.services.iter().flat_map(|service| &service.lacks);
+        let of_this = lacks.filter(|lack| match lack {
+            Lack::ArpIgnore { interface: on, .. } | Lack::ArpAnnounce { interface: on, .. } => {
+                on == interface
+            }
+            Lack::Vip { .. }
+            | Lack::OnLan { .. }
+            | Lack::Listener { .. }
+            | Lack::Unseen { .. }
+            | Lack::SelfTest { .. } => false,
+        });
+        let mut found: Vec<_> = of_this
+            .map(|lack| problem("arp", interface, lack))
+            .collect();
+        // Several services lack the same.
+        let mut said = BTreeSet::new();
+        found.retain(|finding| said.insert(finding.message.clone()));
+        if found.is_empty() {
+            let (ignore, announce) = (values.ignore, values.announce);
+            let message = format!("arp_ignore is {ignore} and arp_announce {announce} there");
+            found.push(Finding::ok("arp", interface, message));
+        }
+        findings.extend(found);
+    }
+    findings
+}
+
+fn service(readiness: &ServiceReadiness) -> Vec<Finding> {
+    let subject = format!("{} ({})", readiness.service.name, readiness.service.key());
+    let mut findings = Vec::new();
+    if readiness.listening == Some(true) {
+        let message = "something listens on VIP and port";
+        findings.push(Finding::ok("listening", &subject, message));
+    }
+    let passed = readiness.self_test.as_ref();
+    if passed.is_some_and(|test| test.failure.is_none()) {
+        let message = "a connection from this host itself is accepted";
+        findings.push(Finding::ok("self_test", &subject, message));
+    }
+    for lack in &readiness.lacks {
+        match lack {
+            Lack::Listener { .. } | Lack::Unseen { .. } => {
+                findings.push(problem("listening", &subject, lack));
+            }
+            Lack::SelfTest { .. } => findings.push(problem("self_test", &subject, lack)),
+            Lack::Vip { .. }
+            | Lack::OnLan { .. }
+            | Lack::ArpIgnore { .. }
+            | Lack::ArpAnnounce { .. } => {}
+        }
+    }
+    findings
+}
+
+fn problem(check: &'static str, subject: &str, lack: &Lack) -> Finding {
+    Finding::problem(check, subject, lack.to_string(), lack.mend())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+use std::collections::BTreeSet;
+
+use super::{Facts, Finding};
+use crate::config::Config;
+use crate::model::{Family, Protocol, ServiceKey};
+
+/// What the table holds beside what is configured, and what it lacks.
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let table = match &facts.table {
+        None => return Vec::new(),
+        Some(Err(why)) => {
+            let mend = "run as root, on a kernel with IPVS";
+            return vec![Finding::problem("table", "IPVS", why, mend)];
+        }
+        Some(Ok(table)) => table,
+    };
+    let services = config.virtual_services.iter();
+    let configured: BTreeSet<_> = services.map(|service| service.key).collect();
+    let there = table.intersection(&configured).count();
+    let mut findings = Vec::new();
+    if there > 0 {
+        let message = format!("it holds {there} of {} virtual services", configured.len());
+        findings.push(Finding::ok("table", "IPVS", message));
+    }
+    findings.extend(configured.difference(table).map(|key| {
+        let message = "it is configured, and not in the table";
+        Finding::problem(
+            "table",
+            key,
+            message,
+            "start lvs-agent, or: lvs-agent reload",
+        )
+    }));
+    findings.extend(table.difference(&configured).map(|key| {
+        if facts.owned.contains(key) {
+            let message = "the agent has made it, and it is no longer configured";
+            Finding::warning("table", key, message, "lvs-agent reload")
+        } else {
+            let message = "it is not the agent's, which leaves it alone";
+            Finding::warning("table", key, message, removal(key))
+        }
+    }));
+    findings
+}
+
+fn removal(key: &ServiceKey) -> String {
+    match key {
+        ServiceKey::Address { protocol, address } => {
+            let option = match protocol {
+                Protocol::Tcp => "-t",
+                Protocol::Udp => "-u",
+                Protocol::Sctp => "--sctp-service",
+            };
+            format!("ipvsadm -D {option} {address}")
+        }
+        ServiceKey::Fwmark { mark, family } => {
+            let option = match family {
+                Family::Ipv4 => "",
+                Family::Ipv6 => " -6",
+            };
+            format!("ipvsadm -D -f {mark}{option}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::parameters::effective_rp_filter;
+use super::{Facts, Finding};
+use crate::config::Config;
+use crate::model::{Checksum, Family, Forwarding, Tunnel};
+
+/// What a client's packet is at most, where this host does not tell: Ethernet's.
+const USUAL_MTU: u32 = 1500;
+
+/// The path to each real server behind a tunnel takes the clients' packets and
+/// the tunnel's own header.
+pub(super) fn examine_director(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let incoming = config.director.interface.as_ref().and_then(|name| {
+        let mut interfaces = facts.host.interfaces.iter();
+        interfaces.find(|i| i.name == *name).map(|i| i.mtu)
+    });
+    let incoming = incoming.unwrap_or(USUAL_MTU);
+    let mut paths = BTreeSet::new();
+    for service in &config.virtual_services {
+        if let Forwarding::Tunnel(tunnel) = service.forwarding {
+            let checked = service.checked();
+            paths.extend(checked.map(|(key, _)| (key.0.ip(), tunnel, service.key.family())));
+        }
+    }
+    let finding = |(to, tunnel, inner)| match facts.routes.get(&to)? {
+        Err(why) => Some(Finding::problem(
+            "tunnel",
+            &to,
+            why,
+            format!("ip route get {to}"),
+        )),
+        Ok(route) => {
+            let mut interfaces = facts.host.interfaces.iter();
+            let interface = interfaces.find(|i| i.index == route.interface);
+            let mtu = route.mtu.or(interface.map(|i| i.mtu))?;
+            Some(fits(to, mtu, incoming, overhead(tunnel, to.into()), inner))
+        }
+    };
+    paths.into_iter().filter_map(finding).collect()
+}
+
+fn fits(to: IpAddr, mtu: u32, incoming: u32, overhead: u32, inner: Family) -> Finding {
+    let room = mtu.saturating_sub(overhead);
+    if room >= incoming {
+        let message = format!("packets of {incoming} bytes fit: {mtu} less {overhead}");
+        return Finding::ok("tunnel", &to, message);
+    }
+    // The headers of IP and TCP without options (RFC 879, RFC 8200).
+    let headers = match inner {
+        Family::Ipv4 => 40,
+        Family::Ipv6 => 60,
+    };
+    let segment = room.saturating_sub(headers);
+    Finding::warning(
+        "tunnel",
+        &to,
+        format!(
+            "packets of clients have up to {incoming} bytes, and {room} fit into the tunnel \
+             ({mtu} less {overhead}): larger ones wait for path MTU discovery, which firewalls \
+             often break"
+        ),
+        format!("on {to}: ip route change default via GATEWAY advmss {segment}"),
+    )
+}
+
+/// The bytes before the client's packet: the outer IP header, and what
+/// `net/netfilter/ipvs/ip_vs_xmit.c` puts behind it (UDP 8, GUE 4 and its
+/// option 4; GRE 4, its checksum 4).
+const fn overhead(tunnel: Tunnel, outer: Family) -> u32 {
+    let outer = match outer {
+        Family::Ipv4 => 20,
+        Family::Ipv6 => 40,
+    };
+    outer
+        + match tunnel {
+            Tunnel::Ipip => 0,
+            Tunnel::Gue {
+                checksum: Checksum::Remote,
+                ..
+            } => 20,
+            Tunnel::Gue { .. } => 12,
+            Tunnel::Gre { checksum: true } => 8,
+            Tunnel::Gre { checksum: false } => 4,
+        }
+}
+
+/// Who unpacks on a real server, and lets the packets in.
+pub(super) fn examine_real_server(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let tunneled = facts.services.iter().filter(|readiness| {
+        let mut services = config.virtual_services.iter();
+        let service = services.find(|service| service.key == readiness.service.key());
+        service.is_some_and(|s| matches!(s.forwarding, Forwarding::Tunnel(_)))
+    });
+    for readiness in tunneled {
+        let name = &readiness.service.name;
+        let up: Vec<_> = facts
+            .host
+            .interfaces
+            .iter()
+            .filter(|interface| interface.up && unpacks(interface.kind.as_deref()))
+            .collect();
+        if up.is_empty() {
+            findings.push(Finding::problem(
+                "tunnel",
+                name,
+                "no tunnel interface is up: nobody unpacks what the director sends",
+                "modprobe ipip && ip link set tunl0 up",
+            ));
+        }
+        for interface in up {
+            let interface = &interface.name;
+            // 1 asks that the client be reached through the tunnel, too.
+            findings.push(if effective_rp_filter(facts, interface) == 1 {
+                let dotted = interface.replace('.', "/");
+                Finding::problem(
+                    "tunnel",
+                    name,
+                    format!("rp_filter is 1 on {interface}: what is unpacked there is dropped"),
+                    format!(
+                        "sysctl -w net.ipv4.conf.all.rp_filter=0 \
+                         net.ipv4.conf.{dotted}.rp_filter=0"
+                    ),
+                )
+            } else {
+                Finding::ok("tunnel", name, format!("{interface} unpacks"))
+            });
+        }
+    }
+    findings
+}
+
+/// Kinds of links that are the end of a tunnel (ip-link(8)).
+fn unpacks(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| ["ipip", "sit", "ip6tnl", "gre", "ip6gre"].contains(&kind))
+}
+
+#[cfg(test)]
+mod tests;

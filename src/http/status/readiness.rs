@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use crate::clock;
+use crate::readiness::ServiceReadiness;
+use crate::snapshot::ReadinessRecord;
+
+/// Whether a real server can serve through its VIPs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ReadinessStatus {
+    pub(crate) checked_at: Timestamp,
+    /// Why the host cannot be looked at.
+    pub(crate) error: Option<String>,
+    /// The interfaces that are asked for addresses.
+    pub(crate) interfaces: Vec<InterfaceStatus>,
+    pub(crate) services: Vec<ServedStatus>,
+}
+
+/// What holds on an interface: the larger of `all` and its own value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InterfaceStatus {
+    pub(crate) name: String,
+    pub(crate) arp_ignore: u32,
+    pub(crate) arp_announce: u32,
+}
+
+/// A service that this host is a real server of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ServedStatus {
+    pub(crate) name: String,
+    /// VIP and port.
+    pub(crate) address: String,
+    pub(crate) protocol: String,
+    /// Whether nothing stands in the way.
+    pub(crate) ready: bool,
+    /// What does, in words.
+    pub(crate) reasons: Vec<String>,
+    pub(crate) vip_configured: bool,
+    /// `None` if the kernel cannot say.
+    pub(crate) listening: Option<bool>,
+    /// Whether a connection from the host itself was accepted; `None` where
+    /// none is made: not TCP, no VIP, or nothing listens.
+    pub(crate) self_test: Option<bool>,
+}
+
+impl ReadinessStatus {
+    /// What was seen for long is no proof of what is: then nothing is ready.
+    pub(super) fn of(record: ReadinessRecord) -> Self {
+        /// Ten looks.
+        const STALE: Duration = Duration::from_secs(10);
+        let age = clock::monotonic().saturating_duration_since(record.seen);
+        let error = record
+            .error
+            .map(|error| format!("this host cannot be looked at: {error}"));
+        let stale = (age > STALE).then(|| {
+            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
+            format!("this host was last looked at {age} ago")
+        });
+        let obstacle = error.clone().or(stale);
+        let services = record.services.into_iter();
+        Self {
+            checked_at: Timestamp(record.at),
+            error,
+            interfaces: record
+                .arp
+                .into_iter()
+                .map(|(name, values)| InterfaceStatus {
+                    name,
+                    arp_ignore: values.ignore,
+                    arp_announce: values.announce,
+                })
+                .collect(),
+            services: services
+                .map(|service| ServedStatus::of(&service, obstacle.as_ref()))
+                .collect(),
+        }
+    }
+}
+
+impl ServedStatus {
+    fn of(readiness: &ServiceReadiness, obstacle: Option<&String>) -> Self {
+        let service = &readiness.service;
+        let lacks = readiness.lacks.iter().map(ToString::to_string);
+        Self {
+            name: service.name.to_string(),
+            address: service.address.to_string(),
+            protocol: service.protocol.to_string(),
+            ready: readiness.ready() && obstacle.is_none(),
+            reasons: obstacle.cloned().into_iter().chain(lacks).collect(),
+            vip_configured: readiness.vip_configured,
+            listening: readiness.listening,
+            self_test: readiness.self_test.as_ref().map(|t| t.failure.is_none()),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Whether a real server can serve through its VIPs: what was seen of the
+//! host, and what of it stands in the way. Pure.
+
+mod arp;
+mod lack;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+pub(crate) use arp::ArpValues;
+pub(crate) use lack::Lack;
+
+use crate::config::{Config, VirtualService};
+use crate::model::{Forwarding, HostAddress, Interface, Listener, Protocol, ServiceKey};
+
+/// A virtual service that this host is a real server of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServedService {
+    pub(crate) name: Arc<str>,
+    pub(crate) protocol: Protocol,
+    /// VIP and port.
+    pub(crate) address: SocketAddr,
+    /// This host's own address in the service, where it lists one.
+    pub(crate) own: Option<IpAddr>,
+}
+
+impl ServedService {
+    /// What the service is known by.
+    pub(crate) fn key(&self) -> ServiceKey {
+        ServiceKey::Address {
+            protocol: self.protocol,
+            address: self.address,
+        }
+    }
+}
+
+/// The services of a host with these addresses that clients reach by one of
+/// `vips`: those that list one of its addresses, and those of a VIP that it
+/// was told to hold where none of them does.
+///
+/// Masquerading names no VIP to the real server, nor does a firewall mark.
+pub(crate) fn served(
+    config: &Config,
+    addresses: &BTreeSet<IpAddr>,
+    vips: &BTreeSet<IpAddr>,
+) -> Vec<ServedService> {
+    let of_vip = config.virtual_services.iter().filter_map(|service| {
+        let ServiceKey::Address { protocol, address } = service.key else {
+            return None;
+        };
+        let named = service.forwarding != Forwarding::Masquerade && vips.contains(&address.ip());
+        let served = ServedService {
+            name: Arc::clone(&service.name),
+            protocol,
+            address,
+            own: own_address(service, addresses),
+        };
+        named.then_some(served)
+    });
+    let of_vip: Vec<_> = of_vip.collect();
+    let listing = of_vip.iter().filter(|served| served.own.is_some());
+    let listing: BTreeSet<_> = listing.map(|served| served.address.ip()).collect();
+    let of_vip = of_vip.into_iter();
+    of_vip
+        .filter(|served| served.own.is_some() || !listing.contains(&served.address.ip()))
+        .collect()
+}
+
+fn own_address(service: &VirtualService, addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    let mut checked = service.checked().map(|(key, _)| key.0.ip());
+    checked.find(|address| addresses.contains(address))
+}
+
+/// How a connection from this host's own address to VIP and port went.
+///
+/// It proves that the VIP is this host's own, that whoever listens there
+/// accepts, and that no firewall refuses what comes in over lo. It does not
+/// prove that a firewall lets the same in from the LAN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SelfTest {
+    /// Why it failed; `None` if it passed.
+    pub(crate) failure: Option<String>,
+}
+
+/// What was seen of a host.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HostFacts {
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) addresses: Vec<HostAddress>,
+    /// By the names of the interfaces that are asked for addresses.
+    pub(crate) arp: BTreeMap<String, ArpValues>,
+    /// `None` where the kernel cannot say.
+    pub(crate) listeners: BTreeMap<Protocol, Option<Vec<Listener>>>,
+    /// Of those services of which one could be made.
+    pub(crate) self_tests: BTreeMap<ServiceKey, SelfTest>,
+}
+
+/// Whether one service can be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceReadiness {
+    pub(crate) service: ServedService,
+    /// Whether the VIP is on an interface of this host.
+    pub(crate) vip_configured: bool,
+    /// Whether something listens on VIP and port; `None` if the kernel cannot say.
+    pub(crate) listening: Option<bool>,
+    /// `None` where none could be made: UDP, SCTP, or nothing listens.
+    pub(crate) self_test: Option<SelfTest>,
+    /// What stands in the way; empty if the service is ready.
+    pub(crate) lacks: Vec<Lack>,
+}
+
+impl ServiceReadiness {
+    pub(crate) fn ready(&self) -> bool {
+        self.lacks.is_empty()
+    }
+}
+
+impl HostFacts {
+    /// Whether the VIP is on an interface of this host.
+    pub(crate) fn has(&self, vip: IpAddr) -> bool {
+        self.addresses.iter().any(|held| held.address == vip)
+    }
+
+    /// Whether something takes packets to VIP and port that come in from
+    /// clients; `None` if the kernel cannot say.
+    pub(crate) fn listening(&self, protocol: Protocol, address: SocketAddr) -> Option<bool> {
+        let listeners = self.listeners.get(&protocol)?.as_ref()?;
+        let mut of_port = listeners.iter().filter(|l| l.port == address.port());
+        Some(of_port.any(|l| l.takes(address.ip()) && self.is_open_to_clients(l)))
+    }
+
+    /// Whether it is bound to no interface, or to one other than lo.
+    fn is_open_to_clients(&self, listener: &Listener) -> bool {
+        let bound = |index| self.interfaces.iter().find(|i| i.index == index);
+        let bound = listener.interface.and_then(bound);
+        bound.is_none_or(|interface| !interface.loopback)
+    }
+
+    /// What stands in the way of a service; `interface` is where its VIP belongs.
+    pub(crate) fn judge(&self, service: ServedService, interface: &str) -> ServiceReadiness {
+        let vip = service.address.ip();
+        let vip_configured = self.has(vip);
+        let mut lacks = Vec::new();
+        if !vip_configured {
+            let interface = interface.to_owned();
+            lacks.push(Lack::Vip { vip, interface });
+        }
+        lacks.extend(arp::lacks(self, vip));
+        let listening = self.listening(service.protocol, service.address);
+        let (protocol, address) = (service.protocol, service.address);
+        match listening {
+            Some(true) => {}
+            Some(false) => lacks.push(Lack::Listener {
+                protocol,
+                address,
+                elsewhere: self.elsewhere(protocol, address),
+            }),
+            None => lacks.push(Lack::Unseen { protocol }),
+        }
+        let self_test = self.self_tests.get(&service.key()).cloned();
+        if let Some(failure) = self_test.as_ref().and_then(|test| test.failure.clone()) {
+            lacks.push(Lack::SelfTest { address, failure });
+        }
+        ServiceReadiness {
+            service,
+            vip_configured,
+            listening,
+            self_test,
+            lacks,
+        }
+    }
+
+    /// The addresses on which that port is listened on, other than the VIP.
+    fn elsewhere(&self, protocol: Protocol, address: SocketAddr) -> BTreeSet<IpAddr> {
+        let listeners = self.listeners.get(&protocol).cloned().flatten();
+        let listeners = listeners.unwrap_or_default().into_iter();
+        let of_port = listeners.filter(|listener| listener.port == address.port());
+        of_port.map(|listener| listener.address).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Whether a host keeps silent about its VIPs: what `arp_ignore` and
+//! `arp_announce` of ip-sysctl (`Documentation/networking/ip-sysctl.rst`) and
+//! `net/ipv4/arp.c` make of their values.
+
+use std::net::IpAddr;
+
+use super::{HostFacts, Lack};
+
+/// What holds on one interface: of `all` and the interface's own value the
+/// larger (`IN_DEV_MAXCONF` of `linux/inetdevice.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ArpValues {
+    pub(crate) ignore: u32,
+    pub(crate) announce: u32,
+}
+
+impl ArpValues {
+    /// Whether a request that comes in on another interface than the address
+    /// is on stays without an answer. With 3 that is so for addresses of the
+    /// scope `host` alone; 4 to 7 mean nothing, and so 0.
+    pub(crate) const fn ignores(self, host_scope: bool) -> bool {
+        match self.ignore {
+            1 | 2 | 8 => true,
+            3 => host_scope,
+            _ => false,
+        }
+    }
+
+    /// Whether this host never names the VIP as its own when it asks for
+    /// others: with 1 it does where the VIP is of the LAN's network, and
+    /// above 2 is as 0.
+    pub(crate) const fn is_discreet(self) -> bool {
+        self.announce == 2
+    }
+}
+
+/// How this host would answer for the VIP on its LAN.
+///
+/// IPv6 needs no parameter: an interface answers for its own addresses alone
+/// (`ndisc_recv_ns` in `net/ipv6/ndisc.c`).
+pub(super) fn lacks(facts: &HostFacts, vip: IpAddr) -> Vec<Lack> {
+    let asked = facts.interfaces.iter().filter(|i| i.is_asked());
+    let asked: Vec<_> = asked.map(|interface| interface.name.as_str()).collect();
+    let held = || facts.addresses.iter().filter(|held| held.address == vip);
+    let exposed = held().filter(|held| asked.contains(&held.interface.as_str()));
+    let mut lacks: Vec<_> = exposed
+        .map(|held| Lack::OnLan {
+            vip,
+            prefix_length: held.prefix_length,
+            interface: held.interface.clone(),
+        })
+        .collect();
+    if vip.is_ipv6() {
+        return lacks;
+    }
+    let host_scope = held().count() > 0 && held().all(|held| held.host_scope);
+    for (interface, values) in &facts.arp {
+        let interface = || interface.clone();
+        if !values.ignores(host_scope) {
+            lacks.push(Lack::ArpIgnore {
+                interface: interface(),
+                value: values.ignore,
+            });
+        }
+        if !values.is_discreet() {
+            lacks.push(Lack::ArpAnnounce {
+                interface: interface(),
+                value: values.announce,
+            });
+        }
+    }
+    lacks
+}
+
+#[cfg(test)]
+mod tests;

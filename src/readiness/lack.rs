@@ -1,0 +1,148 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::model::{Family, Protocol};
+
+/// What keeps a real server from serving a virtual service, or makes it take
+/// what is the director's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// The VIP is on no interface.
+    Vip {
+        vip: IpAddr,
+        /// Where it belongs.
+        interface: String,
+    },
+    /// The VIP is on an interface that is asked for it, and that answers.
+    OnLan {
+        vip: IpAddr,
+        prefix_length: u8,
+        interface: String,
+    },
+    /// This host answers ARP requests for the VIP.
+    ArpIgnore {
+        interface: String,
+        /// What holds there.
+        value: u32,
+    },
+    /// This host names the VIP as its own.
+    ArpAnnounce {
+        interface: String,
+        /// What holds there.
+        value: u32,
+    },
+    /// Nothing listens on VIP and port.
+    Listener {
+        protocol: Protocol,
+        address: SocketAddr,
+        /// Where that port is listened on.
+        elsewhere: BTreeSet<IpAddr>,
+    },
+    /// The kernel does not tell which sockets listen.
+    Unseen { protocol: Protocol },
+    /// A connection from this host itself failed.
+    SelfTest {
+        address: SocketAddr,
+        failure: String,
+    },
+}
+
+impl Lack {
+    /// The command that mends it, to be run on this host.
+    pub(crate) fn mend(&self) -> String {
+        match self {
+            Self::Vip { vip, interface } => {
+                let bits = Family::from(*vip).host_prefix_length();
+                format!("ip address add {vip}/{bits} dev {interface}")
+            }
+            Self::OnLan {
+                vip,
+                prefix_length,
+                interface,
+            } => format!("ip address del {vip}/{prefix_length} dev {interface}"),
+            Self::ArpIgnore { interface, value } => sysctl("arp_ignore", 1, interface, *value),
+            Self::ArpAnnounce { interface, value } => sysctl("arp_announce", 2, interface, *value),
+            Self::Listener {
+                protocol, address, ..
+            } => {
+                let sockets = match protocol {
+                    Protocol::Tcp => "-ltnp",
+                    Protocol::Udp => "-lunp",
+                    Protocol::Sctp => "-lSnp",
+                };
+                let port = address.port();
+                format!(
+                    "let the server listen on {address} or on all addresses; what listens now: \
+                     `ss {sockets} 'sport = :{port}'`"
+                )
+            }
+            Self::Unseen { protocol } => format!("modprobe {protocol}_diag"),
+            Self::SelfTest { address, .. } => {
+                format!("see the firewall and the server's log; try `curl -v http://{address}/`")
+            }
+        }
+    }
+}
+
+/// `all` raises what is too low; what is too high on its own has to be lowered.
+fn sysctl(key: &str, wanted: u32, interface: &str, value: u32) -> String {
+    if value < wanted {
+        format!("sysctl -w net.ipv4.conf.all.{key}={wanted}")
+    } else {
+        format!(
+            "sysctl -w net.ipv4.conf.all.{key}={wanted} \
+             net.ipv4.conf.{}.{key}={wanted}",
+            interface.replace('.', "/")
+        )
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vip { vip, interface } => {
+                write!(
+                    f,
+                    "the VIP {vip} is on no interface, and belongs on {interface}"
+                )
+            }
+            Self::OnLan { vip, interface, .. } => {
+                write!(f, "the VIP {vip} is on {interface}, which answers for it")
+            }
+            Self::ArpIgnore { interface, value } => write!(
+                f,
+                "arp_ignore is {value} on {interface}: this host answers ARP for the VIP"
+            ),
+            Self::ArpAnnounce { interface, value } => write!(
+                f,
+                "arp_announce is {value} on {interface}: this host announces the VIP as its own"
+            ),
+            Self::Listener {
+                protocol,
+                address,
+                elsewhere,
+            } => {
+                write!(f, "nothing listens on {protocol} {address}")?;
+                let mut before = ", only on ";
+                for elsewhere in elsewhere {
+                    write!(f, "{before}{}", SocketAddr::new(*elsewhere, address.port()))?;
+                    before = ", ";
+                }
+                Ok(())
+            }
+            Self::Unseen { protocol } => {
+                write!(
+                    f,
+                    "this kernel does not tell which {protocol} sockets listen"
+                )
+            }
+            Self::SelfTest { address, failure } => {
+                write!(
+                    f,
+                    "a connection from this host to {address} failed: {failure}"
+                )
+            }
+        }
+    }
+}
