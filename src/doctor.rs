@@ -1,5 +1,5 @@
 //! What a look at a host comes to: everything once, each as ok, a warning or a
-//! problem, with what mends it. Pure but for [`gather`], which only reads.
+//! problem, with what mends it. Pure but for [`gather()`], which only reads.
 
 mod addresses;
 mod agent;

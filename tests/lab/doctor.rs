@@ -1,5 +1,6 @@
 //! `doctor` on a director: what it finds, and that it changes nothing.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -8,44 +9,39 @@ use serde_json::Value;
 use crate::cluster::{Cluster, QUICK};
 use crate::support::{Namespace, PATIENCE, Web};
 
-/// All that the kernel holds that a doctor could touch, as others show it.
-fn kernel(host: &Namespace) -> Vec<String> {
+/// What the host's kernel holds, as others show it: the table and addresses,
+/// line by line, and each sysctl of its namespace.
+fn kernel(host: &Namespace) -> (Vec<String>, BTreeMap<String, String>) {
     let shown = [
         "ipvsadm -Sn",
-        "ip -o address",
         "ip rule",
         "ip -6 rule",
         "ip route show table all",
-        "lsmod",
     ];
     let mut state: Vec<_> = shown.iter().map(|line| host.run(line)).collect();
+    // Without the lifetimes, which run out.
+    let addresses = host.run("ip -o address");
+    let addresses = addresses.lines().filter_map(|line| line.split('\\').next());
+    state.extend(addresses.map(str::to_owned));
     let mut sysctl = Command::new("sysctl");
-    sysctl.args(["-a", "--pattern", "^net"]);
+    sysctl.args(["-a", "--pattern", "^net\\.ipv[46]\\."]);
     // Some parameters cannot be read, and it says so in its exit code.
     let sysctls = String::from_utf8(host.output(sysctl).stdout).unwrap();
-    let steady = sysctls
-        .lines()
-        .filter(|line| !line.contains("conntrack_count"));
-    state.push(steady.collect::<Vec<_>>().join("\n"));
-    assert!(state.last().unwrap().contains("net.ipv4.vs."), "{state:?}");
-    // How often a module is used is no state of it, and changes by itself.
-    let modules = state[5].lines().filter_map(|line| line.split(' ').next());
-    let mut modules: Vec<_> = modules.collect();
-    modules.sort_unstable();
-    state[5] = modules.join("\n");
-    // An address of IPv6 counts its seconds down.
-    state[1] = state[1]
-        .lines()
-        .map(|l| l.split('\\').next().unwrap())
-        .collect();
-    state
+    let pairs = sysctls.lines().filter_map(|line| line.split_once(" = "));
+    let pairs: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    assert!(pairs.contains_key("net.ipv4.vs.expire_nodest_conn"));
+    (state, pairs)
 }
 
 fn doctor(cluster: &Cluster) -> (i32, Vec<Value>) {
     let director = &cluster.lan.director;
-    let before = kernel(director);
+    let (state, sysctls) = kernel(director);
     let (code, printed) = cluster.site.finish(director, &["doctor", "--json"]);
-    assert_eq!(kernel(director), before, "it is read-only");
+    let (state_after, mut sysctls_after) = kernel(director);
+    assert_eq!(state_after, state, "it is read-only");
+    // A module that another test has loaded meanwhile brings parameters.
+    sysctls_after.retain(|key, _| sysctls.contains_key(key));
+    assert_eq!(sysctls_after, sysctls, "it is read-only");
     let findings: Value =
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
     (code, findings.as_array().unwrap().clone())
