@@ -23,6 +23,7 @@ use modules::Modules;
 use permissions::Permissions;
 use reach::Probed;
 
+use crate::arp_audit::ArpRecord;
 use crate::config::Config;
 use crate::kernel::Route;
 use crate::model::{MarkRule, ServiceKey, SysctlKey};
@@ -123,9 +124,9 @@ pub(crate) struct Facts {
     host: HostFacts,
     /// Of a real server.
     services: Vec<ServiceReadiness>,
-    /// Who on the link answers for a VIP, and is not this host; `None` where
-    /// nobody was asked.
-    claims: Option<BTreeMap<IpAddr, Vec<String>>>,
+    /// Who else answers for the VIPs on a director's link; `None` where the
+    /// agent has no VIPs on a link.
+    claims: Option<ArpRecord>,
     /// To the real servers behind a tunnel; the error tells why there is none.
     routes: BTreeMap<IpAddr, Result<Route, String>>,
     rules: Vec<MarkRule>,

@@ -14,7 +14,7 @@ pub(super) const PERIOD: Duration = Duration::from_secs(30);
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// The first questions follow each other like this, so that many VIPs make no burst.
-const SPREAD: Duration = Duration::from_millis(100);
+pub(super) const SPREAD: Duration = Duration::from_millis(100);
 
 /// So many questions in a row without an answer, and it has stopped.
 const SILENCE: u32 = 3;

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(crate) use record::{ArpRecord, ConflictRecord};
-pub(crate) use task::run;
+pub(crate) use task::{ask, run};
 
 use crate::config::Config;
 use crate::model::MacAddress;

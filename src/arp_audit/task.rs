@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::audit::{Audit, PERIOD};
+use super::audit::{Audit, PERIOD, SPREAD};
 use super::{ArpRecord, ConflictRecord, Thefts, Vips, mend, vips};
 use crate::clock;
 use crate::config::Config;
@@ -18,6 +18,10 @@ use crate::snapshot::Latest;
 
 /// After an interface has failed or was not there.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Who answers has done so this long after the last question, and whose MAC
+/// address it is has been found out.
+const ANSWERED: Duration = Duration::from_secs(2);
 
 /// Audits the VIPs of the newest configuration for as long as it is asked.
 ///
@@ -59,6 +63,19 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Asks once for each VIP, and gives who else has answered by some time after.
+pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
+    let places = u32::try_from(vips(&config).len()).unwrap_or(u32::MAX);
+    let asked = SPREAD.saturating_mul(places).min(PERIOD);
+    let record = Arc::new(Latest::new(ArpRecord::default()));
+    let (_never_changes, newest) = watch::channel(config);
+    let (thefts, _) = watch::channel(Thefts::new());
+    let audit = run(newest, Arc::clone(&record), thefts);
+    // It does not end while its configuration may change.
+    let _elapsed = timeout(asked + ANSWERED, audit).await;
+    record.lock().clone()
 }
 
 struct Auditor {

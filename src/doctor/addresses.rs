@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{Facts, Finding};
+use crate::arp_audit::mend;
 use crate::config::Config;
 use crate::model::{Family, HostAddress};
 
@@ -82,20 +83,36 @@ fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
     let Some(claims) = &facts.claims else {
         return Vec::new();
     };
-    let others = claims.get(&vip).map(Vec::as_slice).unwrap_or_default();
-    if others.is_empty() {
-        let message = "nobody else on the link answers for it";
-        return vec![Finding::ok("duplicate_vip", &vip, message)];
-    }
-    let finding = |other: &String| {
-        Finding::problem(
-            "duplicate_vip",
-            &vip,
-            format!("{other} answers for it on the link"),
-            "on that host: lvs-agent doctor --real-server",
-        )
+    let finding =
+        |message: String, mend: &str| Finding::problem("duplicate_vip", &vip, message, mend);
+    let found = match (&claims.error, claims.vips.get(&vip)) {
+        (Some(error), _) => {
+            return vec![Finding::warning(
+                "duplicate_vip",
+                &vip,
+                format!("nobody on the link could be asked who has it: {error}"),
+                "run it as root",
+            )];
+        }
+        (None, Some(found)) if !found.is_empty() => found,
+        (None, _) => {
+            let message = "nobody else on the link answers for it";
+            return vec![Finding::ok("duplicate_vip", &vip, message)];
+        }
     };
-    others.iter().map(finding).collect()
+    found
+        .iter()
+        .map(|(mac, conflict)| match conflict.owner() {
+            Some(owner) => finding(
+                format!("{owner} answers for it on the link, as {mac}"),
+                mend(vip),
+            ),
+            None => finding(
+                format!("{mac}, which is no real server, answers for it on the link"),
+                "find the host with this MAC address, and take the VIP away there",
+            ),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use thiserror::Error;
@@ -15,6 +16,7 @@ use super::modules::Modules;
 use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
+use crate::arp_audit;
 use crate::config::Config;
 use crate::control;
 use crate::desired;
@@ -61,6 +63,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
     let sysctls = sysctls(&parameters::keys(config, mode, &interfaces))?;
     let modules = modules();
     let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
+    let mut claims = None;
     if mode == Mode::Director {
         if modules.loaded.contains("ip_vs") {
             let found = KernelIpvs::new().services().await;
@@ -68,7 +71,13 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
             table = Some(keys.map_err(|error| error_chain(&error)));
         }
         routes = tunnel_routes(config, &mut host).await;
-        probed = probe_all(config).await;
+        let asked = async {
+            match config.director.interface {
+                Some(_) => Some(arp_audit::ask(Arc::new(config.clone())).await),
+                None => None,
+            }
+        };
+        (probed, claims) = tokio::join!(probe_all(config), asked);
     }
     Ok(Facts {
         mode,
@@ -77,7 +86,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
         sysctls,
         host: facts,
         services,
-        claims: None,
+        claims,
         routes,
         rules: host.mark_rules().await?,
         table,

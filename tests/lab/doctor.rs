@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, QUICK};
-use crate::support::{Namespace, PATIENCE, Web};
+use crate::support::{Namespace, PATIENCE, Web, until};
 
 /// What the host's kernel holds, as others show it: the table and addresses,
 /// line by line, and each sysctl of its namespace.
@@ -84,6 +84,7 @@ fn a_director_is_well_and_then_is_not() {
         "module",
         "sysctl",
         "vip",
+        "duplicate_vip",
         "table",
         "real_server",
         "agent",
@@ -92,7 +93,7 @@ fn a_director_is_well_and_then_is_not() {
     }
     let (code, text) = cluster.site.finish(director, &["doctor"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.ends_with("0 problems, 0 warnings, 11 ok\n"), "{text}");
+    assert!(text.ends_with("0 problems, 0 warnings, 12 ok\n"), "{text}");
 
     // Warnings alone are no failure.
     director.run("ipvsadm -A -t 192.168.11.99:80 -s rr");
@@ -113,6 +114,20 @@ fn a_director_is_well_and_then_is_not() {
         director.run(&finding["mend"].as_str().unwrap().replace('"', ""));
     }
     assert_eq!(doctor(&cluster).0, 0);
+
+    // Two hosts have the VIP.
+    let thief = &cluster.lan.rs1;
+    thief.run("ip address add 192.168.11.200/32 dev eth0");
+    until(PATIENCE, "the thief by its name", || {
+        let (code, text) = cluster.site.finish(director, &["doctor"]);
+        let told = text.contains("rs1 (192.168.11.21) answers for it on the link");
+        if (code, told) == (3, true) {
+            Ok(())
+        } else {
+            Err(text)
+        }
+    });
+    thief.run("ip address del 192.168.11.200/32 dev eth0");
 
     drop(web);
     director.run("ip address del 192.168.11.200/32 dev eth0");

@@ -1,5 +1,7 @@
+use crate::arp_audit::{ArpRecord, ConflictRecord};
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
-use crate::snapshot::Mode;
+use crate::model::MacAddress;
+use crate::snapshot::{Mode, fixture};
 
 use super::*;
 
@@ -67,15 +69,47 @@ fn without_an_interface_any_will_do() {
 #[test]
 fn others_that_answer_for_the_vip() {
     let mut facts = facts(Mode::Director);
-    facts.claims = Some([(address(VIP), vec!["02:00:00:00:00:21 (web/rs1)".to_owned()])].into());
-    assert_eq!(
-        lines(&examine(&config(), &facts))[1],
-        "problem duplicate_vip 192.168.11.200: 02:00:00:00:00:21 (web/rs1) answers for it on the \
-         link | on that host: lvs-agent doctor --real-server"
+    let mut told = |error: Option<&str>, conflicts| {
+        facts.claims = Some(ArpRecord {
+            error: error.map(str::to_owned),
+            vips: [(address(VIP), conflicts)].into(),
+        });
+        lines(&examine(&config(), &facts)).remove(1)
+    };
+    let conflict = |real_servers| {
+        let mac = MacAddress([2, 0, 0, 0, 0, 0x21]);
+        let since = fixture::start();
+        [(
+            mac,
+            ConflictRecord {
+                since,
+                real_servers,
+            },
+        )]
+        .into()
+    };
+    let thief = conflict([(address("192.168.11.21"), "rs1".into())].into());
+    let problem = told(None, thief);
+    assert!(
+        problem.starts_with(
+            "problem duplicate_vip 192.168.11.200: rs1 (192.168.11.21) answers for it on the link, \
+             as 02:00:00:00:00:21 | there, `sysctl -w net.ipv4.conf.all.arp_ignore=1"
+        ),
+        "{problem}"
     );
-    facts.claims = Some([].into());
     assert_eq!(
-        lines(&examine(&config(), &facts))[1],
+        told(None, conflict([].into())),
+        "problem duplicate_vip 192.168.11.200: 02:00:00:00:00:21, which is no real server, \
+         answers for it on the link | find the host with this MAC address, and take the VIP away \
+         there"
+    );
+    assert_eq!(
+        told(None, [].into()),
         "ok duplicate_vip 192.168.11.200: nobody else on the link answers for it"
+    );
+    assert_eq!(
+        told(Some("it needs CAP_NET_RAW"), [].into()),
+        "warning duplicate_vip 192.168.11.200: nobody on the link could be asked who has it: it \
+         needs CAP_NET_RAW | run it as root"
     );
 }
