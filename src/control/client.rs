@@ -14,7 +14,7 @@ use crate::tls::{TlsError, http_client};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an operation may take: a reload reads a file and writes the kernel.
-const OPERATION_PATIENCE: Duration = Duration::from_secs(30);
+const OPERATION_PATIENCE: Duration = Duration::from_mins(2);
 
 /// A control socket that gave no answer.
 #[derive(Debug, ThisError)]

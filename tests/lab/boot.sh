@@ -6,7 +6,7 @@
 # host's file system: it sees all of it, and what it writes is gone afterwards.
 # /tmp and /run are the guest's own. The output comes as it is written.
 #
-# Exits with COMMAND's own status; with 124 when LAB_DEADLINE seconds (900)
+# Exits with COMMAND's own status; with 124 when LAB_DEADLINE seconds (1500)
 # were not enough, and with 125 when the guest could not boot or died.
 set -euo pipefail
 
@@ -34,7 +34,7 @@ clean_up() {
 }
 
 (($# > 0)) || fail 125 'usage: tests/lab/boot.sh COMMAND [ARG...]'
-deadline=${LAB_DEADLINE:-900}
+deadline=${LAB_DEADLINE:-1500}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lab=$("$BASH" "$here/prepare.sh")
 

@@ -15,7 +15,7 @@ real_server: { resync_interval: 1s }
 virtual_services:
   - name: web
     address: 192.168.11.200:80
-    check: { http: {}, interval: 300ms, timeout: 1s, rise: 2, fall: 2 }
+    check: { http: {}, interval: 300ms, timeout: 10s, rise: 2, fall: 2 }
     real_servers:
       - { name: rs1, address: 192.168.11.21 }
       - { name: rs2, address: 192.168.11.22 }

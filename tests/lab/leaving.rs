@@ -135,14 +135,26 @@ fn its_connections_live_no_new_one_comes_and_it_goes_after_the_last() {
     // Of both services.
     assert!(printed.contains("; 2 changes in the kernel"), "{printed}");
     wait_for_line(&cluster, &serving(1, 0), true);
-    let [accepted, before] = [&echoes[0], &echoes[1]].map(Echo::accepted);
+    let probes_of_rs2 = || {
+        let before = echoes[1].accepted();
+        until(PATIENCE, "probes of rs2", || match echoes[1].accepted() {
+            now if now >= before + 8 => Ok(()),
+            now => Err(now),
+        });
+    };
+    // A probe may have been under way.
+    let accepted = until(PATIENCE, "the last probe of rs1", || {
+        let before = echoes[0].accepted();
+        probes_of_rs2();
+        match echoes[0].accepted() {
+            now if now == before => Ok(now),
+            now => Err(now),
+        }
+    });
     for _ in 0..3 {
         connect(&cluster);
     }
-    until(PATIENCE, "probes of rs2", || match echoes[1].accepted() {
-        now if now >= before + 8 => Ok(()),
-        now => Err(now),
-    });
+    probes_of_rs2();
     assert_eq!(echoes[0].accepted(), accepted, "neither client nor probe");
     for stream in &mut living {
         answered(stream).expect("it is not cut");

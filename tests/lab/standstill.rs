@@ -11,7 +11,7 @@ use crate::support::{PATIENCE, Web, ipvsadm_save, until};
 #[test]
 fn what_was_late_because_the_agent_stood_still_takes_no_server_down() {
     let touchy = QUICK.replace(
-        "timeout: 1s, rise: 2, fall: 2",
+        "timeout: 10s, rise: 2, fall: 2",
         "timeout: 5s, rise: 2, fall: 1",
     );
     let cluster = Cluster::new(&touchy);

@@ -35,4 +35,4 @@ pub(crate) use wait::until;
 pub(crate) use web::{Behaviour, Web};
 
 /// For what should come soon: long enough for an emulated machine that is busy.
-pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(3);
