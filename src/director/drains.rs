@@ -29,8 +29,11 @@ pub(super) struct Drains {
 impl Drains {
     /// Those of the file that are still configured.
     pub(super) fn load(file: DrainFile, config: &Config) -> Self {
-        let drained = file.load_or_set_aside();
+        let (drained, remembered) = file.load_or_set_aside();
         let mut drains = Self { file, drained };
+        if !remembered && let Err(error) = drains.save() {
+            warn!(error, "what is drained is not remembered across a restart");
+        }
         drains.forget_unconfigured(config);
         drains
     }
