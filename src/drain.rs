@@ -13,7 +13,7 @@ use tracing::error;
 
 use crate::error_chain::error_chain;
 use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LeavingRecord, ServiceRecord, Snapshot};
 use crate::whole_file;
 
 /// The version of the file's shape that this program writes.
@@ -46,10 +46,27 @@ pub(crate) fn find(snapshot: &Snapshot, target: &str) -> Result<Vec<RealServerId
             real_server,
         }));
     }
-    if found.is_empty() {
-        return Err(TargetError::Unknown(target.to_owned()));
+    if !found.is_empty() {
+        return Ok(found);
     }
-    Ok(found)
+    let fits = |name: &str| service == "*" || service == name;
+    let mut services = snapshot.services.iter();
+    let is_sorry_server = |record: &ServiceRecord| {
+        let sorry_server = record.sorry_server.as_ref();
+        fits(&record.name) && sorry_server.is_some_and(|one| *one.name == *real_server)
+    };
+    if services.any(is_sorry_server) {
+        return Err(TargetError::SorryServer(target.to_owned()));
+    }
+    let leaving = snapshot.leaving.lock();
+    let is_leaving = |one: &&LeavingRecord| fits(&one.service) && one.real_server == real_server;
+    Err(match leaving.iter().find(is_leaving) {
+        Some(one) => TargetError::Leaving {
+            target: target.to_owned(),
+            deadline: one.deadline,
+        },
+        None => TargetError::Unknown(target.to_owned()),
+    })
 }
 
 /// A target that names no real server.
@@ -58,6 +75,24 @@ pub(crate) enum TargetError {
     /// It is not of the right shape.
     #[error("`{0}` is not SERVICE/REAL_SERVER, such as `web/rs1` or `*/rs1`")]
     Shape(String),
+    /// It is one that serves in place of the others.
+    #[error(
+        "`{0}` can be neither drained nor undrained: a sorry server serves only while nobody else \
+         does, so to be rid of it, take it out of the configuration and reload"
+    )]
+    SorryServer(String),
+    /// It was taken out of the configuration.
+    #[error(
+        "`{target}` can be neither drained nor undrained: it is no longer configured, gets no new \
+         connections, and is removed when its last one has ended, at the latest at {}",
+        humantime::format_rfc3339_seconds(*.deadline)
+    )]
+    Leaving {
+        /// As it was said.
+        target: String,
+        /// When it is removed whatever is left.
+        deadline: SystemTime,
+    },
     /// Nothing has that name.
     #[error("no real server is called `{0}`: see `lvs-agent status` for the names")]
     Unknown(String),
@@ -241,6 +276,7 @@ enum Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Connections;
     use crate::snapshot::fixture;
 
     #[test]
@@ -313,6 +349,26 @@ mod tests {
         };
         assert_eq!(find(&snapshot, "web/rs2").unwrap(), [id(0, 1)]);
         assert_eq!(find(&snapshot, "*/rs6").unwrap(), [id(1, 0)]);
+        snapshot.leaving.lock().push(LeavingRecord {
+            service: "web".to_owned(),
+            real_server: "rs3".to_owned(),
+            service_key: snapshot.services[0].key,
+            key: "192.168.11.23:80".parse().unwrap(),
+            connections: Connections::default(),
+            deadline: fixture::start(),
+        });
+        for (target, why) in [
+            ("web/rs3", "it is no longer configured"),
+            ("*/rs3", "it is no longer configured"),
+            ("marked/sorry_server", "a sorry server serves only while"),
+            ("*/sorry_server", "a sorry server serves only while"),
+            ("web/sorry_server", "no real server is called"),
+            ("marked/rs3", "no real server is called"),
+        ] {
+            let error = find(&snapshot, target).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{target}`")), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
         for wrong in ["rs1", "web/rs6", "*/nobody", "nobody/rs1", "/", ""] {
             assert!(find(&snapshot, wrong).is_err(), "{wrong}");
         }

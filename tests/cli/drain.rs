@@ -94,7 +94,6 @@ fn what_is_not_there_is_named() {
     let _agent = site.agent();
     for (target, sentence) in [
         ("web/rs9", "no real server is called `web/rs9`"),
-        ("rs1", "`rs1` is not SERVICE/REAL_SERVER"),
         ("web/*", "no real server is called `web/*`"),
         ("we*/rs1", "no real server is called `we*/rs1`"),
         ("*/*", "no real server is called `*/*`"),
@@ -108,6 +107,17 @@ fn what_is_not_there_is_named() {
             let ended = run(&site, &[command, target]);
             assert_eq!((ended.code, &*ended.stdout), (1, ""));
             assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+        }
+    }
+    for target in ["web", "web/", "/rs1", "/", ""] {
+        for command in ["drain", "undrain"] {
+            let ended = run(&site, &[command, target]);
+            assert_eq!((ended.code, &*ended.stdout), (2, ""), "{target}");
+            assert!(
+                ended.stderr.contains("such as `web/rs1`"),
+                "{}",
+                ended.stderr
+            );
         }
     }
     for deadline in ["5", "31days", "584542046090y"] {
@@ -138,7 +148,10 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
         agent.signal(Signal::SIGKILL);
         agent.wait(AMPLE);
         // Whoever waits has lost the agent, and waits no longer.
-        assert_eq!(waiting.join().unwrap().code, 1);
+        let ended = waiting.join().unwrap();
+        assert_eq!(ended.code, 1);
+        let goes_on = "the drain of web/rs1 goes on when the agent is back: see `lvs-agent status`";
+        assert!(ended.stderr.contains(goes_on), "{}", ended.stderr);
         agent = site.agent();
         let again = wait_for(&site, 0, |shown| shown["admin"] == "draining");
         let seconds = |at: &Value| at.as_str().unwrap()[..19].to_owned();
