@@ -99,7 +99,7 @@ pub(crate) enum TargetError {
 }
 
 /// Where [`Drained`] outlives the process: `drains.json` in the state directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DrainFile(PathBuf);
 
 /// What the file told.

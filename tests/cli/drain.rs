@@ -127,6 +127,39 @@ fn what_is_not_there_is_named() {
 }
 
 #[test]
+fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    let service = site.service("web", 1, CHECK, &[1, 2]);
+    site.configure(&service);
+    let mut agent = site.agent();
+    wait_for(&site, 0, up);
+    let (state, away) = (site.path("state"), site.path("away"));
+    std::fs::rename(&state, &away).unwrap();
+    std::fs::write(&state, "").unwrap();
+    let ended = run(&site, &["drain", "web/rs1"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let said = "what is drained is not remembered across a restart: ";
+    assert!(ended.stdout.contains(said), "{}", ended.stdout);
+    let shown = site.status()["drains_not_remembered"].clone();
+    assert!(shown.as_str().unwrap().starts_with(said), "{shown}");
+
+    std::fs::remove_file(&state).unwrap();
+    std::fs::rename(&away, &state).unwrap();
+    agent.wait_for_line(AMPLE, |line| line.contains("mended: what is drained"));
+    assert!(site.status()["drains_not_remembered"].is_null());
+    agent.signal(Signal::SIGKILL);
+    agent.wait(AMPLE);
+    let _agent = site.agent();
+    wait_for(&site, 0, |shown| shown["admin"] == "drained");
+
+    site.configure(&service.replace("192.0.2.1:80", "192.0.2.1:81"));
+    let ended = run(&site, &["reload"]);
+    let note = "\nnote: web/rs1 is no longer drained: it has another address";
+    assert!(ended.stdout.contains(note), "{}", ended.stdout);
+}
+
+#[test]
 fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
     let site = Site::new();
     let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
