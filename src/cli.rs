@@ -134,7 +134,7 @@ pub(crate) struct DrainArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
     /// The real server by names, `web/rs1`; `*/rs1` for that one in every service
-    #[arg(value_name = "SERVICE/REAL_SERVER")]
+    #[arg(value_name = "SERVICE/REAL_SERVER", value_parser = target)]
     pub(crate) target: String,
     /// Wait until its last connection has ended, and show how many are left
     #[arg(long)]
@@ -149,8 +149,17 @@ pub(crate) struct UndrainArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
     /// As for drain
-    #[arg(value_name = "SERVICE/REAL_SERVER")]
+    #[arg(value_name = "SERVICE/REAL_SERVER", value_parser = target)]
     pub(crate) target: String,
+}
+
+fn target(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        Some((service, real_server)) if !service.is_empty() && !real_server.is_empty() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("it is a virtual service and a real server, such as `web/rs1` or `*/rs1`".into()),
+    }
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

@@ -8,12 +8,13 @@
 
 mod drains;
 
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -21,7 +22,6 @@ use self::drains::Drains;
 use crate::arp_audit::{self, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
-use crate::drain::DrainFile;
 use crate::health::{self, Admin, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
@@ -98,15 +98,17 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     )
     .telling(Arc::clone(&events));
-    let drains = Drains::load(DrainFile::new(&config.state_dir), &config);
+    let drains = Drains::load(&config, &snapshot.drains_not_remembered).await;
     let drained = |key: &_| drains.drained.get(key).map(|at| drains::again(*at));
     let health = health.with_drained(drained);
+    let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
     let mut tasks = JoinSet::new();
     let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot);
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
+    tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
 
     let summary = summary(&config, probes.len());
     info!("{summary}");
@@ -161,7 +163,7 @@ struct Director {
     config: Arc<Config>,
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
-    drains: Drains,
+    drains: Arc<Mutex<Drains>>,
     /// The kernel's, if the table is there.
     sysctls: Option<Sysctls>,
     to_reconcile: mpsc::Sender<reconcile::Request>,
@@ -210,8 +212,11 @@ impl Director {
         sent.map_err(|_| ReloadError::Ending)?;
         let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
-        self.config = Arc::clone(&config);
-        self.drains.forget_unconfigured(&config);
+        let before = mem::replace(&mut self.config, Arc::clone(&config));
+        let ended = {
+            let mut drains = self.drains.lock().await;
+            drains.forget_unconfigured(&before, &config).await
+        };
         view.liveness.expect(
             &[Loop::Reconcile, Loop::Health],
             config.director.resync_interval,
@@ -237,9 +242,11 @@ impl Director {
         .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };
+        let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
         Ok(format!(
-            "reloaded: {}; {steps} {changes} in the kernel",
-            self.config.summary()
+            "reloaded: {}; {steps} {changes} in the kernel{}",
+            self.config.summary(),
+            notes.collect::<String>()
         ))
     }
 }

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 use tracing::error;
 
 use crate::error_chain::error_chain;
 use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LeavingRecord, ServiceRecord, Snapshot};
 use crate::whole_file;
+
+/// The version of the file's shape that this program writes.
+const VERSION: u32 = 1;
 
 /// The longest that a drain may be given.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
@@ -42,10 +46,27 @@ pub(crate) fn find(snapshot: &Snapshot, target: &str) -> Result<Vec<RealServerId
             real_server,
         }));
     }
-    if found.is_empty() {
-        return Err(TargetError::Unknown(target.to_owned()));
+    if !found.is_empty() {
+        return Ok(found);
     }
-    Ok(found)
+    let fits = |name: &str| service == "*" || service == name;
+    let mut services = snapshot.services.iter();
+    let is_sorry_server = |record: &ServiceRecord| {
+        let sorry_server = record.sorry_server.as_ref();
+        fits(&record.name) && sorry_server.is_some_and(|one| *one.name == *real_server)
+    };
+    if services.any(is_sorry_server) {
+        return Err(TargetError::SorryServer(target.to_owned()));
+    }
+    let leaving = snapshot.leaving.lock();
+    let is_leaving = |one: &&LeavingRecord| fits(&one.service) && one.real_server == real_server;
+    Err(match leaving.iter().find(is_leaving) {
+        Some(one) => TargetError::Leaving {
+            target: target.to_owned(),
+            deadline: one.deadline,
+        },
+        None => TargetError::Unknown(target.to_owned()),
+    })
 }
 
 /// A target that names no real server.
@@ -54,14 +75,47 @@ pub(crate) enum TargetError {
     /// It is not of the right shape.
     #[error("`{0}` is not SERVICE/REAL_SERVER, such as `web/rs1` or `*/rs1`")]
     Shape(String),
+    /// It is one that serves in place of the others.
+    #[error(
+        "`{0}` can be neither drained nor undrained: a sorry server serves only while nobody else \
+         does, so to be rid of it, take it out of the configuration and reload"
+    )]
+    SorryServer(String),
+    /// It was taken out of the configuration.
+    #[error(
+        "`{target}` can be neither drained nor undrained: it is no longer configured, gets no new \
+         connections, and is removed when its last one has ended, at the latest at {}",
+        humantime::format_rfc3339_seconds(*.deadline)
+    )]
+    Leaving {
+        /// As it was said.
+        target: String,
+        /// When it is removed whatever is left.
+        deadline: SystemTime,
+    },
     /// Nothing has that name.
     #[error("no real server is called `{0}`: see `lvs-agent status` for the names")]
     Unknown(String),
 }
 
 /// Where [`Drained`] outlives the process: `drains.json` in the state directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DrainFile(PathBuf);
+
+/// What the file told.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    drained: Drained,
+    /// The entries that are damaged, and what is wrong with each.
+    damaged: Vec<String>,
+}
+
+/// The file's shape. A damaged entry is no reason to forget the others.
+#[derive(Serialize, Deserialize)]
+struct Shape<Entry> {
+    version: u32,
+    drains: Vec<Entry>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -79,40 +133,54 @@ impl DrainFile {
 
     /// What was wanted drained when the file was last written; nothing if
     /// there is no file.
-    pub(crate) fn load(&self) -> Result<Drained, DrainFileError> {
+    fn load(&self) -> Result<Told, DrainFileError> {
         let error = |cause| DrainFileError {
             path: self.0.clone(),
             cause,
         };
         let text = match fs::read(&self.0) {
             Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Drained::new()),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Told::default()),
             Err(cause) => return Err(error(Cause::Io(cause))),
         };
-        let entries: Vec<Entry> =
-            serde_json::from_slice(&text).map_err(|cause| error(Cause::Json(cause)))?;
-        let entries = entries.iter().map(|entry| {
-            let key = (entry.service.parse()?, entry.real_server.parse()?);
-            let deadline = entry.deadline.as_deref().map(humantime::parse_rfc3339);
-            Ok((key, deadline.transpose()?))
-        });
-        entries.collect::<Result<_, Cause>>().map_err(error)
+        let mut told = Told::default();
+        for entry in entries(&text).map_err(error)? {
+            match drain(&entry) {
+                Ok((key, deadline)) => {
+                    told.drained.insert(key, deadline);
+                }
+                Err(cause) => told
+                    .damaged
+                    .push(format!("{entry}: {}", error_chain(&cause))),
+            }
+        }
+        Ok(told)
     }
 
-    /// What was wanted drained; nothing, and an ERROR, if the file cannot be
-    /// used: that is set aside, for health checks come first.
-    pub(crate) fn load_or_set_aside(&self) -> Drained {
-        self.load().unwrap_or_else(|error| {
-            let aside = self.0.with_extension("json.damaged");
-            let kept = fs::rename(&self.0, &aside);
-            error!(
-                error = error_chain(&error),
-                set_aside = kept.is_ok(),
-                "nothing is drained any more: see `{}`, and drain again what it names",
-                aside.display()
-            );
-            Drained::new()
-        })
+    /// What was wanted drained, and whether the file holds it. A file that is
+    /// damaged is set aside with an ERROR, for health checks come first; what
+    /// can be read of it is still drained.
+    pub(crate) fn load_or_set_aside(&self) -> (Drained, bool) {
+        let (drained, what, why) = match self.load() {
+            Ok(Told { drained, damaged }) if damaged.is_empty() => return (drained, true),
+            Ok(Told { drained, damaged }) => {
+                let what = "some real servers are not drained any more";
+                (drained, what, damaged.join("; "))
+            }
+            Err(error) => {
+                let what = "nothing is drained any more";
+                (Drained::new(), what, error_chain(&error))
+            }
+        };
+        let aside = self.0.with_extension("json.damaged");
+        let kept = fs::rename(&self.0, &aside);
+        error!(
+            error = why,
+            set_aside = kept.is_ok(),
+            "{what}: see `{}`, and drain again what it names",
+            aside.display()
+        );
+        (drained, false)
     }
 
     /// Writes the file whole or not at all.
@@ -121,7 +189,7 @@ impl DrainFile {
             path: self.0.clone(),
             cause,
         };
-        let entries: Vec<_> = drained
+        let drains = drained
             .iter()
             .map(|((service, real_server), deadline)| Entry {
                 service: service.to_string(),
@@ -129,8 +197,11 @@ impl DrainFile {
                 deadline: deadline.map(|at| humantime::format_rfc3339_millis(at).to_string()),
             })
             .collect();
-        let text =
-            serde_json::to_vec_pretty(&entries).map_err(|cause| error(Cause::Json(cause)))?;
+        let shape = Shape {
+            version: VERSION,
+            drains,
+        };
+        let text = serde_json::to_vec_pretty(&shape).map_err(|cause| error(Cause::Json(cause)))?;
         self.replace(&text).map_err(|cause| error(Cause::Io(cause)))
     }
 
@@ -153,6 +224,29 @@ impl DrainFile {
     }
 }
 
+/// The entries of a file, each still to be understood.
+fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
+    let file: Value = serde_json::from_slice(text).map_err(Cause::Json)?;
+    if let Value::Array(entries) = file {
+        // The first programs wrote no more than these.
+        return Ok(entries);
+    }
+    let shape: Shape<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
+    if shape.version > VERSION {
+        return Err(Cause::Newer(shape.version));
+    }
+    Ok(shape.drains)
+}
+
+type Drain = ((ServiceKey, RealServerKey), Option<SystemTime>);
+
+fn drain(entry: &Value) -> Result<Drain, Cause> {
+    let entry = Entry::deserialize(entry).map_err(Cause::Json)?;
+    let key = (entry.service.parse()?, entry.real_server.parse()?);
+    let deadline = entry.deadline.as_deref().map(humantime::parse_rfc3339);
+    Ok((key, deadline.transpose()?))
+}
+
 /// The file of what is drained cannot be used.
 #[derive(Debug, Error)]
 #[error(
@@ -173,6 +267,8 @@ enum Cause {
     Json(serde_json::Error),
     #[error(transparent)]
     Key(#[from] ParseError),
+    #[error("it has version {0}, which a newer lvs-agent wrote and this one cannot read")]
+    Newer(u32),
     #[error("a deadline is no point in time")]
     Deadline(#[from] humantime::TimestampError),
 }
@@ -180,32 +276,68 @@ enum Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Connections;
     use crate::snapshot::fixture;
 
     #[test]
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let file = DrainFile::new(&directory.path().join("made"));
-        assert_eq!(file.load().unwrap(), Drained::new());
+        assert_eq!(file.load_or_set_aside(), (Drained::new(), true));
         let key = (
             "tcp [2001:db8::200]:80".parse().unwrap(),
             "[2001:db8::21]:80".parse().unwrap(),
         );
         let drained: Drained = [(key, Some(fixture::start()))].into();
         file.save(&drained).unwrap();
-        assert_eq!(file.load().unwrap(), drained);
+        assert_eq!(file.load_or_set_aside(), (drained.clone(), true));
+        let path = directory.path().join("made/drains.json");
+        let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(text["version"], 1);
         let first = r#"[{"service":"tcp [2001:db8::200]:80","real_server":"[2001:db8::21]:80"}]"#;
-        fs::write(directory.path().join("made/drains.json"), first).unwrap();
-        assert_eq!(file.load().unwrap(), [(key, None)].into());
-        fs::write(directory.path().join("made/drains.json"), "[{").unwrap();
-        assert!(file.load().unwrap_err().to_string().contains("drains.json"));
-        assert_eq!(file.load_or_set_aside(), Drained::new());
-        let aside = fs::read_to_string(directory.path().join("made/drains.json.damaged"));
-        assert_eq!(aside.unwrap(), "[{", "nothing is lost");
-        assert_eq!(file.load().unwrap(), Drained::new());
-        file.save(&drained).unwrap();
+        fs::write(&path, first).unwrap();
+        assert_eq!(file.load_or_set_aside(), ([(key, None)].into(), true));
         assert!(file.remove().unwrap());
         assert!(!file.remove().unwrap());
+    }
+
+    #[test]
+    fn what_is_damaged_is_set_aside_and_the_rest_is_still_drained() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = DrainFile::new(directory.path());
+        let path = directory.path().join("drains.json");
+        let aside = || fs::read_to_string(path.with_extension("json.damaged")).unwrap();
+        for (damaged, why) in [
+            ("[{", "EOF"),
+            (r#"{"version":2,"drains":[]}"#, "version 2, which a newer"),
+            (r#"{"drains":[]}"#, "missing field `version`"),
+        ] {
+            fs::write(&path, damaged).unwrap();
+            let error = error_chain(&file.load().unwrap_err());
+            assert!(error.contains("drains.json"), "{error}");
+            assert!(error.contains(why), "{error}");
+            assert_eq!(file.load_or_set_aside(), (Drained::new(), false));
+            assert_eq!(aside(), damaged, "nothing is lost");
+            assert_eq!(file.load_or_set_aside(), (Drained::new(), true));
+        }
+
+        let entry = |real_server: &str, deadline: &str| {
+            format!(
+                r#"{{"service":"tcp 192.0.2.1:80","real_server":"{real_server}","deadline":"{deadline}"}}"#
+            )
+        };
+        let good = entry("192.0.2.21:80", "2026-01-01T00:00:00Z");
+        let wrong = entry("rs1", "2026-01-01T00:00:00Z");
+        let late = entry("192.0.2.22:80", "soon");
+        let damaged = format!(r#"{{"version":1,"drains":[{wrong},7,{good},{late}]}}"#);
+        fs::write(&path, &damaged).unwrap();
+        let dropped = file.load().unwrap().damaged;
+        assert_eq!(dropped.len(), 3, "{dropped:?}");
+        assert!(dropped[0].contains("\"rs1\""), "{dropped:?}");
+        let (drained, whole) = file.load_or_set_aside();
+        let kept: Vec<_> = drained.keys().map(|(_, key)| key.to_string()).collect();
+        assert_eq!((kept, whole), (vec!["192.0.2.21:80".to_owned()], false));
+        assert_eq!(aside(), damaged);
     }
 
     #[test]
@@ -217,6 +349,26 @@ mod tests {
         };
         assert_eq!(find(&snapshot, "web/rs2").unwrap(), [id(0, 1)]);
         assert_eq!(find(&snapshot, "*/rs6").unwrap(), [id(1, 0)]);
+        snapshot.leaving.lock().push(LeavingRecord {
+            service: "web".to_owned(),
+            real_server: "rs3".to_owned(),
+            service_key: snapshot.services[0].key,
+            key: "192.168.11.23:80".parse().unwrap(),
+            connections: Connections::default(),
+            deadline: fixture::start(),
+        });
+        for (target, why) in [
+            ("web/rs3", "it is no longer configured"),
+            ("*/rs3", "it is no longer configured"),
+            ("marked/sorry_server", "a sorry server serves only while"),
+            ("*/sorry_server", "a sorry server serves only while"),
+            ("web/sorry_server", "no real server is called"),
+            ("marked/rs3", "no real server is called"),
+        ] {
+            let error = find(&snapshot, target).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{target}`")), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
         for wrong in ["rs1", "web/rs6", "*/nobody", "nobody/rs1", "/", ""] {
             assert!(find(&snapshot, wrong).is_err(), "{wrong}");
         }

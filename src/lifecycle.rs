@@ -166,8 +166,10 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
     service_manager::ready_again();
     match result {
         Ok(message) => {
-            info!("{message}");
-            events.emit(Event::of_agent(EventKind::ReloadSucceeded, &message));
+            // Notes, each on a line of its own, were logged where they arose.
+            let summary = message.lines().next().unwrap_or_default();
+            info!("{summary}");
+            events.emit(Event::of_agent(EventKind::ReloadSucceeded, summary));
             record.error = None;
             record.last_success = clock::wall();
             Answer::done(message)

@@ -79,6 +79,9 @@ pub(crate) struct Snapshot {
     pub(crate) reconcile: Latest<ReconcileRecord>,
     /// The real servers whose connections are waited for to end.
     pub(crate) draining: Latest<BTreeSet<RealServerId>>,
+    /// Why what is drained would not be so after a restart, if it would not:
+    /// one for all configurations that are read.
+    pub(crate) drains_not_remembered: Arc<Latest<Option<String>>>,
     /// What is no longer configured, and is removed when its connections have ended.
     pub(crate) leaving: Latest<Vec<LeavingRecord>>,
     /// Why no weight is changed now; empty if they are.
@@ -154,6 +157,7 @@ impl Snapshot {
     ) -> Self {
         let next = Self {
             arp: Arc::clone(&self.arp),
+            drains_not_remembered: Arc::clone(&self.drains_not_remembered),
             ..Self::director(config, self.config_path.clone(), loaded_at)
         };
         let known: BTreeMap<_, _> = self
@@ -246,6 +250,7 @@ impl Snapshot {
             readiness: Latest::default(),
             reconcile: Latest::default(),
             draining: Latest::default(),
+            drains_not_remembered: Arc::default(),
             leaving: Latest::default(),
             held: Latest::default(),
             arp: Arc::default(),

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::{Done, Failure, operate, socket};
 use crate::cli::{DrainArguments, UndrainArguments};
 use crate::clock;
-use crate::control::{self, Operation};
+use crate::control::{self, ControlError, Operation};
+use crate::error_chain::error_chain;
 
 /// From one look at what is left to the next.
 const LOOK: Duration = Duration::from_millis(500);
@@ -40,7 +41,10 @@ pub(super) async fn undo(arguments: UndrainArguments) -> Result<Done, Failure> {
 async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(), Failure> {
     let mut said = String::new();
     loop {
-        let left = left(at, target).await?;
+        let left = match left(at, target).await {
+            Err(Failure::Control(error)) => return Err(out_of_sight(target, &error)),
+            left => left?,
+        };
         if left.is_empty() {
             writeln!(io::stdout(), "{target}: drained")?;
             return Ok(());
@@ -56,6 +60,14 @@ async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The agent does not answer, for it was stopped or is restarted.
+fn out_of_sight(target: &str, error: &ControlError) -> Failure {
+    Failure::Operation(format!(
+        "{}; the drain of {target} goes on when the agent is back: see `lvs-agent status`",
+        error_chain(error)
+    ))
 }
 
 /// What is not drained yet, on one line; nothing if all is.

@@ -111,7 +111,7 @@ pub(crate) fn render(
     if let Some(error) = &status.reconcile.error {
         writeln!(out, "the last reconcile failed: {error}")?;
     }
-    if let Some(error) = &status.reconcile.not_remembered {
+    for error in status.not_remembered() {
         writeln!(out, "{error}")?;
     }
     let converged = status.reconcile.last_success.is_some();

@@ -1,9 +1,15 @@
 //! What an operator wants of real servers: told to health, and remembered.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::mem;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tracing::{info, warn};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tracing::{error, info};
 
 use super::Director;
 use crate::clock;
@@ -15,50 +21,123 @@ use crate::error_chain::error_chain;
 use crate::health::{self, Admin, DrainDeadline};
 use crate::kernel::Sysctls;
 use crate::lifecycle::ReloadError;
-use crate::model::{ServiceFlags, SysctlKey};
+use crate::model::{RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
+use crate::snapshot::Latest;
 
 /// The deadline of a drain that another process began without one.
 const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
+
+/// From one attempt to write the file to the next, while it cannot be written.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What of a drain goes on after a reload or a restart.
 pub(super) struct Drains {
     file: DrainFile,
     pub(super) drained: Drained,
+    /// What the file holds, if that is known.
+    saved: Option<Drained>,
+    /// Why the file does not hold what is drained, where it is shown.
+    not_remembered: Arc<Latest<Option<String>>>,
 }
 
 impl Drains {
     /// Those of the file that are still configured.
-    pub(super) fn load(file: DrainFile, config: &Config) -> Self {
-        let drained = file.load_or_set_aside();
-        let mut drains = Self { file, drained };
-        drains.forget_unconfigured(config);
+    pub(super) async fn load(
+        config: &Config,
+        not_remembered: &Arc<Latest<Option<String>>>,
+    ) -> Self {
+        let file = DrainFile::new(&config.state_dir);
+        let (drained, whole) = file.load_or_set_aside();
+        let mut drains = Self {
+            file,
+            saved: whole.then(|| drained.clone()),
+            drained,
+            not_remembered: Arc::clone(not_remembered),
+        };
+        drains.forget_unconfigured(config, config).await;
         drains
     }
 
     /// A drain ends when its real server leaves the configuration: there is
-    /// no name left by which it could be undrained.
-    pub(super) fn forget_unconfigured(&mut self, config: &Config) {
-        let services = config.virtual_services.iter();
-        let configured = services.flat_map(|service| {
-            let real_servers = service.real_servers.iter();
-            real_servers.map(|real_server| (service.key, real_server.key))
-        });
-        let configured: BTreeSet<_> = configured.collect();
-        let before = self.drained.len();
-        self.drained.retain(|key, _| configured.contains(key));
-        if self.drained.len() < before {
-            info!("what was drained and is no longer configured is forgotten");
-            if let Err(error) = self.save() {
-                warn!(error, "it is still in the file of what is drained");
+    /// no name left by which it could be undrained. Tells which have ended;
+    /// `before` has their names.
+    pub(super) async fn forget_unconfigured(
+        &mut self,
+        before: &Config,
+        config: &Config,
+    ) -> Vec<String> {
+        let configured = names(config);
+        let (kept, forgotten): (Drained, Drained) = mem::take(&mut self.drained)
+            .into_iter()
+            .partition(|(key, _)| configured.contains_key(key));
+        self.drained = kept;
+        let names = names(before);
+        let ended = forgotten.keys().map(|key| match names.get(key) {
+            Some(name) if configured.values().any(|still| still == name) => format!(
+                "{name} is no longer drained: it has another address now, or its service has; \
+                 drain it again if it shall be"
+            ),
+            Some(name) => format!("{name} is no longer drained: it is no longer configured"),
+            None => {
+                let (service, real_server) = key;
+                format!("{service} {real_server} is no longer drained: it is no longer configured")
             }
+        });
+        let ended: Vec<_> = ended.collect();
+        for ended in &ended {
+            info!("{ended}");
         }
+        self.remember().await;
+        ended
     }
 
-    fn save(&self) -> Result<(), String> {
-        self.file
-            .save(&self.drained)
-            .map_err(|error| error_chain(&error))
+    /// Writes the file unless it holds what is drained. As with the state
+    /// file, no thread of the runtime waits for the disk.
+    async fn remember(&mut self) {
+        let mut trouble = None;
+        if self.saved.as_ref() != Some(&self.drained) {
+            self.saved = None;
+            let (file, drained) = (self.file.clone(), self.drained.clone());
+            match spawn_blocking(move || file.save(&drained).map(|()| drained)).await {
+                Ok(Ok(drained)) => self.saved = Some(drained),
+                Ok(Err(error)) => trouble = Some(error_chain(&error)),
+                Err(error) => trouble = Some(error_chain(&error)),
+            }
+        }
+        let trouble = trouble
+            .map(|error| format!("what is drained is not remembered across a restart: {error}"));
+        let mut shown = self.not_remembered.lock();
+        if *shown == trouble {
+            return;
+        }
+        match (&trouble, &*shown) {
+            (Some(error), _) => error!("{error}"),
+            (None, Some(error)) => info!("mended: {error}"),
+            (None, None) => {}
+        }
+        *shown = trouble;
     }
+}
+
+/// Writes what could not be written, when there is room again.
+pub(super) async fn keep(drains: Arc<Mutex<Drains>>) -> Infallible {
+    loop {
+        sleep(AGAIN).await;
+        drains.lock().await.remember().await;
+    }
+}
+
+/// The real servers' names, as operators say them.
+fn names(config: &Config) -> BTreeMap<(ServiceKey, RealServerKey), String> {
+    let services = config.virtual_services.iter();
+    let names = services.flat_map(|service| {
+        let real_servers = service.real_servers.iter();
+        real_servers.map(|real_server| {
+            let key = (service.key, real_server.key);
+            (key, format!("{}/{}", service.name, real_server.name))
+        })
+    });
+    names.collect()
 }
 
 /// The deadline of a drain that goes on: as far away as the wall clock says,
@@ -91,6 +170,7 @@ impl Director {
             Err(error) => return Answer::failed(error.to_string()),
         };
         let deadline = in_from_now(deadline);
+        let mut drains = self.drains.lock().await;
         let mut lines = Vec::new();
         for id in &real_servers {
             let Some((service, record)) = snapshot.records(*id) else {
@@ -98,11 +178,11 @@ impl Director {
             };
             let key = (service.key, record.key);
             if admin == Admin::Enabled {
-                self.drains.drained.remove(&key);
+                drains.drained.remove(&key);
                 lines.push(format!("{}/{}: enabled", service.name, record.name));
                 continue;
             }
-            self.drains.drained.insert(key, Some(deadline.at));
+            drains.drained.insert(key, Some(deadline.at));
             let active = record.live.lock().connections.active;
             lines.push(format!(
                 "{}/{}: draining, {active} active connections when last seen",
@@ -120,11 +200,9 @@ impl Director {
         if self.to_health.send(request).await.is_err() {
             return Answer::failed(ReloadError::Ending.to_string());
         }
-        if let Err(error) = self.drains.save() {
-            warn!(error, "what is drained is not remembered across a restart");
-            lines.push(format!(
-                "note: it is not remembered across a restart: {error}"
-            ));
+        drains.remember().await;
+        if let Some(error) = &*drains.not_remembered.lock() {
+            lines.push(format!("note: {error}"));
         }
         Answer::done(lines.join("\n"))
     }

@@ -160,9 +160,11 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     let missing = missing(&snapshot);
     if missing.is_empty() {
         // Traffic does not suffer from a disk that cannot be written.
-        let warning = snapshot.reconcile.lock().not_remembered.clone();
-        let warning = warning.map(|warning| format!("{warning}\n"));
-        format!("ready\n{}", warning.unwrap_or_default()).into_response()
+        let owned = snapshot.reconcile.lock().not_remembered.clone();
+        let drained = snapshot.drains_not_remembered.lock().clone();
+        let lines = [Some("ready".to_owned()), owned, drained];
+        let lines = lines.into_iter().flatten().map(|line| line + "\n");
+        lines.collect::<String>().into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, missing).into_response()
     }

@@ -94,7 +94,7 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
             )?;
         }
     }
-    if let Some(error) = &status.reconcile.not_remembered {
+    for error in status.not_remembered() {
         writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
     }
     for reason in status.held() {

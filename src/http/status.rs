@@ -41,6 +41,9 @@ pub(crate) struct Status<S> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) readiness: Option<ReadinessStatus>,
     pub(crate) reconcile: ReconcileStatus,
+    /// Why what is drained is not in its file; left out where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drains_not_remembered: Option<String>,
     /// Why no weight is changed now: `link`, `probes`; empty if they are.
     #[serde(default)]
     pub(crate) weights_held: Vec<String>,
@@ -239,6 +242,16 @@ pub(crate) fn json(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 impl<S> Status<S> {
+    /// What would be lost in a restart, and why.
+    pub(crate) fn not_remembered(&self) -> impl Iterator<Item = &str> {
+        let drains = self.drains_not_remembered.as_deref();
+        self.reconcile
+            .not_remembered
+            .as_deref()
+            .into_iter()
+            .chain(drains)
+    }
+
     /// Why weights are held, for people.
     pub(crate) fn held(&self) -> impl Iterator<Item = HoldReason> {
         let shown = |reason: &HoldReason| {
@@ -301,6 +314,7 @@ impl<S> Status<S> {
                 error: reconcile.error,
                 not_remembered: reconcile.not_remembered,
             },
+            drains_not_remembered: snapshot.drains_not_remembered.lock().clone(),
             weights_held: held.iter().map(|r| r.as_str().to_owned()).collect(),
             arp_audit: (!snapshot.is_real_server())
                 .then(|| ArpAuditStatus::of(&snapshot.arp.lock())),

@@ -121,6 +121,14 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
     let response = ask(address, "GET /readyz").await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(head(&response).1, "ready\nthe disk is full\n");
+
+    *snapshot.drains_not_remembered.lock() = Some("nor are drains".to_owned());
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    assert_eq!(
+        head(&response).1,
+        "ready\nthe disk is full\nnor are drains\n"
+    );
 }
 
 #[test]

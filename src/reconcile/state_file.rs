@@ -156,7 +156,7 @@ impl StateFile {
         fs::create_dir_all(directory)
             .map_err(|error| StateFileError::Directory(directory.to_owned(), error))?;
         self.replace(owned)
-            .map_err(|error| StateFileError::Write(self.path.clone(), bare(&error)))
+            .map_err(|error| StateFileError::Write(self.path.clone(), error))
     }
 
     /// Removes the file, if there is one.
@@ -186,14 +186,6 @@ impl StateFile {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The error without the name of the new file, which is another in every attempt.
-fn bare(error: &io::Error) -> io::Error {
-    let named = error.get_ref().and_then(|named| named.source());
-    let inner = named.and_then(|inner| inner.downcast_ref::<io::Error>());
-    let number = inner.unwrap_or(error).raw_os_error();
-    number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 enum NotUnderstood {

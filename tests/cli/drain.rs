@@ -94,7 +94,6 @@ fn what_is_not_there_is_named() {
     let _agent = site.agent();
     for (target, sentence) in [
         ("web/rs9", "no real server is called `web/rs9`"),
-        ("rs1", "`rs1` is not SERVICE/REAL_SERVER"),
         ("web/*", "no real server is called `web/*`"),
         ("we*/rs1", "no real server is called `we*/rs1`"),
         ("*/*", "no real server is called `*/*`"),
@@ -110,10 +109,54 @@ fn what_is_not_there_is_named() {
             assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
         }
     }
+    for target in ["web", "web/", "/rs1", "/", ""] {
+        for command in ["drain", "undrain"] {
+            let ended = run(&site, &[command, target]);
+            assert_eq!((ended.code, &*ended.stdout), (2, ""), "{target}");
+            assert!(
+                ended.stderr.contains("such as `web/rs1`"),
+                "{}",
+                ended.stderr
+            );
+        }
+    }
     for deadline in ["5", "31days", "584542046090y"] {
         let ended = run(&site, &["drain", "web/rs1", "--deadline", deadline]);
         assert_eq!((ended.code, &*ended.stdout), (2, ""), "{deadline}");
     }
+}
+
+#[test]
+fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    let service = site.service("web", 1, CHECK, &[1, 2]);
+    site.configure(&service);
+    let mut agent = site.agent();
+    wait_for(&site, 0, up);
+    let (state, away) = (site.path("state"), site.path("away"));
+    std::fs::rename(&state, &away).unwrap();
+    std::fs::write(&state, "").unwrap();
+    let ended = run(&site, &["drain", "web/rs1"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let said = "what is drained is not remembered across a restart: ";
+    assert!(ended.stdout.contains(said), "{}", ended.stdout);
+    let shown = site.status()["drains_not_remembered"].clone();
+    assert!(shown.as_str().unwrap().starts_with(said), "{shown}");
+
+    std::fs::remove_file(&state).unwrap();
+    std::fs::rename(&away, &state).unwrap();
+    agent.wait_for_line(AMPLE, |line| line.contains("mended: what is drained"));
+    assert!(site.status()["drains_not_remembered"].is_null());
+    agent.signal(Signal::SIGKILL);
+    agent.wait(AMPLE);
+    let _agent = site.agent();
+    wait_for(&site, 0, |shown| shown["admin"] == "drained");
+
+    site.configure(&service.replace("192.0.2.1:80", "192.0.2.1:81"));
+    let ended = run(&site, &["reload"]);
+    let note = "\nnote: web/rs1 is no longer drained: it has another address";
+    assert!(ended.stdout.contains(note), "{}", ended.stdout);
 }
 
 #[test]
@@ -138,7 +181,10 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
         agent.signal(Signal::SIGKILL);
         agent.wait(AMPLE);
         // Whoever waits has lost the agent, and waits no longer.
-        assert_eq!(waiting.join().unwrap().code, 1);
+        let ended = waiting.join().unwrap();
+        assert_eq!(ended.code, 1);
+        let goes_on = "the drain of web/rs1 goes on when the agent is back: see `lvs-agent status`";
+        assert!(ended.stderr.contains(goes_on), "{}", ended.stderr);
         agent = site.agent();
         let again = wait_for(&site, 0, |shown| shown["admin"] == "draining");
         let seconds = |at: &Value| at.as_str().unwrap()[..19].to_owned();

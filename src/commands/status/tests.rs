@@ -71,6 +71,7 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
         live.advised = Some(Weight::new(7).unwrap());
     }
     snapshot.reconcile.lock().not_remembered = Some("nothing is remembered".to_owned());
+    *snapshot.drains_not_remembered.lock() = Some("nor are drains".to_owned());
     let record = TimeoutRecord {
         want: Some(900),
         have: 600,
@@ -97,7 +98,7 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
     render(&status, fixture::start(), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     for line in [
-        "nothing is remembered\n",
+        "nothing is remembered\nnor are drains\n",
         "TIME-OUT  CONFIGURED  KERNEL\ntcp       15m         10m\nudp       as it is    5m\n",
         "LEAVING  SERVICE                ADDRESS           ACTIVE  INACTIVE  AT THE LATEST IN\n\
          web/rs3  tcp 192.168.11.200:80  192.168.11.23:80       2         0  1m 1s\n",

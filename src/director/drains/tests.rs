@@ -1,5 +1,4 @@
 use std::fs;
-use std::path::Path;
 
 use super::*;
 use crate::model::{Persistence, RealServerKey, ServiceKey};
@@ -54,18 +53,66 @@ fn persistence_that_outlives_the_drain_is_told() {
     assert_eq!(notes(service, None), [""; 0], "no kernel, no clients");
 }
 
-#[test]
-fn what_left_the_configuration_is_forgotten_and_nothing_else() {
+#[tokio::test]
+async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
     let (mut config, service, real_server) = web();
     let directory = tempfile::tempdir().unwrap();
-    let file = || DrainFile::new(Path::new(directory.path()));
+    config.state_dir = directory.path().to_owned();
+    let file = || DrainFile::new(directory.path());
     let drained: Drained = [((service, real_server), None)].into();
-    file().save(&drained).unwrap();
-    let mut drains = Drains::load(file(), &config);
-    assert_eq!(drains.drained, drained);
-    config.virtual_services[0].real_servers.remove(0);
-    drains.forget_unconfigured(&config);
-    assert_eq!(file().load().unwrap(), Drained::new());
+    let (mut gone, mut moved) = (config.clone(), config.clone());
+    gone.virtual_services[0].real_servers.remove(0);
+    moved.virtual_services[0].real_servers[0].key = "192.0.2.99:80".parse().unwrap();
+    for (after, why) in [
+        (
+            &gone,
+            "web/rs1 is no longer drained: it is no longer configured",
+        ),
+        (
+            &moved,
+            "web/rs1 is no longer drained: it has another address",
+        ),
+    ] {
+        file().save(&drained).unwrap();
+        let mut drains = Drains::load(&config, &Arc::default()).await;
+        assert_eq!(drains.drained, drained);
+        let ended = drains.forget_unconfigured(&config, after).await;
+        assert_eq!(ended.len(), 1, "{ended:?}");
+        assert!(ended[0].starts_with(why), "{ended:?}");
+        assert_eq!(file().load_or_set_aside(), (Drained::new(), true));
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_shown_and_written_later() {
+    let (mut config, service, real_server) = web();
+    let directory = tempfile::tempdir().unwrap();
+    let blocked = directory.path().join("state");
+    config.state_dir.clone_from(&blocked);
+    let shown = Arc::new(Latest::default());
+    let file = || DrainFile::new(&blocked);
+    let mut drains = Drains::load(&config, &shown).await;
+    drains.remember().await;
+    assert_eq!((&*shown.lock(), blocked.exists()), (&None, false));
+
+    fs::write(&blocked, "").unwrap();
+    drains.drained.insert((service, real_server), None);
+    drains.remember().await;
+    let error = shown.lock().clone().unwrap();
+    assert!(error.contains("is not remembered"), "{error}");
+    let drains = Arc::new(Mutex::new(drains));
+    let keep = tokio::spawn(keep(Arc::clone(&drains)));
+    fs::remove_file(&blocked).unwrap();
+    let mended = async {
+        while shown.lock().is_some() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let patience = Duration::from_mins(1);
+    tokio::time::timeout(patience, mended).await.unwrap();
+    keep.abort();
+    let drained = [((service, real_server), None)].into();
+    assert_eq!(file().load_or_set_aside(), (drained, true));
 }
 
 #[test]
