@@ -15,6 +15,7 @@ mod pool;
 mod ramp;
 mod task;
 mod timers;
+mod unmade;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -13,11 +13,12 @@ use tracing::{debug, info, warn};
 use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 pub(crate) use self::reload::{Change, Handover};
-use super::announce::{announce, announce_standing, note_unmade, reason, standing_events};
+use super::announce::{announce, announce_standing, announce_unmade, reason, standing_events};
 use super::own_fault::OwnFault;
 use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
+use super::unmade::Unmade;
 use super::{Admin, Health, HoldReason};
 use crate::arp_audit::Thefts;
 use crate::clock;
@@ -80,8 +81,7 @@ pub(crate) struct HealthTask {
     thefts: Thefts,
     subscribers: BTreeMap<ProbeId, Subscribers>,
     draining: BTreeMap<RealServerId, Drain>,
-    /// The probes of which the newest could not be made.
-    unmade: BTreeSet<ProbeId>,
+    unmade: Unmade,
     config: Arc<Config>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
@@ -114,7 +114,7 @@ impl HealthTask {
             thefts: Thefts::new(),
             subscribers: subscribers(probes),
             draining: BTreeMap::new(),
-            unmade: BTreeSet::new(),
+            unmade: Unmade::default(),
             config,
             snapshot,
             metrics,
@@ -186,7 +186,12 @@ impl HealthTask {
         let Some(subscribers) = self.subscribers.get(&report.probe) else {
             return;
         };
-        note_unmade(&mut self.unmade, report);
+        if let Some(told) = self.unmade.note(report.probe, &report.outcome)
+            && let Some(first) = subscribers.real_servers.first()
+            && let Some((service, record)) = self.snapshot.records(*first)
+        {
+            announce_unmade(&service.name, &record.name, &told);
+        }
         let place = subscribers.place;
         let real_servers = subscribers.real_servers.clone();
         let evidence = report.outcome.result.evidence();
