@@ -105,7 +105,7 @@ pub(crate) async fn run<T: Ipvs>(
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
     let mut tasks = JoinSet::new();
-    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot);
+    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot, T::IN_KERNEL);
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
     tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
@@ -252,21 +252,23 @@ impl Director {
 }
 
 /// Starts the tasks that look at the director's own link; the ARP audit is
-/// given further configurations by what is returned.
+/// given further configurations by what is returned. A table inside this
+/// process serves nobody over the link: its state does not matter then.
 fn look_at_the_link(
     tasks: &mut JoinSet<&'static str>,
     config: &Arc<Config>,
     snapshot: &Snapshot,
+    in_kernel: bool,
 ) -> (Outlook, watch::Sender<Arc<Config>>) {
-    let (link, link_up) = watch::channel(true);
-    if let Some(interface) = &config.director.interface {
-        tasks.spawn(named("link", link::watch(interface.clone(), link)));
+    let (trouble, link) = watch::channel(None);
+    if let (true, Some(interface)) = (in_kernel, &config.director.interface) {
+        tasks.spawn(named("link", link::watch(interface.clone(), trouble)));
     }
     let (to_audit, audited) = watch::channel(Arc::clone(config));
     let (found, thefts) = watch::channel(Thefts::new());
     let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), found);
     tasks.spawn(named("ARP audit", audit));
-    (Outlook { link_up, thefts }, to_audit)
+    (Outlook { link, thefts }, to_audit)
 }
 
 /// Makes the configuration's probes those that run.

@@ -7,24 +7,40 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use crate::error_chain::error_chain;
-use crate::kernel::Addresses;
+use crate::health::HoldReason;
+use crate::kernel::{Addresses, Cause, KernelError};
 
 /// From one look to the next, each of which is one small request: well within
 /// `fall` times the shortest interval of a check, with `fall` at 3.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// Tells `up` whether the interface has a carrier, for as long as it is asked.
+/// Tells `trouble` why weights are to be held, for as long as it is asked: the
+/// interface is not there, or has no carrier.
 ///
 /// A look that fails says nothing: what was last seen holds.
-pub(crate) async fn watch(interface: String, up: watch::Sender<bool>) {
+pub(crate) async fn watch(interface: String, trouble: watch::Sender<Option<HoldReason>>) {
     let mut links = Addresses::new();
     loop {
-        match links.has_carrier(&interface).await {
+        match look(&mut links, &interface).await {
             Ok(now) => {
-                up.send_if_modified(|up| std::mem::replace(up, now) != now);
+                trouble.send_if_modified(|trouble| std::mem::replace(trouble, now) != now);
             }
             Err(error) => debug!(error = error_chain(&error), "the link was not seen"),
         }
         sleep(PERIOD).await;
     }
 }
+
+async fn look(links: &mut Addresses, interface: &str) -> Result<Option<HoldReason>, KernelError> {
+    match links.has_carrier(interface).await {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(HoldReason::Link)),
+        Err(error) if matches!(error.cause, Cause::NoInterface(_)) => {
+            Ok(Some(HoldReason::NoInterface))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

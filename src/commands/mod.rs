@@ -208,13 +208,43 @@ async fn operate(socket: &Path, operation: &Operation) -> Result<(), Failure> {
 /// Where the running agent is reached: as said, else as the configuration
 /// that was named says, else where it is by default.
 fn socket(arguments: ControlSocket) -> Result<PathBuf, ConfigErrors> {
-    match (arguments.socket, arguments.config) {
-        (Some(socket), _) => Ok(socket),
-        (None, Some(config)) => Config::load_socket(&config),
-        (None, None) => Ok(PathBuf::from(Control::DEFAULT_SOCKET)),
-    }
+    let default = Path::new(Control::DEFAULT_SOCKET);
+    socket_or(arguments, default, |note| {
+        // Where standard error is gone, there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{note}");
+    })
+}
+
+/// A configuration that does not tell is no reason not to ask an agent that
+/// runs. It is one if there is nothing at the default place either.
+fn socket_or(
+    arguments: ControlSocket,
+    default: &Path,
+    say: impl FnOnce(String),
+) -> Result<PathBuf, ConfigErrors> {
+    let config = match (arguments.socket, arguments.config) {
+        (Some(socket), _) => return Ok(socket),
+        (None, Some(config)) => config,
+        (None, None) => return Ok(default.to_owned()),
+    };
+    Config::load_socket(&config).or_else(|errors| {
+        say(format!(
+            "lvs-agent: {} does not tell the control socket: trying {}; --socket PATH names another",
+            config.display(),
+            default.display()
+        ));
+        // Where even that cannot be seen, to ask tells why.
+        if default.try_exists().unwrap_or(true) {
+            Ok(default.to_owned())
+        } else {
+            Err(errors)
+        }
+    })
 }
 
 fn load(path: &Path) -> Result<Arc<Config>, ConfigErrors> {
     Config::load(path).map(Arc::new)
 }
+
+#[cfg(test)]
+mod tests;

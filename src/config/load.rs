@@ -32,19 +32,13 @@ impl Config {
 
     /// The control socket that the file names, whatever else is wrong with it:
     /// the agent that runs can be asked although its file is broken by now.
+    /// Of a file that is no YAML, the lines of its `control` section count.
     ///
     /// The error tells every problem that the configuration has.
     pub fn load_socket(path: &Path) -> Result<PathBuf, ConfigErrors> {
         let main = main(path)?;
-        let mut problems = Problems::default();
-        let root = main.text().ok().and_then(|text| raw::read(text).ok()?);
-        let control = root.and_then(|root| {
-            let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
-            let entry = fields.optional("control").ok()?;
-            sections::control(entry, &mut problems).ok()
-        });
-        match control {
-            Some(control) => Ok(control.socket),
+        match main.text().ok().and_then(socket) {
+            Some(socket) => Ok(socket),
             None => Self::read(main, Some(directory(path))).map(|config| config.control.socket),
         }
     }
@@ -76,6 +70,27 @@ impl Config {
             }
         }
     }
+}
+
+fn socket(text: &str) -> Option<PathBuf> {
+    let mut problems = Problems::default();
+    let root = match raw::read(text) {
+        Ok(root) => root?,
+        Err(_) => raw::read(&control_lines(text)?).ok()??,
+    };
+    let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
+    let entry = fields.optional("control").ok()?;
+    let control = sections::control(entry, &mut problems).ok()?;
+    Some(control.socket)
+}
+
+/// The lines of the `control` section, as far as the next line that is not indented.
+fn control_lines(text: &str) -> Option<String> {
+    let mut lines = syntax::lines(text).skip_while(|line| !line.starts_with("control:"));
+    let head = lines.next()?;
+    let body = lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
+    let section: Vec<_> = std::iter::once(head).chain(body).collect();
+    Some(section.join("\n"))
 }
 
 /// Where what the file includes is looked for.

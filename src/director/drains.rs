@@ -22,7 +22,7 @@ use crate::health::{self, Admin, DrainDeadline};
 use crate::kernel::Sysctls;
 use crate::lifecycle::ReloadError;
 use crate::model::{RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
-use crate::snapshot::Latest;
+use crate::snapshot::{Latest, Snapshot};
 
 /// The deadline of a drain that another process began without one.
 const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
@@ -200,12 +200,22 @@ impl Director {
         if self.to_health.send(request).await.is_err() {
             return Answer::failed(ReloadError::Ending.to_string());
         }
+        if admin == Admin::Enabled {
+            lines.extend(held_notes(&snapshot));
+        }
         drains.remember().await;
         if let Some(error) = &*drains.not_remembered.lock() {
             lines.push(format!("note: {error}"));
         }
         Answer::done(lines.join("\n"))
     }
+}
+
+/// Why what is enabled gets its weight only later.
+fn held_notes(snapshot: &Snapshot) -> Vec<String> {
+    let held = snapshot.held.lock();
+    let note = |reason| format!("note: its weight stays as it is while all are held: {reason}");
+    held.iter().map(note).collect()
 }
 
 /// What a weight of 0 does not do in this service. `sysctls` are the kernel's,

@@ -1,27 +1,24 @@
 //! What the log and those who are told of events learn from health.
 
-use std::collections::BTreeSet;
-
 use tracing::{info, warn};
 
+use super::unmade::Told;
 use super::{Health, Standing, Transition};
 use crate::model::Weight;
 use crate::notify::EventKind;
-use crate::probe::{Outcome, ProbeId, Report};
+use crate::probe::Outcome;
 
-/// Says when this host stops to be able to probe, and when it is able again:
-/// until then, no verdict changes, and that is not to go unseen.
-pub(super) fn note_unmade(unmade: &mut BTreeSet<ProbeId>, report: &Report) {
-    if report.outcome.result.evidence().is_none() {
-        if unmade.is_empty() {
-            warn!(
-                "probes cannot be made: {}; no verdict changes for that",
-                report.outcome.detail
-            );
-        }
-        unmade.insert(report.probe);
-    } else if unmade.remove(&report.probe) && unmade.is_empty() {
-        info!("probes can be made again");
+/// Says why this host cannot probe, and when it can again.
+pub(super) fn announce_unmade(service: &str, real_server: &str, told: &Told) {
+    match told {
+        Told::Cannot(reason) => warn!(
+            service,
+            real_server, "probes cannot be made: {reason}; no verdict changes for that"
+        ),
+        Told::Again(reason) => info!(
+            service,
+            real_server, "probes can be made again, which was not so: {reason}"
+        ),
     }
 }
 

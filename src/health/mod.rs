@@ -15,6 +15,7 @@ mod pool;
 mod ramp;
 mod task;
 mod timers;
+mod unmade;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,18 +58,21 @@ impl fmt::Display for Health {
 pub(crate) enum HoldReason {
     /// The director's own interface has no carrier, or is down.
     Link,
+    /// The director's own interface is not there.
+    NoInterface,
     /// Most probes of unrelated virtual services began to fail within one interval.
     Probes,
 }
 
 impl HoldReason {
     /// All of them.
-    pub(crate) const ALL: [Self; 2] = [Self::Link, Self::Probes];
+    pub(crate) const ALL: [Self; 3] = [Self::Link, Self::NoInterface, Self::Probes];
 
     /// The label's value.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::NoInterface => "interface",
             Self::Probes => "probes",
         }
     }
@@ -78,6 +82,7 @@ impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Link => "the director's own link is down",
+            Self::NoInterface => "there is no such interface as `director.interface` names",
             Self::Probes => {
                 "most probes of unrelated virtual services began to fail within one interval"
             }

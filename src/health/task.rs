@@ -13,11 +13,12 @@ use tracing::{debug, info, warn};
 use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 pub(crate) use self::reload::{Change, Handover};
-use super::announce::{announce, announce_standing, note_unmade, reason, standing_events};
+use super::announce::{announce, announce_standing, announce_unmade, reason, standing_events};
 use super::own_fault::OwnFault;
 use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
+use super::unmade::Unmade;
 use super::{Admin, Health, HoldReason};
 use crate::arp_audit::Thefts;
 use crate::clock;
@@ -53,8 +54,8 @@ pub(crate) enum Request {
 
 /// What is seen on the director's own link: the latest of each.
 pub(crate) struct Outlook {
-    /// Whether it is up.
-    pub(crate) link_up: watch::Receiver<bool>,
+    /// Why weights are to be held for it, if they are.
+    pub(crate) link: watch::Receiver<Option<HoldReason>>,
     /// Which real servers answer for a VIP there.
     pub(crate) thefts: watch::Receiver<Thefts>,
 }
@@ -74,13 +75,13 @@ pub(crate) struct HealthTask {
     pools: Vec<Pool>,
     timers: Timers,
     own_fault: OwnFault,
-    link_up: bool,
+    /// What is wrong with the link.
+    link: Option<HoldReason>,
     /// What the ARP audit last found.
     thefts: Thefts,
     subscribers: BTreeMap<ProbeId, Subscribers>,
     draining: BTreeMap<RealServerId, Drain>,
-    /// The probes of which the newest could not be made.
-    unmade: BTreeSet<ProbeId>,
+    unmade: Unmade,
     config: Arc<Config>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
@@ -109,11 +110,11 @@ impl HealthTask {
             timers: Timers::new(pools.len()),
             pools,
             own_fault: own_fault(&config, &probes, &snapshot),
-            link_up: true,
+            link: None,
             thefts: Thefts::new(),
             subscribers: subscribers(probes),
             draining: BTreeMap::new(),
-            unmade: BTreeSet::new(),
+            unmade: Unmade::default(),
             config,
             snapshot,
             metrics,
@@ -148,7 +149,7 @@ impl HealthTask {
         liveness: Arc<Liveness>,
     ) {
         let Outlook {
-            mut link_up,
+            mut link,
             mut thefts,
         } = outlook;
         loop {
@@ -160,9 +161,9 @@ impl HealthTask {
             let wait = due.map_or(TURN, |due| due.saturating_duration_since(now).min(TURN));
             tokio::select! {
                 biased;
-                Ok(()) = link_up.changed() => {
-                    let up = *link_up.borrow_and_update();
-                    self.on_link(up, clock::monotonic());
+                Ok(()) = link.changed() => {
+                    let trouble = *link.borrow_and_update();
+                    self.on_link(trouble, clock::monotonic());
                 }
                 Ok(()) = thefts.changed() => {
                     let found = thefts.borrow_and_update().clone();
@@ -185,7 +186,12 @@ impl HealthTask {
         let Some(subscribers) = self.subscribers.get(&report.probe) else {
             return;
         };
-        note_unmade(&mut self.unmade, report);
+        if let Some(told) = self.unmade.note(report.probe, &report.outcome)
+            && let Some(first) = subscribers.real_servers.first()
+            && let Some((service, record)) = self.snapshot.records(*first)
+        {
+            announce_unmade(&service.name, &record.name, &told);
+        }
         let place = subscribers.place;
         let real_servers = subscribers.real_servers.clone();
         let evidence = report.outcome.result.evidence();
@@ -303,15 +309,15 @@ impl HealthTask {
         }
     }
 
-    fn on_link(&mut self, up: bool, now: Instant) {
-        self.link_up = up;
+    fn on_link(&mut self, trouble: Option<HoldReason>, now: Instant) {
+        self.link = trouble;
         self.hold_or_release(now);
     }
 
     /// Holds all weights while there is a reason to.
     fn hold_or_release(&mut self, now: Instant) {
         let mut reasons = BTreeSet::new();
-        reasons.extend((!self.link_up).then_some(HoldReason::Link));
+        reasons.extend(self.link);
         reasons.extend(self.own_fault.suspected().then_some(HoldReason::Probes));
         let held = !reasons.is_empty();
         {
@@ -320,7 +326,13 @@ impl HealthTask {
                 return;
             }
             for reason in reasons.difference(&shown) {
-                warn!(reason = reason.as_str(), "all weights are held: {reason}");
+                let why = match (reason, &self.config.director.interface) {
+                    (HoldReason::NoInterface, Some(interface)) => {
+                        format!("there is no interface `{interface}`")
+                    }
+                    (reason, _) => reason.to_string(),
+                };
+                warn!(reason = reason.as_str(), "all weights are held: {why}");
             }
             if !held {
                 info!("weights are held no longer: verdicts begin anew from here");

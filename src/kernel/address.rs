@@ -66,11 +66,10 @@ impl Addresses {
     }
 
     /// Whether the interface is up and has a carrier (`IFF_LOWER_UP` of
-    /// netdevice(7)); one that is not there has none.
+    /// netdevice(7)). Fails with [`Cause::NoInterface`] if it is not there.
     pub(crate) async fn has_carrier(&mut self, interface: &str) -> Result<bool, KernelError> {
         match self.link(interface).await {
             Ok(link) => Ok(link.ifi_flags().contains(Iff::LOWERUP)),
-            Err(Cause::NoInterface(_)) => Ok(false),
             Err(cause) => Err(KernelError::new(
                 format!("look at the link of {interface}"),
                 cause,

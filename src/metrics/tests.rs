@@ -139,6 +139,7 @@ fn what_is_wrong_with_a_pool_is_told() {
         (r#"lvs_virtual_service_fail_open{service="marked"}"#, 0),
         (r#"lvs_sorry_server_active{service="marked"}"#, 1),
         (r#"lvs_weights_held{reason="link"}"#, 0),
+        (r#"lvs_weights_held{reason="interface"}"#, 0),
         (r#"lvs_weights_held{reason="probes"}"#, 1),
     ] {
         assert!((found[series] - f64::from(value)).abs() < 0.1, "{series}");

@@ -28,12 +28,15 @@ pub(crate) enum Advice {
 /// The words are those of HAProxy's `agent-check`, in any case, separated by
 /// blanks or commas: `up`, `ready`; `down`, `fail`, `failed`, `stopped`;
 /// `drain`, `maint`; a percentage; a weight, which HAProxy does not have; and
-/// `maxconn:N`, which says nothing to IPVS. The line ends at a `#`, after
+/// `maxconn:N`, which IPVS has no use for: alone, it changes nothing, as with
+/// HAProxy ("Parameters which are not advertised by the agent are not
+/// changed", its configuration manual, section 5.2). The line ends at a `#`, after
 /// which comes a text for people.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
     down: bool,
     up: bool,
+    limit: bool,
     advice: Option<Advice>,
 }
 
@@ -67,7 +70,8 @@ impl Said {
                 let share = if let Some(percent) = number.strip_suffix('%') {
                     let percent = percent.parse().ok().filter(|percent| *percent <= 100)?;
                     Advice::Percent(percent)
-                } else if number.strip_prefix("maxconn:").is_some() {
+                } else if number.starts_with("maxconn:") {
+                    self.limit = true;
                     return Some(());
                 } else {
                     Advice::Weight(Weight::new(number.parse().ok()?)?)
@@ -96,6 +100,7 @@ impl Said {
             Some(Advice::Drain) => "says drain".to_owned(),
             Some(Advice::Ready) => "says ready".to_owned(),
             None if self.up => "says up".to_owned(),
+            None if self.limit => "says only a limit of connections".to_owned(),
             None => "says nothing".to_owned(),
         };
         Ok(Pass {

@@ -28,6 +28,7 @@ pub(crate) use pace::{Pace, PaceCell};
 pub(crate) use probing::Prober;
 pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
 pub(crate) use task::{Probe, ProbeId, ProbeSpec, Probes, Report};
+pub(crate) use verdict::OUT_OF_DESCRIPTORS;
 
 #[cfg(test)]
 pub(crate) mod fixture;

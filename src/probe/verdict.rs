@@ -9,6 +9,9 @@ use tokio_rustls::rustls;
 
 use super::{Advice, ProbeResult};
 
+/// What a probe says that this host has no file descriptor for.
+pub(crate) const OUT_OF_DESCRIPTORS: &str = "out of file descriptors";
+
 /// How an exchange ended.
 pub(super) type Verdict = Result<Pass, Failure>;
 
@@ -120,7 +123,7 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::NONET | Errno::NOPROTOOPT => {
             (ProbeResult::Unreachable, "host unreachable")
         }
-        Errno::MFILE | Errno::NFILE => (ProbeResult::Internal, "out of file descriptors"),
+        Errno::MFILE | Errno::NFILE => (ProbeResult::Internal, OUT_OF_DESCRIPTORS),
         Errno::NOBUFS | Errno::NOMEM => (ProbeResult::Internal, "out of memory"),
         Errno::ADDRNOTAVAIL => (ProbeResult::Internal, "out of local ports"),
         Errno::PERM | Errno::ACCESS => (

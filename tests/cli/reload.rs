@@ -1,5 +1,7 @@
 //! Another configuration for an agent that runs.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -88,12 +90,26 @@ fn a_broken_file_changes_nothing_and_is_seen_everywhere() {
     let (mut agent, _server) = up_and_down(&site);
     let good = site.service("web", 1, CHECK, &[1, 2]);
     for broken in [good.replace("rs2,", "rs1,"), good.clone() + "  - ["] {
+        site.configure(&good);
+        assert_eq!(reload(&site).code, 0);
         site.configure(&broken);
         let ended = reload(&site);
-        // Where the file does not even say which socket, there is nobody to ask.
         assert_eq!((ended.code, &*ended.stdout), (2, ""), "{}", ended.stderr);
         assert!(ended.stderr.contains("config.yaml:"), "{}", ended.stderr);
+        // That was the agent's own answer.
+        assert_eq!(site.status()["config"]["last_reload"]["ok"], false);
+        let shown = end(site.command("status", &[]));
+        assert_eq!((shown.code, &*shown.stderr), (0, ""));
+        assert!(shown.stdout.contains("the last reload failed"));
     }
+    fs::remove_file(site.configuration()).unwrap();
+    let ended = end({
+        let mut command = site.command("reload", &["--socket"]);
+        command.arg(site.socket());
+        command
+    });
+    assert_eq!((ended.code, &*ended.stdout), (2, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("there is no such file"));
     site.configure(&good.replace("rs2,", "rs1,"));
     assert_eq!(reload(&site).code, 2);
     agent.wait_for_line(AMPLE, |line| {

@@ -75,6 +75,17 @@ fn a_state_directory_that_cannot_be_is_named() {
     refused(&site, "`state_dir`");
 }
 
+/// A table in memory serves nobody: it can be tried out where the director's interface is not.
+#[test]
+fn with_a_table_in_memory_the_link_does_not_matter() {
+    let site = Site::new();
+    let service = site.service("web", 1, "interval: 200ms, timeout: 1s", &[1]);
+    site.configure(&(service + "director: { interface: nosuch0 }\n"));
+    let agent = site.agent();
+    site.wait_for(&["down"]);
+    assert!(!agent.output().contains("held"), "{}", agent.output());
+}
+
 /// Traffic comes first: what cannot be remembered is no reason not to work.
 #[test]
 fn a_state_directory_that_cannot_be_made_is_complained_of() {

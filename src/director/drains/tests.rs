@@ -125,3 +125,14 @@ fn a_deadline_goes_on_and_is_never_out_of_reach() {
     let left = in_from_now(Duration::MAX).until - clock::monotonic();
     assert!(left <= drain::LONGEST_DEADLINE);
 }
+
+#[test]
+fn who_undrains_while_weights_are_held_is_told() {
+    let snapshot = crate::snapshot::fixture::director();
+    assert_eq!(held_notes(&snapshot), [""; 0]);
+    snapshot.held.lock().insert(health::HoldReason::Link);
+    assert_eq!(
+        held_notes(&snapshot),
+        ["note: its weight stays as it is while all are held: the director's own link is down"]
+    );
+}

@@ -71,7 +71,7 @@ impl HealthTask {
         self.own_fault = own_fault(&config, &probes, &snapshot);
         self.subscribers = subscribers(probes);
         self.unmade
-            .retain(|probe| self.subscribers.contains_key(probe));
+            .retain(|probe| self.subscribers.contains_key(&probe));
         self.config = config;
         self.metrics = metrics;
         self.intent = intent;

@@ -28,7 +28,7 @@ const SORRY: RealServerId = RealServerId {
 struct Bench {
     targets: Vec<ProbeTarget>,
     reports: mpsc::Sender<Report>,
-    link: watch::Sender<bool>,
+    link: watch::Sender<Option<HoldReason>>,
     thefts: watch::Sender<Thefts>,
     snapshot: Arc<Snapshot>,
     intent: Arc<Intent>,
@@ -58,12 +58,12 @@ impl Bench {
             Arc::clone(&intent),
         );
         let (reports, reports_end) = mpsc::channel(1);
-        let (link, link_end) = watch::channel(true);
+        let (link, link_end) = watch::channel(None);
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
         let (_changes, changes_end) = mpsc::channel(1);
         let (thefts, thefts_end) = watch::channel(Thefts::new());
         let outlook = Outlook {
-            link_up: link_end,
+            link: link_end,
             thefts: thefts_end,
         };
         tokio::spawn(task.run(reports_end, changes_end, outlook, Arc::new(liveness)));
@@ -134,7 +134,7 @@ async fn the_sorry_server_is_probed_and_takes_over_in_one_piece() {
 async fn without_a_link_nothing_moves_and_probes_that_began_then_say_nothing() {
     let bench = Bench::new(&fixture::config());
     bench.probe(RS1, ProbeResult::Ok).await;
-    bench.link.send(false).unwrap();
+    bench.link.send(Some(HoldReason::Link)).unwrap();
     assert_eq!(bench.probe(RS1, ProbeResult::Timeout).await, wanted([]));
     assert_eq!(bench.probe(RS2, ProbeResult::Ok).await, wanted([]));
     assert!(bench.snapshot.held.lock().contains(&HoldReason::Link));
@@ -146,7 +146,12 @@ async fn without_a_link_nothing_moves_and_probes_that_began_then_say_nothing() {
     };
     assert_eq!(health(), Health::Up);
 
-    bench.link.send(true).unwrap();
+    bench.link.send(Some(HoldReason::NoInterface)).unwrap();
+    bench.after(Duration::from_millis(1)).await;
+    let held = bench.snapshot.held.lock().clone();
+    assert_eq!(held, [HoldReason::NoInterface].into());
+
+    bench.link.send(None).unwrap();
     bench.after(Duration::from_millis(1)).await;
     assert!(bench.snapshot.held.lock().is_empty());
     let gone = wanted([(RS1, 0)]);

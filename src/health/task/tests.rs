@@ -292,7 +292,10 @@ fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
     });
     assert_eq!(
         lines[..1],
-        ["WARN probes cannot be made: it was internal; no verdict changes for that"]
+        [
+            "WARN probes cannot be made: it was internal; no verdict changes for that \
+             service=\"fast\" real_server=\"rs1\""
+        ]
     );
     assert_eq!(
         lines.len(),
@@ -300,7 +303,13 @@ fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
         "the others are of rs1 and its pool: {lines:?}"
     );
     let lines = logged(|| bench.report(1, ProbeResult::Refused));
-    assert_eq!(lines, ["INFO probes can be made again"]);
+    assert_eq!(
+        lines,
+        [
+            "INFO probes can be made again, which was not so: it was internal \
+             service=\"slow\" real_server=\"rs2\""
+        ]
+    );
     let lines = logged(|| bench.report(1, ProbeResult::Internal));
     assert_eq!(lines.len(), 1, "{lines:?}");
 }

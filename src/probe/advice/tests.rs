@@ -27,6 +27,8 @@ fn the_words_of_haproxy() {
         ("maint\n", "says drain", Some(Advice::Drain)),
         ("40\nignored", "says weight 40", Some(weight(40))),
         ("maxconn:30 up", "says up", None),
+        ("maxconn:30", "says only a limit of connections", None),
+        ("maxconn:30 75%", "says 75%", Some(Advice::Percent(75))),
         ("", "says nothing", None),
         ("# up 50%", "says nothing", None),
     ] {

@@ -22,6 +22,15 @@ async fn the_agent_is_asked_on_its_port_and_advises() {
     let outcome = ask(closing, agent(closing.port())).await;
     assert_eq!(outcome.advice, Some(Advice::Drain));
 
+    let limited = say(b"maxconn:30\n");
+    let outcome = ask(nobody(), agent(limited.port())).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Ok,
+        "says only a limit of connections",
+    );
+    assert_eq!(outcome.advice, None);
+
     let asked = serve(|mut stream| {
         let mut question = [0; 4];
         stream.read_exact(&mut question).unwrap();

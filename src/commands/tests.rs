@@ -1,0 +1,64 @@
+use std::fs;
+
+use super::*;
+
+/// What is asked, and what is said before, for a file with this text.
+fn asked(text: Option<&str>, default_is_there: bool) -> (Result<PathBuf, ConfigErrors>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.yaml");
+    let default = directory.path().join("default.sock");
+    if let Some(text) = text {
+        fs::write(&config, text).unwrap();
+    }
+    if default_is_there {
+        fs::write(&default, "").unwrap();
+    }
+    let arguments = ControlSocket {
+        socket: None,
+        config: Some(config),
+    };
+    let mut said = String::new();
+    let found = socket_or(arguments, &default, |note| said = note);
+    let found = found.map(|socket| match socket.strip_prefix(directory.path()) {
+        Ok(name) => name.to_owned(),
+        Err(_) => socket,
+    });
+    (found, said)
+}
+
+#[test]
+fn a_file_that_does_not_tell_the_socket_leads_to_the_default_one() {
+    for text in [
+        None,
+        Some(""),
+        Some("virtual_services: ["),
+        Some("control: { socket: 5 }\nvirtual_services: []\n"),
+        Some("control: {\n  socket: /run/own.sock\nvirtual_services: [\n"),
+    ] {
+        let (found, said) = asked(text, true);
+        assert_eq!(found, Ok(PathBuf::from("default.sock")), "{text:?}");
+        for part in [
+            "config.yaml does not tell",
+            "default.sock;",
+            "--socket PATH",
+        ] {
+            assert!(said.contains(part), "{text:?}: {said}");
+        }
+        let (found, said) = asked(text, false);
+        assert!(found.is_err(), "{text:?}");
+        assert!(said.contains("default.sock;"), "{said}");
+    }
+}
+
+#[test]
+fn a_broken_file_may_still_tell_the_socket() {
+    for text in [
+        "control: { socket: /run/own.sock }\nvirtual_services:\n  - [\n",
+        "http: {\ncontrol:\n  # here\n\n  socket: /run/own.sock # own\ndirector: {}\n",
+        "control: { socket: /run/own.sock }\nvirtual_services: 5\n",
+    ] {
+        let (found, said) = asked(Some(text), true);
+        assert_eq!(found, Ok(PathBuf::from("/run/own.sock")), "{text}");
+        assert_eq!(said, "");
+    }
+}
