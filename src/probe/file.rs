@@ -20,7 +20,7 @@ const LINE: u64 = 1024;
 /// that hangs leaves the other half to all else.
 const READS: usize = 256;
 
-/// The first line of a file on this host, in the words of
+/// The first line of a file on this host that is not blank, in the words of
 /// the agent check.
 ///
 /// A file that is not there, or is empty, takes back what it has said: the
@@ -44,7 +44,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
             )));
         }
     };
-    match Said::read(&content) {
+    match Said::read(content.trim_ascii_start()) {
         Ok(said) if said.is_empty() => Ok(ready("an empty file")),
         Ok(said) => said.verdict(),
         Err(failure) => Err(Failure::internal(format!("{path}: {}", failure.detail))),

@@ -31,6 +31,8 @@ async fn the_file_of_a_real_server_advises() {
     assert_eq!(outcome.advice, Some(Advice::Percent(25)));
     fs::write(&file, "\n").unwrap();
     assert_eq!(ask().await.advice, Some(Advice::Ready));
+    fs::write(&file, "\r\n \n\n40\nignored\n").unwrap();
+    assert_outcome(&ask().await, ProbeResult::Ok, "says weight 40");
     fs::write(&file, "down\n").unwrap();
     assert_outcome(&ask().await, ProbeResult::Status, "says that it is down");
 
