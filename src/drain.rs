@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +13,7 @@ use tracing::error;
 
 use crate::error_chain::error_chain;
 use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
+use crate::regular_file;
 use crate::snapshot::{LeavingRecord, ServiceRecord, Snapshot};
 use crate::whole_file;
 
@@ -138,11 +139,13 @@ impl DrainFile {
             path: self.0.clone(),
             cause,
         };
-        let text = match fs::read(&self.0) {
-            Ok(text) => text,
+        let mut text = Vec::new();
+        let read = regular_file::open(&self.0).and_then(|mut file| file.read_to_end(&mut text));
+        match read {
+            Ok(_) => {}
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Told::default()),
             Err(cause) => return Err(error(Cause::Io(cause))),
-        };
+        }
         let mut told = Told::default();
         for entry in entries(&text).map_err(error)? {
             match drain(&entry) {
@@ -275,6 +278,8 @@ enum Cause {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
     use crate::model::Connections;
     use crate::snapshot::fixture;
@@ -338,6 +343,17 @@ mod tests {
         let kept: Vec<_> = drained.keys().map(|(_, key)| key.to_string()).collect();
         assert_eq!((kept, whole), (vec!["192.0.2.21:80".to_owned()], false));
         assert_eq!(aside(), damaged);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = DrainFile::new(directory.path());
+        mknodat(CWD, &file.0, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let said = error_chain(&file.load().unwrap_err());
+        assert!(said.contains("this is a FIFO"), "{said}");
+        assert_eq!(file.load_or_set_aside(), (Drained::new(), false));
+        assert!(!file.0.exists());
     }
 
     #[test]

@@ -99,6 +99,7 @@ mod probe;
 mod readiness;
 mod real_server;
 mod reconcile;
+mod regular_file;
 mod service_manager;
 mod signals;
 mod snapshot;

@@ -14,6 +14,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -28,6 +29,10 @@ use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
 use crate::telemetry::TelemetryError;
 use status::StatusError;
+
+/// For the system calls that still go on in the background when a command has
+/// ended: a thread whose file system hangs never ends.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,18 +173,26 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments)?,
         Command::CheckConfig(file) => check_config::run(&file.path)?,
-        Command::Plan(arguments) => runtime()?.block_on(plan::run(arguments))?,
-        Command::Drain(arguments) => runtime()?.block_on(drain::run(arguments))?,
-        Command::Undrain(arguments) => runtime()?.block_on(drain::undo(arguments))?,
-        Command::Reload(arguments) => runtime()?.block_on(reload::run(arguments))?,
-        Command::Status(arguments) => runtime()?.block_on(status::run(arguments))?,
-        Command::Cleanup(arguments) => runtime()?.block_on(cleanup::run(arguments))?,
-        Command::Doctor(arguments) => runtime()?.block_on(doctor::run(arguments))?,
+        Command::Plan(arguments) => block_on(plan::run(arguments))?,
+        Command::Drain(arguments) => block_on(drain::run(arguments))?,
+        Command::Undrain(arguments) => block_on(drain::undo(arguments))?,
+        Command::Reload(arguments) => block_on(reload::run(arguments))?,
+        Command::Status(arguments) => block_on(status::run(arguments))?,
+        Command::Cleanup(arguments) => block_on(cleanup::run(arguments))?,
+        Command::Doctor(arguments) => block_on(doctor::run(arguments))?,
     };
     Ok(match done {
         Done::Well => ExitCode::SUCCESS,
         Done::Found => ExitCode::from(3),
     })
+}
+
+/// Carries out an asynchronous command, to its end.
+fn block_on(command: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_timeout(LAST_CALLS);
+    result
 }
 
 /// Two workers: what 20,000 probes a second need, and no more on a big machine.

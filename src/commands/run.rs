@@ -1,4 +1,4 @@
-use super::{Done, Failure, load, runtime};
+use super::{Done, Failure, block_on, load};
 use crate::cli::{RunArguments, Table};
 use crate::error_chain::error_chain;
 use crate::kernel::{KernelIpvs, MemoryIpvs};
@@ -7,7 +7,7 @@ use crate::{director, real_server, telemetry};
 
 pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
     let mut log = telemetry::init(arguments.log_format)?;
-    let result = runtime().and_then(|runtime| runtime.block_on(agent(arguments)));
+    let result = block_on(agent(arguments));
     result.map_err(|failure| {
         log.last_words(&error_chain(&failure), &failure.last_words());
         Failure::Told(Box::new(failure))

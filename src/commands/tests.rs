@@ -1,4 +1,5 @@
 use std::fs;
+use std::sync::mpsc;
 
 use super::*;
 
@@ -61,4 +62,20 @@ fn a_broken_file_may_still_tell_the_socket() {
         assert_eq!(found, Ok(PathBuf::from("/run/own.sock")), "{text}");
         assert_eq!(said, "");
     }
+}
+
+#[test]
+fn a_thread_that_hangs_holds_no_command_up() {
+    let (release, held) = mpsc::channel::<()>();
+    let done = block_on(async {
+        let (hangs, hanging) = tokio::sync::oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            let _ = hangs.send(());
+            let _ = held.recv_timeout(Duration::from_mins(1));
+        });
+        hanging.await.unwrap();
+        Ok(Done::Well)
+    });
+    assert_eq!(done.unwrap(), Done::Well);
+    assert!(release.send(()).is_ok(), "it hangs still");
 }

@@ -101,7 +101,7 @@ fn directory(path: &Path) -> &Path {
 /// The file that was named.
 fn main(path: &Path) -> Result<Source, ConfigErrors> {
     let name = path.display().to_string();
-    let bytes = source::read(path).map_err(|error| {
+    let bytes = source::read_main(path).map_err(|error| {
         let kind = error.kind();
         let (message, hint) = if kind == io::ErrorKind::NotFound {
             (
@@ -113,6 +113,8 @@ fn main(path: &Path) -> Result<Source, ConfigErrors> {
                 "this is a directory, not a file".to_owned(),
                 "give the path of the file in it",
             )
+        } else if kind == io::ErrorKind::InvalidInput {
+            (error.to_string(), "give the path of a configuration file")
         } else if kind == io::ErrorKind::PermissionDenied {
             (
                 format!("cannot be read: {error}"),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::node::Entry;
 use super::problem::{Problems, Read, quoted};
 use super::scalar::Value;
+use crate::regular_file;
 
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB. Holds for
 /// all files of a configuration together.
@@ -36,12 +37,24 @@ impl Source {
     }
 }
 
-/// At most one byte more than [`LARGEST`].
+/// At most one byte more than [`LARGEST`], of a regular file.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    up_to_largest(regular_file::open(path)?)
+}
+
+/// The same of the file that was named, which may also be what whoever started
+/// the program handed over: `/dev/stdin`, or a shell's `<(COMMAND)`.
+pub(super) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
+    if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
+        up_to_largest(File::open(path)?)
+    } else {
+        read(path)
+    }
+}
+
+fn up_to_largest(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -5,6 +5,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use super::file::FileReads;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{Advice, Outcome, ProbeResult};
 use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
@@ -16,6 +17,7 @@ use crate::tls::TlsConfigs;
 #[derive(Debug)]
 pub(crate) struct Prober {
     tls: TlsConfigs,
+    reads: FileReads,
 }
 
 /// A probe that fails so long after its deadline, or another time-out, did so
@@ -32,6 +34,7 @@ pub(super) struct Probing<'a> {
     /// From the start to the deadline.
     pub(super) timeout: Duration,
     pub(super) tls: &'a TlsConfigs,
+    pub(super) reads: &'a FileReads,
 }
 
 impl Probing<'_> {
@@ -51,7 +54,13 @@ impl Prober {
     pub(crate) fn new() -> Self {
         Self {
             tls: TlsConfigs::new(),
+            reads: FileReads::new(),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn reads(&self) -> &FileReads {
+        &self.reads
     }
 
     /// Asks `target` once, and is done within the check's time-out whatever comes.
@@ -64,6 +73,7 @@ impl Prober {
             deadline,
             timeout: check.timeout,
             tls: &self.tls,
+            reads: &self.reads,
         };
         let verdict = tokio::time::timeout_at(deadline, ask(probing, &check.kind)).await;
         let verdict = verdict.unwrap_or_else(|_| {

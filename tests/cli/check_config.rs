@@ -1,10 +1,11 @@
 //! `check-config`, and what `run` makes of the same files.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use super::{Ended, Site, end, program};
+use super::{Ended, Site, end, fifo, program};
 
 const CHECK: &str = "interval: 200ms, timeout: 200ms";
 
@@ -87,6 +88,20 @@ fn a_reader_that_went_away_is_no_failure() {
     }
 }
 
+/// What is handed over on purpose is read, whatever it is.
+#[test]
+fn standard_input_may_be_the_file() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let text = fs::read(site.configuration()).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&text).unwrap();
+    drop(writer);
+    let mut command = program(&["check-config", "--config", "/dev/stdin"]);
+    let output = command.stdin(reader).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
 /// Files that cannot be a configuration, and what is said of each.
 fn hopeless(site: &Site) -> Vec<(PathBuf, &'static str)> {
     let with = |name: &str, bytes: &[u8]| {
@@ -95,11 +110,18 @@ fn hopeless(site: &Site) -> Vec<(PathBuf, &'static str)> {
     };
     symlink(site.path("nowhere"), site.path("dangling")).unwrap();
     symlink(site.path("loop"), site.path("loop")).unwrap();
+    fifo(&site.path("fifo"));
+    fifo(&site.path("included"));
     vec![
         (site.path("absent"), "there is no such file"),
         (site.path("dangling"), "there is no such file"),
         (site.path("loop"), "cannot be read"),
         (site.path(""), "this is a directory"),
+        (site.path("fifo"), "this is a FIFO, not a regular file"),
+        (
+            with("including", b"include: includ?d\n"),
+            "included` cannot be read: this is a FIFO",
+        ),
         (with("empty", b""), "the file is empty"),
         (with("comment", b"# later\n\n"), "the file is empty"),
         (with("binary", b"\x7fELF\x02\x01\x01\0\0\0"), "binary file"),

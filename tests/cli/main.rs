@@ -40,7 +40,7 @@ use std::time::Duration;
 use exchange::{Answer, exchange};
 use process::Process;
 use server::{Behaviour, Server};
-use site::{Agent, Ended, Site, end, program};
+use site::{Agent, Ended, Site, end, fifo, program};
 use wait::until;
 
 /// How long anything may take that is sure to come, on a busy machine too.

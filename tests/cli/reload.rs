@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::{AMPLE, Agent, Behaviour, Ended, Server, Site, end, until};
+use super::{AMPLE, Agent, Behaviour, Ended, Server, Site, end, fifo, until};
 
 const CHECK: &str = "interval: 200ms, timeout: 1s, rise: 2, fall: 2";
 
@@ -237,4 +237,28 @@ fn commands_and_signals_at_once_are_done_one_after_the_other() {
             Err(shown)
         }
     });
+}
+
+/// A FIFO among the included files is told, and nothing waits for its writer.
+#[test]
+fn a_fifo_among_the_files_is_refused() {
+    let site = Site::new();
+    let included = site.path("conf.d");
+    std::fs::create_dir(&included).unwrap();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let text = std::fs::read_to_string(site.configuration()).unwrap();
+    std::fs::write(site.configuration(), format!("include: conf.d/*\n{text}")).unwrap();
+    let mut agent = site.agent();
+    let pipe = included.join("web.yaml");
+    fifo(&pipe);
+
+    let ended = reload(&site);
+    assert_eq!((ended.code, &*ended.stdout), (2, ""));
+    let said = "web.yaml` cannot be read: this is a FIFO, not a regular file";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+
+    std::fs::remove_file(&pipe).unwrap();
+    assert_eq!(reload(&site).code, 0);
+    agent.signal(Signal::SIGTERM);
+    assert_eq!(agent.wait(AMPLE).code(), Some(0));
 }

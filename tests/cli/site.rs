@@ -2,10 +2,11 @@ use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,6 +63,11 @@ pub(crate) fn end(mut command: Command) -> Ended {
         stdout: fs::read_to_string(file("stdout")).unwrap(),
         stderr: fs::read_to_string(file("stderr")).unwrap(),
     }
+}
+
+/// Makes a FIFO, to which nobody writes.
+pub(crate) fn fifo(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
 impl Site {
