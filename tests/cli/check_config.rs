@@ -111,17 +111,12 @@ fn hopeless(site: &Site) -> Vec<(PathBuf, &'static str)> {
     symlink(site.path("nowhere"), site.path("dangling")).unwrap();
     symlink(site.path("loop"), site.path("loop")).unwrap();
     fifo(&site.path("fifo"));
-    fifo(&site.path("included"));
     vec![
         (site.path("absent"), "there is no such file"),
         (site.path("dangling"), "there is no such file"),
         (site.path("loop"), "cannot be read"),
         (site.path(""), "this is a directory"),
         (site.path("fifo"), "this is a FIFO, not a regular file"),
-        (
-            with("including", b"include: includ?d\n"),
-            "included` cannot be read: this is a FIFO",
-        ),
         (with("empty", b""), "the file is empty"),
         (with("comment", b"# later\n\n"), "the file is empty"),
         (with("binary", b"\x7fELF\x02\x01\x01\0\0\0"), "binary file"),
