@@ -5,20 +5,23 @@ use std::net::IpAddr;
 
 use crate::config::{Config, RealServer, VirtualService};
 use crate::model::{
-    Destination, Forwarding, LocalAddress, RealServerKey, Service, ServiceFlags, ServiceKey,
-    SysctlKey, Weight,
+    Destination, Family, Forwarding, LocalAddress, RealServerKey, Service, ServiceFlags,
+    ServiceKey, SysctlKey, Weight,
 };
 use crate::plan::{ServiceState, State};
+use crate::via_vip::Marks;
 
-/// What a director's kernel should hold, where `weight` tells each real
+/// What a director's kernel should hold, the services of `marks` included, where `weight` tells each real
 /// server's weight from its key and its configured weight.
 pub(crate) fn director(
     config: &Config,
+    marks: &Marks,
     weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
 ) -> State {
     let services = config.virtual_services.iter();
     let services = services
         .map(|service| (service.key, service_state(service, &weight)))
+        .chain(marks.services())
         .collect();
     let vips = config
         .virtual_services
@@ -31,9 +34,36 @@ pub(crate) fn director(
     State {
         services,
         addresses,
-        sysctls: normal(&config.director.sysctls),
+        sysctls: director_sysctls(config),
         timeouts: config.director.timeouts.clone(),
     }
+}
+
+/// What is configured, and what answers to probes through VIPs need: they
+/// come from the VIP, which this host has as well, and the kernel takes such
+/// packets only where `accept_local` says so (`__fib_validate_source` in
+/// `net/ipv4/fib_frontend.c`). IPv6 has no such rule.
+fn director_sysctls(config: &Config) -> BTreeMap<SysctlKey, String> {
+    let mut sysctls = normal(&config.director.sysctls);
+    let through_vip = |service: &VirtualService| {
+        service.key.family() == Family::Ipv4
+            && service.checked().any(|(_, check)| check.via.through_vip())
+    };
+    if config.virtual_services.iter().any(through_vip)
+        && let Some(key) = accept_local(config.director.interface.as_deref())
+    {
+        sysctls.entry(key).or_insert_with(|| "1".to_owned());
+    }
+    sysctls
+}
+
+/// The parameter of this interface, or of all where none is named. As in
+/// sysctl(8), `/` stands for a `.` in an interface's name.
+pub(crate) fn accept_local(interface: Option<&str>) -> Option<SysctlKey> {
+    let interface = interface.unwrap_or("all").replace('.', "/");
+    format!("net.ipv4.conf.{interface}.accept_local")
+        .parse()
+        .ok()
 }
 
 fn service_state(

@@ -7,6 +7,7 @@
 //! ```
 
 mod drains;
+mod ways_through_vips;
 
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ use crate::probe::{ProbeTarget, Prober, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot};
-use crate::{clock, link, service_manager};
+use crate::via_vip::{Board, Perch};
+use crate::{clock, link, service_manager, via_vip};
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
 /// When health is slower than that, probes wait with theirs and skip their
@@ -70,25 +72,25 @@ pub(crate) async fn run<T: Ipvs>(
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
+    let board = Arc::new(Board::default());
     let reconciler = Reconciler::new(
         Kernel::with_table(Counted::new(table, Arc::clone(&metrics))),
-        if T::IN_KERNEL {
-            StateFile::new(&config.state_dir, Mode::Director)
-        } else {
-            StateFile::of_memory(&config.state_dir)
-        },
+        state_file::<T>(&config),
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
     )?
-    .telling(Arc::clone(&events));
+    .telling(Arc::clone(&events))
+    .confirming(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
     let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes));
 
     let (report, reports) = mpsc::channel(REPORTS);
-    let mut probes = Probes::new(Prober::new(), report);
+    let mut tasks = JoinSet::new();
+    let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
+    let mut probes = Probes::new(Prober::new().through(passages), report);
     let subscribers = subscribe(&mut probes, &config);
     let health = HealthTask::new(
         Arc::clone(&config),
@@ -104,7 +106,6 @@ pub(crate) async fn run<T: Ipvs>(
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
-    let mut tasks = JoinSet::new();
     let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot, T::IN_KERNEL);
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
@@ -127,6 +128,7 @@ pub(crate) async fn run<T: Ipvs>(
         sysctls: T::IN_KERNEL.then(Sysctls::default),
         to_reconcile,
         to_audit,
+        perches,
         shown: shown.clone(),
         events: Arc::clone(&events),
     };
@@ -168,6 +170,8 @@ struct Director {
     sysctls: Option<Sysctls>,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     to_audit: watch::Sender<Arc<Config>>,
+    /// Where canaries are sent.
+    perches: watch::Sender<Vec<Perch>>,
     shown: Shown,
     events: Arc<Events>,
 }
@@ -212,6 +216,7 @@ impl Director {
         sent.map_err(|_| ReloadError::Ending)?;
         let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
+        self.perches.send_replace(via_vip::perches(&config));
         let before = mem::replace(&mut self.config, Arc::clone(&config));
         let ended = {
             let mut drains = self.drains.lock().await;
@@ -271,6 +276,14 @@ fn look_at_the_link(
     (Outlook { link, thefts }, to_audit)
 }
 
+fn state_file<T: Ipvs>(config: &Config) -> StateFile {
+    if T::IN_KERNEL {
+        StateFile::new(&config.state_dir, Mode::Director)
+    } else {
+        StateFile::of_memory(&config.state_dir)
+    }
+}
+
 /// Makes the configuration's probes those that run.
 fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
@@ -298,7 +311,7 @@ fn watched_loops(config: &Config) -> Liveness {
 fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
     let checks = targets.iter().map(|target| &target.spec.check);
     checks
-        .map(|check| check.longest_interval() + check.timeout)
+        .map(|check| check.longest_interval() + check.longest_probe())
         .min()
 }
 

@@ -25,6 +25,11 @@
 //! verdict is put down as the wanted weight ([`intent`]), and the director's
 //! loop writes it by one message ([`reconcile`], `DirectorLoop::write_weights`).
 //!
+//! A check may lead through the VIP ([`via_vip`]): reconcile keeps a virtual
+//! service by mark for each real server, and tells the probes which of them the
+//! kernel has; probes read the kernel's counts through a door of their own that
+//! cannot write. What they saw becomes a [`diagnosis`].
+//!
 //! # Rules
 //!
 //! - **Pure core.** `model`, `config` once the file is read, the machine in
@@ -55,6 +60,10 @@
 //! | weight | a real server's share of new connections; 0 quiesces it |
 //! | check | what is configured to be asked of a real server |
 //! | probe | one execution of a check; it has an outcome |
+//! | mark | the firewall mark of probes through VIPs to one real server |
+//! | canary | a connection by the mark that leads to no real server |
+//! | unverified | the outcome of a probe that may have gone elsewhere |
+//! | diagnosis | what is wrong with a real server, from all that probes saw |
 //! | rise, fall | passes, failures in a row that make a verdict |
 //! | transition | a change of verdict |
 //! | drift | the kernel differs from what the agent left there |
@@ -79,6 +88,7 @@ pub mod commands;
 pub mod config;
 mod control;
 mod desired;
+mod diagnosis;
 mod director;
 mod doctor;
 mod drain;
@@ -103,6 +113,8 @@ mod regular_file;
 mod service_manager;
 mod signals;
 mod snapshot;
+mod tcp;
 mod telemetry;
 mod tls;
+mod via_vip;
 mod whole_file;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::arp_audit::ArpRecord;
 use crate::config::{Config, RealServerRole, SorryServer};
+use crate::diagnosis::{Diagnosis, Sight};
 use crate::health::Weights;
 use crate::health::{Admin, Health, HoldReason, Quiesced, Standing};
 use crate::model::{
@@ -369,6 +370,10 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: Statistics,
     pub(crate) last_probe: Option<LastProbe>,
+    /// What the last probe saw.
+    pub(crate) seen: Seen,
+    /// What is wrong with it; `None` before the first probe.
+    pub(crate) diagnosis: Option<Diagnosis>,
     /// When the certificate ends that the real server showed last.
     pub(crate) certificate_expiry: Option<SystemTime>,
     /// By [`ProbeResult::index`].
@@ -392,6 +397,8 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: Statistics::default(),
             last_probe: None,
+            seen: Seen::default(),
+            diagnosis: None,
             certificate_expiry: None,
             probes: [0; ProbeResult::ALL.len()],
             transitions_up: 0,
@@ -410,6 +417,10 @@ impl RealServerLive {
         if outcome.certificate_expiry.is_some() {
             self.certificate_expiry = outcome.certificate_expiry;
         }
+        self.seen = Seen {
+            plain: outcome.plain,
+            vip: outcome.vip,
+        };
         self.last_probe = Some(LastProbe {
             at: *at,
             result: outcome.result,
@@ -417,6 +428,13 @@ impl RealServerLive {
             duration: outcome.duration,
         });
     }
+}
+
+/// What the newest probe of a real server saw, where it was asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    pub(crate) plain: Option<Sight>,
+    pub(crate) vip: Option<Sight>,
 }
 
 /// The newest probe of a real server.

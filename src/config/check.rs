@@ -7,6 +7,7 @@ mod kind;
 mod local;
 mod network;
 pub(super) mod tls;
+mod via;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -17,8 +18,9 @@ pub use agent::AgentCheck;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
     Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
-    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck, Via,
 };
+pub(super) use via::allowed_by as via_allowed_by;
 
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
@@ -55,7 +57,8 @@ const SIMPLE: [(&str, Reader); 12] = [
 /// The kinds that combine others.
 const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
 
-const SCHEDULE: [&str; 8] = [
+const SCHEDULE: [&str; 9] = [
+    "via",
     "interval",
     "fast_interval",
     "down_interval",
@@ -81,6 +84,7 @@ pub(super) fn check(
         Ok(Some(kind)) => Ok(kind),
         Err(reported) => Err(reported),
     };
+    let via = via::via(&fields, kind.as_ref().ok(), vip, problems);
     let interval = fields.or_default("interval", SECOND, |value| {
         value.duration(INTERVAL, problems)
     });
@@ -101,6 +105,7 @@ pub(super) fn check(
     });
     Ok(Check {
         kind: kind?,
+        via: via?,
         interval: interval?,
         fast_interval: fast_interval?,
         down_interval: down_interval?,

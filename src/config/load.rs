@@ -253,8 +253,9 @@ fn validate(
     let services = services(fields, included, all_read, problems);
     let interface = director.as_ref().ok();
     let interface = interface.and_then(|director| director.interface.as_deref());
+    let marks = director.as_ref().ok().map(|director| director.probe_mark);
     let drafts = services.as_deref().unwrap_or_default();
-    rules::check(drafts, interface, &vips, problems);
+    rules::check(drafts, interface, &vips, marks, problems);
     let services = services?
         .into_iter()
         .map(|service| service.and_then(service::ServiceDraft::finish));

@@ -10,6 +10,7 @@ mod load;
 mod node;
 mod notify;
 mod pool;
+mod probe_mark;
 mod problem;
 mod range;
 mod raw;
@@ -26,9 +27,10 @@ pub(crate) use check::{ADDRESS, PORT};
 pub use check::{
     AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck,
     HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
-    UdpCheck,
+    UdpCheck, Via,
 };
 pub use error::ConfigErrors;
+pub use probe_mark::ProbeMark;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -37,8 +39,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, SysctlKey,
-    Timeout, Weight,
+    Forwarding, Persistence, ProbePath, RealServerKey, Scheduler, ServiceFlags, ServiceKey,
+    SysctlKey, Timeout, Weight,
 };
 
 /// A whole, valid configuration.
@@ -145,6 +147,8 @@ pub struct Director {
     pub timeouts: BTreeMap<Timeout, u32>,
     /// What becomes of a real server that answers for a VIP on the link.
     pub on_arp_conflict: OnArpConflict,
+    /// The firewall marks of probes through VIPs.
+    pub probe_mark: ProbeMark,
     /// What is left of the table when the agent ends.
     pub on_exit: DirectorExit,
     /// What becomes of a real server that leaves the configuration.
@@ -280,6 +284,15 @@ impl SorryServer {
 }
 
 impl VirtualService {
+    /// The clients' way to a real server of it.
+    pub(crate) fn path(&self, real_server: RealServerKey) -> ProbePath {
+        ProbePath {
+            family: self.key.family(),
+            real_server: real_server.0.ip(),
+            forwarding: self.forwarding,
+        }
+    }
+
     /// All that is checked and may be in the table, in the order in which
     /// [`crate::model::RealServerId`] numbers it: the real servers, then the
     /// sorry server.

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{RealServerKey, ServiceKey, Weight};
+use crate::model::{Forwarding, RealServerKey, ServiceKey, Weight};
 
-use super::check::check;
+use super::check::{check, via_allowed_by};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location};
 use super::problem::{Problems, Read};
@@ -48,7 +48,12 @@ pub(super) struct SorryServerDraft {
 }
 
 /// Of the virtual service with this VIP, where it has one.
-pub(super) fn pool(fields: &Fields<'_>, vip: Option<IpAddr>, problems: &mut Problems) -> PoolDraft {
+pub(super) fn pool(
+    fields: &Fields<'_>,
+    vip: Option<IpAddr>,
+    forwarding: Read<Forwarding>,
+    problems: &mut Problems,
+) -> PoolDraft {
     let slow_start = fields.or_default("slow_start", Duration::ZERO, |value| {
         value.duration(SLOW_START, problems)
     });
@@ -84,7 +89,7 @@ pub(super) fn pool(fields: &Fields<'_>, vip: Option<IpAddr>, problems: &mut Prob
         }
     });
     let sorry_server = fields.or_default("sorry_server", None, |value| {
-        sorry_server(value, vip, problems).map(Some)
+        sorry_server(value, vip, forwarding, problems).map(Some)
     });
     PoolDraft {
         slow_start,
@@ -99,6 +104,7 @@ pub(super) fn pool(fields: &Fields<'_>, vip: Option<IpAddr>, problems: &mut Prob
 fn sorry_server(
     value: Value<'_>,
     vip: Option<IpAddr>,
+    forwarding: Read<Forwarding>,
     problems: &mut Problems,
 ) -> Read<SorryServerDraft> {
     let what = "a sorry server";
@@ -116,7 +122,10 @@ fn sorry_server(
         let value = value.integer(1..=u16::MAX, "80", problems)?;
         Ok(Some(Located { value, location }))
     });
-    let own = |entry: &Entry| check(Some(entry), vip, problems);
+    let own = |entry: &Entry| {
+        via_allowed_by(forwarding, Some(entry), problems)?;
+        check(Some(entry), vip, problems)
+    };
     let check = fields
         .optional("check")
         .and_then(|entry| entry.map(own).transpose());

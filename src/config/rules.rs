@@ -8,19 +8,22 @@ use std::sync::Arc;
 
 use crate::model::{Family, Forwarding, ServiceKey};
 
-use super::SorryServer;
 use super::node::{Located, Location};
+use super::probe_mark;
 use super::problem::{Problems, Read};
 use super::service::{RealServerDraft, ServiceDraft};
+use super::{ProbeMark, SorryServer};
 
 /// VIPs and the place of each.
 type Vips = BTreeMap<IpAddr, Location>;
 
-/// `interface` gets the director's VIPs; `vips` are those listed for real servers.
+/// `interface` gets the director's VIPs; `vips` are those listed for real
+/// servers, `marks` those of probes.
 pub(super) fn check(
     services: &[Read<ServiceDraft>],
     interface: Option<&str>,
     vips: &[Located<IpAddr>],
+    marks: Option<ProbeMark>,
     problems: &mut Problems,
 ) {
     let services = || services.iter().filter_map(|service| service.as_ref().ok());
@@ -74,6 +77,10 @@ pub(super) fn check(
         sorry_server(service, &all_vips, problems);
         agents(service, &mut misused, problems);
         quorum(service, problems);
+        probe_mark::check_source(service, problems);
+    }
+    if let Some(marks) = marks {
+        probe_mark::check(services(), marks, problems);
     }
 }
 

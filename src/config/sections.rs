@@ -10,6 +10,7 @@ use crate::model::{SysctlKey, Timeout};
 use super::fields::Fields;
 use super::ipvs::LONGEST_TIMEOUT;
 use super::node::{Content, Entry, Located};
+use super::probe_mark::probe_mark;
 use super::problem::{Problems, Read, quoted};
 use super::scalar::Value;
 use super::{
@@ -68,6 +69,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         "timeouts",
         "sysctls",
         "on_arp_conflict",
+        "probe_mark",
         "on_exit",
         "on_removal",
         "removal_deadline",
@@ -80,6 +82,9 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
     let timeouts = fields
         .optional("timeouts")
         .and_then(|entry| timeouts(entry, problems));
+    let probe_mark = fields
+        .optional("probe_mark")
+        .and_then(|entry| probe_mark(entry, problems));
     let mut all_sysctls = parsed(&DIRECTOR_SYSCTLS);
     let given = fields.or_default("sysctls", BTreeMap::new(), |value| {
         let hint = "write pairs like `net.ipv4.vs.conntrack: 1`; \
@@ -106,6 +111,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         },
         timeouts: timeouts?,
         on_arp_conflict: on_arp_conflict?,
+        probe_mark: probe_mark?,
         on_exit: on_exit?,
         on_removal: on_removal?,
     })

@@ -7,7 +7,7 @@ use crate::model::{
     Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, Weight,
 };
 
-use super::check::check;
+use super::check::{check, via_allowed_by};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location, Node};
 use super::pool::{self, PoolDraft, pool};
@@ -163,11 +163,12 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
                 problems,
             ),
             persistence: ipvs::persistence(&fields, value, problems),
-            check: fields
-                .optional("check")
-                .and_then(|entry| check(entry, vip, problems)),
+            check: fields.optional("check").and_then(|entry| {
+                via_allowed_by(forwarding, entry, problems)?;
+                check(entry, vip, problems)
+            }),
             check_location,
-            pool: pool(&fields, vip, problems),
+            pool: pool(&fields, vip, forwarding, problems),
             scheduler: scheduler.clone(),
             real_servers: real_servers.clone(),
         }

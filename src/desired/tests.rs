@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::config::{Check, Via};
 use crate::model::{Persistence, ServiceFlags, Tunnel};
 use crate::snapshot::fixture;
 
@@ -63,7 +66,7 @@ fn what_is_configured_of_a_service_is_what_the_kernel_should_hold() {
     service.real_servers[0].upper_threshold = 9;
     service.real_servers[0].lower_threshold = 7;
     let (key, real_server) = (service.key, service.real_servers[0].key);
-    let state = director(&config, |_, _, configured| configured);
+    let state = director(&config, &Marks::default(), |_, _, configured| configured);
     let state = &state.services[&key];
     assert_eq!(state.service.persistence, persistence);
     assert_eq!(state.service.flags, ServiceFlags::FALLBACK);
@@ -74,4 +77,27 @@ fn what_is_configured_of_a_service_is_what_the_kernel_should_hold() {
         lower_threshold: 7,
     };
     assert_eq!(state.destinations[&real_server], expected);
+}
+
+#[test]
+fn answers_through_a_vip_need_accept_local_unless_that_is_configured() {
+    let key: SysctlKey = "net.ipv4.conf.eth0.accept_local".parse().unwrap();
+    let mut config = fixture::config();
+    let state = |config: &Config| director(config, &Marks::default(), |_, _, weight| weight);
+    assert_eq!(state(&config).sysctls.get(&key), None);
+    let service = &mut config.virtual_services[0];
+    service.check = Arc::new(Check {
+        via: Via::Both,
+        ..(*service.check).clone()
+    });
+    assert_eq!(state(&config).sysctls[&key], "1");
+    config.director.interface = Some("eth0.100".to_owned());
+    let tagged = "net.ipv4.conf.eth0/100.accept_local".parse().unwrap();
+    assert_eq!(state(&config).sysctls[&tagged], "1");
+    config.director.interface = None;
+    let all = "net.ipv4.conf.all.accept_local".parse().unwrap();
+    assert_eq!(state(&config).sysctls[&all], "1");
+    config.director.sysctls.insert(all, "0".to_owned());
+    let all = "net.ipv4.conf.all.accept_local".parse().unwrap();
+    assert_eq!(state(&config).sysctls[&all], "0");
 }

@@ -1,6 +1,7 @@
 use serde::Deserialize;
 
 use super::{Facts, Finding};
+use crate::diagnosis::Diagnosis;
 use crate::snapshot::Mode;
 
 /// What the running agent says of itself on its control socket.
@@ -104,7 +105,12 @@ pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
                 Some("ok") => findings.push(Finding::ok("diagnosis", &subject, "ok")),
                 Some(cause) => {
                     let at = &real_server.address;
-                    let mend = format!("on the host of {at}: lvs-agent doctor --real-server");
+                    let known = Diagnosis::ALL.into_iter().find(|d| d.as_str() == cause);
+                    let there = format!("on the host of {at}: lvs-agent doctor --real-server");
+                    let mend = match known.and_then(Diagnosis::mend) {
+                        Some(mend) => format!("{mend}; {there}"),
+                        None => there,
+                    };
                     findings.push(Finding::problem("diagnosis", &subject, cause, mend));
                 }
             }

@@ -9,6 +9,7 @@
 
 mod announce;
 mod damping;
+mod diagnose;
 mod machine;
 mod own_fault;
 mod pool;

@@ -14,6 +14,7 @@ use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 pub(crate) use self::reload::{Change, Handover};
 use super::announce::{announce, announce_standing, announce_unmade, reason, standing_events};
+use super::diagnose::diagnose;
 use super::own_fault::OwnFault;
 use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
@@ -239,6 +240,7 @@ impl HealthTask {
         self.metrics
             .probe_finished(id.service_index(), report.outcome.duration);
         record.live.lock().note_probe(report);
+        diagnose(service, record, self.is_stealing(service, record));
         let (index, place) = (id.service_index(), id.real_server_index());
         let Some(pool) = self.pools.get_mut(index) else {
             return;

@@ -121,6 +121,9 @@ pub(crate) struct RealServerStatus {
     /// it: `arp_conflict`.
     #[serde(default)]
     pub(crate) quiesced: Option<String>,
+    /// `ok`, or what is wrong with it; `None` before the first probe.
+    #[serde(default)]
+    pub(crate) diagnosis: Option<String>,
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
@@ -427,6 +430,7 @@ impl RealServerStatus {
             admin: live.admin.as_str().to_owned(),
             drain_deadline: live.drain_deadline.map(Timestamp),
             quiesced: live.quiesced.map(Quiesced::as_str).map(str::to_owned),
+            diagnosis: live.diagnosis.map(|diagnosis| diagnosis.to_string()),
             weight: WeightStatus {
                 configured: record.configured.get(),
                 advised: live.advised.map(Weight::get),

@@ -14,6 +14,7 @@ mod namespace;
 mod neighbours;
 mod netlink;
 mod sysctl;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +31,7 @@ pub(crate) use listeners::Listeners;
 pub(crate) use memory::MemoryIpvs;
 pub(crate) use neighbours::Neighbours;
 pub(crate) use sysctl::Sysctls;
+pub(crate) use witness::Witness;
 
 use crate::model::{
     Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,

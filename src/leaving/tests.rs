@@ -3,9 +3,10 @@ use crate::config::{Config, VirtualService};
 use crate::desired;
 use crate::model::LocalAddress;
 use crate::snapshot::fixture;
+use crate::via_vip::Marks;
 
 fn state(config: &Config) -> State {
-    desired::director(config, |_, _, weight| weight)
+    desired::director(config, &Marks::default(), |_, _, weight| weight)
 }
 
 fn hashed(service: &mut VirtualService) {

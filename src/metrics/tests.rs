@@ -95,6 +95,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "lvs_real_server_quiesced",
         &["service", "real_server", "reason"],
     ),
+    (
+        "lvs_real_server_diagnosis",
+        &["service", "real_server", "cause"],
+    ),
     ("lvs_log_lines_dropped_total", &[]),
     ("process_resident_memory_bytes", &[]),
 ];
@@ -226,7 +230,7 @@ fn series_exist_from_the_start() {
             .count()
     };
     assert_eq!(count("lvs_real_server_up"), 0);
-    assert_eq!(count("lvs_probes_total"), 4 * 10, "the sorry server, too");
+    assert_eq!(count("lvs_probes_total"), 4 * 11, "the sorry server, too");
     assert_eq!(count("lvs_transitions_total"), 4 * 2);
     let sorry = r#"lvs_transitions_total{service="marked",real_server="sorry_server",to="up"}"#;
     assert!(found.contains_key(sorry));
@@ -316,4 +320,22 @@ fn who_answers_for_a_vip_is_counted_while_that_is_known() {
     let blind = fixture::with_arp_conflicts();
     blind.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
     assert!(!series(&scrape(blind)).contains_key(conflicts));
+}
+
+#[test]
+fn of_all_that_may_be_wrong_one_is_told() {
+    let text = scrape(fixture::director());
+    let found = series(&text);
+    let of = |real_server: &str| {
+        let start = format!(
+            "lvs_real_server_diagnosis{{service=\"web\",real_server=\"{real_server}\",cause=\""
+        );
+        let found = found
+            .iter()
+            .filter_map(|(series, value)| Some((series.strip_prefix(&start)?, *value)));
+        let (there, absent): (Vec<_>, Vec<_>) = found.partition(|(_, value)| *value > 0.5);
+        (there, absent.len())
+    };
+    assert_eq!(of("rs1"), (vec![("ok\"}", 1.0)], 7));
+    assert_eq!(of("rs2"), (vec![("application_down\"}", 1.0)], 7));
 }

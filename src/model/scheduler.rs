@@ -22,6 +22,11 @@ impl Scheduler {
         matches!(self.as_str(), "sh" | "mh" | "dh")
     }
 
+    /// Each in its turn (`ip_vs_rr.c`).
+    pub fn round_robin() -> Self {
+        Self("rr".into())
+    }
+
     /// The name as the kernel takes it.
     pub fn as_str(&self) -> &str {
         &self.0

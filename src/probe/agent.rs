@@ -8,10 +8,10 @@ use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 
+use super::ProbeResult;
 use super::http::drive;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
-use super::{ProbeResult, connect};
 use crate::config::AgentCheck;
 use crate::model::{Protocol, ServiceKey};
 
@@ -48,7 +48,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
         return Err(Failure::internal("no service to ask for"));
     };
     let target = probing.target(Some(check.port));
-    let stream = connect::tcp(target, probing.origin).await?;
+    let stream = probing.connect(target).await?;
     let request = Request::get("/status")
         .header(HOST, target.to_string())
         .header(CONNECTION, "close")

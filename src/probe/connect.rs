@@ -1,35 +1,137 @@
 //! How bytes travel: sockets that leave from where the check says.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UdpSocket};
 
-use super::verdict::Failure;
+use super::verdict::{Failure, from_io};
 use crate::config::Origin;
+use crate::tcp::{Marked, OpenError, Opening};
+use crate::via_vip::Passage;
+
+/// How many source ports are tried, should others of this host have them.
+const TRIES: u32 = 16;
+
+/// A connection over TCP, straight or through a VIP.
+#[derive(Debug)]
+pub(super) struct Stream {
+    tcp: TcpStream,
+    /// It ends by a reset, and without a FIN before: that would end it for
+    /// IPVS before it was looked at.
+    resets: bool,
+}
+
+impl Stream {
+    /// The address at the other end.
+    pub(super) fn peer(&self) -> io::Result<IpAddr> {
+        self.tcp.peer_addr().map(|peer| peer.ip())
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.resets {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+}
 
 /// A connection over TCP.
-pub(super) async fn tcp(target: SocketAddr, origin: &Origin) -> Result<TcpStream, Failure> {
-    let socket = match target {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+pub(super) async fn tcp(target: SocketAddr, origin: &Origin) -> Result<Stream, Failure> {
+    let opening = Opening {
+        source: origin.source,
+        interface: origin.interface.as_deref(),
+        marked: None,
     };
-    if let Some(interface) = &origin.interface {
-        socket
-            .bind_device(Some(interface.as_bytes()))
-            .map_err(|error| cannot_use(interface, &error))?;
+    let tcp = opening.open(target).await.map_err(failure)?;
+    Ok(Stream { tcp, resets: false })
+}
+
+/// A connection over TCP through a VIP, which the passage keeps open.
+pub(super) async fn through(
+    passage: &Passage,
+    target: SocketAddr,
+    origin: &Origin,
+) -> Result<Stream, Failure> {
+    let source = passage.source(origin, target.ip());
+    let source = source.map_err(Failure::internal)?;
+    for _ in 0..TRIES {
+        let Some(port) = passage.next_port(target) else {
+            break;
+        };
+        let opening = Opening {
+            source: Some(source),
+            interface: None,
+            marked: Some(Marked {
+                port,
+                mark: passage.mark(),
+                segment: passage.segment(),
+            }),
+        };
+        match opening.open(target).await {
+            Ok(tcp) => {
+                passage.hold(&tcp)?;
+                let verified = passage.verify().await;
+                verified.map_err(|error| Failure::unverified(&error))?;
+                return Ok(Stream { tcp, resets: true });
+            }
+            Err(OpenError::PortTaken) => {}
+            Err(error) => return Err(failure(error)),
+        }
     }
-    if let Some(source) = origin.source {
-        // The port is chosen by connect: then 28,000 of them are enough for
-        // each target, and not for all together (ip(7)).
-        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)
-            .map_err(|error| Failure::internal(error.to_string()))?;
-        socket
-            .bind(SocketAddr::new(source, 0))
-            .map_err(|error| cannot_use(source, &error))?;
+    Err(Failure::internal("out of source ports towards the VIP"))
+}
+
+fn failure(error: OpenError) -> Failure {
+    match error {
+        OpenError::Origin { origin, source } => cannot_use(origin, &source),
+        OpenError::PortTaken => Failure::internal("out of local ports"),
+        OpenError::Socket(source) => from_io(&source),
+        OpenError::Connect { source, icmp } => match icmp {
+            Some(icmp) => Failure::by_icmp(icmp, from_io(&source)),
+            None => from_io(&source),
+        },
     }
-    Ok(socket.connect(target).await?)
 }
 
 /// A socket that speaks to `target` alone, and so learns of ICMP errors.
@@ -51,7 +153,7 @@ pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<UdpSocket
 }
 
 /// The host's own configuration does not fit the check's.
-pub(super) fn cannot_use(origin: impl std::fmt::Display, error: &std::io::Error) -> Failure {
+pub(super) fn cannot_use(origin: impl std::fmt::Display, error: &io::Error) -> Failure {
     // Linux 5.7 made SO_BINDTODEVICE free for all (socket(7)).
     let hint = match Errno::from_io_error(error) {
         Some(Errno::PERM) => "; on Linux before 5.7, an interface needs CAP_NET_RAW",

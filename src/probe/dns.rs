@@ -54,7 +54,7 @@ async fn over_tcp(
     id: u16,
     question: &[u8],
 ) -> Result<Message, Failure> {
-    let mut stream = connect::tcp(probing.target(Some(port)), probing.origin).await?;
+    let mut stream = probing.connect(probing.target(Some(port))).await?;
     let length =
         u16::try_from(question.len()).map_err(|_| Failure::internal("the question is too long"))?;
     stream

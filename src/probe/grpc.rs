@@ -7,10 +7,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::ProbeResult;
 use super::http::drive;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
-use super::{ProbeResult, connect};
 use crate::config::GrpcCheck;
 use crate::tls::Application;
 
@@ -58,7 +58,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> Verdict {
     .header(TE, HeaderValue::from_static("trailers"))
     .body(Full::from(body))
     .map_err(|error| Failure::internal(format!("no request: {error}")))?;
-    let stream = connect::tcp(target, probing.origin).await?;
+    let stream = probing.connect(target).await?;
     let Some(settings) = &check.tls else {
         return exchange(stream, request).await;
     };

@@ -1,7 +1,6 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::advice::Said;
-use super::connect;
 use super::probing::Probing;
 use super::verdict::{Failure, Verdict};
 use crate::config::HaproxyAgentCheck;
@@ -12,7 +11,7 @@ const LINE: usize = 1024;
 /// One line from the real server about itself, as HAProxy's `agent-check`
 /// has it (HAProxy's configuration manual, section 5.2).
 pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
-    let mut stream = connect::tcp(probing.target(Some(check.port)), probing.origin).await?;
+    let mut stream = probing.connect(probing.target(Some(check.port))).await?;
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();
     while line.len() < LINE && !line.contains(&b'\n') {

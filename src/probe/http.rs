@@ -12,9 +12,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
+use super::ProbeResult;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
-use super::{ProbeResult, connect};
 use crate::config::HttpCheck;
 use crate::tls::Application;
 
@@ -43,7 +43,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 pub(super) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
     let target = probing.target(check.port);
     let request = request(target, check)?;
-    let stream = connect::tcp(target, probing.origin).await?;
+    let stream = probing.connect(target).await?;
     let Some(settings) = &check.tls else {
         return exchange(stream, request, check).await.map(Pass::new);
     };

@@ -23,11 +23,13 @@ mod verdict;
 
 use std::time::{Duration, SystemTime};
 
+use crate::diagnosis::Sight;
+
 pub(crate) use advice::Advice;
 pub(crate) use pace::{Pace, PaceCell};
 pub(crate) use probing::Prober;
 pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
-pub(crate) use task::{Probe, ProbeId, ProbeSpec, Probes, Report};
+pub(crate) use task::{Probe, ProbeId, ProbeSpec, Probes, Report, Route};
 pub(crate) use verdict::OUT_OF_DESCRIPTORS;
 
 #[cfg(test)]
@@ -46,6 +48,10 @@ pub(crate) struct Outcome {
     pub(crate) advice: Option<Advice>,
     /// When the certificate ends that the real server showed; `None` without TLS.
     pub(crate) certificate_expiry: Option<SystemTime>,
+    /// What was seen at the real server's own address, if it was asked there.
+    pub(crate) plain: Option<Sight>,
+    /// What was seen through the VIP, if it was asked there.
+    pub(crate) vip: Option<Sight>,
 }
 
 /// The closed set of results: the label `result` of `lvs_probes_total`.
@@ -71,6 +77,9 @@ pub(crate) enum ProbeResult {
     /// The body was not as expected: of HTTP, a datagram, a DNS answer, or
     /// what came in a conversation.
     Body,
+    /// It is not known whose answer it was, or would have been: it says
+    /// nothing of the real server.
+    Unverified,
     /// The probe could not be made for a reason of this host's own (file
     /// descriptors, memory, ports, capabilities): it says nothing of the real
     /// server.
@@ -79,7 +88,7 @@ pub(crate) enum ProbeResult {
 
 impl ProbeResult {
     /// Every result, in the order of their indexes.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Ok,
         Self::Refused,
         Self::Timeout,
@@ -89,6 +98,7 @@ impl ProbeResult {
         Self::Protocol,
         Self::Status,
         Self::Body,
+        Self::Unverified,
         Self::Internal,
     ];
 
@@ -104,6 +114,7 @@ impl ProbeResult {
             Self::Protocol => "protocol",
             Self::Status => "status",
             Self::Body => "body",
+            Self::Unverified => "unverified",
             Self::Internal => "internal",
         }
     }
@@ -113,7 +124,7 @@ impl ProbeResult {
     pub(crate) const fn evidence(self) -> Option<bool> {
         match self {
             Self::Ok => Some(true),
-            Self::Internal => None,
+            Self::Internal | Self::Unverified => None,
             Self::Refused
             | Self::Timeout
             | Self::Reset

@@ -1,23 +1,28 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use super::connect::{self, Stream};
 use super::file::FileReads;
 use super::verdict::{Failure, Pass, Verdict};
-use super::{Advice, Outcome, ProbeResult};
+use super::{Advice, Outcome, ProbeResult, ProbeSpec, Route};
 use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
 use crate::clock;
-use crate::config::{Check, CheckKind, Origin};
+use crate::config::{Check, CheckKind, Origin, Via};
+use crate::diagnosis::Sight;
 use crate::tls::TlsConfigs;
+use crate::via_vip::{Passage, Passages, Unverified};
 
 /// Makes probes of every kind. One of these serves all probes.
-#[derive(Debug)]
 pub(crate) struct Prober {
     tls: TlsConfigs,
     reads: FileReads,
+    passages: Option<Arc<Passages>>,
 }
 
 /// A probe that fails so long after its deadline, or another time-out, did so
@@ -25,7 +30,7 @@ pub(crate) struct Prober {
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// What the kinds need to know of the probe that they make.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Probing<'a> {
     target: SocketAddr,
     pub(super) origin: &'a Origin,
@@ -35,12 +40,26 @@ pub(super) struct Probing<'a> {
     pub(super) timeout: Duration,
     pub(super) tls: &'a TlsConfigs,
     pub(super) reads: &'a FileReads,
+    /// The way through the VIP, which is the target then.
+    passage: Option<&'a Passage>,
+    /// Whether a connection was made.
+    connected: &'a AtomicBool,
 }
 
 impl Probing<'_> {
     /// Where to: the real server, on this port or its own.
     pub(super) fn target(&self, port: Option<u16>) -> SocketAddr {
         SocketAddr::new(self.target.ip(), port.unwrap_or(self.target.port()))
+    }
+
+    /// A connection over TCP, the probe's way.
+    pub(super) async fn connect(&self, target: SocketAddr) -> Result<Stream, Failure> {
+        let stream = match self.passage {
+            None => connect::tcp(target, self.origin).await?,
+            Some(passage) => connect::through(passage, target, self.origin).await?,
+        };
+        self.connected.store(true, Ordering::Relaxed);
+        Ok(stream)
     }
 
     /// A command's word or a path, with the real server put in.
@@ -55,6 +74,57 @@ impl Prober {
         Self {
             tls: TlsConfigs::new(),
             reads: FileReads::new(),
+            passages: None,
+        }
+    }
+
+    /// Through VIPs, too, from now on.
+    pub(crate) fn through(mut self, passages: Arc<Passages>) -> Self {
+        self.passages = Some(passages);
+        self
+    }
+
+    /// Asks once, the way that the check says, and is done within its time-out
+    /// whatever comes; one that asks the real server's own address because the
+    /// way through the VIP failed, within two of them.
+    pub(crate) async fn probe_spec(&self, spec: &ProbeSpec) -> Outcome {
+        let ProbeSpec {
+            target,
+            check,
+            route,
+        } = spec;
+        let Some(route) = route else {
+            return self.probe(*target, check).await;
+        };
+        // The source that the way through the VIP needs is of its family; a
+        // tunnel may lead to a real server of the other.
+        let across = route.vip.is_ipv4() != target.is_ipv4();
+        let own = if across {
+            &Check {
+                origin: Origin::default(),
+                ..Check::clone(check)
+            }
+        } else {
+            check
+        };
+        match check.via {
+            Via::RealServer => self.probe(*target, check).await,
+            Via::Vip => {
+                let through = self.probe_through(route, target.port(), check).await;
+                match through.result.evidence() {
+                    Some(true) | None => through,
+                    // To tell what is missing from what is not there at all.
+                    Some(false) => {
+                        let plain = self.probe(*target, own).await.plain;
+                        Outcome { plain, ..through }
+                    }
+                }
+            }
+            Via::Both => {
+                let through = self.probe_through(route, target.port(), check);
+                let (through, plain) = tokio::join!(through, self.probe(*target, own));
+                both(through, plain)
+            }
         }
     }
 
@@ -66,6 +136,58 @@ impl Prober {
     /// Asks `target` once, and is done within the check's time-out whatever comes.
     pub(crate) async fn probe(&self, target: SocketAddr, check: &Check) -> Outcome {
         let started = clock::monotonic();
+        // What connects to nothing is silent for a reason of its own.
+        let connected = AtomicBool::new(!check.kind.connects());
+        let verdict = self.ask_in_time(target, check, None, &connected).await;
+        let sight = sight(&verdict, &connected);
+        Outcome {
+            plain: Some(sight),
+            ..outcome(verdict, started)
+        }
+    }
+
+    async fn probe_through(&self, route: &Route, port: u16, check: &Check) -> Outcome {
+        let started = clock::monotonic();
+        let connected = AtomicBool::new(false);
+        let entered = match &self.passages {
+            Some(passages) => passages.enter(route.path),
+            None => Err(Unverified::NoKernel),
+        };
+        let verdict = match entered {
+            Err(error) => Err(Failure::unverified(&error)),
+            Ok(passage) => {
+                let target = SocketAddr::new(route.vip, port);
+                let verdict = self
+                    .ask_in_time(target, check, Some(&passage), &connected)
+                    .await;
+                let verified = match &verdict {
+                    Ok(_) => passage.verify_pass(),
+                    Err(failure) if failure.result.evidence().is_none() => Ok(()),
+                    Err(_) => passage.verify_failure().await,
+                };
+                match verified {
+                    Ok(()) => verdict,
+                    Err(error) => Err(Failure::unverified(&error)),
+                }
+            }
+        };
+        let sight = sight(&verdict, &connected);
+        let mut outcome = outcome(verdict, started);
+        outcome.detail.insert_str(0, "through the VIP: ");
+        Outcome {
+            vip: Some(sight),
+            ..outcome
+        }
+    }
+
+    async fn ask_in_time(
+        &self,
+        target: SocketAddr,
+        check: &Check,
+        passage: Option<&Passage>,
+        connected: &AtomicBool,
+    ) -> Verdict {
+        let started = clock::monotonic();
         let deadline = Instant::from_std(started) + check.timeout;
         let probing = Probing {
             target,
@@ -74,6 +196,8 @@ impl Prober {
             timeout: check.timeout,
             tls: &self.tls,
             reads: &self.reads,
+            passage,
+            connected,
         };
         let verdict = tokio::time::timeout_at(deadline, ask(probing, &check.kind)).await;
         let verdict = verdict.unwrap_or_else(|_| {
@@ -83,30 +207,82 @@ impl Prober {
         });
         let duration = clock::monotonic().saturating_duration_since(started);
         let stood_still = duration > check.timeout + check.timeout.max(STANDSTILL);
-        let verdict = verdict.map_err(|failure| {
+        verdict.map_err(|failure| {
             if stood_still {
                 let duration = humantime::format_duration(duration);
                 Failure::internal(format!("this host stood still for some of the {duration}"))
             } else {
                 failure
             }
-        });
-        match verdict {
-            Ok(pass) => Outcome {
-                result: ProbeResult::Ok,
-                detail: pass.detail,
-                duration,
-                advice: pass.advice,
-                certificate_expiry: pass.certificate_expiry,
-            },
-            Err(failure) => Outcome {
-                result: failure.result,
-                detail: failure.detail,
-                duration,
-                advice: None,
-                certificate_expiry: None,
-            },
-        }
+        })
+    }
+}
+
+/// Without what was seen.
+fn outcome(verdict: Verdict, started: std::time::Instant) -> Outcome {
+    let duration = clock::monotonic().saturating_duration_since(started);
+    let (plain, vip) = (None, None);
+    match verdict {
+        Ok(pass) => Outcome {
+            result: ProbeResult::Ok,
+            detail: pass.detail,
+            duration,
+            advice: pass.advice,
+            certificate_expiry: pass.certificate_expiry,
+            plain,
+            vip,
+        },
+        Err(failure) => Outcome {
+            result: failure.result,
+            detail: failure.detail,
+            duration,
+            advice: None,
+            certificate_expiry: None,
+            plain,
+            vip,
+        },
+    }
+}
+
+/// Both must pass. A failure of the real server's own address is one whatever
+/// the way through the VIP says; without one, what is unverified stays so.
+fn both(through: Outcome, plain: Outcome) -> Outcome {
+    let (seen_plain, seen_vip) = (plain.plain, through.vip);
+    let decides = match (plain.result.evidence(), through.result.evidence()) {
+        (Some(false), _) | (None, Some(true)) => plain,
+        (_, Some(false) | None) => through,
+        (Some(true), Some(true)) => Outcome {
+            detail: format!("{}; {}", plain.detail, through.detail),
+            duration: plain.duration.max(through.duration),
+            ..plain
+        },
+    };
+    Outcome {
+        plain: seen_plain,
+        vip: seen_vip,
+        ..decides
+    }
+}
+
+fn sight(verdict: &Verdict, connected: &AtomicBool) -> Sight {
+    let Err(failure) = verdict else {
+        return Sight::Well;
+    };
+    if let Some(sight) = failure.sight {
+        return sight;
+    }
+    match failure.result {
+        ProbeResult::Ok => Sight::Well,
+        ProbeResult::Refused => Sight::Refused,
+        ProbeResult::Timeout if !connected.load(Ordering::Relaxed) => Sight::Silent,
+        ProbeResult::Unreachable => Sight::NoNeighbour,
+        ProbeResult::Timeout
+        | ProbeResult::Reset
+        | ProbeResult::Tls
+        | ProbeResult::Protocol
+        | ProbeResult::Status
+        | ProbeResult::Body => Sight::Wrong,
+        ProbeResult::Internal | ProbeResult::Unverified => Sight::Unknown,
     }
 }
 

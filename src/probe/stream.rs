@@ -1,9 +1,9 @@
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
+use super::ProbeResult;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
-use super::{ProbeResult, connect};
 use crate::config::{Pattern, Step, StreamCheck};
 use crate::tls::Application;
 
@@ -15,7 +15,7 @@ const SHOWN: usize = 60;
 
 /// A connection over TCP, with TLS if asked for, and a conversation over it.
 pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict {
-    let stream = connect::tcp(probing.target(check.port), probing.origin).await?;
+    let stream = probing.connect(probing.target(check.port)).await?;
     let Some(settings) = &check.tls else {
         converse(stream, &check.steps, probing.deadline).await?;
         return Ok(Pass::new("connected"));

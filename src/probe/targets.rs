@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ProbeSpec;
-use crate::config::{Check, CheckKind, Config, Origin};
+use super::{ProbeSpec, Route};
+use crate::config::{Check, CheckKind, Config, Origin, Via};
 use crate::model::RealServerId;
 
 /// A probe, and the real servers that its outcome speaks of.
@@ -27,7 +27,7 @@ impl Identity {
         Self(spec.clone())
     }
 
-    fn parts(&self) -> (SocketAddr, &CheckKind, [Duration; 4], &Origin) {
+    fn parts(&self) -> Parts<'_> {
         let Check {
             kind,
             interval,
@@ -37,11 +37,21 @@ impl Identity {
             rise: _,
             fall: _,
             origin,
+            via,
         } = &*self.0.check;
         let times = [*interval, *fast_interval, *down_interval, *timeout];
-        (self.0.target, kind, times, origin)
+        (self.0.target, kind, times, origin, *via, self.0.route)
     }
 }
+
+type Parts<'a> = (
+    SocketAddr,
+    &'a CheckKind,
+    [Duration; 4],
+    &'a Origin,
+    Via,
+    Option<Route>,
+);
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
@@ -79,6 +89,14 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
             let spec = ProbeSpec {
                 target: SocketAddr::new(own.ip(), check.kind.target_port(own.port())),
                 check: Arc::clone(check),
+                route: virtual_service
+                    .key
+                    .vip()
+                    .filter(|_| check.via.through_vip())
+                    .map(|vip| Route {
+                        vip,
+                        path: virtual_service.path(key),
+                    }),
             };
             let target = targets
                 .entry(Identity::of(&spec))

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,6 +11,7 @@ use super::schedule::{Intervals, Schedule, Woken};
 use super::{Identity, Outcome, PaceCell, ProbeTarget, Prober};
 use crate::clock;
 use crate::config::Check;
+use crate::model::ProbePath;
 
 /// Number of a probe, which it keeps for as long as it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,17 @@ pub(crate) struct ProbeSpec {
     pub(crate) target: SocketAddr,
     /// What is asked, how often, and how long is waited; its rise and fall do not matter here.
     pub(crate) check: Arc<Check>,
+    /// For a check through a VIP.
+    pub(crate) route: Option<Route>,
+}
+
+/// The way of a probe through a VIP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Route {
+    /// What is connected to, on the check's port.
+    pub(crate) vip: IpAddr,
+    /// The clients' path to the real server.
+    pub(crate) path: ProbePath,
 }
 
 /// A probe that runs.
@@ -131,8 +143,8 @@ impl Probes {
         let prober = Arc::clone(&self.prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
-            let ProbeSpec { target, check } = spec.clone();
-            async move { prober.probe(target, &check).await }
+            let spec = spec.clone();
+            async move { prober.probe_spec(&spec).await }
         };
         let task = run(id, schedule, Arc::clone(&pace), probe, self.reports.clone());
         (Probe { id, pace }, ProbeTask(tokio::spawn(task)))

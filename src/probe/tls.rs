@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
+use super::connect::Stream;
 use super::verdict::Failure;
 use crate::config::TlsSettings;
 use crate::error_chain::error_chain;
@@ -19,14 +19,14 @@ impl TlsConfigs {
     /// ends that the server showed.
     pub(in crate::probe) async fn handshake(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         settings: &TlsSettings,
         application: Application,
-    ) -> Result<(TlsStream<TcpStream>, Option<SystemTime>), Failure> {
+    ) -> Result<(TlsStream<Stream>, Option<SystemTime>), Failure> {
         let name = match &settings.server_name {
             Some(name) => ServerName::try_from(name.clone())
                 .map_err(|_| Failure::internal(format!("`{name}` is no name of a server")))?,
-            None => ServerName::from(stream.peer_addr()?.ip()),
+            None => ServerName::from(stream.peer()?),
         };
         let config = self.config(settings, application).await;
         let config = config.map_err(|error| Failure::internal(error_chain(&error)))?;

@@ -8,6 +8,9 @@ use rustix::io::Errno;
 use tokio_rustls::rustls;
 
 use super::{Advice, ProbeResult};
+use crate::diagnosis::Sight;
+use crate::tcp::Icmp;
+use crate::via_vip::Unverified;
 
 /// What a probe says that this host has no file descriptor for.
 pub(crate) const OUT_OF_DESCRIPTORS: &str = "out of file descriptors";
@@ -40,6 +43,8 @@ pub(super) struct Failure {
     /// Not [`ProbeResult::Ok`].
     pub(super) result: ProbeResult,
     pub(super) detail: String,
+    /// What it shows of the way, where the result alone does not.
+    pub(super) sight: Option<Sight>,
 }
 
 impl Failure {
@@ -47,12 +52,41 @@ impl Failure {
         Self {
             result,
             detail: detail.into(),
+            sight: None,
+        }
+    }
+
+    /// What an ICMP error says is no fault of this host's, whatever its number is.
+    pub(super) fn by_icmp(icmp: Icmp, failure: Self) -> Self {
+        let Self { result, detail, .. } = failure;
+        if icmp.is_host_unreachable() {
+            let sight = Some(Sight::NoNeighbour);
+            return Self {
+                result,
+                detail,
+                sight,
+            };
+        }
+        let (result, detail) = if result == ProbeResult::Internal {
+            (ProbeResult::Unreachable, "forbidden on the way".to_owned())
+        } else {
+            (result, detail)
+        };
+        Self {
+            result,
+            detail: format!("{detail} (by ICMP)"),
+            sight: Some(Sight::Filtered),
         }
     }
 
     /// The probe could not be made for a reason of this host's own.
     pub(super) fn internal(detail: impl Into<String>) -> Self {
         Self::new(ProbeResult::Internal, detail)
+    }
+
+    /// It is not known where the probe went.
+    pub(super) fn unverified(error: &Unverified) -> Self {
+        Self::new(ProbeResult::Unverified, format!("unverified: {error}"))
     }
 
     /// The answer was none of this protocol.

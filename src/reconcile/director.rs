@@ -26,6 +26,7 @@ use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
+use crate::via_vip::Marks;
 
 /// How often the connections of what is being drained or leaving are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -252,7 +253,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
-        let bare = desired_of::<T>(config, |_, _, _| Weight::ZERO);
+        let bare = desired_of::<T>(config, &Marks::default(), |_, _, _| Weight::ZERO);
         let observed = self.reconciler.observe(&bare).await?;
         let mut found = Weights::new();
         for (service, state) in &observed.state.services {
@@ -280,10 +281,12 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.on_removal = config.director.on_removal;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
-        self.desired = desired_of::<T>(&config, |service, real_server, _| {
+        let marks = Marks::assign(&config, self.reconciler.board.marks().by_path());
+        self.desired = desired_of::<T>(&config, &marks, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });
+        self.reconciler.board.assign(marks);
         let result = self.full_pass(Difference::Wanted).await;
         // Whoever asked may have gone away.
         let _ = done.send(result);
@@ -345,17 +348,26 @@ impl<T: Ipvs> DirectorLoop<T> {
 /// What a director that starts now desires, and what it found.
 ///
 /// A real server keeps the weight that the kernel has for it until there is a
-/// verdict.
+/// verdict, and a path of probes the mark that leads over it there.
 pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
-    let bare = desired_of::<T>(config, |_, _, _| Weight::ZERO);
-    let observed = reconciler.observe(&bare).await?;
-    let desired = desired_of::<T>(config, |service, real_server, configured| {
+    let zero = |_: &ServiceKey, _: &RealServerKey, _| Weight::ZERO;
+    let bare = desired_of::<T>(config, &Marks::default(), zero);
+    let mut observed = reconciler.observe(&bare).await?;
+    let found = Marks::found(config, &observed.state);
+    let marks = Marks::assign(config, found.by_path());
+    reconciler.board.assign(found);
+    if !marks.by_path().is_empty() {
+        let with_marks = desired_of::<T>(config, &marks, zero);
+        observed = reconciler.observe(&with_marks).await?;
+    }
+    let desired = desired_of::<T>(config, &marks, |service, real_server, configured| {
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
+    reconciler.board.assign(marks);
     let names = Arc::clone(&reconciler.snapshot);
     reconciler.note_leaving(
         config.director.on_removal,
@@ -370,9 +382,10 @@ pub(crate) async fn adopt<T: Ipvs>(
 /// the host's parameters are not touched to try something out.
 fn desired_of<T: Ipvs>(
     config: &Config,
+    marks: &Marks,
     weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
 ) -> State {
-    let mut desired = desired::director(config, weight);
+    let mut desired = desired::director(config, marks, weight);
     if !T::IN_KERNEL {
         desired.addresses.clear();
         desired.sysctls.clear();

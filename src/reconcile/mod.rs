@@ -49,6 +49,7 @@ use crate::metrics::Metrics;
 use crate::notify::Events;
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::snapshot::Snapshot;
+use crate::via_vip::Board;
 
 /// Above this many steps, each is logged at DEBUG and only their number above it.
 const STEPS_AT_INFO: usize = 64;
@@ -89,6 +90,8 @@ pub(crate) struct Reconciler<T> {
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     events: Arc<Events>,
+    /// Where it is told which marks of probes the kernel has.
+    board: Arc<Board>,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
     /// What was last said to stand in the way.
@@ -118,6 +121,7 @@ impl<T: Ipvs> Reconciler<T> {
             snapshot,
             metrics,
             events: Events::none(),
+            board: Arc::default(),
             failed: BTreeSet::new(),
             obstacles: Obstacles::default(),
             proposed: Vec::new(),
@@ -127,6 +131,12 @@ impl<T: Ipvs> Reconciler<T> {
     /// From now on drift is told to these.
     pub(crate) fn telling(mut self, events: Arc<Events>) -> Self {
         self.events = events;
+        self
+    }
+
+    /// From now on the marks of probes are told to this.
+    pub(crate) fn confirming(mut self, board: Arc<Board>) -> Self {
+        self.board = board;
         self
     }
 
@@ -169,6 +179,7 @@ impl<T: Ipvs> Reconciler<T> {
             let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state).await;
             let old_vips = self.old_vips(desired);
+            self.board.doubt(&steps);
             let Outcome { done, failures } =
                 apply::apply(&mut self.kernel, desired, &old_vips, &steps).await;
             announce(&done, &drift);
@@ -179,12 +190,14 @@ impl<T: Ipvs> Reconciler<T> {
                 .collect();
             let observed = self.observe(desired).await?;
             if !failures.is_empty() {
+                self.board.confirm(&observed.state);
                 publish::publish(&self.snapshot, desired, &observed);
                 return Err(ReconcileError::Steps(failures));
             }
             observed
         };
         self.release(desired, &observed.state).await;
+        self.board.confirm(&observed.state);
         publish::publish(&self.snapshot, desired, &observed);
         self.metrics.reconciled(clock::monotonic() - started);
         Ok(())

@@ -7,8 +7,8 @@ use super::*;
 use crate::arp_audit::ConflictRecord;
 use crate::config::{
     Check, CheckKind, Config, Control, Director, DirectorExit, DirectorRemoval, Http, HttpCheck,
-    OnArpConflict, Origin, Pool, RealServer, RealServerExit, RealServerRole, SorryServer,
-    StatusRanges, VirtualService,
+    OnArpConflict, Origin, Pool, ProbeMark, RealServer, RealServerExit, RealServerRole,
+    SorryServer, StatusRanges, Via, VirtualService,
 };
 use crate::model::{MacAddress, Protocol, ServiceFlags, Weight};
 use crate::readiness::{Lack, SelfTest, ServedService};
@@ -38,6 +38,7 @@ pub(crate) fn check(kind: CheckKind) -> Check {
     let second = Duration::from_secs(1);
     Check {
         kind,
+        via: Via::RealServer,
         interval: second,
         fast_interval: second,
         down_interval: second,
@@ -96,6 +97,7 @@ pub(crate) fn config() -> Config {
             sysctls: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             on_arp_conflict: OnArpConflict::Warn,
+            probe_mark: ProbeMark::default(),
             on_exit: DirectorExit::Keep,
             on_removal: DirectorRemoval::Remove,
         },
@@ -154,6 +156,7 @@ pub(crate) fn director() -> Snapshot {
             duration: Duration::from_micros(1200),
         });
         live.probes[ProbeResult::Ok.index()] = 60;
+        live.diagnosis = Some(Diagnosis::Ok);
         live.transitions_up = 1;
     }
     {
@@ -167,6 +170,7 @@ pub(crate) fn director() -> Snapshot {
             duration: Duration::from_micros(300),
         });
         live.probes[ProbeResult::Refused.index()] = 30;
+        live.diagnosis = Some(Diagnosis::ApplicationDown);
         live.transitions_down = 1;
     }
     snapshot.services[0].statistics.lock().connections = 42;

@@ -111,6 +111,7 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
                 "address",
                 "admin",
                 "connections",
+                "diagnosis",
                 "health",
                 "last_probe",
                 "name",

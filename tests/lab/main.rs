@@ -39,3 +39,4 @@ mod standstill;
 )]
 mod support;
 mod units;
+mod via_vip;

@@ -17,6 +17,8 @@ use super::agent::AgentCheck;
 pub struct Check {
     /// What is asked.
     pub kind: CheckKind,
+    /// Which way it is asked.
+    pub via: Via,
     /// From the start of one probe to the start of the next.
     pub interval: Duration,
     /// The same while the verdict is in doubt; at most `interval`.
@@ -39,6 +41,45 @@ impl Check {
     pub(crate) fn longest_interval(&self) -> Duration {
         let fast = self.interval.max(self.fast_interval);
         fast.max(self.down_interval)
+    }
+
+    /// The longest that a probe may take.
+    pub(crate) fn longest_probe(&self) -> Duration {
+        match self.via {
+            Via::RealServer | Via::Both => self.timeout,
+            Via::Vip => self.timeout * 2,
+        }
+    }
+}
+
+/// Which way a real server is asked.
+///
+/// Where the way through the VIP fails, the real server's own address is asked
+/// as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Via {
+    /// At its own address.
+    #[default]
+    RealServer,
+    /// At the VIP, over the path that the kernel has for clients.
+    Vip,
+    /// Both, and both must pass.
+    Both,
+}
+
+impl Via {
+    /// As it is written, where it leads through the VIP.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::RealServer => None,
+            Self::Vip => Some("vip"),
+            Self::Both => Some("both"),
+        }
+    }
+
+    /// Whether it leads through the VIP.
+    pub(crate) const fn through_vip(self) -> bool {
+        self.name().is_some()
     }
 }
 
@@ -107,6 +148,21 @@ impl CheckKind {
                 None if self.uses_own_port() => own,
                 None => 0,
             },
+        }
+    }
+
+    /// Whether an answer, or its absence, shows if the real server is there
+    /// at all, apart from what runs on it.
+    pub(crate) fn connects(&self) -> bool {
+        match self {
+            Self::Http(_)
+            | Self::Stream(_)
+            | Self::Grpc(_)
+            | Self::Agent(_)
+            | Self::HaproxyAgent(_)
+            | Self::Ping => true,
+            Self::Udp(_) | Self::Dns(_) | Self::Exec(_) | Self::File(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::connects),
         }
     }
 

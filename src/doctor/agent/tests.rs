@@ -25,7 +25,13 @@ fn an_agent_that_is_well_or_away() {
     );
     assert_eq!(
         findings(Mode::Director, director()),
-        std::slice::from_ref(&expected)
+        [
+            &expected,
+            "ok diagnosis web/rs1: ok",
+            "problem diagnosis web/rs2: application_down | on the real server, see whether the \
+             service runs and what it says: `ss -ltn` and its log; on the host of \
+             192.168.11.22:80: lvs-agent doctor --real-server",
+        ]
     );
     let real_server = status::json(&fixture::real_server()).unwrap();
     let real_server = serde_json::from_slice(&real_server).unwrap();
@@ -58,8 +64,9 @@ fn what_the_agent_knows_is_told() {
             "warning agent weights: all weights are held (link): the fault is likely this host's \
              | ip link; ip route",
             "ok diagnosis web/rs1: ok",
-            "problem diagnosis web/rs2: vip_missing | \
-             on the host of 192.168.11.22:80: lvs-agent doctor --real-server",
+            "problem diagnosis web/rs2: vip_missing | on the real server, put the VIP on lo \
+             (`lvs-agent run --real-server`, or `ip address add VIP/32 dev lo`), and see that its \
+             firewall lets the VIP in; on the host of 192.168.11.22:80: lvs-agent doctor --real-server",
         ]
     );
 }

@@ -18,6 +18,8 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
             duration: Duration::from_micros(1250),
             advice: None,
             certificate_expiry: None,
+            plain: None,
+            vip: None,
         },
     };
     facts.probed = vec![

@@ -19,6 +19,7 @@ fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
         spec: ProbeSpec {
             target: SocketAddr::from(([192, 168, 11, *host], 80)),
             check: Arc::clone(&check),
+            route: None,
         },
         subscribers: subscribers
             .iter()

@@ -91,6 +91,8 @@ impl Bench {
                 duration: Duration::ZERO,
                 advice: None,
                 certificate_expiry: None,
+                plain: None,
+                vip: None,
             },
             started: clock::monotonic(),
             at: fixture::start(),

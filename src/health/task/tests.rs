@@ -89,6 +89,8 @@ impl Bench {
                 duration: Duration::from_millis(3),
                 advice,
                 certificate_expiry: None,
+                plain: None,
+                vip: None,
             },
             started: self.start + since,
             at: SystemTime::UNIX_EPOCH + since,
@@ -187,7 +189,7 @@ fn every_failure_but_this_hosts_own_speaks_against_the_real_server() {
         bench.report(0, result);
         let wanted = if result == ProbeResult::Ok {
             Health::Up
-        } else if result == ProbeResult::Internal {
+        } else if matches!(result, ProbeResult::Internal | ProbeResult::Unverified) {
             Health::Unknown
         } else {
             Health::Down

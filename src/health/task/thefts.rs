@@ -8,17 +8,30 @@ use tracing::{info, warn};
 use super::HealthTask;
 use crate::arp_audit::Thefts;
 use crate::config::OnArpConflict;
+use crate::health::diagnose::diagnose;
 use crate::health::pool::Pool;
-use crate::snapshot::ServiceRecord;
+use crate::snapshot::{RealServerRecord, ServiceRecord};
 
 impl HealthTask {
     /// Takes what the ARP audit has found.
     pub(super) fn on_thefts(&mut self, thefts: Thefts, now: Instant) {
         self.thefts = thefts;
+        let snapshot = Arc::clone(&self.snapshot);
+        for service in &snapshot.services {
+            for record in service.records() {
+                diagnose(service, record, self.is_stealing(service, record));
+            }
+        }
         for index in self.mark_thieves() {
             let changes = self.settle(index, None, now);
             self.intent.set(changes);
         }
+    }
+
+    /// Whether it answers for the VIP of its service.
+    pub(super) fn is_stealing(&self, service: &ServiceRecord, record: &RealServerRecord) -> bool {
+        let vip = service.key.vip();
+        vip.is_some_and(|vip| self.thefts.contains(&(vip, record.key.0.ip())))
     }
 
     /// Tells the pools who steals, where that is to have a consequence; the

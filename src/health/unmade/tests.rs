@@ -10,6 +10,8 @@ fn note(unmade: &mut Unmade, probe: u32, result: ProbeResult, detail: &str) -> O
         duration: Duration::ZERO,
         advice: None,
         certificate_expiry: None,
+        plain: None,
+        vip: None,
     };
     unmade.note(ProbeId(probe), &outcome)
 }

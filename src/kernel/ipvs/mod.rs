@@ -58,6 +58,19 @@ impl KernelIpvs {
             .map_err(|cause| KernelError::new("ask for the version of IPVS", cause))
     }
 
+    /// Whether this host takes another director's connections: then, with
+    /// `net.ipv4.vs.backup_only`, IPVS lets all packets pass
+    /// (`sysctl_backup_only` in `net/netfilter/ipvs/ip_vs_core.c`).
+    pub(crate) async fn is_sync_backup(&mut self) -> Result<bool, KernelError> {
+        let daemons = self.dump(codec::get_daemons(), |part| {
+            codec::daemon_state(part).map(|state| Some((state, ())))
+        });
+        daemons
+            .await
+            .map(|states| states.contains_key(&uapi::STATE_BACKUP))
+            .map_err(|cause| KernelError::new("list the synchronization daemons", cause))
+    }
+
     async fn get<V>(
         &mut self,
         message: Result<codec::Message, BuilderError>,

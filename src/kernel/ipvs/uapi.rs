@@ -66,6 +66,10 @@ pub(super) enum Command {
     DelDest = 7,
     /// `IPVS_CMD_GET_DEST`.
     GetDest = 8,
+    /// `IPVS_CMD_NEW_DAEMON`, the command of every item of a dump of daemons.
+    NewDaemon = 9,
+    /// `IPVS_CMD_GET_DAEMON`.
+    GetDaemon = 11,
     /// `IPVS_CMD_SET_CONFIG`; also the command of the answer to `GET_CONFIG`.
     SetConfig = 12,
     /// `IPVS_CMD_GET_CONFIG`.
@@ -85,6 +89,8 @@ pub(super) enum CommandAttribute {
     Service = 1,
     /// `IPVS_CMD_ATTR_DEST`, nested.
     Destination = 2,
+    /// `IPVS_CMD_ATTR_DAEMON`, nested.
+    Daemon = 3,
     /// `IPVS_CMD_ATTR_TIMEOUT_TCP`: u32, seconds.
     TimeoutTcp = 4,
     /// `IPVS_CMD_ATTR_TIMEOUT_TCP_FIN`: u32, seconds.
@@ -166,6 +172,19 @@ pub(super) enum DestinationAttribute {
 }
 
 impl NlAttrType for DestinationAttribute {}
+
+/// `IPVS_DAEMON_ATTR_*`: the attributes of a daemon that keeps the
+/// connections of two directors alike.
+#[neli_enum(serialized_type = "u16")]
+pub(super) enum DaemonAttribute {
+    /// `IPVS_DAEMON_ATTR_STATE`: u32.
+    State = 1,
+}
+
+impl NlAttrType for DaemonAttribute {}
+
+/// `IP_VS_STATE_BACKUP`: the daemon takes the connections of another director.
+pub(super) const STATE_BACKUP: u32 = 2;
 
 /// `IPVS_STATS_ATTR_*`: counters. In `STATS` the first three are u32 and the
 /// bytes u64, in `STATS64` all are u64.

@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use super::served::served;
 use super::{Samples, Seconds, names};
+use crate::diagnosis::Diagnosis;
 use crate::health::{Health, HoldReason, Quiesced};
 use crate::probe::ProbeResult;
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
@@ -82,6 +83,21 @@ pub(super) const FAMILIES: &[Family] = &[
             for reason in Quiesced::ALL {
                 let value = u8::from(quiesced == Some(reason));
                 samples.add_for(service, real_server, ("reason", reason.as_str()), value);
+            }
+        }),
+    },
+    Family {
+        name: "lvs_real_server_diagnosis",
+        kind: GAUGE,
+        help: "Whether this is what is wrong with the real server, or that nothing is (ok); absent \
+               before its first probe.",
+        source: Source::RealServer(|samples, service, real_server| {
+            let Some(found) = real_server.live.lock().diagnosis else {
+                return;
+            };
+            for cause in Diagnosis::ALL {
+                let label = ("cause", cause.as_str());
+                samples.add_for(service, real_server, label, u8::from(cause == found));
             }
         }),
     },

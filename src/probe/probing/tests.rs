@@ -1,8 +1,16 @@
-use super::STANDSTILL;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Prober, STANDSTILL, both};
 use crate::clock;
-use crate::config::{CheckKind, ExecCheck, HaproxyAgentCheck, Pattern, Step, StreamCheck};
+use crate::config::{
+    Check, CheckKind, ExecCheck, HaproxyAgentCheck, Pattern, Step, StreamCheck, Via,
+};
+use crate::diagnosis::Sight;
+use crate::model::{Family, Forwarding, ProbePath};
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say};
-use crate::probe::{Advice, ProbeResult};
+use crate::probe::{Advice, Outcome, ProbeResult, ProbeSpec, Route};
+use crate::snapshot;
 
 fn tcp(port: u16) -> CheckKind {
     CheckKind::Stream(StreamCheck {
@@ -103,4 +111,63 @@ async fn what_failed_while_this_host_stood_still_is_no_evidence() {
     let outcome = probe.await.unwrap();
     assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
     assert!(outcome.detail.contains("stood still"), "{outcome:?}");
+}
+
+fn seen(result: ProbeResult) -> Outcome {
+    Outcome {
+        result,
+        detail: result.as_str().to_owned(),
+        duration: Duration::ZERO,
+        advice: None,
+        certificate_expiry: None,
+        plain: None,
+        vip: None,
+    }
+}
+
+/// A real server that is asked both ways is up only when both pass, and
+/// nothing is decided by what is not known.
+#[test]
+fn of_both_ways_a_failure_decides_and_what_is_unverified_is_no_pass() {
+    use ProbeResult::{Internal, Ok, Refused, Timeout, Unverified};
+    for (plain, vip, expected) in [
+        (Ok, Ok, Ok),
+        (Ok, Timeout, Timeout),
+        (Refused, Ok, Refused),
+        (Refused, Timeout, Refused),
+        (Refused, Unverified, Refused),
+        (Ok, Unverified, Unverified),
+        (Internal, Ok, Internal),
+        (Internal, Timeout, Timeout),
+        (Internal, Unverified, Unverified),
+    ] {
+        let found = both(seen(vip), seen(plain)).result;
+        assert_eq!(found, expected, "{plain:?} {vip:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_kernel_that_says_where_packets_go_nothing_passes_through_a_vip() {
+    let target = say(b"hello");
+    let path = ProbePath {
+        family: Family::Ipv4,
+        real_server: target.ip(),
+        forwarding: Forwarding::Direct,
+    };
+    for via in [Via::Vip, Via::Both] {
+        let spec = ProbeSpec {
+            target,
+            check: Arc::new(Check {
+                via,
+                ..snapshot::fixture::check(tcp(target.port()))
+            }),
+            route: Some(Route {
+                vip: target.ip(),
+                path,
+            }),
+        };
+        let outcome = Prober::new().probe_spec(&spec).await;
+        assert_eq!(outcome.result, ProbeResult::Unverified, "{outcome:?}");
+        assert_eq!(outcome.vip, Some(Sight::Unknown));
+    }
 }

@@ -14,6 +14,8 @@ fn passed() -> Outcome {
         duration: Duration::ZERO,
         advice: None,
         certificate_expiry: None,
+        plain: None,
+        vip: None,
     }
 }
 
@@ -141,6 +143,7 @@ async fn all_probes_report_and_end_with_their_guard() {
         spec: ProbeSpec {
             target: closed,
             check: check(Duration::from_millis(milliseconds)),
+            route: None,
         },
         subscribers: Vec::new(),
     };
@@ -167,6 +170,7 @@ async fn a_probe_that_stays_keeps_its_number_and_its_task() {
         ProbeTarget {
             spec: ProbeSpec {
                 target: ([127, 0, 0, host], 1).into(),
+                route: None,
                 check: Arc::new(Check {
                     rise,
                     ..(*check(SECOND * 3600)).clone()
@@ -202,6 +206,7 @@ async fn a_sleeping_probe_is_small() {
     let spec = ProbeSpec {
         target: ([127, 0, 0, 1], 80).into(),
         check: check(SECOND),
+        route: None,
     };
     let (sender, _reports) = mpsc::channel(1);
     let probe = move || {

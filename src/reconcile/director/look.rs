@@ -64,6 +64,9 @@ impl<T: Ipvs> Reconciler<T> {
                 deadline,
             }
         });
+        // Nobody but the agent has connections by the marks of probes.
+        let board = &self.board;
+        leaving.retain(|(service, _), _| !board.owns(service));
     }
 }
 

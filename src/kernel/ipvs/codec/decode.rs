@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use crate::kernel::ipvs::IpvsInfo;
 use crate::kernel::ipvs::uapi::{
-    self, Command, CommandAttribute, DestinationAttribute, InfoAttribute, ServiceAttribute,
-    StatsAttribute,
+    self, Command, CommandAttribute, DaemonAttribute, DestinationAttribute, InfoAttribute,
+    ServiceAttribute, StatsAttribute,
 };
 use crate::kernel::{ObservedDestination, ObservedService};
 use crate::model::{
@@ -244,6 +244,15 @@ pub(in crate::kernel::ipvs) fn timeouts(
         }
     }
     Ok(timeouts)
+}
+
+/// The state of a daemon, one item of a dump of them: `IP_VS_STATE_*`.
+pub(in crate::kernel::ipvs) fn daemon_state(message: &[u8]) -> Result<u32, DecodeError> {
+    let top = top::<CommandAttribute>(message, Command::NewDaemon)?;
+    let attributes =
+        Attributes::<DaemonAttribute>::inside(&top, CommandAttribute::Daemon, "DAEMON")?;
+    let state = attributes.required(DaemonAttribute::State, "STATE")?;
+    u32_of(state).ok_or_else(|| value_error("STATE", state))
 }
 
 /// The answer to `GET_INFO`.

@@ -78,6 +78,11 @@ pub(in crate::kernel::ipvs) fn get_timeouts() -> Result<Message, BuilderError> {
     message(Command::GetConfig, [])
 }
 
+/// The request for a dump of the daemons that keep directors alike.
+pub(in crate::kernel::ipvs) fn get_daemons() -> Result<Message, BuilderError> {
+    message(Command::GetDaemon, [])
+}
+
 /// The request for the version and the size of the connection table.
 pub(in crate::kernel::ipvs) fn get_info() -> Result<Message, BuilderError> {
     message(Command::GetInfo, [])

@@ -7,8 +7,10 @@
 mod decode;
 mod encode;
 
-pub(super) use decode::{DecodeError, destination, info, service, timeouts};
-pub(super) use encode::{Message, get_destinations, get_info, get_services, get_timeouts, write};
+pub(super) use decode::{DecodeError, daemon_state, destination, info, service, timeouts};
+pub(super) use encode::{
+    Message, get_daemons, get_destinations, get_info, get_services, get_timeouts, write,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,85 @@
+//! The key `via`.
+
+use std::net::IpAddr;
+
+use super::super::fields::Fields;
+use super::super::node::{Content, Entry};
+use super::super::problem::{Problems, Read};
+use super::super::scalar::Value;
+use super::{CheckKind, Via};
+use crate::model::Forwarding;
+
+/// What is asked through the VIP has to travel over TCP, as clients' bytes do,
+/// and the VIP has to be known.
+pub(super) fn via(
+    fields: &Fields<'_>,
+    kind: Option<&CheckKind>,
+    vip: Option<IpAddr>,
+    problems: &mut Problems,
+) -> Read<Via> {
+    let Some(entry) = fields.optional("via")? else {
+        return Ok(Via::RealServer);
+    };
+    let words = [
+        ("real_server", Via::RealServer),
+        ("vip", Via::Vip),
+        ("both", Via::Both),
+    ];
+    let hint = "real_server asks its own address, vip takes the clients' path, both does both";
+    let via = Value::of(entry).choice(&words, hint, problems)?;
+    let Some(name) = via.name() else {
+        return Ok(via);
+    };
+    if vip.is_none() {
+        return Err(problems.add(
+            entry.value.location,
+            format!("`via: {name}` needs a VIP, and a firewall mark names none"),
+            "remove `via`, or write `via: real_server`",
+        ));
+    }
+    if matches!(kind, Some(CheckKind::Http(_) | CheckKind::Stream(_)) | None) {
+        if let Some(interface) = fields.optional("interface")? {
+            return Err(problems.add(
+                interface.key.location,
+                format!(
+                    "`interface` does not go with `via: {name}`, \
+                     whose packets leave as the clients' do"
+                ),
+                "remove one of the two",
+            ));
+        }
+        return Ok(via);
+    }
+    Err(problems.add(
+        entry.value.location,
+        format!("`via: {name}` goes with `http`, `https`, `tcp` and `tls` only"),
+        "remove `via`, or write a check of one of these kinds",
+    ))
+}
+
+/// Masquerading rewrites the VIP, which the real server never sees.
+pub(in crate::config) fn allowed_by(
+    forwarding: Read<Forwarding>,
+    check: Option<&Entry>,
+    problems: &mut Problems,
+) -> Read<()> {
+    let (Ok(Forwarding::Masquerade), Some(entry)) = (forwarding, check) else {
+        return Ok(());
+    };
+    let Content::Mapping(entries) = &entry.value.content else {
+        return Ok(());
+    };
+    let way = |entry: &&Entry| {
+        entry.key.value == "via"
+            && matches!(&entry.value.content, Content::Text(text) if text != "real_server")
+    };
+    match entries.iter().find(way) {
+        None => Ok(()),
+        Some(entry) => Err(problems.add(
+            entry.value.location,
+            "with `forwarding: masquerade` no real server has the VIP, \
+             so there is nothing to ask through it",
+            "remove `via`: the check asks the real server's own address, as masquerading does",
+        )),
+    }
+}

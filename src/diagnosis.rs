@@ -1,0 +1,165 @@
+//! From what probes saw to what is wrong with a real server. Pure.
+
+use std::fmt;
+
+/// What one probe showed of its way and of what is at the end of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sight {
+    /// The check passed.
+    Well,
+    /// The connection was refused.
+    Refused,
+    /// It was made, and the answer was wrong or did not come.
+    Wrong,
+    /// Nothing came back.
+    Silent,
+    /// An ICMP error said that the packets may not pass.
+    Filtered,
+    /// The last hop found nobody who has the address.
+    NoNeighbour,
+    /// Nothing that could be relied on.
+    Unknown,
+}
+
+/// What is wrong with a real server: the label `cause` of
+/// `lvs_real_server_diagnosis`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Diagnosis {
+    /// Nothing.
+    Ok,
+    /// Its application refuses, or answers wrongly or not at all.
+    ApplicationDown,
+    /// Its own address answers and the VIP does not.
+    VipMissing,
+    /// Nobody listens on the VIP there, and somebody does on its own address.
+    NotListeningOnVip,
+    /// An ICMP error says that packets may not pass.
+    PathFiltered,
+    /// It answers ARP for the VIP.
+    ArpConflict,
+    /// Nothing comes back at all.
+    Unreachable,
+    /// It cannot be told.
+    Unverified,
+}
+
+impl Diagnosis {
+    /// Every diagnosis, in the order of a scrape.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::ApplicationDown,
+        Self::VipMissing,
+        Self::NotListeningOnVip,
+        Self::PathFiltered,
+        Self::ArpConflict,
+        Self::Unreachable,
+        Self::Unverified,
+    ];
+
+    /// What follows from the last probe of the real server's own address and
+    /// the last through the VIP, as far as there are such, and from whether it
+    /// answers ARP for the VIP; `None` as long as there is nothing to go by.
+    ///
+    /// A thief of the VIP is named before all else: what the clients' packets
+    /// meet depends on it, whatever probes see. After it comes what a probe
+    /// was told in so many words, then what can only be concluded.
+    pub(crate) fn of(plain: Option<Sight>, vip: Option<Sight>, arp_conflict: bool) -> Option<Self> {
+        if plain.is_none() && vip.is_none() {
+            return arp_conflict.then_some(Self::ArpConflict);
+        }
+        if arp_conflict {
+            return Some(Self::ArpConflict);
+        }
+        let known = |sight: &Sight| *sight != Sight::Unknown;
+        let (seen_plain, seen_vip) = (plain.filter(known), vip.filter(known));
+        Some(match (seen_plain, seen_vip) {
+            (Some(Sight::Well), None) if vip.is_some() => Self::Unverified,
+            (Some(plain), None) => Self::of_one(plain),
+            (None, None) => Self::Unverified,
+            (None, Some(vip)) => Self::of_one(vip),
+            (Some(plain), Some(vip)) => Self::of_both(plain, vip),
+        })
+    }
+
+    const fn of_both(plain: Sight, vip: Sight) -> Self {
+        use Sight::{Filtered, NoNeighbour, Refused, Silent, Unknown, Well, Wrong};
+        match (plain, vip) {
+            (Well, Well) => Self::Ok,
+            // What comes there by one way and not by the other is held up on it.
+            (Filtered, _) | (_, Filtered) | (Silent | NoNeighbour, Well) => Self::PathFiltered,
+            (Well, Refused) => Self::NotListeningOnVip,
+            (Well, Silent | NoNeighbour) => Self::VipMissing,
+            (Silent | NoNeighbour, Silent | NoNeighbour) => Self::Unreachable,
+            (Refused | Wrong, _) | (_, Refused | Wrong) => Self::ApplicationDown,
+            (Unknown, _) | (_, Unknown) => Self::Unverified,
+        }
+    }
+
+    /// Where nothing else was asked, or nothing else can be relied on.
+    const fn of_one(sight: Sight) -> Self {
+        match sight {
+            Sight::Well => Self::Ok,
+            Sight::Refused | Sight::Wrong => Self::ApplicationDown,
+            Sight::Filtered => Self::PathFiltered,
+            Sight::Silent | Sight::NoNeighbour => Self::Unreachable,
+            Sight::Unknown => Self::Unverified,
+        }
+    }
+
+    /// The label's and the field's value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ApplicationDown => "application_down",
+            Self::VipMissing => "vip_missing",
+            Self::NotListeningOnVip => "not_listening_on_vip",
+            Self::PathFiltered => "path_filtered",
+            Self::ArpConflict => "arp_conflict",
+            Self::Unreachable => "unreachable",
+            Self::Unverified => "unverified",
+        }
+    }
+
+    /// What to do, where and by which command; `None` where nothing is wrong.
+    pub(crate) const fn mend(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Ok => return None,
+            Self::ApplicationDown => {
+                "on the real server, see whether the service runs and what it says: \
+                 `ss -ltn` and its log"
+            }
+            Self::VipMissing => {
+                "on the real server, put the VIP on lo (`lvs-agent run --real-server`, or \
+                 `ip address add VIP/32 dev lo`), and see that its firewall lets the VIP in"
+            }
+            Self::NotListeningOnVip => {
+                "on the real server, let the service listen on all addresses or on the VIP, too: \
+                 `ss -ltn` shows where it does"
+            }
+            Self::PathFiltered => {
+                "let the packets pass: see `nft list ruleset` on the real server, on this \
+                 director and on what is between them"
+            }
+            Self::ArpConflict => {
+                "on the real server: `sysctl net.ipv4.conf.all.arp_ignore=1 \
+                 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` sets them"
+            }
+            Self::Unreachable => {
+                "see that the real server runs and is on the network: `ping` and `ip neighbour` \
+                 on this director"
+            }
+            Self::Unverified => {
+                "see in this director's log why probes through the VIP are not verified"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

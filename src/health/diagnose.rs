@@ -1,0 +1,30 @@
+//! What is wrong with each real server, shown and told as it changes.
+
+use tracing::{info, warn};
+
+use crate::diagnosis::Diagnosis;
+use crate::snapshot::{RealServerRecord, ServiceRecord};
+
+/// Concludes anew from what is known of a real server, which may be stealing
+/// a VIP now.
+pub(super) fn diagnose(service: &ServiceRecord, record: &RealServerRecord, stealing: bool) {
+    let (before, after) = {
+        let mut live = record.live.lock();
+        let after = Diagnosis::of(live.seen.plain, live.seen.vip, stealing);
+        (std::mem::replace(&mut live.diagnosis, after), after)
+    };
+    if before == after {
+        return;
+    }
+    let (service, real_server) = (&*service.name, &*record.name);
+    match (before, after.map(|after| (after, after.mend()))) {
+        // Nothing was wrong, and nothing is.
+        (None, None | Some((Diagnosis::Ok, _))) | (Some(_), None) => {}
+        (_, Some((after, None))) => {
+            info!(service, real_server, diagnosis = %after, "nothing is wrong");
+        }
+        (_, Some((after, Some(mend)))) => {
+            warn!(service, real_server, diagnosis = %after, "to mend it: {mend}");
+        }
+    }
+}

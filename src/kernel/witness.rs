@@ -1,0 +1,124 @@
+//! What the kernel says of the connections that probes made: a door that only reads.
+
+use std::net::IpAddr;
+use std::str::FromStr as _;
+
+use nix::ifaddrs::getifaddrs;
+
+use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
+use crate::model::{RealServerKey, ServiceKey, SysctlKey};
+
+/// Reads the table of the network namespace in which it is first asked. It
+/// has a socket of its own, so that probes do not wait for what reconcile does.
+pub(crate) struct Witness {
+    ipvs: KernelIpvs,
+    sysctls: Sysctls,
+}
+
+impl Witness {
+    /// Opens nothing yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            ipvs: KernelIpvs::new(),
+            sysctls: Sysctls::default(),
+        }
+    }
+
+    /// The only real server of a virtual service; `None` if the service is
+    /// missing, or has another number of them.
+    pub(crate) async fn only_destination(
+        &mut self,
+        service: &ServiceKey,
+    ) -> Result<Option<(RealServerKey, ObservedDestination)>, KernelError> {
+        let mut destinations = self.ipvs.destinations(service).await?;
+        let first = destinations.pop_first();
+        Ok(first.filter(|_| destinations.is_empty()))
+    }
+
+    /// Whether IPVS lets all packets of this host pass, because it is the
+    /// backup of another director.
+    pub(crate) async fn passes_everything(&mut self) -> Result<bool, KernelError> {
+        let Ok(key) = SysctlKey::from_str("net.ipv4.vs.backup_only") else {
+            return Ok(false);
+        };
+        let only = self.sysctls.read(&key)?;
+        if only.is_none_or(|value| value == "0") {
+            return Ok(false);
+        }
+        self.ipvs.is_sync_backup().await
+    }
+
+    /// What keeps the answers of `vip` from coming to `source`, both of this
+    /// host and of IPv4, as the kernel would read it from its parameters; a
+    /// sentence. Nothing does where this host does not have the VIP.
+    ///
+    /// By `__fib_validate_source` in `net/ipv4/fib_frontend.c`: a packet from
+    /// an address of this host is taken if `accept_local` is set for the
+    /// interface or for all, and, where `rp_filter` is 1 (the larger of the
+    /// two counts), if that address is on the interface it came in by.
+    pub(crate) fn keeps_out(
+        &self,
+        source: IpAddr,
+        vip: IpAddr,
+    ) -> Result<Option<String>, KernelError> {
+        let interfaces = interfaces_of([source, vip]);
+        let [Some(to), Some(from)] = interfaces else {
+            return Ok(None);
+        };
+        let to = to.replace('.', "/");
+        let largest = |name: &str| -> Result<u8, KernelError> {
+            let mut largest = 0;
+            for interface in ["all", &to] {
+                let key = format!("net.ipv4.conf.{interface}.{name}");
+                if let Ok(key) = SysctlKey::from_str(&key)
+                    && let Some(value) = self.sysctls.read(&key)?
+                {
+                    largest = largest.max(value.parse().unwrap_or(0));
+                }
+            }
+            Ok(largest)
+        };
+        if largest("accept_local")? == 0 {
+            return Ok(Some(format!("net.ipv4.conf.{to}.accept_local is 0")));
+        }
+        if from.replace('.', "/") != to && largest("rp_filter")? == 1 {
+            let message = "rp_filter is 1 and the VIP is on another interface";
+            return Ok(Some(format!("net.ipv4.conf.{to}.{message}")));
+        }
+        Ok(None)
+    }
+
+    /// The ports from which this host connects, first and last
+    /// (`net.ipv4.ip_local_port_range`, which holds for IPv6 as well).
+    pub(crate) fn local_ports(&self) -> Result<Option<(u16, u16)>, KernelError> {
+        let Ok(key) = SysctlKey::from_str("net.ipv4.ip_local_port_range") else {
+            return Ok(None);
+        };
+        let range = self.sysctls.read(&key)?;
+        Ok(range.and_then(|range| {
+            let (first, last) = range.split_once(' ')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        }))
+    }
+}
+
+/// The interface that has each of these addresses, if one does.
+fn interfaces_of(wanted: [IpAddr; 2]) -> [Option<String>; 2] {
+    // Without an answer nothing is known, and the canary's own end tells.
+    let Ok(found) = getifaddrs() else {
+        return [None, None];
+    };
+    let mut interfaces = [None, None];
+    for found in found {
+        let address = found.address.and_then(|address| {
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+        });
+        for (interface, wanted) in interfaces.iter_mut().zip(wanted) {
+            if address == Some(wanted) && interface.is_none() {
+                *interface = Some(found.interface_name.clone());
+            }
+        }
+    }
+    interfaces
+}

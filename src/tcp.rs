@@ -1,0 +1,209 @@
+//! One connection over TCP: how it is opened, and who said that it cannot be.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::time::Duration;
+
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+/// `SO_EE_ORIGIN_ICMP` of `linux/errqueue.h`.
+const ORIGIN_ICMP: u8 = 2;
+/// `SO_EE_ORIGIN_ICMP6`.
+const ORIGIN_ICMP6: u8 = 3;
+
+/// Where a connection comes from, and what its packets carry.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Opening<'a> {
+    /// `None` for what the routes choose.
+    pub(crate) source: Option<IpAddr>,
+    /// The interface, whatever the routes say.
+    pub(crate) interface: Option<&'a str>,
+    pub(crate) marked: Option<Marked>,
+}
+
+/// What a connection through a VIP has of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marked {
+    /// The source port.
+    pub(crate) port: u16,
+    /// The firewall mark.
+    pub(crate) mark: u32,
+    /// The largest segment that it sends and asks for.
+    pub(crate) segment: u32,
+}
+
+/// A connection that could not be opened.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    /// This host does not have what the connection is to come from.
+    #[error("cannot connect from {origin}")]
+    Origin {
+        /// The address or the interface.
+        origin: String,
+        source: io::Error,
+    },
+    /// The source port is another's.
+    #[error("the source port is taken")]
+    PortTaken,
+    /// The socket could not be made.
+    #[error("cannot make a socket")]
+    Socket(#[source] io::Error),
+    /// The other end, or somebody for it, refused it.
+    #[error("cannot connect")]
+    Connect {
+        source: io::Error,
+        /// The ICMP error that said so, if it was one.
+        icmp: Option<Icmp>,
+    },
+}
+
+/// The type and code of an ICMP or ICMPv6 error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Icmp {
+    kind: u8,
+    code: u8,
+    v6: bool,
+}
+
+impl Icmp {
+    /// Whether the last hop, which may be this host, found nobody who has the
+    /// address: RFC 792 and RFC 4443, section 3.1.
+    pub(crate) const fn is_host_unreachable(self) -> bool {
+        let Self { kind, code, v6 } = self;
+        matches!((v6, kind, code), (false, 3, 1) | (true, 1, 3))
+    }
+}
+
+impl Opening<'_> {
+    /// Connects to `target`.
+    ///
+    /// With a mark, it ends by a reset: neither end then waits for the other,
+    /// and IPVS forgets it in 10 s.
+    pub(crate) async fn open(&self, target: SocketAddr) -> Result<TcpStream, OpenError> {
+        let socket = Socket::new(
+            Domain::for_address(target),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        );
+        let socket = socket.map_err(OpenError::Socket)?;
+        self.prepare(&socket, target)?;
+        match socket.connect(&target.into()) {
+            Ok(()) => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
+            Err(error)
+                if Errno::from_io_error(&error) == Some(Errno::ADDRNOTAVAIL)
+                    && self.marked.is_some() =>
+            {
+                return Err(OpenError::PortTaken);
+            }
+            Err(source) => {
+                let icmp = icmp_error(socket.as_fd());
+                return Err(OpenError::Connect { source, icmp });
+            }
+        }
+        let stream = TcpStream::from_std(socket.into()).map_err(OpenError::Socket)?;
+        let ready = stream.writable().await;
+        match ready.and_then(|()| stream.take_error()) {
+            Ok(None) => {
+                // From here on an ICMP error is but a sign, as TCP has it.
+                tell_icmp(&stream, target, false)?;
+                Ok(stream)
+            }
+            Ok(Some(source)) | Err(source) => {
+                let icmp = icmp_error(stream.as_fd());
+                Err(OpenError::Connect { source, icmp })
+            }
+        }
+    }
+
+    fn prepare(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
+        // To learn of ICMP errors as such, and not only what they amount to.
+        tell_icmp(socket, target, true)?;
+        if let Some(interface) = self.interface {
+            let bound = socket.bind_device(Some(interface.as_bytes()));
+            bound.map_err(|source| OpenError::Origin {
+                origin: interface.to_owned(),
+                source,
+            })?;
+        }
+        let Some(address) = self.source else {
+            return Ok(());
+        };
+        let port = match self.marked {
+            None => {
+                // The port is chosen by connect: then 28,000 of them are enough
+                // for each target, and not for all together (ip(7)).
+                setsockopt(socket, sockopt::IpBindAddressNoPort, &true)
+                    .map_err(|errno| OpenError::Socket(errno.into()))?;
+                0
+            }
+            Some(marked) => {
+                mark(socket, marked).map_err(OpenError::Socket)?;
+                marked.port
+            }
+        };
+        match socket.bind(&SocketAddr::new(address, port).into()) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => {
+                Err(OpenError::PortTaken)
+            }
+            bound => bound.map_err(|source| OpenError::Origin {
+                origin: address.to_string(),
+                source,
+            }),
+        }
+    }
+}
+
+fn tell_icmp(socket: &impl AsFd, target: SocketAddr, on: bool) -> Result<(), OpenError> {
+    let told = match target {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &on),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &on),
+    };
+    told.map_err(|errno| OpenError::Socket(errno.into()))
+}
+
+fn mark(socket: &Socket, marked: Marked) -> io::Result<()> {
+    socket.set_mark(marked.mark)?;
+    socket.set_tcp_mss(marked.segment)?;
+    socket.set_linger(Some(Duration::ZERO))?;
+    // Others of this host may connect from the same port to other places.
+    socket.set_reuse_address(true)
+}
+
+/// What came by ICMP of the socket's errors (ip(7), `IP_RECVERR`).
+fn icmp_error(socket: BorrowedFd<'_>) -> Option<Icmp> {
+    let mut nothing = [0; 1];
+    let mut parts = [IoSliceMut::new(&mut nothing)];
+    let mut space = nix::cmsg_space!([u8; 64]);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let fd = socket.as_raw_fd();
+    let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut space), flags).ok()?;
+    let mut notes = message.cmsgs().ok()?;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "of all that a socket may be told, these two are asked for"
+    )]
+    let icmp = notes.find_map(|note| match note {
+        ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+            let v6 = match error.ee_origin {
+                ORIGIN_ICMP => false,
+                ORIGIN_ICMP6 => true,
+                _ => return None,
+            };
+            let (kind, code) = (error.ee_type, error.ee_code);
+            Some(Icmp { kind, code, v6 })
+        }
+        _ => None,
+    });
+    icmp
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+use std::io::Read as _;
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::*;
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+#[tokio::test]
+async fn a_connection_comes_from_where_it_is_told() {
+    let (listener, address) = listener();
+    let source = IpAddr::from([127, 0, 0, 9]);
+    let opening = Opening {
+        source: Some(source),
+        interface: Some("lo"),
+        ..Opening::default()
+    };
+    let _stream = opening.open(address).await.unwrap();
+    let (_, peer) = listener.accept().unwrap();
+    assert_eq!(peer.ip(), source);
+}
+
+/// A refusal by TCP's own reset is none of ICMP's.
+#[tokio::test]
+async fn a_refusal_by_the_host_is_told_from_one_by_icmp() {
+    let (listener, address) = listener();
+    drop(listener);
+    let error = Opening::default().open(address).await.unwrap_err();
+    assert!(
+        matches!(&error, OpenError::Connect { source, icmp: None }
+            if source.kind() == io::ErrorKind::ConnectionRefused),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_or_an_interface_that_is_not_there_is_named() {
+    let (_listener, address) = listener();
+    let elsewhere = Opening {
+        source: Some([192, 0, 2, 1].into()),
+        ..Opening::default()
+    };
+    let nowhere = Opening {
+        interface: Some("nosuch0"),
+        ..Opening::default()
+    };
+    for (opening, name) in [(elsewhere, "192.0.2.1"), (nowhere, "nosuch0")] {
+        let error = opening.open(address).await.unwrap_err();
+        assert!(
+            matches!(&error, OpenError::Origin { origin, .. } if origin == name),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_is_read() {
+    let (listener, address) = listener();
+    let stream = Opening::default().open(address).await.unwrap();
+    let (mut accepted, _) = listener.accept().unwrap();
+    drop(stream);
+    assert_eq!(accepted.read(&mut [0]).unwrap(), 0);
+}

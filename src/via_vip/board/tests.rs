@@ -1,0 +1,89 @@
+use super::*;
+use crate::config::{Check, Config, Via};
+use crate::model::{Forwarding, Scheduler};
+use crate::snapshot::fixture;
+
+fn config() -> Config {
+    let mut config = fixture::config();
+    let service = &mut config.virtual_services[0];
+    service.check = Arc::new(Check {
+        via: Via::Both,
+        ..(*service.check).clone()
+    });
+    config
+}
+
+fn path(last: u8) -> ProbePath {
+    ProbePath {
+        family: Family::Ipv4,
+        real_server: [192, 168, 11, last].into(),
+        forwarding: Forwarding::Direct,
+    }
+}
+
+/// A board, and the table as it should be.
+fn board() -> (Board, State) {
+    let board = Board::default();
+    let marks = Marks::assign(&config(), &BTreeMap::new());
+    let services = marks.services();
+    board.assign(marks);
+    let table = State {
+        services,
+        ..State::default()
+    };
+    (board, table)
+}
+
+#[test]
+fn a_mark_leads_nowhere_before_it_is_seen_in_the_table() {
+    let (board, table) = board();
+    assert_eq!(board.confirmed(&path(21)), None);
+    assert_eq!(board.canary(Family::Ipv4), None);
+    board.confirm(&table);
+    let confirmed = board.confirmed(&path(21)).unwrap();
+    assert_eq!(confirmed.mark.get(), 0x2001);
+    assert!(board.canary(Family::Ipv4).is_some());
+    assert_eq!(board.confirmed(&path(99)), None);
+}
+
+#[test]
+fn a_service_that_is_not_as_it_should_be_is_not_confirmed() {
+    let (board, table) = board();
+    board.confirm(&table);
+    let key = board.confirmed(&path(21)).unwrap().service;
+    let mut changed = table.clone();
+    changed.services.get_mut(&key).unwrap().service.scheduler = Scheduler::default();
+    board.confirm(&changed);
+    assert_eq!(board.confirmed(&path(21)), None);
+    assert!(board.confirmed(&path(22)).is_some());
+}
+
+#[test]
+fn one_that_was_made_anew_is_told_from_the_one_before() {
+    let (board, table) = board();
+    board.confirm(&table);
+    let before = board.confirmed(&path(21)).unwrap();
+    board.confirm(&table);
+    assert_eq!(board.confirmed(&path(21)), Some(before));
+    board.doubt(&[Step::RemoveService {
+        key: before.service,
+    }]);
+    assert_eq!(board.confirmed(&path(21)), None);
+    board.confirm(&table);
+    let after = board.confirmed(&path(21)).unwrap();
+    assert_eq!(after.service, before.service);
+    assert_ne!(after, before);
+}
+
+#[test]
+fn other_marks_keep_what_is_known_of_those_that_stay() {
+    let (board, table) = board();
+    board.confirm(&table);
+    let before = board.confirmed(&path(22)).unwrap();
+    let mut config = config();
+    config.virtual_services[0].real_servers[0].key = "192.168.11.23:80".parse().unwrap();
+    board.assign(Marks::assign(&config, board.marks().by_path()));
+    assert_eq!(board.confirmed(&path(22)), Some(before));
+    assert_eq!(board.confirmed(&path(21)), None);
+    assert_eq!(board.confirmed(&path(23)), None);
+}

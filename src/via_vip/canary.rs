@@ -1,0 +1,165 @@
+//! The canary: a connection whose mark leads to no real server. Were it
+//! answered, so might be that of a probe, and by anybody.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::passages::source;
+use super::ports::Ending;
+use super::{Passages, Unverified};
+use crate::clock;
+use crate::config::{Config, Origin};
+use crate::error_chain::error_chain;
+use crate::model::{Family, ProbePath};
+use crate::tcp::{Marked, OpenError, Opening};
+
+/// From one canary to the next.
+const PERIOD: Duration = Duration::from_secs(2);
+/// The least from one to the next, however many probes fail.
+const GAP: Duration = Duration::from_millis(50);
+/// IPVS refuses at once; this long it may take on a host that is busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Any segment will do for a connection that is refused.
+const SEGMENT: u32 = 1300;
+/// How many source ports are tried, should others of this host have them.
+const TRIES: u32 = 16;
+
+/// Where to send the canary of one family: as the first probe of it goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Perch {
+    target: SocketAddr,
+    path: ProbePath,
+    origin: Origin,
+}
+
+/// One for each family in which a check leads through a VIP.
+pub(crate) fn perches(config: &Config) -> Vec<Perch> {
+    let mut perches: Vec<Perch> = Vec::new();
+    for service in &config.virtual_services {
+        let Some(vip) = service.key.vip() else {
+            continue;
+        };
+        let family = Family::from(vip);
+        let known = perches.iter().any(|perch| perch.path.family == family);
+        let probed = service.checked();
+        let mut probed = probed.filter(|(_, check)| check.via.through_vip() && !known);
+        if let Some((key, check)) = probed.next() {
+            perches.push(Perch {
+                target: (vip, check.kind.target_port(key.0.port())).into(),
+                path: service.path(key),
+                origin: check.origin.clone(),
+            });
+        }
+    }
+    perches
+}
+
+impl Passages {
+    /// Sends the canaries now, and takes in what becomes of them.
+    pub(crate) async fn send_canaries(&self, perches: &[Perch]) {
+        for perch in perches {
+            let family = perch.path.family;
+            let now = clock::monotonic();
+            let before = self.guard.holds(family, now);
+            let found = self.send_canary(perch).await;
+            self.guard.note(family, found.clone(), now);
+            match (before, found) {
+                (Ok(()) | Err(Unverified::NoCanary), Err(error)) => warn!(
+                    %family,
+                    "probes through VIPs are not verified, and change no verdict: {error}"
+                ),
+                (Err(error), Ok(())) if error != Unverified::NoCanary => {
+                    info!(%family, "probes through VIPs are verified again");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn send_canary(&self, perch: &Perch) -> Result<(), Unverified> {
+        let Some(witness) = &self.witness else {
+            return Err(Unverified::NoKernel);
+        };
+        let passes_everything = witness.lock().await.passes_everything().await;
+        match passes_everything {
+            Ok(true) => return Err(Unverified::Backup),
+            Ok(false) => {}
+            Err(error) => return Err(Unverified::Unreadable(error_chain(&error))),
+        }
+        let confirmed = self.board().canary(perch.path.family);
+        let confirmed = confirmed.ok_or(Unverified::NoMark)?;
+        let vip = perch.target.ip();
+        let strange = |what: String| Err(Unverified::CanarySang(what));
+        let address = match source(perch.path.real_server, &perch.origin, vip) {
+            Ok(address) => address,
+            Err(error) => return strange(format!("cannot be made: {error}")),
+        };
+        if perch.path.family == Family::Ipv4 {
+            match witness.lock().await.keeps_out(address, vip) {
+                Ok(None) => {}
+                Ok(Some(reason)) => return Err(Unverified::Deaf(reason)),
+                Err(error) => return Err(Unverified::Unreadable(error_chain(&error))),
+            }
+        }
+        for _ in 0..TRIES {
+            let Some(port) = self.take_port(perch.target, None) else {
+                break;
+            };
+            let opening = Opening {
+                source: Some(address),
+                interface: None,
+                marked: Some(Marked {
+                    port,
+                    mark: confirmed.mark.get(),
+                    segment: SEGMENT,
+                }),
+            };
+            let opened = timeout(PATIENCE, opening.open(perch.target)).await;
+            let (ending, found) = match opened {
+                Ok(Err(OpenError::PortTaken)) => (Ending::Unusable, None),
+                Ok(Err(OpenError::Connect {
+                    source,
+                    icmp: Some(_),
+                })) if source.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    (Ending::Reset, Some(Ok(())))
+                }
+                Ok(Ok(_answered)) => (Ending::Reset, Some(strange("was answered".to_owned()))),
+                Ok(Err(error)) => {
+                    let error =
+                        format!("was refused by another than IPVS: {}", error_chain(&error));
+                    (Ending::Unanswered, Some(strange(error)))
+                }
+                Err(_) => (
+                    Ending::Unanswered,
+                    Some(strange("was not refused".to_owned())),
+                ),
+            };
+            self.give_port_back(perch.target, None, port, ending);
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        strange("cannot be made: all source ports are taken".to_owned())
+    }
+}
+
+/// Sends canaries for as long as it is asked, to where `perches` says last.
+pub(crate) async fn watch(
+    passages: Arc<Passages>,
+    mut perches: tokio::sync::watch::Receiver<Vec<Perch>>,
+) {
+    loop {
+        let now = perches.borrow_and_update().clone();
+        passages.send_canaries(&now).await;
+        tokio::select! {
+            Ok(()) = perches.changed() => {}
+            () = passages.guard.asked() => {}
+            () = tokio::time::sleep(PERIOD) => {}
+        }
+        tokio::time::sleep(GAP).await;
+    }
+}

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::config::{Check, Via};
+use crate::model::Forwarding;
+use crate::snapshot::fixture;
+
+fn config(through_vip: &[usize]) -> Config {
+    let mut config = fixture::config();
+    for service in through_vip {
+        let service = &mut config.virtual_services[*service];
+        service.check = Arc::new(Check {
+            via: Via::Vip,
+            ..(*service.check).clone()
+        });
+    }
+    config
+}
+
+fn path(last: u8) -> ProbePath {
+    ProbePath {
+        family: Family::Ipv4,
+        real_server: [192, 168, 11, last].into(),
+        forwarding: Forwarding::Direct,
+    }
+}
+
+fn mark(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+#[test]
+fn what_asks_nothing_through_a_vip_has_no_marks() {
+    let marks = Marks::assign(&fixture::config(), &BTreeMap::new());
+    assert_eq!(marks, Marks::default());
+    assert!(marks.services().is_empty());
+}
+
+#[test]
+fn each_path_has_a_service_of_its_own_and_the_canary_has_one_without_a_real_server() {
+    let marks = Marks::assign(&config(&[0]), &BTreeMap::new());
+    let services: Vec<_> = marks
+        .services()
+        .into_iter()
+        .map(|(key, state)| {
+            let destinations: Vec<_> = state.destinations.into_keys().collect();
+            (key.to_string(), destinations)
+        })
+        .collect();
+    let only = |address: &str| vec![address.parse().unwrap()];
+    let expected = [
+        ("fwmark 8192 ipv4".to_owned(), vec![]),
+        ("fwmark 8193 ipv4".to_owned(), only("192.168.11.21:0")),
+        ("fwmark 8194 ipv4".to_owned(), only("192.168.11.22:0")),
+    ];
+    assert_eq!(services, expected);
+}
+
+#[test]
+fn a_path_keeps_its_mark_and_a_new_one_gets_one_that_nobody_had() {
+    let mut config = config(&[0]);
+    let first = Marks::assign(&config, &BTreeMap::new());
+    let web = &mut config.virtual_services[0].real_servers;
+    web.remove(0);
+    let mut third = web[0].clone();
+    third.key = "192.168.11.23:80".parse().unwrap();
+    web.push(third);
+    let second = Marks::assign(&config, first.by_path());
+    let expected = BTreeMap::from([(path(22), mark(0x2002)), (path(23), mark(0x2003))]);
+    assert_eq!(second.by_path(), &expected);
+}
+
+#[test]
+fn when_no_mark_is_left_that_nobody_had_one_that_was_given_up_is_given_again() {
+    let mut config = config(&[0]);
+    config.director.probe_mark = ProbeMark::new(0x100, 1).unwrap();
+    let web = &mut config.virtual_services[0].real_servers;
+    web.truncate(1);
+    let before = BTreeMap::from([(path(99), mark(0x101))]);
+    let marks = Marks::assign(&config, &before);
+    assert_eq!(marks.by_path(), &BTreeMap::from([(path(21), mark(0x101))]));
+}
+
+/// What another process would assign after a look at the table.
+#[test]
+fn the_table_tells_which_mark_a_path_has() {
+    let config = config(&[0]);
+    let before = BTreeMap::from([(path(21), mark(0x2fff)), (path(22), mark(0x2001))]);
+    let marks = Marks::assign(&config, &before);
+    let table = State {
+        services: marks.services(),
+        ..State::default()
+    };
+    let found = Marks::found(&config, &table);
+    assert_eq!(found, marks);
+    assert_eq!(Marks::assign(&config, found.by_path()), marks);
+}
+
+#[test]
+fn the_canarys_mark_and_those_of_others_are_never_a_paths() {
+    let config = config(&[0]);
+    let stray = BTreeMap::from([(path(21), mark(0x2000)), (path(22), mark(0x4001))]);
+    let marks = Marks::assign(&config, &stray);
+    let expected = BTreeMap::from([(path(21), mark(0x2001)), (path(22), mark(0x2002))]);
+    assert_eq!(marks.by_path(), &expected);
+}

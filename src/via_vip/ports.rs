@@ -1,0 +1,158 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use crate::model::ProbePath;
+
+/// How long IPVS keeps a connection after a reset (10 s, `IP_VS_TCP_S_CLOSE`
+/// in `ip_vs_proto_tcp.c`), and a little more.
+const AFTER_RESET: Duration = Duration::from_secs(12);
+/// The same for one that was never established (60 s after the last SYN,
+/// `IP_VS_TCP_S_SYN_RECV`) or that ended by a FIN (120 s, `IP_VS_TCP_S_FIN_WAIT`).
+const UNANSWERED: Duration = Duration::from_secs(125);
+
+/// Who speaks from a port; `None` is the canary.
+pub(crate) type User = Option<ProbePath>;
+
+/// How a connection ended, which decides for how long IPVS may still know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By a reset of this host's.
+    Reset,
+    /// Before it was established.
+    Unanswered,
+    /// Established, without a reset of this host's: the other end was first.
+    Left,
+    /// It went to nobody knows whom, so not even its user may have the port.
+    Strayed,
+    /// The port could not be had.
+    Unusable,
+}
+
+/// The source ports of probes through VIPs. Pure.
+///
+/// IPVS knows a connection by its addresses and ports and asks for no mark
+/// once it does. So to one VIP and port, no source port is given to another
+/// path while IPVS may know a connection from it.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    range: RangeInclusive<u16>,
+    established: Duration,
+    start: u16,
+    targets: BTreeMap<SocketAddr, Target>,
+}
+
+/// What is known of the ports to one VIP and port: each that was ever used is
+/// in use or rests.
+#[derive(Debug, Default)]
+struct Target {
+    /// How many were ever used; they follow each other from the start on.
+    used: u16,
+    in_use: u16,
+    /// By when they are free for everybody.
+    resting: BTreeSet<(Instant, u16)>,
+    /// Who had a port that rests, where that one may have it again.
+    owners: BTreeMap<u16, User>,
+    /// Ports that still have an established connection to their user's real
+    /// server: taken again at once, it ends properly the next time.
+    left: BTreeMap<User, BTreeSet<(Instant, u16)>>,
+}
+
+impl Ports {
+    /// `established` is for how long IPVS keeps an established connection
+    /// without a packet; `seed` says which port comes first.
+    pub(crate) fn new(range: RangeInclusive<u16>, established: Duration, seed: u32) -> Self {
+        let count = u32::try_from(range.clone().len().max(1)).unwrap_or(1);
+        Self {
+            start: u16::try_from(seed % count).unwrap_or_default(),
+            range,
+            established,
+            targets: BTreeMap::new(),
+        }
+    }
+
+    /// A port from which `user` may connect to `target` now: one that it left
+    /// with a connection, one that has rested, or was never used; if there is none, one that `user` itself had
+    /// before. `None` when all are taken.
+    pub(crate) fn take(&mut self, target: SocketAddr, user: User, now: Instant) -> Option<u16> {
+        if !self.targets.contains_key(&target) {
+            self.targets.retain(|_, target| !target.is_idle(now));
+        }
+        let count = u16::try_from(self.range.clone().len()).unwrap_or(u16::MAX);
+        let known = self.targets.entry(target).or_default();
+        let left = known.left.get(&user).and_then(|left| left.first().copied());
+        let port = match left.or(known.resting.first().copied()) {
+            Some((free, port)) if free <= now || left.is_some() => known.wake(free, port),
+            _ if known.used < count => {
+                let place = (u32::from(self.start) + u32::from(known.used)) % u32::from(count);
+                known.used += 1;
+                u16::try_from(u32::from(*self.range.start()) + place).ok()?
+            }
+            _ => {
+                let own = |(_, port): &&(Instant, u16)| known.owners.get(port) == Some(&user);
+                let (free, port) = *known.resting.iter().find(own)?;
+                known.wake(free, port)
+            }
+        };
+        known.in_use += 1;
+        Some(port)
+    }
+
+    /// Gives a port back that was taken.
+    pub(crate) fn give_back(
+        &mut self,
+        target: SocketAddr,
+        user: User,
+        port: u16,
+        ending: Ending,
+        now: Instant,
+    ) {
+        let rest = match ending {
+            Ending::Reset | Ending::Unusable => AFTER_RESET,
+            Ending::Unanswered => UNANSWERED,
+            Ending::Left | Ending::Strayed => self.established.max(UNANSWERED) + AFTER_RESET,
+        };
+        let Some(known) = self.targets.get_mut(&target) else {
+            return;
+        };
+        known.in_use = known.in_use.saturating_sub(1);
+        known.resting.insert((now + rest, port));
+        match ending {
+            Ending::Reset | Ending::Unanswered | Ending::Left => {
+                known.owners.insert(port, user);
+            }
+            Ending::Strayed | Ending::Unusable => {}
+        }
+        if ending == Ending::Left {
+            known
+                .left
+                .entry(user)
+                .or_default()
+                .insert((now + rest, port));
+        }
+    }
+}
+
+impl Target {
+    fn wake(&mut self, free: Instant, port: u16) -> u16 {
+        self.resting.remove(&(free, port));
+        if let Some(owner) = self.owners.remove(&port)
+            && let Some(left) = self.left.get_mut(&owner)
+        {
+            left.remove(&(free, port));
+            if left.is_empty() {
+                self.left.remove(&owner);
+            }
+        }
+        port
+    }
+
+    /// Nothing that is known of it matters any more.
+    fn is_idle(&self, now: Instant) -> bool {
+        self.in_use == 0 && self.resting.last().is_none_or(|(free, _)| *free <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+use thiserror::Error;
+
+/// Why the result of a probe through a VIP says nothing of its real server.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Unverified {
+    /// Reconcile has not seen the service in the table.
+    #[error("the table has no service by mark for it yet")]
+    NoMark,
+    #[error("the table has lost the service by mark for it")]
+    NoService,
+    #[error("the table is inside this process, and takes no packet")]
+    NoKernel,
+    #[error("the kernel does not count its connection for this real server")]
+    NotCounted,
+    #[error("too many connections began and ended meanwhile to tell them apart")]
+    Unsteady,
+    #[error("the kernel does not say where its connection went: {0}")]
+    Unreadable(String),
+    #[error("it is not known yet whether IPVS takes the packets of probes")]
+    NoCanary,
+    #[error(
+        "IPVS does not take the packets of probes: a connection by a mark without a real server \
+         {0}"
+    )]
+    CanarySang(String),
+    #[error("this host drops the answers: {0}")]
+    Deaf(String),
+    #[error("suspended: this host is another director's backup, with net.ipv4.vs.backup_only")]
+    Backup,
+}
