@@ -28,7 +28,7 @@ pub(crate) struct Confirmed {
     pub(crate) service: ServiceKey,
     pub(crate) mark: NonZeroU32,
     /// Not the same again once the service had to be made anew.
-    time: u64,
+    pub(super) time: u64,
 }
 
 impl Board {

@@ -17,10 +17,8 @@ use crate::error_chain::error_chain;
 use crate::model::{Family, ProbePath};
 use crate::tcp::{Marked, OpenError, Opening};
 
-/// From one canary to the next.
+/// From one look to the next; a canary is sent with some of them.
 const PERIOD: Duration = Duration::from_secs(2);
-/// The least from one to the next, however many probes fail.
-const GAP: Duration = Duration::from_millis(50);
 /// IPVS refuses at once; this long it may take on a host that is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Any segment will do for a connection that is refused.
@@ -59,7 +57,8 @@ pub(crate) fn perches(config: &Config) -> Vec<Perch> {
 }
 
 impl Passages {
-    /// Sends the canaries now, and takes in what becomes of them.
+    /// Looks whether IPVS takes the packets of probes, and sends a canary
+    /// where the last was sent long ago.
     pub(crate) async fn send_canaries(&self, perches: &[Perch]) {
         for perch in perches {
             let family = perch.path.family;
@@ -84,12 +83,7 @@ impl Passages {
         let Some(witness) = &self.witness else {
             return Err(Unverified::NoKernel);
         };
-        let passes_everything = witness.lock().await.passes_everything().await;
-        match passes_everything {
-            Ok(true) => return Err(Unverified::Backup),
-            Ok(false) => {}
-            Err(error) => return Err(Unverified::Unreadable(error_chain(&error))),
-        }
+        self.takes_packets().await?;
         let confirmed = self.board().canary(perch.path.family);
         let confirmed = confirmed.ok_or(Unverified::NoMark)?;
         let vip = perch.target.ip();
@@ -104,6 +98,10 @@ impl Passages {
                 Ok(Some(reason)) => return Err(Unverified::Deaf(reason)),
                 Err(error) => return Err(Unverified::Unreadable(error_chain(&error))),
             }
+        }
+        let now = clock::monotonic();
+        if self.guard.was_refused(perch.path.family, confirmed, now) {
+            return Ok(());
         }
         for _ in 0..TRIES {
             let Some(port) = self.take_port(perch.target, None) else {
@@ -140,6 +138,9 @@ impl Passages {
             };
             self.give_port_back(perch.target, None, port, ending);
             if let Some(found) = found {
+                if found.is_ok() {
+                    self.guard.note_refused(perch.path.family, confirmed, now);
+                }
                 return found;
             }
         }
@@ -157,9 +158,7 @@ pub(crate) async fn watch(
         passages.send_canaries(&now).await;
         tokio::select! {
             Ok(()) = perches.changed() => {}
-            () = passages.guard.asked() => {}
             () = tokio::time::sleep(PERIOD) => {}
         }
-        tokio::time::sleep(GAP).await;
     }
 }

@@ -97,6 +97,18 @@ impl Passages {
         &self.board
     }
 
+    /// Fails if IPVS lets all packets pass, as far as the kernel says so.
+    pub(super) async fn takes_packets(&self) -> Result<(), Unverified> {
+        let Some(witness) = &self.witness else {
+            return Err(Unverified::NoKernel);
+        };
+        match witness.lock().await.passes_everything().await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Unverified::Backup),
+            Err(error) => Err(Unverified::Unreadable(error_chain(&error))),
+        }
+    }
+
     /// A source port to `target`, for the path or the canary.
     pub(super) fn take_port(&self, target: SocketAddr, user: Option<ProbePath>) -> Option<u16> {
         let now = clock::monotonic();
@@ -221,11 +233,10 @@ impl Passage {
         self.passages.guard.holds(self.path.family, now)
     }
 
-    /// Whether a failure counts: the way is still there, and IPVS still takes
-    /// the packets of probes, as a canary finds that is sent only now.
+    /// Whether a failure counts: the way is still there, and IPVS does not let
+    /// all packets pass now.
     pub(crate) async fn verify_failure(&self) -> Result<(), Unverified> {
-        let family = self.path.family;
-        self.passages.guard.holds_from_now(family).await?;
+        self.passages.takes_packets().await?;
         self.active().await?;
         self.verify_pass()
     }

@@ -1,7 +1,11 @@
+use std::num::NonZeroU32;
+
 use super::*;
+use crate::clock;
+use crate::model::ServiceKey;
 
 #[test]
-fn a_word_holds_for_ten_seconds_and_for_its_family() {
+fn what_was_found_holds_for_ten_seconds_and_for_its_family() {
     let (guard, now) = (Guard::default(), clock::monotonic());
     let nothing = Err(Unverified::NoCanary);
     assert_eq!(guard.holds(Family::Ipv4, now), nothing);
@@ -14,29 +18,22 @@ fn a_word_holds_for_ten_seconds_and_for_its_family() {
     assert_eq!(guard.holds(Family::Ipv4, now), Err(Unverified::Backup));
 }
 
-/// A failure that was seen before interception went off, by the last canary,
-/// must not count.
-#[tokio::test(start_paused = true)]
-async fn a_failure_waits_for_a_canary_that_is_sent_after_it() {
-    let guard = std::sync::Arc::new(Guard::default());
-    let before = clock::monotonic();
-    guard.note(Family::Ipv4, Ok(()), before);
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    let waiting = {
-        let guard = std::sync::Arc::clone(&guard);
-        tokio::spawn(async move { guard.holds_from_now(Family::Ipv4).await })
+#[test]
+fn a_canary_is_sent_again_after_thirty_seconds_and_when_its_service_was_made_anew() {
+    let (guard, now) = (Guard::default(), clock::monotonic());
+    let canary = |time| Confirmed {
+        service: ServiceKey::Fwmark {
+            mark: NonZeroU32::MIN,
+            family: Family::Ipv4,
+        },
+        mark: NonZeroU32::MIN,
+        time,
     };
-    guard.asked().await;
-    guard.note(Family::Ipv4, Ok(()), before);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!waiting.is_finished());
-    guard.note(Family::Ipv4, Err(Unverified::Backup), clock::monotonic());
-    assert_eq!(waiting.await.unwrap(), Err(Unverified::Backup));
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_canary_a_failure_is_not_waited_for_ever() {
-    let guard = Guard::default();
-    let held = guard.holds_from_now(Family::Ipv4).await;
-    assert_eq!(held, Err(Unverified::NoCanary));
+    assert!(!guard.was_refused(Family::Ipv4, canary(1), now));
+    guard.note_refused(Family::Ipv4, canary(1), now);
+    assert!(guard.was_refused(Family::Ipv4, canary(1), now));
+    assert!(!guard.was_refused(Family::Ipv4, canary(2), now));
+    assert!(!guard.was_refused(Family::Ipv6, canary(1), now));
+    let later = now + CANARY_GOOD_FOR;
+    assert!(!guard.was_refused(Family::Ipv4, canary(1), later));
 }
