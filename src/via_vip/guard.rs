@@ -11,10 +11,13 @@ const GOOD_FOR: Duration = Duration::from_secs(10);
 /// kernel's log for each (`ip_vs_scheduler_err` in `ip_vs_sched.c`).
 const CANARY_GOOD_FOR: Duration = Duration::from_secs(30);
 
+/// What was found, and when.
+type Found = (Result<(), Unverified>, Instant);
+
 /// Whether IPVS takes the packets of probes, by what was last found.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
-    found: Latest<BTreeMap<Family, (Result<(), Unverified>, Instant)>>,
+    found: Latest<BTreeMap<Family, Found>>,
     /// The last canary that was refused as it should be.
     refused: Latest<BTreeMap<Family, (Confirmed, Instant)>>,
 }
