@@ -20,6 +20,7 @@ mod drain;
 mod drift;
 mod events;
 mod forwarding;
+mod hall;
 mod howto;
 mod ipvs;
 mod leaving;
