@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use nix::sys::signal::Signal;
 
-use crate::cluster::{Cluster, QUICK};
+use crate::cluster::{Cluster, QUICK, shown};
 use crate::support::{Namespace, PATIENCE, Web, until};
 
 /// The real servers repair nothing for a day, so that a cause stays.
@@ -22,7 +22,7 @@ fn configuration() -> String {
 /// Waits until the director says this of rs1's last probe.
 fn wait_for_detail(director: &Namespace, detail: &str) {
     until(PATIENCE, detail, || {
-        let status = director.run("curl -s --fail http://127.0.0.1:9477/status");
+        let status = shown(director, "/status");
         let status: serde_json::Value = serde_json::from_str(&status).unwrap();
         let rs1 = &status["virtual_services"][0]["real_servers"][0];
         let said = rs1["last_probe"]["detail"].as_str().unwrap_or_default();

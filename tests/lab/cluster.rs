@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, until};
+use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, http_get_path, until};
 
 pub(crate) const VIP: &str = "192.168.11.200:80";
 
@@ -89,9 +89,15 @@ pub(crate) fn request(client: &Namespace) -> std::io::Result<String> {
     )
 }
 
+/// What the agent on this host serves at `path`.
+pub(crate) fn shown(host: &Namespace, path: &str) -> String {
+    let agent = SocketAddr::from(([127, 0, 0, 1], 9477));
+    http_get_path(host, agent, path, PATIENCE).expect(path)
+}
+
 /// The value of one series of the director's metrics, as a client sees it.
 pub(crate) fn metric(host: &Namespace, series: &str) -> f64 {
-    let text = host.run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let text = shown(host, "/metrics");
     let line = text.lines().find_map(|line| line.strip_prefix(series));
     let value = line.unwrap_or_else(|| panic!("no {series} in:\n{text}"));
     value.trim().parse().expect("a number")

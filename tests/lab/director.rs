@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Cluster, QUICK, VIP, metric};
+use crate::cluster::{Cluster, QUICK, VIP, metric, shown};
 use crate::howto;
 use crate::support::{Behaviour, Lan, PATIENCE, Site, Web, ipvsadm_save, nginx, until};
 
@@ -94,10 +94,7 @@ fn fails_and_returns(behaviour: Behaviour, result: &str) {
     for _ in 0..10 {
         assert_eq!(cluster.request().unwrap(), "rs2");
     }
-    let status = cluster
-        .lan
-        .director
-        .run("curl -s --fail http://127.0.0.1:9477/status");
+    let status = shown(&cluster.lan.director, "/status");
     assert!(
         status.contains(&format!(r#""result":"{result}""#)),
         "{status}"

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cluster::metric;
+use crate::cluster::shown;
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, until};
 
 pub(crate) const VIP: &str = "192.168.11.200";
@@ -97,20 +97,10 @@ impl Hall {
             }
         });
     }
-
-    /// A count of one real server's probes.
-    pub(crate) fn probes(&self, real_server: &str, result: &str) -> f64 {
-        metric(
-            &self.lan.director,
-            &format!(
-                "lvs_probes_total{{service=\"web\",real_server=\"{real_server}\",result=\"{result}\"}}"
-            ),
-        )
-    }
 }
 
 pub(crate) fn status(host: &Namespace) -> String {
-    host.run("curl -s --fail http://127.0.0.1:9477/status")
+    shown(host, "/status")
 }
 
 /// What the status says of one real server.

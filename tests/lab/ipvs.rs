@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::cluster::{Cluster, QUICK, metric};
+use crate::cluster::{Cluster, QUICK, metric, shown};
 use crate::support::{
     Behaviour, Lan, Namespace, PATIENCE, Process, Site, Web, ipvsadm_save, until,
 };
@@ -22,7 +22,7 @@ fn stays_for_three_resyncs(director: &Namespace) {
             Err(now)
         }
     });
-    let metrics = director.run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let metrics = shown(director, "/metrics");
     let drift: Vec<_> = metrics
         .lines()
         .filter(|line| line.starts_with("lvs_ipvs_drift_total{"))

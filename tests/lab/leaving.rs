@@ -9,7 +9,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, shown};
 use crate::support::{Namespace, PATIENCE, ipvsadm_save, until};
 
 const PORT: u16 = 7;
@@ -113,10 +113,7 @@ fn serving(real_server: u8, weight: u32) -> String {
 
 /// What `/status` says of the one that leaves `echo`; null if there is none.
 fn leaving(cluster: &Cluster) -> Value {
-    let status = cluster
-        .lan
-        .director
-        .run("curl -s --fail http://127.0.0.1:9477/status");
+    let status = shown(&cluster.lan.director, "/status");
     let status: Value = serde_json::from_str(&status).expect("JSON");
     let mut leaving = status["leaving"].as_array().into_iter().flatten();
     let echo = leaving.find(|leaver| leaver["service"] == "echo");

@@ -41,3 +41,4 @@ mod standstill;
 mod support;
 mod units;
 mod via_vip;
+mod wrong_real_server;

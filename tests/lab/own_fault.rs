@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::cluster::{Cluster, QUICK, metric, wait_for_metric, weights};
+use crate::cluster::{Cluster, QUICK, metric, shown, wait_for_metric, weights};
 use crate::support::{Behaviour, Namespace, PATIENCE, Web, ipvsadm_save, until};
 
 /// How many probes have failed so far.
 fn failures(director: &Namespace) -> f64 {
-    let text = director.run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let text = shown(director, "/metrics");
     let lines = text
         .lines()
         .filter(|line| line.starts_with("lvs_probes_total{") && !line.contains("result=\"ok\""));

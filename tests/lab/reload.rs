@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::cluster::{Cluster, QUICK, metric, request};
+use crate::cluster::{Cluster, QUICK, metric, request, shown};
 use crate::support::{Lan, Namespace, PATIENCE, Site, Web, ipvsadm_save, until};
 
 #[test]
@@ -97,7 +97,7 @@ virtual_services:
 
 /// Messages that changed the table.
 fn writes(director: &Namespace) -> f64 {
-    let text = director.run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let text = shown(director, "/metrics");
     let operations = text.lines().filter_map(|line| {
         let (labels, count) = line
             .strip_prefix("lvs_ipvs_operations_total{command=\"")?
@@ -128,7 +128,7 @@ fn of_a_thousand_real_servers_one_change_is_one_message() {
     let _agent = site.start(director, &[]);
     // The first of them is probed at once, the others within the hour.
     until(PATIENCE, "a verdict", || {
-        let metrics = director.run("curl -s --fail http://127.0.0.1:9477/metrics");
+        let metrics = shown(director, "/metrics");
         let up = "lvs_real_server_up{service=\"web\",real_server=\"rs0\"} 1";
         if metrics.lines().any(|line| line == up) {
             Ok(())

@@ -1,6 +1,11 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+/// From the first look to the second; it doubles from look to look.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// A look costs what others need to get ahead: most start a process.
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+
 /// Asks `attempt` again and again until it gives `Ok`, and returns that.
 ///
 /// # Panics
@@ -12,13 +17,17 @@ pub(crate) fn until<T, Seen: Debug>(
     mut attempt: impl FnMut() -> Result<T, Seen>,
 ) -> T {
     let end = now() + deadline;
+    let mut rest = FIRST_PAUSE;
     loop {
         match attempt() {
             Ok(found) => return found,
             Err(seen) if now() >= end => {
                 panic!("no {what} within {deadline:?}; the last seen: {seen:#?}")
             }
-            Err(_) => pause(),
+            Err(_) => {
+                pause(rest);
+                rest = (rest * 2).min(LONGEST_PAUSE);
+            }
         }
     }
 }
@@ -35,6 +44,6 @@ fn now() -> Instant {
     clippy::disallowed_methods,
     reason = "a pause between two looks, on a test's own thread"
 )]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::authority::Authority;
 use super::server::Server;
 use super::{Director, service};
-use crate::cluster::metric;
+use crate::cluster::{metric, shown};
 use crate::support::{Lan, Namespace, Site};
 
 /// Of each virtual service the name, the file of nginx's certificate, a key of
@@ -113,9 +113,7 @@ fn a_bad_certificate_takes_a_server_down_and_says_why() {
         CASES.map(|(name, _, _, result, detail)| (name, u32::from(result == "ok"), result, detail));
     director.wait_for("a verdict for each certificate", &expected);
 
-    let metrics = lan
-        .director
-        .run("curl -s --fail http://127.0.0.1:9477/metrics");
+    let metrics = shown(&lan.director, "/metrics");
     for service in ["expired", "wrong-name", "unknown-ca"] {
         assert!(!metrics.contains(&expiry(service)), "{metrics}");
     }

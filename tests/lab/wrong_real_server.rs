@@ -1,0 +1,254 @@
+//! Probes through the VIP of a real server that does not serve, beside others
+//! that do: none of these ever answers in its place.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::cluster::shown;
+use crate::hall::{Hall, VIP};
+use crate::support::{Lan, Namespace, PATIENCE, Process, nginx, until};
+
+/// How many services ask each real server, each ten times a second.
+const SERVICES: u16 = 5;
+/// On a machine that is emulated.
+const LONG: Duration = Duration::from_mins(15);
+
+/// All services have the same real servers: rs1, and the others, which are
+/// addresses of one host that serves. Their checks differ in the path alone,
+/// so all of them go to the same port of the VIP.
+fn configuration(real_servers: u16) -> String {
+    let mut text = "
+http: { listen: 127.0.0.1:9477 }
+director: { interface: eth0, resync_interval: 1s }
+virtual_services:
+"
+    .to_owned();
+    for number in 0..SERVICES {
+        let port = 80 + number;
+        let _ = writeln!(
+            text,
+            "  - name: web{number}
+    address: {VIP}:{port}
+    check:
+      http: {{ port: 80, path: /{number} }}
+      via: vip
+      interval: 100ms
+      timeout: 20s
+      rise: 2
+      fall: 2
+    real_servers:"
+        );
+        for last in 1..=real_servers {
+            let _ = writeln!(
+                text,
+                "      - {{ name: rs{last}, address: 192.168.11.{} }}",
+                20 + last
+            );
+        }
+    }
+    text
+}
+
+/// The hall with nginx on rs2, which has the addresses from rs2's on.
+fn serve(real_servers: u16) -> (Hall, Process) {
+    let hall = Hall::new(&configuration(real_servers));
+    for last in 3..=real_servers {
+        let address = format!("ip address add 192.168.11.{}/24 dev eth0", 20 + last);
+        hall.lan.rs2.run(&address);
+    }
+    let page = nginx(&hall.lan.rs2, "rs2");
+    (hall, page)
+}
+
+fn wait_for_the_others(hall: &Hall, real_servers: u16) {
+    for last in 2..=real_servers {
+        hall.wait_for_health(&format!("rs{last}"), "up");
+    }
+}
+
+/// What the agent counts of each real server, over all services.
+struct Counted {
+    /// Probes by real server and result.
+    probes: BTreeMap<(String, String), u32>,
+    /// Real servers that went down, by name.
+    fell: BTreeMap<String, u32>,
+}
+
+impl Counted {
+    fn read(director: &Namespace) -> Self {
+        let text = shown(director, "/metrics");
+        let (mut probes, mut fell) = (BTreeMap::new(), BTreeMap::new());
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let label = |name: &str| {
+                let (_, rest) = line.split_once(&format!("{name}=\""))?;
+                Some(rest.split_once('"')?.0.to_owned())
+            };
+            let value = || {
+                let (_, value) = line.rsplit_once(' ').expect("a value");
+                value.parse::<u32>().expect("a count")
+            };
+            if line.starts_with("lvs_probes_total{") {
+                let key = label("real_server").zip(label("result"));
+                *probes.entry(key.expect("labels")).or_default() += value();
+            } else if line.starts_with("lvs_transitions_total{")
+                && label("to").as_deref() == Some("down")
+            {
+                let key = label("real_server").expect("a label");
+                *fell.entry(key).or_default() += value();
+            }
+        }
+        Self { probes, fell }
+    }
+
+    fn of(&self, real_server: &str, result: &str) -> u32 {
+        let key = (real_server.to_owned(), result.to_owned());
+        self.probes.get(&key).copied().unwrap_or(0)
+    }
+
+    fn all_of(&self, real_server: &str) -> u32 {
+        let of_it =
+            |((name, _), count): (&(String, String), &u32)| (name == real_server).then_some(*count);
+        self.probes.iter().filter_map(of_it).sum()
+    }
+
+    fn all(&self) -> u32 {
+        self.probes.values().sum()
+    }
+}
+
+/// Nobody answers in the place of rs1, whatever becomes of the table, and
+/// nobody else falls for it.
+fn disturbed(disturb: impl Fn(&Lan), afterwards: impl FnOnce(&Hall)) {
+    let (hall, _page) = serve(5);
+    let _director = hall.direct();
+    wait_for_the_others(&hall, 5);
+    let counted = until(LONG, "500 probes of rs1", || {
+        disturb(&hall.lan);
+        let counted = Counted::read(&hall.lan.director);
+        if counted.all_of("rs1") >= 500 {
+            Ok(counted)
+        } else {
+            Err(counted.probes)
+        }
+    });
+    assert_eq!(counted.of("rs1", "ok"), 0, "{:?}", counted.probes);
+    assert!(
+        counted.of("rs1", "refused") > 0,
+        "rs1 was not asked: {:?}",
+        counted.probes
+    );
+    for real_server in ["rs2", "rs3", "rs4", "rs5"] {
+        let fell = counted.fell.get(real_server);
+        assert_eq!(fell, Some(&0), "{real_server} of {:?}", counted.probes);
+    }
+    afterwards(&hall);
+}
+
+#[test]
+fn an_emptied_table_makes_nobody_up() {
+    let empty = |lan: &Lan| {
+        lan.director.run("ipvsadm -C");
+    };
+    disturbed(empty, |_| {});
+}
+
+#[test]
+fn a_lost_service_by_mark_makes_nobody_up() {
+    let remove = |lan: &Lan| {
+        // The first path's; where it is missing already, that is as good.
+        let mut remove = Command::new("ipvsadm");
+        remove.args(["-D", "-f", "8193"]);
+        let _ = lan.director.output(remove);
+    };
+    disturbed(remove, |_| {});
+}
+
+#[test]
+fn a_backup_that_lets_all_packets_pass_makes_nobody_up() {
+    let start = |lan: &Lan| {
+        lan.director.run("sysctl -q -w net.ipv4.vs.backup_only=1");
+        let mut start = Command::new("ipvsadm");
+        start.args(["--start-daemon", "backup", "--mcast-interface", "eth0"]);
+        // It runs already from the second time on.
+        let _ = lan.director.output(start);
+    };
+    disturbed(start, |hall| {
+        hall.wait_for_diagnosis("rs2", "unverified");
+        hall.lan.director.run("ipvsadm --stop-daemon backup");
+        hall.wait_for_diagnosis("rs2", "ok");
+    });
+}
+
+/// The connections that IPVS ever made for each real server's mark, in the
+/// order of the marks.
+fn connections(director: &Namespace) -> Vec<u32> {
+    let table = director.run("ipvsadm -Ln --stats --exact");
+    let mut lines = table.lines();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        let mark = line.strip_prefix("FWM").and_then(|rest| {
+            let mark = rest.split_whitespace().next()?;
+            mark.parse::<u32>().ok()
+        });
+        // The first mark is the canary's.
+        if mark.is_some_and(|mark| mark > 8192) {
+            let destination = lines.next().expect("the only destination");
+            let count = destination.split_whitespace().nth(2).expect("a count");
+            found.push(count.parse().expect("a count"));
+        }
+    }
+    found
+}
+
+/// IPVS knows a connection by its ports alone: a port that came to the dead
+/// one after another real server had it would be answered by that one.
+#[test]
+fn no_answer_is_taken_for_another_real_servers() {
+    let (hall, _page) = serve(4);
+    let director = &hall.lan.director;
+    // Few ports, so that they come around again and again.
+    director.enter(|| {
+        let range = "/proc/sys/net/ipv4/ip_local_port_range";
+        std::fs::write(range, "40000 43999").expect("the range of ports");
+    });
+    let _agent = hall.direct();
+    wait_for_the_others(&hall, 4);
+    let names = ["rs1", "rs2", "rs3", "rs4"];
+    let counted = until(LONG, "20,000 probes", || {
+        let counted = Counted::read(director);
+        if counted.all() >= 20_000 {
+            Ok(counted)
+        } else {
+            Err(counted.probes)
+        }
+    });
+    let asked: u32 = names
+        .iter()
+        .map(|name| counted.of(name, "ok") + counted.of(name, "refused"))
+        .sum();
+    assert!(asked > 19_900, "{:?}", counted.probes);
+    assert_eq!(counted.of("rs1", "ok"), 0, "{:?}", counted.probes);
+    for real_server in ["rs2", "rs3", "rs4"] {
+        let refused = counted.of(real_server, "refused");
+        assert_eq!(refused, 0, "{real_server}: {:?}", counted.probes);
+    }
+    // The three that serve answer alike. So the kernel has to have made as many
+    // connections for each as the agent says it asked.
+    let all: Vec<_> = names.iter().map(|name| counted.all_of(name)).collect();
+    let made = until(PATIENCE, "the connections of these probes", || {
+        let made = connections(director);
+        assert_eq!(made.len(), names.len(), "{made:?}");
+        if made.iter().zip(&all).all(|(made, counted)| made >= counted) {
+            Ok(made)
+        } else {
+            Err((made, all.clone()))
+        }
+    });
+    let later = Counted::read(director);
+    for (name, made) in names.iter().zip(made) {
+        let counted = later.all_of(name) + u32::from(SERVICES);
+        assert!(made <= counted, "{name}: {made} connections, {counted}");
+    }
+}
