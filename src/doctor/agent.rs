@@ -64,6 +64,13 @@ struct LastProbe {
     detail: String,
 }
 
+impl Facts {
+    /// Whether the agent of a director runs here.
+    pub(super) fn director_runs(&self) -> bool {
+        matches!(&self.agent, RunningAgent::Status(status) if status.mode == Mode::Director.as_str())
+    }
+}
+
 impl RealServer {
     /// The diagnosis, with what the last probe met where it failed.
     fn told(&self, cause: &str) -> String {
