@@ -96,7 +96,7 @@ fn a_director_is_well_and_then_is_not() {
     }
     let (code, text) = cluster.site.finish(director, &["doctor"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.ends_with("0 problems, 0 warnings, 12 ok\n"), "{text}");
+    assert!(text.ends_with("0 problems, 0 warnings, 14 ok\n"), "{text}");
 
     // Warnings alone are no failure.
     director.run("ipvsadm -A -t 192.168.11.99:80 -s rr");
