@@ -150,12 +150,14 @@ fn a_director_is_well_and_then_is_not() {
     );
 }
 
-/// Waits until the table has this weight for rs1, and nothing is bound to change.
+/// Waits until the table has this weight for rs1, and 1 for rs2: while they
+/// change, `doctor` cannot be seen to be read-only.
 fn wait_for_weight_of_rs1(lan: &Lan, weight: u32) {
-    let line = format!("-r 192.168.11.21:80 -g -w {weight}");
-    until(PATIENCE, &line, || {
+    let lines = [("21", weight), ("22", 1)];
+    let lines = lines.map(|(rip, weight)| format!("-r 192.168.11.{rip}:80 -g -w {weight}\n"));
+    until(PATIENCE, &format!("{lines:?}"), || {
         let table = lan.director.run("ipvsadm -Sn");
-        if table.lines().any(|l| l.trim_end().ends_with(&line)) {
+        if lines.iter().all(|line| table.contains(line)) {
             Ok(())
         } else {
             Err(table)
