@@ -1,6 +1,10 @@
-//! From what probes saw to what is wrong with a real server. Pure.
+//! From what probes saw to what is wrong with a real server, and what mends it. Pure.
+
+mod mend;
 
 use std::fmt;
+
+pub(crate) use mend::Place;
 
 /// What one probe showed of its way and of what is at the end of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,40 +122,6 @@ impl Diagnosis {
             Self::Unreachable => "unreachable",
             Self::Unverified => "unverified",
         }
-    }
-
-    /// What to do, where and by which command; `None` where nothing is wrong.
-    pub(crate) const fn mend(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Ok => return None,
-            Self::ApplicationDown => {
-                "on the real server, see whether the service runs and what it says: \
-                 `ss -ltn` and its log"
-            }
-            Self::VipMissing => {
-                "on the real server, put the VIP on lo (`lvs-agent run --real-server`, or \
-                 `ip address add VIP/32 dev lo`), and see that its firewall lets the VIP in"
-            }
-            Self::NotListeningOnVip => {
-                "on the real server, let the service listen on all addresses or on the VIP, too: \
-                 `ss -ltn` shows where it does"
-            }
-            Self::PathFiltered => {
-                "let the packets pass: see `nft list ruleset` on the real server, on this \
-                 director and on what is between them"
-            }
-            Self::ArpConflict => {
-                "on the real server: `sysctl net.ipv4.conf.all.arp_ignore=1 \
-                 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` sets them"
-            }
-            Self::Unreachable => {
-                "see that the real server runs and is on the network: `ping` and `ip neighbour` \
-                 on this director"
-            }
-            Self::Unverified => {
-                "see in this director's log why probes through the VIP are not verified"
-            }
-        })
     }
 }
 

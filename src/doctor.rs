@@ -8,9 +8,11 @@ mod marks;
 mod modules;
 mod parameters;
 mod permissions;
+mod probe_marks;
 mod reach;
 mod serving;
 mod table;
+mod through_vip;
 mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,7 @@ use agent::RunningAgent;
 use modules::Modules;
 use permissions::Permissions;
 use reach::Probed;
+use through_vip::Ways;
 
 use crate::arp_audit::ArpRecord;
 use crate::config::Config;
@@ -135,6 +138,8 @@ pub(crate) struct Facts {
     table: Option<Result<BTreeSet<ServiceKey>, String>>,
     /// Those that the agent has written, by its state file.
     owned: BTreeSet<ServiceKey>,
+    /// What probes through VIPs stand on; `None` where no check asks for them.
+    ways: Option<Ways>,
     probed: Vec<Probed>,
     agent: RunningAgent,
 }
@@ -158,8 +163,10 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             findings.extend(addresses::examine(config, facts));
             findings.extend(tunnels::examine_director(config, facts));
             findings.extend(marks::examine(config, facts));
+            findings.extend(probe_marks::examine(config, facts));
             findings.extend(table::examine(config, facts));
             findings.extend(reach::examine(facts));
+            findings.extend(through_vip::examine(config, facts));
         }
         Mode::RealServer => {
             findings.extend(serving::examine(facts));

@@ -63,7 +63,7 @@
 //! | mark | the firewall mark of probes through VIPs to one real server |
 //! | canary | a connection by the mark that leads to no real server |
 //! | unverified | the outcome of a probe that may have gone elsewhere |
-//! | diagnosis | what is wrong with a real server, from all that probes saw |
+//! | diagnosis | what is wrong with a real server, from all that probes saw, and what mends it |
 //! | rise, fall | passes, failures in a row that make a verdict |
 //! | transition | a change of verdict |
 //! | drift | the kernel differs from what the agent left there |

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::arp_audit::ArpRecord;
 use crate::config::{Config, RealServerRole, SorryServer};
-use crate::diagnosis::{Diagnosis, Sight};
+use crate::diagnosis::{Diagnosis, Place, Sight};
 use crate::health::Weights;
 use crate::health::{Admin, Health, HoldReason, Quiesced, Standing};
 use crate::model::{
@@ -119,6 +119,10 @@ impl Snapshot {
                         name: SorryServer::NAME.into(),
                         key: sorry_server.key,
                         configured: Weight::ONE,
+                        checked_port: sorry_server
+                            .check
+                            .kind
+                            .target_port(sorry_server.key.0.port()),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     }
                 }),
@@ -129,6 +133,7 @@ impl Snapshot {
                         name: Arc::clone(&real_server.name),
                         key: real_server.key,
                         configured: real_server.weight,
+                        checked_port: service.check.kind.target_port(real_server.key.0.port()),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     })
                     .collect(),
@@ -336,6 +341,19 @@ impl ServiceRecord {
     pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
         self.real_servers.iter().chain(&self.sorry_server)
     }
+
+    /// Where one of them stands.
+    pub(crate) fn place(&self, record: &RealServerRecord) -> Place {
+        Place {
+            service: self.key,
+            forwarding: self.forwarding,
+            real_server: record.key.0.ip(),
+            port: match record.checked_port {
+                0 => record.key.0.port(),
+                port => port,
+            },
+        }
+    }
 }
 
 /// One real server of one virtual service.
@@ -344,6 +362,8 @@ pub(crate) struct RealServerRecord {
     pub(crate) name: Arc<str>,
     pub(crate) key: RealServerKey,
     pub(crate) configured: Weight,
+    /// Where its check asks; 0 where that is no port, or are several.
+    pub(crate) checked_port: u16,
     pub(crate) live: Latest<RealServerLive>,
 }
 

@@ -30,7 +30,7 @@ pub(crate) use record::{ArpRecord, ConflictRecord};
 pub(crate) use task::{ask, run};
 
 use crate::config::Config;
-use crate::model::MacAddress;
+use crate::model::{LocalAddress, MacAddress};
 
 /// The VIPs, and the addresses of the real servers of each.
 type Vips = BTreeMap<IpAddr, BTreeSet<IpAddr>>;
@@ -42,14 +42,26 @@ type Conflicts = BTreeMap<(IpAddr, MacAddress), BTreeSet<IpAddr>>;
 /// Which VIPs are now claimed by which real servers: pairs of VIP and RIP.
 pub(crate) type Thefts = BTreeSet<(IpAddr, IpAddr)>;
 
-/// What a thief's administrator has to do.
-pub(crate) const fn mend(vip: IpAddr) -> &'static str {
+/// What has to be done on a thief's host. IPv6 has no parameters like those of
+/// ARP, and needs none: a host answers for the addresses of the interface that
+/// is asked (`ndisc_recv_ns` in `net/ipv6/ndisc.c`), so the VIP is on that.
+pub(crate) fn mend(vip: IpAddr) -> String {
     match vip {
-        IpAddr::V4(_) => {
-            "there, `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, \
-             as `lvs-agent run --real-server` does"
+        IpAddr::V4(_) => "`sysctl -w net.ipv4.conf.all.arp_ignore=1 \
+                          net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` \
+                          does, and keep the VIP on lo alone"
+            .to_owned(),
+        IpAddr::V6(_) => {
+            let on_lo = LocalAddress {
+                interface: "lo".to_owned(),
+                address: vip,
+            };
+            format!(
+                "keep the VIP on lo alone: `{}`, and delete it where else `ip -6 address show to \
+                 {vip}` shows it",
+                on_lo.command()
+            )
         }
-        IpAddr::V6(_) => "there, keep the VIP on lo as /128, and on no other interface",
     }
 }
 

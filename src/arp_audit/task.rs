@@ -215,7 +215,7 @@ impl Auditor {
 fn announce(vip: IpAddr, mac: MacAddress, conflict: &ConflictRecord) {
     let mend = mend(vip);
     if let Some(real_server) = conflict.owner() {
-        warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: {mend}");
+        warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: there, {mend}");
     } else {
         warn!(
             %vip,

@@ -242,7 +242,11 @@ fn render_service(
         ("LAST PROBE", Left),
     ];
     let rows = service.servers().map(|real_server| row(real_server, now));
-    table(out, head, rows.collect())
+    table(out, head, rows.collect())?;
+    for (real_server, diagnosis, mend) in service.mends() {
+        writeln!(out, "  {real_server}: {diagnosis}; to mend it: {mend}")?;
+    }
+    Ok(())
 }
 
 fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {

@@ -47,11 +47,3 @@ fn every_pair_of_sights_has_its_diagnosis() {
         }
     }
 }
-
-#[test]
-fn all_but_ok_say_what_to_do() {
-    for diagnosis in Diagnosis::ALL {
-        let nothing = diagnosis.mend().is_none();
-        assert_eq!(nothing, diagnosis == Diagnosis::Ok, "{diagnosis}");
-    }
-}

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use super::{Facts, Finding};
 use crate::arp_audit::mend;
 use crate::config::Config;
-use crate::model::{Family, HostAddress};
+use crate::model::{Family, HostAddress, LocalAddress};
 
 /// The VIPs of a director: on its interface, as one host's address, and on no
 /// other; and nobody else on the link answers for them.
@@ -35,7 +35,7 @@ fn held_rightly(vip: IpAddr, held: &[&HostAddress], interface: Option<&str>) -> 
                 &vip,
                 "it is on no interface of this host: `director.interface` leaves that to \
                  something else",
-                format!("ip address add {vip}/{bits} dev INTERFACE"),
+                on(vip, "INTERFACE").command(),
             ),
             [held, ..] => Finding::ok("vip", &vip, format!("it is on {}", held.interface)),
         }];
@@ -64,7 +64,7 @@ fn held_rightly(vip: IpAddr, held: &[&HostAddress], interface: Option<&str>) -> 
             "vip",
             &vip,
             format!("it is not on {interface}: clients reach nobody"),
-            format!("ip address add {vip}/{bits} dev {interface}"),
+            on(vip, interface).command(),
         ),
     }];
     findings.extend(elsewhere.into_iter().map(|held| {
@@ -77,6 +77,13 @@ fn held_rightly(vip: IpAddr, held: &[&HostAddress], interface: Option<&str>) -> 
         )
     }));
     findings
+}
+
+fn on(address: IpAddr, interface: &str) -> LocalAddress {
+    LocalAddress {
+        interface: interface.to_owned(),
+        address,
+    }
 }
 
 fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
@@ -105,7 +112,7 @@ fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
         .map(|(mac, conflict)| match conflict.owner() {
             Some(owner) => finding(
                 format!("{owner} answers for it on the link, as {mac}"),
-                mend(vip),
+                &format!("there, {}", mend(vip)),
             ),
             None => finding(
                 format!("{mac}, which is no real server, answers for it on the link"),

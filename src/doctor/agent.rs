@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::{Facts, Finding};
+use super::{Facts, Finding, Verdict};
 use crate::diagnosis::Diagnosis;
 use crate::snapshot::Mode;
 
@@ -54,6 +54,37 @@ struct RealServer {
     address: String,
     /// Why it fails, in one word; `ok` if it does not.
     diagnosis: Option<String>,
+    mend: Option<String>,
+    last_probe: Option<LastProbe>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct LastProbe {
+    result: String,
+    detail: String,
+}
+
+impl Facts {
+    /// Whether the agent of a director runs here.
+    pub(super) fn director_runs(&self) -> bool {
+        matches!(&self.agent, RunningAgent::Status(status) if status.mode == Mode::Director.as_str())
+    }
+}
+
+impl RealServer {
+    /// The diagnosis, with what the last probe met where it failed.
+    fn told(&self, cause: &str) -> String {
+        match &self.last_probe {
+            Some(LastProbe { result, detail }) if result != "ok" => format!("{cause}: {detail}"),
+            Some(_) | None => cause.to_owned(),
+        }
+    }
+
+    /// Of an agent that does not say what mends it, this is known.
+    fn mend(&self) -> String {
+        let there = || format!("on {}: `lvs-agent doctor --real-server`", self.address);
+        self.mend.clone().unwrap_or_else(there)
+    }
 }
 
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
@@ -104,14 +135,14 @@ pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
                 None => {}
                 Some("ok") => findings.push(Finding::ok("diagnosis", &subject, "ok")),
                 Some(cause) => {
-                    let at = &real_server.address;
-                    let known = Diagnosis::ALL.into_iter().find(|d| d.as_str() == cause);
-                    let there = format!("on the host of {at}: lvs-agent doctor --real-server");
-                    let mend = match known.and_then(Diagnosis::mend) {
-                        Some(mend) => format!("{mend}; {there}"),
-                        None => there,
+                    // What cannot be told changes no verdict.
+                    let verdict = if cause == Diagnosis::Unverified.as_str() {
+                        Verdict::Warning
+                    } else {
+                        Verdict::Problem
                     };
-                    findings.push(Finding::problem("diagnosis", &subject, cause, mend));
+                    let (told, mend) = (real_server.told(cause), real_server.mend());
+                    findings.push(Finding::bad(verdict, "diagnosis", &subject, told, mend));
                 }
             }
         }

@@ -1,6 +1,10 @@
 //! Facts of a director on which all is well, for tests that spoil one of them.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::config::Via;
+use crate::http::status;
 use crate::model::{HostAddress, Interface};
 use crate::snapshot::fixture;
 
@@ -39,6 +43,20 @@ pub(super) fn config() -> Config {
     config
 }
 
+/// The same, asked through its VIP.
+pub(super) fn config_through_vip() -> Config {
+    let mut config = config();
+    let check = &mut config.virtual_services[0].check;
+    Arc::make_mut(check).via = Via::Vip;
+    config
+}
+
+/// The status of a director's agent that is well.
+pub(super) fn running_agent() -> RunningAgent {
+    let status = status::json(&fixture::director()).unwrap();
+    RunningAgent::Status(serde_json::from_slice(&status).unwrap())
+}
+
 pub(super) fn facts(mode: Mode) -> Facts {
     Facts {
         mode,
@@ -62,6 +80,7 @@ pub(super) fn facts(mode: Mode) -> Facts {
         rules: Vec::new(),
         table: None,
         owned: BTreeSet::new(),
+        ways: None,
         probed: Vec::new(),
         agent: RunningAgent::None("nobody listens".to_owned()),
     }

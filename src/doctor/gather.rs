@@ -16,17 +16,20 @@ use super::modules::Modules;
 use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
+use super::through_vip::{self, Source, Ways};
 use crate::arp_audit;
 use crate::config::Config;
 use crate::control;
 use crate::desired;
 use crate::error_chain::error_chain;
-use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls};
-use crate::model::{Forwarding, RealServerId, SysctlKey};
+use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls, Witness};
+use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
+use crate::plan::ServiceState;
 use crate::probe::{ProbeTarget, Prober, probe_targets};
 use crate::real_server::{Eyes, Seen};
 use crate::reconcile::{StateFile, StateFileError};
 use crate::snapshot::Mode;
+use crate::via_vip;
 
 /// Probes that are under way at a time.
 const PROBES_AT_ONCE: usize = 256;
@@ -63,12 +66,31 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
     let sysctls = sysctls(&parameters::keys(config, mode, &interfaces))?;
     let modules = modules();
     let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
+    let (mut ways, mut by_mark) = (None, BTreeMap::new());
     let mut claims = None;
     if mode == Mode::Director {
-        if modules.loaded.contains("ip_vs") {
-            let found = KernelIpvs::new().services().await;
-            let keys = found.map(|found| found.into_keys().collect());
-            table = Some(keys.map_err(|error| error_chain(&error)));
+        let ipvs = modules.loaded.contains("ip_vs");
+        if ipvs {
+            let found = read_table(config).await;
+            table = Some(match found {
+                Ok((keys, found)) => {
+                    by_mark = found;
+                    Ok(keys)
+                }
+                Err(error) => Err(error_chain(&error)),
+            });
+        }
+        if through_vip::is_asked_for(config) {
+            let passes_everything = if ipvs {
+                Witness::new().passes_everything().await
+            } else {
+                Ok(false)
+            };
+            ways = Some(Ways {
+                sources: sources(config),
+                by_mark,
+                passes_everything: passes_everything.map_err(|error| error_chain(&error)),
+            });
         }
         routes = tunnel_routes(config, &mut host).await;
         let asked = async {
@@ -91,6 +113,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
         rules: host.mark_rules().await?,
         table,
         owned: owned.services,
+        ways,
         probed,
         agent: running_agent(&config.control.socket).await,
     })
@@ -163,16 +186,59 @@ async fn tunnel_routes(
     routes
 }
 
+/// The virtual services, and all of those by a mark of `director.probe_mark`.
+async fn read_table(
+    config: &Config,
+) -> Result<(BTreeSet<ServiceKey>, BTreeMap<ServiceKey, ServiceState>), KernelError> {
+    let mut ipvs = KernelIpvs::new();
+    let (mut keys, mut by_mark) = (BTreeSet::new(), BTreeMap::new());
+    for (key, observed) in ipvs.services().await? {
+        keys.insert(key);
+        if let ServiceKey::Fwmark { mark, .. } = key
+            && config.director.probe_mark.number(mark).is_some()
+        {
+            let destinations = ipvs.destinations(&key).await?.into_iter();
+            let state = ServiceState {
+                service: observed.service,
+                destinations: destinations
+                    .map(|(to, seen)| (to, seen.destination))
+                    .collect(),
+            };
+            by_mark.insert(key, state);
+        }
+    }
+    Ok((keys, by_mark))
+}
+
+/// From which addresses of this host which VIPs are asked.
+fn sources(config: &Config) -> BTreeSet<Source> {
+    let mut sources = BTreeSet::new();
+    for service in &config.virtual_services {
+        let Some(vip) = service.key.vip() else {
+            continue;
+        };
+        let checked = service.checked();
+        for (key, check) in checked.filter(|(_, check)| check.via.through_vip()) {
+            let real_server = key.0.ip();
+            let address = via_vip::source(real_server, &check.origin, vip);
+            let address = address.map_err(|why| (why, real_server));
+            sources.insert(Source { vip, address });
+        }
+    }
+    sources
+}
+
 /// Each check of each target once, in the configuration's order.
 async fn probe_all(config: &Config) -> Vec<Probed> {
     let asking = Prober::new();
     let outcomes = stream::iter(probe_targets(config))
         .map(async |ProbeTarget { spec, subscribers }| {
-            let outcome = asking.probe(spec.target, &spec.check).await;
+            let outcome = asking.probe_own_address(&spec).await;
             let names = subscribers.iter().filter_map(|id| name(config, *id));
             let seen = Probed {
                 names: names.collect(),
                 target: spec.target,
+                via: spec.check.via,
                 outcome,
             };
             (subscribers.first().copied(), seen)

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::{Facts, Finding};
+use super::{Facts, Finding, through_vip};
 use crate::config::Config;
-use crate::model::{Family, Forwarding, Tunnel};
+use crate::model::{Family, Forwarding, Scheduler, Tunnel};
 use crate::snapshot::Mode;
 
 /// The kernel's modules by name, `_` for each `-`.
@@ -57,7 +57,8 @@ impl Modules {
     }
 }
 
-/// Schedulers and persistence engines.
+/// Schedulers and persistence engines; the services by mark of probes through
+/// VIPs have a scheduler, too.
 fn needed_by_table(config: &Config) -> BTreeSet<String> {
     let services = config.virtual_services.iter();
     let modules = services.flat_map(|service| {
@@ -66,7 +67,9 @@ fn needed_by_table(config: &Config) -> BTreeSet<String> {
         let scheduler = format!("ip_vs_{}", service.scheduler);
         std::iter::once(scheduler).chain(engine)
     });
-    modules.collect()
+    let probes = through_vip::is_asked_for(config);
+    let probes = probes.then(|| format!("ip_vs_{}", Scheduler::round_robin()));
+    modules.chain(probes).collect()
 }
 
 /// What unpacks the packets of the director.

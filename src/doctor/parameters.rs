@@ -21,7 +21,10 @@ pub(super) fn keys(config: &Config, mode: Mode, interfaces: &[Interface]) -> BTr
     let names = interfaces.iter().map(|i| i.name.replace('.', "/"));
     let names = names.chain(["all".to_owned()]);
     // A name that sysctl(8) cannot write has no key.
-    let filters = names.filter_map(|name| rp_filter(&name).parse().ok());
+    let filters = names.flat_map(|name| {
+        let keys = ["rp_filter", "accept_local"].map(|filter| of_interface(&name, filter));
+        keys.into_iter().filter_map(|key| key.parse().ok())
+    });
     configured
         .keys()
         .cloned()
@@ -30,16 +33,20 @@ pub(super) fn keys(config: &Config, mode: Mode, interfaces: &[Interface]) -> BTr
         .collect()
 }
 
-fn rp_filter(place: &str) -> String {
-    format!("net.ipv4.conf.{place}.rp_filter")
+fn of_interface(place: &str, name: &str) -> String {
+    format!("net.ipv4.conf.{place}.{name}")
+}
+
+/// A number of an interface, as sysctl(8) writes it, or of `all`; 0 where the
+/// kernel has no such parameter.
+pub(super) fn place_value(facts: &Facts, place: &str, name: &str) -> u32 {
+    let value = value(facts, &of_interface(place, name));
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
 /// The `rp_filter` that holds on an interface: the larger of `all` and its own.
 pub(super) fn effective_rp_filter(facts: &Facts, interface: &str) -> u32 {
-    let value = |place: &str| {
-        let value = value(facts, &rp_filter(place));
-        value.and_then(|value| value.parse().ok()).unwrap_or(0)
-    };
+    let value = |place: &str| place_value(facts, place, "rp_filter");
     value("all").max(value(&interface.replace('.', "/")))
 }
 

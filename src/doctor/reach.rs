@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::{Facts, Finding};
+use crate::config::Via;
 use crate::probe::Outcome;
 
 /// One probe, and whom it speaks of.
@@ -9,26 +10,44 @@ pub(super) struct Probed {
     pub(super) names: Vec<String>,
     /// Where the check goes; port 0 where it does not matter.
     pub(super) target: SocketAddr,
+    /// Which way the check asks; here it asked the real server's own address.
+    pub(super) via: Via,
     pub(super) outcome: Outcome,
 }
 
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
-    facts.probed.iter().map(finding).collect()
+    let runs = facts.director_runs();
+    let probed = facts.probed.iter();
+    probed.map(|probed| finding(probed, runs)).collect()
 }
 
-fn finding(probed: &Probed) -> Finding {
+fn finding(probed: &Probed, director_runs: bool) -> Finding {
     let (names, outcome) = (probed.names.join(", "), &probed.outcome);
     let check = "real_server";
+    let own = if probed.via.through_vip() {
+        "at its own address: "
+    } else {
+        ""
+    };
     match outcome.result.evidence() {
         Some(true) => {
             let milliseconds = outcome.duration.as_secs_f64() * 1000.0;
-            let message = format!("{}, in {milliseconds:.1} ms", outcome.detail);
+            let message = format!("{own}{}, in {milliseconds:.1} ms", outcome.detail);
             Finding::ok(check, &names, message)
         }
         Some(false) => {
+            let message = format!("{own}{}", outcome.detail);
             let ip = probed.target.ip();
             let mend = format!("on {ip}: lvs-agent doctor --real-server; from here: ping {ip}");
-            Finding::problem(check, &names, &outcome.detail, mend)
+            match (probed.via, director_runs) {
+                // What counts is the running agent's to tell.
+                (Via::Vip, true) => {
+                    let message = format!("{message}; its check asks through the VIP alone");
+                    Finding::ok(check, &names, message)
+                }
+                (Via::Vip, false) => Finding::warning(check, &names, message, mend),
+                (Via::RealServer | Via::Both, _) => Finding::problem(check, &names, message, mend),
+            }
         }
         None => {
             let message = format!("it could not be probed: {}", outcome.detail);

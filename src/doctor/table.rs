@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Facts, Finding};
+use super::{Facts, Finding, probe_marks};
 use crate::config::Config;
 use crate::model::{Family, Protocol, ServiceKey};
 
@@ -17,6 +17,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let services = config.virtual_services.iter();
     let configured: BTreeSet<_> = services.map(|service| service.key).collect();
     let there = table.intersection(&configured).count();
+    let told = probe_marks::told(config, facts);
     let mut findings = Vec::new();
     if there > 0 {
         let message = format!("it holds {there} of {} virtual services", configured.len());
@@ -31,7 +32,8 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             "start lvs-agent, or: lvs-agent reload",
         )
     }));
-    findings.extend(table.difference(&configured).map(|key| {
+    let others = table.difference(&configured);
+    findings.extend(others.filter(|key| !told.contains(key)).map(|key| {
         if facts.owned.contains(key) {
             let message = "the agent has made it, and it is no longer configured";
             Finding::warning("table", key, message, "lvs-agent reload")
@@ -43,7 +45,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-fn removal(key: &ServiceKey) -> String {
+pub(super) fn removal(key: &ServiceKey) -> String {
     match key {
         ServiceKey::Address { protocol, address } => {
             let option = match protocol {

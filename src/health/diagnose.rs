@@ -16,8 +16,9 @@ pub(super) fn diagnose(service: &ServiceRecord, record: &RealServerRecord, steal
     if before == after {
         return;
     }
+    let place = service.place(record);
     let (service, real_server) = (&*service.name, &*record.name);
-    match (before, after.map(|after| (after, after.mend()))) {
+    match (before, after.map(|after| (after, after.mend(place)))) {
         // Nothing was wrong, and nothing is.
         (None, None | Some((Diagnosis::Ok, _))) | (Some(_), None) => {}
         (_, Some((after, None))) => {

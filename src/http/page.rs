@@ -203,7 +203,16 @@ fn service_table(out: &mut String, service: &ServiceStatus, now: SystemTime) -> 
     for real_server in service.servers() {
         row(out, real_server, now)?;
     }
-    writeln!(out, "</table>")
+    writeln!(out, "</table>")?;
+    for (real_server, diagnosis, mend) in service.mends() {
+        writeln!(
+            out,
+            "<p>{}: <span class=\"down\">{diagnosis}</span>; to mend it: {}</p>",
+            Escaped(real_server),
+            Escaped(mend),
+        )?;
+    }
+    Ok(())
 }
 
 fn row(out: &mut String, real_server: &RealServerStatus, now: SystemTime) -> fmt::Result {

@@ -124,6 +124,9 @@ pub(crate) struct RealServerStatus {
     /// `ok`, or what is wrong with it; `None` before the first probe.
     #[serde(default)]
     pub(crate) diagnosis: Option<String>,
+    /// What to do about that; `None` where nothing is wrong.
+    #[serde(default)]
+    pub(crate) mend: Option<String>,
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
@@ -357,11 +360,11 @@ impl ServiceStatus {
             real_servers: record
                 .real_servers
                 .iter()
-                .map(RealServerStatus::of)
+                .map(|real_server| RealServerStatus::of(record, real_server))
                 .collect(),
             sorry_server: sorry_server.map(|sorry_server| SorryServerStatus {
                 active: pool.standing.sorry_serves,
-                server: RealServerStatus::of(sorry_server),
+                server: RealServerStatus::of(record, sorry_server),
             }),
         }
     }
@@ -379,6 +382,15 @@ impl ServiceStatus {
         ];
         let true_ones = warnings.into_iter().filter(|(is_so, _)| *is_so);
         true_ones.map(|(_, warning)| warning).collect()
+    }
+
+    /// The real servers with which something is wrong: the name, what, and
+    /// what mends it, for people.
+    pub(crate) fn mends(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.servers().filter_map(|server| {
+            let diagnosis = server.diagnosis.as_deref()?;
+            Some((server.name.as_str(), diagnosis, server.mend.as_deref()?))
+        })
     }
 
     /// The real servers, and after them the sorry server.
@@ -421,8 +433,10 @@ impl ConnectionsStatus {
 }
 
 impl RealServerStatus {
-    fn of(record: &RealServerRecord) -> Self {
+    fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
+        let place = service.place(record);
+        let mend = live.diagnosis.and_then(|diagnosis| diagnosis.mend(place));
         Self {
             name: record.name.to_string(),
             address: record.key.to_string(),
@@ -431,6 +445,7 @@ impl RealServerStatus {
             drain_deadline: live.drain_deadline.map(Timestamp),
             quiesced: live.quiesced.map(Quiesced::as_str).map(str::to_owned),
             diagnosis: live.diagnosis.map(|diagnosis| diagnosis.to_string()),
+            mend: mend.map(|mend| mend.to_string()),
             weight: WeightStatus {
                 configured: record.configured.get(),
                 advised: live.advised.map(Weight::get),

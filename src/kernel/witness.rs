@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use nix::ifaddrs::getifaddrs;
 
 use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
-use crate::model::{RealServerKey, ServiceKey, SysctlKey};
+use crate::model::{OwnSource, RealServerKey, ServiceKey, SysctlKey};
 
 /// Reads the table of the network namespace in which it is first asked. It
 /// has a socket of its own, so that probes do not wait for what reconcile does.
@@ -49,43 +49,23 @@ impl Witness {
     }
 
     /// What keeps the answers of `vip` from coming to `source`, both of this
-    /// host and of IPv4, as the kernel would read it from its parameters; a
-    /// sentence. Nothing does where this host does not have the VIP.
-    ///
-    /// By `__fib_validate_source` in `net/ipv4/fib_frontend.c`: a packet from
-    /// an address of this host is taken if `accept_local` is set for the
-    /// interface or for all, and, where `rp_filter` is 1 (the larger of the
-    /// two counts), if that address is on the interface it came in by.
+    /// host and of IPv4. Nothing does where this host does not have the VIP.
     pub(crate) fn keeps_out(
         &self,
         source: IpAddr,
         vip: IpAddr,
-    ) -> Result<Option<String>, KernelError> {
+    ) -> Result<Option<OwnSource>, KernelError> {
         let interfaces = interfaces_of([source, vip]);
         let [Some(to), Some(from)] = interfaces else {
             return Ok(None);
         };
-        let to = to.replace('.', "/");
-        let largest = |name: &str| -> Result<u8, KernelError> {
-            let mut largest = 0;
-            for interface in ["all", &to] {
-                let key = format!("net.ipv4.conf.{interface}.{name}");
-                if let Ok(key) = SysctlKey::from_str(&key)
-                    && let Some(value) = self.sysctls.read(&key)?
-                {
-                    largest = largest.max(value.parse().unwrap_or(0));
-                }
-            }
-            Ok(largest)
-        };
-        if largest("accept_local")? == 0 {
-            return Ok(Some(format!("net.ipv4.conf.{to}.accept_local is 0")));
-        }
-        if from.replace('.', "/") != to && largest("rp_filter")? == 1 {
-            let message = "rp_filter is 1 and the VIP is on another interface";
-            return Ok(Some(format!("net.ipv4.conf.{to}.{message}")));
-        }
-        Ok(None)
+        OwnSource::kept_out(&to, &from, |place, name| {
+            let Ok(key) = SysctlKey::from_str(&format!("net.ipv4.conf.{place}.{name}")) else {
+                return Ok(0);
+            };
+            let value = self.sysctls.read(&key)?;
+            Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
+        })
     }
 
     /// The ports from which this host connects, first and last

@@ -19,6 +19,21 @@ impl LocalAddress {
     pub fn prefix_length(&self) -> u8 {
         Family::from(self.address).host_prefix_length()
     }
+
+    /// The command that puts it there, as the agent does (ip-address(8)): the
+    /// other hosts that have an address of IPv6 are not to be asked for it.
+    pub fn command(&self) -> String {
+        let no_detection = match self.address {
+            IpAddr::V4(_) => "",
+            IpAddr::V6(_) => " nodad",
+        };
+        format!(
+            "ip address add {}/{} dev {}{no_detection}",
+            self.address,
+            self.prefix_length(),
+            self.interface
+        )
+    }
 }
 
 impl fmt::Display for LocalAddress {

@@ -96,17 +96,6 @@ impl Prober {
         let Some(route) = route else {
             return self.probe(*target, check).await;
         };
-        // The source that the way through the VIP needs is of its family; a
-        // tunnel may lead to a real server of the other.
-        let across = route.vip.is_ipv4() != target.is_ipv4();
-        let own = if across {
-            &Check {
-                origin: Origin::default(),
-                ..Check::clone(check)
-            }
-        } else {
-            check
-        };
         match check.via {
             Via::RealServer => self.probe(*target, check).await,
             Via::Vip => {
@@ -115,17 +104,34 @@ impl Prober {
                     Some(true) | None => through,
                     // To tell what is missing from what is not there at all.
                     Some(false) => {
-                        let plain = self.probe(*target, own).await.plain;
+                        let plain = self.probe_own_address(spec).await.plain;
                         Outcome { plain, ..through }
                     }
                 }
             }
             Via::Both => {
                 let through = self.probe_through(route, target.port(), check);
-                let (through, plain) = tokio::join!(through, self.probe(*target, own));
+                let (through, plain) = tokio::join!(through, self.probe_own_address(spec));
                 both(through, plain)
             }
         }
+    }
+
+    /// Asks the real server's own address once, whichever way the check says.
+    pub(crate) async fn probe_own_address(&self, spec: &ProbeSpec) -> Outcome {
+        // The source that the way through the VIP needs is of its family; a
+        // tunnel may lead to a real server of the other.
+        let route = spec.route.as_ref();
+        let across = route.is_some_and(|route| route.vip.is_ipv4() != spec.target.is_ipv4());
+        let own = if across {
+            &Check {
+                origin: Origin::default(),
+                ..Check::clone(&spec.check)
+            }
+        } else {
+            &*spec.check
+        };
+        self.probe(spec.target, own).await
     }
 
     #[cfg(test)]

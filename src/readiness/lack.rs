@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::{Family, Protocol};
+use crate::model::{LocalAddress, Protocol};
 
 /// What keeps a real server from serving a virtual service, or makes it take
 /// what is the director's.
@@ -52,10 +52,11 @@ impl Lack {
     /// The command that mends it, to be run on this host.
     pub(crate) fn mend(&self) -> String {
         match self {
-            Self::Vip { vip, interface } => {
-                let bits = Family::from(*vip).host_prefix_length();
-                format!("ip address add {vip}/{bits} dev {interface}")
+            Self::Vip { vip, interface } => LocalAddress {
+                interface: interface.clone(),
+                address: *vip,
             }
+            .command(),
             Self::OnLan {
                 vip,
                 prefix_length,

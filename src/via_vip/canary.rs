@@ -95,7 +95,7 @@ impl Passages {
         if perch.path.family == Family::Ipv4 {
             match witness.lock().await.keeps_out(address, vip) {
                 Ok(None) => {}
-                Ok(Some(reason)) => return Err(Unverified::Deaf(reason)),
+                Ok(Some(reason)) => return Err(Unverified::Deaf(reason.to_string())),
                 Err(error) => return Err(Unverified::Unreadable(error_chain(&error))),
             }
         }

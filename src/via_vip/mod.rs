@@ -29,6 +29,6 @@ mod unverified;
 pub(crate) use board::{Board, Confirmed};
 pub(crate) use canary::{Perch, perches, watch};
 pub(crate) use marks::Marks;
-pub(crate) use passages::{Passage, Passages};
+pub(crate) use passages::{Passage, Passages, source};
 pub(crate) use ports::Ports;
 pub(crate) use unverified::Unverified;

@@ -291,7 +291,7 @@ impl Drop for Passage {
 }
 
 /// The address of this host to speak from towards `real_server`, never the VIP.
-pub(super) fn source(real_server: IpAddr, origin: &Origin, vip: IpAddr) -> Result<IpAddr, String> {
+pub(crate) fn source(real_server: IpAddr, origin: &Origin, vip: IpAddr) -> Result<IpAddr, String> {
     let source = match origin.source {
         Some(source) => source,
         None => local_address(real_server)

@@ -114,6 +114,7 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
                 "diagnosis",
                 "health",
                 "last_probe",
+                "mend",
                 "name",
                 "quiesced",
                 "since",

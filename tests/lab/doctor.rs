@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, QUICK};
-use crate::support::{Namespace, PATIENCE, Web, until};
+use crate::support::{Lan, Namespace, PATIENCE, Site, Web, until};
 
 /// What the host's kernel holds, as others show it: the table and addresses,
 /// line by line, and each sysctl of its namespace.
@@ -34,9 +34,12 @@ fn kernel(host: &Namespace) -> (Vec<String>, BTreeMap<String, String>) {
 }
 
 fn doctor(cluster: &Cluster) -> (i32, Vec<Value>) {
-    let director = &cluster.lan.director;
+    doctor_of(&cluster.site, &cluster.lan.director)
+}
+
+fn doctor_of(site: &Site, director: &Namespace) -> (i32, Vec<Value>) {
     let (state, sysctls) = kernel(director);
-    let (code, printed) = cluster.site.finish(director, &["doctor", "--json"]);
+    let (code, printed) = site.finish(director, &["doctor", "--json"]);
     let (state_after, mut sysctls_after) = kernel(director);
     assert_eq!(state_after, state, "it is read-only");
     // A module that another test has loaded meanwhile brings parameters.
@@ -93,7 +96,7 @@ fn a_director_is_well_and_then_is_not() {
     }
     let (code, text) = cluster.site.finish(director, &["doctor"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.ends_with("0 problems, 0 warnings, 12 ok\n"), "{text}");
+    assert!(text.ends_with("0 problems, 0 warnings, 14 ok\n"), "{text}");
 
     // Warnings alone are no failure.
     director.run("ipvsadm -A -t 192.168.11.99:80 -s rr");
@@ -144,6 +147,121 @@ fn a_director_is_well_and_then_is_not() {
     assert_eq!(
         (code, bad(&findings)),
         (3, expected.map(str::to_owned).into())
+    );
+}
+
+/// Waits until the table has this weight for rs1, and 1 for rs2: while they
+/// change, `doctor` cannot be seen to be read-only.
+fn wait_for_weight_of_rs1(lan: &Lan, weight: u32) {
+    let lines = [("21", weight), ("22", 1)];
+    let lines = lines.map(|(rip, weight)| format!("-r 192.168.11.{rip}:80 -g -w {weight}\n"));
+    until(PATIENCE, &format!("{lines:?}"), || {
+        let table = lan.director.run("ipvsadm -Sn");
+        if lines.iter().all(|line| table.contains(line)) {
+            Ok(())
+        } else {
+            Err(table)
+        }
+    });
+}
+
+/// What `doctor` prints below the finding of which this is the beginning.
+fn printed_mend(site: &Site, director: &Namespace, finding: &str) -> String {
+    let (_, text) = site.finish(director, &["doctor"]);
+    let mut lines = text.lines();
+    let found = lines.any(|line| line.starts_with(finding));
+    assert!(found, "no {finding} in:\n{text}");
+    let mend = lines
+        .next()
+        .and_then(|line| line.trim().strip_prefix("mend: "));
+    mend.unwrap_or_else(|| panic!("no mend in:\n{text}"))
+        .to_owned()
+}
+
+/// Nobody but the test looks after rs1: what is lost there stays so.
+#[test]
+fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
+    let configuration = QUICK.replace("http: {}, ", "http: {}, via: vip, ");
+    let configuration = configuration.replace("timeout: 10s", "timeout: 5s");
+    let (lan, site) = (Lan::new(), Site::new(&configuration));
+    let (director, rs1) = (&lan.director, &lan.rs1);
+    for host in [rs1, &lan.rs2] {
+        host.run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
+        host.run("ip address add 192.168.11.200/32 dev lo");
+    }
+    let _pages = [Web::start(rs1, "rs1"), Web::start(&lan.rs2, "rs2")];
+    let mut agent = site.start(director, &[]);
+    let well = || {
+        wait_for_weight_of_rs1(&lan, 1);
+        until(PATIENCE, "doctor content", || {
+            let (code, findings) = doctor_of(&site, director);
+            let bad = bad(&findings);
+            if code == 0 && bad.is_empty() {
+                Ok(findings)
+            } else {
+                Err(bad)
+            }
+        })
+    };
+    let findings = well();
+    for check in ["through_vip", "mark", "diagnosis"] {
+        let found = findings.iter().any(|finding| finding["check"] == check);
+        assert!(found, "no {check} in {findings:#?}");
+    }
+
+    rs1.run("ip address del 192.168.11.200/32 dev lo");
+    wait_for_weight_of_rs1(&lan, 0);
+    let (code, findings) = doctor_of(&site, director);
+    let problem = "problem diagnosis web/rs1".to_owned();
+    assert_eq!((code, bad(&findings)), (3, vec![problem]), "{findings:#?}");
+    let finding = "problem  diagnosis     web/rs1: vip_missing: ";
+    let mend = printed_mend(&site, director, finding);
+    assert!(
+        mend.starts_with("on 192.168.11.21, `ip address add"),
+        "{mend}"
+    );
+    rs1.run(mend.split('`').nth(1).expect("a command"));
+    well();
+
+    agent.signal(Signal::SIGKILL);
+    agent.wait(PATIENCE);
+    director.run("sysctl -q -w net.ipv4.conf.eth0.accept_local=0");
+    let stopped = ["warning through_vip probes", "warning agent process"];
+    let expected = [stopped[0], "problem through_vip 192.168.11.200", stopped[1]];
+    let (code, findings) = doctor_of(&site, director);
+    assert_eq!(
+        (code, bad(&findings)),
+        (3, expected.map(str::to_owned).into()),
+        "{findings:#?}"
+    );
+    let finding = "problem  through_vip   192.168.11.200: this host drops its answers";
+    director.run(&printed_mend(&site, director, finding));
+    let (code, findings) = doctor_of(&site, director);
+    assert_eq!(
+        (code, bad(&findings)),
+        (0, stopped.map(str::to_owned).into())
+    );
+
+    // A mark without its service, one that another hand gave a service, and a
+    // backup that lets all packets pass.
+    director.run("ipvsadm -D -f 8193");
+    director.run("ipvsadm -A -f 8200 -s rr");
+    director.run("sysctl -q -w net.ipv4.vs.backup_only=1");
+    director.run("ipvsadm --start-daemon backup --mcast-interface eth0");
+    let (code, findings) = doctor_of(&site, director);
+    director.run("ipvsadm --stop-daemon backup");
+    let expected = [
+        "warning sysctl net.ipv4.vs.backup_only",
+        "problem mark fwmark 8193 ipv4",
+        "warning mark fwmark 8200 ipv4",
+        "warning through_vip probes",
+        "warning through_vip probes",
+        "warning agent process",
+    ];
+    assert_eq!(
+        (code, bad(&findings)),
+        (3, expected.map(str::to_owned).into()),
+        "{findings:#?}"
     );
 }
 

@@ -28,9 +28,8 @@ fn an_agent_that_is_well_or_away() {
         [
             &expected,
             "ok diagnosis web/rs1: ok",
-            "problem diagnosis web/rs2: application_down | on the real server, see whether the \
-             service runs and what it says: `ss -ltn` and its log; on the host of \
-             192.168.11.22:80: lvs-agent doctor --real-server",
+            "problem diagnosis web/rs2: application_down: connection refused | on 192.168.11.22, \
+             see whether the service runs: `ss -ltnup 'sport = :80'` and its log",
         ]
     );
     let real_server = status::json(&fixture::real_server()).unwrap();
@@ -53,7 +52,9 @@ fn what_the_agent_knows_is_told() {
     status["reconcile"]["error"] = json!("no IPVS");
     status["weights_held"] = json!(["link"]);
     status["virtual_services"][0]["real_servers"][0]["diagnosis"] = json!("ok");
-    status["virtual_services"][0]["real_servers"][1]["diagnosis"] = json!("vip_missing");
+    let rs2 = &mut status["virtual_services"][0]["real_servers"][1];
+    rs2["diagnosis"] = json!("vip_missing");
+    rs2["mend"] = json!("on 192.168.11.22, add it");
     assert_eq!(
         findings(Mode::Director, status)[1..],
         [
@@ -64,9 +65,22 @@ fn what_the_agent_knows_is_told() {
             "warning agent weights: all weights are held (link): the fault is likely this host's \
              | ip link; ip route",
             "ok diagnosis web/rs1: ok",
-            "problem diagnosis web/rs2: vip_missing | on the real server, put the VIP on lo \
-             (`lvs-agent run --real-server`, or `ip address add VIP/32 dev lo`), and see that its \
-             firewall lets the VIP in; on the host of 192.168.11.22:80: lvs-agent doctor --real-server",
+            "problem diagnosis web/rs2: vip_missing: connection refused | on 192.168.11.22, add it",
         ]
+    );
+}
+
+#[test]
+fn what_cannot_be_told_is_a_warning_with_its_reason() {
+    let mut status = director();
+    let rs2 = &mut status["virtual_services"][0]["real_servers"][1];
+    rs2["diagnosis"] = json!("unverified");
+    rs2["last_probe"]["detail"] = json!("through the VIP: this host drops the answers");
+    // As an agent of another version may.
+    rs2.as_object_mut().unwrap().remove("mend");
+    assert_eq!(
+        findings(Mode::Director, status)[2],
+        "warning diagnosis web/rs2: unverified: through the VIP: this host drops the answers | on \
+         192.168.11.22:80: `lvs-agent doctor --real-server`"
     );
 }

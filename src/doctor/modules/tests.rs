@@ -1,4 +1,4 @@
-use crate::doctor::fixture::{config, facts, lines};
+use crate::doctor::fixture::{config, config_through_vip, facts, lines};
 
 use super::*;
 
@@ -37,4 +37,19 @@ fn ipvs_and_the_schedulers_that_are_used() {
         ]
     );
     assert!(findings(&[], &[])[0].starts_with("problem module ip_vs:"));
+}
+
+#[test]
+fn probes_through_vips_need_a_scheduler() {
+    let expected = [
+        "ok module ip_vs: it is loaded",
+        "ok module ip_vs_wlc: it is loaded",
+    ];
+    let mut findings = lines(&examine(&config_through_vip(), &facts(Mode::Director)));
+    let scheduler = findings.remove(1);
+    assert!(
+        scheduler.starts_with("problem module ip_vs_rr: "),
+        "{scheduler}"
+    );
+    assert_eq!(findings, expected);
 }

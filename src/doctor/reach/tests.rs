@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::doctor::fixture::{facts, lines};
+use crate::doctor::fixture::{facts, lines, running_agent};
 use crate::probe::ProbeResult;
 use crate::snapshot::Mode;
 
@@ -12,6 +12,7 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
     let probed = |result, detail: &str| Probed {
         names: vec!["web/rs1".to_owned(), "api/rs1".to_owned()],
         target: "192.168.11.21:80".parse().unwrap(),
+        via: Via::RealServer,
         outcome: Outcome {
             result,
             detail: detail.to_owned(),
@@ -37,4 +38,43 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
              descriptors | LVS_AGENT_LOG=debug lvs-agent run --dry-run",
         ]
     );
+}
+
+#[test]
+fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
+    let mut facts = facts(Mode::Director);
+    let probed = |via, result, detail: &str| Probed {
+        names: vec!["web/rs1".to_owned()],
+        target: "192.168.11.21:80".parse().unwrap(),
+        via,
+        outcome: Outcome {
+            result,
+            detail: detail.to_owned(),
+            duration: Duration::from_micros(1250),
+            advice: None,
+            certificate_expiry: None,
+            plain: None,
+            vip: None,
+        },
+    };
+    let (refused, detail) = (ProbeResult::Refused, "connection refused");
+    facts.probed = vec![
+        probed(Via::Both, ProbeResult::Ok, "HTTP 200"),
+        probed(Via::Both, refused, detail),
+        probed(Via::Vip, refused, detail),
+    ];
+    let mend = "on 192.168.11.21: lvs-agent doctor --real-server; from here: ping 192.168.11.21";
+    let failed = |verdict: &str| {
+        format!("{verdict} real_server web/rs1: at its own address: {detail} | {mend}")
+    };
+    let passed = "ok real_server web/rs1: at its own address: HTTP 200, in 1.2 ms".to_owned();
+    assert_eq!(
+        lines(&examine(&facts)),
+        [passed.clone(), failed("problem"), failed("warning")]
+    );
+    facts.agent = running_agent();
+    let alone = format!(
+        "ok real_server web/rs1: at its own address: {detail}; its check asks through the VIP alone"
+    );
+    assert_eq!(lines(&examine(&facts)), [passed, failed("problem"), alone]);
 }

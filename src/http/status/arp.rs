@@ -64,7 +64,7 @@ impl ArpAuditStatus {
                 } else {
                     let names = conflict.real_servers.join(", ");
                     let mend = mend(address);
-                    format!("{address} is answered for by {mac} as well, which is {names}: {mend}")
+                    format!("{address} is answered for by {mac} as well, which is {names}: there, {mend}")
                 });
             }
         }

@@ -1,0 +1,140 @@
+//! What to do about a diagnosis, in words and commands that need no filling in.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Diagnosis;
+use crate::arp_audit;
+use crate::model::{Forwarding, LocalAddress, Protocol, ServiceKey};
+use crate::readiness::Lack;
+
+/// Where the real server stands that a diagnosis is of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// The service in which it serves.
+    pub(crate) service: ServiceKey,
+    pub(crate) forwarding: Forwarding,
+    pub(crate) real_server: IpAddr,
+    /// Where its check asks; 0 where that is no port.
+    pub(crate) port: u16,
+}
+
+/// What mends something, written when it is shown: a sentence, whose commands
+/// stand between backquotes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mend {
+    diagnosis: Diagnosis,
+    place: Place,
+}
+
+impl Diagnosis {
+    /// What to do about it, where and by which command; `None` where nothing
+    /// is wrong.
+    pub(crate) fn mend(self, place: Place) -> Option<Mend> {
+        (self != Self::Ok).then_some(Mend {
+            diagnosis: self,
+            place,
+        })
+    }
+}
+
+impl Place {
+    /// VIP and port, where there is a VIP: a firewall mark has none.
+    fn asked(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.service.vip()?, self.port))
+    }
+}
+
+impl fmt::Display for Mend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let real_server = self.place.real_server;
+        match self.diagnosis {
+            Diagnosis::Ok => f.write_str("nothing"),
+            Diagnosis::ApplicationDown => {
+                write!(
+                    f,
+                    "on {real_server}, see whether the service runs: `ss -ltnup"
+                )?;
+                if self.place.port != 0 {
+                    write!(f, " 'sport = :{}'", self.place.port)?;
+                }
+                f.write_str("` and its log")
+            }
+            Diagnosis::VipMissing => self.vip_missing(f),
+            Diagnosis::NotListeningOnVip => {
+                write!(f, "on {real_server}, ")?;
+                let Some(address) = self.place.asked() else {
+                    return f.write_str("let the server listen on all addresses: `ss -ltnp`");
+                };
+                let lack = Lack::Listener {
+                    protocol: Protocol::Tcp,
+                    address,
+                    elsewhere: BTreeSet::new(),
+                };
+                f.write_str(&lack.mend())
+            }
+            Diagnosis::PathFiltered => {
+                write!(f, "let packets to {real_server}")?;
+                if let (Some(asked), Forwarding::Direct | Forwarding::Tunnel(_)) =
+                    (self.place.asked(), self.place.forwarding)
+                {
+                    write!(f, ", and there to {asked},")?;
+                }
+                f.write_str(
+                    " pass: `nft list ruleset` on it, on this director and on what is between them",
+                )
+            }
+            Diagnosis::ArpConflict => {
+                write!(f, "on {real_server}, ")?;
+                match self.place.service.vip() {
+                    Some(vip) => f.write_str(&arp_audit::mend(vip)),
+                    None => f.write_str("`lvs-agent doctor --real-server`"),
+                }
+            }
+            Diagnosis::Unreachable => write!(
+                f,
+                "see whether {real_server} runs and is on the network: `ping -c 3 {real_server}` \
+                 and `ip neighbour show to {real_server}` on this director; a firewall on \
+                 it that drops everything looks the same"
+            ),
+            Diagnosis::Unverified => f.write_str(
+                "the last probe in `lvs-agent status` says why it cannot be told, and \
+                 `lvs-agent doctor` on this director what mends that",
+            ),
+        }
+    }
+}
+
+impl Mend {
+    /// Not on lo, dropped on the way in, or never unpacked: the VIP is as
+    /// silent in each case.
+    fn vip_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "on {}, ", self.place.real_server)?;
+        let Some(asked) = self.place.asked() else {
+            return f.write_str(
+                "see with `lvs-agent doctor --real-server` whether its VIPs are on lo and let in",
+            );
+        };
+        let vip = LocalAddress {
+            interface: "lo".to_owned(),
+            address: asked.ip(),
+        };
+        write!(
+            f,
+            "`{}` if it does not have the VIP; if it has, a firewall there drops packets to \
+             {asked} (`nft list ruleset`)",
+            vip.command()
+        )?;
+        if let Forwarding::Tunnel(_) = self.place.forwarding {
+            f.write_str(", or no tunnel interface unpacks them (`ip -d link`)")?;
+        }
+        f.write_str(
+            "; `lvs-agent doctor --real-server` there tells which, as does a check of the kind \
+             `agent`",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

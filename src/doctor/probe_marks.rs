@@ -1,0 +1,135 @@
+//! The services by mark of probes through VIPs, and who else looks at their marks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::marks::clash;
+use super::table::removal;
+use super::through_vip::Ways;
+use super::{Facts, Finding};
+use crate::config::Config;
+use crate::model::{Family, ServiceKey};
+use crate::plan::{ServiceState, State};
+use crate::via_vip::Marks;
+
+const SUBJECT: &str = "director.probe_mark";
+
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let Some(ways) = &facts.ways else {
+        return Vec::new();
+    };
+    let wanted = wanted(config, ways, facts);
+    let mut findings = services(&wanted, ways, facts);
+    findings.extend(rules(&wanted, facts));
+    findings
+}
+
+/// Those services by mark of which [`examine`] tells: all of the range, but
+/// those that the agent has made and does not need any more.
+pub(super) fn told(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
+    let Some(ways) = &facts.ways else {
+        return BTreeSet::new();
+    };
+    let wanted = wanted(config, ways, facts);
+    let there = ways.by_mark.keys();
+    there
+        .filter(|key| wanted.contains_key(key) || !facts.owned.contains(key))
+        .copied()
+        .collect()
+}
+
+/// The services that a director needs that starts now: paths keep the marks
+/// that its services in the table have for them.
+fn wanted(config: &Config, ways: &Ways, facts: &Facts) -> BTreeMap<ServiceKey, ServiceState> {
+    let mut table = State::default();
+    let own = ways
+        .by_mark
+        .iter()
+        .filter(|(key, _)| facts.owned.contains(key));
+    table.services = own.map(|(key, state)| (*key, state.clone())).collect();
+    let found = Marks::found(config, &table);
+    Marks::assign(config, found.by_path()).services()
+}
+
+fn services(
+    wanted: &BTreeMap<ServiceKey, ServiceState>,
+    ways: &Ways,
+    facts: &Facts,
+) -> Vec<Finding> {
+    let mend = if facts.director_runs() {
+        "lvs-agent reload"
+    } else {
+        "systemctl start lvs-agent-director"
+    };
+    // Without IPVS, or where it cannot be read, that is what is told.
+    if !matches!(facts.table, Some(Ok(_))) {
+        return Vec::new();
+    }
+    let there = wanted.keys().filter(|key| ways.by_mark.contains_key(key));
+    if there.count() == 0 {
+        let message = format!(
+            "the table has none of the {} services by mark that probes through VIPs need",
+            wanted.len()
+        );
+        return vec![Finding::problem("mark", SUBJECT, message, mend)];
+    }
+    let mut findings = Vec::new();
+    for (key, state) in wanted {
+        let message = match ways.by_mark.get(key) {
+            Some(found) if found == state => continue,
+            Some(_) if !facts.owned.contains(key) => {
+                findings.push(foreign(key));
+                continue;
+            }
+            Some(_) => "it does not lead where it should",
+            None => "it is not in the table",
+        };
+        let mut real_servers = state.destinations.keys();
+        let message = match real_servers.next() {
+            Some(real_server) => {
+                let ip = real_server.0.ip();
+                format!("{message}: {ip} cannot be asked through its VIPs")
+            }
+            None => format!("{message}: no probe through a VIP is verified without its canary"),
+        };
+        findings.push(Finding::problem("mark", key, message, mend));
+    }
+    let others = ways.by_mark.keys();
+    let others = others.filter(|key| !wanted.contains_key(key) && !facts.owned.contains(key));
+    findings.extend(others.map(foreign));
+    if findings.is_empty() {
+        let message = format!("all {} services by mark are in the table", wanted.len());
+        findings.push(Finding::ok("mark", SUBJECT, message));
+    }
+    findings
+}
+
+fn foreign(key: &ServiceKey) -> Finding {
+    let message = "it is not the agent's, and its mark is one that probes through VIPs may carry: \
+                   the agent would take it over";
+    let mend = format!("{}, or another `{SUBJECT}`", removal(key));
+    Finding::warning("mark", key, message, mend)
+}
+
+/// Rules of routing that take packets with these marks elsewhere.
+fn rules(wanted: &BTreeMap<ServiceKey, ServiceState>, facts: &Facts) -> Vec<Finding> {
+    let marks = wanted.keys().filter_map(|key| match key {
+        ServiceKey::Fwmark { mark, family } => Some((*family, mark.get())),
+        ServiceKey::Address { .. } => None,
+    });
+    let marks: BTreeSet<(Family, u32)> = marks.collect();
+    let clashes = facts.rules.iter().filter_map(|rule| {
+        let taken = |(family, mark): &&(Family, u32)| *family == rule.family && rule.takes(*mark);
+        let (_, first) = marks.iter().find(taken)?;
+        let what = format!("packets of probes through VIPs, as with the mark {first},");
+        Some(clash(rule, SUBJECT, &what))
+    });
+    let mut findings: Vec<_> = clashes.collect();
+    if findings.is_empty() {
+        let message = "no rule of routing looks at the marks of probes through VIPs";
+        findings.push(Finding::ok("mark", SUBJECT, message));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+use crate::doctor::fixture::{config_through_vip, facts, lines, running_agent};
+use crate::doctor::{RunningAgent, table};
+use crate::model::MarkRule;
+use crate::snapshot::Mode;
+
+use super::*;
+
+const NO_RULE: &str = "ok mark director.probe_mark: no rule of routing looks at the marks of \
+                       probes through VIPs";
+
+/// A director whose table has the service, and the services by mark that its
+/// probes need: 8192 is the canary, 8193 rs1 and 8194 rs2.
+fn well() -> Facts {
+    let mut facts = facts(Mode::Director);
+    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new());
+    let by_mark = marks.services();
+    let keys = by_mark.keys().copied();
+    let keys: BTreeSet<_> = keys
+        .chain(["tcp 192.168.11.200:80".parse().unwrap()])
+        .collect();
+    facts.owned.clone_from(&keys);
+    facts.table = Some(Ok(keys));
+    facts.agent = running_agent();
+    facts.ways = Some(Ways {
+        sources: BTreeSet::new(),
+        by_mark,
+        passes_everything: Ok(false),
+    });
+    facts
+}
+
+fn mark(number: u32) -> ServiceKey {
+    format!("fwmark {number} ipv4").parse().unwrap()
+}
+
+fn by_mark(facts: &mut Facts) -> &mut BTreeMap<ServiceKey, ServiceState> {
+    &mut facts.ways.as_mut().unwrap().by_mark
+}
+
+/// Those about the marks, and those about the table.
+fn findings(facts: &Facts) -> (Vec<String>, Vec<String>) {
+    let config = config_through_vip();
+    (
+        lines(&examine(&config, facts)),
+        lines(&table::examine(&config, facts)),
+    )
+}
+
+#[test]
+fn all_is_there() {
+    let (marks, table) = findings(&well());
+    let all = "ok mark director.probe_mark: all 3 services by mark are in the table";
+    assert_eq!(marks, [all, NO_RULE]);
+    assert_eq!(table, ["ok table IPVS: it holds 1 of 1 virtual services"]);
+}
+
+#[test]
+fn what_is_missing_or_leads_elsewhere() {
+    let mut facts = well();
+    by_mark(&mut facts).remove(&mark(8192));
+    by_mark(&mut facts).remove(&mark(8194));
+    let rs2 = "problem mark fwmark 8194 ipv4: it is not in the table: 192.168.11.22 cannot be \
+               asked through its VIPs | lvs-agent reload";
+    let (marks, _) = findings(&facts);
+    assert_eq!(
+        marks,
+        [
+            "problem mark fwmark 8192 ipv4: it is not in the table: no probe through a VIP is \
+             verified without its canary | lvs-agent reload",
+            rs2,
+            NO_RULE
+        ]
+    );
+
+    let mut facts = well();
+    let states = by_mark(&mut facts);
+    let rs1 = states[&mark(8193)].destinations.clone();
+    states
+        .get_mut(&mark(8194))
+        .unwrap()
+        .destinations
+        .extend(rs1);
+    assert_eq!(
+        findings(&facts).0[0],
+        rs2.replace("it is not in the table", "it does not lead where it should")
+    );
+
+    by_mark(&mut facts).clear();
+    facts.agent = RunningAgent::None("nobody listens".to_owned());
+    assert_eq!(
+        findings(&facts).0,
+        [
+            "problem mark director.probe_mark: the table has none of the 3 services by mark that \
+             probes through VIPs need | systemctl start lvs-agent-director",
+            NO_RULE
+        ]
+    );
+    facts.table = None;
+    assert_eq!(findings(&facts).0, [NO_RULE], "without IPVS that is told");
+}
+
+#[test]
+fn services_of_others_in_the_range() {
+    let mut facts = well();
+    let state = by_mark(&mut facts)[&mark(8193)].clone();
+    for (number, owned) in [(8200, false), (8201, true)] {
+        by_mark(&mut facts).insert(mark(number), state.clone());
+        if let Some(Ok(table)) = &mut facts.table {
+            table.insert(mark(number));
+        }
+        if owned {
+            facts.owned.insert(mark(number));
+        }
+    }
+    let (marks, table) = findings(&facts);
+    assert_eq!(
+        marks[0],
+        "warning mark fwmark 8200 ipv4: it is not the agent's, and its mark is one that probes \
+         through VIPs may carry: the agent would take it over | ipvsadm -D -f 8200, or another \
+         `director.probe_mark`"
+    );
+    // The other is the agent's own from before.
+    assert_eq!(
+        table[1..],
+        [
+            "warning table fwmark 8201 ipv4: the agent has made it, and it is no longer \
+             configured | lvs-agent reload"
+        ]
+    );
+}
+
+#[test]
+fn rules_that_take_packets_of_probes() {
+    let rule = |family, mark, mask| MarkRule {
+        family,
+        priority: 77,
+        mark,
+        mask,
+        table: 100,
+    };
+    for (rule, first) in [
+        (rule(Family::Ipv4, 8193, u32::MAX), Some(8193)),
+        (rule(Family::Ipv4, 0x2000, 0x2000), Some(8192)),
+        (rule(Family::Ipv6, 8193, u32::MAX), None),
+        (rule(Family::Ipv4, 9, u32::MAX), None),
+    ] {
+        let mut facts = well();
+        facts.rules = vec![rule];
+        let expected = first.map_or(NO_RULE.to_owned(), |first| {
+            format!(
+                "warning mark director.probe_mark: the rule of routing 77 sends packets of probes \
+                 through VIPs, as with the mark {first}, to table 100: IPVS sees them only if \
+                 that makes them local | ip -4 route show table 100; ip -4 rule del priority 77"
+            )
+        });
+        assert_eq!(findings(&facts).0[1..], [expected], "{first:?}");
+    }
+}

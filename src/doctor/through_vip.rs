@@ -1,0 +1,116 @@
+//! Whether probes through VIPs tell anything on this director.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::net::IpAddr;
+
+use super::parameters::place_value;
+use super::{Facts, Finding};
+use crate::config::Config;
+use crate::model::{OwnSource, ServiceKey};
+use crate::plan::ServiceState;
+
+/// What such probes stand on.
+pub(super) struct Ways {
+    /// Each VIP that is asked, and the addresses of this host from which.
+    pub(super) sources: BTreeSet<Source>,
+    /// The table's services by marks of `director.probe_mark`.
+    pub(super) by_mark: BTreeMap<ServiceKey, ServiceState>,
+    /// Whether IPVS lets all packets of this host pass, as the backup of
+    /// another; the error tells why that is not known.
+    pub(super) passes_everything: Result<bool, String>,
+}
+
+/// Where the answers of a VIP come to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Source {
+    pub(super) vip: IpAddr,
+    /// The address of this host; without one, why, and towards whom.
+    pub(super) address: Result<IpAddr, (String, IpAddr)>,
+}
+
+/// Whether a check of this configuration leads through a VIP.
+pub(super) fn is_asked_for(config: &Config) -> bool {
+    let mut services = config.virtual_services.iter();
+    services.any(|service| service.checked().any(|(_, check)| check.via.through_vip()))
+}
+
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    if !is_asked_for(config) {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    if !facts.director_runs() {
+        findings.push(Finding::warning(
+            "through_vip",
+            "probes",
+            "the way through the VIPs was not asked: only a running agent keeps the marks that \
+             it takes, and doctor writes nothing",
+            "systemctl start lvs-agent-director",
+        ));
+    }
+    if let Some(ways) = &facts.ways {
+        findings.extend(passes(&ways.passes_everything));
+        findings.extend(ways.sources.iter().map(|source| answers(source, facts)));
+    }
+    findings
+}
+
+fn passes(found: &Result<bool, String>) -> Option<Finding> {
+    let (message, mend) = match found {
+        Ok(false) => return None,
+        Ok(true) => (
+            "probes through VIPs are suspended, and change no verdict: this host is another \
+             director's backup, with net.ipv4.vs.backup_only"
+                .to_owned(),
+            "none while it is the backup; where it is to serve: ipvsadm --stop-daemon backup",
+        ),
+        Err(why) => (
+            format!("it is not known whether IPVS takes their packets: {why}"),
+            "run as root, on a kernel with IPVS",
+        ),
+    };
+    Some(Finding::warning("through_vip", "probes", message, mend))
+}
+
+/// Whether this host takes the answers, which come from an address of its own.
+fn answers(source: &Source, facts: &Facts) -> Finding {
+    let (check, vip) = ("through_vip", source.vip);
+    let address = match &source.address {
+        Ok(address) => *address,
+        Err((why, real_server)) => {
+            let mend = format!(
+                "ip route get {real_server}; or give the check `source`, an address of this host"
+            );
+            return Finding::problem(check, &vip, format!("it cannot be asked: {why}"), mend);
+        }
+    };
+    match kept_out(vip, address, facts) {
+        None => Finding::ok(check, &vip, format!("its answers to {address} come in")),
+        Some(reason) => Finding::problem(
+            check,
+            &vip,
+            format!("this host drops its answers to {address}: {reason}"),
+            reason.command(),
+        ),
+    }
+}
+
+/// As the canary judges it. Where this host does not have the VIP, that is
+/// what another finding tells.
+fn kept_out(vip: IpAddr, address: IpAddr, facts: &Facts) -> Option<OwnSource> {
+    if vip.is_ipv6() {
+        return None;
+    }
+    let interface = |wanted: IpAddr| {
+        let mut held = facts.host.addresses.iter();
+        held.find(|held| held.address == wanted)
+            .map(|held| held.interface.as_str())
+    };
+    let value = |place: &str, name: &str| Ok::<_, Infallible>(place_value(facts, place, name));
+    let Ok(found) = OwnSource::kept_out(interface(address)?, interface(vip)?, value);
+    found
+}
+
+#[cfg(test)]
+mod tests;
