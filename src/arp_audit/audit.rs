@@ -6,8 +6,10 @@ use super::{Conflicts, Vips};
 use crate::kernel::Heard;
 use crate::model::MacAddress;
 
-/// From one question for a VIP to the next, while nothing is amiss.
-pub(super) const PERIOD: Duration = Duration::from_secs(30);
+/// From one question for a VIP to the next, while nothing is amiss: two of the
+/// usual intervals of a check, so that a thief is found as soon as what a probe
+/// finds.
+pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// No VIP is asked for more often than this. A client's question is followed
 /// by an own one that soon, and so is an own one while somebody answers.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! On `director.interface`, each VIP is asked for at the start and then every
-//! 30 s, and about at once when a client is heard to ask for it, but no more
+//! 10 s, and about at once when a client is heard to ask for it, but no more
 //! often than once a second. What others tell unasked is heard as well:
 //! gratuitous announcements, and questions in the VIP's name, by which a real
 //! server without `arp_announce` enters the caches of whom it asks.
