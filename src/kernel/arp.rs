@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::interface_of;
 use crate::model::MacAddress;
 use frame::Asker;
 #[cfg(test)]
@@ -127,10 +128,10 @@ impl ArpLink {
         let mut macs = BTreeSet::new();
         let (mut mac, mut ipv4, mut link_local, mut ipv6) = (None, None, None, None);
         for found in getifaddrs().map_err(io::Error::from)? {
+            let here = interface_of(&found) == self.interface;
             let Some(address) = found.address else {
                 continue;
             };
-            let here = found.interface_name == self.interface;
             if let Some(link) = address.as_link_addr() {
                 let found = ethernet(link);
                 macs.extend(found);

@@ -7,6 +7,7 @@ mod reverse_path;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -279,8 +280,23 @@ impl Row {
         self.cell(
             "unreachable",
             |row| row.run("ip link set eth0 down"),
-            |row| row.run("ip link set eth0 up"),
+            |row| {
+                row.run("ip link set eth0 up");
+                row.wait_for_link();
+            },
         );
+    }
+
+    /// A link carries some time after it was set up.
+    fn wait_for_link(&self) {
+        let other = match self.rip {
+            IpAddr::V4(_) => "192.168.11.22:80",
+            IpAddr::V6(_) => "[2001:db8::22]:80",
+        };
+        let other = other.parse().expect("an address");
+        until(PATIENCE, "answer of rs2 to rs1", || {
+            http_get_path(&self.hall.lan.rs1, other, "/", Duration::from_secs(1))
+        });
     }
 
     /// With the usual interval from here on. What the ARP audit finds does not
@@ -340,7 +356,7 @@ fn settings(vip: IpAddr, forwarding: Forwarding, via: &str, interval: &str) -> S
         IpAddr::V4(_) => ["192.168.11.21", "192.168.11.22"],
         IpAddr::V6(_) => ["2001:db8::21", "2001:db8::22"],
     };
-    let check = format!("via: {via}, interval: {interval}, timeout: 3s");
+    let check = format!("via: {via}, interval: {interval}, timeout: 2s");
     let service = SocketAddr::new(vip, 80).to_string();
     configuration(&service, forwarding, &check, &real_servers)
 }

@@ -10,7 +10,7 @@ mod netns {
     /// addresses of the host.
     fn wire() {
         run("ip", "link add eth0 type veth peer name eth1");
-        run("ip", "address add 192.168.11.10/24 dev eth0");
+        run("ip", "address add 192.168.11.10/24 dev eth0 label eth0:9");
         run("ip", "address add 192.168.11.200/32 dev eth0");
         run("ip", "link set eth0 up");
         run("ip", "link set eth1 up");
