@@ -19,7 +19,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(1);
 pub(super) const SPREAD: Duration = Duration::from_millis(100);
 
 /// So many questions in a row without an answer, and it has stopped.
-const SILENCE: u32 = 3;
+pub(super) const SILENCE: u32 = 3;
 
 /// For how long one who has only announced that it has the VIP, and answers
 /// no question, counts as having it: it may well do so again when it next
