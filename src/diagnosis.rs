@@ -85,9 +85,11 @@ impl Diagnosis {
             (None, Some(vip)) => Self::of_one(vip),
             (Some(plain), Some(vip)) => Self::of_both(plain, vip),
         };
-        Some(match found {
-            Self::Unreachable if present => Self::ApplicationDown,
-            found => found,
+        let silent_but_there = present && found == Self::Unreachable;
+        Some(if silent_but_there {
+            Self::ApplicationDown
+        } else {
+            found
         })
     }
 

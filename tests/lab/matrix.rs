@@ -186,7 +186,6 @@ impl Row {
             }
         });
         let took = found.probes - before;
-        println!("{} {} {name}: {took} probes", self.vip, self.via);
         assert!(took < 4.5, "{name} after {took} probes");
     }
 
