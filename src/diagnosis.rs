@@ -31,7 +31,7 @@ pub(crate) enum Sight {
 pub(crate) enum Diagnosis {
     /// Nothing.
     Ok,
-    /// Its application refuses, or answers wrongly or not at all.
+    /// It is there, and its application refuses, or answers wrongly or not at all.
     ApplicationDown,
     /// Its own address answers and the VIP does not.
     VipMissing,
@@ -62,12 +62,18 @@ impl Diagnosis {
 
     /// What follows from the last probe of the real server's own address and
     /// the last through the VIP, as far as there are such, and from whether it
-    /// answers ARP for the VIP; `None` as long as there is nothing to go by.
+    /// answers ARP for the VIP, or for its own address; `None` as long as there
+    /// is nothing to go by.
     ///
     /// A thief of the VIP is named before all else: what the clients' packets
     /// meet depends on it, whatever probes see. After it comes what a probe
     /// was told in so many words, then what can only be concluded.
-    pub(crate) fn of(plain: Option<Sight>, vip: Option<Sight>, arp_conflict: bool) -> Option<Self> {
+    pub(crate) fn of(
+        plain: Option<Sight>,
+        vip: Option<Sight>,
+        arp_conflict: bool,
+        present: bool,
+    ) -> Option<Self> {
         if plain.is_none() && vip.is_none() {
             return arp_conflict.then_some(Self::ArpConflict);
         }
@@ -76,12 +82,18 @@ impl Diagnosis {
         }
         let known = |sight: &Sight| *sight != Sight::Unknown;
         let (seen_plain, seen_vip) = (plain.filter(known), vip.filter(known));
-        Some(match (seen_plain, seen_vip) {
+        let found = match (seen_plain, seen_vip) {
             (Some(Sight::Well), None) if vip.is_some() => Self::Unverified,
             (Some(plain), None) => Self::of_one(plain),
             (None, None) => Self::Unverified,
             (None, Some(vip)) => Self::of_one(vip),
             (Some(plain), Some(vip)) => Self::of_both(plain, vip),
+        };
+        let silent_but_there = present && found == Self::Unreachable;
+        Some(if silent_but_there {
+            Self::ApplicationDown
+        } else {
+            found
         })
     }
 

@@ -9,6 +9,7 @@
 mod drains;
 mod ways_through_vips;
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use self::drains::Drains;
-use crate::arp_audit::{self, Thefts};
+use crate::arp_audit::{self, Silence, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::health::{self, Admin, Handover, HealthTask, Outlook, Subscriptions};
@@ -271,9 +272,21 @@ fn look_at_the_link(
     }
     let (to_audit, audited) = watch::channel(Arc::clone(config));
     let (found, thefts) = watch::channel(Thefts::new());
-    let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), found);
+    let (silent, not_answering) = watch::channel(BTreeSet::new());
+    let (there, present) = watch::channel(BTreeSet::new());
+    let silence = Silence {
+        silent: not_answering,
+        present: there,
+    };
+    let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), found, silence);
     tasks.spawn(named("ARP audit", audit));
-    (Outlook { link, thefts }, to_audit)
+    let outlook = Outlook {
+        link,
+        thefts,
+        silent,
+        present,
+    };
+    (outlook, to_audit)
 }
 
 fn state_file<T: Ipvs>(config: &Config) -> StateFile {

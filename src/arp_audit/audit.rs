@@ -6,8 +6,10 @@ use super::{Conflicts, Vips};
 use crate::kernel::Heard;
 use crate::model::MacAddress;
 
-/// From one question for a VIP to the next, while nothing is amiss.
-pub(super) const PERIOD: Duration = Duration::from_secs(30);
+/// From one question for a VIP to the next, while nothing is amiss: two of the
+/// usual intervals of a check, so that a thief is found as soon as what a probe
+/// finds.
+pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// No VIP is asked for more often than this. A client's question is followed
 /// by an own one that soon, and so is an own one while somebody answers.
@@ -17,7 +19,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(1);
 pub(super) const SPREAD: Duration = Duration::from_millis(100);
 
 /// So many questions in a row without an answer, and it has stopped.
-const SILENCE: u32 = 3;
+pub(super) const SILENCE: u32 = 3;
 
 /// For how long one who has only announced that it has the VIP, and answers
 /// no question, counts as having it: it may well do so again when it next

@@ -4,13 +4,17 @@
 //! link ──Heard──▶ audit (pure) ──questions──▶ link
 //!                    └──conflicts──▶ record ─▶ /status, /metrics
 //!                               └──▶ thefts ─▶ health
+//! health ──silent──▶ attendance (pure) ──present──▶ health
 //! ```
 //!
 //! On `director.interface`, each VIP is asked for at the start and then every
-//! 30 s, and about at once when a client is heard to ask for it, but no more
+//! 10 s, and about at once when a client is heard to ask for it, but no more
 //! often than once a second. What others tell unasked is heard as well:
 //! gratuitous announcements, and questions in the VIP's name, by which a real
 //! server without `arp_announce` enters the caches of whom it asks.
+//!
+//! Real servers of which no probe is answered are asked for as well: one that
+//! answers for its own address is there, and its application is not.
 //!
 //! Nothing that is sent says that the director, or anybody, has the VIP: the
 //! question names the asker by the director's own address and MAC address,
@@ -19,6 +23,7 @@
 //! another that does; and with IPv6 its answer goes to all hosts, which would
 //! spread the very thing that is looked for.
 
+mod attendance;
 mod audit;
 mod record;
 mod task;
@@ -28,6 +33,7 @@ use std::net::IpAddr;
 
 pub(crate) use record::{ArpRecord, ConflictRecord};
 pub(crate) use task::{ask, run};
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::model::{LocalAddress, MacAddress};
@@ -41,6 +47,14 @@ type Conflicts = BTreeMap<(IpAddr, MacAddress), BTreeSet<IpAddr>>;
 
 /// Which VIPs are now claimed by which real servers: pairs of VIP and RIP.
 pub(crate) type Thefts = BTreeSet<(IpAddr, IpAddr)>;
+
+/// Which real servers answer no probe, for health to say, and which of them
+/// are on the link all the same, for the audit to find out.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    pub(crate) silent: watch::Receiver<BTreeSet<IpAddr>>,
+    pub(crate) present: watch::Sender<BTreeSet<IpAddr>>,
+}
 
 /// What has to be done on a thief's host. IPv6 has no parameters like those of
 /// ARP, and needs none: a host answers for the addresses of the interface that

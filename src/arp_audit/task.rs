@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::attendance::Attendance;
 use super::audit::{Audit, PERIOD, SPREAD};
-use super::{ArpRecord, ConflictRecord, Thefts, Vips, mend, vips};
+use super::{ArpRecord, ConflictRecord, Silence, Thefts, Vips, mend, vips};
 use crate::clock;
 use crate::config::Config;
 use crate::error_chain::error_chain;
@@ -30,9 +31,12 @@ pub(crate) async fn run(
     mut config: watch::Receiver<Arc<Config>>,
     record: Arc<Latest<ArpRecord>>,
     thefts: watch::Sender<Thefts>,
+    silence: Silence,
 ) {
     let mut auditor = Auditor {
         audit: Audit::default(),
+        attendance: Attendance::default(),
+        silence,
         neighbours: Neighbours::new(),
         vips: Vips::new(),
         names: BTreeMap::new(),
@@ -72,7 +76,10 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
     let record = Arc::new(Latest::new(ArpRecord::default()));
     let (_never_changes, newest) = watch::channel(config);
     let (thefts, _) = watch::channel(Thefts::new());
-    let audit = run(newest, Arc::clone(&record), thefts);
+    let (_nobody, silent) = watch::channel(BTreeSet::new());
+    let (present, _) = watch::channel(BTreeSet::new());
+    let silence = Silence { silent, present };
+    let audit = run(newest, Arc::clone(&record), thefts, silence);
     // It does not end while its configuration may change.
     let _elapsed = timeout(asked + ANSWERED, audit).await;
     record.lock().clone()
@@ -80,6 +87,8 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
 
 struct Auditor {
     audit: Audit,
+    attendance: Attendance,
+    silence: Silence,
     neighbours: Neighbours,
     vips: Vips,
     /// The names of the real servers of each VIP.
@@ -117,20 +126,30 @@ impl Auditor {
                 own = self.own_addresses(link)?;
                 own_until = now + PERIOD;
             }
-            for address in self.audit.questions(now) {
+            self.attendance
+                .watch(&self.silence.silent.borrow_and_update(), now);
+            let mut questions = self.audit.questions(now);
+            let silent = self.attendance.questions(now).into_iter();
+            questions.extend(silent.filter(|address| own.is_on_link(*address)));
+            for address in questions {
                 link.ask(&own, address)?;
             }
             self.look_up().await;
             self.publish();
-            let deadline = self.audit.next_deadline();
-            let deadline = deadline.map_or(own_until, |next| next.min(own_until));
+            self.tell_present();
+            let deadlines = [self.audit.next_deadline(), self.attendance.next_deadline()];
+            let deadlines = deadlines.into_iter().flatten();
+            let deadline = deadlines.fold(own_until, Instant::min);
             tokio::select! {
                 heard = link.hear() => {
                     let heard = heard?;
                     if !own.has(heard.from) {
-                        self.audit.hear(&heard, clock::monotonic());
+                        let now = clock::monotonic();
+                        self.audit.hear(&heard, now);
+                        self.attendance.hear(&heard, now);
                     }
                 }
+                Ok(()) = self.silence.silent.changed() => {}
                 () = sleep(deadline.saturating_duration_since(clock::monotonic())) => {}
             }
         }
@@ -151,6 +170,15 @@ impl Auditor {
                 self.audit.learn(&BTreeMap::new());
             }
         }
+    }
+
+    fn tell_present(&self) {
+        let present = self.attendance.present();
+        self.silence.present.send_if_modified(|before| {
+            let modified = *before != present;
+            *before = present;
+            modified
+        });
     }
 
     /// Shows and tells what changed.

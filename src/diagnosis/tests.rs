@@ -40,9 +40,15 @@ fn every_pair_of_sights_has_its_diagnosis() {
                 "u" => Some(Diagnosis::Unreachable),
                 _ => Some(Diagnosis::Unverified),
             };
-            let found = Diagnosis::of(plain, vip, false);
+            let found = Diagnosis::of(plain, vip, false, false);
             assert_eq!(found, expected, "{plain:?} {vip:?}");
-            let thief = Diagnosis::of(plain, vip, true);
+            let there = match expected {
+                Some(Diagnosis::Unreachable) => Some(Diagnosis::ApplicationDown),
+                other => other,
+            };
+            let found = Diagnosis::of(plain, vip, false, true);
+            assert_eq!(found, there, "{plain:?} {vip:?}, and it is there");
+            let thief = Diagnosis::of(plain, vip, true, true);
             assert_eq!(thief, Some(Diagnosis::ArpConflict), "{plain:?} {vip:?}");
         }
     }

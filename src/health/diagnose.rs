@@ -6,11 +6,16 @@ use crate::diagnosis::Diagnosis;
 use crate::snapshot::{RealServerRecord, ServiceRecord};
 
 /// Concludes anew from what is known of a real server, which may be stealing
-/// a VIP now.
-pub(super) fn diagnose(service: &ServiceRecord, record: &RealServerRecord, stealing: bool) {
+/// a VIP now, and may be on the link though no probe is answered.
+pub(super) fn diagnose(
+    service: &ServiceRecord,
+    record: &RealServerRecord,
+    stealing: bool,
+    present: bool,
+) {
     let (before, after) = {
         let mut live = record.live.lock();
-        let after = Diagnosis::of(live.seen.plain, live.seen.vip, stealing);
+        let after = Diagnosis::of(live.seen.plain, live.seen.vip, stealing, present);
         (std::mem::replace(&mut live.diagnosis, after), after)
     };
     if before == after {

@@ -1,8 +1,10 @@
 mod drains;
 mod reload;
+mod silence;
 mod thefts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +15,8 @@ use tracing::{debug, info, warn};
 use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 pub(crate) use self::reload::{Change, Handover};
+use self::silence::Silent;
 use super::announce::{announce, announce_standing, announce_unmade, reason, standing_events};
-use super::diagnose::diagnose;
 use super::own_fault::OwnFault;
 use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
@@ -59,6 +61,10 @@ pub(crate) struct Outlook {
     pub(crate) link: watch::Receiver<Option<HoldReason>>,
     /// Which real servers answer for a VIP there.
     pub(crate) thefts: watch::Receiver<Thefts>,
+    /// To be told which real servers no probe reaches.
+    pub(crate) silent: watch::Sender<BTreeSet<IpAddr>>,
+    /// Which of those are there.
+    pub(crate) present: watch::Receiver<BTreeSet<IpAddr>>,
 }
 
 /// The real servers that a probe speaks of, its place among the probes, and
@@ -80,6 +86,10 @@ pub(crate) struct HealthTask {
     link: Option<HoldReason>,
     /// What the ARP audit last found.
     thefts: Thefts,
+    /// The real servers that no probe reaches, by address.
+    silent: Silent,
+    /// Those of them that are on the link.
+    present: BTreeSet<IpAddr>,
     subscribers: BTreeMap<ProbeId, Subscribers>,
     draining: BTreeMap<RealServerId, Drain>,
     unmade: Unmade,
@@ -113,6 +123,8 @@ impl HealthTask {
             own_fault: own_fault(&config, &probes, &snapshot),
             link: None,
             thefts: Thefts::new(),
+            silent: Silent::default(),
+            present: BTreeSet::new(),
             subscribers: subscribers(probes),
             draining: BTreeMap::new(),
             unmade: Unmade::default(),
@@ -152,12 +164,15 @@ impl HealthTask {
         let Outlook {
             mut link,
             mut thefts,
+            silent,
+            mut present,
         } = outlook;
         loop {
             let now = clock::monotonic();
             liveness.beat(Loop::Health, now);
             self.on_time(now);
             self.check_drains(now);
+            self.tell_silent(&silent);
             let due = self.timers.next();
             let wait = due.map_or(TURN, |due| due.saturating_duration_since(now).min(TURN));
             tokio::select! {
@@ -169,6 +184,10 @@ impl HealthTask {
                 Ok(()) = thefts.changed() => {
                     let found = thefts.borrow_and_update().clone();
                     self.on_thefts(found, clock::monotonic());
+                }
+                Ok(()) = present.changed() => {
+                    let found = present.borrow_and_update().clone();
+                    self.on_present(found);
                 }
                 Some(request) = requests.recv() => self.answer(request, clock::monotonic()),
                 report = reports.recv() => match report {
@@ -240,7 +259,8 @@ impl HealthTask {
         self.metrics
             .probe_finished(id.service_index(), report.outcome.duration);
         record.live.lock().note_probe(report);
-        diagnose(service, record, self.is_stealing(service, record));
+        self.note_silence(id, record);
+        self.diagnose(service, record);
         let (index, place) = (id.service_index(), id.real_server_index());
         let Some(pool) = self.pools.get_mut(index) else {
             return;

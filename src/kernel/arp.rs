@@ -11,12 +11,13 @@ use std::os::fd::AsRawFd as _;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::{LinkAddr, MsgFlags, bind, recvfrom, send};
+use nix::sys::socket::{LinkAddr, MsgFlags, SockaddrStorage, bind, recvfrom, send};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::interface_of;
 use crate::model::MacAddress;
 use frame::Asker;
 #[cfg(test)]
@@ -94,6 +95,8 @@ pub(crate) struct ArpLink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnAddresses {
     asker: Asker,
+    /// The networks of the interface: address and mask.
+    networks: Vec<(IpAddr, IpAddr)>,
     /// Of all interfaces: a VIP may be on one that shares this one's wire.
     macs: BTreeSet<MacAddress>,
 }
@@ -102,6 +105,17 @@ impl OwnAddresses {
     /// Whether one of this host's interfaces has that MAC address.
     pub(crate) fn has(&self, mac: MacAddress) -> bool {
         self.macs.contains(&mac)
+    }
+
+    /// Whether it is an address of the interface's own networks: for others, a
+    /// router may answer.
+    pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
+        let within = |(own, mask): &(IpAddr, IpAddr)| match (*own, *mask, address) {
+            (IpAddr::V4(own), IpAddr::V4(mask), IpAddr::V4(other)) => own & mask == other & mask,
+            (IpAddr::V6(own), IpAddr::V6(mask), IpAddr::V6(other)) => own & mask == other & mask,
+            _ => false,
+        };
+        self.networks.iter().any(within)
     }
 }
 
@@ -124,13 +138,15 @@ impl ArpLink {
         &self,
         is_vip: impl Fn(IpAddr) -> bool,
     ) -> Result<OwnAddresses, ArpError> {
-        let mut macs = BTreeSet::new();
+        let (mut macs, mut networks) = (BTreeSet::new(), Vec::new());
         let (mut mac, mut ipv4, mut link_local, mut ipv6) = (None, None, None, None);
         for found in getifaddrs().map_err(io::Error::from)? {
+            let here = interface_of(&found) == self.interface;
             let Some(address) = found.address else {
                 continue;
             };
-            let here = found.interface_name == self.interface;
+            let network = ip(&address).zip(found.netmask.as_ref().and_then(ip));
+            networks.extend(network.filter(|_| here));
             if let Some(link) = address.as_link_addr() {
                 let found = ethernet(link);
                 macs.extend(found);
@@ -152,7 +168,11 @@ impl ArpLink {
             ipv4: ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED),
             ipv6: link_local.or(ipv6),
         };
-        Ok(OwnAddresses { asker, macs })
+        Ok(OwnAddresses {
+            asker,
+            networks,
+            macs,
+        })
     }
 
     /// Asks all hosts of the link who has `address`. Does not wait for the
@@ -228,6 +248,11 @@ fn link_address(interface: &str) -> Result<LinkAddr, ArpError> {
         Some((link, plain)) if plain && ethernet(&link).is_some() => Ok(link),
         Some(_) => Err(ArpError::NotEthernet(interface.to_owned())),
     }
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
 fn ethernet(link: &LinkAddr) -> Option<MacAddress> {

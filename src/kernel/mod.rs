@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
+use nix::ifaddrs::InterfaceAddress;
+
 pub(crate) use address::Addresses;
 #[cfg(test)]
 pub(crate) use arp::Claim;
@@ -156,4 +158,13 @@ pub(crate) trait Ipvs: Send + 'static {
         &mut self,
         writes: &[IpvsWrite],
     ) -> impl Future<Output = Vec<Result<(), KernelError>>> + Send;
+}
+
+/// The interface of what `getifaddrs` has found. For an address of IPv4 that
+/// gives the label instead, such as `eth0:0`; no interface has a colon in its
+/// name (`dev_valid_name` in `net/core/dev.c`).
+fn interface_of(found: &InterfaceAddress) -> &str {
+    let name = &found.interface_name;
+    name.split_once(':')
+        .map_or(name, |(interface, _)| interface)
 }

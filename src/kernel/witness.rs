@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use nix::ifaddrs::getifaddrs;
 
-use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
+use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls, interface_of};
 use crate::model::{OwnSource, RealServerKey, ServiceKey, SysctlKey};
 
 /// Reads the table of the network namespace in which it is first asked. It
@@ -96,9 +96,12 @@ fn interfaces_of(wanted: [IpAddr; 2]) -> [Option<String>; 2] {
         });
         for (interface, wanted) in interfaces.iter_mut().zip(wanted) {
             if address == Some(wanted) && interface.is_none() {
-                *interface = Some(found.interface_name.clone());
+                *interface = Some(interface_of(&found).to_owned());
             }
         }
     }
     interfaces
 }
+
+#[cfg(test)]
+mod tests;

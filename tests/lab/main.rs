@@ -24,6 +24,7 @@ mod hall;
 mod howto;
 mod ipvs;
 mod leaving;
+mod matrix;
 mod metrics;
 mod own_fault;
 mod pool;

@@ -26,7 +26,7 @@ pub(crate) use ipvsadm::ipvsadm_save;
 pub(crate) use lan::Lan;
 pub(crate) use loopback::loopback;
 pub(crate) use namespace::Namespace;
-pub(crate) use nginx::nginx;
+pub(crate) use nginx::{nginx, nginx_on};
 pub(crate) use process::Process;
 pub(crate) use recorder::{Recorder, Request};
 pub(crate) use service_manager::ServiceManager;

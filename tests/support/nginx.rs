@@ -1,5 +1,6 @@
+use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,6 +9,25 @@ use super::{Namespace, Process, http_get, until};
 /// Starts nginx on port 80 of all addresses; it answers every path with
 /// `page`. Returns once it does.
 pub(crate) fn nginx(namespace: &Namespace, page: &str) -> Process {
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+    let any = [
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)),
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
+    ];
+    start(namespace, page, &any, own)
+}
+
+/// The same on one address alone.
+pub(crate) fn nginx_on(namespace: &Namespace, page: &str, address: SocketAddr) -> Process {
+    start(namespace, page, &[address], address)
+}
+
+/// Returns once `asked` answers.
+fn start(namespace: &Namespace, page: &str, on: &[SocketAddr], asked: SocketAddr) -> Process {
+    let listen = on.iter().fold(String::new(), |mut listen, address| {
+        let _ = write!(listen, "listen {address}; ");
+        listen
+    });
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = directory.path().display();
     // One process, so that ending it by its id ends nginx.
@@ -25,8 +45,7 @@ pub(crate) fn nginx(namespace: &Namespace, page: &str) -> Process {
             uwsgi_temp_path {at}/uwsgi;
             scgi_temp_path {at}/scgi;
             server {{
-                listen 80;
-                listen [::]:80;
+                {listen}
                 location / {{ return 200 '{page}'; }}
             }}
         }}
@@ -38,9 +57,9 @@ pub(crate) fn nginx(namespace: &Namespace, page: &str) -> Process {
     let mut command = Command::new("nginx");
     command.arg("-e").arg("stderr").arg("-c").arg(file);
     let process = namespace.spawn_with(command, directory);
-    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
     until(Duration::from_secs(20), "answer from nginx", || {
-        http_get(namespace, own, Duration::from_secs(5)).map_err(|error| (error, process.output()))
+        http_get(namespace, asked, Duration::from_secs(5))
+            .map_err(|error| (error, process.output()))
     });
     process
 }

@@ -97,10 +97,10 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn a_quiet_link_is_asked_at_the_start_and_every_thirty_seconds() {
+fn a_quiet_link_is_asked_at_the_start_and_every_ten_seconds() {
     let mut bench = Bench::new();
-    bench.run(seconds(100), &[]);
-    assert_eq!(bench.asked, [0, 30_000, 60_000, 90_000]);
+    bench.run(seconds(35), &[]);
+    assert_eq!(bench.asked, [0, 10_000, 20_000, 30_000]);
     assert!(bench.macs().is_empty());
     assert!(bench.looked_up.is_empty());
 }
@@ -111,24 +111,26 @@ fn many_vips_are_asked_for_one_after_the_other() {
     let now = clock::monotonic();
     let many: Vips = (0..=255).map(|n| (ip(n), BTreeSet::new())).collect();
     audit.watch(&many, now);
+    let mut asked = 0;
     for tenth in 0..10 {
         let at = now + Duration::from_millis(100) * tenth;
-        assert!(audit.questions(at).len() <= 1, "no burst");
+        let questions = audit.questions(at).len();
+        assert!(questions <= 3, "no burst: {questions}");
+        asked += questions;
     }
-    let mut asked = 0;
     while let Some(next) = audit.next_deadline().filter(|next| *next < now + PERIOD) {
         asked += audit.questions(next).len();
     }
-    assert!((asked..=asked + 10).contains(&256), "{asked}");
+    assert_eq!(asked, 256);
 }
 
 #[test]
 fn a_clients_question_is_followed_by_an_own_one_at_once() {
     let mut bench = Bench::new();
-    bench.run(seconds(10), &[]);
+    bench.run(seconds(5), &[]);
     bench.client_asks();
     bench.run(Duration::ZERO, &[THIEF]);
-    assert_eq!(bench.asked, [0, 10_000]);
+    assert_eq!(bench.asked, [0, 5_000]);
     assert_eq!(bench.macs(), [THIEF]);
 }
 
@@ -159,7 +161,7 @@ fn a_conflict_lasts_while_it_is_answered_and_ends_after_three_silent_questions()
     assert!(bench.macs().is_empty());
     let asked = bench.asked.len();
     bench.run(seconds(60), &[]);
-    assert_eq!(bench.asked.len() - asked, 2, "sparingly again");
+    assert_eq!(bench.asked.len() - asked, 6, "sparingly again");
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn who_only_announces_is_in_conflict_for_five_minutes_and_asked_for_sparingly() 
     let asked = bench.asked.len();
     bench.run(seconds(299), &[]);
     assert_eq!(bench.macs(), [THIEF]);
-    assert!(bench.asked.len() - asked < 15, "{:?}", bench.asked);
+    assert!(bench.asked.len() - asked < 36, "{:?}", bench.asked);
     bench.run(PERIOD + seconds(1), &[]);
     assert!(bench.macs().is_empty());
 }

@@ -77,6 +77,7 @@ impl HealthTask {
         self.intent = intent;
         self.draining = self.draining_in(&snapshot);
         self.snapshot = Arc::clone(&snapshot);
+        self.note_silence_of_all();
         self.show_advice();
         self.show_draining();
         self.mark_thieves();

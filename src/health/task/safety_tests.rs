@@ -3,6 +3,7 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::OnArpConflict;
+use crate::diagnosis::{Diagnosis, Sight};
 use crate::health::Quiesced;
 use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
 use crate::snapshot::fixture;
@@ -30,6 +31,8 @@ struct Bench {
     reports: mpsc::Sender<Report>,
     link: watch::Sender<Option<HoldReason>>,
     thefts: watch::Sender<Thefts>,
+    silent: watch::Receiver<BTreeSet<IpAddr>>,
+    present: watch::Sender<BTreeSet<IpAddr>>,
     snapshot: Arc<Snapshot>,
     intent: Arc<Intent>,
 }
@@ -62,9 +65,13 @@ impl Bench {
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
         let (_changes, changes_end) = mpsc::channel(1);
         let (thefts, thefts_end) = watch::channel(Thefts::new());
+        let (silent_end, silent) = watch::channel(BTreeSet::new());
+        let (present, present_end) = watch::channel(BTreeSet::new());
         let outlook = Outlook {
             link: link_end,
             thefts: thefts_end,
+            silent: silent_end,
+            present: present_end,
         };
         tokio::spawn(task.run(reports_end, changes_end, outlook, Arc::new(liveness)));
         Self {
@@ -72,6 +79,8 @@ impl Bench {
             reports,
             link,
             thefts,
+            silent,
+            present,
             snapshot,
             intent,
         }
@@ -79,6 +88,15 @@ impl Bench {
 
     /// One probe of the real server, and the weights that follow at once.
     async fn probe(&self, id: RealServerId, result: ProbeResult) -> BTreeMap<RealServerId, u32> {
+        self.probe_that_saw(id, result, None).await
+    }
+
+    async fn probe_that_saw(
+        &self,
+        id: RealServerId,
+        result: ProbeResult,
+        plain: Option<Sight>,
+    ) -> BTreeMap<RealServerId, u32> {
         let probe = self
             .targets
             .iter()
@@ -91,7 +109,7 @@ impl Bench {
                 duration: Duration::ZERO,
                 advice: None,
                 certificate_expiry: None,
-                plain: None,
+                plain,
                 vip: None,
             },
             started: clock::monotonic(),
@@ -260,4 +278,41 @@ async fn who_steals_loses_its_weight_only_where_that_is_configured() {
         assert_eq!(bench.after(moment).await, changes);
         assert_eq!(quiesced(), (None, Health::Up, 0));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_no_probe_reaches_is_asked_for_and_down_only_by_its_application_if_it_is_there() {
+    let bench = Bench::new(&fixture::config());
+    let rip: IpAddr = "192.168.11.21".parse().unwrap();
+    let silent = || bench.silent.borrow().clone();
+    let diagnosis = || {
+        let (_, record) = bench.snapshot.records(RS1).unwrap();
+        record.live.lock().diagnosis
+    };
+    let saw = async |result, sight| {
+        bench.probe_that_saw(RS1, result, Some(sight)).await;
+    };
+    saw(ProbeResult::Refused, Sight::Refused).await;
+    assert_eq!(silent(), BTreeSet::new());
+
+    saw(ProbeResult::Timeout, Sight::Silent).await;
+    assert_eq!(silent(), BTreeSet::from([rip]));
+    assert_eq!(diagnosis(), Some(Diagnosis::Unreachable));
+    let moment = Duration::from_millis(1);
+    for (present, expected) in [
+        (BTreeSet::from([rip]), Diagnosis::ApplicationDown),
+        (BTreeSet::new(), Diagnosis::Unreachable),
+        (BTreeSet::from([rip]), Diagnosis::ApplicationDown),
+    ] {
+        bench.present.send(present).unwrap();
+        bench.after(moment).await;
+        assert_eq!(diagnosis(), Some(expected));
+    }
+    saw(ProbeResult::Timeout, Sight::Silent).await;
+    assert_eq!(diagnosis(), Some(Diagnosis::ApplicationDown));
+
+    saw(ProbeResult::Ok, Sight::Well).await;
+    bench.after(moment).await;
+    assert_eq!(silent(), BTreeSet::new());
+    assert_eq!(diagnosis(), Some(Diagnosis::Ok));
 }

@@ -8,7 +8,6 @@ use tracing::{info, warn};
 use super::HealthTask;
 use crate::arp_audit::Thefts;
 use crate::config::OnArpConflict;
-use crate::health::diagnose::diagnose;
 use crate::health::pool::Pool;
 use crate::snapshot::{RealServerRecord, ServiceRecord};
 
@@ -19,7 +18,7 @@ impl HealthTask {
         let snapshot = Arc::clone(&self.snapshot);
         for service in &snapshot.services {
             for record in service.records() {
-                diagnose(service, record, self.is_stealing(service, record));
+                self.diagnose(service, record);
             }
         }
         for index in self.mark_thieves() {

@@ -10,7 +10,7 @@ mod netns {
     /// addresses of the host.
     fn wire() {
         run("ip", "link add eth0 type veth peer name eth1");
-        run("ip", "address add 192.168.11.10/24 dev eth0");
+        run("ip", "address add 192.168.11.10/24 dev eth0 label eth0:9");
         run("ip", "address add 192.168.11.200/32 dev eth0");
         run("ip", "link set eth0 up");
         run("ip", "link set eth1 up");
@@ -34,6 +34,9 @@ mod netns {
             let link_local = own.asker.ipv6.unwrap();
             assert!(link_local.is_unicast_link_local(), "{link_local}");
             assert_eq!(other.asker.ipv4, Ipv4Addr::UNSPECIFIED);
+            let on_link = ["192.168.11.21", "fe80::21", "192.168.12.21", "2001:db8::21"]
+                .map(|address| own.is_on_link(address.parse().unwrap()));
+            assert_eq!(on_link, [true, true, false, false]);
 
             let vip6: IpAddr = "2001:db8::200".parse().unwrap();
             for asked in [vip, vip6] {
