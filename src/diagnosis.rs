@@ -1,10 +1,12 @@
 //! From what probes saw to what is wrong with a real server, and what mends it. Pure.
 
 mod mend;
+mod seen;
 
 use std::fmt;
 
 pub(crate) use mend::Place;
+pub(crate) use seen::Seen;
 
 /// What one probe showed of its way and of what is at the end of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

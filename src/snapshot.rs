@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::arp_audit::ArpRecord;
 use crate::config::{Config, RealServerRole, SorryServer};
-use crate::diagnosis::{Diagnosis, Place, Sight};
+use crate::diagnosis::{Diagnosis, Place, Seen};
 use crate::health::Weights;
 use crate::health::{Admin, Health, HoldReason, Quiesced, Standing};
 use crate::model::{
@@ -390,7 +390,7 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: Statistics,
     pub(crate) last_probe: Option<LastProbe>,
-    /// What the last probe saw.
+    /// What probes saw last.
     pub(crate) seen: Seen,
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
@@ -437,10 +437,7 @@ impl RealServerLive {
         if outcome.certificate_expiry.is_some() {
             self.certificate_expiry = outcome.certificate_expiry;
         }
-        self.seen = Seen {
-            plain: outcome.plain,
-            vip: outcome.vip,
-        };
+        self.seen.note(outcome.plain, outcome.vip);
         self.last_probe = Some(LastProbe {
             at: *at,
             result: outcome.result,
@@ -448,13 +445,6 @@ impl RealServerLive {
             duration: outcome.duration,
         });
     }
-}
-
-/// What the newest probe of a real server saw, where it was asked.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seen {
-    pub(crate) plain: Option<Sight>,
-    pub(crate) vip: Option<Sight>,
 }
 
 /// The newest probe of a real server.

@@ -95,8 +95,8 @@ impl fmt::Display for Mend {
             Diagnosis::Unreachable => write!(
                 f,
                 "see whether {real_server} runs and is on the network: `ping -c 3 {real_server}` \
-                 and `ip neighbour show to {real_server}` on this director; a firewall on \
-                 it that drops everything looks the same"
+                 and `ip neighbour show to {real_server}` on this director; beyond a router, \
+                 a firewall that drops everything looks the same"
             ),
             Diagnosis::Unverified => f.write_str(
                 "the last probe in `lvs-agent status` says why it cannot be told, and \

@@ -9,8 +9,13 @@ use crate::model::ProbePath;
 /// in `ip_vs_proto_tcp.c`), and a little more.
 const AFTER_RESET: Duration = Duration::from_secs(12);
 /// The same for one that was never established (60 s after the last SYN,
-/// `IP_VS_TCP_S_SYN_RECV`) or that ended by a FIN (120 s, `IP_VS_TCP_S_FIN_WAIT`).
-const UNANSWERED: Duration = Duration::from_secs(125);
+/// `IP_VS_TCP_S_SYN_RECV`).
+const UNANSWERED: Duration = Duration::from_secs(65);
+/// The same for one that ended by a FIN (120 s, `IP_VS_TCP_S_FIN_WAIT`).
+const FINISHED: Duration = Duration::from_secs(125);
+
+/// From one canary to the next it takes no longer.
+const CANARY: Duration = Duration::from_mins(2);
 
 /// Who speaks from a port; `None` is the canary.
 pub(crate) type User = Option<ProbePath>;
@@ -55,7 +60,8 @@ struct Target {
     /// Who had a port that rests, where that one may have it again.
     owners: BTreeMap<u16, User>,
     /// Ports that still have an established connection to their user's real
-    /// server: taken again at once, it ends properly the next time.
+    /// server: taken again at once, it ends properly the next time. And the
+    /// canary's.
     left: BTreeMap<User, BTreeSet<(Instant, u16)>>,
 }
 
@@ -73,8 +79,8 @@ impl Ports {
     }
 
     /// A port from which `user` may connect to `target` now: one that it left
-    /// with a connection, one that has rested, or was never used; if there is none, one that `user` itself had
-    /// before. `None` when all are taken.
+    /// with a connection, one that has rested, or was never used; if there is
+    /// none, one that `user` itself had before. `None` when all are taken.
     pub(crate) fn take(&mut self, target: SocketAddr, user: User, now: Instant) -> Option<u16> {
         if !self.targets.contains_key(&target) {
             self.targets.retain(|_, target| !target.is_idle(now));
@@ -111,7 +117,14 @@ impl Ports {
         let rest = match ending {
             Ending::Reset | Ending::Unusable => AFTER_RESET,
             Ending::Unanswered => UNANSWERED,
-            Ending::Left | Ending::Strayed => self.established.max(UNANSWERED) + AFTER_RESET,
+            Ending::Left | Ending::Strayed => self.established.max(FINISHED) + AFTER_RESET,
+        };
+        // The canary keeps its port, or it might find none when all others are taken.
+        let keeps = ending == Ending::Left || user.is_none() && ending != Ending::Unusable;
+        let rest = if user.is_none() {
+            rest.max(CANARY)
+        } else {
+            rest
         };
         let Some(known) = self.targets.get_mut(&target) else {
             return;
@@ -124,7 +137,7 @@ impl Ports {
             }
             Ending::Strayed | Ending::Unusable => {}
         }
-        if ending == Ending::Left {
+        if keeps {
             known
                 .left
                 .entry(user)

@@ -124,7 +124,7 @@ impl Row {
             Family::V6 => (VIP6, "2001:db8::21"),
         };
         let [vip, rip] = [vip, rip].map(|address| address.parse().expect("an address"));
-        let hall = Hall::new(&settings(vip, forwarding, via, "300ms"));
+        let hall = Hall::new(&settings(vip, forwarding, via, "1s"));
         if forwarding == Forwarding::Tunnel {
             for (host, last) in [(&hall.lan.rs1, 21), (&hall.lan.rs2, 22)] {
                 let kind = match family {

@@ -211,7 +211,7 @@ fn no_answer_is_taken_for_another_real_servers() {
     // Few ports, so that they come around again and again.
     director.enter(|| {
         let range = "/proc/sys/net/ipv4/ip_local_port_range";
-        std::fs::write(range, "40000 43999").expect("the range of ports");
+        std::fs::write(range, "40000 47999").expect("the range of ports");
     });
     let _agent = hall.direct();
     wait_for_the_others(&hall, 4);

@@ -33,7 +33,7 @@ fn a_port_rests_for_as_long_as_ipvs_may_know_it() {
     for (ending, rest) in [
         (Ending::Reset, seconds(12)),
         (Ending::Unusable, seconds(12)),
-        (Ending::Unanswered, seconds(125)),
+        (Ending::Unanswered, seconds(65)),
         (Ending::Left, seconds(912)),
         (Ending::Strayed, seconds(912)),
     ] {
@@ -100,6 +100,23 @@ fn a_port_with_a_connection_left_is_its_users_again_before_all_others() {
     assert_ne!(ports.take(vip(200), server(22), now), Some(port));
     assert_eq!(ports.take(vip(200), server(21), now), Some(port));
     assert_ne!(ports.take(vip(200), server(21), now), Some(port));
+}
+
+/// Or probes of those that are down could leave none for it, and all of them
+/// would be unverified.
+#[test]
+fn the_canary_keeps_its_port_although_all_others_are_taken() {
+    let start = clock::monotonic();
+    for ending in [Ending::Reset, Ending::Unanswered] {
+        let mut ports = ports(40_000..=40_003);
+        let own = ports.take(vip(200), None, start).unwrap();
+        ports.give_back(vip(200), None, own, ending, start);
+        let later = start + seconds(100);
+        let others: Vec<_> =
+            std::iter::from_fn(|| ports.take(vip(200), server(21), later)).collect();
+        assert_eq!(others.len(), 3, "{ending:?}");
+        assert_eq!(ports.take(vip(200), None, later), Some(own), "{ending:?}");
+    }
 }
 
 /// 12 ports are enough for a probe each second, for ever.

@@ -1,0 +1,43 @@
+use super::*;
+
+/// What is to be gone by after each probe through a VIP.
+fn after(probes: &[Sight]) -> Vec<Option<Sight>> {
+    let mut seen = Seen::default();
+    let note = |sight: &Sight| {
+        seen.note(None, Some(*sight));
+        seen.vip
+    };
+    probes.iter().map(note).collect()
+}
+
+#[test]
+fn a_single_doubtful_probe_is_no_news_and_two_in_a_row_are() {
+    use Sight::{Refused, Unknown, Well};
+    let some = |sights: &[Sight]| sights.iter().copied().map(Some).collect::<Vec<_>>();
+    for (probes, found) in [
+        (&[Well, Unknown, Well, Unknown, Well], [Well; 5]),
+        (
+            &[Well, Unknown, Unknown, Unknown, Well],
+            [Well, Well, Unknown, Unknown, Well],
+        ),
+        (
+            &[Unknown, Unknown, Well, Unknown, Refused],
+            [Unknown, Unknown, Well, Well, Refused],
+        ),
+    ] {
+        assert_eq!(after(probes), some(&found), "{probes:?}");
+    }
+}
+
+#[test]
+fn either_way_may_be_in_doubt() {
+    let mut seen = Seen::default();
+    seen.note(Some(Sight::Well), Some(Sight::Well));
+    seen.note(Some(Sight::Well), Some(Sight::Unknown));
+    assert_eq!(seen.vip, Some(Sight::Well));
+    seen.note(Some(Sight::Well), Some(Sight::Unknown));
+    assert_eq!(
+        (seen.plain, seen.vip),
+        (Some(Sight::Well), Some(Sight::Unknown))
+    );
+}
