@@ -83,10 +83,15 @@ impl Icmp {
 
 impl Opening<'_> {
     /// Connects to `target`.
-    ///
-    /// With a mark, it ends by a reset: neither end then waits for the other,
-    /// and IPVS forgets it in 10 s.
     pub(crate) async fn open(&self, target: SocketAddr) -> Result<TcpStream, OpenError> {
+        self.start(target)?.finish().await
+    }
+
+    /// Sends the first packet to `target`, and waits for nothing.
+    ///
+    /// With a mark, the connection ends by a reset: neither end then waits for
+    /// the other, and IPVS forgets it in 10 s.
+    pub(crate) fn start(&self, target: SocketAddr) -> Result<Opened, OpenError> {
         let socket = Socket::new(
             Domain::for_address(target),
             Type::STREAM.nonblocking(),
@@ -109,18 +114,7 @@ impl Opening<'_> {
             }
         }
         let stream = TcpStream::from_std(socket.into()).map_err(OpenError::Socket)?;
-        let ready = stream.writable().await;
-        match ready.and_then(|()| stream.take_error()) {
-            Ok(None) => {
-                // From here on an ICMP error is but a sign, as TCP has it.
-                tell_icmp(&stream, target, false)?;
-                Ok(stream)
-            }
-            Ok(Some(source)) | Err(source) => {
-                let icmp = icmp_error(stream.as_fd());
-                Err(OpenError::Connect { source, icmp })
-            }
-        }
+        Ok(Opened { stream, target })
     }
 
     fn prepare(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
@@ -157,6 +151,32 @@ impl Opening<'_> {
                 origin: address.to_string(),
                 source,
             }),
+        }
+    }
+}
+
+/// A connection whose first packet has been sent.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    stream: TcpStream,
+    target: SocketAddr,
+}
+
+impl Opened {
+    /// Waits until it is established.
+    pub(crate) async fn finish(self) -> Result<TcpStream, OpenError> {
+        let Self { stream, target } = self;
+        let ready = stream.writable().await;
+        match ready.and_then(|()| stream.take_error()) {
+            Ok(None) => {
+                // From here on an ICMP error is but a sign, as TCP has it.
+                tell_icmp(&stream, target, false)?;
+                Ok(stream)
+            }
+            Ok(Some(source)) | Err(source) => {
+                let icmp = icmp_error(stream.as_fd());
+                Err(OpenError::Connect { source, icmp })
+            }
         }
     }
 }

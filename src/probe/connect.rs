@@ -11,11 +11,8 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use super::verdict::{Failure, from_io};
 use crate::config::Origin;
-use crate::tcp::{Marked, OpenError, Opening};
-use crate::via_vip::Passage;
-
-/// How many source ports are tried, should others of this host have them.
-const TRIES: u32 = 16;
+use crate::tcp::{OpenError, Opening};
+use crate::via_vip::{Passage, StartError};
 
 /// A connection over TCP, straight or through a VIP.
 #[derive(Debug)]
@@ -95,31 +92,15 @@ pub(super) async fn through(
 ) -> Result<Stream, Failure> {
     let source = passage.source(origin, target.ip());
     let source = source.map_err(Failure::internal)?;
-    for _ in 0..TRIES {
-        let Some(port) = passage.next_port(target) else {
-            break;
-        };
-        let opening = Opening {
-            source: Some(source),
-            interface: None,
-            marked: Some(Marked {
-                port,
-                mark: passage.mark(),
-                segment: passage.segment(),
-            }),
-        };
-        match opening.open(target).await {
-            Ok(tcp) => {
-                passage.hold(&tcp)?;
-                let verified = passage.verify().await;
-                verified.map_err(|error| Failure::unverified(&error))?;
-                return Ok(Stream { tcp, resets: true });
-            }
-            Err(OpenError::PortTaken) => {}
-            Err(error) => return Err(failure(error)),
-        }
-    }
-    Err(Failure::internal("out of source ports towards the VIP"))
+    let opened = passage.start(source, target).await;
+    let opened = opened.map_err(|error| match error {
+        StartError::Unverified(error) => Failure::unverified(&error),
+        StartError::Open(error) => failure(error),
+        StartError::NoPort => Failure::internal(error.to_string()),
+    })?;
+    let tcp = opened.finish().await.map_err(failure)?;
+    passage.hold(&tcp)?;
+    Ok(Stream { tcp, resets: true })
 }
 
 fn failure(error: OpenError) -> Failure {

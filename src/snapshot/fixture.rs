@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use super::*;
 use crate::arp_audit::ConflictRecord;
@@ -10,7 +11,10 @@ use crate::config::{
     OnArpConflict, Origin, Pool, ProbeMark, RealServer, RealServerExit, RealServerRole,
     SorryServer, StatusRanges, Via, VirtualService,
 };
+use crate::diagnosis::Diagnosis;
+use crate::health::{Health, Quiesced};
 use crate::model::{MacAddress, Protocol, ServiceFlags, Weight};
+use crate::probe::ProbeResult;
 use crate::readiness::{Lack, SelfTest, ServedService};
 
 /// 2026-01-02T03:04:05Z.

@@ -10,10 +10,10 @@
 //!   since ([`board`]);
 //! - IPVS does not take the packets of this host, as a mark whose service has
 //!   no real server shows ([`canary`]): it is refused, or interception is off;
-//! - the kernel does not count the connection for this real server when it
-//!   has just been established ([`passages`]). Its counter of connections that
-//!   were ever made would say the same, but is brought up to date only every
-//!   two seconds (`estimation_timer` in `net/netfilter/ipvs/ip_vs_est.c`).
+//! - the kernel does not count one more active connection to this real server
+//!   once the first packet is sent ([`passages`]). Its counter of connections
+//!   that were ever made would say the same, but is brought up to date only
+//!   every two seconds (`estimation_timer` in `net/netfilter/ipvs/ip_vs_est.c`).
 //!
 //! IPVS knows a connection by its ports before it looks at a mark, so source
 //! ports are the agent's to choose ([`ports`]).
@@ -29,6 +29,6 @@ mod unverified;
 pub(crate) use board::{Board, Confirmed};
 pub(crate) use canary::{Perch, perches, watch};
 pub(crate) use marks::Marks;
-pub(crate) use passages::{Passage, Passages, source};
+pub(crate) use passages::{Passage, Passages, StartError, source};
 pub(crate) use ports::Ports;
 pub(crate) use unverified::Unverified;

@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use socket2::SockRef;
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
@@ -17,12 +16,7 @@ use crate::error_chain::error_chain;
 use crate::kernel::Witness;
 use crate::model::{Family, Forwarding, ProbePath};
 use crate::snapshot::Latest;
-
-/// How often a look at the connections is made anew because others began or
-/// ended meanwhile, or the kernel was a moment behind.
-const LOOKS: u32 = 4;
-/// From one of these looks to the next.
-const PAUSE: Duration = Duration::from_millis(3);
+use crate::tcp::{Marked, OpenError, Opened, Opening};
 
 /// The largest segments with Ethernet's 1500 bytes, less the headers of IP and
 /// TCP. The route to a VIP of this host leads over lo, whose packets are larger.
@@ -32,23 +26,33 @@ const SEGMENT_V6: u32 = 1440;
 /// The same inside any kind of tunnel, over either family.
 const SEGMENT_IN_TUNNEL: u32 = 1360;
 
+/// How many connections in a row have to be missing from the kernel's count.
+const ATTEMPTS: u32 = 3;
+/// How many source ports are tried, should others of this host have them.
+const TRIES: u32 = 16;
+
+/// A connection through a VIP that could not be begun.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    /// It is not known where it would go, or went.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
+    /// All ports towards the VIP are taken, or rest.
+    #[error("out of source ports towards the VIP")]
+    NoPort,
+    /// This host cannot begin it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
 /// All ways through VIPs. One of these serves all probes.
 pub(crate) struct Passages {
     board: Arc<Board>,
     ports: Latest<Ports>,
-    /// The connections that are open, by path.
-    open: Latest<BTreeMap<ProbePath, Open>>,
     /// Whether IPVS takes what it should; the canary's to say.
     pub(super) guard: Guard,
     /// `None` where the table is not the kernel's.
     pub(super) witness: Option<Mutex<Witness>>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    established: u32,
-    /// Changes with each connection that begins, is established or ends.
-    events: u64,
 }
 
 /// The way of one probe through a VIP. When it is dropped its connection ends.
@@ -63,9 +67,10 @@ pub(crate) struct Passage {
 struct Held {
     /// Where to, and from which port.
     port: Option<(SocketAddr, u16)>,
+    /// How it ends unless it is established.
+    ending: Ending,
     /// A second handle on the connection, which outlives the exchange.
     connection: Option<OwnedFd>,
-    strayed: bool,
 }
 
 impl Passages {
@@ -73,7 +78,6 @@ impl Passages {
         Self {
             board,
             ports: Latest::new(ports),
-            open: Latest::default(),
             guard: Guard::default(),
             witness: witness.map(Mutex::new),
         }
@@ -125,22 +129,11 @@ impl Passages {
         let now = clock::monotonic();
         self.ports.lock().give_back(target, user, port, ending, now);
     }
-
-    fn open_now(&self, path: &ProbePath) -> (u32, u64) {
-        let open = self.open.lock();
-        open.get(path)
-            .map_or((0, 0), |open| (open.established, open.events))
-    }
 }
 
 impl Passage {
-    /// The mark that the connection has to carry.
-    pub(crate) const fn mark(&self) -> u32 {
-        self.confirmed.mark.get()
-    }
-
     /// The largest segment of the connection.
-    pub(crate) const fn segment(&self) -> u32 {
+    const fn segment(&self) -> u32 {
         match (self.path.forwarding, self.path.family) {
             (Forwarding::Tunnel(_), _) => SEGMENT_IN_TUNNEL,
             (Forwarding::Masquerade | Forwarding::Local | Forwarding::Direct, Family::Ipv4) => {
@@ -158,19 +151,65 @@ impl Passage {
         source(self.path.real_server, origin, vip)
     }
 
-    /// Another source port to `target`; what was taken before could not be had.
-    pub(crate) fn next_port(&self, target: SocketAddr) -> Option<u16> {
+    /// Begins a connection to `target`, from a port of its own, and makes sure
+    /// that it goes where it should: with its first packet, the kernel has to
+    /// count one more active connection to the real server. Where that packet
+    /// goes, all others go.
+    ///
+    /// The packet passes IPVS before `connect` returns, and connections over
+    /// this path begin one at a time. So what ends meanwhile can hide one that
+    /// has begun, and is no reason to doubt it before [`ATTEMPTS`] of them;
+    /// nothing can be taken for one that went elsewhere.
+    pub(crate) async fn start(
+        &self,
+        source: IpAddr,
+        target: SocketAddr,
+    ) -> Result<Opened, StartError> {
+        let Some(witness) = &self.passages.witness else {
+            return Err(Unverified::NoKernel.into());
+        };
+        let mut attempts = 0;
+        for _ in 0..TRIES {
+            let port = self.next_port(target).ok_or(StartError::NoPort)?;
+            let opening = Opening {
+                source: Some(source),
+                interface: None,
+                marked: Some(Marked {
+                    port,
+                    mark: self.confirmed.mark.get(),
+                    segment: self.segment(),
+                }),
+            };
+            let mut witness = witness.lock().await;
+            let before = self.active(&mut witness).await?;
+            let opened = match opening.start(target) {
+                Err(OpenError::PortTaken) => continue,
+                opened => opened?,
+            };
+            self.held.lock().ending = Ending::Strayed;
+            if self.active(&mut witness).await? > before {
+                self.held.lock().ending = Ending::Unanswered;
+                return Ok(opened);
+            }
+            attempts += 1;
+            if attempts == ATTEMPTS {
+                return Err(Unverified::NotCounted.into());
+            }
+        }
+        Err(StartError::NoPort)
+    }
+
+    /// Another source port to `target`; what was taken before is given back.
+    fn next_port(&self, target: SocketAddr) -> Option<u16> {
         let user = Some(self.path);
-        let before = self.held.lock().port.take();
-        if let Some((target, port)) = before {
+        let mut held = self.held.lock();
+        let before = std::mem::take(&mut *held);
+        if let Some((target, port)) = before.port {
             self.passages
-                .give_port_back(target, user, port, Ending::Unusable);
+                .give_port_back(target, user, port, before.ending);
         }
         let port = self.passages.take_port(target, user)?;
-        self.held.lock().port = Some((target, port));
-        if let Some(open) = self.passages.open.lock().get_mut(&self.path) {
-            open.events += 1;
-        }
+        held.port = Some((target, port));
         Some(port)
     }
 
@@ -178,52 +217,10 @@ impl Passage {
     pub(crate) fn hold(&self, stream: &TcpStream) -> std::io::Result<()> {
         let connection = stream.as_fd().try_clone_to_owned()?;
         self.held.lock().connection = Some(connection);
-        let mut open = self.passages.open.lock();
-        let open = open.entry(self.path).or_default();
-        open.established += 1;
-        open.events += 1;
         Ok(())
     }
 
-    /// Whether the connection that was established just now went where it
-    /// should: the kernel counts as many as this agent has open over the path.
-    ///
-    /// To be asked before anything is sent: once the other end has closed, the
-    /// connection no longer counts as active, and IPVS keeps those that have
-    /// ended for a while. Where it went, all of its packets go.
-    pub(crate) async fn verify(&self) -> Result<(), Unverified> {
-        let mut found = Err(Unverified::NotCounted);
-        for look in 0..LOOKS {
-            if look > 0 {
-                tokio::time::sleep(PAUSE * look).await;
-            }
-            let before = self.passages.open_now(&self.path);
-            let active = match self.active().await {
-                Ok(active) => active,
-                Err(error) => {
-                    found = Err(error);
-                    break;
-                }
-            };
-            let (established, _) = before;
-            found = if before != self.passages.open_now(&self.path) {
-                Err(Unverified::Unsteady)
-            } else if active < established {
-                Err(Unverified::NotCounted)
-            } else {
-                Ok(())
-            };
-            if found.is_ok() {
-                break;
-            }
-        }
-        if found.is_err() {
-            self.held.lock().strayed = true;
-        }
-        found
-    }
-
-    /// Whether a pass counts, of a connection that was verified: nothing was
+    /// Whether a result counts of a connection that was begun: nothing was
     /// made anew since.
     pub(crate) fn verify_pass(&self) -> Result<(), Unverified> {
         if self.passages.board.confirmed(&self.path) != Some(self.confirmed) {
@@ -233,23 +230,15 @@ impl Passage {
         self.passages.guard.holds(self.path.family, now)
     }
 
-    /// Whether a failure counts: the way is still there, and IPVS does not let
-    /// all packets pass now.
+    /// Whether a failure counts: IPVS does not let all packets pass now.
     pub(crate) async fn verify_failure(&self) -> Result<(), Unverified> {
         self.passages.takes_packets().await?;
-        self.active().await?;
         self.verify_pass()
     }
 
     /// The connections over the path that the kernel counts as active.
-    async fn active(&self) -> Result<u32, Unverified> {
-        let Some(witness) = &self.passages.witness else {
-            return Err(Unverified::NoKernel);
-        };
-        let only = {
-            let mut witness = witness.lock().await;
-            witness.only_destination(&self.confirmed.service).await
-        };
+    async fn active(&self, witness: &mut Witness) -> Result<u32, Unverified> {
+        let only = witness.only_destination(&self.confirmed.service).await;
         let only = only.map_err(|error| Unverified::Unreadable(error_chain(&error)))?;
         let here = only.filter(|(key, _)| key.0.ip() == self.path.real_server);
         let (_, destination) = here.ok_or(Unverified::NoService)?;
@@ -262,31 +251,21 @@ impl Drop for Passage {
         let Held {
             port,
             connection,
-            strayed,
+            ending,
         } = std::mem::take(&mut *self.held.lock());
+        let Some((target, port)) = port else {
+            return;
+        };
         let ending = match &connection {
-            None => Ending::Unanswered,
-            Some(_) if strayed => Ending::Strayed,
+            None => ending,
             // One that the other end has reset is connected to nobody.
             Some(connection) if SockRef::from(connection).peer_addr().is_ok() => Ending::Reset,
             Some(_) => Ending::Left,
         };
-        if connection.is_some() {
-            // The last handle: with no time to linger, the kernel sends a reset.
-            drop(connection);
-            let mut open = self.passages.open.lock();
-            if let Some(known) = open.get_mut(&self.path) {
-                known.established = known.established.saturating_sub(1);
-                known.events += 1;
-                if known.established == 0 {
-                    open.remove(&self.path);
-                }
-            }
-        }
-        if let Some((target, port)) = port {
-            self.passages
-                .give_port_back(target, Some(self.path), port, ending);
-        }
+        // The last handle: with no time to linger, the kernel sends a reset.
+        drop(connection);
+        self.passages
+            .give_port_back(target, Some(self.path), port, ending);
     }
 }
 

@@ -21,7 +21,7 @@ const CANARY: Duration = Duration::from_mins(2);
 pub(crate) type User = Option<ProbePath>;
 
 /// How a connection ended, which decides for how long IPVS may still know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// By a reset of this host's.
     Reset,
@@ -29,9 +29,10 @@ pub(crate) enum Ending {
     Unanswered,
     /// Established, without a reset of this host's: the other end was first.
     Left,
-    /// It went to nobody knows whom, so not even its user may have the port.
+    /// Before it was established, and it went to nobody knows whom.
     Strayed,
     /// The port could not be had.
+    #[default]
     Unusable,
 }
 
@@ -57,12 +58,11 @@ struct Target {
     in_use: u16,
     /// By when they are free for everybody.
     resting: BTreeSet<(Instant, u16)>,
-    /// Who had a port that rests, where that one may have it again.
+    /// Who had a port that rests, where that one may have it again: IPVS then
+    /// counts a new connection (`is_new_conn_expected` in `ip_vs_core.c`).
     owners: BTreeMap<u16, User>,
-    /// Ports that still have an established connection to their user's real
-    /// server: taken again at once, it ends properly the next time. And the
-    /// canary's.
-    left: BTreeMap<User, BTreeSet<(Instant, u16)>>,
+    /// The canary's.
+    canary: Option<(Instant, u16)>,
 }
 
 impl Ports {
@@ -78,18 +78,18 @@ impl Ports {
         }
     }
 
-    /// A port from which `user` may connect to `target` now: one that it left
-    /// with a connection, one that has rested, or was never used; if there is
-    /// none, one that `user` itself had before. `None` when all are taken.
+    /// A port from which `user` may connect to `target` now: one that has
+    /// rested, or was never used; if there is none, one that `user` itself had
+    /// before. The canary has its own. `None` when all are taken.
     pub(crate) fn take(&mut self, target: SocketAddr, user: User, now: Instant) -> Option<u16> {
         if !self.targets.contains_key(&target) {
             self.targets.retain(|_, target| !target.is_idle(now));
         }
         let count = u16::try_from(self.range.clone().len()).unwrap_or(u16::MAX);
         let known = self.targets.entry(target).or_default();
-        let left = known.left.get(&user).and_then(|left| left.first().copied());
-        let port = match left.or(known.resting.first().copied()) {
-            Some((free, port)) if free <= now || left.is_some() => known.wake(free, port),
+        let kept = known.canary.filter(|_| user.is_none());
+        let port = match kept.or(known.resting.first().copied()) {
+            Some((free, port)) if free <= now || kept.is_some() => known.wake(free, port),
             _ if known.used < count => {
                 let place = (u32::from(self.start) + u32::from(known.used)) % u32::from(count);
                 known.used += 1;
@@ -116,33 +116,22 @@ impl Ports {
     ) {
         let rest = match ending {
             Ending::Reset | Ending::Unusable => AFTER_RESET,
-            Ending::Unanswered => UNANSWERED,
-            Ending::Left | Ending::Strayed => self.established.max(FINISHED) + AFTER_RESET,
+            Ending::Unanswered | Ending::Strayed => UNANSWERED,
+            Ending::Left => self.established.max(FINISHED) + AFTER_RESET,
         };
-        // The canary keeps its port, or it might find none when all others are taken.
-        let keeps = ending == Ending::Left || user.is_none() && ending != Ending::Unusable;
-        let rest = if user.is_none() {
-            rest.max(CANARY)
-        } else {
-            rest
-        };
+        // Or it might find none when all others are taken.
+        let keeps = user.is_none() && ending != Ending::Unusable;
+        let free = now + if keeps { rest.max(CANARY) } else { rest };
         let Some(known) = self.targets.get_mut(&target) else {
             return;
         };
         known.in_use = known.in_use.saturating_sub(1);
-        known.resting.insert((now + rest, port));
-        match ending {
-            Ending::Reset | Ending::Unanswered | Ending::Left => {
-                known.owners.insert(port, user);
-            }
-            Ending::Strayed | Ending::Unusable => {}
+        known.resting.insert((free, port));
+        if ending == Ending::Reset {
+            known.owners.insert(port, user);
         }
         if keeps {
-            known
-                .left
-                .entry(user)
-                .or_default()
-                .insert((now + rest, port));
+            known.canary = Some((free, port));
         }
     }
 }
@@ -150,14 +139,8 @@ impl Ports {
 impl Target {
     fn wake(&mut self, free: Instant, port: u16) -> u16 {
         self.resting.remove(&(free, port));
-        if let Some(owner) = self.owners.remove(&port)
-            && let Some(left) = self.left.get_mut(&owner)
-        {
-            left.remove(&(free, port));
-            if left.is_empty() {
-                self.left.remove(&owner);
-            }
-        }
+        self.owners.remove(&port);
+        self.canary = self.canary.filter(|(_, kept)| *kept != port);
         port
     }
 

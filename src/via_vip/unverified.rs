@@ -12,8 +12,6 @@ pub(crate) enum Unverified {
     NoKernel,
     #[error("the kernel does not count its connection for this real server")]
     NotCounted,
-    #[error("too many connections began and ended meanwhile to tell them apart")]
-    Unsteady,
     #[error("the kernel does not say where its connection went: {0}")]
     Unreadable(String),
     #[error("it is not known yet whether IPVS takes the packets of probes")]

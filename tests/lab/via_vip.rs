@@ -1,6 +1,10 @@
 //! Checks through the VIP: over the clients' path, to one real server, and
 //! what is said where that cannot be known.
 
+use std::net::TcpListener;
+use std::thread;
+
+use crate::cluster::metric;
 use crate::hall::{Hall, VIP, configuration};
 use crate::support::{Behaviour, PATIENCE, Web, ipvsadm_save, until};
 
@@ -151,4 +155,34 @@ fn ipv6_and_tunnels_are_asked_as_clients_ask_them() {
         hall.wait_for_diagnosis("rs1", "vip_missing");
         hall.wait_for_health("rs1", "down");
     }
+}
+
+/// IPVS soon counts such a connection no more.
+#[test]
+fn a_server_that_says_nothing_and_closes_at_once_is_well() {
+    let settings = configuration(
+        "192.168.11.200:80",
+        "forwarding: direct",
+        "via: vip, interval: 100ms, timeout: 10s",
+        &["192.168.11.21"],
+    );
+    let hall = Hall::new(&settings.replace("http: {}", "tcp: {}"));
+    let listener = hall.lan.rs1.enter(|| TcpListener::bind("0.0.0.0:80"));
+    let listener = listener.expect("port 80");
+    // Ends with the process.
+    thread::spawn(move || listener.incoming().for_each(drop));
+    let _director = hall.direct();
+    hall.wait_for_health("rs1", "up");
+    let probes = |result: &str| {
+        let labels = format!("service=\"web\",real_server=\"rs1\",result=\"{result}\"");
+        metric(&hall.lan.director, &format!("lvs_probes_total{{{labels}}}"))
+    };
+    // What was before the first canary was no fault of the server's.
+    let before = probes("unverified");
+    until(PATIENCE, "50 probes that passed", || match probes("ok") {
+        enough if enough >= 50.0 => Ok(()),
+        passed => Err(passed),
+    });
+    assert!((probes("unverified") - before).abs() < 0.5);
+    hall.wait_for_diagnosis("rs1", "ok");
 }
