@@ -25,6 +25,8 @@ pub(crate) enum Sight {
     NoNeighbour,
     /// Nothing that could be relied on.
     Unknown,
+    /// The real server's own agent said what is wrong there.
+    Told(Diagnosis),
 }
 
 /// What is wrong with a real server: the label `cause` of
@@ -100,8 +102,9 @@ impl Diagnosis {
     }
 
     const fn of_both(plain: Sight, vip: Sight) -> Self {
-        use Sight::{Filtered, NoNeighbour, Refused, Silent, Unknown, Well, Wrong};
+        use Sight::{Filtered, NoNeighbour, Refused, Silent, Told, Unknown, Well, Wrong};
         match (plain, vip) {
+            (Told(told), _) | (_, Told(told)) => told,
             (Well, Well) => Self::Ok,
             // What comes there by one way and not by the other is held up on it.
             (Filtered, _) | (_, Filtered) | (Silent | NoNeighbour, Well) => Self::PathFiltered,
@@ -121,6 +124,7 @@ impl Diagnosis {
             Sight::Filtered => Self::PathFiltered,
             Sight::Silent | Sight::NoNeighbour => Self::Unreachable,
             Sight::Unknown => Self::Unverified,
+            Sight::Told(told) => told,
         }
     }
 

@@ -79,6 +79,13 @@ impl Icmp {
         let Self { kind, code, v6 } = self;
         matches!((v6, kind, code), (false, 3, 1) | (true, 1, 3))
     }
+
+    /// Whether nobody there takes this protocol: RFC 792, and RFC 4443, section
+    /// 3.4. It is said of packets in a tunnel that nobody unpacks.
+    pub(crate) const fn is_protocol_unknown(self) -> bool {
+        let Self { kind, code, v6 } = self;
+        matches!((v6, kind, code), (false, 3, 2) | (true, 4, 1))
+    }
 }
 
 impl Opening<'_> {

@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
         Arc::new(Metrics::new([])?),
     )?;
     let configured = match mode {
-        Mode::Director => adopt(&mut reconciler, &config).await?.0,
+        Mode::Director => adopt(&mut reconciler, &config).await?.desired,
         Mode::RealServer => find_desired(&mut reconciler, &config).await?.0,
     };
     let removal = reconciler.remove_all(&configured).await?;

@@ -61,7 +61,10 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
     };
     let mut reconciler = observer(&config, mode)?;
     let (desired, observed) = match mode {
-        Mode::Director => adopt(&mut reconciler, &config).await?,
+        Mode::Director => {
+            let adopted = adopt(&mut reconciler, &config).await?;
+            (adopted.desired, adopted.observed)
+        }
         Mode::RealServer => find_desired(&mut reconciler, &config).await?,
     };
     let steps = reconciler.plan(&desired, &observed.state);

@@ -63,6 +63,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether a check leads through a VIP.
+    pub(crate) fn asks_through_vips(&self) -> bool {
+        let mut services = self.virtual_services.iter();
+        services.any(|service| service.checked().any(|(_, check)| check.via.through_vip()))
+    }
+
     /// How much there is of it: `1 virtual service, 2 real servers`.
     pub fn summary(&self) -> String {
         let count = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });

@@ -59,7 +59,9 @@ impl fmt::Display for Mend {
                 if self.place.port != 0 {
                     write!(f, " 'sport = :{}'", self.place.port)?;
                 }
-                f.write_str("` and its log")
+                f.write_str(
+                    "` and its log; if it does, what a firewall there drops: `nft list ruleset`",
+                )
             }
             Diagnosis::VipMissing => self.vip_missing(f),
             Diagnosis::NotListeningOnVip => {
@@ -83,7 +85,13 @@ impl fmt::Display for Mend {
                 }
                 f.write_str(
                     " pass: `nft list ruleset` on it, on this director and on what is between them",
-                )
+                )?;
+                if matches!(self.place.forwarding, Forwarding::Tunnel(_)) {
+                    f.write_str(
+                        "; or nobody unpacks the tunnel there: `lvs-agent doctor --real-server`",
+                    )?;
+                }
+                Ok(())
             }
             Diagnosis::ArpConflict => {
                 write!(f, "on {real_server}, ")?;
@@ -99,8 +107,9 @@ impl fmt::Display for Mend {
                  a firewall that drops everything looks the same"
             ),
             Diagnosis::Unverified => f.write_str(
-                "the last probe in `lvs-agent status` says why it cannot be told, and \
-                 `lvs-agent doctor` on this director what mends that",
+                "the last probe in `lvs-agent status` says why it cannot be told; if the kernel \
+                 does not count its connection, a rule of this director changes marks (`nft list \
+                 ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`",
             ),
         }
     }

@@ -53,3 +53,14 @@ fn every_pair_of_sights_has_its_diagnosis() {
         }
     }
 }
+
+#[test]
+fn what_the_other_end_says_of_itself_decides() {
+    let told = Some(Sight::Told(Diagnosis::VipMissing));
+    for other in [None].into_iter().chain(SIGHTS.map(Some)) {
+        for (plain, vip) in [(told, other), (other, told)] {
+            let found = Diagnosis::of(plain, vip, false, true);
+            assert_eq!(found, Some(Diagnosis::VipMissing), "{plain:?} {vip:?}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::modules::Modules;
 use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
-use super::through_vip::{self, Source, Ways};
+use super::through_vip::{Source, Ways};
 use crate::arp_audit;
 use crate::config::Config;
 use crate::control;
@@ -80,7 +80,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
                 Err(error) => Err(error_chain(&error)),
             });
         }
-        if through_vip::is_asked_for(config) {
+        if config.asks_through_vips() {
             let passes_everything = if ipvs {
                 Witness::new().passes_everything().await
             } else {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Facts, Finding, through_vip};
+use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Scheduler, Tunnel};
 use crate::snapshot::Mode;
@@ -67,7 +67,7 @@ fn needed_by_table(config: &Config) -> BTreeSet<String> {
         let scheduler = format!("ip_vs_{}", service.scheduler);
         std::iter::once(scheduler).chain(engine)
     });
-    let probes = through_vip::is_asked_for(config);
+    let probes = config.asks_through_vips();
     let probes = probes.then(|| format!("ip_vs_{}", Scheduler::round_robin()));
     modules.chain(probes).collect()
 }

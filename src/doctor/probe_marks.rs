@@ -47,7 +47,14 @@ fn wanted(config: &Config, ways: &Ways, facts: &Facts) -> BTreeMap<ServiceKey, S
         .filter(|(key, _)| facts.owned.contains(key));
     table.services = own.map(|(key, state)| (*key, state.clone())).collect();
     let found = Marks::found(config, &table);
-    Marks::assign(config, found.by_path()).services()
+    let foreign = ways.by_mark.iter().filter(|(key, state)| {
+        !facts.owned.contains(key) && !Marks::would_make(config, key, state)
+    });
+    let foreign = foreign.filter_map(|(key, _)| match key {
+        ServiceKey::Fwmark { mark, .. } => Some(*mark),
+        ServiceKey::Address { .. } => None,
+    });
+    Marks::assign(config, found.by_path(), &foreign.collect()).services()
 }
 
 fn services(

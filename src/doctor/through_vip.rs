@@ -29,14 +29,8 @@ pub(super) struct Source {
     pub(super) address: Result<IpAddr, (String, IpAddr)>,
 }
 
-/// Whether a check of this configuration leads through a VIP.
-pub(super) fn is_asked_for(config: &Config) -> bool {
-    let mut services = config.virtual_services.iter();
-    services.any(|service| service.checked().any(|(_, check)| check.via.through_vip()))
-}
-
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
-    if !is_asked_for(config) {
+    if !config.asks_through_vips() {
         return Vec::new();
     }
     let mut findings = Vec::new();
@@ -51,7 +45,11 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     }
     if let Some(ways) = &facts.ways {
         findings.extend(passes(&ways.passes_everything));
-        findings.extend(ways.sources.iter().map(|source| answers(source, facts)));
+        findings.extend(
+            ways.sources
+                .iter()
+                .map(|source| answers(source, config, facts)),
+        );
     }
     findings
 }
@@ -74,7 +72,7 @@ fn passes(found: &Result<bool, String>) -> Option<Finding> {
 }
 
 /// Whether this host takes the answers, which come from an address of its own.
-fn answers(source: &Source, facts: &Facts) -> Finding {
+fn answers(source: &Source, config: &Config, facts: &Facts) -> Finding {
     let (check, vip) = ("through_vip", source.vip);
     let address = match &source.address {
         Ok(address) => *address,
@@ -91,9 +89,20 @@ fn answers(source: &Source, facts: &Facts) -> Finding {
             check,
             &vip,
             format!("this host drops its answers to {address}: {reason}"),
-            reason.command(),
+            if is_configured(&reason, config) {
+                let key = reason.key();
+                format!("change `{key}` in `director.sysctls`, and `lvs-agent reload`")
+            } else {
+                reason.command()
+            },
         ),
     }
+}
+
+/// Whether the agent itself keeps it so.
+fn is_configured(reason: &OwnSource, config: &Config) -> bool {
+    let mut keys = config.director.sysctls.keys();
+    keys.any(|key| key.to_string() == reason.key())
 }
 
 /// As the canary judges it. Where this host does not have the VIP, that is

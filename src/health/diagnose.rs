@@ -13,17 +13,19 @@ pub(super) fn diagnose(
     stealing: bool,
     present: bool,
 ) {
-    let (before, after) = {
+    let (told, after) = {
         let mut live = record.live.lock();
         let after = Diagnosis::of(live.seen.plain, live.seen.vip, stealing, present);
-        (std::mem::replace(&mut live.diagnosis, after), after)
+        let before = std::mem::replace(&mut live.diagnosis, after);
+        // What only one probe saw is shown, and wakes nobody.
+        if before != after || live.diagnosis_told == after {
+            return;
+        }
+        (std::mem::replace(&mut live.diagnosis_told, after), after)
     };
-    if before == after {
-        return;
-    }
     let place = service.place(record);
     let (service, real_server) = (&*service.name, &*record.name);
-    match (before, after.map(|after| (after, after.mend(place)))) {
+    match (told, after.map(|after| (after, after.mend(place)))) {
         // Nothing was wrong, and nothing is.
         (None, None | Some((Diagnosis::Ok, _))) | (Some(_), None) => {}
         (_, Some((after, None))) => {

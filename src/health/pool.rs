@@ -271,6 +271,13 @@ impl Pool {
         }
     }
 
+    /// Whether this member answers for the VIP.
+    pub(crate) fn is_stealing(&self, member: usize) -> bool {
+        self.members
+            .get(member)
+            .is_some_and(|member| member.stealing)
+    }
+
     /// Whether the real server at this place answers for the VIP on the link;
     /// [`settle`](Self::settle) tells the weights that follow. Tells whether that is new.
     pub(crate) fn set_stealing(&mut self, member: usize, stealing: bool) -> bool {

@@ -13,6 +13,7 @@ use super::http::drive;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::AgentCheck;
+use crate::diagnosis::{Diagnosis, Sight};
 use crate::model::{Protocol, ServiceKey};
 
 /// The most that is read of a status: some thousand services.
@@ -40,6 +41,7 @@ struct Service {
     protocol: String,
     ready: bool,
     reasons: Vec<String>,
+    diagnosis: Option<String>,
 }
 
 /// Asks the real server's own agent whether it can serve this VIP and port.
@@ -104,7 +106,15 @@ fn judge(body: &[u8], protocol: Protocol, vip: SocketAddr) -> Verdict {
         Some(service) if service.ready => Ok(Pass::new("the agent is ready")),
         Some(service) => {
             let reasons = printable(&service.reasons.join("; "));
-            not_ready(format!("not ready: {reasons}"))
+            let told = service.diagnosis.and_then(|word| {
+                let mut all = Diagnosis::ALL.into_iter();
+                all.find(|diagnosis| diagnosis.as_str() == word && *diagnosis != Diagnosis::Ok)
+            });
+            let failure = Failure::new(ProbeResult::Status, format!("not ready: {reasons}"));
+            Err(Failure {
+                sight: told.map(Sight::Told),
+                ..failure
+            })
         }
     }
 }

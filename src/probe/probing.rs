@@ -169,7 +169,7 @@ impl Prober {
                 let verified = match &verdict {
                     Ok(_) => passage.verify_pass(),
                     Err(failure) if failure.result.evidence().is_none() => Ok(()),
-                    Err(_) => passage.verify_failure().await,
+                    Err(_) => passage.verify_failure(&check.origin, route.vip).await,
                 };
                 match verified {
                     Ok(()) => verdict,

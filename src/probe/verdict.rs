@@ -67,6 +67,13 @@ impl Failure {
                 sight,
             };
         }
+        if icmp.is_protocol_unknown() {
+            return Self {
+                result: ProbeResult::Unreachable,
+                detail: "nobody unpacks the tunnel there (by ICMP)".to_owned(),
+                sight: Some(Sight::Silent),
+            };
+        }
         let (result, detail) = if result == ProbeResult::Internal {
             (ProbeResult::Unreachable, "forbidden on the way".to_owned())
         } else {

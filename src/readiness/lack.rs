@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::diagnosis::Diagnosis;
 use crate::model::{LocalAddress, Protocol};
 
 /// What keeps a real server from serving a virtual service, or makes it take
@@ -49,6 +50,22 @@ pub(crate) enum Lack {
 }
 
 impl Lack {
+    /// What a director calls it; `None` where that is not clear.
+    pub(crate) fn diagnosis(&self) -> Option<Diagnosis> {
+        match self {
+            Self::Vip { .. } => Some(Diagnosis::VipMissing),
+            Self::OnLan { .. } | Self::ArpIgnore { .. } | Self::ArpAnnounce { .. } => {
+                Some(Diagnosis::ArpConflict)
+            }
+            Self::Listener { elsewhere, .. } if elsewhere.is_empty() => {
+                Some(Diagnosis::ApplicationDown)
+            }
+            Self::Listener { .. } => Some(Diagnosis::NotListeningOnVip),
+            Self::SelfTest { .. } => Some(Diagnosis::ApplicationDown),
+            Self::Unseen { .. } => None,
+        }
+    }
+
     /// The command that mends it, to be run on this host.
     pub(crate) fn mend(&self) -> String {
         match self {

@@ -1,5 +1,7 @@
 mod look;
 
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +10,20 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use self::look::Departures;
+use super::adopt::{Adopted, adopt, desired_of};
 use super::apply::destination_write;
-use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
 use super::{calls_for_another_look, is_missing};
 use crate::clock;
 use crate::config::{Config, DirectorRemoval};
-use crate::desired;
 use crate::error_chain::error_chain;
-use crate::health::{self, Health, Weights};
+use crate::health::Weights;
 use crate::intent::{Intent, WeightChange};
 use crate::kernel::Ipvs;
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::model::{RealServerId, Weight};
 use crate::plan::{State, Step};
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
@@ -45,6 +46,8 @@ pub(crate) struct DirectorLoop<T> {
     /// The configuration has changed since the table was last seen: what is
     /// found then is no drift. With it, the names of before.
     changed_from: Option<Arc<Snapshot>>,
+    /// By which others have services, though they are for probes.
+    foreign_marks: BTreeSet<NonZeroU32>,
 }
 
 /// What a director's loop is asked for when the configuration is read again.
@@ -91,7 +94,11 @@ impl<T: Ipvs> DirectorLoop<T> {
         config: &Config,
         intent: Arc<Intent>,
     ) -> Result<Self, ReconcileError> {
-        let (desired, observed) = adopt(&mut reconciler, config).await?;
+        let Adopted {
+            desired,
+            observed,
+            foreign_marks,
+        } = adopt(&mut reconciler, config).await?;
         let result = reconciler
             .converge(&desired, observed, Difference::Wanted)
             .await;
@@ -115,6 +122,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             on_removal: config.director.on_removal,
             departures: Departures::new(),
             changed_from: None,
+            foreign_marks,
         };
         director.watch_leaving();
         Ok(director)
@@ -281,7 +289,12 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.on_removal = config.director.on_removal;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
-        let marks = Marks::assign(&config, self.reconciler.board.marks().by_path());
+        // A table that cannot be read now fails the pass below, which says so.
+        if let Ok(foreign) = self.reconciler.foreign_marks(&config).await {
+            self.foreign_marks = foreign;
+        }
+        let marks = self.reconciler.board.marks();
+        let marks = Marks::assign(&config, marks.by_path(), &self.foreign_marks);
         self.desired = desired_of::<T>(&config, &marks, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
@@ -343,54 +356,6 @@ impl<T: Ipvs> DirectorLoop<T> {
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
         self.reconciler.remove_all(&self.desired).await?.whole()
     }
-}
-
-/// What a director that starts now desires, and what it found.
-///
-/// A real server keeps the weight that the kernel has for it until there is a
-/// verdict, and a path of probes the mark that leads over it there.
-pub(crate) async fn adopt<T: Ipvs>(
-    reconciler: &mut Reconciler<T>,
-    config: &Config,
-) -> Result<(State, Observation), ReconcileError> {
-    let zero = |_: &ServiceKey, _: &RealServerKey, _| Weight::ZERO;
-    let bare = desired_of::<T>(config, &Marks::default(), zero);
-    let mut observed = reconciler.observe(&bare).await?;
-    let found = Marks::found(config, &observed.state);
-    let marks = Marks::assign(config, found.by_path());
-    reconciler.board.assign(found);
-    if !marks.by_path().is_empty() {
-        let with_marks = desired_of::<T>(config, &marks, zero);
-        observed = reconciler.observe(&with_marks).await?;
-    }
-    let desired = desired_of::<T>(config, &marks, |service, real_server, configured| {
-        let held = observed.state.weight(service, real_server);
-        health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
-    });
-    reconciler.board.assign(marks);
-    let names = Arc::clone(&reconciler.snapshot);
-    reconciler.note_leaving(
-        config.director.on_removal,
-        &desired,
-        &observed.state,
-        &names,
-    );
-    Ok((desired, observed))
-}
-
-/// A table inside this process takes no traffic, so no VIP may bring any; and
-/// the host's parameters are not touched to try something out.
-fn desired_of<T: Ipvs>(
-    config: &Config,
-    marks: &Marks,
-    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
-) -> State {
-    let mut desired = desired::director(config, marks, weight);
-    if !T::IN_KERNEL {
-        desired.addresses.clear();
-        desired.sysctls.clear();
-    }
-    desired
 }
 
 fn falls(step: &Step) -> bool {

@@ -4,6 +4,7 @@
 //! fast path, on which a verdict becomes a weight in the kernel without a
 //! dump; [`RealServerLoop`] adds the search for this host's VIPs.
 
+mod adopt;
 mod apply;
 #[cfg(test)]
 pub(crate) mod captured_log;
@@ -11,6 +12,7 @@ mod counted;
 mod director;
 mod drift;
 mod error;
+mod foreign_marks;
 mod lock;
 mod observe;
 mod obstacles;
@@ -28,10 +30,11 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+pub(crate) use self::adopt::adopt;
 pub(crate) use self::apply::Failure;
 use self::apply::{Outcome, StepError};
 pub(crate) use self::counted::Counted;
-pub(crate) use self::director::{Change, DirectorLoop, Request, adopt};
+pub(crate) use self::director::{Change, DirectorLoop, Request};
 use self::drift::announce;
 pub(crate) use self::error::ReconcileError;
 pub(crate) use self::lock::{LockError, RoleLock};

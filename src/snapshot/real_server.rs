@@ -45,6 +45,8 @@ pub(crate) struct RealServerLive {
     pub(crate) seen: Seen,
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
+    /// What of that the log was told last.
+    pub(crate) diagnosis_told: Option<Diagnosis>,
     /// When the certificate ends that the real server showed last.
     pub(crate) certificate_expiry: Option<SystemTime>,
     /// By [`ProbeResult::index`].
@@ -70,6 +72,7 @@ impl RealServerLive {
             last_probe: None,
             seen: Seen::default(),
             diagnosis: None,
+            diagnosis_told: None,
             certificate_expiry: None,
             probes: [0; ProbeResult::ALL.len()],
             transitions_up: 0,

@@ -80,9 +80,6 @@ impl Passages {
     }
 
     async fn send_canary(&self, perch: &Perch) -> Result<(), Unverified> {
-        let Some(witness) = &self.witness else {
-            return Err(Unverified::NoKernel);
-        };
         self.takes_packets().await?;
         let confirmed = self.board().canary(perch.path.family);
         let confirmed = confirmed.ok_or(Unverified::NoMark)?;
@@ -92,13 +89,7 @@ impl Passages {
             Ok(address) => address,
             Err(error) => return strange(format!("cannot be made: {error}")),
         };
-        if perch.path.family == Family::Ipv4 {
-            match witness.lock().await.keeps_out(address, vip) {
-                Ok(None) => {}
-                Ok(Some(reason)) => return Err(Unverified::Deaf(reason.to_string())),
-                Err(error) => return Err(Unverified::Unreadable(error_chain(&error))),
-            }
-        }
+        self.hears(address, vip).await?;
         let now = clock::monotonic();
         if self.guard.was_refused(perch.path.family, confirmed, now) {
             return Ok(());

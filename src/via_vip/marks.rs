@@ -10,7 +10,7 @@ use crate::plan::{ServiceState, State};
 
 /// Which firewall mark leads over which path. Pure.
 ///
-/// Number 0 is the canary's: its services have no real server.
+/// The first that is free is the canary's: its services have no real server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
     numbers: BTreeMap<ProbePath, NonZeroU32>,
@@ -20,8 +20,12 @@ pub(crate) struct Marks {
 impl Marks {
     /// The paths that checks of the configuration ask for. Those that had a
     /// mark `before` keep it; the others get one that nobody had, as long as
-    /// there are such.
-    pub(crate) fn assign(config: &Config, before: &BTreeMap<ProbePath, NonZeroU32>) -> Self {
+    /// there are such. What is `foreign` is left to whom it belongs.
+    pub(crate) fn assign(
+        config: &Config,
+        before: &BTreeMap<ProbePath, NonZeroU32>,
+        foreign: &BTreeSet<NonZeroU32>,
+    ) -> Self {
         let marks = config.director.probe_mark;
         let paths = paths(config);
         if paths.is_empty() {
@@ -30,20 +34,37 @@ impl Marks {
         let kept: BTreeMap<_, _> = before
             .iter()
             .filter(|(path, mark)| paths.contains(path) && is_for_paths(marks, **mark))
+            .filter(|(_, mark)| !foreign.contains(mark))
             .map(|(path, mark)| (*path, *mark))
             .collect();
         let taken: BTreeSet<_> = kept.values().copied().collect();
         let given_up: BTreeSet<_> = before.values().copied().collect();
-        let all = || (1..).map_while(|number| marks.mark(number));
-        let fresh = all().filter(|mark| !taken.contains(mark) && !given_up.contains(mark));
-        let again = all().filter(|mark| !taken.contains(mark) && given_up.contains(mark));
+        let all = || {
+            let all = (0..).map_while(|number| marks.mark(number));
+            all.filter(|mark| !foreign.contains(mark) && !taken.contains(mark))
+        };
+        let canary = all().next();
+        let rest = || all().skip(1);
+        let fresh = rest().filter(|mark| !given_up.contains(mark));
+        let again = rest().filter(|mark| given_up.contains(mark));
         let new = paths.into_iter().filter(|path| !kept.contains_key(path));
         let mut numbers: BTreeMap<_, _> = new.zip(fresh.chain(again)).collect();
         numbers.extend(kept);
-        Self {
-            numbers,
-            canary: marks.mark(0),
-        }
+        Self { numbers, canary }
+    }
+
+    /// Whether the agent would have made this service by a mark of the range,
+    /// for the configuration as it is.
+    pub(crate) fn would_make(config: &Config, key: &ServiceKey, found: &ServiceState) -> bool {
+        let path = match found.destinations.first_key_value() {
+            None => return *found == round_robin(BTreeMap::new()),
+            Some((real_server, destination)) => ProbePath {
+                family: key.family(),
+                real_server: real_server.0.ip(),
+                forwarding: destination.forwarding,
+            },
+        };
+        paths(config).contains(&path) && *found == leading_over(&path)
     }
 
     /// The marks that a table shows: those of services of the range that have
@@ -103,20 +124,11 @@ impl Marks {
                 };
                 services.insert(key, round_robin(BTreeMap::new()));
             }
-            let destination = Destination {
-                forwarding: path.forwarding,
-                weight: Weight::ONE,
-                upper_threshold: 0,
-                lower_threshold: 0,
-            };
-            // The port is that of the packet: the mark takes in all ports.
-            let real_server = RealServerKey((path.real_server, 0).into());
-            let only = BTreeMap::from([(real_server, destination)]);
             let key = ServiceKey::Fwmark {
                 mark: *mark,
                 family,
             };
-            services.insert(key, round_robin(only));
+            services.insert(key, leading_over(path));
         }
         services
     }
@@ -124,6 +136,18 @@ impl Marks {
 
 fn is_for_paths(marks: ProbeMark, mark: NonZeroU32) -> bool {
     marks.number(mark).is_some_and(|number| number != 0)
+}
+
+fn leading_over(path: &ProbePath) -> ServiceState {
+    let destination = Destination {
+        forwarding: path.forwarding,
+        weight: Weight::ONE,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    // The port is that of the packet: the mark takes in all ports.
+    let real_server = RealServerKey((path.real_server, 0).into());
+    round_robin(BTreeMap::from([(real_server, destination)]))
 }
 
 fn round_robin(destinations: BTreeMap<RealServerKey, Destination>) -> ServiceState {

@@ -10,7 +10,7 @@
 //!   since ([`board`]);
 //! - IPVS does not take the packets of this host, as a mark whose service has
 //!   no real server shows ([`canary`]): it is refused, or interception is off;
-//! - the kernel does not count one more active connection to this real server
+//! - the kernel does not count one more connection to this real server
 //!   once the first packet is sent ([`passages`]). Its counter of connections
 //!   that were ever made would say the same, but is brought up to date only
 //!   every two seconds (`estimation_timer` in `net/netfilter/ipvs/ip_vs_est.c`).

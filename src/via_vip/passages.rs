@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::Origin;
 use crate::error_chain::error_chain;
 use crate::kernel::Witness;
-use crate::model::{Family, Forwarding, ProbePath};
+use crate::model::{Connections, Family, Forwarding, ProbePath};
 use crate::snapshot::Latest;
 use crate::tcp::{Marked, OpenError, Opened, Opening};
 
@@ -113,6 +113,21 @@ impl Passages {
         }
     }
 
+    /// Fails if the kernel drops what comes from `vip` to `source`.
+    pub(super) async fn hears(&self, source: IpAddr, vip: IpAddr) -> Result<(), Unverified> {
+        let Some(witness) = &self.witness else {
+            return Err(Unverified::NoKernel);
+        };
+        if vip.is_ipv6() {
+            return Ok(());
+        }
+        match witness.lock().await.keeps_out(source, vip) {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) => Err(Unverified::Deaf(reason.to_string())),
+            Err(error) => Err(Unverified::Unreadable(error_chain(&error))),
+        }
+    }
+
     /// A source port to `target`, for the path or the canary.
     pub(super) fn take_port(&self, target: SocketAddr, user: Option<ProbePath>) -> Option<u16> {
         let now = clock::monotonic();
@@ -153,13 +168,14 @@ impl Passage {
 
     /// Begins a connection to `target`, from a port of its own, and makes sure
     /// that it goes where it should: with its first packet, the kernel has to
-    /// count one more active connection to the real server. Where that packet
-    /// goes, all others go.
+    /// count one more connection to the real server. Where that packet goes,
+    /// all others go.
     ///
     /// The packet passes IPVS before `connect` returns, and connections over
-    /// this path begin one at a time. So what ends meanwhile can hide one that
-    /// has begun, and is no reason to doubt it before [`ATTEMPTS`] of them;
-    /// nothing can be taken for one that went elsewhere.
+    /// this path begin one at a time. So others that close or are forgotten
+    /// meanwhile can hide one that has begun, which is no reason to doubt it
+    /// before [`ATTEMPTS`] of them; but one that went elsewhere is never taken
+    /// for one that did not.
     pub(crate) async fn start(
         &self,
         source: IpAddr,
@@ -181,13 +197,18 @@ impl Passage {
                 }),
             };
             let mut witness = witness.lock().await;
-            let before = self.active(&mut witness).await?;
+            let before = self.connections(&mut witness).await?;
             let opened = match opening.start(target) {
                 Err(OpenError::PortTaken) => continue,
                 opened => opened?,
             };
             self.held.lock().ending = Ending::Strayed;
-            if self.active(&mut witness).await? > before {
+            let after = self.connections(&mut witness).await?;
+            let all = |counted: Connections| counted.active.saturating_add(counted.inactive);
+            // One that is refused is not active any more: the kernel sees the
+            // answer. One that is active at once may take the place in the sum
+            // of another that is forgotten.
+            if after.active > before.active || all(after) > all(before) {
                 self.held.lock().ending = Ending::Unanswered;
                 return Ok(opened);
             }
@@ -230,19 +251,27 @@ impl Passage {
         self.passages.guard.holds(self.path.family, now)
     }
 
-    /// Whether a failure counts: IPVS does not let all packets pass now.
-    pub(crate) async fn verify_failure(&self) -> Result<(), Unverified> {
+    /// Whether a failure counts of an exchange at `vip`: IPVS does not let all
+    /// packets pass now, and this host does not drop the answers.
+    pub(crate) async fn verify_failure(
+        &self,
+        origin: &Origin,
+        vip: IpAddr,
+    ) -> Result<(), Unverified> {
         self.passages.takes_packets().await?;
+        if let Ok(source) = self.source(origin, vip) {
+            self.passages.hears(source, vip).await?;
+        }
         self.verify_pass()
     }
 
-    /// The connections over the path that the kernel counts as active.
-    async fn active(&self, witness: &mut Witness) -> Result<u32, Unverified> {
+    /// The connections over the path, as the kernel counts them.
+    async fn connections(&self, witness: &mut Witness) -> Result<Connections, Unverified> {
         let only = witness.only_destination(&self.confirmed.service).await;
         let only = only.map_err(|error| Unverified::Unreadable(error_chain(&error)))?;
         let here = only.filter(|(key, _)| key.0.ip() == self.path.real_server);
         let (_, destination) = here.ok_or(Unverified::NoService)?;
-        Ok(destination.connections.active)
+        Ok(destination.connections)
     }
 }
 

@@ -4,7 +4,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Unverified {
     /// Reconcile has not seen the service in the table.
-    #[error("the table has no service by mark for it yet")]
+    #[error("the table has no service by mark for it yet, or has it anew")]
     NoMark,
     #[error("the table has lost the service by mark for it")]
     NoService,

@@ -186,3 +186,80 @@ fn a_server_that_says_nothing_and_closes_at_once_is_well() {
     assert!((probes("unverified") - before).abs() < 0.5);
     hall.wait_for_diagnosis("rs1", "ok");
 }
+
+#[test]
+fn services_of_others_by_marks_of_the_range_are_left_alone() {
+    let hall = Hall::new(&configuration(
+        "192.168.11.200:80",
+        "forwarding: direct",
+        "via: vip, interval: 300ms, timeout: 10s",
+        &["192.168.11.21", "192.168.11.22"],
+    ));
+    let director = &hall.lan.director;
+    director.run("ipvsadm -A -f 8192 -s wlc");
+    director.run("ipvsadm -A -f 8194 -s rr");
+    director.run("ipvsadm -a -f 8194 -r 192.168.11.99 -m -w 7");
+    let foreign = ipvsadm_save(director);
+    let _pages = [
+        Web::start(&hall.lan.rs1, "rs1"),
+        Web::start(&hall.lan.rs2, "rs2"),
+    ];
+    let mut agent = hall.direct();
+    for real_server in ["rs1", "rs2"] {
+        hall.wait_for_health(real_server, "up");
+    }
+    let table = ipvsadm_save(director);
+    for line in foreign.lines().chain([
+        "-A -f 8193 -s rr",
+        "-a -f 8195 -r 192.168.11.21:0 -g -w 1",
+        "-a -f 8196 -r 192.168.11.22:0 -g -w 1",
+    ]) {
+        assert!(table.lines().any(|l| l == line), "{line} in:\n{table}");
+    }
+    agent.signal(nix::sys::signal::Signal::SIGTERM);
+    agent.wait(PATIENCE);
+    let (code, printed) = hall.site.finish(director, &["cleanup"]);
+    assert_eq!(code, 0, "{printed}");
+    assert_eq!(ipvsadm_save(director), foreign, "{printed}");
+}
+
+/// Who switches it off makes this host deaf, and no real server ill.
+#[test]
+fn answers_that_this_host_drops_change_no_verdict() {
+    let hall = Hall::new(&configuration(
+        "192.168.11.200:80",
+        "forwarding: direct",
+        "via: vip, interval: 200ms, timeout: 300ms",
+        &["192.168.11.21"],
+    ));
+    let director = &hall.lan.director;
+    let _page = Web::start(&hall.lan.rs1, "rs1");
+    let _agent = hall.direct();
+    hall.wait_for_health("rs1", "up");
+    let down = || {
+        metric(
+            director,
+            "lvs_transitions_total{service=\"web\",real_server=\"rs1\",to=\"down\"}",
+        )
+    };
+    let accept = "/proc/sys/net/ipv4/conf/eth0/accept_local";
+    let unverified = || {
+        metric(
+            director,
+            "lvs_probes_total{service=\"web\",real_server=\"rs1\",result=\"unverified\"}",
+        )
+    };
+    let (fell, before) = (down(), unverified());
+    until(PATIENCE, "10 probes whose answers were dropped", || {
+        // The agent puts it right again, at every resync.
+        director
+            .enter(|| std::fs::write(accept, "0"))
+            .expect(accept);
+        match unverified() - before {
+            enough if enough >= 10.0 => Ok(()),
+            few => Err(few),
+        }
+    });
+    assert!((down() - fell).abs() < 0.5, "a verdict changed");
+    hall.wait_for_diagnosis("rs1", "ok");
+}

@@ -29,7 +29,7 @@ fn a_director_for_people() {
               REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
               rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, 1.2 ms, 5s ago
               rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, 0.3 ms, 5s ago
-              rs2: application_down; to mend it: on 192.168.11.22, see whether the service runs: `ss -ltnup 'sport = :80'` and its log
+              rs2: application_down; to mend it: on 192.168.11.22, see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`
 
             marked  fwmark 10 ipv6  wlc  direct
               REAL SERVER   ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE

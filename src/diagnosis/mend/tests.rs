@@ -36,13 +36,13 @@ fn each_names_the_place_it_is_for() {
             8080,
         ),
         &expect![[r"
-            application_down: on 192.168.11.21, see whether the service runs: `ss -ltnup 'sport = :8080'` and its log
+            application_down: on 192.168.11.21, see whether the service runs: `ss -ltnup 'sport = :8080'` and its log; if it does, what a firewall there drops: `nft list ruleset`
             vip_missing: on 192.168.11.21, `ip address add 192.168.11.200/32 dev lo` if it does not have the VIP; if it has, a firewall there drops packets to 192.168.11.200:8080 (`nft list ruleset`); `lvs-agent doctor --real-server` there tells which, as does a check of the kind `agent`
             not_listening_on_vip: on 192.168.11.21, let the server listen on 192.168.11.200:8080 or on all addresses; what listens now: `ss -ltnp 'sport = :8080'`
             path_filtered: let packets to 192.168.11.21, and there to 192.168.11.200:8080, pass: `nft list ruleset` on it, on this director and on what is between them
             arp_conflict: on 192.168.11.21, `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` does, and keep the VIP on lo alone
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told, and `lvs-agent doctor` on this director what mends that
+            unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
         "]],
     );
 }
@@ -57,13 +57,13 @@ fn with_ipv6_they_are_true_for_ipv6() {
             443,
         ),
         &expect![[r"
-            application_down: on 2001:db8::21, see whether the service runs: `ss -ltnup 'sport = :443'` and its log
+            application_down: on 2001:db8::21, see whether the service runs: `ss -ltnup 'sport = :443'` and its log; if it does, what a firewall there drops: `nft list ruleset`
             vip_missing: on 2001:db8::21, `ip address add 2001:db8::200/128 dev lo nodad` if it does not have the VIP; if it has, a firewall there drops packets to [2001:db8::200]:443 (`nft list ruleset`), or no tunnel interface unpacks them (`ip -d link`); `lvs-agent doctor --real-server` there tells which, as does a check of the kind `agent`
             not_listening_on_vip: on 2001:db8::21, let the server listen on [2001:db8::200]:443 or on all addresses; what listens now: `ss -ltnp 'sport = :443'`
-            path_filtered: let packets to 2001:db8::21, and there to [2001:db8::200]:443, pass: `nft list ruleset` on it, on this director and on what is between them
+            path_filtered: let packets to 2001:db8::21, and there to [2001:db8::200]:443, pass: `nft list ruleset` on it, on this director and on what is between them; or nobody unpacks the tunnel there: `lvs-agent doctor --real-server`
             arp_conflict: on 2001:db8::21, keep the VIP on lo alone: `ip address add 2001:db8::200/128 dev lo nodad`, and delete it where else `ip -6 address show to 2001:db8::200` shows it
             unreachable: see whether 2001:db8::21 runs and is on the network: `ping -c 3 2001:db8::21` and `ip neighbour show to 2001:db8::21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told, and `lvs-agent doctor` on this director what mends that
+            unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
         "]],
     );
 }
@@ -73,13 +73,13 @@ fn a_firewall_mark_has_no_vip() {
     check(
         place("fwmark 10 ipv4", Forwarding::Direct, "192.168.11.21", 0),
         &expect![[r"
-            application_down: on 192.168.11.21, see whether the service runs: `ss -ltnup` and its log
+            application_down: on 192.168.11.21, see whether the service runs: `ss -ltnup` and its log; if it does, what a firewall there drops: `nft list ruleset`
             vip_missing: on 192.168.11.21, see with `lvs-agent doctor --real-server` whether its VIPs are on lo and let in
             not_listening_on_vip: on 192.168.11.21, let the server listen on all addresses: `ss -ltnp`
             path_filtered: let packets to 192.168.11.21 pass: `nft list ruleset` on it, on this director and on what is between them
             arp_conflict: on 192.168.11.21, `lvs-agent doctor --real-server`
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told, and `lvs-agent doctor` on this director what mends that
+            unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
         "]],
     );
 }

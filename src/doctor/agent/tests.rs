@@ -29,7 +29,7 @@ fn an_agent_that_is_well_or_away() {
             &expected,
             "ok diagnosis web/rs1: ok",
             "problem diagnosis web/rs2: application_down: connection refused | on 192.168.11.22, \
-             see whether the service runs: `ss -ltnup 'sport = :80'` and its log",
+             see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`",
         ]
     );
     let real_server = status::json(&fixture::real_server()).unwrap();

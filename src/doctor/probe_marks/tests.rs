@@ -12,7 +12,7 @@ const NO_RULE: &str = "ok mark director.probe_mark: no rule of routing looks at 
 /// probes need: 8192 is the canary, 8193 rs1 and 8194 rs2.
 fn well() -> Facts {
     let mut facts = facts(Mode::Director);
-    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new());
+    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &BTreeSet::new());
     let by_mark = marks.services();
     let keys = by_mark.keys().copied();
     let keys: BTreeSet<_> = keys

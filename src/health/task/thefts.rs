@@ -69,6 +69,13 @@ pub(super) fn show_quiesced(pool: &Pool, service: &ServiceRecord) {
                 reason = reason.as_str(),
                 "quiesced: it answers for the VIP on the link"
             ),
+            (Some(reason), None) if pool.is_stealing(place) => warn!(
+                service,
+                real_server,
+                reason = reason.as_str(),
+                "quiesced no longer, though it still answers for the VIP: the others that serve \
+                 have less than half of the weight, or less than the quorum"
+            ),
             (Some(reason), None) => info!(
                 service,
                 real_server,

@@ -15,7 +15,7 @@ fn the_page_tells_what_a_reader_needs() {
         "<td class=\"down\">down 35s<td class=\"n\">none<",
         "connection refused, 0.3 ms, 5s ago",
         "<p>rs2: <span class=\"down\">application_down</span>; to mend it: on 192.168.11.22, see \
-         whether the service runs: `ss -ltnup &#39;sport = :80&#39;` and its log</p>",
+         whether the service runs: `ss -ltnup &#39;sport = :80&#39;` and its log; if it does, what a firewall there drops: `nft list ruleset`</p>",
         "fwmark 10 ipv6",
         "none yet",
         "The kernel was as configured 5s ago",

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use crate::clock;
-use crate::readiness::ServiceReadiness;
+use crate::readiness::{Lack, ServiceReadiness};
 use crate::snapshot::ReadinessRecord;
 
 /// Whether a real server can serve through its VIPs.
@@ -37,6 +37,8 @@ pub(crate) struct ServedStatus {
     pub(crate) ready: bool,
     /// What does, in words.
     pub(crate) reasons: Vec<String>,
+    /// What it is in a director's word, where it is clear.
+    pub(crate) diagnosis: Option<String>,
     pub(crate) vip_configured: bool,
     /// `None` if the kernel cannot say.
     pub(crate) listening: Option<bool>,
@@ -83,12 +85,14 @@ impl ServedStatus {
     fn of(readiness: &ServiceReadiness, obstacle: Option<&String>) -> Self {
         let service = &readiness.service;
         let lacks = readiness.lacks.iter().map(ToString::to_string);
+        let diagnosis = readiness.lacks.first().and_then(Lack::diagnosis);
         Self {
             name: service.name.to_string(),
             address: service.address.to_string(),
             protocol: service.protocol.to_string(),
             ready: readiness.ready() && obstacle.is_none(),
             reasons: obstacle.cloned().into_iter().chain(lacks).collect(),
+            diagnosis: diagnosis.map(|diagnosis| diagnosis.to_string()),
             vip_configured: readiness.vip_configured,
             listening: readiness.listening,
             self_test: readiness.self_test.as_ref().map(|t| t.failure.is_none()),

@@ -3,6 +3,7 @@ use std::io::{Read as _, Write as _};
 use serde_json::{Value, json};
 
 use crate::config::{AgentCheck, CheckKind};
+use crate::diagnosis::{Diagnosis, Sight};
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
 use crate::probe::{Outcome, ProbeResult};
 use crate::{http, snapshot};
@@ -95,10 +96,12 @@ async fn our_own_status_is_understood() {
     let snapshot = snapshot::fixture::real_server();
     let body = http::status::json(&snapshot).unwrap();
     assert_outcome(
-        &answered("200 OK", body).await,
+        &answered("200 OK", body.clone()).await,
         ProbeResult::Status,
         "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP",
     );
+    let told = answered("200 OK", body).await.plain;
+    assert_eq!(told, Some(Sight::Told(Diagnosis::ArpConflict)));
     for readiness in snapshot.readiness.lock().iter_mut() {
         readiness.services[0].lacks.clear();
     }

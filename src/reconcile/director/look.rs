@@ -32,7 +32,7 @@ impl<T: Ipvs> Reconciler<T> {
     /// Decides what becomes of what the table has and is not configured.
     /// `before` has the names that it had; what it does not name is called as
     /// the kernel knows it.
-    pub(super) fn note_leaving(
+    pub(in crate::reconcile) fn note_leaving(
         &mut self,
         on_removal: DirectorRemoval,
         configured: &State,

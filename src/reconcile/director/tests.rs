@@ -13,7 +13,9 @@ use crate::kernel::{
     Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
 };
 use crate::metrics::Metrics;
-use crate::model::{Destination, Forwarding, Service, ServiceFlags, Timeout};
+use crate::model::{
+    Destination, Forwarding, RealServerKey, Service, ServiceFlags, ServiceKey, Timeout,
+};
 use crate::reconcile::StateFile;
 use crate::reconcile::captured_log::CapturedLog;
 use crate::signals::Stop;

@@ -24,7 +24,7 @@ fn path(last: u8) -> ProbePath {
 /// A board, and the table as it should be.
 fn board() -> (Board, State) {
     let board = Board::default();
-    let marks = Marks::assign(&config(), &BTreeMap::new());
+    let marks = Marks::assign(&config(), &BTreeMap::new(), &BTreeSet::new());
     let services = marks.services();
     board.assign(marks);
     let table = State {
@@ -82,7 +82,11 @@ fn other_marks_keep_what_is_known_of_those_that_stay() {
     let before = board.confirmed(&path(22)).unwrap();
     let mut config = config();
     config.virtual_services[0].real_servers[0].key = "192.168.11.23:80".parse().unwrap();
-    board.assign(Marks::assign(&config, board.marks().by_path()));
+    board.assign(Marks::assign(
+        &config,
+        board.marks().by_path(),
+        &BTreeSet::new(),
+    ));
     assert_eq!(board.confirmed(&path(22)), Some(before));
     assert_eq!(board.confirmed(&path(21)), None);
     assert_eq!(board.confirmed(&path(23)), None);

@@ -31,14 +31,14 @@ fn mark(number: u32) -> NonZeroU32 {
 
 #[test]
 fn what_asks_nothing_through_a_vip_has_no_marks() {
-    let marks = Marks::assign(&fixture::config(), &BTreeMap::new());
+    let marks = Marks::assign(&fixture::config(), &BTreeMap::new(), &BTreeSet::new());
     assert_eq!(marks, Marks::default());
     assert!(marks.services().is_empty());
 }
 
 #[test]
 fn each_path_has_a_service_of_its_own_and_the_canary_has_one_without_a_real_server() {
-    let marks = Marks::assign(&config(&[0]), &BTreeMap::new());
+    let marks = Marks::assign(&config(&[0]), &BTreeMap::new(), &BTreeSet::new());
     let services: Vec<_> = marks
         .services()
         .into_iter()
@@ -59,13 +59,13 @@ fn each_path_has_a_service_of_its_own_and_the_canary_has_one_without_a_real_serv
 #[test]
 fn a_path_keeps_its_mark_and_a_new_one_gets_one_that_nobody_had() {
     let mut config = config(&[0]);
-    let first = Marks::assign(&config, &BTreeMap::new());
+    let first = Marks::assign(&config, &BTreeMap::new(), &BTreeSet::new());
     let web = &mut config.virtual_services[0].real_servers;
     web.remove(0);
     let mut third = web[0].clone();
     third.key = "192.168.11.23:80".parse().unwrap();
     web.push(third);
-    let second = Marks::assign(&config, first.by_path());
+    let second = Marks::assign(&config, first.by_path(), &BTreeSet::new());
     let expected = BTreeMap::from([(path(22), mark(0x2002)), (path(23), mark(0x2003))]);
     assert_eq!(second.by_path(), &expected);
 }
@@ -77,7 +77,7 @@ fn when_no_mark_is_left_that_nobody_had_one_that_was_given_up_is_given_again() {
     let web = &mut config.virtual_services[0].real_servers;
     web.truncate(1);
     let before = BTreeMap::from([(path(99), mark(0x101))]);
-    let marks = Marks::assign(&config, &before);
+    let marks = Marks::assign(&config, &before, &BTreeSet::new());
     assert_eq!(marks.by_path(), &BTreeMap::from([(path(21), mark(0x101))]));
 }
 
@@ -86,21 +86,64 @@ fn when_no_mark_is_left_that_nobody_had_one_that_was_given_up_is_given_again() {
 fn the_table_tells_which_mark_a_path_has() {
     let config = config(&[0]);
     let before = BTreeMap::from([(path(21), mark(0x2fff)), (path(22), mark(0x2001))]);
-    let marks = Marks::assign(&config, &before);
+    let marks = Marks::assign(&config, &before, &BTreeSet::new());
     let table = State {
         services: marks.services(),
         ..State::default()
     };
     let found = Marks::found(&config, &table);
     assert_eq!(found, marks);
-    assert_eq!(Marks::assign(&config, found.by_path()), marks);
+    assert_eq!(
+        Marks::assign(&config, found.by_path(), &BTreeSet::new()),
+        marks
+    );
 }
 
 #[test]
 fn the_canarys_mark_and_those_of_others_are_never_a_paths() {
     let config = config(&[0]);
     let stray = BTreeMap::from([(path(21), mark(0x2000)), (path(22), mark(0x4001))]);
-    let marks = Marks::assign(&config, &stray);
+    let marks = Marks::assign(&config, &stray, &BTreeSet::new());
     let expected = BTreeMap::from([(path(21), mark(0x2001)), (path(22), mark(0x2002))]);
     assert_eq!(marks.by_path(), &expected);
+}
+
+/// Whoever made a service by a mark of the range keeps it, the canary's as well.
+#[test]
+fn marks_by_which_others_have_services_are_left_to_them() {
+    let config = config(&[0]);
+    let foreign = BTreeSet::from([mark(0x2000), mark(0x2002)]);
+    let before = BTreeMap::from([(path(21), mark(0x2002))]);
+    let marks = Marks::assign(&config, &before, &foreign);
+    let expected = BTreeMap::from([(path(21), mark(0x2003)), (path(22), mark(0x2004))]);
+    assert_eq!(marks.by_path(), &expected);
+    let canary = marks.canary(Family::Ipv4).unwrap();
+    assert_eq!(canary.to_string(), "fwmark 8193 ipv4");
+    assert_eq!(
+        Marks::assign(&config, marks.by_path(), &foreign),
+        marks,
+        "the same again"
+    );
+}
+
+/// So that a lost state file leaves nothing behind.
+#[test]
+fn what_the_agent_would_make_is_taken_for_its_own() {
+    let config = config(&[0]);
+    let marks = Marks::assign(&config, &BTreeMap::new(), &BTreeSet::new());
+    for (key, state) in marks.services() {
+        assert!(Marks::would_make(&config, &key, &state), "{key}");
+        let mut other = state.clone();
+        other.service.scheduler = "wlc".parse().unwrap();
+        assert!(!Marks::would_make(&config, &key, &other), "{key}");
+        let mut other = state;
+        for destination in other.destinations.values_mut() {
+            destination.weight = Weight::ZERO;
+            assert!(!Marks::would_make(
+                &config,
+                &key,
+                &round_robin([("192.168.11.99:0".parse().unwrap(), *destination,)].into())
+            ));
+        }
+    }
 }
