@@ -172,10 +172,10 @@ impl Passage {
     /// all others go.
     ///
     /// The packet passes IPVS before `connect` returns, and connections over
-    /// this path begin one at a time. So others that close or are forgotten
-    /// meanwhile can hide one that has begun, which is no reason to doubt it
-    /// before [`ATTEMPTS`] of them; but one that went elsewhere is never taken
-    /// for one that did not.
+    /// this path begin one at a time. So others that the kernel forgets meanwhile
+    /// can hide one that has begun, which is no reason to doubt it before
+    /// [`ATTEMPTS`] of them; but one that went elsewhere is never taken for one
+    /// that did not.
     pub(crate) async fn start(
         &self,
         source: IpAddr,
@@ -204,11 +204,7 @@ impl Passage {
             };
             self.held.lock().ending = Ending::Strayed;
             let after = self.connections(&mut witness).await?;
-            let all = |counted: Connections| counted.active.saturating_add(counted.inactive);
-            // One that is refused is not active any more: the kernel sees the
-            // answer. One that is active at once may take the place in the sum
-            // of another that is forgotten.
-            if after.active > before.active || all(after) > all(before) {
+            if after > before {
                 self.held.lock().ending = Ending::Unanswered;
                 return Ok(opened);
             }
@@ -265,13 +261,18 @@ impl Passage {
         self.verify_pass()
     }
 
-    /// The connections over the path, as the kernel counts them.
-    async fn connections(&self, witness: &mut Witness) -> Result<Connections, Unverified> {
+    /// The connections over the path that the kernel knows, whatever their
+    /// state: late packets can change that of one that has ended, so the number
+    /// of active ones proves nothing.
+    async fn connections(&self, witness: &mut Witness) -> Result<u32, Unverified> {
         let only = witness.only_destination(&self.confirmed.service).await;
         let only = only.map_err(|error| Unverified::Unreadable(error_chain(&error)))?;
         let here = only.filter(|(key, _)| key.0.ip() == self.path.real_server);
         let (_, destination) = here.ok_or(Unverified::NoService)?;
-        Ok(destination.connections)
+        let Connections {
+            active, inactive, ..
+        } = destination.connections;
+        Ok(active.saturating_add(inactive))
     }
 }
 
