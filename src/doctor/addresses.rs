@@ -12,6 +12,15 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let services = config.virtual_services.iter();
     let vips: BTreeSet<IpAddr> = services.filter_map(|service| service.key.vip()).collect();
     let interface = config.director.interface.as_deref();
+    let mut there = facts.host.interfaces.iter().map(|found| &*found.name);
+    if let Some(missing) = interface.filter(|name| !there.any(|found| found == *name)) {
+        return vec![Finding::problem(
+            "interface",
+            missing,
+            "this host has no such interface, so it has no VIP: clients reach nobody",
+            "see `ip -brief link`, and correct `director.interface`",
+        )];
+    }
     let mut findings = Vec::new();
     for vip in vips {
         let held: Vec<_> = facts

@@ -112,8 +112,11 @@ fn services(
 
 fn foreign(key: &ServiceKey) -> Finding {
     let message = "it is not the agent's, and its mark is one that probes through VIPs may carry: \
-                   the agent would take it over";
-    let mend = format!("{}, or another `{SUBJECT}`", removal(key));
+                   the agent leaves it alone, and takes other marks";
+    let mend = format!(
+        "another `{SUBJECT}`; or, if nobody needs it: {}",
+        removal(key)
+    );
     Finding::warning("mark", key, message, mend)
 }
 

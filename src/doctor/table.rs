@@ -39,7 +39,8 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             Finding::warning("table", key, message, "lvs-agent reload")
         } else {
             let message = "it is not the agent's, which leaves it alone";
-            Finding::warning("table", key, message, removal(key))
+            let mend = format!("if nobody needs it: {}", removal(key));
+            Finding::warning("table", key, message, mend)
         }
     }));
     findings

@@ -5,14 +5,14 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Level};
 
 /// What this thread logs at INFO and above, while it is there.
-pub(super) struct CapturedLog {
+pub(crate) struct CapturedLog {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
     _second: Dispatch,
 }
 
 impl CapturedLog {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&text);
         let subscriber = tracing_subscriber::fmt()
@@ -30,7 +30,7 @@ impl CapturedLog {
     }
 
     /// The lines since the last call, without the spaces before the level.
-    pub(super) fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         let text = std::mem::take(&mut *self.text.lock().unwrap());
         let text = String::from_utf8(text).unwrap();
         text.lines().map(|line| line.trim().to_owned()).collect()

@@ -113,3 +113,16 @@ fn others_that_answer_for_the_vip() {
          needs CAP_NET_RAW | run it as root"
     );
 }
+
+#[test]
+fn an_interface_that_is_not_there() {
+    let mut facts = facts(Mode::Director);
+    facts.host.interfaces.retain(|found| found.name != "eth0");
+    assert_eq!(
+        lines(&examine(&config(), &facts)),
+        [
+            "problem interface eth0: this host has no such interface, so it has no VIP: clients \
+             reach nobody | see `ip -brief link`, and correct `director.interface`"
+        ]
+    );
+}

@@ -116,8 +116,8 @@ fn services_of_others_in_the_range() {
     assert_eq!(
         marks[0],
         "warning mark fwmark 8200 ipv4: it is not the agent's, and its mark is one that probes \
-         through VIPs may carry: the agent would take it over | ipvsadm -D -f 8200, or another \
-         `director.probe_mark`"
+         through VIPs may carry: the agent leaves it alone, and takes other marks | another \
+         `director.probe_mark`; or, if nobody needs it: ipvsadm -D -f 8200"
     );
     // The other is the agent's own from before.
     assert_eq!(

@@ -6,6 +6,7 @@ use crate::config::OnArpConflict;
 use crate::diagnosis::{Diagnosis, Sight};
 use crate::health::Quiesced;
 use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
+use crate::reconcile::captured_log::CapturedLog;
 use crate::snapshot::fixture;
 
 const RS1: RealServerId = RealServerId {
@@ -315,4 +316,38 @@ async fn whom_no_probe_reaches_is_asked_for_and_down_only_by_its_application_if_
     bench.after(moment).await;
     assert_eq!(silent(), BTreeSet::new());
     assert_eq!(diagnosis(), Some(Diagnosis::Ok));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_one_probe_saw_is_not_told() {
+    let bench = Bench::new(&fixture::config());
+    let log = CapturedLog::start();
+    let told = || {
+        let lines = log.take().into_iter();
+        let told = lines.filter_map(|line| {
+            let (_, cause) = line.split_once(" diagnosis=")?;
+            Some(cause.to_owned())
+        });
+        told.collect::<Vec<_>>()
+    };
+    for (result, sight, expected) in [
+        (ProbeResult::Ok, Sight::Well, None),
+        (ProbeResult::Ok, Sight::Well, None),
+        (ProbeResult::Timeout, Sight::Silent, None),
+        (ProbeResult::Refused, Sight::Refused, None),
+        (
+            ProbeResult::Refused,
+            Sight::Refused,
+            Some("application_down"),
+        ),
+        (ProbeResult::Refused, Sight::Refused, None),
+        (ProbeResult::Ok, Sight::Well, None),
+        (ProbeResult::Refused, Sight::Refused, None),
+        (ProbeResult::Ok, Sight::Well, None),
+        (ProbeResult::Ok, Sight::Well, Some("ok")),
+    ] {
+        bench.probe_that_saw(RS1, result, Some(sight)).await;
+        bench.after(Duration::from_millis(1)).await;
+        assert_eq!(told(), Vec::from_iter(expected), "{result:?} {sight:?}");
+    }
 }
