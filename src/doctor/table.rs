@@ -38,9 +38,9 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             let message = "the agent has made it, and it is no longer configured";
             Finding::warning("table", key, message, "lvs-agent reload")
         } else {
-            let message = "it is not the agent's, which leaves it alone";
-            let mend = format!("if nobody needs it: {}", removal(key));
-            Finding::warning("table", key, message, mend)
+            let message = "it is not the agent's, which leaves it alone: remove it only if nobody \
+                           needs it";
+            Finding::warning("table", key, message, removal(key))
         }
     }));
     findings

@@ -98,9 +98,12 @@ pub(crate) fn shown(host: &Namespace, path: &str) -> String {
 /// The value of one series of the director's metrics, as a client sees it.
 pub(crate) fn metric(host: &Namespace, series: &str) -> f64 {
     let text = shown(host, "/metrics");
-    let line = text.lines().find_map(|line| line.strip_prefix(series));
-    let value = line.unwrap_or_else(|| panic!("no {series} in:\n{text}"));
-    value.trim().parse().expect("a number")
+    find(&text, series).unwrap_or_else(|| panic!("no {series} in:\n{text}"))
+}
+
+fn find(metrics: &str, series: &str) -> Option<f64> {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series))?;
+    Some(value.trim().parse().expect("a number"))
 }
 
 /// The weight of each destination in `ipvsadm -Sn`'s words, in its order.
@@ -117,11 +120,10 @@ pub(crate) fn weights(table: &str) -> Vec<u32> {
 /// Waits until the series has this value.
 pub(crate) fn wait_for_metric(host: &Namespace, series: &str, value: f64) {
     until(PATIENCE, series, || {
-        let found = metric(host, series);
-        if (found - value).abs() < 0.5 {
-            Ok(())
-        } else {
-            Err(found)
+        // Some are not there from the start on.
+        match find(&shown(host, "/metrics"), series) {
+            Some(found) if (found - value).abs() < 0.5 => Ok(()),
+            found => Err(found),
         }
     });
 }

@@ -26,10 +26,10 @@ fn what_is_ours_foreign_old_and_missing() {
              lvs-agent, or: lvs-agent reload",
             "warning table tcp 192.168.11.201:80: the agent has made it, and it is no longer \
              configured | lvs-agent reload",
-            "warning table udp 192.168.11.9:53: it is not the agent's, which leaves it alone | \
-             if nobody needs it: ipvsadm -D -u 192.168.11.9:53",
-            "warning table fwmark 7 ipv6: it is not the agent's, which leaves it alone | if \
-             nobody needs it: ipvsadm -D -f 7 -6",
+            "warning table udp 192.168.11.9:53: it is not the agent's, which leaves it alone: \
+             remove it only if nobody needs it | ipvsadm -D -u 192.168.11.9:53",
+            "warning table fwmark 7 ipv6: it is not the agent's, which leaves it alone: \
+             remove it only if nobody needs it | ipvsadm -D -f 7 -6",
         ]
     );
     facts.table = Some(Err("permission denied".to_owned()));
