@@ -55,7 +55,7 @@ END
 quietly 'a linker' install_linker
 quietly 'the kernel and the packages of the emulated machine' bash tests/lab/prepare.sh
 # A release build takes several times as long and shows nothing more.
-quietly 'the agent (cargo build, unoptimized)' cargo build --locked
+quietly 'the agent (cargo build, not for release)' cargo build --locked
 quietly 'config/cluster.yaml is valid' \
 	"$target/debug/lvs-agent" check-config --config config/cluster.yaml
 
