@@ -33,11 +33,25 @@ fn kernel(host: &Namespace) -> (Vec<String>, BTreeMap<String, String>) {
     (state, pairs)
 }
 
+/// Waits until the kernel has asked for the last time whether another host has
+/// the link-local address of the interface: until then it changes by itself.
+fn wait_for_settled_addresses(host: &Namespace) {
+    until(PATIENCE, "no tentative address", || {
+        let addresses = host.run("ip -o address show tentative");
+        if addresses.is_empty() {
+            Ok(())
+        } else {
+            Err(addresses)
+        }
+    });
+}
+
 fn doctor(cluster: &Cluster) -> (i32, Vec<Value>) {
     doctor_of(&cluster.site, &cluster.lan.director)
 }
 
 fn doctor_of(site: &Site, director: &Namespace) -> (i32, Vec<Value>) {
+    wait_for_settled_addresses(director);
     let (state, sysctls) = kernel(director);
     let (code, printed) = site.finish(director, &["doctor", "--json"]);
     let (state_after, mut sysctls_after) = kernel(director);
