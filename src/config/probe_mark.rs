@@ -6,9 +6,8 @@ use std::num::NonZeroU32;
 use crate::model::{Family, ProbePath, ServiceKey};
 
 use super::fields::Fields;
-use super::node::{Content, Entry};
+use super::node::Entry;
 use super::problem::{Problems, Read};
-use super::scalar::Value;
 use super::service::ServiceDraft;
 
 /// The firewall marks that probes through VIPs carry: number `n` has the bits
@@ -69,9 +68,11 @@ pub(super) fn probe_mark(entry: Option<&Entry>, problems: &mut Problems) -> Read
     let keys = ["base", "mask"];
     let fields = Fields::section(entry, "the section `probe_mark`", &keys, problems)?;
     let base = fields.or_default("base", default.base.get(), |value| {
-        value.bits("0x2000", problems)
+        value.integer(1..=u32::MAX, "0x2000", problems)
     });
-    let mask = fields.or_default("mask", default.mask, |value| value.bits("0x1fff", problems));
+    let mask = fields.or_default("mask", default.mask, |value| {
+        value.integer(1..=u32::MAX, "0x1fff", problems)
+    });
     let (base, mask) = (base?, mask?);
     if let Some(marks) = ProbeMark::new(base, mask) {
         return Ok(marks);
@@ -196,25 +197,6 @@ pub(super) fn check_source(service: &ServiceDraft, problems: &mut Problems) {
             ),
             "add `source` to the check: this host's own address of the VIP's family",
         );
-    }
-}
-
-impl Value<'_> {
-    /// Bits, as a number or in hexadecimal.
-    fn bits(self, example: &str, problems: &mut Problems) -> Read<u32> {
-        let given = match self.node.content {
-            Content::Integer(number) => u32::try_from(number).ok().filter(|bits| *bits != 0),
-            Content::Null
-            | Content::Bool(_)
-            | Content::Float(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => None,
-        };
-        given.ok_or_else(|| {
-            let hint = format!("write it like `{}: {example}`", self.name);
-            self.wrong("a whole number from 1 to 0xffffffff", hint, problems)
-        })
     }
 }
 

@@ -1,7 +1,4 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::config::{Check, Via};
 use crate::model::{Persistence, ServiceFlags, Tunnel};
 use crate::snapshot::fixture;
 
@@ -82,14 +79,9 @@ fn what_is_configured_of_a_service_is_what_the_kernel_should_hold() {
 #[test]
 fn answers_through_a_vip_need_accept_local_unless_that_is_configured() {
     let key: SysctlKey = "net.ipv4.conf.eth0.accept_local".parse().unwrap();
-    let mut config = fixture::config();
     let state = |config: &Config| director(config, &Marks::default(), |_, _, weight| weight);
-    assert_eq!(state(&config).sysctls.get(&key), None);
-    let service = &mut config.virtual_services[0];
-    service.check = Arc::new(Check {
-        via: Via::Both,
-        ..(*service.check).clone()
-    });
+    assert_eq!(state(&fixture::config()).sysctls.get(&key), None);
+    let mut config = fixture::config_through_vip();
     assert_eq!(state(&config).sysctls[&key], "1");
     config.director.interface = Some("eth0.100".to_owned());
     let tagged = "net.ipv4.conf.eth0/100.accept_local".parse().unwrap();

@@ -1,11 +1,8 @@
 //! Facts of a director on which all is well, for tests that spoil one of them.
 
-use std::sync::Arc;
-
 use super::*;
-use crate::config::Via;
 use crate::http::status;
-use crate::model::{HostAddress, Interface};
+use crate::model::{Family, HostAddress, Interface, MarkRule};
 use crate::snapshot::fixture;
 
 pub(super) const VIP: &str = "192.168.11.200";
@@ -36,19 +33,30 @@ pub(super) fn held(interface: &str, text: &str, prefix_length: u8) -> HostAddres
     }
 }
 
-/// The how-to's service alone.
-pub(super) fn config() -> Config {
-    let mut config = fixture::config();
+fn only_the_first(mut config: Config) -> Config {
     config.virtual_services.truncate(1);
     config
 }
 
+/// The how-to's service alone.
+pub(super) fn config() -> Config {
+    only_the_first(fixture::config())
+}
+
 /// The same, asked through its VIP.
 pub(super) fn config_through_vip() -> Config {
-    let mut config = config();
-    let check = &mut config.virtual_services[0].check;
-    Arc::make_mut(check).via = Via::Vip;
-    config
+    only_the_first(fixture::config_through_vip())
+}
+
+/// A rule of routing that looks at a mark.
+pub(super) fn mark_rule(family: Family, mark: u32, bits: u32) -> MarkRule {
+    MarkRule {
+        family,
+        priority: 77,
+        mark,
+        mask: bits,
+        table: 100,
+    }
 }
 
 /// The status of a director's agent that is well.

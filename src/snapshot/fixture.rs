@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::diagnosis::Diagnosis;
 use crate::health::{Health, Quiesced};
-use crate::model::{MacAddress, Protocol, ServiceFlags, Weight};
+use crate::model::{Family, MacAddress, ProbePath, Protocol, ServiceFlags, Weight};
 use crate::probe::ProbeResult;
 use crate::readiness::{Lack, SelfTest, ServedService};
 
@@ -132,6 +132,22 @@ pub(crate) fn config() -> Config {
                 ),
             ),
         ],
+    }
+}
+
+/// The same, with `web` asked through its VIP.
+pub(crate) fn config_through_vip() -> Config {
+    let mut config = config();
+    Arc::make_mut(&mut config.virtual_services[0].check).via = Via::Vip;
+    config
+}
+
+/// The clients' way to 192.168.11.`last`, by direct routing.
+pub(crate) fn path(last: u8) -> ProbePath {
+    ProbePath {
+        family: Family::Ipv4,
+        real_server: [192, 168, 11, last].into(),
+        forwarding: Forwarding::Direct,
     }
 }
 

@@ -6,12 +6,13 @@ mod reverse_path;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::cluster::shown;
 use crate::hall::{Hall, VIP, VIP6, configuration};
 use crate::support::{
     Namespace, PATIENCE, Process, http_get_path, ipvsadm_save, nginx, nginx_on, until,
@@ -40,7 +41,7 @@ struct Scrape {
 
 impl Scrape {
     fn of(director: &Namespace, real_server: &str) -> Self {
-        let text = fetch(director, "/metrics");
+        let text = shown(director, "/metrics");
         let series = |name: &str| {
             let start = format!("{name}{{service=\"web\",real_server=\"{real_server}\",");
             let lines = text.lines().filter_map(|line| line.strip_prefix(&start));
@@ -63,11 +64,6 @@ impl Scrape {
             probes: series("lvs_probes_total").iter().map(|(_, n)| n).sum(),
         }
     }
-}
-
-fn fetch(director: &Namespace, path: &str) -> String {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9477));
-    http_get_path(director, address, path, PATIENCE).expect("an answer of the agent")
 }
 
 /// Writes a sysctl of the host, without a fork.
@@ -186,7 +182,7 @@ impl Row {
             if found.causes == [name] {
                 Ok(found)
             } else {
-                Err((found, fetch(&self.hall.lan.director, "/status")))
+                Err((found, shown(&self.hall.lan.director, "/status")))
             }
         });
         let took = found.probes - before;
@@ -335,7 +331,7 @@ impl Row {
     /// Nothing of ours remains on the director, and rs2 was well all the time.
     fn end(mut self) {
         let director = &self.hall.lan.director;
-        let metrics = fetch(director, "/metrics");
+        let metrics = shown(director, "/metrics");
         let down = "lvs_transitions_total{service=\"web\",real_server=\"rs2\",to=\"down\"} 0";
         assert!(metrics.lines().any(|line| line == down), "{metrics}");
         let marks = ipvsadm_save(director);

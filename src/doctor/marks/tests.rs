@@ -1,5 +1,5 @@
-use crate::doctor::fixture::{facts, lines};
-use crate::model::{Family, MarkRule};
+use crate::doctor::fixture::{facts, lines, mark_rule};
+use crate::model::Family;
 use crate::snapshot::{Mode, fixture};
 
 use super::*;
@@ -7,19 +7,12 @@ use super::*;
 #[test]
 fn rules_that_look_at_the_mark_of_a_service() {
     let config = fixture::config();
-    let rule = |family, mark, mask| MarkRule {
-        family,
-        priority: 77,
-        mark,
-        mask,
-        table: 100,
-    };
     for (rules, clash) in [
         (vec![], false),
-        (vec![rule(Family::Ipv6, 10, u32::MAX)], true),
-        (vec![rule(Family::Ipv6, 8, 0x8)], true),
-        (vec![rule(Family::Ipv6, 11, u32::MAX)], false),
-        (vec![rule(Family::Ipv4, 10, u32::MAX)], false),
+        (vec![mark_rule(Family::Ipv6, 10, u32::MAX)], true),
+        (vec![mark_rule(Family::Ipv6, 8, 0x8)], true),
+        (vec![mark_rule(Family::Ipv6, 11, u32::MAX)], false),
+        (vec![mark_rule(Family::Ipv4, 10, u32::MAX)], false),
     ] {
         let mut facts = facts(Mode::Director);
         facts.rules.clone_from(&rules);

@@ -1,6 +1,5 @@
-use crate::doctor::fixture::{config_through_vip, facts, lines, running_agent};
+use crate::doctor::fixture::{config_through_vip, facts, lines, mark_rule, running_agent};
 use crate::doctor::{RunningAgent, table};
-use crate::model::MarkRule;
 use crate::snapshot::Mode;
 
 use super::*;
@@ -131,18 +130,11 @@ fn services_of_others_in_the_range() {
 
 #[test]
 fn rules_that_take_packets_of_probes() {
-    let rule = |family, mark, mask| MarkRule {
-        family,
-        priority: 77,
-        mark,
-        mask,
-        table: 100,
-    };
     for (rule, first) in [
-        (rule(Family::Ipv4, 8193, u32::MAX), Some(8193)),
-        (rule(Family::Ipv4, 0x2000, 0x2000), Some(8192)),
-        (rule(Family::Ipv6, 8193, u32::MAX), None),
-        (rule(Family::Ipv4, 9, u32::MAX), None),
+        (mark_rule(Family::Ipv4, 8193, u32::MAX), Some(8193)),
+        (mark_rule(Family::Ipv4, 0x2000, 0x2000), Some(8192)),
+        (mark_rule(Family::Ipv6, 8193, u32::MAX), None),
+        (mark_rule(Family::Ipv4, 9, u32::MAX), None),
     ] {
         let mut facts = well();
         facts.rules = vec![rule];

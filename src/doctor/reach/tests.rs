@@ -6,13 +6,11 @@ use crate::snapshot::Mode;
 
 use super::*;
 
-#[test]
-fn each_target_is_told_once_with_all_that_it_speaks_of() {
-    let mut facts = facts(Mode::Director);
-    let probed = |result, detail: &str| Probed {
-        names: vec!["web/rs1".to_owned(), "api/rs1".to_owned()],
+fn probed(names: &[&str], via: Via, result: ProbeResult, detail: &str) -> Probed {
+    Probed {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
         target: "192.168.11.21:80".parse().unwrap(),
-        via: Via::RealServer,
+        via,
         outcome: Outcome {
             result,
             detail: detail.to_owned(),
@@ -22,7 +20,13 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
             plain: None,
             vip: None,
         },
-    };
+    }
+}
+
+#[test]
+fn each_target_is_told_once_with_all_that_it_speaks_of() {
+    let mut facts = facts(Mode::Director);
+    let probed = |result, detail| probed(&["web/rs1", "api/rs1"], Via::RealServer, result, detail);
     facts.probed = vec![
         probed(ProbeResult::Ok, "HTTP 200"),
         probed(ProbeResult::Refused, "connection refused"),
@@ -43,20 +47,7 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
 #[test]
 fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
     let mut facts = facts(Mode::Director);
-    let probed = |via, result, detail: &str| Probed {
-        names: vec!["web/rs1".to_owned()],
-        target: "192.168.11.21:80".parse().unwrap(),
-        via,
-        outcome: Outcome {
-            result,
-            detail: detail.to_owned(),
-            duration: Duration::from_micros(1250),
-            advice: None,
-            certificate_expiry: None,
-            plain: None,
-            vip: None,
-        },
-    };
+    let probed = |via, result, detail| probed(&["web/rs1"], via, result, detail);
     let (refused, detail) = (ProbeResult::Refused, "connection refused");
     facts.probed = vec![
         probed(Via::Both, ProbeResult::Ok, "HTTP 200"),

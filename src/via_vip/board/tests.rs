@@ -1,30 +1,11 @@
 use super::*;
-use crate::config::{Check, Config, Via};
-use crate::model::{Forwarding, Scheduler};
-use crate::snapshot::fixture;
-
-fn config() -> Config {
-    let mut config = fixture::config();
-    let service = &mut config.virtual_services[0];
-    service.check = Arc::new(Check {
-        via: Via::Both,
-        ..(*service.check).clone()
-    });
-    config
-}
-
-fn path(last: u8) -> ProbePath {
-    ProbePath {
-        family: Family::Ipv4,
-        real_server: [192, 168, 11, last].into(),
-        forwarding: Forwarding::Direct,
-    }
-}
+use crate::model::Scheduler;
+use crate::snapshot::fixture::{config_through_vip, path};
 
 /// A board, and the table as it should be.
 fn board() -> (Board, State) {
     let board = Board::default();
-    let marks = Marks::assign(&config(), &BTreeMap::new(), &BTreeSet::new());
+    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &BTreeSet::new());
     let services = marks.services();
     board.assign(marks);
     let table = State {
@@ -80,7 +61,7 @@ fn other_marks_keep_what_is_known_of_those_that_stay() {
     let (board, table) = board();
     board.confirm(&table);
     let before = board.confirmed(&path(22)).unwrap();
-    let mut config = config();
+    let mut config = config_through_vip();
     config.virtual_services[0].real_servers[0].key = "192.168.11.23:80".parse().unwrap();
     board.assign(Marks::assign(
         &config,

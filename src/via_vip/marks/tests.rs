@@ -1,29 +1,5 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::config::{Check, Via};
-use crate::model::Forwarding;
-use crate::snapshot::fixture;
-
-fn config(through_vip: &[usize]) -> Config {
-    let mut config = fixture::config();
-    for service in through_vip {
-        let service = &mut config.virtual_services[*service];
-        service.check = Arc::new(Check {
-            via: Via::Vip,
-            ..(*service.check).clone()
-        });
-    }
-    config
-}
-
-fn path(last: u8) -> ProbePath {
-    ProbePath {
-        family: Family::Ipv4,
-        real_server: [192, 168, 11, last].into(),
-        forwarding: Forwarding::Direct,
-    }
-}
+use crate::snapshot::fixture::{self, config_through_vip, path};
 
 fn mark(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
@@ -38,7 +14,7 @@ fn what_asks_nothing_through_a_vip_has_no_marks() {
 
 #[test]
 fn each_path_has_a_service_of_its_own_and_the_canary_has_one_without_a_real_server() {
-    let marks = Marks::assign(&config(&[0]), &BTreeMap::new(), &BTreeSet::new());
+    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &BTreeSet::new());
     let services: Vec<_> = marks
         .services()
         .into_iter()
@@ -58,7 +34,7 @@ fn each_path_has_a_service_of_its_own_and_the_canary_has_one_without_a_real_serv
 
 #[test]
 fn a_path_keeps_its_mark_and_a_new_one_gets_one_that_nobody_had() {
-    let mut config = config(&[0]);
+    let mut config = config_through_vip();
     let first = Marks::assign(&config, &BTreeMap::new(), &BTreeSet::new());
     let web = &mut config.virtual_services[0].real_servers;
     web.remove(0);
@@ -72,7 +48,7 @@ fn a_path_keeps_its_mark_and_a_new_one_gets_one_that_nobody_had() {
 
 #[test]
 fn when_no_mark_is_left_that_nobody_had_one_that_was_given_up_is_given_again() {
-    let mut config = config(&[0]);
+    let mut config = config_through_vip();
     config.director.probe_mark = ProbeMark::new(0x100, 1).unwrap();
     let web = &mut config.virtual_services[0].real_servers;
     web.truncate(1);
@@ -84,7 +60,7 @@ fn when_no_mark_is_left_that_nobody_had_one_that_was_given_up_is_given_again() {
 /// What another process would assign after a look at the table.
 #[test]
 fn the_table_tells_which_mark_a_path_has() {
-    let config = config(&[0]);
+    let config = config_through_vip();
     let before = BTreeMap::from([(path(21), mark(0x2fff)), (path(22), mark(0x2001))]);
     let marks = Marks::assign(&config, &before, &BTreeSet::new());
     let table = State {
@@ -101,7 +77,7 @@ fn the_table_tells_which_mark_a_path_has() {
 
 #[test]
 fn the_canarys_mark_and_those_of_others_are_never_a_paths() {
-    let config = config(&[0]);
+    let config = config_through_vip();
     let stray = BTreeMap::from([(path(21), mark(0x2000)), (path(22), mark(0x4001))]);
     let marks = Marks::assign(&config, &stray, &BTreeSet::new());
     let expected = BTreeMap::from([(path(21), mark(0x2001)), (path(22), mark(0x2002))]);
@@ -111,7 +87,7 @@ fn the_canarys_mark_and_those_of_others_are_never_a_paths() {
 /// Whoever made a service by a mark of the range keeps it, the canary's as well.
 #[test]
 fn marks_by_which_others_have_services_are_left_to_them() {
-    let config = config(&[0]);
+    let config = config_through_vip();
     let foreign = BTreeSet::from([mark(0x2000), mark(0x2002)]);
     let before = BTreeMap::from([(path(21), mark(0x2002))]);
     let marks = Marks::assign(&config, &before, &foreign);
@@ -129,7 +105,7 @@ fn marks_by_which_others_have_services_are_left_to_them() {
 /// So that a lost state file leaves nothing behind.
 #[test]
 fn what_the_agent_would_make_is_taken_for_its_own() {
-    let config = config(&[0]);
+    let config = config_through_vip();
     let marks = Marks::assign(&config, &BTreeMap::new(), &BTreeSet::new());
     for (key, state) in marks.services() {
         assert!(Marks::would_make(&config, &key, &state), "{key}");

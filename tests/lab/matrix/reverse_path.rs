@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::{fetch, sysctl};
+use super::sysctl;
+use crate::cluster::shown;
 use crate::hall::{Hall, VIP, configuration, of_real_server};
 use crate::support::{Namespace, PATIENCE, Web};
 
@@ -77,7 +78,7 @@ fn a_strict_reverse_path_filter_bars_answers_from_a_vip_on_another_interface() {
         line.contains("probes through VIPs are not verified") && line.contains(reason)
     });
     crate::support::until(PATIENCE, "the reason", || {
-        let status = fetch(director, "/status");
+        let status = shown(director, "/status");
         let shown = of_real_server(&status, "rs1");
         if shown.contains(reason) {
             Ok(())
