@@ -127,7 +127,7 @@ impl Snapshot {
                         checked_port: sorry_server
                             .check
                             .kind
-                            .target_port(sorry_server.key.0.port()),
+                            .clients_port(sorry_server.key.0.port()),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     }
                 }),
@@ -138,7 +138,7 @@ impl Snapshot {
                         name: Arc::clone(&real_server.name),
                         key: real_server.key,
                         configured: real_server.weight,
-                        checked_port: service.check.kind.target_port(real_server.key.0.port()),
+                        checked_port: service.check.kind.clients_port(real_server.key.0.port()),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     })
                     .collect(),

@@ -18,7 +18,7 @@ use super::permissions::Permissions;
 use super::reach::Probed;
 use super::through_vip::{Source, Ways};
 use crate::arp_audit;
-use crate::config::Config;
+use crate::config::{Config, Via};
 use crate::control;
 use crate::desired;
 use crate::error_chain::error_chain;
@@ -233,13 +233,20 @@ async fn probe_all(config: &Config) -> Vec<Probed> {
     let asking = Prober::new();
     let outcomes = stream::iter(probe_targets(config))
         .map(async |ProbeTarget { spec, subscribers }| {
-            let outcome = asking.probe_own_address(&spec).await;
+            let (outcome, beside) = match spec.check.via {
+                Via::RealServer | Via::Both => (asking.probe_own_address(&spec).await, None),
+                Via::Vip => tokio::join!(
+                    asking.probe_as_clients_would(&spec),
+                    asking.probe_beside(&spec)
+                ),
+            };
             let names = subscribers.iter().filter_map(|id| name(config, *id));
             let seen = Probed {
                 names: names.collect(),
                 target: spec.target,
                 via: spec.check.via,
                 outcome,
+                beside,
             };
             (subscribers.first().copied(), seen)
         })

@@ -1,3 +1,4 @@
+use std::iter;
 use std::net::SocketAddr;
 
 use super::{Facts, Finding};
@@ -13,18 +14,24 @@ pub(super) struct Probed {
     /// Which way the check asks; here it asked the real server's own address.
     pub(super) via: Via,
     pub(super) outcome: Outcome,
+    /// What a check that asks through the VIP asks there all the same.
+    pub(super) beside: Option<Outcome>,
 }
 
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
     let runs = facts.director_runs();
-    let probed = facts.probed.iter();
-    probed.map(|probed| finding(probed, runs)).collect()
+    let findings = facts.probed.iter().flat_map(|probed| {
+        let beside = probed.beside.iter();
+        let beside = beside.map(|outcome| finding(probed, outcome, Via::RealServer, runs));
+        iter::once(finding(probed, &probed.outcome, probed.via, runs)).chain(beside)
+    });
+    findings.collect()
 }
 
-fn finding(probed: &Probed, director_runs: bool) -> Finding {
-    let (names, outcome) = (probed.names.join(", "), &probed.outcome);
+fn finding(probed: &Probed, outcome: &Outcome, via: Via, director_runs: bool) -> Finding {
+    let names = probed.names.join(", ");
     let check = "real_server";
-    let own = if probed.via.through_vip() {
+    let own = if via.through_vip() {
         "at its own address: "
     } else {
         ""
@@ -39,10 +46,10 @@ fn finding(probed: &Probed, director_runs: bool) -> Finding {
             let message = format!("{own}{}", outcome.detail);
             let ip = probed.target.ip();
             let mend = format!("on {ip}: lvs-agent doctor --real-server; from here: ping {ip}");
-            match (probed.via, director_runs) {
+            match (via, director_runs) {
                 // What counts is the running agent's to tell.
                 (Via::Vip, true) => {
-                    let message = format!("{message}; its check asks through the VIP alone");
+                    let message = format!("{message}; its check asks this through the VIP");
                     Finding::ok(check, &names, message)
                 }
                 (Via::Vip, false) => Finding::warning(check, &names, message, mend),

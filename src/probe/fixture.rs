@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{Outcome, ProbeResult, Prober};
-use crate::config::{Check, CheckKind};
+use crate::config::{Check, CheckKind, HaproxyAgentCheck, StreamCheck};
 use crate::snapshot::fixture;
 
 /// Far more than any probe here needs, so that only a hang meets it.
@@ -61,4 +61,21 @@ pub(crate) fn assert_outcome(outcome: &Outcome, result: ProbeResult, detail: &st
         (result, detail),
         "{outcome:?}"
     );
+}
+
+/// A connection to this port.
+pub(crate) fn tcp(port: u16) -> CheckKind {
+    CheckKind::Stream(StreamCheck {
+        port: Some(port),
+        tls: None,
+        steps: Vec::new(),
+    })
+}
+
+/// What a real server says of itself at this port.
+pub(crate) fn agent(port: u16) -> CheckKind {
+    CheckKind::HaproxyAgent(HaproxyAgentCheck {
+        port,
+        send: Vec::new(),
+    })
 }

@@ -2,7 +2,7 @@
 
 mod advice;
 mod agent;
-
+mod combination;
 mod connect;
 mod dns;
 mod exec;

@@ -1,16 +1,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use super::combination::{self, Scope};
 use super::connect::{self, Stream};
 use super::file::FileReads;
-use super::verdict::{Failure, Pass, Verdict};
-use super::{Advice, Outcome, ProbeResult, ProbeSpec, Route};
+use super::verdict::{Failure, Verdict};
+use super::{Outcome, ProbeResult, ProbeSpec, Route};
 use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
 use crate::clock;
 use crate::config::{Check, CheckKind, Origin, Via};
@@ -42,6 +41,7 @@ pub(super) struct Probing<'a> {
     pub(super) reads: &'a FileReads,
     /// The way through the VIP, which is the target then.
     passage: Option<&'a Passage>,
+    pub(super) scope: Scope,
     /// Whether a connection was made.
     connected: &'a AtomicBool,
 }
@@ -99,15 +99,19 @@ impl Prober {
         match check.via {
             Via::RealServer => self.probe(*target, check).await,
             Via::Vip => {
-                let through = self.probe_through(route, target.port(), check).await;
-                match through.result.evidence() {
-                    Some(true) | None => through,
-                    // To tell what is missing from what is not there at all.
-                    Some(false) => {
-                        let plain = self.probe_own_address(spec).await.plain;
-                        Outcome { plain, ..through }
-                    }
+                let through = self.probe_through(route, target.port(), check);
+                let (through, beside) = tokio::join!(through, self.probe_beside(spec));
+                let failed = through.result.evidence() == Some(false);
+                let outcome = match beside {
+                    None => through,
+                    Some(beside) => both(through, beside),
+                };
+                if !failed {
+                    return outcome;
                 }
+                // To tell what is missing from what is not there at all.
+                let plain = self.probe_own_address(spec).await.plain;
+                Outcome { plain, ..outcome }
             }
             Via::Both => {
                 let through = self.probe_through(route, target.port(), check);
@@ -119,6 +123,21 @@ impl Prober {
 
     /// Asks the real server's own address once, whichever way the check says.
     pub(crate) async fn probe_own_address(&self, spec: &ProbeSpec) -> Outcome {
+        self.probe_own_address_of(spec, Scope::Whole).await
+    }
+
+    /// The same for what of it goes the way of clients.
+    pub(crate) async fn probe_as_clients_would(&self, spec: &ProbeSpec) -> Outcome {
+        self.probe_own_address_of(spec, Scope::ThroughVip).await
+    }
+
+    /// The same for what cannot be asked through the VIP, if there is anything.
+    pub(crate) async fn probe_beside(&self, spec: &ProbeSpec) -> Option<Outcome> {
+        Scope::Beside.of(&spec.check.kind).next()?;
+        Some(self.probe_own_address_of(spec, Scope::Beside).await)
+    }
+
+    async fn probe_own_address_of(&self, spec: &ProbeSpec, scope: Scope) -> Outcome {
         // The source that the way through the VIP needs is of its family; a
         // tunnel may lead to a real server of the other.
         let route = spec.route.as_ref();
@@ -131,7 +150,7 @@ impl Prober {
         } else {
             &*spec.check
         };
-        self.probe(spec.target, own).await
+        self.probe_in(spec.target, own, scope).await
     }
 
     #[cfg(test)]
@@ -141,10 +160,17 @@ impl Prober {
 
     /// Asks `target` once, and is done within the check's time-out whatever comes.
     pub(crate) async fn probe(&self, target: SocketAddr, check: &Check) -> Outcome {
+        self.probe_in(target, check, Scope::Whole).await
+    }
+
+    async fn probe_in(&self, target: SocketAddr, check: &Check, scope: Scope) -> Outcome {
         let started = clock::monotonic();
         // What connects to nothing is silent for a reason of its own.
-        let connected = AtomicBool::new(!check.kind.connects());
-        let verdict = self.ask_in_time(target, check, None, &connected).await;
+        let connects = scope.of(&check.kind).any(CheckKind::connects);
+        let connected = AtomicBool::new(!connects);
+        let verdict = self
+            .ask_in_time(target, check, None, scope, &connected)
+            .await;
         let sight = sight(&verdict, &connected);
         Outcome {
             plain: Some(sight),
@@ -164,7 +190,7 @@ impl Prober {
             Ok(passage) => {
                 let target = SocketAddr::new(route.vip, port);
                 let verdict = self
-                    .ask_in_time(target, check, Some(&passage), &connected)
+                    .ask_in_time(target, check, Some(&passage), Scope::ThroughVip, &connected)
                     .await;
                 let verified = match &verdict {
                     Ok(_) => passage.verify_pass(),
@@ -191,6 +217,7 @@ impl Prober {
         target: SocketAddr,
         check: &Check,
         passage: Option<&Passage>,
+        scope: Scope,
         connected: &AtomicBool,
     ) -> Verdict {
         let started = clock::monotonic();
@@ -203,6 +230,7 @@ impl Prober {
             tls: &self.tls,
             reads: &self.reads,
             passage,
+            scope,
             connected,
         };
         let verdict = tokio::time::timeout_at(deadline, ask(probing, &check.kind)).await;
@@ -257,11 +285,15 @@ fn both(through: Outcome, plain: Outcome) -> Outcome {
     let decides = match (plain.result.evidence(), through.result.evidence()) {
         (Some(false), _) | (None, Some(true)) => plain,
         (_, Some(false) | None) => through,
-        (Some(true), Some(true)) => Outcome {
-            detail: format!("{}; {}", plain.detail, through.detail),
-            duration: plain.duration.max(through.duration),
-            ..plain
-        },
+        (Some(true), Some(true)) => {
+            let ends = [plain.certificate_expiry, through.certificate_expiry];
+            Outcome {
+                detail: format!("{}; {}", plain.detail, through.detail),
+                duration: plain.duration.max(through.duration),
+                certificate_expiry: ends.into_iter().flatten().min(),
+                ..plain
+            }
+        }
     };
     Outcome {
         plain: seen_plain,
@@ -294,8 +326,8 @@ fn sight(verdict: &Verdict, connected: &AtomicBool) -> Sight {
 
 async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
     match kind {
-        CheckKind::All(parts) => Box::pin(all(probing, parts)).await,
-        CheckKind::Any(parts) => Box::pin(any(probing, parts)).await,
+        CheckKind::All(parts) => Box::pin(combination::all(probing, parts)).await,
+        CheckKind::Any(parts) => Box::pin(combination::any(probing, parts)).await,
         CheckKind::Http(_)
         | CheckKind::Stream(_)
         | CheckKind::Udp(_)
@@ -311,7 +343,7 @@ async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
 
 /// All kinds but plain HTTP's are boxed: a probe of that kind, of which there
 /// may be many thousands, need not make room for the largest of the others.
-async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
     match kind {
         CheckKind::Http(check) => http::probe(probing, check).await,
         CheckKind::Stream(check) => Box::pin(stream::probe(probing, check)).await,
@@ -327,84 +359,6 @@ async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
             Err(Failure::internal("a combination within another"))
         }
     }
-}
-
-/// What the parts said of a real server that passed.
-#[derive(Default)]
-struct Gathered {
-    details: Vec<String>,
-    advice: Option<Advice>,
-    certificate_expiry: Option<SystemTime>,
-}
-
-impl Gathered {
-    /// Of several certificates, the one that ends first matters.
-    fn add(&mut self, pass: Pass) {
-        self.details.push(pass.detail);
-        self.advice = self.advice.or(pass.advice);
-        let ends = [self.certificate_expiry, pass.certificate_expiry];
-        self.certificate_expiry = ends.into_iter().flatten().min();
-    }
-
-    fn pass(self) -> Pass {
-        Pass {
-            detail: self.details.join("; "),
-            advice: self.advice,
-            certificate_expiry: self.certificate_expiry,
-        }
-    }
-}
-
-/// All at once. The first failure decides; one that is this host's own does
-/// only if there is no other.
-async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
-    let mut asked: FuturesUnordered<_> = parts
-        .iter()
-        .map(|part| async move { (part, ask_one(probing, part).await) })
-        .collect();
-    let mut gathered = Gathered::default();
-    let mut own_fault = None;
-    while let Some((part, verdict)) = asked.next().await {
-        match verdict {
-            Ok(pass) => gathered.add(pass),
-            Err(failure) if failure.result == ProbeResult::Internal => own_fault = Some(failure),
-            // As with HAProxy, an agent that is not there is no evidence
-            // against a real server that others vouch for.
-            Err(failure)
-                if matches!(part, CheckKind::HaproxyAgent(_))
-                    && parts.len() > 1
-                    && failure.result != ProbeResult::Status =>
-            {
-                gathered
-                    .details
-                    .push(format!("no agent: {}", failure.detail));
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    match own_fault {
-        Some(failure) => Err(failure),
-        None => Ok(gathered.pass()),
-    }
-}
-
-/// All at once. The first pass decides; if there is none, the first failure
-/// does, unless one could not be asked.
-async fn any(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
-    let mut asked: FuturesUnordered<_> = parts.iter().map(|part| ask_one(probing, part)).collect();
-    let mut failed: Option<Failure> = None;
-    while let Some(verdict) = asked.next().await {
-        match verdict {
-            Ok(pass) => return Ok(pass),
-            Err(failure) => {
-                let decides = failure.result == ProbeResult::Internal;
-                if failed.is_none() || decides {
-                    failed = Some(failure);
-                }
-            }
-        }
-    }
-    Err(failed.unwrap_or_else(|| Failure::internal("nothing to ask")))
 }
 
 #[cfg(test)]

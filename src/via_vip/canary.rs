@@ -47,7 +47,7 @@ pub(crate) fn perches(config: &Config) -> Vec<Perch> {
         let mut probed = probed.filter(|(_, check)| check.via.through_vip() && !known);
         if let Some((key, check)) = probed.next() {
             perches.push(Perch {
-                target: (vip, check.kind.target_port(key.0.port())).into(),
+                target: (vip, check.kind.clients_port(key.0.port())).into(),
                 path: service.path(key),
                 origin: check.origin.clone(),
             });

@@ -151,6 +151,34 @@ impl CheckKind {
         }
     }
 
+    /// What of it goes the way of clients where it is asked through the VIP:
+    /// HTTP, or a conversation over TCP. Of several that must all pass, the
+    /// only one of these; `None` if there is no such one.
+    pub(crate) fn through_vip(&self) -> Option<&Self> {
+        match self {
+            Self::Http(_) | Self::Stream(_) => Some(self),
+            Self::All(parts) => {
+                let mut through = parts.iter().filter_map(Self::through_vip);
+                through.next().filter(|_| through.next().is_none())
+            }
+            Self::Udp(_)
+            | Self::Dns(_)
+            | Self::Ping
+            | Self::Grpc(_)
+            | Self::Exec(_)
+            | Self::File(_)
+            | Self::HaproxyAgent(_)
+            | Self::Agent(_)
+            | Self::Any(_) => None,
+        }
+    }
+
+    /// The port at which it asks what clients ask for, of a real server with
+    /// the port `own`; 0 where there is none.
+    pub(crate) fn clients_port(&self, own: u16) -> u16 {
+        self.through_vip().unwrap_or(self).target_port(own)
+    }
+
     /// Whether an answer, or its absence, shows if the real server is there
     /// at all, apart from what runs on it.
     pub(crate) fn connects(&self) -> bool {

@@ -37,7 +37,7 @@ pub(super) fn via(
             "remove `via`, or write `via: real_server`",
         ));
     }
-    if matches!(kind, Some(CheckKind::Http(_) | CheckKind::Stream(_)) | None) {
+    if kind.is_none_or(|kind| kind.through_vip().is_some()) {
         if let Some(interface) = fields.optional("interface")? {
             return Err(problems.add(
                 interface.key.location,
@@ -52,8 +52,10 @@ pub(super) fn via(
     }
     Err(problems.add(
         entry.value.location,
-        format!("`via: {name}` goes with `http`, `https`, `tcp` and `tls` only"),
-        "remove `via`, or write a check of one of these kinds",
+        format!(
+            "`via: {name}` goes with one check by `http`, `https`, `tcp` or `tls`, alone or in `all`"
+        ),
+        "remove `via`, or write just one check of these kinds",
     ))
 }
 

@@ -11,15 +11,20 @@ fn probed(names: &[&str], via: Via, result: ProbeResult, detail: &str) -> Probed
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         target: "192.168.11.21:80".parse().unwrap(),
         via,
-        outcome: Outcome {
-            result,
-            detail: detail.to_owned(),
-            duration: Duration::from_micros(1250),
-            advice: None,
-            certificate_expiry: None,
-            plain: None,
-            vip: None,
-        },
+        outcome: outcome(result, detail),
+        beside: None,
+    }
+}
+
+fn outcome(result: ProbeResult, detail: &str) -> Outcome {
+    Outcome {
+        result,
+        detail: detail.to_owned(),
+        duration: Duration::from_micros(1250),
+        advice: None,
+        certificate_expiry: None,
+        plain: None,
+        vip: None,
     }
 }
 
@@ -65,7 +70,17 @@ fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
     );
     facts.agent = running_agent();
     let alone = format!(
-        "ok real_server web/rs1: at its own address: {detail}; its check asks through the VIP alone"
+        "ok real_server web/rs1: at its own address: {detail}; its check asks this through the VIP"
     );
-    assert_eq!(lines(&examine(&facts)), [passed, failed("problem"), alone]);
+    assert_eq!(
+        lines(&examine(&facts)),
+        [passed.clone(), failed("problem"), alone]
+    );
+
+    facts.probed = vec![Probed {
+        beside: Some(outcome(ProbeResult::Status, "not ready: the VIP is gone")),
+        ..probed(Via::Vip, ProbeResult::Ok, "HTTP 200")
+    }];
+    let told = format!("problem real_server web/rs1: not ready: the VIP is gone | {mend}");
+    assert_eq!(lines(&examine(&facts)), [passed, told]);
 }

@@ -1,97 +1,15 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Prober, STANDSTILL, both};
 use crate::clock;
-use crate::config::{
-    Check, CheckKind, ExecCheck, HaproxyAgentCheck, Pattern, Step, StreamCheck, Via,
-};
+use crate::config::{Check, CheckKind, Pattern, Step, StreamCheck, Via};
 use crate::diagnosis::Sight;
 use crate::model::{Family, Forwarding, ProbePath};
-use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say};
-use crate::probe::{Advice, Outcome, ProbeResult, ProbeSpec, Route};
+use crate::probe::fixture::{AMPLE, SHORT, agent, ask_within, assert_outcome, nobody, say, tcp};
+use crate::probe::{Outcome, ProbeResult, ProbeSpec, Route};
 use crate::snapshot;
-
-fn tcp(port: u16) -> CheckKind {
-    CheckKind::Stream(StreamCheck {
-        port: Some(port),
-        tls: None,
-        steps: Vec::new(),
-    })
-}
-
-fn agent(port: u16) -> CheckKind {
-    CheckKind::HaproxyAgent(HaproxyAgentCheck {
-        port,
-        send: Vec::new(),
-    })
-}
-
-fn no_program() -> CheckKind {
-    CheckKind::Exec(ExecCheck {
-        command: vec!["/nonexistent".to_owned()],
-        user: None,
-        advice: false,
-    })
-}
-
-#[tokio::test]
-async fn all_pass_together_and_the_advice_is_kept() {
-    let (open, advising) = (say(b""), say(b"50%\n"));
-    let kind = CheckKind::All(vec![tcp(open.port()), agent(advising.port())]);
-    let outcome = ask(open, kind).await;
-    assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
-    assert_eq!(outcome.advice, Some(Advice::Percent(50)));
-}
-
-#[tokio::test]
-async fn one_failure_fails_all_and_is_not_held_up_by_the_others() {
-    let (hanging, closed) = (say(b""), nobody());
-    let kind = CheckKind::All(vec![
-        agent(hanging.port()),
-        tcp(closed.port()),
-        no_program(),
-    ]);
-    let outcome = ask(hanging, kind).await;
-    assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
-    assert!(outcome.duration < AMPLE / 4);
-    let kind = CheckKind::All(vec![tcp(hanging.port()), no_program()]);
-    let outcome = ask(hanging, kind).await;
-    assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
-}
-
-#[tokio::test]
-async fn an_agent_that_is_not_there_is_no_evidence_beside_others() {
-    let (open, closed, down) = (say(b""), nobody(), say(b"down\n"));
-    let both = |port| CheckKind::All(vec![tcp(open.port()), agent(port)]);
-    let outcome = ask(open, both(closed.port())).await;
-    assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
-    assert_eq!(outcome.advice, None);
-    let outcome = ask(open, both(down.port())).await;
-    assert_outcome(&outcome, ProbeResult::Status, "says that it is down");
-}
-
-#[tokio::test]
-async fn one_pass_is_enough_for_any() {
-    let (hanging, open, closed) = (say(b""), say(b""), nobody());
-    let kind = CheckKind::Any(vec![
-        agent(hanging.port()),
-        no_program(),
-        tcp(closed.port()),
-        tcp(open.port()),
-    ]);
-    let outcome = ask(open, kind).await;
-    assert_outcome(&outcome, ProbeResult::Ok, "connected");
-    let kind = CheckKind::Any(vec![tcp(closed.port()), tcp(closed.port())]);
-    let outcome = ask(open, kind).await;
-    assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
-    let kind = CheckKind::Any(vec![tcp(closed.port()), no_program()]);
-    let outcome = ask(open, kind).await;
-    assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
-    let kind = CheckKind::Any(vec![agent(hanging.port()), tcp(closed.port())]);
-    let outcome = ask_within(SHORT, open, kind).await;
-    assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
-}
 
 /// The process stands still for longer than a real server could be waited for.
 #[tokio::test]
@@ -146,28 +64,52 @@ fn of_both_ways_a_failure_decides_and_what_is_unverified_is_no_pass() {
     }
 }
 
+fn spec(target: SocketAddr, via: Via, kind: CheckKind) -> ProbeSpec {
+    ProbeSpec {
+        target,
+        check: Arc::new(Check {
+            via,
+            timeout: AMPLE,
+            ..snapshot::fixture::check(kind)
+        }),
+        route: Some(Route {
+            vip: target.ip(),
+            path: ProbePath {
+                family: Family::Ipv4,
+                real_server: target.ip(),
+                forwarding: Forwarding::Direct,
+            },
+        }),
+    }
+}
+
 #[tokio::test]
 async fn without_a_kernel_that_says_where_packets_go_nothing_passes_through_a_vip() {
     let target = say(b"hello");
-    let path = ProbePath {
-        family: Family::Ipv4,
-        real_server: target.ip(),
-        forwarding: Forwarding::Direct,
-    };
     for via in [Via::Vip, Via::Both] {
-        let spec = ProbeSpec {
-            target,
-            check: Arc::new(Check {
-                via,
-                ..snapshot::fixture::check(tcp(target.port()))
-            }),
-            route: Some(Route {
-                vip: target.ip(),
-                path,
-            }),
-        };
+        let spec = spec(target, via, tcp(target.port()));
         let outcome = Prober::new().probe_spec(&spec).await;
         assert_eq!(outcome.result, ProbeResult::Unverified, "{outcome:?}");
         assert_eq!(outcome.vip, Some(Sight::Unknown));
     }
+}
+
+/// By the VIP, only what cannot go there is asked at the real server's own
+/// address; nobody listens where the rest of the check asks.
+#[tokio::test]
+async fn what_cannot_go_through_the_vip_is_asked_beside_it() {
+    let (up, down, nobody) = (say(b"up\n"), say(b"down\n"), nobody());
+    let asked = async |via, agent_port| {
+        let kind = CheckKind::All(vec![tcp(nobody.port()), agent(agent_port)]);
+        Prober::new().probe_spec(&spec(nobody, via, kind)).await
+    };
+    let outcome = asked(Via::Vip, up.port()).await;
+    assert_eq!(outcome.result, ProbeResult::Unverified, "{outcome:?}");
+    assert_eq!(outcome.plain, Some(Sight::Well));
+    assert_eq!(outcome.vip, Some(Sight::Unknown));
+    let outcome = asked(Via::Vip, down.port()).await;
+    assert_outcome(&outcome, ProbeResult::Status, "says that it is down");
+    assert_eq!(outcome.plain, Some(Sight::Wrong));
+    let outcome = asked(Via::Both, up.port()).await;
+    assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
 }

@@ -1,0 +1,132 @@
+//! Checks that ask several things at once.
+
+use std::time::SystemTime;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::probing::{Probing, ask_one};
+use super::verdict::{Failure, Pass, Verdict};
+use super::{Advice, ProbeResult};
+use crate::config::CheckKind;
+
+/// Which parts of a check are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Whole,
+    /// What goes the way of clients.
+    ThroughVip,
+    /// What is asked beside that, at the real server's own address.
+    Beside,
+}
+
+impl Scope {
+    pub(super) fn takes(self, part: &CheckKind) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::ThroughVip => part.through_vip().is_some(),
+            Self::Beside => part.through_vip().is_none(),
+        }
+    }
+
+    /// The parts of a check of this kind that it takes.
+    pub(super) fn of(self, kind: &CheckKind) -> impl Iterator<Item = &CheckKind> {
+        let parts = match kind {
+            CheckKind::All(parts) => parts,
+            CheckKind::Http(_)
+            | CheckKind::Stream(_)
+            | CheckKind::Udp(_)
+            | CheckKind::Dns(_)
+            | CheckKind::Ping
+            | CheckKind::Grpc(_)
+            | CheckKind::Exec(_)
+            | CheckKind::File(_)
+            | CheckKind::HaproxyAgent(_)
+            | CheckKind::Agent(_)
+            | CheckKind::Any(_) => std::slice::from_ref(kind),
+        };
+        parts.iter().filter(move |part| self.takes(part))
+    }
+}
+
+/// What the parts said of a real server that passed.
+#[derive(Default)]
+struct Gathered {
+    details: Vec<String>,
+    advice: Option<Advice>,
+    certificate_expiry: Option<SystemTime>,
+}
+
+impl Gathered {
+    /// Of several certificates, the one that ends first matters.
+    fn add(&mut self, pass: Pass) {
+        self.details.push(pass.detail);
+        self.advice = self.advice.or(pass.advice);
+        let ends = [self.certificate_expiry, pass.certificate_expiry];
+        self.certificate_expiry = ends.into_iter().flatten().min();
+    }
+
+    fn pass(self) -> Pass {
+        Pass {
+            detail: self.details.join("; "),
+            advice: self.advice,
+            certificate_expiry: self.certificate_expiry,
+        }
+    }
+}
+
+/// All that are in the scope at once. The first failure decides; one that is this host's own does
+/// only if there is no other.
+pub(super) async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
+    let mut asked: FuturesUnordered<_> = parts
+        .iter()
+        .filter(|part| probing.scope.takes(part))
+        .map(|part| async move { (part, ask_one(probing, part).await) })
+        .collect();
+    let mut gathered = Gathered::default();
+    let mut own_fault = None;
+    while let Some((part, verdict)) = asked.next().await {
+        match verdict {
+            Ok(pass) => gathered.add(pass),
+            Err(failure) if failure.result == ProbeResult::Internal => own_fault = Some(failure),
+            // As with HAProxy, an agent that is not there is no evidence
+            // against a real server that others vouch for.
+            Err(failure)
+                if matches!(part, CheckKind::HaproxyAgent(_))
+                    && parts.len() > 1
+                    && failure.result != ProbeResult::Status =>
+            {
+                gathered
+                    .details
+                    .push(format!("no agent: {}", failure.detail));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    match own_fault {
+        Some(failure) => Err(failure),
+        None => Ok(gathered.pass()),
+    }
+}
+
+/// All at once. The first pass decides; if there is none, the first failure
+/// does, unless one could not be asked.
+pub(super) async fn any(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
+    let mut asked: FuturesUnordered<_> = parts.iter().map(|part| ask_one(probing, part)).collect();
+    let mut failed: Option<Failure> = None;
+    while let Some(verdict) = asked.next().await {
+        match verdict {
+            Ok(pass) => return Ok(pass),
+            Err(failure) => {
+                let decides = failure.result == ProbeResult::Internal;
+                if failed.is_none() || decides {
+                    failed = Some(failure);
+                }
+            }
+        }
+    }
+    Err(failed.unwrap_or_else(|| Failure::internal("nothing to ask")))
+}
+
+#[cfg(test)]
+mod tests;
