@@ -14,6 +14,7 @@ mod namespace;
 mod neighbours;
 mod netlink;
 mod sysctl;
+mod tap;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub(crate) use listeners::Listeners;
 pub(crate) use memory::MemoryIpvs;
 pub(crate) use neighbours::Neighbours;
 pub(crate) use sysctl::Sysctls;
+pub(crate) use tap::{Overheard, Tap};
 pub(crate) use witness::Witness;
 
 use crate::model::{

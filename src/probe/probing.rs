@@ -28,6 +28,9 @@ pub(crate) struct Prober {
 /// in a process that did not run, as in a machine that was suspended.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
+/// How the detail of a probe through a VIP begins.
+const THROUGH_VIP: &str = "through the VIP: ";
+
 /// What the kinds need to know of the probe that they make.
 #[derive(Clone, Copy)]
 pub(super) struct Probing<'a> {
@@ -85,8 +88,8 @@ impl Prober {
     }
 
     /// Asks once, the way that the check says, and is done within its time-out
-    /// whatever comes; one that asks the real server's own address because the
-    /// way through the VIP failed, within two of them.
+    /// whatever comes; a second and a third one it takes to tell why the way
+    /// through the VIP failed.
     pub(crate) async fn probe_spec(&self, spec: &ProbeSpec) -> Outcome {
         let ProbeSpec {
             target,
@@ -101,21 +104,25 @@ impl Prober {
             Via::Vip => {
                 let through = self.probe_through(route, target.port(), check);
                 let (through, beside) = tokio::join!(through, self.probe_beside(spec));
-                let failed = through.result.evidence() == Some(false);
+                if through.result.evidence() != Some(false) {
+                    return match beside {
+                        None => through,
+                        Some(beside) => both(through, beside),
+                    };
+                }
+                // To tell what is missing from what is not there at all.
+                let plain = self.probe_own_address(spec).await.plain;
+                let through = self.confirm(through, plain, spec, route).await;
                 let outcome = match beside {
                     None => through,
                     Some(beside) => both(through, beside),
                 };
-                if !failed {
-                    return outcome;
-                }
-                // To tell what is missing from what is not there at all.
-                let plain = self.probe_own_address(spec).await.plain;
                 Outcome { plain, ..outcome }
             }
             Via::Both => {
                 let through = self.probe_through(route, target.port(), check);
                 let (through, plain) = tokio::join!(through, self.probe_own_address(spec));
+                let through = self.confirm(through, plain.plain, spec, route).await;
                 both(through, plain)
             }
         }
@@ -205,10 +212,48 @@ impl Prober {
         };
         let sight = sight(&verdict, &connected);
         let mut outcome = outcome(verdict, started);
-        outcome.detail.insert_str(0, "through the VIP: ");
+        outcome.detail.insert_str(0, THROUGH_VIP);
         Outcome {
             vip: Some(sight),
             ..outcome
+        }
+    }
+
+    /// Where the VIP is silent and the real server's own address is not, the
+    /// silence may be this host's own doing.
+    async fn confirm(
+        &self,
+        through: Outcome,
+        plain: Option<Sight>,
+        spec: &ProbeSpec,
+        route: &Route,
+    ) -> Outcome {
+        let (Some(passages), Some(Sight::Silent), Some(Sight::Well)) =
+            (&self.passages, through.vip, plain)
+        else {
+            return through;
+        };
+        let check = &spec.check;
+        let port = check.kind.clients_port(spec.target.port());
+        let target = SocketAddr::new(route.vip, port);
+        let confirmed = async {
+            let passage = passages.enter(route.path)?;
+            match passage.source(&check.origin, route.vip) {
+                Ok(source) => passage.verify_silence(source, target, check.timeout).await,
+                Err(_) => Ok(()),
+            }
+        };
+        match confirmed.await {
+            Ok(()) => through,
+            Err(error) => {
+                let Failure { result, detail, .. } = Failure::unverified(&error);
+                Outcome {
+                    result,
+                    detail: format!("{THROUGH_VIP}{detail}"),
+                    vip: Some(Sight::Unknown),
+                    ..through
+                }
+            }
         }
     }
 

@@ -1,11 +1,13 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::guard::Guard;
 use super::ports::{Ending, Ports};
@@ -13,7 +15,7 @@ use super::{Board, Confirmed, Unverified};
 use crate::clock;
 use crate::config::Origin;
 use crate::error_chain::error_chain;
-use crate::kernel::Witness;
+use crate::kernel::{Overheard, Tap, Witness};
 use crate::model::{Connections, Family, Forwarding, ProbePath};
 use crate::snapshot::Latest;
 use crate::tcp::{Marked, OpenError, Opened, Opening};
@@ -261,13 +263,66 @@ impl Passage {
         self.verify_pass()
     }
 
+    /// Whether silence counts that this path had at `target`: an answer may
+    /// have come, and a firewall of this host have dropped it, or the packet
+    /// before it left. So it is asked once more, with an ear on the wire, and
+    /// waited for as long as an answer may take. Where that cannot be done, as
+    /// without `CAP_NET_RAW`, the silence counts.
+    pub(crate) async fn verify_silence(
+        &self,
+        source: IpAddr,
+        target: SocketAddr,
+        patience: Duration,
+    ) -> Result<(), Unverified> {
+        let vip = target.ip();
+        let Ok(tap) = Tap::open(source, vip) else {
+            return Ok(());
+        };
+        let opened = match self.start(source, target).await {
+            Ok(opened) => opened,
+            Err(StartError::Unverified(error)) => return Err(error),
+            Err(StartError::NoPort | StartError::Open(_)) => return Ok(()),
+        };
+        let Some((_, port)) = self.held.lock().port else {
+            return Ok(());
+        };
+        let mut heard = Vec::new();
+        let listen = async {
+            while let Ok(overheard) = tap.hear().await {
+                heard.push(overheard);
+            }
+        };
+        let end = timeout(patience, async {
+            tokio::select! {
+                end = opened.finish() => end,
+                () = listen => std::future::pending().await,
+            }
+        });
+        if end.await.is_ok() {
+            // Neither was dropped: it has an answer this time.
+            return Ok(());
+        }
+        if heard.contains(&Overheard::ComesIn(port)) {
+            return Err(Unverified::AnswerDropped { vip });
+        }
+        // In a tunnel, packets leave inside others.
+        let shows = self.path.forwarding == Forwarding::Direct;
+        if shows && !heard.contains(&Overheard::Leaves(port)) {
+            return Err(Unverified::NothingLeaves { vip });
+        }
+        self.verify_pass()
+    }
+
     /// The connections over the path that the kernel knows, whatever their
     /// state: late packets can change that of one that has ended, so the number
     /// of active ones proves nothing.
     async fn connections(&self, witness: &mut Witness) -> Result<u32, Unverified> {
         let only = witness.only_destination(&self.confirmed.service).await;
         let only = only.map_err(|error| Unverified::Unreadable(error_chain(&error)))?;
-        let here = only.filter(|(key, _)| key.0.ip() == self.path.real_server);
+        let here = only.filter(|(key, observed)| {
+            key.0.ip() == self.path.real_server
+                && observed.destination.forwarding == self.path.forwarding
+        });
         let (_, destination) = here.ok_or(Unverified::NoService)?;
         let Connections {
             active, inactive, ..

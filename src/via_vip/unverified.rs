@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use thiserror::Error;
 
 /// Why the result of a probe through a VIP says nothing of its real server.
@@ -6,7 +8,10 @@ pub(crate) enum Unverified {
     /// Reconcile has not seen the service in the table.
     #[error("the table has no service by mark for it yet, or has it anew")]
     NoMark,
-    #[error("the table has lost the service by mark for it")]
+    #[error(
+        "the service by mark for it is not in the table as it was made: the agent puts it right, \
+         or `lvs-agent reload` does at once"
+    )]
     NoService,
     #[error("the table is inside this process, and takes no packet")]
     NoKernel,
@@ -23,6 +28,16 @@ pub(crate) enum Unverified {
     CanarySang(String),
     #[error("this host drops the answers: {0}")]
     Deaf(String),
+    #[error(
+        "a firewall of this host drops the answer, which came in: let TCP from {vip} in before \
+         rules on the state of connections (`nft list ruleset`)"
+    )]
+    AnswerDropped { vip: IpAddr },
+    #[error(
+        "a firewall of this host drops its packets to {vip}, which do not leave \
+         (`nft list ruleset`)"
+    )]
+    NothingLeaves { vip: IpAddr },
     #[error("suspended: this host is another director's backup, with net.ipv4.vs.backup_only")]
     Backup,
 }

@@ -46,8 +46,9 @@ impl Check {
     /// The longest that a probe may take.
     pub(crate) fn longest_probe(&self) -> Duration {
         match self.via {
-            Via::RealServer | Via::Both => self.timeout,
-            Via::Vip => self.timeout * 2,
+            Via::RealServer => self.timeout,
+            Via::Both => self.timeout * 2,
+            Via::Vip => self.timeout * 3,
         }
     }
 }

@@ -1,0 +1,150 @@
+//! What passes the interfaces of this host between two of its own addresses,
+//! before a firewall may drop what comes in and after it let go what leaves.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{LinkAddr, recvfrom};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// `ETH_P_ALL` of `linux/if_ether.h`: only a socket of all protocols hears
+/// what leaves.
+const ALL: u16 = 0x0003;
+/// `PACKET_OTHERHOST` of `linux/if_packet.h`: below it stands what comes for
+/// this host.
+const OTHER_HOST: u8 = 3;
+/// `PACKET_OUTGOING`.
+const OUTGOING: u8 = 4;
+/// `IPPROTO_TCP`.
+const TCP: u8 = 6;
+
+/// As much of a packet as tells its ports: the longest header of IPv4, and
+/// the first bytes of TCP's.
+const LONGEST: usize = 64;
+
+/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K` and `BPF_RET |
+/// BPF_K` of `linux/bpf_common.h`.
+const LOAD_WORD: u16 = 0x20;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+
+/// Listens to TCP between two addresses, on all interfaces.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    socket: UdpSocket,
+    own: IpAddr,
+    other: IpAddr,
+}
+
+/// One packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overheard {
+    /// Comes from the other address, to this port of the own one.
+    ComesIn(u16),
+    /// Leaves from this port of the own address.
+    Leaves(u16),
+}
+
+impl Tap {
+    /// Opens a packet socket (packet(7)). Fails with
+    /// [`io::ErrorKind::PermissionDenied`] without `CAP_NET_RAW`.
+    pub(crate) fn open(own: IpAddr, other: IpAddr) -> io::Result<Self> {
+        let protocol = Protocol::from(i32::from(ALL.to_be()));
+        // Without the link's header, whatever kind of link it is.
+        let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking(), Some(protocol))?;
+        socket.attach_filter(&filter(own, other))?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(Self { socket, own, other })
+    }
+
+    /// Waits for the next packet. Cancel-safe.
+    pub(crate) async fn hear(&self) -> io::Result<Overheard> {
+        let mut packet = [0; LONGEST];
+        loop {
+            let received = self.socket.async_io(Interest::READABLE, || {
+                Ok(recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut packet)?)
+            });
+            let (length, from) = received.await?;
+            let packet = packet.get(..length).unwrap_or_default();
+            let Some((source, destination)) = ends(packet) else {
+                continue;
+            };
+            let heard = match from.map(|from| from.pkttype()) {
+                Some(OUTGOING) if (source.ip(), destination.ip()) == (self.own, self.other) => {
+                    Overheard::Leaves(source.port())
+                }
+                Some(kind)
+                    if kind < OTHER_HOST
+                        && (source.ip(), destination.ip()) == (self.other, self.own) =>
+                {
+                    Overheard::ComesIn(destination.port())
+                }
+                _ => continue,
+            };
+            return Ok(heard);
+        }
+    }
+}
+
+/// Lets packets between the two pass, by 32 bits of each address, so that
+/// clients' traffic never wakes the agent; [`ends`] looks closer.
+fn filter(own: IpAddr, other: IpAddr) -> [SockFilter; 9] {
+    let (own, source, destination) = last_word(own);
+    let (other, ..) = last_word(other);
+    [
+        SockFilter::new(LOAD_WORD, 0, 0, source),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 2, other),
+        SockFilter::new(LOAD_WORD, 0, 0, destination),
+        SockFilter::new(JUMP_IF_EQUAL, 4, 3, own),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 2, own),
+        SockFilter::new(LOAD_WORD, 0, 0, destination),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, other),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+}
+
+/// The last 32 bits of an address, and where those of source and destination
+/// are in the header: RFC 791, section 3.1, and RFC 8200, section 3.
+fn last_word(address: IpAddr) -> (u32, u32, u32) {
+    match address {
+        IpAddr::V4(address) => (address.to_bits(), 12, 16),
+        IpAddr::V6(address) => {
+            let [.., a, b, c, d] = address.octets();
+            (u32::from_be_bytes([a, b, c, d]), 20, 36)
+        }
+    }
+}
+
+/// From where to where a packet of TCP travels; `None` for any other.
+fn ends(packet: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let first = *packet.first()?;
+    let (source, destination, header): (IpAddr, IpAddr, _) = match first >> 4 {
+        4 if *packet.get(9)? == TCP => (
+            Ipv4Addr::from(bytes::<4>(packet, 12)?).into(),
+            Ipv4Addr::from(bytes::<4>(packet, 16)?).into(),
+            usize::from(first & 0x0f) * 4,
+        ),
+        6 if *packet.get(6)? == TCP => (
+            Ipv6Addr::from(bytes::<16>(packet, 8)?).into(),
+            Ipv6Addr::from(bytes::<16>(packet, 24)?).into(),
+            40,
+        ),
+        _ => return None,
+    };
+    let port = |at| Some(u16::from_be_bytes(bytes::<2>(packet, at)?));
+    Some((
+        SocketAddr::new(source, port(header)?),
+        SocketAddr::new(destination, port(header + 2)?),
+    ))
+}
+
+fn bytes<const N: usize>(packet: &[u8], at: usize) -> Option<[u8; N]> {
+    packet.get(at..at + N)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests;
