@@ -67,9 +67,9 @@ pub(crate) enum OpenError {
 /// The type and code of an ICMP or ICMPv6 error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Icmp {
-    kind: u8,
-    code: u8,
-    v6: bool,
+    pub(crate) kind: u8,
+    pub(crate) code: u8,
+    pub(crate) v6: bool,
 }
 
 impl Icmp {

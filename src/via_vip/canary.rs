@@ -153,3 +153,6 @@ pub(crate) async fn watch(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -382,3 +382,6 @@ fn local_address(to: IpAddr) -> std::io::Result<IpAddr> {
     socket.connect((to, 9))?;
     Ok(socket.local_addr()?.ip())
 }
+
+#[cfg(test)]
+mod tests;

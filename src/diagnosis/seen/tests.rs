@@ -31,13 +31,18 @@ fn a_single_doubtful_probe_is_no_news_and_two_in_a_row_are() {
 
 #[test]
 fn either_way_may_be_in_doubt() {
-    let mut seen = Seen::default();
-    seen.note(Some(Sight::Well), Some(Sight::Well));
-    seen.note(Some(Sight::Well), Some(Sight::Unknown));
-    assert_eq!(seen.vip, Some(Sight::Well));
-    seen.note(Some(Sight::Well), Some(Sight::Unknown));
-    assert_eq!(
-        (seen.plain, seen.vip),
-        (Some(Sight::Well), Some(Sight::Unknown))
-    );
+    let (well, unknown) = (Some(Sight::Well), Some(Sight::Unknown));
+    for (before, doubtful) in [
+        ((well, well), (well, unknown)),
+        ((well, well), (unknown, well)),
+        ((well, None), (unknown, None)),
+        ((None, well), (None, unknown)),
+    ] {
+        let mut seen = Seen::default();
+        let found = [before, doubtful, doubtful].map(|(plain, vip)| {
+            seen.note(plain, vip);
+            (seen.plain, seen.vip)
+        });
+        assert_eq!(found, [before, before, doubtful]);
+    }
 }

@@ -81,6 +81,40 @@ fn what_this_host_drops() {
     assert_eq!(findings(&facts), [OK]);
 }
 
+/// Or the agent would undo the mend.
+#[test]
+fn what_the_configuration_itself_keeps_so_is_mended_there() {
+    let mut facts = well();
+    facts.sysctls = sysctls(&[("eth0.accept_local", "0")]);
+    let mut config = config_through_vip();
+    config.director.sysctls.clone_from(&facts.sysctls);
+    assert_eq!(
+        lines(&examine(&config, &facts)),
+        [
+            "problem through_vip 192.168.11.200: this host drops its answers to 192.168.11.10: \
+             net.ipv4.conf.eth0.accept_local is 0 | change `net.ipv4.conf.eth0.accept_local` in \
+             `director.sysctls`, and `lvs-agent reload`"
+        ]
+    );
+}
+
+/// `accept_local` and `rp_filter` are IPv4's alone.
+#[test]
+fn nothing_keeps_answers_out_that_come_with_ipv6() {
+    let mut facts = well();
+    facts.sysctls = sysctls(&[("eth0.accept_local", "0"), ("all.rp_filter", "1")]);
+    let (vip, own) = ("2001:db8::200", "2001:db8::10");
+    facts.host.addresses = vec![held("lo", vip, 128), held("eth0", own, 64)];
+    let ways = facts.ways.as_mut().unwrap();
+    ways.sources = [Source {
+        vip: address(vip),
+        address: Ok(address(own)),
+    }]
+    .into();
+    let ok = format!("ok through_vip {vip}: its answers to {own} come in");
+    assert_eq!(findings(&facts), [ok]);
+}
+
 #[test]
 fn no_address_to_ask_from() {
     let mut facts = well();

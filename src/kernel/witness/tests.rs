@@ -32,4 +32,15 @@ mod netns {
             assert_eq!(keeps_out(202), None, "no VIP of this host");
         });
     }
+
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
+    fn the_ports_are_those_that_this_host_connects_from() {
+        in_namespace(async || {
+            let range = "/proc/sys/net/ipv4/ip_local_port_range";
+            std::fs::write(range, "40000 47999").unwrap();
+            let ports = Witness::new().local_ports().unwrap();
+            assert_eq!(ports, Some((40_000, 47_999)));
+        });
+    }
 }

@@ -72,3 +72,26 @@ fn other_marks_keep_what_is_known_of_those_that_stay() {
     assert_eq!(board.confirmed(&path(21)), None);
     assert_eq!(board.confirmed(&path(23)), None);
 }
+
+#[test]
+fn a_mark_that_leads_elsewhere_than_before_is_to_be_confirmed_anew() {
+    let (board, table) = board();
+    board.confirm(&table);
+    let mark = board.confirmed(&path(21)).unwrap().mark;
+    let mut config = config_through_vip();
+    config.virtual_services[0].real_servers[0].key = "192.168.11.23:80".parse().unwrap();
+    let before = BTreeMap::from([(path(23), mark)]);
+    board.assign(Marks::assign(&config, &before, &BTreeSet::new()));
+    assert_eq!(board.marks().by_path().get(&path(23)), Some(&mark));
+    assert_eq!(board.confirmed(&path(23)), None);
+}
+
+#[test]
+fn what_was_a_services_by_mark_is_known_as_such_after_it_is_not() {
+    let (board, table) = board();
+    board.assign(Marks::default());
+    board.confirm(&table);
+    assert_eq!(board.confirmed(&path(21)), None);
+    assert!(table.services.keys().all(|key| board.owns(key)));
+    assert!(!board.owns(&"fwmark 8195 ipv4".parse().unwrap()));
+}

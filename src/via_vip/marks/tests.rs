@@ -57,6 +57,28 @@ fn when_no_mark_is_left_that_nobody_had_one_that_was_given_up_is_given_again() {
     assert_eq!(marks.by_path(), &BTreeMap::from([(path(21), mark(0x101))]));
 }
 
+/// A mark that a path keeps was given before, too.
+#[test]
+fn a_mark_that_is_kept_is_nobody_elses() {
+    let mut config = config_through_vip();
+    config.director.probe_mark = ProbeMark::new(0x100, 3).unwrap();
+    let before = BTreeMap::from([
+        (path(22), mark(0x101)),
+        (path(98), mark(0x102)),
+        (path(99), mark(0x103)),
+    ]);
+    let marks = Marks::assign(&config, &before, &BTreeSet::new());
+    let expected = BTreeMap::from([(path(21), mark(0x102)), (path(22), mark(0x101))]);
+    assert_eq!(marks.by_path(), &expected);
+
+    // The canary has to give way.
+    let foreign = BTreeSet::from([mark(0x100)]);
+    let marks = Marks::assign(&config, marks.by_path(), &foreign);
+    assert_eq!(marks.by_path(), &expected);
+    let canary = marks.canary(Family::Ipv4).unwrap();
+    assert_eq!(canary.to_string(), "fwmark 259 ipv4");
+}
+
 /// What another process would assign after a look at the table.
 #[test]
 fn the_table_tells_which_mark_a_path_has() {
@@ -73,6 +95,23 @@ fn the_table_tells_which_mark_a_path_has() {
         Marks::assign(&config, found.by_path(), &BTreeSet::new()),
         marks
     );
+}
+
+#[test]
+fn a_service_with_two_real_servers_leads_over_no_path() {
+    let config = config_through_vip();
+    let marks = Marks::assign(&config, &BTreeMap::new(), &BTreeSet::new());
+    let mut services = marks.services();
+    let of = |last| marks.service(&path(last)).unwrap();
+    let second = services[&of(22)].destinations.clone();
+    let first = services.get_mut(&of(21)).unwrap();
+    first.destinations.extend(second);
+    let table = State {
+        services,
+        ..State::default()
+    };
+    let found = Marks::found(&config, &table);
+    assert_eq!(found.by_path(), &BTreeMap::from([(path(22), mark(0x2002))]));
 }
 
 #[test]
@@ -112,14 +151,16 @@ fn what_the_agent_would_make_is_taken_for_its_own() {
         let mut other = state.clone();
         other.service.scheduler = "wlc".parse().unwrap();
         assert!(!Marks::would_make(&config, &key, &other), "{key}");
-        let mut other = state;
-        for destination in other.destinations.values_mut() {
-            destination.weight = Weight::ZERO;
-            assert!(!Marks::would_make(
-                &config,
-                &key,
-                &round_robin([("192.168.11.99:0".parse().unwrap(), *destination,)].into())
-            ));
+        for (real_server, destination) in state.destinations {
+            let quiesced = Destination {
+                weight: Weight::ZERO,
+                ..destination
+            };
+            let nobody = "192.168.11.99:0".parse().unwrap();
+            for other in [(real_server, quiesced), (nobody, destination)] {
+                let state = round_robin([other].into());
+                assert!(!Marks::would_make(&config, &key, &state), "{other:?}");
+            }
         }
     }
 }
