@@ -64,10 +64,6 @@ impl Board {
     pub(crate) fn confirm(&self, observed: &State) {
         let mut known = self.0.lock();
         let services = known.marks.services();
-        if services.is_empty() {
-            known.confirmed.clear();
-            return;
-        }
         known.times += 1;
         let time = known.times;
         let as_wanted = |key: &ServiceKey| {

@@ -11,8 +11,6 @@ const AFTER_RESET: Duration = Duration::from_secs(12);
 /// The same for one that was never established (60 s after the last SYN,
 /// `IP_VS_TCP_S_SYN_RECV`).
 const UNANSWERED: Duration = Duration::from_secs(65);
-/// The same for one that ended by a FIN (120 s, `IP_VS_TCP_S_FIN_WAIT`).
-const FINISHED: Duration = Duration::from_secs(125);
 
 /// From one canary to the next it takes no longer.
 const CANARY: Duration = Duration::from_mins(2);
@@ -67,7 +65,8 @@ struct Target {
 
 impl Ports {
     /// `established` is for how long IPVS keeps an established connection
-    /// without a packet; `seed` says which port comes first.
+    /// without a packet, which is longer than after a FIN (2 min,
+    /// `IP_VS_TCP_S_FIN_WAIT`); `seed` says which port comes first.
     pub(crate) fn new(range: RangeInclusive<u16>, established: Duration, seed: u32) -> Self {
         let count = u32::try_from(range.clone().len().max(1)).unwrap_or(1);
         Self {
@@ -117,7 +116,7 @@ impl Ports {
         let rest = match ending {
             Ending::Reset | Ending::Unusable => AFTER_RESET,
             Ending::Unanswered | Ending::Strayed => UNANSWERED,
-            Ending::Left => self.established.max(FINISHED) + AFTER_RESET,
+            Ending::Left => self.established + AFTER_RESET,
         };
         // Or it might find none when all others are taken.
         let keeps = user.is_none() && ending != Ending::Unusable;

@@ -108,6 +108,30 @@ fn the_canary_keeps_its_port_although_all_others_are_taken() {
     }
 }
 
+/// Or it would try in vain for ever.
+#[test]
+fn the_canary_leaves_a_port_that_others_of_this_host_have() {
+    let start = clock::monotonic();
+    let mut ports = ports(40_000..=40_003);
+    let taken = ports.take(vip(200), None, start).unwrap();
+    ports.give_back(vip(200), None, taken, Ending::Unusable, start);
+    let other = ports.take(vip(200), None, start).unwrap();
+    assert_ne!(other, taken);
+}
+
+#[test]
+fn the_canarys_port_is_another_users_once_it_has_rested() {
+    let start = clock::monotonic();
+    let mut ports = ports(40_000..=40_000);
+    let own = ports.take(vip(200), None, start).unwrap();
+    ports.give_back(vip(200), None, own, Ending::Reset, start);
+    let early = start + seconds(119);
+    assert_eq!(ports.take(vip(200), server(21), early), None);
+    let later = start + seconds(120);
+    assert_eq!(ports.take(vip(200), server(21), later), Some(own));
+    assert_eq!(ports.take(vip(200), None, later), None, "it is in use");
+}
+
 /// 12 ports are enough for a probe each second, for ever.
 #[test]
 fn what_has_rested_is_used_before_what_is_new() {
@@ -133,6 +157,16 @@ fn vips_that_are_asked_no_more_are_forgotten() {
         ports.give_back(vip(last), server(21), port, Ending::Reset, now);
     }
     assert_eq!(ports.targets.len(), 1);
+}
+
+#[test]
+fn a_vip_from_which_an_answer_may_come_is_not_forgotten() {
+    let start = clock::monotonic();
+    let mut ports = ports(40_000..=40_000);
+    assert!(ports.take(vip(200), server(21), start).is_some());
+    let later = start + seconds(1000);
+    assert!(ports.take(vip(201), server(21), later).is_some());
+    assert_eq!(ports.take(vip(200), server(22), later), None);
 }
 
 #[derive(Debug, Clone)]
