@@ -83,10 +83,6 @@ fn services(
     for (key, state) in wanted {
         let message = match ways.by_mark.get(key) {
             Some(found) if found == state => continue,
-            Some(_) if !facts.owned.contains(key) => {
-                findings.push(foreign(key));
-                continue;
-            }
             Some(_) => "it does not lead where it should",
             None => "it is not in the table",
         };

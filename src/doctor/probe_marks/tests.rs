@@ -98,6 +98,14 @@ fn what_is_missing_or_leads_elsewhere() {
     assert_eq!(findings(&facts).0, [NO_RULE], "without IPVS that is told");
 }
 
+fn left_alone(number: u32) -> String {
+    format!(
+        "warning mark fwmark {number} ipv4: it is not the agent's, and its mark is one that \
+         probes through VIPs may carry: the agent leaves it alone, and takes other marks | another \
+         `director.probe_mark`; or, if nobody needs it: ipvsadm -D -f {number}"
+    )
+}
+
 #[test]
 fn services_of_others_in_the_range() {
     let mut facts = well();
@@ -112,12 +120,7 @@ fn services_of_others_in_the_range() {
         }
     }
     let (marks, table) = findings(&facts);
-    assert_eq!(
-        marks[0],
-        "warning mark fwmark 8200 ipv4: it is not the agent's, and its mark is one that probes \
-         through VIPs may carry: the agent leaves it alone, and takes other marks | another \
-         `director.probe_mark`; or, if nobody needs it: ipvsadm -D -f 8200"
-    );
+    assert_eq!(marks, [left_alone(8200), NO_RULE.to_owned()]);
     // The other is the agent's own from before.
     assert_eq!(
         table[1..],
@@ -147,4 +150,55 @@ fn rules_that_take_packets_of_probes() {
         });
         assert_eq!(findings(&facts).0[1..], [expected], "{first:?}");
     }
+}
+
+/// As they would be after a service of somebody else's took the first mark.
+#[test]
+fn others_may_have_the_first_marks() {
+    let mut facts = well();
+    let foreign = BTreeSet::from([8192, 8194].map(|number| number.try_into().unwrap()));
+    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &foreign);
+    facts.owned = marks.services().into_keys().collect();
+    let mut services = marks.services();
+    let mut other = services[&mark(8193)].clone();
+    other.service.scheduler = "wlc".parse().unwrap();
+    for number in [8192, 8194] {
+        services.insert(mark(number), other.clone());
+    }
+    *by_mark(&mut facts) = services;
+    let expected = [left_alone(8192), left_alone(8194), NO_RULE.to_owned()];
+    assert_eq!(findings(&facts).0, expected);
+}
+
+/// Those of the agent's own make decide which mark a path has, whatever another
+/// start would give it.
+#[test]
+fn paths_keep_the_marks_that_they_have() {
+    let mut facts = well();
+    let swapped = swap(&mut facts);
+    let all = "ok mark director.probe_mark: all 3 services by mark are in the table";
+    assert_eq!(findings(&facts).0, [all, NO_RULE]);
+
+    // With a lost state file the agent begins anew, and takes over what it would make.
+    facts.owned.clear();
+    let elsewhere = |number: u32, last: u8| {
+        format!(
+            "problem mark fwmark {number} ipv4: it does not lead where it should: \
+             192.168.11.{last} cannot be asked through its VIPs | lvs-agent reload"
+        )
+    };
+    let expected = [elsewhere(8193, 21), elsewhere(8194, 22), NO_RULE.to_owned()];
+    assert_eq!(findings(&facts).0, expected);
+    *by_mark(&mut facts) = swapped;
+    assert_eq!(findings(&facts).0, [all, NO_RULE]);
+}
+
+/// Exchanges the real servers of the two paths; answers what was there before.
+fn swap(facts: &mut Facts) -> BTreeMap<ServiceKey, ServiceState> {
+    let states = by_mark(facts);
+    let before = states.clone();
+    for (number, other) in [(8193, 8194), (8194, 8193)] {
+        states.insert(mark(number), before[&mark(other)].clone());
+    }
+    before
 }
