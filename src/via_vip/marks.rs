@@ -138,7 +138,7 @@ fn is_for_paths(marks: ProbeMark, mark: NonZeroU32) -> bool {
     marks.number(mark).is_some_and(|number| number != 0)
 }
 
-fn leading_over(path: &ProbePath) -> ServiceState {
+pub(super) fn leading_over(path: &ProbePath) -> ServiceState {
     let destination = Destination {
         forwarding: path.forwarding,
         weight: Weight::ONE,

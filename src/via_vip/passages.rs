@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::guard::Guard;
+use super::marks::leading_over;
 use super::ports::{Ending, Ports};
 use super::{Board, Confirmed, Unverified};
 use crate::clock;
@@ -125,7 +126,7 @@ impl Passages {
         }
         match witness.lock().await.keeps_out(source, vip) {
             Ok(None) => Ok(()),
-            Ok(Some(reason)) => Err(Unverified::Deaf(reason.to_string())),
+            Ok(Some(reason)) => Err(Unverified::Deaf(reason)),
             Err(error) => Err(Unverified::Unreadable(error_chain(&error))),
         }
     }
@@ -319,11 +320,11 @@ impl Passage {
     async fn connections(&self, witness: &mut Witness) -> Result<u32, Unverified> {
         let only = witness.only_destination(&self.confirmed.service).await;
         let only = only.map_err(|error| Unverified::Unreadable(error_chain(&error)))?;
-        let here = only.filter(|(key, observed)| {
-            key.0.ip() == self.path.real_server
-                && observed.destination.forwarding == self.path.forwarding
+        let wanted = leading_over(&self.path).destinations;
+        let as_made = only.filter(|(real_server, observed)| {
+            wanted.get(real_server) == Some(&observed.destination)
         });
-        let (_, destination) = here.ok_or(Unverified::NoService)?;
+        let (_, destination) = as_made.ok_or(Unverified::NoService)?;
         let Connections {
             active, inactive, ..
         } = destination.connections;

@@ -2,6 +2,8 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
+use crate::model::OwnSource;
+
 /// Why the result of a probe through a VIP says nothing of its real server.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Unverified {
@@ -15,7 +17,10 @@ pub(crate) enum Unverified {
     NoService,
     #[error("the table is inside this process, and takes no packet")]
     NoKernel,
-    #[error("the kernel does not count its connection for this real server")]
+    #[error(
+        "the kernel does not count its connection for this real server: a rule of this host \
+         changes marks (`nft list ruleset`)"
+    )]
     NotCounted,
     #[error("the kernel does not say where its connection went: {0}")]
     Unreadable(String),
@@ -26,8 +31,8 @@ pub(crate) enum Unverified {
          {0}"
     )]
     CanarySang(String),
-    #[error("this host drops the answers: {0}")]
-    Deaf(String),
+    #[error("this host drops the answers: {0}: `{command}`", command = .0.command())]
+    Deaf(OwnSource),
     #[error(
         "a firewall of this host drops the answer, which came in: let TCP from {vip} in before \
          rules on the state of connections (`nft list ruleset`)"

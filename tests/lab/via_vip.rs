@@ -289,3 +289,56 @@ fn what_this_host_drops_changes_no_verdict() {
         hall.wait_for_diagnosis("rs1", "ok");
     }
 }
+
+/// By masquerading, a real server without the VIP would answer; with no weight,
+/// nobody.
+#[test]
+fn a_service_by_mark_that_another_hand_changed_says_nothing() {
+    let settings = configuration(
+        "192.168.11.200:80",
+        "forwarding: direct",
+        "via: vip, interval: 300ms, timeout: 2s",
+        &["192.168.11.21", "192.168.11.22"],
+    );
+    // The agent would put it right again.
+    let hall = Hall::new(&settings.replace("resync_interval: 1s", "resync_interval: 1day"));
+    let director = &hall.lan.director;
+    let _pages = [
+        Web::start(&hall.lan.rs1, "rs1"),
+        Web::start(&hall.lan.rs2, "rs2"),
+    ];
+    hall.lan.rs2.run("ip address del 192.168.11.200/32 dev lo");
+    let _agent = hall.direct();
+    hall.wait_for_health("rs1", "up");
+    hall.wait_for_health("rs2", "down");
+    let counted = |series: &str, real_server: &str, last: &str| {
+        let labels = format!("service=\"web\",real_server=\"{real_server}\",{last}");
+        metric(director, &format!("{series}{{{labels}}}"))
+    };
+    for (real_server, changed) in [
+        ("rs2", "ipvsadm -e -f 8194 -r 192.168.11.22 -m -w 1"),
+        ("rs1", "ipvsadm -e -f 8193 -r 192.168.11.21 -g -w 0"),
+    ] {
+        let unverified = || counted("lvs_probes_total", real_server, "result=\"unverified\"");
+        let before = unverified();
+        director.run(changed);
+        until(PATIENCE, "5 probes that say nothing", || {
+            match unverified() - before {
+                enough if enough >= 5.0 => Ok(()),
+                few => Err(few),
+            }
+        });
+        let status = status(director);
+        let told = of_real_server(&status, real_server);
+        assert!(told.contains("not in the table as it was made"), "{told}");
+    }
+    let rose = counted("lvs_transitions_total", "rs2", "to=\"up\"");
+    let fell = counted("lvs_transitions_total", "rs1", "to=\"down\"");
+    assert!(rose < 0.5 && fell < 0.5, "rs2 {rose}, rs1 {fell}");
+
+    // As the reason says.
+    let (code, printed) = hall.site.finish(director, &["reload"]);
+    assert_eq!(code, 0, "{printed}");
+    hall.wait_for_diagnosis("rs1", "ok");
+    hall.wait_for_diagnosis("rs2", "vip_missing");
+}
