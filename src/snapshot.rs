@@ -128,6 +128,7 @@ impl Snapshot {
                             .check
                             .kind
                             .clients_port(sorry_server.key.0.port()),
+                        agent_port: sorry_server.check.kind.agent_port(),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     }
                 }),
@@ -139,6 +140,7 @@ impl Snapshot {
                         key: real_server.key,
                         configured: real_server.weight,
                         checked_port: service.check.kind.clients_port(real_server.key.0.port()),
+                        agent_port: service.check.kind.agent_port(),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     })
                     .collect(),
@@ -357,6 +359,7 @@ impl ServiceRecord {
                 0 => record.key.0.port(),
                 port => port,
             },
+            agent_port: record.agent_port,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What to do about a diagnosis, in words and commands that need no filling in.
+//! What to do about a diagnosis, in words and commands that need no filling in,
+//! but for an interface that another command shows.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,6 +19,8 @@ pub(crate) struct Place {
     pub(crate) real_server: IpAddr,
     /// Where its check asks; 0 where that is no port.
     pub(crate) port: u16,
+    /// Where its check asks the real server's own lvs-agent, if it does.
+    pub(crate) agent_port: Option<u16>,
 }
 
 /// What mends something, written when it is shown: a sentence, whose commands
@@ -51,18 +54,7 @@ impl fmt::Display for Mend {
         let real_server = self.place.real_server;
         match self.diagnosis {
             Diagnosis::Ok => f.write_str("nothing"),
-            Diagnosis::ApplicationDown => {
-                write!(
-                    f,
-                    "on {real_server}, see whether the service runs: `ss -ltnup"
-                )?;
-                if self.place.port != 0 {
-                    write!(f, " 'sport = :{}'", self.place.port)?;
-                }
-                f.write_str(
-                    "` and its log; if it does, what a firewall there drops: `nft list ruleset`",
-                )
-            }
+            Diagnosis::ApplicationDown => self.application_down(f),
             Diagnosis::VipMissing => self.vip_missing(f),
             Diagnosis::NotListeningOnVip => {
                 write!(f, "on {real_server}, ")?;
@@ -116,6 +108,34 @@ impl fmt::Display for Mend {
 }
 
 impl Mend {
+    /// The service, or the lvs-agent beside it that is to vouch for it: the
+    /// last probe tells which.
+    fn application_down(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place {
+            service,
+            real_server,
+            port,
+            agent_port,
+            ..
+        } = self.place;
+        write!(f, "on {real_server}, ")?;
+        if let Some(agent_port) = agent_port {
+            write!(
+                f,
+                "as the last probe in this director's `lvs-agent status` says: if the agent \
+                 could not be asked, see `systemctl status lvs-agent-real-server`, `ss -ltnp \
+                 'sport = :{agent_port}'` and `nft list ruleset`; if it does not serve \
+                 {service}, list {real_server} for that in its configuration, and `lvs-agent \
+                 reload`; else "
+            )?;
+        }
+        f.write_str("see whether the service runs: `ss -ltnup")?;
+        if port != 0 {
+            write!(f, " 'sport = :{port}'")?;
+        }
+        f.write_str("` and its log; if it does, what a firewall there drops: `nft list ruleset`")
+    }
+
     /// Not on lo, dropped on the way in, or never unpacked: the VIP is as
     /// silent in each case.
     fn vip_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use tokio::time::timeout_at;
 
 use super::ProbeResult;
 use super::http::drive;
@@ -50,6 +51,25 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
         return Err(Failure::internal("no service to ask for"));
     };
     let target = probing.target(Some(check.port));
+    let answer = match timeout_at(probing.deadline, ask(probing, target)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(probing.late()),
+    };
+    let answer = answer.map_err(|failure| match failure.result.evidence() {
+        // Which of those that are asked failed is not known otherwise.
+        Some(_) => Failure {
+            detail: format!(
+                "the agent at {target} could not be asked: {}",
+                failure.detail
+            ),
+            ..failure
+        },
+        None => failure,
+    });
+    judge(answer?, protocol, address)
+}
+
+async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure> {
     let stream = probing.connect(target).await?;
     let request = Request::get("/status")
         .header(HOST, target.to_string())
@@ -61,7 +81,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if status != 200 {
-            let detail = format!("HTTP {status} from the agent, expected 200");
+            let detail = format!("HTTP {status}, expected 200");
             return Err(Failure::new(ProbeResult::Status, detail));
         }
         let (mut body, mut read) = (response.into_body(), Vec::new());
@@ -69,20 +89,19 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
             let frame = frame?;
             read.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
             if read.len() > LARGEST {
-                return Err(Failure::protocol("the agent's status is larger than 1 MiB"));
+                return Err(Failure::protocol("its status is larger than 1 MiB"));
             }
         }
         Ok(read)
     })
     .await?;
-    judge(&body, protocol, address)
-}
-
-fn judge(body: &[u8], protocol: Protocol, vip: SocketAddr) -> Verdict {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(&body).map_err(|error| {
         let error = printable(&error.to_string());
         Failure::protocol(format!("not the status of a real server's agent: {error}"))
-    })?;
+    })
+}
+
+fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
     let not_ready = |detail| Err(Failure::new(ProbeResult::Status, detail));
     if answer.mode != "real_server" {
         let mode = printable(&answer.mode);

@@ -65,6 +65,13 @@ impl Probing<'_> {
         Ok(stream)
     }
 
+    /// The deadline has passed.
+    pub(super) fn late(&self) -> Failure {
+        let timeout = humantime::format_duration(self.timeout);
+        let detail = format!("no complete answer within {timeout}");
+        Failure::new(ProbeResult::Timeout, detail)
+    }
+
     /// A command's word or a path, with the real server put in.
     pub(super) fn fill_in(&self, text: &str) -> String {
         text.replace(crate::config::ADDRESS, &self.target.ip().to_string())
@@ -279,11 +286,7 @@ impl Prober {
             connected,
         };
         let verdict = tokio::time::timeout_at(deadline, ask(probing, &check.kind)).await;
-        let verdict = verdict.unwrap_or_else(|_| {
-            let timeout = humantime::format_duration(check.timeout);
-            let detail = format!("no complete answer within {timeout}");
-            Err(Failure::new(ProbeResult::Timeout, detail))
-        });
+        let verdict = verdict.unwrap_or_else(|_| Err(probing.late()));
         let duration = clock::monotonic().saturating_duration_since(started);
         let stood_still = duration > check.timeout + check.timeout.max(STANDSTILL);
         verdict.map_err(|failure| {

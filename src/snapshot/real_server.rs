@@ -15,6 +15,8 @@ pub(crate) struct RealServerRecord {
     pub(crate) configured: Weight,
     /// Where its check asks; 0 where that is no port, or are several.
     pub(crate) checked_port: u16,
+    /// Where its check asks the real server's own lvs-agent, if it does.
+    pub(crate) agent_port: Option<u16>,
     pub(crate) live: Latest<RealServerLive>,
 }
 

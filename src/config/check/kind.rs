@@ -175,9 +175,13 @@ impl CheckKind {
     }
 
     /// The port at which it asks what clients ask for, of a real server with
-    /// the port `own`; 0 where there is none.
+    /// the port `own`; 0 where there is none. What an agent tells is told of
+    /// the real server's own port.
     pub(crate) fn clients_port(&self, own: u16) -> u16 {
-        self.through_vip().unwrap_or(self).target_port(own)
+        match self.through_vip().unwrap_or(self) {
+            Self::Agent(_) => own,
+            asked => asked.target_port(own),
+        }
     }
 
     /// Whether an answer, or its absence, shows if the real server is there
@@ -458,3 +462,6 @@ impl fmt::Display for StatusRanges {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ fn place(service: &str, forwarding: Forwarding, real_server: &str, port: u16) ->
         forwarding,
         real_server: real_server.parse().unwrap(),
         port,
+        agent_port: None,
     }
 }
 
@@ -20,7 +21,8 @@ fn check(place: Place, expected: &Expect) {
         Some(format!("{diagnosis}: {}\n", mend?))
     };
     let lines: String = Diagnosis::ALL.into_iter().filter_map(line).collect();
-    for placeholder in ["VIP/", "INTERFACE", ":0 ", ":0'"] {
+    // The one that is left is told by a command beside it.
+    for placeholder in ["VIP/", ":0 ", ":0'"] {
         assert!(!lines.contains(placeholder), "{placeholder} in {lines}");
     }
     expected.assert_eq(&lines);
@@ -40,11 +42,27 @@ fn each_names_the_place_it_is_for() {
             vip_missing: on 192.168.11.21, `ip address add 192.168.11.200/32 dev lo` if it does not have the VIP; if it has, a firewall there drops packets to 192.168.11.200:8080 (`nft list ruleset`); `lvs-agent doctor --real-server` there tells which, as does a check of the kind `agent`
             not_listening_on_vip: on 192.168.11.21, let the server listen on 192.168.11.200:8080 or on all addresses; what listens now: `ss -ltnp 'sport = :8080'`
             path_filtered: let packets to 192.168.11.21, and there to 192.168.11.200:8080, pass: `nft list ruleset` on it, on this director and on what is between them
-            arp_conflict: on 192.168.11.21, `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` does, and keep the VIP on lo alone
+            arp_conflict: on 192.168.11.21, keep the VIP on lo alone: `ip -o address show to 192.168.11.200` shows where it is, `ip address del 192.168.11.200/32 dev INTERFACE` takes it off another, `ip address add 192.168.11.200/32 dev lo` puts it on lo; and keep it silent there: `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` does
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
             unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
         "]],
     );
+}
+
+/// Which of both failed is what the last probe says.
+#[test]
+fn an_agent_that_is_asked_is_named_beside_the_service() {
+    let place = Place {
+        agent_port: Some(9477),
+        ..place(
+            "tcp 192.168.11.200:80",
+            Forwarding::Direct,
+            "192.168.11.21",
+            80,
+        )
+    };
+    let mend = Diagnosis::ApplicationDown.mend(place).unwrap().to_string();
+    expect!["on 192.168.11.21, as the last probe in this director's `lvs-agent status` says: if the agent could not be asked, see `systemctl status lvs-agent-real-server`, `ss -ltnp 'sport = :9477'` and `nft list ruleset`; if it does not serve tcp 192.168.11.200:80, list 192.168.11.21 for that in its configuration, and `lvs-agent reload`; else see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`"].assert_eq(&mend);
 }
 
 #[test]
@@ -61,7 +79,7 @@ fn with_ipv6_they_are_true_for_ipv6() {
             vip_missing: on 2001:db8::21, `ip address add 2001:db8::200/128 dev lo nodad` if it does not have the VIP; if it has, a firewall there drops packets to [2001:db8::200]:443 (`nft list ruleset`), or no tunnel interface unpacks them (`ip -d link`); `lvs-agent doctor --real-server` there tells which, as does a check of the kind `agent`
             not_listening_on_vip: on 2001:db8::21, let the server listen on [2001:db8::200]:443 or on all addresses; what listens now: `ss -ltnp 'sport = :443'`
             path_filtered: let packets to 2001:db8::21, and there to [2001:db8::200]:443, pass: `nft list ruleset` on it, on this director and on what is between them; or nobody unpacks the tunnel there: `lvs-agent doctor --real-server`
-            arp_conflict: on 2001:db8::21, keep the VIP on lo alone: `ip address add 2001:db8::200/128 dev lo nodad`, and delete it where else `ip -6 address show to 2001:db8::200` shows it
+            arp_conflict: on 2001:db8::21, keep the VIP on lo alone: `ip -o address show to 2001:db8::200` shows where it is, `ip address del 2001:db8::200/128 dev INTERFACE` takes it off another, `ip address add 2001:db8::200/128 dev lo nodad` puts it on lo
             unreachable: see whether 2001:db8::21 runs and is on the network: `ping -c 3 2001:db8::21` and `ip neighbour show to 2001:db8::21` on this director; beyond a router, a firewall that drops everything looks the same
             unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
         "]],

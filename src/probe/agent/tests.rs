@@ -17,6 +17,11 @@ fn agent(port: u16) -> CheckKind {
 
 /// The outcome where the other end answers with this.
 async fn answered(head: &'static str, body: impl Into<Vec<u8>>) -> Outcome {
+    answered_at(head, body).await.1
+}
+
+/// The same, and at which port that was.
+async fn answered_at(head: &'static str, body: impl Into<Vec<u8>>) -> (u16, Outcome) {
     let body = body.into();
     let target = serve(move |mut stream| {
         let mut request = Vec::new();
@@ -33,7 +38,7 @@ async fn answered(head: &'static str, body: impl Into<Vec<u8>>) -> Outcome {
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.write_all(&body);
     });
-    ask(target, agent(target.port())).await
+    (target.port(), ask(target, agent(target.port())).await)
 }
 
 fn status(services: &Value) -> String {
@@ -75,16 +80,6 @@ async fn what_the_other_end_says_decides() {
             json!({ "mode": "director", "readiness": null }).to_string(),
             ProbeResult::Status,
             "the agent there is a director, not a real_server",
-        ),
-        (
-            "{}".to_owned(),
-            ProbeResult::Protocol,
-            "not the status of a real server's agent: missing field `mode` at line 1 column 2",
-        ),
-        (
-            status(&json!([{ "protocol": "tcp", "address": "192.168.11.200:80" }])),
-            ProbeResult::Protocol,
-            "not the status of a real server's agent: missing field `ready` at line 1 column 95",
         ),
     ] {
         assert_outcome(&answered("200 OK", body).await, result, detail);
@@ -140,31 +135,56 @@ async fn what_was_seen_long_ago_is_not_ready() {
     );
 }
 
+/// What failed before the other end's word is told as the agent's, by its address.
+fn assert_unasked(outcome: &Outcome, result: ProbeResult, port: u16, why: &str) {
+    let detail = format!("the agent at 127.0.0.1:{port} could not be asked: {why}");
+    assert_outcome(outcome, result, &detail);
+}
+
 #[tokio::test]
 async fn other_answers_and_none() {
-    for (head, body, result, detail) in [
+    for (head, body, result, why) in [
         (
             "503 Service Unavailable",
             Vec::new(),
             ProbeResult::Status,
-            "HTTP 503 from the agent, expected 200",
+            "HTTP 503, expected 200",
         ),
         (
             "200 OK",
             vec![b' '; 2 * 1024 * 1024],
             ProbeResult::Protocol,
-            "the agent's status is larger than 1 MiB",
+            "its status is larger than 1 MiB",
+        ),
+        (
+            "200 OK",
+            b"{}".to_vec(),
+            ProbeResult::Protocol,
+            "not the status of a real server's agent: missing field `mode` at line 1 column 2",
+        ),
+        (
+            "200 OK",
+            status(&json!([{ "protocol": "tcp", "address": "192.168.11.200:80" }])).into_bytes(),
+            ProbeResult::Protocol,
+            "not the status of a real server's agent: missing field `ready` at line 1 column 95",
         ),
     ] {
-        assert_outcome(&answered(head, body).await, result, detail);
+        let (port, outcome) = answered_at(head, body).await;
+        assert_unasked(&outcome, result, port, why);
     }
     let other = say(b"220 smtp ready\r\n");
     let outcome = ask(other, agent(other.port())).await;
-    assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+    let (result, port) = (ProbeResult::Protocol, other.port());
+    assert_unasked(&outcome, result, port, "not an HTTP answer");
     let silent = say(b"");
     let outcome = ask_within(SHORT, silent, agent(silent.port())).await;
-    assert_eq!(outcome.result, ProbeResult::Timeout);
+    let why = format!(
+        "no complete answer within {}",
+        humantime::format_duration(SHORT)
+    );
+    assert_unasked(&outcome, ProbeResult::Timeout, silent.port(), &why);
     let target = nobody();
     let outcome = ask(target, agent(target.port())).await;
-    assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
+    let result = ProbeResult::Refused;
+    assert_unasked(&outcome, result, target.port(), "connection refused");
 }
