@@ -36,7 +36,7 @@ pub(crate) use task::{ask, run};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::model::{LocalAddress, MacAddress};
+use crate::model::{Family, LocalAddress, MacAddress};
 
 /// The VIPs, and the addresses of the real servers of each.
 type Vips = BTreeMap<IpAddr, BTreeSet<IpAddr>>;
@@ -60,22 +60,22 @@ pub(crate) struct Silence {
 /// ARP, and needs none: a host answers for the addresses of the interface that
 /// is asked (`ndisc_recv_ns` in `net/ipv6/ndisc.c`), so the VIP is on that.
 pub(crate) fn mend(vip: IpAddr) -> String {
+    let on_lo = LocalAddress {
+        interface: "lo".to_owned(),
+        address: vip,
+    };
+    let place = format!(
+        "keep the VIP on lo alone: `ip -o address show to {vip}` shows where it is, `ip address \
+         del {vip}/{} dev INTERFACE` takes it off another, `{}` puts it on lo",
+        Family::from(vip).host_prefix_length(),
+        on_lo.command(),
+    );
     match vip {
-        IpAddr::V4(_) => "`sysctl -w net.ipv4.conf.all.arp_ignore=1 \
-                          net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` \
-                          does, and keep the VIP on lo alone"
-            .to_owned(),
-        IpAddr::V6(_) => {
-            let on_lo = LocalAddress {
-                interface: "lo".to_owned(),
-                address: vip,
-            };
-            format!(
-                "keep the VIP on lo alone: `{}`, and delete it where else `ip -6 address show to \
-                 {vip}` shows it",
-                on_lo.command()
-            )
-        }
+        IpAddr::V4(_) => format!(
+            "{place}; and keep it silent there: `sysctl -w net.ipv4.conf.all.arp_ignore=1 \
+             net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` does"
+        ),
+        IpAddr::V6(_) => place,
     }
 }
 

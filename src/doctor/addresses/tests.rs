@@ -93,7 +93,8 @@ fn others_that_answer_for_the_vip() {
     assert!(
         problem.starts_with(
             "problem duplicate_vip 192.168.11.200: rs1 (192.168.11.21) answers for it on the link, \
-             as 02:00:00:00:00:21 | there, `sysctl -w net.ipv4.conf.all.arp_ignore=1"
+             as 02:00:00:00:00:21 | there, keep the VIP on lo alone: `ip -o address show to \
+             192.168.11.200`"
         ),
         "{problem}"
     );

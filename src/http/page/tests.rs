@@ -66,7 +66,7 @@ fn who_else_answers_for_a_vip_is_told() {
     let page = page(fixture::with_arp_conflicts());
     for text in [
         "192.168.11.200 is answered for by 02:00:00:00:00:21 as well, which is rs1: there, \
-         `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`",
+         keep the VIP on lo alone: `ip -o address show to 192.168.11.200`",
         "192.168.11.200 is answered for by 02:00:00:00:00:99 as well, which is no real server",
         "up 1m 3s<br>quiesced: arp_conflict<td class=\"n\">1<",
     ] {
