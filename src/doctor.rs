@@ -144,6 +144,13 @@ pub(crate) struct Facts {
     agent: RunningAgent,
 }
 
+impl Facts {
+    fn has_interface(&self, name: &str) -> bool {
+        let mut there = self.host.interfaces.iter();
+        there.any(|interface| interface.name == name)
+    }
+}
+
 /// All findings: those of the configuration first, then from the kernel's
 /// ground up.
 pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
@@ -173,7 +180,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             findings.extend(tunnels::examine_real_server(config, facts));
         }
     }
-    findings.extend(agent::examine(facts));
+    findings.extend(agent::examine(config, facts));
     findings
 }
 

@@ -5,6 +5,17 @@ use super::{Facts, Finding};
 use crate::arp_audit::mend;
 use crate::config::Config;
 use crate::model::{Family, HostAddress, LocalAddress};
+use crate::snapshot::Mode;
+
+/// What mends a [`missing_interface`], without which no director starts.
+pub(super) const CORRECT_INTERFACE: &str = "see `ip -brief link`, and correct `director.interface`";
+
+/// A director's interface, where this host does not have it.
+pub(super) fn missing_interface<'c>(config: &'c Config, facts: &Facts) -> Option<&'c str> {
+    let interface = config.director.interface.as_deref();
+    let interface = interface.filter(|name| !facts.has_interface(name));
+    interface.filter(|_| facts.mode == Mode::Director)
+}
 
 /// The VIPs of a director: on its interface, as one host's address, and on no
 /// other; and nobody else on the link answers for them.
@@ -12,13 +23,12 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let services = config.virtual_services.iter();
     let vips: BTreeSet<IpAddr> = services.filter_map(|service| service.key.vip()).collect();
     let interface = config.director.interface.as_deref();
-    let mut there = facts.host.interfaces.iter().map(|found| &*found.name);
-    if let Some(missing) = interface.filter(|name| !there.any(|found| found == *name)) {
+    if let Some(missing) = missing_interface(config, facts) {
         return vec![Finding::problem(
             "interface",
             missing,
             "this host has no such interface, so it has no VIP: clients reach nobody",
-            "see `ip -brief link`, and correct `director.interface`",
+            CORRECT_INTERFACE,
         )];
     }
     let mut findings = Vec::new();

@@ -1,6 +1,8 @@
 use serde::Deserialize;
 
+use super::addresses::{CORRECT_INTERFACE, missing_interface};
 use super::{Facts, Finding, Verdict};
+use crate::config::Config;
 use crate::diagnosis::Diagnosis;
 use crate::snapshot::Mode;
 
@@ -87,14 +89,26 @@ impl RealServer {
     }
 }
 
-pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
-    let unit = match facts.mode {
+const fn unit(mode: Mode) -> &'static str {
+    match mode {
         Mode::Director => "lvs-agent-director",
         Mode::RealServer => "lvs-agent-real-server",
-    };
+    }
+}
+
+/// What starts the agent, after what it would not start without.
+pub(super) fn start(config: &Config, facts: &Facts) -> String {
+    let start = format!("systemctl start {}", unit(facts.mode));
+    match missing_interface(config, facts) {
+        Some(_) => format!("{CORRECT_INTERFACE}; then {start}"),
+        None => start,
+    }
+}
+
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let status = match &facts.agent {
         RunningAgent::None(why) => {
-            let mend = format!("systemctl start {unit}");
+            let mend = start(config, facts);
             return vec![Finding::warning("agent", "process", why, mend)];
         }
         RunningAgent::Status(status) => status,
@@ -116,7 +130,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
     }
     if let Some(error) = &status.reconcile.error {
         let message = format!("the kernel is not as configured: {error}");
-        let mend = format!("journalctl -u {unit}");
+        let mend = format!("journalctl -u {}", unit(facts.mode));
         findings.push(Finding::problem("agent", "reconcile", message, mend));
     }
     for reason in &status.weights_held {

@@ -245,6 +245,7 @@ async fn probe_all(config: &Config) -> Vec<Probed> {
                 names: names.collect(),
                 target: spec.target,
                 via: spec.check.via,
+                origin: spec.check.origin.clone(),
                 outcome,
                 beside,
             };

@@ -2,7 +2,7 @@ use std::iter;
 use std::net::SocketAddr;
 
 use super::{Facts, Finding};
-use crate::config::Via;
+use crate::config::{Origin, Via};
 use crate::probe::Outcome;
 
 /// One probe, and whom it speaks of.
@@ -13,22 +13,23 @@ pub(super) struct Probed {
     pub(super) target: SocketAddr,
     /// Which way the check asks; here it asked the real server's own address.
     pub(super) via: Via,
+    /// From where it asks.
+    pub(super) origin: Origin,
     pub(super) outcome: Outcome,
     /// What a check that asks through the VIP asks there all the same.
     pub(super) beside: Option<Outcome>,
 }
 
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
-    let runs = facts.director_runs();
     let findings = facts.probed.iter().flat_map(|probed| {
         let beside = probed.beside.iter();
-        let beside = beside.map(|outcome| finding(probed, outcome, Via::RealServer, runs));
-        iter::once(finding(probed, &probed.outcome, probed.via, runs)).chain(beside)
+        let beside = beside.map(|outcome| finding(probed, outcome, Via::RealServer, facts));
+        iter::once(finding(probed, &probed.outcome, probed.via, facts)).chain(beside)
     });
     findings.collect()
 }
 
-fn finding(probed: &Probed, outcome: &Outcome, via: Via, director_runs: bool) -> Finding {
+fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Finding {
     let names = probed.names.join(", ");
     let check = "real_server";
     let own = if via.through_vip() {
@@ -46,7 +47,7 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, director_runs: bool) ->
             let message = format!("{own}{}", outcome.detail);
             let ip = probed.target.ip();
             let mend = format!("on {ip}: lvs-agent doctor --real-server; from here: ping {ip}");
-            match (via, director_runs) {
+            match (via, facts.director_runs()) {
                 // What counts is the running agent's to tell.
                 (Via::Vip, true) => {
                     let message = format!("{message}; its check asks this through the VIP");
@@ -58,13 +59,20 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, director_runs: bool) ->
         }
         None => {
             let message = format!("it could not be probed: {}", outcome.detail);
-            Finding::warning(
-                check,
-                &names,
-                message,
-                "LVS_AGENT_LOG=debug lvs-agent run --dry-run",
-            )
+            Finding::warning(check, &names, message, unmade(&probed.origin, facts))
         }
+    }
+}
+
+/// What mends a probe that could not be made: first what this host does not have.
+fn unmade(origin: &Origin, facts: &Facts) -> &'static str {
+    let (interface, source) = (origin.interface.as_deref(), origin.source);
+    if interface.is_some_and(|name| !facts.has_interface(name)) {
+        "see `ip -brief link`, and correct `check.interface`"
+    } else if source.is_some_and(|source| !facts.host.has(source)) {
+        "see `ip -brief address`, and correct `check.source`"
+    } else {
+        "LVS_AGENT_LOG=debug lvs-agent run --dry-run"
     }
 }
 

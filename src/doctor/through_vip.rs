@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::IpAddr;
 
+use super::agent::start;
 use super::parameters::place_value;
 use super::{Facts, Finding};
 use crate::config::Config;
@@ -40,7 +41,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             "probes",
             "the way through the VIPs was not asked: only a running agent keeps the marks that \
              it takes, and doctor writes nothing",
-            "systemctl start lvs-agent-director",
+            start(config, facts),
         ));
     }
     if let Some(ways) = &facts.ways {
@@ -48,7 +49,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         findings.extend(
             ways.sources
                 .iter()
-                .map(|source| answers(source, config, facts)),
+                .filter_map(|source| answers(source, config, facts)),
         );
     }
     findings
@@ -71,8 +72,9 @@ fn passes(found: &Result<bool, String>) -> Option<Finding> {
     Some(Finding::warning("through_vip", "probes", message, mend))
 }
 
-/// Whether this host takes the answers, which come from an address of its own.
-fn answers(source: &Source, config: &Config, facts: &Facts) -> Finding {
+/// Whether this host takes the answers, which come from an address of its own;
+/// `None` where it does not have the VIP, which is what another finding tells.
+fn answers(source: &Source, config: &Config, facts: &Facts) -> Option<Finding> {
     let (check, vip) = ("through_vip", source.vip);
     let address = match &source.address {
         Ok(address) => *address,
@@ -80,10 +82,14 @@ fn answers(source: &Source, config: &Config, facts: &Facts) -> Finding {
             let mend = format!(
                 "ip route get {real_server}; or give the check `source`, an address of this host"
             );
-            return Finding::problem(check, &vip, format!("it cannot be asked: {why}"), mend);
+            let message = format!("it cannot be asked: {why}");
+            return Some(Finding::problem(check, &vip, message, mend));
         }
     };
-    match kept_out(vip, address, facts) {
+    if !facts.host.has(vip) {
+        return None;
+    }
+    Some(match kept_out(vip, address, facts) {
         None => Finding::ok(check, &vip, format!("its answers to {address} come in")),
         Some(reason) => Finding::problem(
             check,
@@ -96,7 +102,7 @@ fn answers(source: &Source, config: &Config, facts: &Facts) -> Finding {
                 reason.command()
             },
         ),
-    }
+    })
 }
 
 /// Whether the agent itself keeps it so.
@@ -105,8 +111,7 @@ fn is_configured(reason: &OwnSource, config: &Config) -> bool {
     keys.any(|key| key.to_string() == reason.key())
 }
 
-/// As the canary judges it. Where this host does not have the VIP, that is
-/// what another finding tells.
+/// As the canary judges it.
 fn kept_out(vip: IpAddr, address: IpAddr, facts: &Facts) -> Option<OwnSource> {
     if vip.is_ipv6() {
         return None;

@@ -1,9 +1,13 @@
+mod end;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use end::End;
+
 use super::parameters::effective_rp_filter;
 use super::{Facts, Finding};
-use crate::config::Config;
+use crate::config::{Config, VirtualService};
 use crate::model::{Checksum, Family, Forwarding, Tunnel};
 
 /// What a client's packet is at most, where this host does not tell: Ethernet's.
@@ -88,53 +92,63 @@ const fn overhead(tunnel: Tunnel, outer: Family) -> u32 {
 
 /// Who unpacks on a real server, and lets the packets in.
 pub(super) fn examine_real_server(config: &Config, facts: &Facts) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let tunneled = facts.services.iter().filter(|readiness| {
+    let served = facts.services.iter().flat_map(|readiness| {
         let mut services = config.virtual_services.iter();
         let service = services.find(|service| service.key == readiness.service.key());
-        service.is_some_and(|s| matches!(s.forwarding, Forwarding::Tunnel(_)))
+        let found = service.map(|service| unpacked(service, readiness.service.own, facts));
+        found.unwrap_or_default()
     });
-    for readiness in tunneled {
-        let name = &readiness.service.name;
-        let up: Vec<_> = facts
-            .host
-            .interfaces
-            .iter()
-            .filter(|interface| interface.up && unpacks(interface.kind.as_deref()))
-            .collect();
-        if up.is_empty() {
-            findings.push(Finding::problem(
-                "tunnel",
-                name,
-                "no tunnel interface is up: nobody unpacks what the director sends",
-                "modprobe ipip && ip link set tunl0 up",
-            ));
-        }
-        for interface in up {
-            let interface = &interface.name;
-            // 1 asks that the client be reached through the tunnel, too.
-            findings.push(if effective_rp_filter(facts, interface) == 1 {
-                let dotted = interface.replace('.', "/");
-                Finding::problem(
-                    "tunnel",
-                    name,
-                    format!("rp_filter is 1 on {interface}: what is unpacked there is dropped"),
-                    format!(
-                        "sysctl -w net.ipv4.conf.all.rp_filter=0 \
-                         net.ipv4.conf.{dotted}.rp_filter=0"
-                    ),
-                )
-            } else {
-                Finding::ok("tunnel", name, format!("{interface} unpacks"))
-            });
-        }
-    }
-    findings
+    served.collect()
 }
 
-/// Kinds of links that are the end of a tunnel (ip-link(8)).
-fn unpacks(kind: Option<&str>) -> bool {
-    kind.is_some_and(|kind| ["ipip", "sit", "ip6tnl", "gre", "ip6gre"].contains(&kind))
+fn unpacked(service: &VirtualService, own: Option<IpAddr>, facts: &Facts) -> Vec<Finding> {
+    let Forwarding::Tunnel(tunnel) = service.forwarding else {
+        return Vec::new();
+    };
+    let (name, inner) = (&service.name, service.key.family());
+    // Without an address of its own there, it is as the others are.
+    let outer: BTreeSet<Family> = match own {
+        Some(own) => [own.into()].into(),
+        None => service
+            .checked()
+            .map(|(key, _)| key.0.ip().into())
+            .collect(),
+    };
+    let ends = outer
+        .into_iter()
+        .map(|outer| End::new(tunnel, inner, outer));
+    let ends: Vec<_> = ends.collect();
+    let findings = facts.host.interfaces.iter().filter_map(|interface| {
+        let end = ends.iter().find(|end| end.is(interface))?;
+        let interface = &interface.name;
+        // 1 asks that the client be reached through the tunnel, too. IPv6 has
+        // no such filter.
+        let filters = inner == Family::Ipv4 && effective_rp_filter(facts, interface) == 1;
+        Some(if filters {
+            let dotted = interface.replace('.', "/");
+            Finding::problem(
+                "tunnel",
+                name,
+                format!("rp_filter is 1 on {interface}: what is unpacked there is dropped"),
+                format!(
+                    "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{dotted}.rp_filter=0"
+                ),
+            )
+        } else {
+            Finding::ok("tunnel", name, end.found(interface))
+        })
+    });
+    let findings: Vec<_> = findings.collect();
+    if findings.is_empty() {
+        let mends: Vec<_> = ends.iter().map(|end| end.mend(own)).collect();
+        return vec![Finding::problem(
+            "tunnel",
+            name,
+            "no interface that unpacks its tunnel is up: what the director sends is lost",
+            mends.join("; or "),
+        )];
+    }
+    findings
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::doctor::fixture::{facts, lines};
+use crate::doctor::fixture::{config, facts, lines};
 use crate::http::status;
 use crate::snapshot::fixture;
 
@@ -9,7 +9,7 @@ use super::*;
 fn findings(mode: Mode, status: Value) -> Vec<String> {
     let mut facts = facts(mode);
     facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
-    lines(&examine(&facts))
+    lines(&examine(&config(), &facts))
 }
 
 /// What a director says of itself.
@@ -36,8 +36,21 @@ fn an_agent_that_is_well_or_away() {
     let real_server = serde_json::from_slice(&real_server).unwrap();
     assert_eq!(findings(Mode::RealServer, real_server), [expected]);
     assert_eq!(
-        lines(&examine(&facts(Mode::Director))),
+        lines(&examine(&config(), &facts(Mode::Director))),
         ["warning agent process: nobody listens | systemctl start lvs-agent-director"]
+    );
+    let mut elsewhere = config();
+    elsewhere.director.interface = Some("eht0".to_owned());
+    assert_eq!(
+        lines(&examine(&elsewhere, &facts(Mode::Director))),
+        [
+            "warning agent process: nobody listens | see `ip -brief link`, and correct \
+             `director.interface`; then systemctl start lvs-agent-director"
+        ]
+    );
+    assert_eq!(
+        lines(&examine(&elsewhere, &facts(Mode::RealServer))),
+        ["warning agent process: nobody listens | systemctl start lvs-agent-real-server"]
     );
     assert_eq!(
         findings(Mode::RealServer, director()),

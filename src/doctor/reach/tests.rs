@@ -11,6 +11,7 @@ fn probed(names: &[&str], via: Via, result: ProbeResult, detail: &str) -> Probed
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         target: "192.168.11.21:80".parse().unwrap(),
         via,
+        origin: Origin::default(),
         outcome: outcome(result, detail),
         beside: None,
     }
@@ -46,6 +47,42 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
             "warning real_server web/rs1, api/rs1: it could not be probed: out of file \
              descriptors | LVS_AGENT_LOG=debug lvs-agent run --dry-run",
         ]
+    );
+}
+
+#[test]
+fn where_this_host_cannot_ask_from_is_named() {
+    let mut facts = facts(Mode::Director);
+    let mut mend = |interface: Option<&str>, source: &str| {
+        facts.probed = vec![Probed {
+            origin: Origin {
+                source: Some(source.parse().unwrap()),
+                interface: interface.map(str::to_owned),
+            },
+            ..probed(
+                &["web/rs1"],
+                Via::RealServer,
+                ProbeResult::Internal,
+                "cannot probe from it",
+            )
+        }];
+        let line = lines(&examine(&facts)).remove(0);
+        let (told, mend) = line.split_once(" | ").unwrap();
+        let expected = "warning real_server web/rs1: it could not be probed: cannot probe from it";
+        assert_eq!(told, expected);
+        mend.to_owned()
+    };
+    assert_eq!(
+        mend(Some("eht0"), "192.168.11.10"),
+        "see `ip -brief link`, and correct `check.interface`"
+    );
+    assert_eq!(
+        mend(Some("eth0"), "192.168.11.99"),
+        "see `ip -brief address`, and correct `check.source`"
+    );
+    assert_eq!(
+        mend(Some("eth0"), "192.168.11.10"),
+        "LVS_AGENT_LOG=debug lvs-agent run --dry-run"
     );
 }
 

@@ -78,7 +78,27 @@ fn what_this_host_drops() {
     );
     // That it has no VIP is told of the VIP.
     facts.host.addresses.remove(0);
-    assert_eq!(findings(&facts), [OK]);
+    assert_eq!(findings(&facts), Vec::<String>::new());
+}
+
+#[test]
+fn the_interface_comes_first() {
+    let mut config = config_through_vip();
+    config.director.interface = Some("eht0".to_owned());
+    let mut facts = well();
+    facts.agent = super::super::RunningAgent::None("nobody listens".to_owned());
+    facts
+        .host
+        .addresses
+        .retain(|held| held.address != address(VIP));
+    assert_eq!(
+        lines(&examine(&config, &facts)),
+        [
+            "warning through_vip probes: the way through the VIPs was not asked: only a running \
+             agent keeps the marks that it takes, and doctor writes nothing | see `ip -brief \
+             link`, and correct `director.interface`; then systemctl start lvs-agent-director"
+        ]
+    );
 }
 
 /// Or the agent would undo the mend.

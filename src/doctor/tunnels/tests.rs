@@ -1,5 +1,9 @@
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+
 use crate::doctor::fixture::{VIP, address, config, facts, interface, lines};
 use crate::kernel::Route;
+use crate::model::RealServerKey;
 use crate::readiness::served;
 use crate::snapshot::Mode;
 
@@ -84,36 +88,225 @@ fn the_interface_tells_where_the_route_does_not() {
     );
 }
 
-#[test]
-fn a_real_server_unpacks_without_a_strict_filter() {
-    let config = tunneled(Tunnel::Ipip);
+const NONE_UP: &str = "problem tunnel web: no interface that unpacks its tunnel is up: what the director sends is lost";
+
+/// A real server of the one service, at `own`, behind a tunnel to `vip`.
+fn unpacking(tunnel: Tunnel, vip: &str, own: &str) -> (Config, Facts) {
+    let mut config = tunneled(tunnel);
+    let service = &mut config.virtual_services[0];
+    service.key = format!("tcp {}", SocketAddr::new(address(vip), 80))
+        .parse()
+        .unwrap();
+    let own = SocketAddr::new(address(own), 80);
+    service.real_servers[0].key = RealServerKey(own);
     let mut facts = facts(Mode::RealServer);
-    let own = [address("192.168.11.21")].into();
-    let served = served(&config, &own, &[address(VIP)].into()).into_iter();
+    let served = served(&config, &[own.ip()].into(), &[address(vip)].into()).into_iter();
     facts.services = served
         .map(|service| facts.host.judge(service, "lo"))
         .collect();
+    (config, facts)
+}
+
+fn add(facts: &mut Facts, name: &str, kind: &str) {
+    let mut tunnel = interface(3, name);
+    tunnel.kind = Some(kind.to_owned());
+    facts.host.interfaces.push(tunnel);
+}
+
+fn filter(facts: &mut Facts, place: &str) {
+    let key = format!("net.ipv4.conf.{place}.rp_filter").parse().unwrap();
+    facts.sysctls = [(key, "1".to_owned())].into();
+}
+
+/// Each that unpacks something, by its kind.
+const ENDS: [(&str, &str); 5] = [
+    ("tunl0", "ipip"),
+    ("sit0", "sit"),
+    ("ip6tnl0", "ip6tnl"),
+    ("gre0", "gre"),
+    ("ip6gre0", "ip6gre"),
+];
+
+const GUE: Tunnel = Tunnel::Gue {
+    port: NonZeroU16::new(6080).unwrap(),
+    checksum: Checksum::None,
+};
+
+#[test]
+fn each_tunnel_has_its_own_end() {
+    let (vip6, own6) = ("2001:db8::200", "2001:db8::21");
+    let own = "192.168.11.21";
+    let gre = |checksum| Tunnel::Gre { checksum };
+    for (tunnel, vip, own, end, mend) in [
+        (
+            Tunnel::Ipip,
+            VIP,
+            own,
+            Some("tunl0"),
+            "modprobe ipip && ip link set tunl0 up",
+        ),
+        (
+            Tunnel::Ipip,
+            vip6,
+            own,
+            Some("sit0"),
+            "modprobe sit && ip link set sit0 up",
+        ),
+        (
+            Tunnel::Ipip,
+            VIP,
+            own6,
+            Some("ip6tnl0"),
+            "modprobe ip6_tunnel && ip -6 tunnel change ip6tnl0 mode any && ip link set ip6tnl0 up",
+        ),
+        (
+            Tunnel::Ipip,
+            vip6,
+            own6,
+            Some("ip6tnl0"),
+            "modprobe ip6_tunnel && ip link set ip6tnl0 up",
+        ),
+        (
+            GUE,
+            vip6,
+            own,
+            Some("sit0"),
+            "modprobe sit && ip link set sit0 up && modprobe fou && ip fou add port 6080 gue",
+        ),
+        (
+            GUE,
+            vip6,
+            own6,
+            Some("ip6tnl0"),
+            "modprobe ip6_tunnel && ip link set ip6tnl0 up && modprobe -a fou fou6 && \
+             ip -6 fou add port 6080 gue",
+        ),
+        (
+            gre(false),
+            vip6,
+            own,
+            Some("gre0"),
+            "modprobe ip_gre && ip link set gre0 up",
+        ),
+        (
+            gre(false),
+            VIP,
+            own6,
+            Some("ip6gre0"),
+            "modprobe ip6_gre && ip link set ip6gre0 up",
+        ),
+        (
+            gre(true),
+            vip6,
+            own6,
+            None,
+            "modprobe ip6_gre && ip link add lvs-gre type ip6gre local 2001:db8::21 remote any \
+             icsum && ip link set lvs-gre up",
+        ),
+    ] {
+        let (config, mut facts) = unpacking(tunnel, vip, own);
+        for (name, kind) in ENDS.iter().filter(|(name, _)| Some(*name) != end) {
+            add(&mut facts, name, kind);
+        }
+        let expected = format!("{NONE_UP} | {mend}");
+        let found = lines(&examine_real_server(&config, &facts));
+        assert_eq!(found, [expected], "{tunnel} from {vip} to {own}");
+
+        let kinds = ENDS.iter().filter(|(name, _)| Some(*name) == end);
+        for (name, kind) in kinds {
+            add(&mut facts, name, kind);
+            let found = lines(&examine_real_server(&config, &facts));
+            let [found] = found.as_slice() else {
+                panic!("{found:?}")
+            };
+            assert!(
+                found.starts_with(&format!("ok tunnel web: {name} ")),
+                "{found}"
+            );
+        }
+    }
+}
+
+/// What the facts do not tell is not said to be well.
+#[test]
+fn what_depends_on_how_an_interface_was_made_is_said() {
+    let mut found = Vec::new();
+    for (tunnel, own, kind) in [
+        (Tunnel::Ipip, "2001:db8::21", "ip6tnl"),
+        (Tunnel::Gre { checksum: true }, "192.168.11.21", "gre"),
+    ] {
+        let (config, mut facts) = unpacking(tunnel, VIP, own);
+        add(&mut facts, "unpack", kind);
+        found.extend(lines(&examine_real_server(&config, &facts)));
+    }
     assert_eq!(
-        lines(&examine_real_server(&config, &facts)),
+        found,
         [
-            "problem tunnel web: no tunnel interface is up: nobody unpacks what the director sends | \
-          modprobe ipip && ip link set tunl0 up"
+            "ok tunnel web: unpack is up, and unpacks IPv4 in its modes any and ipip6: \
+             ip -d link show unpack",
+            "ok tunnel web: unpack is up, and unpacks what has a checksum if it was made with \
+             icsum: ip -d link show unpack",
         ]
     );
-    let mut tunnel = interface(3, "tunl0");
-    tunnel.kind = Some("ipip".to_owned());
-    facts.host.interfaces.push(tunnel);
+}
+
+#[test]
+fn an_interface_that_is_down_unpacks_nothing() {
+    let (config, mut facts) = unpacking(Tunnel::Ipip, VIP, "192.168.11.21");
+    add(&mut facts, "tunl0", "ipip");
     assert_eq!(
         lines(&examine_real_server(&config, &facts)),
         ["ok tunnel web: tunl0 unpacks"]
     );
-    let key = "net.ipv4.conf.tunl0.rp_filter".parse().unwrap();
-    facts.sysctls = [(key, "1".to_owned())].into();
+    facts.host.interfaces.last_mut().unwrap().up = false;
+    let found = lines(&examine_real_server(&config, &facts));
+    assert!(found[0].starts_with(NONE_UP), "{found:?}");
+}
+
+#[test]
+fn a_strict_filter_drops_ipv4_where_it_is_unpacked() {
+    let (config, mut facts) = unpacking(Tunnel::Ipip, VIP, "192.168.11.21");
+    let (config6, mut facts6) = unpacking(Tunnel::Ipip, "2001:db8::200", "2001:db8::21");
+    for facts in [&mut facts, &mut facts6] {
+        for (name, kind) in ENDS {
+            add(facts, name, kind);
+        }
+        filter(facts, "all");
+    }
+    let strict = [
+        "problem tunnel web: rp_filter is 1 on tunl0: what is unpacked there is dropped | sysctl \
+         -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0",
+    ];
+    assert_eq!(lines(&examine_real_server(&config, &facts)), strict);
+    filter(&mut facts, "tunl0");
+    assert_eq!(lines(&examine_real_server(&config, &facts)), strict);
+    assert_eq!(
+        lines(&examine_real_server(&config6, &facts6)),
+        ["ok tunnel web: ip6tnl0 unpacks"],
+        "IPv6 has no such filter"
+    );
+}
+
+/// As `real_server.vips` asks for: the other real servers tell what comes.
+#[test]
+fn a_host_that_is_not_listed_unpacks_as_the_others_do() {
+    let (mut config, mut facts) = unpacking(Tunnel::Ipip, VIP, "2001:db8::21");
+    let real_servers = &mut config.virtual_services[0].real_servers;
+    let mut other = real_servers[0].clone();
+    other.key = RealServerKey("192.168.11.22:80".parse().unwrap());
+    real_servers.push(other);
+    facts.services[0].service.own = None;
+    let found = lines(&examine_real_server(&config, &facts));
+    assert_eq!(
+        found,
+        [format!(
+            "{NONE_UP} | modprobe ipip && ip link set tunl0 up; or modprobe ip6_tunnel && \
+             ip -6 tunnel change ip6tnl0 mode any && ip link set ip6tnl0 up"
+        )]
+    );
+    add(&mut facts, "tunl0", "ipip");
     assert_eq!(
         lines(&examine_real_server(&config, &facts)),
-        [
-            "problem tunnel web: rp_filter is 1 on tunl0: what is unpacked there is dropped | sysctl \
-          -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0"
-        ]
+        ["ok tunnel web: tunl0 unpacks"]
     );
 }
