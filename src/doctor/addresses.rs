@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::model::{Family, HostAddress, LocalAddress};
 use crate::snapshot::Mode;
 
-/// What mends a [`missing_interface`], without which no director starts.
+/// What mends a [`missing_interface`], without which a director has no VIPs.
 pub(super) const CORRECT_INTERFACE: &str = "see `ip -brief link`, and correct `director.interface`";
 
 /// A director's interface, where this host does not have it.

@@ -96,7 +96,7 @@ const fn unit(mode: Mode) -> &'static str {
     }
 }
 
-/// What starts the agent, after what it would not start without.
+/// What starts the agent, after what it cannot do its work without.
 pub(super) fn start(config: &Config, facts: &Facts) -> String {
     let start = format!("systemctl start {}", unit(facts.mode));
     match missing_interface(config, facts) {

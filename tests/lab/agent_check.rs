@@ -7,7 +7,10 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, QUICK, shown};
-use crate::support::{Namespace, PATIENCE, Web, until};
+use crate::support::{Namespace, PATIENCE, Site, Web, until};
+
+/// Of rs1, where nobody listens for the director's question.
+const UNASKED: &str = "the agent at 192.168.11.21:9477 could not be asked: connection refused";
 
 /// The real servers repair nothing for a day, so that a cause stays.
 fn configuration() -> String {
@@ -20,18 +23,25 @@ fn configuration() -> String {
         .replace("http: {}, interval", "agent: { port: 9477 }, interval")
 }
 
-/// Waits until the director says this of rs1's last probe; its diagnosis.
+/// Waits until the director says this of rs1's last probe; what it says of rs1.
 fn wait_for_detail(director: &Namespace, detail: &str) -> Value {
     until(PATIENCE, detail, || {
         let status: Value = serde_json::from_str(&shown(director, "/status")).unwrap();
         let rs1 = &status["virtual_services"][0]["real_servers"][0];
         let said = rs1["last_probe"]["detail"].as_str().unwrap_or_default();
         if said.contains(detail) && rs1["health"] == "down" {
-            Ok(rs1["diagnosis"].clone())
+            Ok(rs1.clone())
         } else {
             Err(rs1.clone())
         }
     })
+}
+
+/// The commands of its mend, in their order.
+fn commands(rs1: &Value) -> Vec<String> {
+    let mend = rs1["mend"].as_str().unwrap();
+    let commands = mend.split('`').skip(1).step_by(2);
+    commands.map(str::to_owned).collect()
 }
 
 #[test]
@@ -60,19 +70,43 @@ fn the_weight_follows_what_the_real_server_says_of_itself() {
     ] {
         rs1.run(cause);
         cluster.wait_for_weight("192.168.11.21", 0);
-        assert_eq!(wait_for_detail(director, reason), expected);
+        assert_eq!(wait_for_detail(director, reason)["diagnosis"], expected);
         rs1.run(mend);
         cluster.wait_for_weight("192.168.11.21", 1);
     }
 
+    // What it says finds the interface, and takes the VIP off it.
+    rs1.run("ip address add 192.168.11.200/32 dev eth0");
+    let reason = "not ready: the VIP 192.168.11.200 is on eth0, which answers for it";
+    let told = wait_for_detail(director, reason);
+    assert_eq!(told["diagnosis"], "arp_conflict");
+    let commands = commands(&told);
+    let shown = rs1.run(&commands[0]);
+    let interface = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
+    let shown: Vec<_> = shown.lines().map(interface).collect();
+    assert_eq!(shown, ["lo", "eth0"]);
+    rs1.run(&commands[1].replace("INTERFACE", "eth0"));
+    cluster.wait_for_weight("192.168.11.21", 1);
+
     drop(web);
+    cluster.wait_for_weight("192.168.11.21", 0);
+    let told = wait_for_detail(director, "nothing listens on tcp 192.168.11.200:80");
+    assert_eq!(told["diagnosis"], "application_down");
+    let of_service = "`ss -ltnup 'sport = :80'`";
+    assert!(told["mend"].as_str().unwrap().contains(of_service));
     // A child of another test may hold the socket for a moment longer.
     let _of_rip = until(PATIENCE, "free port 80", || {
         rs1.enter(|| TcpListener::bind("192.168.11.21:80"))
     });
     cluster.wait_for_weight("192.168.11.21", 0);
     let reason = "nothing listens on tcp 192.168.11.200:80, only on 192.168.11.21:80";
-    assert_eq!(wait_for_detail(director, reason), "not_listening_on_vip");
+    let told = wait_for_detail(director, reason);
+    assert_eq!(told["diagnosis"], "not_listening_on_vip");
+    assert_eq!(
+        told["mend"],
+        "on 192.168.11.21, let the server listen on 192.168.11.200:80 or on all addresses; what \
+         listens now: `ss -ltnp 'sport = :80'`"
+    );
     let _of_vip = rs1
         .enter(|| TcpListener::bind("192.168.11.200:80"))
         .unwrap();
@@ -94,9 +128,21 @@ fn an_agent_that_is_gone_is_a_failure_also_beside_another_check() {
     agent.signal(Signal::SIGKILL);
     agent.wait(PATIENCE);
     cluster.wait_for_weight("192.168.11.21", 0);
-    let diagnosis = wait_for_detail(&cluster.lan.director, "connection refused");
-    assert_eq!(diagnosis, "application_down");
+    let director = &cluster.lan.director;
+    let told = wait_for_detail(director, UNASKED);
+    assert_eq!(told["diagnosis"], "application_down");
+    let asked = "ss -ltnp 'sport = :9477'".to_owned();
+    assert!(commands(&told).contains(&asked), "{told}");
     cluster.wait_for_weight("192.168.11.22", 1);
+
+    // One that knows nothing of the service vouches for nothing.
+    let elsewhere = Site::new(&both.replace("address: 192.168.11.21 ", "address: 192.168.11.29 "));
+    let _agent = elsewhere.start(&cluster.lan.rs1, &["--real-server"]);
+    let told = wait_for_detail(director, "the agent does not serve tcp 192.168.11.200:80");
+    assert_eq!(told["diagnosis"], "application_down");
+    let mend = told["mend"].as_str().unwrap();
+    let list = "if it does not serve tcp 192.168.11.200:80, list 192.168.11.21 for that";
+    assert!(mend.contains(list), "{mend}");
 }
 
 /// The other end tells whether the VIP is missing there; what it does not know
@@ -132,8 +178,8 @@ fn beside_a_check_through_the_vip_the_other_end_tells_which_cause_it_is() {
         ),
     ] {
         rs1.run(&cause);
-        let diagnosis = wait_for_detail(&cluster.lan.director, detail);
-        assert_eq!(diagnosis, "vip_missing", "{cause}");
+        let told = wait_for_detail(&cluster.lan.director, detail);
+        assert_eq!(told["diagnosis"], "vip_missing", "{cause}");
         rs1.run(mend);
         cluster.wait_for_weight("192.168.11.21", 1);
     }
@@ -141,7 +187,7 @@ fn beside_a_check_through_the_vip_the_other_end_tells_which_cause_it_is() {
     let agent = cluster.real_server_agent(0);
     agent.signal(Signal::SIGKILL);
     agent.wait(PATIENCE);
-    let diagnosis = wait_for_detail(&cluster.lan.director, "connection refused");
-    assert_eq!(diagnosis, "application_down");
+    let told = wait_for_detail(&cluster.lan.director, UNASKED);
+    assert_eq!(told["diagnosis"], "application_down");
     cluster.wait_for_weight("192.168.11.22", 1);
 }

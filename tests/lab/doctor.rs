@@ -279,6 +279,36 @@ fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
     );
 }
 
+/// What names an interface that is not there is mended first, and nothing is
+/// well that nobody can know.
+#[test]
+fn an_interface_that_is_not_there_comes_first() {
+    let configuration = QUICK
+        .replace("interface: eth0", "interface: eht0")
+        .replace("http: {}, ", "http: {}, via: vip, interface: eht1, ");
+    let (lan, site) = (Lan::new(), Site::new(&configuration));
+    let (code, findings) = doctor_of(&site, &lan.director);
+    assert_eq!(code, 3);
+    let of = |check: &str| {
+        let of = findings
+            .iter()
+            .filter(move |finding| finding["check"] == check);
+        let told = of.map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap_or("none").to_owned();
+            [text("verdict"), text("subject"), text("mend")].join(" ")
+        });
+        told.collect::<Vec<_>>()
+    };
+    let interface = "see `ip -brief link`, and correct `director.interface`";
+    let start = format!("{interface}; then systemctl start lvs-agent-director");
+    assert_eq!(of("interface"), [format!("problem eht0 {interface}")]);
+    assert_eq!(of("through_vip"), [format!("warning probes {start}")]);
+    assert_eq!(of("agent"), [format!("warning process {start}")]);
+    let mend = "see `ip -brief link`, and correct `check.interface`";
+    let expected = ["rs1", "rs2"].map(|name| format!("warning web/{name} {mend}"));
+    assert_eq!(of("real_server"), expected);
+}
+
 #[test]
 fn without_permission_the_doctor_says_so() {
     let cluster = Cluster::new(QUICK);

@@ -2,6 +2,7 @@
 
 mod sctp;
 mod tunnels;
+mod unpacking;
 
 use std::fmt::Write as _;
 use std::io;

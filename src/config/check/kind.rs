@@ -178,9 +178,11 @@ impl CheckKind {
     /// the port `own`; 0 where there is none. What an agent tells is told of
     /// the real server's own port.
     pub(crate) fn clients_port(&self, own: u16) -> u16 {
-        match self.through_vip().unwrap_or(self) {
-            Self::Agent(_) => own,
-            asked => asked.target_port(own),
+        let asked = self.through_vip().unwrap_or(self);
+        if matches!(asked, Self::Agent(_)) {
+            own
+        } else {
+            asked.target_port(own)
         }
     }
 

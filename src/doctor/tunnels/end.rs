@@ -72,8 +72,8 @@ impl End {
             Tunnel::Gre { checksum: true } => {
                 let own = own.map_or("ADDRESS".to_owned(), |own| own.to_string());
                 format!(
-                    "ip link add lvs-gre type {kind} local {own} remote any icsum && \
-                     ip link set lvs-gre up"
+                    "ip link add lvs-{kind} type {kind} local {own} remote any icsum && \
+                     ip link set lvs-{kind} up"
                 )
             }
             _ if self.asks_for_a_mode() => {

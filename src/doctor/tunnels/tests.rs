@@ -200,8 +200,8 @@ fn each_tunnel_has_its_own_end() {
             vip6,
             own6,
             None,
-            "modprobe ip6_gre && ip link add lvs-gre type ip6gre local 2001:db8::21 remote any \
-             icsum && ip link set lvs-gre up",
+            "modprobe ip6_gre && ip link add lvs-ip6gre type ip6gre local 2001:db8::21 remote any \
+             icsum && ip link set lvs-ip6gre up",
         ),
     ] {
         let (config, mut facts) = unpacking(tunnel, vip, own);
