@@ -360,7 +360,10 @@ fn a_thief_has_weight_0_while_it_steals_where_that_is_configured() {
         code == 0 && shown.contains("up, quiesced: arp_conflict"),
         "{shown}"
     );
-    assert!(shown.contains("which is rs1: there, `sysctl -w"), "{shown}");
+    assert!(
+        shown.contains("which is rs1: there, keep the VIP on lo alone: "),
+        "{shown}"
+    );
 
     // When all steal, all serve.
     set_sysctls(&lan.rs2, LOST);
