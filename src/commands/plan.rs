@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::model::Weight;
 use crate::plan::{State, Step, Subject};
-use crate::reconcile::{NOTHING_LISTED, Reconciler, StateFile, Writing, adopt, find_desired};
+use crate::reconcile::{
+    NOTHING_LISTED, Reconciler, StateFile, Writing, adopt, find_desired, not_remembered,
+};
 use crate::snapshot::{Mode, Snapshot};
 use crate::{clock, metrics::Metrics};
 
@@ -69,6 +71,7 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
     };
     let steps = reconciler.plan(&desired, &observed.state);
     let mut notes = waiting(&config, &desired);
+    notes.extend(observed.foreign.iter().map(not_remembered));
     if mode == Mode::RealServer && desired.addresses.is_empty() {
         notes.push(NOTHING_LISTED.to_owned());
     }

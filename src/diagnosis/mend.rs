@@ -99,9 +99,9 @@ impl fmt::Display for Mend {
                  a firewall that drops everything looks the same"
             ),
             Diagnosis::Unverified => f.write_str(
-                "the last probe in `lvs-agent status` says why it cannot be told; if the kernel \
-                 does not count its connection, a rule of this director changes marks (`nft list \
-                 ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`",
+                "the last probe in `lvs-agent status` says why it cannot be told, and what to do; \
+                 where it names no command, see what rules of this director do with marks and \
+                 addresses: `nft list ruleset`",
             ),
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::clash;
-use super::table::removal;
 use super::through_vip::Ways;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, ServiceKey};
 use crate::plan::{ServiceState, State};
+use crate::reconcile::more_marks;
 use crate::via_vip::Marks;
 
 const SUBJECT: &str = "director.probe_mark";
@@ -17,8 +17,20 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let Some(ways) = &facts.ways else {
         return Vec::new();
     };
-    let wanted = wanted(config, ways, facts);
+    let foreign = foreign(ways, facts);
+    let marks = marks(config, ways, facts, &foreign);
+    let wanted = marks.services();
     let mut findings = services(&wanted, ways, facts);
+    findings.extend(foreign.iter().map(not_the_agents));
+    findings.extend(
+        marks
+            .shortage()
+            .map(|message| Finding::problem("mark", SUBJECT, message, more_marks(&foreign))),
+    );
+    if findings.is_empty() && is_read(facts) {
+        let message = format!("all {} services by mark are in the table", wanted.len());
+        findings.push(Finding::ok("mark", SUBJECT, message));
+    }
     findings.extend(rules(&wanted, facts));
     findings
 }
@@ -29,32 +41,33 @@ pub(super) fn told(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
     let Some(ways) = &facts.ways else {
         return BTreeSet::new();
     };
-    let wanted = wanted(config, ways, facts);
+    let mut told = foreign(ways, facts);
+    let marks = marks(config, ways, facts, &told);
+    told.extend(marks.services().into_keys());
+    told
+}
+
+/// What is by a mark of the range, and not remembered as the agent's.
+fn foreign(ways: &Ways, facts: &Facts) -> BTreeSet<ServiceKey> {
     let there = ways.by_mark.keys();
     there
-        .filter(|key| wanted.contains_key(key) || !facts.owned.contains(key))
+        .filter(|key| !facts.owned.contains(key))
         .copied()
         .collect()
 }
 
-/// The services that a director needs that starts now: paths keep the marks
-/// that its services in the table have for them.
-fn wanted(config: &Config, ways: &Ways, facts: &Facts) -> BTreeMap<ServiceKey, ServiceState> {
-    let mut table = State::default();
-    let own = ways
-        .by_mark
-        .iter()
-        .filter(|(key, _)| facts.owned.contains(key));
-    table.services = own.map(|(key, state)| (*key, state.clone())).collect();
-    let found = Marks::found(config, &table);
-    let foreign = ways.by_mark.iter().filter(|(key, state)| {
-        !facts.owned.contains(key) && !Marks::would_make(config, key, state)
-    });
-    let foreign = foreign.filter_map(|(key, _)| match key {
-        ServiceKey::Fwmark { mark, .. } => Some(*mark),
-        ServiceKey::Address { .. } => None,
-    });
-    Marks::assign(config, found.by_path(), &foreign.collect()).services()
+/// The marks of a director that starts now: paths keep those that its
+/// services in the table have for them.
+fn marks(config: &Config, ways: &Ways, facts: &Facts, foreign: &BTreeSet<ServiceKey>) -> Marks {
+    let mut own = State::default();
+    own.services.clone_from(&ways.by_mark);
+    own.services.retain(|key, _| facts.owned.contains(key));
+    Marks::assign(config, &Marks::found(config, &own), foreign)
+}
+
+/// Without IPVS, or where it cannot be read, that is what is told.
+fn is_read(facts: &Facts) -> bool {
+    matches!(facts.table, Some(Ok(_)))
 }
 
 fn services(
@@ -67,12 +80,11 @@ fn services(
     } else {
         "systemctl start lvs-agent-director"
     };
-    // Without IPVS, or where it cannot be read, that is what is told.
-    if !matches!(facts.table, Some(Ok(_))) {
+    if !is_read(facts) {
         return Vec::new();
     }
     let there = wanted.keys().filter(|key| ways.by_mark.contains_key(key));
-    if there.count() == 0 {
+    if there.count() == 0 && !wanted.is_empty() {
         let message = format!(
             "the table has none of the {} services by mark that probes through VIPs need",
             wanted.len()
@@ -96,22 +108,15 @@ fn services(
         };
         findings.push(Finding::problem("mark", key, message, mend));
     }
-    let others = ways.by_mark.keys();
-    let others = others.filter(|key| !wanted.contains_key(key) && !facts.owned.contains(key));
-    findings.extend(others.map(foreign));
-    if findings.is_empty() {
-        let message = format!("all {} services by mark are in the table", wanted.len());
-        findings.push(Finding::ok("mark", SUBJECT, message));
-    }
     findings
 }
 
-fn foreign(key: &ServiceKey) -> Finding {
-    let message = "it is not the agent's, and its mark is one that probes through VIPs may carry: \
-                   the agent leaves it alone, and takes other marks";
+fn not_the_agents(key: &ServiceKey) -> Finding {
+    let message = "it is by a mark that probes through VIPs may carry, and the agent does not \
+                   remember to have made it: it is left alone, and probes take other marks";
     let mend = format!(
         "another `{SUBJECT}`; or, if nobody needs it: {}",
-        removal(key)
+        key.removal()
     );
     Finding::warning("mark", key, message, mend)
 }

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Finding, probe_marks};
 use crate::config::Config;
-use crate::model::{Family, Protocol, ServiceKey};
 
 /// What the table holds beside what is configured, and what it lacks.
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
@@ -40,30 +39,10 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         } else {
             let message = "it is not the agent's, which leaves it alone: remove it only if nobody \
                            needs it";
-            Finding::warning("table", key, message, removal(key))
+            Finding::warning("table", key, message, key.removal())
         }
     }));
     findings
-}
-
-pub(super) fn removal(key: &ServiceKey) -> String {
-    match key {
-        ServiceKey::Address { protocol, address } => {
-            let option = match protocol {
-                Protocol::Tcp => "-t",
-                Protocol::Udp => "-u",
-                Protocol::Sctp => "--sctp-service",
-            };
-            format!("ipvsadm -D {option} {address}")
-        }
-        ServiceKey::Fwmark { mark, family } => {
-            let option = match family {
-                Family::Ipv4 => "",
-                Family::Ipv6 => " -6",
-            };
-            format!("ipvsadm -D -f {mark}{option}")
-        }
-    }
 }
 
 #[cfg(test)]

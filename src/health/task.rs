@@ -21,7 +21,7 @@ use super::own_fault::OwnFault;
 use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
-use super::unmade::Unmade;
+use super::unmade::{Told, Unmade};
 use super::{Admin, Health, HoldReason};
 use crate::arp_audit::Thefts;
 use crate::clock;
@@ -171,6 +171,9 @@ impl HealthTask {
             let now = clock::monotonic();
             liveness.beat(Loop::Health, now);
             self.on_time(now);
+            while let Some((probe, told)) = self.unmade.take_due(now) {
+                self.tell_unmade(probe, &told);
+            }
             self.check_drains(now);
             self.tell_silent(&silent);
             let due = self.timers.next();
@@ -206,11 +209,8 @@ impl HealthTask {
         let Some(subscribers) = self.subscribers.get(&report.probe) else {
             return;
         };
-        if let Some(told) = self.unmade.note(report.probe, &report.outcome)
-            && let Some(first) = subscribers.real_servers.first()
-            && let Some((service, record)) = self.snapshot.records(*first)
-        {
-            announce_unmade(&service.name, &record.name, &told);
+        if let Some(told) = self.unmade.note(report.probe, &report.outcome, now) {
+            self.tell_unmade(report.probe, &told);
         }
         let place = subscribers.place;
         let real_servers = subscribers.real_servers.clone();
@@ -224,6 +224,15 @@ impl HealthTask {
         }
         if let Some(subscribers) = self.subscribers.get(&report.probe) {
             self.set_pace(subscribers);
+        }
+    }
+
+    fn tell_unmade(&self, probe: ProbeId, told: &Told) {
+        if let Some(subscribers) = self.subscribers.get(&probe)
+            && let Some(first) = subscribers.real_servers.first()
+            && let Some((service, record)) = self.snapshot.records(*first)
+        {
+            announce_unmade(&service.name, &record.name, told);
         }
     }
 

@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId};
+use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId, ProbeResult};
 
 /// What strerror(3) has for `EMFILE`, and begins with for `ENFILE`.
 const TOO_MANY_OPEN_FILES: &str = "Too many open files";
@@ -8,6 +9,9 @@ const TOO_MANY_OPEN_FILES: &str = "Too many open files";
 const MOST_REASONS: usize = 16;
 /// So often a probe that cannot be made is told to be so for another reason.
 const MOST_CHANGES: u8 = 4;
+/// So long after it was told that a probe could not be relied on, neither that
+/// probe nor that reason is told again.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// The probes that this host cannot make, each with its reason: until it can,
 /// no verdict of theirs changes, and that is not to go unseen.
@@ -16,10 +20,20 @@ const MOST_CHANGES: u8 = 4;
 /// made, and again when that is over; so that one probe that never can be made
 /// hides no other trouble. Of reasons without end, the first few are told; that
 /// there are no file descriptors always is.
+///
+/// A probe that was made and cannot be relied on counts among them from the
+/// second in a row on. That may come and go: what was told stays untold for a
+/// while, and is told then if it holds.
 #[derive(Debug, Default)]
 pub(super) struct Unmade {
     probes: BTreeMap<ProbeId, UnmadeProbe>,
     reasons: BTreeMap<String, Reason>,
+    /// Those whose last result alone could not be relied on.
+    odd: BTreeSet<ProbeId>,
+    /// What was told not long ago, of those that could not be relied on.
+    silent: Silent,
+    /// When there may be something to tell that was not told then.
+    due: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -32,6 +46,10 @@ struct UnmadeProbe {
 struct Reason {
     probes: usize,
     told: bool,
+    /// It may be told for a while, and then not: it is to be damped.
+    wavers: bool,
+    /// What was told before of a probe that is here now, and is not over yet.
+    instead_of: Option<String>,
 }
 
 /// What is to be told.
@@ -45,42 +63,71 @@ pub(super) enum Told {
 
 impl Unmade {
     /// Takes the newest outcome of a probe.
-    pub(super) fn note(&mut self, probe: ProbeId, outcome: &Outcome) -> Option<Told> {
+    pub(super) fn note(&mut self, probe: ProbeId, outcome: &Outcome, now: Instant) -> Option<Told> {
         if outcome.result.evidence().is_some() {
+            self.odd.remove(&probe);
             let UnmadeProbe { reason, .. } = self.probes.remove(&probe)?;
-            let told = self.leave(&reason);
-            return told.then_some(Told::Again(reason));
+            return self.leave(&reason).map(Told::Again);
         }
         let no_descriptors = [OUT_OF_DESCRIPTORS, TOO_MANY_OPEN_FILES];
         let no_descriptors = no_descriptors.iter().any(|it| outcome.detail.contains(it));
+        let wavers = outcome.result == ProbeResult::Unverified && !no_descriptors;
         let reason = if no_descriptors {
             OUT_OF_DESCRIPTORS
         } else {
             &outcome.detail
         };
         let before = self.probes.get(&probe);
+        if wavers && before.is_none() && self.odd.insert(probe) {
+            return None;
+        }
+        self.odd.remove(&probe);
         if before.is_some_and(|before| before.reason == reason) {
             return None;
         }
         let changes = before.map_or(0, |before| before.changes.saturating_add(1));
-        let now = UnmadeProbe {
+        let latest = UnmadeProbe {
             reason: reason.to_owned(),
             changes,
         };
-        if let Some(before) = self.probes.insert(probe, now) {
-            self.leave(&before.reason);
-        }
-        let told = self.reasons.values().filter(|reason| reason.told).count();
+        let before = self.probes.insert(probe, latest);
+        let instead_of = before.and_then(|before| self.leave(&before.reason));
         let found = self.reasons.entry(reason.to_owned()).or_default();
         found.probes += 1;
-        let few = changes < MOST_CHANGES && told < MOST_REASONS;
-        let tell = !found.told && (no_descriptors || few);
-        found.told |= tell;
-        tell.then(|| Told::Cannot(reason.to_owned()))
+        found.wavers = wavers;
+        if !found.told && instead_of.is_some() {
+            found.instead_of = instead_of;
+        }
+        if no_descriptors {
+            let tell = !found.told;
+            found.told = true;
+            return tell.then(|| Told::Cannot(reason.to_owned()));
+        }
+        self.tell(probe, now)
+    }
+
+    /// What was told not long ago, held again meanwhile, and still does: the
+    /// probe of which to tell it.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<(ProbeId, Told)> {
+        self.due.filter(|due| *due <= now)?;
+        self.due = None;
+        let wavers = |reason: &String| {
+            let reason = self.reasons.get(reason);
+            reason.is_some_and(|reason| reason.wavers && !reason.told)
+        };
+        let untold = self.probes.iter().filter(|(_, it)| wavers(&it.reason));
+        let untold: Vec<_> = untold.map(|(probe, _)| *probe).collect();
+        let told = untold
+            .into_iter()
+            .find_map(|probe| Some((probe, self.tell(probe, now)?)))?;
+        // There may be more.
+        self.due = Some(now);
+        Some(told)
     }
 
     /// Forgets the probes that are no longer.
     pub(super) fn retain(&mut self, is_there: impl Fn(ProbeId) -> bool) {
+        self.odd.retain(|probe| is_there(*probe));
         let gone: Vec<_> = self.probes.keys().copied().collect();
         for probe in gone.into_iter().filter(|probe| !is_there(*probe)) {
             if let Some(gone) = self.probes.remove(&probe) {
@@ -89,18 +136,61 @@ impl Unmade {
         }
     }
 
-    /// One probe less has this reason; whether it was the last, of a reason that was told.
-    fn leave(&mut self, reason: &str) -> bool {
-        let Some(found) = self.reasons.get_mut(reason) else {
-            return false;
-        };
+    /// Tells what keeps this probe from being made, unless it was told, not
+    /// long ago, or there is too much of it.
+    fn tell(&mut self, probe: ProbeId, now: Instant) -> Option<Told> {
+        let UnmadeProbe { reason, changes } = self.probes.get(&probe)?;
+        let told = self.reasons.values().filter(|reason| reason.told).count();
+        let found = self.reasons.get_mut(reason)?;
+        if found.told || *changes >= MOST_CHANGES || told >= MOST_REASONS {
+            return None;
+        }
+        if found.wavers {
+            if let Some(until) = self.silent.until(probe, reason, now) {
+                self.due = Some(self.due.map_or(until, |due| due.min(until)));
+                return None;
+            }
+            self.silent.begin(probe, reason, now);
+        }
+        found.told = true;
+        found.instead_of = None;
+        Some(Told::Cannot(reason.clone()))
+    }
+
+    /// One probe less has this reason; if it was the last, what was told that
+    /// is not so any more.
+    fn leave(&mut self, reason: &str) -> Option<String> {
+        let found = self.reasons.get_mut(reason)?;
         found.probes -= 1;
         if found.probes > 0 {
-            return false;
+            return None;
         }
-        self.reasons
-            .remove(reason)
-            .is_some_and(|reason| reason.told)
+        let (reason, found) = self.reasons.remove_entry(reason)?;
+        found.told.then_some(reason).or(found.instead_of)
+    }
+}
+
+/// When each was last told, of probes that could not be relied on.
+#[derive(Debug, Default)]
+struct Silent {
+    probes: BTreeMap<ProbeId, Instant>,
+    reasons: BTreeMap<String, Instant>,
+}
+
+impl Silent {
+    fn begin(&mut self, probe: ProbeId, reason: &str, now: Instant) {
+        let recent = |told: &Instant| *told + SILENCE > now;
+        self.probes.retain(|_, told| recent(told));
+        self.reasons.retain(|_, told| recent(told));
+        self.probes.insert(probe, now);
+        self.reasons.insert(reason.to_owned(), now);
+    }
+
+    /// Until when neither is told; `None` if both may be.
+    fn until(&self, probe: ProbeId, reason: &str, now: Instant) -> Option<Instant> {
+        let told = self.probes.get(&probe).max(self.reasons.get(reason));
+        told.map(|told| *told + SILENCE)
+            .filter(|until| *until > now)
     }
 }
 

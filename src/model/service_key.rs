@@ -42,6 +42,27 @@ impl ServiceKey {
             Self::Fwmark { .. } => None,
         }
     }
+
+    /// The command, see ipvsadm(8), that removes the service.
+    pub fn removal(&self) -> String {
+        match self {
+            Self::Address { protocol, address } => {
+                let option = match protocol {
+                    Protocol::Tcp => "-t",
+                    Protocol::Udp => "-u",
+                    Protocol::Sctp => "--sctp-service",
+                };
+                format!("ipvsadm -D {option} {address}")
+            }
+            Self::Fwmark { mark, family } => {
+                let option = match family {
+                    Family::Ipv4 => "",
+                    Family::Ipv6 => " -6",
+                };
+                format!("ipvsadm -D -f {mark}{option}")
+            }
+        }
+    }
 }
 
 impl fmt::Display for ServiceKey {

@@ -1,10 +1,8 @@
-use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::observe::Observation;
 use super::{ReconcileError, Reconciler};
-use crate::config::Config;
+use crate::config::{Config, ProbeMark};
 use crate::desired;
 use crate::health::{self, Health};
 use crate::kernel::Ipvs;
@@ -16,29 +14,24 @@ use crate::via_vip::Marks;
 pub(crate) struct Adopted {
     pub(crate) desired: State,
     pub(crate) observed: Observation,
-    /// By which others have services, though they are for probes.
-    pub(super) foreign_marks: BTreeSet<NonZeroU32>,
 }
 
 /// Looks at the table before anything is written.
 ///
 /// A real server keeps the weight that the kernel has for it until there is a
-/// verdict, and a path of probes the mark that leads over it there.
+/// verdict, and a path of probes the mark that leads over it there. A service
+/// by a mark for probes is the agent's only if it is remembered to be.
 pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<Adopted, ReconcileError> {
+    reconciler.probe_marks = probe_marks(config);
     let zero = |_: &ServiceKey, _: &RealServerKey, _| Weight::ZERO;
     let bare = desired_of::<T>(config, &Marks::default(), zero);
-    let mut observed = reconciler.observe(&bare).await?;
+    let observed = reconciler.observe(&bare).await?;
     let found = Marks::found(config, &observed.state);
-    let foreign_marks = reconciler.foreign_marks(config).await?;
-    let marks = Marks::assign(config, found.by_path(), &foreign_marks);
+    let marks = Marks::assign(config, &found, &observed.foreign);
     reconciler.board.assign(found);
-    if !marks.by_path().is_empty() {
-        let with_marks = desired_of::<T>(config, &marks, zero);
-        observed = reconciler.observe(&with_marks).await?;
-    }
     let desired = desired_of::<T>(config, &marks, |service, real_server, configured| {
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
@@ -51,11 +44,7 @@ pub(crate) async fn adopt<T: Ipvs>(
         &observed.state,
         &names,
     );
-    Ok(Adopted {
-        desired,
-        observed,
-        foreign_marks,
-    })
+    Ok(Adopted { desired, observed })
 }
 
 /// A table inside this process takes no traffic, so no VIP may bring any; and
@@ -71,4 +60,10 @@ pub(super) fn desired_of<T: Ipvs>(
         desired.sysctls.clear();
     }
     desired
+}
+
+/// The marks of which the agent takes some, if it takes any.
+pub(super) fn probe_marks(config: &Config) -> Option<ProbeMark> {
+    let range = config.director.probe_mark;
+    config.asks_through_vips().then_some(range)
 }

@@ -1,7 +1,7 @@
 mod look;
+mod marks;
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use self::look::Departures;
-use super::adopt::{Adopted, adopt, desired_of};
+use super::adopt::{Adopted, adopt, desired_of, probe_marks};
 use super::apply::destination_write;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
@@ -46,8 +46,6 @@ pub(crate) struct DirectorLoop<T> {
     /// The configuration has changed since the table was last seen: what is
     /// found then is no drift. With it, the names of before.
     changed_from: Option<Arc<Snapshot>>,
-    /// By which others have services, though they are for probes.
-    foreign_marks: BTreeSet<NonZeroU32>,
 }
 
 /// What a director's loop is asked for when the configuration is read again.
@@ -94,11 +92,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         config: &Config,
         intent: Arc<Intent>,
     ) -> Result<Self, ReconcileError> {
-        let Adopted {
-            desired,
-            observed,
-            foreign_marks,
-        } = adopt(&mut reconciler, config).await?;
+        let Adopted { desired, observed } = adopt(&mut reconciler, config).await?;
+        reconciler.say_of_marks(&observed.foreign);
         let result = reconciler
             .converge(&desired, observed, Difference::Wanted)
             .await;
@@ -122,7 +117,6 @@ impl<T: Ipvs> DirectorLoop<T> {
             on_removal: config.director.on_removal,
             departures: Departures::new(),
             changed_from: None,
-            foreign_marks,
         };
         director.watch_leaving();
         Ok(director)
@@ -262,7 +256,11 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
         let bare = desired_of::<T>(config, &Marks::default(), |_, _, _| Weight::ZERO);
-        let observed = self.reconciler.observe(&bare).await?;
+        let marks_of_now = self.reconciler.probe_marks;
+        self.reconciler.probe_marks = probe_marks(config);
+        let observed = self.reconciler.observe(&bare).await;
+        self.reconciler.probe_marks = marks_of_now;
+        let observed = observed?;
         let mut found = Weights::new();
         for (service, state) in &observed.state.services {
             for (real_server, destination) in &state.destinations {
@@ -289,12 +287,10 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.on_removal = config.director.on_removal;
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
-        // A table that cannot be read now fails the pass below, which says so.
-        if let Ok(foreign) = self.reconciler.foreign_marks(&config).await {
-            self.foreign_marks = foreign;
-        }
+        self.reconciler.probe_marks = probe_marks(&config);
+        // Of others' services the pass below knows, before anything is written.
         let marks = self.reconciler.board.marks();
-        let marks = Marks::assign(&config, marks.by_path(), &self.foreign_marks);
+        let marks = Marks::assign(&config, &marks, &BTreeSet::new());
         self.desired = desired_of::<T>(&config, &marks, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
@@ -319,6 +315,11 @@ impl<T: Ipvs> DirectorLoop<T> {
         difference: Difference,
     ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
+        let difference = if self.assign_marks_again(&observed.foreign) {
+            Difference::Wanted
+        } else {
+            difference
+        };
         let difference = match self.changed_from.take() {
             Some(before) => {
                 self.reconciler.note_leaving(
@@ -347,6 +348,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 .for_each(|d| d.weight = Weight::ZERO);
         }
         let observed = self.reconciler.observe(&self.desired).await?;
+        self.assign_marks_again(&observed.foreign);
         self.reconciler
             .converge(&self.desired, observed, Difference::Wanted)
             .await

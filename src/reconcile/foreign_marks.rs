@@ -1,52 +1,61 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
+use std::collections::BTreeSet;
 
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::Reconciler;
-use crate::config::Config;
-use crate::kernel::{Ipvs, KernelError};
 use crate::model::ServiceKey;
-use crate::plan::ServiceState;
 use crate::via_vip::Marks;
 
-impl<T: Ipvs> Reconciler<T> {
-    /// The marks of the range for probes by which the table has services of
-    /// others: neither remembered as the agent's nor such as it would make.
-    pub(super) async fn foreign_marks(
-        &mut self,
-        config: &Config,
-    ) -> Result<BTreeSet<NonZeroU32>, KernelError> {
-        let mut foreign = BTreeSet::new();
-        if !config.asks_through_vips() {
-            return Ok(foreign);
+/// What was said of the marks for probes: each trouble once.
+#[derive(Debug, Default)]
+pub(super) struct SaidOfMarks {
+    foreign: BTreeSet<ServiceKey>,
+    shortage: Option<String>,
+}
+
+impl SaidOfMarks {
+    /// Says which services of others were found by such marks, and whether
+    /// marks are left for all paths.
+    pub(super) fn note(&mut self, foreign: &BTreeSet<ServiceKey>, marks: &Marks) {
+        for key in foreign.difference(&self.foreign) {
+            warn!("{}", not_remembered(key));
         }
-        let range = config.director.probe_mark;
-        let ipvs = &mut self.kernel.ipvs;
-        for (key, found) in ipvs.services().await? {
-            let ServiceKey::Fwmark { mark, .. } = key else {
-                continue;
-            };
-            if range.number(mark).is_none() || self.owned.services.contains(&key) {
-                continue;
-            }
-            let destinations = ipvs.destinations(&key).await?.into_iter();
-            let destinations: BTreeMap<_, _> = destinations
-                .map(|(real_server, found)| (real_server, found.destination))
-                .collect();
-            let state = ServiceState {
-                service: found.service,
-                destinations,
-            };
-            if !Marks::would_make(config, &key, &state) {
-                warn!(
-                    service = %key,
-                    "the table has this service by a mark of `director.probe_mark`, and the agent \
-                     did not make it: it is left alone, and probes take other marks"
-                );
-                foreign.insert(mark);
-            }
+        self.foreign.clone_from(foreign);
+
+        let shortage = marks.shortage();
+        if shortage == self.shortage {
+            return;
         }
-        Ok(foreign)
+        if let Some(shortage) = &shortage {
+            warn!("{shortage}; {}", more_marks(foreign));
+        } else {
+            info!("each way to a real server has a mark of `director.probe_mark` again");
+        }
+        self.shortage = shortage;
     }
 }
+
+/// What there is to say of a service by a mark for probes that is not owned.
+pub(crate) fn not_remembered(key: &ServiceKey) -> String {
+    format!(
+        "the table has the service {key} by a mark of `director.probe_mark`, and the agent does \
+         not remember to have made it: it is left alone, and probes take other marks; if nobody \
+         needs it: {}",
+        key.removal()
+    )
+}
+
+/// What helps where marks run out.
+pub(crate) fn more_marks(foreign: &BTreeSet<ServiceKey>) -> String {
+    let more = "give `mask` of `director.probe_mark` more bits";
+    if foreign.is_empty() {
+        return more.to_owned();
+    }
+    let removals: Vec<_> = foreign.iter().map(ServiceKey::removal).collect();
+    format!(
+        "{more}, or remove what others have by its marks and nobody needs: {}",
+        removals.join("; ")
+    )
+}
+
+#[cfg(test)]
+mod tests;

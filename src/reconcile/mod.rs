@@ -37,6 +37,8 @@ pub(crate) use self::counted::Counted;
 pub(crate) use self::director::{Change, DirectorLoop, Request};
 use self::drift::announce;
 pub(crate) use self::error::ReconcileError;
+use self::foreign_marks::SaidOfMarks;
+pub(crate) use self::foreign_marks::{more_marks, not_remembered};
 pub(crate) use self::lock::{LockError, RoleLock};
 use self::observe::{Observation, Scope, observe};
 use self::obstacles::Obstacles;
@@ -45,6 +47,7 @@ pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, f
 use self::state_file::Remembered;
 pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::clock;
+use crate::config::ProbeMark;
 use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::leaving;
@@ -95,6 +98,10 @@ pub(crate) struct Reconciler<T> {
     events: Arc<Events>,
     /// Where it is told which marks of probes the kernel has.
     board: Arc<Board>,
+    /// The marks for probes, where there are such probes.
+    probe_marks: Option<ProbeMark>,
+    /// What was said of those marks.
+    said_of_marks: SaidOfMarks,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
     /// What was last said to stand in the way.
@@ -125,6 +132,8 @@ impl<T: Ipvs> Reconciler<T> {
             metrics,
             events: Events::none(),
             board: Arc::default(),
+            probe_marks: None,
+            said_of_marks: SaidOfMarks::default(),
             failed: BTreeSet::new(),
             obstacles: Obstacles::default(),
             proposed: Vec::new(),
@@ -145,7 +154,8 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Reads all that is desired or owned.
     async fn observe(&mut self, desired: &State) -> Result<Observation, KernelError> {
-        observe(&mut self.kernel, &Scope::new(desired, &self.owned)).await
+        let scope = Scope::new(desired, &self.owned, self.probe_marks);
+        observe(&mut self.kernel, &scope).await
     }
 
     /// The steps from what was observed to what is desired, and to what is

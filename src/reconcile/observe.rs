@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::Owned;
+use crate::config::ProbeMark;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::model::{
     Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, Timeout,
@@ -11,6 +12,9 @@ use crate::plan::{ServiceState, State};
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     services: BTreeSet<ServiceKey>,
+    owned: BTreeSet<ServiceKey>,
+    /// Services by these marks are the agent's only if they are owned.
+    probe_marks: Option<ProbeMark>,
     /// Those that should be there: their interface must exist.
     addresses: BTreeSet<LocalAddress>,
     /// Those that may have to go: without their interface they are gone.
@@ -20,8 +24,9 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// What is desired, and what is owned from before.
-    pub(crate) fn new(desired: &State, owned: &Owned) -> Self {
+    /// What is desired, and what is owned from before. Of the services by
+    /// `probe_marks`, those that are desired and not owned are yet to be made.
+    pub(crate) fn new(desired: &State, owned: &Owned, probe_marks: Option<ProbeMark>) -> Self {
         let services = desired
             .services
             .keys()
@@ -43,11 +48,27 @@ impl Scope {
         let timeouts = timeouts.copied().collect();
         Self {
             services,
+            owned: owned.services.clone(),
+            probe_marks,
             addresses: desired.addresses.clone(),
             old_addresses,
             sysctls,
             timeouts,
         }
+    }
+
+    /// Whether a service that the table has is of others, though its mark is
+    /// one of those for probes.
+    fn is_foreign(&self, key: &ServiceKey) -> bool {
+        is_for_probes(self.probe_marks, key) && !self.owned.contains(key)
+    }
+}
+
+/// Whether a service is by one of these marks.
+pub(crate) fn is_for_probes(probe_marks: Option<ProbeMark>, key: &ServiceKey) -> bool {
+    match (probe_marks, key) {
+        (Some(range), ServiceKey::Fwmark { mark, .. }) => range.number(*mark).is_some(),
+        (_, ServiceKey::Address { .. }) | (None, ServiceKey::Fwmark { .. }) => false,
     }
 }
 
@@ -55,6 +76,8 @@ impl Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
     pub(crate) state: State,
+    /// The services of others by marks for probes; the state has none of them.
+    pub(crate) foreign: BTreeSet<ServiceKey>,
     pub(crate) traffic: BTreeMap<ServiceKey, ServiceTraffic>,
     /// All time-outs of the table in seconds, where there is one to look after.
     pub(crate) timeouts: BTreeMap<Timeout, u32>,
@@ -97,11 +120,14 @@ async fn observe_table<T: Ipvs>(
     scope: &Scope,
     observation: &mut Observation,
 ) -> Result<(), KernelError> {
-    let services = ipvs.services().await?;
-    for (key, observed) in services
-        .into_iter()
-        .filter(|(key, _)| scope.services.contains(key))
-    {
+    for (key, observed) in ipvs.services().await? {
+        if scope.is_foreign(&key) {
+            observation.foreign.insert(key);
+            continue;
+        }
+        if !scope.services.contains(&key) {
+            continue;
+        }
         let mut destinations = BTreeMap::new();
         let mut real_servers = BTreeMap::new();
         for (real_server, observed) in ipvs.destinations(&key).await? {

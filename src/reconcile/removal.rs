@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::drift::announce;
+use super::observe::is_for_probes;
 use super::ownership::{Memory, OwnedSysctl};
-use super::{Failure, Outcome, ReconcileError, Reconciler, Writing, apply};
+use super::{Failure, Outcome, ReconcileError, Reconciler, Writing, apply, not_remembered};
 use crate::kernel::Ipvs;
 use crate::plan::{State, Step};
 
@@ -27,14 +28,17 @@ impl Removal {
 }
 
 impl<T: Ipvs> Reconciler<T> {
-    /// Takes all that is owned or configured out of the kernel again.
+    /// Takes all that is owned or configured out of the kernel again; of the
+    /// services for probes, only those that are owned.
     pub(crate) async fn remove_all(
         &mut self,
         configured: &State,
     ) -> Result<Removal, ReconcileError> {
         let nothing = State::default();
         self.owned.leaving.clear();
-        self.owned.services.extend(configured.services.keys());
+        let services = configured.services.keys();
+        let services = services.filter(|key| !is_for_probes(self.probe_marks, key));
+        self.owned.services.extend(services);
         let addresses = configured.addresses.iter().cloned();
         self.owned.addresses.extend(addresses);
         if self.memory == Memory::Lost {
@@ -54,7 +58,8 @@ impl<T: Ipvs> Reconciler<T> {
                 owned.ours
             )
         });
-        let notes = notes.collect();
+        let foreign = observed.foreign.iter().map(not_remembered);
+        let notes = notes.chain(foreign).collect();
         let steps = self.plan(&nothing, &observed.state);
         if self.writing == Writing::DryRun {
             self.propose(steps);

@@ -1,3 +1,4 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
@@ -10,92 +11,135 @@ use crate::plan::{ServiceState, State};
 
 /// Which firewall mark leads over which path. Pure.
 ///
-/// The first that is free is the canary's: its services have no real server.
+/// One is the canary's: its services have no real server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
+    range: ProbeMark,
     numbers: BTreeMap<ProbePath, NonZeroU32>,
     canary: Option<NonZeroU32>,
+    /// The paths that no mark is left for.
+    missing: BTreeSet<ProbePath>,
 }
 
 impl Marks {
     /// The paths that checks of the configuration ask for. Those that had a
     /// mark `before` keep it; the others get one that nobody had, as long as
     /// there are such. What is `foreign` is left to whom it belongs.
-    pub(crate) fn assign(
-        config: &Config,
-        before: &BTreeMap<ProbePath, NonZeroU32>,
-        foreign: &BTreeSet<NonZeroU32>,
+    pub(crate) fn assign(config: &Config, before: &Self, foreign: &BTreeSet<ServiceKey>) -> Self {
+        let range = config.director.probe_mark;
+        Self::of_paths(range, paths(config), before, foreign)
+    }
+
+    /// The same paths, now that this is `foreign`.
+    pub(crate) fn again(&self, foreign: &BTreeSet<ServiceKey>) -> Self {
+        let paths = self.numbers.keys().chain(&self.missing).copied().collect();
+        Self::of_paths(self.range, paths, self, foreign)
+    }
+
+    /// The canary goes before the paths: without it, no probe is verified.
+    fn of_paths(
+        range: ProbeMark,
+        paths: BTreeSet<ProbePath>,
+        before: &Self,
+        foreign: &BTreeSet<ServiceKey>,
     ) -> Self {
-        let marks = config.director.probe_mark;
-        let paths = paths(config);
         if paths.is_empty() {
             return Self::default();
         }
-        let kept: BTreeMap<_, _> = before
+        let foreign: BTreeSet<_> = foreign.iter().filter_map(mark).collect();
+        let is_free = |mark: &NonZeroU32| range.number(*mark).is_some() && !foreign.contains(mark);
+        let all = || {
+            let all = (0..).map_while(|number| range.mark(number));
+            all.filter(is_free)
+        };
+        let mut numbers: BTreeMap<_, _> = before
+            .numbers
             .iter()
-            .filter(|(path, mark)| paths.contains(path) && is_for_paths(marks, **mark))
-            .filter(|(_, mark)| !foreign.contains(mark))
+            .filter(|(path, mark)| paths.contains(path) && is_free(mark))
             .map(|(path, mark)| (*path, *mark))
             .collect();
-        let taken: BTreeSet<_> = kept.values().copied().collect();
-        let given_up: BTreeSet<_> = before.values().copied().collect();
-        let all = || {
-            let all = (0..).map_while(|number| marks.mark(number));
-            all.filter(|mark| !foreign.contains(mark) && !taken.contains(mark))
-        };
-        let canary = all().next();
-        let rest = || all().skip(1);
+        let kept: BTreeSet<_> = numbers.values().copied().collect();
+        let canary = before.canary.filter(is_free);
+        let canary = canary.or_else(|| all().find(|mark| !kept.contains(mark)));
+        let canary = canary.or_else(|| all().next());
+        numbers.retain(|_, mark| Some(*mark) != canary);
+
+        let rest = || all().filter(|mark| Some(*mark) != canary && !kept.contains(mark));
+        let given_up: BTreeSet<_> = before.numbers.values().chain(&before.canary).collect();
         let fresh = rest().filter(|mark| !given_up.contains(mark));
-        let again = rest().filter(|mark| given_up.contains(mark));
-        let new = paths.into_iter().filter(|path| !kept.contains_key(path));
-        let mut numbers: BTreeMap<_, _> = new.zip(fresh.chain(again)).collect();
-        numbers.extend(kept);
-        Self { numbers, canary }
-    }
-
-    /// Whether the agent would have made this service by a mark of the range,
-    /// for the configuration as it is.
-    pub(crate) fn would_make(config: &Config, key: &ServiceKey, found: &ServiceState) -> bool {
-        let path = match found.destinations.first_key_value() {
-            None => return *found == round_robin(BTreeMap::new()),
-            Some((real_server, destination)) => ProbePath {
-                family: key.family(),
-                real_server: real_server.0.ip(),
-                forwarding: destination.forwarding,
-            },
-        };
-        paths(config).contains(&path) && *found == leading_over(&path)
-    }
-
-    /// The marks that a table shows: those of services of the range that have
-    /// one real server and nothing to choose.
-    pub(crate) fn found(config: &Config, table: &State) -> Self {
-        let marks = config.director.probe_mark;
-        let mut found = BTreeMap::new();
-        for (key, state) in &table.services {
-            let ServiceKey::Fwmark { mark, family } = *key else {
-                continue;
-            };
-            if let (true, Some((real_server, destination)), 1) = (
-                is_for_paths(marks, mark),
-                state.destinations.first_key_value(),
-                state.destinations.len(),
-            ) {
-                let path = ProbePath {
-                    family,
-                    real_server: real_server.0.ip(),
-                    forwarding: destination.forwarding,
-                };
-                found.entry(path).or_insert(mark);
+        let once_more = rest().filter(|mark| given_up.contains(mark));
+        let mut left = fresh.chain(once_more);
+        let mut missing = BTreeSet::new();
+        for path in paths {
+            if let Entry::Vacant(place) = numbers.entry(path) {
+                match left.next() {
+                    Some(mark) => {
+                        place.insert(mark);
+                    }
+                    None => {
+                        missing.insert(path);
+                    }
+                }
             }
         }
         Self {
-            canary: marks.mark(0).filter(|_| !found.is_empty()),
-            numbers: found,
+            range,
+            numbers,
+            canary,
+            missing,
         }
     }
 
+    /// The marks that the agent's own part of a table shows: of the services
+    /// of the range, those that have one real server and nothing to choose,
+    /// and the first without one.
+    pub(crate) fn found(config: &Config, own: &State) -> Self {
+        let range = config.director.probe_mark;
+        let mut found = Self {
+            range,
+            ..Self::default()
+        };
+        for (key, state) in &own.services {
+            let Some(mark) = mark(key).filter(|mark| range.number(*mark).is_some()) else {
+                continue;
+            };
+            let mut destinations = state.destinations.iter();
+            match (destinations.next(), destinations.next()) {
+                (None, _) => {
+                    found.canary.get_or_insert(mark);
+                }
+                (Some((real_server, destination)), None) => {
+                    let path = ProbePath {
+                        family: key.family(),
+                        real_server: real_server.0.ip(),
+                        forwarding: destination.forwarding,
+                    };
+                    found.numbers.entry(path).or_insert(mark);
+                }
+                (Some(_), Some(_)) => {}
+            }
+        }
+        found
+    }
+
+    /// What is to be said of the paths that no mark is left for, if there are.
+    pub(crate) fn shortage(&self) -> Option<String> {
+        let mut missing = self.missing.iter();
+        let first = missing.next()?;
+        let named = match missing.len() {
+            0 => first.to_string(),
+            more => format!("{first}, and {more} more"),
+        };
+        let few = self.missing.len();
+        let all = self.numbers.len() + few;
+        Some(format!(
+            "no mark of `director.probe_mark` is left for {few} of {all} ways to real servers \
+             ({named}): probes through VIPs over them stay unverified"
+        ))
+    }
+
     /// The marks by their paths.
+    #[cfg(test)]
     pub(crate) const fn by_path(&self) -> &BTreeMap<ProbePath, NonZeroU32> {
         &self.numbers
     }
@@ -134,8 +178,11 @@ impl Marks {
     }
 }
 
-fn is_for_paths(marks: ProbeMark, mark: NonZeroU32) -> bool {
-    marks.number(mark).is_some_and(|number| number != 0)
+fn mark(service: &ServiceKey) -> Option<NonZeroU32> {
+    match service {
+        ServiceKey::Fwmark { mark, .. } => Some(*mark),
+        ServiceKey::Address { .. } => None,
+    }
 }
 
 pub(super) fn leading_over(path: &ProbePath) -> ServiceState {

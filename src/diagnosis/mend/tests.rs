@@ -44,7 +44,7 @@ fn each_names_the_place_it_is_for() {
             path_filtered: let packets to 192.168.11.21, and there to 192.168.11.200:8080, pass: `nft list ruleset` on it, on this director and on what is between them
             arp_conflict: on 192.168.11.21, keep the VIP on lo alone: `ip -o address show to 192.168.11.200` shows where it is, `ip address del 192.168.11.200/32 dev INTERFACE` takes it off another, `ip address add 192.168.11.200/32 dev lo` puts it on lo; and keep it silent there: `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` does
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
+            unverified: the last probe in `lvs-agent status` says why it cannot be told, and what to do; where it names no command, see what rules of this director do with marks and addresses: `nft list ruleset`
         "]],
     );
 }
@@ -81,7 +81,7 @@ fn with_ipv6_they_are_true_for_ipv6() {
             path_filtered: let packets to 2001:db8::21, and there to [2001:db8::200]:443, pass: `nft list ruleset` on it, on this director and on what is between them; or nobody unpacks the tunnel there: `lvs-agent doctor --real-server`
             arp_conflict: on 2001:db8::21, keep the VIP on lo alone: `ip -o address show to 2001:db8::200` shows where it is, `ip address del 2001:db8::200/128 dev INTERFACE` takes it off another, `ip address add 2001:db8::200/128 dev lo nodad` puts it on lo
             unreachable: see whether 2001:db8::21 runs and is on the network: `ping -c 3 2001:db8::21` and `ip neighbour show to 2001:db8::21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
+            unverified: the last probe in `lvs-agent status` says why it cannot be told, and what to do; where it names no command, see what rules of this director do with marks and addresses: `nft list ruleset`
         "]],
     );
 }
@@ -97,7 +97,7 @@ fn a_firewall_mark_has_no_vip() {
             path_filtered: let packets to 192.168.11.21 pass: `nft list ruleset` on it, on this director and on what is between them
             arp_conflict: on 192.168.11.21, `lvs-agent doctor --real-server`
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told; if the kernel does not count its connection, a rule of this director changes marks (`nft list ruleset`), and else see the findings `through_vip` of `lvs-agent doctor`
+            unverified: the last probe in `lvs-agent status` says why it cannot be told, and what to do; where it names no command, see what rules of this director do with marks and addresses: `nft list ruleset`
         "]],
     );
 }

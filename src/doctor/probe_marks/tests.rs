@@ -1,3 +1,4 @@
+use crate::config::ProbeMark;
 use crate::doctor::fixture::{config_through_vip, facts, lines, mark_rule, running_agent};
 use crate::doctor::{RunningAgent, table};
 use crate::snapshot::Mode;
@@ -11,7 +12,7 @@ const NO_RULE: &str = "ok mark director.probe_mark: no rule of routing looks at 
 /// probes need: 8192 is the canary, 8193 rs1 and 8194 rs2.
 fn well() -> Facts {
     let mut facts = facts(Mode::Director);
-    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &BTreeSet::new());
+    let marks = Marks::assign(&config_through_vip(), &Marks::default(), &BTreeSet::new());
     let by_mark = marks.services();
     let keys = by_mark.keys().copied();
     let keys: BTreeSet<_> = keys
@@ -100,9 +101,9 @@ fn what_is_missing_or_leads_elsewhere() {
 
 fn left_alone(number: u32) -> String {
     format!(
-        "warning mark fwmark {number} ipv4: it is not the agent's, and its mark is one that \
-         probes through VIPs may carry: the agent leaves it alone, and takes other marks | another \
-         `director.probe_mark`; or, if nobody needs it: ipvsadm -D -f {number}"
+        "warning mark fwmark {number} ipv4: it is by a mark that probes through VIPs may carry, \
+         and the agent does not remember to have made it: it is left alone, and probes take other \
+         marks | another `director.probe_mark`; or, if nobody needs it: ipvsadm -D -f {number}"
     )
 }
 
@@ -132,6 +133,51 @@ fn services_of_others_in_the_range() {
 }
 
 #[test]
+fn marks_that_run_out() {
+    let mut config = config_through_vip();
+    config.director.probe_mark = ProbeMark::new(0x2000, 1).unwrap();
+    let mut facts = well();
+    by_mark(&mut facts).remove(&mark(8194));
+    let foreign = by_mark(&mut facts)[&mark(8193)].clone();
+    facts.owned.remove(&mark(8193));
+    let shortage = "is left for 2 of 2 ways to real servers (ipv4 to 192.168.11.21 by direct, \
+                    and 1 more): probes through VIPs over them stay unverified | give `mask` of \
+                    `director.probe_mark` more bits, or remove what others have by its marks and \
+                    nobody needs: ipvsadm -D -f 8193";
+    let found = lines(&examine(&config, &facts));
+    assert!(
+        found[0].starts_with("warning mark fwmark 8193 ipv4"),
+        "{found:?}"
+    );
+    let problem = "problem mark director.probe_mark: no mark of `director.probe_mark`";
+    assert_eq!(found[1], format!("{problem} {shortage}"));
+
+    config.director.probe_mark = ProbeMark::new(0x2000, 3).unwrap();
+    by_mark(&mut facts).insert(mark(8194), foreign);
+    let found = lines(&examine(&config, &facts));
+    assert_eq!(
+        found[0],
+        "problem mark fwmark 8195 ipv4: it is not in the table: 192.168.11.22 cannot be asked \
+         through its VIPs | lvs-agent reload"
+    );
+}
+
+/// As after the loss of what the agent remembers.
+#[test]
+fn where_none_is_remembered_each_is_told() {
+    let mut facts = well();
+    facts.owned.clear();
+    let found = findings(&facts).0;
+    assert!(found[0].starts_with("problem mark director.probe_mark: the table has none of the 3"));
+    for (line, mark) in found[1..4].iter().zip(8192..) {
+        assert!(
+            line.ends_with(&format!("ipvsadm -D -f {mark}")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn rules_that_take_packets_of_probes() {
     for (rule, first) in [
         (mark_rule(Family::Ipv4, 8193, u32::MAX), Some(8193)),
@@ -156,8 +202,8 @@ fn rules_that_take_packets_of_probes() {
 #[test]
 fn others_may_have_the_first_marks() {
     let mut facts = well();
-    let foreign = BTreeSet::from([8192, 8194].map(|number| number.try_into().unwrap()));
-    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &foreign);
+    let foreign = [8192, 8194].map(mark).into();
+    let marks = Marks::assign(&config_through_vip(), &Marks::default(), &foreign);
     facts.owned = marks.services().into_keys().collect();
     let mut services = marks.services();
     let mut other = services[&mark(8193)].clone();
@@ -175,30 +221,10 @@ fn others_may_have_the_first_marks() {
 #[test]
 fn paths_keep_the_marks_that_they_have() {
     let mut facts = well();
-    let swapped = swap(&mut facts);
+    let before = by_mark(&mut facts).clone();
+    for (number, other) in [(8193, 8194), (8194, 8193)] {
+        by_mark(&mut facts).insert(mark(number), before[&mark(other)].clone());
+    }
     let all = "ok mark director.probe_mark: all 3 services by mark are in the table";
     assert_eq!(findings(&facts).0, [all, NO_RULE]);
-
-    // With a lost state file the agent begins anew, and takes over what it would make.
-    facts.owned.clear();
-    let elsewhere = |number: u32, last: u8| {
-        format!(
-            "problem mark fwmark {number} ipv4: it does not lead where it should: \
-             192.168.11.{last} cannot be asked through its VIPs | lvs-agent reload"
-        )
-    };
-    let expected = [elsewhere(8193, 21), elsewhere(8194, 22), NO_RULE.to_owned()];
-    assert_eq!(findings(&facts).0, expected);
-    *by_mark(&mut facts) = swapped;
-    assert_eq!(findings(&facts).0, [all, NO_RULE]);
-}
-
-/// Exchanges the real servers of the two paths; answers what was there before.
-fn swap(facts: &mut Facts) -> BTreeMap<ServiceKey, ServiceState> {
-    let states = by_mark(facts);
-    let before = states.clone();
-    for (number, other) in [(8193, 8194), (8194, 8193)] {
-        states.insert(mark(number), before[&mark(other)].clone());
-    }
-    before
 }

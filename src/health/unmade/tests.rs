@@ -1,9 +1,19 @@
 use std::time::Duration;
 
 use super::*;
-use crate::probe::ProbeResult;
+use crate::clock;
 
 fn note(unmade: &mut Unmade, probe: u32, result: ProbeResult, detail: &str) -> Option<Told> {
+    note_at(unmade, probe, result, detail, clock::monotonic())
+}
+
+fn note_at(
+    unmade: &mut Unmade,
+    probe: u32,
+    result: ProbeResult,
+    detail: &str,
+    now: Instant,
+) -> Option<Told> {
     let outcome = Outcome {
         result,
         detail: detail.to_owned(),
@@ -13,7 +23,7 @@ fn note(unmade: &mut Unmade, probe: u32, result: ProbeResult, detail: &str) -> O
         plain: None,
         vip: None,
     };
-    unmade.note(ProbeId(probe), &outcome)
+    unmade.note(ProbeId(probe), &outcome, now)
 }
 
 fn cannot(reason: &str) -> Told {
@@ -68,4 +78,109 @@ fn reasons_without_end_are_told_within_bounds() {
     assert_eq!((unmade.probes.len(), unmade.reasons.len()), (1, 1));
     let new = note(&mut unmade, 1, ProbeResult::Internal, "probe 1");
     assert_eq!(new, Some(cannot("probe 1")));
+}
+
+/// What is told of one probe every half a second in these many seconds, where
+/// `result` tells of each what came of it, and at which half.
+fn told_in(seconds: u32, result: impl Fn(u32) -> (ProbeResult, &'static str)) -> Vec<(u32, Told)> {
+    let (start, mut unmade) = (clock::monotonic(), Unmade::default());
+    let mut told = Vec::new();
+    for half in 0..seconds * 2 {
+        let now = start + Duration::from_millis(500) * half;
+        while let Some((probe, due)) = unmade.take_due(now) {
+            assert_eq!(probe, ProbeId(7));
+            told.push((half, due));
+        }
+        let (result, detail) = result(half);
+        let new = note_at(&mut unmade, 7, result, detail, now);
+        told.extend(new.map(|new| (half, new)));
+    }
+    told
+}
+
+const NOT_COUNTED: &str = "not counted";
+
+#[test]
+fn one_result_that_cannot_be_relied_on_is_not_told_and_two_are() {
+    use ProbeResult::{Ok, Unverified};
+    let one_of_two = told_in(60, |half| match half % 2 {
+        0 => (Unverified, NOT_COUNTED),
+        _ => (Ok, ""),
+    });
+    assert_eq!(one_of_two, []);
+    let two = told_in(5, |half| match half {
+        3 | 4 => (Unverified, NOT_COUNTED),
+        _ => (Ok, ""),
+    });
+    assert_eq!(two, [(4, cannot(NOT_COUNTED)), (5, again(NOT_COUNTED))]);
+    // Without file descriptors, the first is.
+    let lacking = told_in(1, |_| (Unverified, TOO_MANY_OPEN_FILES));
+    assert_eq!(lacking, [(0, cannot(OUT_OF_DESCRIPTORS))]);
+}
+
+#[test]
+fn what_comes_and_goes_is_told_once_a_minute_and_how_it_ends() {
+    use ProbeResult::{Ok, Unverified};
+    let flapping = |until: u32, then: ProbeResult| {
+        told_in(200, move |half| match (half < until, half % 6) {
+            (true, 0..3) => (Unverified, NOT_COUNTED),
+            (true, _) => (Ok, ""),
+            (false, _) => (then, NOT_COUNTED),
+        })
+    };
+    let two_minutes = [
+        (1, cannot(NOT_COUNTED)),
+        (3, again(NOT_COUNTED)),
+        (121, cannot(NOT_COUNTED)),
+        (123, again(NOT_COUNTED)),
+    ];
+    assert_eq!(flapping(180, Ok), two_minutes);
+    let stays = flapping(180, Unverified);
+    assert_eq!(stays[..4], two_minutes);
+    assert_eq!(stays[4..], [(241, cannot(NOT_COUNTED))]);
+}
+
+/// One that changes its reason as it comes and goes is told no more often.
+#[test]
+fn another_reason_of_the_same_probe_waits_as_well_and_what_was_told_ends() {
+    use ProbeResult::{Ok, Unverified};
+    let told = told_in(60, |half| match half {
+        0..4 => (Unverified, NOT_COUNTED),
+        4..8 => (Unverified, "no canary"),
+        8 => (Ok, ""),
+        _ if half % 3 == 0 => (Ok, ""),
+        _ if half % 2 == 0 => (Unverified, "no canary"),
+        _ => (Unverified, "no service"),
+    });
+    assert_eq!(told, [(1, cannot(NOT_COUNTED)), (8, again(NOT_COUNTED))]);
+    let told = told_in(70, |half| match half {
+        0..4 => (Unverified, NOT_COUNTED),
+        _ => (Unverified, "no canary"),
+    });
+    assert_eq!(told, [(1, cannot(NOT_COUNTED)), (121, cannot("no canary"))]);
+}
+
+#[test]
+fn probes_that_share_a_reason_wait_together() {
+    use ProbeResult::{Ok, Unverified};
+    let (start, mut unmade) = (clock::monotonic(), Unmade::default());
+    let mut told = Vec::new();
+    for second in 0..59 {
+        let now = start + Duration::from_secs(second);
+        let result = if second % 4 < 2 { Unverified } else { Ok };
+        for probe in 0..50 {
+            told.extend(note_at(&mut unmade, probe, result, NOT_COUNTED, now));
+        }
+        assert_eq!(unmade.take_due(now), None);
+    }
+    assert_eq!(told, [cannot(NOT_COUNTED), again(NOT_COUNTED)]);
+    for later in 59..70 {
+        let now = start + Duration::from_secs(later);
+        for probe in 10..50 {
+            told.extend(note_at(&mut unmade, probe, Unverified, NOT_COUNTED, now));
+        }
+        told.extend(unmade.take_due(now).map(|(_, told)| told));
+    }
+    assert_eq!(told[2..], [cannot(NOT_COUNTED)]);
+    assert!(unmade.silent.probes.len() < 3, "they do not pile up");
 }

@@ -1,6 +1,8 @@
 mod leaving;
+mod marks;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -535,6 +537,7 @@ impl Lab {
             broken_dumps: Arc::clone(&self.broken_dumps),
             refused: Arc::clone(&self.refused),
             active: Arc::clone(&self.active),
+            remembered: self.state_dir.path().join("director.json"),
         });
         let state_file = StateFile::new(self.state_dir.path(), Mode::Director);
         let (snapshot, metrics) = (Arc::clone(&self.snapshot), Arc::clone(&self.metrics));
@@ -665,6 +668,8 @@ struct Table {
     broken_dumps: Arc<Mutex<u32>>,
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
+    /// Whoever is killed here finds in this file what the table may have.
+    remembered: PathBuf,
 }
 
 impl Ipvs for Table {
@@ -711,6 +716,11 @@ impl Ipvs for Table {
         let mut results = Vec::new();
         for write in writes {
             self.calls.lock().unwrap().push(write.to_string());
+            if let IpvsWrite::AddService { key, .. } = write {
+                let remembered = std::fs::read_to_string(&self.remembered).unwrap_or_default();
+                let key = format!("\"{key}\"");
+                assert!(remembered.contains(&key), "{key} not in {remembered:?}");
+            }
             results.push(match (write, &refused) {
                 (IpvsWrite::AddService { key, .. }, Some((service, cause)))
                     if key.to_string() == *service =>

@@ -1,11 +1,12 @@
 use super::*;
 use crate::model::Scheduler;
 use crate::snapshot::fixture::{config_through_vip, path};
+use crate::via_vip::marks::leading_over;
 
 /// A board, and the table as it should be.
 fn board() -> (Board, State) {
     let board = Board::default();
-    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &BTreeSet::new());
+    let marks = Marks::assign(&config_through_vip(), &Marks::default(), &BTreeSet::new());
     let services = marks.services();
     board.assign(marks);
     let table = State {
@@ -63,11 +64,7 @@ fn other_marks_keep_what_is_known_of_those_that_stay() {
     let before = board.confirmed(&path(22)).unwrap();
     let mut config = config_through_vip();
     config.virtual_services[0].real_servers[0].key = "192.168.11.23:80".parse().unwrap();
-    board.assign(Marks::assign(
-        &config,
-        board.marks().by_path(),
-        &BTreeSet::new(),
-    ));
+    board.assign(Marks::assign(&config, &board.marks(), &BTreeSet::new()));
     assert_eq!(board.confirmed(&path(22)), Some(before));
     assert_eq!(board.confirmed(&path(21)), None);
     assert_eq!(board.confirmed(&path(23)), None);
@@ -77,10 +74,14 @@ fn other_marks_keep_what_is_known_of_those_that_stay() {
 fn a_mark_that_leads_elsewhere_than_before_is_to_be_confirmed_anew() {
     let (board, table) = board();
     board.confirm(&table);
-    let mark = board.confirmed(&path(21)).unwrap().mark;
+    let Confirmed { service, mark, .. } = board.confirmed(&path(21)).unwrap();
     let mut config = config_through_vip();
     config.virtual_services[0].real_servers[0].key = "192.168.11.23:80".parse().unwrap();
-    let before = BTreeMap::from([(path(23), mark)]);
+    let elsewhere = State {
+        services: [(service, leading_over(&path(23)))].into(),
+        ..State::default()
+    };
+    let before = Marks::found(&config, &elsewhere);
     board.assign(Marks::assign(&config, &before, &BTreeSet::new()));
     assert_eq!(board.marks().by_path().get(&path(23)), Some(&mark));
     assert_eq!(board.confirmed(&path(23)), None);

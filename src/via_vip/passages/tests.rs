@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -8,7 +8,7 @@ use crate::via_vip::Marks;
 
 /// Passages without a kernel, and the table as it should be.
 fn passages() -> (Arc<Passages>, State) {
-    let marks = Marks::assign(&config_through_vip(), &BTreeMap::new(), &BTreeSet::new());
+    let marks = Marks::assign(&config_through_vip(), &Marks::default(), &BTreeSet::new());
     let table = State {
         services: marks.services(),
         ..State::default()
