@@ -4,6 +4,8 @@
 use std::net::TcpListener;
 use std::thread;
 
+use nix::sys::signal::Signal;
+
 use crate::cluster::metric;
 use crate::hall::{Hall, VIP, configuration, of_real_server, status};
 use crate::support::{Behaviour, PATIENCE, Web, ipvsadm_save, until};
@@ -54,7 +56,7 @@ fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
             .run("sysctl -n net.ipv4.conf.eth0.accept_local");
         assert_eq!(accept.trim(), "1");
 
-        director.signal(nix::sys::signal::Signal::SIGTERM);
+        director.signal(Signal::SIGTERM);
         director.wait(PATIENCE);
         let (code, printed) = hall.site.finish(&hall.lan.director, &["cleanup"]);
         assert_eq!(code, 0, "{printed}");
@@ -199,28 +201,106 @@ fn services_of_others_by_marks_of_the_range_are_left_alone() {
     director.run("ipvsadm -A -f 8192 -s wlc");
     director.run("ipvsadm -A -f 8194 -s rr");
     director.run("ipvsadm -a -f 8194 -r 192.168.11.99 -m -w 7");
+    // As the agent itself would have made it.
+    director.run("ipvsadm -A -f 8195 -s rr");
+    director.run("ipvsadm -a -f 8195 -r 192.168.11.22 -g -w 1");
     let foreign = ipvsadm_save(director);
     let _pages = [
         Web::start(&hall.lan.rs1, "rs1"),
         Web::start(&hall.lan.rs2, "rs2"),
     ];
+    let well = || {
+        for real_server in ["rs1", "rs2"] {
+            hall.wait_for_health(real_server, "up");
+            hall.wait_for_diagnosis(real_server, "ok");
+        }
+        let table = ipvsadm_save(director);
+        for line in foreign.lines().chain([
+            "-A -f 8193 -s rr",
+            "-a -f 8196 -r 192.168.11.21:0 -g -w 1",
+            "-a -f 8197 -r 192.168.11.22:0 -g -w 1",
+        ]) {
+            assert!(table.lines().any(|l| l == line), "{line} in:\n{table}");
+        }
+        table
+    };
+    let mut before = None;
     let mut agent = hall.direct();
-    for real_server in ["rs1", "rs2"] {
-        hall.wait_for_health(real_server, "up");
+    for _ in 0..2 {
+        let table = well();
+        let said = agent.output();
+        for mark in 8192..=8197 {
+            let command = format!("ipvsadm -D -f {mark}\n");
+            let named = usize::from([8192, 8194, 8195].contains(&mark));
+            assert_eq!(said.matches(&command).count(), named, "{said}");
+        }
+        assert_eq!(*before.get_or_insert(table.clone()), table);
+        agent.signal(Signal::SIGKILL);
+        agent.wait(PATIENCE);
+        agent = hall.direct();
     }
-    let table = ipvsadm_save(director);
-    for line in foreign.lines().chain([
-        "-A -f 8193 -s rr",
-        "-a -f 8195 -r 192.168.11.21:0 -g -w 1",
-        "-a -f 8196 -r 192.168.11.22:0 -g -w 1",
-    ]) {
-        assert!(table.lines().any(|l| l == line), "{line} in:\n{table}");
-    }
-    agent.signal(nix::sys::signal::Signal::SIGTERM);
+    well();
+    agent.signal(Signal::SIGTERM);
     agent.wait(PATIENCE);
     let (code, printed) = hall.site.finish(director, &["cleanup"]);
     assert_eq!(code, 0, "{printed}");
     assert_eq!(ipvsadm_save(director), foreign, "{printed}");
+    for mark in [8192, 8194, 8195] {
+        assert!(
+            printed.contains(&format!("ipvsadm -D -f {mark}\n")),
+            "{printed}"
+        );
+    }
+}
+
+#[test]
+fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
+    let settings = configuration(
+        "192.168.11.200:80",
+        "forwarding: direct",
+        "via: vip, interval: 300ms, timeout: 3s",
+        &["192.168.11.21", "192.168.11.22", "192.168.11.23"],
+    );
+    let four = "resync_interval: 1s, probe_mark: { base: 0x2000, mask: 0x3 }";
+    let hall = Hall::new(&settings.replace("resync_interval: 1s", four));
+    let director = &hall.lan.director;
+    director.run("ipvsadm -A -f 8194 -s wrr");
+    let _pages = [
+        Web::start(&hall.lan.rs1, "rs1"),
+        Web::start(&hall.lan.rs2, "rs2"),
+    ];
+    let agent = hall.direct();
+    for real_server in ["rs1", "rs2"] {
+        hall.wait_for_diagnosis(real_server, "ok");
+    }
+    hall.wait_for_diagnosis("rs3", "unverified");
+    let said = agent.output();
+    let shortage = "no mark of `director.probe_mark` is left for 1 of 3 ways to real servers (ipv4 \
+                    to 192.168.11.23 by direct)";
+    assert_eq!(said.matches(shortage).count(), 1, "{said}");
+    let (_, found) = hall.site.finish(director, &["doctor"]);
+    let problem = format!("problem  mark          director.probe_mark: {shortage}");
+    assert!(found.contains(&problem), "{found}");
+    let mend = found.split(&problem).nth(1).expect("what follows");
+    let mend = mend.lines().nth(1).expect("what mends it");
+    assert!(mend.ends_with(": ipvsadm -D -f 8194"), "{mend}");
+
+    let kept = |table: String| -> Vec<String> {
+        let kept = table.lines().filter(|line| !line.contains("-f 8194"));
+        kept.map(str::to_owned).collect()
+    };
+    let before = kept(ipvsadm_save(director));
+    director.run("ipvsadm -D -f 8194");
+    hall.wait_for_diagnosis("rs3", "unreachable");
+    let table = ipvsadm_save(director);
+    let line = "-a -f 8194 -r 192.168.11.23:0 -g -w 1\n";
+    assert!(table.contains(line), "{table}");
+    assert_eq!(kept(table), before);
+    let said = agent.output();
+    assert!(
+        said.contains("each way to a real server has a mark"),
+        "{said}"
+    );
 }
 
 /// Who switches it off, or whose firewall does not know it, makes this host
