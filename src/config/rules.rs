@@ -12,7 +12,7 @@ use super::node::{Located, Location};
 use super::probe_mark;
 use super::problem::{Problems, Read};
 use super::service::{RealServerDraft, ServiceDraft};
-use super::{ProbeMark, SorryServer};
+use super::{Check, ProbeMark, SorryServer};
 
 /// VIPs and the place of each.
 type Vips = BTreeMap<IpAddr, Location>;
@@ -77,6 +77,7 @@ pub(super) fn check(
         sorry_server(service, &all_vips, problems);
         agents(service, &mut misused, problems);
         quorum(service, problems);
+        source(service, problems);
         probe_mark::check_source(service, problems);
     }
     if let Some(marks) = marks {
@@ -126,14 +127,8 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
     }
 }
 
-/// A real server's own agent can be asked only for a VIP that it is told of.
-/// Several services of one entry share a check: `misused` are those reported.
-fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
-    let why = match (service.key.map(|key| key.value), service.forwarding) {
-        (Ok(ServiceKey::Fwmark { .. }), _) => "a firewall mark",
-        (_, Ok(Forwarding::Masquerade)) => "`forwarding: masquerade`",
-        _ => return,
-    };
+/// The checks of its real servers and of its sorry server, and where each is written.
+fn checks(service: &ServiceDraft) -> impl Iterator<Item = (&Check, Location)> {
     let sorry_server = service
         .pool
         .sorry_server
@@ -146,7 +141,42 @@ fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &m
     });
     let check = service.check.as_ref().ok();
     let check = check.map(|check| (check, service.check_location.unwrap_or(service.location)));
-    for (check, location) in check.into_iter().chain(own) {
+    check.into_iter().chain(own)
+}
+
+/// With direct routing and tunnels each real server has the VIP itself, and
+/// sends what it answers to it to nobody else.
+fn source(service: &ServiceDraft, problems: &mut Problems) {
+    let (Ok(key), Ok(Forwarding::Direct | Forwarding::Tunnel(_))) =
+        (service.key, service.forwarding)
+    else {
+        return;
+    };
+    let vip = key.value.vip();
+    for (check, location) in checks(service) {
+        let Some(source) = check.origin.source.filter(|source| Some(*source) == vip) else {
+            continue;
+        };
+        problems.add(
+            location,
+            format!(
+                "the check's `source` {source} is the VIP, which each real server has itself: \
+                 no answer would come back"
+            ),
+            "write an address that is this host's alone, or remove `source`",
+        );
+    }
+}
+
+/// A real server's own agent can be asked only for a VIP that it is told of.
+/// Several services of one entry share a check: `misused` are those reported.
+fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
+    let why = match (service.key.map(|key| key.value), service.forwarding) {
+        (Ok(ServiceKey::Fwmark { .. }), _) => "a firewall mark",
+        (_, Ok(Forwarding::Masquerade)) => "`forwarding: masquerade`",
+        _ => return,
+    };
+    for (check, location) in checks(service) {
         if check.kind.agent_port().is_some() && misused.insert(location) {
             let message = format!("the check `agent` does not go with {why}");
             let hint = "it asks the real server whether it has the VIP, and this service names \
