@@ -18,6 +18,8 @@ const ALL: u16 = 0x0003;
 const OTHER_HOST: u8 = 3;
 /// `PACKET_OUTGOING`.
 const OUTGOING: u8 = 4;
+/// `ARPHRD_LOOPBACK` of `linux/if_arp.h`.
+const LOOPBACK: u16 = 772;
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
 
@@ -42,7 +44,8 @@ pub(crate) struct Tap {
 /// One packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overheard {
-    /// Comes from the other address, to this port of the own one.
+    /// Comes from the other address, to this port of the own one, and not over
+    /// lo: a firewall of this host that refuses in another's name does it there.
     ComesIn(u16),
     /// Leaves from this port of the own address.
     Leaves(u16),
@@ -62,30 +65,43 @@ impl Tap {
 
     /// Waits for the next packet. Cancel-safe.
     pub(crate) async fn hear(&self) -> io::Result<Overheard> {
-        let mut packet = [0; LONGEST];
+        let interest = Interest::READABLE;
         loop {
-            let received = self.socket.async_io(Interest::READABLE, || {
-                Ok(recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut packet)?)
-            });
-            let (length, from) = received.await?;
-            let packet = packet.get(..length).unwrap_or_default();
-            let Some((source, destination)) = ends(packet) else {
-                continue;
-            };
-            let heard = match from.map(|from| from.pkttype()) {
-                Some(OUTGOING) if (source.ip(), destination.ip()) == (self.own, self.other) => {
-                    Overheard::Leaves(source.port())
-                }
-                Some(kind)
-                    if kind < OTHER_HOST
-                        && (source.ip(), destination.ip()) == (self.other, self.own) =>
-                {
-                    Overheard::ComesIn(destination.port())
-                }
-                _ => continue,
-            };
-            return Ok(heard);
+            if let Some(heard) = self.socket.async_io(interest, || self.receive()).await? {
+                return Ok(heard);
+            }
         }
+    }
+
+    /// Those packets that have passed by now and that nobody has heard yet.
+    pub(crate) fn heard(&self) -> Vec<Overheard> {
+        let received = std::iter::from_fn(|| self.receive().ok());
+        received.flatten().collect()
+    }
+
+    /// The next packet, if it is of the two; fails with
+    /// [`io::ErrorKind::WouldBlock`] when there is none.
+    fn receive(&self) -> io::Result<Option<Overheard>> {
+        let mut packet = [0; LONGEST];
+        let (length, from) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut packet)?;
+        let packet = packet.get(..length).unwrap_or_default();
+        let Some((source, destination)) = ends(packet) else {
+            return Ok(None);
+        };
+        let way = (source.ip(), destination.ip());
+        let Some(from) = from else {
+            return Ok(None);
+        };
+        Ok(match from.pkttype() {
+            OUTGOING if way == (self.own, self.other) => Some(Overheard::Leaves(source.port())),
+            kind if kind < OTHER_HOST
+                && from.hatype() != LOOPBACK
+                && way == (self.other, self.own) =>
+            {
+                Some(Overheard::ComesIn(destination.port()))
+            }
+            _ => None,
+        })
     }
 }
 

@@ -226,8 +226,8 @@ impl Prober {
         }
     }
 
-    /// Where the VIP is silent and the real server's own address is not, the
-    /// silence may be this host's own doing.
+    /// Where no connection to the VIP can be made or it hangs, and the real
+    /// server's own address is well, that may be this host's own doing.
     async fn confirm(
         &self,
         through: Outcome,
@@ -235,10 +235,13 @@ impl Prober {
         spec: &ProbeSpec,
         route: &Route,
     ) -> Outcome {
-        let (Some(passages), Some(Sight::Silent), Some(Sight::Well)) =
-            (&self.passages, through.vip, plain)
-        else {
+        let (Some(passages), Some(Sight::Well)) = (&self.passages, plain) else {
             return through;
+        };
+        let was_connected = match (through.vip, through.result) {
+            (Some(Sight::Silent | Sight::Refused | Sight::Filtered), _) => false,
+            (Some(Sight::Wrong), ProbeResult::Timeout | ProbeResult::Reset) => true,
+            _ => return through,
         };
         let check = &spec.check;
         let port = check.kind.clients_port(spec.target.port());
@@ -246,7 +249,11 @@ impl Prober {
         let confirmed = async {
             let passage = passages.enter(route.path)?;
             match passage.source(&check.origin, route.vip) {
-                Ok(source) => passage.verify_silence(source, target, check.timeout).await,
+                Ok(source) => {
+                    passage
+                        .verify_again(source, target, check.timeout, was_connected)
+                        .await
+                }
                 Err(_) => Ok(()),
             }
         };

@@ -122,6 +122,11 @@ impl Marks {
         found
     }
 
+    /// Whether no mark is left for this path.
+    pub(super) fn lacks(&self, path: &ProbePath) -> bool {
+        self.missing.contains(path)
+    }
+
     /// What is to be said of the paths that no mark is left for, if there are.
     pub(crate) fn shortage(&self) -> Option<String> {
         let mut missing = self.missing.iter();

@@ -90,7 +90,13 @@ impl Passages {
     pub(crate) fn enter(self: &Arc<Self>, path: ProbePath) -> Result<Passage, Unverified> {
         self.guard.holds(path.family, clock::monotonic())?;
         let confirmed = self.board.confirmed(&path);
-        let confirmed = confirmed.ok_or(Unverified::NoMark)?;
+        let confirmed = confirmed.ok_or_else(|| {
+            if self.board.marks().lacks(&path) {
+                Unverified::NoneLeft
+            } else {
+                Unverified::NoMark
+            }
+        })?;
         Ok(Passage {
             passages: Arc::clone(self),
             confirmed,
@@ -264,52 +270,69 @@ impl Passage {
         self.verify_pass()
     }
 
-    /// Whether silence counts that this path had at `target`: an answer may
-    /// have come, and a firewall of this host have dropped it, or the packet
-    /// before it left. So it is asked once more, with an ear on the wire, and
-    /// waited for as long as an answer may take. Where that cannot be done, as
-    /// without `CAP_NET_RAW`, the silence counts.
-    pub(crate) async fn verify_silence(
+    /// Whether a failure counts that this path had at `target`, and the real
+    /// server's own address had not: a firewall of this host may have dropped
+    /// or refused what came in or was to leave. So it is asked once more, with
+    /// an ear on the wire, and waited for as long as an answer may take. Where
+    /// that cannot be done, as without `CAP_NET_RAW`, the failure counts.
+    ///
+    /// That a connection is made this time says nothing of one that failed
+    /// after it `was_connected`; of any other, that it cannot be told any more
+    /// who was at fault.
+    pub(crate) async fn verify_again(
         &self,
         source: IpAddr,
         target: SocketAddr,
         patience: Duration,
+        was_connected: bool,
     ) -> Result<(), Unverified> {
         let vip = target.ip();
         let Ok(tap) = Tap::open(source, vip) else {
             return Ok(());
         };
-        let opened = match self.start(source, target).await {
-            Ok(opened) => opened,
+        let mut heard = Vec::new();
+        let end = match self.start(source, target).await {
+            Ok(opened) => {
+                let listen = async {
+                    while let Ok(overheard) = tap.hear().await {
+                        heard.push(overheard);
+                    }
+                };
+                let end = timeout(patience, async {
+                    tokio::select! {
+                        end = opened.finish() => end,
+                        () = listen => std::future::pending().await,
+                    }
+                });
+                end.await.ok()
+            }
+            Err(StartError::Open(error @ OpenError::Connect { .. })) => Some(Err(error)),
             Err(StartError::Unverified(error)) => return Err(error),
             Err(StartError::NoPort | StartError::Open(_)) => return Ok(()),
         };
         let Some((_, port)) = self.held.lock().port else {
             return Ok(());
         };
-        let mut heard = Vec::new();
-        let listen = async {
-            while let Ok(overheard) = tap.hear().await {
-                heard.push(overheard);
-            }
-        };
-        let end = timeout(patience, async {
-            tokio::select! {
-                end = opened.finish() => end,
-                () = listen => std::future::pending().await,
-            }
-        });
-        if end.await.is_ok() {
-            // Neither was dropped: it has an answer this time.
-            return Ok(());
-        }
-        if heard.contains(&Overheard::ComesIn(port)) {
-            return Err(Unverified::AnswerDropped { vip });
-        }
+        heard.extend(tap.heard());
+        let comes_in = heard.contains(&Overheard::ComesIn(port));
         // In a tunnel, packets leave inside others.
         let shows = self.path.forwarding == Forwarding::Direct;
-        if shows && !heard.contains(&Overheard::Leaves(port)) {
-            return Err(Unverified::NothingLeaves { vip });
+        let stays = shows && !heard.contains(&Overheard::Leaves(port));
+        match end {
+            Some(Ok(stream)) => {
+                // Without it the port rests for longer, and that is all.
+                let _held = self.hold(&stream);
+                if !was_connected {
+                    return Err(Unverified::AnswersNow);
+                }
+            }
+            None if comes_in => return Err(Unverified::AnswerDropped(target)),
+            // Who refuses it from outside is heard, but for errors of ICMP.
+            Some(Err(OpenError::Connect { icmp: None, .. })) if !comes_in => {
+                return Err(Unverified::NothingLeaves(vip));
+            }
+            _ if stays => return Err(Unverified::NothingLeaves(vip)),
+            Some(Err(_)) | None => {}
         }
         self.verify_pass()
     }

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
@@ -10,6 +10,11 @@ pub(crate) enum Unverified {
     /// Reconcile has not seen the service in the table.
     #[error("the table has no service by mark for it yet, or has it anew")]
     NoMark,
+    #[error(
+        "no mark of `director.probe_mark` is left for it: the finding `mark` of `lvs-agent doctor` \
+         says what helps"
+    )]
+    NoneLeft,
     #[error(
         "the service by mark for it is not in the table as it was made: the agent puts it right, \
          or `lvs-agent reload` does at once"
@@ -35,14 +40,17 @@ pub(crate) enum Unverified {
     Deaf(OwnSource),
     #[error(
         "a firewall of this host drops the answer, which came in: let TCP from {vip} in before \
-         rules on the state of connections (`nft list ruleset`)"
+         rules on the state of connections, as by `nft insert rule inet filter input {family} \
+         saddr {vip} tcp sport {port} accept`",
+        vip = .0.ip(),
+        port = .0.port(),
+        family = if .0.is_ipv4() { "ip" } else { "ip6" }
     )]
-    AnswerDropped { vip: IpAddr },
-    #[error(
-        "a firewall of this host drops its packets to {vip}, which do not leave \
-         (`nft list ruleset`)"
-    )]
-    NothingLeaves { vip: IpAddr },
+    AnswerDropped(SocketAddr),
+    #[error("a firewall of this host lets none of its packets to {0} leave (`nft list ruleset`)")]
+    NothingLeaves(IpAddr),
+    #[error("it failed, and is well when asked once more")]
+    AnswersNow,
     #[error("suspended: this host is another director's backup, with net.ipv4.vs.backup_only")]
     Backup,
 }

@@ -278,6 +278,16 @@ fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
     let shortage = "no mark of `director.probe_mark` is left for 1 of 3 ways to real servers (ipv4 \
                     to 192.168.11.23 by direct)";
     assert_eq!(said.matches(shortage).count(), 1, "{said}");
+    let status = status(director);
+    let told = of_real_server(&status, "rs3");
+    assert!(
+        told.contains("no mark of `director.probe_mark` is left"),
+        "{told}"
+    );
+    let (_, planned) = hall.site.finish(director, &["plan"]);
+    for note in [shortage, "if nobody needs it: ipvsadm -D -f 8194"] {
+        assert!(planned.contains(note), "{note}: {planned}");
+    }
     let (_, found) = hall.site.finish(director, &["doctor"]);
     let problem = format!("problem  mark          director.probe_mark: {shortage}");
     assert!(found.contains(&problem), "{found}");
@@ -303,6 +313,9 @@ fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
     );
 }
 
+const LETS_NONE_LEAVE: &str =
+    "a firewall of this host lets none of its packets to 192.168.11.200 leave";
+
 /// Who switches it off, or whose firewall does not know it, makes this host
 /// deaf, or dumb, and no real server ill.
 #[test]
@@ -310,9 +323,11 @@ fn what_this_host_drops_changes_no_verdict() {
     let settings = configuration(
         "192.168.11.200:80",
         "forwarding: direct",
-        "via: vip, interval: 300ms, timeout: 2s",
+        "via: vip, interval: 300ms, timeout: 3s",
         &["192.168.11.21"],
     );
+    // One failure that counts is seen, also one as the cause comes or goes.
+    let settings = settings.replace("rise: 2, fall: 2", "rise: 1, fall: 1");
     // The agent would put it right again.
     let hall = Hall::new(&settings.replace("resync_interval: 1s", "resync_interval: 1day"));
     let director = &hall.lan.director;
@@ -346,7 +361,20 @@ fn what_this_host_drops_changes_no_verdict() {
         ),
         (
             firewall("type filter hook postrouting priority 0 ; meta mark 8193 drop"),
-            "a firewall of this host drops its packets to 192.168.11.200",
+            LETS_NONE_LEAVE,
+            no_firewall,
+        ),
+        (
+            firewall("type filter hook output priority 0 ; ip daddr 192.168.11.200 reject"),
+            LETS_NONE_LEAVE,
+            no_firewall,
+        ),
+        (
+            firewall(
+                "type filter hook output priority 0 ; \
+                 ip daddr 192.168.11.200 tcp dport 80 reject with tcp reset",
+            ),
+            LETS_NONE_LEAVE,
             no_firewall,
         ),
     ] {
@@ -354,9 +382,9 @@ fn what_this_host_drops_changes_no_verdict() {
         director.run(&cause);
         until(
             PATIENCE,
-            "4 probes of which something was dropped",
+            "2 probes of which something was dropped",
             || match unverified() - before {
-                enough if enough >= 4.0 => Ok(()),
+                enough if enough >= 2.0 => Ok(()),
                 few => Err(few),
             },
         );

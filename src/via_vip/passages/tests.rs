@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::config::ProbeMark;
 use crate::plan::{State, Step};
 use crate::snapshot::fixture::{config_through_vip, path};
 use crate::via_vip::Marks;
@@ -33,6 +34,14 @@ fn nobody_enters_before_the_canary_and_the_table_allow_it() {
     assert_eq!(why(), None);
     passages.board.confirm(&State::default());
     assert_eq!(why(), Some(Unverified::NoMark));
+
+    let mut config = config_through_vip();
+    config.director.probe_mark = ProbeMark::new(0x2000, 1).unwrap();
+    let marks = Marks::assign(&config, &Marks::default(), &BTreeSet::new());
+    passages.board.assign(marks);
+    assert_eq!(why(), Some(Unverified::NoMark));
+    let why = passages.enter(path(22)).err();
+    assert_eq!(why, Some(Unverified::NoneLeft));
 }
 
 #[test]

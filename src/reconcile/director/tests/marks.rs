@@ -161,6 +161,18 @@ async fn a_reload_takes_no_mark_that_others_took_meanwhile() {
     assert_eq!(lab.drift().values().sum::<u64>(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_begins_to_ask_through_vips_takes_nobodys_mark() {
+    let lab = Lab::new();
+    lab.meddle(&like_ours(FIRST, "192.168.11.77:0")).await;
+    let lab = lab.run().await;
+    let mut config = lab.config.clone();
+    config.virtual_services = through_vip().config.virtual_services;
+    lab.reload(config, &[]).await.unwrap();
+    let marks = [CANARY, FIRST, SECOND, THIRD].map(|mark| lab.table(mark));
+    assert_eq!(marks, ["rr".to_owned(), only(77), only(22), only(21)]);
+}
+
 /// The mark that a reload is about to take may be another's, and the table
 /// such that nobody can tell.
 #[tokio::test(start_paused = true)]
