@@ -28,7 +28,7 @@ use through_vip::Ways;
 
 use crate::arp_audit::ArpRecord;
 use crate::config::Config;
-use crate::kernel::Route;
+use crate::kernel::{KernelError, Route};
 use crate::model::{MarkRule, ServiceKey, SysctlKey};
 use crate::readiness::{HostFacts, ServiceReadiness};
 use crate::snapshot::Mode;
@@ -135,8 +135,9 @@ pub(crate) struct Facts {
     rules: Vec<MarkRule>,
     /// The table's virtual services; the error tells why they cannot be read.
     /// `None` on a real server, and where the kernel has no table.
-    table: Option<Result<BTreeSet<ServiceKey>, String>>,
-    /// Those that the agent has written, by its state file.
+    table: Option<Result<BTreeSet<ServiceKey>, KernelError>>,
+    /// Those that the agent has written, by its state file; the running agent
+    /// may say that it holds less ([`Facts::not_remembered`]).
     owned: BTreeSet<ServiceKey>,
     /// What probes through VIPs stand on; `None` where no check asks for them.
     ways: Option<Ways>,

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -6,12 +7,10 @@ use serde::Serialize;
 use super::{Done, Failure, load};
 use crate::cli::PlanArguments;
 use crate::config::Config;
-use crate::kernel::{Kernel, KernelIpvs};
-use crate::model::Weight;
+use crate::kernel::{Ipvs, Kernel, KernelIpvs};
+use crate::model::{ServiceKey, Weight};
 use crate::plan::{State, Step, Subject};
-use crate::reconcile::{
-    NOTHING_LISTED, Reconciler, StateFile, Writing, adopt, find_desired, not_remembered,
-};
+use crate::reconcile::{NOTHING_LISTED, Reconciler, StateFile, Writing, adopt, find_desired};
 use crate::snapshot::{Mode, Snapshot};
 use crate::{clock, metrics::Metrics};
 
@@ -70,8 +69,7 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
         Mode::RealServer => find_desired(&mut reconciler, &config).await?,
     };
     let steps = reconciler.plan(&desired, &observed.state);
-    let mut notes = waiting(&config, &desired);
-    notes.extend(observed.foreign.iter().map(not_remembered));
+    let mut notes = notes(&config, &reconciler, &desired, &observed.foreign);
     if mode == Mode::RealServer && desired.addresses.is_empty() {
         notes.push(NOTHING_LISTED.to_owned());
     }
@@ -113,6 +111,18 @@ pub(super) fn observer(config: &Config, mode: Mode) -> Result<Reconciler<KernelI
         snapshot,
         metrics,
     )?)
+}
+
+/// What there is to say beside the steps.
+fn notes<T: Ipvs>(
+    config: &Config,
+    reconciler: &Reconciler<T>,
+    desired: &State,
+    foreign: &BTreeSet<ServiceKey>,
+) -> Vec<String> {
+    let mut notes = waiting(config, desired);
+    notes.extend(reconciler.notes_of_marks(foreign));
+    notes
 }
 
 /// A note for each real server whose weight waits for its check.
@@ -188,3 +198,6 @@ fn change(step: &Step) -> Change {
         text: step.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

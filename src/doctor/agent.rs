@@ -41,6 +41,7 @@ struct Reload {
 #[derive(Debug, Clone, Deserialize)]
 struct Reconcile {
     error: Option<String>,
+    not_remembered: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -70,6 +71,17 @@ impl Facts {
     /// Whether the agent of a director runs here.
     pub(super) fn director_runs(&self) -> bool {
         matches!(&self.agent, RunningAgent::Status(status) if status.mode == Mode::Director.as_str())
+    }
+
+    /// Whether the agent that runs here in this role says that its state file
+    /// does not hold what is its own: then that file tells nothing.
+    pub(super) fn not_remembered(&self) -> bool {
+        match &self.agent {
+            RunningAgent::Status(status) => {
+                status.mode == self.mode.as_str() && status.reconcile.not_remembered.is_some()
+            }
+            RunningAgent::None(_) => false,
+        }
     }
 }
 
@@ -132,6 +144,11 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         let message = format!("the kernel is not as configured: {error}");
         let mend = format!("journalctl -u {}", unit(facts.mode));
         findings.push(Finding::problem("agent", "reconcile", message, mend));
+    }
+    if let Some(why) = &status.reconcile.not_remembered {
+        let directory = config.state_dir.display();
+        let mend = format!("df -h {directory}; make room there, or let the agent write there");
+        findings.push(Finding::problem("agent", &directory, why, mend));
     }
     for reason in &status.weights_held {
         let message = format!("all weights are held ({reason}): the fault is likely this host's");

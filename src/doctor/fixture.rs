@@ -65,6 +65,14 @@ pub(super) fn running_agent() -> RunningAgent {
     RunningAgent::Status(serde_json::from_slice(&status).unwrap())
 }
 
+/// One whose state file cannot be written.
+pub(super) fn forgetful_agent() -> RunningAgent {
+    let director = fixture::director();
+    director.reconcile.lock().not_remembered = Some("the disk is full".to_owned());
+    let status = status::json(&director).unwrap();
+    RunningAgent::Status(serde_json::from_slice(&status).unwrap())
+}
+
 pub(super) fn facts(mode: Mode) -> Facts {
     Facts {
         mode,

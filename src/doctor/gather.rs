@@ -47,6 +47,8 @@ pub(crate) enum GatherError {
 
 /// All facts about this host in this role.
 pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherError> {
+    // Before the file: an agent that says nothing against it has written it.
+    let agent = running_agent(&config.control.socket).await;
     let owned = StateFile::new(&config.state_dir, mode).load()?.owned;
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;
@@ -72,13 +74,10 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
         let ipvs = modules.loaded.contains("ip_vs");
         if ipvs {
             let found = read_table(config).await;
-            table = Some(match found {
-                Ok((keys, found)) => {
-                    by_mark = found;
-                    Ok(keys)
-                }
-                Err(error) => Err(error_chain(&error)),
-            });
+            table = Some(found.map(|(keys, found)| {
+                by_mark = found;
+                keys
+            }));
         }
         if config.asks_through_vips() {
             let passes_everything = if ipvs {
@@ -89,7 +88,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
             ways = Some(Ways {
                 sources: sources(config),
                 by_mark,
-                passes_everything: passes_everything.map_err(|error| error_chain(&error)),
+                passes_everything,
             });
         }
         routes = tunnel_routes(config, &mut host).await;
@@ -115,7 +114,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
         owned: owned.services,
         ways,
         probed,
-        agent: running_agent(&config.control.socket).await,
+        agent,
     })
 }
 

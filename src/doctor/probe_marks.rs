@@ -20,14 +20,20 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let foreign = foreign(ways, facts);
     let marks = marks(config, ways, facts, &foreign);
     let wanted = marks.services();
-    let mut findings = services(&wanted, ways, facts);
+    // Which of them are the agent's, and so which marks it takes, cannot be told.
+    let unknown = facts.not_remembered();
+    let mut findings = if unknown {
+        Vec::new()
+    } else {
+        services(&wanted, ways, facts)
+    };
     findings.extend(foreign.iter().map(not_the_agents));
     findings.extend(
         marks
             .shortage()
             .map(|message| Finding::problem("mark", SUBJECT, message, more_marks(&foreign))),
     );
-    if findings.is_empty() && is_read(facts) {
+    if findings.is_empty() && is_read(facts) && !unknown {
         let message = format!("all {} services by mark are in the table", wanted.len());
         findings.push(Finding::ok("mark", SUBJECT, message));
     }
@@ -35,23 +41,31 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Those services by mark of which [`examine`] tells: all of the range, but
-/// those that the agent has made and does not need any more.
+/// Those services by mark that are not to be told of again: all of the range,
+/// but those that the agent has made and does not need any more.
 pub(super) fn told(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
     let Some(ways) = &facts.ways else {
         return BTreeSet::new();
     };
+    if facts.not_remembered() {
+        return ways.by_mark.keys().copied().collect();
+    }
     let mut told = foreign(ways, facts);
     let marks = marks(config, ways, facts, &told);
     told.extend(marks.services().into_keys());
     told
 }
 
+/// Whether it is the agent's, or may be, for all that is known.
+fn may_be_own(key: &ServiceKey, facts: &Facts) -> bool {
+    facts.not_remembered() || facts.owned.contains(key)
+}
+
 /// What is by a mark of the range, and not remembered as the agent's.
 fn foreign(ways: &Ways, facts: &Facts) -> BTreeSet<ServiceKey> {
     let there = ways.by_mark.keys();
     there
-        .filter(|key| !facts.owned.contains(key))
+        .filter(|key| !may_be_own(key, facts))
         .copied()
         .collect()
 }
@@ -61,7 +75,7 @@ fn foreign(ways: &Ways, facts: &Facts) -> BTreeSet<ServiceKey> {
 fn marks(config: &Config, ways: &Ways, facts: &Facts, foreign: &BTreeSet<ServiceKey>) -> Marks {
     let mut own = State::default();
     own.services.clone_from(&ways.by_mark);
-    own.services.retain(|key, _| facts.owned.contains(key));
+    own.services.retain(|key, _| may_be_own(key, facts));
     Marks::assign(config, &Marks::found(config, &own), foreign)
 }
 

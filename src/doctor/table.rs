@@ -2,13 +2,15 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Finding, probe_marks};
 use crate::config::Config;
+use crate::error_chain::error_chain;
+use crate::kernel::Cause;
 
 /// What the table holds beside what is configured, and what it lacks.
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let table = match &facts.table {
         None => return Vec::new(),
-        Some(Err(why)) => {
-            let mend = "run as root, on a kernel with IPVS";
+        Some(Err(error)) => {
+            let (why, mend) = (error_chain(error), unread(&error.cause));
             return vec![Finding::problem("table", "IPVS", why, mend)];
         }
         Some(Ok(table)) => table,
@@ -36,6 +38,11 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         if facts.owned.contains(key) {
             let message = "the agent has made it, and it is no longer configured";
             Finding::warning("table", key, message, "lvs-agent reload")
+        } else if facts.not_remembered() {
+            let message = "it is not configured, and whether the agent has made it cannot be told \
+                           while the agent does not remember what it owns: leave it alone";
+            let mend = "let the agent write its state file, then: lvs-agent doctor";
+            Finding::warning("table", key, message, mend)
         } else {
             let message = "it is not the agent's, which leaves it alone: remove it only if nobody \
                            needs it";
@@ -43,6 +50,30 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         }
     }));
     findings
+}
+
+/// What helps where IPVS did not tell something, for this cause.
+pub(super) const fn unread(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::NotPermitted => "run as root",
+        Cause::NoIpvs => "modprobe ip_vs, or boot a kernel that has it",
+        Cause::NoScheduler(_)
+        | Cause::NoSchedulerOrEngine(..)
+        | Cause::NoInterface(_)
+        | Cause::Ipv6Disabled(_)
+        | Cause::Exists
+        | Cause::Missing
+        | Cause::Errno(_)
+        | Cause::File(_)
+        | Cause::Timeout(_)
+        | Cause::Transport(_)
+        | Cause::Truncated(_)
+        | Cause::Unencodable(_)
+        | Cause::Undecodable(_) => {
+            "ask again: lvs-agent doctor; if it stays so, see whether the kernel tells others: \
+             ipvsadm -Ln"
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 
 use super::agent::start;
 use super::parameters::place_value;
+use super::table::unread;
 use super::{Facts, Finding};
 use crate::config::Config;
+use crate::error_chain::error_chain;
+use crate::kernel::KernelError;
 use crate::model::{OwnSource, ServiceKey};
 use crate::plan::ServiceState;
 
@@ -19,7 +22,7 @@ pub(super) struct Ways {
     pub(super) by_mark: BTreeMap<ServiceKey, ServiceState>,
     /// Whether IPVS lets all packets of this host pass, as the backup of
     /// another; the error tells why that is not known.
-    pub(super) passes_everything: Result<bool, String>,
+    pub(super) passes_everything: Result<bool, KernelError>,
 }
 
 /// Where the answers of a VIP come to.
@@ -55,7 +58,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-fn passes(found: &Result<bool, String>) -> Option<Finding> {
+fn passes(found: &Result<bool, KernelError>) -> Option<Finding> {
     let (message, mend) = match found {
         Ok(false) => return None,
         Ok(true) => (
@@ -64,9 +67,12 @@ fn passes(found: &Result<bool, String>) -> Option<Finding> {
                 .to_owned(),
             "none while it is the backup; where it is to serve: ipvsadm --stop-daemon backup",
         ),
-        Err(why) => (
-            format!("it is not known whether IPVS takes their packets: {why}"),
-            "run as root, on a kernel with IPVS",
+        Err(error) => (
+            format!(
+                "it is not known whether IPVS takes their packets: {}",
+                error_chain(error)
+            ),
+            unread(&error.cause),
         ),
     };
     Some(Finding::warning("through_vip", "probes", message, mend))

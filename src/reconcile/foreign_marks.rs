@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
+use super::Reconciler;
+use crate::kernel::Ipvs;
 use crate::model::ServiceKey;
 use crate::via_vip::Marks;
 
@@ -26,7 +28,7 @@ impl SaidOfMarks {
             return;
         }
         if let Some(shortage) = &shortage {
-            warn!("{shortage}; {}", more_marks(foreign));
+            warn!("{}", short_of_marks(shortage, foreign));
         } else {
             info!("each way to a real server has a mark of `director.probe_mark` again");
         }
@@ -42,6 +44,20 @@ pub(crate) fn not_remembered(key: &ServiceKey) -> String {
          needs it: {}",
         key.removal()
     )
+}
+
+impl<T: Ipvs> Reconciler<T> {
+    /// What there is to say of the marks for probes: each service of others,
+    /// and that no mark is left for some paths.
+    pub(crate) fn notes_of_marks(&self, foreign: &BTreeSet<ServiceKey>) -> Vec<String> {
+        let shortage = self.board.marks().shortage();
+        let shortage = shortage.map(|shortage| short_of_marks(&shortage, foreign));
+        foreign.iter().map(not_remembered).chain(shortage).collect()
+    }
+}
+
+fn short_of_marks(shortage: &str, foreign: &BTreeSet<ServiceKey>) -> String {
+    format!("{shortage}; {}", more_marks(foreign))
 }
 
 /// What helps where marks run out.

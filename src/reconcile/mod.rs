@@ -296,8 +296,12 @@ impl<T: Ipvs> Reconciler<T> {
             Ok(Err(error)) => Some(error_chain(&error)),
             Err(error) => Some(error_chain(&error)),
         };
-        self.not_remembered =
-            trouble.map(|error| format!("what the agent owns is not remembered: {error}"));
+        self.not_remembered = trouble.map(|error| {
+            format!(
+                "what the agent owns is not remembered: {error}; should it crash or be killed, \
+                 what it has made since stays in the kernel, as nobody's"
+            )
+        });
         let error = self.not_remembered.as_deref();
         self.obstacles.note_memory(error, clock::monotonic());
     }

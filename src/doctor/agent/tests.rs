@@ -63,6 +63,7 @@ fn what_the_agent_knows_is_told() {
     let mut status = director();
     status["config"]["last_reload"]["error"] = json!("config.yaml:1:1: empty");
     status["reconcile"]["error"] = json!("no IPVS");
+    status["reconcile"]["not_remembered"] = json!("the disk is full");
     status["weights_held"] = json!(["link"]);
     status["virtual_services"][0]["real_servers"][0]["diagnosis"] = json!("ok");
     let rs2 = &mut status["virtual_services"][0]["real_servers"][1];
@@ -75,6 +76,8 @@ fn what_the_agent_knows_is_told() {
              lvs-agent check-config && lvs-agent reload",
             "problem agent reconcile: the kernel is not as configured: no IPVS | \
              journalctl -u lvs-agent-director",
+            "problem agent /var/lib/lvs-agent: the disk is full | df -h /var/lib/lvs-agent; make \
+             room there, or let the agent write there",
             "warning agent weights: all weights are held (link): the fault is likely this host's \
              | ip link; ip route",
             "ok diagnosis web/rs1: ok",
@@ -91,6 +94,8 @@ fn what_cannot_be_told_is_a_warning_with_its_reason() {
     rs2["last_probe"]["detail"] = json!("through the VIP: this host drops the answers");
     // As an agent of another version may.
     rs2.as_object_mut().unwrap().remove("mend");
+    let reconcile = status["reconcile"].as_object_mut().unwrap();
+    reconcile.remove("not_remembered");
     assert_eq!(
         findings(Mode::Director, status)[2],
         "warning diagnosis web/rs2: unverified: through the VIP: this host drops the answers | on \

@@ -1,6 +1,8 @@
 use crate::config::ProbeMark;
-use crate::doctor::fixture::{config_through_vip, facts, lines, mark_rule, running_agent};
-use crate::doctor::{RunningAgent, table};
+use crate::doctor::fixture::{
+    config_through_vip, facts, forgetful_agent, lines, mark_rule, running_agent,
+};
+use crate::doctor::{RunningAgent, agent, table};
 use crate::snapshot::Mode;
 
 use super::*;
@@ -175,6 +177,63 @@ fn where_none_is_remembered_each_is_told() {
             "{found:?}"
         );
     }
+}
+
+/// The running agent has made all of them, and knows it; its file does not.
+#[test]
+fn a_state_file_that_cannot_be_written_is_the_one_problem() {
+    let config = config_through_vip();
+    let mut full = well();
+    full.agent = forgetful_agent();
+    full.owned.clear();
+    let mut partly = well();
+    partly.agent = forgetful_agent();
+    partly.owned.remove(&mark(8193));
+    let mut elsewhere = well();
+    elsewhere.agent = forgetful_agent();
+    elsewhere.owned.clear();
+    let number = mark(8205);
+    let states = by_mark(&mut elsewhere);
+    let moved = states.remove(&mark(8194)).unwrap();
+    states.insert(number, moved);
+    let Some(Ok(keys)) = &mut elsewhere.table else {
+        panic!("it is read");
+    };
+    keys.remove(&mark(8194));
+    keys.insert(number);
+    for facts in [&mut full, &mut partly, &mut elsewhere] {
+        let (marks, table) = findings(facts);
+        assert_eq!(marks, [NO_RULE]);
+        assert_eq!(table, ["ok table IPVS: it holds 1 of 1 virtual services"]);
+        let told = lines(&agent::examine(&config, facts));
+        let state_dir = config.state_dir.display();
+        assert_eq!(
+            told[1],
+            format!(
+                "problem agent {state_dir}: the disk is full | df -h {state_dir}; make room \
+                 there, or let the agent write there"
+            )
+        );
+        // The marks that the services in the table have are looked for.
+        facts.rules = vec![mark_rule(Family::Ipv4, 8193, u32::MAX)];
+        assert!(findings(facts).0[0].contains("as with the mark 8193"));
+    }
+    elsewhere.agent = running_agent();
+    assert!(findings(&elsewhere).0.len() > 2, "it remembers again");
+}
+
+/// That the range is too small is true whoever has made what is there.
+#[test]
+fn marks_that_run_out_are_told_whatever_is_remembered() {
+    let mut config = config_through_vip();
+    config.director.probe_mark = ProbeMark::new(0x2000, 1).unwrap();
+    let mut facts = well();
+    facts.agent = forgetful_agent();
+    facts.owned.clear();
+    by_mark(&mut facts).remove(&mark(8194));
+    let found = lines(&examine(&config, &facts));
+    assert!(found[0].contains("is left for 1 of 2 ways"), "{found:?}");
+    assert!(found[0].ends_with("more bits"), "{found:?}");
 }
 
 #[test]

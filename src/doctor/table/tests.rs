@@ -1,4 +1,5 @@
-use crate::doctor::fixture::{config, facts, lines};
+use crate::doctor::fixture::{config, facts, forgetful_agent, lines};
+use crate::kernel::KernelError;
 use crate::snapshot::Mode;
 
 use super::*;
@@ -32,9 +33,49 @@ fn what_is_ours_foreign_old_and_missing() {
              remove it only if nobody needs it | ipvsadm -D -f 7 -6",
         ]
     );
-    facts.table = Some(Err("permission denied".to_owned()));
+}
+
+#[test]
+fn what_mends_a_table_that_cannot_be_read_is_by_the_cause() {
+    const AGAIN: &str = "ask again: lvs-agent doctor; if it stays so, see whether the kernel \
+                         tells others: ipvsadm -Ln";
+    for (cause, mend) in [
+        (Cause::NotPermitted, "run as root"),
+        (
+            Cause::NoIpvs,
+            "modprobe ip_vs, or boot a kernel that has it",
+        ),
+        (Cause::Errno(22), AGAIN),
+        (Cause::Transport("Invalid argument".to_owned()), AGAIN),
+        (Cause::Truncated("its end is missing".to_owned()), AGAIN),
+    ] {
+        let mut facts = facts(Mode::Director);
+        let expected = format!("problem table IPVS: cannot list: {cause} | {mend}");
+        facts.table = Some(Err(KernelError::new("list", cause)));
+        assert_eq!(lines(&examine(&config(), &facts)), [expected]);
+    }
+}
+
+/// Its running agent may have made it: no removal is advised.
+#[test]
+fn whose_it_is_cannot_be_told_while_the_agent_does_not_remember() {
+    let mut facts = facts(Mode::Director);
+    let keys = |keys: &[&str]| keys.iter().map(|key| key.parse().unwrap()).collect();
+    facts.table = Some(Ok(keys(&[
+        "tcp 192.168.11.200:80",
+        "tcp 192.168.11.201:80",
+        "udp 192.168.11.9:53",
+    ])));
+    facts.owned = keys(&["tcp 192.168.11.201:80"]);
+    facts.agent = forgetful_agent();
     assert_eq!(
-        lines(&examine(&config(), &facts)),
-        ["problem table IPVS: permission denied | run as root, on a kernel with IPVS"]
+        lines(&examine(&config(), &facts))[1..],
+        [
+            "warning table tcp 192.168.11.201:80: the agent has made it, and it is no longer \
+             configured | lvs-agent reload",
+            "warning table udp 192.168.11.9:53: it is not configured, and whether the agent has \
+             made it cannot be told while the agent does not remember what it owns: leave it \
+             alone | let the agent write its state file, then: lvs-agent doctor",
+        ]
     );
 }

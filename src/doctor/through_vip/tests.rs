@@ -1,6 +1,7 @@
 use crate::doctor::fixture::{
     VIP, address, config, config_through_vip, facts, held, lines, running_agent,
 };
+use crate::kernel::Cause;
 use crate::model::SysctlKey;
 use crate::snapshot::Mode;
 
@@ -160,10 +161,12 @@ fn a_backup_suspends_probes() {
                     net.ipv4.vs.backup_only | none while it is the backup; where it is to serve: \
                     ipvsadm --stop-daemon backup";
     assert_eq!(findings(&facts), [expected, OK]);
-    facts.ways.as_mut().unwrap().passes_everything = Err("permission denied".to_owned());
+    let refused = KernelError::new("list", Cause::Errno(22));
+    facts.ways.as_mut().unwrap().passes_everything = Err(refused);
     let found = findings(&facts);
     assert!(
         found[0].starts_with("warning through_vip probes: it is not known whether IPVS takes"),
         "{found:?}"
     );
+    assert!(found[0].contains(" | ask again: "), "{found:?}");
 }

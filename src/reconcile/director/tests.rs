@@ -295,6 +295,30 @@ async fn a_dry_run_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_remembered_what_follows_is_said() {
+    let log = CapturedLog::start();
+    let lab = Lab::start(&[]).await;
+    log.take();
+    let state_dir = lab.state_dir.path();
+    std::fs::remove_dir_all(state_dir).unwrap();
+    std::fs::write(state_dir, "no directory").unwrap();
+    let mut config = lab.config.clone();
+    config.virtual_services.remove(0);
+    lab.reload(config, &[]).await.unwrap();
+    let said = log.take();
+    let errors: Vec<_> = said.iter().filter(|l| l.starts_with("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{said:?}");
+    assert!(
+        errors[0].starts_with("ERROR what the agent owns is not remembered: cannot "),
+        "{errors:?}"
+    );
+    let follows = "; should it crash or be killed, what it has made since stays in the kernel, as \
+                   nobody's";
+    assert!(errors[0].ends_with(follows), "{errors:?}");
+    std::fs::remove_file(state_dir).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_ours_and_is_no_longer_configured_goes() {
     let lab = Lab::start(&[service(FOREIGN, "rr")]).await;
     let state_dir = std::sync::Arc::clone(&lab.state_dir);
