@@ -151,14 +151,16 @@ impl Netlink {
     ///
     /// One that the kernel marks as changed while it was read is read again:
     /// on a busy host (interfaces coming up, addresses being probed) that is
-    /// nothing unusual.
+    /// nothing unusual. So is one whose socket failed: the kernel leaves `EINVAL`
+    /// on a socket that is read in the very moment in which a dump ends
+    /// (`netlink_dump` in `net/netlink/af_netlink.c`).
     pub(super) async fn dump<P>(&mut self, request: Request<P>) -> Result<Vec<Buffer>, Failure>
     where
         P: Size + ToBytes + Clone + Send + Sync,
     {
         for _ in 1..DUMP_ATTEMPTS {
             match self.exchange(request.clone(), NlmF::DUMP).await {
-                Err(Failure::Interrupted) => {}
+                Err(Failure::Interrupted | Failure::Other(Cause::Transport(_))) => {}
                 answer => return answer,
             }
         }
