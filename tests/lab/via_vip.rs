@@ -323,7 +323,7 @@ fn what_this_host_drops_changes_no_verdict() {
     let settings = configuration(
         "192.168.11.200:80",
         "forwarding: direct",
-        "via: vip, interval: 300ms, timeout: 3s",
+        "via: vip, interval: 300ms, timeout: 2500ms",
         &["192.168.11.21"],
     );
     // One failure that counts is seen, also one as the cause comes or goes.
@@ -344,18 +344,19 @@ fn what_this_host_drops_changes_no_verdict() {
     let firewall =
         |chain: &str| format!("nft add table inet lab {{ chain lab {{ {chain} ; }} ; }}");
     let no_firewall = "nft delete table inet lab";
+    // As on many hosts; IPVS's own connections are not tracked.
+    let stateful = firewall(
+        "type filter hook input priority 0 ; policy drop ; iif lo accept ; \
+         ct state established,related accept",
+    );
     for (cause, reason, mend) in [
         (
             "sysctl -q -w net.ipv4.conf.eth0.accept_local=0".to_owned(),
             "net.ipv4.conf.eth0.accept_local is 0",
             "sysctl -q -w net.ipv4.conf.eth0.accept_local=1",
         ),
-        // As on many hosts; IPVS's own connections are not tracked.
         (
-            firewall(
-                "type filter hook input priority 0 ; policy drop ; iif lo accept ; \
-                 ct state established,related accept",
-            ),
+            stateful.clone(),
             "a firewall of this host drops the answer",
             no_firewall,
         ),
@@ -396,6 +397,22 @@ fn what_this_host_drops_changes_no_verdict() {
         director.run(mend);
         hall.wait_for_diagnosis("rs1", "ok");
     }
+
+    // It goes after a probe has asked twice, and before it would a third time.
+    let before = unverified();
+    director.run(&stateful);
+    until(PATIENCE, "a packet that is sent again", || {
+        let waiting = director.run("ss -Hnto state syn-sent dst 192.168.11.200");
+        let again = waiting.lines().any(|line| line.trim_end().ends_with(",1)"));
+        if again { Ok(()) } else { Err(waiting) }
+    });
+    director.run(no_firewall);
+    until(PATIENCE, "a probe that says nothing", || {
+        let now = unverified();
+        if now > before { Ok(()) } else { Err(now) }
+    });
+    hall.wait_for_diagnosis("rs1", "ok");
+    assert!((down() - fell).abs() < 0.5, "a verdict changed");
 }
 
 /// By masquerading, a real server without the VIP would answer; with no weight,
