@@ -1,11 +1,13 @@
 //! From what probes saw to what is wrong with a real server, and what mends it. Pure.
 
+mod fix;
 mod mend;
 mod seen;
 
 use std::fmt;
 
-pub(crate) use mend::Place;
+pub(crate) use fix::Fix;
+pub(crate) use mend::{Mend, Place};
 pub(crate) use seen::Seen;
 
 /// What one probe showed of its way and of what is at the end of it.
@@ -125,6 +127,19 @@ impl Diagnosis {
             Sight::Silent | Sight::NoNeighbour => Self::Unreachable,
             Sight::Unknown => Self::Unverified,
             Sight::Told(told) => told,
+        }
+    }
+
+    /// Whether what one probe has found is what is wrong: the others follow
+    /// from two ways that differ, or from ARP.
+    const fn is_as_found(self) -> bool {
+        match self {
+            Self::ApplicationDown | Self::Unreachable | Self::Unverified => true,
+            Self::Ok
+            | Self::VipMissing
+            | Self::NotListeningOnVip
+            | Self::PathFiltered
+            | Self::ArpConflict => false,
         }
     }
 

@@ -24,6 +24,7 @@ use self::drains::Drains;
 use crate::arp_audit::{self, Silence, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
+use crate::drain::DrainFile;
 use crate::health::{self, Admin, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
@@ -31,11 +32,11 @@ use crate::kernel::{Ipvs, Kernel, Sysctls};
 use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::notify::Events;
+use crate::notify::{self, Events};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
-use crate::snapshot::{Mode, Snapshot};
+use crate::snapshot::{Mode, ProcessRecord, Snapshot};
 use crate::via_vip::{Board, Perch};
 use crate::{clock, link, service_manager, via_vip};
 
@@ -62,14 +63,10 @@ pub(crate) async fn run<T: Ipvs>(
     let lock = (writing == Writing::Real && T::IN_KERNEL).then_some(Mode::Director);
     let doors = Doors::open(&config, lock).await?;
 
-    let snapshot = Arc::new(Snapshot::director(&config, path.to_owned(), clock::wall()));
+    let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
     let metrics = Metrics::new(config.virtual_services.iter().map(|service| &*service.name))?;
     let metrics = Arc::new(metrics);
-    let events = match writing {
-        Writing::Real => Events::start(&config.notify, Mode::Director, &metrics)?,
-        // The agent that really writes tells.
-        Writing::DryRun => Events::none(),
-    };
+    let events = start_events(&config, writing, &metrics)?;
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
@@ -101,7 +98,8 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     )
     .telling(Arc::clone(&events));
-    let drains = Drains::load(&config, &snapshot.drains_not_remembered).await;
+    let file = drain_file::<T>(&config);
+    let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await;
     let drained = |key: &_| drains.drained.get(key).map(|at| drains::again(*at));
     let health = health.with_drained(drained);
     let drains = Arc::new(Mutex::new(drains));
@@ -112,7 +110,7 @@ pub(crate) async fn run<T: Ipvs>(
     tasks.spawn(named("health", health));
     tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
 
-    let summary = summary(&config, probes.len());
+    let summary = summary(&config, writing, probes.len());
     info!("{summary}");
     service_manager::ready(&summary);
     let shown = Shown::new(View {
@@ -123,6 +121,7 @@ pub(crate) async fn run<T: Ipvs>(
     let mut director = Director {
         path: path.to_owned(),
         config,
+        writing,
         probes,
         to_health,
         drains,
@@ -160,10 +159,32 @@ pub(crate) async fn run<T: Ipvs>(
     .await
 }
 
+fn start_events(
+    config: &Config,
+    writing: Writing,
+    metrics: &Metrics,
+) -> Result<Arc<Events>, notify::StartError> {
+    match writing {
+        Writing::Real => Events::start(&config.notify, Mode::Director, metrics),
+        // The agent that really writes tells.
+        Writing::DryRun => Ok(Events::none()),
+    }
+}
+
+fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Snapshot {
+    let now = clock::wall();
+    Snapshot::director(config, path.to_owned(), now).of_process(ProcessRecord {
+        dry_run: writing == Writing::DryRun,
+        table_in_kernel: T::IN_KERNEL,
+        ..ProcessRecord::this(now)
+    })
+}
+
 /// The ends by which a running director is given another configuration.
 struct Director {
     path: PathBuf,
     config: Arc<Config>,
+    writing: Writing,
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
     drains: Arc<Mutex<Drains>>,
@@ -200,7 +221,8 @@ impl Director {
         };
 
         // From here on nothing refuses the new configuration.
-        if config.notify != self.config.notify {
+        // The agent that really writes tells of events.
+        if self.writing == Writing::Real && config.notify != self.config.notify {
             self.events.configure(&config.notify, &metrics)?;
         }
         let (done, health_done) = oneshot::channel();
@@ -248,9 +270,13 @@ impl Director {
         .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };
+        let made = match self.writing {
+            Writing::Real => "in the kernel",
+            Writing::DryRun => "pending, which a dry run does not make",
+        };
         let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
         Ok(format!(
-            "reloaded: {}; {steps} {changes} in the kernel{}",
+            "reloaded: {}; {steps} {changes} {made}{}",
             self.config.summary(),
             notes.collect::<String>()
         ))
@@ -297,6 +323,14 @@ fn state_file<T: Ipvs>(config: &Config) -> StateFile {
     }
 }
 
+fn drain_file<T: Ipvs>(config: &Config) -> DrainFile {
+    if T::IN_KERNEL {
+        DrainFile::new(&config.state_dir)
+    } else {
+        DrainFile::of_memory(&config.state_dir)
+    }
+}
+
 /// Makes the configuration's probes those that run.
 fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
@@ -304,9 +338,10 @@ fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
     Subscriptions { probes, targets }
 }
 
-fn summary(config: &Config, probes: usize) -> String {
+fn summary(config: &Config, writing: Writing, probes: usize) -> String {
     let noun = if probes == 1 { "probe" } else { "probes" };
-    format!("director: {}, {probes} {noun}", config.summary())
+    let dry_run = writing.mark();
+    format!("director: {}, {probes} {noun}{dry_run}", config.summary())
 }
 
 fn watched_loops(config: &Config) -> Liveness {

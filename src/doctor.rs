@@ -17,6 +17,7 @@ mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 pub(crate) use gather::{GatherError, gather};
 
@@ -120,6 +121,8 @@ impl Finding {
 /// What was seen.
 pub(crate) struct Facts {
     pub(crate) mode: Mode,
+    /// The file that the configuration was read from.
+    config_path: PathBuf,
     permissions: Permissions,
     modules: Modules,
     /// Those of [`parameters::keys`] that the kernel has.

@@ -132,6 +132,12 @@ impl DrainFile {
         Self(state_dir.join("drains.json"))
     }
 
+    /// The file of a director whose table is inside its process: a drain there
+    /// is none of the kernel's real servers.
+    pub(crate) fn of_memory(state_dir: &Path) -> Self {
+        Self(state_dir.join("drains-memory.json"))
+    }
+
     /// What was wanted drained when the file was last written; nothing if
     /// there is no file.
     fn load(&self) -> Result<Told, DrainFileError> {
@@ -158,6 +164,21 @@ impl DrainFile {
             }
         }
         Ok(told)
+    }
+
+    /// What was wanted drained; a file that is damaged stays where it is.
+    pub(crate) fn load_only(&self) -> Drained {
+        let (drained, why) = match self.load() {
+            Ok(Told { drained, damaged }) if damaged.is_empty() => return drained,
+            Ok(Told { drained, damaged }) => (drained, damaged.join("; ")),
+            Err(error) => (Drained::new(), error_chain(&error)),
+        };
+        error!(
+            error = why,
+            "the drains in `{}` are damaged; the dry run leaves the file as it is",
+            self.0.display()
+        );
+        drained
     }
 
     /// What was wanted drained, and whether the file holds it. A file that is

@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::notify::Events;
 use crate::reconcile::{HostChange, RealServerLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
-use crate::snapshot::{Mode, Snapshot};
+use crate::snapshot::{LoadedRecord, Mode, ProcessRecord, Snapshot};
 use crate::{clock, service_manager};
 pub(crate) use look::{Eyes, Seen};
 
@@ -35,12 +35,13 @@ pub(crate) async fn run(
 
     let mut config = config;
     let role = &config.real_server;
-    let snapshot = Arc::new(Snapshot::real_server(
-        role,
-        [],
-        path.to_owned(),
-        clock::wall(),
-    ));
+    let now = clock::wall();
+    let snapshot = Snapshot::real_server(role, [], path.to_owned(), now);
+    *snapshot.loaded.lock() = LoadedRecord::of(&config, now);
+    let snapshot = Arc::new(snapshot.of_process(ProcessRecord {
+        dry_run: writing == Writing::DryRun,
+        ..ProcessRecord::this(now)
+    }));
     let metrics = Arc::new(Metrics::new([])?);
     let events = match writing {
         Writing::Real => Events::start(&config.notify, Mode::RealServer, &metrics)?,
@@ -74,7 +75,7 @@ pub(crate) async fn run(
     } else {
         vips.join(", ")
     };
-    let summary = format!("real server: {vips}");
+    let summary = format!("real server: {vips}{}", writing.mark());
     info!("{summary}");
     service_manager::ready(&summary);
     let (newest, configured) = watch::channel(Arc::clone(&config));
@@ -92,10 +93,12 @@ pub(crate) async fn run(
     let view = shown.view();
     let mut reload = async || {
         let again = read_again(&path, &config)?;
-        if again.notify != config.notify {
+        // The agent that really writes tells of events.
+        if writing == Writing::Real && again.notify != config.notify {
             events.configure(&again.notify, &view.metrics)?;
         }
         config = again;
+        *view.snapshot.loaded.lock() = LoadedRecord::of(&config, clock::wall());
         newest.send_replace(Arc::clone(&config));
         view.liveness
             .expect(&[Loop::Reconcile], config.real_server.resync_interval);

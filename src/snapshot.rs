@@ -4,6 +4,7 @@
 //! Each real server has a record and a lock of its own, so that neither a
 //! probe's result nor a scrape costs more than what it touches.
 
+mod process;
 mod real_server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::model::{
 };
 use crate::readiness::{ArpValues, ServiceReadiness};
 
+pub(crate) use process::ProcessRecord;
 #[cfg(test)]
 pub(crate) use real_server::LastProbe;
 pub(crate) use real_server::{RealServerLive, RealServerRecord};
@@ -66,8 +68,10 @@ impl Mode {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) mode: Mode,
+    pub(crate) process: ProcessRecord,
     pub(crate) config_path: PathBuf,
-    pub(crate) loaded_at: SystemTime,
+    /// The configuration that is in force.
+    pub(crate) loaded: Latest<LoadedRecord>,
     /// How the last reload of the configuration went.
     pub(crate) reload: Latest<ReloadRecord>,
     /// In the configuration's order; empty on a real server.
@@ -128,7 +132,6 @@ impl Snapshot {
                             .check
                             .kind
                             .clients_port(sorry_server.key.0.port()),
-                        agent_port: sorry_server.check.kind.agent_port(),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     }
                 }),
@@ -140,7 +143,6 @@ impl Snapshot {
                         key: real_server.key,
                         configured: real_server.weight,
                         checked_port: service.check.kind.clients_port(real_server.key.0.port()),
-                        agent_port: service.check.kind.agent_port(),
                         live: Latest::new(RealServerLive::unknown(loaded_at)),
                     })
                     .collect(),
@@ -155,8 +157,14 @@ impl Snapshot {
         Self {
             services: services.collect(),
             vips: Latest::new(vips.collect()),
+            loaded: Latest::new(LoadedRecord::of(config, loaded_at)),
             ..Self::empty(Mode::Director, config_path, loaded_at)
         }
+    }
+
+    /// The same, shown as of this process.
+    pub(crate) fn of_process(self, process: ProcessRecord) -> Self {
+        Self { process, ..self }
     }
 
     /// The same director after it has read its configuration again: what is
@@ -170,6 +178,7 @@ impl Snapshot {
     ) -> Self {
         let next = Self {
             arp: Arc::clone(&self.arp),
+            process: self.process.clone(),
             drains_not_remembered: Arc::clone(&self.drains_not_remembered),
             ..Self::director(config, self.config_path.clone(), loaded_at)
         };
@@ -250,8 +259,12 @@ impl Snapshot {
     pub(crate) fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         Self {
             mode,
+            process: ProcessRecord::this(loaded_at),
             config_path,
-            loaded_at,
+            loaded: Latest::new(LoadedRecord {
+                at: loaded_at,
+                sha256: String::new(),
+            }),
             reload: Latest::new(ReloadRecord {
                 last_success: loaded_at,
                 error: None,
@@ -271,6 +284,23 @@ impl Snapshot {
     }
 }
 
+/// A configuration that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoadedRecord {
+    pub(crate) at: SystemTime,
+    /// Of its files; empty before one is loaded.
+    pub(crate) sha256: String,
+}
+
+impl LoadedRecord {
+    pub(crate) fn of(config: &Config, at: SystemTime) -> Self {
+        Self {
+            at,
+            sha256: config.sha256.clone(),
+        }
+    }
+}
+
 /// How the last reload of the configuration went; loading it at the start counts as one.
 #[derive(Debug, Clone)]
 pub(crate) struct ReloadRecord {
@@ -286,6 +316,8 @@ pub(crate) struct ReconcileRecord {
     pub(crate) last_success: Option<SystemTime>,
     /// What stands in the way, if something does.
     pub(crate) error: Option<String>,
+    /// In a dry run, how many steps would bring the kernel to what is configured.
+    pub(crate) pending_steps: usize,
     /// Why the state file does not hold what the agent owns, if it does not:
     /// the kernel may be as configured all the same.
     pub(crate) not_remembered: Option<String>,
@@ -359,7 +391,6 @@ impl ServiceRecord {
                 0 => record.key.0.port(),
                 port => port,
             },
-            agent_port: record.agent_port,
         }
     }
 }

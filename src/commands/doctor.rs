@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub(super) async fn run(arguments: DoctorArguments) -> Result<Done, Failure> {
     } else {
         Mode::Director
     };
-    let facts = doctor::gather(&config, mode).await?;
+    let facts = doctor::gather(&config, &arguments.config.path, mode).await?;
     let findings = doctor::examine(&config, &facts);
     let mut stdout = io::stdout().lock();
     if arguments.json {
@@ -53,9 +54,36 @@ fn response(finding: &Finding) -> FindingResponse<'_> {
     }
 }
 
+/// So many findings that say the same of different subjects have a line each.
+const ALIKE: usize = 8;
+
+/// How many findings say the same as each, and how many of them come before it.
+fn alike(findings: &[Finding]) -> Vec<(usize, usize)> {
+    let said = |finding: &Finding| (finding.check, finding.verdict, finding.message.clone());
+    let mut numbers = BTreeMap::new();
+    let places: Vec<usize> = findings
+        .iter()
+        .map(|finding| {
+            let number: &mut usize = numbers.entry(said(finding)).or_default();
+            *number += 1;
+            *number - 1
+        })
+        .collect();
+    let number = |finding: &Finding| numbers.get(&said(finding)).copied().unwrap_or_default();
+    findings.iter().map(number).zip(places).collect()
+}
+
 /// One line each, the mend of what is not ok below it, and a line of how many.
+/// Of many that say the same, the first stands for all.
 fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
-    for finding in findings {
+    for (finding, (number, before)) in findings.iter().zip(alike(findings)) {
+        if number > ALIKE && before > 0 {
+            continue;
+        }
+        let more = match number {
+            ..=ALIKE => String::new(),
+            number => format!(" and {} more", number - 1),
+        };
         let Finding {
             check,
             subject,
@@ -64,7 +92,7 @@ fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
             mend,
         } = finding;
         let verdict = verdict.as_str();
-        writeln!(out, "{verdict:<8} {check:<13} {subject}: {message}")?;
+        writeln!(out, "{verdict:<8} {check:<13} {subject}{more}: {message}")?;
         if let Some(mend) = mend {
             writeln!(out, "{:<8} {:<13} mend: {mend}", "", "")?;
         }

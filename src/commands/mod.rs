@@ -83,6 +83,8 @@ enum Failure {
     #[error("{0}")]
     BadConfiguration(String),
     #[error("{0}")]
+    Usage(&'static str),
+    #[error("{0}")]
     Operation(String),
     /// The log has the failure already.
     #[error(transparent)]
@@ -111,6 +113,7 @@ impl Failure {
             | Self::Status(_)
             | Self::Control(_)
             | Self::Operation(_)
+            | Self::Usage(_)
             | Self::Told(_) => format!("lvs-agent: {words}"),
         }
     }
@@ -118,7 +121,9 @@ impl Failure {
     /// 2 for what the caller gave, 1 for all else.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Telemetry(_) | Self::BadConfiguration(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Telemetry(_) | Self::BadConfiguration(_) | Self::Usage(_) => {
+                ExitCode::from(2)
+            }
             Self::Runtime(_)
             | Self::Output(_)
             | Self::Json(_)

@@ -15,8 +15,16 @@ pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
 }
 
 async fn agent(arguments: RunArguments) -> Result<Done, Failure> {
-    let path = &arguments.config.path;
-    let config = load(path)?;
+    if arguments.real_server && arguments.table == Table::Memory {
+        return Err(Failure::Usage(
+            "--table memory is for a director: a real server has no table, and its VIPs and \
+             sysctls would be real; --dry-run shows what `run --real-server` would do",
+        ));
+    }
+    // Shown as it is, wherever those are who look.
+    let path = &std::path::absolute(&arguments.config.path)
+        .unwrap_or_else(|_| arguments.config.path.clone());
+    let config = load(&arguments.config.path)?;
     let writing = if arguments.dry_run {
         Writing::DryRun
     } else {

@@ -11,7 +11,7 @@ use crate::cli::StatusArguments;
 use crate::clock;
 use crate::control::{self, ControlError};
 use crate::http::status::{
-    ArpAuditStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse,
+    ArpAuditStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse, until,
 };
 use crate::reconcile::NOTHING_LISTED;
 use crate::snapshot::Mode;
@@ -104,10 +104,10 @@ pub(crate) fn render(
     if let Some(error) = &status.config.last_reload.error {
         writeln!(out, "the last reload failed: {error}")?;
     }
-    match status.reconcile.last_success {
-        Some(at) => writeln!(out, "the kernel was as configured {} ago", age(at.0, now))?,
-        None => writeln!(out, "the kernel has not been as configured yet")?,
+    for reservation in status.reservations() {
+        writeln!(out, "{reservation}")?;
     }
+    writeln!(out, "{}", status.convergence(|at| age(at, now)))?;
     if let Some(error) = &status.reconcile.error {
         writeln!(out, "the last reconcile failed: {error}")?;
     }
@@ -165,7 +165,7 @@ pub(crate) fn render(
                 leaver.address.clone(),
                 leaver.connections.active.to_string(),
                 leaver.connections.inactive.to_string(),
-                age(now, leaver.deadline.0),
+                until(leaver.deadline.0, now, age),
             ]
         });
         let head = [
@@ -174,7 +174,7 @@ pub(crate) fn render(
             ("ADDRESS", Left),
             ("ACTIVE", Right),
             ("INACTIVE", Right),
-            ("AT THE LATEST IN", Left),
+            ("AT THE LATEST", Left),
         ];
         writeln!(out)?;
         table(out, head, rows.collect())?;
@@ -184,7 +184,7 @@ pub(crate) fn render(
     }
     for service in status.virtual_services.iter().flatten() {
         writeln!(out)?;
-        render_service(service, now, out)?;
+        render_service(service, !status.weights_held.is_empty(), now, out)?;
     }
     Ok(())
 }
@@ -217,6 +217,7 @@ fn render_readiness(readiness: &ReadinessStatus, out: &mut impl Write) -> io::Re
 
 fn render_service(
     service: &ServiceStatus,
+    weights_held: bool,
     now: SystemTime,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -243,8 +244,8 @@ fn render_service(
     ];
     let rows = service.servers().map(|real_server| row(real_server, now));
     table(out, head, rows.collect())?;
-    for (real_server, diagnosis, mend) in service.mends() {
-        writeln!(out, "  {real_server}: {diagnosis}; to mend it: {mend}")?;
+    for line in service.mend_lines(weights_held) {
+        writeln!(out, "  {line}")?;
     }
     Ok(())
 }
@@ -263,7 +264,7 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
         health = format!("{health}, quiesced: {reason}");
     }
     if let Some(deadline) = real_server.drain_deadline {
-        health = format!("{health} (deadline in {})", age(now, deadline.0));
+        health = format!("{health} (deadline {})", until(deadline.0, now, age));
     }
     let configured = match weight.advised {
         Some(advised) => format!("{}, advised {advised}", weight.configured),

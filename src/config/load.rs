@@ -9,7 +9,7 @@ use super::problem::{Problem, Problems, Read, quoted};
 use super::range::Room;
 use super::service::ServiceDraft;
 use super::source::{self, LARGEST, Source};
-use super::{Config, ConfigErrors, notify, raw, rules, sections, service, syntax};
+use super::{Config, ConfigErrors, digest, notify, raw, rules, sections, service, syntax};
 
 const KEYS: [&str; 8] = [
     "include",
@@ -59,7 +59,10 @@ impl Config {
         let mut sources = Vec::new();
         let config = read_all(main, directory, &mut sources, &mut problems);
         match config {
-            Ok(config) if problems.is_empty() => Ok(config),
+            Ok(config) if problems.is_empty() => Ok(Self {
+                sha256: digest::sha256(&sources),
+                ..config
+            }),
             _ => {
                 let text = |source: &Source| source.text().unwrap_or_default().to_owned();
                 let texts: Vec<_> = sources
@@ -267,6 +270,8 @@ fn validate(
         director: director?,
         real_server: real_server?,
         virtual_services: services.collect::<Read<_>>()?,
+        // Known when every source is read.
+        sha256: String::new(),
     })
 }
 

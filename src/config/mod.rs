@@ -3,6 +3,7 @@
 
 mod address;
 mod check;
+mod digest;
 mod error;
 mod fields;
 mod ipvs;
@@ -60,6 +61,9 @@ pub struct Config {
     pub real_server: RealServerRole,
     /// In the file's order; no two share a name or a key.
     pub virtual_services: Vec<VirtualService>,
+    /// The SHA-256 of the file and of the files that it includes, in
+    /// hexadecimal digits: the same on hosts that have the same files.
+    pub sha256: String,
 }
 
 impl Config {

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use super::Diagnosis;
+use super::{Diagnosis, Fix};
 use crate::arp_audit;
 use crate::model::{Forwarding, LocalAddress, Protocol, ServiceKey};
 use crate::readiness::Lack;
@@ -19,16 +20,23 @@ pub(crate) struct Place {
     pub(crate) real_server: IpAddr,
     /// Where its check asks; 0 where that is no port.
     pub(crate) port: u16,
-    /// Where its check asks the real server's own lvs-agent, if it does.
-    pub(crate) agent_port: Option<u16>,
 }
 
 /// What mends something, written when it is shown: a sentence, whose commands
 /// stand between backquotes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Mend {
     diagnosis: Diagnosis,
     place: Place,
+    /// What the newest probe that counts has found to be done.
+    found: Option<Arc<Fix>>,
+}
+
+impl Mend {
+    /// The same, where the newest probe says more than the diagnosis.
+    pub(crate) fn found(self, found: Option<Arc<Fix>>) -> Self {
+        Self { found, ..self }
+    }
 }
 
 impl Diagnosis {
@@ -38,6 +46,7 @@ impl Diagnosis {
         (self != Self::Ok).then_some(Mend {
             diagnosis: self,
             place,
+            found: None,
         })
     }
 }
@@ -52,6 +61,11 @@ impl Place {
 impl fmt::Display for Mend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let real_server = self.place.real_server;
+        if let Some(found) = &self.found
+            && self.diagnosis.is_as_found()
+        {
+            return write!(f, "{}", found.for_real_server(real_server));
+        }
         match self.diagnosis {
             Diagnosis::Ok => f.write_str("nothing"),
             Diagnosis::ApplicationDown => self.application_down(f),
@@ -99,37 +113,23 @@ impl fmt::Display for Mend {
                  a firewall that drops everything looks the same"
             ),
             Diagnosis::Unverified => f.write_str(
-                "the last probe in `lvs-agent status` says why it cannot be told, and what to do; \
-                 where it names no command, see what rules of this director do with marks and \
-                 addresses: `nft list ruleset`",
+                "the last probe in `lvs-agent status` says what this director cannot do, and why",
             ),
         }
     }
 }
 
 impl Mend {
-    /// The service, or the lvs-agent beside it that is to vouch for it: the
-    /// last probe tells which.
+    /// Refused, or silent though the host is there: what else may be wrong with
+    /// an application, the probe says.
     fn application_down(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place {
-            service,
-            real_server,
-            port,
-            agent_port,
-            ..
+            real_server, port, ..
         } = self.place;
-        write!(f, "on {real_server}, ")?;
-        if let Some(agent_port) = agent_port {
-            write!(
-                f,
-                "as the last probe in this director's `lvs-agent status` says: if the agent \
-                 could not be asked, see `systemctl status lvs-agent-real-server`, `ss -ltnp \
-                 'sport = :{agent_port}'` and `nft list ruleset`; if it does not serve \
-                 {service}, list {real_server} for that in its configuration, and `lvs-agent \
-                 reload`; else "
-            )?;
-        }
-        f.write_str("see whether the service runs: `ss -ltnup")?;
+        write!(
+            f,
+            "on {real_server}, see whether the service runs: `ss -ltnup"
+        )?;
         if port != 0 {
             write!(f, " 'sport = :{port}'")?;
         }

@@ -11,19 +11,21 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// A single probe that says nothing, among others that do, is no news.
-    pub(crate) fn note(&mut self, plain: Option<Sight>, vip: Option<Sight>) {
+    /// A single probe that says nothing, among others that do, is no news;
+    /// answers whether this one was.
+    pub(crate) fn note(&mut self, plain: Option<Sight>, vip: Option<Sight>) -> bool {
         let first = self.plain.or(self.vip).is_none();
         let doubtful = [plain, vip].contains(&Some(Sight::Unknown));
         if doubtful && !self.doubted && !first {
             self.doubted = true;
-            return;
+            return false;
         }
         *self = Self {
             plain,
             vip,
             doubted: doubtful,
         };
+        true
     }
 }
 

@@ -22,17 +22,27 @@ use crate::health::{self, Admin, DrainDeadline};
 use crate::kernel::Sysctls;
 use crate::lifecycle::ReloadError;
 use crate::model::{RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
+use crate::reconcile::Writing;
 use crate::snapshot::{Latest, Snapshot};
 
 /// The deadline of a drain that another process began without one.
 const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
 
+/// So many lines are written at a time of drains that end with a reload.
+const LINES_AT_ONCE: usize = 16;
+
 /// From one attempt to write the file to the next, while it cannot be written.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a dry run neither drains nor undrains.
+const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it neither drains nor \
+                       undrains a real server: start the agent without --dry-run, and ask again";
 
 /// What of a drain goes on after a reload or a restart.
 pub(super) struct Drains {
     file: DrainFile,
+    /// In a dry run the file is read and never written.
+    writing: Writing,
     pub(super) drained: Drained,
     /// What the file holds, if that is known.
     saved: Option<Drained>,
@@ -44,12 +54,17 @@ impl Drains {
     /// Those of the file that are still configured.
     pub(super) async fn load(
         config: &Config,
+        file: DrainFile,
+        writing: Writing,
         not_remembered: &Arc<Latest<Option<String>>>,
     ) -> Self {
-        let file = DrainFile::new(&config.state_dir);
-        let (drained, whole) = file.load_or_set_aside();
+        let (drained, whole) = match writing {
+            Writing::Real => file.load_or_set_aside(),
+            Writing::DryRun => (file.load_only(), true),
+        };
         let mut drains = Self {
             file,
+            writing,
             saved: whole.then(|| drained.clone()),
             drained,
             not_remembered: Arc::clone(not_remembered),
@@ -84,8 +99,12 @@ impl Drains {
             }
         });
         let ended: Vec<_> = ended.collect();
-        for ended in &ended {
+        for ended in ended.iter().take(LINES_AT_ONCE) {
             info!("{ended}");
+        }
+        if ended.len() > LINES_AT_ONCE {
+            let number = ended.len() - LINES_AT_ONCE;
+            info!(number, "more real servers are no longer drained");
         }
         self.remember().await;
         ended
@@ -94,6 +113,9 @@ impl Drains {
     /// Writes the file unless it holds what is drained. As with the state
     /// file, no thread of the runtime waits for the disk.
     async fn remember(&mut self) {
+        if self.writing == Writing::DryRun {
+            return;
+        }
         let mut trouble = None;
         if self.saved.as_ref() != Some(&self.drained) {
             self.saved = None;
@@ -164,6 +186,9 @@ impl Director {
         admin: Admin,
         deadline: Duration,
     ) -> Answer {
+        if self.writing == Writing::DryRun {
+            return Answer::failed(DRY_RUN.to_owned());
+        }
         let snapshot = self.shown.view().snapshot;
         let real_servers = match drain::find(&snapshot, target) {
             Ok(real_servers) => real_servers,

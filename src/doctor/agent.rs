@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::addresses::{CORRECT_INTERFACE, missing_interface};
@@ -11,7 +13,7 @@ pub(super) enum RunningAgent {
     /// None answers, for this reason.
     None(String),
     /// Its status.
-    Status(Status),
+    Status(Box<Status>),
 }
 
 /// Those parts of the status that tell of trouble. An agent of another version
@@ -20,6 +22,10 @@ pub(super) enum RunningAgent {
 pub(super) struct Status {
     mode: String,
     version: String,
+    #[serde(default)]
+    dry_run: bool,
+    /// `None` of an agent of an earlier version.
+    table: Option<String>,
     config: Configured,
     reconcile: Reconcile,
     #[serde(default)]
@@ -30,6 +36,9 @@ pub(super) struct Status {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Configured {
+    path: String,
+    /// `None` of an agent of an earlier version.
+    sha256: Option<String>,
     last_reload: Reload,
 }
 
@@ -85,6 +94,76 @@ impl Facts {
     }
 }
 
+impl Status {
+    /// How many real servers seem to fail while all weights are held.
+    fn failing_while_held(&self) -> Option<Finding> {
+        let services = self.virtual_services.iter();
+        let real_servers = services.flat_map(|service| &service.real_servers);
+        let fails = |one: &&RealServer| one.diagnosis.as_deref().is_some_and(|it| it != "ok");
+        let number = real_servers.filter(fails).count();
+        let (fail, them) = if number == 1 {
+            ("real server seems to fail", "it")
+        } else {
+            ("real servers seem to fail", "them")
+        };
+        let message =
+            format!("{number} {fail}, which says nothing of {them} while all weights are held");
+        let mend = "mend this host first, then lvs-agent doctor";
+        (number > 0).then(|| Finding::warning("diagnosis", "real servers", message, mend))
+    }
+
+    /// An agent that does not change this kernel.
+    fn without_effect(&self, mode: Mode) -> Option<Finding> {
+        let (what, option) = if self.dry_run {
+            ("a dry run, which writes nothing", "--dry-run")
+        } else if self.table.as_deref() == Some("memory") {
+            (
+                "one with its table in memory, which forwards nothing",
+                "--table memory",
+            )
+        } else {
+            return None;
+        };
+        let message = format!("the agent that runs here is {what}");
+        let unit = unit(mode);
+        let mend = format!("stop it, and start the agent without {option}: systemctl start {unit}");
+        Some(Finding::problem("agent", "process", message, mend))
+    }
+
+    /// An agent whose configuration is not the one that was read here.
+    fn other_configuration(&self, config: &Config, facts: &Facts) -> Option<Finding> {
+        let Configured { path, sha256, .. } = &self.config;
+        if sha256.as_ref()? == &config.sha256 {
+            return None;
+        }
+        let given = &facts.config_path;
+        let (message, mend) = if Path::new(path) == given {
+            (
+                format!("the files of {path} have changed since the agent loaded them"),
+                "lvs-agent check-config && lvs-agent reload".to_owned(),
+            )
+        } else {
+            let given = given.display();
+            let unit = unit(facts.mode);
+            (
+                format!("the agent has loaded {path}, which differs from {given}"),
+                format!(
+                    "lvs-agent doctor --config {path}; or, if {given} is to be in force, name it \
+                     in the unit, and systemctl restart {unit}"
+                ),
+            )
+        };
+        let verdict = Verdict::Warning;
+        Some(Finding::bad(
+            verdict,
+            "agent",
+            "configuration",
+            message,
+            mend,
+        ))
+    }
+}
+
 impl RealServer {
     /// The diagnosis, with what the last probe met where it failed.
     fn told(&self, cause: &str) -> String {
@@ -135,6 +214,8 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     }
     let message = format!("version {} runs", status.version);
     let mut findings = vec![Finding::ok("agent", "process", message)];
+    findings.extend(status.without_effect(facts.mode));
+    findings.extend(status.other_configuration(config, facts));
     if let Some(error) = &status.config.last_reload.error {
         let message = format!("the last reload failed: {error}");
         let mend = "lvs-agent check-config && lvs-agent reload";
@@ -158,6 +239,12 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             message,
             "ip link; ip route",
         ));
+    }
+    if !status.weights_held.is_empty() {
+        // The director's own fault comes first: what probes see then says
+        // nothing of the real servers.
+        findings.extend(status.failing_while_held());
+        return findings;
     }
     for service in &status.virtual_services {
         for real_server in &service.real_servers {

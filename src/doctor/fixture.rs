@@ -76,6 +76,7 @@ pub(super) fn forgetful_agent() -> RunningAgent {
 pub(super) fn facts(mode: Mode) -> Facts {
     Facts {
         mode,
+        config_path: "/etc/lvs-agent/config.yaml".into(),
         permissions: Permissions {
             effective: u64::MAX,
             ping_group: true,

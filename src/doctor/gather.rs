@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
@@ -46,7 +46,7 @@ pub(crate) enum GatherError {
 }
 
 /// All facts about this host in this role.
-pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherError> {
+pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<Facts, GatherError> {
     // Before the file: an agent that says nothing against it has written it.
     let agent = running_agent(&config.control.socket).await;
     let owned = StateFile::new(&config.state_dir, mode).load()?.owned;
@@ -102,6 +102,7 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
     }
     Ok(Facts {
         mode,
+        config_path: absolute(path),
         permissions: permissions(),
         modules,
         sysctls,
@@ -116,6 +117,11 @@ pub(crate) async fn gather(config: &Config, mode: Mode) -> Result<Facts, GatherE
         probed,
         agent,
     })
+}
+
+/// As the running agent shows its own.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn sysctls(keys: &BTreeSet<SysctlKey>) -> Result<BTreeMap<SysctlKey, String>, KernelError> {
@@ -266,7 +272,7 @@ fn name(config: &Config, id: RealServerId) -> Option<String> {
 
 async fn running_agent(socket: &Path) -> RunningAgent {
     match control::get_status_as(socket).await {
-        Ok(status) => RunningAgent::Status(status),
+        Ok(status) => RunningAgent::Status(Box::new(status)),
         Err(error) => RunningAgent::None(error_chain(&error)),
     }
 }

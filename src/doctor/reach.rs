@@ -46,7 +46,10 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
         Some(false) => {
             let message = format!("{own}{}", outcome.detail);
             let ip = probed.target.ip();
-            let mend = format!("on {ip}: lvs-agent doctor --real-server; from here: ping {ip}");
+            let mend = match &outcome.fix {
+                Some(fix) => fix.for_real_server(ip).to_string(),
+                None => format!("on {ip}: lvs-agent doctor --real-server; from here: ping {ip}"),
+            };
             match (via, facts.director_runs()) {
                 // What counts is the running agent's to tell.
                 (Via::Vip, true) => {
@@ -59,20 +62,25 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
         }
         None => {
             let message = format!("it could not be probed: {}", outcome.detail);
-            Finding::warning(check, &names, message, unmade(&probed.origin, facts))
+            let mend = match (unmade(&probed.origin, facts), &outcome.fix) {
+                (Some(mend), _) => mend.to_owned(),
+                (None, Some(fix)) => fix.for_real_server(probed.target.ip()).to_string(),
+                (None, None) => "LVS_AGENT_LOG=debug lvs-agent run --dry-run".to_owned(),
+            };
+            Finding::warning(check, &names, message, mend)
         }
     }
 }
 
-/// What mends a probe that could not be made: first what this host does not have.
-fn unmade(origin: &Origin, facts: &Facts) -> &'static str {
+/// What this host does not have, so that a probe could not be made.
+fn unmade(origin: &Origin, facts: &Facts) -> Option<&'static str> {
     let (interface, source) = (origin.interface.as_deref(), origin.source);
     if interface.is_some_and(|name| !facts.has_interface(name)) {
-        "see `ip -brief link`, and correct `check.interface`"
+        Some("see `ip -brief link`, and correct `check.interface`")
     } else if source.is_some_and(|source| !facts.host.has(source)) {
-        "see `ip -brief address`, and correct `check.source`"
+        Some("see `ip -brief address`, and correct `check.source`")
     } else {
-        "LVS_AGENT_LOG=debug lvs-agent run --dry-run"
+        None
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod announce;
+mod bursts;
 mod damping;
 mod diagnose;
 mod machine;

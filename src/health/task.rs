@@ -5,6 +5,7 @@ mod thefts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,23 +17,28 @@ use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 pub(crate) use self::reload::{Change, Handover};
 use self::silence::Silent;
-use super::announce::{announce, announce_standing, announce_unmade, reason, standing_events};
+use super::announce::{
+    Verdict, announce, announce_standing, announce_summary, announce_unmade, reason,
+    standing_events, standing_lines,
+};
+use super::bursts::{Bursts, LineKind};
 use super::own_fault::OwnFault;
 use super::pool::{Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::unmade::{Told, Unmade};
-use super::{Admin, Health, HoldReason};
+use super::{Admin, Health, HoldReason, Transition};
 use crate::arp_audit::Thefts;
 use crate::clock;
 use crate::config::{Config, VirtualService};
+use crate::diagnosis::{Diagnosis, Fix};
 use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::model::{RealServerId, Weight};
 use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Pace, PaceCell, Probe, ProbeId, ProbeTarget, Report};
-use crate::snapshot::{ServiceRecord, Snapshot};
+use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// How often the loop turns when no report comes, to show that it can.
 const TURN: Duration = Duration::from_secs(1);
@@ -93,6 +99,8 @@ pub(crate) struct HealthTask {
     subscribers: BTreeMap<ProbeId, Subscribers>,
     draining: BTreeMap<RealServerId, Drain>,
     unmade: Unmade,
+    /// What of the lines of the log was written one by one.
+    bursts: Bursts,
     config: Arc<Config>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
@@ -128,6 +136,7 @@ impl HealthTask {
             subscribers: subscribers(probes),
             draining: BTreeMap::new(),
             unmade: Unmade::default(),
+            bursts: Bursts::default(),
             config,
             snapshot,
             metrics,
@@ -172,7 +181,10 @@ impl HealthTask {
             liveness.beat(Loop::Health, now);
             self.on_time(now);
             while let Some((probe, told)) = self.unmade.take_due(now) {
-                self.tell_unmade(probe, &told);
+                self.tell_unmade(probe, &told, None);
+            }
+            for summary in self.bursts.take_due(now) {
+                announce_summary(&summary);
             }
             self.check_drains(now);
             self.tell_silent(&silent);
@@ -210,7 +222,7 @@ impl HealthTask {
             return;
         };
         if let Some(told) = self.unmade.note(report.probe, &report.outcome, now) {
-            self.tell_unmade(report.probe, &told);
+            self.tell_unmade(report.probe, &told, report.outcome.fix.as_ref());
         }
         let place = subscribers.place;
         let real_servers = subscribers.real_servers.clone();
@@ -227,12 +239,16 @@ impl HealthTask {
         }
     }
 
-    fn tell_unmade(&self, probe: ProbeId, told: &Told) {
+    /// `fix` is what the probe has found to be done; without it, what the last
+    /// one that counted has.
+    fn tell_unmade(&self, probe: ProbeId, told: &Told, fix: Option<&Arc<Fix>>) {
         if let Some(subscribers) = self.subscribers.get(&probe)
             && let Some(first) = subscribers.real_servers.first()
             && let Some((service, record)) = self.snapshot.records(*first)
         {
-            announce_unmade(&service.name, &record.name, told);
+            let fix = fix.cloned().or_else(|| record.live.lock().fix.clone());
+            let fix = fix.map(|fix| fix.for_real_server(record.key.0.ip()).to_string());
+            announce_unmade(&service.name, &record.name, told, fix.as_deref());
         }
     }
 
@@ -269,7 +285,7 @@ impl HealthTask {
             .probe_finished(id.service_index(), report.outcome.duration);
         record.live.lock().note_probe(report);
         self.note_silence(id, record);
-        self.diagnose(service, record);
+        self.diagnose(service, record, now);
         let (index, place) = (id.service_index(), id.real_server_index());
         let Some(pool) = self.pools.get_mut(index) else {
             return;
@@ -279,7 +295,15 @@ impl HealthTask {
         if advice.is_some() {
             record.live.lock().advised = pool.advised(place);
         }
-        if let Some(share) = advised {
+        if let Some(share) = advised
+            && self.bursts.admit(
+                LineKind::OtherWeight,
+                "",
+                || name(service, record),
+                || None,
+                now,
+            )
+        {
             info!(
                 service = &*service.name,
                 real_server = &*record.name,
@@ -306,28 +330,22 @@ impl HealthTask {
                 Health::Down => live.transitions_down += 1,
                 Health::Unknown => {}
             }
+            live.diagnosis_told = live.diagnosis.filter(|_| transition.to == Health::Down);
         }
         let reason = reason(transition, &report.outcome);
         let failed = transition.first_failure.map(|first| (place, first));
         let changes = self.settle(index, failed, now);
         if let Some(pool) = self.pools.get(index) {
             let weight = pool.wanted(place).unwrap_or(Weight::ZERO);
-            announce(&service.name, &record.name, transition, weight, &reason);
+            let damped_rise = pool.damped_rise(place, now);
+            let verdict = (transition, weight, &*reason, damped_rise);
+            announce_verdict(&mut self.bursts, service, record, verdict, now);
             let kind = match transition.to {
                 Health::Down => EventKind::RealServerDown,
                 Health::Up | Health::Unknown => EventKind::RealServerUp,
             };
             let event = Event::of_real_server(kind, service, record, &reason);
             self.events.emit(event);
-            if let Some(rise) = pool.damped_rise(place, now)
-                && transition.to == Health::Down
-            {
-                info!(
-                    service = &*service.name,
-                    real_server = &*record.name,
-                    "it keeps falling: {rise} probes in a row must pass to bring it up"
-                );
-            }
         }
         self.intent.set(changes);
     }
@@ -396,11 +414,16 @@ impl HealthTask {
         let before = pool.standing();
         let changes = pool.settle(now);
         self.timers.set(index, pool.next_deadline());
-        thefts::show_quiesced(pool, record);
+        thefts::show_quiesced(pool, record, &mut self.bursts, now);
         let after = pool.standing();
         if before != after {
             record.pool.lock().standing = after;
-            announce_standing(&record.name, before, after);
+            for line in standing_lines(before, after) {
+                let subject = || record.name.to_string();
+                if self.bursts.admit(line, "", subject, || None, now) {
+                    announce_standing(&record.name, line);
+                }
+            }
             for (kind, detail) in standing_events(before, after) {
                 self.events.emit(Event::of_service(kind, record, detail));
             }
@@ -423,6 +446,50 @@ impl HealthTask {
             ))
         });
         changes.collect()
+    }
+}
+
+/// As operators call it: `web/rs1`.
+fn name(service: &ServiceRecord, record: &RealServerRecord) -> String {
+    format!("{}/{}", service.name, record.name)
+}
+
+/// Says what became of a real server, with what is wrong with it and what to
+/// do about that, in one line or among many that are alike.
+fn announce_verdict(
+    bursts: &mut Bursts,
+    service: &ServiceRecord,
+    record: &RealServerRecord,
+    (transition, weight, reason, damped_rise): (Transition, Weight, &str, Option<NonZeroU16>),
+    now: Instant,
+) {
+    let (kind, diagnosis, mend) = if transition.to == Health::Down {
+        let live = record.live.lock();
+        let mend = live.mend(service.place(record));
+        (LineKind::Down, live.diagnosis, mend)
+    } else {
+        (LineKind::Up, None, None)
+    };
+    let fix = || mend.as_ref().map(ToString::to_string);
+    let common = diagnosis.map_or("", Diagnosis::as_str);
+    if bursts.admit(kind, common, || name(service, record), fix, now) {
+        announce(&Verdict {
+            service: &service.name,
+            real_server: &record.name,
+            transition,
+            weight,
+            reason,
+            diagnosis,
+            fix: fix().as_deref(),
+            damped_rise,
+        });
+    } else {
+        debug!(
+            service = &*service.name,
+            real_server = &*record.name,
+            "real server {}: {reason}",
+            transition.to
+        );
     }
 }
 

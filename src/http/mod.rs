@@ -162,7 +162,9 @@ async fn readyz(State(shown): State<Shown>) -> Response {
         // Traffic does not suffer from a disk that cannot be written.
         let owned = snapshot.reconcile.lock().not_remembered.clone();
         let drained = snapshot.drains_not_remembered.lock().clone();
-        let lines = [Some("ready".to_owned()), owned, drained];
+        let table = &snapshot.process;
+        let table = (!table.table_in_kernel).then(|| status::IN_MEMORY.to_owned());
+        let lines = [Some("ready".to_owned()), owned, drained, table];
         let lines = lines.into_iter().flatten().map(|line| line + "\n");
         lines.collect::<String>().into_response()
     } else {
@@ -173,7 +175,10 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 /// What stands between this process and being ready, a line each.
 fn missing(snapshot: &Snapshot) -> String {
     let reconcile = snapshot.reconcile.lock().clone();
-    let first_reconcile = if reconcile.last_success.is_none() {
+    let first_reconcile = if reconcile.pending_steps > 0 {
+        let pending = status::pending(reconcile.pending_steps);
+        format!("not ready: {pending}\n")
+    } else if reconcile.last_success.is_none() {
         let reason = reconcile.error.unwrap_or_else(|| "under way".to_owned());
         format!("the first reconcile is not done: {reason}\n")
     } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::status::{
-    ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status,
+    ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status, until,
 };
 use crate::snapshot::Snapshot;
 
@@ -38,12 +38,13 @@ pub(super) fn render(
     snapshot: Arc<Snapshot>,
     now: SystemTime,
 ) -> impl Iterator<Item = String> + Send {
+    let held = !snapshot.held.lock().is_empty();
     let services = (0..snapshot.services.len()).map({
         let snapshot = Arc::clone(&snapshot);
         move |place| {
             let service = snapshot.services.get(place);
             service.map_or_else(String::new, |record| {
-                written(|out| service_table(out, &ServiceStatus::of(record), now))
+                written(|out| service_table(out, &ServiceStatus::of(record), held, now))
             })
         }
     });
@@ -73,13 +74,10 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
         Escaped(&status.config.path),
         status.config.loaded_at,
     )?;
-    match status.reconcile.last_success {
-        Some(at) => writeln!(
-            out,
-            "The kernel was as configured {} ago.</p>",
-            age(at.0, now)
-        )?,
-        None => writeln!(out, "The kernel has not been as configured yet.</p>")?,
+    let convergence = status.convergence(|at| age(at, now).to_string());
+    writeln!(out, "{}.</p>", Escaped(&sentence(&convergence)))?;
+    for reservation in status.reservations() {
+        writeln!(out, "<p class=\"unknown\">{}.</p>", sentence(reservation))?;
     }
     let problems = [
         ("Reconcile", &status.reconcile.error),
@@ -138,6 +136,16 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
         .map_or(Ok(()), |readiness| ready(out, &readiness))
 }
 
+/// The same with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().into_iter();
+    first
+        .flat_map(char::to_uppercase)
+        .chain(characters)
+        .collect()
+}
+
 /// What is no longer configured.
 fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt::Result {
     if leaving.is_empty() {
@@ -146,7 +154,7 @@ fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt:
     writeln!(
         out,
         "<table><tr><th>Leaving<th>Service<th>Address<th class=\"n\">Active\
-         <th>At the latest in</tr>"
+         <th>At the latest</tr>"
     )?;
     for leaver in leaving {
         writeln!(
@@ -157,7 +165,8 @@ fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt:
             Escaped(&leaver.service_address),
             Escaped(&leaver.address),
             leaver.connections.active,
-            age(now, leaver.deadline.0),
+            until(leaver.deadline.0, now, |then, now| age(then, now)
+                .to_string()),
         )?;
     }
     writeln!(out, "</table>")
@@ -182,7 +191,12 @@ fn ready(out: &mut String, readiness: &ReadinessStatus) -> fmt::Result {
     writeln!(out, "</table>")
 }
 
-fn service_table(out: &mut String, service: &ServiceStatus, now: SystemTime) -> fmt::Result {
+fn service_table(
+    out: &mut String,
+    service: &ServiceStatus,
+    held: bool,
+    now: SystemTime,
+) -> fmt::Result {
     writeln!(
         out,
         "<h2>{} <small>{}, {}, {}</small></h2>",
@@ -204,13 +218,8 @@ fn service_table(out: &mut String, service: &ServiceStatus, now: SystemTime) -> 
         row(out, real_server, now)?;
     }
     writeln!(out, "</table>")?;
-    for (real_server, diagnosis, mend) in service.mends() {
-        writeln!(
-            out,
-            "<p>{}: <span class=\"down\">{diagnosis}</span>; to mend it: {}</p>",
-            Escaped(real_server),
-            Escaped(mend),
-        )?;
+    for line in service.mend_lines(held) {
+        writeln!(out, "<p class=\"down\">{}</p>", Escaped(&line))?;
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 mod arp;
 mod readiness;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
@@ -21,6 +22,23 @@ use crate::snapshot::{LeavingRecord, RealServerRecord, ServiceRecord, Snapshot, 
 /// take as much memory again as the JSON itself.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Status<S> {
+    /// The version of this form; what is added to it changes no number.
+    #[serde(default)]
+    pub(crate) schema: u32,
+    /// The host on which the agent runs.
+    #[serde(default)]
+    pub(crate) host: String,
+    #[serde(default)]
+    pub(crate) pid: u32,
+    /// `None` of an agent of an earlier version.
+    #[serde(default)]
+    pub(crate) started_at: Option<Timestamp>,
+    /// Nothing is written, neither to the kernel nor to the state directory.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+    /// Where the IPVS table is: `kernel`, or `memory` inside the agent.
+    #[serde(default = "in_kernel")]
+    pub(crate) table: String,
     /// `director` or `real_server`.
     pub(crate) mode: String,
     pub(crate) version: String,
@@ -52,6 +70,45 @@ pub(crate) struct Status<S> {
     pub(crate) arp_audit: Option<ArpAuditStatus>,
 }
 
+/// What there is to say of a table inside the agent.
+pub(crate) const IN_MEMORY: &str = "--table memory: the table is inside the agent and forwards \
+                                    nothing";
+
+/// Why the kernel is not as configured in a dry run.
+pub(crate) fn pending(steps: usize) -> String {
+    let (noun, verb) = if steps == 1 {
+        ("step", "is")
+    } else {
+        ("steps", "are")
+    };
+    format!(
+        "dry run: {steps} {noun} {verb} pending, which a dry run never makes (`lvs-agent plan` \
+         lists them)"
+    )
+}
+
+/// When `then` is, or that it has passed: `in 3m 5s`, `now`, `passed 12s ago`.
+/// `age` says how long it is from one point in time to another.
+pub(crate) fn until(
+    then: SystemTime,
+    now: SystemTime,
+    age: impl FnOnce(SystemTime, SystemTime) -> String,
+) -> String {
+    match then.duration_since(now) {
+        Ok(left) if left >= Duration::from_secs(1) => format!("in {}", age(now, then)),
+        Ok(_) => "now".to_owned(),
+        Err(_) => format!("passed {} ago", age(then, now)),
+    }
+}
+
+/// The version of the status's form.
+const SCHEMA: u32 = 1;
+
+/// Where an agent that does not say so has its table.
+fn in_kernel() -> String {
+    "kernel".to_owned()
+}
+
 /// The status as it is read from the control socket.
 pub(crate) type StatusResponse = Status<Vec<ServiceStatus>>;
 
@@ -59,6 +116,9 @@ pub(crate) type StatusResponse = Status<Vec<ServiceStatus>>;
 pub(crate) struct ConfigStatus {
     pub(crate) path: String,
     pub(crate) loaded_at: Timestamp,
+    /// Of the file and of what it includes; empty of an agent of an earlier version.
+    #[serde(default)]
+    pub(crate) sha256: String,
     pub(crate) last_reload: ReloadStatus,
 }
 
@@ -202,9 +262,17 @@ pub(crate) struct LeavingStatus {
 pub(crate) struct ReconcileStatus {
     pub(crate) last_success: Option<Timestamp>,
     pub(crate) error: Option<String>,
+    /// In a dry run, how many steps would bring the kernel to what is configured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) pending_steps: usize,
     /// Why what the agent owns is not in the state file, if it is not.
     #[serde(default)]
     pub(crate) not_remembered: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A point in time, in RFC 3339 in UTC to the millisecond.
@@ -258,6 +326,30 @@ impl<S> Status<S> {
             .chain(drains)
     }
 
+    /// Whether the agent is one that changes the kernel, for people.
+    pub(crate) fn reservations(&self) -> impl Iterator<Item = &'static str> {
+        let dry_run = self.dry_run.then_some("dry run: nothing is written");
+        let in_memory = (self.table == "memory").then_some(IN_MEMORY);
+        dry_run.into_iter().chain(in_memory)
+    }
+
+    /// How far what the agent writes is as configured, for people; `age` says
+    /// how long ago a point in time was.
+    pub(crate) fn convergence(&self, age: impl FnOnce(SystemTime) -> String) -> String {
+        if self.reconcile.pending_steps > 0 {
+            return pending(self.reconcile.pending_steps);
+        }
+        let what = if self.table == "memory" {
+            "the table in memory"
+        } else {
+            "the kernel"
+        };
+        match self.reconcile.last_success {
+            Some(at) => format!("{what} was as configured {} ago", age(at.0)),
+            None => format!("{what} has not been as configured yet"),
+        }
+    }
+
     /// Why weights are held, for people.
     pub(crate) fn held(&self) -> impl Iterator<Item = HoldReason> {
         let shown = |reason: &HoldReason| {
@@ -277,12 +369,21 @@ impl<S> Status<S> {
         let leaving = snapshot.leaving.lock().clone();
         let readiness = snapshot.readiness.lock().clone();
         let held = snapshot.held.lock().clone();
+        let loaded = snapshot.loaded.lock().clone();
+        let process = &snapshot.process;
         Self {
+            schema: SCHEMA,
+            host: process.host.clone(),
+            pid: process.pid,
+            started_at: Some(Timestamp(process.started_at)),
+            dry_run: process.dry_run,
+            table: process.table().to_owned(),
             mode: snapshot.mode.as_str().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: ConfigStatus {
                 path: snapshot.config_path.display().to_string(),
-                loaded_at: Timestamp(snapshot.loaded_at),
+                loaded_at: Timestamp(loaded.at),
+                sha256: loaded.sha256,
                 last_reload: ReloadStatus {
                     ok: reload.error.is_none(),
                     error: reload.error,
@@ -318,6 +419,7 @@ impl<S> Status<S> {
             reconcile: ReconcileStatus {
                 last_success: reconcile.last_success.map(Timestamp),
                 error: reconcile.error,
+                pending_steps: reconcile.pending_steps,
                 not_remembered: reconcile.not_remembered,
             },
             drains_not_remembered: snapshot.drains_not_remembered.lock().clone(),
@@ -393,6 +495,26 @@ impl ServiceStatus {
         })
     }
 
+    /// The same as lines; beyond the first few of a diagnosis, a number. While
+    /// all weights are held, it is the director that has to be mended.
+    pub(crate) fn mend_lines(&self, held: bool) -> Vec<String> {
+        /// Of one diagnosis.
+        const LINES: usize = 5;
+        let mut lines = Vec::new();
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        for (real_server, diagnosis, mend) in self.mends().filter(|_| !held) {
+            let number = numbers.entry(diagnosis).or_default();
+            *number += 1;
+            if *number <= LINES {
+                lines.push(format!("{real_server}: {diagnosis}; to mend it: {mend}"));
+            }
+        }
+        let more = numbers.into_iter().filter(|(_, number)| *number > LINES);
+        let more = more.map(|(diagnosis, number)| format!("{} more: {diagnosis}", number - LINES));
+        lines.extend(more);
+        lines
+    }
+
     /// The real servers, and after them the sorry server.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &RealServerStatus> {
         let sorry_server = self.sorry_server.iter();
@@ -436,7 +558,7 @@ impl RealServerStatus {
     fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
         let place = service.place(record);
-        let mend = live.diagnosis.and_then(|diagnosis| diagnosis.mend(place));
+        let mend = live.mend(place);
         Self {
             name: record.name.to_string(),
             address: record.key.to_string(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::liveness::Loop;
 use crate::model::Weight;
-use crate::snapshot::fixture;
+use crate::snapshot::{ProcessRecord, ServiceRecord, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
@@ -56,7 +56,7 @@ async fn every_endpoint_answers_and_closes() {
             "text/plain; version=0.0.4",
             "lvs_real_server_up{",
         ),
-        ("/status", "application/json", "{\"mode\":\"director\","),
+        ("/status", "application/json", "\"mode\":\"director\","),
         ("/", "text/html; charset=utf-8", "<h2>web"),
         ("/livez", "text/plain; charset=utf-8", "alive"),
     ] {
@@ -129,6 +129,30 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
         head(&response).1,
         "ready\nthe disk is full\nnor are drains\n"
     );
+}
+
+#[tokio::test]
+async fn dry_run_is_ready_only_while_no_step_is_pending() {
+    let snapshot = fixture::director();
+    for real_server in snapshot.services.iter().flat_map(ServiceRecord::records) {
+        real_server.live.lock().health = Health::Up;
+    }
+    let process = ProcessRecord {
+        dry_run: true,
+        ..snapshot.process.clone()
+    };
+    let shown = shown(snapshot.of_process(process));
+    let snapshot = shown.view().snapshot;
+    let address = served(shown).await;
+    snapshot.reconcile.lock().pending_steps = 1;
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    let pending = "not ready: dry run: 1 step is pending, which a dry run never makes (`lvs-agent \
+                   plan` lists them)\n";
+    assert_eq!(head(&response).1, pending);
+    snapshot.reconcile.lock().pending_steps = 0;
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
 }
 
 #[test]

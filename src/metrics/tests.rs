@@ -38,7 +38,8 @@ fn series(text: &str) -> BTreeMap<String, f64> {
 
 /// The table of metrics that users rely on, with the labels that it names.
 const TABLE: &[(&str, &[&str])] = &[
-    ("lvs_agent_info", &["version", "mode"]),
+    ("lvs_agent_info", &["version", "mode", "table", "dry_run"]),
+    ("lvs_config_info", &["sha256"]),
     ("lvs_real_server_up", &["service", "real_server"]),
     (
         "lvs_real_server_weight",

@@ -92,7 +92,11 @@ impl Said {
     /// `down` fails; all else passes.
     pub(super) fn verdict(self) -> Verdict {
         if self.down {
-            return Err(Failure::new(ProbeResult::Status, "says that it is down"));
+            let failure = Failure::new(ProbeResult::Status, "says that it is down");
+            return Err(failure.fixed_there(
+                "see why its agent, or whoever speaks for it, says so: somebody may have taken it \
+                 out of service on purpose",
+            ));
         }
         let detail = match self.advice {
             Some(Advice::Percent(percent)) => format!("says {percent}%"),

@@ -14,7 +14,7 @@ use super::http::drive;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::AgentCheck;
-use crate::diagnosis::{Diagnosis, Sight};
+use crate::diagnosis::{Diagnosis, Fix, Sight};
 use crate::model::{Protocol, ServiceKey};
 
 /// The most that is read of a status: some thousand services.
@@ -62,6 +62,12 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
                 "the agent at {target} could not be asked: {}",
                 failure.detail
             ),
+            fix: Some(Fix::there(format!(
+                "see whether the agent runs and lets this director ask: `systemctl status \
+                 lvs-agent-real-server`, `ss -ltnp 'sport = :{}'`, `nft list ruleset`, and \
+                 `http.listen` in its configuration",
+                target.port()
+            ))),
             ..failure
         },
         None => failure,
@@ -105,7 +111,10 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
     let not_ready = |detail| Err(Failure::new(ProbeResult::Status, detail));
     if answer.mode != "real_server" {
         let mode = printable(&answer.mode);
-        return not_ready(format!("the agent there is a {mode}, not a real_server"));
+        let failure = format!("the agent there is a {mode}, not a real_server");
+        return Err(Failure::new(ProbeResult::Status, failure).fixed_there(
+            "let `lvs-agent run --real-server` listen there, or correct the check's `port`",
+        ));
     }
     let Some(readiness) = answer.readiness else {
         return not_ready(
@@ -119,9 +128,16 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
         same && service.address == vip
     });
     match service {
-        None => not_ready(format!(
-            "the agent does not serve {protocol} {vip}: see its configuration"
-        )),
+        None => {
+            let detail =
+                format!("the agent does not serve {protocol} {vip}: see its configuration");
+            Err(
+                Failure::new(ProbeResult::Status, detail).fixed_there(format!(
+                    "list the host's address among the real servers of {protocol} {vip} in the \
+                 configuration of its lvs-agent, and `lvs-agent reload`"
+                )),
+            )
+        }
         Some(service) if service.ready => Ok(Pass::new("the agent is ready")),
         Some(service) => {
             let reasons = printable(&service.reasons.join("; "));
@@ -130,6 +146,14 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
                 all.find(|diagnosis| diagnosis.as_str() == word && *diagnosis != Diagnosis::Ok)
             });
             let failure = Failure::new(ProbeResult::Status, format!("not ready: {reasons}"));
+            let failure = if told.is_some() {
+                failure
+            } else {
+                failure.fixed_there(
+                    "do what `lvs-agent doctor --real-server` says for the reasons that the last \
+                     probe shows",
+                )
+            };
             Err(Failure {
                 sight: told.map(Sight::Told),
                 ..failure

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::verdict::{Failure, from_io};
+use super::verdict::{Failure, OTHER_PORTS, from_io};
 use crate::config::Origin;
 use crate::tcp::{OpenError, Opening};
 use crate::via_vip::{Passage, StartError};
@@ -96,7 +96,7 @@ pub(super) async fn through(
     let opened = opened.map_err(|error| match error {
         StartError::Unverified(error) => Failure::unverified(&error),
         StartError::Open(error) => failure(error),
-        StartError::NoPort => Failure::internal(error.to_string()),
+        StartError::NoPort => Failure::internal(error.to_string()).fixed_here(OTHER_PORTS),
     })?;
     let tcp = opened.finish().await.map_err(failure)?;
     passage.hold(&tcp)?;
@@ -106,7 +106,7 @@ pub(super) async fn through(
 fn failure(error: OpenError) -> Failure {
     match error {
         OpenError::Origin { origin, source } => cannot_use(origin, &source),
-        OpenError::PortTaken => Failure::internal("out of local ports"),
+        OpenError::PortTaken => Failure::internal("out of local ports").fixed_here(OTHER_PORTS),
         OpenError::Socket(source) => from_io(&source),
         OpenError::Connect { source, icmp } => match icmp {
             Some(icmp) => Failure::by_icmp(icmp, from_io(&source)),
@@ -140,5 +140,15 @@ pub(super) fn cannot_use(origin: impl std::fmt::Display, error: &io::Error) -> F
         Some(Errno::PERM) => "; on Linux before 5.7, an interface needs CAP_NET_RAW",
         _ => "",
     };
-    Failure::internal(format!("cannot probe from {origin}: {error}{hint}"))
+    let fix = match Errno::from_io_error(error) {
+        Some(Errno::PERM) => "give the agent CAP_NET_RAW, as the unit in deploy/ does",
+        Some(Errno::NODEV) => {
+            "see which interfaces there are (`ip -brief link`), and correct the check's `interface`"
+        }
+        _ => {
+            "see which addresses this host has (`ip -brief address`), and correct the check's \
+             `source`"
+        }
+    };
+    Failure::internal(format!("cannot probe from {origin}: {error}{hint}")).fixed_here(fix)
 }

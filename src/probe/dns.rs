@@ -31,7 +31,16 @@ pub(super) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> Verdict {
     if answer.metadata.truncation {
         answer = over_tcp(probing, check.port, id, &bytes).await?;
     }
-    judge(&answer, record_type, &check.answers)
+    judge(&answer, record_type, &check.answers).map_err(|failure| {
+        let target = probing.target(Some(check.port));
+        failure.fixed_there(format!(
+            "correct the server's zone or the check's `answers`: `dig @{} -p {} {} {record_type}` \
+             shows what the server says",
+            target.ip(),
+            target.port(),
+            check.name.escape_debug(),
+        ))
+    })
 }
 
 async fn over_udp(

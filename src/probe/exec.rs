@@ -2,6 +2,7 @@ use std::io;
 use std::process::Stdio;
 
 use nix::unistd::User;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getegid, geteuid, kill_process_group};
 use rustix::thread::{CapabilitySet, capabilities};
 use tokio::io::AsyncReadExt as _;
@@ -10,7 +11,7 @@ use tokio::process::{Child, Command};
 use super::ProbeResult;
 use super::advice::Said;
 use super::probing::Probing;
-use super::verdict::{Failure, Pass, Verdict};
+use super::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::config::ExecCheck;
 
 /// The whole environment, but for what the program is given as arguments.
@@ -67,6 +68,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
             .map(|name| format!(" as the user `{name}`"));
         let user: String = user.collect();
         Failure::internal(format!("cannot run {program}{user}: {error}"))
+            .fixed_here(not_started(program, &error))
     })?;
     let mut line = Vec::new();
     if let Some(output) = group.child.stdout.take() {
@@ -76,13 +78,54 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
     match status.code() {
         Some(0) if check.advice => Said::read(&line)?.verdict(),
         Some(0) => Ok(Pass::new("exit code 0")),
-        Some(code @ 126..) => Err(Failure::internal(format!("exit code {code}"))),
-        Some(code) => Err(Failure::new(
-            ProbeResult::Status,
-            format!("exit code {code}"),
-        )),
-        None => Err(Failure::new(ProbeResult::Status, status.to_string())),
+        Some(code @ 126..) => {
+            let failure = Failure::internal(format!("exit code {code}"));
+            Err(failure.fixed_here(by_hand(program, check.user.as_deref())))
+        }
+        Some(code) => {
+            let failure = Failure::new(ProbeResult::Status, format!("exit code {code}"));
+            Err(failure.fixed_here(by_hand(program, check.user.as_deref())))
+        }
+        None => {
+            let failure = Failure::new(ProbeResult::Status, status.to_string());
+            Err(failure.fixed_here(by_hand(program, check.user.as_deref())))
+        }
     }
+}
+
+/// How a person runs the program as the check does. Its arguments may hold
+/// secrets, and stay in the configuration.
+fn by_hand(program: &str, user: Option<&str>) -> String {
+    let user = user.map_or_else(String::new, |user| format!("sudo -u {user} "));
+    format!(
+        "see why the program fails: run it as the agent does, with the arguments of the check's \
+         `command`: `cd /; {user}env -i PATH={PATH} {program} ...`"
+    )
+}
+
+/// What to do where the program cannot be started.
+fn not_started(program: &str, error: &io::Error) -> String {
+    if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
+        return MORE_DESCRIPTORS.to_owned();
+    }
+    if let Some(Errno::AGAIN) = Errno::from_io_error(error) {
+        return "let the agent start more processes: `TasksMax=` and `LimitNPROC=` in its unit \
+                (`systemctl edit lvs-agent-director`), then restart the agent"
+            .to_owned();
+    }
+    if error.kind() == io::ErrorKind::NotFound {
+        return format!(
+            "install {program}, or correct the first word of the check's `command` (`ls -l \
+             {program}`; the interpreter that a script names must be there as well)"
+        );
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return format!(
+            "let the agent run {program}: `chmod +x {program}`, `namei -l {program}`, and no mount \
+             with noexec (`findmnt -T {program}`)"
+        );
+    }
+    format!("see whether {program} is a program for this host: `file {program}`")
 }
 
 /// Looking a user up may ask the network (nsswitch.conf(5)), so not on the runtime.
@@ -92,7 +135,11 @@ async fn user(name: &str) -> Result<User, Failure> {
         .await
         .map_err(|error| Failure::internal(error.to_string()))?
         .map_err(|error| Failure::internal(format!("the user `{name}`: {error}")))?;
-    found.ok_or_else(|| Failure::internal(format!("there is no user `{name}`")))
+    found.ok_or_else(|| {
+        Failure::internal(format!("there is no user `{name}`")).fixed_here(format!(
+            "make the user (`useradd --system {name}`), or correct the check's `user`"
+        ))
+    })
 }
 
 /// Says what the agent lacks before a program runs that it could not end.

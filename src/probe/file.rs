@@ -37,17 +37,31 @@ pub(super) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
     let content = match timeout_at(deadline, probing.reads.read(&path, start_of)).await {
         Ok(Ok(content)) => content,
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(ready("no file")),
-        Ok(Err(error)) => return Err(Failure::internal(format!("cannot read {path}: {error}"))),
+        Ok(Err(error)) => {
+            let failure = Failure::internal(format!("cannot read {path}: {error}"));
+            return Err(failure.fixed_here(format!(
+                "let the agent read the file (`namei -l {path}`, `stat {path}`), or correct the \
+                 check's `path`"
+            )));
+        }
         Err(_) => {
             return Err(Failure::internal(format!(
                 "cannot read {path} in time: its file system hangs, or this host is busy"
+            ))
+            .fixed_here(format!(
+                "see whether the file system answers: `timeout 5 stat {path}`, `findmnt -T {path}`"
             )));
         }
     };
     match Said::read(content.trim_ascii_start()) {
         Ok(said) if said.is_empty() => Ok(ready("an empty file")),
         Ok(said) => said.verdict(),
-        Err(failure) => Err(Failure::internal(format!("{path}: {}", failure.detail))),
+        Err(failure) => Err(
+            Failure::internal(format!("{path}: {}", failure.detail)).fixed_here(format!(
+                "write one of `up`, `down`, `drain`, `maint`, `ready`, a weight or a percentage \
+                 into {path}"
+            )),
+        ),
     }
 }
 

@@ -114,7 +114,8 @@ async fn judge(response: Response<Incoming>) -> Verdict {
         .ok()
         .and_then(|status| NAMES.get(status));
     let name = name.unwrap_or(&"an unknown status");
-    Err(Failure::new(ProbeResult::Status, *name))
+    let failure = Failure::new(ProbeResult::Status, *name);
+    Err(failure.fixed_there("see in the server's log why its health service does not say SERVING"))
 }
 
 /// The status of the call; 0 is success.
@@ -126,8 +127,19 @@ fn code(headers: &HeaderMap) -> Result<(), Failure> {
     let detail = match code {
         Some(0_u32) => return Ok(()),
         // The health service says so of a service that it does not know.
-        Some(5) => "gRPC status 5: no such service".to_owned(),
-        Some(12) => "gRPC status 12: no health service there".to_owned(),
+        Some(5) => {
+            let detail = "gRPC status 5: no such service";
+            return Err(Failure::new(ProbeResult::Status, detail).fixed_there(
+                "let the server register the service with its health service, or correct the \
+                 check's `service` (empty: the server as a whole)",
+            ));
+        }
+        Some(12) => {
+            let detail = "gRPC status 12: no health service there";
+            return Err(Failure::new(ProbeResult::Status, detail).fixed_there(
+                "let the server offer grpc.health.v1.Health, or use a check of the kind `tcp`",
+            ));
+        }
         Some(code) => format!("gRPC status {code}"),
         None => return Err(Failure::protocol("no valid gRPC status")),
     };

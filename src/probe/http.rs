@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
 use super::ProbeResult;
+use super::by_hand::curl;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::HttpCheck;
@@ -45,19 +46,46 @@ pub(super) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
     let request = request(target, check)?;
     let stream = probing.connect(target).await?;
     let Some(settings) = &check.tls else {
-        return exchange(stream, request, check).await.map(Pass::new);
+        let exchange = exchange(stream, request, check).await;
+        return exchange
+            .map(Pass::new)
+            .map_err(|failure| with_fix(failure, target, check));
     };
     // The state of TLS is large, and a plain probe need not make room for it.
     Box::pin(async {
         let handshake = probing.tls.handshake(stream, settings, Application::Any);
         let (stream, certificate_expiry) = handshake.await?;
-        let detail = exchange(stream, request, check).await?;
+        let detail = exchange(stream, request, check).await;
+        let detail = detail.map_err(|failure| with_fix(failure, target, check))?;
         Ok(Pass {
             certificate_expiry,
             ..Pass::new(detail)
         })
     })
     .await
+}
+
+/// An answer that is not as expected is looked at by hand, and mended in the
+/// server or in the check.
+fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure {
+    let key = match failure.result {
+        ProbeResult::Status => "expect.status",
+        ProbeResult::Body => "expect.body",
+        ProbeResult::Ok
+        | ProbeResult::Refused
+        | ProbeResult::Timeout
+        | ProbeResult::Reset
+        | ProbeResult::Unreachable
+        | ProbeResult::Tls
+        | ProbeResult::Protocol
+        | ProbeResult::Unverified
+        | ProbeResult::Internal => return failure,
+    };
+    failure.fixed_there(format!(
+        "see in the server's log why it answers so (`{}` asks as the check does); if the answer is \
+         right, correct the check's `{key}`",
+        curl(target, check)
+    ))
 }
 
 fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>, Failure> {

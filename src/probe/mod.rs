@@ -2,11 +2,13 @@
 
 mod advice;
 mod agent;
+mod by_hand;
 mod combination;
 mod connect;
 mod dns;
 mod exec;
 mod file;
+mod fix;
 mod grpc;
 mod haproxy_agent;
 mod http;
@@ -18,12 +20,14 @@ mod stream;
 mod targets;
 mod task;
 mod tls;
+mod tls_fix;
 mod udp;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::diagnosis::Sight;
+use crate::diagnosis::{Fix, Sight};
 
 pub(crate) use advice::Advice;
 pub(crate) use pace::{Pace, PaceCell};
@@ -52,6 +56,8 @@ pub(crate) struct Outcome {
     pub(crate) plain: Option<Sight>,
     /// What was seen through the VIP, if it was asked there.
     pub(crate) vip: Option<Sight>,
+    /// What to do about a failure, as far as the probe can say.
+    pub(crate) fix: Option<Arc<Fix>>,
 }
 
 /// The closed set of results: the label `result` of `lvs_probes_total`.

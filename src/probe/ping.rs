@@ -61,6 +61,10 @@ fn open(target: IpAddr) -> Result<Socket, Failure> {
                 "not allowed to ping: the agent's group is not in net.ipv4.ping_group_range, \
                  and it lacks CAP_NET_RAW, which the unit in deploy/ gives it",
             )
+            .fixed_here(
+                "give the agent CAP_NET_RAW (`AmbientCapabilities=` in its unit), or `sysctl -w \
+                 net.ipv4.ping_group_range=\"0 2147483647\"`",
+            )
         } else {
             error.into()
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::combination::{self, Scope};
 use super::connect::{self, Stream};
 use super::file::FileReads;
+use super::fix;
 use super::verdict::{Failure, Verdict};
 use super::{Outcome, ProbeResult, ProbeSpec, Route};
 use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
@@ -188,7 +189,7 @@ impl Prober {
         let sight = sight(&verdict, &connected);
         Outcome {
             plain: Some(sight),
-            ..outcome(verdict, started)
+            ..outcome(verdict, sight, started)
         }
     }
 
@@ -218,7 +219,7 @@ impl Prober {
             }
         };
         let sight = sight(&verdict, &connected);
-        let mut outcome = outcome(verdict, started);
+        let mut outcome = outcome(verdict, sight, started);
         outcome.detail.insert_str(0, THROUGH_VIP);
         Outcome {
             vip: Some(sight),
@@ -260,8 +261,14 @@ impl Prober {
         match confirmed.await {
             Ok(()) => through,
             Err(error) => {
-                let Failure { result, detail, .. } = Failure::unverified(&error);
+                let Failure {
+                    result,
+                    detail,
+                    fix,
+                    ..
+                } = Failure::unverified(&error);
                 Outcome {
+                    fix: fix.map(Arc::new),
                     result,
                     detail: format!("{THROUGH_VIP}{detail}"),
                     vip: Some(Sight::Unknown),
@@ -300,6 +307,10 @@ impl Prober {
             if stood_still {
                 let duration = humantime::format_duration(duration);
                 Failure::internal(format!("this host stood still for some of the {duration}"))
+                    .fixed_here(
+                        "see what held it up: `vmstat 1` (columns st and wa), `uptime`, a virtual \
+                         machine that was suspended",
+                    )
             } else {
                 failure
             }
@@ -307,8 +318,8 @@ impl Prober {
     }
 }
 
-/// Without what was seen.
-fn outcome(verdict: Verdict, started: std::time::Instant) -> Outcome {
+/// Of which only the way is still to be said.
+fn outcome(verdict: Verdict, sight: Sight, started: std::time::Instant) -> Outcome {
     let duration = clock::monotonic().saturating_duration_since(started);
     let (plain, vip) = (None, None);
     match verdict {
@@ -320,8 +331,13 @@ fn outcome(verdict: Verdict, started: std::time::Instant) -> Outcome {
             certificate_expiry: pass.certificate_expiry,
             plain,
             vip,
+            fix: None,
         },
         Err(failure) => Outcome {
+            fix: failure
+                .fix
+                .or_else(|| fix::by_result(failure.result, sight))
+                .map(Arc::new),
             result: failure.result,
             detail: failure.detail,
             duration,

@@ -29,7 +29,12 @@ impl TlsConfigs {
             None => ServerName::from(stream.peer()?),
         };
         let config = self.config(settings, application).await;
-        let config = config.map_err(|error| Failure::internal(error_chain(&error)))?;
+        let config = config.map_err(|error| {
+            Failure::internal(error_chain(&error)).fixed_here(
+                "let the agent read whole PEM files where the check's `ca`, `client_certificate` \
+                 and `client_key` name them",
+            )
+        })?;
         let stream = TlsConnector::from(config).connect(name, stream).await?;
         let (_, connection) = stream.get_ref();
         let shown = connection.peer_certificates();

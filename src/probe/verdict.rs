@@ -1,5 +1,6 @@
 //! What one exchange comes to, and how errors become it.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::time::SystemTime;
@@ -7,13 +8,22 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 use tokio_rustls::rustls;
 
-use super::{Advice, ProbeResult};
-use crate::diagnosis::Sight;
+use super::{Advice, ProbeResult, tls_fix};
+use crate::diagnosis::{Fix, Sight};
 use crate::tcp::Icmp;
 use crate::via_vip::Unverified;
 
 /// What a probe says that this host has no file descriptor for.
 pub(crate) const OUT_OF_DESCRIPTORS: &str = "out of file descriptors";
+
+/// What to do where this process has no file descriptor left.
+pub(super) const MORE_DESCRIPTORS: &str = "let the agent open more files: `LimitNOFILE=` in its unit \
+                                (`systemctl edit lvs-agent-director`), then restart the agent";
+
+/// What to do where there is no local port left.
+pub(super) const OTHER_PORTS: &str = "see who uses the local ports (`ss -s`), and widen their \
+                                      range: `sysctl -w \
+                                      net.ipv4.ip_local_port_range=\"10240 65000\"`";
 
 /// How an exchange ended.
 pub(super) type Verdict = Result<Pass, Failure>;
@@ -45,6 +55,8 @@ pub(super) struct Failure {
     pub(super) detail: String,
     /// What it shows of the way, where the result alone does not.
     pub(super) sight: Option<Sight>,
+    /// What to do about it, where the result alone does not say.
+    pub(super) fix: Option<Fix>,
 }
 
 impl Failure {
@@ -53,7 +65,20 @@ impl Failure {
             result,
             detail: detail.into(),
             sight: None,
+            fix: None,
         }
+    }
+
+    /// The same, with what to do on the real server.
+    pub(super) fn fixed_there(self, text: impl Into<Cow<'static, str>>) -> Self {
+        let fix = Some(Fix::there(text));
+        Self { fix, ..self }
+    }
+
+    /// The same, with what to do on this host.
+    pub(super) fn fixed_here(self, text: impl Into<Cow<'static, str>>) -> Self {
+        let fix = Some(Fix::here(text));
+        Self { fix, ..self }
     }
 
     /// What an ICMP error says is no fault of this host's, whatever its number is.
@@ -62,9 +87,8 @@ impl Failure {
         if icmp.is_host_unreachable() {
             let sight = Some(Sight::NoNeighbour);
             return Self {
-                result,
-                detail,
                 sight,
+                ..Self::new(result, detail)
             };
         }
         if icmp.is_protocol_unknown() {
@@ -72,6 +96,7 @@ impl Failure {
                 result: ProbeResult::Unreachable,
                 detail: "nobody unpacks the tunnel there (by ICMP)".to_owned(),
                 sight: Some(Sight::Silent),
+                fix: None,
             };
         }
         let (result, detail) = if result == ProbeResult::Internal {
@@ -83,6 +108,7 @@ impl Failure {
             result,
             detail: format!("{detail} (by ICMP)"),
             sight: Some(Sight::Filtered),
+            fix: None,
         }
     }
 
@@ -93,7 +119,8 @@ impl Failure {
 
     /// It is not known where the probe went.
     pub(super) fn unverified(error: &Unverified) -> Self {
-        Self::new(ProbeResult::Unverified, format!("unverified: {error}"))
+        let failure = Self::new(ProbeResult::Unverified, format!("unverified: {error}"));
+        failure.fixed_here(error.fix())
     }
 
     /// The answer was none of this protocol.
@@ -130,7 +157,11 @@ fn from_http(error: &hyper::Error) -> Option<Failure> {
     let detail = if error.is_parse_too_large() {
         "the head of the answer is too large"
     } else if error.is_parse() {
-        "not an HTTP answer"
+        let failure = Failure::protocol("not an HTTP answer");
+        return Some(failure.fixed_there(
+            "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, the check is \
+             `https`; if another port has the HTTP server, set the check's `port`",
+        ));
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         "closed without an answer"
     } else {
@@ -164,19 +195,36 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::NONET | Errno::NOPROTOOPT => {
             (ProbeResult::Unreachable, "host unreachable")
         }
-        Errno::MFILE | Errno::NFILE => (ProbeResult::Internal, OUT_OF_DESCRIPTORS),
-        Errno::NOBUFS | Errno::NOMEM => (ProbeResult::Internal, "out of memory"),
-        Errno::ADDRNOTAVAIL => (ProbeResult::Internal, "out of local ports"),
-        Errno::PERM | Errno::ACCESS => (
-            ProbeResult::Internal,
-            "this host's own firewall or routes forbid it",
-        ),
+        Errno::MFILE => {
+            let failure = Failure::internal(OUT_OF_DESCRIPTORS);
+            return failure.fixed_here(MORE_DESCRIPTORS);
+        }
+        Errno::NFILE => {
+            let failure = Failure::internal(OUT_OF_DESCRIPTORS);
+            return failure.fixed_here(
+                "let all processes together open more files: `sysctl fs.file-nr` shows how many \
+                 there are, `sysctl -w fs.file-max=N` sets the limit",
+            );
+        }
+        Errno::NOBUFS | Errno::NOMEM => {
+            return Failure::internal("out of memory")
+                .fixed_here("see what takes the memory: `free -m`, `ss -s`, `slabtop -o`");
+        }
+        Errno::ADDRNOTAVAIL => {
+            return Failure::internal("out of local ports").fixed_here(OTHER_PORTS);
+        }
+        Errno::PERM | Errno::ACCESS => {
+            return Failure::internal("this host's own firewall or routes forbid it").fixed_here(
+                "see which rule or route forbids it: `nft list ruleset` (chains of the hook \
+                 output), `ip rule`, `ip route show type prohibit`",
+            );
+        }
         _ => return Failure::internal(error.to_string()),
     };
     Failure::new(result, detail)
 }
 
-/// The server's names are not repeated: they come from the network.
+/// The certificate's names come from the network: they are bounded and made printable.
 fn from_tls(error: &rustls::Error) -> Failure {
     use rustls::{CertificateError as Certificate, Error as Tls};
     #[expect(
@@ -190,16 +238,28 @@ fn from_tls(error: &rustls::Error) -> Failure {
         Tls::InvalidCertificate(
             Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
         ) => "the certificate is not valid yet".to_owned(),
-        Tls::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => "the certificate is for another name".to_owned(),
+        Tls::InvalidCertificate(Certificate::NotValidForNameContext {
+            expected,
+            presented,
+        }) => tls_fix::other_name(expected, presented),
+        Tls::InvalidCertificate(Certificate::NotValidForName) => {
+            "the certificate is for another name".to_owned()
+        }
         Tls::InvalidCertificate(Certificate::UnknownIssuer) => {
             "the certificate is from an unknown authority".to_owned()
         }
-        Tls::InvalidMessage(_) => "not a TLS answer".to_owned(),
+        Tls::InvalidMessage(_) => {
+            return Failure::new(ProbeResult::Tls, "not a TLS answer").fixed_there(
+                "see what listens on the check's port (`ss -ltnp`): if it speaks no TLS, the check \
+                 is `http` or `tcp`; if another port has TLS, set the check's `port`",
+            );
+        }
         error => error.to_string().escape_debug().to_string(),
     };
-    Failure::new(ProbeResult::Tls, detail)
+    Failure {
+        fix: tls_fix::of(error),
+        ..Failure::new(ProbeResult::Tls, detail)
+    }
 }
 
 #[cfg(test)]

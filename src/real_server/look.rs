@@ -218,7 +218,11 @@ pub(crate) async fn watch(
     }
 }
 
-/// One line for each service whose readiness has changed.
+/// So many services of one kind are named line by line when they change at once.
+const LINES_AT_ONCE: usize = 16;
+
+/// One line for each service whose readiness has changed, and a number beyond
+/// the first few.
 fn tell(services: &[ServiceReadiness], told: &mut BTreeMap<ServiceKey, Vec<String>>) {
     let now: BTreeMap<_, _> = services
         .iter()
@@ -227,10 +231,20 @@ fn tell(services: &[ServiceReadiness], told: &mut BTreeMap<ServiceKey, Vec<Strin
             (service.service.key(), reasons)
         })
         .collect();
+    let (mut ready, mut not_ready) = (0_usize, 0_usize);
     for service in services {
         let (name, key) = (&service.service.name, service.service.key());
         let reasons = now.get(&key).cloned().unwrap_or_default();
         if told.get(&key) == Some(&reasons) {
+            continue;
+        }
+        let lines = if reasons.is_empty() {
+            &mut ready
+        } else {
+            &mut not_ready
+        };
+        *lines += 1;
+        if *lines > LINES_AT_ONCE {
             continue;
         }
         if reasons.is_empty() {
@@ -241,6 +255,17 @@ fn tell(services: &[ServiceReadiness], told: &mut BTreeMap<ServiceKey, Vec<Strin
                 reasons.join("; ")
             );
         }
+    }
+    if ready > LINES_AT_ONCE {
+        let number = ready - LINES_AT_ONCE;
+        info!(number, "more services are ready on this host");
+    }
+    if not_ready > LINES_AT_ONCE {
+        let number = not_ready - LINES_AT_ONCE;
+        warn!(
+            number,
+            "more services are not ready on this host: `lvs-agent status` says why"
+        );
     }
     *told = now;
 }

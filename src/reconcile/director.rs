@@ -12,8 +12,12 @@ use tracing::{debug, info, warn};
 use self::look::Departures;
 use super::adopt::{Adopted, adopt, desired_of, probe_marks};
 use super::apply::destination_write;
+use super::count;
 use super::retry::Retry;
-use super::{Difference, Failure, ReconcileError, Reconciler, StepError, Writing};
+use super::{
+    Difference, Failure, LINES_AT_ONCE, ReconcileError, Reconciler, STEPS_AT_INFO, StepError,
+    Writing,
+};
 use super::{calls_for_another_look, is_missing};
 use crate::clock;
 use crate::config::{Config, DirectorRemoval};
@@ -159,9 +163,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             return;
         }
         if self.reconciler.writing == Writing::DryRun {
-            for Pending { step, .. } in &pending {
-                info!("would do: {step}");
-            }
+            self.leave_out(pending);
             return;
         }
         let writes: Vec<_> = pending
@@ -169,12 +171,37 @@ impl<T: Ipvs> DirectorLoop<T> {
             .filter_map(|pending| destination_write(&pending.step))
             .collect();
         let results = self.reconciler.kernel.ipvs.write(&writes).await;
+        let mut unwritten = Vec::new();
         for (pending, result) in pending.iter().zip(results) {
             match result {
                 Ok(()) => self.written(pending),
-                Err(error) => self.not_written(pending, &StepError::Kernel(error)),
+                Err(error) => {
+                    let error = StepError::Kernel(error);
+                    if self.not_written(pending, &error) {
+                        unwritten.push((pending, error));
+                    }
+                }
             }
         }
+        announce_unwritten(&unwritten);
+    }
+
+    /// In a dry run, the weights are pending from now on; the next pass says
+    /// which of them the kernel has already.
+    fn leave_out(&mut self, pending: Vec<Pending>) {
+        let lines = pending.len();
+        for Pending { step, .. } in pending {
+            if lines <= STEPS_AT_INFO {
+                info!("would do: {step}");
+            } else {
+                debug!("would do: {step}");
+            }
+            self.reconciler.add_proposed(step);
+        }
+        if lines > STEPS_AT_INFO {
+            info!("would set {}", count(lines, "weight"));
+        }
+        self.next_pass = self.next_pass.min(in_from_now(LOOK));
     }
 
     /// What health wants and is not desired yet. Weights that rise come
@@ -221,7 +248,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
     }
 
-    fn not_written(&mut self, pending: &Pending, error: &StepError) {
+    /// Answers whether it is to be told.
+    fn not_written(&mut self, pending: &Pending, error: &StepError) -> bool {
         if is_missing(error)
             && self
                 .reconciler
@@ -229,12 +257,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         {
             // The cause was said, and the next pass tries again with this weight.
             debug!(error = error_chain(error), "not written: {}", pending.step);
-            return;
+            return false;
         }
-        warn!(
-            error = error_chain(error),
-            "not written, looking at the whole table: {}", pending.step
-        );
         let wait = if calls_for_another_look(error) {
             Duration::ZERO
         } else {
@@ -242,6 +266,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             self.retry.after(false)
         };
         self.next_pass = self.next_pass.min(in_from_now(wait));
+        true
     }
 
     async fn answer(&mut self, request: Request) {
@@ -357,6 +382,26 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// `on_exit: remove`: all that is ours goes.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
         self.reconciler.remove_all(&self.desired).await?.whole()
+    }
+}
+
+/// A line each, or one for all: the kernel may refuse every weight at once.
+fn announce_unwritten(unwritten: &[(&Pending, StepError)]) {
+    let one_by_one = unwritten.len() <= LINES_AT_ONCE;
+    for (Pending { step, .. }, error) in unwritten {
+        let error = error_chain(error);
+        if one_by_one {
+            warn!(error, "not written, looking at the whole table: {step}");
+        } else {
+            debug!(error, "not written: {step}");
+        }
+    }
+    if let (false, Some((Pending { step, .. }, error))) = (one_by_one, unwritten.first()) {
+        warn!(
+            number = unwritten.len(),
+            error = error_chain(error),
+            "weights not written, looking at the whole table; the first: {step}"
+        );
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, info, warn};
 
-use super::{Difference, Reconciler, STEPS_AT_INFO, count};
+use super::{Difference, LINES_AT_ONCE, Reconciler, STEPS_AT_INFO, count};
 use crate::kernel::Ipvs;
 use crate::metrics::DriftKind;
 use crate::notify::{Event, EventKind};
@@ -54,17 +54,48 @@ impl<T: Ipvs> Reconciler<T> {
 
 /// Says what was done; `drift` holds what another hand made necessary.
 pub(super) fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
-    for step in done {
-        if let Some(kind) = drift.get(&step.subject()) {
-            warn!(kind = kind.as_str(), "drift, repaired: {step}");
-        } else if done.len() <= STEPS_AT_INFO {
+    let kind_of = |step: &Step| drift.get(&step.subject()).copied();
+    let repaired: Vec<_> = done
+        .iter()
+        .filter_map(|step| Some((kind_of(step)?, step)))
+        .collect();
+    announce_drift(&repaired);
+    let others = done.len() - repaired.len();
+    for step in done.iter().filter(|step| kind_of(step).is_none()) {
+        if others <= STEPS_AT_INFO {
             info!("{step}");
         } else {
             debug!("{step}");
         }
     }
-    if done.len() > STEPS_AT_INFO {
-        info!("{} in the kernel", count(done.len(), "change"));
+    if others > STEPS_AT_INFO {
+        info!("{} in the kernel", count(others, "change"));
+    }
+}
+
+/// A line each, or one for all: `ipvsadm -C` takes a whole table away.
+fn announce_drift(repaired: &[(DriftKind, &Step)]) {
+    let one_by_one = repaired.len() <= LINES_AT_ONCE;
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for (kind, step) in repaired {
+        let kind = kind.as_str();
+        *numbers.entry(kind).or_default() += 1;
+        if one_by_one {
+            warn!(kind, "drift, repaired: {step}");
+        } else {
+            debug!(kind, "drift, repaired: {step}");
+        }
+    }
+    if let (false, Some((_, first))) = (one_by_one, repaired.first()) {
+        let kinds: Vec<_> = numbers
+            .iter()
+            .map(|(kind, number)| format!("{number} {kind}"))
+            .collect();
+        let (number, kinds) = (repaired.len(), kinds.join(", "));
+        warn!(
+            number,
+            kinds, "drift, repaired: {first}; and all the others that are counted here"
+        );
     }
 }
 
@@ -84,3 +115,6 @@ fn drift_kind(step: &Step) -> Option<DriftKind> {
         | Step::RestoreTimeout { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use super::Reconciler;
+use super::{LINES_AT_ONCE, Reconciler};
 use crate::kernel::Ipvs;
 use crate::model::ServiceKey;
 use crate::via_vip::Marks;
@@ -18,8 +18,19 @@ impl SaidOfMarks {
     /// Says which services of others were found by such marks, and whether
     /// marks are left for all paths.
     pub(super) fn note(&mut self, foreign: &BTreeSet<ServiceKey>, marks: &Marks) {
-        for key in foreign.difference(&self.foreign) {
+        let new: Vec<_> = foreign.difference(&self.foreign).collect();
+        for key in new.iter().take(LINES_AT_ONCE) {
             warn!("{}", not_remembered(key));
+        }
+        if let Some(number) = new
+            .len()
+            .checked_sub(LINES_AT_ONCE)
+            .filter(|more| *more > 0)
+        {
+            warn!(
+                number,
+                "more services by a mark of `director.probe_mark` are not remembered"
+            );
         }
         self.foreign.clone_from(foreign);
 

@@ -23,12 +23,12 @@ mod removal;
 mod retry;
 mod state_file;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 pub(crate) use self::adopt::adopt;
 pub(crate) use self::apply::Failure;
@@ -60,6 +60,9 @@ use crate::via_vip::Board;
 /// Above this many steps, each is logged at DEBUG and only their number above it.
 const STEPS_AT_INFO: usize = 64;
 
+/// Above this many warnings of one kind at a time, one line stands for all.
+const LINES_AT_ONCE: usize = 16;
+
 /// Whether the kernel is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {
@@ -67,6 +70,16 @@ pub(crate) enum Writing {
     Real,
     /// What would be written is logged instead.
     DryRun,
+}
+
+impl Writing {
+    /// What follows the description of an agent that writes so.
+    pub(crate) const fn mark(self) -> &'static str {
+        match self {
+            Self::Real => "",
+            Self::DryRun => "; dry run: nothing is written",
+        }
+    }
 }
 
 /// Why a difference is there.
@@ -106,8 +119,8 @@ pub(crate) struct Reconciler<T> {
     failed: BTreeSet<Subject>,
     /// What was last said to stand in the way.
     obstacles: Obstacles,
-    /// In a dry run, what was last said would be done.
-    proposed: Vec<Step>,
+    /// In a dry run, the steps that are pending.
+    proposed: BTreeMap<Subject, Step>,
 }
 
 impl<T: Ipvs> Reconciler<T> {
@@ -135,8 +148,8 @@ impl<T: Ipvs> Reconciler<T> {
             probe_marks: None,
             said_of_marks: SaidOfMarks::default(),
             failed: BTreeSet::new(),
-            obstacles: Obstacles::default(),
-            proposed: Vec::new(),
+            obstacles: Obstacles::of(writing),
+            proposed: BTreeMap::new(),
         })
     }
 
@@ -212,18 +225,54 @@ impl<T: Ipvs> Reconciler<T> {
         self.release(desired, &observed.state).await;
         self.board.confirm(&observed.state);
         publish::publish(&self.snapshot, desired, &observed);
-        self.metrics.reconciled(clock::monotonic() - started);
+        if self.proposed.is_empty() {
+            self.metrics.reconciled(clock::monotonic() - started);
+        }
         Ok(())
     }
 
-    /// Says what would be done, once.
+    /// Logs what would be done, each step once.
     fn propose(&mut self, steps: Vec<Step>) {
-        if steps != self.proposed {
-            for step in &steps {
+        let proposed = |step: &&Step| self.proposed.get(&step.subject()) != Some(*step);
+        let new: Vec<_> = steps.iter().filter(proposed).collect();
+        for step in &new {
+            if new.len() <= STEPS_AT_INFO {
                 info!("would do: {step}");
+            } else {
+                debug!("would do: {step}");
             }
-            self.proposed = steps;
         }
+        if new.len() > STEPS_AT_INFO {
+            info!(
+                "would do {}: `lvs-agent plan` lists the steps",
+                count(new.len(), "step")
+            );
+        }
+        if steps.is_empty() && !self.proposed.is_empty() {
+            info!("no step is pending any more: the kernel is as configured");
+        }
+        let steps = steps.into_iter();
+        self.proposed = steps.map(|step| (step.subject(), step)).collect();
+    }
+
+    /// In a dry run, one more step is pending, or one has another weight.
+    fn add_proposed(&mut self, step: Step) {
+        let subject = step.subject();
+        let step = match (self.proposed.remove(&subject), step) {
+            (
+                Some(Step::AddDestination { service, key, .. }),
+                Step::SetDestination {
+                    to: destination, ..
+                },
+            ) => Step::AddDestination {
+                service,
+                key,
+                destination,
+            },
+            (_, step) => step,
+        };
+        self.proposed.insert(subject, step);
+        self.snapshot.reconcile.lock().pending_steps = self.proposed.len();
     }
 
     fn is_known_failure(&self, step: &Step) -> bool {
@@ -311,7 +360,8 @@ impl<T: Ipvs> Reconciler<T> {
         let text = result.as_ref().err().map(|error| error_chain(error));
         {
             let mut record = self.snapshot.reconcile.lock();
-            if text.is_none() {
+            record.pending_steps = self.proposed.len();
+            if text.is_none() && record.pending_steps == 0 {
                 record.last_success = Some(clock::wall());
             }
             record.error = text;

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info};
 
-use super::{Failure, ReconcileError, STEPS_AT_INFO, count};
+use super::{Failure, ReconcileError, STEPS_AT_INFO, Writing, count};
 use crate::error_chain::error_chain;
 use crate::plan::Subject;
 
@@ -25,10 +25,20 @@ enum About {
 /// appears, when it changes and once a minute, and an INFO when it is gone.
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
+    /// Nothing is written, so nothing becomes as configured.
+    dry_run: bool,
     said: BTreeMap<About, (String, Instant)>,
 }
 
 impl Obstacles {
+    /// Nothing is said yet.
+    pub(super) fn of(writing: Writing) -> Self {
+        Self {
+            dry_run: writing == Writing::DryRun,
+            ..Self::default()
+        }
+    }
+
     /// Says what a pass that ended at `now` has found in the way.
     pub(super) fn note<Done>(&mut self, result: &Result<Done, ReconcileError>, now: Instant) {
         match result {
@@ -48,7 +58,7 @@ impl Obstacles {
                 let mut about = self.said.keys();
                 let was_in_the_way = about.any(|about| *about != About::Memory);
                 self.forget(|about| *about != About::Memory);
-                if was_in_the_way {
+                if was_in_the_way && !self.dry_run {
                     info!("the kernel is as configured again");
                 }
             }

@@ -132,6 +132,7 @@ pub(crate) fn config() -> Config {
                 ),
             ),
         ],
+        sha256: "5f".repeat(32),
     }
 }
 
@@ -151,11 +152,23 @@ pub(crate) fn path(last: u8) -> ProbePath {
     }
 }
 
+/// A process that has run since the start.
+fn process(host: &str) -> ProcessRecord {
+    ProcessRecord {
+        host: host.to_owned(),
+        pid: 1234,
+        started_at: start(),
+        dry_run: false,
+        table_in_kernel: true,
+    }
+}
+
 /// A director that has run for a minute: rs1 is up, rs2 down and lost from
 /// the table, and nothing is known of rs6.
 pub(crate) fn director() -> Snapshot {
     let at = start();
-    let snapshot = Snapshot::director(&config(), "/etc/lvs-agent/config.yaml".into(), at);
+    let path = "/etc/lvs-agent/config.yaml".into();
+    let snapshot = Snapshot::director(&config(), path, at).of_process(process("lvs1"));
     let later = at + Duration::from_mins(1);
     let [rs1, rs2] = snapshot.services[0].real_servers.as_slice() else {
         panic!("web has two real servers");
@@ -231,7 +244,9 @@ pub(crate) fn real_server() -> Snapshot {
     let vip = "192.168.11.200".parse().unwrap();
     let role = config().real_server;
     let snapshot =
-        Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), start());
+        Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), start())
+            .of_process(process("web1"));
+    *snapshot.loaded.lock() = LoadedRecord::of(&config(), start());
     snapshot.vips.lock().insert((vip, "lo".to_owned()), true);
     let address = SocketAddr::new(vip, 80);
     *snapshot.readiness.lock() = Some(ReadinessRecord {

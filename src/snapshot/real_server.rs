@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Latest;
-use crate::diagnosis::{Diagnosis, Seen};
+use crate::diagnosis::{Diagnosis, Fix, Mend, Place, Seen};
 use crate::health::{Admin, Health, Quiesced};
 use crate::model::{Connections, RealServerKey, Statistics, Weight};
 use crate::probe::{ProbeResult, Report};
@@ -15,8 +15,6 @@ pub(crate) struct RealServerRecord {
     pub(crate) configured: Weight,
     /// Where its check asks; 0 where that is no port, or are several.
     pub(crate) checked_port: u16,
-    /// Where its check asks the real server's own lvs-agent, if it does.
-    pub(crate) agent_port: Option<u16>,
     pub(crate) live: Latest<RealServerLive>,
 }
 
@@ -45,6 +43,8 @@ pub(crate) struct RealServerLive {
     pub(crate) last_probe: Option<LastProbe>,
     /// What probes saw last.
     pub(crate) seen: Seen,
+    /// What the probe of `seen` has found to be done, if it failed.
+    pub(crate) fix: Option<Arc<Fix>>,
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
     /// What of that the log was told last.
@@ -73,6 +73,7 @@ impl RealServerLive {
             statistics: Statistics::default(),
             last_probe: None,
             seen: Seen::default(),
+            fix: None,
             diagnosis: None,
             diagnosis_told: None,
             certificate_expiry: None,
@@ -84,6 +85,12 @@ impl RealServerLive {
 }
 
 impl RealServerLive {
+    /// What to do about what is wrong, if something is.
+    pub(crate) fn mend(&self, place: Place) -> Option<Mend> {
+        let mend = self.diagnosis?.mend(place)?;
+        Some(mend.found(self.fix.clone()))
+    }
+
     /// Takes the newest probe's result in; the verdict is health's.
     pub(crate) fn note_probe(&mut self, report: &Report) {
         let Report { outcome, at, .. } = report;
@@ -93,7 +100,9 @@ impl RealServerLive {
         if outcome.certificate_expiry.is_some() {
             self.certificate_expiry = outcome.certificate_expiry;
         }
-        self.seen.note(outcome.plain, outcome.vip);
+        if self.seen.note(outcome.plain, outcome.vip) {
+            self.fix.clone_from(&outcome.fix);
+        }
         self.last_probe = Some(LastProbe {
             at: *at,
             result: outcome.result,

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
@@ -53,4 +54,56 @@ pub(crate) enum Unverified {
     AnswersNow,
     #[error("suspended: this host is another director's backup, with net.ipv4.vs.backup_only")]
     Backup,
+}
+
+impl Unverified {
+    /// What to do on the director.
+    pub(crate) fn fix(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoMark => "see in `lvs-agent status` why the table cannot be written, if the \
+                             next pass does not make the service"
+                .into(),
+            Self::NoneLeft => {
+                "widen `director.probe_mark`; `lvs-agent doctor` says how many marks \
+                               are needed and who has some"
+                    .into()
+            }
+            Self::NoService => "find out who changes the table (`ipvsadm -Ln` shows the services \
+                                by mark), and `lvs-agent reload`"
+                .into(),
+            Self::NoKernel => "run the agent without --table memory".into(),
+            Self::NotCounted => {
+                "let packets with a mark of `director.probe_mark` keep their mark: \
+                                 find the rule that changes marks with `nft list ruleset` and \
+                                 `iptables-save -t mangle`"
+                    .into()
+            }
+            Self::Unreadable(_) => "see whether the agent may read the table: \
+                                    `lvs-agent doctor`, `dmesg`"
+                .into(),
+            Self::NoCanary => "nothing yet: the agent tries every second".into(),
+            Self::CanarySang(_) => "let IPVS have the packets of probes: see what rules do with \
+                                    packets that have a mark and go to the VIP (`nft list \
+                                    ruleset`), and whether `ip rule` leads them elsewhere"
+                .into(),
+            Self::Deaf(source) => format!("`{}`", source.command()).into(),
+            Self::AnswerDropped(_) => "let the answers in, by the command that the last probe in \
+                                       `lvs-agent status` names; `nft list ruleset` shows which \
+                                       rule of the hook input drops them"
+                .into(),
+            Self::NothingLeaves(to) => format!(
+                "let packets to {to} out: `nft list ruleset` shows which rule of the hooks output \
+                 and postrouting drops them"
+            )
+            .into(),
+            Self::AnswersNow => {
+                "nothing, unless it comes often: then see the real server's log at \
+                                 the time of the failure"
+                    .into()
+            }
+            Self::Backup => "`sysctl -w net.ipv4.vs.backup_only=0`, if this host is the active \
+                             director"
+                .into(),
+        }
+    }
 }

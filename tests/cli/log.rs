@@ -47,6 +47,50 @@ fn json_is_an_object_a_line() {
 }
 
 #[test]
+fn an_outage_is_one_line_with_its_cause_and_its_fix() {
+    let site = Site::new();
+    let server = Server::start(&[site.server(1)], Behaviour::good());
+    let check = "interval: 200ms, timeout: 1s, rise: 1, fall: 2";
+    site.configure(&site.service("web", 1, check, &[1]));
+    let agent = site.agent();
+    site.wait_for(&["up"]);
+    server.set(Behaviour::status("503 Service Unavailable"));
+    site.wait_for(&["down"]);
+    server.set(Behaviour::good());
+    site.wait_for(&["up"]);
+    let output = agent.output();
+    let of_rs1 = |line: &&str| line.contains("WARN") && line.contains("rs1");
+    let lines: Vec<_> = output.lines().filter(of_rs1).collect();
+    assert_eq!(lines.len(), 1, "{output}");
+    let curl = format!("`curl -si -H 'Host: site' http://{}/`", site.server(1));
+    for part in [
+        "real server down: 2 probes in a row failed",
+        "HTTP 503",
+        "application_down",
+        &curl,
+        "correct the check's `expect.status`",
+    ] {
+        assert!(lines[0].contains(part), "{part} in {}", lines[0]);
+    }
+}
+
+#[test]
+fn many_that_are_down_are_a_few_lines_and_a_number() {
+    let site = Site::new();
+    let check = "interval: 300ms, timeout: 1s, rise: 1, fall: 1";
+    let hosts: Vec<u8> = (1..=120).collect();
+    site.configure(&site.service("web", 1, check, &hosts));
+    let mut agent = site.agent();
+    let line = agent.wait_for_line(AMPLE, |line| line.contains("more real servers are down"));
+    for part in ["application_down", "web/rs", "ss -ltnup"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    let output = agent.output();
+    let down = output.matches("real server down").count();
+    assert!((10..40).contains(&down), "{down} lines: {output}");
+}
+
+#[test]
 fn single_probes_are_for_those_who_ask() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));

@@ -13,6 +13,7 @@
 mod check_config;
 mod descriptors;
 mod drain;
+mod dry_run;
 mod endpoints;
 #[path = "../support/exchange.rs"]
 mod exchange;

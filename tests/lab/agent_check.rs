@@ -141,7 +141,7 @@ fn an_agent_that_is_gone_is_a_failure_also_beside_another_check() {
     let told = wait_for_detail(director, "the agent does not serve tcp 192.168.11.200:80");
     assert_eq!(told["diagnosis"], "application_down");
     let mend = told["mend"].as_str().unwrap();
-    let list = "if it does not serve tcp 192.168.11.200:80, list 192.168.11.21 for that";
+    let list = "list the host's address among the real servers of tcp 192.168.11.200:80";
     assert!(mend.contains(list), "{mend}");
 }
 

@@ -28,7 +28,8 @@ const REAL_SERVER: &[&str] = &["real_server", "service"];
 
 /// What both roles show: the name, and the names of its labels, sorted.
 const BOTH: &[(&str, &[&str])] = &[
-    ("lvs_agent_info", &["mode", "version"]),
+    ("lvs_agent_info", &["dry_run", "mode", "table", "version"]),
+    ("lvs_config_info", &["sha256"]),
     ("lvs_ipvs_drift_total", &["kind"]),
     ("lvs_reconcile_last_success_timestamp_seconds", &[]),
     ("lvs_reconcile_duration_seconds_count", &[]),

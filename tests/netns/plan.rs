@@ -80,7 +80,14 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
         let line = format!("would do: {step}");
         assert_eq!(log.matches(&line).count(), 1, "{line:?} in:\n{log}");
     }
-    assert_eq!(status(&lan.rs1)["vips"][0]["configured"], false);
+    let shown = status(&lan.rs1);
+    assert_eq!(shown["vips"][0]["configured"], false);
+    assert_eq!(shown["dry_run"], true);
+    assert_eq!(shown["reconcile"]["pending_steps"], everything().len());
+    assert_eq!(shown["reconcile"]["last_success"], serde_json::Value::Null);
+    let doctor = of_real_server(&site, &lan.rs1, "doctor");
+    let finding = "the agent that runs here is a dry run, which writes nothing";
+    assert!(doctor.stdout.contains(finding), "{doctor:?}");
     assert_untouched(&lan.rs1, &site, &before);
 
     // It goes on looking, and says only what is new.
@@ -111,4 +118,27 @@ fn plan_says_what_cannot_be_and_who_is_not_listed() {
             "# no virtual service lists an address of this host\nnothing to change\n"
         )
     );
+}
+
+#[test]
+fn doctor_notices_that_the_agent_has_another_configuration() {
+    let lan = Lan::new();
+    let site = Site::new(&configuration(""));
+    let _agent = start(&site, &lan.rs1);
+    let changed = "the files of";
+    let doctor = of_real_server(&site, &lan.rs1, "doctor");
+    assert!(!doctor.stdout.contains(changed), "{doctor:?}");
+    site.write_configuration(&format!("{}# more\n", configuration("")));
+    let doctor = of_real_server(&site, &lan.rs1, "doctor");
+    assert!(doctor.stdout.contains(changed), "{doctor:?}");
+    assert!(
+        doctor
+            .stdout
+            .contains("lvs-agent check-config && lvs-agent reload"),
+        "{doctor:?}"
+    );
+    let reloaded = finish(&lan.rs1, site.command("reload"));
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    let doctor = of_real_server(&site, &lan.rs1, "doctor");
+    assert!(!doctor.stdout.contains(changed), "{doctor:?}");
 }

@@ -79,7 +79,7 @@ fn status_and_metrics_say_what_a_real_server_holds() {
         assert_eq!(metric(&lan.rs1, &series), Some(1), "{series}");
     }
     let info = format!(
-        r#"lvs_agent_info{{version="{}",mode="real_server"}}"#,
+        r#"lvs_agent_info{{version="{}",mode="real_server",table="kernel",dry_run="false"}}"#,
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(

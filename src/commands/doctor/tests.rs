@@ -3,6 +3,30 @@ use expect_test::expect;
 use super::*;
 
 #[test]
+fn of_many_findings_that_say_the_same_the_first_stands_for_all() {
+    let finding = |n: usize| Finding {
+        check: "real_server",
+        subject: format!("web/rs{n}"),
+        verdict: Verdict::Problem,
+        message: "no route".to_owned(),
+        mend: Some(format!("ping 192.168.11.{n}")),
+    };
+    let text = |number| {
+        let findings: Vec<_> = (1..=number).map(finding).collect();
+        let mut out = Vec::new();
+        render(&findings, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    expect![[r"
+        problem  real_server   web/rs1 and 399 more: no route
+                               mend: ping 192.168.11.1
+        400 problems, 0 warnings, 0 ok
+    "]]
+    .assert_eq(&text(400));
+    assert_eq!(text(8).matches("no route").count(), 8);
+}
+
+#[test]
 fn for_people_and_for_programs() {
     let findings = [
         Finding {

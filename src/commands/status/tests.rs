@@ -101,14 +101,59 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
     for line in [
         "nothing is remembered\nnor are drains\n",
         "TIME-OUT  CONFIGURED  KERNEL\ntcp       15m         10m\nudp       as it is    5m\n",
-        "LEAVING  SERVICE                ADDRESS           ACTIVE  INACTIVE  AT THE LATEST IN\n\
-         web/rs3  tcp 192.168.11.200:80  192.168.11.23:80       2         0  1m 1s\n",
+        "LEAVING  SERVICE                ADDRESS           ACTIVE  INACTIVE  AT THE LATEST\n\
+         web/rs3  tcp 192.168.11.200:80  192.168.11.23:80       2         0  in 1m 1s\n",
         "up, draining (deadline in 40s)",
         "1, advised 7",
     ] {
         assert!(text.contains(line), "{line:?} in:\n{text}");
     }
     assert!(!text.contains("reconcile failed"), "{text}");
+
+    let later = |seconds| {
+        let mut out = Vec::new();
+        render(
+            &status,
+            fixture::start() + Duration::from_secs(seconds),
+            &mut out,
+        )
+        .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let (due, passed) = (later(40), later(66));
+    assert!(due.contains("(deadline now)"), "{due}");
+    assert!(passed.contains("(deadline passed 26s ago)"), "{passed}");
+    assert!(
+        passed.contains(":80       2         0  passed 5s ago\n"),
+        "{passed}"
+    );
+}
+
+#[test]
+fn fixes_of_many_are_a_few_lines_and_a_number_and_none_while_weights_are_held() {
+    let snapshot = fixture::director();
+    let status = serde_json::from_slice(&json(&snapshot).unwrap());
+    let mut status: StatusResponse = status.unwrap();
+    let real_servers = &mut status.virtual_services.as_mut().unwrap()[0].real_servers;
+    let failing = real_servers[1].clone();
+    real_servers.extend((3..=300).map(|n| RealServerStatus {
+        name: format!("rs{n}"),
+        ..failing.clone()
+    }));
+    let text = |status: &StatusResponse| {
+        let mut out = Vec::new();
+        render(status, fixture::start(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let shown = text(&status);
+    assert_eq!(shown.matches("to mend it").count(), 5, "{shown}");
+    assert!(
+        shown.contains("\n  294 more: application_down\n"),
+        "{shown}"
+    );
+    status.weights_held = vec!["link".to_owned()];
+    let shown = text(&status);
+    assert!(!shown.contains("to mend it"), "{shown}");
 }
 
 #[test]

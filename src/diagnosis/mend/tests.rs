@@ -9,7 +9,6 @@ fn place(service: &str, forwarding: Forwarding, real_server: &str, port: u16) ->
         forwarding,
         real_server: real_server.parse().unwrap(),
         port,
-        agent_port: None,
     }
 }
 
@@ -44,25 +43,39 @@ fn each_names_the_place_it_is_for() {
             path_filtered: let packets to 192.168.11.21, and there to 192.168.11.200:8080, pass: `nft list ruleset` on it, on this director and on what is between them
             arp_conflict: on 192.168.11.21, keep the VIP on lo alone: `ip -o address show to 192.168.11.200` shows where it is, `ip address del 192.168.11.200/32 dev INTERFACE` takes it off another, `ip address add 192.168.11.200/32 dev lo` puts it on lo; and keep it silent there: `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, as `lvs-agent run --real-server` does
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told, and what to do; where it names no command, see what rules of this director do with marks and addresses: `nft list ruleset`
+            unverified: the last probe in `lvs-agent status` says what this director cannot do, and why
         "]],
     );
 }
 
-/// Which of both failed is what the last probe says.
 #[test]
-fn an_agent_that_is_asked_is_named_beside_the_service() {
-    let place = Place {
-        agent_port: Some(9477),
-        ..place(
-            "tcp 192.168.11.200:80",
-            Forwarding::Direct,
-            "192.168.11.21",
-            80,
-        )
+fn what_the_probe_has_found_replaces_what_the_diagnosis_can_only_guess() {
+    let place = place(
+        "tcp 192.168.11.200:80",
+        Forwarding::Direct,
+        "192.168.11.21",
+        80,
+    );
+    let found = |diagnosis: Diagnosis, fix| {
+        let mend = diagnosis.mend(place).unwrap().found(Some(Arc::new(fix)));
+        mend.to_string()
     };
-    let mend = Diagnosis::ApplicationDown.mend(place).unwrap().to_string();
-    expect!["on 192.168.11.21, as the last probe in this director's `lvs-agent status` says: if the agent could not be asked, see `systemctl status lvs-agent-real-server`, `ss -ltnp 'sport = :9477'` and `nft list ruleset`; if it does not serve tcp 192.168.11.200:80, list 192.168.11.21 for that in its configuration, and `lvs-agent reload`; else see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`"].assert_eq(&mend);
+    assert_eq!(
+        found(
+            Diagnosis::ApplicationDown,
+            Fix::there("renew the certificate")
+        ),
+        "on 192.168.11.21, renew the certificate"
+    );
+    assert_eq!(
+        found(Diagnosis::Unverified, Fix::here("raise the limit")),
+        "on this director, raise the limit"
+    );
+    // Two ways that differ say more than one of them.
+    for diagnosis in [Diagnosis::VipMissing, Diagnosis::ArpConflict] {
+        let mend = found(diagnosis, Fix::here("raise the limit"));
+        assert_eq!(mend, diagnosis.mend(place).unwrap().to_string());
+    }
 }
 
 #[test]
@@ -81,7 +94,7 @@ fn with_ipv6_they_are_true_for_ipv6() {
             path_filtered: let packets to 2001:db8::21, and there to [2001:db8::200]:443, pass: `nft list ruleset` on it, on this director and on what is between them; or nobody unpacks the tunnel there: `lvs-agent doctor --real-server`
             arp_conflict: on 2001:db8::21, keep the VIP on lo alone: `ip -o address show to 2001:db8::200` shows where it is, `ip address del 2001:db8::200/128 dev INTERFACE` takes it off another, `ip address add 2001:db8::200/128 dev lo nodad` puts it on lo
             unreachable: see whether 2001:db8::21 runs and is on the network: `ping -c 3 2001:db8::21` and `ip neighbour show to 2001:db8::21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told, and what to do; where it names no command, see what rules of this director do with marks and addresses: `nft list ruleset`
+            unverified: the last probe in `lvs-agent status` says what this director cannot do, and why
         "]],
     );
 }
@@ -97,7 +110,7 @@ fn a_firewall_mark_has_no_vip() {
             path_filtered: let packets to 192.168.11.21 pass: `nft list ruleset` on it, on this director and on what is between them
             arp_conflict: on 192.168.11.21, `lvs-agent doctor --real-server`
             unreachable: see whether 192.168.11.21 runs and is on the network: `ping -c 3 192.168.11.21` and `ip neighbour show to 192.168.11.21` on this director; beyond a router, a firewall that drops everything looks the same
-            unverified: the last probe in `lvs-agent status` says why it cannot be told, and what to do; where it names no command, see what rules of this director do with marks and addresses: `nft list ruleset`
+            unverified: the last probe in `lvs-agent status` says what this director cannot do, and why
         "]],
     );
 }

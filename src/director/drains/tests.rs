@@ -74,13 +74,18 @@ async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
         ),
     ] {
         file().save(&drained).unwrap();
-        let mut drains = Drains::load(&config, &Arc::default()).await;
+        let mut drains = load(&config, &Arc::default()).await;
         assert_eq!(drains.drained, drained);
         let ended = drains.forget_unconfigured(&config, after).await;
         assert_eq!(ended.len(), 1, "{ended:?}");
         assert!(ended[0].starts_with(why), "{ended:?}");
         assert_eq!(file().load_or_set_aside(), (Drained::new(), true));
     }
+}
+
+async fn load(config: &Config, shown: &Arc<Latest<Option<String>>>) -> Drains {
+    let file = DrainFile::new(&config.state_dir);
+    Drains::load(config, file, Writing::Real, shown).await
 }
 
 #[tokio::test]
@@ -91,7 +96,7 @@ async fn what_could_not_be_written_is_shown_and_written_later() {
     config.state_dir.clone_from(&blocked);
     let shown = Arc::new(Latest::default());
     let file = || DrainFile::new(&blocked);
-    let mut drains = Drains::load(&config, &shown).await;
+    let mut drains = load(&config, &shown).await;
     drains.remember().await;
     assert_eq!((&*shown.lock(), blocked.exists()), (&None, false));
 

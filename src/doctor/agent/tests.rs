@@ -70,7 +70,7 @@ fn what_the_agent_knows_is_told() {
     rs2["diagnosis"] = json!("vip_missing");
     rs2["mend"] = json!("on 192.168.11.22, add it");
     assert_eq!(
-        findings(Mode::Director, status)[1..],
+        findings(Mode::Director, status.clone())[1..],
         [
             "problem agent configuration: the last reload failed: config.yaml:1:1: empty | \
              lvs-agent check-config && lvs-agent reload",
@@ -80,6 +80,14 @@ fn what_the_agent_knows_is_told() {
              room there, or let the agent write there",
             "warning agent weights: all weights are held (link): the fault is likely this host's \
              | ip link; ip route",
+            "warning diagnosis real servers: 1 real server seems to fail, which says nothing of it \
+             while all weights are held | mend this host first, then lvs-agent doctor",
+        ]
+    );
+    status["weights_held"] = json!([]);
+    assert_eq!(
+        findings(Mode::Director, status)[4..],
+        [
             "ok diagnosis web/rs1: ok",
             "problem diagnosis web/rs2: vip_missing: connection refused | on 192.168.11.22, add it",
         ]
@@ -101,4 +109,58 @@ fn what_cannot_be_told_is_a_warning_with_its_reason() {
         "warning diagnosis web/rs2: unverified: through the VIP: this host drops the answers | on \
          192.168.11.22:80: `lvs-agent doctor --real-server`"
     );
+}
+
+#[test]
+fn agents_that_change_nothing_are_problems() {
+    for (key, value, message) in [
+        (
+            "dry_run",
+            json!(true),
+            "a dry run, which writes nothing | stop it, and start the agent without --dry-run",
+        ),
+        (
+            "table",
+            json!("memory"),
+            "one with its table in memory, which forwards nothing | stop it, and start the agent without --table memory",
+        ),
+    ] {
+        let mut status = director();
+        status[key] = value;
+        let expected = format!(
+            "problem agent process: the agent that runs here is {message}: systemctl start \
+             lvs-agent-director"
+        );
+        assert_eq!(findings(Mode::Director, status)[1], expected);
+    }
+}
+
+#[test]
+fn other_configuration_of_the_running_agent_is_named() {
+    let mut status = director();
+    assert!(
+        findings(Mode::Director, status.clone())
+            .iter()
+            .all(|it| !it.contains("configuration"))
+    );
+    status["config"]["sha256"] = json!("0".repeat(64));
+    assert_eq!(
+        findings(Mode::Director, status.clone())[1],
+        "warning agent configuration: the files of /etc/lvs-agent/config.yaml have changed since \
+         the agent loaded them | lvs-agent check-config && lvs-agent reload"
+    );
+    status["config"]["path"] = json!("/etc/other.yaml");
+    assert_eq!(
+        findings(Mode::Director, status.clone())[1],
+        "warning agent configuration: the agent has loaded /etc/other.yaml, which differs from \
+         /etc/lvs-agent/config.yaml | lvs-agent doctor --config /etc/other.yaml; or, if \
+         /etc/lvs-agent/config.yaml is to be in force, name it in the unit, and systemctl restart \
+         lvs-agent-director"
+    );
+    // The same files at another path are the same configuration; an agent of an
+    // earlier version does not say what it has loaded.
+    status["config"]["sha256"] = json!(config().sha256);
+    assert!(!findings(Mode::Director, status.clone())[1].contains("agent configuration"));
+    status["config"].as_object_mut().unwrap().remove("sha256");
+    assert!(!findings(Mode::Director, status)[1].contains("agent configuration"));
 }

@@ -26,6 +26,7 @@ fn outcome(result: ProbeResult, detail: &str) -> Outcome {
         certificate_expiry: None,
         plain: None,
         vip: None,
+        fix: None,
     }
 }
 

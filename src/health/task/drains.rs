@@ -6,9 +6,10 @@ use std::time::{Instant, SystemTime};
 
 use tracing::info;
 
-use super::HealthTask;
+use super::{HealthTask, name};
 use crate::clock;
 use crate::health::Admin;
+use crate::health::bursts::LineKind;
 use crate::model::{Protocol, RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::notify::{Event, EventKind};
 use crate::snapshot::Snapshot;
@@ -75,13 +76,17 @@ impl HealthTask {
             live.admin = admin;
             live.drain_deadline = (admin == Admin::Draining).then_some(deadline.at);
         }
-        info!(
-            service = &*service.name,
-            real_server = &*record.name,
-            "an operator wants it {}",
-            admin.as_str()
-        );
-        let changes = self.settle(id.service_index(), None, clock::monotonic());
+        let now = clock::monotonic();
+        let subject = || name(service, record);
+        let (kind, common) = (LineKind::Admin, admin.as_str());
+        if self.bursts.admit(kind, common, subject, || None, now) {
+            info!(
+                service = &*service.name,
+                real_server = &*record.name,
+                "an operator wants it {common}"
+            );
+        }
+        let changes = self.settle(id.service_index(), None, now);
         self.intent.set(changes);
         if admin == Admin::Draining {
             let until = ends_by_itself(service.key).then_some(deadline.until);
@@ -124,11 +129,15 @@ impl HealthTask {
                     live.admin = Admin::Drained;
                     live.drain_deadline = None;
                 }
-                info!(
-                    service = &*service.name,
-                    real_server = &*record.name,
-                    "real server drained"
-                );
+                let subject = || name(service, record);
+                let kind = LineKind::Drained;
+                if self.bursts.admit(kind, "", subject, || None, now) {
+                    info!(
+                        service = &*service.name,
+                        real_server = &*record.name,
+                        "real server drained"
+                    );
+                }
                 let detail = "no active connection is left";
                 let event =
                     Event::of_real_server(EventKind::RealServerDrained, service, record, detail);

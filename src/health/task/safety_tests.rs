@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::config::OnArpConflict;
+use crate::config::{OnArpConflict, RealServer};
 use crate::diagnosis::{Diagnosis, Sight};
 use crate::health::Quiesced;
 use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
@@ -112,6 +112,7 @@ impl Bench {
                 certificate_expiry: None,
                 plain,
                 vip: None,
+                fix: None,
             },
             started: clock::monotonic(),
             at: fixture::start(),
@@ -319,21 +320,21 @@ async fn whom_no_probe_reaches_is_asked_for_and_down_only_by_its_application_if_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_one_probe_saw_is_not_told() {
+async fn diagnosis_comes_with_the_verdict_and_another_when_two_probes_say_so() {
     let bench = Bench::new(&fixture::config());
     let log = CapturedLog::start();
     let told = || {
         let lines = log.take().into_iter();
         let told = lines.filter_map(|line| {
-            let (_, cause) = line.split_once(" diagnosis=")?;
-            Some(cause.to_owned())
+            let (_, cause) = line.split_once(" diagnosis=\"")?;
+            Some(cause.split('"').next()?.to_owned())
         });
         told.collect::<Vec<_>>()
     };
     for (result, sight, expected) in [
         (ProbeResult::Ok, Sight::Well, None),
         (ProbeResult::Ok, Sight::Well, None),
-        (ProbeResult::Timeout, Sight::Silent, None),
+        (ProbeResult::Timeout, Sight::Silent, Some("unreachable")),
         (ProbeResult::Refused, Sight::Refused, None),
         (
             ProbeResult::Refused,
@@ -342,12 +343,128 @@ async fn what_only_one_probe_saw_is_not_told() {
         ),
         (ProbeResult::Refused, Sight::Refused, None),
         (ProbeResult::Ok, Sight::Well, None),
-        (ProbeResult::Refused, Sight::Refused, None),
+        (
+            ProbeResult::Refused,
+            Sight::Refused,
+            Some("application_down"),
+        ),
         (ProbeResult::Ok, Sight::Well, None),
-        (ProbeResult::Ok, Sight::Well, Some("ok")),
+        (ProbeResult::Ok, Sight::Well, None),
     ] {
         bench.probe_that_saw(RS1, result, Some(sight)).await;
         bench.after(Duration::from_millis(1)).await;
         assert_eq!(told(), Vec::from_iter(expected), "{result:?} {sight:?}");
     }
+}
+
+/// Sixty real servers of one service.
+fn many() -> Config {
+    let mut config = fixture::config();
+    config.virtual_services.truncate(1);
+    let web = &mut config.virtual_services[0];
+    let first = web.real_servers[0].clone();
+    web.real_servers = (1..=60)
+        .map(|n| RealServer {
+            name: format!("rs{n}").into(),
+            key: format!("192.168.11.{n}:80").parse().unwrap(),
+            ..first.clone()
+        })
+        .collect();
+    config
+}
+
+async fn probe_all(bench: &Bench, result: ProbeResult, plain: Sight, times: usize) {
+    for _ in 0..times {
+        for real_server in 0..60 {
+            let id = RealServerId {
+                service: 0,
+                real_server,
+            };
+            bench.probe_that_saw(id, result, Some(plain)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_that_fall_are_ten_lines_and_a_number_each_with_cause_and_fix() {
+    let log = CapturedLog::start();
+    let config = many();
+    let bench = Bench::new(&config);
+    let check = &config.virtual_services[0].check;
+    let (rise, fall) = (check.rise.get().into(), check.fall.get().into());
+    probe_all(&bench, ProbeResult::Ok, Sight::Well, rise).await;
+    bench.after(Duration::from_secs(30)).await;
+    log.take();
+    probe_all(&bench, ProbeResult::Refused, Sight::Refused, fall).await;
+    bench.after(Duration::from_secs(30)).await;
+    let said = log.take();
+    let down: Vec<_> = said.iter().filter(|line| line.contains("down")).collect();
+    assert_eq!(down.len(), 11, "{said:?}");
+    for line in &down {
+        assert!(line.contains("diagnosis=\"application_down\""), "{line}");
+        assert!(line.contains("fix=\"on 192.168.11."), "{line}");
+    }
+    assert!(
+        down[0].starts_with("WARN real server down: "),
+        "{}",
+        down[0]
+    );
+    assert!(
+        down[10].starts_with("WARN more real servers are down number=50 ")
+            && down[10].contains("among_them=\"web/rs11, web/rs12, web/rs13\""),
+        "{}",
+        down[10]
+    );
+    assert!(
+        !said.iter().any(|line| line.contains("to mend it")),
+        "{said:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_real_server_is_blamed_while_the_link_of_the_director_is_down() {
+    let log = CapturedLog::start();
+    let config = many();
+    let bench = Bench::new(&config);
+    let rise = config.virtual_services[0].check.rise.get().into();
+    probe_all(&bench, ProbeResult::Ok, Sight::Well, rise).await;
+    bench.after(Duration::from_secs(30)).await;
+    log.take();
+    bench.link.send(Some(HoldReason::Link)).unwrap();
+    bench.after(Duration::from_millis(1)).await;
+    probe_all(&bench, ProbeResult::Unreachable, Sight::NoNeighbour, 5).await;
+    bench.after(Duration::from_secs(30)).await;
+    let said = log.take();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("all weights are held"), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_reason_of_one_that_is_down_is_one_more_line() {
+    let log = CapturedLog::start();
+    let bench = Bench::new(&many());
+    let id = RealServerId {
+        service: 0,
+        real_server: 0,
+    };
+    for _ in 0..5 {
+        bench
+            .probe_that_saw(id, ProbeResult::Timeout, Some(Sight::Silent))
+            .await;
+    }
+    let said = log.take();
+    let down = said.iter().filter(|line| line.contains("rs1")).count();
+    assert_eq!(down, 1, "{said:?}");
+    for _ in 0..3 {
+        bench
+            .probe_that_saw(id, ProbeResult::Refused, Some(Sight::Refused))
+            .await;
+    }
+    let said = log.take();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("WARN real server still down, for another reason")
+            && said[0].contains("diagnosis=\"application_down\""),
+        "{said:?}"
+    );
 }

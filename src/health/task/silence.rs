@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::watch;
+use tracing::warn;
 
-use super::HealthTask;
+use super::{HealthTask, name};
+use crate::clock;
 use crate::diagnosis::Diagnosis;
+use crate::health::bursts::LineKind;
 use crate::health::diagnose::diagnose;
 use crate::model::RealServerId;
 use crate::snapshot::{RealServerRecord, ServiceRecord};
@@ -38,10 +42,31 @@ impl Silent {
 
 impl HealthTask {
     /// Concludes anew what is wrong with a real server.
-    pub(super) fn diagnose(&self, service: &ServiceRecord, record: &RealServerRecord) {
+    pub(super) fn diagnose(
+        &mut self,
+        service: &ServiceRecord,
+        record: &RealServerRecord,
+        now: Instant,
+    ) {
         let stealing = self.is_stealing(service, record);
         let present = self.present.contains(&record.key.0.ip());
-        diagnose(service, record, stealing, present);
+        let held = !self.snapshot.held.lock().is_empty();
+        let Some(diagnosis) = diagnose(record, stealing, present, held) else {
+            return;
+        };
+        let mend = record.live.lock().mend(service.place(record));
+        let fix = || mend.as_ref().map(ToString::to_string);
+        let (kind, common) = (LineKind::OtherDiagnosis, diagnosis.as_str());
+        let subject = || name(service, record);
+        if self.bursts.admit(kind, common, subject, fix, now) {
+            warn!(
+                service = &*service.name,
+                real_server = &*record.name,
+                diagnosis = common,
+                fix = fix(),
+                "real server still down, for another reason"
+            );
+        }
     }
 
     /// Takes in whether its newest probe had any answer.
@@ -81,10 +106,11 @@ impl HealthTask {
         let changed = self.present.symmetric_difference(&present);
         let changed: BTreeSet<_> = changed.copied().collect();
         self.present = present;
-        for service in &self.snapshot.services {
+        let (snapshot, now) = (Arc::clone(&self.snapshot), clock::monotonic());
+        for service in &snapshot.services {
             for record in service.records() {
                 if changed.contains(&record.key.0.ip()) {
-                    self.diagnose(service, record);
+                    self.diagnose(service, record, now);
                 }
             }
         }

@@ -91,6 +91,7 @@ impl Bench {
                 certificate_expiry: None,
                 plain: None,
                 vip: None,
+                fix: None,
             },
             started: self.start + since,
             at: SystemTime::UNIX_EPOCH + since,

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::HealthTask;
+use super::{HealthTask, name};
 use crate::arp_audit::Thefts;
 use crate::config::OnArpConflict;
+use crate::health::bursts::{Bursts, LineKind};
 use crate::health::pool::Pool;
 use crate::snapshot::{RealServerRecord, ServiceRecord};
 
@@ -18,7 +19,7 @@ impl HealthTask {
         let snapshot = Arc::clone(&self.snapshot);
         for service in &snapshot.services {
             for record in service.records() {
-                self.diagnose(service, record);
+                self.diagnose(service, record, now);
             }
         }
         for index in self.mark_thieves() {
@@ -57,10 +58,24 @@ impl HealthTask {
 }
 
 /// Shows who has weight 0 for what they do, and tells when that changes.
-pub(super) fn show_quiesced(pool: &Pool, service: &ServiceRecord) {
+pub(super) fn show_quiesced(
+    pool: &Pool,
+    service: &ServiceRecord,
+    bursts: &mut Bursts,
+    now: Instant,
+) {
     for (place, record) in service.real_servers.iter().enumerate() {
         let quiesced = pool.quiesced(place);
         let before = std::mem::replace(&mut record.live.lock().quiesced, quiesced);
+        let kind = match (before, quiesced) {
+            (None, Some(_)) => LineKind::Quiesced,
+            (Some(_), None) => LineKind::QuiescedNoLonger,
+            (None, None) | (Some(_), Some(_)) => continue,
+        };
+        let common = "they answer for the VIP on the link";
+        if !bursts.admit(kind, common, || name(service, record), || None, now) {
+            continue;
+        }
         let (service, real_server) = (&*service.name, &*record.name);
         match (before, quiesced) {
             (None, Some(reason)) => warn!(

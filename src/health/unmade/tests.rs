@@ -22,6 +22,7 @@ fn note_at(
         certificate_expiry: None,
         plain: None,
         vip: None,
+        fix: None,
     };
     unmade.note(ProbeId(probe), &outcome, now)
 }

@@ -35,8 +35,24 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: GAUGE,
         help: "Always 1; the labels say which agent this is.",
         source: Source::Host(|samples, snapshot| {
-            let version = env!("CARGO_PKG_VERSION");
-            samples.add(&[("version", version), ("mode", snapshot.mode.as_str())], 1);
+            let process = &snapshot.process;
+            let labels = [
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("mode", snapshot.mode.as_str()),
+                ("table", process.table()),
+                ("dry_run", if process.dry_run { "true" } else { "false" }),
+            ];
+            samples.add(&labels, 1);
+        }),
+    },
+    Family {
+        name: "lvs_config_info",
+        kind: GAUGE,
+        help: "Always 1; the label is the SHA-256 of the configuration's files, the same on \
+               hosts that have the same files.",
+        source: Source::Host(|samples, snapshot| {
+            let sha256 = snapshot.loaded.lock().sha256.clone();
+            samples.add(&[("sha256", &sha256)], 1);
         }),
     },
     Family {

@@ -40,6 +40,7 @@ fn seen(result: ProbeResult) -> Outcome {
         certificate_expiry: None,
         plain: None,
         vip: None,
+        fix: None,
     }
 }
 

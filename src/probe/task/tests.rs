@@ -16,6 +16,7 @@ fn passed() -> Outcome {
         certificate_expiry: None,
         plain: None,
         vip: None,
+        fix: None,
     }
 }
 

@@ -131,7 +131,7 @@ async fn the_certificate_must_be_valid_for_the_name() {
         ),
         (
             server(certificate(&ours, wrong_name, 2090), None),
-            "the certificate is for another name",
+            "the certificate is for rs2.example.com, and not for rs1.example.com",
         ),
         (
             server(certificate(&theirs, "rs1.example.com", 2090), None),

@@ -14,7 +14,7 @@ use crate::kernel::Ipvs;
 use crate::leaving::{self, Leaver};
 use crate::model::{Connections, RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
-use crate::reconcile::{Difference, Reconciler, Writing};
+use crate::reconcile::{Difference, LINES_AT_ONCE, Reconciler, Writing};
 use crate::snapshot::{LeavingRecord, Snapshot};
 
 /// What is leaving.
@@ -152,16 +152,25 @@ impl<T: Ipvs> DirectorLoop<T> {
         if over.is_empty() {
             return;
         }
+        let one_by_one = over.len() <= LINES_AT_ONCE;
         for (key, reason) in &over {
             if let Some(leaver) = self.reconciler.owned.leaving.remove(key) {
                 let active = self.departures.get(key).map(|d| d.connections.active);
-                info!(
-                    service = leaver.service,
-                    real_server = leaver.real_server,
-                    active,
-                    "drained, and removed as it is no longer configured: {reason}"
-                );
+                if one_by_one {
+                    info!(
+                        service = leaver.service,
+                        real_server = leaver.real_server,
+                        active,
+                        "drained, and removed as it is no longer configured: {reason}"
+                    );
+                }
             }
+        }
+        if !one_by_one {
+            info!(
+                number = over.len(),
+                "drained, and removed as they are no longer configured"
+            );
         }
         // What stands in the way is shown and said by then, and tried again.
         let _ = self.full_pass(Difference::Wanted).await;

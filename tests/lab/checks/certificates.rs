@@ -28,7 +28,7 @@ const CASES: [(&str, &str, &str, &str, &str); 7] = [
         "wrong-name",
         CLIENT,
         "tls",
-        "the certificate is for another name",
+        "the certificate is for mail.example.com, and not for www.example.com",
     ),
     (
         "unknown-ca",
