@@ -5,14 +5,23 @@
     reason = "this is the one place that reads a clock"
 )]
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Now, on the monotonic clock; in tests with paused time, the runtime's.
 pub(crate) fn monotonic() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Now, on the wall clock: for people and for timestamps in metrics, never to decide.
+/// The time since this host started, in suspension or not, whatever its clock is set to.
+pub(crate) fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// Now, on the wall clock: for people, for timestamps in metrics, and for what
+/// certificates say of it; never to decide what a duration can.
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }

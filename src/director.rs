@@ -32,6 +32,7 @@ use crate::kernel::{Ipvs, Kernel, Sysctls};
 use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
+use crate::newest_file::newest_file;
 use crate::notify::{self, Events};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
@@ -61,6 +62,7 @@ pub(crate) async fn run<T: Ipvs>(
         warn!("--table memory: no VIP is put on {interface}");
     }
     let lock = (writing == Writing::Real && T::IN_KERNEL).then_some(Mode::Director);
+    let asking = Prober::new().with_clock_after(newest_file(&config.state_dir));
     let doors = Doors::open(&config, lock).await?;
 
     let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
@@ -88,7 +90,7 @@ pub(crate) async fn run<T: Ipvs>(
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
     let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
-    let mut probes = Probes::new(Prober::new().through(passages), report);
+    let mut probes = Probes::new(asking.through(passages), report);
     let subscribers = subscribe(&mut probes, &config);
     let health = HealthTask::new(
         Arc::clone(&config),

@@ -103,6 +103,7 @@ mod link;
 mod liveness;
 mod metrics;
 pub mod model;
+mod newest_file;
 mod notify;
 pub mod plan;
 mod probe;

@@ -1,15 +1,17 @@
 //! TLS as a client, for probes and webhooks: what the configuration's files say.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::ClientBuilder;
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
-use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,8 +20,13 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use crate::clock;
 use crate::config::TlsSettings;
 use unverified::Unverified;
+pub(crate) use verified::OutOfDate;
+use verified::Verified;
+pub(crate) use wrong_clock::{Dated, Dates, Moment, Wrong, WrongClock};
 
 mod unverified;
+mod verified;
+mod wrong_clock;
 
 /// How long what was read from files is used: a certificate that is renewed
 /// in place is taken without a restart.
@@ -51,6 +58,8 @@ pub(crate) enum TlsError {
     KeyUnfit(PathBuf, #[source] rustls::Error),
     #[error("TLS cannot be set up")]
     Protocol(#[source] rustls::Error),
+    #[error("the authorities cannot be used")]
+    Verifier(#[source] VerifierBuilderError),
     #[error("the files of TLS cannot be read")]
     Reader(#[from] JoinError),
 }
@@ -61,6 +70,8 @@ pub(crate) struct TlsConfigs {
     provider: Arc<CryptoProvider>,
     /// Held while files are read, so that they are read once for all who ask.
     configs: Mutex<BTreeMap<(TlsSettings, Application), Fresh>>,
+    /// What the certificates of real servers say of this host's clock.
+    clock: std::sync::Mutex<WrongClock>,
 }
 
 #[derive(Debug)]
@@ -75,7 +86,27 @@ impl TlsConfigs {
         Self {
             provider: Arc::new(ring::default_provider()),
             configs: Mutex::default(),
+            clock: std::sync::Mutex::default(),
         }
+    }
+
+    /// For a host whose clock was at `reached` before.
+    pub(crate) fn with_clock_after(self, reached: Option<SystemTime>) -> Self {
+        Self {
+            clock: std::sync::Mutex::new(WrongClock::after(reached)),
+            ..self
+        }
+    }
+
+    /// Takes in a certificate that was verified now, or would have been but for
+    /// its dates, and says whether this host's clock is to blame for them.
+    pub(crate) fn note(&self, server: SocketAddr, dated: Dated) -> Option<Wrong> {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Moment {
+            wall: clock::wall(),
+            since_boot: clock::since_boot(),
+        };
+        clock.note(server, dated, now)
     }
 
     /// The configuration that `settings` (but for `server_name`) ask for, from
@@ -132,14 +163,14 @@ fn read(
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Protocol)?;
-    let builder = if settings.verify {
-        builder.with_root_certificates(roots(settings.ca.as_deref())?)
+    let verifier: Arc<dyn ServerCertVerifier> = if settings.verify {
+        Arc::new(verified(provider, settings.ca.as_deref())?)
     } else {
-        let unverified = Arc::new(Unverified(provider));
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(unverified)
+        Arc::new(Unverified)
     };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let mut config = match &settings.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -159,22 +190,34 @@ fn read(
     Ok(config)
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
+fn verified(provider: Arc<CryptoProvider>, ca: Option<&Path>) -> Result<Verified, TlsError> {
     let mut roots = RootCertStore::empty();
-    let Some(ca) = ca else {
-        let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
-        if roots.is_empty() {
-            return Err(TlsError::NoAuthorities);
+    let trusted = match ca {
+        None => {
+            let native = rustls_native_certs::load_native_certs().certs;
+            roots.add_parsable_certificates(native.iter().cloned());
+            native
         }
-        return Ok(roots);
+        Some(ca) => {
+            let certificates = certificates(ca)?;
+            for certificate in &certificates {
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| TlsError::Authority(ca.to_owned(), error))?;
+            }
+            certificates
+        }
     };
-    for certificate in certificates(ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| TlsError::Authority(ca.to_owned(), error))?;
+    if roots.is_empty() {
+        return Err(TlsError::NoAuthorities);
     }
-    Ok(roots)
+    let algorithms = provider.signature_verification_algorithms;
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(Verified {
+        authorities: authorities.build().map_err(TlsError::Verifier)?,
+        trusted,
+        algorithms,
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

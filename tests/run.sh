@@ -126,6 +126,7 @@ stage_deploy() {
 }
 
 stage_test() {
+	need openssl openssl && need socat socat && need faketime faketime || return
 	tests cargo test --locked -- "${filter[@]}"
 }
 

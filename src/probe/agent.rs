@@ -3,14 +3,12 @@ use std::net::SocketAddr;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::time::timeout_at;
 
 use super::ProbeResult;
-use super::http::drive;
+use super::http::{drive, handshake};
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::AgentCheck;
@@ -82,7 +80,7 @@ async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| Failure::internal(format!("no request: {error}")))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection, reset) = handshake(stream).await?;
     let body = drive(connection, async move {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
@@ -100,7 +98,8 @@ async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure
         }
         Ok(read)
     })
-    .await?;
+    .await
+    .map_err(|failure| reset.explain(failure))?;
     serde_json::from_slice(&body).map_err(|error| {
         let error = printable(&error.to_string());
         Failure::protocol(format!("not the status of a real server's agent: {error}"))

@@ -1,7 +1,7 @@
 //! How bytes travel: sockets that leave from where the check says.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -25,8 +25,8 @@ pub(super) struct Stream {
 
 impl Stream {
     /// The address at the other end.
-    pub(super) fn peer(&self) -> io::Result<IpAddr> {
-        self.tcp.peer_addr().map(|peer| peer.ip())
+    pub(super) fn peer(&self) -> io::Result<SocketAddr> {
+        self.tcp.peer_addr()
     }
 }
 

@@ -8,6 +8,7 @@ use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ProbeResult;
+use super::early_answer::EarlyAnswer;
 use super::http::drive;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
@@ -74,8 +75,8 @@ async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Verdict
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    let stream = TokioIo::new(EarlyAnswer::at_once(stream));
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
     drive(connection, async move {
         let response = sender.send_request(request).await?;
         judge(response).await

@@ -1,6 +1,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::advice::Said;
+use super::early_answer::EarlyAnswer;
 use super::probing::Probing;
 use super::verdict::{Failure, Verdict};
 use crate::config::HaproxyAgentCheck;
@@ -11,7 +12,8 @@ const LINE: usize = 1024;
 /// One line from the real server about itself, as HAProxy's `agent-check`
 /// has it (HAProxy's configuration manual, section 5.2).
 pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
-    let mut stream = probing.connect(probing.target(Some(check.port))).await?;
+    let stream = probing.connect(probing.target(Some(check.port))).await?;
+    let mut stream = EarlyAnswer::at_once(stream);
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();
     while line.len() < LINE && !line.contains(&b'\n') {

@@ -1,27 +1,31 @@
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::Request;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
-use super::ProbeResult;
 use super::by_hand::curl;
+use super::early_answer::{EarlyAnswer, Reset};
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
+use super::{ProbeResult, body};
 use crate::config::HttpCheck;
 use crate::tls::Application;
 
-/// How much of a body is read before the status alone decides: enough to see
-/// that a page is being served, and no more however large it is.
-const BODY_LIMIT: usize = 64 * 1024;
+/// The most header lines of an answer: ten times what hyper takes by default.
+const MAX_HEADERS: usize = 1000;
+
+/// A connection that is to be driven while an exchange is made over it.
+type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;
 
 /// One request over HTTP/1.1.
 ///
@@ -34,19 +38,18 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// `#` on is dropped, and what may not stand in a URL, such as a space, is
 /// percent-encoded. Percent-encoding that is there already stays.
 ///
-/// The head of a response is bounded by hyper: 100 headers and a read buffer
-/// of 417,792 bytes (`DEFAULT_MAX_HEADERS` in `proto/h1/role.rs` and
-/// `DEFAULT_MAX_BUFFER_SIZE` in `proto/h1/io.rs` of hyper 1.12).
+/// The head of a response is bounded: [`MAX_HEADERS`], and hyper's read buffer
+/// of 417,792 bytes (`DEFAULT_MAX_BUFFER_SIZE` in `proto/h1/io.rs` of hyper
+/// 1.12).
 ///
-/// The body is read up to 64 KiB; then, or at its end, the status decides, and
-/// whether the body has what is expected. Where the status is none of those
-/// expected, the body is not waited for.
+/// What is read of the body, [`body::judge`] says. Where the status is none of
+/// those expected, the body is not waited for.
 pub(super) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
     let target = probing.target(check.port);
     let request = request(target, check)?;
     let stream = probing.connect(target).await?;
     let Some(settings) = &check.tls else {
-        let exchange = exchange(stream, request, check).await;
+        let exchange = exchange(probing, stream, request, check).await;
         return exchange
             .map(Pass::new)
             .map_err(|failure| with_fix(failure, target, check));
@@ -55,7 +58,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
     Box::pin(async {
         let handshake = probing.tls.handshake(stream, settings, Application::Any);
         let (stream, certificate_expiry) = handshake.await?;
-        let detail = exchange(stream, request, check).await;
+        let detail = exchange(probing, stream, request, check).await;
         let detail = detail.map_err(|failure| with_fix(failure, target, check))?;
         Ok(Pass {
             certificate_expiry,
@@ -123,6 +126,7 @@ fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>
 }
 
 async fn exchange<S>(
+    probing: Probing<'_>,
     stream: S,
     request: Request<Full<Bytes>>,
     check: &HttpCheck,
@@ -130,38 +134,42 @@ async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    drive(connection, async move {
+    let (mut sender, connection, reset) = handshake(stream).await?;
+    let judged = drive(connection, async move {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if !check.expected_status.contains(status) {
             let detail = format!("HTTP {status}, expected {}", check.expected_status);
             return Err(Failure::new(ProbeResult::Status, detail));
         }
-        let mut body = response.into_body();
-        let (mut read, mut kept) = (0, Vec::new());
-        while read < BODY_LIMIT
-            && let Some(frame) = body.frame().await
-        {
-            let frame = frame?;
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
-            if check.expected_body.is_some() {
-                let room = (BODY_LIMIT - read).min(data.len());
-                kept.extend_from_slice(data.get(..room).unwrap_or_default());
-            }
-            read += data.len();
-        }
-        match &check.expected_body {
-            Some(pattern) if pattern.end_in(&kept).is_none() => {
-                let detail = format!("HTTP {status}, without {pattern} in its body");
-                Err(Failure::new(ProbeResult::Body, detail))
-            }
-            _ => Ok(format!("HTTP {status}")),
-        }
-    })
-    .await
+        let (body, expected) = (response.into_body(), check.expected_body.as_ref());
+        body::judge(status, body, expected, probing.deadline, probing.timeout).await
+    });
+    judged.await.map_err(|failure| reset.explain(failure))
+}
+
+/// What hyper has for HTTP/1.1 over `stream`, and whether the answer ended by
+/// a reset.
+///
+/// Answers are read as leniently as hyper can: their status counts, and not
+/// how well the other lines of their heads are made.
+pub(super) async fn handshake<S, B>(
+    stream: S,
+) -> Result<(http1::SendRequest<B>, Driven<S, B>, Reset), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    let stream = EarlyAnswer::after_request(stream);
+    let reset = stream.reset();
+    let mut builder = http1::Builder::new();
+    let builder = builder
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(MAX_HEADERS);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    Ok((sender, connection, reset))
 }
 
 /// Carries an exchange out over its connection. What becomes of the

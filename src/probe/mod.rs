@@ -2,10 +2,12 @@
 
 mod advice;
 mod agent;
+mod body;
 mod by_hand;
 mod combination;
 mod connect;
 mod dns;
+mod early_answer;
 mod exec;
 mod file;
 mod fix;

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -87,6 +87,12 @@ impl Prober {
             reads: FileReads::new(),
             passages: None,
         }
+    }
+
+    /// On a host whose clock was at `reached` before.
+    pub(crate) fn with_clock_after(mut self, reached: Option<SystemTime>) -> Self {
+        self.tls = self.tls.with_clock_after(reached);
+        self
     }
 
     /// Through VIPs, too, from now on.

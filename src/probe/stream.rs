@@ -2,6 +2,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::ProbeResult;
+use super::early_answer::EarlyAnswer;
 use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::{Pattern, Step, StreamCheck};
@@ -14,23 +15,26 @@ const ANSWER_LIMIT: usize = 8 * 1024;
 const SHOWN: usize = 60;
 
 /// A connection over TCP, with TLS if asked for, and a conversation over it.
+///
+/// What the other end said counts also where it closed or reset the connection
+/// after that.
 pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict {
     let stream = probing.connect(probing.target(check.port)).await?;
     let Some(settings) = &check.tls else {
-        converse(stream, &check.steps, probing.deadline).await?;
+        converse(EarlyAnswer::at_once(stream), &check.steps, probing.deadline).await?;
         return Ok(Pass::new("connected"));
     };
     let handshake = probing.tls.handshake(stream, settings, Application::Any);
     let (stream, certificate_expiry) = handshake.await?;
-    converse(stream, &check.steps, probing.deadline).await?;
+    converse(EarlyAnswer::at_once(stream), &check.steps, probing.deadline).await?;
     Ok(Pass {
         certificate_expiry,
         ..Pass::new("connected with TLS")
     })
 }
 
-async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: EarlyAnswer<S>,
     steps: &[Step],
     deadline: Instant,
 ) -> Result<(), Failure> {
@@ -43,6 +47,10 @@ async fn converse(
             }
             Step::Expect(pattern) => expect(&mut stream, pattern, &mut came, deadline).await?,
         }
+    }
+    if stream.was_refused() {
+        // That is no failure where something was said before.
+        let _end_or_more = stream.read(&mut [0]).await?;
     }
     Ok(())
 }

@@ -1,18 +1,24 @@
 //! TLS over a probe's connection.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::ProbeResult;
 use super::connect::Stream;
 use super::verdict::Failure;
+use crate::clock;
 use crate::config::TlsSettings;
 use crate::error_chain::error_chain;
-use crate::tls::{Application, TlsConfigs};
+use crate::tls::{Application, Dated, OutOfDate, TlsConfigs};
+
+/// What is told of a server that hangs up.
+const CLOSED: &str = "the server closed the connection during the TLS handshake";
 
 impl TlsConfigs {
     /// Shakes hands over `stream`; the connection, and when the certificate
@@ -23,10 +29,11 @@ impl TlsConfigs {
         settings: &TlsSettings,
         application: Application,
     ) -> Result<(TlsStream<Stream>, Option<SystemTime>), Failure> {
+        let server = stream.peer()?;
         let name = match &settings.server_name {
             Some(name) => ServerName::try_from(name.clone())
                 .map_err(|_| Failure::internal(format!("`{name}` is no name of a server")))?,
-            None => ServerName::from(stream.peer()?),
+            None => ServerName::from(server.ip()),
         };
         let config = self.config(settings, application).await;
         let config = config.map_err(|error| {
@@ -35,19 +42,35 @@ impl TlsConfigs {
                  and `client_key` name them",
             )
         })?;
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        let stream = TlsConnector::from(config).connect(name, stream).await;
+        let stream = stream.map_err(|error| self.handshake_failure(server, error))?;
         let (_, connection) = stream.get_ref();
         let shown = connection.peer_certificates();
-        let expiry = shown.and_then(|chain| expiry(chain.first()?));
-        Ok((stream, expiry))
+        let dated = shown.and_then(|chain| Dated::of(chain.first()?, clock::wall()));
+        if let Some(dated) = dated
+            && settings.verify
+        {
+            self.note(server, dated);
+        }
+        Ok((stream, dated.map(|dated| dated.not_after)))
     }
-}
 
-/// `notAfter` (RFC 5280, section 4.1.2.5); `None` if the certificate cannot be read.
-fn expiry(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
-    let certificate = Certificate::from_der(certificate).ok()?;
-    let not_after = certificate.tbs_certificate().validity().not_after;
-    Some(not_after.to_system_time())
+    /// A certificate that only a wrong clock of this host puts out of date says
+    /// nothing of its server.
+    fn handshake_failure(&self, server: SocketAddr, error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Failure::new(ProbeResult::Tls, CLOSED);
+        }
+        let inner = error.get_ref();
+        let inner = inner.and_then(|error| error.downcast_ref::<rustls::Error>());
+        if let Some(OutOfDate(dated)) = inner.and_then(OutOfDate::of)
+            && let Some(wrong) = self.note(server, *dated)
+        {
+            return Failure::internal(wrong.to_string())
+                .fixed_here("set this host's clock, for example with `timedatectl set-ntp true`");
+        }
+        error.into()
+    }
 }
 
 #[cfg(test)]

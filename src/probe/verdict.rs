@@ -11,6 +11,7 @@ use tokio_rustls::rustls;
 use super::{Advice, ProbeResult, tls_fix};
 use crate::diagnosis::{Fix, Sight};
 use crate::tcp::Icmp;
+use crate::tls::{Dates, OutOfDate};
 use crate::via_vip::Unverified;
 
 /// What a probe says that this host has no file descriptor for.
@@ -24,6 +25,19 @@ pub(super) const MORE_DESCRIPTORS: &str = "let the agent open more files: `Limit
 pub(super) const OTHER_PORTS: &str = "see who uses the local ports (`ss -s`), and widen their \
                                       range: `sysctl -w \
                                       net.ipv4.ip_local_port_range=\"10240 65000\"`";
+
+/// What is told where the server speaks no version of TLS that rustls knows.
+const NO_VERSION: &str = "the server refused TLS 1.2 and TLS 1.3, which are what the agent offers";
+
+/// The same for key exchanges and ciphers. Servers that miss a certificate of
+/// the client's say no more in TLS 1.2.
+const NO_SUITE: &str = "the server refused the handshake; the agent offers ECDHE over X25519, P-256 \
+                        and P-384 with AES-GCM or ChaCha20-Poly1305";
+
+/// The same for keys of certificates.
+const UNVERIFIABLE: &str = "the certificate's key or signature is of a kind that the agent cannot \
+                            verify; it knows RSA from 2048 bits, ECDSA over P-256 and P-384, and \
+                            Ed25519";
 
 /// How an exchange ended.
 pub(super) type Verdict = Result<Pass, Failure>;
@@ -226,18 +240,31 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
 
 /// The certificate's names come from the network: they are bounded and made printable.
 fn from_tls(error: &rustls::Error) -> Failure {
-    use rustls::{CertificateError as Certificate, Error as Tls};
+    use rustls::{
+        AlertDescription, CertificateError as Certificate, Error as Tls, PeerIncompatible,
+    };
+    if let Some(OutOfDate(dated)) = OutOfDate::of(error) {
+        let (detail, error) = match dated.dates {
+            Dates::NotYetValid => ("the certificate is not valid yet", Certificate::NotValidYet),
+            Dates::Valid | Dates::Expired => ("the certificate has expired", Certificate::Expired),
+        };
+        return Failure {
+            fix: tls_fix::of(&error.into()),
+            ..Failure::new(ProbeResult::Tls, detail)
+        };
+    }
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "all other errors are told as the library tells them"
     )]
     let detail = match error {
+        // The server's own is not: one that it is issued by is.
         Tls::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "the certificate has expired".to_owned()
+            "the certificate of its authority has expired".to_owned()
         }
         Tls::InvalidCertificate(
             Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
-        ) => "the certificate is not valid yet".to_owned(),
+        ) => "the certificate of its authority is not valid yet".to_owned(),
         Tls::InvalidCertificate(Certificate::NotValidForNameContext {
             expected,
             presented,
@@ -247,6 +274,33 @@ fn from_tls(error: &rustls::Error) -> Failure {
         }
         Tls::InvalidCertificate(Certificate::UnknownIssuer) => {
             "the certificate is from an unknown authority".to_owned()
+        }
+        #[expect(deprecated, reason = "other verifiers still give it")]
+        Tls::InvalidCertificate(
+            Certificate::UnsupportedSignatureAlgorithm
+            | Certificate::UnsupportedSignatureAlgorithmContext { .. }
+            | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => UNVERIFIABLE.to_owned(),
+        Tls::InvalidCertificate(Certificate::Other(other)) => {
+            format!("the certificate cannot be a server's: {other}")
+        }
+        Tls::AlertReceived(AlertDescription::ProtocolVersion)
+        | Tls::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => {
+            return Failure::new(ProbeResult::Tls, NO_VERSION).fixed_there(
+                "let the server speak TLS 1.2 or 1.3, or use a `tcp` check on its port",
+            );
+        }
+        Tls::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        ) => {
+            return Failure::new(ProbeResult::Tls, NO_SUITE).fixed_there(
+                "let the server take one of these suites and groups; if it asks for a certificate \
+                 of the client's, set the check's `client_certificate` and `client_key`; else use \
+                 a `tcp` check on its port",
+            );
         }
         Tls::InvalidMessage(_) => {
             return Failure::new(ProbeResult::Tls, "not a TLS answer").fixed_there(

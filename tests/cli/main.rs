@@ -10,10 +10,13 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod certificates;
 mod check_config;
+mod clock;
 mod descriptors;
 mod drain;
 mod dry_run;
+mod early_answers;
 mod endpoints;
 #[path = "../support/exchange.rs"]
 mod exchange;

@@ -121,11 +121,6 @@ fn bad(elsewhere: SocketAddr) -> Vec<(Behaviour, &'static [&'static str], &'stat
             "within 400ms",
         ),
         (
-            Behaviour::Trickle(head, long_head),
-            &["timeout"],
-            "within 400ms",
-        ),
-        (
             Behaviour::Answer("\x01\x02 no HTTP\r\n\r\n".into()),
             &["protocol"],
             "not an HTTP answer",

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::Look;
 
 use super::agent::AgentCheck;
 
@@ -373,7 +375,16 @@ impl Pattern {
                     .position(|window| window == text.as_bytes())?;
                 Some(at + text.len())
             }
-            Self::Regex(Expression(regex)) => regex.find(bytes).map(|found| found.end()),
+            Self::Regex(expression) => expression.regex.find(bytes).map(|found| found.end()),
+        }
+    }
+
+    /// Whether what is found in the first part of an answer is there whatever
+    /// comes after it.
+    pub fn is_settled_by_a_part(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::Regex(expression) => !expression.looks_ahead,
         }
     }
 }
@@ -383,7 +394,9 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "\"{}\"", text.escape_debug()),
-            Self::Regex(Expression(regex)) => write!(f, "/{}/", regex.as_str().escape_debug()),
+            Self::Regex(expression) => {
+                write!(f, "/{}/", expression.regex.as_str().escape_debug())
+            }
         }
     }
 }
@@ -391,7 +404,11 @@ impl fmt::Display for Pattern {
 /// A regular expression over bytes, in the syntax of the `regex` crate; equal
 /// to others that are written alike.
 #[derive(Debug, Clone)]
-pub struct Expression(Regex);
+pub struct Expression {
+    regex: Regex,
+    /// Whether the byte after a match, or that there is none, matters.
+    looks_ahead: bool,
+}
 
 impl Expression {
     /// The most that a compiled expression may take, in bytes.
@@ -401,8 +418,25 @@ impl Expression {
     pub fn new(text: &str) -> Result<Self, regex::Error> {
         let mut builder = RegexBuilder::new(text);
         let builder = builder.size_limit(Self::LARGEST);
-        builder.dfa_size_limit(Self::LARGEST).build().map(Self)
+        let regex = builder.dfa_size_limit(Self::LARGEST).build()?;
+        Ok(Self {
+            looks_ahead: looks_ahead(text),
+            regex,
+        })
     }
+}
+
+/// Whether an expression has more than `^` that matches a place and not a
+/// byte, as `$` and `\b` do.
+fn looks_ahead(text: &str) -> bool {
+    let mut parser = ParserBuilder::new().utf8(false).build();
+    let Ok(parsed) = parser.parse(text) else {
+        return true;
+    };
+    let places = parsed.properties().look_set();
+    places
+        .iter()
+        .any(|place| !matches!(place, Look::Start | Look::StartLF))
 }
 
 impl PartialEq for Expression {
@@ -421,7 +455,7 @@ impl PartialOrd for Expression {
 
 impl Ord for Expression {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.as_str().cmp(other.0.as_str())
+        self.regex.as_str().cmp(other.regex.as_str())
     }
 }
 

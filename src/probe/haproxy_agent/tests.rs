@@ -72,3 +72,18 @@ async fn down_garbage_silence_and_absence() {
     let outcome = ask(target, agent(target.port())).await;
     assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
 }
+
+/// An agent that speaks at once, reads nothing and closes: what is sent to it
+/// is answered by a reset.
+#[tokio::test]
+async fn an_agent_that_does_not_read_is_heard() {
+    let hasty = serve(|mut stream| stream.write_all(b"up 50%").unwrap());
+    for round in 0..300 {
+        let kind = CheckKind::HaproxyAgent(HaproxyAgentCheck {
+            port: hasty.port(),
+            send: b"web\n".to_vec(),
+        });
+        let outcome = ask(hasty, kind).await;
+        assert_eq!(outcome.detail, "says 50%", "{round}: {outcome:?}");
+    }
+}

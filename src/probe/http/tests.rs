@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::clock;
-use crate::config::{Check, CheckKind, Expression, Pattern};
+use crate::config::{Check, CheckKind, Expression, Pattern, StatusRanges};
+use crate::probe::body::BODY_LIMIT;
 use crate::probe::{Outcome, Prober};
 use crate::snapshot::fixture;
 
@@ -135,7 +136,6 @@ async fn what_is_not_http_is_protocol() {
         (b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(), "not an HTTP answer"),
         (b"<html>an HTTP/0.9 answer</html>", "not an HTTP answer"),
         (b"HTTP/1.1 20x OK\r\n\r\n", "not an HTTP answer"),
-        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "not an HTTP answer"),
         (b"\0\xff\xfe\x80", "closed without an answer"),
         (b"", "closed without an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-", "closed without an answer"),
@@ -227,7 +227,12 @@ async fn a_trickle_does_not_move_the_deadline() {
             }
         });
         let outcome = probe(address, &check(), Duration::from_millis(450)).await;
-        assert_eq!(outcome.result, ProbeResult::Timeout, "{at_once}");
+        let result = match at_once {
+            0 => ProbeResult::Timeout,
+            // The status has come.
+            _ => ProbeResult::Ok,
+        };
+        assert_eq!(outcome.result, result, "{at_once}");
         assert!(outcome.duration < Duration::from_secs(5));
     }
 }
@@ -460,3 +465,7 @@ async fn method_headers_and_body_are_sent() {
     let outcome = probe(address, &head, AMPLE).await;
     assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
 }
+
+mod bodies;
+mod early;
+mod heads;

@@ -151,3 +151,22 @@ async fn a_probe_comes_from_where_the_check_says() {
         );
     }
 }
+
+/// One that speaks first and closes, without reading what the steps send.
+#[tokio::test]
+async fn what_was_said_before_a_reset_counts() {
+    let hasty = serve(|mut stream| stream.write_all(b"220 rs1 ESMTP\r\n").unwrap());
+    let steps = || vec![send("EHLO director\r\n"), text("220 "), send("QUIT\r\n")];
+    for round in 0..300 {
+        let outcome = ask(hasty, tcp(steps())).await;
+        assert_eq!(outcome.result, ProbeResult::Ok, "{round}: {outcome:?}");
+    }
+    for _ in 0..50 {
+        let outcome = ask(hasty, tcp(vec![send("EHLO\r\n"), text("250 ")])).await;
+        assert_outcome(
+            &outcome,
+            ProbeResult::Body,
+            "expected \"250 \", got \"220 rs1 ESMTP\\r\\n\"",
+        );
+    }
+}

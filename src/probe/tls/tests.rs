@@ -9,8 +9,8 @@ use rcgen::{
 };
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
@@ -40,9 +40,9 @@ fn certificate(authority: &Authority, name: &str, year: i32) -> (String, String)
     (certificate.pem(), key.serialize_pem())
 }
 
-/// Says `220 hello` over TLS with this certificate; asks for one of the
+/// What a server needs that shows this certificate; it asks for one of the
 /// client's by `clients`, if given.
-fn server((chain, key): (String, String), clients: Option<&Authority>) -> SocketAddr {
+fn config((chain, key): (String, String), clients: Option<&Authority>) -> Arc<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -61,7 +61,13 @@ fn server((chain, key): (String, String), clients: Option<&Authority>) -> Socket
         .collect::<Result<_, _>>()
         .unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+    Arc::new(builder.with_single_cert(chain, key).unwrap())
+}
+
+/// Says `220 hello` over TLS with this certificate; asks for one of the
+/// client's by `clients`, if given.
+fn server(certificate: (String, String), clients: Option<&Authority>) -> SocketAddr {
+    let config = config(certificate, clients);
     serve(move |stream| {
         let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
@@ -224,4 +230,114 @@ async fn https_asks_over_tls() {
     let target = server(certificate(&ours, "rs1.example.com", 2090), None);
     let outcome = ask(target, CheckKind::Http(http)).await;
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+}
+
+/// Answers a request over TLS by `answer`, and ends the connection without
+/// `close_notify`.
+fn abrupt(certificate: (String, String), answer: &'static [u8]) -> SocketAddr {
+    let config = config(certificate, None);
+    serve(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        let (mut request, mut byte) = (Vec::new(), [0]);
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+            request.push(byte[0]);
+        }
+        let _ = stream.write_all(answer);
+        let _ = stream.flush();
+    })
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection_ends_what_has_no_length_of_its_own() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let settings = trusting(&files.write("ca.pem", &ours.pem()));
+    let http = |expected: Option<&str>| {
+        CheckKind::Http(crate::config::HttpCheck {
+            port: None,
+            tls: Some(settings.clone()),
+            expected_body: expected.map(|text| Pattern::Text(text.to_owned())),
+            ..fixture::http_check()
+        })
+    };
+    let server = |answer| abrupt(certificate(&ours, "rs1.example.com", 2090), answer);
+    for (answer, expected, result, detail) in [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell".as_slice(),
+            None,
+            ProbeResult::Ok,
+            "HTTP 200",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\n\r\nwell",
+            None,
+            ProbeResult::Ok,
+            "HTTP 200",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\n\r\nwell",
+            Some("well"),
+            ProbeResult::Ok,
+            "HTTP 200",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\n\r\nbad",
+            Some("well"),
+            ProbeResult::Body,
+            "HTTP 200, without \"well\" in its body",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nwell",
+            None,
+            ProbeResult::Protocol,
+            "the answer was cut short",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwell\r\n",
+            None,
+            ProbeResult::Protocol,
+            "the answer was cut short",
+        ),
+        (b"", None, ProbeResult::Protocol, "closed without an answer"),
+    ] {
+        let outcome = ask(server(answer), http(expected)).await;
+        assert_outcome(&outcome, result, detail);
+    }
+
+    // The same in a conversation.
+    let steps = |expected: &str| {
+        CheckKind::Stream(StreamCheck {
+            port: None,
+            tls: Some(settings.clone()),
+            steps: vec![
+                Step::Send(b"\r\n\r\n".to_vec()),
+                Step::Expect(Pattern::Text(expected.to_owned())),
+            ],
+        })
+    };
+    let outcome = ask(server(b"220 hello\r\n"), steps("220 hello\r\n")).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected with TLS");
+    let outcome = ask(server(b"554 no"), steps("220 ")).await;
+    assert_eq!(outcome.result, ProbeResult::Body, "{outcome:?}");
+    let outcome = ask(server(b""), steps("220 ")).await;
+    assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_during_the_handshake_is_told_as_that() {
+    let settings = TlsSettings {
+        server_name: None,
+        ca: None,
+        client: None,
+        verify: false,
+    };
+    let closing = serve(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    let outcome = connect(closing, &settings).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Tls,
+        "the server closed the connection during the TLS handshake",
+    );
 }

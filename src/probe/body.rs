@@ -1,0 +1,136 @@
+//! The body of an HTTP answer whose status is right: how much of it is read,
+//! and what it has to have.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::ProbeResult;
+use super::verdict::Failure;
+use crate::clock;
+use crate::config::Pattern;
+
+/// How much of a body is read before the status alone decides: enough to see
+/// that a page is being served, and no more however large it is.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a body of which nothing is expected may take before the status
+/// alone decides.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// After so many pieces of a body it is searched only each time that it has
+/// doubled, and at its end.
+const SEARCHES: usize = 256;
+
+/// Why no more is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Found,
+    Whole,
+    Limit,
+    Late,
+}
+
+/// Reads the body of an answer of this status: the detail of the pass, or why
+/// it is none.
+///
+/// Where nothing is expected of the body, the body only has to be well-formed
+/// as far as it comes within a second: a body that does not end, as an event
+/// stream's, leaves the decision to the status, as in HAProxy. What is expected
+/// passes as soon as it has come.
+pub(super) async fn judge(
+    status: u16,
+    body: Incoming,
+    expected: Option<&Pattern>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<String, Failure> {
+    let started = Instant::from_std(clock::monotonic());
+    let Some(pattern) = expected else {
+        let wait = LONGEST.min(deadline.saturating_duration_since(started));
+        let (end, _) = read(body, None, started + wait).await?;
+        return Ok(match end {
+            End::Late => {
+                let wait = humantime::format_duration(LONGEST.min(timeout));
+                format!("HTTP {status}, whose body had not ended after {wait}")
+            }
+            End::Found | End::Whole | End::Limit => format!("HTTP {status}"),
+        });
+    };
+    let (end, kept) = read(body, Some(pattern), deadline).await?;
+    if end == End::Found || pattern.end_in(&kept).is_some() {
+        return Ok(format!("HTTP {status}"));
+    }
+    let timeout = humantime::format_duration(timeout);
+    let length = kept.len();
+    let detail = match end {
+        End::Late if kept.is_empty() => {
+            let detail = format!(
+                "HTTP {status}, but nothing of its body came within {timeout}; \
+                 expected {pattern} in it"
+            );
+            return Err(Failure::new(ProbeResult::Timeout, detail));
+        }
+        End::Late => format!("in the {length} bytes of its body that came within {timeout}"),
+        End::Limit => format!("in the first {} KiB of its body", BODY_LIMIT / 1024),
+        End::Found | End::Whole => "in its body".to_owned(),
+    };
+    let detail = format!("HTTP {status}, without {pattern} {detail}");
+    Err(Failure::new(ProbeResult::Body, detail))
+}
+
+/// What came of the body, which is kept only to be searched.
+async fn read(
+    mut body: Incoming,
+    pattern: Option<&Pattern>,
+    until: Instant,
+) -> Result<(End, Vec<u8>), Failure> {
+    let (mut read, mut kept) = (0, Vec::new());
+    let mut search = Search::default();
+    while read < BODY_LIMIT {
+        let frame = match timeout_at(until, body.frame()).await {
+            Err(_) => return Ok((End::Late, kept)),
+            Ok(None) => return Ok((End::Whole, kept)),
+            Ok(Some(Err(_))) if Instant::from_std(clock::monotonic()) >= until => {
+                return Ok((End::Late, kept));
+            }
+            Ok(Some(frame)) => frame?,
+        };
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        if let Some(pattern) = pattern {
+            let room = (BODY_LIMIT - read).min(data.len());
+            kept.extend_from_slice(data.get(..room).unwrap_or_default());
+            if pattern.is_settled_by_a_part()
+                && search.is_due(kept.len())
+                && pattern.end_in(&kept).is_some()
+            {
+                return Ok((End::Found, kept));
+            }
+        }
+        read += data.len();
+    }
+    Ok((End::Limit, kept))
+}
+
+/// When a growing body is searched: the work must not grow with the square of
+/// its length.
+#[derive(Default)]
+struct Search {
+    made: usize,
+    last: usize,
+}
+
+impl Search {
+    fn is_due(&mut self, length: usize) -> bool {
+        let due = self.made < SEARCHES || length >= self.last * 2;
+        if due {
+            self.made += 1;
+            self.last = length;
+        }
+        due
+    }
+}

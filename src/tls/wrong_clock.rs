@@ -1,0 +1,188 @@
+//! Whether this host's clock is wrong, judged by what it makes of certificates.
+//! Pure: time is an argument.
+//!
+//! One certificate that is out of date is its real server's fault. A wrong
+//! clock puts every certificate out of date at once, in the same direction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+/// Clocks that differ by less are taken for the same one.
+const STEP: Duration = Duration::from_hours(24);
+/// What was seen earlier than this is forgotten: three times the longest
+/// interval of a check.
+const MEMORY: Duration = Duration::from_hours(3);
+/// With more servers than this, all of them are gone through ten times a second.
+const MANY: usize = 1000;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a clock stands in the validity of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Dates {
+    Valid,
+    NotYetValid,
+    Expired,
+}
+
+/// A moment on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) wall: SystemTime,
+    /// The time that no setting of the clock changes.
+    pub(crate) since_boot: Duration,
+}
+
+/// A certificate that was verified, or would have been but for its dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dated {
+    /// A digest of the certificate.
+    pub(crate) certificate: u64,
+    pub(crate) not_after: SystemTime,
+    pub(crate) dates: Dates,
+}
+
+/// What is wrong with the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// The clock is before the validity of every certificate.
+    Early,
+    /// The clock is after the validity of every certificate.
+    Late,
+}
+
+/// The certificates of all servers, as they were last seen.
+#[derive(Debug, Default)]
+pub(crate) struct WrongClock {
+    /// A time at which this host's clock was before.
+    reached: Option<SystemTime>,
+    /// By the address that was connected to, where several servers may be
+    /// behind a VIP, and the certificate.
+    servers: BTreeMap<(SocketAddr, u64), Seen>,
+    judged: Option<(Moment, Dates, Option<Wrong>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    dated: Dated,
+    at: Moment,
+    /// When the host started, by the clock by which this certificate was last valid.
+    valid: Option<SystemTime>,
+}
+
+impl WrongClock {
+    /// For a clock that was at `reached` before.
+    pub(crate) fn after(reached: Option<SystemTime>) -> Self {
+        Self {
+            reached,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what a server showed, and says whether the clock is to blame
+    /// where the certificate is out of date.
+    pub(crate) fn note(&mut self, server: SocketAddr, dated: Dated, at: Moment) -> Option<Wrong> {
+        let key = (server, dated.certificate);
+        let before = self.servers.get(&key);
+        let valid = match dated.dates {
+            Dates::Valid => Some(at.booted()),
+            Dates::NotYetValid | Dates::Expired => before.and_then(|seen| seen.valid),
+        };
+        self.servers.insert(key, Seen { dated, at, valid });
+        if dated.dates == Dates::Valid {
+            self.judged = None;
+            return None;
+        }
+        if self.servers.len() > MANY
+            && let Some((then, dates, wrong)) = self.judged
+            && dates == dated.dates
+            && at.since_boot < then.since_boot + PAUSE
+        {
+            return wrong;
+        }
+        let wrong = self.judge(dated.dates, at);
+        self.judged = Some((at, dated.dates, wrong));
+        wrong
+    }
+
+    fn judge(&mut self, dates: Dates, now: Moment) -> Option<Wrong> {
+        let oldest = now.since_boot.saturating_sub(MEMORY);
+        self.servers.retain(|_, seen| seen.at.since_boot >= oldest);
+        let by_this_clock = |seen: &&Seen| apart(seen.at.booted(), now.booted()) < STEP;
+        let seen: Vec<&Seen> = self.servers.values().filter(by_this_clock).collect();
+        if seen.iter().any(|seen| seen.dated.dates != dates) {
+            return None;
+        }
+        let certificates = seen.iter().map(|seen| seen.dated.certificate);
+        let certificates = certificates.collect::<BTreeSet<_>>().len();
+        match dates {
+            Dates::Valid => None,
+            // Nobody uses a certificate before its time, and two do it still less.
+            Dates::NotYetValid => {
+                let went_back = self.reached.is_some_and(|reached| now.wall < reached);
+                (went_back || certificates >= 2).then_some(Wrong::Early)
+            }
+            Dates::Expired => {
+                let stepped = seen.iter().any(|seen| seen.expired_by_a_step(now));
+                (stepped || (certificates >= 3 && ended_apart(&seen))).then_some(Wrong::Late)
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// Whether the certificate would still be valid, had the clock that it was
+    /// valid by not been set forward.
+    fn expired_by_a_step(&self, now: Moment) -> bool {
+        self.valid.is_some_and(|booted| {
+            let stepped = now.booted().duration_since(booted);
+            stepped.is_ok_and(|step| step >= STEP)
+                && booted + now.since_boot <= self.dated.not_after
+        })
+    }
+}
+
+impl Moment {
+    /// When the host started, by its clock of this moment.
+    fn booted(self) -> SystemTime {
+        self.wall
+            .checked_sub(self.since_boot)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self {
+            Self::Early => "before",
+            Self::Late => "after",
+        };
+        write!(
+            f,
+            "this host's own clock is {place} the validity of every certificate that real \
+             servers show"
+        )
+    }
+}
+
+fn apart(one: SystemTime, other: SystemTime) -> Duration {
+    match one.duration_since(other) {
+        Ok(apart) => apart,
+        Err(error) => error.duration(),
+    }
+}
+
+/// Whether certificates that were never seen to be valid ended on different
+/// days: each would have been renewed or noticed in its time.
+fn ended_apart(seen: &[&Seen]) -> bool {
+    let ends = || seen.iter().map(|seen| seen.dated.not_after);
+    let never_valid = seen.iter().all(|seen| seen.valid.is_none());
+    match (ends().min(), ends().max()) {
+        (Some(first), Some(last)) => never_valid && apart(first, last) >= STEP,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
