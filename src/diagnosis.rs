@@ -21,6 +21,8 @@ pub(crate) enum Sight {
     Wrong,
     /// Nothing came back.
     Silent,
+    /// A datagram had no answer, which does not show whether the host is there.
+    Mute,
     /// An ICMP error said that the packets may not pass.
     Filtered,
     /// The last hop found nobody who has the address.
@@ -29,6 +31,15 @@ pub(crate) enum Sight {
     Unknown,
     /// The real server's own agent said what is wrong there.
     Told(Diagnosis),
+}
+
+/// How a real server that fails is lost to the clients that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loss {
+    /// It refuses, or nothing comes back.
+    Unreachable,
+    /// Nobody has its address, or no route leads there.
+    Gone,
 }
 
 /// What is wrong with a real server: the label `cause` of
@@ -104,7 +115,7 @@ impl Diagnosis {
     }
 
     const fn of_both(plain: Sight, vip: Sight) -> Self {
-        use Sight::{Filtered, NoNeighbour, Refused, Silent, Told, Unknown, Well, Wrong};
+        use Sight::{Filtered, Mute, NoNeighbour, Refused, Silent, Told, Unknown, Well, Wrong};
         match (plain, vip) {
             (Told(told), _) | (_, Told(told)) => told,
             (Well, Well) => Self::Ok,
@@ -113,7 +124,7 @@ impl Diagnosis {
             (Well, Refused) => Self::NotListeningOnVip,
             (Well, Silent | NoNeighbour) => Self::VipMissing,
             (Silent | NoNeighbour, Silent | NoNeighbour) => Self::Unreachable,
-            (Refused | Wrong, _) | (_, Refused | Wrong) => Self::ApplicationDown,
+            (Refused | Wrong | Mute, _) | (_, Refused | Wrong | Mute) => Self::ApplicationDown,
             (Unknown, _) | (_, Unknown) => Self::Unverified,
         }
     }
@@ -122,7 +133,7 @@ impl Diagnosis {
     const fn of_one(sight: Sight) -> Self {
         match sight {
             Sight::Well => Self::Ok,
-            Sight::Refused | Sight::Wrong => Self::ApplicationDown,
+            Sight::Refused | Sight::Wrong | Sight::Mute => Self::ApplicationDown,
             Sight::Filtered => Self::PathFiltered,
             Sight::Silent | Sight::NoNeighbour => Self::Unreachable,
             Sight::Unknown => Self::Unverified,

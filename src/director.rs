@@ -239,7 +239,11 @@ impl Director {
         };
         let sent = self.to_health.send(health::Request::Change(change)).await;
         sent.map_err(|_| ReloadError::Ending)?;
-        let Handover { snapshot, weights } = health_done.await.map_err(|_| ReloadError::Ending)?;
+        let Handover {
+            snapshot,
+            weights,
+            removed,
+        } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
         self.perches.send_replace(via_vip::perches(&config));
         let before = mem::replace(&mut self.config, Arc::clone(&config));
@@ -264,6 +268,7 @@ impl Director {
         self.ask(reconcile::Request::Change(reconcile::Change {
             config,
             weights,
+            removed,
             snapshot,
             metrics,
             intent,

@@ -393,6 +393,7 @@ mod tests {
             key: "192.168.11.23:80".parse().unwrap(),
             connections: Connections::default(),
             deadline: fixture::start(),
+            serves: false,
         });
         for (target, why) in [
             ("web/rs3", "it is no longer configured"),

@@ -1,12 +1,13 @@
 //! What health wants of the kernel and reconcile has not written yet: the
 //! latest weight of each real server, never a queue of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::model::{RealServerId, Weight};
+use crate::health::Handling;
+use crate::model::{RealServerId, ServiceKey, Weight};
 use crate::snapshot::Latest;
 
 /// The weights that changed since they were last taken.
@@ -17,6 +18,8 @@ use crate::snapshot::Latest;
 pub(crate) struct Intent {
     dirty: Latest<BTreeMap<RealServerId, WeightChange>>,
     changed: Notify,
+    /// The services whose configured real servers serve by themselves.
+    replaced: Latest<BTreeSet<ServiceKey>>,
 }
 
 /// The weight that a real server should have.
@@ -25,6 +28,8 @@ pub(crate) struct WeightChange {
     pub(crate) weight: Weight,
     /// When the first failed probe of the row that decided began.
     pub(crate) first_failure: Option<Instant>,
+    /// What is to be done beside that.
+    pub(crate) handling: Handling,
 }
 
 impl Intent {
@@ -36,8 +41,33 @@ impl Intent {
         if changes.is_empty() {
             return;
         }
-        self.dirty.lock().extend(changes);
+        let mut dirty = self.dirty.lock();
+        for (id, mut change) in changes {
+            let before = dirty
+                .get(&id)
+                .filter(|before| before.weight == change.weight);
+            let first_failure = before.and_then(|before| before.first_failure);
+            change.first_failure = change.first_failure.or(first_failure);
+            dirty.insert(id, change);
+        }
+        drop(dirty);
         self.changed.notify_one();
+    }
+
+    /// Says whether what is configured of a service serves without what is
+    /// leaving it. Until that is said, it does not.
+    pub(crate) fn set_replaced(&self, service: ServiceKey, replaced: bool) {
+        let mut services = self.replaced.lock();
+        if replaced {
+            services.insert(service);
+        } else {
+            services.remove(&service);
+        }
+    }
+
+    /// What was last said of it.
+    pub(crate) fn is_replaced(&self, service: &ServiceKey) -> bool {
+        self.replaced.lock().contains(service)
     }
 
     /// Takes all that changed.

@@ -1,10 +1,12 @@
-//! What left the configuration and serves its last connections before it is
-//! removed: `on_removal: drain`. Pure.
+//! What left the configuration and is in the table yet: as long as nothing
+//! replaces it, with its weight; then, with `on_removal: drain`, with weight 0
+//! for its last connections. Pure.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
+use crate::config::{Config, VirtualService};
 use crate::model::{Destination, RealServerKey, ServiceFlags, ServiceKey, Weight};
 use crate::plan::{ServiceState, State};
 
@@ -20,6 +22,41 @@ pub(crate) struct Leaver {
     /// When it is removed whatever is left, on the wall clock: for people, and
     /// for the next process.
     pub(crate) deadline: SystemTime,
+    /// Whether it was last seen with a weight.
+    pub(crate) has_weight: bool,
+}
+
+/// The virtual services of which what is leaving goes on serving, since what is
+/// configured does not serve yet; each with its sorry server, which does not
+/// serve beside it.
+pub(crate) type Unreplaced = BTreeMap<ServiceKey, Option<RealServerKey>>;
+
+/// Whether something serves in a virtual service that is leaving it.
+pub(crate) fn serves(leaving: &Leaving, unreplaced: &Unreplaced, service: &ServiceKey) -> bool {
+    let of_service =
+        |((of, _), leaver): (&(ServiceKey, _), &Leaver)| of == service && leaver.has_weight;
+    unreplaced.contains_key(service) && leaving.iter().any(of_service)
+}
+
+/// The services that do not serve without what is leaving: one of their real
+/// servers has no weight yet, or none has. That is what holds before there is
+/// any verdict.
+pub(crate) fn unreplaced(config: &Config, configured: &State) -> Unreplaced {
+    let services = config.virtual_services.iter().filter(|service| {
+        let expected = service.real_servers.iter();
+        let expected = expected.filter(|real_server| real_server.weight != Weight::ZERO);
+        expected.map(|real_server| real_server.key).any(|key| {
+            let weight = configured.weight(&service.key, &key);
+            weight.is_none_or(|weight| weight == Weight::ZERO)
+        })
+    });
+    let sorry_server = |service: &VirtualService| {
+        let sorry_server = service.pool.sorry_server.as_ref();
+        sorry_server.map(|sorry_server| sorry_server.key)
+    };
+    services
+        .map(|service| (service.key, sorry_server(service)))
+        .collect()
 }
 
 /// Adds what the table has and the configuration lacks, and drops what is
@@ -34,6 +71,7 @@ pub(crate) fn note(
         configured.weight(service, real_server).is_some()
     };
     leaving.retain(|(service, real_server), _| !has(service, real_server));
+    see(leaving, observed);
     for (service, state) in &observed.services {
         for real_server in state.destinations.keys() {
             if !has(service, real_server) {
@@ -45,14 +83,23 @@ pub(crate) fn note(
     }
 }
 
+/// Notes which of them are seen with a weight.
+pub(crate) fn see(leaving: &mut Leaving, observed: &State) {
+    for ((service, real_server), leaver) in leaving {
+        let weight = observed.weight(service, real_server);
+        leaver.has_weight = weight.is_some_and(|weight| weight != Weight::ZERO);
+    }
+}
+
 /// What the kernel should hold: what is configured, and what is leaving, as it
-/// was observed but with weight 0. A virtual service that is leaving stays,
-/// with its VIP, as long as one of its real servers does.
+/// was observed, but with weight 0 where it is replaced. A virtual service that
+/// is leaving stays, with its VIP, as long as one of its real servers does.
 ///
 /// `sh` and `mh` would refuse the share of clients that a weight of 0 has;
 /// their fallback flag gives it to those that serve.
 pub(crate) fn kept<'a>(
     leaving: &Leaving,
+    unreplaced: &Unreplaced,
     configured: &'a State,
     observed: &State,
 ) -> Cow<'a, State> {
@@ -75,11 +122,22 @@ pub(crate) fn kept<'a>(
         if kept.service.scheduler.hashes() {
             kept.service.flags = kept.service.flags.union(ServiceFlags::FALLBACK);
         }
-        let quiesced = Destination {
-            weight: Weight::ZERO,
-            ..*held
+        let stays = match unreplaced.get(service) {
+            Some(sorry_server) => {
+                if let Some(sorry_server) = sorry_server
+                    && held.weight != Weight::ZERO
+                    && let Some(beside) = kept.destinations.get_mut(sorry_server)
+                {
+                    beside.weight = Weight::ZERO;
+                }
+                *held
+            }
+            None => Destination {
+                weight: Weight::ZERO,
+                ..*held
+            },
         };
-        kept.destinations.entry(*real_server).or_insert(quiesced);
+        kept.destinations.entry(*real_server).or_insert(stays);
     }
     if let Cow::Owned(desired) = &mut desired {
         let services = desired.services.keys();

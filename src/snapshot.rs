@@ -243,6 +243,21 @@ impl Snapshot {
         }
     }
 
+    /// What the kernel knows each real server and sorry server by, with its place.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ((ServiceKey, RealServerKey), RealServerId)> {
+        (0..).zip(&self.services).flat_map(|(service, record)| {
+            (0..)
+                .zip(record.records())
+                .map(move |(real_server, found)| {
+                    let id = RealServerId {
+                        service,
+                        real_server,
+                    };
+                    ((record.key, found.key), id)
+                })
+        })
+    }
+
     /// The records of a real server and of its virtual service; the place of
     /// a sorry server is after the last real server.
     pub(crate) fn records(&self, id: RealServerId) -> Option<(&ServiceRecord, &RealServerRecord)> {
@@ -333,8 +348,10 @@ pub(crate) struct LeavingRecord {
     pub(crate) key: RealServerKey,
     /// As of the last second.
     pub(crate) connections: Connections,
-    /// When it is removed whatever is left.
+    /// When it is removed whatever is left, unless nobody else serves.
     pub(crate) deadline: SystemTime,
+    /// Whether it serves, since what replaces it does not yet.
+    pub(crate) serves: bool,
 }
 
 /// What the last look at a real server's own host has seen.

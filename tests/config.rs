@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict, Pool,
-    RealServerExit, Step, VirtualService,
+    AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict,
+    OnFailure, Pool, RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
@@ -217,6 +217,7 @@ fn a_pool_has_its_defaults_and_a_sorry_server_its_services_port_and_check() {
         hysteresis: 1,
         fail_open_below: Some(30),
         sorry_server: None,
+        on_failure: Some(OnFailure::Reset),
     };
     assert_eq!(without(&full.pool), expected);
 }
@@ -676,15 +677,15 @@ fn what_leaves_is_removed_unless_it_is_to_be_drained() {
              address: 192.168.11.200:80\n    \
              real_servers: [{{ name: rs1, address: 192.168.11.21 }}]\n"
         );
-        Config::parse("test.yaml", &text)
-            .unwrap()
-            .director
-            .on_removal
+        Config::parse("test.yaml", &text).unwrap().director
     };
-    assert_eq!(read(""), DirectorRemoval::Remove);
-    let drain = |seconds| DirectorRemoval::Drain {
-        deadline: Duration::from_secs(seconds),
+    let read = |director| {
+        let section = read(director);
+        (section.on_removal, section.removal_deadline.as_secs())
     };
-    assert_eq!(read("on_removal: drain"), drain(300));
-    assert_eq!(read("removal_deadline: 7s, on_removal: drain"), drain(7));
+    assert_eq!(read(""), (DirectorRemoval::Remove, 300));
+    assert_eq!(read("removal_deadline: 7s"), (DirectorRemoval::Remove, 7));
+    assert_eq!(read("on_removal: drain"), (DirectorRemoval::Drain, 300));
+    let both = "removal_deadline: 7s, on_removal: drain";
+    assert_eq!(read(both), (DirectorRemoval::Drain, 7));
 }

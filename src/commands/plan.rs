@@ -121,6 +121,7 @@ fn notes<T: Ipvs>(
     foreign: &BTreeSet<ServiceKey>,
 ) -> Vec<String> {
     let mut notes = waiting(config, desired);
+    notes.extend(reconciler.notes_of_leaving());
     notes.extend(reconciler.notes_of_marks(foreign));
     notes
 }

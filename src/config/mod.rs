@@ -163,18 +163,18 @@ pub struct Director {
     pub on_exit: DirectorExit,
     /// What becomes of a real server that leaves the configuration.
     pub on_removal: DirectorRemoval,
+    /// How long it may stay after that: 1 s to 1 day.
+    pub removal_deadline: Duration,
 }
 
 /// `director.on_removal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectorRemoval {
-    /// It is removed from the table at once.
+    /// It is removed from the table as soon as what replaces it serves.
     Remove,
-    /// It has weight 0 until its connections have ended, and then is removed.
-    Drain {
-        /// It is removed after this long, whatever is left: 1 s to 1 day.
-        deadline: Duration,
-    },
+    /// From then on it has weight 0 until its connections have ended, and is
+    /// removed after that.
+    Drain,
 }
 
 /// `director.on_arp_conflict`.
@@ -263,6 +263,21 @@ pub struct Pool {
     pub fail_open_below: Option<u8>,
     /// Who serves while the quorum is lost.
     pub sorry_server: Option<SorryServer>,
+    /// What becomes of a real server that fails, and of its connections;
+    /// `None` for what suits the protocol and the failure.
+    pub on_failure: Option<OnFailure>,
+}
+
+/// `on_failure` of a virtual service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It has weight 0, and its connections go on.
+    Quiesce,
+    /// It is out of the table until it passes again.
+    Remove,
+    /// It has weight 0, and where nothing answers there any more its
+    /// connections are ended.
+    Reset,
 }
 
 impl Default for Pool {
@@ -275,6 +290,7 @@ impl Default for Pool {
             hysteresis: 0,
             fail_open_below: None,
             sorry_server: None,
+            on_failure: None,
         }
     }
 }

@@ -12,16 +12,17 @@ use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location};
 use super::problem::{Problems, Read};
 use super::scalar::Value;
-use super::{Check, Pool, SorryServer};
+use super::{Check, OnFailure, Pool, SorryServer};
 
 /// The keys that stand beside the others of a virtual service.
-pub(super) const KEYS: [&str; 6] = [
+pub(super) const KEYS: [&str; 7] = [
     "slow_start",
     "flap_damping",
     "quorum",
     "hysteresis",
     "fail_open_below",
     "sorry_server",
+    "on_failure",
 ];
 const SLOW_START: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
@@ -35,6 +36,7 @@ pub(super) struct PoolDraft {
     pub(super) hysteresis: Read<Option<Located<u32>>>,
     fail_open_below: Read<Option<u8>>,
     pub(super) sorry_server: Read<Option<SorryServerDraft>>,
+    on_failure: Read<Option<OnFailure>>,
 }
 
 /// A sorry server as it was read.
@@ -91,6 +93,16 @@ pub(super) fn pool(
     let sorry_server = fields.or_default("sorry_server", None, |value| {
         sorry_server(value, vip, forwarding, problems).map(Some)
     });
+    let on_failure = fields.or_default("on_failure", None, |value| {
+        let words = [
+            ("quiesce", Some(OnFailure::Quiesce)),
+            ("remove", Some(OnFailure::Remove)),
+            ("reset", Some(OnFailure::Reset)),
+        ];
+        let hint = "quiesce sets weight 0, remove takes the real server out of the table until \
+                    it passes, reset ends its connections as well where nothing answers";
+        value.choice(&words, hint, problems)
+    });
     PoolDraft {
         slow_start,
         flap_damping,
@@ -98,6 +110,7 @@ pub(super) fn pool(
         hysteresis,
         fail_open_below,
         sorry_server,
+        on_failure,
     }
 }
 
@@ -157,6 +170,7 @@ impl PoolDraft {
             hysteresis: value(self.hysteresis?).unwrap_or(default.hysteresis),
             fail_open_below: self.fail_open_below?,
             sorry_server: sorry_server.transpose()?,
+            on_failure: self.on_failure?,
         })
     }
 }

@@ -102,6 +102,9 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         value.choice(&words, hint, problems)
     });
     let on_removal = on_removal(&fields, problems);
+    let removal_deadline = fields.or_default("removal_deadline", REMOVAL_DEADLINE, |value| {
+        value.duration(Duration::from_secs(1)..=DAY, problems)
+    });
     Ok(Director {
         interface: interface?,
         resync_interval: resync_interval?,
@@ -114,32 +117,20 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         probe_mark: probe_mark?,
         on_exit: on_exit?,
         on_removal: on_removal?,
+        removal_deadline: removal_deadline?,
     })
 }
 
 fn on_removal(fields: &Fields<'_>, problems: &mut Problems) -> Read<DirectorRemoval> {
-    let drains = fields.or_default("on_removal", false, |value| {
-        let hint = "remove takes what left the file away at once, drain waits until its \
-                    connections have ended";
-        value.choice(&[("remove", false), ("drain", true)], hint, problems)
-    });
-    let given = fields.optional("removal_deadline").and_then(|entry| {
-        let Some(entry) = entry else { return Ok(None) };
-        let range = Duration::from_secs(1)..=DAY;
-        let deadline = Value::of(entry).duration(range, problems)?;
-        Ok(Some((deadline, entry.key.location)))
-    });
-    match (drains?, given?) {
-        (true, given) => Ok(DirectorRemoval::Drain {
-            deadline: given.map_or(REMOVAL_DEADLINE, |(deadline, _)| deadline),
-        }),
-        (false, None) => Ok(DirectorRemoval::Remove),
-        (false, Some((_, location))) => Err(problems.add(
-            location,
-            "`removal_deadline` means nothing without `on_removal: drain`",
-            "add `on_removal: drain`, or remove this line",
-        )),
-    }
+    fields.or_default("on_removal", DirectorRemoval::Remove, |value| {
+        let words = [
+            ("remove", DirectorRemoval::Remove),
+            ("drain", DirectorRemoval::Drain),
+        ];
+        let hint = "remove takes what left the file away as soon as what replaces it serves, \
+                    drain waits until its connections have ended, too";
+        value.choice(&words, hint, problems)
+    })
 }
 
 fn on_arp_conflict(fields: &Fields<'_>, problems: &mut Problems) -> Read<OnArpConflict> {

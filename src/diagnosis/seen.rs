@@ -1,4 +1,4 @@
-use super::Sight;
+use super::{Loss, Sight};
 
 /// What the newest probe of a real server saw, where it was asked, that could
 /// be relied on; or that two in a row could not.
@@ -11,6 +11,22 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// How the real server is lost to its clients, if it is; of both ways that
+    /// were asked, by that of the clients' packets.
+    pub(crate) fn loss(self) -> Option<Loss> {
+        let known = |sight: &Sight| *sight != Sight::Unknown;
+        if self.plain == Some(Sight::NoNeighbour) && self.vip != Some(Sight::Well) {
+            return Some(Loss::Gone);
+        }
+        match self.vip.filter(known).or(self.plain)? {
+            Sight::NoNeighbour => Some(Loss::Gone),
+            Sight::Refused | Sight::Silent | Sight::Mute | Sight::Filtered => {
+                Some(Loss::Unreachable)
+            }
+            Sight::Well | Sight::Wrong | Sight::Unknown | Sight::Told(_) => None,
+        }
+    }
+
     /// A single probe that says nothing, among others that do, is no news;
     /// answers whether this one was.
     pub(crate) fn note(&mut self, plain: Option<Sight>, vip: Option<Sight>) -> bool {

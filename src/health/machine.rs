@@ -76,6 +76,20 @@ impl Machine {
         }
     }
 
+    /// Counts what another real server's machine has counted of the same probe
+    /// as this one's own, and tells the verdict that follows from it here.
+    pub(crate) fn learn_from(&mut self, other: &Self) -> Health {
+        self.row = other.row;
+        self.health = match (other.row, other.health) {
+            (Row::Passes(count), _) if count >= self.rise.get() => Health::Up,
+            (Row::Failures { count, .. }, _) if count >= self.fall.get() => Health::Down,
+            (Row::None, Health::Up) if other.rise >= self.rise => Health::Up,
+            (Row::None, Health::Down) if other.fall >= self.fall => Health::Down,
+            (Row::None | Row::Passes(_) | Row::Failures { .. }, _) => self.health,
+        };
+        self.health
+    }
+
     /// Forgets the outcomes since the last verdict: they prove nothing.
     pub(crate) fn forget_row(&mut self) {
         self.row = Row::None;

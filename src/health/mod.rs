@@ -26,7 +26,7 @@ use crate::model::{RealServerKey, ServiceKey, Weight};
 
 pub(crate) use machine::weight;
 use machine::{Machine, Transition};
-pub(crate) use pool::{Admin, Quiesced, Standing};
+pub(crate) use pool::{Admin, Handling, Quiesced, Standing};
 pub(crate) use task::{
     Change, DrainDeadline, Handover, HealthTask, Outlook, Request, Subscriptions, ends_by_itself,
 };

@@ -1,9 +1,11 @@
+mod failure;
 mod member;
 mod standing;
 
 use std::num::NonZeroU16;
 use std::time::Instant;
 
+pub(crate) use self::failure::{FailureRule, Handling};
 use self::member::{Member, Ramp};
 pub(crate) use self::standing::Standing;
 use super::ramp::SlowStart;
@@ -25,6 +27,7 @@ pub(crate) struct Policy {
     /// In percent of the whole weight: with less up than that, failing real
     /// servers serve, too.
     pub(crate) fail_open_below: Option<u8>,
+    pub(crate) on_failure: FailureRule,
 }
 
 /// What an operator has said of a real server.
@@ -171,7 +174,28 @@ impl Pool {
             member.stealing = old.stealing;
             member.quiesced = old.quiesced;
             member.wanted = old.wanted;
+            member.loss = old.loss;
+            member.handled = old.handled;
         }
+    }
+
+    /// The machine of the real server at this place; the sorry server's place
+    /// is after the last.
+    pub(crate) fn machine(&self, member: usize) -> Option<&Machine> {
+        let mut members = self.members.iter().chain(&self.sorry_server);
+        members.nth(member).map(|member| &member.machine)
+    }
+
+    /// Lets a real server that is new here begin with what the same probe has
+    /// shown elsewhere, and tells its verdict.
+    pub(crate) fn learn(&mut self, member: usize, other: &Machine) -> Option<Health> {
+        let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
+        let member = members.nth(member)?;
+        let health = member.machine.learn_from(other);
+        if health == Health::Up && member.wanted == Weight::ZERO {
+            member.ramp = Ramp::Ahead;
+        }
+        Some(health)
     }
 
     /// Takes an outcome of the real server at this place, of a probe that
@@ -191,13 +215,20 @@ impl Pool {
         let Some(member) = self.members.get_mut(member) else {
             let sorry_server = self.sorry_server.as_mut();
             let sorry_server = sorry_server.filter(|_| member == self.members.len())?;
-            return sorry_server.machine.on_outcome(passed, started);
+            let transition = sorry_server.machine.on_outcome(passed, started)?;
+            if transition.to == Health::Up {
+                (sorry_server.loss, sorry_server.handled) = (None, false);
+            }
+            return Some(transition);
         };
         if self.policy.flap_damping && member.machine.health() == Health::Down {
             let rise = member.damping.rise(self.policy.rise, now);
             member.machine.set_rise(rise);
         }
         let transition = member.machine.on_outcome(passed, started)?;
+        if transition.to == Health::Up {
+            (member.loss, member.handled) = (None, false);
+        }
         if (transition.from, transition.to) == (Health::Up, Health::Down) {
             member.damping.fell(now);
         }
@@ -306,6 +337,26 @@ impl Pool {
             .chain(sorry_server)
             .nth(member)
             .map(wanted)
+    }
+
+    /// Whether the pool serves without the real servers that are leaving its
+    /// service: each real server that may serve has a verdict, or the weight
+    /// that it was found with, and at least one serves. Where none may serve,
+    /// by its configured weight or an operator's word, none is waited for.
+    pub(crate) fn replaces(&self) -> bool {
+        let may_serve =
+            |member: &&Member| member.admin == Admin::Enabled && member.configured != Weight::ZERO;
+        let mut expected = self.members.iter().filter(may_serve).peekable();
+        let none_expected = expected.peek().is_none();
+        let mut serves = false;
+        for member in expected {
+            let idle = member.wanted == Weight::ZERO;
+            if idle && member.machine.health() == Health::Unknown {
+                return false;
+            }
+            serves |= !idle;
+        }
+        none_expected || serves
     }
 
     /// What is true of the pool as of the last [`settle`](Self::settle).

@@ -1,4 +1,5 @@
 mod drains;
+mod failure;
 mod reload;
 mod silence;
 mod thefts;
@@ -15,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
+use self::failure::failure_rule;
 pub(crate) use self::reload::{Change, Handover};
 use self::silence::Silent;
 use super::announce::{
@@ -23,7 +25,7 @@ use super::announce::{
 };
 use super::bursts::{Bursts, LineKind};
 use super::own_fault::OwnFault;
-use super::pool::{Policy, Pool, SorryServer};
+use super::pool::{Handling, Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::unmade::{Told, Unmade};
@@ -123,6 +125,7 @@ impl HealthTask {
             .map(|(service, found)| pool(service, found))
             .collect();
         for (pool, record) in pools.iter().zip(&snapshot.services) {
+            intent.set_replaced(record.key, pool.replaces());
             record.pool.lock().standing = pool.standing();
         }
         Self {
@@ -290,6 +293,7 @@ impl HealthTask {
         let Some(pool) = self.pools.get_mut(index) else {
             return;
         };
+        let worse = pool.set_loss(place, record.live.lock().seen.loss(), report.started);
         let advice = report.outcome.advice;
         let advised = advice.and_then(|advice| pool.on_advice(place, advice));
         if advice.is_some() {
@@ -315,7 +319,7 @@ impl HealthTask {
         let transition =
             evidence.and_then(|passed| pool.on_outcome(place, passed, report.started, now));
         let Some(transition) = transition else {
-            if advised.is_some() {
+            if advised.is_some() || worse {
                 let changes = self.settle(index, None, now);
                 self.intent.set(changes);
             }
@@ -414,6 +418,7 @@ impl HealthTask {
         let before = pool.standing();
         let changes = pool.settle(now);
         self.timers.set(index, pool.next_deadline());
+        self.intent.set_replaced(record.key, pool.replaces());
         thefts::show_quiesced(pool, record, &mut self.bursts, now);
         let after = pool.standing();
         if before != after {
@@ -434,7 +439,15 @@ impl HealthTask {
                 real_server: u32::try_from(place).ok()?,
             })
         };
-        let changes = changes.into_iter().filter_map(|(place, weight)| {
+        let mut handling: BTreeMap<_, _> = pool.take_handling().into_iter().collect();
+        let mut all = Vec::new();
+        for (place, weight) in changes {
+            let handling = handling.remove(&place).unwrap_or(Handling::Weight);
+            all.push((place, weight, handling));
+        }
+        let others = handling.into_iter();
+        all.extend(others.map(|(place, handling)| (place, Weight::ZERO, handling)));
+        let changes = all.into_iter().filter_map(|(place, weight, handling)| {
             let first_failure = failed.filter(|(failed, _)| *failed == place);
             let first_failure = first_failure.map(|(_, first)| first);
             Some((
@@ -442,6 +455,7 @@ impl HealthTask {
                 WeightChange {
                     weight,
                     first_failure,
+                    handling,
                 },
             ))
         });
@@ -533,6 +547,7 @@ fn pool(service: &VirtualService, found: &ServiceRecord) -> Pool {
         quorum: configured.quorum.into(),
         hysteresis: configured.hysteresis.into(),
         fail_open_below: configured.fail_open_below,
+        on_failure: failure_rule(service),
     };
     let members = service.real_servers.iter().zip(&found.real_servers);
     let members = members.map(|(configured, found)| (configured.weight, found.live.lock().desired));

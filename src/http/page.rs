@@ -153,17 +153,18 @@ fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt:
     }
     writeln!(
         out,
-        "<table><tr><th>Leaving<th>Service<th>Address<th class=\"n\">Active\
+        "<table><tr><th>Leaving<th>Service<th>Address<th>State<th class=\"n\">Active\
          <th>At the latest</tr>"
     )?;
     for leaver in leaving {
         writeln!(
             out,
-            "<tr><td>{}/{}<td>{}<td>{}<td class=\"n\">{}<td>{}</tr>",
+            "<tr><td>{}/{}<td>{}<td>{}<td>{}<td class=\"n\">{}<td>{}</tr>",
             Escaped(&leaver.service),
             Escaped(&leaver.name),
             Escaped(&leaver.service_address),
             Escaped(&leaver.address),
+            leaver.state(),
             leaver.connections.active,
             until(leaver.deadline.0, now, |then, now| age(then, now)
                 .to_string()),

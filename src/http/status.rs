@@ -254,8 +254,11 @@ pub(crate) struct LeavingStatus {
     pub(crate) name: String,
     pub(crate) address: String,
     pub(crate) connections: ConnectionsStatus,
-    /// When it is removed whatever is left.
+    /// When it is removed whatever is left, unless nobody else serves.
     pub(crate) deadline: Timestamp,
+    /// Whether it serves, since what replaces it does not yet.
+    #[serde(default)]
+    pub(crate) serves: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -533,6 +536,11 @@ impl ServiceStatus {
 }
 
 impl LeavingStatus {
+    /// What it does until it is removed.
+    pub(crate) const fn state(&self) -> &'static str {
+        if self.serves { "serves" } else { "drains" }
+    }
+
     fn of(record: LeavingRecord) -> Self {
         Self {
             service: record.service,
@@ -541,6 +549,7 @@ impl LeavingStatus {
             address: record.key.to_string(),
             connections: ConnectionsStatus::of(record.connections),
             deadline: Timestamp(record.deadline),
+            serves: record.serves,
         }
     }
 }

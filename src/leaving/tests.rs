@@ -18,6 +18,7 @@ fn leaver() -> Leaver {
         service: "web".to_owned(),
         real_server: "rs".to_owned(),
         deadline: fixture::start(),
+        has_weight: true,
     }
 }
 
@@ -31,7 +32,7 @@ fn left(before: &Config, after: &Config) -> (State, Leaving, State) {
     let (observed, configured) = (state(before), state(after));
     let mut leaving = Leaving::new();
     note(&mut leaving, &configured, &observed, |_, _| leaver());
-    let desired = kept(&leaving, &configured, &observed).into_owned();
+    let desired = kept(&leaving, &Unreplaced::new(), &configured, &observed).into_owned();
     (observed, leaving, desired)
 }
 
@@ -104,7 +105,10 @@ fn a_service_stays_with_its_vip_while_one_of_its_real_servers_does() {
     );
 
     leaving.clear();
-    assert_eq!(*kept(&leaving, &state(&after), &observed), state(&after));
+    assert_eq!(
+        *kept(&leaving, &Unreplaced::new(), &state(&after), &observed),
+        state(&after)
+    );
 }
 
 #[test]
@@ -122,6 +126,6 @@ fn a_vip_that_another_service_has_moves_with_that() {
         address: "192.168.11.200".parse().unwrap(),
     });
     let after = state(&after);
-    let desired = kept(&leaving, &after, &observed);
+    let desired = kept(&leaving, &Unreplaced::new(), &after, &observed);
     assert_eq!(addresses(&desired), ["192.168.11.200/32 on eth1"]);
 }

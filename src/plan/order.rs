@@ -1,4 +1,5 @@
 use super::Step;
+use crate::model::ServiceFlags;
 
 /// Sorts steps so that no packet meets a half-made state; within a kind they
 /// keep their order.
@@ -7,6 +8,8 @@ use super::Step;
 /// - the table before the VIP, so that a director never answers a client itself;
 /// - what takes traffic before what stops taking it, so that a service is
 ///   never without a real server in between;
+/// - a fallback of a hashing scheduler comes before what needs it, and goes after
+///   that;
 /// - on the way out the reverse: the VIP, then the table, then sysctls and
 ///   time-outs.
 pub fn in_safe_order(mut steps: Vec<Step>) -> Vec<Step> {
@@ -18,6 +21,13 @@ fn rank(step: &Step) -> u8 {
     match step {
         Step::SetSysctl { .. } | Step::SetTimeout { .. } => 0,
         Step::AddService { .. } => 1,
+        // Without it, clients of a real server with weight 0 are refused.
+        Step::SetService { from, to, .. }
+            if from.flags.contains(ServiceFlags::FALLBACK)
+                && !to.flags.contains(ServiceFlags::FALLBACK) =>
+        {
+            9
+        }
         Step::SetService { .. } => 2,
         Step::AddDestination { .. } => 3,
         Step::SetDestination { from, to, .. } if to.weight >= from.weight => 4,
@@ -25,7 +35,7 @@ fn rank(step: &Step) -> u8 {
         Step::AddAddress(_) => 6,
         Step::RemoveAddress(_) => 7,
         Step::RemoveDestination { .. } => 8,
-        Step::RemoveService { .. } => 9,
-        Step::RestoreSysctl { .. } | Step::RestoreTimeout { .. } => 10,
+        Step::RemoveService { .. } => 10,
+        Step::RestoreSysctl { .. } | Step::RestoreTimeout { .. } => 11,
     }
 }

@@ -192,7 +192,13 @@ impl Prober {
         let verdict = self
             .ask_in_time(target, check, None, scope, &connected)
             .await;
-        let sight = sight(&verdict, &connected);
+        let is_late = |failure: &Failure| failure.result == ProbeResult::Timeout;
+        let mute = !connects && scope.of(&check.kind).any(CheckKind::is_of_datagrams);
+        let sight = if mute && verdict.as_ref().is_err_and(is_late) {
+            Sight::Mute
+        } else {
+            sight(&verdict, &connected)
+        };
         Outcome {
             plain: Some(sight),
             ..outcome(verdict, sight, started)

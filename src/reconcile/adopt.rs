@@ -6,6 +6,7 @@ use crate::config::{Config, ProbeMark};
 use crate::desired;
 use crate::health::{self, Health};
 use crate::kernel::Ipvs;
+use crate::leaving;
 use crate::model::{RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
 use crate::via_vip::Marks;
@@ -38,12 +39,8 @@ pub(crate) async fn adopt<T: Ipvs>(
     });
     reconciler.board.assign(marks);
     let names = Arc::clone(&reconciler.snapshot);
-    reconciler.note_leaving(
-        config.director.on_removal,
-        &desired,
-        &observed.state,
-        &names,
-    );
+    reconciler.unreplaced = leaving::unreplaced(config, &desired);
+    reconciler.note_leaving(&config.director, &desired, &observed.state, &names);
     Ok(Adopted { desired, observed })
 }
 

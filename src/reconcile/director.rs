@@ -1,34 +1,30 @@
+mod fast_path;
 mod look;
 mod marks;
+mod resets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info, warn};
 
 use self::look::Departures;
+use self::resets::Resets;
 use super::adopt::{Adopted, adopt, desired_of, probe_marks};
-use super::apply::destination_write;
-use super::count;
 use super::retry::Retry;
-use super::{
-    Difference, Failure, LINES_AT_ONCE, ReconcileError, Reconciler, STEPS_AT_INFO, StepError,
-    Writing,
-};
-use super::{calls_for_another_look, is_missing};
+use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
 use crate::clock;
-use crate::config::{Config, DirectorRemoval};
-use crate::error_chain::error_chain;
+use crate::config::{self, Config};
 use crate::health::Weights;
-use crate::intent::{Intent, WeightChange};
+use crate::intent::Intent;
 use crate::kernel::Ipvs;
+use crate::leaving;
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, Weight};
-use crate::plan::{State, Step};
+use crate::model::{Destination, RealServerKey, ServiceKey, Weight};
+use crate::plan::State;
 use crate::signals::Stopping;
 use crate::snapshot::Snapshot;
 use crate::via_vip::Marks;
@@ -43,10 +39,15 @@ pub(crate) struct DirectorLoop<T> {
     intent: Arc<Intent>,
     retry: Retry,
     next_pass: Instant,
-    /// What becomes of what is no longer configured.
-    on_removal: DirectorRemoval,
+    /// Of that section, what becomes of what is no longer configured.
+    section: config::Director,
     /// Of what is leaving, when it goes and what is left.
     departures: Departures,
+    /// The real servers that are out of the table for as long as they are
+    /// down, as they are to be put back.
+    removed: BTreeMap<(ServiceKey, RealServerKey), Destination>,
+    /// Those whose connections are being ended.
+    resets: Resets,
     /// The configuration has changed since the table was last seen: what is
     /// found then is no drift. With it, the names of before.
     changed_from: Option<Arc<Snapshot>>,
@@ -69,6 +70,8 @@ pub(crate) struct Change {
     pub(crate) config: Arc<Config>,
     /// Of every real server of it.
     pub(crate) weights: Weights,
+    /// Those of them that are to be out of the table.
+    pub(crate) removed: BTreeSet<(ServiceKey, RealServerKey)>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     /// Where health puts the weights that it wants from now on.
@@ -76,13 +79,6 @@ pub(crate) struct Change {
     /// Told in how many steps the kernel became as the new configuration
     /// wants it, or why it is not.
     pub(crate) done: oneshot::Sender<Result<usize, ReconcileError>>,
-}
-
-/// A weight that is on its way to the kernel.
-struct Pending {
-    id: RealServerId,
-    change: WeightChange,
-    step: Step,
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
@@ -118,8 +114,10 @@ impl<T: Ipvs> DirectorLoop<T> {
             intent,
             retry,
             next_pass,
-            on_removal: config.director.on_removal,
+            section: config.director.clone(),
             departures: Departures::new(),
+            removed: BTreeMap::new(),
+            resets: Resets::default(),
             changed_from: None,
         };
         director.watch_leaving();
@@ -139,7 +137,10 @@ impl<T: Ipvs> DirectorLoop<T> {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
                 biased;
-                () = stopping.recv() => return self,
+                () = stopping.recv() => {
+                    self.put_back_all().await;
+                    return self;
+                }
                 Some(request) = requests.recv() => self.answer(request).await,
                 () = self.intent.changed() => self.write_weights().await,
                 () = sleep_until(next_look) => {
@@ -147,126 +148,16 @@ impl<T: Ipvs> DirectorLoop<T> {
                     self.look_at_draining().await;
                     self.look_at_leaving().await;
                 }
-                () = sleep_until(self.next_pass) => {
+                () = sleep_until(self.resets.next()), if self.resets.any() => {
+                    self.go_on_with_resets().await;
+                }
+                () = sleep_until(self.next_pass), if !self.resets.any() => {
                     self.write_weights().await;
                     // What stands in the way is shown and said by then.
                     let _ = self.full_pass(Difference::Drift).await;
                 }
             }
         }
-    }
-
-    /// The fast path: the weights that changed, one message each.
-    async fn write_weights(&mut self) {
-        let pending = self.take_pending();
-        if pending.is_empty() {
-            return;
-        }
-        if self.reconciler.writing == Writing::DryRun {
-            self.leave_out(pending);
-            return;
-        }
-        let writes: Vec<_> = pending
-            .iter()
-            .filter_map(|pending| destination_write(&pending.step))
-            .collect();
-        let results = self.reconciler.kernel.ipvs.write(&writes).await;
-        let mut unwritten = Vec::new();
-        for (pending, result) in pending.iter().zip(results) {
-            match result {
-                Ok(()) => self.written(pending),
-                Err(error) => {
-                    let error = StepError::Kernel(error);
-                    if self.not_written(pending, &error) {
-                        unwritten.push((pending, error));
-                    }
-                }
-            }
-        }
-        announce_unwritten(&unwritten);
-    }
-
-    /// In a dry run, the weights are pending from now on; the next pass says
-    /// which of them the kernel has already.
-    fn leave_out(&mut self, pending: Vec<Pending>) {
-        let lines = pending.len();
-        for Pending { step, .. } in pending {
-            if lines <= STEPS_AT_INFO {
-                info!("would do: {step}");
-            } else {
-                debug!("would do: {step}");
-            }
-            self.reconciler.add_proposed(step);
-        }
-        if lines > STEPS_AT_INFO {
-            info!("would set {}", count(lines, "weight"));
-        }
-        self.next_pass = self.next_pass.min(in_from_now(LOOK));
-    }
-
-    /// What health wants and is not desired yet. Weights that rise come
-    /// first, so that a service is not empty in between.
-    fn take_pending(&mut self) -> Vec<Pending> {
-        let mut pending = Vec::new();
-        for (id, change) in self.intent.take() {
-            let Some((service, record)) = self.reconciler.snapshot.records(id) else {
-                continue;
-            };
-            record.live.lock().desired = change.weight;
-            let state = self.desired.services.get_mut(&service.key);
-            let destination = state.and_then(|state| state.destinations.get_mut(&record.key));
-            let Some(destination) = destination.filter(|d| d.weight != change.weight) else {
-                continue;
-            };
-            let from = *destination;
-            destination.weight = change.weight;
-            let (service, key) = (service.key, record.key);
-            let step = Step::SetDestination {
-                service,
-                key,
-                from,
-                to: *destination,
-            };
-            pending.push(Pending { id, change, step });
-        }
-        pending.sort_by_key(|pending| falls(&pending.step));
-        pending
-    }
-
-    fn written(&self, pending: &Pending) {
-        debug!("{}", pending.step);
-        if let Some((_, record)) = self.reconciler.snapshot.records(pending.id) {
-            let mut live = record.live.lock();
-            live.kernel = Some(pending.change.weight);
-            live.connections_known = false;
-        }
-        if let Some(first_failure) = pending.change.first_failure {
-            let took = clock::monotonic().saturating_duration_since(first_failure);
-            self.reconciler
-                .metrics
-                .detected(pending.id.service_index(), took);
-        }
-    }
-
-    /// Answers whether it is to be told.
-    fn not_written(&mut self, pending: &Pending, error: &StepError) -> bool {
-        if is_missing(error)
-            && self
-                .reconciler
-                .is_of_failed_service(&pending.step.subject())
-        {
-            // The cause was said, and the next pass tries again with this weight.
-            debug!(error = error_chain(error), "not written: {}", pending.step);
-            return false;
-        }
-        let wait = if calls_for_another_look(error) {
-            Duration::ZERO
-        } else {
-            self.reconciler.failed.insert(pending.step.subject());
-            self.retry.after(false)
-        };
-        self.next_pass = self.next_pass.min(in_from_now(wait));
-        true
     }
 
     async fn answer(&mut self, request: Request) {
@@ -301,15 +192,18 @@ impl<T: Ipvs> DirectorLoop<T> {
         let Change {
             config,
             weights,
+            removed,
             snapshot,
             metrics,
             intent,
             done,
         } = change;
+        let mut resets = self.put_back_all().await;
+        resets.extend(self.unwritten_resets());
         self.intent = intent;
         let before = std::mem::replace(&mut self.reconciler.snapshot, snapshot);
         self.changed_from.get_or_insert(before);
-        self.on_removal = config.director.on_removal;
+        self.section.clone_from(&config.director);
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
         self.reconciler.probe_marks = probe_marks(&config);
@@ -321,7 +215,16 @@ impl<T: Ipvs> DirectorLoop<T> {
             weight.copied().unwrap_or(Weight::ZERO)
         });
         self.reconciler.board.assign(marks);
+        self.removed = removed
+            .into_iter()
+            .filter_map(|key| {
+                let state = self.desired.services.get_mut(&key.0)?;
+                Some((key, state.destinations.remove(&key.1)?))
+            })
+            .collect();
+        self.see_replaced();
         let result = self.full_pass(Difference::Wanted).await;
+        self.reset_again(resets).await;
         // Whoever asked may have gone away.
         let _ = done.send(result);
     }
@@ -340,6 +243,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         difference: Difference,
     ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
+        leaving::see(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {
             Difference::Wanted
         } else {
@@ -348,7 +252,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         let difference = match self.changed_from.take() {
             Some(before) => {
                 self.reconciler.note_leaving(
-                    self.on_removal,
+                    &self.section,
                     &self.desired,
                     &observed.state,
                     &before,
@@ -383,30 +287,6 @@ impl<T: Ipvs> DirectorLoop<T> {
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
         self.reconciler.remove_all(&self.desired).await?.whole()
     }
-}
-
-/// A line each, or one for all: the kernel may refuse every weight at once.
-fn announce_unwritten(unwritten: &[(&Pending, StepError)]) {
-    let one_by_one = unwritten.len() <= LINES_AT_ONCE;
-    for (Pending { step, .. }, error) in unwritten {
-        let error = error_chain(error);
-        if one_by_one {
-            warn!(error, "not written, looking at the whole table: {step}");
-        } else {
-            debug!(error, "not written: {step}");
-        }
-    }
-    if let (false, Some((Pending { step, .. }, error))) = (one_by_one, unwritten.first()) {
-        warn!(
-            number = unwritten.len(),
-            error = error_chain(error),
-            "weights not written, looking at the whole table; the first: {step}"
-        );
-    }
-}
-
-fn falls(step: &Step) -> bool {
-    matches!(step, Step::SetDestination { from, to, .. } if to.weight < from.weight)
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.

@@ -50,7 +50,7 @@ use crate::clock;
 use crate::config::ProbeMark;
 use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
-use crate::leaving;
+use crate::leaving::{self, Unreplaced};
 use crate::metrics::Metrics;
 use crate::notify::Events;
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
@@ -115,6 +115,8 @@ pub(crate) struct Reconciler<T> {
     probe_marks: Option<ProbeMark>,
     /// What was said of those marks.
     said_of_marks: SaidOfMarks,
+    /// Of which services what is leaving goes on serving.
+    unreplaced: Unreplaced,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
     /// What was last said to stand in the way.
@@ -147,6 +149,7 @@ impl<T: Ipvs> Reconciler<T> {
             board: Arc::default(),
             probe_marks: None,
             said_of_marks: SaidOfMarks::default(),
+            unreplaced: Unreplaced::new(),
             failed: BTreeSet::new(),
             obstacles: Obstacles::of(writing),
             proposed: BTreeMap::new(),
@@ -174,7 +177,7 @@ impl<T: Ipvs> Reconciler<T> {
     /// The steps from what was observed to what is desired, and to what is
     /// leaving in peace.
     pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
-        let desired = leaving::kept(&self.owned.leaving, desired, observed);
+        let desired = leaving::kept(&self.owned.leaving, &self.unreplaced, desired, observed);
         self.steps(&desired, observed)
     }
 
@@ -193,7 +196,8 @@ impl<T: Ipvs> Reconciler<T> {
         difference: Difference,
     ) -> Result<(), ReconcileError> {
         let started = clock::monotonic();
-        let desired = &*leaving::kept(&self.owned.leaving, desired, &observed.state);
+        let leaving = &self.owned.leaving;
+        let desired = &*leaving::kept(leaving, &self.unreplaced, desired, &observed.state);
         let steps = self.steps(desired, &observed.state);
         let observed = if self.writing == Writing::DryRun {
             self.propose(steps);

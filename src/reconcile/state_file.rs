@@ -239,6 +239,7 @@ fn understand(text: &[u8]) -> Result<Owned, NotUnderstood> {
             service: leaves.service_name,
             real_server: leaves.real_server_name,
             deadline: deadline.map_err(|error| NotUnderstood::Damaged(error.to_string()))?,
+            has_weight: false,
         };
         owned.leaving.insert(key, leaver);
     }

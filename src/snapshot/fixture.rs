@@ -104,6 +104,7 @@ pub(crate) fn config() -> Config {
             probe_mark: ProbeMark::default(),
             on_exit: DirectorExit::Keep,
             on_removal: DirectorRemoval::Remove,
+            removal_deadline: Duration::from_mins(5),
         },
         real_server: RealServerRole {
             interface: "lo".to_owned(),

@@ -26,11 +26,13 @@ mod ipvs;
 mod leaving;
 mod matrix;
 mod metrics;
+mod on_failure;
 mod own_fault;
 mod pool;
 mod recovery;
 mod refusal;
 mod reload;
+mod replacement;
 mod restart;
 mod standstill;
 #[path = "../support/mod.rs"]

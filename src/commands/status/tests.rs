@@ -92,6 +92,7 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
             active: 2,
             ..Connections::default()
         },
+        serves: true,
         deadline: fixture::start() + Duration::from_secs(61),
     });
     let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
@@ -101,8 +102,8 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
     for line in [
         "nothing is remembered\nnor are drains\n",
         "TIME-OUT  CONFIGURED  KERNEL\ntcp       15m         10m\nudp       as it is    5m\n",
-        "LEAVING  SERVICE                ADDRESS           ACTIVE  INACTIVE  AT THE LATEST\n\
-         web/rs3  tcp 192.168.11.200:80  192.168.11.23:80       2         0  in 1m 1s\n",
+        "LEAVING  SERVICE                ADDRESS           STATE   ACTIVE  INACTIVE  AT THE LATEST\n\
+         web/rs3  tcp 192.168.11.200:80  192.168.11.23:80  serves       2         0  in 1m 1s\n",
         "up, draining (deadline in 40s)",
         "1, advised 7",
     ] {

@@ -203,6 +203,22 @@ impl CheckKind {
         }
     }
 
+    /// Whether a datagram is sent whose answer may be missing.
+    pub(crate) fn is_of_datagrams(&self) -> bool {
+        match self {
+            Self::Udp(_) | Self::Dns(_) => true,
+            Self::Http(_)
+            | Self::Stream(_)
+            | Self::Grpc(_)
+            | Self::Agent(_)
+            | Self::HaproxyAgent(_)
+            | Self::Ping
+            | Self::Exec(_)
+            | Self::File(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_of_datagrams),
+        }
+    }
+
     /// The configured port.
     fn port(&self) -> Option<u16> {
         match self {

@@ -46,3 +46,36 @@ fn either_way_may_be_in_doubt() {
         assert_eq!(found, [before, before, doubtful]);
     }
 }
+
+#[test]
+fn lost_is_what_refuses_or_does_not_answer_on_the_clients_path() {
+    let loss = |plain, vip| {
+        let mut seen = Seen::default();
+        seen.note(plain, vip);
+        seen.loss()
+    };
+    let unreachable = Some(Loss::Unreachable);
+    for (plain, vip, expected) in [
+        (None, None, None),
+        (Some(Sight::Well), None, None),
+        (Some(Sight::Wrong), None, None),
+        (Some(Sight::Unknown), None, None),
+        (Some(Sight::Refused), None, unreachable),
+        (Some(Sight::Silent), None, unreachable),
+        (Some(Sight::Filtered), None, unreachable),
+        (Some(Sight::Mute), None, unreachable),
+        (Some(Sight::NoNeighbour), None, Some(Loss::Gone)),
+        // What clients meet counts, where that is known.
+        (Some(Sight::Well), Some(Sight::Silent), unreachable),
+        (Some(Sight::Silent), Some(Sight::Well), None),
+        (
+            Some(Sight::NoNeighbour),
+            Some(Sight::Silent),
+            Some(Loss::Gone),
+        ),
+        (Some(Sight::NoNeighbour), Some(Sight::Well), None),
+        (Some(Sight::Silent), Some(Sight::Unknown), unreachable),
+    ] {
+        assert_eq!(loss(plain, vip), expected, "{plain:?} {vip:?}");
+    }
+}

@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use super::Admin;
+use crate::diagnosis::Loss;
 use crate::health::damping::Damping;
 use crate::health::ramp::SlowStart;
 use crate::health::{Health, Machine, weight};
@@ -23,6 +24,10 @@ pub(super) struct Member {
     pub(super) advice: Option<Advice>,
     /// What it should have in the kernel now.
     pub(super) wanted: Weight,
+    /// How it is lost to its clients: of all that was seen since it is down the worst.
+    pub(super) loss: Option<Loss>,
+    /// Since it is down, it was removed, or its connections were ended.
+    pub(super) handled: bool,
 }
 
 /// Where a real server is in its slow start.
@@ -47,6 +52,8 @@ impl Member {
             configured,
             advice: None,
             wanted: weight(Health::Unknown, configured, found),
+            loss: None,
+            handled: false,
         }
     }
 

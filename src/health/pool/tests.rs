@@ -23,6 +23,7 @@ fn policy() -> Policy {
         quorum: 1,
         hysteresis: 0,
         fail_open_below: None,
+        on_failure: FailureRule::QUIESCE,
     }
 }
 

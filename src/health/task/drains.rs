@@ -108,7 +108,7 @@ impl HealthTask {
             let records = snapshot.records(**id);
             let quiet = records.is_some_and(|(_, record)| {
                 let live = record.live.lock();
-                live.kernel == Some(Weight::ZERO)
+                live.kernel.is_none_or(|weight| weight == Weight::ZERO)
                     && live.connections_known
                     && live.connections.active == 0
             });

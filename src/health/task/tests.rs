@@ -348,7 +348,7 @@ fn a_new_subscriber_of_a_probe_that_stays_is_not_left_to_a_slow_pace() {
     let third = "
   - name: third
     address: 192.0.2.3:80
-    check: { http: { host: site } }
+    check: { http: { host: site }, fall: 9 }
     real_servers: [{ name: rs1, address: 192.0.2.11 }]
 ";
     let config = Config::parse("cluster.yaml", &format!("{CLUSTER}{third}")).unwrap();
@@ -500,4 +500,57 @@ fn nothing_is_drained_before_the_kernel_has_its_weight_of_0() {
     assert_eq!(admin_with(none, false, 0), Admin::Draining);
     assert_eq!(admin_with(none, true, 1), Admin::Draining);
     assert_eq!(admin_with(none, true, 0), Admin::Drained);
+}
+
+#[test]
+fn one_that_is_new_begins_with_what_the_same_probe_has_shown_elsewhere() {
+    let moved = |bench: &mut Bench, service: &str| {
+        let (this, that) = (format!("{service}:80"), format!("{service}7:80"));
+        reload(bench, &this, &that);
+        let changes = bench.task.weights();
+        changes
+            .values()
+            .map(|weight| weight.get())
+            .collect::<Vec<_>>()
+    };
+    // `slow` asks for two passes, `fast` for one.
+    let mut bench = Bench::new();
+    bench.report(0, ProbeResult::Ok);
+    assert_eq!(moved(&mut bench, "192.0.2.2"), [5, 0, 0]);
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Unknown]);
+    bench.report(0, ProbeResult::Ok);
+    assert_eq!(bench.live(SLOW).health, Health::Up, "the first pass counts");
+
+    let mut bench = Bench::new();
+    bench.report(0, ProbeResult::Ok);
+    bench.report(0, ProbeResult::Ok);
+    assert_eq!(moved(&mut bench, "192.0.2.2"), [5, 7, 0]);
+    assert_eq!(bench.health([SLOW, OTHER]), [Health::Up, Health::Unknown]);
+    assert_eq!(bench.live(SLOW).last_probe.unwrap().detail, "it was ok");
+
+    let mut bench = Bench::new();
+    bench.report(0, ProbeResult::Ok);
+    bench.report(0, ProbeResult::Status);
+    assert_eq!(moved(&mut bench, "192.0.2.1"), [0, 0, 0]);
+    assert_eq!(bench.health([FAST, SLOW]), [Health::Down, Health::Unknown]);
+}
+
+#[test]
+fn what_leaves_is_replaced_once_each_has_a_verdict_and_one_serves() {
+    let mut bench = Bench::new();
+    let slow = "tcp 192.0.2.2:80".parse().unwrap();
+    let replaced = |bench: &Bench| bench.task.intent.is_replaced(&slow);
+    assert!(!replaced(&bench));
+    for _ in 0..2 {
+        bench.report(0, ProbeResult::Ok);
+    }
+    assert!(!replaced(&bench), "rs2 has no verdict");
+    for _ in 0..3 {
+        bench.report(1, ProbeResult::Refused);
+    }
+    assert!(replaced(&bench));
+    for _ in 0..3 {
+        bench.report(0, ProbeResult::Refused);
+    }
+    assert!(!replaced(&bench), "nobody serves");
 }

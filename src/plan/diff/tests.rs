@@ -49,6 +49,27 @@ fn only_what_differs_is_shown() {
 }
 
 #[test]
+fn a_fallback_goes_after_those_whose_clients_it_takes() {
+    let mut with_fallback = how_to();
+    let state = with_fallback.services.values_mut().next().unwrap();
+    state.service.flags = ServiceFlags::FALLBACK;
+    let leaving = "192.168.11.29:80".parse().unwrap();
+    let mut idle = *state.destinations.values().next().unwrap();
+    idle.weight = Weight::ZERO;
+    state.destinations.insert(leaving, idle);
+    expect![[r"
+        - real server 192.168.11.29:80 of tcp 192.168.11.200:80
+        ~ virtual service tcp 192.168.11.200:80: flags flag-1 -> none
+    "]]
+    .assert_eq(&text(&diff(&how_to(), &with_fallback)));
+    expect![[r"
+        ~ virtual service tcp 192.168.11.200:80: flags none -> flag-1
+        + real server 192.168.11.29:80 of tcp 192.168.11.200:80 forwarding direct weight 0
+    "]]
+    .assert_eq(&text(&diff(&with_fallback, &how_to())));
+}
+
+#[test]
 fn time_outs_and_tunnels_are_shown() {
     let mut changed = how_to();
     let state = changed.services.values_mut().next().unwrap();

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::DirectorLoop;
 use crate::clock;
-use crate::config::DirectorRemoval;
+use crate::config::{Director, DirectorRemoval};
 use crate::health::ends_by_itself;
 use crate::kernel::Ipvs;
 use crate::leaving::{self, Leaver};
@@ -16,6 +16,10 @@ use crate::model::{Connections, RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
 use crate::reconcile::{Difference, LINES_AT_ONCE, Reconciler, Writing};
 use crate::snapshot::{LeavingRecord, Snapshot};
+
+/// How long a real server that is to be removed at once has for the answers that
+/// it is about to give: new connections go to others by then.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// What is leaving.
 pub(super) type Departures = BTreeMap<(ServiceKey, RealServerKey), Departure>;
@@ -26,6 +30,10 @@ pub(super) struct Departure {
     until: Instant,
     /// As of the last look.
     connections: Connections,
+    /// It was said that it stays though its time is up.
+    outstays: bool,
+    /// When it was first seen without weight.
+    idle_since: Option<Instant>,
 }
 
 impl<T: Ipvs> Reconciler<T> {
@@ -34,17 +42,13 @@ impl<T: Ipvs> Reconciler<T> {
     /// the kernel knows it.
     pub(in crate::reconcile) fn note_leaving(
         &mut self,
-        on_removal: DirectorRemoval,
+        section: &Director,
         configured: &State,
         observed: &State,
         before: &Snapshot,
     ) {
         let leaving = &mut self.owned.leaving;
-        let DirectorRemoval::Drain { deadline } = on_removal else {
-            leaving.clear();
-            return;
-        };
-        let deadline = clock::wall() + deadline;
+        let deadline = clock::wall() + section.removal_deadline;
         let services = before.services.iter();
         let services = services.map(|service| (service.key, &*service.name));
         let services: BTreeMap<_, _> = services.collect();
@@ -62,11 +66,52 @@ impl<T: Ipvs> Reconciler<T> {
                 real_server: name
                     .map_or_else(|| real_server.to_string(), |name| (*name).to_owned()),
                 deadline,
+                has_weight: observed
+                    .weight(service, real_server)
+                    .is_some_and(|weight| weight != Weight::ZERO),
             }
         });
         // Nobody but the agent has connections by the marks of probes.
         let board = &self.board;
         leaving.retain(|(service, _), _| !board.owns(service));
+        if section.on_removal == DirectorRemoval::Remove {
+            leaving.retain(|(service, _), leaver| {
+                leaver.has_weight && configured.services.contains_key(service)
+            });
+        }
+    }
+
+    /// What is no longer configured and serves on, a sentence each.
+    pub(crate) fn notes_of_leaving(&self) -> Vec<String> {
+        let serves = self.owned.leaving.iter().filter(|((service, _), leaver)| {
+            leaver.has_weight && self.unreplaced.contains_key(service)
+        });
+        let notes = serves.map(|((service, real_server), _)| {
+            format!(
+                "{real_server} of {service}: no longer configured, and keeps its weight until each \
+                 real server has a verdict and one serves"
+            )
+        });
+        notes.collect()
+    }
+
+    /// Says that a real server serves on though it was to be removed by now.
+    fn tell_outstaying(&self, key: &(ServiceKey, RealServerKey)) {
+        if let Some(leaver) = self.owned.leaving.get(key) {
+            warn!(
+                service = leaver.service,
+                real_server = leaver.real_server,
+                "it is no longer configured, and serves beyond `removal_deadline`: no configured \
+                 real server of this service serves; mend one, or remove the service"
+            );
+        }
+    }
+
+    /// Whether a real server is one to have no weight while what is leaving
+    /// serves: the sorry server.
+    pub(super) fn is_held_back(&self, service: &ServiceKey, real_server: &RealServerKey) -> bool {
+        self.unreplaced.get(service) == Some(&Some(*real_server))
+            && leaving::serves(&self.owned.leaving, &self.unreplaced, service)
     }
 }
 
@@ -103,29 +148,42 @@ impl<T: Ipvs> DirectorLoop<T> {
     pub(super) fn watch_leaving(&mut self) {
         let leaving = &self.reconciler.owned.leaving;
         self.departures.retain(|key, _| leaving.contains_key(key));
-        let longest = match self.on_removal {
-            DirectorRemoval::Remove => Duration::ZERO,
-            DirectorRemoval::Drain { deadline } => deadline,
-        };
+        let longest = self.section.removal_deadline;
         for (key, leaver) in leaving {
             self.departures.entry(*key).or_insert_with(|| {
                 let left = leaver.deadline.duration_since(clock::wall());
                 Departure {
                     until: clock::monotonic() + left.unwrap_or_default().min(longest),
                     connections: Connections::default(),
+                    outstays: false,
+                    idle_since: None,
                 }
             });
         }
         self.show_leaving();
     }
 
+    /// Notes of which services what is configured serves by itself by now.
+    pub(super) fn see_replaced(&mut self) {
+        let services = self.reconciler.snapshot.services.iter();
+        let unreplaced = services.filter(|service| !self.intent.is_replaced(&service.key));
+        let unreplaced = unreplaced.map(|service| {
+            let sorry_server = service.sorry_server.as_ref();
+            (service.key, sorry_server.map(|record| record.key))
+        });
+        self.reconciler.unreplaced = unreplaced.collect();
+    }
+
     /// Reads the connections of what is leaving, and removes what has none
-    /// left, or whose time is up.
+    /// left, or whose time is up. What serves has its time until it is
+    /// replaced, and longer where without it nobody would serve.
     pub(super) async fn look_at_leaving(&mut self) {
         if self.departures.is_empty() || self.reconciler.writing == Writing::DryRun {
             return;
         }
+        self.see_replaced();
         let mut over = BTreeMap::new();
+        let mut quiesces = false;
         let mut seen = None;
         let mut table = None;
         for (key, departure) in &mut self.departures {
@@ -139,17 +197,36 @@ impl<T: Ipvs> DirectorLoop<T> {
             if let Some(observed) = observed {
                 departure.connections = observed.connections;
             }
-            let quiet = observed.is_some_and(|observed| {
-                observed.destination.weight == Weight::ZERO && observed.connections.active == 0
-            });
-            if clock::monotonic() >= departure.until {
+            let leaver = self.reconciler.owned.leaving.get(key);
+            let serves = observed.map_or_else(
+                || leaver.is_some_and(|leaver| leaver.has_weight),
+                |observed| observed.destination.weight != Weight::ZERO,
+            );
+            let is_replaced = !self.reconciler.unreplaced.contains_key(service);
+            let late = clock::monotonic() >= departure.until;
+            if serves && !is_replaced {
+                if late && has_weight(&self.desired, service) {
+                    over.insert(*key, "its time is up, and others serve");
+                } else if late && !std::mem::replace(&mut departure.outstays, true) {
+                    self.reconciler.tell_outstaying(key);
+                }
+            } else if late {
                 over.insert(*key, "its time is up");
-            } else if quiet && !ends_by_itself(*service) {
+            } else if serves {
+                quiesces = true;
+            } else if self.section.on_removal == DirectorRemoval::Remove
+                && clock::monotonic()
+                    >= *departure.idle_since.get_or_insert_with(clock::monotonic) + LAST_ANSWERS
+            {
+                over.insert(*key, "others serve");
+            } else if departure.connections.active == 0
+                && (!ends_by_itself(*service) || self.section.on_removal == DirectorRemoval::Remove)
+            {
                 over.insert(*key, "no active connection is left");
             }
         }
         self.show_leaving();
-        if over.is_empty() {
+        if over.is_empty() && !quiesces {
             return;
         }
         let one_by_one = over.len() <= LINES_AT_ONCE;
@@ -161,7 +238,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                         service = leaver.service,
                         real_server = leaver.real_server,
                         active,
-                        "drained, and removed as it is no longer configured: {reason}"
+                        "removed, as it is no longer configured: {reason}"
                     );
                 }
             }
@@ -169,7 +246,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         if !one_by_one {
             info!(
                 number = over.len(),
-                "drained, and removed as they are no longer configured"
+                "removed, as they are no longer configured"
             );
         }
         // What stands in the way is shown and said by then, and tried again.
@@ -187,8 +264,18 @@ impl<T: Ipvs> DirectorLoop<T> {
                 key: *real_server,
                 connections: departure.map(|d| d.connections).unwrap_or_default(),
                 deadline: leaver.deadline,
+                serves: leaver.has_weight && self.reconciler.unreplaced.contains_key(service),
             }
         });
         *self.reconciler.snapshot.leaving.lock() = records.collect();
     }
+}
+
+/// Whether anything of a service is to have a weight.
+fn has_weight(desired: &State, service: &ServiceKey) -> bool {
+    let state = desired.services.get(service);
+    state.is_some_and(|state| {
+        let mut destinations = state.destinations.values();
+        destinations.any(|destination| destination.weight != Weight::ZERO)
+    })
 }

@@ -1,5 +1,6 @@
 mod leaving;
 mod marks;
+mod resets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,15 +12,19 @@ use tokio::task::JoinHandle;
 use tokio::time::advance;
 
 use super::*;
+use crate::error_chain::error_chain;
+use crate::health::Handling;
+use crate::intent::WeightChange;
 use crate::kernel::{
     Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
 };
 use crate::metrics::Metrics;
 use crate::model::{
-    Destination, Forwarding, RealServerKey, Service, ServiceFlags, ServiceKey, Timeout,
+    Destination, Forwarding, RealServerId, RealServerKey, Service, ServiceFlags, ServiceKey,
+    Timeout,
 };
-use crate::reconcile::StateFile;
 use crate::reconcile::captured_log::CapturedLog;
+use crate::reconcile::{StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, Snapshot, fixture};
 
@@ -55,8 +60,14 @@ async fn what_is_found_is_adopted_and_what_is_foreign_is_left_alone() {
         destination(FOREIGN, "192.168.11.21:80", 9),
     ];
     let lab = Lab::start(&before).await;
-    assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=0");
     assert_eq!(lab.table(FOREIGN), "rr 192.168.11.21:80=9");
+    let right = "wlc 192.168.11.21:80=1 192.168.11.22:80=0";
+    let serves_on = format!("{right} 192.168.11.77:80=1");
+    assert_eq!(lab.table(WEB), serves_on, "rs2 has no verdict");
+    lab.intent.set_replaced(WEB.parse().unwrap(), true);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(lab.table(WEB), right);
+    assert_eq!(lab.drift().values().sum::<u64>(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -511,6 +522,10 @@ struct Lab {
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
+    /// Of the last configuration that was taken over.
+    reloaded: Mutex<Arc<Intent>>,
+    /// What the next reload says is out of the table.
+    removed: Mutex<Vec<(&'static str, &'static str)>>,
     stop: Mutex<Option<Stop>>,
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     task: Mutex<Option<JoinHandle<DirectorLoop<Table>>>>,
@@ -537,6 +552,8 @@ impl Lab {
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
             snapshot,
             intent: Arc::default(),
+            reloaded: Mutex::default(),
+            removed: Mutex::default(),
             stop: Mutex::default(),
             requests: Mutex::default(),
             task: Mutex::default(),
@@ -614,14 +631,28 @@ impl Lab {
         });
         let (done, result) = oneshot::channel();
         let found = Weights::new();
+        let intent = Arc::new(Intent::default());
+        for service in &config.virtual_services {
+            let mut real_servers = service.real_servers.iter();
+            let pass = real_servers.all(|real_server| weight(real_server.key) > 0);
+            intent.set_replaced(service.key, pass);
+        }
+        self.reloaded.lock().unwrap().clone_from(&intent);
         let change = Change {
             weights: weights.collect(),
+            removed: {
+                let removed = self.removed.lock().unwrap();
+                let key = |(service, key): &(&str, &str)| {
+                    (service.parse().unwrap(), key.parse().unwrap())
+                };
+                removed.iter().map(key).collect()
+            },
             snapshot: Arc::new(
                 self.snapshot
                     .director_again(&config, fixture::start(), &found),
             ),
             metrics: Arc::clone(&self.metrics),
-            intent: Arc::default(),
+            intent,
             config: Arc::new(config),
             done,
         };
@@ -773,6 +804,7 @@ fn change(weight: u32) -> WeightChange {
     WeightChange {
         weight: Weight::new(weight).unwrap(),
         first_failure: None,
+        handling: Handling::Weight,
     }
 }
 

@@ -93,6 +93,7 @@ fn owned() -> Owned {
         "[2001:db8::21]:80".parse().unwrap(),
     );
     let leaver = Leaver {
+        has_weight: false,
         service: "web".into(),
         real_server: "rs1".into(),
         deadline: fixture::start(),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{DirectorRemoval, SorryServer};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 const BOTH: &str = "wlc 192.168.11.21:80=1 192.168.11.22:80=1";
@@ -6,7 +7,8 @@ const BOTH: &str = "wlc 192.168.11.21:80=1 192.168.11.22:80=1";
 /// Both real servers of `web` serve, and rs2 has a connection.
 async fn serving() -> Lab {
     let mut lab = Lab::new();
-    lab.config.director.on_removal = DirectorRemoval::Drain { deadline: DEADLINE };
+    lab.config.director.on_removal = DirectorRemoval::Drain;
+    lab.config.director.removal_deadline = DEADLINE;
     let lab = lab.run().await;
     lab.intend(RS1, 1).await;
     lab.intend(RS2, 1).await;
@@ -88,10 +90,7 @@ async fn what_comes_back_is_configured_again_and_has_to_pass() {
 
 #[tokio::test(start_paused = true)]
 async fn another_process_goes_on_and_without_the_key_it_ends() {
-    for on_removal in [
-        DirectorRemoval::Drain { deadline: DEADLINE },
-        DirectorRemoval::Remove,
-    ] {
+    for on_removal in [DirectorRemoval::Drain, DirectorRemoval::Remove] {
         let lab = serving().await;
         lab.reload(without(&lab, true), &[]).await.unwrap();
         let (mut config, state_dir) = (without(&lab, true), Arc::clone(&lab.state_dir));
@@ -134,7 +133,8 @@ async fn a_table_that_cannot_be_read_at_the_reload_is_no_reason_to_cut_anything(
 async fn udp_waits_for_the_deadline() {
     const DNS: &str = "udp 192.168.11.200:53";
     let mut lab = Lab::new();
-    lab.config.director.on_removal = DirectorRemoval::Drain { deadline: DEADLINE };
+    lab.config.director.on_removal = DirectorRemoval::Drain;
+    lab.config.director.removal_deadline = DEADLINE;
     lab.config.virtual_services[0].key = DNS.parse().unwrap();
     let lab = lab.run().await;
     lab.reload(without(&lab, false), &[]).await.unwrap();
@@ -142,4 +142,127 @@ async fn udp_waits_for_the_deadline() {
     assert!(lab.table(DNS).contains(RIP2), "{}", lab.table(DNS));
     seconds(7).await;
     assert!(!lab.table(DNS).contains(RIP2), "{}", lab.table(DNS));
+}
+
+/// Of `web`, rs3 and rs4 in place of rs1 and rs2.
+fn replaced(lab: &Lab) -> Config {
+    let mut config = lab.config.clone();
+    let real_servers = &mut config.virtual_services[0].real_servers;
+    for (real_server, name) in real_servers.iter_mut().zip(["rs3", "rs4"]) {
+        real_server.name = name.into();
+        real_server.key = format!("192.168.11.2{}:80", &name[2..]).parse().unwrap();
+    }
+    config
+}
+
+async fn intend_again(lab: &Lab, weights: &[(RealServerId, u32)], pass: bool) {
+    let intent = Arc::clone(&lab.reloaded.lock().unwrap());
+    let weights = weights.iter().map(|(id, weight)| (*id, change(*weight)));
+    intent.set_replaced(WEB.parse().unwrap(), pass);
+    intent.set(weights.collect());
+    super::settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_leaves_serves_until_what_replaces_it_has_passed() {
+    for on_removal in [DirectorRemoval::Remove, DirectorRemoval::Drain] {
+        let mut lab = serving().await;
+        lab.config.director.on_removal = on_removal;
+        lab.reload(replaced(&lab), &[]).await.unwrap();
+        let waits = format!("{BOTH} 192.168.11.23:80=0 192.168.11.24:80=0");
+        assert_eq!(lab.table(WEB), waits, "{on_removal:?}");
+        seconds(25).await;
+        assert_eq!(lab.table(WEB), waits, "resyncs leave it alone");
+        intend_again(&lab, &[(RS1, 1)], false).await;
+        seconds(2).await;
+        let one = format!("{BOTH} 192.168.11.23:80=1 192.168.11.24:80=0");
+        assert_eq!(lab.table(WEB), one, "of rs4 nothing is known yet");
+        intend_again(&lab, &[(RS2, 1)], true).await;
+        seconds(2).await;
+        let quiesced = "wlc 192.168.11.22:80=0 192.168.11.23:80=1 192.168.11.24:80=1";
+        assert_eq!(lab.table(WEB), quiesced, "rs2 has a connection");
+        seconds(6).await;
+        let left = match on_removal {
+            DirectorRemoval::Remove => "",
+            DirectorRemoval::Drain => " 192.168.11.22:80=0",
+        };
+        let end = format!("wlc{left} 192.168.11.23:80=1 192.168.11.24:80=1");
+        assert_eq!(lab.table(WEB), end, "{on_removal:?}");
+        assert_eq!(lab.drift().values().sum::<u64>(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_the_waiting_for_the_last_but_never_empties_what_serves() {
+    for (on_removal, others) in [
+        (DirectorRemoval::Remove, 1),
+        (DirectorRemoval::Remove, 0),
+        (DirectorRemoval::Drain, 1),
+        (DirectorRemoval::Drain, 0),
+    ] {
+        let mut lab = serving().await;
+        lab.config.director.on_removal = on_removal;
+        lab.reload(replaced(&lab), &[]).await.unwrap();
+        intend_again(&lab, &[(RS1, others)], false).await;
+        seconds(55).await;
+        assert!(lab.table(WEB).starts_with(BOTH), "{}", lab.table(WEB));
+        seconds(30).await;
+        let serve = lab.table(WEB).starts_with(BOTH);
+        assert_eq!(serve, others == 0, "{on_removal:?}: {}", lab.table(WEB));
+        // Those who come later still replace them.
+        intend_again(&lab, &[(RS1, 1), (RS2, 1)], true).await;
+        seconds(2).await;
+        seconds(2).await;
+        let end = "wlc 192.168.11.23:80=1 192.168.11.24:80=1";
+        assert_eq!(lab.table(WEB), end, "{on_removal:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_process_lets_serve_what_it_finds_serving() {
+    for killed in [false, true] {
+        let mut lab = serving().await;
+        lab.config.director.on_removal = DirectorRemoval::Remove;
+        let config = replaced(&lab);
+        if killed {
+            lab.reload(config.clone(), &[]).await.unwrap();
+        }
+        let state_dir = Arc::clone(&lab.state_dir);
+        let mut next = Lab::on(lab.stop().await);
+        (next.config, next.state_dir) = (config, state_dir);
+        let next = next.run().await;
+        let waits = format!("{BOTH} 192.168.11.23:80=0 192.168.11.24:80=0");
+        assert_eq!(next.table(WEB), waits);
+        seconds(25).await;
+        assert_eq!(next.table(WEB), waits);
+        next.intent.set_replaced(WEB.parse().unwrap(), true);
+        next.intend(RS1, 1).await;
+        next.intend(RS2, 1).await;
+        seconds(4).await;
+        let end = "wlc 192.168.11.23:80=1 192.168.11.24:80=1";
+        assert_eq!(next.table(WEB), end, "killed: {killed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sorry_server_does_not_serve_beside_what_leaves() {
+    const SORRY: RealServerId = RealServerId {
+        service: 0,
+        real_server: 2,
+    };
+    let mut lab = serving().await;
+    lab.config.director.on_removal = DirectorRemoval::Remove;
+    let mut config = replaced(&lab);
+    config.virtual_services[0].pool.sorry_server = Some(SorryServer {
+        key: "192.168.11.30:80".parse().unwrap(),
+        check: Arc::clone(&config.virtual_services[0].check),
+    });
+    lab.reload(config, &[]).await.unwrap();
+    intend_again(&lab, &[(SORRY, 1)], false).await;
+    let waits = format!("{BOTH} 192.168.11.23:80=0 192.168.11.24:80=0 192.168.11.30:80=0");
+    seconds(25).await;
+    assert_eq!(lab.table(WEB), waits);
+    seconds(40).await;
+    let end = "wlc 192.168.11.23:80=0 192.168.11.24:80=0 192.168.11.30:80=1";
+    assert_eq!(lab.table(WEB), end, "at the deadline it replaces them");
 }

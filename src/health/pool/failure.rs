@@ -1,0 +1,108 @@
+//! What becomes of a real server that fails, beyond its weight of 0.
+
+use std::time::Instant;
+
+use super::{Admin, Member, Pool};
+use crate::diagnosis::Loss;
+use crate::health::Health;
+use crate::model::Weight;
+
+/// What a virtual service asks for when a real server of it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FailureRule {
+    /// It is out of the table while it is down.
+    pub(crate) removes: bool,
+    /// Its connections are ended when it is lost so much; `None` for never.
+    pub(crate) resets_from: Option<Loss>,
+    /// Both also where nobody else serves.
+    pub(crate) even_the_last: bool,
+}
+
+impl FailureRule {
+    /// Weight 0, and nothing else.
+    pub(crate) const QUIESCE: Self = Self {
+        removes: false,
+        resets_from: None,
+        even_the_last: false,
+    };
+}
+
+/// What is to be done with a real server beside setting its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handling {
+    /// Nothing.
+    Weight,
+    /// It is taken out of the table until it has a weight again.
+    Remove,
+    /// Its connections are ended: it is taken out of the table and put back.
+    Reset,
+}
+
+impl Pool {
+    /// Takes what a probe that began at `started` has shown of how the real server at this
+    /// place is lost to its clients; the sorry server's place is after the
+    /// last. Tells whether that is worse than what was known since it is down:
+    /// then [`take_handling`](Self::take_handling) may tell what follows.
+    pub(crate) fn set_loss(&mut self, member: usize, loss: Option<Loss>, started: Instant) -> bool {
+        if self.held || self.evidence_from.is_some_and(|from| started < from) {
+            return false;
+        }
+        let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
+        let Some(member) = members.nth(member) else {
+            return false;
+        };
+        let is_down = member.machine.health() == Health::Down;
+        let known = member.loss.filter(|_| is_down);
+        member.loss = known.max(loss);
+        is_down && member.loss > known
+    }
+
+    /// What is to be done, since the last [`settle`](Self::settle), with real
+    /// servers that are down, by place; of each once while it is down, and
+    /// nothing while held. One that an operator drains is left alone unless it
+    /// is gone.
+    pub(crate) fn take_handling(&mut self) -> Vec<(usize, Handling)> {
+        let rule = self.policy.on_failure;
+        let serves = |member: &Member| member.wanted != Weight::ZERO;
+        let others_serve = self.members.iter().chain(&self.sorry_server).any(serves);
+        if self.held || !others_serve && !rule.even_the_last {
+            return Vec::new();
+        }
+        let members = self.members.iter_mut().chain(&mut self.sorry_server);
+        let mut handling = Vec::new();
+        for (place, member) in members.enumerate() {
+            let is_down = member.machine.health() == Health::Down;
+            if !is_down || serves(member) || member.handled {
+                continue;
+            }
+            let enabled = member.admin == Admin::Enabled;
+            let is_lost = rule.resets_from.is_some_and(|from| {
+                member.loss >= Some(from) && (enabled || member.loss == Some(Loss::Gone))
+            });
+            let what = if rule.removes && enabled {
+                Handling::Remove
+            } else if is_lost {
+                Handling::Reset
+            } else {
+                continue;
+            };
+            member.handled = true;
+            handling.push((place, what));
+        }
+        handling
+    }
+
+    /// Whether the real server at this place is to be out of the table.
+    pub(crate) fn is_removed(&self, member: usize) -> bool {
+        let mut members = self.members.iter().chain(&self.sorry_server);
+        members.nth(member).is_some_and(|member| {
+            self.policy.on_failure.removes
+                && member.handled
+                && member.machine.health() == Health::Down
+                && member.wanted == Weight::ZERO
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use super::*;
+use crate::clock;
+use crate::health::pool::{Policy, SorryServer};
+use crate::health::ramp::SlowStart;
+
+const RESET: FailureRule = FailureRule {
+    resets_from: Some(Loss::Unreachable),
+    ..FailureRule::QUIESCE
+};
+const GONE: FailureRule = FailureRule {
+    resets_from: Some(Loss::Gone),
+    ..FailureRule::QUIESCE
+};
+const REMOVE: FailureRule = FailureRule {
+    removes: true,
+    even_the_last: true,
+    ..FailureRule::QUIESCE
+};
+
+/// A pool of two with weight 1, `rise` and `fall` 1, and what it was told to do.
+fn pool(on_failure: FailureRule, sorry_server: bool) -> Pool {
+    let one = NonZeroU16::MIN;
+    let policy = Policy {
+        rise: one,
+        slow_start: SlowStart::new(Duration::ZERO, &"wlc".parse().unwrap()),
+        flap_damping: false,
+        quorum: 1,
+        hysteresis: 0,
+        fail_open_below: None,
+        on_failure,
+    };
+    let sorry_server = sorry_server.then_some(SorryServer {
+        rise: one,
+        fall: one,
+        found: Weight::ZERO,
+    });
+    let mut pool = Pool::new(policy, one, [(Weight::ONE, Weight::ONE); 2], sorry_server);
+    let places = if pool.sorry_server.is_some() { 3 } else { 2 };
+    for place in 0..places {
+        assert_eq!(probe(&mut pool, place, Ok(())), []);
+    }
+    pool
+}
+
+fn probe(
+    pool: &mut Pool,
+    place: usize,
+    outcome: Result<(), Option<Loss>>,
+) -> Vec<(usize, Handling)> {
+    let now = clock::monotonic();
+    pool.set_loss(place, outcome.err().flatten(), now);
+    pool.on_outcome(place, outcome.is_ok(), now, now);
+    pool.settle(now);
+    pool.take_handling()
+}
+
+const BADLY: Result<(), Option<Loss>> = Err(None);
+const UNREACHABLE: Result<(), Option<Loss>> = Err(Some(Loss::Unreachable));
+const LOST: Result<(), Option<Loss>> = Err(Some(Loss::Gone));
+
+#[test]
+fn only_what_is_lost_is_reset_and_once_while_it_is_down() {
+    for (rule, outcome, resets) in [
+        (FailureRule::QUIESCE, LOST, false),
+        (RESET, BADLY, false),
+        (RESET, UNREACHABLE, true),
+        (RESET, LOST, true),
+        (GONE, BADLY, false),
+        (GONE, UNREACHABLE, false),
+        (GONE, LOST, true),
+    ] {
+        let mut pool = pool(rule, false);
+        let expected = if resets {
+            vec![(0, Handling::Reset)]
+        } else {
+            vec![]
+        };
+        assert_eq!(
+            probe(&mut pool, 0, outcome),
+            expected,
+            "{rule:?} {outcome:?}"
+        );
+        assert_eq!(probe(&mut pool, 0, outcome), []);
+        assert_eq!(probe(&mut pool, 0, Ok(())), []);
+        assert_eq!(probe(&mut pool, 0, outcome), expected, "again");
+    }
+}
+
+#[test]
+fn what_is_seen_later_counts_as_well() {
+    let mut pool = pool(GONE, false);
+    assert_eq!(probe(&mut pool, 0, UNREACHABLE), []);
+    assert!(pool.set_loss(0, Some(Loss::Gone), clock::monotonic()));
+    assert_eq!(pool.take_handling(), [(0, Handling::Reset)]);
+}
+
+#[test]
+fn the_last_keeps_its_clients_until_somebody_replaces_it_unless_asked() {
+    let mut pool_of_two = pool(RESET, false);
+    assert_eq!(
+        probe(&mut pool_of_two, 0, UNREACHABLE),
+        [(0, Handling::Reset)]
+    );
+    assert_eq!(probe(&mut pool_of_two, 1, UNREACHABLE), []);
+    assert_eq!(probe(&mut pool_of_two, 0, Ok(())), [(1, Handling::Reset)]);
+
+    let asked = FailureRule {
+        even_the_last: true,
+        ..RESET
+    };
+    let mut asked = pool(asked, false);
+    assert_eq!(probe(&mut asked, 0, UNREACHABLE), [(0, Handling::Reset)]);
+    assert_eq!(probe(&mut asked, 1, UNREACHABLE), [(1, Handling::Reset)]);
+
+    let mut sorry = pool(RESET, true);
+    assert_eq!(probe(&mut sorry, 0, UNREACHABLE), [(0, Handling::Reset)]);
+    let last = probe(&mut sorry, 1, UNREACHABLE);
+    assert_eq!(last, [(1, Handling::Reset)], "the sorry server replaces it");
+}
+
+#[test]
+fn nothing_is_cut_while_held_or_for_a_drain() {
+    let now = clock::monotonic();
+    let mut pool_of_two = pool(RESET, false);
+    pool_of_two.set_held(true, now);
+    assert_eq!(probe(&mut pool_of_two, 0, LOST), []);
+    pool_of_two.set_held(false, now);
+    pool_of_two.settle(now);
+    assert_eq!(pool_of_two.take_handling(), [], "verdicts begin anew");
+
+    for (outcome, expected) in [(UNREACHABLE, vec![]), (LOST, vec![(0, Handling::Reset)])] {
+        let mut draining = pool(RESET, false);
+        draining.set_admin(0, Admin::Draining);
+        draining.settle(now);
+        assert_eq!(draining.take_handling(), []);
+        assert_eq!(probe(&mut draining, 0, outcome), expected, "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_removed_is_so_until_it_serves() {
+    let mut pool = pool(REMOVE, false);
+    assert_eq!(probe(&mut pool, 0, BADLY), [(0, Handling::Remove)]);
+    assert!(pool.is_removed(0) && !pool.is_removed(1));
+    assert_eq!(probe(&mut pool, 0, Ok(())), []);
+    assert!(!pool.is_removed(0));
+}

@@ -1,0 +1,213 @@
+//! A verdict becomes a weight in the kernel, by one message and without a dump.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::resets::tell_handling;
+use super::{DirectorLoop, LOOK, in_from_now};
+use crate::clock;
+use crate::error_chain::error_chain;
+use crate::health::Handling;
+use crate::intent::WeightChange;
+use crate::kernel::Ipvs;
+use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::plan::Step;
+use crate::reconcile::apply::destination_write;
+use crate::reconcile::{
+    LINES_AT_ONCE, STEPS_AT_INFO, StepError, Writing, calls_for_another_look, count, is_missing,
+};
+
+/// A weight that is on its way to the kernel.
+pub(super) struct Pending {
+    pub(super) id: RealServerId,
+    pub(super) change: WeightChange,
+    pub(super) step: Step,
+}
+
+impl<T: Ipvs> DirectorLoop<T> {
+    /// The fast path: the weights that changed, one message each.
+    pub(super) async fn write_weights(&mut self) {
+        let pending = self.take_pending();
+        if pending.is_empty() {
+            return;
+        }
+        if self.reconciler.writing == Writing::DryRun {
+            self.leave_out(pending);
+            return;
+        }
+        let writes: Vec<_> = pending
+            .iter()
+            .filter_map(|pending| destination_write(&pending.step))
+            .collect();
+        let results = self.reconciler.kernel.ipvs.write(&writes).await;
+        let mut unwritten = Vec::new();
+        for (pending, result) in pending.iter().zip(results) {
+            match result {
+                Ok(()) => self.written(pending),
+                Err(error) => {
+                    let error = StepError::Kernel(error);
+                    if self.not_written(pending, &error) {
+                        unwritten.push((pending, error));
+                    }
+                }
+            }
+        }
+        announce_unwritten(&unwritten);
+    }
+
+    /// In a dry run, the weights are pending from now on; the next pass says
+    /// which of them the kernel has already.
+    fn leave_out(&mut self, pending: Vec<Pending>) {
+        let lines = pending.len();
+        for Pending { step, .. } in pending {
+            if lines <= STEPS_AT_INFO {
+                info!("would do: {step}");
+            } else {
+                debug!("would do: {step}");
+            }
+            self.reconciler.add_proposed(step);
+        }
+        if lines > STEPS_AT_INFO {
+            info!("would set {}", count(lines, "weight"));
+        }
+        self.next_pass = self.next_pass.min(in_from_now(LOOK));
+    }
+
+    /// What health wants and is not desired yet. Weights that rise come
+    /// first, so that a service is not empty in between.
+    fn take_pending(&mut self) -> Vec<Pending> {
+        let mut pending = Vec::new();
+        for (id, change) in self.intent.take() {
+            let Some((service, record)) = self.reconciler.snapshot.records(id) else {
+                continue;
+            };
+            record.live.lock().desired = change.weight;
+            let key = (service.key, record.key);
+            let Some(step) = self.step_to(id, key, change) else {
+                continue;
+            };
+            pending.push(Pending { id, change, step });
+        }
+        pending.sort_by_key(|pending| falls(&pending.step));
+        pending
+    }
+
+    /// What makes the kernel as wanted; `None` if it is so. From then on it is
+    /// desired so.
+    fn step_to(
+        &mut self,
+        id: RealServerId,
+        (service, key): (ServiceKey, RealServerKey),
+        change: WeightChange,
+    ) -> Option<Step> {
+        let state = self.desired.services.get_mut(&service)?;
+        let serves = change.weight != Weight::ZERO;
+        let mut returns = self.resets.is_out(&(service, key));
+        if serves && let Some(removed) = self.removed.remove(&(service, key)) {
+            state.destinations.insert(key, removed);
+            returns = true;
+        }
+        let destination = state.destinations.get_mut(&key)?;
+        let from = *destination;
+        destination.weight = change.weight;
+        let to = *destination;
+        if self.reconciler.is_held_back(&service, &key) {
+            return None;
+        }
+        match change.handling {
+            Handling::Weight => {}
+            Handling::Remove => {
+                self.resets.forget(&(service, key));
+                state.destinations.remove(&key);
+                self.removed.insert((service, key), to);
+                return Some(Step::RemoveDestination { service, key });
+            }
+            Handling::Reset => {
+                let dry = self.reconciler.writing == Writing::DryRun;
+                let begins = dry || self.resets.begin((service, key), id);
+                return begins.then_some(Step::RemoveDestination { service, key });
+            }
+        }
+        self.resets.forget(&(service, key));
+        if returns {
+            let destination = to;
+            return Some(Step::AddDestination {
+                service,
+                key,
+                destination,
+            });
+        }
+        (from != to).then_some(Step::SetDestination {
+            service,
+            key,
+            from,
+            to,
+        })
+    }
+
+    fn written(&self, pending: &Pending) {
+        debug!("{}", pending.step);
+        if let Some((service, record)) = self.reconciler.snapshot.records(pending.id) {
+            tell_handling(pending, service, record);
+        }
+        if let Some((_, record)) = self.reconciler.snapshot.records(pending.id) {
+            let mut live = record.live.lock();
+            let removed = matches!(pending.step, Step::RemoveDestination { .. });
+            live.kernel = (!removed).then_some(pending.change.weight);
+            live.connections_known = false;
+        }
+        if let Some(first_failure) = pending.change.first_failure {
+            let took = clock::monotonic().saturating_duration_since(first_failure);
+            self.reconciler
+                .metrics
+                .detected(pending.id.service_index(), took);
+        }
+    }
+
+    /// Answers whether it is to be told.
+    fn not_written(&mut self, pending: &Pending, error: &StepError) -> bool {
+        if is_missing(error)
+            && self
+                .reconciler
+                .is_of_failed_service(&pending.step.subject())
+        {
+            // The cause was said, and the next pass tries again with this weight.
+            debug!(error = error_chain(error), "not written: {}", pending.step);
+            return false;
+        }
+        let wait = if calls_for_another_look(error) {
+            Duration::ZERO
+        } else {
+            self.reconciler.failed.insert(pending.step.subject());
+            self.retry.after(false)
+        };
+        self.next_pass = self.next_pass.min(in_from_now(wait));
+        true
+    }
+}
+
+/// A line each, or one for all: the kernel may refuse every weight at once.
+fn announce_unwritten(unwritten: &[(&Pending, StepError)]) {
+    let one_by_one = unwritten.len() <= LINES_AT_ONCE;
+    for (Pending { step, .. }, error) in unwritten {
+        let error = error_chain(error);
+        if one_by_one {
+            warn!(error, "not written, looking at the whole table: {step}");
+        } else {
+            debug!(error, "not written: {step}");
+        }
+    }
+    if let (false, Some((Pending { step, .. }, error))) = (one_by_one, unwritten.first()) {
+        warn!(
+            number = unwritten.len(),
+            error = error_chain(error),
+            "weights not written, looking at the whole table; the first: {step}"
+        );
+    }
+}
+
+fn falls(step: &Step) -> bool {
+    matches!(step, Step::RemoveDestination { .. })
+        || matches!(step, Step::SetDestination { from, to, .. } if to.weight < from.weight)
+}

@@ -1,0 +1,228 @@
+//! Connections of a real server that is lost to its clients, ended.
+//!
+//! IPVS keeps an entry for each connection for as long as the client sends,
+//! whatever the weight. With `net.ipv4.vs.expire_nodest_conn` it frees the
+//! entries of a destination that is not in the table: since Linux 5.9 by work of
+//! its own, which begins a tick after the removal and walks all entries, before
+//! that one by one as packets come. Entries that it has not come to are kept by
+//! a destination that is back too early, which is the same one to the kernel. So
+//! the destination stays out for a while, and is put back with weight 0; what
+//! is left then is counted, and the whole is done again with a longer while.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::fast_path::Pending;
+use super::{DirectorLoop, in_from_now};
+use crate::error_chain::error_chain;
+use crate::health::Handling;
+use crate::kernel::{Ipvs, IpvsWrite};
+use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::snapshot::{RealServerRecord, ServiceRecord};
+
+/// For how long a destination is out of the table, each time that it is.
+const WHILES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+];
+
+type Key = (ServiceKey, RealServerKey);
+
+/// The real servers that are out of the table for a while.
+#[derive(Debug, Default)]
+pub(super) struct Resets {
+    out: BTreeMap<Key, Out>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Out {
+    /// Its place in the configuration.
+    id: RealServerId,
+    /// How often it was out before.
+    round: usize,
+    back: Instant,
+}
+
+impl Resets {
+    pub(super) fn any(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// When the first of them is to be put back; far away if there is none.
+    pub(super) fn next(&self) -> Instant {
+        let backs = self.out.values().map(|out| out.back);
+        backs
+            .min()
+            .unwrap_or_else(|| in_from_now(Duration::from_secs(1)))
+    }
+
+    /// Takes one that is about to be removed in; `false` if it is out already.
+    pub(super) fn begin(&mut self, key: Key, id: RealServerId) -> bool {
+        let new = !self.out.contains_key(&key);
+        if new {
+            self.set(key, id, 0);
+        }
+        new
+    }
+
+    fn set(&mut self, key: Key, id: RealServerId, round: usize) -> bool {
+        let Some(time) = WHILES.get(round) else {
+            return false;
+        };
+        let back = in_from_now(*time);
+        self.out.insert(key, Out { id, round, back });
+        true
+    }
+
+    pub(super) fn is_out(&self, key: &Key) -> bool {
+        self.out.contains_key(key)
+    }
+
+    /// It is put back before its time, or stays out.
+    pub(super) fn forget(&mut self, key: &Key) {
+        self.out.remove(key);
+    }
+
+    fn take_due(&mut self, now: Instant) -> BTreeMap<Key, Out> {
+        let is_due = |_: &Key, out: &mut Out| out.back <= now;
+        self.out.extract_if(.., is_due).collect()
+    }
+}
+
+impl<T: Ipvs> DirectorLoop<T> {
+    /// Puts back what has been out for long enough, and removes again what has
+    /// entries left.
+    pub(super) async fn go_on_with_resets(&mut self) {
+        let due = self.resets.take_due(in_from_now(Duration::ZERO));
+        self.put_back(&due).await;
+        let mut again = Vec::new();
+        let mut table = None;
+        for (key, Out { id, round, .. }) in due {
+            let (service, real_server) = key;
+            if table.as_ref().is_none_or(|(of, _)| *of != service) {
+                // Where it cannot be read, nothing more can be done.
+                let destinations = self.reconciler.kernel.ipvs.destinations(&service).await;
+                table = Some((service, destinations.unwrap_or_default()));
+            }
+            let destinations = table.as_ref().map(|(_, destinations)| destinations);
+            let Some(observed) = destinations.and_then(|table| table.get(&real_server)) else {
+                continue;
+            };
+            let connections = observed.connections;
+            let left = connections.active + connections.inactive;
+            if left == 0 || observed.destination.weight != Weight::ZERO {
+                continue;
+            }
+            if self.resets.set(key, id, round + 1) {
+                again.push(key);
+            } else {
+                warn!(
+                    service = %service, real_server = %real_server, left,
+                    "connections to this real server, which is lost, could not be ended; the kernel \
+                     frees them as clients send, from Linux 5.9 by itself, and only while \
+                     net.ipv4.vs.expire_nodest_conn is 1"
+                );
+            }
+        }
+        self.take_out(&again).await;
+    }
+
+    /// Puts back all that is out, before its time; answers with it.
+    pub(super) async fn put_back_all(&mut self) -> Vec<Key> {
+        let out = std::mem::take(&mut self.resets.out);
+        self.put_back(&out).await;
+        out.into_keys().collect()
+    }
+
+    /// Those that are wanted and not begun: taken from the intent, which ends.
+    pub(super) fn unwritten_resets(&self) -> Vec<Key> {
+        let snapshot = &self.reconciler.snapshot;
+        let resets = self.intent.take().into_iter();
+        let resets = resets.filter(|(_, change)| change.handling == Handling::Reset);
+        let keys = resets.filter_map(|(id, _)| {
+            let (service, record) = snapshot.records(id)?;
+            Some((service.key, record.key))
+        });
+        keys.collect()
+    }
+
+    /// Goes on with those that were put back before their time.
+    pub(super) async fn reset_again(&mut self, keys: Vec<Key>) {
+        if keys.is_empty() {
+            return;
+        }
+        let snapshot = Arc::clone(&self.reconciler.snapshot);
+        let ids: BTreeMap<_, _> = snapshot.ids().collect();
+        let mut again = Vec::new();
+        for key in keys {
+            if let Some(id) = ids.get(&key)
+                && self.desired.weight(&key.0, &key.1) == Some(Weight::ZERO)
+            {
+                self.resets.set(key, *id, 0);
+                again.push(key);
+            }
+        }
+        self.take_out(&again).await;
+    }
+
+    async fn take_out(&mut self, keys: &[Key]) {
+        let writes = keys
+            .iter()
+            .map(|(service, key)| IpvsWrite::RemoveDestination {
+                service: *service,
+                key: *key,
+            });
+        self.write_resets(writes.collect()).await;
+    }
+
+    async fn put_back(&mut self, out: &BTreeMap<Key, Out>) {
+        let writes = out.keys().filter_map(|(service, key)| {
+            let state = self.desired.services.get(service)?;
+            Some(IpvsWrite::AddDestination {
+                service: *service,
+                key: *key,
+                destination: *state.destinations.get(key)?,
+            })
+        });
+        self.write_resets(writes.collect()).await;
+        for out in out.values() {
+            if let Some((_, record)) = self.reconciler.snapshot.records(out.id) {
+                record.live.lock().kernel = Some(Weight::ZERO);
+            }
+        }
+    }
+
+    /// What the kernel refuses is looked at in a full pass.
+    async fn write_resets(&mut self, writes: Vec<IpvsWrite>) {
+        if writes.is_empty() {
+            return;
+        }
+        for result in self.reconciler.kernel.ipvs.write(&writes).await {
+            if let Err(error) = result {
+                debug!(error = error_chain(&error), "looking at the whole table");
+                self.next_pass = in_from_now(Duration::ZERO);
+            }
+        }
+    }
+}
+
+/// Says what is done with a real server beside setting its weight.
+pub(super) fn tell_handling(pending: &Pending, service: &ServiceRecord, record: &RealServerRecord) {
+    let (service, real_server) = (&*service.name, &*record.name);
+    match pending.change.handling {
+        Handling::Weight => {}
+        Handling::Remove => info!(
+            service,
+            real_server, "removed from the table until it passes its check"
+        ),
+        Handling::Reset => info!(
+            service,
+            real_server, "its connections are ended: it can be reached no more"
+        ),
+    }
+}

@@ -1,0 +1,186 @@
+//! All real servers of a virtual service are replaced at once, by a reload, by a
+//! restart with another file, and by two services that exchange their VIPs:
+//! the client sees none of it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use nix::sys::signal::Signal;
+
+use crate::cluster::shown;
+use crate::hall::Hall;
+use crate::support::{Namespace, PATIENCE, Web, http_get, ipvsadm_save, until};
+
+/// Real servers by the last part of their addresses, of the services `web`
+/// (192.168.11.200, or that of `other` if they are exchanged) and `other`.
+fn configuration(director: &str, scheduler: &str, web: &[u8], exchanged: bool) -> String {
+    let service = |name: &str, vip: u8, hosts: &[u8]| {
+        let real_servers = hosts
+            .iter()
+            .map(|host| format!("      - {{ name: rs{host}, address: 192.168.11.{host} }}\n"));
+        format!(
+            "  - name: {name}\n    address: 192.168.11.{vip}:80\n    scheduler: {scheduler}\n    \
+             check: {{ http: {{ host: {name} }}, interval: 300ms, timeout: 10s, rise: 3, fall: 3 }}\n    \
+             real_servers:\n{}",
+            real_servers.collect::<Vec<_>>().concat()
+        )
+    };
+    let vips = if exchanged { (201, 200) } else { (200, 201) };
+    format!(
+        "
+http: {{ listen: 127.0.0.1:9477 }}
+director: {{ interface: eth0, resync_interval: 1s, {director} }}
+virtual_services:
+{}{}",
+        service("web", vips.0, web),
+        service("other", vips.1, &[22])
+    )
+}
+
+/// Requests to both VIPs, each over a connection of its own, until `work` is
+/// done; none may fail.
+fn under_requests(client: &Namespace, work: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    let (failed, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for vip in [200, 201] {
+            let (over, failed, answered) = (&over, &failed, &answered);
+            scope.spawn(move || {
+                let vip = SocketAddr::from(([192, 168, 11, vip], 80));
+                while !over.load(Ordering::SeqCst) {
+                    match http_get(client, vip, PATIENCE) {
+                        Ok(_) => answered.fetch_add(1, Ordering::SeqCst),
+                        Err(error) => {
+                            eprintln!("{vip}: {error}");
+                            failed.fetch_add(1, Ordering::SeqCst)
+                        }
+                    };
+                }
+            });
+        }
+        let end = EndsTheRequests(&over);
+        work();
+        drop(end);
+    });
+    assert_eq!(failed.into_inner(), 0, "of {answered:?}");
+    assert!(answered.into_inner() > 20);
+}
+
+/// Ends them also when the test panics, which else would wait for ever.
+struct EndsTheRequests<'a>(&'a AtomicBool);
+
+impl Drop for EndsTheRequests<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The weights of the real servers of a VIP, as `ipvsadm` shows them.
+fn table(director: &Namespace, vip: u8) -> String {
+    let start = format!("-a -t 192.168.11.{vip}:80 -r 192.168.11.");
+    let table = ipvsadm_save(director);
+    let lines = table.lines().filter_map(|line| {
+        let (host, rest) = line.strip_prefix(&start)?.split_once(":80")?;
+        let (_, weight) = rest.split_once("-w ")?;
+        Some(format!("{host}={weight}"))
+    });
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+fn wait_for_table(director: &Namespace, vip: u8, wanted: &str) {
+    until(PATIENCE, &format!("{vip}: {wanted}"), || {
+        match table(director, vip) {
+            found if found == wanted => Ok(()),
+            found => Err(found),
+        }
+    });
+}
+
+fn reload(hall: &Hall, configuration: &str) {
+    hall.site.write_configuration(configuration);
+    let (code, printed) = hall.site.finish(&hall.lan.director, &["reload"]);
+    assert_eq!(code, 0, "{printed}");
+}
+
+fn hall(configuration: &str) -> (Hall, [Web; 2]) {
+    let hall = Hall::new(configuration);
+    let webs = [(&hall.lan.rs1, "rs1"), (&hall.lan.rs2, "rs2")].map(|(host, name)| {
+        host.run("ip address add 192.168.11.201/32 dev lo");
+        Web::start(host, name)
+    });
+    // Two more addresses of theirs: for the director, four real servers.
+    hall.lan.rs1.run("ip address add 192.168.11.31/24 dev eth0");
+    hall.lan.rs2.run("ip address add 192.168.11.32/24 dev eth0");
+    (hall, webs)
+}
+
+#[test]
+fn by_a_reload_or_a_restart_without_a_failed_connection() {
+    for scheduler in ["rr", "sh"] {
+        let old = configuration("", scheduler, &[21, 22], false);
+        let new = configuration("", scheduler, &[31, 32], false);
+        let (hall, _webs) = hall(&old);
+        let director = &hall.lan.director;
+        let mut agent = hall.direct();
+        wait_for_table(director, 200, "21=1 22=1");
+        wait_for_table(director, 201, "22=1");
+        under_requests(&hall.lan.client, || {
+            reload(&hall, &new);
+            wait_for_table(director, 200, "31=1 32=1");
+
+            agent.signal(Signal::SIGTERM);
+            agent.wait(PATIENCE);
+            hall.site.write_configuration(&old);
+            agent = hall.direct();
+            wait_for_table(director, 200, "21=1 22=1");
+
+            // Killed while they wait: 99 is nobody, and its verdict takes long.
+            let slow = "interval: 300ms, timeout: 10s, rise: 3, fall: 3";
+            let waits = configuration("", scheduler, &[31, 32, 99], false)
+                .replace(slow, "interval: 20s, timeout: 10s, rise: 3, fall: 20");
+            reload(&hall, &waits);
+            wait_for_table(director, 200, "21=1 22=1 31=0 32=0 99=0");
+            assert!(shown(director, "/status").contains("\"serves\":true"));
+            agent.signal(Signal::SIGKILL);
+            agent.wait(PATIENCE);
+            hall.site.write_configuration(&new);
+            agent = hall.direct();
+            wait_for_table(director, 200, "31=1 32=1");
+        });
+    }
+}
+
+#[test]
+fn where_two_services_exchange_their_vips_the_verdicts_move_with_the_probes() {
+    let before = configuration("", "wlc", &[21], false);
+    let (hall, _webs) = hall(&before);
+    let director = &hall.lan.director;
+    let _agent = hall.direct();
+    wait_for_table(director, 200, "21=1");
+    wait_for_table(director, 201, "22=1");
+    under_requests(&hall.lan.client, || {
+        reload(&hall, &configuration("", "wlc", &[21], true));
+        // At once: nothing had to be probed again.
+        assert_eq!(table(director, 200), "22=1");
+        assert_eq!(table(director, 201), "21=1");
+    });
+}
+
+#[test]
+fn dead_ones_replace_nobody_not_even_at_the_deadline() {
+    let deadline = "removal_deadline: 5s";
+    let (hall, _webs) = hall(&configuration(deadline, "rr", &[21, 22], false));
+    let director = &hall.lan.director;
+    let mut agent = hall.direct();
+    wait_for_table(director, 200, "21=1 22=1");
+    wait_for_table(director, 201, "22=1");
+    under_requests(&hall.lan.client, || {
+        reload(&hall, &configuration(deadline, "rr", &[98, 99], false));
+        agent.wait_for_line(PATIENCE, |line| line.contains("beyond `removal_deadline`"));
+        assert_eq!(table(director, 200), "21=1 22=1 98=0 99=0");
+        // One that is well is enough at the deadline.
+        reload(&hall, &configuration(deadline, "rr", &[31, 99], false));
+        wait_for_table(director, 200, "31=1 99=0");
+    });
+}
