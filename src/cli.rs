@@ -46,6 +46,9 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
 }
 
+/// The configuration file where none is named.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/lvs-agent/config.yaml";
+
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
     /// The configuration file
@@ -53,7 +56,7 @@ pub(crate) struct ConfigFile {
         long = "config",
         value_name = "FILE",
         env = "LVS_AGENT_CONFIG",
-        default_value = "/etc/lvs-agent/config.yaml"
+        default_value = DEFAULT_CONFIG
     )]
     pub(crate) path: PathBuf,
 }
@@ -182,4 +185,7 @@ pub(crate) struct ControlSocket {
     /// The configuration file that names the control socket
     #[arg(long, value_name = "FILE", env = "LVS_AGENT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Ask the real server's agent, on a host that is a director as well
+    #[arg(long)]
+    pub(crate) real_server: bool,
 }

@@ -61,11 +61,12 @@ pub(crate) async fn run<T: Ipvs>(
     if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
         warn!("--table memory: no VIP is put on {interface}");
     }
-    let lock = (writing == Writing::Real && T::IN_KERNEL).then_some(Mode::Director);
     let asking = Prober::new().with_clock_after(newest_file(&config.state_dir));
-    let doors = Doors::open(&config, lock).await?;
+    let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
 
     let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
+    let file = drain_file::<T>(&config);
+    let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
     let metrics = Metrics::new(config.virtual_services.iter().map(|service| &*service.name))?;
     let metrics = Arc::new(metrics);
     let events = start_events(&config, writing, &metrics)?;
@@ -100,8 +101,6 @@ pub(crate) async fn run<T: Ipvs>(
         intent,
     )
     .telling(Arc::clone(&events));
-    let file = drain_file::<T>(&config);
-    let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await;
     let drained = |key: &_| drains.drained.get(key).map(|at| drains::again(*at));
     let health = health.with_drained(drained);
     let drains = Arc::new(Mutex::new(drains));
@@ -209,7 +208,7 @@ impl Director {
     /// Takes the file over if it is whole and valid: first the probes, then
     /// health, then, with what health knows, the kernel.
     async fn reload(&mut self) -> Result<String, ReloadError> {
-        let config = read_again(&self.path, &self.config)?;
+        let config = read_again(&self.path, &self.config, Mode::Director)?;
         let view = self.shown.view();
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(view.metrics.for_services(names)?);

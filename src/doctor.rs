@@ -3,6 +3,7 @@
 
 mod addresses;
 mod agent;
+mod both_roles;
 mod gather;
 mod marks;
 mod modules;
@@ -142,6 +143,8 @@ pub(crate) struct Facts {
     /// Those that the agent has written, by its state file; the running agent
     /// may say that it holds less ([`Facts::not_remembered`]).
     owned: BTreeSet<ServiceKey>,
+    /// Those of them that are leaving.
+    leaving: BTreeSet<ServiceKey>,
     /// What probes through VIPs stand on; `None` where no check asks for them.
     ways: Option<Ways>,
     probed: Vec<Probed>,
@@ -169,6 +172,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings.extend(permissions::examine(config, facts));
     findings.extend(modules::examine(config, facts));
     findings.extend(parameters::examine(config, facts));
+    findings.extend(both_roles::examine(config, facts));
     match facts.mode {
         Mode::Director => {
             findings.extend(addresses::examine(config, facts));

@@ -166,11 +166,13 @@ impl DrainFile {
         Ok(told)
     }
 
-    /// What was wanted drained; a file that is damaged stays where it is.
-    pub(crate) fn load_only(&self) -> Drained {
+    /// What was wanted drained; a file that is damaged stays where it is. Fails
+    /// as [`DrainFile::load_or_set_aside`] does.
+    pub(crate) fn load_only(&self) -> Result<Drained, DrainFileError> {
         let (drained, why) = match self.load() {
-            Ok(Told { drained, damaged }) if damaged.is_empty() => return drained,
+            Ok(Told { drained, damaged }) if damaged.is_empty() => return Ok(drained),
             Ok(Told { drained, damaged }) => (drained, damaged.join("; ")),
+            Err(error) if matches!(error.cause, Cause::Newer(_)) => return Err(error),
             Err(error) => (Drained::new(), error_chain(&error)),
         };
         error!(
@@ -178,15 +180,25 @@ impl DrainFile {
             "the drains in `{}` are damaged; the dry run leaves the file as it is",
             self.0.display()
         );
-        drained
+        Ok(drained)
+    }
+
+    /// Fails if the file is of a program newer than this one.
+    pub(crate) fn refuse_newer(&self) -> Result<(), DrainFileError> {
+        match self.load() {
+            Err(error) if matches!(error.cause, Cause::Newer(_)) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// What was wanted drained, and whether the file holds it. A file that is
     /// damaged is set aside with an ERROR, for health checks come first; what
-    /// can be read of it is still drained.
-    pub(crate) fn load_or_set_aside(&self) -> (Drained, bool) {
+    /// can be read of it is still drained. Fails if the file is of a program
+    /// newer than this one.
+    pub(crate) fn load_or_set_aside(&self) -> Result<(Drained, bool), DrainFileError> {
         let (drained, what, why) = match self.load() {
-            Ok(Told { drained, damaged }) if damaged.is_empty() => return (drained, true),
+            Ok(Told { drained, damaged }) if damaged.is_empty() => return Ok((drained, true)),
+            Err(error) if matches!(error.cause, Cause::Newer(_)) => return Err(error),
             Ok(Told { drained, damaged }) => {
                 let what = "some real servers are not drained any more";
                 (drained, what, damaged.join("; "))
@@ -204,11 +216,12 @@ impl DrainFile {
             "{what}: see `{}`, and drain again what it names",
             aside.display()
         );
-        (drained, false)
+        Ok((drained, false))
     }
 
     /// Writes the file whole or not at all.
     pub(crate) fn save(&self, drained: &Drained) -> Result<(), DrainFileError> {
+        self.refuse_newer()?;
         let error = |cause| DrainFileError {
             path: self.0.clone(),
             cause,
@@ -291,7 +304,9 @@ enum Cause {
     Json(serde_json::Error),
     #[error(transparent)]
     Key(#[from] ParseError),
-    #[error("it has version {0}, which a newer lvs-agent wrote and this one cannot read")]
+    #[error(
+        "it has version {0}, which a newer lvs-agent wrote and this one cannot read: run that one"
+    )]
     Newer(u32),
     #[error("a deadline is no point in time")]
     Deadline(#[from] humantime::TimestampError),
@@ -309,20 +324,23 @@ mod tests {
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let file = DrainFile::new(&directory.path().join("made"));
-        assert_eq!(file.load_or_set_aside(), (Drained::new(), true));
+        assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), true));
         let key = (
             "tcp [2001:db8::200]:80".parse().unwrap(),
             "[2001:db8::21]:80".parse().unwrap(),
         );
         let drained: Drained = [(key, Some(fixture::start()))].into();
         file.save(&drained).unwrap();
-        assert_eq!(file.load_or_set_aside(), (drained.clone(), true));
+        assert_eq!(file.load_or_set_aside().unwrap(), (drained.clone(), true));
         let path = directory.path().join("made/drains.json");
         let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(text["version"], 1);
         let first = r#"[{"service":"tcp [2001:db8::200]:80","real_server":"[2001:db8::21]:80"}]"#;
         fs::write(&path, first).unwrap();
-        assert_eq!(file.load_or_set_aside(), ([(key, None)].into(), true));
+        assert_eq!(
+            file.load_or_set_aside().unwrap(),
+            ([(key, None)].into(), true)
+        );
         assert!(file.remove().unwrap());
         assert!(!file.remove().unwrap());
     }
@@ -335,16 +353,15 @@ mod tests {
         let aside = || fs::read_to_string(path.with_extension("json.damaged")).unwrap();
         for (damaged, why) in [
             ("[{", "EOF"),
-            (r#"{"version":2,"drains":[]}"#, "version 2, which a newer"),
             (r#"{"drains":[]}"#, "missing field `version`"),
         ] {
             fs::write(&path, damaged).unwrap();
             let error = error_chain(&file.load().unwrap_err());
             assert!(error.contains("drains.json"), "{error}");
             assert!(error.contains(why), "{error}");
-            assert_eq!(file.load_or_set_aside(), (Drained::new(), false));
+            assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), false));
             assert_eq!(aside(), damaged, "nothing is lost");
-            assert_eq!(file.load_or_set_aside(), (Drained::new(), true));
+            assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), true));
         }
 
         let entry = |real_server: &str, deadline: &str| {
@@ -360,10 +377,31 @@ mod tests {
         let dropped = file.load().unwrap().damaged;
         assert_eq!(dropped.len(), 3, "{dropped:?}");
         assert!(dropped[0].contains("\"rs1\""), "{dropped:?}");
-        let (drained, whole) = file.load_or_set_aside();
+        let (drained, whole) = file.load_or_set_aside().unwrap();
         let kept: Vec<_> = drained.keys().map(|(_, key)| key.to_string()).collect();
         assert_eq!((kept, whole), (vec!["192.0.2.21:80".to_owned()], false));
         assert_eq!(aside(), damaged);
+    }
+
+    #[test]
+    fn file_of_newer_program_is_refused_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = DrainFile::new(directory.path());
+        let newer = r#"{"version":2,"drains":[{"service":"web"}]}"#;
+        fs::write(&file.0, newer).unwrap();
+        for error in [
+            file.load_or_set_aside().unwrap_err(),
+            file.save(&Drained::new()).unwrap_err(),
+        ] {
+            let said = error_chain(&error);
+            assert!(said.contains("drains.json"), "{said}");
+            assert!(
+                said.contains("version 2, which a newer lvs-agent"),
+                "{said}"
+            );
+        }
+        assert_eq!(fs::read_to_string(&file.0).unwrap(), newer);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
@@ -373,7 +411,7 @@ mod tests {
         mknodat(CWD, &file.0, FileType::Fifo, Mode::RUSR, 0).unwrap();
         let said = error_chain(&file.load().unwrap_err());
         assert!(said.contains("this is a FIFO"), "{said}");
-        assert_eq!(file.load_or_set_aside(), (Drained::new(), false));
+        assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), false));
         assert!(!file.0.exists());
     }
 

@@ -14,12 +14,13 @@ use tokio::time::timeout;
 use tracing::{error, info};
 
 use crate::clock;
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, Control, Http};
 use crate::control::{self, Answer, BindError, ControlSocket, Operation, Request};
+use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
 use crate::http::{self, ListenError, Shown};
 use crate::notify::{self, Event, EventKind, Events};
-use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError};
+use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError, StateLock, Writing};
 use crate::service_manager;
 use crate::signals::{Hangup, Stop, Terminate};
 use crate::snapshot::Mode;
@@ -40,8 +41,16 @@ pub(crate) enum AgentError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Control(#[from] BindError),
+    #[error(
+        "this host's agent of the other role has it; on a host that is director and real server, \
+         add to the configuration `real_server: {{ http: {{ listen: 127.0.0.1:9478 }}, control: \
+         {{ socket: /run/lvs-agent/real-server.sock }} }}`"
+    )]
+    OtherRole(#[source] Box<AgentError>),
     #[error(transparent)]
     StateFile(#[from] StateFileError),
+    #[error(transparent)]
+    Drains(#[from] DrainFileError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error("the metrics cannot be set up")]
@@ -68,26 +77,42 @@ pub(crate) struct Doors {
     hangup: Hangup,
     listener: TcpListener,
     socket: ControlSocket,
-    _lock: Option<RoleLock>,
+    _locks: (Option<RoleLock>, Option<StateLock>),
 }
 
 impl Doors {
-    /// Opens them, with the role's lock where the kernel is to be written.
-    pub(crate) async fn open(config: &Config, lock: Option<Mode>) -> Result<Self, AgentError> {
+    /// Opens those of a role, with its lock where the kernel is to be written,
+    /// and that of its state directory where that is.
+    pub(crate) async fn open(
+        config: &Config,
+        mode: Mode,
+        writing: Writing,
+        in_kernel: bool,
+    ) -> Result<Self, AgentError> {
         let terminate = Terminate::new().map_err(AgentError::Signals)?;
         let hangup = Hangup::new().map_err(AgentError::Signals)?;
-        let lock = match lock {
-            Some(mode) => Some(RoleLock::take(mode).await?),
-            None => None,
+        let writes = writing == Writing::Real;
+        let lock = if writes && in_kernel {
+            Some(RoleLock::take(mode).await?)
+        } else {
+            None
         };
-        let listener = http::bind(config.http.listen).await?;
-        let socket = control::bind(&config.control.socket)?;
+        let (http, control) = endpoints(config, mode);
+        let listener = http::bind(http.listen).await;
+        let listener = listener.map_err(|error| taken(error.into(), mode))?;
+        let socket = control::bind(&control.socket);
+        let socket = socket.map_err(|error| taken(error.into(), mode))?;
+        let state_lock = if writes {
+            Some(StateLock::take(&config.state_dir, mode).await?)
+        } else {
+            None
+        };
         Ok(Self {
             terminate,
             hangup,
             listener,
             socket,
-            _lock: lock,
+            _locks: (lock, state_lock),
         })
     }
 
@@ -144,6 +169,31 @@ impl Doors {
         service_manager::stopping();
         stop.stop();
         Ok(reconcile.await?)
+    }
+}
+
+/// Where the agent of a role is asked.
+fn endpoints(config: &Config, mode: Mode) -> (&Http, &Control) {
+    match mode {
+        Mode::Director => (config.director_http(), config.director_control()),
+        Mode::RealServer => (config.real_server_http(), config.real_server_control()),
+    }
+}
+
+/// Of what the agent of the host's other role has: what lets both run.
+fn taken(error: AgentError, mode: Mode) -> AgentError {
+    let is_taken = matches!(
+        error,
+        AgentError::Listen(ListenError::Taken(_)) | AgentError::Control(BindError::InUse(_))
+    );
+    let other = match mode {
+        Mode::Director => Mode::RealServer,
+        Mode::RealServer => Mode::Director,
+    };
+    if is_taken && RoleLock::is_held(other) {
+        AgentError::OtherRole(Box::new(error))
+    } else {
+        error
     }
 }
 
@@ -216,12 +266,16 @@ pub(crate) enum ReloadError {
 }
 
 /// Reads the configuration again, and refuses what cannot change.
-pub(crate) fn read_again(path: &Path, before: &Config) -> Result<Arc<Config>, ReloadError> {
+pub(crate) fn read_again(
+    path: &Path,
+    before: &Config,
+    mode: Mode,
+) -> Result<Arc<Config>, ReloadError> {
     service_manager::reloading();
     let config = Config::load(path)?;
-    if config.http != before.http {
+    if endpoints(&config, mode).0 != endpoints(before, mode).0 {
         Err(ReloadError::Fixed("http.listen"))
-    } else if config.control != before.control {
+    } else if endpoints(&config, mode).1 != endpoints(before, mode).1 {
         Err(ReloadError::Fixed("control.socket"))
     } else if config.state_dir != before.state_dir {
         Err(ReloadError::Fixed("state_dir"))

@@ -30,6 +30,8 @@ const RECONCILE_BUCKETS: [f64; 8] = [0.001, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60
 pub(crate) enum IpvsCommand {
     /// Dump the virtual services.
     GetServices,
+    /// Look for virtual services that the dump lacks.
+    GetService,
     /// Dump the real servers of one virtual service.
     GetDestinations,
     /// Read the time-outs.
@@ -51,8 +53,9 @@ pub(crate) enum IpvsCommand {
 }
 
 impl IpvsCommand {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::GetServices,
+        Self::GetService,
         Self::GetDestinations,
         Self::GetConfig,
         Self::NewService,
@@ -67,6 +70,7 @@ impl IpvsCommand {
     const fn as_str(self) -> &'static str {
         match self {
             Self::GetServices => "get_services",
+            Self::GetService => "get_service",
             Self::GetDestinations => "get_destinations",
             Self::GetConfig => "get_config",
             Self::NewService => "new_service",

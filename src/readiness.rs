@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub(crate) use arp::ArpValues;
-pub(crate) use lack::Lack;
+pub(crate) use lack::{Lack, narrow};
 
 use crate::config::{Config, VirtualService};
 use crate::model::{Forwarding, HostAddress, Interface, Listener, Protocol, ServiceKey};
@@ -92,6 +92,9 @@ pub(crate) struct HostFacts {
     pub(crate) arp: BTreeMap<String, ArpValues>,
     /// `None` where the kernel cannot say.
     pub(crate) listeners: BTreeMap<Protocol, Option<Vec<Listener>>>,
+    /// The VIPs of which this host is the director as well: the table has
+    /// their services.
+    pub(crate) directed: BTreeSet<IpAddr>,
     /// Of those services of which one could be made.
     pub(crate) self_tests: BTreeMap<ServiceKey, SelfTest>,
 }
@@ -120,6 +123,13 @@ impl HostFacts {
     /// Whether the VIP is on an interface of this host.
     pub(crate) fn has(&self, vip: IpAddr) -> bool {
         self.addresses.iter().any(|held| held.address == vip)
+    }
+
+    /// Whether a VIP is on that interface as the director's, for the LAN.
+    pub(crate) fn is_directed_on(&self, vip: IpAddr, interface: &str) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        self.directed.contains(&vip)
+            && interfaces.any(|found| found.name == interface && found.is_asked())
     }
 
     /// Whether something takes packets to VIP and port that come in from

@@ -30,8 +30,7 @@ pub(crate) async fn run(
     path: &Path,
     writing: Writing,
 ) -> Result<(), AgentError> {
-    let lock = (writing == Writing::Real).then_some(Mode::RealServer);
-    let doors = Doors::open(&config, lock).await?;
+    let doors = Doors::open(&config, Mode::RealServer, writing, true).await?;
 
     let mut config = config;
     let role = &config.real_server;
@@ -92,7 +91,7 @@ pub(crate) async fn run(
     let path = path.to_owned();
     let view = shown.view();
     let mut reload = async || {
-        let again = read_again(&path, &config)?;
+        let again = read_again(&path, &config, Mode::RealServer)?;
         // The agent that really writes tells of events.
         if writing == Writing::Real && again.notify != config.notify {
             events.configure(&again.notify, &view.metrics)?;

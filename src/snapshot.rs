@@ -422,8 +422,9 @@ pub(crate) struct SysctlRecord {
 
 impl SysctlRecord {
     /// Whether the kernel has it as it should be.
-    pub(crate) fn ok(&self) -> bool {
-        self.have.as_ref() == Some(&self.want)
+    pub(crate) fn ok(&self, key: &SysctlKey) -> bool {
+        let have = self.have.as_ref();
+        have.is_some_and(|have| key.is_satisfied(have, &self.want))
     }
 }
 

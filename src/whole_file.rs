@@ -1,8 +1,15 @@
 //! Files that are written whole or not at all.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
+
+use tracing::info;
+
+/// What the name of an unfinished file ends in; it begins with a `.` and the
+/// name of the file, a `.` and this many letters and digits.
+const UNFINISHED: &str = ".tmp";
+const RANDOM: usize = 6;
 
 /// Puts `text` in the place of the file: a new file, flushed, takes its name,
 /// so that whoever reads it finds the old text or the new one. Its directory
@@ -11,9 +18,41 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     try_to_replace(path, text).map_err(|error| bare(&error))
 }
 
+/// Removes what processes that were killed left unfinished of this file.
+/// Nobody may write it meanwhile.
+pub(crate) fn remove_unfinished(path: &Path) {
+    let Some(directory) = path.parent() else {
+        return;
+    };
+    let prefix = unfinished_prefix(path);
+    // What cannot be seen or removed now is left to the next start.
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let random = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(UNFINISHED));
+        let is_unfinished = random.is_some_and(|random| {
+            random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
+        if is_unfinished && fs::remove_file(entry.path()).is_ok() {
+            let file = entry.path();
+            info!(file = %file.display(), "removed an unfinished file of an agent that was killed");
+        }
+    }
+}
+
+fn unfinished_prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.")
+}
+
 fn try_to_replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(&unfinished_prefix(path))
+        .suffix(UNFINISHED)
+        .rand_bytes(RANDOM)
+        .tempfile_in(directory)?;
     file.write_all(text)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

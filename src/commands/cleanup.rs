@@ -7,7 +7,7 @@ use crate::clock;
 use crate::drain::DrainFile;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
-use crate::reconcile::{Reconciler, RoleLock, StateFile, Writing, adopt, find_desired};
+use crate::reconcile::{Reconciler, RoleLock, StateFile, StateLock, Writing, adopt, find_desired};
 use crate::snapshot::{Mode, Snapshot};
 
 /// Holds the agent's lock meanwhile: what a running agent would put back at
@@ -20,6 +20,10 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
         Mode::Director
     };
     let _lock = RoleLock::take(mode).await?;
+    let _state_lock = StateLock::take(&config.state_dir, mode).await?;
+    if mode == Mode::Director {
+        DrainFile::new(&config.state_dir).refuse_newer()?;
+    }
     let mut reconciler = Reconciler::new(
         Kernel::with_table(KernelIpvs::new()),
         StateFile::new(&config.state_dir, mode),

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::cli::{Cli, Command, ControlSocket};
-use crate::config::{Config, ConfigErrors, Control};
+use crate::cli::{Cli, Command, ControlSocket, DEFAULT_CONFIG};
+use crate::config::{Config, ConfigErrors, Control, Sockets};
 use crate::control::{self, ControlError, Operation};
 use crate::doctor::GatherError;
 use crate::drain::DrainFileError;
@@ -240,12 +240,33 @@ fn socket_or(
     default: &Path,
     say: impl FnOnce(String),
 ) -> Result<PathBuf, ConfigErrors> {
-    let config = match (arguments.socket, arguments.config) {
+    let ControlSocket {
+        socket,
+        config,
+        real_server,
+    } = arguments;
+    let config = match (socket, config) {
         (Some(socket), _) => return Ok(socket),
         (None, Some(config)) => config,
+        (None, None) if real_server => PathBuf::from(DEFAULT_CONFIG),
         (None, None) => return Ok(default.to_owned()),
     };
-    Config::load_socket(&config).or_else(|errors| {
+    let sockets = Config::load_sockets(&config);
+    let socket = sockets.map(
+        |Sockets {
+             director,
+             real_server: other,
+         }| {
+            // A host may be a real server alone.
+            let director_is_there = director.try_exists().unwrap_or(true);
+            if real_server || (!director_is_there && other.exists()) {
+                other
+            } else {
+                director
+            }
+        },
+    );
+    socket.or_else(|errors| {
         say(format!(
             "lvs-agent: {} does not tell the control socket: trying {}; --socket PATH names another",
             config.display(),

@@ -17,6 +17,7 @@ fn asked(text: Option<&str>, default_is_there: bool) -> (Result<PathBuf, ConfigE
     let arguments = ControlSocket {
         socket: None,
         config: Some(config),
+        real_server: false,
     };
     let mut said = String::new();
     let found = socket_or(arguments, &default, |note| said = note);

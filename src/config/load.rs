@@ -30,16 +30,19 @@ impl Config {
         Self::read(main(path)?, Some(directory(path)))
     }
 
-    /// The control socket that the file names, whatever else is wrong with it:
+    /// The control sockets that the file names, whatever else is wrong with it:
     /// the agent that runs can be asked although its file is broken by now.
     /// Of a file that is no YAML, the lines of its `control` section count.
     ///
     /// The error tells every problem that the configuration has.
-    pub fn load_socket(path: &Path) -> Result<PathBuf, ConfigErrors> {
+    pub fn load_sockets(path: &Path) -> Result<Sockets, ConfigErrors> {
         let main = main(path)?;
-        match main.text().ok().and_then(socket) {
-            Some(socket) => Ok(socket),
-            None => Self::read(main, Some(directory(path))).map(|config| config.control.socket),
+        match main.text().ok().and_then(sockets) {
+            Some(sockets) => Ok(sockets),
+            None => Self::read(main, Some(directory(path))).map(|config| Sockets {
+                director: config.director_control().socket.clone(),
+                real_server: config.real_server_control().socket.clone(),
+            }),
         }
     }
 
@@ -75,7 +78,16 @@ impl Config {
     }
 }
 
-fn socket(text: &str) -> Option<PathBuf> {
+/// The control sockets of the two roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sockets {
+    /// Of a director's agent.
+    pub director: PathBuf,
+    /// Of a real server's agent.
+    pub real_server: PathBuf,
+}
+
+fn sockets(text: &str) -> Option<Sockets> {
     let mut problems = Problems::default();
     let root = match raw::read(text) {
         Ok(root) => root?,
@@ -83,8 +95,16 @@ fn socket(text: &str) -> Option<PathBuf> {
     };
     let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
     let entry = fields.optional("control").ok()?;
-    let control = sections::control(entry, &mut problems).ok()?;
-    Some(control.socket)
+    let shared = sections::control(entry, &mut problems).ok()?;
+    let of_role = |section| {
+        let entry = fields.optional(section).ok()?;
+        let own = sections::control_of_role(entry);
+        Some(own.unwrap_or_else(|| shared.clone()).socket)
+    };
+    Some(Sockets {
+        director: of_role("director")?,
+        real_server: of_role("real_server")?,
+    })
 }
 
 /// The lines of the `control` section, as far as the next line that is not indented.

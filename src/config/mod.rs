@@ -31,6 +31,7 @@ pub use check::{
     UdpCheck, Via,
 };
 pub use error::ConfigErrors;
+pub use load::Sockets;
 pub use probe_mark::ProbeMark;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,28 @@ impl Control {
     pub const DEFAULT_SOCKET: &str = "/run/lvs-agent/control.sock";
 }
 
+impl Config {
+    /// Where a director's agent serves HTTP.
+    pub fn director_http(&self) -> &Http {
+        self.director.http.as_ref().unwrap_or(&self.http)
+    }
+
+    /// Where a real server's agent serves HTTP.
+    pub fn real_server_http(&self) -> &Http {
+        self.real_server.http.as_ref().unwrap_or(&self.http)
+    }
+
+    /// The control socket of a director's agent.
+    pub fn director_control(&self) -> &Control {
+        self.director.control.as_ref().unwrap_or(&self.control)
+    }
+
+    /// The control socket of a real server's agent.
+    pub fn real_server_control(&self) -> &Control {
+        self.real_server.control.as_ref().unwrap_or(&self.control)
+    }
+}
+
 /// One entry of `notify`: what is told of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notify {
@@ -146,6 +169,10 @@ pub struct Webhook {
 /// The section `director`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Director {
+    /// Where its agent serves HTTP, if not as `http` says.
+    pub http: Option<Http>,
+    /// Its agent's control socket, if not as `control` says.
+    pub control: Option<Control>,
     /// Where the VIPs are put; `None` where something else owns them.
     pub interface: Option<String>,
     /// How often the kernel is compared with the configuration.
@@ -201,6 +228,10 @@ pub enum DirectorExit {
 /// The section `real_server`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealServerRole {
+    /// Where its agent serves HTTP, if not as `http` says.
+    pub http: Option<Http>,
+    /// Its agent's control socket, if not as `control` says.
+    pub control: Option<Control>,
     /// Where the VIPs are put.
     pub interface: String,
     /// The VIPs; `None` for those of the services that list one of this host's addresses.

@@ -56,6 +56,32 @@ pub(super) fn control(entry: Option<&Entry>, problems: &mut Problems) -> Read<Co
     Ok(Control { socket })
 }
 
+/// The sections `http` and `control` of one role, which go before those of both.
+fn of_role(
+    fields: &Fields<'_>,
+    problems: &mut Problems,
+) -> (Read<Option<Http>>, Read<Option<Control>>) {
+    let own_http = fields.optional("http").and_then(|entry| match entry {
+        Some(_) => http(entry, problems).map(Some),
+        None => Ok(None),
+    });
+    let own_control = fields.optional("control").and_then(|entry| match entry {
+        Some(_) => control(entry, problems).map(Some),
+        None => Ok(None),
+    });
+    (own_http, own_control)
+}
+
+/// The control socket of one role's section, whatever else is wrong with it.
+pub(super) fn control_of_role(section: Option<&Entry>) -> Option<Control> {
+    let mut problems = Problems::default();
+    let Content::Mapping(entries) = &section?.value.content else {
+        return None;
+    };
+    let entry = entries.iter().find(|entry| entry.key.value == "control")?;
+    control(Some(entry), &mut problems).ok()
+}
+
 pub(super) fn state_dir(fields: &Fields<'_>, problems: &mut Problems) -> Read<PathBuf> {
     fields.or_default("state_dir", "/var/lib/lvs-agent".into(), |value| {
         value.path(None, problems)
@@ -64,6 +90,8 @@ pub(super) fn state_dir(fields: &Fields<'_>, problems: &mut Problems) -> Read<Pa
 
 pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<Director> {
     let keys = [
+        "http",
+        "control",
         "interface",
         "resync_interval",
         "timeouts",
@@ -75,6 +103,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         "removal_deadline",
     ];
     let fields = Fields::section(entry, "the section `director`", &keys, problems)?;
+    let (http, control) = of_role(&fields, problems);
     let interface = fields.or_default("interface", None, |value| {
         value.interface(problems).map(Some)
     });
@@ -106,6 +135,8 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         value.duration(Duration::from_secs(1)..=DAY, problems)
     });
     Ok(Director {
+        http: http?,
+        control: control?,
         interface: interface?,
         resync_interval: resync_interval?,
         sysctls: {
@@ -172,7 +203,15 @@ pub(super) fn real_server(
     entry: Option<&Entry>,
     problems: &mut Problems,
 ) -> (Read<RealServerRole>, Vec<Located<IpAddr>>) {
-    let keys = ["interface", "vips", "sysctls", "resync_interval", "on_exit"];
+    let keys = [
+        "http",
+        "control",
+        "interface",
+        "vips",
+        "sysctls",
+        "resync_interval",
+        "on_exit",
+    ];
     let fields = match Fields::section(entry, "the section `real_server`", &keys, problems) {
         Ok(fields) => fields,
         Err(reported) => return (Err(reported), Vec::new()),
@@ -187,6 +226,7 @@ fn role(
     vips: Read<Option<Vec<Located<IpAddr>>>>,
     problems: &mut Problems,
 ) -> Read<RealServerRole> {
+    let (http, control) = of_role(fields, problems);
     let interface = fields.or_default("interface", "lo".to_owned(), |value| {
         value.interface(problems)
     });
@@ -205,6 +245,8 @@ fn role(
         value.choice(&words, hint, problems)
     });
     Ok(RealServerRole {
+        http: http?,
+        control: control?,
         interface: interface?,
         vips: vips?.map(|vips| vips.into_iter().map(|vip| vip.value).collect()),
         sysctls: sysctls?,
@@ -280,6 +322,14 @@ fn sysctls(
             all = Err(problems.add(key.location, message, hint));
             continue;
         };
+        if let Some(right) = sysctl.of_dotted_interface() {
+            let message = format!(
+                "{} names no sysctl: the `.` of an interface's name is written `/`",
+                quoted(&key.value)
+            );
+            all = Err(problems.add(key.location, message, format!("write `{right}`")));
+            continue;
+        }
         if let Some(line) = lines.get(&sysctl) {
             let message = format!("the key {} is already on line {line}", quoted(&key.value));
             all = Err(problems.add(key.location, message, "keep one of the two"));

@@ -5,7 +5,11 @@ use super::Config;
 impl Config {
     /// A sentence for each, with what to do.
     pub fn warnings(&self) -> Vec<String> {
-        let listen = self.http.listen;
+        let listen = self.real_server_http().listen;
+        let key = match self.real_server.http {
+            Some(_) => "real_server.http.listen",
+            None => "http.listen",
+        };
         let services = self.virtual_services.iter();
         let asked = services.filter_map(|service| {
             let mut checks = service.checked().map(|(_, check)| check);
@@ -17,7 +21,7 @@ impl Config {
             .map(|(name, port)| {
                 format!(
                     "the check `agent` of `{name}` asks on port {port} of each real server's own \
-                     address, and `http.listen` is {listen}: on the real servers write \
+                     address, and `{key}` is {listen}: on the real servers write \
                      `listen: 0.0.0.0:{port}` (or \"[::]:{port}\"), and let only the directors \
                      and Prometheus reach it"
                 )

@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an operation may take: a reload reads a file and writes the kernel.
 const OPERATION_PATIENCE: Duration = Duration::from_mins(2);
+
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A control socket that gave no answer.
 #[derive(Debug, ThisError)]
@@ -47,6 +50,17 @@ pub(crate) enum ControlError {
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// An lvs-agent of another version, whose answers this one does not understand.
+    #[error(
+        "the lvs-agent that answers on {} has version {version}, which this one, of version {}, \
+         does not understand: use the lvs-agent of that version", path.display(), OWN_VERSION
+    )]
+    OtherVersion {
+        /// The socket.
+        path: PathBuf,
+        /// The version of whoever answers.
+        version: String,
     },
     /// The HTTP client cannot be set up.
     #[error(transparent)]
@@ -83,6 +97,29 @@ pub(crate) async fn operate(path: &Path, operation: &Operation) -> Result<Answer
 }
 
 async fn exchange<T: DeserializeOwned>(
+    path: &Path,
+    body: Option<String>,
+    resource: &str,
+    patience: Duration,
+) -> Result<T, ControlError> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: String,
+    }
+    let error = match exchange_once(path, body, resource, patience).await {
+        Err(error @ ControlError::NotUnderstood { .. }) => error,
+        answer => return answer,
+    };
+    match exchange_once(path, None, "status", PATIENCE).await {
+        Ok(Version { version }) if version != OWN_VERSION => Err(ControlError::OtherVersion {
+            path: path.to_owned(),
+            version,
+        }),
+        Ok(_) | Err(_) => Err(error),
+    }
+}
+
+async fn exchange_once<T: DeserializeOwned>(
     path: &Path,
     body: Option<String>,
     resource: &str,

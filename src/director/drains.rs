@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::{Config, VirtualService};
 use crate::control::Answer;
 use crate::desired;
-use crate::drain::{self, DrainFile, Drained};
+use crate::drain::{self, DrainFile, DrainFileError, Drained};
 use crate::error_chain::error_chain;
 use crate::health::{self, Admin, DrainDeadline};
 use crate::kernel::Sysctls;
@@ -57,10 +57,10 @@ impl Drains {
         file: DrainFile,
         writing: Writing,
         not_remembered: &Arc<Latest<Option<String>>>,
-    ) -> Self {
+    ) -> Result<Self, DrainFileError> {
         let (drained, whole) = match writing {
-            Writing::Real => file.load_or_set_aside(),
-            Writing::DryRun => (file.load_only(), true),
+            Writing::Real => file.load_or_set_aside()?,
+            Writing::DryRun => (file.load_only()?, true),
         };
         let mut drains = Self {
             file,
@@ -70,7 +70,7 @@ impl Drains {
             not_remembered: Arc::clone(not_remembered),
         };
         drains.forget_unconfigured(config, config).await;
-        drains
+        Ok(drains)
     }
 
     /// A drain ends when its real server leaves the configuration: there is

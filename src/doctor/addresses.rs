@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Facts, Finding};
+use super::{Facts, Finding, both_roles};
 use crate::arp_audit::mend;
 use crate::config::Config;
 use crate::model::{Family, HostAddress, LocalAddress};
@@ -31,21 +31,31 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             CORRECT_INTERFACE,
         )];
     }
+    let served = both_roles::served_vips(config, facts);
     let mut findings = Vec::new();
     for vip in vips {
+        let as_real_server = served
+            .contains(&vip)
+            .then_some(&*config.real_server.interface);
         let held: Vec<_> = facts
             .host
             .addresses
             .iter()
             .filter(|held| held.address == vip)
             .collect();
-        findings.extend(held_rightly(vip, &held, interface));
+        findings.extend(held_rightly(vip, &held, interface, as_real_server));
         findings.extend(claimed(vip, facts));
     }
     findings
 }
 
-fn held_rightly(vip: IpAddr, held: &[&HostAddress], interface: Option<&str>) -> Vec<Finding> {
+/// `as_real_server` is where this host has the VIP if it is a real server as well.
+fn held_rightly(
+    vip: IpAddr,
+    held: &[&HostAddress],
+    interface: Option<&str>,
+    as_real_server: Option<&str>,
+) -> Vec<Finding> {
     let bits = Family::from(vip).host_prefix_length();
     let Some(interface) = interface else {
         return vec![match held {
@@ -88,6 +98,10 @@ fn held_rightly(vip: IpAddr, held: &[&HostAddress], interface: Option<&str>) -> 
     }];
     findings.extend(elsewhere.into_iter().map(|held| {
         let (prefix, other) = (held.prefix_length, &held.interface);
+        if as_real_server == Some(other) && prefix == bits {
+            let message = format!("it is on {other}, too, for this host is a real server as well");
+            return Finding::ok("vip", &vip, message);
+        }
         Finding::warning(
             "vip",
             &vip,

@@ -12,6 +12,8 @@ use crate::snapshot::Mode;
 pub(super) enum RunningAgent {
     /// None answers, for this reason.
     None(String),
+    /// One of another version answers, which this program does not understand.
+    OtherVersion(String),
     /// Its status.
     Status(Box<Status>),
 }
@@ -89,7 +91,7 @@ impl Facts {
             RunningAgent::Status(status) => {
                 status.mode == self.mode.as_str() && status.reconcile.not_remembered.is_some()
             }
-            RunningAgent::None(_) => false,
+            RunningAgent::None(_) | RunningAgent::OtherVersion(_) => false,
         }
     }
 }
@@ -200,6 +202,10 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let status = match &facts.agent {
         RunningAgent::None(why) => {
             let mend = start(config, facts);
+            return vec![Finding::warning("agent", "process", why, mend)];
+        }
+        RunningAgent::OtherVersion(why) => {
+            let mend = "run `lvs-agent doctor` of that version, or restart the agent with this one";
             return vec![Finding::warning("agent", "process", why, mend)];
         }
         RunningAgent::Status(status) => status,

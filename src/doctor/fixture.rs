@@ -83,7 +83,7 @@ pub(super) fn facts(mode: Mode) -> Facts {
         },
         modules: Modules {
             loaded: ["ip_vs", "ip_vs_wlc"].map(str::to_owned).into(),
-            loadable: BTreeSet::new(),
+            ..Modules::default()
         },
         sysctls: BTreeMap::new(),
         host: HostFacts {
@@ -97,6 +97,7 @@ pub(super) fn facts(mode: Mode) -> Facts {
         rules: Vec::new(),
         table: None,
         owned: BTreeSet::new(),
+        leaving: BTreeSet::new(),
         ways: None,
         probed: Vec::new(),
         agent: RunningAgent::None("nobody listens".to_owned()),

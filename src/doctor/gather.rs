@@ -12,17 +12,17 @@ use thiserror::Error;
 
 use super::Facts;
 use super::agent::RunningAgent;
-use super::modules::Modules;
+use super::modules::{Modules, Refusal, refused_at_boot, refused_by};
 use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
 use super::through_vip::{Source, Ways};
 use crate::arp_audit;
 use crate::config::{Config, Via};
-use crate::control;
+use crate::control::{self, ControlError};
 use crate::desired;
 use crate::error_chain::error_chain;
-use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls, Witness};
+use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls, Witness, present};
 use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
 use crate::plan::ServiceState;
 use crate::probe::{ProbeTarget, Prober, probe_targets};
@@ -48,7 +48,11 @@ pub(crate) enum GatherError {
 /// All facts about this host in this role.
 pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<Facts, GatherError> {
     // Before the file: an agent that says nothing against it has written it.
-    let agent = running_agent(&config.control.socket).await;
+    let control = match mode {
+        Mode::Director => config.director_control(),
+        Mode::RealServer => config.real_server_control(),
+    };
+    let agent = running_agent(&control.socket).await;
     let owned = StateFile::new(&config.state_dir, mode).load()?.owned;
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;
@@ -73,7 +77,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
     if mode == Mode::Director {
         let ipvs = modules.loaded.contains("ip_vs");
         if ipvs {
-            let found = read_table(config).await;
+            let found = read_table(config, &owned.services).await;
             table = Some(found.map(|(keys, found)| {
                 by_mark = found;
                 keys
@@ -113,6 +117,11 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         rules: host.mark_rules().await?,
         table,
         owned: owned.services,
+        leaving: owned
+            .leaving
+            .into_keys()
+            .map(|(service, _)| service)
+            .collect(),
         ways,
         probed,
         agent,
@@ -152,6 +161,8 @@ fn modules() -> Modules {
     let loadable = read(&format!("{directory}/modules.dep"));
     let loadable = loadable.lines().filter_map(|line| line.split(':').next());
     Modules {
+        refused: refusals(),
+        disabled: read("/proc/sys/kernel/modules_disabled").trim() == "1",
         loaded: in_use
             .chain(built_in.lines())
             .map(name)
@@ -159,6 +170,36 @@ fn modules() -> Modules {
             .collect(),
         loadable: loadable.map(name).collect(),
     }
+}
+
+/// The modules that are refused, by the directories of modprobe.d(5) and the
+/// kernel's command line.
+fn refusals() -> BTreeMap<String, Refusal> {
+    let directories = [
+        "/lib/modprobe.d",
+        "/usr/lib/modprobe.d",
+        "/usr/local/lib/modprobe.d",
+        "/run/modprobe.d",
+        "/etc/modprobe.d",
+    ];
+    let files = directories
+        .into_iter()
+        .filter_map(|path| fs::read_dir(path).ok());
+    let files = files.flatten().flatten().map(|entry| entry.path());
+    let files = files.filter(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "conf")
+    });
+    let mut refused = BTreeMap::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let names = refused_by(&text).into_iter();
+        refused.extend(names.map(|name| (name, Refusal::ModprobeD(file.clone()))));
+    }
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let names = refused_at_boot(&command_line).into_iter();
+    refused.extend(names.map(|name| (name, Refusal::CommandLine)));
+    refused
 }
 
 fn permissions() -> Permissions {
@@ -194,10 +235,13 @@ async fn tunnel_routes(
 /// The virtual services, and all of those by a mark of `director.probe_mark`.
 async fn read_table(
     config: &Config,
+    owned: &BTreeSet<ServiceKey>,
 ) -> Result<(BTreeSet<ServiceKey>, BTreeMap<ServiceKey, ServiceState>), KernelError> {
     let mut ipvs = KernelIpvs::new();
+    let configured = config.virtual_services.iter().map(|service| service.key);
+    let wanted = configured.chain(owned.iter().copied());
     let (mut keys, mut by_mark) = (BTreeSet::new(), BTreeMap::new());
-    for (key, observed) in ipvs.services().await? {
+    for (key, observed) in present::services(&mut ipvs, wanted).await? {
         keys.insert(key);
         if let ServiceKey::Fwmark { mark, .. } = key
             && config.director.probe_mark.number(mark).is_some()
@@ -273,6 +317,9 @@ fn name(config: &Config, id: RealServerId) -> Option<String> {
 async fn running_agent(socket: &Path) -> RunningAgent {
     match control::get_status_as(socket).await {
         Ok(status) => RunningAgent::Status(Box::new(status)),
+        Err(error @ ControlError::OtherVersion { .. }) => {
+            RunningAgent::OtherVersion(error_chain(&error))
+        }
         Err(error) => RunningAgent::None(error_chain(&error)),
     }
 }

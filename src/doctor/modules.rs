@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::{Facts, Finding};
 use crate::config::Config;
@@ -12,6 +13,69 @@ pub(super) struct Modules {
     pub(super) loaded: BTreeSet<String>,
     /// Those that could be loaded.
     pub(super) loadable: BTreeSet<String>,
+    /// Those of them that are refused.
+    pub(super) refused: BTreeMap<String, Refusal>,
+    /// Whether the kernel loads none any more (`kernel.modules_disabled`).
+    pub(super) disabled: bool,
+}
+
+/// Why a module is not loaded though it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// This file tells modprobe(8) to do something else instead.
+    ModprobeD(PathBuf),
+    /// `module_blacklist` of the kernel's command line.
+    CommandLine,
+}
+
+impl Refusal {
+    fn message(&self, name: &str) -> String {
+        match self {
+            Self::ModprobeD(file) => {
+                let file = file.display();
+                format!("it is not loaded, and `install {name}` in {file} refuses it")
+            }
+            Self::CommandLine => {
+                "it is not loaded, and `module_blacklist` of the kernel's command line refuses it"
+                    .to_owned()
+            }
+        }
+    }
+
+    fn mend(&self, name: &str) -> String {
+        match self {
+            Self::ModprobeD(file) => {
+                let file = file.display();
+                format!("remove the line `install {name}` from {file}, then: modprobe {name}")
+            }
+            Self::CommandLine => format!("boot without {name} in `module_blacklist`"),
+        }
+    }
+}
+
+/// The modules that a file of modprobe.d(5) refuses: those for which it has
+/// `false` or `true` run instead.
+pub(super) fn refused_by(text: &str) -> BTreeSet<String> {
+    let refused = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words
+            .next()
+            .filter(|word| *word == "install")
+            .and(words.next())?;
+        let program = words.next()?.rsplit('/').next()?;
+        matches!(program, "false" | "true").then(|| name.replace('-', "_"))
+    });
+    refused.collect()
+}
+
+/// The modules that the kernel's command line refuses.
+pub(super) fn refused_at_boot(command_line: &str) -> BTreeSet<String> {
+    let words = command_line.split_whitespace();
+    words
+        .filter_map(|word| word.strip_prefix("module_blacklist="))
+        .flat_map(|names| names.split(','))
+        .map(|name| name.replace('-', "_"))
+        .collect()
 }
 
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
@@ -32,7 +96,10 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 
 /// Nothing but the agent's start, or an operator, asks for this one.
 fn table(modules: &Modules) -> Finding {
-    if !modules.loaded.contains("ip_vs") && modules.loadable.contains("ip_vs") {
+    if !modules.loaded.contains("ip_vs")
+        && modules.loadable.contains("ip_vs")
+        && modules.refusal("ip_vs").is_none()
+    {
         let message = "it is not loaded: this host forwards nothing";
         return Finding::warning("module", "ip_vs", message, "modprobe ip_vs");
     }
@@ -40,10 +107,25 @@ fn table(modules: &Modules) -> Finding {
 }
 
 impl Modules {
+    /// Why a module is not loaded when it is needed, and what helps.
+    fn refusal(&self, name: &str) -> Option<(String, String)> {
+        if self.disabled {
+            let message = "it is not loaded, and kernel.modules_disabled is 1: none is any more";
+            let mend = format!("let {name} be loaded at boot (/etc/modules-load.d), and reboot");
+            return Some((message.to_owned(), mend));
+        }
+        let refusal = self.refused.get(name)?;
+        Some((refusal.message(name), refusal.mend(name)))
+    }
+
     /// The kernel loads by itself what it is asked for.
     fn finding(&self, name: &str) -> Finding {
         if self.loaded.contains(name) {
             Finding::ok("module", name, "it is loaded")
+        } else if self.loadable.contains(name)
+            && let Some((message, mend)) = self.refusal(name)
+        {
+            Finding::problem("module", name, message, mend)
         } else if self.loadable.contains(name) {
             Finding::ok("module", name, "it is loaded when it is needed")
         } else {

@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 
-use super::{Facts, Finding, Verdict};
+use super::{Facts, Finding, Verdict, both_roles};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Interface, SysctlKey};
 use crate::snapshot::Mode;
 
 const IPV4_FORWARDING: &str = "net.ipv4.ip_forward";
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
-const BACKUP_ONLY: &str = "net.ipv4.vs.backup_only";
+pub(super) const BACKUP_ONLY: &str = "net.ipv4.vs.backup_only";
 const QUIESCENT: &str = "net.ipv4.vs.expire_quiescent_template";
 
 /// The parameters that are to be looked at.
@@ -19,7 +19,7 @@ pub(super) fn keys(config: &Config, mode: Mode, interfaces: &[Interface]) -> BTr
     let fixed = [IPV4_FORWARDING, IPV6_FORWARDING, BACKUP_ONLY, QUIESCENT];
     let fixed = fixed.iter().filter_map(|key| key.parse().ok());
     let names = interfaces.iter().map(|i| i.name.replace('.', "/"));
-    let names = names.chain(["all".to_owned()]);
+    let names = names.chain(["all", "default"].map(str::to_owned));
     // A name that sysctl(8) cannot write has no key.
     let filters = names.flat_map(|name| {
         let keys = ["rp_filter", "accept_local"].map(|filter| of_interface(&name, filter));
@@ -50,7 +50,7 @@ pub(super) fn effective_rp_filter(facts: &Facts, interface: &str) -> u32 {
     value("all").max(value(&interface.replace('.', "/")))
 }
 
-fn value<'f>(facts: &'f Facts, key: &str) -> Option<&'f str> {
+pub(super) fn value<'f>(facts: &'f Facts, key: &str) -> Option<&'f str> {
     facts.sysctls.get(&key.parse().ok()?).map(String::as_str)
 }
 
@@ -59,7 +59,8 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if facts.mode == Mode::Director {
         findings.extend(forwarding(config, facts));
         findings.extend(quiescent(config, facts));
-        if value(facts, BACKUP_ONLY) == Some("1") {
+        let both_roles = !both_roles::served_vips(config, facts).is_empty();
+        if value(facts, BACKUP_ONLY) == Some("1") && !both_roles {
             findings.push(Finding::warning(
                 "sysctl",
                 BACKUP_ONLY,
@@ -89,6 +90,11 @@ fn configured(config: &Config, facts: &Facts) -> Vec<Finding> {
             let want = want.split_whitespace().collect::<Vec<_>>().join(" ");
             match facts.sysctls.get(key) {
                 Some(have) if *have == want => Finding::ok("sysctl", key, format!("it is {have}")),
+                Some(have) if key.is_satisfied(have, &want) => Finding::ok(
+                    "sysctl",
+                    key,
+                    format!("it is {have}, stricter than the configured {want}"),
+                ),
                 Some(have) => Finding::warning(
                     "sysctl",
                     key,

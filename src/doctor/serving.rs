@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Finding};
 use crate::model::Family;
-use crate::readiness::{Lack, ServiceReadiness};
+use crate::readiness::{Lack, ServiceReadiness, narrow};
 use crate::reconcile::NOTHING_LISTED;
 
 /// Whether a real server can serve through its VIPs.
@@ -29,28 +29,39 @@ fn vips(facts: &Facts) -> Vec<Finding> {
             continue;
         }
         let lacks = readiness.lacks.iter();
-        let lacks = lacks.filter(|lack| matches!(lack, Lack::Vip { .. } | Lack::OnLan { .. }));
+        let lacks = lacks.filter(|lack| {
+            matches!(
+                lack,
+                Lack::Vip { .. } | Lack::OnLan { .. } | Lack::WidePrefix { .. }
+            )
+        });
         findings.extend(lacks.map(|lack| problem("vip", &vip.to_string(), lack)));
         let bits = Family::from(vip).host_prefix_length();
         let held = facts.host.addresses.iter();
-        for held in held.filter(|held| held.address == vip) {
+        let held: Vec<_> = held.filter(|held| held.address == vip).collect();
+        let is_told = |prefix: u8| {
+            let mut lacks = readiness.lacks.iter();
+            lacks.any(|lack| matches!(lack, Lack::WidePrefix { prefix_length, .. } if *prefix_length == prefix))
+        };
+        for &held in &held {
             let (interface, prefix) = (&held.interface, held.prefix_length);
-            findings.push(if prefix == bits {
-                Finding::ok("vip", &vip, format!("it is on {interface}"))
-            } else {
-                Finding::problem(
-                    "vip",
-                    &vip,
-                    format!(
-                        "it is on {interface} as /{prefix}: on lo, the kernel takes that whole \
+            findings.push(
+                if prefix == bits || facts.host.is_directed_on(vip, interface) {
+                    Finding::ok("vip", &vip, format!("it is on {interface}"))
+                } else if is_told(prefix) {
+                    continue;
+                } else {
+                    Finding::problem(
+                        "vip",
+                        &vip,
+                        format!(
+                            "it is on {interface} as /{prefix}: on lo, the kernel takes that whole \
                          network for itself"
-                    ),
-                    format!(
-                        "ip address add {vip}/{bits} dev {interface} && \
-                         ip address del {vip}/{prefix} dev {interface}"
-                    ),
-                )
-            });
+                        ),
+                        narrow(vip, prefix, interface),
+                    )
+                },
+            );
         }
     }
     findings
@@ -67,6 +78,7 @@ fn arp(facts: &Facts) -> Vec<Finding> {
             }
             Lack::Vip { .. }
             | Lack::OnLan { .. }
+            | Lack::WidePrefix { .. }
             | Lack::Listener { .. }
             | Lack::Unseen { .. }
             | Lack::SelfTest { .. } => false,
@@ -107,6 +119,7 @@ fn service(readiness: &ServiceReadiness) -> Vec<Finding> {
             Lack::SelfTest { .. } => findings.push(problem("self_test", &subject, lack)),
             Lack::Vip { .. }
             | Lack::OnLan { .. }
+            | Lack::WidePrefix { .. }
             | Lack::ArpIgnore { .. }
             | Lack::ArpAnnounce { .. } => {}
         }

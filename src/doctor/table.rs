@@ -35,7 +35,11 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     }));
     let others = table.difference(&configured);
     findings.extend(others.filter(|key| !told.contains(key)).map(|key| {
-        if facts.owned.contains(key) {
+        if facts.leaving.contains(key) {
+            let message = "it is no longer configured, and goes when its last connections have \
+                           ended, at the latest at its deadline: see `lvs-agent status`";
+            Finding::ok("table", key, message)
+        } else if facts.owned.contains(key) {
             let message = "the agent has made it, and it is no longer configured";
             Finding::warning("table", key, message, "lvs-agent reload")
         } else if facts.not_remembered() {

@@ -95,13 +95,18 @@ pub(super) fn examine_real_server(config: &Config, facts: &Facts) -> Vec<Finding
     let served = facts.services.iter().flat_map(|readiness| {
         let mut services = config.virtual_services.iter();
         let service = services.find(|service| service.key == readiness.service.key());
-        let found = service.map(|service| unpacked(service, readiness.service.own, facts));
+        let found = service.map(|service| unpacked(config, service, readiness.service.own, facts));
         found.unwrap_or_default()
     });
     served.collect()
 }
 
-fn unpacked(service: &VirtualService, own: Option<IpAddr>, facts: &Facts) -> Vec<Finding> {
+fn unpacked(
+    config: &Config,
+    service: &VirtualService,
+    own: Option<IpAddr>,
+    facts: &Facts,
+) -> Vec<Finding> {
     let Forwarding::Tunnel(tunnel) = service.forwarding else {
         return Vec::new();
     };
@@ -125,14 +130,11 @@ fn unpacked(service: &VirtualService, own: Option<IpAddr>, facts: &Facts) -> Vec
         // no such filter.
         let filters = inner == Family::Ipv4 && effective_rp_filter(facts, interface) == 1;
         Some(if filters {
-            let dotted = interface.replace('.', "/");
             Finding::problem(
                 "tunnel",
                 name,
                 format!("rp_filter is 1 on {interface}: what is unpacked there is dropped"),
-                format!(
-                    "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{dotted}.rp_filter=0"
-                ),
+                end::unfilter(interface),
             )
         } else {
             Finding::ok("tunnel", name, end.found(interface))
@@ -140,7 +142,14 @@ fn unpacked(service: &VirtualService, own: Option<IpAddr>, facts: &Facts) -> Vec
     });
     let findings: Vec<_> = findings.collect();
     if findings.is_empty() {
-        let mends: Vec<_> = ends.iter().map(|end| end.mend(own)).collect();
+        // A new interface begins with what `default` has, or the interface of
+        // the module has it already.
+        let filtered = inner == Family::Ipv4
+            && (effective_rp_filter(facts, "default") == 1
+                || config.real_server.sysctls.iter().any(|(key, value)| {
+                    key.as_str() == "net.ipv4.conf.default.rp_filter" && value == "1"
+                }));
+        let mends: Vec<_> = ends.iter().map(|end| end.mend(own, filtered)).collect();
         return vec![Finding::problem(
             "tunnel",
             name,

@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
-use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{LinkAddr, MsgFlags, SockaddrStorage, bind, recvfrom, send};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -17,7 +16,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::interface_of;
+use super::interface_addresses::{interface_addresses, interface_of};
 use crate::model::MacAddress;
 use frame::Asker;
 #[cfg(test)]
@@ -140,7 +139,7 @@ impl ArpLink {
     ) -> Result<OwnAddresses, ArpError> {
         let (mut macs, mut networks) = (BTreeSet::new(), Vec::new());
         let (mut mac, mut ipv4, mut link_local, mut ipv6) = (None, None, None, None);
-        for found in getifaddrs().map_err(io::Error::from)? {
+        for found in interface_addresses()? {
             let here = interface_of(&found) == self.interface;
             let Some(address) = found.address else {
                 continue;
@@ -237,7 +236,7 @@ fn listen(protocol: u16, filter: &[SockFilter], link: &LinkAddr) -> Result<Packe
 }
 
 fn link_address(interface: &str) -> Result<LinkAddr, ArpError> {
-    let mut found = getifaddrs().map_err(io::Error::from)?;
+    let mut found = interface_addresses()?.into_iter();
     let link = found.find_map(|found| {
         let link = *found.address?.as_link_addr()?;
         let plain = !found.flags.contains(InterfaceFlags::IFF_NOARP);

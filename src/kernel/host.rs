@@ -12,7 +12,7 @@ use neli::consts::rtnl::Rtm;
 use neli::types::Buffer;
 
 use super::attributes::{address, attribute, attributes, text, u8_at, u32_at};
-use super::netlink::{MessageType, Netlink, Protocol, Request};
+use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
 use super::{Cause, KernelError};
 use crate::model::{Family, HostAddress, Interface, MarkRule};
 
@@ -95,10 +95,12 @@ impl Host {
 
     /// The rules that look at the firewall mark, sorted.
     pub(crate) async fn mark_rules(&mut self) -> Result<Vec<MarkRule>, KernelError> {
-        let found = self.dump(Rtm::Getrule, 12, mark_rule).await;
+        let found = self.netlink.dump_twice(request(Rtm::Getrule, vec![0; 12]));
+        let found = decoded(found.await, mark_rule);
         let mut found =
             found.map_err(|cause| KernelError::new("list the rules of routing", cause))?;
         found.sort();
+        found.dedup();
         Ok(found)
     }
 
@@ -135,11 +137,20 @@ impl Host {
         head: usize,
         decode: impl Fn(&[u8]) -> Result<Option<T>, Cause>,
     ) -> Result<Vec<T>, Cause> {
-        let parts = self.netlink.dump(request(kind, vec![0; head])).await;
-        let parts = parts.map_err(|failure| failure.cause(Cause::Errno))?;
-        let decoded = parts.iter().map(|part| decode(part.as_ref()));
-        decoded.filter_map(Result::transpose).collect()
+        decoded(
+            self.netlink.dump(request(kind, vec![0; head])).await,
+            decode,
+        )
     }
+}
+
+fn decoded<T>(
+    parts: Result<Vec<Buffer>, Failure>,
+    decode: impl Fn(&[u8]) -> Result<Option<T>, Cause>,
+) -> Result<Vec<T>, Cause> {
+    let parts = parts.map_err(|failure| failure.cause(Cause::Errno))?;
+    let decoded = parts.iter().map(|part| decode(part.as_ref()));
+    decoded.filter_map(Result::transpose).collect()
 }
 
 fn request(kind: Rtm, body: Vec<u8>) -> Request<Buffer> {

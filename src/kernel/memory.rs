@@ -46,6 +46,15 @@ struct Row {
     destinations: BTreeMap<RealServerKey, ObservedDestination>,
 }
 
+impl Row {
+    fn observed(&self) -> ObservedService {
+        ObservedService {
+            service: self.service.clone(),
+            statistics: Statistics::default(),
+        }
+    }
+}
+
 impl MemoryIpvs {
     /// A write either happens whole or not at all, so the table is sound even
     /// after a panic of another handle's user.
@@ -58,16 +67,23 @@ impl Ipvs for MemoryIpvs {
     const IN_KERNEL: bool = false;
 
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
-        let observe = |row: &Row| ObservedService {
-            service: row.service.clone(),
-            statistics: Statistics::default(),
-        };
         let table = self.table();
         Ok(table
             .services
             .iter()
-            .map(|(key, row)| (*key, observe(row)))
+            .map(|(key, row)| (*key, row.observed()))
             .collect())
+    }
+
+    async fn find(
+        &mut self,
+        services: &[ServiceKey],
+    ) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        let table = self.table();
+        let found = services
+            .iter()
+            .filter_map(|key| Some((*key, table.services.get(key)?.observed())));
+        Ok(found.collect())
     }
 
     async fn destinations(

@@ -6,6 +6,7 @@ mod arp;
 mod attributes;
 mod error;
 mod host;
+mod interface_addresses;
 mod ipvs;
 mod listeners;
 mod memory;
@@ -13,6 +14,7 @@ mod memory;
 mod namespace;
 mod neighbours;
 mod netlink;
+pub(crate) mod present;
 mod sysctl;
 mod tap;
 mod witness;
@@ -20,8 +22,6 @@ mod witness;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-
-use nix::ifaddrs::InterfaceAddress;
 
 pub(crate) use address::Addresses;
 #[cfg(test)]
@@ -135,13 +135,20 @@ pub(crate) trait Ipvs: Send + 'static {
     /// Whether it is the kernel's, which other processes write, too.
     const IN_KERNEL: bool;
 
-    /// Every virtual service of the table. Fails rather than return a part of it.
+    /// Every virtual service of the table. Fails when it was cut short, but one
+    /// that others remove services from meanwhile may lack some: see [`present`].
     fn services(
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
 
+    /// Those of these virtual services that are there, each asked for by itself.
+    fn find(
+        &mut self,
+        services: &[ServiceKey],
+    ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
+
     /// Every real server of one virtual service; none if there is no such
-    /// service. Fails rather than return a part of them.
+    /// service. Fails when it was cut short, and may lack some as above.
     fn destinations(
         &mut self,
         service: &ServiceKey,
@@ -160,13 +167,4 @@ pub(crate) trait Ipvs: Send + 'static {
         &mut self,
         writes: &[IpvsWrite],
     ) -> impl Future<Output = Vec<Result<(), KernelError>>> + Send;
-}
-
-/// The interface of what `getifaddrs` has found. For an address of IPv4 that
-/// gives the label instead, such as `eth0:0`; no interface has a colon in its
-/// name (`dev_valid_name` in `net/core/dev.c`).
-fn interface_of(found: &InterfaceAddress) -> &str {
-    let name = &found.interface_name;
-    name.split_once(':')
-        .map_or(name, |(interface, _)| interface)
 }

@@ -48,7 +48,7 @@ impl Neighbours {
             flags: NlmF::empty(),
             body,
         };
-        let parts = self.netlink.dump(request).await;
+        let parts = self.netlink.dump_twice(request).await;
         parts
             .map_err(|failure| failure.cause(Cause::Errno))?
             .iter()

@@ -38,6 +38,10 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// drops answers and reports `ENOBUFS`.
 const WINDOW: usize = 64;
 
+/// The same for requests that are answered with what they ask for: the buffer
+/// of such an answer takes up to 5 KiB.
+const GET_WINDOW: usize = 16;
+
 /// How often a dump is read before it is given up as ever changing.
 const DUMP_ATTEMPTS: u32 = 16;
 
@@ -167,6 +171,23 @@ impl Netlink {
         self.exchange(request, NlmF::DUMP).await
     }
 
+    /// The parts of two dumps, one after the other: for tables of which the
+    /// kernel does not tell that they changed while they were read, so that one
+    /// dump may leave out what was there all the time.
+    pub(super) async fn dump_twice<P>(
+        &mut self,
+        request: Request<P>,
+    ) -> Result<Vec<Buffer>, Failure>
+    where
+        P: Size + ToBytes + Clone + Send + Sync,
+    {
+        let mut parts = self.dump(request.clone()).await?;
+        if !parts.is_empty() {
+            parts.extend(self.dump(request).await?);
+        }
+        Ok(parts)
+    }
+
     /// The one answer to a request that is not a dump.
     pub(super) async fn get<P>(&mut self, request: Request<P>) -> Result<Buffer, Failure>
     where
@@ -175,7 +196,7 @@ impl Netlink {
         self.exchange(request, NlmF::ACK)
             .await?
             .pop()
-            .ok_or_else(|| Failure::truncated("it holds nothing"))
+            .ok_or_else(nothing)
     }
 
     /// Carries out one change.
@@ -194,8 +215,36 @@ impl Netlink {
     /// been carried out: look again before trying again.
     pub(super) async fn write_all<P>(
         &mut self,
-        mut requests: impl ExactSizeIterator<Item = Result<Request<P>, Failure>> + Send,
+        requests: impl ExactSizeIterator<Item = Result<Request<P>, Failure>> + Send,
     ) -> Vec<Result<(), Failure>>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        let answers = self.pipeline(requests, WINDOW).await;
+        answers.into_iter().map(|answer| answer.map(drop)).collect()
+    }
+
+    /// The one answer to each of these requests, in their order.
+    pub(super) async fn get_all<P>(
+        &mut self,
+        requests: impl ExactSizeIterator<Item = Result<Request<P>, Failure>> + Send,
+    ) -> Vec<Result<Buffer, Failure>>
+    where
+        P: Size + ToBytes + Send + Sync,
+    {
+        let answers = self.pipeline(requests, GET_WINDOW).await;
+        let only = |mut parts: Vec<Buffer>| parts.pop().ok_or_else(nothing);
+        answers
+            .into_iter()
+            .map(|answer| answer.and_then(only))
+            .collect()
+    }
+
+    async fn pipeline<P>(
+        &mut self,
+        mut requests: impl ExactSizeIterator<Item = Result<Request<P>, Failure>> + Send,
+        window: usize,
+    ) -> Vec<Result<Vec<Buffer>, Failure>>
     where
         P: Size + ToBytes + Send + Sync,
     {
@@ -211,9 +260,9 @@ impl Netlink {
                 return results;
             }
         };
-        let mut in_flight: VecDeque<Result<Receiver, Failure>> = VecDeque::with_capacity(WINDOW);
+        let mut in_flight: VecDeque<Result<Receiver, Failure>> = VecDeque::with_capacity(window);
         loop {
-            while in_flight.len() < WINDOW
+            while in_flight.len() < window
                 && let Some(request) = requests.next()
             {
                 in_flight.push_back(match request {
@@ -222,7 +271,7 @@ impl Netlink {
                 });
             }
             let result = match in_flight.pop_front() {
-                Some(Ok(receiver)) => within(collect(receiver)).await.map(drop),
+                Some(Ok(receiver)) => within(collect(receiver)).await,
                 Some(Err(failure)) => Err(failure),
                 None => break,
             };
@@ -339,6 +388,10 @@ async fn within<T>(work: impl Future<Output = Result<T, Failure>> + Send) -> Res
     timeout(DEADLINE, work)
         .await
         .unwrap_or(Err(Failure::Other(Cause::Timeout(DEADLINE))))
+}
+
+fn nothing() -> Failure {
+    Failure::truncated("it holds nothing")
 }
 
 const fn breaks_connection(failure: &Failure) -> bool {

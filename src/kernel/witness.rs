@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::str::FromStr as _;
 
-use nix::ifaddrs::getifaddrs;
-
-use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls, interface_of};
+use super::interface_addresses::{interface_addresses, interface_of};
+use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
 use crate::model::{OwnSource, RealServerKey, ServiceKey, SysctlKey};
 
 /// Reads the table of the network namespace in which it is first asked. It
@@ -85,7 +84,7 @@ impl Witness {
 /// The interface that has each of these addresses, if one does.
 fn interfaces_of(wanted: [IpAddr; 2]) -> [Option<String>; 2] {
     // Without an answer nothing is known, and the canary's own end tells.
-    let Ok(found) = getifaddrs() else {
+    let Ok(found) = interface_addresses() else {
         return [None, None];
     };
     let mut interfaces = [None, None];

@@ -238,7 +238,7 @@ fn series_exist_from_the_start() {
     assert_eq!(count("lvs_real_server_connections"), 3 * 3);
     assert_eq!(count("lvs_probe_duration_seconds_count"), 2);
     assert_eq!(count("lvs_detection_seconds_count"), 2);
-    assert_eq!(count("lvs_ipvs_operations_total"), 10 * 2);
+    assert_eq!(count("lvs_ipvs_operations_total"), 11 * 2);
     assert_eq!(count("lvs_ipvs_drift_total"), 8);
     assert!(found["lvs_reconcile_last_success_timestamp_seconds"].abs() < 0.1);
 }

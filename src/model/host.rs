@@ -49,6 +49,19 @@ pub struct HostAddress {
     pub host_scope: bool,
 }
 
+impl HostAddress {
+    /// Whether the network of this address contains another one.
+    pub fn contains(&self, other: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let host = 128 - u32::from(self.prefix_length);
+        let network = |address| bits(address).checked_shr(host).unwrap_or(0);
+        Family::from(self.address) == Family::from(other) && network(self.address) == network(other)
+    }
+}
+
 /// A socket on which a host waits for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {

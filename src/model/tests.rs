@@ -85,3 +85,74 @@ fn flags_are_named_as_ipvsadm_names_them() {
     assert_eq!(flags.to_string(), "one-packet,flag-1,flag-2");
     assert_eq!(ServiceFlags::default().to_string(), "");
 }
+
+#[test]
+fn stricter_arp_value_satisfies_and_no_other_one_does() {
+    let ignore: SysctlKey = "net.ipv4.conf.all.arp_ignore".parse().unwrap();
+    let announce: SysctlKey = "net.ipv4.conf.eth0/91.arp_announce".parse().unwrap();
+    let filter: SysctlKey = "net.ipv4.conf.all.rp_filter".parse().unwrap();
+    for (key, have, want, expected) in [
+        (&ignore, "1", "1", true),
+        (&ignore, "2", "1", true),
+        (&ignore, "8", "1", true),
+        (&ignore, "8", "2", true),
+        (&ignore, "1", "2", false),
+        (&ignore, "3", "1", false),
+        (&ignore, "4", "1", false),
+        (&ignore, "1", "0", false),
+        (&announce, "2", "1", true),
+        (&announce, "3", "1", false),
+        (&announce, "1", "2", false),
+        (&filter, "2", "1", false),
+    ] {
+        assert_eq!(
+            key.is_satisfied(have, want),
+            expected,
+            "{key} {have} {want}"
+        );
+    }
+}
+
+#[test]
+fn sysctl_of_dotted_interface_is_corrected() {
+    for (wrong, right) in [
+        (
+            "net.ipv4.conf.bond0.91.arp_ignore",
+            Some("net.ipv4.conf.bond0/91.arp_ignore"),
+        ),
+        (
+            "net.ipv6.neigh.a.b.c.gc_stale_time",
+            Some("net.ipv6.neigh.a/b/c.gc_stale_time"),
+        ),
+        ("net.ipv4.conf.bond0/91.arp_ignore", None),
+        ("net.ipv4.conf.all.arp_ignore", None),
+        ("net.ipv4.vs.conntrack", None),
+    ] {
+        let key: SysctlKey = wrong.parse().unwrap();
+        let found = key.of_dotted_interface();
+        assert_eq!(found.as_ref().map(SysctlKey::as_str), right, "{wrong}");
+    }
+}
+
+#[test]
+fn network_of_address_contains_its_hosts() {
+    for (address, prefix_length, other, expected) in [
+        ("192.168.11.200", 24, "192.168.11.21", true),
+        ("192.168.11.200", 32, "192.168.11.200", true),
+        ("192.168.11.200", 32, "192.168.11.201", false),
+        ("192.168.11.200", 30, "192.168.11.21", false),
+        ("10.0.0.1", 0, "192.168.11.21", true),
+        ("2001:db8::1", 64, "2001:db8::ffff", true),
+        ("2001:db8::1", 64, "2001:db8:1::1", false),
+        ("::", 0, "192.168.11.21", false),
+    ] {
+        let held = HostAddress {
+            interface: "lo".to_owned(),
+            address: address.parse().unwrap(),
+            prefix_length,
+            host_scope: false,
+        };
+        let found = held.contains(other.parse().unwrap());
+        assert_eq!(found, expected, "{address}/{prefix_length} {other}");
+    }
+}

@@ -10,7 +10,7 @@ pub fn diff(desired: &State, actual: &State) -> Vec<Step> {
     let mut steps = Vec::new();
     for (key, to) in &desired.sysctls {
         let from = actual.sysctls.get(key);
-        if from != Some(to) {
+        if !from.is_some_and(|from| key.is_satisfied(from, to)) {
             steps.push(Step::SetSysctl {
                 key: key.clone(),
                 from: from.cloned(),

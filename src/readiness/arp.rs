@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::{HostFacts, Lack};
+use crate::model::{Family, HostAddress};
 
 /// What holds on one interface: of `all` and the interface's own value the
 /// larger (`IN_DEV_MAXCONF` of `linux/inetdevice.h`).
@@ -42,7 +43,9 @@ pub(super) fn lacks(facts: &HostFacts, vip: IpAddr) -> Vec<Lack> {
     let asked = facts.interfaces.iter().filter(|i| i.is_asked());
     let asked: Vec<_> = asked.map(|interface| interface.name.as_str()).collect();
     let held = || facts.addresses.iter().filter(|held| held.address == vip);
-    let exposed = held().filter(|held| asked.contains(&held.interface.as_str()));
+    // A director answers for its VIP, and has it on the LAN.
+    let directed = facts.directed.contains(&vip);
+    let exposed = held().filter(|held| !directed && asked.contains(&held.interface.as_str()));
     let mut lacks: Vec<_> = exposed
         .map(|held| Lack::OnLan {
             vip,
@@ -50,6 +53,7 @@ pub(super) fn lacks(facts: &HostFacts, vip: IpAddr) -> Vec<Lack> {
             interface: held.interface.clone(),
         })
         .collect();
+    lacks.extend(wide_prefix(facts, vip));
     if vip.is_ipv6() {
         return lacks;
     }
@@ -70,6 +74,29 @@ pub(super) fn lacks(facts: &HostFacts, vip: IpAddr) -> Vec<Lack> {
         }
     }
     lacks
+}
+
+/// On lo, the kernel takes the whole network of an address for its own: then
+/// no packet leaves to the hosts of the LAN that it contains.
+fn wide_prefix(facts: &HostFacts, vip: IpAddr) -> Option<Lack> {
+    let mut held = facts.addresses.iter().filter(|held| held.address == vip);
+    let loopback = |name: &str| {
+        let mut interfaces = facts.interfaces.iter();
+        interfaces.any(|interface| interface.loopback && interface.name == name)
+    };
+    let of_lan = |network: &HostAddress| {
+        let mut others = facts.addresses.iter();
+        others.any(|other| !loopback(&other.interface) && network.contains(other.address))
+    };
+    let wide = held.find(|held| {
+        let bits = Family::from(vip).host_prefix_length();
+        held.prefix_length < bits && loopback(&held.interface) && of_lan(held)
+    })?;
+    Some(Lack::WidePrefix {
+        vip,
+        prefix_length: wide.prefix_length,
+        interface: wide.interface.clone(),
+    })
 }
 
 #[cfg(test)]

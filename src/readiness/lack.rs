@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::diagnosis::Diagnosis;
-use crate::model::{LocalAddress, Protocol};
+use crate::model::{Family, LocalAddress, Protocol};
 
 /// What keeps a real server from serving a virtual service, or makes it take
 /// what is the director's.
@@ -17,6 +17,12 @@ pub(crate) enum Lack {
     },
     /// The VIP is on an interface that is asked for it, and that answers.
     OnLan {
+        vip: IpAddr,
+        prefix_length: u8,
+        interface: String,
+    },
+    /// The VIP is on lo with the whole network of this host's LAN.
+    WidePrefix {
         vip: IpAddr,
         prefix_length: u8,
         interface: String,
@@ -62,7 +68,7 @@ impl Lack {
             }
             Self::Listener { .. } => Some(Diagnosis::NotListeningOnVip),
             Self::SelfTest { .. } => Some(Diagnosis::ApplicationDown),
-            Self::Unseen { .. } => None,
+            Self::WidePrefix { .. } | Self::Unseen { .. } => None,
         }
     }
 
@@ -79,6 +85,11 @@ impl Lack {
                 prefix_length,
                 interface,
             } => format!("ip address del {vip}/{prefix_length} dev {interface}"),
+            Self::WidePrefix {
+                vip,
+                prefix_length,
+                interface,
+            } => narrow(*vip, *prefix_length, interface),
             Self::ArpIgnore { interface, value } => sysctl("arp_ignore", 1, interface, *value),
             Self::ArpAnnounce { interface, value } => sysctl("arp_announce", 2, interface, *value),
             Self::Listener {
@@ -101,6 +112,15 @@ impl Lack {
             }
         }
     }
+}
+
+/// Leaves a VIP there as one host's address, whether that is there already or not.
+pub(crate) fn narrow(vip: IpAddr, prefix_length: u8, interface: &str) -> String {
+    let bits = Family::from(vip).host_prefix_length();
+    format!(
+        "ip address replace {vip}/{bits} dev {interface} && \
+         ip address del {vip}/{prefix_length} dev {interface}"
+    )
 }
 
 /// `all` raises what is too low; what is too high on its own has to be lowered.
@@ -128,6 +148,15 @@ impl fmt::Display for Lack {
             Self::OnLan { vip, interface, .. } => {
                 write!(f, "the VIP {vip} is on {interface}, which answers for it")
             }
+            Self::WidePrefix {
+                vip,
+                prefix_length,
+                interface,
+            } => write!(
+                f,
+                "the VIP {vip} is on {interface} as /{prefix_length}, so that this host takes its \
+                 whole LAN for itself and answers nobody there"
+            ),
             Self::ArpIgnore { interface, value } => write!(
                 f,
                 "arp_ignore is {value} on {interface}: this host answers ARP for the VIP"

@@ -46,6 +46,7 @@ fn good() -> HostFacts {
         announce: 2,
     };
     HostFacts {
+        directed: BTreeSet::new(),
         interfaces: vec![interface(1, "lo"), interface(2, "eth0")],
         addresses: vec![held("lo", VIP, 32), held("eth0", "192.168.11.21", 24)],
         arp: [("eth0".to_owned(), silent)].into(),

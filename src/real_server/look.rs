@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::config::Config;
 use crate::error_chain::error_chain;
-use crate::kernel::{Host, KernelError, Listeners, Sysctls};
+use crate::kernel::{Cause, Host, Ipvs as _, KernelError, KernelIpvs, Listeners, Sysctls};
 use crate::model::{Interface, Protocol, ServiceKey};
 use crate::readiness::{ArpValues, HostFacts, SelfTest, ServedService, ServiceReadiness, served};
 use crate::snapshot::{ReadinessRecord, Snapshot};
@@ -24,6 +25,9 @@ use crate::snapshot::{ReadinessRecord, Snapshot};
 /// From one look to the next: the default interval of a director's check,
 /// which asks for what was seen last.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// There where the kernel has loaded IPVS.
+const TABLE: &str = "/proc/net/ip_vs";
 
 /// For one connection of a host to itself.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -36,6 +40,7 @@ pub(crate) struct Eyes {
     host: Host,
     listeners: Listeners,
     sysctls: Sysctls,
+    ipvs: KernelIpvs,
     /// The last connection to each service, and when it was made.
     tested: BTreeMap<ServiceKey, (Instant, SelfTest)>,
 }
@@ -53,6 +58,7 @@ impl Eyes {
             host: Host::new(),
             listeners: Listeners::new(),
             sysctls: Sysctls::default(),
+            ipvs: KernelIpvs::new(),
             tested: BTreeMap::new(),
         }
     }
@@ -73,12 +79,22 @@ impl Eyes {
             arp: arp(&self.sysctls, &interfaces)?,
             interfaces,
             addresses,
+            directed: self.directed(&services).await?,
             ..HostFacts::default()
         };
         let protocols: BTreeSet<Protocol> = services.iter().map(|s| s.protocol).collect();
         for protocol in protocols {
             let listeners = self.listeners.list(protocol).await?;
             facts.listeners.insert(protocol, listeners);
+            // The kernel does not tell that sockets were closed while it listed
+            // them, which makes a list leave out others.
+            let mut of_protocol = services.iter().filter(|s| s.protocol == protocol);
+            if of_protocol.any(|s| facts.listening(protocol, s.address) == Some(false))
+                && let Some(again) = self.listeners.list(protocol).await?
+                && let Some(Some(listeners)) = facts.listeners.get_mut(&protocol)
+            {
+                listeners.extend(again);
+            }
         }
         facts.self_tests = self.test(&facts, &services, keep).await;
         let interface = &config.real_server.interface;
@@ -90,8 +106,30 @@ impl Eyes {
         })
     }
 
+    /// The VIPs of those services that this host's own table has. A kernel
+    /// without IPVS is not made to load it.
+    async fn directed(
+        &mut self,
+        services: &[ServedService],
+    ) -> Result<BTreeSet<IpAddr>, KernelError> {
+        if services.is_empty() || !Path::new(TABLE).exists() {
+            return Ok(BTreeSet::new());
+        }
+        let keys: Vec<_> = services.iter().map(ServedService::key).collect();
+        match self.ipvs.find(&keys).await {
+            Ok(found) => Ok(found.keys().filter_map(ServiceKey::vip).collect()),
+            // Whoever may not read the table looks at the rest.
+            Err(KernelError {
+                cause: Cause::NotPermitted | Cause::NoIpvs,
+                ..
+            }) => Ok(BTreeSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Connects to those services that it can be expected of: without the VIP,
-    /// the connection would go to the director.
+    /// the connection would go to the director; and on the director itself, to
+    /// any real server.
     async fn test(
         &mut self,
         facts: &HostFacts,
@@ -100,6 +138,7 @@ impl Eyes {
     ) -> BTreeMap<ServiceKey, SelfTest> {
         let testable = services.iter().filter(|service| {
             service.protocol == Protocol::Tcp
+                && !facts.directed.contains(&service.address.ip())
                 && facts.has(service.address.ip())
                 && facts.listening(service.protocol, service.address) == Some(true)
         });

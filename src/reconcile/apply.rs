@@ -62,14 +62,19 @@ fn list(vips: &BTreeSet<IpAddr>) -> String {
 /// service that could not be made, a VIP whose ARP sysctls could not be set,
 /// a VIP none of whose services could be made, a sysctl's old value while a
 /// VIP could not be removed.
+///
+/// `silent_about` are the VIPs that a real server is to have no longer, and
+/// must not answer ARP for while it has them; `None` for a director, which is
+/// meant to answer.
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
-    old_vips: &BTreeSet<IpAddr>,
+    silent_about: Option<&BTreeSet<IpAddr>>,
     steps: &[Step],
 ) -> Outcome {
     let mut run = Run {
         desired,
+        silent: silent_about.is_some(),
         outcome: Outcome::default(),
         lost_services: BTreeSet::new(),
     };
@@ -121,7 +126,7 @@ pub(crate) async fn apply<T: Ipvs>(
                 let done = if run.left_a_vip() {
                     Err(StepError::VipStillThere(key.clone()))
                 } else {
-                    restore(kernel, old_vips, key, to).await
+                    restore(kernel, silent_about, key, to).await
                 };
                 run.note(step, done);
             }
@@ -146,12 +151,17 @@ pub(crate) async fn apply<T: Ipvs>(
 
 async fn restore<T: Ipvs>(
     kernel: &mut Kernel<T>,
-    old_vips: &BTreeSet<IpAddr>,
+    silent_about: Option<&BTreeSet<IpAddr>>,
     sysctl: &SysctlKey,
     to: &str,
 ) -> Result<(), StepError> {
-    let local = kernel.addresses.local().await?;
-    let vips: BTreeSet<_> = local.intersection(old_vips).copied().collect();
+    let vips: BTreeSet<_> = match silent_about {
+        Some(vips) => {
+            let local = kernel.addresses.local().await?;
+            local.intersection(vips).copied().collect()
+        }
+        None => BTreeSet::new(),
+    };
     if vips.is_empty() {
         Ok(kernel.sysctls.write(sysctl, to)?)
     } else {
@@ -211,6 +221,8 @@ impl<'a> Batch<'a> {
 
 struct Run<'a> {
     desired: &'a State,
+    /// Of a real server, which does not answer ARP for its VIPs.
+    silent: bool,
     outcome: Outcome,
     lost_services: BTreeSet<ServiceKey>,
 }
@@ -241,7 +253,8 @@ impl Run<'_> {
 
     /// Whether an address that had to go may still be there.
     fn left_a_vip(&self) -> bool {
-        self.outcome.failures.iter().any(|failure| {
+        let mut failures = self.outcome.failures.iter().filter(|_| self.silent);
+        failures.any(|failure| {
             matches!(failure.subject, Subject::Address(_))
                 && !matches!(
                     &failure.error,
@@ -254,10 +267,8 @@ impl Run<'_> {
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        // A director has services, and is meant to answer ARP for their VIPs.
-        let silent = self.desired.services.is_empty();
         let sysctl = |failure: &Failure| matches!(failure.subject, Subject::Sysctl(_));
-        if silent && self.outcome.failures.iter().any(sysctl) {
+        if self.silent && self.outcome.failures.iter().any(sysctl) {
             return Some(StepError::ArpNotSilenced(address.clone()));
         }
         let mut services = self

@@ -27,6 +27,16 @@ impl<T: Ipvs> Ipvs for Counted<T> {
         services
     }
 
+    async fn find(
+        &mut self,
+        services: &[ServiceKey],
+    ) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        let found = self.table.find(services).await;
+        self.metrics
+            .ipvs_operation(IpvsCommand::GetService, found.is_ok());
+        found
+    }
+
     async fn destinations(
         &mut self,
         service: &ServiceKey,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use crate::snapshot::Mode;
+use crate::whole_file;
 
 /// Where the locks are. Fixed, so that two agents with different
 /// configurations find each other.
@@ -24,18 +26,15 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// The kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct RoleLock {
-    path: PathBuf,
-    file: File,
+    _held: HeldFile,
 }
 
-impl Drop for RoleLock {
-    /// While it is held, so that nobody else's file goes.
-    fn drop(&mut self) {
-        if is_at(&self.file, &self.path) {
-            // One that stays is removed by the next agent.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+/// Held while this process writes the files of its role in the state
+/// directory, which an agent in another network namespace may share.
+#[derive(Debug)]
+pub(crate) struct StateLock {
+    /// `None` where the directory cannot be written: then nobody writes there.
+    _held: Option<HeldFile>,
 }
 
 /// The lock could not be had.
@@ -44,10 +43,7 @@ pub(crate) enum LockError {
     /// Another agent has it.
     #[error(
         "another lvs-agent{} already runs here as {}: stop it first (`systemctl stop` or `kill`)",
-        .pid.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default(), match .mode {
-            Mode::Director => "director",
-            Mode::RealServer => "real server",
-        }
+        process(.pid.as_ref()), role(*.mode)
     )]
     Held {
         /// Its process id, where it could be read.
@@ -55,9 +51,35 @@ pub(crate) enum LockError {
         /// Its role.
         mode: Mode,
     },
+    /// Another agent has the state directory.
+    #[error(
+        "another lvs-agent{} keeps its state as {} in `{}`, and each would overwrite the file of \
+         the other: stop that one, or give this one a `state_dir` of its own",
+        process(.pid.as_ref()), role(*.mode), .directory.display()
+    )]
+    StateHeld {
+        /// Its process id, where it could be read.
+        pid: Option<String>,
+        /// Its role.
+        mode: Mode,
+        /// The state directory.
+        directory: PathBuf,
+    },
     /// The lock file cannot be used.
     #[error("cannot use the lock file `{}`: run as root", .0.display())]
     File(PathBuf, #[source] io::Error),
+}
+
+fn process(pid: Option<&String>) -> String {
+    pid.map(|pid| format!(" (process {pid})"))
+        .unwrap_or_default()
+}
+
+fn role(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Director => "director",
+        Mode::RealServer => "real server",
+    }
 }
 
 impl RoleLock {
@@ -65,27 +87,114 @@ impl RoleLock {
     ///
     /// Waits for a process that is ending: for up to 2 s.
     pub(crate) async fn take(mode: Mode) -> Result<Self, LockError> {
-        let directory = Path::new(DIRECTORY);
-        let take = async {
-            loop {
-                match Self::take_in(directory, mode) {
-                    Err(LockError::Held { .. }) => sleep(INTERVAL).await,
-                    taken => return taken,
-                }
-            }
-        };
-        let taken = timeout(PATIENCE, take).await;
-        taken.unwrap_or_else(|_| Self::take_in(directory, mode))
+        patiently(|| Self::take_in(Path::new(DIRECTORY), mode)).await
+    }
+
+    /// Whether an agent of this role runs in this network namespace. One whose
+    /// lock cannot be looked at does not count.
+    pub(crate) fn is_held(mode: Mode) -> bool {
+        let file = Self::path(Path::new(DIRECTORY), mode)
+            .and_then(|path| open(&mut OpenOptions::new(), &path));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    fn path(directory: &Path, mode: Mode) -> io::Result<PathBuf> {
+        let namespace = fs::metadata("/proc/self/ns/net")?.ino();
+        Ok(directory.join(format!("{}-{namespace}.lock", mode.as_str())))
     }
 
     fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {
         let error = |error| LockError::File(directory.to_owned(), error);
         fs::create_dir_all(directory).map_err(error)?;
-        let namespace = fs::metadata("/proc/self/ns/net").map_err(error)?.ino();
-        let path = directory.join(format!("{}-{namespace}.lock", mode.as_str()));
-        let error = |error| LockError::File(path.clone(), error);
+        let path = Self::path(directory, mode).map_err(error)?;
+        let held = HeldFile::take(path.clone()).map_err(|refused| match refused {
+            Refused::Held(pid) => LockError::Held { pid, mode },
+            Refused::Io(error) => LockError::File(path.clone(), error),
+        })?;
+        remove_others(directory, &path);
+        Ok(Self { _held: held })
+    }
+}
+
+impl StateLock {
+    /// Takes the lock of the files of `mode` in `directory`, or says who has
+    /// it, as [`RoleLock::take`] does. Then no other process writes these
+    /// files: what one that was killed left of a file half-written is removed.
+    ///
+    /// A directory that cannot be written is no reason not to run.
+    pub(crate) async fn take(directory: &Path, mode: Mode) -> Result<Self, LockError> {
+        patiently(|| Self::take_in(directory, mode)).await
+    }
+
+    fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {
+        let path = directory.join(mode.as_str()).with_extension("lock");
+        let taken = fs::create_dir_all(directory)
+            .map_err(Refused::Io)
+            .and_then(|()| HeldFile::take(path));
+        let held = match taken {
+            Ok(held) => held,
+            Err(Refused::Held(pid)) => {
+                let directory = directory.to_owned();
+                return Err(LockError::StateHeld {
+                    pid,
+                    mode,
+                    directory,
+                });
+            }
+            Err(Refused::Io(error)) => {
+                let directory = directory.display();
+                warn!(%directory, %error, "the state directory cannot be locked");
+                return Ok(Self { _held: None });
+            }
+        };
+        let files: &[&str] = match mode {
+            Mode::Director => &[
+                "director.json",
+                "director-memory.json",
+                "drains.json",
+                "drains-memory.json",
+            ],
+            Mode::RealServer => &["real_server.json"],
+        };
+        for file in files {
+            whole_file::remove_unfinished(&directory.join(file));
+        }
+        Ok(Self { _held: Some(held) })
+    }
+}
+
+/// Tries again while another process has the lock, for up to 2 s.
+async fn patiently<L>(take: impl Fn() -> Result<L, LockError>) -> Result<L, LockError> {
+    let taking = async {
+        loop {
+            match take() {
+                Err(LockError::Held { .. } | LockError::StateHeld { .. }) => sleep(INTERVAL).await,
+                taken => return taken,
+            }
+        }
+    };
+    let taken = timeout(PATIENCE, taking).await;
+    taken.unwrap_or_else(|_| take())
+}
+
+/// A locked file that tells the process which has the lock, and goes with it.
+#[derive(Debug)]
+struct HeldFile {
+    path: PathBuf,
+    file: File,
+}
+
+/// Why a file is not locked.
+enum Refused {
+    /// Another process has it locked: its id, where it could be read.
+    Held(Option<String>),
+    Io(io::Error),
+}
+
+impl HeldFile {
+    fn take(path: PathBuf) -> Result<Self, Refused> {
         let mut file = loop {
-            let mut file = open(OpenOptions::new().create(true), &path).map_err(error)?;
+            let mut file = open(OpenOptions::new().create(true), &path).map_err(Refused::Io)?;
             match file.try_lock() {
                 // The one who had it may have removed the file meanwhile.
                 Ok(()) if is_at(&file, &path) => break file,
@@ -93,21 +202,32 @@ impl RoleLock {
                 Err(TryLockError::WouldBlock) => {
                     let mut pid = String::new();
                     let read = file.read_to_string(&mut pid);
-                    let pid = read
-                        .ok()
-                        .map(|_| pid.trim().to_owned())
-                        .filter(|pid| !pid.is_empty());
-                    return Err(LockError::Held { pid, mode });
+                    let pid = read.ok().map(|_| pid.trim().to_owned());
+                    return Err(Refused::Held(pid.filter(|pid| !pid.is_empty())));
                 }
-                Err(TryLockError::Error(e)) => return Err(error(e)),
+                Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
             }
         };
-        file.set_len(0)
+        let told = file
+            .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(error)?;
-        remove_others(directory, &path);
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = told {
+            // On a full disk the lock holds all the same.
+            let path = path.display();
+            warn!(%path, %error, "the lock file does not tell the process that has it");
+        }
         Ok(Self { path, file })
+    }
+}
+
+impl Drop for HeldFile {
+    /// While it is held, so that nobody else's file goes.
+    fn drop(&mut self) {
+        if is_at(&self.file, &self.path) {
+            // One that stays is taken over by the next agent.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -153,68 +273,4 @@ fn remove_others(directory: &Path, own: &Path) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_agent_a_role_and_the_second_is_told_who_has_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let take = |mode| RoleLock::take_in(directory.path(), mode);
-        let held = take(Mode::Director).unwrap();
-        let refused = take(Mode::Director).unwrap_err().to_string();
-        assert!(
-            refused.contains(&format!("process {}", std::process::id())),
-            "{refused}"
-        );
-        take(Mode::RealServer).expect("the other role is free");
-        drop(held);
-        take(Mode::Director).expect("free again");
-    }
-
-    #[test]
-    fn no_files_pile_up() {
-        let directory = tempfile::tempdir().unwrap();
-        let names = || {
-            let entries = fs::read_dir(directory.path()).unwrap();
-            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            let mut names: Vec<_> = names.collect();
-            names.sort();
-            names
-        };
-        let left = |name: &str| File::create(directory.path().join(name)).unwrap();
-        left("director-1.lock");
-        left("other");
-        let other = left("director-2.lock");
-        other.lock().unwrap();
-        let held = RoleLock::take_in(directory.path(), Mode::Director).unwrap();
-        let names_held = names();
-        assert_eq!(names_held.len(), 3, "{names_held:?}");
-        assert!(!names_held.contains(&"director-1.lock".to_owned()));
-        drop(held);
-        assert_eq!(names(), ["director-2.lock", "other"]);
-    }
-
-    #[test]
-    fn of_many_at_once_one_has_it_though_the_file_goes_each_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let holders = std::sync::atomic::AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let mut had = 0;
-                    while had < 200 {
-                        let Ok(lock) = RoleLock::take_in(directory.path(), Mode::Director) else {
-                            std::thread::yield_now();
-                            continue;
-                        };
-                        let others = holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        assert_eq!(others, 0, "held twice");
-                        holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
-                        drop(lock);
-                        had += 1;
-                    }
-                });
-            }
-        });
-    }
-}
+mod tests;

@@ -39,7 +39,7 @@ use self::drift::announce;
 pub(crate) use self::error::ReconcileError;
 use self::foreign_marks::SaidOfMarks;
 pub(crate) use self::foreign_marks::{more_marks, not_remembered};
-pub(crate) use self::lock::{LockError, RoleLock};
+pub(crate) use self::lock::{LockError, RoleLock, StateLock};
 use self::observe::{Observation, Scope, observe};
 use self::obstacles::Obstacles;
 use self::ownership::{Memory, Owned};
@@ -54,7 +54,7 @@ use crate::leaving::{self, Unreplaced};
 use crate::metrics::Metrics;
 use crate::notify::Events;
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Mode, Snapshot};
 use crate::via_vip::Board;
 
 /// Above this many steps, each is logged at DEBUG and only their number above it.
@@ -208,10 +208,10 @@ impl<T: Ipvs> Reconciler<T> {
         } else {
             let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state).await;
-            let old_vips = self.old_vips(desired);
+            let old_vips = self.silent_about(desired);
             self.board.doubt(&steps);
             let Outcome { done, failures } =
-                apply::apply(&mut self.kernel, desired, &old_vips, &steps).await;
+                apply::apply(&mut self.kernel, desired, old_vips.as_ref(), &steps).await;
             announce(&done, &drift);
             self.tell_drift(&done, &drift);
             self.failed = failures
@@ -295,11 +295,18 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// The VIPs that should be on no interface of this host.
-    fn old_vips(&self, desired: &State) -> BTreeSet<IpAddr> {
+    /// The VIPs that should be on no interface of this real server; those of
+    /// which this host is the director as well are the director's. `None` for
+    /// a director.
+    fn silent_about(&self, desired: &State) -> Option<BTreeSet<IpAddr>> {
+        if self.snapshot.mode == Mode::Director {
+            return None;
+        }
         let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
+        let directed = self.state_file.directed_vips();
         let owned = self.owned.addresses.iter().map(|a| a.address);
-        owned.filter(|vip| !desired.contains(vip)).collect()
+        let old = owned.filter(|vip| !desired.contains(vip) && !directed.contains(vip));
+        Some(old.collect())
     }
 
     /// Remembers what is ours before it is written. Traffic comes first: a

@@ -2,17 +2,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::Owned;
 use crate::config::ProbeMark;
-use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
+use crate::kernel::{Cause, Ipvs, Kernel, KernelError, ObservedDestination, present};
 use crate::model::{
     Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, Timeout,
 };
 use crate::plan::{ServiceState, State};
 
 /// What of the kernel is this agent's to look at: all else stays unseen.
-#[derive(Debug, Default)]
-pub(crate) struct Scope {
+#[derive(Debug)]
+pub(crate) struct Scope<'a> {
+    desired: &'a State,
+    owned: &'a Owned,
     services: BTreeSet<ServiceKey>,
-    owned: BTreeSet<ServiceKey>,
     /// Services by these marks are the agent's only if they are owned.
     probe_marks: Option<ProbeMark>,
     /// Those that should be there: their interface must exist.
@@ -23,10 +24,14 @@ pub(crate) struct Scope {
     timeouts: BTreeSet<Timeout>,
 }
 
-impl Scope {
+impl<'a> Scope<'a> {
     /// What is desired, and what is owned from before. Of the services by
     /// `probe_marks`, those that are desired and not owned are yet to be made.
-    pub(crate) fn new(desired: &State, owned: &Owned, probe_marks: Option<ProbeMark>) -> Self {
+    pub(crate) fn new(
+        desired: &'a State,
+        owned: &'a Owned,
+        probe_marks: Option<ProbeMark>,
+    ) -> Self {
         let services = desired
             .services
             .keys()
@@ -47,8 +52,9 @@ impl Scope {
         let timeouts = desired.timeouts.keys().chain(owned.timeouts.keys());
         let timeouts = timeouts.copied().collect();
         Self {
+            desired,
+            owned,
             services,
-            owned: owned.services.clone(),
             probe_marks,
             addresses: desired.addresses.clone(),
             old_addresses,
@@ -60,7 +66,26 @@ impl Scope {
     /// Whether a service that the table has is of others, though its mark is
     /// one of those for probes.
     fn is_foreign(&self, key: &ServiceKey) -> bool {
-        is_for_probes(self.probe_marks, key) && !self.owned.contains(key)
+        is_for_probes(self.probe_marks, key) && !self.owned.services.contains(key)
+    }
+
+    /// Whether all real servers that this virtual service has, or that are
+    /// leaving it, are among `found`.
+    fn has_all(
+        &self,
+        service: &ServiceKey,
+        found: &BTreeMap<RealServerKey, ObservedDestination>,
+    ) -> bool {
+        let desired = self.desired.services.get(service);
+        let mut desired = desired.into_iter().flat_map(|s| s.destinations.keys());
+        let mut leaving = self
+            .owned
+            .leaving
+            .range((*service, RealServerKey::FIRST)..)
+            .map(|((of, key), _)| (of, key))
+            .take_while(|(of, _)| *of == service);
+        desired.all(|key| found.contains_key(key))
+            && leaving.all(|(_, key)| found.contains_key(key))
     }
 }
 
@@ -94,7 +119,7 @@ pub(crate) struct ServiceTraffic {
 /// of the truth must never pass for the whole.
 pub(crate) async fn observe<T: Ipvs>(
     kernel: &mut Kernel<T>,
-    scope: &Scope,
+    scope: &Scope<'_>,
 ) -> Result<Observation, KernelError> {
     let mut observation = Observation::default();
     if !scope.services.is_empty() {
@@ -117,10 +142,10 @@ pub(crate) async fn observe<T: Ipvs>(
 
 async fn observe_table<T: Ipvs>(
     ipvs: &mut T,
-    scope: &Scope,
+    scope: &Scope<'_>,
     observation: &mut Observation,
 ) -> Result<(), KernelError> {
-    for (key, observed) in ipvs.services().await? {
+    for (key, observed) in present::services(ipvs, scope.services.iter().copied()).await? {
         if scope.is_foreign(&key) {
             observation.foreign.insert(key);
             continue;
@@ -130,7 +155,8 @@ async fn observe_table<T: Ipvs>(
         }
         let mut destinations = BTreeMap::new();
         let mut real_servers = BTreeMap::new();
-        for (real_server, observed) in ipvs.destinations(&key).await? {
+        let found = present::destinations(ipvs, &key, |found| scope.has_all(&key, found)).await?;
+        for (real_server, observed) in found {
             destinations.insert(real_server, observed.destination);
             real_servers.insert(real_server, (observed.connections, observed.statistics));
         }
@@ -150,7 +176,7 @@ async fn observe_table<T: Ipvs>(
 
 async fn observe_addresses<T: Ipvs>(
     kernel: &mut Kernel<T>,
-    scope: &Scope,
+    scope: &Scope<'_>,
 ) -> Result<BTreeSet<LocalAddress>, KernelError> {
     let required: BTreeSet<_> = scope
         .addresses

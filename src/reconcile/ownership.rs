@@ -53,7 +53,8 @@ pub(crate) struct OwnedTimeout {
 }
 
 impl Owned {
-    /// Takes all of `desired` into ownership, before it is written. A
+    /// Takes all of `desired` into ownership, before it is written, but for
+    /// parameters that another hand has set to a stricter value. A
     /// parameter's first value is kept for ever after. Where memory was lost,
     /// a value that is the agent's own tells nothing of the one before.
     pub(crate) fn claim(&mut self, desired: &State, observed: &State, memory: Memory) {
@@ -61,8 +62,15 @@ impl Owned {
         self.addresses.extend(desired.addresses.iter().cloned());
         for (key, ours) in &desired.sysctls {
             if let Some(owned) = self.sysctls.get_mut(key) {
-                owned.ours.clone_from(ours);
-            } else if let Some(original) = observed.sysctls.get(key) {
+                // A stricter value of an earlier configuration stays, and is ours.
+                let have = observed.sysctls.get(key);
+                let stays = have.is_some_and(|h| *h == owned.ours && key.is_satisfied(h, ours));
+                if !stays {
+                    owned.ours.clone_from(ours);
+                }
+            } else if let Some(original) = observed.sysctls.get(key)
+                && (original == ours || !key.is_satisfied(original, ours))
+            {
                 let known = memory == Memory::Whole || original != ours;
                 let (ours, original) = (ours.clone(), known.then(|| original.clone()));
                 self.sysctls

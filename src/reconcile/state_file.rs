@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
 use crate::leaving::Leaver;
-use crate::model::LocalAddress;
+use crate::model::{LocalAddress, ServiceKey};
 use crate::snapshot::Mode;
 use crate::whole_file;
 
@@ -150,13 +150,29 @@ impl StateFile {
         }
     }
 
+    /// The VIPs that this host's director has, as its own state file in the
+    /// same directory tells.
+    pub(crate) fn directed_vips(&self) -> BTreeSet<IpAddr> {
+        let file = self.path.with_file_name("director.json");
+        let owned = fs::read(file).ok().and_then(|text| understand(&text).ok());
+        let Some(owned) = owned else {
+            return BTreeSet::new();
+        };
+        let services = owned.services.iter().filter_map(ServiceKey::vip);
+        let addresses = owned.addresses.iter().map(|owned| owned.address);
+        services.chain(addresses).collect()
+    }
+
     /// Writes the file whole or not at all: a new file, flushed, takes the old one's name.
+    ///
+    /// Fails if a program newer than this one has written it meanwhile.
     pub(crate) fn save(&self, owned: &Owned) -> Result<(), StateFileError> {
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(directory)
             .map_err(|error| StateFileError::Directory(directory.to_owned(), error))?;
-        self.replace(owned)
-            .map_err(|error| StateFileError::Write(self.path.clone(), error))
+        let write = |error| StateFileError::Write(self.path.clone(), error);
+        self.set_damaged_aside().map_err(write)??;
+        self.replace(owned).map_err(write)
     }
 
     /// Removes the file, if there is one.
@@ -170,20 +186,27 @@ impl StateFile {
     }
 
     fn replace(&self, owned: &Owned) -> io::Result<()> {
-        self.set_damaged_aside()?;
         let mut text = serde_json::to_vec_pretty(&shape(owned))?;
         text.push(b'\n');
         whole_file::replace(&self.path, &text)
     }
 
-    fn set_damaged_aside(&self) -> io::Result<()> {
-        match fs::read(&self.path) {
-            Ok(text) if understand(&text).is_err() => {
-                fs::rename(&self.path, self.path.with_extension("json.damaged"))
+    fn set_damaged_aside(&self) -> io::Result<Result<(), StateFileError>> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(())),
+            Err(error) => return Err(error),
+        };
+        match understand(&text) {
+            Ok(_) => Ok(Ok(())),
+            Err(NotUnderstood::Newer(version)) => Ok(Err(StateFileError::Newer {
+                path: self.path.clone(),
+                version,
+            })),
+            Err(NotUnderstood::Damaged(_)) => {
+                fs::rename(&self.path, self.path.with_extension("json.damaged"))?;
+                Ok(Ok(()))
             }
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
         }
     }
 }

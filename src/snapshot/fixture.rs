@@ -96,6 +96,8 @@ pub(crate) fn config() -> Config {
         state_dir: "/var/lib/lvs-agent".into(),
         notify: Vec::new(),
         director: Director {
+            http: None,
+            control: None,
             interface: Some("eth0".to_owned()),
             resync_interval: Duration::from_secs(10),
             sysctls: BTreeMap::new(),
@@ -107,6 +109,8 @@ pub(crate) fn config() -> Config {
             removal_deadline: Duration::from_mins(5),
         },
         real_server: RealServerRole {
+            http: None,
+            control: None,
             interface: "lo".to_owned(),
             vips: None,
             sysctls: [("net.ipv4.conf.all.arp_ignore", "1")]

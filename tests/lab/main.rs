@@ -11,7 +11,9 @@
 mod addresses;
 mod agent_check;
 mod arp_audit;
+mod both_roles;
 mod checks;
+mod churn;
 mod clock;
 mod cluster;
 mod director;

@@ -22,6 +22,7 @@ mod readiness;
 mod real_server;
 mod refusals;
 mod restart;
+mod state_directory;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,

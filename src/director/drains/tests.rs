@@ -79,13 +79,14 @@ async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
         let ended = drains.forget_unconfigured(&config, after).await;
         assert_eq!(ended.len(), 1, "{ended:?}");
         assert!(ended[0].starts_with(why), "{ended:?}");
-        assert_eq!(file().load_or_set_aside(), (Drained::new(), true));
+        assert_eq!(file().load_or_set_aside().unwrap(), (Drained::new(), true));
     }
 }
 
 async fn load(config: &Config, shown: &Arc<Latest<Option<String>>>) -> Drains {
     let file = DrainFile::new(&config.state_dir);
-    Drains::load(config, file, Writing::Real, shown).await
+    let drains = Drains::load(config, file, Writing::Real, shown).await;
+    drains.unwrap()
 }
 
 #[tokio::test]
@@ -117,7 +118,7 @@ async fn what_could_not_be_written_is_shown_and_written_later() {
     tokio::time::timeout(patience, mended).await.unwrap();
     keep.abort();
     let drained = [((service, real_server), None)].into();
-    assert_eq!(file().load_or_set_aside(), (drained, true));
+    assert_eq!(file().load_or_set_aside().unwrap(), (drained, true));
 }
 
 #[test]

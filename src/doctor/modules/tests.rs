@@ -8,6 +8,7 @@ fn findings(loaded: &[&str], loadable: &[&str]) -> Vec<String> {
     facts.modules = Modules {
         loaded: names(loaded),
         loadable: names(loadable),
+        ..Modules::default()
     };
     lines(&examine(&config(), &facts))
 }
@@ -52,4 +53,49 @@ fn probes_through_vips_need_a_scheduler() {
         "{scheduler}"
     );
     assert_eq!(findings, expected);
+}
+
+#[test]
+fn module_that_is_refused_is_not_called_loaded_when_needed() {
+    let mut facts = facts(Mode::Director);
+    facts.modules = Modules {
+        loaded: ["ip_vs".to_owned()].into(),
+        loadable: ["ip_vs_wlc".to_owned()].into(),
+        ..Modules::default()
+    };
+    let said = |facts: &Facts| lines(&examine(&config(), facts))[1].clone();
+    let file = PathBuf::from("/etc/modprobe.d/hardening.conf");
+    let refusal = Refusal::ModprobeD(file);
+    facts
+        .modules
+        .refused
+        .insert("ip_vs_wlc".to_owned(), refusal);
+    assert_eq!(
+        said(&facts),
+        "problem module ip_vs_wlc: it is not loaded, and `install ip_vs_wlc` in \
+         /etc/modprobe.d/hardening.conf refuses it | remove the line `install ip_vs_wlc` from \
+         /etc/modprobe.d/hardening.conf, then: modprobe ip_vs_wlc"
+    );
+    let refusal = Refusal::CommandLine;
+    facts
+        .modules
+        .refused
+        .insert("ip_vs_wlc".to_owned(), refusal);
+    assert!(said(&facts).contains("`module_blacklist` of the kernel's command line"));
+    facts.modules.refused.clear();
+    facts.modules.disabled = true;
+    assert!(said(&facts).contains("kernel.modules_disabled is 1"));
+    facts.modules.loaded.insert("ip_vs_wlc".to_owned());
+    assert_eq!(said(&facts), "ok module ip_vs_wlc: it is loaded");
+}
+
+#[test]
+fn refusals_are_read_from_modprobe_d_and_the_command_line() {
+    let text = "# install dccp /bin/false\nblacklist ip_vs\ninstall ip-vs-wlc /usr/bin/false\n\
+                install sctp /bin/true # no\noptions ip_vs conn_tab_bits=15\n\
+                install usb /sbin/modprobe --ignore-install usb\ninstall\n";
+    let names = |found: BTreeSet<String>| found.into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(names(refused_by(text)), "ip_vs_wlc sctp");
+    let line = "ro quiet module_blacklist=ip-vs,sctp panic=1 module_blacklist=fou";
+    assert_eq!(names(refused_at_boot(line)), "fou ip_vs sctp");
 }

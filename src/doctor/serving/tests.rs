@@ -65,10 +65,28 @@ fn each_theme_tells_its_own() {
     assert_eq!(missing, good_but(0, line)[..3]);
 
     let wide = findings(|host| host.addresses[0].prefix_length = 24);
-    let line = "problem vip 192.168.11.200: it is on lo as /24: on lo, the kernel takes that \
-                whole network for itself | ip address add 192.168.11.200/32 dev lo && ip address \
-                del 192.168.11.200/24 dev lo";
-    assert_eq!(wide, good_but(0, line));
+    let mend = "ip address replace 192.168.11.200/32 dev lo && ip address del \
+                192.168.11.200/24 dev lo";
+    let line = format!(
+        "problem vip 192.168.11.200: the VIP 192.168.11.200 is on lo as /24, so that this host \
+         takes its whole LAN for itself and answers nobody there | {mend}"
+    );
+    assert_eq!(wide[0], line);
+    assert_eq!(wide[1..], GOOD[1..]);
+    let wide = findings(|host| host.addresses[0].prefix_length = 30);
+    let line = format!(
+        "problem vip 192.168.11.200: it is on lo as /30: on lo, the kernel takes that whole \
+         network for itself | {}",
+        mend.replace("/24", "/30")
+    );
+    assert_eq!(wide[0], line, "the LAN is outside");
+
+    let directed = findings(|host| {
+        host.directed.insert(host.addresses[0].address);
+        host.addresses.push(held("eth0", "192.168.11.200", 32));
+    });
+    let line = "ok vip 192.168.11.200: it is on eth0";
+    assert_eq!((&*directed[1], directed.len()), (line, GOOD.len() + 1));
 
     let loud = findings(|host| {
         host.arp.insert("eth0".to_owned(), ArpValues::default());

@@ -65,8 +65,9 @@ impl End {
         }
     }
 
-    /// What makes one, at this address of the real server's.
-    pub(super) fn mend(self, own: Option<IpAddr>) -> String {
+    /// What makes one, at this address of the real server's; `filtered` says
+    /// whether what is unpacked on a new interface would be dropped.
+    pub(super) fn mend(self, own: Option<IpAddr>, filtered: bool) -> String {
         let [kind, module, interface] = self.names();
         let up = match self.tunnel {
             Tunnel::Gre { checksum: true } => {
@@ -83,7 +84,18 @@ impl End {
                 format!("ip link set {interface} up")
             }
         };
-        let mend = format!("modprobe {module} && {up}");
+        let name = match self.tunnel {
+            Tunnel::Gre { checksum: true } => format!("lvs-{kind}"),
+            Tunnel::Ipip | Tunnel::Gue { .. } | Tunnel::Gre { checksum: false } => {
+                interface.to_owned()
+            }
+        };
+        let unfiltered = if filtered {
+            format!(" && {}", unfilter(&name))
+        } else {
+            String::new()
+        };
+        let mend = format!("modprobe {module} && {up}{unfiltered}");
         match (self.tunnel, self.outer) {
             (Tunnel::Gue { port, .. }, Family::Ipv4) => {
                 format!("{mend} && modprobe fou && ip fou add port {port} gue")
@@ -107,4 +119,10 @@ impl End {
             )
         )
     }
+}
+
+/// What lets in all that an interface unpacks.
+pub(super) fn unfilter(interface: &str) -> String {
+    let dotted = interface.replace('.', "/");
+    format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{dotted}.rp_filter=0")
 }

@@ -81,7 +81,7 @@ impl KernelIpvs {
             Err(failure) => Err(failure),
         };
         let answer = answer.map_err(|failure| failure.cause(read_refusal))?;
-        decode(answer.as_ref()).map_err(|error| undecodable(&error))
+        decoded(decode(answer.as_ref()))
     }
 
     async fn dump<K: Ord, V>(
@@ -99,8 +99,8 @@ impl KernelIpvs {
             .map_err(|failure| failure.cause(read_refusal))?
             .iter()
             .filter_map(|part| decode(part.as_ref()).transpose())
-            .collect::<Result<_, _>>()
-            .map_err(|error| undecodable(&error))
+            .map(decoded)
+            .collect()
     }
 }
 
@@ -112,6 +112,25 @@ impl Ipvs for KernelIpvs {
         self.dump(codec::get_services(), codec::service)
             .await
             .map_err(|cause| KernelError::new("list the virtual services", cause))
+    }
+
+    async fn find(
+        &mut self,
+        services: &[ServiceKey],
+    ) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        let requests = services.iter().map(|key| request(codec::get_service(key)));
+        let answers = self.netlink.get_all(requests).await;
+        let mut found = BTreeMap::new();
+        for (key, answer) in services.iter().zip(answers) {
+            let part = match answer {
+                Ok(part) => decoded(codec::service(part.as_ref())),
+                Err(Failure::Errno(ESRCH)) => continue,
+                Err(failure) => Err(failure.cause(read_refusal)),
+            };
+            let part = part.map_err(|cause| KernelError::new(format!("look for {key}"), cause))?;
+            found.extend(part);
+        }
+        Ok(found)
     }
 
     async fn destinations(
@@ -161,11 +180,13 @@ fn request(
     }
 }
 
-fn undecodable(error: &codec::DecodeError) -> Cause {
-    let why = std::error::Error::source(error);
-    Cause::Undecodable(match why {
-        Some(why) => format!("{error}: {why}"),
-        None => error.to_string(),
+fn decoded<V>(result: Result<V, codec::DecodeError>) -> Result<V, Cause> {
+    result.map_err(|error| {
+        let why = std::error::Error::source(&error);
+        Cause::Undecodable(match why {
+            Some(why) => format!("{error}: {why}"),
+            None => error.to_string(),
+        })
     })
 }
 

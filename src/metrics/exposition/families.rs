@@ -393,7 +393,7 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Whether the kernel parameter has the value that is configured.",
         source: Source::Host(|samples, snapshot| {
             for (key, record) in &*snapshot.sysctls.lock() {
-                samples.add(&[("key", key.as_str())], u8::from(record.ok()));
+                samples.add(&[("key", key.as_str())], u8::from(record.ok(key)));
             }
         }),
     },

@@ -115,7 +115,21 @@ proptest! {
         for step in diff(&desired, &actual.clone()) {
             actual.apply(&step);
         }
+        for (key, want) in &desired.sysctls {
+            let have = actual.sysctls.get_mut(key).expect("it is there");
+            prop_assert!(key.is_satisfied(have, want), "{key} is {have}, not {want}");
+            have.clone_from(want);
+        }
         prop_assert_eq!(actual, desired);
+    }
+
+    #[test]
+    fn no_arp_sysctl_is_set_to_a_less_strict_value(desired in state(), actual in state()) {
+        for step in diff(&desired, &actual) {
+            if let Step::SetSysctl { from: Some(from), to, .. } = step {
+                prop_assert!((&*from, &*to) != ("2", "1"));
+            }
+        }
     }
 
     #[test]

@@ -747,6 +747,19 @@ impl Ipvs for Table {
         self.memory.services().await
     }
 
+    async fn find(
+        &mut self,
+        services: &[ServiceKey],
+    ) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
+        for service in services {
+            self.calls
+                .lock()
+                .unwrap()
+                .push(format!("list {service} alone"));
+        }
+        self.memory.find(services).await
+    }
+
     async fn destinations(
         &mut self,
         service: &ServiceKey,

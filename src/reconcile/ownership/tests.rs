@@ -26,6 +26,21 @@ fn another_hands_value_is_left_alone_and_forgotten() {
 }
 
 #[test]
+fn stricter_value_of_others_is_not_owned_and_own_one_is_given_back() {
+    let mut owned = Owned::default();
+    owned.claim(&sysctl("1"), &sysctl("2"), Memory::Whole);
+    assert_eq!(owned, Owned::default());
+
+    owned.claim(&sysctl("2"), &sysctl("0"), Memory::Whole);
+    owned.claim(&sysctl("1"), &sysctl("2"), Memory::Whole);
+    let restored = owned.restores(&State::default(), &sysctl("2"));
+    assert!(
+        matches!(&restored[..], [Step::RestoreSysctl { to, .. }] if to == "0"),
+        "{restored:?}"
+    );
+}
+
+#[test]
 fn a_value_of_ours_is_no_original_where_memory_was_lost() {
     let mut owned = Owned::default();
     owned.claim(&sysctl("1"), &sysctl("1"), Memory::Lost);

@@ -66,6 +66,11 @@ pub(in crate::kernel::ipvs) fn get_services() -> Result<Message, BuilderError> {
     message(Command::GetService, [])
 }
 
+/// The request for one virtual service.
+pub(in crate::kernel::ipvs) fn get_service(key: &ServiceKey) -> Result<Message, BuilderError> {
+    message(Command::GetService, [named_service(key)?])
+}
+
 /// The request for a dump of the real servers of one virtual service.
 pub(in crate::kernel::ipvs) fn get_destinations(
     service: &ServiceKey,

@@ -1,0 +1,74 @@
+//! A host that is the director of a virtual service and a real server of it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::parameters::{BACKUP_ONLY, value};
+use super::{Facts, Finding};
+use crate::config::{Config, VirtualService};
+use crate::desired;
+use crate::model::{Forwarding, ServiceKey};
+use crate::snapshot::Mode;
+
+/// The VIPs of which this host is a real server.
+pub(super) fn served_vips(config: &Config, facts: &Facts) -> BTreeSet<IpAddr> {
+    desired::vips(config, &own_addresses(facts))
+}
+
+fn own_addresses(facts: &Facts) -> BTreeSet<IpAddr> {
+    let held = facts.host.addresses.iter();
+    held.map(|held| held.address).collect()
+}
+
+/// What a director hands to a real server still has the VIP as its destination
+/// (but for masquerading). A real server that is a director, too, balances it
+/// again, maybe to the first, and so on (`ip_vs_in_hook` in
+/// `net/netfilter/ipvs/ip_vs_core.c`). What is balanced by a firewall mark is
+/// not looked at: who marks decides.
+pub(super) fn examine(config: &Config, facts: &Facts) -> Option<Finding> {
+    let own = own_addresses(facts);
+    let services = config.virtual_services.iter();
+    let loops = services.filter(|service| loops(service, &own, facts));
+    let names: Vec<_> = loops.map(|service| &*service.name).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let names = names.join(", ");
+    if value(facts, BACKUP_ONLY) == Some("1") {
+        let message = format!(
+            "this host is director and real server of it, and {BACKUP_ONLY} is 1: as a backup of \
+             IPVS's synchronization it hands out nothing, and so sends nothing back"
+        );
+        return Some(Finding::ok("loop", &names, message));
+    }
+    let message = "this host is director and real server of it: where another real server of it \
+                   is a director as well, the standby balances again what the active one sends \
+                   it, and packets go round between them";
+    let mend = format!(
+        "if there is another such host: on both, `sysctl -w {BACKUP_ONLY}=1` with IPVS's \
+         synchronization (`ipvsadm --start-daemon backup` on the standby, `master` alone on the \
+         active one); or balance by a firewall mark (`fwmark`) that is not set on packets from \
+         the MAC address of the other"
+    );
+    Some(Finding::warning("loop", &names, message, mend))
+}
+
+/// Whether this host has it in its table, is one of its real servers, and
+/// not the only one.
+fn loops(service: &VirtualService, own: &BTreeSet<IpAddr>, facts: &Facts) -> bool {
+    let ServiceKey::Address { address, .. } = service.key else {
+        return false;
+    };
+    let directed = match facts.mode {
+        Mode::Director => true,
+        Mode::RealServer => facts.host.directed.contains(&address.ip()),
+    };
+    let real_servers = || service.real_servers.iter().map(|one| one.key.0.ip());
+    directed
+        && service.forwarding != Forwarding::Masquerade
+        && real_servers().any(|address| own.contains(&address))
+        && real_servers().any(|address| !own.contains(&address))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+
+#[test]
+fn one_agent_a_role_and_the_second_is_told_who_has_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let take = |mode| RoleLock::take_in(directory.path(), mode);
+    let held = take(Mode::Director).unwrap();
+    let refused = take(Mode::Director).unwrap_err().to_string();
+    assert!(
+        refused.contains(&format!("process {}", std::process::id())),
+        "{refused}"
+    );
+    take(Mode::RealServer).expect("the other role is free");
+    drop(held);
+    take(Mode::Director).expect("free again");
+}
+
+#[test]
+fn no_files_pile_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = || {
+        let entries = fs::read_dir(directory.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    let left = |name: &str| File::create(directory.path().join(name)).unwrap();
+    left("director-1.lock");
+    left("other");
+    let other = left("director-2.lock");
+    other.lock().unwrap();
+    let held = RoleLock::take_in(directory.path(), Mode::Director).unwrap();
+    let names_held = names();
+    assert_eq!(names_held.len(), 3, "{names_held:?}");
+    assert!(!names_held.contains(&"director-1.lock".to_owned()));
+    drop(held);
+    assert_eq!(names(), ["director-2.lock", "other"]);
+}
+
+#[test]
+fn of_many_at_once_one_has_it_though_the_file_goes_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let holders = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut had = 0;
+                while had < 200 {
+                    let Ok(lock) = RoleLock::take_in(directory.path(), Mode::Director) else {
+                        std::thread::yield_now();
+                        continue;
+                    };
+                    let others = holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    assert_eq!(others, 0, "held twice");
+                    holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    drop(lock);
+                    had += 1;
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn state_directory_is_for_one_agent_of_each_role() {
+    let directory = tempfile::tempdir().unwrap();
+    let take = |mode| StateLock::take_in(directory.path(), mode);
+    let held = take(Mode::Director).unwrap();
+    let refused = take(Mode::Director).unwrap_err().to_string();
+    let told = [
+        format!("process {}", std::process::id()),
+        directory.path().display().to_string(),
+        "`state_dir` of its own".to_owned(),
+    ];
+    for told in told {
+        assert!(refused.contains(&told), "{told} is not in: {refused}");
+    }
+    let real_server = take(Mode::RealServer).expect("files of another name");
+    drop((held, real_server));
+    take(Mode::Director).expect("free again");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn state_directory_that_cannot_be_made_is_no_reason_not_to_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    File::create(&file).unwrap();
+    StateLock::take_in(&file.join("state"), Mode::Director).unwrap();
+}
+
+#[test]
+fn unfinished_files_of_the_own_role_are_removed_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = |left: &[&str]| {
+        for name in left {
+            File::create(directory.path().join(name)).unwrap();
+        }
+    };
+    let ours = [".director.json.AbCd12.tmp", ".drains.json.AbCd12.tmp"];
+    let others = [
+        ".real_server.json.AbCd12.tmp",
+        ".tmpAbCd12",
+        ".director.json.tmp",
+        "director.json.AbCd12.tmp",
+        ".director.json.mine",
+        "director.json",
+    ];
+    names(&ours);
+    names(&others);
+    drop(StateLock::take_in(directory.path(), Mode::Director).unwrap());
+    let entries = fs::read_dir(directory.path()).unwrap();
+    let mut left: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let mut expected = others;
+    expected.sort_unstable();
+    assert_eq!(left, expected);
+}
