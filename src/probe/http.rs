@@ -21,8 +21,9 @@ use super::{ProbeResult, body};
 use crate::config::HttpCheck;
 use crate::tls::Application;
 
-/// The most header lines of an answer: ten times what hyper takes by default.
-const MAX_HEADERS: usize = 1000;
+/// The most header lines of an answer. hyper makes room for all of them, 64 bytes
+/// each, at each answer.
+const MAX_HEADERS: usize = 256;
 
 /// A connection that is to be driven while an exchange is made over it.
 type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;

@@ -341,3 +341,31 @@ async fn a_server_that_hangs_up_during_the_handshake_is_told_as_that() {
         "the server closed the connection during the TLS handshake",
     );
 }
+
+/// The request is answered before it comes, and then by a reset.
+#[tokio::test]
+async fn an_answer_before_the_request_passes_over_tls_too() {
+    let certificate = certificate(&authority("any"), "other", 2090);
+    let config = config(certificate, None);
+    let hasty = serve(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell");
+        let _ = stream.flush();
+    });
+    for round in 0..100 {
+        let http = CheckKind::Http(crate::config::HttpCheck {
+            port: None,
+            tls: Some(TlsSettings {
+                server_name: None,
+                ca: None,
+                client: None,
+                verify: false,
+            }),
+            expected_body: Some(Pattern::Text("well".to_owned())),
+            ..fixture::http_check()
+        });
+        let outcome = ask(hasty, http).await;
+        assert_eq!(outcome.result, ProbeResult::Ok, "{round}: {outcome:?}");
+    }
+}
