@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use super::{Facts, Finding};
 use crate::config::{Origin, Via};
-use crate::probe::Outcome;
+use crate::probe::{Outcome, ProbeResult};
 
 /// One probe, and whom it speaks of.
 pub(super) struct Probed {
@@ -46,8 +46,12 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
         Some(false) => {
             let message = format!("{own}{}", outcome.detail);
             let ip = probed.target.ip();
+            let port = probed.target.port();
             let mend = match &outcome.fix {
                 Some(fix) => fix.for_real_server(ip).to_string(),
+                None if outcome.result == ProbeResult::Refused && port != 0 => {
+                    format!("on {ip}: ss -ltnup 'sport = :{port}'; lvs-agent doctor --real-server")
+                }
                 None => format!("on {ip}: lvs-agent doctor --real-server; from here: ping {ip}"),
             };
             match (via, facts.director_runs()) {

@@ -108,7 +108,13 @@ impl Lack {
             }
             Self::Unseen { protocol } => format!("modprobe {protocol}_diag"),
             Self::SelfTest { address, .. } => {
-                format!("see the firewall and the server's log; try `curl -v http://{address}/`")
+                let port = address.port();
+                format!(
+                    "see whether the server takes connections (`ss -ltn 'sport = :{port}'`: \
+                     Recv-Q beside Send-Q, and its log), and what a firewall here refuses (`nft \
+                     list ruleset`); `nc -vz {} {port}` tries it again",
+                    address.ip()
+                )
             }
         }
     }

@@ -129,7 +129,9 @@ fn each_lack_is_named_with_its_mend() {
                 ..good()
             },
             "a connection from this host to 192.168.11.200:80 failed: connection refused",
-            "see the firewall and the server's log; try `curl -v http://192.168.11.200:80/`",
+            "see whether the server takes connections (`ss -ltn 'sport = :80'`: Recv-Q beside \
+             Send-Q, and its log), and what a firewall here refuses (`nft list ruleset`); `nc -vz \
+             192.168.11.200 80` tries it again",
         ),
     ] {
         assert_eq!(reasons(&facts), [reason]);

@@ -107,3 +107,6 @@ impl Unverified {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

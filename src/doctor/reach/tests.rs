@@ -43,8 +43,8 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
         lines(&examine(&facts)),
         [
             "ok real_server web/rs1, api/rs1: HTTP 200, in 1.2 ms",
-            "problem real_server web/rs1, api/rs1: connection refused | on 192.168.11.21: \
-             lvs-agent doctor --real-server; from here: ping 192.168.11.21",
+            "problem real_server web/rs1, api/rs1: connection refused | on 192.168.11.21: ss \
+             -ltnup 'sport = :80'; lvs-agent doctor --real-server",
             "warning real_server web/rs1, api/rs1: it could not be probed: out of file \
              descriptors | LVS_AGENT_LOG=debug lvs-agent run --dry-run",
         ]
@@ -99,6 +99,7 @@ fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
     ];
     let mend = "on 192.168.11.21: lvs-agent doctor --real-server; from here: ping 192.168.11.21";
     let failed = |verdict: &str| {
+        let mend = "on 192.168.11.21: ss -ltnup 'sport = :80'; lvs-agent doctor --real-server";
         format!("{verdict} real_server web/rs1: at its own address: {detail} | {mend}")
     };
     let passed = "ok real_server web/rs1: at its own address: HTTP 200, in 1.2 ms".to_owned();

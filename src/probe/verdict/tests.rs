@@ -85,3 +85,19 @@ fn icmp_says_what_it_is_that_does_not_answer() {
         assert_eq!(found, (result, detail, Some(sight)), "{icmp:?}");
     }
 }
+
+#[test]
+fn each_fault_of_this_host_has_a_fix_of_its_own() {
+    let faults = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::PERM,
+    ];
+    let fixes = faults.map(|errno| from_io(&errno.into()).fix);
+    for (place, (fix, errno)) in fixes.iter().zip(faults).enumerate() {
+        assert!(fix.is_some(), "{errno:?}");
+        assert!(!fixes[..place].contains(fix), "{errno:?}: {fix:?}");
+    }
+}
