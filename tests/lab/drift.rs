@@ -1,7 +1,9 @@
 //! Another hand at the table.
 
+use std::fmt::Write as _;
+
 use crate::cluster::{Cluster, QUICK, VIP, metric};
-use crate::support::{Namespace, PATIENCE, Process, Web, ipvsadm_save, until};
+use crate::support::{Lan, Namespace, PATIENCE, Process, Site, Web, ipvsadm_save, until};
 use nix::sys::signal::Signal;
 
 /// A service and an address that are nobody's of ours.
@@ -237,4 +239,55 @@ fn what_left_the_configuration_while_the_agent_was_away_goes() {
     let addresses = scene.director().run("ip -o address");
     assert!(!addresses.contains("192.168.11.200") && addresses.contains("192.168.11.201/32"));
     assert_eq!(foreign(scene.director()), scene.foreign);
+}
+
+#[test]
+fn a_table_that_is_wiped_is_told_in_one_line() {
+    let mut configuration = String::from(
+        "
+http: { listen: 127.0.0.1:9477 }
+director: { resync_interval: 5s }
+virtual_services:
+",
+    );
+    for service in 1..=60 {
+        let _ = write!(
+            configuration,
+            "  - name: web{service}
+    address: 192.168.12.{service}:80
+    check: {{ exec: {{ command: [/bin/true] }}, interval: 1m }}
+    real_servers:
+      - {{ name: rs1, address: 192.168.11.21 }}
+      - {{ name: rs2, address: 192.168.11.22 }}
+"
+        );
+    }
+    let lan = Lan::new();
+    let director = &lan.director;
+    let site = Site::new(&configuration);
+    let agent = site.start(director, &[]);
+    let whole = || {
+        until(PATIENCE, "60 services with 120 real servers", || {
+            let table = ipvsadm_save(director);
+            match table.matches("192.168.12.").count() {
+                180 => Ok(()),
+                _ => Err(table),
+            }
+        });
+    };
+    whole();
+    let before = agent.output().len();
+    director.run("ipvsadm -C");
+    whole();
+    let output = agent.output();
+    let drift: Vec<_> = output[before..]
+        .lines()
+        .filter(|line| line.contains("drift"))
+        .collect();
+    // A look may come while `ipvsadm` is at work.
+    assert!((1..=2).contains(&drift.len()), "{drift:#?}");
+    assert!(
+        drift.iter().any(|line| line.contains("number=")),
+        "{drift:#?}"
+    );
 }

@@ -36,11 +36,12 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
     let director = &cluster.lan.director;
     let _rs1 = Web::start(&cluster.lan.rs1, "rs1");
     let rs2 = Web::start(&cluster.lan.rs2, "rs2");
-    let _agent = cluster.direct();
+    let agent = cluster.direct();
     cluster.wait_for_weight("192.168.11.21", 1);
     cluster.wait_for_weight("192.168.11.22", 1);
     let held = "lvs_weights_held{reason=\"link\"}";
     wait_for_metric(director, held, 0.0);
+    let before = agent.output().len();
 
     director.run("ip link set eth0 down");
     wait_for_metric(director, held, 1.0);
@@ -49,6 +50,18 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
     assert_eq!(weights(&table), [1, 1], "{table}");
     let (_, status) = cluster.site.finish(director, &["status"]);
     assert!(status.contains("own link is down"), "{status}");
+    assert!(
+        !status.contains("to mend it"),
+        "no real server is blamed: {status}"
+    );
+    let output = agent.output();
+    let lines: Vec<_> = output[before..].lines().collect();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("all weights are held"));
+    assert_eq!(told.count(), 1, "{lines:#?}");
+    let blames = |line: &&&str| line.contains("rs1") || line.contains("rs2");
+    assert_eq!(lines.iter().filter(blames).count(), 0, "{lines:#?}");
 
     director.run("ip link set eth0 up");
     wait_for_metric(director, held, 0.0);
