@@ -125,7 +125,7 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
     assert!(due.contains("(deadline now)"), "{due}");
     assert!(passed.contains("(deadline passed 26s ago)"), "{passed}");
     assert!(
-        passed.contains(":80       2         0  passed 5s ago\n"),
+        passed.contains("  serves       2         0  passed 5s ago\n"),
         "{passed}"
     );
 }
