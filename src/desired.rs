@@ -50,7 +50,7 @@ fn director_sysctls(config: &Config) -> BTreeMap<SysctlKey, String> {
             && service.checked().any(|(_, check)| check.via.through_vip())
     };
     if config.virtual_services.iter().any(through_vip)
-        && let Some(key) = accept_local(config.director.interface.as_deref())
+        && let Some(key) = accept_local(config.director.link.as_deref())
     {
         sysctls.entry(key).or_insert_with(|| "1".to_owned());
     }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use self::drains::Drains;
-use crate::arp_audit::{self, Silence, Thefts};
+use crate::arp_audit::{self, Announcing, Silence, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::drain::DrainFile;
@@ -106,7 +106,7 @@ pub(crate) async fn run<T: Ipvs>(
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
-    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot, T::IN_KERNEL);
+    let (outlook, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
     tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
@@ -292,17 +292,17 @@ impl Director {
 /// Starts the tasks that look at the director's own link; the ARP audit is
 /// given further configurations by what is returned. A table inside this
 /// process serves nobody over the link: its state does not matter then.
-fn look_at_the_link(
+fn look_at_the_link<T: Ipvs>(
     tasks: &mut JoinSet<&'static str>,
     config: &Arc<Config>,
     snapshot: &Snapshot,
-    in_kernel: bool,
+    writing: Writing,
 ) -> (Outlook, watch::Sender<Arc<Config>>) {
     let (trouble, link) = watch::channel(None);
-    if let (true, Some(interface)) = (in_kernel, &config.director.interface) {
-        tasks.spawn(named("link", link::watch(interface.clone(), trouble)));
-    }
     let (to_audit, audited) = watch::channel(Arc::clone(config));
+    if T::IN_KERNEL {
+        tasks.spawn(named("link", link::watch(audited.clone(), trouble)));
+    }
     let (found, thefts) = watch::channel(Thefts::new());
     let (silent, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
@@ -310,7 +310,12 @@ fn look_at_the_link(
         silent: not_answering,
         present: there,
     };
-    let audit = arp_audit::run(audited, Arc::clone(&snapshot.arp), found, silence);
+    let announcing = match writing {
+        Writing::Real if T::IN_KERNEL => Announcing::Vips,
+        Writing::Real | Writing::DryRun => Announcing::Nothing,
+    };
+    let record = Arc::clone(&snapshot.arp);
+    let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
     tasks.spawn(named("ARP audit", audit));
     let outlook = Outlook {
         link,

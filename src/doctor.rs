@@ -12,6 +12,7 @@ mod permissions;
 mod probe_marks;
 mod reach;
 mod serving;
+mod stale_neighbours;
 mod table;
 mod through_vip;
 mod tunnels;
@@ -134,6 +135,8 @@ pub(crate) struct Facts {
     /// Who else answers for the VIPs on a director's link; `None` where the
     /// agent has no VIPs on a link.
     claims: Option<ArpRecord>,
+    /// VIPs of this director, and neighbours that look for them elsewhere.
+    stale_neighbours: stale_neighbours::Stale,
     /// To the real servers behind a tunnel; the error tells why there is none.
     routes: BTreeMap<IpAddr, Result<Route, String>>,
     rules: Vec<MarkRule>,
@@ -156,6 +159,13 @@ impl Facts {
         let mut there = self.host.interfaces.iter();
         there.any(|interface| interface.name == name)
     }
+
+    /// The name of the interface that has this one as another name.
+    fn interface_called(&self, other_name: &str) -> Option<&str> {
+        let mut there = self.host.interfaces.iter();
+        let found = there.find(|interface| interface.other_names.iter().any(|n| n == other_name));
+        found.map(|interface| interface.name.as_str())
+    }
 }
 
 /// All findings: those of the configuration first, then from the kernel's
@@ -176,6 +186,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     match facts.mode {
         Mode::Director => {
             findings.extend(addresses::examine(config, facts));
+            findings.extend(stale_neighbours::examine(config, facts));
             findings.extend(tunnels::examine_director(config, facts));
             findings.extend(marks::examine(config, facts));
             findings.extend(probe_marks::examine(config, facts));

@@ -1,11 +1,13 @@
 //! Whether the director's own link is up: looked at often, told as it changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
+use crate::config::Config;
 use crate::error_chain::error_chain;
 use crate::health::HoldReason;
 use crate::kernel::{Addresses, Cause, KernelError};
@@ -15,13 +17,22 @@ use crate::kernel::{Addresses, Cause, KernelError};
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// Tells `trouble` why weights are to be held, for as long as it is asked: the
-/// interface is not there, or has no carrier.
+/// interface that the newest configuration names as the director's link is not
+/// there, or has no carrier.
 ///
 /// A look that fails says nothing: what was last seen holds.
-pub(crate) async fn watch(interface: String, trouble: watch::Sender<Option<HoldReason>>) {
+pub(crate) async fn watch(
+    config: watch::Receiver<Arc<Config>>,
+    trouble: watch::Sender<Option<HoldReason>>,
+) {
     let mut links = Addresses::new();
     loop {
-        match look(&mut links, &interface).await {
+        let interface = config.borrow().director.link.clone();
+        let looked = match &interface {
+            Some(interface) => look(&mut links, interface).await,
+            None => Ok(None),
+        };
+        match looked {
             Ok(now) => {
                 trouble.send_if_modified(|trouble| std::mem::replace(trouble, now) != now);
             }

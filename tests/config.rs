@@ -476,6 +476,19 @@ fn an_agent_that_listens_on_lo_alone_is_warned_of() {
     assert_eq!(good("ipvs.yaml").warnings(), Vec::<String>::new());
 }
 
+#[test]
+fn the_link_is_the_interface_of_the_vips_unless_another_is_named() {
+    let names = |file: &str| {
+        let director = good(file).director;
+        (director.interface, director.link, director.garp_refresh)
+    };
+    let eth0 = Some("eth0".to_owned());
+    let minute = Some(Duration::from_mins(1));
+    let other = Some("lvs0".to_owned());
+    assert_eq!(names("link.yaml"), (other, eth0.clone(), minute));
+    assert_eq!(names("link-alone.yaml"), (None, eth0.clone(), None));
+}
+
 /// The cluster of the how-to.
 fn assert_how_to(config: &Config) {
     assert_eq!(config.http.listen, "127.0.0.1:9477".parse().unwrap());
@@ -487,6 +500,8 @@ fn assert_how_to(config: &Config) {
 
     let director = &config.director;
     assert_eq!(director.interface.as_deref(), Some("eth0"));
+    assert_eq!(director.link.as_deref(), Some("eth0"));
+    assert_eq!(director.garp_refresh, None);
     assert_eq!(director.resync_interval, Duration::from_secs(10));
     assert_eq!(director.on_exit, DirectorExit::Keep);
     assert_eq!(director.on_arp_conflict, OnArpConflict::Warn);

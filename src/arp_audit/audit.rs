@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::{Conflicts, Vips};
+use super::{Conflicts, Peers, Vips};
 use crate::kernel::Heard;
 use crate::model::MacAddress;
 
@@ -56,6 +56,8 @@ struct Watched {
     next: Instant,
     last: Option<Instant>,
     conflicts: BTreeMap<MacAddress, Conflict>,
+    /// Whether this host leaves it to another one.
+    standby: bool,
     /// Real servers to ask for, since their MAC address is not known.
     unknown: Vec<IpAddr>,
 }
@@ -67,8 +69,14 @@ impl Watched {
             next: first,
             last: None,
             conflicts: BTreeMap::new(),
+            standby: false,
             unknown: Vec::new(),
         }
+    }
+
+    /// That the other of a pair has it is nothing to ask for every second.
+    fn is_watched_closely(&self) -> bool {
+        !self.standby || self.conflicts.len() > 1
     }
 }
 
@@ -122,6 +130,28 @@ impl Audit {
         self.changed = true;
     }
 
+    /// Takes the VIPs that this host leaves to another one, as the standby of a
+    /// pair does: one who has such a VIP, and is no real server, is the other
+    /// of the pair. What was heard of a VIP before it changed hands is
+    /// forgotten, and asked for again.
+    pub(super) fn leave(&mut self, left: &BTreeSet<IpAddr>, now: Instant) {
+        let mut changed = Vec::new();
+        for (vip, watched) in &mut self.vips {
+            let standby = left.contains(vip);
+            if std::mem::replace(&mut watched.standby, standby) != standby {
+                let known = &self.known;
+                watched
+                    .conflicts
+                    .retain(|mac, _| known.values().any(|known| *known == Some(*mac)));
+                changed.push(*vip);
+            }
+        }
+        self.changed |= !changed.is_empty();
+        for vip in changed {
+            self.ask_soon(vip, now);
+        }
+    }
+
     /// Takes what somebody else has said.
     pub(super) fn hear(&mut self, heard: &Heard, now: Instant) {
         if let Some(vip) = heard.question {
@@ -144,7 +174,9 @@ impl Audit {
         conflict.last_claim = now;
         conflict.answers |= claim.answer;
         conflict.questions = 0;
-        self.ask_soon(claim.address, now);
+        if watched.is_watched_closely() {
+            self.ask_soon(claim.address, now);
+        }
     }
 
     /// Whether MAC addresses are to be looked up in the kernel's tables, and
@@ -206,6 +238,7 @@ impl Audit {
 
             // Once more after the last question that counts: it had to be given its time.
             let urgent = watched.conflicts.values().any(|c| c.questions <= SILENCE);
+            let urgent = urgent && watched.is_watched_closely();
             watched.last = Some(now);
             watched.next = now + if urgent { AGAIN } else { PERIOD };
             self.due.insert((watched.next, vip));
@@ -225,15 +258,33 @@ impl Audit {
         }
     }
 
-    /// The conflicts, if they or what is known of them changed.
-    pub(super) fn take_changed(&mut self) -> Option<Conflicts> {
-        std::mem::take(&mut self.changed).then(|| self.conflicts())
+    /// The conflicts, and who has the VIPs that are left to others, if they or
+    /// what is known of them changed.
+    pub(super) fn take_changed(&mut self) -> Option<(Conflicts, Peers)> {
+        std::mem::take(&mut self.changed).then(|| {
+            let peers = self.peers();
+            (self.conflicts(&peers), peers)
+        })
     }
 
-    fn conflicts(&self) -> Conflicts {
+    fn peers(&self) -> Peers {
+        let peer = |(vip, watched): (&IpAddr, &Watched)| {
+            let theirs = |mac: &MacAddress| {
+                let mut real_servers = watched.real_servers.iter();
+                real_servers.any(|rip| self.known.get(rip) == Some(&Some(*mac)))
+            };
+            let mut strangers = watched.conflicts.keys().filter(|mac| !theirs(mac));
+            let stranger = strangers.next().filter(|_| watched.standby)?;
+            strangers.next().is_none().then_some((*vip, *stranger))
+        };
+        self.vips.iter().filter_map(peer).collect()
+    }
+
+    fn conflicts(&self, peers: &Peers) -> Conflicts {
         let mut conflicts = Conflicts::new();
         for (vip, watched) in &self.vips {
-            for mac in watched.conflicts.keys() {
+            let others = watched.conflicts.keys();
+            for mac in others.filter(|mac| peers.get(vip) != Some(mac)) {
                 let theirs = |rip: &&IpAddr| self.known.get(rip) == Some(&Some(*mac));
                 let real_servers = watched.real_servers.iter().filter(theirs);
                 conflicts.insert((*vip, *mac), real_servers.copied().collect());

@@ -3,11 +3,12 @@
 //! ```text
 //! link ──Heard──▶ audit (pure) ──questions──▶ link
 //!                    └──conflicts──▶ record ─▶ /status, /metrics
-//!                               └──▶ thefts ─▶ health
+//!                               ├──▶ thefts ─▶ health
+//!                               └──▶ announcements (pure) ─▶ link
 //! health ──silent──▶ attendance (pure) ──present──▶ health
 //! ```
 //!
-//! On `director.interface`, each VIP is asked for at the start and then every
+//! On `director.link`, each VIP is asked for at the start and then every
 //! 10 s, and about at once when a client is heard to ask for it, but no more
 //! often than once a second. What others tell unasked is heard as well:
 //! gratuitous announcements, and questions in the VIP's name, by which a real
@@ -16,13 +17,17 @@
 //! Real servers of which no probe is answered are asked for as well: one that
 //! answers for its own address is there, and its application is not.
 //!
-//! Nothing that is sent says that the director, or anybody, has the VIP: the
-//! question names the asker by the director's own address and MAC address,
-//! and that is true in every cache that it enters. A probe in nobody's name
-//! (RFC 5227) would be taken by a host that is just testing the address for
+//! A VIP that the agent has put on this host is announced, so that nobody goes
+//! on with the MAC address of the director before; not while somebody else
+//! says that they have it, and not where something else owns the VIPs.
+//!
+//! No question says that the director, or anybody, has the VIP: it names the
+//! asker by the director's own address and MAC address, and that is true in
+//! every cache that it enters. A probe in nobody's name (RFC 5227) would be taken by a host that is just testing the address for
 //! another that does; and with IPv6 its answer goes to all hosts, which would
 //! spread the very thing that is looked for.
 
+mod announcements;
 mod attendance;
 mod audit;
 mod record;
@@ -32,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(crate) use record::{ArpRecord, ConflictRecord};
-pub(crate) use task::{ask, run};
+pub(crate) use task::{Announcing, ask, run};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -44,6 +49,9 @@ type Vips = BTreeMap<IpAddr, BTreeSet<IpAddr>>;
 /// Who says that they have which VIP: with the addresses of the real servers
 /// (of that VIP) that have this MAC address.
 type Conflicts = BTreeMap<(IpAddr, MacAddress), BTreeSet<IpAddr>>;
+
+/// Who has the VIPs that this host leaves to another one.
+type Peers = BTreeMap<IpAddr, MacAddress>;
 
 /// Which VIPs are now claimed by which real servers: pairs of VIP and RIP.
 pub(crate) type Thefts = BTreeSet<(IpAddr, IpAddr)>;

@@ -13,6 +13,8 @@ pub(crate) struct ArpRecord {
     pub(crate) error: Option<String>,
     /// Each VIP that is audited, and who else says that they have it.
     pub(crate) vips: BTreeMap<IpAddr, BTreeMap<MacAddress, ConflictRecord>>,
+    /// Who has the VIPs that this host leaves to another one.
+    pub(crate) peers: BTreeMap<IpAddr, MacAddress>,
 }
 
 /// Somebody else who says that they have a VIP.

@@ -7,13 +7,15 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::announcements::{Announcements, Send};
 use super::attendance::Attendance;
 use super::audit::{Audit, PERIOD, SPREAD};
 use super::{ArpRecord, ConflictRecord, Silence, Thefts, Vips, mend, vips};
 use crate::clock;
 use crate::config::Config;
 use crate::error_chain::error_chain;
-use crate::kernel::{ArpError, ArpLink, Neighbours, OwnAddresses};
+use crate::health::HoldReason;
+use crate::kernel::{ArpError, ArpLink, HostChanges, Neighbours, OwnAddresses, Sysctls};
 use crate::model::MacAddress;
 use crate::snapshot::Latest;
 
@@ -24,17 +26,39 @@ const RETRY: Duration = Duration::from_secs(5);
 /// address it is has been found out.
 const ANSWERED: Duration = Duration::from_secs(2);
 
+/// From a change of this host's addresses to a look at them: what is set
+/// together is seen together.
+const SETTLED: Duration = Duration::from_millis(50);
+
+/// Whether the VIPs that this host has are announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Announcing {
+    /// Those of `director.interface` are.
+    Vips,
+    /// This process puts no VIPs on this host.
+    Nothing,
+}
+
 /// Audits the VIPs of the newest configuration for as long as it is asked.
+/// `link` tells what is wrong with the director's link.
 ///
 /// Where that cannot be done, it is said once, and tried again.
 pub(crate) async fn run(
     mut config: watch::Receiver<Arc<Config>>,
+    announcing: Announcing,
+    link: watch::Receiver<Option<HoldReason>>,
     record: Arc<Latest<ArpRecord>>,
     thefts: watch::Sender<Thefts>,
     silence: Silence,
 ) {
     let mut auditor = Auditor {
         audit: Audit::default(),
+        announcements: Announcements::default(),
+        announcing,
+        config: Arc::clone(&config.borrow()),
+        link,
+        changes: HostChanges::new(),
+        sysctls: Sysctls::default(),
         attendance: Attendance::default(),
         silence,
         neighbours: Neighbours::new(),
@@ -45,7 +69,7 @@ pub(crate) async fn run(
     };
     loop {
         let newest = Arc::clone(&config.borrow_and_update());
-        let Some(interface) = &newest.director.interface else {
+        let Some(interface) = &newest.director.link else {
             auditor.watch(&newest, Vips::new(), clock::monotonic());
             auditor.record.lock().error = None;
             if config.changed().await.is_err() {
@@ -63,7 +87,7 @@ pub(crate) async fn run(
             Ok(None) => {}
             Ok(Some(error)) => {
                 auditor.failed(&error);
-                sleep(RETRY).await;
+                auditor.pause().await;
             }
         }
     }
@@ -79,7 +103,16 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
     let (_nobody, silent) = watch::channel(BTreeSet::new());
     let (present, _) = watch::channel(BTreeSet::new());
     let silence = Silence { silent, present };
-    let audit = run(newest, Arc::clone(&record), thefts, silence);
+    let (_not_watched, link) = watch::channel(None);
+    let record_of = Arc::clone(&record);
+    let audit = run(
+        newest,
+        Announcing::Nothing,
+        link,
+        record_of,
+        thefts,
+        silence,
+    );
     // It does not end while its configuration may change.
     let _elapsed = timeout(asked + ANSWERED, audit).await;
     record.lock().clone()
@@ -87,6 +120,12 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
 
 struct Auditor {
     audit: Audit,
+    announcements: Announcements,
+    announcing: Announcing,
+    config: Arc<Config>,
+    link: watch::Receiver<Option<HoldReason>>,
+    changes: HostChanges,
+    sysctls: Sysctls,
     attendance: Attendance,
     silence: Silence,
     neighbours: Neighbours,
@@ -98,9 +137,12 @@ struct Auditor {
 }
 
 impl Auditor {
-    fn watch(&mut self, config: &Config, vips: Vips, now: Instant) {
+    fn watch(&mut self, config: &Arc<Config>, vips: Vips, now: Instant) {
         self.names = names(config);
+        self.config = Arc::clone(config);
         self.audit.watch(&vips, now);
+        self.announcements
+            .refresh(config.director.garp_refresh, now);
         self.vips = vips;
         self.publish();
     }
@@ -117,27 +159,26 @@ impl Auditor {
     }
 
     async fn listen_on(&mut self, link: &ArpLink) -> Result<std::convert::Infallible, ArpError> {
-        let mut own = self.own_addresses(link)?;
+        let mut own = self.own_addresses(link, clock::monotonic())?;
         let mut own_until = clock::monotonic() + PERIOD;
         self.succeeded();
         loop {
             let now = clock::monotonic();
             if now >= own_until {
-                own = self.own_addresses(link)?;
+                own = self.own_addresses(link, now)?;
                 own_until = now + PERIOD;
             }
-            self.attendance
-                .watch(&self.silence.silent.borrow_and_update(), now);
-            let mut questions = self.audit.questions(now);
-            let silent = self.attendance.questions(now).into_iter();
-            questions.extend(silent.filter(|address| own.is_on_link(*address)));
-            for address in questions {
-                link.ask(&own, address)?;
-            }
+            let down = self.link.borrow_and_update().is_some();
+            self.announcements.link(down, now);
+            self.send(link, &own, now)?;
             self.look_up().await;
             self.publish();
             self.tell_present();
-            let deadlines = [self.audit.next_deadline(), self.attendance.next_deadline()];
+            let deadlines = [
+                self.audit.next_deadline(),
+                self.attendance.next_deadline(),
+                self.announcements.next_deadline(),
+            ];
             let deadlines = deadlines.into_iter().flatten();
             let deadline = deadlines.fold(own_until, Instant::min);
             tokio::select! {
@@ -150,13 +191,101 @@ impl Auditor {
                     }
                 }
                 Ok(()) = self.silence.silent.changed() => {}
+                Ok(()) = self.link.changed() => {}
+                () = self.changes.changed() => {
+                    own_until = own_until.min(clock::monotonic() + SETTLED);
+                }
                 () = sleep(deadline.saturating_duration_since(clock::monotonic())) => {}
             }
         }
     }
 
-    fn own_addresses(&self, link: &ArpLink) -> Result<OwnAddresses, ArpError> {
-        link.own_addresses(|address| self.vips.contains_key(&address))
+    /// Sends what is to be sent now.
+    fn send(&mut self, link: &ArpLink, own: &OwnAddresses, now: Instant) -> Result<(), ArpError> {
+        self.attendance
+            .watch(&self.silence.silent.borrow_and_update(), now);
+        let mut questions = self.audit.questions(now);
+        let silent = self.attendance.questions(now).into_iter();
+        questions.extend(silent.filter(|address| own.is_on_link(*address)));
+        for address in questions {
+            link.ask(own, address)?;
+        }
+        for send in self.announcements.due(now) {
+            match send {
+                Send::Question(vip) => link.ask(own, vip)?,
+                Send::Announcement(vip, times) => {
+                    debug!(%vip, times, "the VIP is announced");
+                    link.announce(own, vip, self.forwards_ipv6(), times)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What this host has now, which says as well what is announced and what
+    /// is left to another host.
+    fn own_addresses(&mut self, link: &ArpLink, now: Instant) -> Result<OwnAddresses, ArpError> {
+        let own = link.own_addresses(|address| self.vips.contains_key(&address))?;
+        let vips = self.vips.keys().copied();
+        match &self.config.director.interface {
+            None => {
+                let left = vips.filter(|vip| own.interfaces_with(*vip).next().is_none());
+                self.audit.leave(&left.collect(), now);
+                self.announcements.hold(&BTreeSet::new(), now);
+            }
+            Some(interface) => {
+                let held = vips.filter(|vip| self.is_announced(*vip, interface, &own));
+                let held = held.collect();
+                self.audit.leave(&BTreeSet::new(), now);
+                self.announcements.hold(&held, now);
+            }
+        }
+        Ok(own)
+    }
+
+    /// Whether this host has the VIP where the agent puts it, and answers for
+    /// it on the link: for what is on another interface it does with IPv4,
+    /// unless `arp_ignore` says otherwise, and does not with IPv6.
+    fn is_announced(&self, vip: IpAddr, interface: &str, own: &OwnAddresses) -> bool {
+        let held = own.interfaces_with(vip).any(|held| held == interface);
+        let link = self.config.director.link.as_deref();
+        let answered = link.is_some_and(|link| {
+            link == interface || vip.is_ipv4() && !self.ignores_others_addresses(link)
+        });
+        self.announcing == Announcing::Vips && held && answered
+    }
+
+    /// Whether questions on this interface for addresses of others are ignored.
+    fn ignores_others_addresses(&self, interface: &str) -> bool {
+        let place = interface.replace('.', "/");
+        let keys = ["all", &place].map(|place| format!("net.ipv4.conf.{place}.arp_ignore"));
+        keys.iter().any(|key| self.number(key) > 0)
+    }
+
+    fn forwards_ipv6(&self) -> bool {
+        let link = self.config.director.link.as_deref().unwrap_or("all");
+        let place = link.replace('.', "/");
+        self.number(&format!("net.ipv6.conf.{place}.forwarding")) > 0
+    }
+
+    /// A parameter's value; 0 where the kernel has no such parameter.
+    fn number(&self, key: &str) -> u32 {
+        let value = key
+            .parse()
+            .ok()
+            .and_then(|key| self.sysctls.read(&key).ok());
+        let value = value.flatten().and_then(|value| value.parse().ok());
+        value.unwrap_or(0)
+    }
+
+    /// Before the link is tried again: not longer than until it is back.
+    async fn pause(&mut self) {
+        let down = self.link.borrow_and_update().is_some();
+        self.announcements.link(down, clock::monotonic());
+        tokio::select! {
+            () = sleep(RETRY) => {}
+            Ok(()) = self.link.changed() => {}
+        }
     }
 
     async fn look_up(&mut self) {
@@ -183,10 +312,13 @@ impl Auditor {
 
     /// Shows and tells what changed.
     fn publish(&mut self) {
-        let Some(conflicts) = self.audit.take_changed() else {
+        let Some((conflicts, peers)) = self.audit.take_changed() else {
             return;
         };
+        let claimed = conflicts.keys().map(|(vip, _)| *vip).collect();
+        self.announcements.conflicts(claimed, clock::monotonic());
         let mut record = self.record.lock();
+        record.peers = peers;
         let before = std::mem::take(&mut record.vips);
         record.vips = self
             .vips
@@ -234,7 +366,13 @@ impl Auditor {
         let error = error_chain(error);
         let mut record = self.record.lock();
         if record.error.as_ref() != Some(&error) {
-            warn!("no ARP audit, so nobody else who answers for a VIP is found: {error}");
+            let announced = match self.announcing {
+                Announcing::Vips => ", and no VIP is announced",
+                Announcing::Nothing => "",
+            };
+            warn!(
+                "no ARP audit, so nobody else who answers for a VIP is found{announced}: {error}"
+            );
             record.error = Some(error);
         }
     }

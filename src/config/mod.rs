@@ -175,6 +175,12 @@ pub struct Director {
     pub control: Option<Control>,
     /// Where the VIPs are put; `None` where something else owns them.
     pub interface: Option<String>,
+    /// The interface of the LAN, where clients and real servers are; `None`
+    /// where neither it nor `interface` is named.
+    pub link: Option<String>,
+    /// From one announcement of a VIP on the link to the next, for as long as
+    /// this host has it; `None` for those alone that follow a change.
+    pub garp_refresh: Option<Duration>,
     /// How often the kernel is compared with the configuration.
     pub resync_interval: Duration,
     /// Kernel parameters of this director: the defaults, with those that are

@@ -93,6 +93,8 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         "http",
         "control",
         "interface",
+        "link",
+        "garp_refresh",
         "resync_interval",
         "timeouts",
         "sysctls",
@@ -107,6 +109,8 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
     let interface = fields.or_default("interface", None, |value| {
         value.interface(problems).map(Some)
     });
+    let link = fields.or_default("link", None, |value| value.interface(problems).map(Some));
+    let garp_refresh = garp_refresh(&fields, problems);
     let resync_interval = resync_interval(&fields, problems);
     let timeouts = fields
         .optional("timeouts")
@@ -134,10 +138,13 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
     let removal_deadline = fields.or_default("removal_deadline", REMOVAL_DEADLINE, |value| {
         value.duration(Duration::from_secs(1)..=DAY, problems)
     });
+    let interface = interface?;
     Ok(Director {
         http: http?,
         control: control?,
-        interface: interface?,
+        link: link?.or_else(|| interface.clone()),
+        interface,
+        garp_refresh: garp_refresh?,
         resync_interval: resync_interval?,
         sysctls: {
             all_sysctls.extend(given?);
@@ -149,6 +156,19 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         on_exit: on_exit?,
         on_removal: on_removal?,
         removal_deadline: removal_deadline?,
+    })
+}
+
+fn garp_refresh(fields: &Fields<'_>, problems: &mut Problems) -> Read<Option<Duration>> {
+    fields.or_default("garp_refresh", None, |value| {
+        let refresh = value.duration(Duration::from_secs(1)..=DAY, problems)?;
+        if fields.optional("interface")?.is_none() {
+            let message = "`garp_refresh` means nothing without `interface`";
+            let hint = "the agent announces only the VIPs that it puts on `interface`; what else \
+                        owns the VIPs announces them, as keepalived does by `garp_master_refresh`";
+            return Err(problems.add(value.node.location, message, hint));
+        }
+        Ok(Some(refresh))
     })
 }
 
@@ -172,9 +192,10 @@ fn on_arp_conflict(fields: &Fields<'_>, problems: &mut Problems) -> Read<OnArpCo
         ];
         let hint = "warn tells it, quiesce gives it weight 0 while it answers for a VIP, too";
         let chosen = value.choice(&words, hint, problems)?;
-        if chosen == OnArpConflict::Quiesce && fields.optional("interface")?.is_none() {
-            let message = "`on_arp_conflict: quiesce` needs `interface`";
-            let hint = "name the interface of the VIPs, on which others who answer are heard";
+        let named = fields.optional("interface")?.is_some() || fields.optional("link")?.is_some();
+        if chosen == OnArpConflict::Quiesce && !named {
+            let message = "`on_arp_conflict: quiesce` needs `interface` or `link`";
+            let hint = "name the interface of the LAN, on which others who answer are heard";
             return Err(problems.add(value.node.location, message, hint));
         }
         Ok(chosen)

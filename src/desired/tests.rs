@@ -83,10 +83,10 @@ fn answers_through_a_vip_need_accept_local_unless_that_is_configured() {
     assert_eq!(state(&fixture::config()).sysctls.get(&key), None);
     let mut config = fixture::config_through_vip();
     assert_eq!(state(&config).sysctls[&key], "1");
-    config.director.interface = Some("eth0.100".to_owned());
+    config.director.link = Some("eth0.100".to_owned());
     let tagged = "net.ipv4.conf.eth0/100.accept_local".parse().unwrap();
     assert_eq!(state(&config).sysctls[&tagged], "1");
-    config.director.interface = None;
+    config.director.link = None;
     let all = "net.ipv4.conf.all.accept_local".parse().unwrap();
     assert_eq!(state(&config).sysctls[&all], "1");
     config.director.sysctls.insert(all, "0".to_owned());

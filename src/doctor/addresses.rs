@@ -7,14 +7,52 @@ use crate::config::Config;
 use crate::model::{Family, HostAddress, LocalAddress};
 use crate::snapshot::Mode;
 
-/// What mends a [`missing_interface`], without which a director has no VIPs.
-pub(super) const CORRECT_INTERFACE: &str = "see `ip -brief link`, and correct `director.interface`";
+/// An interface that a director's configuration names, and this host has not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MissingInterface<'c> {
+    name: &'c str,
+    /// The key that names it.
+    key: &'static str,
+}
 
-/// A director's interface, where this host does not have it.
-pub(super) fn missing_interface<'c>(config: &'c Config, facts: &Facts) -> Option<&'c str> {
-    let interface = config.director.interface.as_deref();
-    let interface = interface.filter(|name| !facts.has_interface(name));
-    interface.filter(|_| facts.mode == Mode::Director)
+impl MissingInterface<'_> {
+    /// What mends it.
+    pub(super) fn mend(self, facts: &Facts) -> String {
+        let Self { name, key } = self;
+        match facts.interface_called(name) {
+            Some(real) => format!("write `director.{key}: {real}` in the configuration"),
+            None => format!("see `ip -brief link`, and correct `director.{key}`"),
+        }
+    }
+
+    fn finding(self, facts: &Facts) -> Finding {
+        let lost = match self.key {
+            "interface" => "it has no VIP: clients reach nobody",
+            _ => "nothing is known of the link of the clients: all weights stay as they are",
+        };
+        let message = match facts.interface_called(self.name) {
+            Some(real) => {
+                format!("it is another name of interface {real}, which the agent refuses")
+            }
+            None => format!("this host has no such interface, so {lost}"),
+        };
+        Finding::problem("interface", self.name, message, self.mend(facts))
+    }
+}
+
+/// A director's interface, or its link, where this host does not have it.
+pub(super) fn missing_interface<'c>(
+    config: &'c Config,
+    facts: &Facts,
+) -> Option<MissingInterface<'c>> {
+    let interface = (config.director.interface.as_deref(), "interface");
+    let link = (config.director.link.as_deref(), "link");
+    let mut named = [interface, link].into_iter();
+    let missing = named.find_map(|(name, key)| {
+        let name = name.filter(|name| !facts.has_interface(name))?;
+        Some(MissingInterface { name, key })
+    });
+    missing.filter(|_| facts.mode == Mode::Director)
 }
 
 /// The VIPs of a director: on its interface, as one host's address, and on no
@@ -24,12 +62,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let vips: BTreeSet<IpAddr> = services.filter_map(|service| service.key.vip()).collect();
     let interface = config.director.interface.as_deref();
     if let Some(missing) = missing_interface(config, facts) {
-        return vec![Finding::problem(
-            "interface",
-            missing,
-            "this host has no such interface, so it has no VIP: clients reach nobody",
-            CORRECT_INTERFACE,
-        )];
+        return vec![missing.finding(facts)];
     }
     let served = both_roles::served_vips(config, facts);
     let mut findings = Vec::new();
@@ -43,32 +76,57 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             .iter()
             .filter(|held| held.address == vip)
             .collect();
-        findings.extend(held_rightly(vip, &held, interface, as_real_server));
+        findings.extend(match interface {
+            Some(interface) => held_rightly(vip, &held, interface, as_real_server),
+            None => vec![left_to_others(vip, &held, config, facts)],
+        });
         findings.extend(claimed(vip, facts));
     }
     findings
+}
+
+/// A VIP that something else than the agent owns, such as keepalived's VRRP:
+/// on a standby, another host has it.
+fn left_to_others(vip: IpAddr, held: &[&HostAddress], config: &Config, facts: &Facts) -> Finding {
+    if let [held, ..] = held {
+        return Finding::ok("vip", &vip, format!("it is on {}", held.interface));
+    }
+    let claims = facts.claims.as_ref();
+    if let Some(mac) = claims.and_then(|claims| claims.peers.get(&vip)) {
+        let message = format!("another host of the link has it, {mac}: this one is the standby");
+        return Finding::ok("vip", &vip, message);
+    }
+    let owner = "let what owns the VIPs put it on one director (with keepalived: `journalctl -u \
+                 keepalived`), or set `director.interface`, and the agent does";
+    let asked = claims.is_some_and(|claims| claims.error.is_none());
+    match &config.director.link {
+        Some(link) if asked => Finding::problem(
+            "vip",
+            &vip,
+            format!(
+                "it is on no interface of this host, and no other director answers for it on {link}"
+            ),
+            owner,
+        ),
+        Some(_) => Finding::warning("vip", &vip, "it is on no interface of this host", owner),
+        None => Finding::warning(
+            "vip",
+            &vip,
+            "it is on no interface of this host; without `director.link`, whether another \
+             director has it is not known",
+            format!("name the interface of the LAN in `director.link`; {owner}"),
+        ),
+    }
 }
 
 /// `as_real_server` is where this host has the VIP if it is a real server as well.
 fn held_rightly(
     vip: IpAddr,
     held: &[&HostAddress],
-    interface: Option<&str>,
+    interface: &str,
     as_real_server: Option<&str>,
 ) -> Vec<Finding> {
     let bits = Family::from(vip).host_prefix_length();
-    let Some(interface) = interface else {
-        return vec![match held {
-            [] => Finding::warning(
-                "vip",
-                &vip,
-                "it is on no interface of this host: `director.interface` leaves that to \
-                 something else",
-                on(vip, "INTERFACE").command(),
-            ),
-            [held, ..] => Finding::ok("vip", &vip, format!("it is on {}", held.interface)),
-        }];
-    };
     let (here, elsewhere): (Vec<&HostAddress>, Vec<&HostAddress>) =
         held.iter().partition(|held| held.interface == interface);
     let right = here.iter().find(|held| held.prefix_length == bits);
@@ -120,7 +178,11 @@ fn on(address: IpAddr, interface: &str) -> LocalAddress {
 }
 
 fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
-    let Some(claims) = &facts.claims else {
+    let Some(claims) = facts
+        .claims
+        .as_ref()
+        .filter(|claims| !claims.peers.contains_key(&vip))
+    else {
         return Vec::new();
     };
     let finding =

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::addresses::{CORRECT_INTERFACE, missing_interface};
+use super::addresses::missing_interface;
 use super::{Facts, Finding, Verdict};
 use crate::config::Config;
 use crate::diagnosis::Diagnosis;
@@ -193,7 +193,7 @@ const fn unit(mode: Mode) -> &'static str {
 pub(super) fn start(config: &Config, facts: &Facts) -> String {
     let start = format!("systemctl start {}", unit(facts.mode));
     match missing_interface(config, facts) {
-        Some(_) => format!("{CORRECT_INTERFACE}; then {start}"),
+        Some(missing) => format!("{}; then {start}", missing.mend(facts)),
         None => start,
     }
 }

@@ -16,6 +16,7 @@ use super::modules::{Modules, Refusal, refused_at_boot, refused_by};
 use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
+use super::stale_neighbours;
 use super::through_vip::{Source, Ways};
 use crate::arp_audit;
 use crate::config::{Config, Via};
@@ -74,6 +75,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
     let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
     let (mut ways, mut by_mark) = (None, BTreeMap::new());
     let mut claims = None;
+    let mut stale_neighbours = BTreeSet::new();
     if mode == Mode::Director {
         let ipvs = modules.loaded.contains("ip_vs");
         if ipvs {
@@ -97,12 +99,13 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         }
         routes = tunnel_routes(config, &mut host).await;
         let asked = async {
-            match config.director.interface {
+            match config.director.link {
                 Some(_) => Some(arp_audit::ask(Arc::new(config.clone())).await),
                 None => None,
             }
         };
         (probed, claims) = tokio::join!(probe_all(config), asked);
+        stale_neighbours = stale_neighbours::ask(config, &facts.addresses).await?;
     }
     Ok(Facts {
         mode,
@@ -113,6 +116,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         host: facts,
         services,
         claims,
+        stale_neighbours,
         routes,
         rules: host.mark_rules().await?,
         table,

@@ -64,6 +64,7 @@ pub(super) const fn unread(cause: &Cause) -> &'static str {
         Cause::NoScheduler(_)
         | Cause::NoSchedulerOrEngine(..)
         | Cause::NoInterface(_)
+        | Cause::OtherName { .. }
         | Cause::Ipv6Disabled(_)
         | Cause::Exists
         | Cause::Missing

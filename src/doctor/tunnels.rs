@@ -16,7 +16,7 @@ const USUAL_MTU: u32 = 1500;
 /// The path to each real server behind a tunnel takes the clients' packets and
 /// the tunnel's own header.
 pub(super) fn examine_director(config: &Config, facts: &Facts) -> Vec<Finding> {
-    let incoming = config.director.interface.as_ref().and_then(|name| {
+    let incoming = config.director.link.as_ref().and_then(|name| {
         let mut interfaces = facts.host.interfaces.iter();
         interfaces.find(|i| i.name == *name).map(|i| i.mtu)
     });

@@ -84,7 +84,9 @@ impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Link => "the director's own link is down",
-            Self::NoInterface => "there is no such interface as `director.interface` names",
+            Self::NoInterface => {
+                "there is no such interface as `director.link` or `director.interface` names"
+            }
             Self::Probes => {
                 "most probes of unrelated virtual services began to fail within one interval"
             }

@@ -379,7 +379,7 @@ impl HealthTask {
                 return;
             }
             for reason in reasons.difference(&shown) {
-                let why = match (reason, &self.config.director.interface) {
+                let why = match (reason, &self.config.director.link) {
                     (HoldReason::NoInterface, Some(interface)) => {
                         format!("there is no interface `{interface}`")
                     }

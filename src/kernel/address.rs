@@ -16,6 +16,7 @@ use neli::types::Buffer;
 use neli::{FromBytesWithInput, Size, ToBytes};
 use rustix::io::Errno;
 
+use super::attributes::text;
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
 use super::{Cause, KernelError};
 use crate::model::LocalAddress;
@@ -154,8 +155,21 @@ impl Addresses {
                 _ => Cause::Errno(number),
             })
         })?;
-        Ifinfomsg::from_bytes_with_input(&mut Cursor::new(answer.as_ref()), answer.len())
-            .map_err(|error| undecodable(&error))
+        let link =
+            Ifinfomsg::from_bytes_with_input(&mut Cursor::new(answer.as_ref()), answer.len())
+                .map_err(|error| undecodable(&error))?;
+        // The kernel finds an interface by its alternative names as well
+        // (ip-link(8), `altname`), which neither /proc/sys nor a packet knows.
+        let attributes = link.rtattrs().get_attr_handle();
+        let name = attributes.get_attribute(Ifla::Ifname);
+        let name = name.map(|name| text(name.payload().as_ref()));
+        match name {
+            Some(name) if name != interface => Err(Cause::OtherName {
+                given: interface.to_owned(),
+                name,
+            }),
+            Some(_) | None => Ok(link),
+        }
     }
 
     async fn labels(&mut self, index: u32) -> Result<AddressList, Cause> {

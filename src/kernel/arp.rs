@@ -1,5 +1,5 @@
-//! ARP and neighbour discovery on one interface: asking, and hearing what
-//! anybody there says. It changes nothing in the kernel.
+//! ARP and neighbour discovery on one interface: asking, announcing, and
+//! hearing what anybody there says. It changes nothing in the kernel.
 
 mod frame;
 
@@ -98,12 +98,21 @@ pub(crate) struct OwnAddresses {
     networks: Vec<(IpAddr, IpAddr)>,
     /// Of all interfaces: a VIP may be on one that shares this one's wire.
     macs: BTreeSet<MacAddress>,
+    /// The addresses of all interfaces, each with the name of its interface.
+    held: BTreeSet<(IpAddr, String)>,
 }
 
 impl OwnAddresses {
     /// Whether one of this host's interfaces has that MAC address.
     pub(crate) fn has(&self, mac: MacAddress) -> bool {
         self.macs.contains(&mac)
+    }
+
+    /// The interfaces of this host that have that address.
+    pub(crate) fn interfaces_with(&self, address: IpAddr) -> impl Iterator<Item = &str> {
+        let held = self.held.iter();
+        let held = held.filter(move |(held, _)| *held == address);
+        held.map(|(_, interface)| interface.as_str())
     }
 
     /// Whether it is an address of the interface's own networks: for others, a
@@ -138,6 +147,7 @@ impl ArpLink {
         is_vip: impl Fn(IpAddr) -> bool,
     ) -> Result<OwnAddresses, ArpError> {
         let (mut macs, mut networks) = (BTreeSet::new(), Vec::new());
+        let mut held = BTreeSet::new();
         let (mut mac, mut ipv4, mut link_local, mut ipv6) = (None, None, None, None);
         for found in interface_addresses()? {
             let here = interface_of(&found) == self.interface;
@@ -146,6 +156,7 @@ impl ArpLink {
             };
             let network = ip(&address).zip(found.netmask.as_ref().and_then(ip));
             networks.extend(network.filter(|_| here));
+            held.extend(ip(&address).map(|address| (address, interface_of(&found).to_owned())));
             if let Some(link) = address.as_link_addr() {
                 let found = ethernet(link);
                 macs.extend(found);
@@ -171,20 +182,42 @@ impl ArpLink {
             asker,
             networks,
             macs,
+            held,
         })
     }
 
     /// Asks all hosts of the link who has `address`. Does not wait for the
     /// link: what does not fit into its queue is lost, as on the wire.
     pub(crate) fn ask(&self, own: &OwnAddresses, address: IpAddr) -> Result<(), ArpError> {
-        let Some(question) = frame::question(&own.asker, address) else {
-            return Ok(());
-        };
+        match frame::question(&own.asker, address) {
+            Some(question) => self.send(address, &question),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells all hosts of the link, so many times, that `address` is this
+    /// interface's. Does not wait for the link, as [`ask`](Self::ask).
+    pub(crate) fn announce(
+        &self,
+        own: &OwnAddresses,
+        address: IpAddr,
+        router: bool,
+        times: u32,
+    ) -> Result<(), ArpError> {
+        if let Some(announcement) = frame::announcement(own.asker.mac, address, router) {
+            for _ in 0..times {
+                self.send(address, &announcement)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, address: IpAddr, frame: &[u8]) -> Result<(), ArpError> {
         let socket = match address {
             IpAddr::V4(_) => &self.arp,
             IpAddr::V6(_) => &self.ipv6,
         };
-        match send(socket.as_raw_fd(), &question, MsgFlags::MSG_DONTWAIT) {
+        match send(socket.as_raw_fd(), frame, MsgFlags::MSG_DONTWAIT) {
             Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => Ok(()),
             Err(error) => Err(ArpError::Io(error.into())),
         }

@@ -16,14 +16,25 @@ const HEAD: usize = 4;
 /// The payloads by type, from `offset` on; of several of a type the last.
 /// Fails where the message is not of that shape.
 pub(super) fn attributes(message: &[u8], offset: usize) -> Result<BTreeMap<u16, &[u8]>, Cause> {
+    Ok(in_order(message, offset)?.into_iter().collect())
+}
+
+/// The payloads of all attributes of that type, of a list of attributes.
+pub(super) fn every(list: &[u8], wanted: u16) -> Result<Vec<&[u8]>, Cause> {
+    let found = in_order(list, 0)?.into_iter();
+    let found = found.filter(|(kind, _)| *kind == wanted);
+    Ok(found.map(|(_, payload)| payload).collect())
+}
+
+fn in_order(message: &[u8], offset: usize) -> Result<Vec<(u16, &[u8])>, Cause> {
     let misshapen = || Cause::Undecodable("it does not consist of attributes".to_owned());
     let mut rest = message.get(offset..).ok_or_else(misshapen)?;
-    let mut found = BTreeMap::new();
+    let mut found = Vec::new();
     while rest.len() >= HEAD {
         let length = usize::from(u16_at(rest, 0).ok_or_else(misshapen)?);
         let kind = u16_at(rest, 2).ok_or_else(misshapen)?;
         let payload = rest.get(HEAD..length).ok_or_else(misshapen)?;
-        found.insert(kind & TYPE_MASK, payload);
+        found.push((kind & TYPE_MASK, payload));
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(found)

@@ -48,6 +48,14 @@ pub(crate) enum Cause {
         "there is no interface `{0}`: see `ip link`, and correct `interface` in the configuration"
     )]
     NoInterface(String),
+    /// The kernel takes the name, and calls the interface otherwise everywhere.
+    #[error("`{given}` is another name of interface `{name}`: write `{name}` in the configuration")]
+    OtherName {
+        /// What was asked for.
+        given: String,
+        /// What the kernel calls it.
+        name: String,
+    },
     /// IPv6 is off on the interface.
     #[error("IPv6 is off on interface `{0}`: set net.ipv6.conf.{0}.disable_ipv6 to 0")]
     Ipv6Disabled(String),
@@ -84,7 +92,9 @@ impl Cause {
     /// Whether trying again cannot help before someone changes this machine.
     pub(crate) fn is_for_good(&self) -> bool {
         match self {
-            Self::NoIpvs | Self::NotPermitted | Self::NoInterface(_) => true,
+            Self::NoIpvs | Self::NotPermitted | Self::NoInterface(_) | Self::OtherName { .. } => {
+                true
+            }
             Self::NoScheduler(_)
             | Self::NoSchedulerOrEngine(..)
             | Self::Ipv6Disabled(_)

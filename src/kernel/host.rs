@@ -11,7 +11,7 @@ use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 use neli::types::Buffer;
 
-use super::attributes::{address, attribute, attributes, text, u8_at, u32_at};
+use super::attributes::{address, attribute, attributes, every, text, u8_at, u32_at};
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
 use super::{Cause, KernelError};
 use crate::model::{Family, HostAddress, Interface, MarkRule};
@@ -26,6 +26,8 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 
@@ -186,6 +188,11 @@ fn interface(part: &[u8]) -> Result<Option<Interface>, Cause> {
             .get(&IFLA_IFNAME)
             .map(|bytes| text(bytes))
             .ok_or_else(|| missing("its name"))?,
+        other_names: {
+            let properties = found.get(&IFLA_PROP_LIST).copied().unwrap_or_default();
+            let other = every(properties, IFLA_ALT_IFNAME)?;
+            other.into_iter().map(text).collect()
+        },
         up: flags & IFF_UP != 0,
         loopback: flags & IFF_LOOPBACK != 0,
         no_arp: flags & IFF_NOARP != 0,

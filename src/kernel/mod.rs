@@ -4,6 +4,7 @@
 mod address;
 mod arp;
 mod attributes;
+mod changes;
 mod error;
 mod host;
 mod interface_addresses;
@@ -27,6 +28,7 @@ pub(crate) use address::Addresses;
 #[cfg(test)]
 pub(crate) use arp::Claim;
 pub(crate) use arp::{ArpError, ArpLink, Heard, OwnAddresses};
+pub(crate) use changes::HostChanges;
 pub(crate) use error::{Cause, KernelError};
 pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;

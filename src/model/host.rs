@@ -13,6 +13,8 @@ pub struct Interface {
     pub index: u32,
     /// Its name, such as `eth0`.
     pub name: String,
+    /// Its alternative names (ip-link(8), `altname`).
+    pub other_names: Vec<String>,
     /// Whether it is set up (`IFF_UP`).
     pub up: bool,
     /// Whether it is the host's own loop (`IFF_LOOPBACK`).

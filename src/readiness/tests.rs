@@ -14,6 +14,7 @@ fn interface(index: u32, name: &str) -> Interface {
         up: true,
         loopback: name == "lo",
         no_arp: false,
+        other_names: Vec::new(),
         enslaved: false,
         mtu: 1500,
         kind: None,

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use self::look::Departures;
 use self::resets::Resets;
 use super::adopt::{Adopted, adopt, desired_of, probe_marks};
+use super::host_watch::HostWatch;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
 use crate::clock;
@@ -39,6 +40,7 @@ pub(crate) struct DirectorLoop<T> {
     intent: Arc<Intent>,
     retry: Retry,
     next_pass: Instant,
+    host: HostWatch,
     /// Of that section, what becomes of what is no longer configured.
     section: config::Director,
     /// Of what is leaving, when it goes and what is left.
@@ -92,7 +94,9 @@ impl<T: Ipvs> DirectorLoop<T> {
         config: &Config,
         intent: Arc<Intent>,
     ) -> Result<Self, ReconcileError> {
+        reconciler.check_link(config).await?;
         let Adopted { desired, observed } = adopt(&mut reconciler, config).await?;
+        reconciler.interfaces_seen = true;
         reconciler.say_of_marks(&observed.foreign);
         let result = reconciler
             .converge(&desired, observed, Difference::Wanted)
@@ -114,6 +118,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             intent,
             retry,
             next_pass,
+            host: HostWatch::new(),
             section: config.director.clone(),
             departures: Departures::new(),
             removed: BTreeMap::new(),
@@ -151,6 +156,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = sleep_until(self.resets.next()), if self.resets.any() => {
                     self.go_on_with_resets().await;
                 }
+                () = self.host.due(), if !self.resets.any() => self.look_at_host().await,
                 () = sleep_until(self.next_pass), if !self.resets.any() => {
                     self.write_weights().await;
                     // What stands in the way is shown and said by then.
@@ -236,6 +242,16 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.note(&result);
         self.next_pass = in_from_now(self.retry.after(result.is_ok()));
         result
+    }
+
+    /// Repairs what another hand has changed on this host.
+    async fn look_at_host(&mut self) {
+        let addresses = self.host.begin();
+        let differs = self.reconciler.host_differs(&self.desired, addresses);
+        if differs.await && self.host.may_repair() {
+            // What stands in the way is shown and said by then.
+            let _ = self.full_pass(Difference::Drift).await;
+        }
     }
 
     async fn observe_and_converge(

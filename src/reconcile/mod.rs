@@ -13,6 +13,7 @@ mod director;
 mod drift;
 mod error;
 mod foreign_marks;
+mod host_watch;
 mod lock;
 mod observe;
 mod obstacles;
@@ -119,6 +120,9 @@ pub(crate) struct Reconciler<T> {
     unreplaced: Unreplaced,
     /// What the last pass could not bring about: still missing, it is no drift.
     failed: BTreeSet<Subject>,
+    /// Whether it has been seen that the interfaces of the VIPs are there: one
+    /// that goes after that keeps nothing else from being repaired.
+    interfaces_seen: bool,
     /// What was last said to stand in the way.
     obstacles: Obstacles,
     /// In a dry run, the steps that are pending.
@@ -151,6 +155,7 @@ impl<T: Ipvs> Reconciler<T> {
             said_of_marks: SaidOfMarks::default(),
             unreplaced: Unreplaced::new(),
             failed: BTreeSet::new(),
+            interfaces_seen: false,
             obstacles: Obstacles::of(writing),
             proposed: BTreeMap::new(),
         })
@@ -171,6 +176,11 @@ impl<T: Ipvs> Reconciler<T> {
     /// Reads all that is desired or owned.
     async fn observe(&mut self, desired: &State) -> Result<Observation, KernelError> {
         let scope = Scope::new(desired, &self.owned, self.probe_marks);
+        let scope = if self.interfaces_seen {
+            scope.with_interfaces_gone()
+        } else {
+            scope
+        };
         observe(&mut self.kernel, &scope).await
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Scope<'a> {
     old_addresses: BTreeSet<LocalAddress>,
     sysctls: BTreeSet<SysctlKey>,
     timeouts: BTreeSet<Timeout>,
+    /// An interface that is not there has no addresses, which is no failure.
+    interfaces_may_be_gone: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -60,6 +62,15 @@ impl<'a> Scope<'a> {
             old_addresses,
             sysctls,
             timeouts,
+            interfaces_may_be_gone: false,
+        }
+    }
+
+    /// The same; addresses of an interface that is not there are missing.
+    pub(crate) fn with_interfaces_gone(self) -> Self {
+        Self {
+            interfaces_may_be_gone: true,
+            ..self
         }
     }
 
@@ -194,7 +205,7 @@ async fn observe_addresses<T: Ipvs>(
             Err(KernelError {
                 cause: Cause::NoInterface(_),
                 ..
-            }) if !required.contains(interface) => {
+            }) if scope.interfaces_may_be_gone || !required.contains(interface) => {
                 continue;
             }
             listed => listed?,

@@ -5,6 +5,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::director::in_from_now;
+use super::host_watch::HostWatch;
 use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, ReconcileError, Reconciler};
@@ -34,6 +35,7 @@ pub(crate) struct RealServerLoop<T> {
     desired: State,
     retry: Retry,
     next_pass: Instant,
+    host: HostWatch,
 }
 
 impl<T: Ipvs> RealServerLoop<T> {
@@ -46,6 +48,7 @@ impl<T: Ipvs> RealServerLoop<T> {
         config: Arc<Config>,
     ) -> Result<Self, ReconcileError> {
         let (desired, observed) = find_desired(&mut reconciler, &config).await?;
+        reconciler.interfaces_seen = true;
         if desired.addresses.is_empty() {
             warn!("{NOTHING_LISTED}: there is nothing to do yet");
         }
@@ -62,6 +65,7 @@ impl<T: Ipvs> RealServerLoop<T> {
             desired,
             retry,
             next_pass,
+            host: HostWatch::new(),
         })
     }
 
@@ -88,8 +92,28 @@ impl<T: Ipvs> RealServerLoop<T> {
                     // What stands in the way is shown and said by then.
                     let _ = self.full_pass().await;
                 }
+                () = self.host.due() => self.look_at_host().await,
             }
         }
+    }
+
+    /// Repairs what another hand has changed on this host, and takes the VIPs
+    /// over that belong to an address which has come, as by DHCP.
+    async fn look_at_host(&mut self) {
+        let addresses = self.host.begin();
+        let differs = self.reconciler.host_differs(&self.desired, addresses).await
+            || (addresses && self.wants_others().await);
+        if differs && self.host.may_repair() {
+            // What stands in the way is shown and said by then.
+            let _ = self.full_pass().await;
+        }
+    }
+
+    /// Whether by the addresses that this host has now, other VIPs are its own.
+    async fn wants_others(&mut self) -> bool {
+        // A kernel that does not tell is asked again by the next pass.
+        let found = desired_now(&mut self.reconciler, &self.config).await;
+        found.is_ok_and(|desired| desired != self.desired)
     }
 
     async fn full_pass(&mut self) -> Result<(), ReconcileError> {
@@ -123,10 +147,17 @@ pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
+    let desired = desired_now(reconciler, config).await?;
+    let observed = reconciler.observe(&desired).await?;
+    Ok((desired, observed))
+}
+
+async fn desired_now<T: Ipvs>(
+    reconciler: &mut Reconciler<T>,
+    config: &Config,
+) -> Result<State, ReconcileError> {
     let host = reconciler.kernel.addresses.local().await?;
     let owned = reconciler.owned.addresses.iter().map(|owned| owned.address);
     let vips = desired::vips_with_memory(config, &host, owned);
-    let desired = desired::real_server(config, &vips);
-    let observed = reconciler.observe(&desired).await?;
-    Ok((desired, observed))
+    Ok(desired::real_server(config, &vips))
 }

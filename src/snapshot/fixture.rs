@@ -99,6 +99,8 @@ pub(crate) fn config() -> Config {
             http: None,
             control: None,
             interface: Some("eth0".to_owned()),
+            link: Some("eth0".to_owned()),
+            garp_refresh: None,
             resync_interval: Duration::from_secs(10),
             sysctls: BTreeMap::new(),
             timeouts: BTreeMap::new(),

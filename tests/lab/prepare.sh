@@ -9,8 +9,8 @@ set -euo pipefail
 kernel_package=linux-image-amd64
 # Unpacked with those of their dependencies that the host does not have.
 guest_packages=(
-	arping curl dnsmasq-base etcd-server ipvsadm iproute2 iputils-ping kmod
-	nftables nginx-light openssl postfix procps redis-server socat systemd
+	arping curl dnsmasq-base etcd-server ipvsadm iproute2 iputils-ping keepalived
+	kmod nftables nginx-light openssl postfix procps redis-server socat systemd
 	tcpdump
 )
 # Unpacked alone: what is used of them needs no other package.

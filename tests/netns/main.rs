@@ -15,6 +15,7 @@ mod capture;
 mod cleanup;
 mod director;
 mod full_disk;
+mod host_watch;
 mod lan;
 mod plan;
 mod probing;

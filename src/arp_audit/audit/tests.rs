@@ -87,7 +87,7 @@ impl Bench {
     }
 
     fn macs(&self) -> Vec<MacAddress> {
-        let conflicts = self.audit.conflicts();
+        let conflicts = self.audit.conflicts(&Peers::new());
         conflicts.into_keys().map(|(_, mac)| mac).collect()
     }
 }
@@ -208,7 +208,7 @@ fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
     bench.run(seconds(5), &[THIEF]);
     assert_eq!(bench.looked_up, [ip(21)], "the one that is not known, once");
     let unnamed = Conflicts::from([((ip(VIP), THIEF), BTreeSet::new())]);
-    assert_eq!(bench.audit.conflicts(), unnamed);
+    assert_eq!(bench.audit.conflicts(&Peers::new()), unnamed);
 
     bench.audit.take_changed();
     let heard = Heard {
@@ -221,7 +221,7 @@ fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
     };
     bench.audit.hear(&heard, bench.now);
     let named = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
-    assert_eq!(bench.audit.take_changed(), Some(named));
+    assert_eq!(bench.audit.take_changed(), Some((named, Peers::new())));
     assert_eq!(bench.audit.take_changed(), None);
 }
 
@@ -239,4 +239,39 @@ fn another_configuration_keeps_what_is_known_of_the_vips_that_stay() {
     assert!(bench.macs().is_empty());
     bench.claim(THIEF, true);
     assert!(bench.macs().is_empty(), "it is no VIP any more");
+}
+
+#[test]
+fn who_has_a_vip_that_is_left_to_others_is_the_peer_and_a_second_one_is_not() {
+    let mut bench = Bench::new();
+    let left = BTreeSet::from([ip(VIP)]);
+    bench.audit.leave(&left, bench.now);
+    bench.run(Duration::from_mins(1), &[STRANGER]);
+    let peer = Peers::from([(ip(VIP), STRANGER)]);
+    assert_eq!(bench.audit.take_changed(), Some((Conflicts::new(), peer)));
+    let asked = bench.asked.len();
+    assert!(asked <= 8, "asked {asked} times in a minute");
+
+    bench.claim(THIEF, true);
+    let (conflicts, peers) = bench.audit.take_changed().unwrap();
+    assert_eq!((conflicts.len(), peers.len()), (2, 0), "it may be either");
+    let theirs = [(ip(21), THIEF)].into();
+    bench.audit.learn(&theirs);
+    let thief = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
+    let peer = Peers::from([(ip(VIP), STRANGER)]);
+    assert_eq!(bench.audit.take_changed(), Some((thief, peer)));
+}
+
+#[test]
+fn the_peer_is_forgotten_when_this_host_gets_the_vip_and_found_if_it_keeps_it() {
+    let mut bench = Bench::new();
+    let left = BTreeSet::from([ip(VIP)]);
+    bench.audit.leave(&left, bench.now);
+    bench.run(Duration::from_secs(5), &[STRANGER]);
+    bench.audit.leave(&BTreeSet::new(), bench.now);
+    let nobody = (Conflicts::new(), Peers::new());
+    assert_eq!(bench.audit.take_changed(), Some(nobody));
+    bench.run(Duration::from_secs(2), &[STRANGER]);
+    let (conflicts, _) = bench.audit.take_changed().unwrap();
+    assert!(conflicts.contains_key(&(ip(VIP), STRANGER)));
 }

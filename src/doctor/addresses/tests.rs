@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::arp_audit::{ArpRecord, ConflictRecord};
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
 use crate::model::MacAddress;
@@ -56,6 +58,7 @@ fn where_a_vip_is_and_where_it_should_not_be() {
 fn without_an_interface_any_will_do() {
     let mut config = config();
     config.director.interface = None;
+    config.director.link = None;
     let mut facts = facts(Mode::Director);
     assert_eq!(
         lines(&examine(&config, &facts)),
@@ -64,6 +67,61 @@ fn without_an_interface_any_will_do() {
     facts.host.addresses.clear();
     let findings = lines(&examine(&config, &facts));
     assert!(findings[0].starts_with("warning vip"), "{findings:?}");
+    assert!(!findings[0].contains("ip address add"), "{findings:?}");
+}
+
+#[test]
+fn the_standby_of_a_pair_is_not_told_to_take_the_vip() {
+    let mut config = config();
+    config.director.interface = None;
+    let mut facts = facts(Mode::Director);
+    facts.host.addresses.clear();
+    let vips = BTreeMap::from([(address(VIP), BTreeMap::new())]);
+    let peer = MacAddress([2, 0, 0, 0, 0, 0x11]);
+    facts.claims = Some(ArpRecord {
+        vips: vips.clone(),
+        peers: [(address(VIP), peer)].into(),
+        ..ArpRecord::default()
+    });
+    assert_eq!(
+        lines(&examine(&config, &facts)),
+        [
+            "ok vip 192.168.11.200: another host of the link has it, 02:00:00:00:00:11: this one \
+             is the standby"
+        ]
+    );
+    facts.claims = Some(ArpRecord {
+        vips,
+        ..ArpRecord::default()
+    });
+    let findings = lines(&examine(&config, &facts));
+    let nobody = "problem vip 192.168.11.200: it is on no interface of this host, and no other \
+                  director answers for it on eth0 | let what owns the VIPs put it";
+    assert!(findings[0].starts_with(nobody), "{findings:?}");
+    assert!(!findings[0].contains("ip address add"), "{findings:?}");
+}
+
+#[test]
+fn a_link_that_is_not_there_and_another_name_of_an_interface() {
+    let mut config = config();
+    config.director.link = Some("eth9".to_owned());
+    let mut facts = facts(Mode::Director);
+    assert_eq!(
+        lines(&examine(&config, &facts)),
+        [
+            "problem interface eth9: this host has no such interface, so nothing is known of the \
+             link of the clients: all weights stay as they are | see `ip -brief link`, and correct \
+             `director.link`"
+        ]
+    );
+    facts.host.interfaces[1].other_names = vec!["eth9".to_owned()];
+    assert_eq!(
+        lines(&examine(&config, &facts)),
+        [
+            "problem interface eth9: it is another name of interface eth0, which the agent \
+             refuses | write `director.link: eth0` in the configuration"
+        ]
+    );
 }
 
 #[test]
@@ -73,6 +131,7 @@ fn others_that_answer_for_the_vip() {
         facts.claims = Some(ArpRecord {
             error: error.map(str::to_owned),
             vips: [(address(VIP), conflicts)].into(),
+            ..ArpRecord::default()
         });
         lines(&examine(&config(), &facts)).remove(1)
     };

@@ -6,7 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::icmpv6::{Icmpv6PayloadSlice, NdpOptionSlice, NdpOptionsIterator};
+use etherparse::icmpv6::{
+    Icmpv6PayloadSlice, NdpOptionSlice, NdpOptionsIterator, NeighborAdvertisementHeader,
+};
 use etherparse::{
     ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv6Slice, Icmpv6Type,
     NetSlice, PacketBuilder, SlicedPacket, TransportSlice,
@@ -18,6 +20,11 @@ use crate::model::MacAddress;
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// RFC 4861, section 7.1: what has passed a router has less.
 const HOP_LIMIT: u8 = 255;
+/// All nodes of the link, as an address and as the frame's destination.
+const ALL_NODES: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const ALL_NODES_FRAME: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+/// `ND_OPT_TARGET_LL_ADDR` of RFC 4861, section 4.6.1; its length in 8 octets.
+const TARGET_LINK_LAYER_ADDRESS: [u8; 2] = [2, 1];
 /// `ND_OPT_SOURCE_LL_ADDR` of RFC 4861, section 4.6.1; its length in 8 octets.
 const SOURCE_LINK_LAYER_ADDRESS: [u8; 2] = [1, 1];
 
@@ -84,6 +91,47 @@ pub(crate) fn question(asker: &Asker, address: IpAddr) -> Option<Vec<u8>> {
             PacketBuilder::ethernet2(mac, [0x33, 0x33, 0xff, a, b, c])
                 .ipv6(asker.ipv6?.octets(), group.octets(), HOP_LIMIT)
                 .icmpv6(Icmpv6Type::NeighborSolicitation)
+                .write(&mut frame, &body)
+                .ok()?;
+        }
+    }
+    Some(frame)
+}
+
+/// The frame that tells all hosts of the link that `mac` has `address`: an
+/// announcement of RFC 5227, section 3, or an unsolicited neighbour
+/// advertisement of RFC 4861, section 7.2.6, which overrides what is cached.
+/// `router` says whether the host forwards packets of IPv6.
+pub(crate) fn announcement(mac: MacAddress, address: IpAddr, router: bool) -> Option<Vec<u8>> {
+    let mut frame = Vec::new();
+    let MacAddress(mac) = mac;
+    match address {
+        IpAddr::V4(address) => {
+            let address = address.octets();
+            let arp = ArpPacket::new(
+                ArpHardwareId::ETHERNET,
+                EtherType::IPV4,
+                ArpOperation::REQUEST,
+                &mac,
+                &address,
+                &[0; 6],
+                &address,
+            );
+            let frame_of = PacketBuilder::ethernet2(mac, BROADCAST).arp(arp.ok()?);
+            frame_of.write(&mut frame).ok()?;
+        }
+        IpAddr::V6(address) => {
+            let mut body = address.octets().to_vec();
+            body.extend(TARGET_LINK_LAYER_ADDRESS);
+            body.extend(mac);
+            let header = NeighborAdvertisementHeader {
+                router,
+                solicited: false,
+                r#override: true,
+            };
+            PacketBuilder::ethernet2(mac, ALL_NODES_FRAME)
+                .ipv6(address.octets(), ALL_NODES, HOP_LIMIT)
+                .icmpv6(Icmpv6Type::NeighborAdvertisement(header))
                 .write(&mut frame, &body)
                 .ok()?;
         }

@@ -8,6 +8,7 @@ fn facts(values: (u32, u32), held: &[(&str, bool)]) -> HostFacts {
         up: true,
         loopback,
         no_arp: false,
+        other_names: Vec::new(),
         enslaved: false,
         mtu: 1500,
         kind: None,

@@ -410,7 +410,7 @@ proptest! {
     #[test]
     fn the_table_converges(acts in prop::collection::vec(act(), 0..20)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
+            .enable_all()
             .start_paused(true)
             .build()
             .unwrap();

@@ -51,6 +51,55 @@ fn the_question_of_arp_is_in_the_name_of_the_director() {
     assert_eq!(frame, expected);
 }
 
+/// By RFC 5227, section 3, and RFC 826, byte for byte.
+#[test]
+fn the_announcement_of_arp_names_the_vip_as_sender_and_as_target() {
+    let frame = announcement(DIRECTOR, VIP.into(), false).unwrap();
+    let mut expected = vec![0xff; 6];
+    expected.extend(DIRECTOR.0);
+    expected.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    expected.extend(DIRECTOR.0);
+    expected.extend(VIP);
+    expected.extend([0; 6]);
+    expected.extend(VIP);
+    assert_eq!(frame, expected);
+    let heard = heard(&frame).unwrap();
+    let claim = Claim {
+        address: VIP.into(),
+        answer: false,
+    };
+    assert_eq!((heard.from, heard.claim), (DIRECTOR, Some(claim)));
+    assert_eq!(heard.question, None);
+}
+
+/// By RFC 4861, sections 4.4 and 7.2.6, byte for byte but for the checksum,
+/// which is among what `heard` tests.
+#[test]
+fn the_announcement_of_ipv6_overrides_what_all_nodes_have_cached() {
+    let vip = "2001:db8::200".parse::<Ipv6Addr>().unwrap();
+    for (router, flags) in [(false, 0x20), (true, 0xa0)] {
+        let frame = announcement(DIRECTOR, vip.into(), router).unwrap();
+        let mut expected = vec![0x33, 0x33, 0, 0, 0, 1];
+        expected.extend(DIRECTOR.0);
+        expected.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255]);
+        expected.extend(vip.octets());
+        expected.extend([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        expected.extend([136, 0]);
+        assert_eq!(frame[..expected.len()], expected);
+        let mut rest = vec![flags, 0, 0, 0];
+        rest.extend(vip.octets());
+        rest.extend([2, 1]);
+        rest.extend(DIRECTOR.0);
+        assert_eq!(frame[expected.len() + 2..], rest);
+        let claim = Claim {
+            address: vip.into(),
+            answer: false,
+        };
+        let heard = heard(&frame).unwrap();
+        assert_eq!((heard.from, heard.claim), (DIRECTOR, Some(claim)));
+    }
+}
+
 /// By RFC 4861 and RFC 2464, byte for byte, but for the checksum: that is
 /// tested by the kernel, which answers, in the netns tests.
 #[test]
