@@ -38,6 +38,7 @@ use crate::probe::{ProbeTarget, Prober, Probes, probe_targets};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
 use crate::signals::Stop;
 use crate::snapshot::{Mode, ProcessRecord, Snapshot};
+use crate::standstill::Standstill;
 use crate::via_vip::{Board, Perch};
 use crate::{clock, link, service_manager, via_vip};
 
@@ -61,7 +62,7 @@ pub(crate) async fn run<T: Ipvs>(
     if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
         warn!("--table memory: no VIP is put on {interface}");
     }
-    let asking = Prober::new().with_clock_after(newest_file(&config.state_dir));
+    let asking = prober(&config)?;
     let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
 
     let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
@@ -179,6 +180,13 @@ fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Sn
         table_in_kernel: T::IN_KERNEL,
         ..ProcessRecord::this(now)
     })
+}
+
+/// Heedful of this host's own faults that concern all probes.
+fn prober(config: &Config) -> Result<Prober, AgentError> {
+    let standstill = Standstill::watch().map_err(AgentError::Thread)?;
+    let prober = Prober::new().watching(standstill);
+    Ok(prober.with_clock_after(newest_file(&config.state_dir)))
 }
 
 /// The ends by which a running director is given another configuration.

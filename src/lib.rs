@@ -114,6 +114,7 @@ mod regular_file;
 mod service_manager;
 mod signals;
 mod snapshot;
+mod standstill;
 mod tcp;
 mod telemetry;
 mod tls;

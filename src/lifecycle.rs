@@ -59,6 +59,8 @@ pub(crate) enum AgentError {
     Events(#[from] notify::StartError),
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     #[error("the task `{0}` ended, which it never should; the kernel is left as it is")]
     TaskEnded(&'static str),
     #[error("a task failed; the kernel is left as it is")]

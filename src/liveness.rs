@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::model::short_duration;
 use crate::snapshot::Latest;
 
 /// A loop that has to keep turning.
@@ -109,7 +110,7 @@ impl Watched {
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let silence = Duration::from_secs(self.silence.as_secs());
-        let silence = humantime::format_duration(silence);
+        let silence = short_duration(silence);
         write!(f, "the {} loop has not turned for {silence}", self.which)
     }
 }

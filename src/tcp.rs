@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, SockaddrStorage, getsockname, recvmsg, setsockopt, sockopt,
 };
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -70,20 +70,50 @@ pub(crate) struct Icmp {
     pub(crate) kind: u8,
     pub(crate) code: u8,
     pub(crate) v6: bool,
+    /// It was made by this host, as its own firewall does, and not by `target`.
+    pub(crate) from_here: bool,
 }
 
 impl Icmp {
     /// Whether the last hop, which may be this host, found nobody who has the
     /// address: RFC 792 and RFC 4443, section 3.1.
     pub(crate) const fn is_host_unreachable(self) -> bool {
-        let Self { kind, code, v6 } = self;
+        let Self { kind, code, v6, .. } = self;
         matches!((v6, kind, code), (false, 3, 1) | (true, 1, 3))
+    }
+
+    /// Whether nobody listens on the port: RFC 792, and RFC 4443, section 3.1.
+    pub(crate) const fn is_port_unreachable(self) -> bool {
+        let Self { kind, code, v6, .. } = self;
+        matches!((v6, kind, code), (false, 3, 3) | (true, 1, 4))
+    }
+
+    /// Whether somebody on the way forbids it: RFC 1812, section 5.2.7.1, and
+    /// RFC 4443, section 3.1 (also a source that may not pass, and a route that rejects).
+    pub(crate) const fn is_prohibited(self) -> bool {
+        let Self { kind, code, v6, .. } = self;
+        matches!(
+            (v6, kind, code),
+            (false, 3, 9 | 10 | 13) | (true, 1, 1 | 5 | 6)
+        )
+    }
+
+    /// Whether a packet was too large for the way, and was not to be taken apart.
+    pub(crate) const fn is_too_large(self) -> bool {
+        let Self { kind, code, v6, .. } = self;
+        matches!((v6, kind, code), (false, 3, 4) | (true, 2, _))
+    }
+
+    /// Whether a packet was on its way for too long.
+    pub(crate) const fn is_time_exceeded(self) -> bool {
+        let Self { kind, v6, .. } = self;
+        matches!((v6, kind), (false, 11) | (true, 3))
     }
 
     /// Whether nobody there takes this protocol: RFC 792, and RFC 4443, section
     /// 3.4. It is said of packets in a tunnel that nobody unpacks.
     pub(crate) const fn is_protocol_unknown(self) -> bool {
-        let Self { kind, code, v6 } = self;
+        let Self { kind, code, v6, .. } = self;
         matches!((v6, kind, code), (false, 3, 2) | (true, 4, 1))
     }
 }
@@ -116,7 +146,7 @@ impl Opening<'_> {
                 return Err(OpenError::PortTaken);
             }
             Err(source) => {
-                let icmp = icmp_error(socket.as_fd());
+                let icmp = icmp_error(socket.as_fd(), target);
                 return Err(OpenError::Connect { source, icmp });
             }
         }
@@ -126,7 +156,7 @@ impl Opening<'_> {
 
     fn prepare(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
         // To learn of ICMP errors as such, and not only what they amount to.
-        tell_icmp(socket, target, true)?;
+        tell_icmp(socket, target, true).map_err(OpenError::Socket)?;
         if let Some(interface) = self.interface {
             let bound = socket.bind_device(Some(interface.as_bytes()));
             bound.map_err(|source| OpenError::Origin {
@@ -177,23 +207,25 @@ impl Opened {
         match ready.and_then(|()| stream.take_error()) {
             Ok(None) => {
                 // From here on an ICMP error is but a sign, as TCP has it.
-                tell_icmp(&stream, target, false)?;
+                tell_icmp(&stream, target, false).map_err(OpenError::Socket)?;
                 Ok(stream)
             }
             Ok(Some(source)) | Err(source) => {
-                let icmp = icmp_error(stream.as_fd());
+                let icmp = icmp_error(stream.as_fd(), target);
                 Err(OpenError::Connect { source, icmp })
             }
         }
     }
 }
 
-fn tell_icmp(socket: &impl AsFd, target: SocketAddr, on: bool) -> Result<(), OpenError> {
+/// Whether the socket is told of every ICMP error, and keeps what it said
+/// (ip(7), `IP_RECVERR`).
+pub(crate) fn tell_icmp(socket: &impl AsFd, target: SocketAddr, on: bool) -> io::Result<()> {
     let told = match target {
         SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &on),
         SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &on),
     };
-    told.map_err(|errno| OpenError::Socket(errno.into()))
+    told.map_err(io::Error::from)
 }
 
 fn mark(socket: &Socket, marked: Marked) -> io::Result<()> {
@@ -204,8 +236,8 @@ fn mark(socket: &Socket, marked: Marked) -> io::Result<()> {
     socket.set_reuse_address(true)
 }
 
-/// What came by ICMP of the socket's errors (ip(7), `IP_RECVERR`).
-fn icmp_error(socket: BorrowedFd<'_>) -> Option<Icmp> {
+/// What came by ICMP of the errors of a socket that speaks to `target`.
+pub(crate) fn icmp_error(socket: BorrowedFd<'_>, target: SocketAddr) -> Option<Icmp> {
     let mut nothing = [0; 1];
     let mut parts = [IoSliceMut::new(&mut nothing)];
     let mut space = nix::cmsg_space!([u8; 64]);
@@ -217,19 +249,46 @@ fn icmp_error(socket: BorrowedFd<'_>) -> Option<Icmp> {
         clippy::wildcard_enum_match_arm,
         reason = "of all that a socket may be told, these two are asked for"
     )]
-    let icmp = notes.find_map(|note| match note {
-        ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
-            let v6 = match error.ee_origin {
-                ORIGIN_ICMP => false,
-                ORIGIN_ICMP6 => true,
-                _ => return None,
-            };
-            let (kind, code) = (error.ee_type, error.ee_code);
-            Some(Icmp { kind, code, v6 })
+    let found = notes.find_map(|note| match note {
+        ControlMessageOwned::Ipv4RecvErr(error, by) => {
+            let by = by.map(|by| IpAddr::from(by.sin_addr.s_addr.to_ne_bytes()));
+            let v6 = origin(error.ee_origin)?;
+            Some((error.ee_type, error.ee_code, v6, by))
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, by) => {
+            let by = by.map(|by| IpAddr::from(by.sin6_addr.s6_addr));
+            let v6 = origin(error.ee_origin)?;
+            Some((error.ee_type, error.ee_code, v6, by))
         }
         _ => None,
     });
-    icmp
+    let (kind, code, v6, by) = found?;
+    let icmp = Icmp {
+        kind,
+        code,
+        v6,
+        from_here: false,
+    };
+    // Where no neighbour answers, this host says so itself: no fault of its own.
+    let local: Option<SockaddrStorage> = getsockname(fd).ok();
+    let local = local.and_then(|local| {
+        let v4 = local.as_sockaddr_in().map(|local| IpAddr::V4(local.ip()));
+        v4.or_else(|| local.as_sockaddr_in6().map(|local| IpAddr::V6(local.ip())))
+    });
+    let from_here = by.is_some() && by == local && by != Some(target.ip());
+    Some(Icmp {
+        from_here: from_here && !icmp.is_host_unreachable(),
+        ..icmp
+    })
+}
+
+/// Whether an error came by ICMPv6; `None` if it did not come by ICMP.
+const fn origin(number: u8) -> Option<bool> {
+    match number {
+        ORIGIN_ICMP => Some(false),
+        ORIGIN_ICMP6 => Some(true),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::control::{self, ControlError};
 use crate::http::status::{
     ArpAuditStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse, until,
 };
+use crate::model::short_duration;
 use crate::reconcile::NOTHING_LISTED;
 use crate::snapshot::Mode;
 
@@ -274,14 +275,7 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
     };
     let probe = real_server.last_probe.as_ref().map_or_else(
         || "none yet".to_owned(),
-        |probe| {
-            format!(
-                "{}, {:.1} ms, {} ago",
-                probe.detail,
-                probe.duration_ms,
-                age(probe.at.0, now)
-            )
-        },
+        |probe| format!("{}, {} ago", probe.summary(), age(probe.at.0, now)),
     );
     [
         format!("  {}", real_server.name),
@@ -332,15 +326,13 @@ fn table<const N: usize>(
 }
 
 fn seconds(seconds: u32) -> String {
-    humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
+    short_duration(Duration::from_secs(seconds.into())).to_string()
 }
 
-/// How long ago `then` was, in its two largest units: `3d 4h`, `12s`.
+/// How long ago `then` was, to the second: `3d 4h`, `12s`.
 fn age(then: SystemTime, now: SystemTime) -> String {
     let age = now.duration_since(then).unwrap_or(Duration::ZERO);
-    let exact = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
-    let largest: Vec<_> = exact.split(' ').take(2).collect();
-    largest.join(" ")
+    short_duration(Duration::from_secs(age.as_secs())).to_string()
 }
 
 #[cfg(test)]

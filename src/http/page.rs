@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::status::{
     ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status, until,
 };
+use crate::model::short_duration;
 use crate::snapshot::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -257,19 +258,18 @@ fn row(out: &mut String, real_server: &RealServerStatus, now: SystemTime) -> fmt
     match &real_server.last_probe {
         Some(probe) => writeln!(
             out,
-            "{}, {:.1} ms, {} ago</tr>",
-            Escaped(&probe.detail),
-            probe.duration_ms,
+            "{}, {} ago</tr>",
+            Escaped(&probe.summary()),
             age(probe.at.0, now),
         ),
         None => writeln!(out, "none yet</tr>"),
     }
 }
 
-/// How long ago `then` was, in whole seconds.
+/// How long ago `then` was, to the second.
 pub(crate) fn age(then: SystemTime, now: SystemTime) -> impl Display {
     let age = now.duration_since(then).unwrap_or(Duration::ZERO);
-    humantime::format_duration(Duration::from_secs(age.as_secs()))
+    short_duration(Duration::from_secs(age.as_secs()))
 }
 
 /// Text as HTML, in an element or in a quoted attribute.

@@ -14,7 +14,7 @@ pub(crate) use arp::ArpAuditStatus;
 pub(crate) use readiness::ReadinessStatus;
 
 use crate::health::{HoldReason, Quiesced};
-use crate::model::{Connections, ServiceKey, Weight};
+use crate::model::{Connections, ServiceKey, Weight, short_duration};
 use crate::snapshot::{LeavingRecord, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord};
 
 /// The status, with its virtual services as `S`: on the side that asks a list,
@@ -215,6 +215,9 @@ pub(crate) struct ProbeStatus {
     pub(crate) at: Timestamp,
     pub(crate) result: String,
     pub(crate) detail: String,
+    /// Where it asked; `None` where that is no port, or several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
     pub(crate) duration_ms: f64,
 }
 
@@ -563,6 +566,18 @@ impl ConnectionsStatus {
     }
 }
 
+impl ProbeStatus {
+    /// What was seen, where and in what time, for people.
+    pub(crate) fn summary(&self) -> String {
+        let duration = Duration::try_from_secs_f64(self.duration_ms / 1000.0).unwrap_or_default();
+        let (detail, duration) = (&self.detail, short_duration(duration));
+        match self.port {
+            Some(port) => format!("{detail}, port {port}, {duration}"),
+            None => format!("{detail}, {duration}"),
+        }
+    }
+}
+
 impl RealServerStatus {
     fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
@@ -588,6 +603,7 @@ impl RealServerStatus {
                 at: Timestamp(probe.at),
                 result: probe.result.as_str().to_owned(),
                 detail: probe.detail,
+                port: (record.checked_port != 0).then_some(record.checked_port),
                 duration_ms: probe.duration.as_secs_f64() * 1000.0,
             }),
             since: Timestamp(live.since),

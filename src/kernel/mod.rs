@@ -34,7 +34,7 @@ pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::MemoryIpvs;
-pub(crate) use neighbours::Neighbours;
+pub(crate) use neighbours::{Hop, Neighbours, NextHop};
 pub(crate) use sysctl::Sysctls;
 pub(crate) use tap::{Overheard, Tap};
 pub(crate) use witness::Witness;

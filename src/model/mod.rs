@@ -3,6 +3,7 @@
 //! Everything here is pure data. The kernel's encoding of it is in
 //! `kernel::ipvs::codec`, the spelling in YAML in `config`.
 
+mod duration;
 mod forwarding;
 mod host;
 mod local_address;
@@ -19,6 +20,7 @@ mod timeout;
 mod tunnel;
 mod weight;
 
+pub(crate) use duration::short_duration;
 pub use forwarding::Forwarding;
 pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;

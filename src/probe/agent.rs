@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use super::ProbeResult;
 use super::http::{drive, handshake};
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::AgentCheck;
 use crate::diagnosis::{Diagnosis, Fix, Sight};
@@ -50,7 +51,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
     };
     let target = probing.target(Some(check.port));
     let answer = match timeout_at(probing.deadline, ask(probing, target)).await {
-        Ok(answer) => answer,
+        Ok(answer) => answer.map_err(|failure| probing.progress.stopped().unwrap_or(failure)),
         Err(_) => Err(probing.late()),
     };
     let answer = answer.map_err(|failure| match failure.result.evidence() {
@@ -82,12 +83,14 @@ async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure
         .map_err(|error| Failure::internal(format!("no request: {error}")))?;
     let (mut sender, connection, reset) = handshake(stream).await?;
     let body = drive(connection, async move {
+        probing.begin(Doing::Head);
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if status != 200 {
             let detail = format!("HTTP {status}, expected 200");
             return Err(Failure::new(ProbeResult::Status, detail));
         }
+        probing.begin(Doing::AgentStatus);
         let (mut body, mut read) = (response.into_body(), Vec::new());
         while let Some(frame) = body.frame().await {
             let frame = frame?;

@@ -11,6 +11,7 @@ use super::ProbeResult;
 use super::verdict::Failure;
 use crate::clock;
 use crate::config::Pattern;
+use crate::model::short_duration;
 
 /// How much of a body is read before the status alone decides: enough to see
 /// that a page is being served, and no more however large it is.
@@ -53,7 +54,7 @@ pub(super) async fn judge(
         let (end, _) = read(body, None, started + wait).await?;
         return Ok(match end {
             End::Late => {
-                let wait = humantime::format_duration(LONGEST.min(timeout));
+                let wait = short_duration(LONGEST.min(timeout));
                 format!("HTTP {status}, whose body had not ended after {wait}")
             }
             End::Found | End::Whole | End::Limit => format!("HTTP {status}"),
@@ -63,7 +64,7 @@ pub(super) async fn judge(
     if end == End::Found || pattern.end_in(&kept).is_some() {
         return Ok(format!("HTTP {status}"));
     }
-    let timeout = humantime::format_duration(timeout);
+    let timeout = short_duration(timeout);
     let length = kept.len();
     let detail = match end {
         End::Late if kept.is_empty() => {

@@ -3,30 +3,71 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::verdict::{Failure, OTHER_PORTS, from_io};
+use super::datagrams::Datagrams;
+use super::progress::{Doing, Progress};
+use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
-use crate::tcp::{OpenError, Opening};
+use crate::tcp::{OpenError, Opening, tell_icmp};
 use crate::via_vip::{Passage, StartError};
 
-/// A connection over TCP, straight or through a VIP.
+/// How much is read in one turn. A peer that never makes its reader wait
+/// leaves the runtime to others after so many bytes.
+const TURN: usize = 16 * 1024;
+/// How many reads are made in one turn.
+const READS: u32 = 32;
+
+/// A connection over TCP, straight or through a VIP. It gives up when
+/// more came than may, and lets the deadline be seen, whatever reads from it.
 #[derive(Debug)]
 pub(super) struct Stream {
     tcp: TcpStream,
     /// It ends by a reset, and without a FIN before: that would end it for
     /// IPVS before it was looked at.
     resets: bool,
+    progress: Arc<Progress>,
+    /// What comes is the text itself, and not TLS.
+    plain: bool,
+    turn: Turn,
+}
+
+/// What was read since the reader had to wait.
+#[derive(Debug, Default)]
+struct Turn {
+    bytes: usize,
+    reads: u32,
 }
 
 impl Stream {
+    fn new(tcp: TcpStream, resets: bool, progress: Arc<Progress>) -> Self {
+        Self {
+            tcp,
+            resets,
+            progress,
+            plain: true,
+            turn: Turn::default(),
+        }
+    }
+
     /// The address at the other end.
     pub(super) fn peer(&self) -> io::Result<SocketAddr> {
         self.tcp.peer_addr()
+    }
+
+    /// The same connection for TLS, which will read the text out of it.
+    pub(super) fn for_tls(self) -> (Self, Arc<Progress>) {
+        let progress = Arc::clone(&self.progress);
+        let stream = Self {
+            plain: false,
+            ..self
+        };
+        (stream, progress)
     }
 }
 
@@ -36,7 +77,89 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
+        let this = &mut *self;
+        if this.turn.bytes >= TURN || this.turn.reads >= READS {
+            this.turn = Turn::default();
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // What ends the connection so is told by the progress.
+        let Some(room) = this.progress.room() else {
+            return Poll::Ready(Err(io::Error::other("the probe is given up")));
+        };
+        let room = room.min(TURN - this.turn.bytes).min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let Poll::Ready(read) = Pin::new(&mut this.tcp).poll_read(context, &mut part) else {
+            this.turn = Turn::default();
+            return Poll::Pending;
+        };
+        read?;
+        let came = part.filled().len();
+        this.turn.bytes += came;
+        this.turn.reads += 1;
+        this.progress.took(came);
+        if this.plain {
+            this.progress.came(part.filled());
+        }
+        buffer.advance(came);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A connection over TLS, which notes what comes of its text.
+#[derive(Debug)]
+pub(super) struct TlsText<S> {
+    tls: S,
+    progress: Arc<Progress>,
+}
+
+impl<S> TlsText<S> {
+    pub(super) fn new(tls: S, progress: Arc<Progress>) -> Self {
+        Self { tls, progress }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TlsText<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.tls).poll_read(context, buffer))?;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        self.progress.came(came);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TlsText<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
     }
 }
 
@@ -46,7 +169,9 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        let written = Pin::new(&mut self.tcp).poll_write(context, bytes);
+        self.progress.blocked(written.is_pending());
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -65,7 +190,9 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(context, parts);
+        self.progress.blocked(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -74,14 +201,19 @@ impl AsyncWrite for Stream {
 }
 
 /// A connection over TCP.
-pub(super) async fn tcp(target: SocketAddr, origin: &Origin) -> Result<Stream, Failure> {
+pub(super) async fn tcp(
+    target: SocketAddr,
+    origin: &Origin,
+    progress: &Arc<Progress>,
+) -> Result<Stream, Failure> {
+    progress.begin(Doing::Connecting);
     let opening = Opening {
         source: origin.source,
         interface: origin.interface.as_deref(),
         marked: None,
     };
     let tcp = opening.open(target).await.map_err(failure)?;
-    Ok(Stream { tcp, resets: false })
+    Ok(Stream::new(tcp, false, Arc::clone(progress)))
 }
 
 /// A connection over TCP through a VIP, which the passage keeps open.
@@ -89,7 +221,9 @@ pub(super) async fn through(
     passage: &Passage,
     target: SocketAddr,
     origin: &Origin,
+    progress: &Arc<Progress>,
 ) -> Result<Stream, Failure> {
+    progress.begin(Doing::Connecting);
     let source = passage.source(origin, target.ip());
     let source = source.map_err(Failure::internal)?;
     let opened = passage.start(source, target).await;
@@ -100,23 +234,23 @@ pub(super) async fn through(
     })?;
     let tcp = opened.finish().await.map_err(failure)?;
     passage.hold(&tcp)?;
-    Ok(Stream { tcp, resets: true })
+    Ok(Stream::new(tcp, true, Arc::clone(progress)))
 }
 
 fn failure(error: OpenError) -> Failure {
     match error {
         OpenError::Origin { origin, source } => cannot_use(origin, &source),
         OpenError::PortTaken => Failure::internal("out of local ports").fixed_here(OTHER_PORTS),
-        OpenError::Socket(source) => from_io(&source),
+        OpenError::Socket(source) => of_socket(&source),
         OpenError::Connect { source, icmp } => match icmp {
-            Some(icmp) => Failure::by_icmp(icmp, from_io(&source)),
+            Some(icmp) => Failure::by_icmp(icmp, &source, Transport::Tcp),
             None => from_io(&source),
         },
     }
 }
 
 /// A socket that speaks to `target` alone, and so learns of ICMP errors.
-pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<UdpSocket, Failure> {
+pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<Datagrams, Failure> {
     let source = origin.source.unwrap_or(match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -129,8 +263,9 @@ pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<UdpSocket
             .bind_device(Some(interface.as_bytes()))
             .map_err(|error| cannot_use(interface, &error))?;
     }
+    tell_icmp(&socket, target, true).map_err(|error| of_socket(&error))?;
     socket.connect(target).await?;
-    Ok(socket)
+    Ok(Datagrams::new(socket, target))
 }
 
 /// The host's own configuration does not fit the check's.

@@ -3,6 +3,7 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{ProbeResult, connect};
 use crate::config::DnsCheck;
@@ -50,6 +51,7 @@ async fn over_udp(
     question: &[u8],
 ) -> Result<Message, Failure> {
     let socket = connect::udp(probing.target(Some(port)), probing.origin).await?;
+    probing.begin(Doing::DnsAnswer);
     socket.send(question).await?;
     let mut answer = vec![0; DATAGRAM];
     let length = socket.recv(&mut answer).await?;
@@ -64,6 +66,7 @@ async fn over_tcp(
     question: &[u8],
 ) -> Result<Message, Failure> {
     let mut stream = probing.connect(probing.target(Some(port))).await?;
+    probing.begin(Doing::DnsAnswerOverTcp);
     let length =
         u16::try_from(question.len()).map_err(|_| Failure::internal("the question is too long"))?;
     stream

@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use super::ProbeResult;
 use super::advice::Said;
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::config::ExecCheck;
 
@@ -70,6 +71,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
         Failure::internal(format!("cannot run {program}{user}: {error}"))
             .fixed_here(not_started(program, &error))
     })?;
+    probing.begin(Doing::Program);
     let mut line = Vec::new();
     if let Some(output) = group.child.stdout.take() {
         output.take(LINE).read_to_end(&mut line).await?;

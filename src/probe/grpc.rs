@@ -11,6 +11,7 @@ use super::ProbeResult;
 use super::early_answer::EarlyAnswer;
 use super::http::drive;
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::GrpcCheck;
 use crate::tls::Application;
@@ -61,24 +62,26 @@ pub(super) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> Verdict {
     .map_err(|error| Failure::internal(format!("no request: {error}")))?;
     let stream = probing.connect(target).await?;
     let Some(settings) = &check.tls else {
-        return exchange(stream, request).await;
+        return exchange(probing, stream, request).await;
     };
     let handshake = probing.tls.handshake(stream, settings, Application::Http2);
     let (stream, certificate_expiry) = handshake.await?;
     Ok(Pass {
         certificate_expiry,
-        ..exchange(stream, request).await?
+        ..exchange(probing, stream, request).await?
     })
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Verdict
+async fn exchange<S>(probing: Probing<'_>, stream: S, request: Request<Full<Bytes>>) -> Verdict
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = TokioIo::new(EarlyAnswer::at_once(stream));
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
     drive(connection, async move {
+        probing.begin(Doing::GrpcHead);
         let response = sender.send_request(request).await?;
+        probing.begin(Doing::GrpcMessage);
         judge(response).await
     })
     .await

@@ -3,6 +3,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::advice::Said;
 use super::early_answer::EarlyAnswer;
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, Verdict};
 use crate::config::HaproxyAgentCheck;
 
@@ -14,6 +15,7 @@ const LINE: usize = 1024;
 pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
     let stream = probing.connect(probing.target(Some(check.port))).await?;
     let mut stream = EarlyAnswer::at_once(stream);
+    probing.begin(Doing::AgentLine);
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();
     while line.len() < LINE && !line.contains(&b'\n') {

@@ -16,6 +16,7 @@ use url::{Position, Url};
 use super::by_hand::curl;
 use super::early_answer::{EarlyAnswer, Reset};
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, Pass, Verdict};
 use super::{ProbeResult, body};
 use crate::config::HttpCheck;
@@ -39,9 +40,8 @@ type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;
 /// `#` on is dropped, and what may not stand in a URL, such as a space, is
 /// percent-encoded. Percent-encoding that is there already stays.
 ///
-/// The head of a response is bounded: [`MAX_HEADERS`], and hyper's read buffer
-/// of 417,792 bytes (`DEFAULT_MAX_BUFFER_SIZE` in `proto/h1/io.rs` of hyper
-/// 1.12).
+/// The head of a response is bounded: [`MAX_HEADERS`], and as many bytes as
+/// [`Doing::Head`] may take, those of interim responses (1xx) included.
 ///
 /// What is read of the body, [`body::judge`] says. Where the status is none of
 /// those expected, the body is not waited for.
@@ -137,12 +137,14 @@ where
 {
     let (mut sender, connection, reset) = handshake(stream).await?;
     let judged = drive(connection, async move {
+        probing.begin(Doing::Head);
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if !check.expected_status.contains(status) {
             let detail = format!("HTTP {status}, expected {}", check.expected_status);
             return Err(Failure::new(ProbeResult::Status, detail));
         }
+        probing.begin(Doing::Body);
         let (body, expected) = (response.into_body(), check.expected_body.as_ref());
         body::judge(status, body, expected, probing.deadline, probing.timeout).await
     });

@@ -7,9 +7,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::connect::cannot_use;
+use super::datagrams::Datagrams;
 use super::probing::Probing;
-use super::verdict::{Failure, Pass, Verdict};
+use super::progress::Doing;
+use super::verdict::{Failure, Pass, Verdict, of_socket};
 use crate::config::Origin;
+use crate::tcp::tell_icmp;
 
 /// The types of echo and echo reply in ICMP (RFC 792).
 const ECHO_V4: (u8, u8) = (8, 0);
@@ -28,9 +31,11 @@ pub(super) async fn probe(probing: Probing<'_>) -> Verdict {
     let socket = open(target.ip())?;
     aim(&socket, target, probing.origin)?;
     // For the runtime, send and recv are all that matters: the same calls as for UDP.
-    let socket = UdpSocket::from_std(socket.into())?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(|error| of_socket(&error))?;
+    let socket = Datagrams::new(socket, target);
     let token = token();
     socket.send(&request(target.ip(), token)).await?;
+    probing.begin(Doing::EchoReply);
     let mut answer = [0; 256];
     loop {
         let length = socket.recv(&mut answer).await?;
@@ -66,7 +71,7 @@ fn open(target: IpAddr) -> Result<Socket, Failure> {
                  net.ipv4.ping_group_range=\"0 2147483647\"`",
             )
         } else {
-            error.into()
+            of_socket(&error)
         }
     })
 }
@@ -82,6 +87,7 @@ fn aim(socket: &Socket, target: SocketAddr, origin: &Origin) -> Result<(), Failu
             .bind(&SocketAddr::new(source, 0).into())
             .map_err(|error| cannot_use(source, &error))?;
     }
+    tell_icmp(socket, target, true).map_err(|error| of_socket(&error))?;
     Ok(socket.connect(&target.into())?)
 }
 

@@ -3,18 +3,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::combination::{self, Scope};
 use super::connect::{self, Stream};
 use super::file::FileReads;
 use super::fix;
+use super::progress::{Doing, Progress};
 use super::verdict::{Failure, Verdict};
 use super::{Outcome, ProbeResult, ProbeSpec, Route};
 use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
 use crate::clock;
 use crate::config::{Check, CheckKind, Origin, Via};
 use crate::diagnosis::Sight;
+use crate::kernel::Neighbours;
+use crate::model::short_duration;
+use crate::standstill::Standstill;
 use crate::tls::TlsConfigs;
 use crate::via_vip::{Passage, Passages, Unverified};
 
@@ -22,12 +27,10 @@ use crate::via_vip::{Passage, Passages, Unverified};
 pub(crate) struct Prober {
     tls: TlsConfigs,
     reads: FileReads,
+    neighbours: Mutex<Neighbours>,
     passages: Option<Arc<Passages>>,
+    standstill: Arc<Standstill>,
 }
-
-/// A probe that fails so long after its deadline, or another time-out, did so
-/// in a process that did not run, as in a machine that was suspended.
-const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// How the detail of a probe through a VIP begins.
 const THROUGH_VIP: &str = "through the VIP: ";
@@ -43,11 +46,13 @@ pub(super) struct Probing<'a> {
     pub(super) timeout: Duration,
     pub(super) tls: &'a TlsConfigs,
     pub(super) reads: &'a FileReads,
+    pub(super) neighbours: &'a Mutex<Neighbours>,
     /// The way through the VIP, which is the target then.
     passage: Option<&'a Passage>,
     pub(super) scope: Scope,
     /// Whether a connection was made.
     connected: &'a AtomicBool,
+    pub(super) progress: &'a Arc<Progress>,
 }
 
 impl Probing<'_> {
@@ -59,8 +64,8 @@ impl Probing<'_> {
     /// A connection over TCP, the probe's way.
     pub(super) async fn connect(&self, target: SocketAddr) -> Result<Stream, Failure> {
         let stream = match self.passage {
-            None => connect::tcp(target, self.origin).await?,
-            Some(passage) => connect::through(passage, target, self.origin).await?,
+            None => connect::tcp(target, self.origin, self.progress).await?,
+            Some(passage) => connect::through(passage, target, self.origin, self.progress).await?,
         };
         self.connected.store(true, Ordering::Relaxed);
         Ok(stream)
@@ -68,9 +73,12 @@ impl Probing<'_> {
 
     /// The deadline has passed.
     pub(super) fn late(&self) -> Failure {
-        let timeout = humantime::format_duration(self.timeout);
-        let detail = format!("no complete answer within {timeout}");
-        Failure::new(ProbeResult::Timeout, detail)
+        self.progress.late()
+    }
+
+    /// Says what the probe is doing now.
+    pub(super) fn begin(&self, doing: Doing) {
+        self.progress.begin(doing);
     }
 
     /// A command's word or a path, with the real server put in.
@@ -85,13 +93,21 @@ impl Prober {
         Self {
             tls: TlsConfigs::new(),
             reads: FileReads::new(),
+            neighbours: Mutex::new(Neighbours::new()),
             passages: None,
+            standstill: Standstill::unknown(),
         }
     }
 
     /// On a host whose clock was at `reached` before.
     pub(crate) fn with_clock_after(mut self, reached: Option<SystemTime>) -> Self {
         self.tls = self.tls.with_clock_after(reached);
+        self
+    }
+
+    /// Takes no failure for a real server's that may come of a standstill of this process.
+    pub(crate) fn watching(mut self, standstill: Arc<Standstill>) -> Self {
+        self.standstill = standstill;
         self
     }
 
@@ -307,26 +323,50 @@ impl Prober {
             timeout: check.timeout,
             tls: &self.tls,
             reads: &self.reads,
+            neighbours: &self.neighbours,
             passage,
             scope,
             connected,
+            progress: &Arc::new(Progress::new(check.timeout)),
         };
-        let verdict = tokio::time::timeout_at(deadline, ask(probing, &check.kind)).await;
-        let verdict = verdict.unwrap_or_else(|_| Err(probing.late()));
-        let duration = clock::monotonic().saturating_duration_since(started);
-        let stood_still = duration > check.timeout + check.timeout.max(STANDSTILL);
-        verdict.map_err(|failure| {
-            if stood_still {
-                let duration = humantime::format_duration(duration);
-                Failure::internal(format!("this host stood still for some of the {duration}"))
-                    .fixed_here(
-                        "see what held it up: `vmstat 1` (columns st and wa), `uptime`, a virtual \
-                         machine that was suspended",
-                    )
-            } else {
-                failure
-            }
-        })
+        let verdict = ask(probing, &check.kind).await;
+        verdict.map_err(|failure| self.unless_it_stood_still(failure, started, check.timeout))
+    }
+
+    /// A standstill of a quarter of the time-out may make a probe late, and a
+    /// server may give up a connection that is left alone for the whole of it.
+    fn unless_it_stood_still(
+        &self,
+        failure: Failure,
+        started: std::time::Instant,
+        timeout: Duration,
+    ) -> Failure {
+        let enough = match failure.result {
+            ProbeResult::Timeout => timeout / 4,
+            ProbeResult::Ok
+            | ProbeResult::Refused
+            | ProbeResult::Reset
+            | ProbeResult::Unreachable
+            | ProbeResult::Tls
+            | ProbeResult::Protocol
+            | ProbeResult::Status
+            | ProbeResult::Body
+            | ProbeResult::Unverified
+            | ProbeResult::Internal => timeout,
+        };
+        let now = clock::monotonic();
+        let still = self.standstill.between(started, now);
+        if still.is_zero() || still < enough {
+            return failure;
+        }
+        let [still, all] = [still, now.saturating_duration_since(started)].map(short_duration);
+        Failure::internal(format!(
+            "this host stood still for {still} of the {all} that the probe took"
+        ))
+        .fixed_here(
+            "see what held it up: `vmstat 1` (columns st and wa), `uptime`, a virtual machine that \
+             was suspended",
+        )
     }
 }
 
@@ -420,13 +460,32 @@ async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         | CheckKind::Exec(_)
         | CheckKind::File(_)
         | CheckKind::HaproxyAgent(_)
-        | CheckKind::Agent(_) => ask_one(probing, kind).await,
+        | CheckKind::Agent(_) => ask_in_time(probing, kind).await,
+    }
+}
+
+/// One part of a combination, which has a progress of its own.
+pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+    let progress = Progress::new(probing.timeout);
+    let probing = Probing {
+        progress: &Arc::new(progress),
+        ..probing
+    };
+    ask_in_time(probing, kind).await
+}
+
+/// Done by the deadline, whatever comes; says what was being done then.
+async fn ask_in_time(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+    match tokio::time::timeout_at(probing.deadline, ask_kind(probing, kind)).await {
+        Ok(Err(failure)) => Err(probing.progress.stopped().unwrap_or(failure)),
+        Ok(pass) => pass,
+        Err(_) => Err(probing.late()),
     }
 }
 
 /// All kinds but plain HTTP's are boxed: a probe of that kind, of which there
 /// may be many thousands, need not make room for the largest of the others.
-pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+async fn ask_kind(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
     match kind {
         CheckKind::Http(check) => http::probe(probing, check).await,
         CheckKind::Stream(check) => Box::pin(stream::probe(probing, check)).await,

@@ -1,9 +1,10 @@
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::ProbeResult;
 use super::early_answer::EarlyAnswer;
 use super::probing::Probing;
+use super::progress::Doing;
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::{Pattern, Step, StreamCheck};
 use crate::tls::Application;
@@ -21,12 +22,12 @@ const SHOWN: usize = 60;
 pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict {
     let stream = probing.connect(probing.target(check.port)).await?;
     let Some(settings) = &check.tls else {
-        converse(EarlyAnswer::at_once(stream), &check.steps, probing.deadline).await?;
+        converse(probing, EarlyAnswer::at_once(stream), &check.steps).await?;
         return Ok(Pass::new("connected"));
     };
     let handshake = probing.tls.handshake(stream, settings, Application::Any);
     let (stream, certificate_expiry) = handshake.await?;
-    converse(EarlyAnswer::at_once(stream), &check.steps, probing.deadline).await?;
+    converse(probing, EarlyAnswer::at_once(stream), &check.steps).await?;
     Ok(Pass {
         certificate_expiry,
         ..Pass::new("connected with TLS")
@@ -34,18 +35,22 @@ pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict 
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    probing: Probing<'_>,
     mut stream: EarlyAnswer<S>,
     steps: &[Step],
-    deadline: Instant,
 ) -> Result<(), Failure> {
     let mut came = Vec::new();
-    for step in steps {
+    for (number, step) in (1..).zip(steps) {
         match step {
             Step::Send(bytes) => {
+                probing.begin(Doing::SendStep(number));
                 stream.write_all(bytes).await?;
                 stream.flush().await?;
             }
-            Step::Expect(pattern) => expect(&mut stream, pattern, &mut came, deadline).await?,
+            Step::Expect(pattern) => {
+                probing.begin(Doing::ExpectStep(number));
+                expect(probing, &mut stream, pattern, &mut came).await?;
+            }
         }
     }
     if stream.was_refused() {
@@ -57,10 +62,10 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Reads until the pattern has come; what follows it is left for the next.
 async fn expect(
+    probing: Probing<'_>,
     stream: &mut (impl AsyncRead + Unpin),
     pattern: &Pattern,
     came: &mut Vec<u8>,
-    deadline: Instant,
 ) -> Result<(), Failure> {
     loop {
         if let Some(end) = pattern.end_in(came) {
@@ -73,7 +78,7 @@ async fn expect(
         }
         let mut piece = [0; 1024];
         let piece = piece.get_mut(..room.min(1024)).unwrap_or_default();
-        match timeout_at(deadline, stream.read(piece)).await {
+        match timeout_at(probing.deadline, stream.read(piece)).await {
             Ok(Ok(0)) if came.is_empty() => {
                 return Err(Failure::protocol(format!(
                     "closed without an answer, expected {pattern}"
@@ -85,8 +90,9 @@ async fn expect(
             // A wrong answer keeps the line open as a slow one does.
             Err(_) if !came.is_empty() => return Err(missing(pattern, came)),
             Err(_) => {
-                let detail = format!("no answer in time, expected {pattern}");
-                return Err(Failure::new(ProbeResult::Timeout, detail));
+                let failure = probing.late();
+                let detail = format!("{}, expected {pattern}", failure.detail);
+                return Err(Failure { detail, ..failure });
             }
         }
     }

@@ -10,7 +10,8 @@ use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::ProbeResult;
-use super::connect::Stream;
+use super::connect::{Stream, TlsText};
+use super::progress::Doing;
 use super::verdict::Failure;
 use crate::clock;
 use crate::config::TlsSettings;
@@ -28,7 +29,7 @@ impl TlsConfigs {
         stream: Stream,
         settings: &TlsSettings,
         application: Application,
-    ) -> Result<(TlsStream<Stream>, Option<SystemTime>), Failure> {
+    ) -> Result<(TlsText<TlsStream<Stream>>, Option<SystemTime>), Failure> {
         let server = stream.peer()?;
         let name = match &settings.server_name {
             Some(name) => ServerName::try_from(name.clone())
@@ -42,6 +43,8 @@ impl TlsConfigs {
                  and `client_key` name them",
             )
         })?;
+        let (stream, progress) = stream.for_tls();
+        progress.begin(Doing::TlsHandshake);
         let stream = TlsConnector::from(config).connect(name, stream).await;
         let stream = stream.map_err(|error| self.handshake_failure(server, error))?;
         let (_, connection) = stream.get_ref();
@@ -52,6 +55,7 @@ impl TlsConfigs {
         {
             self.note(server, dated);
         }
+        let stream = TlsText::new(stream, progress);
         Ok((stream, dated.map(|dated| dated.not_after)))
     }
 

@@ -1,28 +1,40 @@
+use std::net::SocketAddr;
+
+use nix::net::if_::if_nametoindex;
 use tokio::time::timeout_at;
 
+use super::ProbeResult;
 use super::connect;
 use super::probing::Probing;
+use super::progress::Doing;
 use super::stream::missing;
-use super::verdict::{Pass, Verdict};
+use super::verdict::{Failure, Pass, Verdict};
 use crate::config::UdpCheck;
+use crate::diagnosis::Sight;
+use crate::error_chain::error_chain;
+use crate::kernel::{Hop, NextHop};
 
 /// The largest datagram (RFC 768).
 const DATAGRAM: usize = 65_535;
 
 /// A datagram and its answer.
 ///
-/// Where no answer is expected, silence for half the time-out passes; a port
-/// where nobody listens is told by ICMP, and fails at once.
+/// Where no answer is expected, an answer passes, and so does silence for half
+/// the time-out if the kernel has found who is next on the way: the real server
+/// itself on the director's own link, else a router. A port where nobody
+/// listens, and a host that a router does not reach, are told by ICMP, and fail at once.
 pub(super) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> Verdict {
-    let socket = connect::udp(probing.target(check.port), probing.origin).await?;
+    let target = probing.target(check.port);
+    let socket = connect::udp(target, probing.origin).await?;
+    probing.begin(Doing::Datagram);
     socket.send(&check.send).await?;
     let mut answer = vec![0; DATAGRAM];
     let Some(pattern) = &check.expect else {
         let deadline = probing.deadline - probing.timeout / 2;
         return match timeout_at(deadline, socket.recv(&mut answer)).await {
             Ok(Ok(length)) => Ok(Pass::new(format!("answered with {length} bytes"))),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Ok(Pass::new("not refused")),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => silent(probing, target).await,
         };
     };
     let length = socket.recv(&mut answer).await?;
@@ -30,6 +42,51 @@ pub(super) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> Verdict {
     match pattern.end_in(answer) {
         Some(_) => Ok(Pass::new(format!("answered with {length} bytes"))),
         None => Err(missing(pattern, answer)),
+    }
+}
+
+/// Nothing came back: whether the host is there, the kernel knows since it has sent.
+async fn silent(probing: Probing<'_>, target: SocketAddr) -> Verdict {
+    let origin = probing.origin;
+    let interface = match (&origin.interface, target) {
+        (Some(name), _) => if_nametoindex(name.as_str()).ok(),
+        (None, SocketAddr::V6(target)) if target.scope_id() != 0 => Some(target.scope_id()),
+        (None, _) => None,
+    };
+    let asking = async {
+        let mut neighbours = probing.neighbours.lock().await;
+        let source = origin.source;
+        neighbours.next_hop(target.ip(), source, interface).await
+    };
+    // A little before the whole probe is given up as if it were the real server's fault.
+    let deadline = probing.deadline - probing.timeout / 10;
+    let found = match timeout_at(deadline, asking).await {
+        Ok(found) => found.map_err(|error| Failure::internal(error_chain(&error)))?,
+        Err(_) => {
+            return Err(Failure::internal(
+                "the kernel did not tell in time who is next",
+            ));
+        }
+    };
+    judge(found)
+}
+
+fn judge(found: NextHop) -> Verdict {
+    let nobody = |who: String| Failure {
+        sight: Some(Sight::NoNeighbour),
+        ..Failure::new(
+            ProbeResult::Unreachable,
+            format!("nobody answers ARP or neighbour discovery for {who}"),
+        )
+    };
+    match found {
+        NextHop::NotAsked => Ok(Pass::new("not refused")),
+        NextHop::Resolved(Hop::Target) => Ok(Pass::new("not refused, and the host is there")),
+        NextHop::Resolved(Hop::Router(router)) => Ok(Pass::new(format!(
+            "not refused, and the router {router} is there"
+        ))),
+        NextHop::Unresolved(Hop::Target) => Err(nobody("it".to_owned())),
+        NextHop::Unresolved(Hop::Router(router)) => Err(nobody(format!("the router {router}"))),
     }
 }
 

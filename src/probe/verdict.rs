@@ -39,6 +39,13 @@ const UNVERIFIABLE: &str = "the certificate's key or signature is of a kind that
                             verify; it knows RSA from 2048 bits, ECDSA over P-256 and P-384, and \
                             Ed25519";
 
+/// Where a packet filter of this host forbids what a probe sends.
+const OWN_FIREWALL: &str =
+    "see which rule forbids it: `nft list ruleset` (chains of the hook output)";
+/// Where a route of this host says that nothing is there.
+const OWN_ROUTES: &str = "see which route leads there: `ip rule`, `ip route show type blackhole`, \
+     `ip route show type prohibit`; add `-6` for IPv6";
+
 /// How an exchange ended.
 pub(super) type Verdict = Result<Pass, Failure>;
 
@@ -73,6 +80,15 @@ pub(super) struct Failure {
     pub(super) fix: Option<Fix>,
 }
 
+/// How a probe's packets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// A port that is closed is told by a reset; ICMP is somebody else's word.
+    Tcp,
+    /// A port that is closed is told by ICMP.
+    Datagrams,
+}
+
 impl Failure {
     pub(super) fn new(result: ProbeResult, detail: impl Into<String>) -> Self {
         Self {
@@ -95,35 +111,44 @@ impl Failure {
         Self { fix, ..self }
     }
 
-    /// What an ICMP error says is no fault of this host's, whatever its number is.
-    pub(super) fn by_icmp(icmp: Icmp, failure: Self) -> Self {
-        let Self { result, detail, .. } = failure;
+    /// What an ICMP error says is no fault of this host's, whatever its number
+    /// is, unless this host's own firewall made it.
+    pub(super) fn by_icmp(icmp: Icmp, error: &io::Error, over: Transport) -> Self {
+        if icmp.from_here {
+            let failure = Self::internal("this host's own firewall rejects it");
+            return failure.fixed_here(OWN_FIREWALL);
+        }
+        let of = |result, detail: &str, sight| Self {
+            sight: Some(sight),
+            ..Self::new(result, detail)
+        };
+        let unreachable = ProbeResult::Unreachable;
         if icmp.is_host_unreachable() {
-            let sight = Some(Sight::NoNeighbour);
-            return Self {
-                sight,
-                ..Self::new(result, detail)
-            };
+            return of(unreachable, "host unreachable", Sight::NoNeighbour);
         }
         if icmp.is_protocol_unknown() {
-            return Self {
-                result: ProbeResult::Unreachable,
-                detail: "nobody unpacks the tunnel there (by ICMP)".to_owned(),
-                sight: Some(Sight::Silent),
-                fix: None,
-            };
+            let detail = "nobody unpacks the tunnel there (by ICMP)";
+            return of(unreachable, detail, Sight::Silent);
         }
-        let (result, detail) = if result == ProbeResult::Internal {
-            (ProbeResult::Unreachable, "forbidden on the way".to_owned())
+        if icmp.is_port_unreachable() && over == Transport::Datagrams {
+            return of(ProbeResult::Refused, "connection refused", Sight::Refused);
+        }
+        let detail = if icmp.is_prohibited() {
+            "forbidden on the way (by ICMP)"
+        } else if icmp.is_too_large() {
+            "the packets are too large for the way there (by ICMP)"
+        } else if icmp.is_time_exceeded() {
+            "the packets go in a circle, or too far (by ICMP)"
+        } else if icmp.is_port_unreachable() {
+            let detail = "connection refused (by ICMP)";
+            return of(ProbeResult::Refused, detail, Sight::Filtered);
         } else {
-            (result, detail)
+            let errno = Errno::from_io_error(error);
+            let known = errno.and_then(of_network);
+            let (_, known) = known.unwrap_or((unreachable, "unreachable"));
+            return of(unreachable, &format!("{known} (by ICMP)"), Sight::Filtered);
         };
-        Self {
-            result,
-            detail: format!("{detail} (by ICMP)"),
-            sight: Some(Sight::Filtered),
-            fix: None,
-        }
+        of(unreachable, detail, Sight::Filtered)
     }
 
     /// The probe could not be made for a reason of this host's own.
@@ -197,45 +222,89 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
             "the body is not valid HTTP"
         });
     };
-    let (result, detail) = match errno {
+    if let Some((result, detail)) = of_network(errno) {
+        let failure = Failure::new(result, detail);
+        return match errno {
+            Errno::INVAL | Errno::ACCESS => failure.fixed_here(OWN_ROUTES),
+            _ => failure,
+        };
+    }
+    // What nobody knows to be this host's own counts.
+    let counts = || Failure::new(ProbeResult::Unreachable, error.to_string());
+    of_this_host(errno).unwrap_or_else(counts)
+}
+
+/// What `connect`, `send` and `recv` give for a fault of the real server or of
+/// the way there, routes of this host included: they are missing or forbid it
+/// where the network was told that nothing is there.
+fn of_network(errno: Errno) -> Option<(ProbeResult, &'static str)> {
+    Some(match errno {
         Errno::CONNREFUSED => (ProbeResult::Refused, "connection refused"),
-        Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE => {
+        Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE | Errno::NETRESET => {
             (ProbeResult::Reset, "connection reset")
         }
         Errno::TIMEDOUT => (ProbeResult::Timeout, "connection timed out"),
+        // No route, a `throw` route, or an interface that is down.
         Errno::NETUNREACH | Errno::NETDOWN => (ProbeResult::Unreachable, "network unreachable"),
         // What ICMP's other kinds of "destination unreachable" become
-        // (`icmp_err_convert` in `net/ipv4/icmp.c`).
+        // (`icmp_err_convert` in `net/ipv4/icmp.c`), an `unreachable` route,
+        // and a neighbour that does not answer.
         Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::NONET | Errno::NOPROTOOPT => {
             (ProbeResult::Unreachable, "host unreachable")
         }
-        Errno::MFILE => {
-            let failure = Failure::internal(OUT_OF_DESCRIPTORS);
-            return failure.fixed_here(MORE_DESCRIPTORS);
-        }
-        Errno::NFILE => {
-            let failure = Failure::internal(OUT_OF_DESCRIPTORS);
-            return failure.fixed_here(
-                "let all processes together open more files: `sysctl fs.file-nr` shows how many \
-                 there are, `sysctl -w fs.file-max=N` sets the limit",
-            );
-        }
-        Errno::NOBUFS | Errno::NOMEM => {
-            return Failure::internal("out of memory")
-                .fixed_here("see what takes the memory: `free -m`, `ss -s`, `slabtop -o`");
-        }
-        Errno::ADDRNOTAVAIL => {
-            return Failure::internal("out of local ports").fixed_here(OTHER_PORTS);
-        }
-        Errno::PERM | Errno::ACCESS => {
-            return Failure::internal("this host's own firewall or routes forbid it").fixed_here(
-                "see which rule or route forbids it: `nft list ruleset` (chains of the hook \
-                 output), `ip rule`, `ip route show type prohibit`",
-            );
-        }
-        _ => return Failure::internal(error.to_string()),
+        // `fib_props` in `net/ipv4/fib_semantics.c` and `fib6_prop` in `net/ipv6/route.c`.
+        Errno::INVAL => (
+            ProbeResult::Unreachable,
+            "invalid argument, as a `blackhole` route gives it",
+        ),
+        Errno::ACCESS => (
+            ProbeResult::Unreachable,
+            "permission denied, as a `prohibit` route gives it",
+        ),
+        // ICMP's "parameter problem".
+        Errno::PROTO => (ProbeResult::Unreachable, "protocol error"),
+        _ => return None,
+    })
+}
+
+/// What is provably this host's own fault, and what to do; nothing left it then.
+fn of_this_host(errno: Errno) -> Option<Failure> {
+    let (detail, fix) = match errno {
+        Errno::MFILE => (OUT_OF_DESCRIPTORS, MORE_DESCRIPTORS),
+        Errno::NFILE => (
+            OUT_OF_DESCRIPTORS,
+            "let all processes together open more files: `sysctl fs.file-nr` shows how many there \
+             are, `sysctl -w fs.file-max=N` sets the limit",
+        ),
+        Errno::NOBUFS | Errno::NOMEM => (
+            "out of memory",
+            "see what takes the memory: `free -m`, `ss -s`, `slabtop -o`",
+        ),
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE => ("out of local ports", OTHER_PORTS),
+        // What a packet filter or a control group refuses to send; a route gives EACCES.
+        Errno::PERM => ("this host's own firewall forbids it", OWN_FIREWALL),
+        Errno::NODEV => (
+            "the interface of this host is gone",
+            "see which interfaces there are (`ip -brief link`), and correct the check's `interface`",
+        ),
+        Errno::MSGSIZE => (
+            "the datagram is larger than this host can send",
+            "let the check send less",
+        ),
+        Errno::AFNOSUPPORT => (
+            "this host does not speak this family of addresses",
+            "see whether IPv6 is off here: `sysctl net.ipv6.conf.all.disable_ipv6`",
+        ),
+        _ => return None,
     };
-    Failure::new(result, detail)
+    Some(Failure::internal(detail).fixed_here(fix))
+}
+
+/// A socket that could not be made or set up, before anything was sent: this
+/// host's own fault, whatever the kernel says.
+pub(super) fn of_socket(error: &io::Error) -> Failure {
+    let known = Errno::from_io_error(error).and_then(of_this_host);
+    known.unwrap_or_else(|| Failure::internal(error.to_string()))
 }
 
 /// The certificate's names come from the network: they are bounded and made printable.

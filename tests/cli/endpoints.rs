@@ -140,7 +140,10 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
         });
         assert!(is_time(&real_server["since"]));
         let probe = &real_server["last_probe"];
-        assert_eq!(keys(probe), ["at", "detail", "duration_ms", "result"]);
+        assert_eq!(
+            keys(probe),
+            ["at", "detail", "duration_ms", "port", "result"]
+        );
         assert!(is_time(&probe["at"]));
         assert!(probe["duration_ms"].as_f64().unwrap() > 0.0);
         assert!(probe["detail"].is_string() && probe["result"].is_string());

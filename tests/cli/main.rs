@@ -20,6 +20,7 @@ mod early_answers;
 mod endpoints;
 #[path = "../support/exchange.rs"]
 mod exchange;
+mod hostile;
 mod log;
 mod many;
 mod probes;

@@ -113,12 +113,12 @@ fn bad(elsewhere: SocketAddr) -> Vec<(Behaviour, &'static [&'static str], &'stat
         (
             Behaviour::Hang,
             &["timeout"],
-            "no complete answer within 400ms",
+            "timed out after 400ms while waiting for the head of the answer, of which nothing came",
         ),
         (
             Behaviour::Trickle("HTTP/1.1 200 OK\r\n", long_head),
             &["timeout"],
-            "within 400ms",
+            "while waiting for the head of the answer, of which",
         ),
         (
             Behaviour::Answer("\x01\x02 no HTTP\r\n\r\n".into()),

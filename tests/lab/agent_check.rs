@@ -173,7 +173,7 @@ fn beside_a_check_through_the_vip_the_other_end_tells_which_cause_it_is() {
         ),
         (
             format!("nft add table inet lab {{ chain input {{ {firewall} }} ; }}"),
-            "through the VIP: no complete answer within 3s",
+            "through the VIP: timed out after 3s while connecting",
             "nft delete table inet lab",
         ),
     ] {

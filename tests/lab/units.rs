@@ -366,7 +366,7 @@ fn the_directors_unit_lets_checks_do_what_they_need() {
     systemd.until_probed(&[("exec-user", 1, "ok", "exit code 0")]);
 
     write("sleep 86414 & exec sleep 86414");
-    systemd.until_probed(&[("exec-user", 0, "timeout", "within 5s")]);
+    systemd.until_probed(&[("exec-user", 0, "timeout", "timed out after 5s")]);
     write(check);
     systemd.until_probed(&[("exec-user", 1, "ok", "exit code 0")]);
     until(SOON, "end of what hung", || {

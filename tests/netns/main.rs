@@ -31,5 +31,6 @@ mod state_directory;
     reason = "the lab's tests use the rest of it"
 )]
 mod support;
+mod unreachable;
 mod web_server;
 mod witness;

@@ -27,8 +27,8 @@ fn a_director_for_people() {
 
             web  tcp 192.168.11.200:80  wlc  direct
               REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
-              rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, 1.2 ms, 5s ago
-              rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, 0.3 ms, 5s ago
+              rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, port 80, 1.2ms, 5s ago
+              rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, port 80, 300us, 5s ago
               rs2: application_down; to mend it: on 192.168.11.22, see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`
 
             marked  fwmark 10 ipv6  wlc  direct
@@ -205,7 +205,7 @@ fn ages_are_short() {
         (0, "0s"),
         (59, "59s"),
         (3600, "1h"),
-        (3 * 86400 + 4 * 3600 + 5 * 60, "3days 4h"),
+        (3 * 86400 + 4 * 3600 + 5 * 60, "3d 4h"),
     ] {
         assert_eq!(age(now - Duration::from_secs(seconds), now), text);
     }

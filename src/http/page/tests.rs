@@ -13,7 +13,7 @@ fn the_page_tells_what_a_reader_needs() {
         "<h2>web <small>tcp 192.168.11.200:80, wlc, direct</small></h2>",
         "<td class=\"up\">up 1m 3s<td class=\"n\">1<",
         "<td class=\"down\">down 35s<td class=\"n\">none<",
-        "connection refused, 0.3 ms, 5s ago",
+        "connection refused, port 80, 300us, 5s ago",
         "<p class=\"down\">rs2: application_down; to mend it: on 192.168.11.22, see \
          whether the service runs: `ss -ltnup &#39;sport = :80&#39;` and its log; if it does, what a firewall there drops: `nft list ruleset`</p>",
         "fwmark 10 ipv6",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use crate::clock;
+use crate::model::short_duration;
 use crate::readiness::{Lack, ServiceReadiness};
 use crate::snapshot::ReadinessRecord;
 
@@ -57,7 +58,7 @@ impl ReadinessStatus {
             .error
             .map(|error| format!("this host cannot be looked at: {error}"));
         let stale = (age > STALE).then(|| {
-            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
+            let age = short_duration(Duration::from_secs(age.as_secs()));
             format!("this host was last looked at {age} ago")
         });
         let obstacle = error.clone().or(stale);

@@ -2,33 +2,48 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Prober, STANDSTILL, both};
+use super::{Prober, both};
 use crate::clock;
 use crate::config::{Check, CheckKind, Pattern, Step, StreamCheck, Via};
 use crate::diagnosis::Sight;
 use crate::model::{Family, Forwarding, ProbePath};
-use crate::probe::fixture::{AMPLE, SHORT, agent, ask_within, assert_outcome, nobody, say, tcp};
+use crate::probe::fixture::{AMPLE, SHORT, agent, assert_outcome, nobody, say, tcp};
 use crate::probe::{Outcome, ProbeResult, ProbeSpec, Route};
 use crate::snapshot;
+use crate::standstill::Standstill;
 
-/// The process stands still for longer than a real server could be waited for.
+async fn ask_silent(standstill: Arc<Standstill>) -> Outcome {
+    let check = Check {
+        timeout: SHORT,
+        ..snapshot::fixture::check(CheckKind::Stream(StreamCheck {
+            port: None,
+            tls: None,
+            steps: vec![Step::Expect(Pattern::Text("hello".to_owned()))],
+        }))
+    };
+    let prober = Prober::new().watching(standstill);
+    prober.probe(say(b""), &check).await
+}
+
 #[tokio::test]
 async fn what_failed_while_this_host_stood_still_is_no_evidence() {
-    let silent = CheckKind::Stream(StreamCheck {
-        port: None,
-        tls: None,
-        steps: vec![Step::Expect(Pattern::Text("hello".to_owned()))],
-    });
-    let target = say(b"");
-    let probe = tokio::spawn(ask_within(SHORT, target, silent));
-    tokio::task::yield_now().await;
-    let (started, still) = (clock::monotonic(), SHORT + STANDSTILL * 2);
-    while clock::monotonic() - started < still {
-        std::thread::park_timeout(still);
-    }
-    let outcome = probe.await.unwrap();
+    let outcome = ask_silent(Standstill::since(clock::monotonic())).await;
     assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
     assert!(outcome.detail.contains("stood still"), "{outcome:?}");
+}
+
+/// Peers can make a probe late, and so keep their own verdict, if lateness of
+/// the runtime were taken for a standstill of this host.
+#[tokio::test]
+async fn a_late_probe_alone_is_no_standstill_of_this_host() {
+    let probe = tokio::spawn(ask_silent(Standstill::watch().unwrap()));
+    tokio::task::yield_now().await;
+    let (started, late) = (clock::monotonic(), SHORT + Duration::from_secs(2));
+    while clock::monotonic() - started < late {
+        std::thread::park_timeout(late);
+    }
+    let outcome = probe.await.unwrap();
+    assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
 }
 
 fn seen(result: ProbeResult) -> Outcome {

@@ -105,7 +105,8 @@ async fn silence_closing_and_floods_end() {
     assert_outcome(
         &outcome,
         ProbeResult::Timeout,
-        "no answer in time, expected \"220 \"",
+        "timed out after 300ms while waiting for the text of step 1, of which nothing came, \
+         expected \"220 \"",
     );
     let outcome = ask(serve(drop), tcp(vec![text("220 ")])).await;
     assert_outcome(

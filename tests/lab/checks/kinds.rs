@@ -41,7 +41,7 @@ struct Kind {
 type Outcome = (&'static str, &'static str);
 
 const REFUSED: Outcome = ("refused", "connection refused");
-const TIMEOUT: Outcome = ("timeout", "no complete answer within 5s");
+const TIMEOUT: Outcome = ("timeout", "timed out after 5s while ");
 const TCP: &str = "tcp";
 
 const KINDS: [Kind; 19] = [
@@ -94,7 +94,10 @@ const KINDS: [Kind; 19] = [
         well: ("ok", "connected"),
         wrong: ("body", "expected \"220 \", got \"554 5.7.1 "),
         stopped: REFUSED,
-        hanging: ("timeout", "no answer in time, expected \"220 \""),
+        hanging: (
+            "timeout",
+            "while waiting for the text of step 1, of which nothing came, expected \"220 \"",
+        ),
     },
     Kind {
         name: "redis",
@@ -104,7 +107,10 @@ const KINDS: [Kind; 19] = [
         well: ("ok", "connected"),
         wrong: ("body", "got \"-NOAUTH Authentication required."),
         stopped: REFUSED,
-        hanging: ("timeout", "no answer in time, expected \"+PONG"),
+        hanging: (
+            "timeout",
+            "while waiting for the text of step 2, of which nothing came, expected \"+PONG",
+        ),
     },
     Kind {
         name: "tcp",
@@ -164,7 +170,7 @@ const KINDS: [Kind; 19] = [
         port: 7,
         check: "ping: {}",
         well: ("ok", "echo reply"),
-        wrong: ("unreachable", "host unreachable"),
+        wrong: ("unreachable", "forbidden on the way (by ICMP)"),
         stopped: TIMEOUT,
         hanging: TIMEOUT,
     },

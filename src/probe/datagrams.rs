@@ -1,0 +1,98 @@
+//! A socket that speaks to one address in datagrams, and who said that they
+//! did not get there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::socket::{MsgFlags, recv};
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::verdict::{Failure, Transport, from_io};
+use crate::tcp;
+
+/// How many datagrams are looked at: a peer that sends without end is given up.
+const MOST: u32 = 256;
+/// How often a datagram is sent again that was too large for the way.
+const AGAIN: u32 = 3;
+
+/// A connected socket of UDP or of ICMP echoes.
+pub(super) struct Datagrams {
+    socket: UdpSocket,
+    target: SocketAddr,
+    sent: Mutex<Vec<u8>>,
+    received: AtomicU32,
+    too_large: AtomicU32,
+}
+
+impl Datagrams {
+    /// Of a socket that is connected to `target`, and takes in ICMP errors from
+    /// now on ([`tcp::tell_icmp`]).
+    pub(super) fn new(socket: UdpSocket, target: SocketAddr) -> Self {
+        Self {
+            socket,
+            target,
+            sent: Mutex::default(),
+            received: AtomicU32::new(0),
+            too_large: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), Failure> {
+        bytes.clone_into(&mut self.sent());
+        match self.socket.send(bytes).await {
+            Ok(_) => Ok(()),
+            Err(error) => self.on_error(&error).await,
+        }
+    }
+
+    /// The next datagram.
+    pub(super) async fn recv(&self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        loop {
+            let fd = self.socket.as_fd().as_raw_fd();
+            // An ICMP error alone makes the socket not readable.
+            let received = self
+                .socket
+                .async_io(Interest::READABLE | Interest::ERROR, || {
+                    Ok(recv(fd, buffer, MsgFlags::MSG_DONTWAIT)?)
+                })
+                .await;
+            match received {
+                Ok(length) if self.received.fetch_add(1, Ordering::Relaxed) < MOST => {
+                    return Ok(length);
+                }
+                Ok(_) => {
+                    let detail = format!("more than {MOST} datagrams came, none of which fits");
+                    return Err(Failure::protocol(detail));
+                }
+                Err(error) => self.on_error(&error).await?,
+            }
+        }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails unless it can be mended here: the kernel has learned from an
+    /// error of too large a packet what fits, and takes it in parts.
+    async fn on_error(&self, error: &io::Error) -> Result<(), Failure> {
+        let told = tcp::icmp_error(self.socket.as_fd(), self.target);
+        let too_large = Errno::from_io_error(error) == Some(Errno::MSGSIZE) && told.is_some();
+        if too_large && self.too_large.fetch_add(1, Ordering::Relaxed) < AGAIN {
+            let sent = self.sent().clone();
+            return match self.socket.send(&sent).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(from_io(&error)),
+            };
+        }
+        Err(match told {
+            Some(icmp) => Failure::by_icmp(icmp, error, Transport::Datagrams),
+            None => from_io(error),
+        })
+    }
+}
