@@ -106,9 +106,12 @@ impl HealthTask {
         let snapshot = Arc::clone(&self.snapshot);
         let drained = self.draining.iter().filter(|(id, drain)| {
             let records = snapshot.records(**id);
+            // What is removed while it is down has neither.
+            let pool = self.pools.get(id.service_index());
+            let removed = pool.is_some_and(|pool| pool.is_removed(id.real_server_index()));
             let quiet = records.is_some_and(|(_, record)| {
                 let live = record.live.lock();
-                live.kernel.is_none_or(|weight| weight == Weight::ZERO)
+                (live.kernel == Some(Weight::ZERO) || removed && live.kernel.is_none())
                     && live.connections_known
                     && live.connections.active == 0
             });
