@@ -113,6 +113,11 @@ pub(crate) fn flags(service: &VirtualService) -> ServiceFlags {
     }
 }
 
+/// Whether the clients whose hash leads to a real server of weight 0 are refused.
+pub(crate) fn refuses_clients(service: &VirtualService) -> bool {
+    service.scheduler.refuses_without_fallback() && !flags(service).contains(ServiceFlags::FALLBACK)
+}
+
 /// What a real server's kernel should hold: the VIPs and, as long as there is
 /// one, the sysctls that keep it from answering ARP for them.
 pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {

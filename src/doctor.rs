@@ -168,13 +168,19 @@ impl Facts {
     }
 }
 
+/// What `plan` notes of the schedulers and persistence engines that this kernel
+/// does not have, or not yet.
+pub(crate) fn notes_of_modules(config: &Config) -> Vec<String> {
+    modules::notes(config, &gather::modules())
+}
+
 /// All findings: those of the configuration first, then from the kernel's
 /// ground up.
 pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
-    let warnings = config.warnings().into_iter().map(|warning| {
-        let mend = "correct the configuration, and see `lvs-agent check-config`";
-        Finding::warning("configuration", "http.listen", warning, mend)
-    });
+    let warnings = config
+        .warnings
+        .iter()
+        .map(|w| Finding::warning("configuration", &w.place(), w.message(), w.hint()));
     let mut findings: Vec<_> = warnings.collect();
     if findings.is_empty() {
         findings.push(Finding::ok("configuration", "file", config.summary()));

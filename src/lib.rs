@@ -105,6 +105,7 @@ mod metrics;
 pub mod model;
 mod newest_file;
 mod notify;
+mod orphans;
 pub mod plan;
 mod probe;
 mod readiness;

@@ -20,6 +20,7 @@ use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
 use crate::http::{self, ListenError, Shown};
 use crate::notify::{self, Event, EventKind, Events};
+use crate::orphans;
 use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError, StateLock, Writing};
 use crate::service_manager;
 use crate::signals::{Hangup, Stop, Terminate};
@@ -137,6 +138,9 @@ impl Doors {
             "watchdog",
             service_manager::feed_watchdog(shown.view().liveness),
         ));
+        if orphans::come_here() {
+            tasks.spawn(named("orphans", orphans::reap()));
+        }
         tasks.spawn(named(
             "control",
             control::serve(self.socket, shown.clone(), requests),
@@ -228,7 +232,11 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
         }
         Err(error) => {
             let message = error_chain(&error);
-            error!("the configuration is not reloaded: {message}");
+            if error.is_in_force() {
+                error!("reloaded with an error: {message}");
+            } else {
+                error!("the configuration is not reloaded: {message}");
+            }
             events.emit(Event::of_agent(EventKind::ReloadFailed, &message));
             record.error = Some(message.clone());
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
@@ -265,6 +273,21 @@ pub(crate) enum ReloadError {
     /// The new configuration is in force, and the kernel is not yet as it wants it.
     #[error("the new configuration is in force, but the kernel is not as it wants it")]
     Kernel(#[from] ReconcileError),
+}
+
+impl ReloadError {
+    /// Whether the new configuration is the one that the agent works by now.
+    const fn is_in_force(&self) -> bool {
+        match self {
+            Self::Kernel(_) => true,
+            Self::Config(_)
+            | Self::Fixed(_)
+            | Self::Metrics(_)
+            | Self::Unreadable(_)
+            | Self::Events(_)
+            | Self::Ending => false,
+        }
+    }
 }
 
 /// Reads the configuration again, and refuses what cannot change.

@@ -15,6 +15,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::arp_audit::ArpRecord;
 use crate::config::{Config, RealServerRole, SorryServer};
+use crate::desired;
 use crate::diagnosis::Place;
 use crate::health::Weights;
 use crate::health::{HoldReason, Standing};
@@ -116,6 +117,7 @@ impl Snapshot {
                 name: Arc::clone(&service.name),
                 key: service.key,
                 scheduler: service.scheduler.clone(),
+                refuses_clients: desired::refuses_clients(service),
                 forwarding: service.forwarding,
                 statistics: Latest::default(),
                 pool: Latest::new(PoolRecord {
@@ -373,6 +375,8 @@ pub(crate) struct ServiceRecord {
     pub(crate) name: Arc<str>,
     pub(crate) key: ServiceKey,
     pub(crate) scheduler: Scheduler,
+    /// Whether the scheduler refuses the clients of a real server with weight 0.
+    pub(crate) refuses_clients: bool,
     pub(crate) forwarding: Forwarding,
     /// As of the last resync.
     pub(crate) statistics: Latest<Statistics>,

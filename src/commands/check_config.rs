@@ -11,8 +11,8 @@ pub(super) fn run(path: &Path) -> Result<Done, Failure> {
         path.display(),
         config.summary()
     )?;
-    for warning in config.warnings() {
-        writeln!(io::stdout(), "{}: warning: {warning}", path.display())?;
+    for warning in config.warnings.iter().chain(&config.suggestions) {
+        writeln!(io::stdout(), "{warning}")?;
     }
     Ok(Done::Well)
 }

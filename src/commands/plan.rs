@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Done, Failure, load};
 use crate::cli::PlanArguments;
 use crate::config::Config;
+use crate::doctor;
 use crate::kernel::{Ipvs, Kernel, KernelIpvs};
 use crate::model::{ServiceKey, Weight};
 use crate::plan::{State, Step, Subject};
@@ -70,6 +71,9 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
     };
     let steps = reconciler.plan(&desired, &observed.state);
     let mut notes = notes(&config, &reconciler, &desired, &observed.foreign);
+    if mode == Mode::Director {
+        notes.extend(doctor::notes_of_modules(&config));
+    }
     if mode == Mode::RealServer && desired.addresses.is_empty() {
         notes.push(NOTHING_LISTED.to_owned());
     }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod bytes;
+mod dns;
 mod http;
 mod kind;
 mod local;
@@ -15,6 +16,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use agent::AgentCheck;
+pub(crate) use dns::RCODES;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
     Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
@@ -45,7 +47,7 @@ const SIMPLE: [(&str, Reader); 12] = [
     ("tcp", network::tcp),
     ("tls", network::tls),
     ("udp", network::udp),
-    ("dns", network::dns),
+    ("dns", dns::dns),
     ("ping", network::ping),
     ("grpc", network::grpc),
     ("exec", local::exec),
@@ -117,6 +119,18 @@ pub(super) fn check(
             interface: interface?,
         },
     })
+}
+
+/// Whether a check says what is asked, so that the default does not hold.
+pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
+    match entry.map(|entry| &entry.value.content) {
+        None | Some(Content::Null) => false,
+        Some(Content::Mapping(entries)) => entries
+            .iter()
+            .any(|entry| !SCHEDULE.contains(&entry.key.value.as_str())),
+        // It is no check at all, which is reported.
+        Some(_) => true,
+    }
 }
 
 fn fast_interval(

@@ -46,26 +46,72 @@ impl ConfigErrors {
     /// Sorts the problems and finds their lines in the files, each of which
     /// has a name and a text. One that an alias made appear many times, at the
     /// same place, is told once.
-    pub(super) fn new(files: &[(String, String)], mut problems: Vec<Problem>) -> Self {
-        problems.sort_by(|a, b| (a.location, &a.message).cmp(&(b.location, &b.message)));
-        problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
-        let of = |problem: &Problem| problem.location.map_or(0, |location| location.file);
-        let reports = problems
-            .chunk_by(|a, b| of(a) == of(b))
-            .flat_map(|problems| {
-                let file = problems.first().map_or(0, of);
-                let (name, text) = match files.get(usize::from(file)) {
-                    Some((name, text)) => (name.as_str(), text.as_str()),
-                    None => ("", ""),
-                };
-                let mut printable = String::new();
-                name.chars().for_each(|c| push_printable(&mut printable, c));
-                of_one_file(&printable, text, problems)
-            });
+    pub(super) fn new(files: &[(String, String)], problems: Vec<Problem>) -> Self {
         Self {
-            reports: reports.collect(),
+            reports: reports(files, problems),
         }
     }
+}
+
+/// What is valid in a configuration, and still hardly meant.
+///
+/// Displayed as a problem is, with `warning:` before the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigWarning(Report);
+
+impl ConfigWarning {
+    /// As [`ConfigErrors::new`].
+    pub(super) fn all(files: &[(String, String)], warnings: Vec<Problem>) -> Vec<Self> {
+        reports(files, warnings).into_iter().map(Self).collect()
+    }
+
+    /// `FILE:LINE:COL`.
+    pub fn place(&self) -> String {
+        let Report { file, place, .. } = &self.0;
+        place.map_or_else(
+            || file.clone(),
+            |(line, column)| format!("{file}:{line}:{column}"),
+        )
+    }
+
+    /// What is hardly meant, in one sentence.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to write instead.
+    pub fn hint(&self) -> &str {
+        &self.0.hint
+    }
+}
+
+impl fmt::Display for ConfigWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: warning: {}", self.place(), self.message())?;
+        if let Some(excerpt) = &self.0.excerpt {
+            writeln!(f, "{excerpt}")?;
+        }
+        write!(f, "  hint: {}", self.hint())
+    }
+}
+
+fn reports(files: &[(String, String)], mut problems: Vec<Problem>) -> Vec<Report> {
+    problems.sort_by(|a, b| (a.location, &a.message).cmp(&(b.location, &b.message)));
+    problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
+    let of = |problem: &Problem| problem.location.map_or(0, |location| location.file);
+    let reports = problems
+        .chunk_by(|a, b| of(a) == of(b))
+        .flat_map(|problems| {
+            let file = problems.first().map_or(0, of);
+            let (name, text) = match files.get(usize::from(file)) {
+                Some((name, text)) => (name.as_str(), text.as_str()),
+                None => ("", ""),
+            };
+            let mut printable = String::new();
+            name.chars().for_each(|c| push_printable(&mut printable, c));
+            of_one_file(&printable, text, problems)
+        });
+    reports.collect()
 }
 
 fn of_one_file(file: &str, text: &str, problems: &[Problem]) -> Vec<Report> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::foreign;
 use super::node::{Content, Entry, Location, Node, START};
 use super::problem::{Problems, Read, Reported, quoted};
 use super::scalar::{Value, found, list, resembling};
@@ -71,11 +72,18 @@ impl<'n> Fields<'n> {
                 continue;
             }
             let absent = known.iter().copied().filter(|key| !present.contains(key));
-            let meant = resembling(&key.value, absent);
-            let hint = match meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None if known.is_empty() => "remove it: there is nothing to say here".to_owned(),
-                None => format!("known keys: {}", list(known, "and")),
+            let foreign = foreign::keepalived(&key.value, known);
+            let meant = match &foreign {
+                Some((ours, _)) => ours.filter(|ours| !present.contains(ours)),
+                None => resembling(&key.value, absent),
+            };
+            let hint = match (meant, foreign) {
+                (_, Some((_, hint))) => hint,
+                (Some(meant), None) => format!("did you mean `{meant}`?"),
+                (None, None) if known.is_empty() => {
+                    "remove it: there is nothing to say here".to_owned()
+                }
+                (None, None) => format!("known keys: {}", list(known, "and")),
             };
             let message = format!("{what} has no key {}", quoted(&key.value));
             let reported = problems.add(key.location, message, hint);

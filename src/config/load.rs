@@ -9,7 +9,8 @@ use super::problem::{Problem, Problems, Read, quoted};
 use super::range::Room;
 use super::service::ServiceDraft;
 use super::source::{self, LARGEST, Source};
-use super::{Config, ConfigErrors, digest, notify, raw, rules, sections, service, syntax};
+use super::{Config, ConfigErrors, ConfigWarning, digest};
+use super::{foreign, literal, notify, raw, rules, sections, service, syntax, warnings};
 
 const KEYS: [&str; 8] = [
     "include",
@@ -61,19 +62,22 @@ impl Config {
         let mut problems = Problems::default();
         let mut sources = Vec::new();
         let config = read_all(main, directory, &mut sources, &mut problems);
+        let text = |source: &Source| source.text().unwrap_or_default().to_owned();
+        let texts: Vec<_> = sources
+            .iter()
+            .map(|source| (source.name.clone(), text(source)))
+            .collect();
         match config {
-            Ok(config) if problems.is_empty() => Ok(Self {
-                sha256: digest::sha256(&sources),
-                ..config
-            }),
-            _ => {
-                let text = |source: &Source| source.text().unwrap_or_default().to_owned();
-                let texts: Vec<_> = sources
-                    .iter()
-                    .map(|source| (source.name.clone(), text(source)))
-                    .collect();
-                Err(ConfigErrors::new(&texts, problems.into_vec()))
+            Ok(config) if problems.is_empty() => {
+                let (warnings, suggestions) = problems.into_warnings();
+                Ok(Self {
+                    sha256: digest::sha256(&sources),
+                    warnings: ConfigWarning::all(&texts, warnings),
+                    suggestions: ConfigWarning::all(&texts, suggestions),
+                    ..config
+                })
             }
+            _ => Err(ConfigErrors::new(&texts, problems.into_vec())),
         }
     }
 }
@@ -175,6 +179,7 @@ fn read_all(
         Trouble::Whole { message, hint } => problems.add_whole(message, hint),
         Trouble::Inside(found) => problems.extend(0, found),
     })?;
+    literal::all_unexpanded(&root, problems);
     let fields = Fields::read(&root, "the configuration", &KEYS, problems)?;
     let mut all_read = Ok(());
     let mut roots = Vec::new();
@@ -184,7 +189,10 @@ fn read_all(
                 for (file, source) in (1..).zip(included) {
                     problems.add_file(&source.name);
                     match included_tree(file, &source, entry, problems) {
-                        Ok(root) => roots.push(root),
+                        Ok(root) => {
+                            literal::all_unexpanded(&root, problems);
+                            roots.push(root);
+                        }
                         Err(reported) => all_read = Err(reported),
                     }
                     sources.push(source);
@@ -240,6 +248,9 @@ fn tree(source: &Source) -> Result<Node, Trouble> {
     if let Some(problem) = syntax::forbidden_character(text) {
         return Err(Trouble::Inside(vec![problem]));
     }
+    if let Some(problem) = foreign::other_format(text) {
+        return Err(Trouble::Inside(vec![problem]));
+    }
     let root = raw::read(text).map_err(Trouble::Inside)?;
     root.filter(|root| root.content != Content::Null)
         .ok_or_else(|| {
@@ -279,6 +290,17 @@ fn validate(
     let marks = director.as_ref().ok().map(|director| director.probe_mark);
     let drafts = services.as_deref().unwrap_or_default();
     rules::check(drafts, interface, &vips, marks, problems);
+    // Where real servers' agents listen, and the key that says so.
+    let own = real_server
+        .as_ref()
+        .ok()
+        .and_then(|role| role.http.as_ref());
+    let of_real_servers = match (own, &http) {
+        (Some(own), _) => Some(("real_server.http.listen", own.listen)),
+        (None, Ok(http)) => Some(("http.listen", http.listen)),
+        (None, Err(_)) => None,
+    };
+    warnings::check(drafts, of_real_servers, problems);
     let services = services?
         .into_iter()
         .map(|service| service.and_then(service::ServiceDraft::finish));
@@ -292,6 +314,8 @@ fn validate(
         virtual_services: services.collect::<Read<_>>()?,
         // Known when every source is read.
         sha256: String::new(),
+        warnings: Vec::new(),
+        suggestions: Vec::new(),
     })
 }
 

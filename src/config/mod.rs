@@ -6,7 +6,9 @@ mod check;
 mod digest;
 mod error;
 mod fields;
+mod foreign;
 mod ipvs;
+mod literal;
 mod load;
 mod node;
 mod notify;
@@ -24,13 +26,13 @@ mod source;
 mod syntax;
 mod warnings;
 
-pub(crate) use check::{ADDRESS, PORT};
+pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
     AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck,
     HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
     UdpCheck, Via,
 };
-pub use error::ConfigErrors;
+pub use error::{ConfigErrors, ConfigWarning};
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
 
@@ -65,6 +67,10 @@ pub struct Config {
     /// The SHA-256 of the file and of the files that it includes, in
     /// hexadecimal digits: the same on hosts that have the same files.
     pub sha256: String,
+    /// What is valid in the files, and still hardly meant.
+    pub warnings: Vec<ConfigWarning>,
+    /// What is valid and works, and could be better.
+    pub suggestions: Vec<ConfigWarning>,
 }
 
 impl Config {

@@ -26,6 +26,10 @@ pub(super) type Read<T> = Result<T, Reported>;
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<Problem>,
+    /// What is valid, and still hardly meant.
+    warnings: Vec<Problem>,
+    /// What is valid and works, and could be better.
+    suggestions: Vec<Problem>,
     /// The names of the files, by [`Location::file`].
     files: Vec<String>,
 }
@@ -43,6 +47,39 @@ impl Problems {
             hint: hint.into(),
         });
         Reported(())
+    }
+
+    /// Adds what is valid and still hardly meant; the hint says what to write if it is not.
+    pub(super) fn warn(
+        &mut self,
+        location: Location,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.warnings.push(Problem {
+            location: Some(location),
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// Adds what is valid and works, and could be better.
+    pub(super) fn suggest(
+        &mut self,
+        location: Location,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.suggestions.push(Problem {
+            location: Some(location),
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// Warnings and suggestions.
+    pub(super) fn into_warnings(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.warnings, self.suggestions)
     }
 
     pub(super) fn is_empty(&self) -> bool {

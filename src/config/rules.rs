@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Family, Forwarding, ServiceKey};
+use crate::model::{Family, Forwarding, Protocol, ServiceKey};
 
 use super::node::{Located, Location};
 use super::probe_mark;
@@ -78,6 +78,7 @@ pub(super) fn check(
         agents(service, &mut misused, problems);
         quorum(service, problems);
         source(service, problems);
+        chosen(service, problems);
         probe_mark::check_source(service, problems);
     }
     if let Some(marks) = marks {
@@ -128,7 +129,7 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
 }
 
 /// The checks of its real servers and of its sorry server, and where each is written.
-fn checks(service: &ServiceDraft) -> impl Iterator<Item = (&Check, Location)> {
+pub(super) fn checks(service: &ServiceDraft) -> impl Iterator<Item = (&Check, Location)> {
     let sorry_server = service
         .pool
         .sorry_server
@@ -142,6 +143,29 @@ fn checks(service: &ServiceDraft) -> impl Iterator<Item = (&Check, Location)> {
     let check = service.check.as_ref().ok();
     let check = check.map(|check| (check, service.check_location.unwrap_or(service.location)));
     check.into_iter().chain(own)
+}
+
+/// The default check asks over TCP, which says nothing of what UDP and SCTP serve.
+fn chosen(service: &ServiceDraft, problems: &mut Problems) {
+    let (true, Ok(ServiceKey::Address { protocol, .. })) =
+        (service.check_is_default, service.key.map(|key| key.value))
+    else {
+        return;
+    };
+    let hint = match protocol {
+        Protocol::Tcp => return,
+        Protocol::Udp => {
+            "choose one, such as `check: { udp: { send: \"…\", expect: \"…\" } }`, \
+             `check: { dns: { name: … } }` or `check: { exec: { command: […] } }`"
+        }
+        Protocol::Sctp => {
+            "choose one, such as `check: { exec: { command: […] } }` or `check: { ping: {} }`"
+        }
+    };
+    let location = service.check_location.unwrap_or(service.location);
+    let message =
+        format!("a service of {protocol} needs a check of its own, and the file says none");
+    problems.add(location, message, hint);
 }
 
 /// With direct routing and tunnels each real server has the VIP itself, and
@@ -385,7 +409,7 @@ fn port(service: &ServiceDraft, port: Read<Option<Located<u16>>>, problems: &mut
 }
 
 /// What a real server's port is unless it is given.
-fn service_port(service: &ServiceDraft) -> Option<u16> {
+pub(super) fn service_port(service: &ServiceDraft) -> Option<u16> {
     service.key.ok().map(|key| match key.value {
         ServiceKey::Address { address, .. } => address.port(),
         ServiceKey::Fwmark { .. } => 0,

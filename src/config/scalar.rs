@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::literal::{UNEXPANDED_HINT, unexpanded};
 use super::node::{Content, Entry, Node};
 use super::problem::{Problems, Read, Reported, quoted, shown};
 
@@ -40,6 +41,11 @@ impl<'n> Value<'n> {
         } else {
             format!("`{}` must be {wanted}, not {}", self.name, found(self.node))
         };
+        if let Content::Text(text) = &self.node.content
+            && unexpanded(text).is_some()
+        {
+            return problems.add(self.node.location, message, UNEXPANDED_HINT);
+        }
         problems.add(self.node.location, message, hint)
     }
 

@@ -7,7 +7,7 @@ use crate::model::{
     Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, Weight,
 };
 
-use super::check::{check, via_allowed_by};
+use super::check::{check, says_kind, via_allowed_by};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location, Node};
 use super::pool::{self, PoolDraft, pool};
@@ -25,11 +25,15 @@ pub(super) struct ServiceDraft {
     pub(super) key: Read<Located<ServiceKey>>,
     pub(super) forwarding: Read<Forwarding>,
     pub(super) scheduler: Read<Scheduler>,
-    flags: Read<ServiceFlags>,
+    /// Where the scheduler is, if it is written.
+    pub(super) scheduler_location: Option<Location>,
+    pub(super) flags: Read<ServiceFlags>,
     persistence: Read<Option<Persistence>>,
     pub(super) check: Read<Check>,
     /// Where the check is, if it is written.
     pub(super) check_location: Option<Location>,
+    /// Whether the file says no kind of check.
+    pub(super) check_is_default: bool,
     pub(super) pool: PoolDraft,
     pub(super) real_servers: Read<Vec<Read<RealServerDraft>>>,
 }
@@ -142,6 +146,11 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
     }
     let written = fields.optional("check").ok().flatten();
     let check_location = written.map(|entry| entry.key.location);
+    let check_is_default = fields
+        .optional("check")
+        .is_ok_and(|entry| !says_kind(entry));
+    let scheduler_location = fields.optional("scheduler").ok().flatten();
+    let scheduler_location = scheduler_location.map(|entry| entry.value.location);
     let draft = |key: Read<Located<ServiceKey>>| {
         let name = match (&name, key.map(|key| key.value)) {
             (Ok(name), Ok(ServiceKey::Address { address, .. })) if several => {
@@ -168,8 +177,10 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
                 check(entry, vip, problems)
             }),
             check_location,
+            check_is_default,
             pool: pool(&fields, vip, forwarding, problems),
             scheduler: scheduler.clone(),
+            scheduler_location,
             real_servers: real_servers.clone(),
         }
     };

@@ -1,31 +1,191 @@
-//! What is valid, and still hardly meant.
+//! What is valid, and still hardly meant: what several keys say together.
 
-use super::Config;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-impl Config {
-    /// A sentence for each, with what to do.
-    pub fn warnings(&self) -> Vec<String> {
-        let listen = self.real_server_http().listen;
-        let key = match self.real_server.http {
-            Some(_) => "real_server.http.listen",
-            None => "http.listen",
-        };
-        let services = self.virtual_services.iter();
-        let asked = services.filter_map(|service| {
-            let mut checks = service.checked().map(|(_, check)| check);
-            let port = checks.find_map(|check| check.kind.agent_port())?;
-            let reachable = !listen.ip().is_loopback() && listen.port() == port;
-            (!reachable).then_some((&service.name, port))
-        });
-        asked
-            .map(|(name, port)| {
-                format!(
-                    "the check `agent` of `{name}` asks on port {port} of each real server's own \
-                     address, and `{key}` is {listen}: on the real servers write \
-                     `listen: 0.0.0.0:{port}` (or \"[::]:{port}\"), and let only the directors \
-                     and Prometheus reach it"
-                )
-            })
-            .collect()
+use crate::model::{Scheduler, ServiceFlags};
+
+use super::Check;
+use super::node::Location;
+use super::problem::{Problems, quoted};
+use super::rules::{checks, service_port};
+use super::scalar::{list, resembling};
+use super::service::ServiceDraft;
+
+/// Ports that HTTP usually has.
+const HTTP_PORTS: [u16; 7] = [80, 8000, 8008, 8080, 8081, 8088, 8888];
+/// The same for HTTPS.
+const HTTPS_PORTS: [u16; 2] = [443, 8443];
+
+/// What other programs call a scheduler.
+const OTHER_NAMES: [(&str, &str); 12] = [
+    ("roundrobin", "rr"),
+    ("round_robin", "rr"),
+    ("static_rr", "wrr"),
+    ("weighted_roundrobin", "wrr"),
+    ("weighted_round_robin", "wrr"),
+    ("leastconn", "wlc"),
+    ("least_conn", "wlc"),
+    ("least_connections", "wlc"),
+    ("source", "sh"),
+    ("ip_hash", "sh"),
+    ("iphash", "sh"),
+    ("maglev", "mh"),
+];
+
+pub(super) fn check(
+    services: &[super::problem::Read<ServiceDraft>],
+    http: Option<(&str, SocketAddr)>,
+    problems: &mut Problems,
+) {
+    let services = || services.iter().filter_map(|service| service.as_ref().ok());
+    let served: BTreeSet<u16> = services().flat_map(ports).collect();
+    for service in services() {
+        default_check(service, problems);
+        scheduler(service, problems);
+        for (check, location) in checks(service) {
+            agent(service, check, location, http, problems);
+            timeout(check, location, problems);
+            // A firewall mark does not say which ports its clients use.
+            if service_port(service).is_some_and(|port| port != 0) {
+                port(check, location, &served, problems);
+            }
+        }
     }
+}
+
+/// The ports of its real servers, and its own.
+fn ports(service: &ServiceDraft) -> impl Iterator<Item = u16> {
+    let own = service_port(service);
+    let drafts = service.real_servers.iter().flatten().flatten();
+    let given = drafts.filter_map(|draft| Some(draft.port.ok()??.value));
+    given.chain(own)
+}
+
+/// HTTP is asked for where the file says nothing else, at the real server's port.
+fn default_check(service: &ServiceDraft, problems: &mut Problems) {
+    let (true, Ok(name)) = (service.check_is_default, &service.name) else {
+        return;
+    };
+    // By firewall mark there is no port, and 80 is asked.
+    let unusual = |port: &u16| *port != 0 && !HTTP_PORTS.contains(port);
+    let Some(port) = ports(service).find(unusual) else {
+        return;
+    };
+    let location = service.check_location.unwrap_or(service.location);
+    let message = format!(
+        "the file says no check for {}, so `GET /` over HTTP decides, on port {port}",
+        quoted(&name.value)
+    );
+    let hint = if HTTPS_PORTS.contains(&port) {
+        "write a check, such as `check: { https: {} }`, or `check: { http: {} }` if that is meant"
+    } else {
+        "write a check, such as `check: { tcp: {} }`, or `check: { http: {} }` if that is meant"
+    };
+    problems.warn(location, message, hint);
+}
+
+fn scheduler(service: &ServiceDraft, problems: &mut Problems) {
+    let Ok(scheduler) = &service.scheduler else {
+        return;
+    };
+    let location = service.scheduler_location.unwrap_or(service.location);
+    let name = scheduler.as_str();
+    if !scheduler.is_of_linux() {
+        let hint = match scheduler_meant(name) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!(
+                "schedulers of Linux are {}; another one needs a module `ip_vs_{name}`",
+                list(&Scheduler::OF_LINUX, "and")
+            ),
+        };
+        let message = format!("{} is no scheduler of Linux's own", quoted(name));
+        problems.warn(location, message, hint);
+    }
+    // With a sorry server, the flag is there by itself.
+    let sorry_server = service.pool.sorry_server.as_ref();
+    let fallback = sorry_server.is_ok_and(Option::is_some)
+        || service
+            .flags
+            .is_ok_and(|flags| flags.contains(ServiceFlags::FALLBACK));
+    if scheduler.refuses_without_fallback() && !fallback {
+        problems.warn(
+            location,
+            format!(
+                "the scheduler `{name}` without the flag `fallback` refuses the clients of a real \
+                 server while it is down or drained: they are not given to another one"
+            ),
+            "add `scheduler_flags: [fallback]`",
+        );
+    }
+}
+
+fn scheduler_meant(name: &str) -> Option<&'static str> {
+    let plain = name.to_ascii_lowercase().replace('-', "_");
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == plain);
+    let other = other.map(|(_, meant)| *meant);
+    other.or_else(|| resembling(&plain, Scheduler::OF_LINUX.into_iter()))
+}
+
+fn agent(
+    service: &ServiceDraft,
+    check: &Check,
+    location: Location,
+    http: Option<(&str, SocketAddr)>,
+    problems: &mut Problems,
+) {
+    let (Some(port), Some((key, listen)), Ok(name)) =
+        (check.kind.agent_port(), http, &service.name)
+    else {
+        return;
+    };
+    if !listen.ip().is_loopback() && listen.port() == port {
+        return;
+    }
+    let message = format!(
+        "the check `agent` of {} asks on port {port} of each real server's own address, \
+         and `{key}` is {listen}",
+        quoted(&name.value)
+    );
+    let hint = format!(
+        "on the real servers write `listen: 0.0.0.0:{port}` (or \"[::]:{port}\"), \
+         and let only the directors and Prometheus reach it"
+    );
+    problems.warn(location, message, hint);
+}
+
+fn timeout(check: &Check, location: Location, problems: &mut Problems) {
+    if check.timeout <= check.interval {
+        return;
+    }
+    let timeout = humantime::format_duration(check.timeout);
+    let interval = humantime::format_duration(check.interval);
+    problems.suggest(
+        location,
+        format!(
+            "`timeout` is {timeout} and `interval` {interval}: \
+             a real server that hangs is asked every {timeout} only"
+        ),
+        "let `timeout` be at most `interval`",
+    );
+}
+
+/// A check that asks only at ports that no service has.
+fn port(check: &Check, location: Location, served: &BTreeSet<u16>, problems: &mut Problems) {
+    let asked = check.kind.service_ports();
+    let Some(first) = asked.first().filter(|_| !asked.contains(&None)) else {
+        return;
+    };
+    let (Some(port), false) = (
+        first,
+        asked.iter().flatten().any(|port| served.contains(port)),
+    ) else {
+        return;
+    };
+    problems.suggest(
+        location,
+        format!("the check asks on port {port}, which no service of this file has"),
+        "remove `port` to ask on the port that clients use; if the real servers have \
+         a port for checks alone, all is well",
+    );
 }

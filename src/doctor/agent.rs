@@ -60,6 +60,9 @@ struct Service {
     name: String,
     #[serde(default)]
     real_servers: Vec<RealServer>,
+    /// Those of weight 0 whose clients the scheduler refuses.
+    #[serde(default)]
+    refused_clients_of: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -253,6 +256,14 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         return findings;
     }
     for service in &status.virtual_services {
+        if !service.refused_clients_of.is_empty() {
+            let message = format!(
+                "the scheduler refuses the clients of {}, as its weight is 0",
+                service.refused_clients_of.join(", ")
+            );
+            let mend = "write `scheduler_flags: [fallback]` for it, then: lvs-agent reload";
+            findings.push(Finding::warning("diagnosis", &service.name, message, mend));
+        }
         for real_server in &service.real_servers {
             let subject = format!("{}/{}", service.name, real_server.name);
             match real_server.diagnosis.as_deref() {

@@ -148,7 +148,7 @@ fn sysctls(keys: &BTreeSet<SysctlKey>) -> Result<BTreeMap<SysctlKey, String>, Ke
 }
 
 /// What cannot be read is not there: a container has no `/lib/modules`.
-fn modules() -> Modules {
+pub(super) fn modules() -> Modules {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let name = |path: &str| {
         let file = path.rsplit('/').next().unwrap_or(path);

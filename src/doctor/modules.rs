@@ -154,6 +154,32 @@ fn needed_by_table(config: &Config) -> BTreeSet<String> {
     modules.chain(probes).collect()
 }
 
+/// A note for each scheduler and persistence engine that is not loaded.
+pub(super) fn notes(config: &Config, modules: &Modules) -> Vec<String> {
+    let needed = needed_by_table(config);
+    let missing = needed.iter().filter(|name| !modules.loaded.contains(*name));
+    missing
+        .map(|name| {
+            let refused = modules.disabled || modules.refused.contains_key(name);
+            if modules.loadable.contains(name) && refused {
+                format!(
+                    "the module {name} is not loaded, and this host refuses to load it: \
+                     see `lvs-agent doctor`"
+                )
+            } else if modules.loadable.contains(name) {
+                format!("the module {name} is not loaded: the kernel loads it for the service")
+            } else {
+                let what = name.trim_start_matches("ip_vs_");
+                format!(
+                    "this kernel has no module {name}, so it will refuse every service with `{}`: \
+                     see `lvs-agent check-config`",
+                    what.trim_start_matches("pe_")
+                )
+            }
+        })
+        .collect()
+}
+
 /// What unpacks the packets of the director.
 fn needed_by_tunnels(config: &Config, facts: &Facts) -> BTreeSet<String> {
     let served = facts.services.iter().filter_map(|readiness| {

@@ -348,6 +348,15 @@ impl HealthTask {
                 Health::Down => EventKind::RealServerDown,
                 Health::Up | Health::Unknown => EventKind::RealServerUp,
             };
+            if service.refuses_clients && (transition.to, weight) == (Health::Down, Weight::ZERO) {
+                warn!(
+                    service = &*service.name,
+                    real_server = &*record.name,
+                    scheduler = %service.scheduler,
+                    "the scheduler refuses the clients of this real server while it is down: \
+                     `scheduler_flags: [fallback]` gives them to others"
+                );
+            }
             let event = Event::of_real_server(kind, service, record, &reason);
             self.events.emit(event);
         }

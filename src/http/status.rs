@@ -147,6 +147,9 @@ pub(crate) struct ServiceStatus {
     /// Whether failing real servers serve, because too few others are up.
     pub(crate) fail_open: bool,
     pub(crate) real_servers: Vec<RealServerStatus>,
+    /// The real servers of weight 0 whose clients the scheduler refuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused_clients_of: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sorry_server: Option<SorryServerStatus>,
 }
@@ -451,7 +454,16 @@ impl ServiceStatus {
         };
         let pool = *record.pool.lock();
         let sorry_server = record.sorry_server.as_ref();
+        let real_servers = record.real_servers.iter();
+        let real_servers: Vec<_> = real_servers
+            .map(|real_server| RealServerStatus::of(record, real_server))
+            .collect();
+        let refused = real_servers.iter().filter(|server| {
+            let weight = &server.weight;
+            record.refuses_clients && weight.configured > 0 && weight.kernel == Some(0)
+        });
         Self {
+            refused_clients_of: refused.map(|server| server.name.clone()).collect(),
             name: record.name.to_string(),
             address,
             fwmark,
@@ -465,11 +477,7 @@ impl ServiceStatus {
                 met: pool.standing.quorum_met,
             },
             fail_open: pool.standing.fail_open,
-            real_servers: record
-                .real_servers
-                .iter()
-                .map(|real_server| RealServerStatus::of(record, real_server))
-                .collect(),
+            real_servers,
             sorry_server: sorry_server.map(|sorry_server| SorryServerStatus {
                 active: pool.standing.sorry_serves,
                 server: RealServerStatus::of(record, sorry_server),
@@ -478,7 +486,7 @@ impl ServiceStatus {
     }
 
     /// What is not as it should be with the pool as a whole, for people.
-    pub(crate) fn warnings(&self) -> Vec<&'static str> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let active = self.sorry_server.as_ref().is_some_and(|s| s.active);
         let warnings = [
             (!self.quorum.met, "quorum lost"),
@@ -489,7 +497,21 @@ impl ServiceStatus {
             ),
         ];
         let true_ones = warnings.into_iter().filter(|(is_so, _)| *is_so);
-        true_ones.map(|(_, warning)| warning).collect()
+        let warnings = true_ones.map(|(_, warning)| warning.to_owned());
+        let refused = (!self.refused_clients_of.is_empty()).then(|| {
+            format!(
+                "the scheduler {} refuses the clients of {}, until {} weight again: \
+                 `scheduler_flags: [fallback]` gives them to others",
+                self.scheduler,
+                self.refused_clients_of.join(", "),
+                if self.refused_clients_of.len() == 1 {
+                    "it has"
+                } else {
+                    "they have"
+                },
+            )
+        });
+        warnings.chain(refused).collect()
     }
 
     /// The real servers with which something is wrong: the name, what, and

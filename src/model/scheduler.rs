@@ -15,6 +15,23 @@ impl Scheduler {
     /// `IP_VS_SCHEDNAME_MAXLEN` less the final NUL.
     pub const MAX_LENGTH: usize = 15;
 
+    /// Those that Linux has (`net/netfilter/ipvs/ip_vs_*.c`, Linux 6.12).
+    pub const OF_LINUX: [&str; 14] = [
+        "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq",
+        "twos",
+    ];
+
+    /// Whether it is one of these.
+    pub fn is_of_linux(&self) -> bool {
+        Self::OF_LINUX.contains(&self.as_str())
+    }
+
+    /// Whether it refuses the clients whose hash leads to a real server of
+    /// weight 0, unless the service has the flag `fallback`.
+    pub fn refuses_without_fallback(&self) -> bool {
+        matches!(self.as_str(), "sh" | "mh")
+    }
+
     /// Whether it picks by a table of hashes, which it builds anew at every
     /// write of a weight, and in which a real server of weight 0 may keep a
     /// share that is then dropped (`ip_vs_sh.c`, `ip_vs_mh.c`, `ip_vs_dh.c`).

@@ -164,8 +164,8 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
     }
 }
 
-/// What came from the network, on one line and not too long.
-fn printable(text: &str) -> String {
+/// What came from elsewhere, on one line and not too long.
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .take(LONGEST)
         .map(|character| {

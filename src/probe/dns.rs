@@ -1,11 +1,13 @@
-use hickory_proto::op::{Message, Query, ResponseCode};
+mod answer;
+
+use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::connect;
 use super::probing::Probing;
 use super::progress::Doing;
-use super::verdict::{Failure, Pass, Verdict};
-use super::{ProbeResult, connect};
+use super::verdict::{Failure, Verdict};
 use crate::config::DnsCheck;
 
 /// The largest datagram without EDNS is 512 bytes (RFC 1035, section 4.2.1);
@@ -32,10 +34,10 @@ pub(super) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> Verdict {
     if answer.metadata.truncation {
         answer = over_tcp(probing, check.port, id, &bytes).await?;
     }
-    judge(&answer, record_type, &check.answers).map_err(|failure| {
+    answer::judge(&answer, record_type, check).map_err(|failure| {
         let target = probing.target(Some(check.port));
         failure.fixed_there(format!(
-            "correct the server's zone or the check's `answers`: `dig @{} -p {} {} {record_type}` \
+            "correct the server's zone or the check's `answers` or `rcode`: `dig @{} -p {} {} {record_type}` \
              shows what the server says",
             target.ip(),
             target.port(),
@@ -85,47 +87,6 @@ fn read(bytes: &[u8], id: u16) -> Result<Message, Failure> {
     } else {
         Err(Failure::protocol("a DNS answer to another question"))
     }
-}
-
-fn judge(answer: &Message, record_type: RecordType, expected: &[String]) -> Verdict {
-    let code = answer.metadata.response_code;
-    if code != ResponseCode::NoError {
-        let detail = format!("the DNS server answered: {code}");
-        return Err(Failure::new(ProbeResult::Status, detail));
-    }
-    let found: Vec<String> = answer
-        .answers
-        .iter()
-        .filter(|record| record.record_type() == record_type)
-        .map(|record| plain(&record.data.to_string()))
-        .collect();
-    let missing = expected
-        .iter()
-        .find(|expected| !found.contains(&plain(expected)));
-    if let Some(missing) = missing {
-        let missing = missing.escape_debug();
-        let detail = format!("the answer {missing} is not among {} found", found.len());
-        return Err(Failure::new(ProbeResult::Body, detail));
-    }
-    if found.is_empty() {
-        let detail = format!("no {record_type} record");
-        return Err(Failure::new(ProbeResult::Body, detail));
-    }
-    let noun = if found.len() == 1 {
-        "record"
-    } else {
-        "records"
-    };
-    Ok(Pass::new(format!("{} {record_type} {noun}", found.len())))
-}
-
-/// As it is compared: names have no case and may end in a dot, texts may be in quotes.
-fn plain(data: &str) -> String {
-    let words = data.split_whitespace().map(|word| {
-        let word = word.trim_matches('"');
-        word.strip_suffix('.').unwrap_or(word).to_ascii_lowercase()
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
+mod group;
+mod output;
+
 use std::io;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
 
 use nix::unistd::User;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getegid, geteuid, kill_process_group};
+use rustix::process::{Signal, getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities};
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
+use tokio::net::unix::pipe;
+use tokio::process::Command;
+use tokio::time::timeout_at;
 
 use super::ProbeResult;
 use super::advice::Said;
@@ -14,11 +19,11 @@ use super::probing::Probing;
 use super::progress::Doing;
 use super::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::config::ExecCheck;
+use group::Group;
+use output::Output;
 
 /// The whole environment, but for what the program is given as arguments.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The most that is read of the output.
-const LINE: u64 = 1024;
 /// What it takes to become another user (setuid(2), setgid(2)), and to end
 /// that user's programs (kill(2)).
 const TO_BE_ANOTHER: [(CapabilitySet, &str); 3] = [
@@ -27,70 +32,105 @@ const TO_BE_ANOTHER: [(CapabilitySet, &str); 3] = [
     (CapabilitySet::KILL, "CAP_KILL"),
 ];
 
-/// A program on this host, without a shell. Exit code 0 passes, 1 to 125
-/// fail; what keeps it from running (codes 126 and 127 as shells have them
-/// among it) is this host's own trouble.
+/// A program on this host, without a shell. Exit code 0 passes and every other
+/// one fails, but for those that shells and env(1) give where a program cannot
+/// be run: these are this host's own trouble, as is a program that cannot be
+/// started.
 ///
-/// It has a process group of its own, which is killed at the time-out, with
-/// all that the program has started in it.
+/// The end of the program is the end of the probe, and of all that the program
+/// has started in its process group.
 pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
     let (program, arguments) = check
         .command
         .split_first()
         .ok_or_else(|| Failure::internal("no program"))?;
-    let output = if check.advice {
-        Stdio::piped()
-    } else {
-        Stdio::null()
-    };
+    let user = check.user.as_deref();
     let mut command = Command::new(program);
-    command
-        .args(arguments.iter().map(|word| probing.fill_in(word)))
-        .env_clear()
-        .env("PATH", PATH)
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(Stdio::null())
-        .process_group(0);
-    if let Some(name) = &check.user {
-        let user = user(name).await?;
-        let [uid, gid] = [user.uid.as_raw(), user.gid.as_raw()];
-        if [uid, gid] != [geteuid().as_raw(), getegid().as_raw()] {
-            may_be_another(name)?;
-            // The standard library drops the supplementary groups with the user id.
-            command.uid(uid).gid(gid);
-        }
-    }
-    let mut group = Group::spawn(&mut command).map_err(|error| {
-        let user = check
-            .user
-            .iter()
-            .map(|name| format!(" as the user `{name}`"));
-        let user: String = user.collect();
+    command.args(arguments.iter().map(|word| probing.fill_in(word)));
+    confine(&mut command, user).await?;
+    let mut output = redirect(&mut command, check.advice)?;
+    let killed_before = memory_kills();
+    let group = Group::spawn(&mut command);
+    // Its ends of the pipes are closed, so that reading them ends.
+    drop(command);
+    let mut group = group.map_err(|error| {
+        let user = user.map_or_else(String::new, |name| format!(" as the user `{name}`"));
         Failure::internal(format!("cannot run {program}{user}: {error}"))
             .fixed_here(not_started(program, &error))
     })?;
     probing.begin(Doing::Program);
-    let mut line = Vec::new();
-    if let Some(output) = group.child.stdout.take() {
-        output.take(LINE).read_to_end(&mut line).await?;
+    let ended = timeout_at(probing.deadline, output.read_until_end(&mut group)).await;
+    let said = super::agent::printable(output.last_line().trim());
+    let judged = if let Ok(status) = ended {
+        let status = status?;
+        if status.success() && check.advice {
+            return Said::read(output.first_line())?.verdict();
+        }
+        let memory_ran_out = status.code().is_none() && memory_kills() > killed_before;
+        verdict(status, &said, memory_ran_out)
+    } else {
+        let late = probing.late();
+        Err(Failure {
+            detail: because(late.detail, &said),
+            ..late
+        })
+    };
+    judged.map_err(|failure| failure.fixed_here(by_hand(program, user)))
+}
+
+/// Gives the program nothing of the agent's own, and the user that it runs as.
+async fn confine(command: &mut Command, name: Option<&str>) -> Result<(), Failure> {
+    command
+        .env_clear()
+        .env("PATH", PATH)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .process_group(0);
+    let Some(name) = name else {
+        return Ok(());
+    };
+    let user = user(name).await?;
+    let [uid, gid] = [user.uid.as_raw(), user.gid.as_raw()];
+    if [uid, gid] != [geteuid().as_raw(), getegid().as_raw()] {
+        may_be_another(name)?;
+        // The standard library drops the supplementary groups with the user id.
+        command.uid(uid).gid(gid);
     }
-    let status = group.wait().await?;
+    Ok(())
+}
+
+/// Where advice is taken from standard output, standard error is apart from it;
+/// else both are one, in the order in which they are written.
+fn redirect(command: &mut Command, advice: bool) -> io::Result<Output> {
+    let (sender, receiver) = pipe::pipe()?;
+    let sender = sender.into_blocking_fd()?;
+    if !advice {
+        command.stdout(sender.try_clone()?).stderr(sender);
+        return Ok(Output::new(receiver, None));
+    }
+    let (error_sender, error_receiver) = pipe::pipe()?;
+    command
+        .stdout(sender)
+        .stderr(error_sender.into_blocking_fd()?);
+    Ok(Output::new(receiver, Some(error_receiver)))
+}
+
+/// `said` is what the program wrote last.
+fn verdict(status: ExitStatus, said: &str, memory_ran_out: bool) -> Verdict {
+    let own_trouble = |what: &str| Err(Failure::internal(because(what.to_owned(), said)));
     match status.code() {
-        Some(0) if check.advice => Said::read(&line)?.verdict(),
         Some(0) => Ok(Pass::new("exit code 0")),
-        Some(code @ 126..) => {
-            let failure = Failure::internal(format!("exit code {code}"));
-            Err(failure.fixed_here(by_hand(program, check.user.as_deref())))
+        Some(126) => own_trouble("exit code 126, which says that a program could not be run"),
+        Some(127) => own_trouble("exit code 127, which says that a program was not found"),
+        None if memory_ran_out && status.signal() == Some(Signal::KILL.as_raw()) => {
+            own_trouble("killed by the kernel, as this host was out of memory")
         }
-        Some(code) => {
-            let failure = Failure::new(ProbeResult::Status, format!("exit code {code}"));
-            Err(failure.fixed_here(by_hand(program, check.user.as_deref())))
-        }
-        None => {
-            let failure = Failure::new(ProbeResult::Status, status.to_string());
-            Err(failure.fixed_here(by_hand(program, check.user.as_deref())))
+        code => {
+            let what = match code {
+                Some(code) => format!("exit code {code}"),
+                None => format!("ended by {status}").replacen("signal: ", "signal ", 1),
+            };
+            Err(Failure::new(ProbeResult::Status, because(what, said)))
         }
     }
 }
@@ -130,6 +170,22 @@ fn not_started(program: &str, error: &io::Error) -> String {
     format!("see whether {program} is a program for this host: `file {program}`")
 }
 
+fn because(what: String, said: &str) -> String {
+    if said.is_empty() {
+        what
+    } else {
+        format!("{what}: {said}")
+    }
+}
+
+/// How many processes of this host the kernel has killed for want of memory;
+/// `None` where it does not tell (before Linux 4.13).
+fn memory_kills() -> Option<u64> {
+    let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
+    let mut lines = counters.lines();
+    lines.find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+}
+
 /// Looking a user up may ask the network (nsswitch.conf(5)), so not on the runtime.
 async fn user(name: &str) -> Result<User, Failure> {
     let asked = name.to_owned();
@@ -160,37 +216,6 @@ fn may_be_another(user: &str) -> Result<(), Failure> {
          which deploy/lvs-agent-director.service.d/exec-user.conf gives it",
         missing.join(", ")
     )))
-}
-
-/// A program and its process group, which is killed when this is dropped
-/// before the program has ended.
-struct Group {
-    child: Child,
-    /// `None` once the program was waited for: the id may be another's then.
-    id: Option<Pid>,
-}
-
-impl Group {
-    fn spawn(command: &mut Command) -> io::Result<Self> {
-        let child = command.spawn()?;
-        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        Ok(Self { child, id })
-    }
-
-    async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
-        let status = self.child.wait().await?;
-        self.id = None;
-        Ok(status)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            // It fails only if all of the group have ended.
-            let _ = kill_process_group(id, Signal::KILL);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::advice::Said;
+use super::advice::{Admin, Health, Said, WHY_DOWN, advice};
 use super::early_answer::EarlyAnswer;
 use super::probing::Probing;
 use super::progress::Doing;
-use super::verdict::{Failure, Verdict};
+use super::verdict::{Failure, Pass, Verdict};
+use super::{Advice, ProbeResult};
 use crate::config::HaproxyAgentCheck;
 
 /// The most that is read of an answer.
@@ -13,21 +18,72 @@ const LINE: usize = 1024;
 /// One line from the real server about itself, as HAProxy's `agent-check`
 /// has it (HAProxy's configuration manual, section 5.2).
 pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
-    let stream = probing.connect(probing.target(Some(check.port))).await?;
-    let mut stream = EarlyAnswer::at_once(stream);
+    let target = probing.target(Some(check.port));
+    let mut stream = EarlyAnswer::at_once(probing.connect(target).await?);
     probing.begin(Doing::AgentLine);
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();
-    while line.len() < LINE && !line.contains(&b'\n') {
+    while line.len() < LINE && !line.contains(&b'\n') && !line.contains(&b'\r') {
         if stream.read_buf(&mut line).await? == 0 {
             break;
         }
     }
-    let said = Said::read(&line)?;
+    let said = Said::of_agent(&line);
     if said.is_empty() {
-        return Err(Failure::protocol("the agent said nothing"));
+        let but = said
+            .unknown()
+            .map(|words| format!(" that is known, but `{words}`"));
+        let but = but.unwrap_or_default();
+        return Err(Failure::protocol(format!("the agent said nothing{but}")));
     }
-    said.verdict()
+    probing.agents.hear(target, &check.send, said)
+}
+
+/// What each agent has said last of its health, of its administrative state
+/// and of its share: "Parameters which are not advertised by the agent are not
+/// changed" (HAProxy's configuration manual, section 5.2).
+#[derive(Default)]
+pub(super) struct AgentStates(Mutex<BTreeMap<(SocketAddr, Vec<u8>), AgentState>>);
+
+#[derive(Default)]
+struct AgentState {
+    health: Option<Health>,
+    admin: Option<Admin>,
+    share: Option<Advice>,
+}
+
+impl AgentStates {
+    /// Takes an answer of the agent at this address to this question.
+    fn hear(&self, target: SocketAddr, question: &[u8], said: Said) -> Verdict {
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = states.entry((target, question.to_vec())).or_default();
+        state.admin = said.admin.or(state.admin);
+        state.share = said.share.or(state.share);
+        if said.health.is_some() {
+            state.health.clone_from(&said.health);
+        }
+        let shown = said.shown();
+        match (&said.health, &state.health) {
+            (Some(Health::Down(_)), _) => said.verdict(),
+            (None, Some(Health::Down(why))) => {
+                let detail = format!("{shown}; it said {why} before, and not up since");
+                let failure = Failure::new(ProbeResult::Status, detail);
+                Err(failure.fixed_there(WHY_DOWN))
+            }
+            _ => {
+                let drains = state.admin.is_some_and(Admin::drains) && said.admin.is_none();
+                let detail = if drains {
+                    format!("{shown}; it said drain before, and not ready since")
+                } else {
+                    shown
+                };
+                Ok(Pass {
+                    advice: advice(state.admin, state.share),
+                    ..Pass::new(detail)
+                })
+            }
+        }
+    }
 }
 
 #[cfg(test)]

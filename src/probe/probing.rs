@@ -10,6 +10,7 @@ use super::combination::{self, Scope};
 use super::connect::{self, Stream};
 use super::file::FileReads;
 use super::fix;
+use super::haproxy_agent::AgentStates;
 use super::progress::{Doing, Progress};
 use super::verdict::{Failure, Verdict};
 use super::{Outcome, ProbeResult, ProbeSpec, Route};
@@ -28,6 +29,7 @@ pub(crate) struct Prober {
     tls: TlsConfigs,
     reads: FileReads,
     neighbours: Mutex<Neighbours>,
+    agents: AgentStates,
     passages: Option<Arc<Passages>>,
     standstill: Arc<Standstill>,
 }
@@ -47,6 +49,7 @@ pub(super) struct Probing<'a> {
     pub(super) tls: &'a TlsConfigs,
     pub(super) reads: &'a FileReads,
     pub(super) neighbours: &'a Mutex<Neighbours>,
+    pub(super) agents: &'a AgentStates,
     /// The way through the VIP, which is the target then.
     passage: Option<&'a Passage>,
     pub(super) scope: Scope,
@@ -94,6 +97,7 @@ impl Prober {
             tls: TlsConfigs::new(),
             reads: FileReads::new(),
             neighbours: Mutex::new(Neighbours::new()),
+            agents: AgentStates::default(),
             passages: None,
             standstill: Standstill::unknown(),
         }
@@ -324,6 +328,7 @@ impl Prober {
             tls: &self.tls,
             reads: &self.reads,
             neighbours: &self.neighbours,
+            agents: &self.agents,
             passage,
             scope,
             connected,

@@ -43,6 +43,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     for (number, step) in (1..).zip(steps) {
         match step {
             Step::Send(bytes) => {
+                // What follows is an answer to this, as with HAProxy's `send`.
+                came.clear();
                 probing.begin(Doing::SendStep(number));
                 stream.write_all(bytes).await?;
                 stream.flush().await?;

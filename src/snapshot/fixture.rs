@@ -87,6 +87,8 @@ fn with_sorry_server(key: &str, mut service: VirtualService) -> VirtualService {
 /// Two services: `web` with two real servers, `marked` with one and a sorry server.
 pub(crate) fn config() -> Config {
     Config {
+        warnings: Vec::new(),
+        suggestions: Vec::new(),
         http: Http {
             listen: ([127, 0, 0, 1], 9477).into(),
         },

@@ -44,7 +44,7 @@ virtual_services:
     address: \"{address}\"
     protocol: {protocol}
     forwarding: {forwarding}
-    check: {{ http: {{}}, interval: 300ms, timeout: 2s, rise: 2, fall: 3 }}
+    check: {{ http: {{ port: 80 }}, interval: 300ms, timeout: 2s, rise: 2, fall: 3 }}
     real_servers:
       - {{ name: rs1, address: \"{real_server}\" }}
 "

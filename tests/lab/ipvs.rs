@@ -96,18 +96,21 @@ virtual_services:
   - name: diameter
     address: 192.168.11.200:3868
     protocol: sctp
+    check: { tcp: {} }
     forwarding: masquerade
     real_servers:
       - { name: rs1, address: 192.168.11.21, port: 3869 }
   - name: dns
     address: 192.168.11.200:53
     protocol: udp
+    check: { tcp: {} }
     one_packet: true
     real_servers:
       - { name: rs1, address: 192.168.11.21 }
   - name: sip
     address: 192.168.11.200:5060
     protocol: udp
+    check: { tcp: {} }
     persistence: { timeout: 90s, engine: sip }
     real_servers:
       - { name: rs1, address: 192.168.11.21 }

@@ -42,6 +42,67 @@ fn a_scheduler_that_the_kernel_lacks_stops_that_service_alone() {
 }
 
 #[test]
+fn a_reload_with_a_scheduler_that_the_kernel_lacks_says_what_happened() {
+    let cluster = Cluster::new(QUICK);
+    let _web = Web::start(&cluster.lan.rs1, "rs1");
+    let mut agent = cluster.direct();
+    cluster.wait_for_weight("192.168.11.21", 1);
+    let director = &cluster.lan.director;
+    let second = QUICK.replace(
+        "virtual_services:",
+        "virtual_services:
+  - name: other
+    address: 192.168.11.201:80
+    scheduler: wlcc
+    real_servers: [{ name: rs1, address: 192.168.11.21 }]",
+    );
+    cluster.site.write_configuration(&second);
+    let (_, printed) = cluster.site.finish(director, &["check-config"]);
+    assert!(printed.contains("did you mean `wlc`?"), "{printed}");
+    let (_, printed) = cluster.site.finish(director, &["plan"]);
+    let note = "# this kernel has no module ip_vs_wlcc";
+    assert!(printed.contains(note), "{printed}");
+    let (code, printed) = cluster.site.finish(director, &["reload"]);
+    assert_eq!(code, 1, "{printed}");
+    let happened = "the new configuration is in force, but the kernel is not as it wants it";
+    assert!(printed.contains(happened), "{printed}");
+    agent.wait_for_line(PATIENCE, |line| line.contains("reloaded with an error: "));
+    assert!(
+        !agent.output().contains("is not reloaded"),
+        "{}",
+        agent.output()
+    );
+}
+
+#[test]
+fn a_scheduler_that_refuses_the_clients_of_a_dead_server_is_told_of() {
+    let address = format!("address: {VIP}");
+    let hashed = QUICK.replace(&address, &format!("{address}\n    scheduler: sh"));
+    let cluster = Cluster::new(&hashed);
+    let _web = Web::start(&cluster.lan.rs1, "rs1");
+    let mut agent = cluster.direct();
+    cluster.wait_for_weight("192.168.11.21", 1);
+    let second = Web::start(&cluster.lan.rs2, "rs2");
+    cluster.wait_for_weight("192.168.11.22", 1);
+    drop(second);
+    cluster.wait_for_weight("192.168.11.22", 0);
+    agent.wait_for_line(PATIENCE, |line| {
+        line.contains("WARN") && line.contains("the scheduler refuses the clients")
+    });
+    let director = &cluster.lan.director;
+    let table = ipvsadm_save(director);
+    assert!(table.contains(&format!("-A -t {VIP} -s sh\n")), "{table}");
+    let (_, printed) = cluster.site.finish(director, &["status"]);
+    let told = "the scheduler sh refuses the clients of rs2, until it has weight again";
+    assert!(printed.contains(told), "{printed}");
+    let (_, printed) = cluster.site.finish(director, &["doctor"]);
+    assert!(
+        printed.contains("the scheduler refuses the clients of rs2"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn without_cap_net_admin_nothing_is_touched() {
     let lan = Lan::new();
     let site = Site::new(QUICK);

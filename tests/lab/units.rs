@@ -310,7 +310,7 @@ fn the_real_servers_unit_lets_it_set_sysctls_and_vip() {
 fn the_directors_unit_lets_checks_do_what_they_need() {
     let lan = Lan::new();
     let _page = nginx(&lan.rs1, "rs1");
-    let local = "http: {}, source: 192.168.11.10, interface: eth0";
+    let local = "http: { port: 80 }, source: 192.168.11.10, interface: eth0";
     let user = "exec: { command: [/bin/sh, /run/check], user: nobody }";
     let services = [
         ("bound", local),

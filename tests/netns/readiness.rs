@@ -186,6 +186,7 @@ virtual_services:
   - name: dns
     address: 192.168.11.200:53
     protocol: udp
+    check: { ping: {} }
     real_servers: [{ name: rs1, address: 192.168.11.21 }]
   - name: web6
     address: \"[2001:db8::200]:80\"

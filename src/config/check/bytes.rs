@@ -1,6 +1,7 @@
 //! What is sent and what is awaited.
 
 use super::super::fields::Fields;
+use super::super::literal;
 use super::super::node::Content;
 use super::super::problem::{Problems, Read};
 use super::super::scalar::Value;
@@ -12,7 +13,11 @@ impl Value<'_> {
         let wanted = "a text, or `{ hex: \"…\" }`";
         let hint = "write it like `\"PING\\r\\n\"`, in double quotes where it has `\\r` or `\\n`";
         match &self.node.content {
-            Content::Text(text) => Ok(text.clone().into_bytes()),
+            Content::Text(text) => {
+                literal::escapes(text, self.node.location, problems);
+                literal::sent(text, self.node.location, problems);
+                Ok(text.clone().into_bytes())
+            }
             Content::Mapping(_) => {
                 let what = format!("`{}`", self.name);
                 let fields = Fields::read(self.node, &what, &["hex"], problems)?;
@@ -36,7 +41,10 @@ impl Value<'_> {
         let wanted = "a text, or `{ regex: \"…\" }`";
         let hint = "write what the answer must have, like `\"220 \"`";
         match &self.node.content {
-            Content::Text(text) if !text.is_empty() => Ok(Pattern::Text(text.clone())),
+            Content::Text(text) if !text.is_empty() => {
+                literal::escapes(text, self.node.location, problems);
+                Ok(Pattern::Text(text.clone()))
+            }
             Content::Mapping(_) => {
                 let what = format!("`{}`", self.name);
                 let fields = Fields::read(self.node, &what, &["regex"], problems)?;

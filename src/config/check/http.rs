@@ -26,7 +26,7 @@ pub(super) fn default(vip: Option<IpAddr>) -> Read<CheckKind> {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         host: vip.map(host_of),
-        port: Some(80),
+        port: own_or(80, vip),
         headers: Vec::new(),
         body: None,
         expected_status: StatusRanges::success(),
@@ -52,6 +52,11 @@ pub(super) fn https(
     request(&fields, vip, 443, tls, problems)
 }
 
+/// The real server's own port, which a firewall mark (without a VIP) does not give it.
+fn own_or(default: u16, vip: Option<IpAddr>) -> Option<u16> {
+    vip.is_none().then_some(default)
+}
+
 fn host_of(vip: IpAddr) -> String {
     match vip {
         IpAddr::V4(vip) => vip.to_string(),
@@ -70,8 +75,10 @@ fn request(
     let host = fields.or_default("host", vip.map(host_of), |value| {
         value.host(problems).map(Some)
     });
-    let port = fields.or_default("port", port, |value| {
-        value.integer(1..=u16::MAX, &port.to_string(), problems)
+    let port = fields.or_default("port", own_or(port, vip), |value| {
+        value
+            .integer(1..=u16::MAX, &port.to_string(), problems)
+            .map(Some)
     });
     let method = fields.or_default("method", "GET".to_owned(), |value| value.method(problems));
     let headers = match fields.optional("headers") {
@@ -95,6 +102,12 @@ fn request(
         ),
         Err(reported) => (Err(reported), Err(reported)),
     };
+    let expected_body = match (&method, &expected_status, expected_body) {
+        (Ok(method), Ok(statuses), Ok(Some(pattern))) => {
+            body_can_come(method, statuses, fields, problems).map(|()| Some(pattern))
+        }
+        (.., expected_body) => expected_body,
+    };
     let tls = match &host {
         Ok(host) => tls(fields, host.as_deref(), problems),
         Err(reported) => tls(fields, None, problems).and(Err(*reported)),
@@ -104,12 +117,45 @@ fn request(
         method: method?,
         path: path?,
         host: host?,
-        port: Some(port?),
+        port: port?,
         headers: headers?,
         body: body?,
         expected_status: expected_status?,
         expected_body: expected_body?,
     }))
+}
+
+/// Some answers have no body (RFC 9110, sections 6.4.1 and 9.3.2), and a check could
+/// never pass that expects something of it.
+fn body_can_come(
+    method: &str,
+    statuses: &StatusRanges,
+    fields: &Fields<'_>,
+    problems: &mut Problems,
+) -> Read<()> {
+    let bodiless = |status: u16| status < 200 || [204, 304].contains(&status);
+    let (why, hint) = if method == "HEAD" {
+        (
+            "an answer to `HEAD` has none",
+            "remove `method: HEAD`, or the `body` that is expected",
+        )
+    } else if (100..=599)
+        .filter(|status| statuses.contains(*status))
+        .all(bodiless)
+    {
+        (
+            "an answer with the status that is expected has none",
+            "expect another status, or remove the `body` that is expected",
+        )
+    } else {
+        return Ok(());
+    };
+    let location = fields
+        .optional("expect")?
+        .map_or(fields.location, |entry| entry.key.location);
+    let message =
+        format!("the check could never pass: it expects something of the body, and {why}");
+    Err(problems.add(location, message, hint))
 }
 
 /// Header fields beside those that the agent sets itself.

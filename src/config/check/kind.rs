@@ -233,6 +233,23 @@ impl CheckKind {
         }
     }
 
+    /// The ports at which it asks what clients could ask for; `None` for the
+    /// real server's own.
+    pub(crate) fn service_ports(&self) -> Vec<Option<u16>> {
+        match self {
+            Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) => vec![self.port()],
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().flat_map(Self::service_ports).collect()
+            }
+            Self::Dns(_)
+            | Self::HaproxyAgent(_)
+            | Self::Agent(_)
+            | Self::Ping
+            | Self::Exec(_)
+            | Self::File(_) => Vec::new(),
+        }
+    }
+
     fn uses_own_port(&self) -> bool {
         match self {
             Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) => self.port().is_none(),
@@ -330,6 +347,9 @@ pub struct DnsCheck {
     /// Each must be among the answers, written as in a zone file; if there is
     /// none, any answer of the type will do.
     pub answers: Vec<String>,
+    /// The response codes that pass; if there is none, NOERROR with a record
+    /// of the type. With some, no record is needed.
+    pub rcodes: Vec<u16>,
 }
 
 /// A check by `grpc.health.v1.Health/Check`.

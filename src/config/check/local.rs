@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::fields::Fields;
+use super::super::literal::filled_in;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Problems, Read};
 use super::super::scalar::Value;
@@ -48,6 +49,7 @@ fn command(entry: &Entry, problems: &mut Problems) -> Read<Vec<String>> {
     } else if words.iter().any(|word| word.contains('\0')) {
         "has a NUL character"
     } else {
+        filled_in(&words, entry.value.location, problems);
         return Ok(words);
     };
     let message = format!("`command` {reason}");
@@ -61,6 +63,7 @@ pub(super) fn file(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) ->
     let entry = fields.required("path", what, hint, problems)?;
     Value::of(entry).path(None, problems)?;
     let path = Value::of(entry).text("an absolute path", hint, problems)?;
+    filled_in(&[path.to_owned()], entry.value.location, problems);
     Ok(CheckKind::File(FileCheck {
         path: path.to_owned(),
     }))

@@ -2,15 +2,12 @@
 
 use std::net::IpAddr;
 
-use hickory_proto::rr::{Name, RecordType};
-
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Problems, Read};
 use super::super::scalar::Value;
 use super::{
-    CheckKind, DnsCheck, GrpcCheck, HaproxyAgentCheck, StreamCheck, UdpCheck, own_port,
-    tls as tls_keys,
+    CheckKind, GrpcCheck, HaproxyAgentCheck, StreamCheck, UdpCheck, own_port, tls as tls_keys,
 };
 
 pub(super) fn tcp(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
@@ -49,44 +46,6 @@ pub(super) fn udp(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -
         port: port?,
         send: send?,
         expect: expect?,
-    }))
-}
-
-pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let what = "a DNS check";
-    let keys = ["port", "name", "type", "answers"];
-    let fields = Fields::section(Some(entry), what, &keys, problems)?;
-    let port = fields.or_default("port", 53, |value| {
-        value.integer(1..=u16::MAX, "53", problems)
-    });
-    let name = fields
-        .required(
-            "name",
-            what,
-            "add a line like `name: example.com`",
-            problems,
-        )
-        .and_then(|entry| {
-            let (wanted, hint) = ("a name of the DNS", "write it like `name: example.com`");
-            let value = Value::of(entry);
-            let text = value.text(wanted, hint, problems)?;
-            Name::from_utf8(text).map_err(|_| value.wrong(wanted, hint, problems))?;
-            Ok(text.to_owned())
-        });
-    let record_type = fields.or_default("type", "A".to_owned(), |value| {
-        let (wanted, hint) = ("a type of DNS records", "write it like `type: AAAA`");
-        let text = value.text(wanted, hint, problems)?;
-        let _: RecordType = text
-            .parse()
-            .map_err(|_| value.wrong(wanted, hint, problems))?;
-        Ok(text.to_owned())
-    });
-    let answers = fields.or_default("answers", Vec::new(), |value| value.texts(problems));
-    Ok(CheckKind::Dns(DnsCheck {
-        port: port?,
-        name: name?,
-        record_type: record_type?,
-        answers: answers?,
     }))
 }
 

@@ -95,6 +95,17 @@ fn what_the_agent_knows_is_told() {
 }
 
 #[test]
+fn clients_that_a_scheduler_refuses_are_told_of() {
+    let mut status = director();
+    status["virtual_services"][0]["refused_clients_of"] = json!(["rs1", "rs2"]);
+    assert_eq!(
+        findings(Mode::Director, status)[1],
+        "warning diagnosis web: the scheduler refuses the clients of rs1, rs2, as its weight is 0 \
+         | write `scheduler_flags: [fallback]` for it, then: lvs-agent reload"
+    );
+}
+
+#[test]
 fn what_cannot_be_told_is_a_warning_with_its_reason() {
     let mut status = director();
     let rs2 = &mut status["virtual_services"][0]["real_servers"][1];

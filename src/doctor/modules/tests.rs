@@ -41,6 +41,43 @@ fn ipvs_and_the_schedulers_that_are_used() {
 }
 
 #[test]
+fn plan_notes_what_is_not_loaded() {
+    let notes = |loaded: &[&str], loadable: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let modules = Modules {
+            loaded: names(loaded),
+            loadable: names(loadable),
+            ..Modules::default()
+        };
+        notes(&config(), &modules)
+    };
+    assert_eq!(notes(&["ip_vs", "ip_vs_wlc"], &[]), Vec::<String>::new());
+    assert_eq!(
+        notes(&["ip_vs"], &["ip_vs_wlc"]),
+        ["the module ip_vs_wlc is not loaded: the kernel loads it for the service"]
+    );
+    let refused = Modules {
+        loadable: std::iter::once("ip_vs_wlc".to_owned()).collect(),
+        disabled: true,
+        ..Modules::default()
+    };
+    assert_eq!(
+        super::notes(&config(), &refused),
+        [
+            "the module ip_vs_wlc is not loaded, and this host refuses to load it: \
+             see `lvs-agent doctor`"
+        ]
+    );
+    assert_eq!(
+        notes(&["ip_vs"], &[]),
+        [
+            "this kernel has no module ip_vs_wlc, so it will refuse every service with `wlc`: \
+             see `lvs-agent check-config`"
+        ]
+    );
+}
+
+#[test]
 fn probes_through_vips_need_a_scheduler() {
     let expected = [
         "ok module ip_vs: it is loaded",

@@ -92,10 +92,11 @@ impl Member {
     }
 }
 
-/// So many percent of a weight, rounded down, but not to nothing.
-fn scaled(weight: Weight, percent: u8) -> Weight {
+/// So many percent of a weight, rounded down, but not to nothing, and not
+/// more than there can be.
+fn scaled(weight: Weight, percent: u16) -> Weight {
     let scaled = u64::from(weight.get()) * u64::from(percent);
     let floor = u64::from(scaled > 0);
     let scaled = u32::try_from((scaled / 100).max(floor)).ok();
-    scaled.and_then(Weight::new).unwrap_or(weight)
+    scaled.and_then(Weight::new).unwrap_or(Weight::MAX)
 }

@@ -1,6 +1,7 @@
 use expect_test::expect_file;
 
 use super::*;
+use crate::model::ServiceFlags;
 use crate::snapshot::fixture;
 
 fn pretty(snapshot: &Snapshot) -> String {
@@ -11,6 +12,40 @@ fn pretty(snapshot: &Snapshot) -> String {
 #[test]
 fn the_status_of_a_director() {
     expect_file!["director.json"].assert_eq(&pretty(&fixture::director()));
+}
+
+#[test]
+fn the_clients_that_a_scheduler_refuses_are_told_of() {
+    let warnings = |scheduler: &str, kernel: &str| {
+        let mut config = fixture::config();
+        let web = &mut config.virtual_services[0];
+        web.scheduler = scheduler.parse().unwrap();
+        if kernel == "fallback" {
+            web.flags = ServiceFlags::FALLBACK;
+        }
+        let snapshot = Snapshot::director(&config, "".into(), std::time::UNIX_EPOCH);
+        let [rs1, rs2] = snapshot.services[0].real_servers.as_slice() else {
+            panic!("web has two real servers");
+        };
+        rs1.live.lock().kernel = Some(Weight::ONE);
+        rs2.live.lock().kernel = (kernel != "absent").then_some(Weight::ZERO);
+        ServiceStatus::of(&snapshot.services[0]).warnings()
+    };
+    let refused = |scheduler: &str| {
+        [format!(
+            "the scheduler {scheduler} refuses the clients of rs2, until it has weight again: \
+             `scheduler_flags: [fallback]` gives them to others"
+        )]
+    };
+    assert_eq!(warnings("sh", "zero"), refused("sh"));
+    assert_eq!(warnings("mh", "zero"), refused("mh"));
+    for (scheduler, kernel) in [("wlc", "zero"), ("sh", "fallback"), ("mh", "absent")] {
+        assert_eq!(
+            warnings(scheduler, kernel),
+            Vec::<String>::new(),
+            "{scheduler}"
+        );
+    }
 }
 
 #[test]

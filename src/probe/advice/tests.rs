@@ -24,7 +24,10 @@ fn the_words_of_haproxy() {
             Some(Advice::Drain),
         ),
         ("drain 50%", "says drain", Some(Advice::Drain)),
-        ("maint\n", "says drain", Some(Advice::Drain)),
+        ("down up 250%", "says 250%", Some(Advice::Percent(250))),
+        ("10% 20%", "says 20%", Some(Advice::Percent(20))),
+        ("up\t30%\rignored", "says 30%", Some(Advice::Percent(30))),
+        ("maint\n", "says maint", Some(Advice::Drain)),
         ("40\nignored", "says weight 40", Some(weight(40))),
         ("maxconn:30 up", "says up", None),
         ("maxconn:30", "says only a limit of connections", None),
@@ -34,8 +37,16 @@ fn the_words_of_haproxy() {
     ] {
         assert_eq!(said(line), Ok((detail.to_owned(), advice)), "{line:?}");
     }
-    for line in ["down", "down # why", "FAIL\n", "failed", "stopped 50%"] {
-        let down = "says that it is down".to_owned();
+    for (line, detail) in [
+        ("down", "says down"),
+        ("down # why", "says down: why"),
+        ("DOWN disk is full\r\n", "says down: disk is full"),
+        ("FAIL\n", "says fail"),
+        ("failed # \u{1b}[2J", "says failed:  [2J"),
+        ("stopped 50%", "says stopped"),
+        ("up down", "says down"),
+    ] {
+        let down = detail.to_owned();
         assert_eq!(said(line), Err((ProbeResult::Status, down)), "{line:?}");
     }
 }
@@ -44,11 +55,13 @@ fn the_words_of_haproxy() {
 fn what_is_no_advice_is_told() {
     for (line, word) in [
         ("perhaps", "perhaps"),
-        ("101%", "101%"),
+        ("7.5%", "7.5%"),
         ("-1%", "-1%"),
         ("%", "%"),
         ("2147483648", "2147483648"),
         ("up \u{1b}[2J", "\\u{1b}[2J"),
+        // A `#` within a word begins no text, as with HAProxy.
+        ("down#why", "down#why"),
     ] {
         let detail = format!("`{word}` is no advice");
         assert_eq!(said(line), Err((ProbeResult::Protocol, detail)), "{line:?}");

@@ -45,7 +45,7 @@ async fn an_agent_that_is_not_there_is_no_evidence_beside_others() {
     assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
     assert_eq!(outcome.advice, None);
     let outcome = ask(open, both(down.port())).await;
-    assert_outcome(&outcome, ProbeResult::Status, "says that it is down");
+    assert_outcome(&outcome, ProbeResult::Status, "says down");
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
-use hickory_proto::op::{MessageType, OpCode};
-use hickory_proto::rr::rdata::{A, MX, TXT};
+use hickory_proto::op::{MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SRV, TXT};
 use hickory_proto::rr::{RData, Record};
 
 use super::*;
 use crate::config::CheckKind;
-use crate::probe::Outcome;
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome};
+use crate::probe::{Outcome, ProbeResult};
 
 /// Answers over UDP by `answer`, and over TCP of the same port too.
 fn server(
@@ -70,6 +70,7 @@ fn kind(server: SocketAddr, record_type: &str, answers: &[&str]) -> CheckKind {
         name: "www.example.com".to_owned(),
         record_type: record_type.to_owned(),
         answers: answers.iter().map(|text| (*text).to_owned()).collect(),
+        rcodes: Vec::new(),
     })
 }
 
@@ -77,38 +78,83 @@ fn kind(server: SocketAddr, record_type: &str, answers: &[&str]) -> CheckKind {
 async fn the_answers_must_have_what_is_expected() {
     let server = server(|question, _| {
         assert_eq!(question.queries[0].name().to_string(), "www.example.com.");
-        Some(answer(question, addresses(&[1, 2])))
+        Some(answer(question, addresses(&[2, 1])))
     });
-    assert_outcome(
-        &look_up(server, "A", &[]).await,
-        ProbeResult::Ok,
-        "2 A records",
-    );
+    let both = "2 A records: 192.0.2.1, 192.0.2.2";
+    let outcome = look_up(server, "A", &[]).await;
+    assert_outcome(&outcome, ProbeResult::Ok, both);
     let outcome = look_up(server, "A", &["192.0.2.2", "192.0.2.1"]).await;
-    assert_outcome(&outcome, ProbeResult::Ok, "2 A records");
+    assert_outcome(&outcome, ProbeResult::Ok, both);
     assert_outcome(
         &look_up(server, "A", &["192.0.2.2", "192.0.2.3"]).await,
         ProbeResult::Body,
-        "the answer 192.0.2.3 is not among 2 found",
+        "expected 192.0.2.3, found 2 A records: 192.0.2.1, 192.0.2.2",
     );
     let outcome = look_up(server, "AAAA", &[]).await;
-    assert_outcome(&outcome, ProbeResult::Body, "no AAAA record");
+    assert_outcome(
+        &outcome,
+        ProbeResult::Body,
+        "no AAAA record, but 2 A records",
+    );
 }
 
 #[tokio::test]
-async fn names_and_texts_are_compared_as_the_dns_does() {
-    let mail = server(|question, _| {
-        let exchange = Name::from_utf8("Mail.Example.com.").unwrap();
-        Some(answer(question, [RData::MX(MX::new(10, exchange))]))
-    });
-    let outcome = look_up(mail, "MX", &["10 mail.example.COM"]).await;
-    assert_outcome(&outcome, ProbeResult::Ok, "1 MX record");
-    let text = server(|question, _| {
-        let text = TXT::new(vec!["v=spf1 -all".to_owned()]);
-        Some(answer(question, [RData::TXT(text)]))
-    });
-    let outcome = look_up(text, "TXT", &["\"v=spf1 -all\""]).await;
-    assert_outcome(&outcome, ProbeResult::Ok, "1 TXT record");
+async fn addresses_names_and_texts_are_compared_as_what_they_are() {
+    let name = |text: &str| Name::from_utf8(text).unwrap();
+    let address = |text: &str| RData::AAAA(AAAA(text.parse().unwrap()));
+    let text =
+        |strings: &[&str]| RData::TXT(TXT::new(strings.iter().map(|s| (*s).to_owned()).collect()));
+    let exchange = RData::MX(MX::new(10, name("Mail.Example.com.")));
+    let alias = RData::CNAME(CNAME(name("Web.example.com.")));
+    let service = RData::SRV(SRV::new(1, 2, 443, name("Web.example.com.")));
+    for (found, record_type, expected, passes) in [
+        (address("2001:db8::1"), "AAAA", "2001:DB8:0:0:0:0:0:1", true),
+        (address("2001:db8::1"), "AAAA", "2001:db8::0001", true),
+        (address("2001:db8::1"), "AAAA", "2001:db8::2", false),
+        (address("::ffff:192.0.2.1"), "AAAA", "::ffff:c000:201", true),
+        (exchange.clone(), "MX", "10 mail.example.COM", true),
+        (exchange.clone(), "MX", "10  mail.example.com.", true),
+        (exchange, "MX", "20 mail.example.com", false),
+        (alias.clone(), "CNAME", "web.EXAMPLE.com", true),
+        (alias, "CNAME", "web.example.org", false),
+        (service, "SRV", "1 2 443 web.example.com", true),
+        (text(&["v=spf1 -all"]), "TXT", "v=spf1 -all", true),
+        (text(&["v=spf1 -all"]), "TXT", "\"v=spf1 -all\"", true),
+        (text(&["v=spf1", " -all"]), "TXT", "v=spf1 -all", true),
+        (text(&["v=spf1 -all"]), "TXT", "\"v=spf1 \" \"-all\"", true),
+        (text(&["two  blanks."]), "TXT", "two  blanks.", true),
+        (text(&["two  blanks."]), "TXT", "two blanks.", false),
+        (text(&["v=spf1 -all"]), "TXT", "V=SPF1 -ALL", false),
+        (text(&["say \"yes\""]), "TXT", "\"say \\\"yes\\\"\"", true),
+        (text(&["say \"yes\""]), "TXT", "say \"yes\"", true),
+    ] {
+        let told = format!("{found:?} as {expected}");
+        let server = server(move |question, _| Some(answer(question, [found.clone()])));
+        let outcome = look_up(server, record_type, &[expected]).await;
+        let result = if passes {
+            ProbeResult::Ok
+        } else {
+            ProbeResult::Body
+        };
+        assert_eq!(outcome.result, result, "{told}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_found_is_shown_bounded_and_printable() {
+    let text = || RData::TXT(TXT::new(vec!["\u{1b}[31m".repeat(40)]));
+    let server = server(move |question, _| Some(answer(question, [text()])));
+    let outcome = look_up(server, "TXT", &[]).await;
+    assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
+    assert!(!outcome.detail.contains('\u{1b}'), "{outcome:?}");
+    assert!(outcome.detail.len() < 150, "{outcome:?}");
+    let many: Vec<u8> = (1..=20).collect();
+    let server = self::server(move |question, _| Some(answer(question, addresses(&many))));
+    assert_outcome(
+        &look_up(server, "A", &[]).await,
+        ProbeResult::Ok,
+        "20 A records: 192.0.2.1, 192.0.2.10, 192.0.2.11, 192.0.2.12, ...",
+    );
 }
 
 #[tokio::test]
@@ -119,7 +165,7 @@ async fn refusals_silence_and_garbage_fail() {
         Some(answer)
     });
     let outcome = look_up(refusing, "A", &[]).await;
-    assert_eq!(outcome.result, ProbeResult::Status, "{outcome:?}");
+    assert_outcome(&outcome, ProbeResult::Status, "NXDOMAIN, expected NOERROR");
     let silent = server(|_, _| None);
     let outcome = ask_within(SHORT, silent, kind(silent, "A", &[])).await;
     assert_eq!(outcome.result, ProbeResult::Timeout);
@@ -142,6 +188,35 @@ async fn refusals_silence_and_garbage_fail() {
 }
 
 #[tokio::test]
+async fn the_response_code_can_be_what_is_expected() {
+    let ask_for = async |code: ResponseCode, data: Vec<RData>, rcodes: &[u16]| {
+        let server = server(move |question, _| {
+            let mut answer = answer(question, data.clone());
+            answer.metadata.response_code = code;
+            Some(answer)
+        });
+        let CheckKind::Dns(check) = kind(server, "A", &[]) else {
+            panic!("another kind");
+        };
+        let rcodes = rcodes.to_vec();
+        ask(server, CheckKind::Dns(DnsCheck { rcodes, ..check })).await
+    };
+    let none = Vec::new;
+    let outcome = ask_for(ResponseCode::NXDomain, none(), &[3]).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "NXDOMAIN");
+    let outcome = ask_for(ResponseCode::Refused, none(), &[0, 3]).await;
+    let detail = "REFUSED, expected NOERROR or NXDOMAIN";
+    assert_outcome(&outcome, ProbeResult::Status, detail);
+    let outcome = ask_for(ResponseCode::NoError, none(), &[0]).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "NOERROR");
+    let outcome = ask_for(ResponseCode::NoError, addresses(&[1]), &[3]).await;
+    let detail = "NOERROR, expected NXDOMAIN";
+    assert_outcome(&outcome, ProbeResult::Status, detail);
+    let outcome = ask_for(ResponseCode::NoError, addresses(&[1]), &[0, 3]).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "1 A record: 192.0.2.1");
+}
+
+#[tokio::test]
 async fn an_answer_too_long_for_a_datagram_is_asked_for_over_tcp() {
     let server = server(|question, tcp| {
         let mut answer = answer(question, addresses(if tcp { &[1, 2, 3] } else { &[] }));
@@ -149,5 +224,6 @@ async fn an_answer_too_long_for_a_datagram_is_asked_for_over_tcp() {
         Some(answer)
     });
     let outcome = look_up(server, "A", &["192.0.2.3"]).await;
-    assert_outcome(&outcome, ProbeResult::Ok, "3 A records");
+    let found = "3 A records: 192.0.2.1, 192.0.2.2, 192.0.2.3";
+    assert_outcome(&outcome, ProbeResult::Ok, found);
 }

@@ -1,9 +1,12 @@
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::unistd::User;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
+use super::verdict;
 use crate::config::{CheckKind, ExecCheck};
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome};
 use crate::probe::{Advice, Outcome, ProbeResult};
@@ -39,6 +42,142 @@ async fn the_exit_code_decides() {
     assert_outcome(&outcome, ProbeResult::Status, "exit code 3");
     let outcome = run(&["/bin/sh", "-c", "kill -9 $$"]).await;
     assert_eq!(outcome.result, ProbeResult::Status, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn every_exit_code_but_those_of_a_missing_program_counts() {
+    for code in (1..=255).filter(|code| ![126, 127].contains(code)) {
+        let outcome = run(&["/bin/sh", "-c", &format!("exit {code}")]).await;
+        assert_outcome(&outcome, ProbeResult::Status, &format!("exit code {code}"));
+    }
+}
+
+#[tokio::test]
+async fn an_end_by_a_signal_counts() {
+    for (signal, detail) in [
+        ("KILL", "ended by signal 9 (SIGKILL)"),
+        ("SEGV", "ended by signal 11 (SIGSEGV)"),
+        ("PIPE", "ended by signal 13 (SIGPIPE)"),
+        ("ABRT", "ended by signal 6 (SIGABRT)"),
+        ("TERM", "ended by signal 15 (SIGTERM)"),
+        ("RTMIN", "ended by signal 34"),
+    ] {
+        let script = format!("ulimit -c 0; kill -{signal} $$");
+        let outcome = run(&["/bin/bash", "-c", &script]).await;
+        assert_eq!(outcome.result, ProbeResult::Status, "{outcome:?}");
+        // A host may keep core files whatever a limit says.
+        assert!(outcome.detail.starts_with(detail), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_this_hosts_own() {
+    let killed = std::process::ExitStatus::from_raw(9);
+    let failure = verdict(killed, "", true).unwrap_err();
+    assert_eq!(failure.result, ProbeResult::Internal, "{failure:?}");
+    let failure = verdict(killed, "", false).unwrap_err();
+    assert_eq!(failure.result, ProbeResult::Status, "{failure:?}");
+    let other = std::process::ExitStatus::from_raw(11);
+    let failure = verdict(other, "", true).unwrap_err();
+    assert_eq!(failure.result, ProbeResult::Status, "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_a_failing_program_said_last_is_the_reason() {
+    for (script, detail) in [
+        ("echo 'disk is full' >&2; exit 2", "disk is full"),
+        (
+            "echo WARNING >&2; echo 'CRITICAL - refused'; exit 2",
+            "CRITICAL - refused",
+        ),
+        ("echo begin; printf 'no end' >&2; exit 2", "no end"),
+        ("printf 'one\\n\\ntwo \\n \\n'; exit 2", "two"),
+        (
+            "printf 'a\\033[31mb\\tc\\377\\r\\n'; exit 2",
+            "a [31mb c\u{fffd}",
+        ),
+        ("seq 100000; echo last; exit 2", "last"),
+    ] {
+        let outcome = run(&["/bin/sh", "-c", script]).await;
+        let expected = format!("exit code 2: {detail}");
+        assert_outcome(&outcome, ProbeResult::Status, &expected);
+    }
+    let outcome = run(&["/bin/sh", "-c", "printf %05000d 7; exit 2"]).await;
+    assert!(
+        outcome.detail.starts_with("exit code 2: 000"),
+        "{outcome:?}"
+    );
+    assert!(outcome.detail.len() < 400, "{outcome:?}");
+    assert_outcome(
+        &advise("echo 30%; echo 'disk is full' >&2; exit 1").await,
+        ProbeResult::Status,
+        "exit code 1: disk is full",
+    );
+    let outcome = run(&["/bin/sh", "-c", "echo no such thing >&2; exit 127"]).await;
+    assert_outcome(
+        &outcome,
+        ProbeResult::Internal,
+        "exit code 127, which says that a program was not found: no such thing",
+    );
+}
+
+#[tokio::test]
+async fn a_child_in_the_background_that_holds_the_output_delays_nothing() {
+    let advised = advise("sleep 1000 & echo 30%").await;
+    assert_outcome(&advised, ProbeResult::Ok, "says 30%");
+    let failed = run(&["/bin/sh", "-c", "sleep 1000 & echo why; exit 3"]).await;
+    assert_outcome(&failed, ProbeResult::Status, "exit code 3: why");
+    let closed = advise("exec >&- 2>&-; exit 0").await;
+    assert_outcome(&closed, ProbeResult::Ok, "says nothing");
+}
+
+#[tokio::test]
+async fn all_output_is_taken_and_its_first_line_counts() {
+    let outcome = advise("echo 30%; seq 200000; seq 200000 >&2").await;
+    assert_outcome(&outcome, ProbeResult::Ok, "says 30%");
+    let outcome = advise("printf '\\n'; echo 30%").await;
+    assert_outcome(&outcome, ProbeResult::Ok, "says nothing");
+}
+
+/// Waits until all of these processes have ended.
+async fn all_end(pids: &str) {
+    let gone = |pid: &str| {
+        let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
+        // A zombie is one that its parent has not waited for yet.
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    };
+    let all_gone = async {
+        while !pids.lines().all(gone) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(AMPLE, all_gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_left_in_the_background_ends_with_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let pids = directory.path().join("pids");
+    let script = format!("sleep 1000 & echo $! >{0}", pids.display());
+    let outcome = run(&["/bin/sh", "-c", &script]).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "exit code 0");
+    all_end(&std::fs::read_to_string(pids).unwrap()).await;
+}
+
+#[tokio::test]
+async fn at_the_time_out_what_left_the_group_goes_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let pids = directory.path().join("pids");
+    let script = format!(
+        "setsid sh -c 'echo $$ >>{0}; sleep 1000 & echo $! >>{0}; wait' & wait",
+        pids.display()
+    );
+    let kind = CheckKind::Exec(exec(&["/bin/sh", "-c", &script]));
+    let outcome = ask_within(SHORT * 5, target(), kind).await;
+    assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
+    let pids = std::fs::read_to_string(pids).unwrap();
+    assert_eq!(pids.lines().count(), 2);
+    all_end(&pids).await;
 }
 
 #[tokio::test]
@@ -87,22 +226,18 @@ async fn the_output_advises_if_asked_for() {
     assert_outcome(
         &advise("echo 30%; exit 1").await,
         ProbeResult::Status,
-        "exit code 1",
+        "exit code 1: 30%",
     );
-    assert_outcome(
-        &advise("echo down").await,
-        ProbeResult::Status,
-        "says that it is down",
-    );
+    assert_outcome(&advise("echo down").await, ProbeResult::Status, "says down");
     let endless = ask_within(
-        AMPLE,
+        SHORT * 5,
         target(),
         CheckKind::Exec(ExecCheck {
             advice: true,
             ..exec(&["/bin/sh", "-c", "while echo xxxxxxxxxxxxxxxx; do :; done"])
         }),
     );
-    assert_ne!(endless.await.result, ProbeResult::Ok);
+    assert_eq!(endless.await.result, ProbeResult::Timeout);
 }
 
 #[tokio::test]
@@ -118,17 +253,7 @@ async fn at_the_time_out_the_whole_group_goes() {
     assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
     let pids = std::fs::read_to_string(pids).unwrap();
     assert_eq!(pids.lines().count(), 2);
-    let gone = |pid: &str| {
-        let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
-        // A zombie is one that its parent has not waited for yet.
-        stat.map_or(true, |stat| stat.contains(") Z "))
-    };
-    let all_gone = async {
-        while !pids.lines().all(gone) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(AMPLE, all_gone).await.unwrap();
+    all_end(&pids).await;
 }
 
 #[tokio::test]

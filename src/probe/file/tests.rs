@@ -34,7 +34,7 @@ async fn the_file_of_a_real_server_advises() {
     fs::write(&file, "\r\n \n\n40\nignored\n").unwrap();
     assert_outcome(&ask().await, ProbeResult::Ok, "says weight 40");
     fs::write(&file, "down\n").unwrap();
-    assert_outcome(&ask().await, ProbeResult::Status, "says that it is down");
+    assert_outcome(&ask().await, ProbeResult::Status, "says down");
 
     fs::write(&file, "quarter").unwrap();
     let outcome = ask().await;

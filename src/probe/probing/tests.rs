@@ -124,7 +124,7 @@ async fn what_cannot_go_through_the_vip_is_asked_beside_it() {
     assert_eq!(outcome.plain, Some(Sight::Well));
     assert_eq!(outcome.vip, Some(Sight::Unknown));
     let outcome = asked(Via::Vip, down.port()).await;
-    assert_outcome(&outcome, ProbeResult::Status, "says that it is down");
+    assert_outcome(&outcome, ProbeResult::Status, "says down");
     assert_eq!(outcome.plain, Some(Sight::Wrong));
     let outcome = asked(Via::Both, up.port()).await;
     assert_outcome(&outcome, ProbeResult::Refused, "connection refused");

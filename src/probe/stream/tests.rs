@@ -1,5 +1,5 @@
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::config::{Check, CheckKind, Expression, Origin, Pattern, Step, StreamCheck};
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
@@ -32,18 +32,22 @@ fn smtp(greeting: &'static [u8]) -> SocketAddr {
         for byte in greeting {
             stream.write_all(&[*byte]).unwrap();
         }
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        while let Some(Ok(line)) = lines.next() {
-            let answer: &[u8] = match line.as_str() {
-                "EHLO director" => b"250-rs1\r\n250 SIZE\r\n",
-                "QUIT" => b"221 bye\r\n",
-                _ => b"500 what?\r\n",
-            };
-            if stream.write_all(answer).is_err() {
-                return;
-            }
-        }
+        smtp_answers(stream);
     })
+}
+
+fn smtp_answers(mut stream: TcpStream) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    while let Some(Ok(line)) = lines.next() {
+        let answer: &[u8] = match line.as_str() {
+            "EHLO director" => b"250-rs1\r\n250 SIZE\r\n",
+            "QUIT" => b"221 bye\r\n",
+            _ => b"500 what?\r\n",
+        };
+        if stream.write_all(answer).is_err() {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -97,6 +101,46 @@ async fn each_answer_counts_once() {
         ProbeResult::Body,
         "expected \"one\", got \" two\"",
     );
+}
+
+/// As with HAProxy, whose `send` empties what `expect` looks at.
+#[tokio::test]
+async fn after_a_send_only_what_comes_then_counts() {
+    let steps = || {
+        vec![
+            regex("^220"),
+            send("EHLO director\r\n"),
+            regex("^250-"),
+            send("QUIT\r\n"),
+            regex("^221 "),
+        ]
+    };
+    // All of the greeting comes at once, and half of it is used.
+    let greeting = serve(|mut stream| {
+        stream
+            .write_all(b"220-rs1 ESMTP\r\n220 of a company\r\n")
+            .unwrap();
+        smtp_answers(stream);
+    });
+    let outcome = ask(greeting, tcp(steps())).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected");
+    // What is sought after a send must not be found before it.
+    let stale = vec![text("220"), send("NOOP\r\n"), text("ESMTP")];
+    let outcome = ask_within(SHORT, greeting, tcp(stale)).await;
+    assert_eq!(outcome.result, ProbeResult::Body, "{outcome:?}");
+    // Several sends in a row, and none at all before the answer.
+    let twice = vec![
+        text("220"),
+        send("EHLO "),
+        send("director\r\n"),
+        regex("^250-rs1"),
+        text("250 SIZE"),
+    ];
+    let outcome = ask(greeting, tcp(twice)).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected");
+    let early = vec![send("PING\r\n"), regex("^\\+PONG")];
+    let outcome = ask(say(b"+PONG\r\n"), tcp(early)).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "connected");
 }
 
 #[tokio::test]

@@ -6,15 +6,28 @@ use super::server::Server;
 use super::{Director, service};
 use crate::support::{Lan, Site};
 
-/// A line, what it makes of the weight of 100, and what is shown.
-const SAID: [(&str, u32, &str, &str); 7] = [
-    ("up 75%", 75, "ok", "says 75%"),
-    ("40", 40, "ok", "says weight 40"),
-    ("drain", 0, "ok", "says drain"),
-    ("up", 0, "ok", "says up"),
-    ("ready", 100, "ok", "says ready"),
-    ("down # disk full", 0, "status", "says that it is down"),
-    ("UP 5% ready", 5, "ok", "says 5%"),
+/// What becomes of the weight of 100, and what is shown.
+type Becomes = (u32, &'static str, &'static str);
+
+/// A line, and what comes of it from an agent, which HAProxy's rules hold for,
+/// and from a program or a file, whose line says all.
+const SAID: [(&str, Becomes, Becomes); 8] = [
+    ("up 75%", (75, "ok", "says 75%"), (75, "ok", "says 75%")),
+    ("40 up", (75, "ok", "says up"), (40, "ok", "says weight 40")),
+    ("drain", (0, "ok", "says drain"), (0, "ok", "says drain")),
+    (
+        "up",
+        (0, "ok", "says up; it said drain before"),
+        (0, "ok", "says up"),
+    ),
+    ("ready", (75, "ok", "says ready"), (100, "ok", "says ready")),
+    (
+        "down # disk full",
+        (0, "status", "says down: disk full"),
+        (0, "status", "says down: disk full"),
+    ),
+    ("UP 5% ready", (5, "ok", "says 5%"), (5, "ok", "says 5%")),
+    ("150%", (150, "ok", "says 150%"), (150, "ok", "says 150%")),
 ];
 
 #[test]
@@ -50,13 +63,18 @@ fn a_weight_that_an_agent_a_program_or_a_file_says_reaches_the_kernel() {
         .collect();
     let director = Director::start(&lan.director, &site, &services);
 
-    for (line, weight, result, detail) in SAID {
+    for (line, of_agent, of_others) in SAID {
         let part = site.directory().join("part");
         fs::write(&part, format!("{line}\n")).unwrap();
         fs::rename(part, &file).unwrap();
-        let expected = kinds
-            .each_ref()
-            .map(|(name, _)| (*name, weight, result, detail));
+        let expected = kinds.each_ref().map(|(name, check)| {
+            let (weight, result, detail) = if check.contains("haproxy_agent") {
+                of_agent
+            } else {
+                of_others
+            };
+            (*name, weight, result, detail)
+        });
         director.wait_for(line, &expected);
     }
 }

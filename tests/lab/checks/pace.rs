@@ -105,7 +105,7 @@ fn it_is_asked_more_often_in_doubt_and_less_often_when_down() {
         .iter()
         .zip(1..)
         .map(|((name, times), port)| {
-            let check = format!("http: {{ path: /{name} }}, timeout: 10s, {times}");
+            let check = format!("http: {{ port: 80, path: /{name} }}, timeout: 10s, {times}");
             service(name, "tcp", port, &check, "")
         })
         .collect();

@@ -27,7 +27,7 @@ virtual_services:
     address: {VIP}:{PORT}
     protocol: sctp
     forwarding: {forwarding}
-    check: {{ http: {{}}, interval: 300ms, timeout: 2s, rise: 2, fall: 3 }}
+    check: {{ http: {{ port: 80 }}, interval: 300ms, timeout: 2s, rise: 2, fall: 3 }}
     real_servers: [{{ name: rs1, address: {RIP} }}]
 "
     )

@@ -1,0 +1,163 @@
+//! The mapping `dns`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::super::fields::Fields;
+use super::super::node::{Content, Entry};
+use super::super::problem::{Problems, Read, quoted};
+use super::super::scalar::{Value, found, list};
+use super::{CheckKind, DnsCheck};
+
+/// The response codes that an answer without EDNS can have, by their numbers
+/// (RFC 1035, section 4.1.1; RFC 2136, section 2.2).
+pub(crate) const RCODES: [&str; 11] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+    "NXRRSET", "NOTAUTH", "NOTZONE",
+];
+
+pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+    let what = "a DNS check";
+    let keys = ["port", "name", "type", "answers", "rcode"];
+    let fields = Fields::section(Some(entry), what, &keys, problems)?;
+    let port = fields.or_default("port", 53, |value| {
+        value.integer(1..=u16::MAX, "53", problems)
+    });
+    let hint = "add a line like `name: example.com`";
+    let name = fields
+        .required("name", what, hint, problems)
+        .and_then(|entry| {
+            let (wanted, hint) = ("a name of the DNS", "write it like `name: example.com`");
+            let value = Value::of(entry);
+            let text = value.text(wanted, hint, problems)?;
+            Name::from_utf8(text).map_err(|_| value.wrong(wanted, hint, problems))?;
+            Ok(text.to_owned())
+        });
+    let record_type = fields.or_default("type", RecordType::A, |value| value.record_type(problems));
+    let answers = fields.or_default("answers", Vec::new(), |value| {
+        value.answers(record_type, problems)
+    });
+    let rcodes = fields.or_default("rcode", Vec::new(), |value| value.rcodes(problems));
+    if let (Ok(answers), Ok(rcodes)) = (&answers, &rcodes)
+        && !answers.is_empty()
+        && !rcodes.is_empty()
+        && !rcodes.contains(&0)
+        && let Some(entry) = fields.optional("answers")?
+    {
+        return Err(problems.add(
+            entry.key.location,
+            "`answers` can never come: `rcode` expects an answer without records",
+            "remove `answers`, or add `NOERROR` to `rcode`",
+        ));
+    }
+    Ok(CheckKind::Dns(DnsCheck {
+        port: port?,
+        name: name?,
+        record_type: record_type?.to_string(),
+        answers: answers?,
+        rcodes: rcodes?,
+    }))
+}
+
+impl Value<'_> {
+    /// A type of which an answer can have records.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "records of all other types come as answers"
+    )]
+    fn record_type(self, problems: &mut Problems) -> Read<RecordType> {
+        let (wanted, hint) = ("a type of DNS records", "write it like `type: AAAA`");
+        let text = self.text(wanted, hint, problems)?;
+        let Ok(record_type) = text.to_ascii_uppercase().parse::<RecordType>() else {
+            return Err(self.wrong(wanted, hint, problems));
+        };
+        let why = match record_type {
+            RecordType::ANY => "asks for every type, and no record is of the type ANY",
+            RecordType::AXFR | RecordType::IXFR => {
+                "asks for a transfer of the zone, which needs more than a question"
+            }
+            RecordType::OPT | RecordType::TSIG | RecordType::SIG => {
+                "is about the message itself, and never an answer"
+            }
+            RecordType::ANAME | RecordType::ZERO | RecordType::NULL => {
+                "is no type that servers answer with"
+            }
+            _ => return Ok(record_type),
+        };
+        let message = format!("the check could never pass: `type: {record_type}` {why}");
+        let hint = "write the type of a record that the name has, like `type: SOA`";
+        Err(problems.add(self.node.location, message, hint))
+    }
+
+    /// What must come, each as a record of this type can say it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what the others say has no one form"
+    )]
+    fn answers(self, record_type: Read<RecordType>, problems: &mut Problems) -> Read<Vec<String>> {
+        let answers = self.texts(problems)?;
+        let impossible = |wanted: &str, valid: fn(&str) -> bool, problems: &mut Problems| {
+            let wrong = answers.iter().find(|answer| !valid(answer));
+            wrong.map(|wrong| {
+                let message = format!(
+                    "the check could never pass: {} is no {wanted}, as each record of the type has",
+                    quoted(wrong)
+                );
+                let hint = "correct it, or write another `type`";
+                problems.add(self.node.location, message, hint)
+            })
+        };
+        let reported = match record_type? {
+            RecordType::A => {
+                let valid = |text: &str| text.parse::<Ipv4Addr>().is_ok();
+                impossible("IPv4 address", valid, problems)
+            }
+            RecordType::AAAA => {
+                let valid = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+                impossible("IPv6 address", valid, problems)
+            }
+            RecordType::CNAME | RecordType::NS | RecordType::PTR => {
+                let valid = |text: &str| !text.is_empty() && Name::from_utf8(text).is_ok();
+                impossible("name", valid, problems)
+            }
+            _ => None,
+        };
+        reported.map_or(Ok(answers), Err)
+    }
+
+    /// A response code, or a list of them.
+    fn rcodes(self, problems: &mut Problems) -> Read<Vec<u16>> {
+        let nodes = if let Content::Sequence(nodes) = &self.node.content {
+            nodes.as_slice()
+        } else {
+            std::slice::from_ref(self.node)
+        };
+        let hint = format!("known response codes: {}", list(&RCODES, "and"));
+        if nodes.is_empty() {
+            let message = "the list `rcode` is empty, so no answer could pass";
+            return Err(problems.add(self.node.location, message, hint));
+        }
+        let code = |text: &str| {
+            let code = RCODES
+                .iter()
+                .position(|name| name.eq_ignore_ascii_case(text))?;
+            u16::try_from(code).ok()
+        };
+        let mut rcodes = Ok(Vec::new());
+        for node in nodes {
+            let text = if let Content::Text(text) = &node.content {
+                code(text)
+            } else {
+                None
+            };
+            if let (Some(code), Ok(rcodes)) = (text, &mut rcodes) {
+                rcodes.push(code);
+            } else if text.is_none() {
+                let message = format!("{} is no response code of the DNS", found(node));
+                rcodes = Err(problems.add(node.location, message, &*hint));
+            }
+        }
+        rcodes
+    }
+}
