@@ -183,6 +183,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
         self.see_replaced();
         let mut over = BTreeMap::new();
+        let mut given_up = BTreeSet::new();
         let mut quiesces = false;
         let mut seen = None;
         let mut table = None;
@@ -206,14 +207,14 @@ impl<T: Ipvs> DirectorLoop<T> {
             let late = clock::monotonic() >= departure.until;
             if serves && !is_replaced {
                 if late && has_weight(&self.desired, service) {
-                    over.insert(*key, "its time is up, and others serve");
+                    given_up.insert(*service);
                 } else if late && !std::mem::replace(&mut departure.outstays, true) {
                     self.reconciler.tell_outstaying(key);
                 }
-            } else if late {
-                over.insert(*key, "its time is up");
             } else if serves {
                 quiesces = true;
+            } else if late {
+                over.insert(*key, "its time is up");
             } else if self.section.on_removal == DirectorRemoval::Remove
                 && clock::monotonic()
                     >= *departure.idle_since.get_or_insert_with(clock::monotonic) + LAST_ANSWERS
@@ -226,9 +227,12 @@ impl<T: Ipvs> DirectorLoop<T> {
             }
         }
         self.show_leaving();
-        if over.is_empty() && !quiesces {
+        if over.is_empty() && given_up.is_empty() && !quiesces {
             return;
         }
+        // They have weight 0 first, for the answers that they are about to give.
+        let unreplaced = &mut self.reconciler.unreplaced;
+        unreplaced.retain(|service, _| !given_up.contains(service));
         let one_by_one = over.len() <= LINES_AT_ONCE;
         for (key, reason) in &over {
             if let Some(leaver) = self.reconciler.owned.leaving.remove(key) {
