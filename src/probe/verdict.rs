@@ -42,6 +42,10 @@ const UNVERIFIABLE: &str = "the certificate's key or signature is of a kind that
 /// Where a packet filter of this host forbids what a probe sends.
 const OWN_FIREWALL: &str =
     "see which rule forbids it: `nft list ruleset` (chains of the hook output)";
+/// Where this host has no route.
+const NO_ROUTE: &str = "see which route is missing, or whose interface is down: `ip route`, `ip \
+                        -brief link`; add `-6` for IPv6";
+
 /// Where a route of this host says that nothing is there.
 const OWN_ROUTES: &str = "see which route leads there: `ip rule`, `ip route show type blackhole`, \
      `ip route show type prohibit`; add `-6` for IPv6";
@@ -226,6 +230,7 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         let failure = Failure::new(result, detail);
         return match errno {
             Errno::INVAL | Errno::ACCESS => failure.fixed_here(OWN_ROUTES),
+            Errno::NETUNREACH | Errno::NETDOWN => failure.fixed_here(NO_ROUTE),
             _ => failure,
         };
     }

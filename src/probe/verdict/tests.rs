@@ -113,6 +113,22 @@ fn each_fault_of_this_host_has_a_fix_of_its_own() {
     }
 }
 
+#[test]
+fn routes_of_this_host_are_mended_here() {
+    for (errno, fix) in [
+        (Errno::NETUNREACH, NO_ROUTE),
+        (Errno::NETDOWN, NO_ROUTE),
+        (Errno::INVAL, OWN_ROUTES),
+        (Errno::ACCESS, OWN_ROUTES),
+    ] {
+        assert_eq!(
+            from_io(&errno.into()).fix,
+            Some(Fix::here(fix)),
+            "{errno:?}"
+        );
+    }
+}
+
 /// Every kind of error that a router or a host can send for a datagram counts
 /// against the real server, and is told as what it is.
 #[test]
