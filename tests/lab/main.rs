@@ -31,6 +31,7 @@ mod matrix;
 mod metrics;
 mod on_failure;
 mod own_fault;
+mod own_firewall;
 mod pair;
 mod pool;
 mod recovery;
