@@ -74,9 +74,9 @@ pub(crate) struct RunArguments {
     /// Where the IPVS table is kept; `memory` is for trying it out where the kernel has no IPVS
     #[arg(long, value_enum, default_value_t = Table::Kernel)]
     pub(crate) table: Table,
-    /// The form of the log on standard error
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
+    /// The form of the log on standard error; default: journald where that is the journal, else text
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,5 +1,7 @@
 //! From the configuration and the verdicts to what the kernel should hold. Pure.
 
+mod dependence;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -10,6 +12,8 @@ use crate::model::{
 };
 use crate::plan::{ServiceState, State};
 use crate::via_vip::Marks;
+
+pub(crate) use dependence::{unneeded_by_director, unneeded_by_real_server};
 
 /// What a director's kernel should hold, the services of `marks` included, where `weight` tells each real
 /// server's weight from its key and its configured weight.
@@ -45,16 +49,18 @@ pub(crate) fn director(
 /// `net/ipv4/fib_frontend.c`). IPv6 has no such rule.
 fn director_sysctls(config: &Config) -> BTreeMap<SysctlKey, String> {
     let mut sysctls = normal(&config.director.sysctls);
-    let through_vip = |service: &VirtualService| {
-        service.key.family() == Family::Ipv4
-            && service.checked().any(|(_, check)| check.via.through_vip())
-    };
     if config.virtual_services.iter().any(through_vip)
         && let Some(key) = accept_local(config.director.link.as_deref())
     {
         sysctls.entry(key).or_insert_with(|| "1".to_owned());
     }
     sysctls
+}
+
+/// Whether probes lead through an IPv4 VIP of this service.
+fn through_vip(service: &VirtualService) -> bool {
+    service.key.family() == Family::Ipv4
+        && service.checked().any(|(_, check)| check.via.through_vip())
 }
 
 /// The parameter of this interface, or of all where none is named. As in

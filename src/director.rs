@@ -59,9 +59,7 @@ pub(crate) async fn run<T: Ipvs>(
     table: T,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
-        warn!("--table memory: no VIP is put on {interface}");
-    }
+    warn_of_table_in_memory::<T>(&config);
     let asking = prober(&config)?;
     let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
 
@@ -99,7 +97,7 @@ pub(crate) async fn run<T: Ipvs>(
         subscribers,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-        intent,
+        Arc::clone(&intent),
     )
     .telling(Arc::clone(&events));
     let drained = |key: &_| drains.drained.get(key).map(|at| drains::again(*at));
@@ -119,6 +117,7 @@ pub(crate) async fn run<T: Ipvs>(
         snapshot,
         metrics,
         liveness,
+        intent: Arc::clone(&intent),
     });
     let mut director = Director {
         path: path.to_owned(),
@@ -159,6 +158,12 @@ pub(crate) async fn run<T: Ipvs>(
         }
     })
     .await
+}
+
+fn warn_of_table_in_memory<T: Ipvs>(config: &Config) {
+    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
+        warn!("--table memory: no VIP is put on {interface}");
+    }
 }
 
 fn start_events(
@@ -269,6 +274,7 @@ impl Director {
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(&metrics),
             liveness: view.liveness,
+            intent: Arc::clone(&intent),
         });
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();

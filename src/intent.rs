@@ -75,6 +75,11 @@ impl Intent {
         std::mem::take(&mut *self.dirty.lock())
     }
 
+    /// How many weights nobody has taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.dirty.lock().len()
+    }
+
     /// Waits until there may be something to take. Cancel-safe.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;

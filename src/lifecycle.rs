@@ -110,6 +110,8 @@ impl Doors {
         } else {
             None
         };
+        let http = listener.local_addr().unwrap_or(http.listen);
+        info!(%http, control = %control.socket.display(), "listening");
         Ok(Self {
             terminate,
             hangup,
@@ -145,10 +147,9 @@ impl Doors {
             "control",
             control::serve(self.socket, shown.clone(), requests),
         ));
-        tasks.spawn(named(
-            "http",
-            http::serve(self.listener, http::router(shown.clone())),
-        ));
+        let router = http::router(shown.clone());
+        let http = http::serve(self.listener, move |_| router.clone());
+        tasks.spawn(named("http", http));
         loop {
             tokio::select! {
                 signal = self.terminate.recv() => {
@@ -159,8 +160,8 @@ impl Doors {
                     info!("SIGHUP: reading the configuration again");
                     settle(&shown, events, operate(Operation::Reload).await);
                 }
-                Some(Request { operation, answer }) = asked.recv() => {
-                    info!(?operation, "asked by an operator");
+                Some(Request { operation, by, answer }) = asked.recv() => {
+                    info!(%operation, %by, "asked by an operator");
                     let answered = settle(&shown, events, operate(operation).await);
                     // Whoever asked may have gone away.
                     let _ = answer.send(answered);

@@ -87,6 +87,7 @@ pub(crate) async fn run(
         snapshot,
         metrics,
         liveness,
+        intent: Arc::default(),
     });
     let path = path.to_owned();
     let view = shown.view();

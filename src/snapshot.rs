@@ -338,6 +338,8 @@ pub(crate) struct ReconcileRecord {
     /// Why the state file does not hold what the agent owns, if it does not:
     /// the kernel may be as configured all the same.
     pub(crate) not_remembered: Option<String>,
+    /// What the kernel cannot be brought to, and traffic does not depend on.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A real server that is no longer configured, and not removed yet.

@@ -1,6 +1,8 @@
 //! The log: lines on standard error, written by a thread of its own, so that
 //! nothing waits for whoever reads them.
 
+mod journal;
+
 use std::env;
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -16,6 +18,9 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Format;
+
+use self::journal::Prioritized;
 
 /// The environment variable that says what is logged.
 pub(crate) const VARIABLE: &str = "LVS_AGENT_LOG";
@@ -48,6 +53,20 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// As text, with the priority of sd-daemon(3) in place of time and level,
+    /// which the journal has for each entry.
+    Journald,
+}
+
+impl LogFormat {
+    /// What suits standard error as it is.
+    pub(crate) fn of_standard_error() -> Self {
+        if journal::is_standard_error() {
+            Self::Journald
+        } else {
+            Self::Text
+        }
+    }
 }
 
 /// A log that cannot be set up.
@@ -104,12 +123,16 @@ impl Log {
     /// Tells why the process fails: as `plain` says it, or as an object if
     /// that is the format and the filter lets errors through.
     pub(crate) fn last_words(&mut self, message: &str, plain: &str) {
-        if self.format == LogFormat::Json && tracing::enabled!(Level::ERROR) {
-            tracing::error!("{message}");
-        } else {
-            // The writer never fails: it drops what it cannot take.
-            let _ = self.writer.write_all(format!("{plain}\n").as_bytes());
-        }
+        let lines = match self.format {
+            LogFormat::Json if tracing::enabled!(Level::ERROR) => {
+                tracing::error!("{message}");
+                return;
+            }
+            LogFormat::Json | LogFormat::Text => format!("{plain}\n"),
+            LogFormat::Journald => journal::prioritized(Level::ERROR, plain),
+        };
+        // The writer never fails: it drops what it cannot take.
+        let _ = self.writer.write_all(lines.as_bytes());
     }
 }
 
@@ -172,6 +195,10 @@ where
     Ok(match format {
         LogFormat::Text => Box::new(builder.finish()),
         LogFormat::Json => Box::new(builder.json().finish()),
+        LogFormat::Journald => {
+            let line = Format::default().without_time().with_level(false);
+            Box::new(builder.event_format(Prioritized(line)).finish())
+        }
     })
 }
 

@@ -3,10 +3,13 @@ use crate::cli::{RunArguments, Table};
 use crate::error_chain::error_chain;
 use crate::kernel::{KernelIpvs, MemoryIpvs};
 use crate::reconcile::Writing;
+use crate::telemetry::LogFormat;
 use crate::{director, real_server, telemetry};
 
 pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
-    let mut log = telemetry::init(arguments.log_format)?;
+    let format = arguments.log_format;
+    let format = format.unwrap_or_else(LogFormat::of_standard_error);
+    let mut log = telemetry::init(format)?;
     let result = block_on(agent(arguments));
     result.map_err(|failure| {
         log.last_words(&error_chain(&failure), &failure.last_words());

@@ -112,6 +112,9 @@ pub(crate) fn render(
     if let Some(error) = &status.reconcile.error {
         writeln!(out, "the last reconcile failed: {error}")?;
     }
+    for warning in &status.reconcile.warnings {
+        writeln!(out, "{warning}; traffic does not depend on it")?;
+    }
     for error in status.not_remembered() {
         writeln!(out, "{error}")?;
     }
@@ -158,30 +161,7 @@ pub(crate) fn render(
         writeln!(out)?;
         table(out, head, rows.collect())?;
     }
-    if !status.leaving.is_empty() {
-        let rows = status.leaving.iter().map(|leaver| {
-            [
-                format!("{}/{}", leaver.service, leaver.name),
-                leaver.service_address.clone(),
-                leaver.address.clone(),
-                leaver.state().to_owned(),
-                leaver.connections.active.to_string(),
-                leaver.connections.inactive.to_string(),
-                until(leaver.deadline.0, now, age),
-            ]
-        });
-        let head = [
-            ("LEAVING", Left),
-            ("SERVICE", Left),
-            ("ADDRESS", Left),
-            ("STATE", Left),
-            ("ACTIVE", Right),
-            ("INACTIVE", Right),
-            ("AT THE LATEST", Left),
-        ];
-        writeln!(out)?;
-        table(out, head, rows.collect())?;
-    }
+    render_leaving(status, now, out)?;
     if let Some(readiness) = &status.readiness {
         render_readiness(readiness, out)?;
     }
@@ -190,6 +170,38 @@ pub(crate) fn render(
         render_service(service, !status.weights_held.is_empty(), now, out)?;
     }
     Ok(())
+}
+
+fn render_leaving(
+    status: &StatusResponse,
+    now: SystemTime,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if status.leaving.is_empty() {
+        return Ok(());
+    }
+    let rows = status.leaving.iter().map(|leaver| {
+        [
+            format!("{}/{}", leaver.service, leaver.name),
+            leaver.service_address.clone(),
+            leaver.address.clone(),
+            leaver.state().to_owned(),
+            leaver.connections.active.to_string(),
+            leaver.connections.inactive.to_string(),
+            until(leaver.deadline.0, now, age),
+        ]
+    });
+    let head = [
+        ("LEAVING", Left),
+        ("SERVICE", Left),
+        ("ADDRESS", Left),
+        ("STATE", Left),
+        ("ACTIVE", Right),
+        ("INACTIVE", Right),
+        ("AT THE LATEST", Left),
+    ];
+    writeln!(out)?;
+    table(out, head, rows.collect())
 }
 
 fn render_readiness(readiness: &ReadinessStatus, out: &mut impl Write) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The control socket: HTTP over a unix socket that only its owner may open.
 
 mod client;
+mod operator;
 mod request;
 mod socket;
 
@@ -10,9 +11,11 @@ pub(crate) use socket::{BindError, ControlSocket, bind};
 
 use std::convert::Infallible;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use tokio::net::UnixStream;
 
+use self::operator::Operator;
 use crate::http::{self, Shown};
 
 /// Answers `GET /status` and hands requests to the agent until it is dropped;
@@ -22,7 +25,11 @@ pub(crate) async fn serve(socket: ControlSocket, shown: Shown, requests: Request
     let router = Router::new()
         .route("/status", get(http::status).with_state(shown))
         .route("/operation", post(request::operate).with_state(requests));
-    http::serve(listener, router).await
+    let router_for = move |stream: &UnixStream| {
+        let operator = Operator::of(stream);
+        router.clone().layer(Extension(operator))
+    };
+    http::serve(listener, router_for).await
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
-use axum::Json;
+use std::fmt;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
+
+use super::Operator;
 
 /// Requests that may wait for the agent: an operator's, one after the other.
 /// One more has to wait before it is handed in.
@@ -28,10 +33,24 @@ pub(crate) enum Operation {
     },
 }
 
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reload => f.write_str("reload"),
+            Self::Drain { target, deadline } => {
+                let deadline = humantime::format_duration(Duration::from_secs(*deadline));
+                write!(f, "drain {target} within {deadline}")
+            }
+            Self::Undrain { target } => write!(f, "undrain {target}"),
+        }
+    }
+}
+
 /// An operation, and where it is answered.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) operation: Operation,
+    pub(crate) by: Operator,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -75,11 +94,17 @@ pub(crate) fn requests() -> (Requests, mpsc::Receiver<Request>) {
 /// `POST /operation`: answers when it is done.
 pub(super) async fn operate(
     State(requests): State<Requests>,
+    Extension(operator): Extension<Operator>,
     Json(operation): Json<Operation>,
 ) -> Result<Json<Answer>, (StatusCode, &'static str)> {
     let ending = (StatusCode::SERVICE_UNAVAILABLE, "The agent is ending.\n");
     let (answer, answered) = oneshot::channel();
-    let request = Request { operation, answer };
+    let by = operator.named().await;
+    let request = Request {
+        operation,
+        by,
+        answer,
+    };
     requests.send(request).await.map_err(|_| ending)?;
     answered.await.map(Json).map_err(|_| ending)
 }

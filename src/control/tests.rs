@@ -13,6 +13,7 @@ use crate::snapshot::fixture;
 
 fn shown() -> Shown {
     Shown::new(View {
+        intent: Arc::default(),
         snapshot: Arc::new(fixture::director()),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
         liveness: Arc::new(Liveness::new(

@@ -69,6 +69,7 @@ pub(super) const fn unread(cause: &Cause) -> &'static str {
         | Cause::Exists
         | Cause::Missing
         | Cause::Errno(_)
+        | Cause::Parameter(_)
         | Cause::File(_)
         | Cause::Timeout(_)
         | Cause::Transport(_)

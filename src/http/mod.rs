@@ -24,11 +24,12 @@ pub(crate) use server::serve;
 
 use crate::clock;
 use crate::health::Health;
+use crate::intent::Intent;
 use crate::liveness::Liveness;
 use crate::metrics::{self as exposition, Metrics};
 use crate::snapshot::{Latest, Snapshot};
 
-/// How many real servers without a verdict `/readyz` names.
+/// How many real servers of a kind `/readyz` names.
 const NAMED: usize = 10;
 
 /// What the endpoints show.
@@ -37,6 +38,8 @@ pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) liveness: Arc<Liveness>,
+    /// What health wants and reconcile has not taken yet.
+    pub(crate) intent: Arc<Intent>,
 }
 
 /// Where every request takes the newest [`View`] from: a reload puts another there.
@@ -156,59 +159,100 @@ async fn livez(State(shown): State<Shown>) -> Response {
 }
 
 async fn readyz(State(shown): State<Shown>) -> Response {
-    let snapshot = shown.view().snapshot;
-    let missing = missing(&snapshot);
+    let view = shown.view();
+    let missing = missing(&view);
+    let snapshot = view.snapshot;
     if missing.is_empty() {
-        // Traffic does not suffer from a disk that cannot be written.
-        let owned = snapshot.reconcile.lock().not_remembered.clone();
+        // Traffic does not suffer from a disk that cannot be written, nor from
+        // a parameter that it does not depend on.
+        let reconcile = snapshot.reconcile.lock().clone();
         let drained = snapshot.drains_not_remembered.lock().clone();
         let table = &snapshot.process;
         let table = (!table.table_in_kernel).then(|| status::IN_MEMORY.to_owned());
-        let lines = [Some("ready".to_owned()), owned, drained, table];
-        let lines = lines.into_iter().flatten().map(|line| line + "\n");
-        lines.collect::<String>().into_response()
+        let lines = [
+            Some("ready".to_owned()),
+            reconcile.not_remembered,
+            drained,
+            table,
+        ];
+        let lines = lines.into_iter().flatten().chain(reconcile.warnings);
+        lines
+            .map(|line| line + "\n")
+            .collect::<String>()
+            .into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, missing).into_response()
     }
 }
 
 /// What stands between this process and being ready, a line each.
-fn missing(snapshot: &Snapshot) -> String {
+fn missing(view: &View) -> String {
+    let snapshot = &view.snapshot;
     let reconcile = snapshot.reconcile.lock().clone();
-    let first_reconcile = if reconcile.pending_steps > 0 {
-        let pending = status::pending(reconcile.pending_steps);
-        format!("not ready: {pending}\n")
-    } else if reconcile.last_success.is_none() {
-        let reason = reconcile.error.unwrap_or_else(|| "under way".to_owned());
-        format!("the first reconcile is not done: {reason}\n")
-    } else {
-        String::new()
-    };
-
-    let mut named = Vec::new();
-    let mut without = 0_usize;
+    let (mut unwritten, mut without_verdict) = (Named::default(), Named::default());
     for service in &snapshot.services {
-        for real_server in &service.real_servers {
-            if real_server.live.lock().health == Health::Unknown {
-                without += 1;
-                if named.len() < NAMED {
-                    named.push(format!("{}/{}", service.name, real_server.name));
-                }
+        for real_server in service.records() {
+            let live = real_server.live.lock();
+            let name = || format!("{}/{}", service.name, real_server.name);
+            if live.kernel != Some(live.desired) {
+                unwritten.add(name);
+            }
+            if live.health == Health::Unknown {
+                without_verdict.add(name);
             }
         }
     }
-    let more = match without - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
+    let reconcile = match (reconcile.last_success, reconcile.error) {
+        (_, None) if reconcile.pending_steps > 0 => {
+            let pending = status::pending(reconcile.pending_steps);
+            format!("not ready: {pending}\n")
+        }
+        (None, reason) => {
+            let reason = reason.unwrap_or_else(|| "under way".to_owned());
+            format!("the first reconcile is not done: {reason}\n")
+        }
+        (Some(_), Some(reason)) => format!("the last reconcile failed: {reason}\n"),
+        (Some(_), None) => {
+            let waiting = view.intent.waiting();
+            let waiting = (waiting > 0).then(|| {
+                let noun = if waiting == 1 { "weight" } else { "weights" };
+                format!("{waiting} changed {noun} not written yet\n")
+            });
+            let unwritten = unwritten.line("the kernel does not have the weight wanted yet of");
+            waiting.unwrap_or_default() + &unwritten
+        }
     };
-    let named = named.join(", ");
-    let verdicts = if without > 0 {
-        let noun = if without == 1 { "server" } else { "servers" };
-        format!("no verdict yet on {without} real {noun}: {named}{more}\n")
-    } else {
-        String::new()
-    };
-    first_reconcile + &verdicts
+    reconcile + &without_verdict.line("no verdict yet on")
+}
+
+/// Real servers of a kind: all are counted, the first are named.
+#[derive(Default)]
+struct Named {
+    count: usize,
+    names: Vec<String>,
+}
+
+impl Named {
+    fn add(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.names.len() < NAMED {
+            self.names.push(name());
+        }
+    }
+
+    /// `WHAT 2 real servers: NAME, NAME`; empty if there is none.
+    fn line(&self, what: &str) -> String {
+        let more = match self.count - self.names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = self.names.join(", ");
+        match self.count {
+            0 => String::new(),
+            1 => format!("{what} 1 real server: {names}\n"),
+            count => format!("{what} {count} real servers: {names}{more}\n"),
+        }
+    }
 }
 
 async fn no_such_page() -> impl IntoResponse {

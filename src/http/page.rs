@@ -93,6 +93,9 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
             )?;
         }
     }
+    for warning in &status.reconcile.warnings {
+        writeln!(out, "<p class=\"down\">{}</p>", Escaped(warning))?;
+    }
     for error in status.not_remembered() {
         writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
     }

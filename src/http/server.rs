@@ -19,7 +19,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// A connection serves one request and is given 30 seconds for all of it, so
 /// that whatever its client does or leaves undone (a head that never ends, a
 /// response that is never read), it holds one of 64 places for that long at most.
-pub(crate) async fn serve<L: Listener>(mut listener: L, router: Router) -> Infallible {
+/// `router_for` a connection is what answers on it.
+pub(crate) async fn serve<L: Listener>(
+    mut listener: L,
+    router_for: impl Fn(&L::Io) -> Router,
+) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS {
@@ -27,7 +31,7 @@ pub(crate) async fn serve<L: Listener>(mut listener: L, router: Router) -> Infal
         }
         let (stream, _) = listener.accept().await;
         while connections.try_join_next().is_some() {}
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(router_for(&stream));
         connections.spawn(async move {
             let connection = http1::Builder::new()
                 .keep_alive(false)

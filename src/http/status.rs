@@ -277,6 +277,9 @@ pub(crate) struct ReconcileStatus {
     /// Why what the agent owns is not in the state file, if it is not.
     #[serde(default)]
     pub(crate) not_remembered: Option<String>,
+    /// What the kernel cannot be brought to, and traffic does not depend on.
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -430,6 +433,7 @@ impl<S> Status<S> {
                 error: reconcile.error,
                 pending_steps: reconcile.pending_steps,
                 not_remembered: reconcile.not_remembered,
+                warnings: reconcile.warnings,
             },
             drains_not_remembered: snapshot.drains_not_remembered.lock().clone(),
             weights_held: held.iter().map(|r| r.as_str().to_owned()).collect(),

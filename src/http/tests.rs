@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::*;
 use crate::liveness::Loop;
 use crate::model::Weight;
-use crate::snapshot::{ProcessRecord, ServiceRecord, fixture};
+use crate::snapshot::{ProcessRecord, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
 fn shown(snapshot: Snapshot) -> Shown {
     Shown::new(View {
+        intent: Arc::default(),
         snapshot: Arc::new(snapshot),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
         liveness: Arc::new(Liveness::new(
@@ -25,7 +26,7 @@ fn shown(snapshot: Snapshot) -> Shown {
 async fn served(shown: Shown) -> SocketAddr {
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, router(shown)));
+    tokio::spawn(serve(listener, move |_| router(shown.clone())));
     address
 }
 
@@ -104,15 +105,25 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
     assert_eq!(
         head(&response).1,
         "the first reconcile is not done: this kernel has no IPVS\n\
-         no verdict yet on 3 real servers: web/rs1, web/rs2, marked/rs6\n"
+         no verdict yet on 4 real servers: web/rs1, web/rs2, marked/rs6, \
+         marked/sorry_server\n"
     );
 
     snapshot.reconcile.lock().last_success = Some(fixture::start());
     for service in &snapshot.services {
-        for real_server in &service.real_servers {
-            real_server.live.lock().health = Health::Down;
+        for real_server in service.records() {
+            let mut live = real_server.live.lock();
+            live.health = Health::Down;
+            live.kernel = Some(Weight::ZERO);
         }
     }
+    let response = ask(address, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert_eq!(
+        head(&response).1,
+        "the last reconcile failed: this kernel has no IPVS\n"
+    );
+    snapshot.reconcile.lock().error = None;
     let response = ask(address, "GET /readyz").await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(head(&response).1, "ready\n");
@@ -133,10 +144,7 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
 
 #[tokio::test]
 async fn dry_run_is_ready_only_while_no_step_is_pending() {
-    let snapshot = fixture::director();
-    for real_server in snapshot.services.iter().flat_map(ServiceRecord::records) {
-        real_server.live.lock().health = Health::Up;
-    }
+    let snapshot = settled();
     let process = ProcessRecord {
         dry_run: true,
         ..snapshot.process.clone()
@@ -161,12 +169,76 @@ fn of_many_without_a_verdict_some_are_named() {
     let one = config.virtual_services[0].real_servers[0].clone();
     config.virtual_services[0].real_servers = vec![one; 25];
     let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
-    let missing = missing(&snapshot);
+    let missing = missing(&shown(snapshot).view());
     assert!(
-        missing.contains("no verdict yet on 26 real servers: web/rs1, "),
+        missing.contains("no verdict yet on 27 real servers: web/rs1, "),
         "{missing}"
     );
-    assert!(missing.ends_with(" and 16 more\n"), "{missing}");
+    assert!(missing.ends_with(" and 17 more\n"), "{missing}");
+}
+
+/// One whose real servers all have a verdict and the weight that is wanted.
+fn settled() -> Snapshot {
+    let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::start());
+    snapshot.reconcile.lock().last_success = Some(fixture::start());
+    for service in &snapshot.services {
+        for record in service.records() {
+            let mut live = record.live.lock();
+            live.health = Health::Up;
+            live.desired = Weight::ONE;
+            live.kernel = Some(Weight::ONE);
+        }
+    }
+    snapshot
+}
+
+#[tokio::test]
+async fn what_waits_to_be_written_is_not_ready() {
+    let shown = shown(settled());
+    let View {
+        snapshot, intent, ..
+    } = shown.view();
+    let address = served(shown).await;
+    let ready = async || {
+        let response = ask(address, "GET /readyz").await;
+        let (head, body) = head(&response);
+        let status = head.split(' ').nth(1).map(str::to_owned);
+        (status.unwrap(), body.to_owned())
+    };
+    assert_eq!(ready().await, ("200".to_owned(), "ready\n".to_owned()));
+
+    let change = crate::intent::WeightChange {
+        weight: Weight::ZERO,
+        first_failure: None,
+        handling: crate::health::Handling::Weight,
+    };
+    let id = crate::model::RealServerId {
+        service: 0,
+        real_server: 1,
+    };
+    intent.set(vec![(id, change)]);
+    let not_ready = |line: &str| ("503".to_owned(), line.to_owned());
+    assert_eq!(
+        ready().await,
+        not_ready("1 changed weight not written yet\n")
+    );
+    intent.take();
+    snapshot.services[0].real_servers[1].live.lock().desired = Weight::ZERO;
+    assert_eq!(
+        ready().await,
+        not_ready("the kernel does not have the weight wanted yet of 1 real server: web/rs2\n")
+    );
+    snapshot.services[0].real_servers[1].live.lock().kernel = Some(Weight::ZERO);
+    assert_eq!(ready().await.0, "200");
+}
+
+#[tokio::test]
+async fn what_traffic_can_do_without_keeps_nobody_from_being_ready() {
+    let snapshot = settled();
+    snapshot.reconcile.lock().warnings = vec!["cannot set it: read-only".to_owned()];
+    let response = ask(served(shown(snapshot)).await, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    assert_eq!(head(&response).1, "ready\ncannot set it: read-only\n");
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::sysctl::SysctlFault;
+
 /// An operation that the kernel did not carry out.
 #[derive(Debug, Clone, Error)]
 #[error("cannot {operation}")]
@@ -68,6 +70,9 @@ pub(crate) enum Cause {
     /// Any other error number of the kernel's.
     #[error("the kernel answered: {}", std::io::Error::from_raw_os_error(*.0))]
     Errno(i32),
+    /// A kernel parameter cannot have its value here.
+    #[error(transparent)]
+    Parameter(#[from] SysctlFault),
     /// A file of `/proc/sys` could not be read or written.
     #[error("{0}")]
     File(String),
@@ -92,13 +97,40 @@ impl Cause {
     /// Whether trying again cannot help before someone changes this machine.
     pub(crate) fn is_for_good(&self) -> bool {
         match self {
-            Self::NoIpvs | Self::NotPermitted | Self::NoInterface(_) | Self::OtherName { .. } => {
-                true
-            }
+            Self::NoIpvs
+            | Self::NotPermitted
+            | Self::NoInterface(_)
+            | Self::OtherName { .. }
+            | Self::Parameter(SysctlFault::NotPermitted) => true,
             Self::NoScheduler(_)
             | Self::NoSchedulerOrEngine(..)
             | Self::Ipv6Disabled(_)
             | Self::Exists
+            | Self::Missing
+            | Self::Errno(_)
+            | Self::Parameter(_)
+            | Self::File(_)
+            | Self::Timeout(_)
+            | Self::Transport(_)
+            | Self::Truncated(_)
+            | Self::Unencodable(_)
+            | Self::Undecodable(_) => false,
+        }
+    }
+
+    /// Whether the next try will fail in the same way, unless somebody does
+    /// what the text says: there is nothing new to say of it until then.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::NoIpvs
+            | Self::NotPermitted
+            | Self::NoInterface(_)
+            | Self::OtherName { .. }
+            | Self::NoScheduler(_)
+            | Self::NoSchedulerOrEngine(..)
+            | Self::Ipv6Disabled(_)
+            | Self::Parameter(_) => true,
+            Self::Exists
             | Self::Missing
             | Self::Errno(_)
             | Self::File(_)

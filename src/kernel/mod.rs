@@ -35,6 +35,8 @@ pub(crate) use ipvs::KernelIpvs;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::MemoryIpvs;
 pub(crate) use neighbours::{Hop, Neighbours, NextHop};
+#[cfg(test)]
+pub(crate) use sysctl::SysctlFault;
 pub(crate) use sysctl::Sysctls;
 pub(crate) use tap::{Overheard, Tap};
 pub(crate) use witness::Witness;

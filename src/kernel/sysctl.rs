@@ -6,6 +6,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+use thiserror::Error;
+
 use super::{Cause, KernelError};
 use crate::model::SysctlKey;
 
@@ -33,15 +36,22 @@ impl Sysctls {
         match fs::read_to_string(self.path(key)) {
             Ok(value) => Ok(Some(normalized(&value))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(KernelError::new(format!("read {key}"), cause(&error))),
+            Err(error) => Err(KernelError::new(format!("read {key}"), cause(key, &error))),
         }
     }
 
-    /// Sets the value. The kernel may take a value and keep another: read it
-    /// back to know.
+    /// Sets the value, and reads it back, for the kernel may take a value and
+    /// keep another.
     pub(crate) fn write(&self, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
+        let failed = |cause| KernelError::new(format!("set {key} to {value}"), cause);
         self.overwrite(key, value)
-            .map_err(|error| KernelError::new(format!("set {key} to {value}"), cause(&error)))
+            .map_err(|error| failed(cause(key, &error)))?;
+        match self.read(key)? {
+            Some(kept) if kept != normalized(value) => {
+                Err(failed(Cause::Parameter(SysctlFault::Kept(kept))))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn overwrite(&self, key: &SysctlKey, value: &str) -> io::Result<()> {
@@ -65,13 +75,68 @@ fn normalized(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn cause(error: &io::Error) -> Cause {
-    if error.kind() == ErrorKind::NotFound {
-        Cause::Missing
-    } else if error.kind() == ErrorKind::PermissionDenied {
-        Cause::NotPermitted
-    } else {
-        Cause::File(error.to_string())
+/// Why a parameter cannot have its value on this machine as it is: another try
+/// gives the same.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum SysctlFault {
+    /// `/proc/sys` is mounted read-only (EROFS).
+    #[error(
+        "/proc/sys is read-only for the agent; add `ReadWritePaths=/proc/sys/{0}` to its systemd unit \
+         as in deploy/, or set the parameter on the host with `sysctl -w`, from where a container has it"
+    )]
+    ReadOnly(String),
+    /// EPERM, EACCES.
+    #[error(
+        "permission denied; run the agent as root of the host's own user namespace, \
+         or set the parameter there with `sysctl -w`"
+    )]
+    NotPermitted,
+    /// The kernel has no such file, and no interface is to blame.
+    #[error(
+        "this kernel has no such parameter; correct or remove it under `sysctls`, \
+         or load the module that brings it"
+    )]
+    Missing,
+    /// The kernel has no such file, for it has no such interface.
+    #[error(
+        "there is no interface `{0}`; see `ip link`, and correct the parameter under `sysctls`"
+    )]
+    NoInterface(String),
+    /// EINVAL, ERANGE.
+    #[error("the kernel refuses this value; correct it under `sysctls`")]
+    Invalid,
+    /// It was written, and another value is read.
+    #[error("the kernel took the value and has {0} instead; correct it under `sysctls`")]
+    Kept(String),
+}
+
+fn cause(key: &SysctlKey, error: &io::Error) -> Cause {
+    let fault = match Errno::from_io_error(error) {
+        Some(Errno::ROFS) => {
+            SysctlFault::ReadOnly(key.path_components().next().unwrap_or_default())
+        }
+        Some(Errno::PERM | Errno::ACCESS) => SysctlFault::NotPermitted,
+        Some(Errno::NOENT) => missing(key),
+        Some(Errno::INVAL | Errno::RANGE) => SysctlFault::Invalid,
+        Some(_) | None => return Cause::File(error.to_string()),
+    };
+    Cause::Parameter(fault)
+}
+
+/// `net.ipv4.conf.INTERFACE.…` and `net.ipv6.neigh.INTERFACE.…` are there while
+/// the interface is.
+fn missing(key: &SysctlKey) -> SysctlFault {
+    let components: Vec<_> = key.path_components().collect();
+    match components.as_slice() {
+        [net, _, kind, interface, _]
+            if net == "net"
+                && (kind == "conf" || kind == "neigh")
+                && interface != "all"
+                && interface != "default" =>
+        {
+            SysctlFault::NoInterface(interface.clone())
+        }
+        _ => SysctlFault::Missing,
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) async fn adopt<T: Ipvs>(
     config: &Config,
 ) -> Result<Adopted, ReconcileError> {
     reconciler.probe_marks = probe_marks(config);
+    reconciler.unneeded = desired::unneeded_by_director(config);
     let zero = |_: &ServiceKey, _: &RealServerKey, _| Weight::ZERO;
     let bare = desired_of::<T>(config, &Marks::default(), zero);
     let observed = reconciler.observe(&bare).await?;

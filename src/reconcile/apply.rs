@@ -50,9 +50,32 @@ pub(crate) enum StepError {
     NothingToServe(LocalAddress),
 }
 
+impl StepError {
+    /// Whether the next try will fail in the same way, unless somebody does
+    /// what the text says.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Kernel(error) => error.cause.is_lasting(),
+            // They last as long as what holds them back, which has its own words.
+            Self::ArpNotSilenced(_) | Self::NothingToServe(_) => true,
+            Self::VipStillThere(_) | Self::VipElsewhere { .. } => false,
+        }
+    }
+}
+
 fn list(vips: &BTreeSet<IpAddr>) -> String {
     let vips: Vec<_> = vips.iter().map(ToString::to_string).collect();
     vips.join(", ")
+}
+
+/// What decides on whether a step would do harm.
+#[derive(Debug, Default)]
+pub(crate) struct HeldBack {
+    /// The VIPs that a real server is to have no longer, and must not answer
+    /// ARP for while it has them; `None` for a director, which is meant to answer.
+    pub(crate) silent_about: Option<BTreeSet<IpAddr>>,
+    /// The parameters that a VIP can do without.
+    pub(crate) unneeded: BTreeSet<SysctlKey>,
 }
 
 /// Does the steps, which are in safe order, and answers with those that were
@@ -62,19 +85,17 @@ fn list(vips: &BTreeSet<IpAddr>) -> String {
 /// service that could not be made, a VIP whose ARP sysctls could not be set,
 /// a VIP none of whose services could be made, a sysctl's old value while a
 /// VIP could not be removed.
-///
-/// `silent_about` are the VIPs that a real server is to have no longer, and
-/// must not answer ARP for while it has them; `None` for a director, which is
-/// meant to answer.
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
-    silent_about: Option<&BTreeSet<IpAddr>>,
+    held_back: &HeldBack,
     steps: &[Step],
 ) -> Outcome {
+    let silent_about = held_back.silent_about.as_ref();
     let mut run = Run {
         desired,
         silent: silent_about.is_some(),
+        unneeded: &held_back.unneeded,
         outcome: Outcome::default(),
         lost_services: BTreeSet::new(),
     };
@@ -223,6 +244,7 @@ struct Run<'a> {
     desired: &'a State,
     /// Of a real server, which does not answer ARP for its VIPs.
     silent: bool,
+    unneeded: &'a BTreeSet<SysctlKey>,
     outcome: Outcome,
     lost_services: BTreeSet<ServiceKey>,
 }
@@ -267,7 +289,13 @@ impl Run<'_> {
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        let sysctl = |failure: &Failure| matches!(failure.subject, Subject::Sysctl(_));
+        let sysctl = |failure: &Failure| match &failure.subject {
+            Subject::Sysctl(key) => !self.unneeded.contains(key),
+            Subject::Service(_)
+            | Subject::Destination(..)
+            | Subject::Address(_)
+            | Subject::Timeout(_) => false,
+        };
         if self.silent && self.outcome.failures.iter().any(sysctl) {
             return Some(StepError::ArpNotSilenced(address.clone()));
         }

@@ -18,6 +18,7 @@ use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::desired;
 use crate::health::Weights;
 use crate::intent::Intent;
 use crate::kernel::Ipvs;
@@ -103,13 +104,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             .await;
         reconciler.note(&result);
         let succeeded = result.is_ok();
-        match result {
-            Err(ReconcileError::Steps(failures)) if failures.iter().any(is_for_good) => {
-                return Err(ReconcileError::Steps(failures));
-            }
-            Err(ReconcileError::Steps(_)) | Ok(()) => {}
-            Err(error @ ReconcileError::Observe(_)) => return Err(error),
-        }
+        if_it_can_go_on(result)?;
         let mut retry = Retry::new(config.director.resync_interval);
         let next_pass = in_from_now(retry.after(succeeded));
         let mut director = Self {
@@ -213,6 +208,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
         self.reconciler.probe_marks = probe_marks(&config);
+        self.reconciler.unneeded = desired::unneeded_by_director(&config);
         // Of others' services the pass below knows, before anything is written.
         let marks = self.reconciler.board.marks();
         let marks = Marks::assign(&config, &marks, &BTreeSet::new());
@@ -313,6 +309,20 @@ fn is_for_good(failure: &Failure) -> bool {
         | StepError::VipStillThere(_)
         | StepError::VipElsewhere { .. }
         | StepError::NothingToServe(_) => false,
+    }
+}
+
+/// Whether an agent whose first pass ended so can do some of its work, or can
+/// later.
+pub(super) fn if_it_can_go_on(
+    first_pass: Result<(), ReconcileError>,
+) -> Result<(), ReconcileError> {
+    match first_pass {
+        Err(ReconcileError::Steps(failures)) if failures.iter().any(is_for_good) => {
+            Err(ReconcileError::Steps(failures))
+        }
+        Err(ReconcileError::Steps(_)) | Ok(()) => Ok(()),
+        Err(error @ ReconcileError::Observe(_)) => Err(error),
     }
 }
 

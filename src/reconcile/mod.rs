@@ -33,7 +33,7 @@ use tracing::{debug, info, warn};
 
 pub(crate) use self::adopt::adopt;
 pub(crate) use self::apply::Failure;
-use self::apply::{Outcome, StepError};
+use self::apply::{HeldBack, Outcome, StepError};
 pub(crate) use self::counted::Counted;
 pub(crate) use self::director::{Change, DirectorLoop, Request};
 use self::drift::announce;
@@ -53,6 +53,7 @@ use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::leaving::{self, Unreplaced};
 use crate::metrics::Metrics;
+use crate::model::SysctlKey;
 use crate::notify::Events;
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::snapshot::{Mode, Snapshot};
@@ -123,6 +124,10 @@ pub(crate) struct Reconciler<T> {
     /// Whether it has been seen that the interfaces of the VIPs are there: one
     /// that goes after that keeps nothing else from being repaired.
     interfaces_seen: bool,
+    /// The parameters that traffic does not depend on.
+    unneeded: BTreeSet<SysctlKey>,
+    /// What the last pass could not bring about, and traffic can do without.
+    tolerated: Vec<Failure>,
     /// What was last said to stand in the way.
     obstacles: Obstacles,
     /// In a dry run, the steps that are pending.
@@ -156,6 +161,8 @@ impl<T: Ipvs> Reconciler<T> {
             unreplaced: Unreplaced::new(),
             failed: BTreeSet::new(),
             interfaces_seen: false,
+            unneeded: BTreeSet::new(),
+            tolerated: Vec::new(),
             obstacles: Obstacles::of(writing),
             proposed: BTreeMap::new(),
         })
@@ -208,20 +215,27 @@ impl<T: Ipvs> Reconciler<T> {
         let started = clock::monotonic();
         let leaving = &self.owned.leaving;
         let desired = &*leaving::kept(leaving, &self.unreplaced, desired, &observed.state);
-        let steps = self.steps(desired, &observed.state);
+        let unreadable = observed.unreadable.clone();
+        let mut steps = self.steps(desired, &observed.state);
+        steps.retain(|step| !is_unreadable(&unreadable, step));
+        self.tolerated.clear();
         let observed = if self.writing == Writing::DryRun {
             self.propose(steps);
             observed
-        } else if steps.is_empty() {
+        } else if steps.is_empty() && unreadable.is_empty() {
             self.failed.clear();
             observed
         } else {
             let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state).await;
-            let old_vips = self.silent_about(desired);
+            let held_back = self.held_back(desired);
             self.board.doubt(&steps);
-            let Outcome { done, failures } =
-                apply::apply(&mut self.kernel, desired, old_vips.as_ref(), &steps).await;
+            let Outcome { done, mut failures } =
+                apply::apply(&mut self.kernel, desired, &held_back, &steps).await;
+            failures.extend(unreadable.into_iter().map(|(key, error)| Failure {
+                subject: Subject::Sysctl(key),
+                error: StepError::Kernel(error),
+            }));
             announce(&done, &drift);
             self.tell_drift(&done, &drift);
             self.failed = failures
@@ -229,6 +243,7 @@ impl<T: Ipvs> Reconciler<T> {
                 .map(|failure| failure.subject.clone())
                 .collect();
             let observed = self.observe(desired).await?;
+            let failures = self.set_aside_tolerable(failures);
             if !failures.is_empty() {
                 self.board.confirm(&observed.state);
                 publish::publish(&self.snapshot, desired, &observed);
@@ -243,6 +258,21 @@ impl<T: Ipvs> Reconciler<T> {
             self.metrics.reconciled(clock::monotonic() - started);
         }
         Ok(())
+    }
+
+    /// Keeps apart what will fail again and traffic does not depend on: it is
+    /// shown and told, and keeps nothing from being ready. Answers with the rest.
+    fn set_aside_tolerable(&mut self, failures: Vec<Failure>) -> Vec<Failure> {
+        let tolerable = |failure: &Failure| match &failure.subject {
+            Subject::Sysctl(key) => self.unneeded.contains(key) && failure.error.is_lasting(),
+            Subject::Service(_)
+            | Subject::Destination(..)
+            | Subject::Address(_)
+            | Subject::Timeout(_) => false,
+        };
+        let (tolerated, failures) = failures.into_iter().partition(tolerable);
+        self.tolerated = tolerated;
+        failures
     }
 
     /// Logs what would be done, each step once.
@@ -302,6 +332,13 @@ impl<T: Ipvs> Reconciler<T> {
             | Subject::Timeout(_)
             | Subject::Service(_)
             | Subject::Address(_) => false,
+        }
+    }
+
+    fn held_back(&self, desired: &State) -> HeldBack {
+        HeldBack {
+            silent_about: self.silent_about(desired),
+            unneeded: self.unneeded.clone(),
         }
     }
 
@@ -387,8 +424,23 @@ impl<T: Ipvs> Reconciler<T> {
             }
             record.error = text;
             record.not_remembered.clone_from(&self.not_remembered);
+            let tolerated = self.tolerated.iter();
+            record.warnings = tolerated
+                .map(|failure| error_chain(&failure.error))
+                .collect();
         }
-        self.obstacles.note(result, clock::monotonic());
+        self.obstacles
+            .note(result, &self.tolerated, clock::monotonic());
+    }
+}
+
+fn is_unreadable(unreadable: &BTreeMap<SysctlKey, KernelError>, step: &Step) -> bool {
+    match step.subject() {
+        Subject::Sysctl(key) => unreadable.contains_key(&key),
+        Subject::Service(_)
+        | Subject::Destination(..)
+        | Subject::Address(_)
+        | Subject::Timeout(_) => false,
     }
 }
 

@@ -115,6 +115,8 @@ pub(crate) struct Observation {
     /// The services of others by marks for probes; the state has none of them.
     pub(crate) foreign: BTreeSet<ServiceKey>,
     pub(crate) traffic: BTreeMap<ServiceKey, ServiceTraffic>,
+    /// The parameters that cannot be read, and why; the state has none of them.
+    pub(crate) unreadable: BTreeMap<SysctlKey, KernelError>,
     /// All time-outs of the table in seconds, where there is one to look after.
     pub(crate) timeouts: BTreeMap<Timeout, u32>,
 }
@@ -126,8 +128,9 @@ pub(crate) struct ServiceTraffic {
     pub(crate) real_servers: BTreeMap<RealServerKey, (Connections, Statistics)>,
 }
 
-/// Reads all of `scope`. On any error there is no observation at all: a part
-/// of the truth must never pass for the whole.
+/// Reads all of `scope`. On any error there is no observation at all, for a
+/// part of the truth must never pass for the whole; but a parameter that this
+/// process can never read is told apart from one that is not there.
 pub(crate) async fn observe<T: Ipvs>(
     kernel: &mut Kernel<T>,
     scope: &Scope<'_>,
@@ -144,8 +147,15 @@ pub(crate) async fn observe<T: Ipvs>(
     }
     observation.state.addresses = observe_addresses(kernel, scope).await?;
     for key in &scope.sysctls {
-        if let Some(value) = kernel.sysctls.read(key)? {
-            observation.state.sysctls.insert(key.clone(), value);
+        match kernel.sysctls.read(key) {
+            Ok(Some(value)) => {
+                observation.state.sysctls.insert(key.clone(), value);
+            }
+            Ok(None) => {}
+            Err(error) if error.cause.is_lasting() => {
+                observation.unreadable.insert(key.clone(), error);
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(observation)

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, error, info};
+use tracing::{Level, debug, error, info, warn};
 
 use super::{Failure, ReconcileError, STEPS_AT_INFO, Writing, count};
 use crate::error_chain::error_chain;
@@ -21,13 +21,35 @@ enum About {
     Step(Subject),
 }
 
-/// What was said of the obstacles that are there: each is an ERROR when it
-/// appears, when it changes and once a minute, and an INFO when it is gone.
+/// One that is there.
+#[derive(Debug)]
+struct Obstacle {
+    text: String,
+    level: Level,
+    /// It stays until somebody does what its text says.
+    lasting: bool,
+}
+
+impl Obstacle {
+    fn of(failure: &Failure, level: Level) -> (About, Self) {
+        let obstacle = Self {
+            text: error_chain(&failure.error),
+            level,
+            lasting: failure.error.is_lasting(),
+        };
+        (About::Step(failure.subject.clone()), obstacle)
+    }
+}
+
+/// What was said of the obstacles that are there: each is an ERROR, or a
+/// WARN if traffic does not depend on it, when it appears and when it changes,
+/// and an INFO when it is gone. One that may go by itself is said again once a
+/// minute.
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
     /// Nothing is written, so nothing becomes as configured.
     dry_run: bool,
-    said: BTreeMap<About, (String, Instant)>,
+    said: BTreeMap<About, (Obstacle, Instant)>,
 }
 
 impl Obstacles {
@@ -39,54 +61,74 @@ impl Obstacles {
         }
     }
 
-    /// Says what a pass that ended at `now` has found in the way.
-    pub(super) fn note<Done>(&mut self, result: &Result<Done, ReconcileError>, now: Instant) {
+    /// Says what a pass that ended at `now` has found in the way; traffic can
+    /// do without what is `tolerated`.
+    pub(super) fn note<Done>(
+        &mut self,
+        result: &Result<Done, ReconcileError>,
+        tolerated: &[Failure],
+        now: Instant,
+    ) {
+        let mut found = BTreeMap::new();
         match result {
             Err(ReconcileError::Observe(error)) => {
-                self.say(now, vec![(About::Observation, error_chain(error))]);
+                let obstacle = Obstacle {
+                    text: error_chain(error),
+                    level: Level::ERROR,
+                    lasting: error.cause.is_lasting(),
+                };
+                return self.say(now, [(About::Observation, obstacle)]);
             }
             Err(ReconcileError::Steps(failures)) => {
-                let about = |failure: &Failure| {
-                    let text = error_chain(&failure.error);
-                    (About::Step(failure.subject.clone()), text)
-                };
-                let found: BTreeMap<_, _> = failures.iter().map(about).collect();
-                self.forget(|about| *about != About::Memory && !found.contains_key(about));
-                self.say(now, found);
+                found.extend(failures.iter().map(|f| Obstacle::of(f, Level::ERROR)));
             }
-            Ok(_) => {
-                let mut about = self.said.keys();
-                let was_in_the_way = about.any(|about| *about != About::Memory);
-                self.forget(|about| *about != About::Memory);
-                if was_in_the_way && !self.dry_run {
-                    info!("the kernel is as configured again");
-                }
-            }
+            Ok(_) => {}
         }
+        found.extend(tolerated.iter().map(|f| Obstacle::of(f, Level::WARN)));
+        let gone = |about: &About| *about != About::Memory && !found.contains_key(about);
+        let any_gone = self.said.keys().any(gone);
+        self.forget(gone);
+        if any_gone && found.is_empty() && !self.dry_run {
+            info!("the kernel is as configured again");
+        }
+        self.say(now, found);
     }
 
     /// Says why what is owned is not remembered, or that it is again.
     pub(super) fn note_memory(&mut self, error: Option<&str>, now: Instant) {
         match error {
-            Some(error) => self.say(now, [(About::Memory, error.to_owned())]),
+            Some(error) => {
+                let obstacle = Obstacle {
+                    text: error.to_owned(),
+                    level: Level::ERROR,
+                    lasting: false,
+                };
+                self.say(now, [(About::Memory, obstacle)]);
+            }
             None => self.forget(|about| *about == About::Memory),
         }
     }
 
-    fn say(&mut self, now: Instant, found: impl IntoIterator<Item = (About, String)>) {
+    fn say(&mut self, now: Instant, found: impl IntoIterator<Item = (About, Obstacle)>) {
         let mut lines = 0_usize;
-        for (about, text) in found {
-            let said = self.said.get(&about);
-            if said.is_some_and(|(said, at)| *said == text && now.duration_since(*at) < SILENCE) {
+        for (about, obstacle) in found {
+            let said = self.said.get(&about).is_some_and(|(said, at)| {
+                let same = (&said.text, said.level) == (&obstacle.text, obstacle.level);
+                same && (obstacle.lasting || now.duration_since(*at) < SILENCE)
+            });
+            if said {
                 continue;
             }
             lines += 1;
-            if lines <= STEPS_AT_INFO {
-                error!("{text}");
-            } else {
+            let text = &obstacle.text;
+            if lines > STEPS_AT_INFO {
                 debug!("{text}");
+            } else if obstacle.level == Level::WARN {
+                warn!("{text}; traffic does not depend on it");
+            } else {
+                error!("{text}");
             }
-            self.said.insert(about, (text, now));
+            self.said.insert(about, (obstacle, now));
         }
         if lines > STEPS_AT_INFO {
             error!("{} not done", count(lines, "step"));
@@ -96,11 +138,12 @@ impl Obstacles {
     /// Says of those that `gone` names that they are.
     fn forget(&mut self, gone: impl Fn(&About) -> bool) {
         let mut lines = 0_usize;
-        self.said.retain(|about, (text, _)| {
+        self.said.retain(|about, (obstacle, _)| {
             if !gone(about) {
                 return true;
             }
             lines += 1;
+            let text = &obstacle.text;
             if lines <= STEPS_AT_INFO {
                 info!("mended: {text}");
             } else {

@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::director::in_from_now;
+use super::director::{if_it_can_go_on, in_from_now};
 use super::host_watch::HostWatch;
 use super::observe::Observation;
 use super::retry::Retry;
@@ -41,8 +41,9 @@ pub(crate) struct RealServerLoop<T> {
 impl<T: Ipvs> RealServerLoop<T> {
     /// Sets the sysctls, then puts the VIPs where they belong.
     ///
-    /// Fails if any of it cannot be done: without its sysctls a real server
-    /// must not have a VIP.
+    /// A VIP is held back while the sysctls that it needs cannot be set. Fails if
+    /// the host cannot be read or nothing can be written at all; a part that
+    /// cannot be done is logged and tried again.
     pub(crate) async fn start(
         mut reconciler: Reconciler<T>,
         config: Arc<Config>,
@@ -56,9 +57,10 @@ impl<T: Ipvs> RealServerLoop<T> {
             .converge(&desired, observed, Difference::Wanted)
             .await;
         reconciler.note(&result);
-        result?;
+        let succeeded = result.is_ok();
+        if_it_can_go_on(result)?;
         let mut retry = Retry::new(config.real_server.resync_interval);
-        let next_pass = in_from_now(retry.after(true));
+        let next_pass = in_from_now(retry.after(succeeded));
         Ok(Self {
             reconciler,
             config,
@@ -147,6 +149,7 @@ pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, Observation), ReconcileError> {
+    reconciler.unneeded = desired::unneeded_by_real_server(config);
     let desired = desired_now(reconciler, config).await?;
     let observed = reconciler.observe(&desired).await?;
     Ok((desired, observed))

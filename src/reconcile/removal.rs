@@ -65,9 +65,9 @@ impl<T: Ipvs> Reconciler<T> {
             self.propose(steps);
             return Ok(Removal::default());
         }
-        let old_vips = self.silent_about(&nothing);
+        let held_back = self.held_back(&nothing);
         let Outcome { done, failures } =
-            apply::apply(&mut self.kernel, &nothing, old_vips.as_ref(), &steps).await;
+            apply::apply(&mut self.kernel, &nothing, &held_back, &steps).await;
         announce(&done, &BTreeMap::new());
         // What failed is to be tried again, and in knowledge of every old VIP.
         if failures.is_empty() {

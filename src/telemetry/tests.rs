@@ -63,3 +63,11 @@ fn a_filter_that_means_nothing_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn the_journal_gets_a_priority_and_no_time_and_no_level() {
+    let text = logged(LogFormat::Journald, DEFAULT);
+    let expected =
+        "<6>check{service=\"web\"}: lvs_agent::telemetry::tests: up real_server=\"rs1\"\n";
+    assert_eq!(text, expected);
+}

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use rustix::io::ioctl_fionbio;
 use serde_json::Value;
 
-use super::{AMPLE, Behaviour, Server, Site, end, exchange, until};
+use super::{AMPLE, Behaviour, Server, Site, end, exchange, program, until};
 
 const CHECK: &str = "interval: 200ms, timeout: 200ms";
 
@@ -266,4 +266,115 @@ fn the_last_words_are_json_where_all_else_is() {
         "{}",
         ended.stderr
     );
+}
+
+/// Runs the agent with `JOURNAL_STREAM` made of standard error's own device and
+/// inode by `format`, as printf has it.
+fn with_journal_stream(site: &Site, format: &str, arguments: &[&str]) -> Command {
+    let run = site.run();
+    let script = r#"stream=$(printf "$0" $(stat -L -c '%d %i' /proc/self/fd/2))
+        JOURNAL_STREAM=$stream exec "$@""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, format]);
+    command.arg(run.get_program()).args(run.get_args());
+    command.args(arguments);
+    for (key, value) in run.get_envs() {
+        if let Some(value) = value {
+            command.env(key, value);
+        }
+    }
+    command
+}
+
+/// Waits until a real server is down, and returns the output.
+fn until_down(command: Command) -> String {
+    let mut agent = Site::start(command);
+    agent.wait_for_line(AMPLE, |line| line.contains("real server down"));
+    agent.output()
+}
+
+#[test]
+fn the_journal_gets_priorities_where_standard_error_is_the_journal() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    for (format, arguments) in [
+        ("%d:%d", &[][..]),
+        ("1:1%.0s%.0s", &["--log-format", "journald"]),
+    ] {
+        let output = until_down(with_journal_stream(&site, format, arguments));
+        let (whole, _) = output.rsplit_once('\n').unwrap();
+        for line in whole.lines() {
+            let (priority, rest) = line.split_at(3);
+            assert!(["<4>", "<6>"].contains(&priority), "{line}");
+            let first = rest.split_whitespace().next().unwrap();
+            assert!(humantime::parse_rfc3339(first).is_err(), "{line}");
+            assert!(!["WARN", "INFO"].contains(&first), "{line}");
+        }
+        let line = |part: &str| whole.lines().find(|line| line.contains(part)).unwrap();
+        assert!(line("real server down").starts_with("<4>"), "{whole}");
+        assert!(line(": listening ").starts_with("<6>"), "{whole}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_standard_error_changes_nothing() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    for (format, arguments) in [
+        ("1:1%.0s%.0s", &[][..]),
+        ("%d:%d", &["--log-format", "text"]),
+    ] {
+        let output = until_down(with_journal_stream(&site, format, arguments));
+        for line in output.lines() {
+            let first = line.split_whitespace().next().unwrap();
+            assert!(humantime::parse_rfc3339(first).is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_error_that_ends_the_agent_has_a_priority_in_the_journal() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let _taken = TcpListener::bind(site.listen).unwrap();
+    let mut command = site.run();
+    command.args(["--log-format", "journald"]);
+    let ended = end(command);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(
+        last.starts_with("<3>lvs-agent: cannot listen on "),
+        "{last}"
+    );
+}
+
+#[test]
+fn the_log_says_where_the_agent_listens_and_who_asks_for_what() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let mut agent = site.agent();
+    let listening = format!(
+        "listening http={} control={}",
+        site.listen,
+        site.socket().display()
+    );
+    agent.wait_for_line(AMPLE, |line| line.ends_with(&listening));
+    let socket = site.socket();
+    let socket = socket.to_str().unwrap();
+    let uid = nix::unistd::getuid();
+    for (words, asked) in [
+        (
+            &["drain", "web/rs1", "--deadline", "90s"][..],
+            "drain web/rs1 within 1m 30s",
+        ),
+        (&["undrain", "web/rs1"], "undrain web/rs1"),
+        (&["reload"], "reload"),
+    ] {
+        let ended = end(program(&[words, &["--socket", socket]].concat()));
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        agent.wait_for_line(AMPLE, |line| {
+            let operation = format!("asked by an operator operation={asked} by=");
+            line.contains(&operation) && line.ends_with(&format!("(uid {uid})"))
+        });
+    }
 }

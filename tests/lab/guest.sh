@@ -5,9 +5,11 @@
 job=$1
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# The ports of the virtio console: the command's output, and its exit status.
+# The ports of the virtio console: the command's output, its exit status, and
+# how slow this machine is.
 output=$(echo /dev/vport*p1)
 status=$(echo /dev/vport*p2)
+progress=$(echo /dev/vport*p3)
 
 power_off() {
 	echo o >/proc/sysrq-trigger
@@ -30,6 +32,9 @@ own_tmpfs() {
 	done
 	umount /mnt/whole
 }
+
+# shellcheck source=tests/lab/slowness.sh
+source "$(dirname "$0")/slowness.sh"
 
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
@@ -54,6 +59,12 @@ for module in "/lib/modules/$(uname -r)"/kernel/net/netfilter/ipvs/*.ko; do
 	[[ $module == ip_vs_ftp || $module == ip_vs_pe_sip ]] || modules+=("$module")
 done
 modprobe -a "${modules[@]}"
+
+# Emulated on a host that has nothing else to do, this machine starts 20
+# programs in 2 s. Deadlines are made for that.
+TEST_SLOWNESS=$(slowness 2000)
+export TEST_SLOWNESS
+echo "$TEST_SLOWNESS" >"$progress"
 
 # The output goes through one writer, for a port can be opened only once and
 # programs reopen /dev/stdout. What outlives the command may hold the pipe.

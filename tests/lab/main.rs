@@ -47,6 +47,7 @@ mod standstill;
     reason = "the host's tests use the rest of it"
 )]
 mod support;
+mod systemd;
 mod units;
 mod via_vip;
 mod wrong_real_server;

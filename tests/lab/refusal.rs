@@ -1,10 +1,13 @@
 //! What the kernel or the machine lacks: a clear sentence, the right exit
 //! code, nothing lost.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
 use crate::cluster::{Cluster, QUICK, VIP};
-use crate::support::{Lan, PATIENCE, Site, Web, ipvsadm_save};
+use crate::support::{Lan, PATIENCE, Process, Site, Web, exchange, ipvsadm_save, until};
 
 #[test]
 fn a_scheduler_that_the_kernel_lacks_stops_that_service_alone() {
@@ -39,6 +42,60 @@ fn a_scheduler_that_the_kernel_lacks_stops_that_service_alone() {
         .director
         .run("curl -s http://127.0.0.1:9477/readyz");
     assert!(readyz.contains("nosuch"), "{readyz}");
+}
+
+/// A director where /proc/sys is read-only, as in most containers.
+fn where_it_is_read_only(cluster: &Cluster) -> Process {
+    let mut command = Command::new("unshare");
+    let script = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+    command.args(["--mount", "sh", "-c", script, "/proc/sys"]);
+    let run = cluster.site.command("run");
+    command.arg(run.get_program()).args(run.get_args());
+    cluster.lan.director.spawn(command)
+}
+
+fn wait_for_readyz(cluster: &Cluster, status: u16, parts: &[&str]) {
+    let agent = SocketAddr::from(([127, 0, 0, 1], 9477));
+    let director = &cluster.lan.director;
+    until(PATIENCE, "readiness as it should be", || {
+        let answer = director.enter(|| exchange(agent, "GET", "/readyz", PATIENCE));
+        let answer = answer.map_err(|error| error.to_string())?;
+        let has_all = parts.iter().all(|part| answer.body.contains(part));
+        if answer.status == status && has_all {
+            Ok(())
+        } else {
+            Err(format!("{}: {}", answer.status, answer.body))
+        }
+    });
+}
+
+#[test]
+fn read_only_parameters_matter_as_far_as_traffic_depends_on_them() {
+    let cluster = Cluster::new(QUICK);
+    let _webs = [
+        Web::start(&cluster.lan.rs1, "rs1"),
+        Web::start(&cluster.lan.rs2, "rs2"),
+    ];
+    let agent = where_it_is_read_only(&cluster);
+    let cause = |key: &str| format!("cannot set net.ipv4.vs.{key} to 1: /proc/sys is read-only");
+    let nodest = cause("expire_nodest_conn");
+    let quiescent = cause("expire_quiescent_template");
+    wait_for_readyz(&cluster, 200, &["ready\n", &nodest, &quiescent]);
+    cluster.wait_for_weight("192.168.11.21", 1);
+    assert!(["rs1", "rs2"].contains(&&*cluster.request().unwrap()));
+    let values = "sysctl -n net.ipv4.vs.expire_nodest_conn net.ipv4.vs.expire_quiescent_template";
+    assert_eq!(cluster.lan.director.run(values), "0\n0\n");
+
+    let persistent = QUICK.replace("    check:", "    persistence: { timeout: 5m }\n    check:");
+    cluster.site.write_configuration(&persistent);
+    agent.signal(Signal::SIGHUP);
+    wait_for_readyz(&cluster, 503, &["the last reconcile failed: ", &quiescent]);
+    let set = "sysctl -q -w net.ipv4.vs.expire_quiescent_template=1";
+    cluster.lan.director.run(set);
+    wait_for_readyz(&cluster, 200, &["ready\n", &nodest]);
+    let said = agent.output();
+    let warned = format!("WARN lvs_agent::reconcile::obstacles: {nodest}");
+    assert_eq!(said.matches(&warned).count(), 1, "{said}");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What the agent of a real server refuses, with a sentence and nothing done.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::{Lan, Namespace, Process, Site};
+use nix::sys::signal::Signal;
+
+use crate::support::{Lan, Namespace, Process, Site, exchange, until};
 use crate::witness::{
-    BEFORE, DEADLINE, Finished, addresses, assert_sysctls, configuration, finish, has_vip,
+    BEFORE, DEADLINE, Finished, OURS, addresses, assert_sysctls, configuration, finish, has_vip,
     of_real_server, set_sysctls, start, status, wait_for_vip,
 };
 
@@ -45,20 +47,100 @@ fn an_interface_that_does_not_exist() {
     assert_nothing_done(&lan.rs1);
 }
 
+/// The agent stays, and says once what is missing: a service manager would only
+/// start it again and again.
 #[test]
 fn a_sysctl_that_does_not_exist_keeps_the_vip_away() {
     let lan = Lan::new();
     let site = Site::new(&configuration(
         "  sysctls:\n    net.ipv4.conf.all.arp_ignore: 1\n    net.ipv4.conf.all.nope: 1",
     ));
-    let said = refused(&site, &lan.rs1);
+    let mut agent = site.run(&lan.rs1, &["--real-server"]);
     for part in [
-        "cannot set net.ipv4.conf.all.nope to 1: it does not exist",
+        "cannot set net.ipv4.conf.all.nope to 1: this kernel has no such parameter; correct or \
+         remove it under `sysctls`",
         "address 192.168.11.200/32 on lo is held back until every sysctl is set",
     ] {
-        assert!(said.contains(part), "{said}");
+        agent.wait_for_line(DEADLINE, |line| {
+            line.contains("ERROR") && line.contains(part)
+        });
     }
+    until(DEADLINE, "an agent that is not ready", || {
+        match readyz(&lan.rs1) {
+            Ok((503, body)) if body.contains("all.nope") => Ok(()),
+            other => Err(other),
+        }
+    });
     assert!(!has_vip(&lan.rs1));
+    agent.signal(Signal::SIGTERM);
+    assert_eq!(agent.wait(DEADLINE).code(), Some(0), "{}", agent.output());
+}
+
+fn readyz(host: &Namespace) -> Result<(u16, String), String> {
+    let agent = SocketAddr::from((Ipv4Addr::LOCALHOST, 9477));
+    let answer = host.enter(|| exchange(agent, "GET", "/readyz", DEADLINE));
+    let answer = answer.map_err(|error| error.to_string())?;
+    Ok((answer.status, answer.body))
+}
+
+/// Starts the agent of a real server where `read_only` below /proc/sys is so.
+fn where_it_is_read_only(site: &Site, host: &Namespace, read_only: &str) -> Process {
+    let mut command = Command::new("unshare");
+    let script = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+    command.args(["--mount", "sh", "-c", script, read_only]);
+    let run = site.command("run");
+    command.arg(run.get_program()).args(run.get_args());
+    command.arg("--real-server");
+    host.spawn(command)
+}
+
+#[test]
+fn a_read_only_parameter_that_is_not_about_arp_keeps_nothing_away() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration(""));
+    let file = "/proc/sys/net/ipv4/conf/default/rp_filter";
+    let mut agent = where_it_is_read_only(&site, &lan.rs1, file);
+    let cause = "cannot set net.ipv4.conf.default.rp_filter to 1: /proc/sys is read-only";
+    agent.wait_for_line(DEADLINE, |line| {
+        line.contains("WARN") && line.contains(cause)
+    });
+    wait_for_vip(&lan.rs1);
+    until(DEADLINE, "readiness with a warning", || {
+        match readyz(&lan.rs1) {
+            Ok((200, body)) if body.contains(cause) => Ok(()),
+            other => Err(other),
+        }
+    });
+    // By another hand: the agent sees it, though it could not do it.
+    set_sysctls(&lan.rs1, [("net.ipv4.conf.default.rp_filter", "1")]);
+    agent.wait_for_line(DEADLINE, |line| line.contains("mended: "));
+    let said = agent.output();
+    let once = format!("WARN lvs_agent::reconcile::obstacles: {cause}");
+    assert_eq!(said.matches(&once).count(), 1, "{said}");
+    assert_eq!(readyz(&lan.rs1).unwrap(), (200, "ready\n".to_owned()));
+}
+
+#[test]
+fn read_only_parameters_keep_the_vip_away_until_somebody_sets_them() {
+    let lan = Lan::new();
+    set_sysctls(&lan.rs1, BEFORE);
+    let site = Site::new(&configuration(""));
+    let mut agent = where_it_is_read_only(&site, &lan.rs1, "/proc/sys/net");
+    agent.wait_for_line(DEADLINE, |line| {
+        line.contains("ERROR cannot set net.ipv4.conf.all.arp_ignore to 1: /proc/sys is read-only")
+            || line.contains("ERROR") && line.contains("ReadWritePaths=/proc/sys/net")
+    });
+    assert!(!has_vip(&lan.rs1));
+    set_sysctls(&lan.rs1, OURS);
+    wait_for_vip(&lan.rs1);
+    until(DEADLINE, "readiness", || match readyz(&lan.rs1) {
+        Ok((200, _)) => Ok(()),
+        other => Err(other),
+    });
+    let said = agent.output();
+    let once = "ERROR lvs_agent::reconcile::obstacles: cannot set net.ipv4.conf.all.arp_ignore";
+    assert_eq!(said.matches(once).count(), 1, "{said}");
 }
 
 #[test]

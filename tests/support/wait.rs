@@ -1,4 +1,6 @@
+use std::env;
 use std::fmt::Debug;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// From the first look to the second; it doubles from look to look.
@@ -6,7 +8,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// A look costs what others need to get ahead: most start a process.
 const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 
+/// How long this machine takes for what is usual, in percent: `tests/run.sh` and
+/// the lab's guest measure that once, at their start.
+static SLOWNESS: LazyLock<u32> = LazyLock::new(|| {
+    let measured = env::var("TEST_SLOWNESS").ok();
+    measured.and_then(|text| text.parse().ok()).unwrap_or(100)
+});
+
 /// Asks `attempt` again and again until it gives `Ok`, and returns that.
+/// `deadline` is for a machine of the usual speed; a slower one has more.
 ///
 /// # Panics
 ///
@@ -16,6 +26,7 @@ pub(crate) fn until<T, Seen: Debug>(
     what: &str,
     mut attempt: impl FnMut() -> Result<T, Seen>,
 ) -> T {
+    let deadline = deadline * *SLOWNESS / 100;
     let end = now() + deadline;
     let mut rest = FIRST_PAUSE;
     loop {

@@ -38,7 +38,7 @@ fn what_does_not_exist_is_not_read_and_not_made() {
     assert_eq!(sysctls.read(&key).unwrap(), None);
     let error = sysctls.write(&key, "1").unwrap_err();
     assert_eq!(error.to_string(), "cannot set net.ipv4.vs.conntrack to 1");
-    assert_eq!(error.cause, Cause::Missing);
+    assert_eq!(error.cause, Cause::Parameter(SysctlFault::Missing));
     assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
 }
 
@@ -54,6 +54,47 @@ fn a_directory_is_an_error_with_its_reason() {
 fn the_hosts_own_parameters_can_be_read() {
     let read = Sysctls::default().read(&key("kernel.ostype")).unwrap();
     assert_eq!(read.as_deref(), Some("Linux"));
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    let (_directory, sysctls) = sysctls();
+    for (name, fault) in [
+        (
+            "net.ipv4.conf.eth9/100.arp_ignore",
+            SysctlFault::NoInterface("eth9.100".to_owned()),
+        ),
+        (
+            "net.ipv6.neigh.eth9.gc_stale_time",
+            SysctlFault::NoInterface("eth9".to_owned()),
+        ),
+        ("net.ipv4.conf.all.nope", SysctlFault::Missing),
+        ("net.ipv4.vs.nope", SysctlFault::Missing),
+    ] {
+        let error = sysctls.write(&key(name), "1").unwrap_err();
+        assert_eq!(error.cause, Cause::Parameter(fault));
+    }
+}
+
+#[test]
+fn error_numbers_that_last_have_words_of_their_own() {
+    let key = key("net.ipv4.vs.expire_nodest_conn");
+    let fault = |number: Errno| cause(&key, &number.into());
+    let lasting = [
+        (Errno::ROFS, SysctlFault::ReadOnly("net".to_owned())),
+        (Errno::ACCESS, SysctlFault::NotPermitted),
+        (Errno::PERM, SysctlFault::NotPermitted),
+        (Errno::NOENT, SysctlFault::Missing),
+        (Errno::INVAL, SysctlFault::Invalid),
+        (Errno::RANGE, SysctlFault::Invalid),
+    ];
+    for (number, expected) in lasting {
+        assert_eq!(fault(number), Cause::Parameter(expected));
+        assert!(fault(number).is_lasting());
+    }
+    for number in [Errno::INTR, Errno::NOMEM, Errno::BUSY, Errno::IO] {
+        assert!(!fault(number).is_lasting(), "{number}");
+    }
 }
 
 /// Against this machine's kernel, each in a network namespace of its own.
@@ -90,7 +131,7 @@ mod netns {
             let sysctls = Sysctls::default();
             let key = key("net.ipv4.conf.lo.arp_ignore");
             let error = sysctls.write(&key, "many").unwrap_err();
-            assert!(matches!(error.cause, Cause::File(_)), "{error:?}");
+            assert_eq!(error.cause, Cause::Parameter(SysctlFault::Invalid));
         });
     }
 }

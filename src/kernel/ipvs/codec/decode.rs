@@ -29,19 +29,24 @@ pub(in crate::kernel::ipvs) enum DecodeError {
     #[error("it does not consist of attributes")]
     Shape(#[source] DeError),
     /// The message answers something else.
-    #[error("it is of the kind {0:?}")]
+    #[error("it is an answer to IPVS command {}", u8::from(*.0))]
     Command(Command),
     /// An attribute without which the item means nothing.
     #[error("{0} is missing")]
     Missing(&'static str),
     /// An attribute of a wrong length or of an impossible value.
-    #[error("{name} cannot be {bytes:?}")]
+    #[error("{name} cannot be {}", hexadecimal(bytes))]
     Value {
         /// The attribute.
         name: &'static str,
         /// Its payload.
         bytes: Box<[u8]>,
     },
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
 }
 
 /// One item of a dump of services.

@@ -262,7 +262,7 @@ fn an_old_kernels_destination_is_of_its_services_family() {
 fn a_number_of_a_wrong_length_is_an_error() {
     let message = kernel_service(&[attribute(7, &[0; 3])]);
     let error = super::service(&message).unwrap_err();
-    assert_eq!(error.to_string(), "FLAGS cannot be [0, 0, 0]");
+    assert_eq!(error.to_string(), "FLAGS cannot be 00 00 00");
 }
 
 /// `ipvsadm -a … -i --tun-type gue --tun-port 6080 --tun-csum`, by the header.

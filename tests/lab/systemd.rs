@@ -1,0 +1,155 @@
+//! A real systemd in a network namespace, with one unit of `deploy/`.
+
+use std::fs;
+use std::process::Command;
+
+use crate::checks::seen;
+use crate::support::{Namespace, PATIENCE, PROGRAM, Process, until};
+
+/// Becomes the systemd of a machine on which the unit and the program are
+/// installed as the unit's first lines say, and the configuration in its
+/// default place. What the machine writes is in its own tmpfs, and it starts
+/// nothing but the unit and the journal.
+/// Arguments: the unit's file, the program, the configuration.
+const BOOT: &str = r#"
+    set -e
+    unit=$(basename "$1")
+    for path in "$1" "$2" "$3"; do
+        test -r "$path"
+    done
+    exec 3<"$1" 4<"$3"
+    mount -t tmpfs tmpfs /usr/local/bin
+    touch /usr/local/bin/lvs-agent
+    mount --bind "$2" /usr/local/bin/lvs-agent
+    mount -t proc proc /proc
+    mount -t sysfs sysfs /sys
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    for path in /run /tmp /var/lib /var/log /var/tmp; do
+        mount -t tmpfs tmpfs "$path"
+    done
+    mkdir /run/etc /run/etc.work
+    mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/etc.work overlay /etc
+    for path in /usr/lib/systemd/system/*.wants /etc/systemd/system; do
+        mount -t tmpfs tmpfs "$path"
+    done
+    ln -s ../systemd-journald.service /usr/lib/systemd/system/sysinit.target.wants
+    mkdir /etc/lvs-agent
+    cat <&4 >/etc/lvs-agent/config.yaml
+    cat <&3 >"/etc/systemd/system/$unit"
+    exec 3<&- 4<&-
+    export container=lab
+    exec /lib/systemd/systemd --system --log-target=console --unit="$unit"
+"#;
+
+/// A systemd that runs one unit of `deploy/` in a network namespace.
+pub(crate) struct Systemd<'a> {
+    namespace: &'a Namespace,
+    process: Process,
+    pub(crate) unit: &'static str,
+}
+
+fn unit_file(unit: &str) -> String {
+    format!("{}/deploy/{unit}", env!("CARGO_MANIFEST_DIR"))
+}
+
+impl<'a> Systemd<'a> {
+    pub(crate) fn start(namespace: &'a Namespace, unit: &'static str, configuration: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.yaml");
+        fs::write(&file, configuration).unwrap();
+        let mut command = Command::new("unshare");
+        // When this process is killed, so is systemd, and with it all of its own.
+        command
+            .args(["--pid", "--fork", "--kill-child", "--mount", "--cgroup"])
+            .args(["bash", "-c", BOOT, "boot", &unit_file(unit), PROGRAM])
+            .arg(&file);
+        Self {
+            namespace,
+            process: namespace.spawn_with(command, directory),
+            unit,
+        }
+    }
+
+    /// Runs a command in systemd's machine; what it says, whatever its end.
+    pub(crate) fn run(&self, command: &[&str]) -> String {
+        let pid = self.process.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let Ok(children) = children else {
+            return format!("systemd has ended:\n{}", self.process.output());
+        };
+        let mut nsenter = Command::new("nsenter");
+        nsenter
+            .args(["--target", children.trim(), "--mount", "--pid", "--"])
+            .args(command);
+        let output = self.namespace.output(nsenter);
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
+    pub(crate) fn property(&self, property: &str) -> String {
+        self.run(&[
+            "systemctl",
+            "show",
+            "--value",
+            "--property",
+            property,
+            self.unit,
+        ])
+    }
+
+    /// What the unit's processes have written, and systemd about them.
+    pub(crate) fn log(&self) -> String {
+        format!("{}\n{}", self.journal(&[]), self.process.output())
+    }
+
+    /// The entries of the journal about the unit, as these options show them.
+    pub(crate) fn journal(&self, options: &[&str]) -> String {
+        let journalctl = ["journalctl", "--quiet", "--no-pager", "--unit", self.unit];
+        self.run(&[&journalctl, options].concat())
+    }
+
+    pub(crate) fn until_state(&self, wanted: &str) {
+        until(
+            PATIENCE,
+            &format!("state {wanted} of {}", self.unit),
+            || {
+                let state = self.property("ActiveState");
+                (state == wanted)
+                    .then_some(())
+                    .ok_or_else(|| format!("{state}\n{}", self.log()))
+            },
+        );
+    }
+
+    /// Its process id, as this machine numbers it.
+    pub(crate) fn agent(&self) -> String {
+        self.property("MainPID")
+    }
+
+    /// Waits until the result of each of these services' probes is so, with
+    /// this in its detail.
+    pub(crate) fn until_probed(&self, expected: &[(&str, u32, &str, &str)]) {
+        until(PATIENCE, &format!("{expected:?}"), || {
+            let seen = seen(self.namespace);
+            let right = expected.iter().all(|(service, weight, result, detail)| {
+                let seen = &seen[*service];
+                seen.weight == *weight && seen.result == *result && seen.detail.contains(detail)
+            });
+            if right { Ok(()) } else { Err(seen) }
+        });
+    }
+
+    /// The sandbox is on, and these capabilities are all that there are.
+    pub(crate) fn assert_confined(&self, capabilities: &str) {
+        let status = self.run(&["cat", &format!("/proc/{}/status", self.agent())]);
+        let value = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.map(str::trim)
+        };
+        for key in ["CapPrm:", "CapEff:", "CapBnd:"] {
+            assert_eq!(value(key), Some(capabilities), "{status}");
+        }
+        assert_eq!(value("NoNewPrivs:"), Some("1"), "{status}");
+        assert_eq!(value("Seccomp:"), Some("2"), "{status}");
+    }
+}
