@@ -328,9 +328,14 @@ fn what_this_host_drops_changes_no_verdict() {
     );
     // One failure that counts is seen, also one as the cause comes or goes.
     let settings = settings.replace("rise: 2, fall: 2", "rise: 1, fall: 1");
-    // The agent would put it right again.
-    let hall = Hall::new(&settings.replace("resync_interval: 1s", "resync_interval: 1day"));
+    // The agent would put its own key right again, and leaves `all` alone.
+    let settings = settings.replace(
+        "resync_interval: 1s",
+        "resync_interval: 1day, sysctls: { net.ipv4.conf.eth0.accept_local: 0 }",
+    );
+    let hall = Hall::new(&settings);
     let director = &hall.lan.director;
+    director.run("sysctl -q -w net.ipv4.conf.all.accept_local=1");
     let _page = Web::start(&hall.lan.rs1, "rs1");
     let _agent = hall.direct();
     hall.wait_for_health("rs1", "up");
@@ -351,9 +356,9 @@ fn what_this_host_drops_changes_no_verdict() {
     );
     for (cause, reason, mend) in [
         (
-            "sysctl -q -w net.ipv4.conf.eth0.accept_local=0".to_owned(),
+            "sysctl -q -w net.ipv4.conf.all.accept_local=0".to_owned(),
             "net.ipv4.conf.eth0.accept_local is 0",
-            "sysctl -q -w net.ipv4.conf.eth0.accept_local=1",
+            "sysctl -q -w net.ipv4.conf.all.accept_local=1",
         ),
         (
             stateful.clone(),

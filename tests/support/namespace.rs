@@ -81,6 +81,15 @@ impl Namespace {
         String::from_utf8(output.stdout).expect("output in UTF-8")
     }
 
+    /// Starts a program that takes an address away whenever it is there: an
+    /// agent soon puts it back no more often than once in 10 s.
+    pub(crate) fn keep_removing(&self, address: &str, interface: &str) -> Process {
+        let remove = format!("ip address del {address} dev {interface} 2>/dev/null");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("while :; do {remove}; sleep 0.05; done")]);
+        self.spawn(command)
+    }
+
     /// Kills every process that is inside, also those that left their parents.
     pub(crate) fn kill_all(&self) {
         let own = self.file.metadata().expect("the namespace's file").ino();
