@@ -17,8 +17,6 @@ pub(super) struct Output {
     out: Source,
     error: Option<Source>,
     first: FirstLine,
-    /// Whether standard error has written last.
-    error_is_last: bool,
 }
 
 impl Output {
@@ -28,7 +26,6 @@ impl Output {
             out: Source::new(out),
             error: error.map(Source::new),
             first: FirstLine::default(),
-            error_is_last: false,
         }
     }
 
@@ -37,21 +34,13 @@ impl Output {
         let status = loop {
             tokio::select! {
                 status = group.wait() => break status?,
-                piece = self.out.read(), if self.out.open => {
-                    let piece = piece?;
-                    self.first.push(&piece);
-                    self.error_is_last &= piece.is_empty();
-                }
-                piece = read(self.error.as_mut()), if self.error_is_open() => {
-                    self.error_is_last |= !piece?.is_empty();
-                }
+                piece = self.out.read(), if self.out.open => self.first.push(&piece?),
+                piece = read(self.error.as_mut()), if self.error_is_open() => drop(piece?),
             }
         };
-        let left = self.out.rest();
-        self.first.push(&left);
-        self.error_is_last &= left.is_empty();
+        self.first.push(&self.out.rest());
         if let Some(error) = &mut self.error {
-            self.error_is_last |= !error.rest().is_empty();
+            error.rest();
         }
         Ok(status)
     }
@@ -65,15 +54,12 @@ impl Output {
         &self.first.bytes
     }
 
-    /// The last line that is not blank.
+    /// The last line that is not blank: of standard error, where it is apart
+    /// and says something.
     pub(super) fn last_line(&self) -> String {
-        let out = self.out.last.text();
         let error = self.error.as_ref().map(|error| error.last.text());
-        match error {
-            Some(error) if self.error_is_last && !error.is_empty() => error,
-            Some(error) if out.is_empty() => error,
-            _ => out,
-        }
+        let error = error.filter(|error| !error.is_empty());
+        error.unwrap_or_else(|| self.out.last.text())
     }
 }
 
