@@ -26,9 +26,9 @@ fn what_waits_when_the_agent_ends_is_delivered() {
     let web = Recorder::start(|_| Some(200));
     let gate = Gate::default();
     let hook = behind(&gate);
-    let bench = Bench::new(&web, 20);
+    let bench = Bench::new(&web, 10);
     let mut agent = bench.start(&format!("- webhook: {{ url: 'http://{}/' }}", hook.address));
-    for n in 1..=20 {
+    for n in 1..=10 {
         agent.wait_for_line(PATIENCE, |line| {
             line.contains("real server up") && line.contains(&format!("real_server=\"rs{n}\""))
         });
@@ -40,7 +40,7 @@ fn what_waits_when_the_agent_ends_is_delivered() {
     assert!(agent.wait(PATIENCE).success());
     let mut told = hook.bodies();
     told.sort_by_key(|event| event["real_server"].to_string());
-    assert_eq!(all(&told, "event"), ["real_server_up"; 20]);
+    assert_eq!(all(&told, "event"), ["real_server_up"; 10]);
     assert!(!agent.output().contains("given up"), "{}", agent.output());
 }
 
