@@ -14,7 +14,7 @@ use super::datagrams::Datagrams;
 use super::progress::{Doing, Progress};
 use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
-use crate::tcp::{OpenError, Opening, tell_icmp};
+use crate::tcp::{Icmp, OpenError, Opening, tell_icmp};
 use crate::via_vip::{Passage, StartError};
 
 /// How much is read in one turn. A peer that never makes its reader wait
@@ -229,12 +229,34 @@ pub(super) async fn through(
     let opened = passage.start(source, target).await;
     let opened = opened.map_err(|error| match error {
         StartError::Unverified(error) => Failure::unverified(&error),
-        StartError::Open(error) => failure(error),
+        StartError::Open(error) => failure(left_to_passage(error)),
         StartError::NoPort => Failure::internal(error.to_string()).fixed_here(OTHER_PORTS),
     })?;
-    let tcp = opened.finish().await.map_err(failure)?;
+    let opened = opened.finish().await.map_err(left_to_passage);
+    let tcp = opened.map_err(failure)?;
     passage.hold(&tcp)?;
     Ok(Stream::new(tcp, true, Arc::clone(progress)))
+}
+
+/// What this host rejects on the way through a VIP, the passage finds out and
+/// explains (`Passage::verify_again`).
+fn left_to_passage(error: OpenError) -> OpenError {
+    match error {
+        OpenError::Connect {
+            source,
+            icmp: Some(icmp),
+        } => OpenError::Connect {
+            source,
+            icmp: Some(Icmp {
+                from_here: false,
+                ..icmp
+            }),
+        },
+        OpenError::Connect { icmp: None, .. }
+        | OpenError::Origin { .. }
+        | OpenError::PortTaken
+        | OpenError::Socket(_) => error,
+    }
 }
 
 fn failure(error: OpenError) -> Failure {
