@@ -91,9 +91,9 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
     assert_untouched(&lan.rs1, &site, &before);
 
     // It goes on looking, and says only what is new.
-    set_sysctls(&lan.rs1, [("net.ipv4.conf.all.arp_ignore", "2")]);
+    set_sysctls(&lan.rs1, [("net.ipv4.conf.all.arp_announce", "0")]);
     agent.wait_for_line(DEADLINE, |line| {
-        line.contains("would do: ~ sysctl net.ipv4.conf.all.arp_ignore: 2 -> 1")
+        line.contains("would do: ~ sysctl net.ipv4.conf.all.arp_announce: 0 -> 2")
     });
     set_sysctls(&lan.rs1, BEFORE);
     agent.signal(nix::sys::signal::Signal::SIGTERM);
