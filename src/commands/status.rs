@@ -337,8 +337,9 @@ fn table<const N: usize>(
     Ok(())
 }
 
+/// To the second, for what is configured is compared with what the kernel has.
 fn seconds(seconds: u32) -> String {
-    short_duration(Duration::from_secs(seconds.into())).to_string()
+    humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
 }
 
 /// How long ago `then` was, to the second: `3d 4h`, `12s`.
