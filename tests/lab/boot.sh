@@ -7,7 +7,7 @@
 # what it writes is gone afterwards. /tmp and /run are the guest's own. The
 # output comes as it is written; progress is told on standard error.
 #
-# The guest measures its own speed once. LAB_DEADLINE seconds (1500) are for a
+# The guest measures its own speed once. LAB_DEADLINE seconds (2100) are for a
 # guest of the usual speed: a slower one has more, up to LONGEST seconds.
 # COMMAND finds the factor as a percentage in TEST_SLOWNESS.
 #
@@ -99,7 +99,7 @@ clean_up() {
 }
 
 (($# > 0)) || fail 125 'usage: tests/lab/boot.sh COMMAND [ARG...]'
-deadline=${LAB_DEADLINE:-1500}
+deadline=${LAB_DEADLINE:-2100}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 still_preparing &
 watcher=$!
