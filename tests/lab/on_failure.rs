@@ -105,6 +105,9 @@ impl Client {
     /// Late answers to earlier datagrams count as none.
     fn ask(socket: &UdpSocket) -> Option<String> {
         let mut answer = [0; 64];
+        socket.set_nonblocking(true).expect("a socket");
+        while socket.recv(&mut answer).is_ok() {}
+        socket.set_nonblocking(false).expect("a socket");
         socket.send(b"x").ok()?;
         let length = socket.recv(&mut answer).ok()?;
         Some(String::from_utf8_lossy(&answer[..length]).into_owned())
