@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
+use super::haproxy_agent::still_down;
 use super::probing::{Probing, ask_one};
 use super::verdict::{Failure, Pass, Verdict};
 use super::{Advice, ProbeResult};
@@ -89,23 +90,35 @@ pub(super) async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
         match verdict {
             Ok(pass) => gathered.add(pass),
             Err(failure) if failure.result == ProbeResult::Internal => own_fault = Some(failure),
-            // As with HAProxy, an agent that is not there is no evidence
-            // against a real server that others vouch for.
-            Err(failure)
-                if matches!(part, CheckKind::HaproxyAgent(_))
-                    && parts.len() > 1
-                    && failure.result != ProbeResult::Status =>
-            {
-                gathered
-                    .details
-                    .push(format!("no agent: {}", failure.detail));
+            Err(failure) => {
+                let detail = without_agent(probing, parts, part, failure)?;
+                gathered.details.push(detail);
             }
-            Err(failure) => return Err(failure),
         }
     }
     match own_fault {
         Some(failure) => Err(failure),
         None => Ok(gathered.pass()),
+    }
+}
+
+/// As with HAProxy, an agent that is not there is no evidence against a real
+/// server that others vouch for, unless it said down before.
+fn without_agent(
+    probing: Probing<'_>,
+    parts: &[CheckKind],
+    part: &CheckKind,
+    failure: Failure,
+) -> Result<String, Failure> {
+    let CheckKind::HaproxyAgent(agent) = part else {
+        return Err(failure);
+    };
+    if parts.len() == 1 || failure.result == ProbeResult::Status {
+        return Err(failure);
+    }
+    match still_down(probing, agent, &failure) {
+        Some(failure) => Err(failure),
+        None => Ok(format!("no agent: {}", failure.detail)),
     }
 }
 

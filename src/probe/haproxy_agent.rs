@@ -39,6 +39,24 @@ pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Ve
     probing.agents.hear(target, &check.send, said)
 }
 
+/// The failure of a real server beside which nothing was heard of an agent that
+/// said down before, and not up since; `failure` is what was met there. HAProxy
+/// leaves such a server down as well.
+pub(super) fn still_down(
+    probing: Probing<'_>,
+    check: &HaproxyAgentCheck,
+    failure: &Failure,
+) -> Option<Failure> {
+    let target = probing.target(Some(check.port));
+    let why = probing.agents.why_down(target, &check.send)?;
+    Some(said_down_before(&failure.detail, &why))
+}
+
+fn said_down_before(now: &str, why: &str) -> Failure {
+    let detail = format!("{now}; it said {why} before, and not up since");
+    Failure::new(ProbeResult::Status, detail).fixed_there(WHY_DOWN)
+}
+
 /// What each agent has said last of its health, of its administrative state
 /// and of its share: "Parameters which are not advertised by the agent are not
 /// changed" (HAProxy's configuration manual, section 5.2).
@@ -53,6 +71,16 @@ struct AgentState {
 }
 
 impl AgentStates {
+    /// What the agent at this address said when it last said down, if it has not
+    /// said up since.
+    fn why_down(&self, target: SocketAddr, question: &[u8]) -> Option<String> {
+        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &states.get(&(target, question.to_vec()))?.health {
+            Some(Health::Down(why)) => Some(why.clone()),
+            Some(Health::Up) | None => None,
+        }
+    }
+
     /// Takes an answer of the agent at this address to this question.
     fn hear(&self, target: SocketAddr, question: &[u8], said: Said) -> Verdict {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,11 +93,7 @@ impl AgentStates {
         let shown = said.shown();
         match (&said.health, &state.health) {
             (Some(Health::Down(_)), _) => said.verdict(),
-            (None, Some(Health::Down(why))) => {
-                let detail = format!("{shown}; it said {why} before, and not up since");
-                let failure = Failure::new(ProbeResult::Status, detail);
-                Err(failure.fixed_there(WHY_DOWN))
-            }
+            (None, Some(Health::Down(why))) => Err(said_down_before(&shown, why)),
             _ => {
                 let drains = state.admin.is_some_and(Admin::drains) && said.admin.is_none();
                 let detail = if drains {

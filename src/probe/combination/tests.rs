@@ -1,8 +1,15 @@
-use crate::config::{CheckKind, ExecCheck};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::config::{Check, CheckKind, ExecCheck};
 use crate::probe::fixture::{
-    AMPLE, SHORT, agent, ask, ask_within, assert_outcome, nobody, say, tcp,
+    AMPLE, SHORT, agent, ask, ask_within, assert_outcome, nobody, say, serve, tcp,
 };
-use crate::probe::{Advice, ProbeResult};
+use crate::probe::{Advice, ProbeResult, Prober};
+use crate::snapshot::fixture;
 
 fn no_program() -> CheckKind {
     CheckKind::Exec(ExecCheck {
@@ -46,6 +53,42 @@ async fn an_agent_that_is_not_there_is_no_evidence_beside_others() {
     assert_eq!(outcome.advice, None);
     let outcome = ask(open, both(down.port())).await;
     assert_outcome(&outcome, ProbeResult::Status, "says down");
+}
+
+#[tokio::test]
+async fn an_agent_that_said_down_keeps_its_real_server_down_while_it_says_nothing_else() {
+    type Answer = fn(&mut TcpStream);
+    let silences: [(Duration, Answer); 4] = [
+        (AMPLE, |_| {}),
+        (AMPLE, |stream| stream.write_all(b"\n").unwrap()),
+        (AMPLE, |stream| stream.write_all(b"hello\n").unwrap()),
+        // It hangs until the probe is over.
+        (SHORT, |stream| drop(stream.read_to_end(&mut Vec::new()))),
+    ];
+    for (silent_for, silence) in silences {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let agents = serve(
+            move |mut stream| match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => stream.write_all(b"down # disk full\n").unwrap(),
+                1 => silence(&mut stream),
+                _ => stream.write_all(b"up\n").unwrap(),
+            },
+        );
+        let open = say(b"");
+        let prober = Prober::new();
+        let within = |timeout| Check {
+            timeout,
+            ..fixture::check(CheckKind::All(vec![tcp(open.port()), agent(agents.port())]))
+        };
+        let outcome = prober.probe(agents, &within(AMPLE)).await;
+        assert_outcome(&outcome, ProbeResult::Status, "says down: disk full");
+        let outcome = prober.probe(agents, &within(silent_for)).await;
+        assert_eq!(outcome.result, ProbeResult::Status, "{outcome:?}");
+        let said_before = "it said down: disk full before, and not up since";
+        assert!(outcome.detail.ends_with(said_before), "{outcome:?}");
+        let outcome = prober.probe(agents, &within(AMPLE)).await;
+        assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
+    }
 }
 
 #[tokio::test]
