@@ -143,6 +143,8 @@ pub(crate) struct Facts {
     /// The table's virtual services; the error tells why they cannot be read.
     /// `None` on a real server, and where the kernel has no table.
     table: Option<Result<BTreeSet<ServiceKey>, KernelError>>,
+    /// Whether one of IPVS's synchronization daemons runs on this director.
+    runs_sync_daemon: bool,
     /// Those that the agent has written, by its state file; the running agent
     /// may say that it holds less ([`Facts::not_remembered`]).
     owned: BTreeSet<ServiceKey>,

@@ -34,12 +34,25 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let names = names.join(", ");
-    if value(facts, BACKUP_ONLY) == Some("1") {
+    let backup_only = value(facts, BACKUP_ONLY) == Some("1");
+    if backup_only && facts.runs_sync_daemon {
         let message = format!(
             "this host is director and real server of it, and {BACKUP_ONLY} is 1: as a backup of \
              IPVS's synchronization it hands out nothing, and so sends nothing back"
         );
         return Some(Finding::ok("loop", &names, message));
+    }
+    if backup_only {
+        // `sysctl_backup_only` in `net/netfilter/ipvs/ip_vs_core.c` asks for
+        // the daemon's state as well.
+        let message = format!(
+            "this host is director and real server of it, and {BACKUP_ONLY} is 1, but without a \
+             synchronization daemon that has no effect: where another real server of it is a \
+             director as well, packets go round between them"
+        );
+        let fix = "if there is another such host: `ipvsadm --start-daemon backup` on the standby, \
+                   `ipvsadm --start-daemon master` on the active one";
+        return Some(Finding::warning("loop", &names, message, fix));
     }
     let message = "this host is director and real server of it: where another real server of it \
                    is a director as well, the standby balances again what the active one sends \

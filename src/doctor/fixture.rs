@@ -98,6 +98,7 @@ pub(super) fn facts(mode: Mode) -> Facts {
         routes: BTreeMap::new(),
         rules: Vec::new(),
         table: None,
+        runs_sync_daemon: false,
         owned: BTreeSet::new(),
         leaving: BTreeSet::new(),
         ways: None,

@@ -75,10 +75,14 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
     let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
     let (mut ways, mut by_mark) = (None, BTreeMap::new());
     let mut claims = None;
+    let mut runs_sync_daemon = false;
     let mut stale_neighbours = BTreeSet::new();
     if mode == Mode::Director {
         let ipvs = modules.loaded.contains("ip_vs");
         if ipvs {
+            // Where the kernel refuses this it refuses the table as well, whose
+            // finding says so.
+            runs_sync_daemon = KernelIpvs::new().runs_sync_daemon().await.unwrap_or(false);
             let found = read_table(config, &owned.services).await;
             table = Some(found.map(|(keys, found)| {
                 by_mark = found;
@@ -120,6 +124,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         routes,
         rules: host.mark_rules().await?,
         table,
+        runs_sync_daemon,
         owned: owned.services,
         leaving: owned
             .leaving

@@ -1,9 +1,12 @@
 //! One host that is the director and a real server, with the one shared file.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 
 use crate::cluster::{request, shown};
-use crate::support::{Lan, Namespace, PATIENCE, Process, Site, Web, until};
+use crate::support::{Lan, Namespace, PATIENCE, Process, Site, Web, http_get, ipvsadm_save, until};
 
 /// The director is a real server beside rs1.
 const SHARED: &str = "
@@ -132,4 +135,81 @@ fn cleanup_of_a_director_leaves_the_address_that_is_the_hosts_own() {
     assert_eq!(host.run(&format!("sysctl -n {KEY}")).trim(), "0");
     assert!(addresses(host).contains("192.168.11.200/24"));
     assert_eq!(host.run("ipvsadm -Sn").trim(), "");
+}
+
+/// Both hosts are directors and real servers of each other, as a pair with a
+/// synchronized table is: what one hands to the other, that one's IPVS may hand
+/// back, and so on until the packet's time to live is over.
+#[test]
+fn packets_between_two_such_hosts_go_in_a_loop_until_backup_only_is_set() {
+    let lan = Lan::new();
+    let (first, second) = (&lan.director, &lan.rs1);
+    let _webs = [Web::start(first, "director"), Web::start(second, "rs1")];
+    let sites = [first, second].map(|host| {
+        let site = Site::new("");
+        let own_real_server = site.directory().join("real-server.sock");
+        // The VIP is the first host's alone, as VRRP would have it.
+        let interface = if std::ptr::eq(host, first) {
+            "interface: eth0, "
+        } else {
+            ""
+        };
+        let text = SHARED.replace("interface: eth0, ", interface);
+        site.write_configuration(&format!(
+            "{text}real_server: {{ resync_interval: 1s, http: {{ listen: 127.0.0.1:9478 }}, \
+             control: {{ socket: {} }} }}\n",
+            own_real_server.display()
+        ));
+        site
+    });
+    let _agents: Vec<_> = [first, second]
+        .into_iter()
+        .zip(&sites)
+        .flat_map(|(host, site)| [site.start(host, &["--real-server"]), site.start(host, &[])])
+        .collect();
+    for host in [first, second] {
+        for real_server in ["192.168.11.10", "192.168.11.21"] {
+            let row = format!("-r {real_server}:80 -g -w 1");
+            until(PATIENCE, &row, || {
+                let table = ipvsadm_save(host);
+                table.contains(&row).then_some(()).ok_or(table)
+            });
+        }
+    }
+    let vip = SocketAddr::from(([192, 168, 11, 200], 80));
+    let refused = |requests: usize| {
+        (0..requests)
+            .filter(|_| http_get(&lan.client, vip, Duration::from_secs(2)).is_err())
+            .count()
+    };
+    let received = || {
+        // `proc_pid_net(5)`: bytes, then packets, that were received.
+        let statistics = second.run("grep eth0: /proc/net/dev");
+        let mut words = statistics.split_whitespace().skip(2);
+        let packets = words.next().expect("the packets");
+        packets.parse::<u64>().expect("a number")
+    };
+    let before = received();
+    let lost = refused(8);
+    let looped = received() - before;
+    eprintln!("{lost} of 8 requests lost, {looped} packets came to the second host");
+    assert!(lost > 0, "no loop was made: the test shows nothing");
+
+    for (host, site) in [first, second].into_iter().zip(&sites) {
+        let (_, printed) = site.finish(host, &["doctor"]);
+        assert!(printed.contains("warning  loop"), "{printed}");
+        assert!(printed.contains("net.ipv4.vs.backup_only=1"), "{printed}");
+    }
+
+    // What doctor says, on the host that has not the VIP. The sysctl alone has
+    // no effect.
+    second.run("sysctl -q -w net.ipv4.vs.backup_only=1");
+    let (_, printed) = sites[1].finish(second, &["doctor"]);
+    assert!(printed.contains("no effect"), "{printed}");
+    assert!(refused(8) > 0);
+    second.run("ipvsadm --start-daemon backup --mcast-interface eth0");
+    assert_eq!(refused(20), 0);
+    let (_, printed) = sites[1].finish(second, &["doctor"]);
+    assert!(!printed.contains("warning  loop"), "{printed}");
+    second.run("ipvsadm --stop-daemon backup");
 }

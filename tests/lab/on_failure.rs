@@ -451,3 +451,97 @@ fn remove_takes_it_out_until_it_passes_also_over_a_reload_and_a_restart() {
     wait_for(director, &row(1), true);
     no_drift(director);
 }
+
+/// Masquerading (the client is in the LAN of the real servers, so a route of
+/// theirs leads their answers through the director) and a service by mark.
+#[test]
+fn clients_are_served_again_behind_masquerading_and_by_firewall_mark() {
+    const FORWARD: &str = "
+  sysctls: { net.ipv4.ip_forward: 1, net.ipv4.conf.all.send_redirects: 0,
+             net.ipv4.conf.eth0.send_redirects: 0 }
+virtual_services:";
+    for (forwarding, by_mark) in [
+        ("masquerade", false),
+        ("direct", true),
+        ("masquerade", true),
+    ] {
+        let own = format!("{VIP}:{PORT}");
+        let text = configuration(&Service {
+            vip: &own,
+            protocol: "udp",
+            keys: &format!("forwarding: {forwarding}"),
+            check: UDP,
+            real_servers: &["192.168.11.21", "192.168.11.22"],
+        });
+        let text = text
+            .replace(
+                "director: { interface: eth0, resync_interval: 1s }\nvirtual_services:",
+                &format!("director:\n  interface: eth0\n  resync_interval: 1s{FORWARD}"),
+            )
+            .replace("udp: { send", "udp: { port: 7, send");
+        let text = if by_mark {
+            text.replace(
+                &format!("address: \"{own}\""),
+                "fwmark: 7\n    family: ipv4",
+            )
+            .replace("    protocol: udp\n", "    on_failure: reset\n")
+        } else {
+            text
+        };
+        let hall = Hall::new(&text);
+        let (client, director) = (&hall.lan.client, &hall.lan.director);
+        if by_mark {
+            director.run(&format!("ip address replace {VIP}/32 dev eth0"));
+            director.run("nft add table ip lab");
+            director.run(
+                "nft add chain ip lab marks { type filter hook prerouting priority mangle ; }",
+            );
+            director.run(&format!(
+                "nft add rule ip lab marks ip daddr {VIP} udp dport {PORT} meta mark set 7"
+            ));
+        }
+        let masquerade = forwarding == "masquerade";
+        for host in [&hall.lan.rs1, &hall.lan.rs2] {
+            if masquerade {
+                host.run(&format!("ip address del {VIP}/32 dev lo"));
+                host.run("ip route add 192.168.11.1/32 via 192.168.11.10");
+            }
+        }
+        let addresses = |rip: &str| -> Vec<IpAddr> {
+            let both = [rip, VIP].map(|address| address.parse().expect("an address"));
+            if masquerade {
+                both[..1].to_vec()
+            } else {
+                both.to_vec()
+            }
+        };
+        let _servers = [
+            Server::udp(&hall.lan.rs1, "rs1", &addresses("192.168.11.21")),
+            Server::udp(&hall.lan.rs2, "rs2", &addresses("192.168.11.22")),
+        ];
+        let _agent = hall.direct();
+        let port = if by_mark { 0 } else { PORT };
+        let letter = if masquerade { "m" } else { "g" };
+        let row = |number, weight| format!("-r 192.168.11.2{number}:{port} -{letter} -w {weight}");
+        wait_for(director, &row(1, 1), true);
+        wait_for(director, &row(2, 1), true);
+        let vip: IpAddr = VIP.parse().expect("an address");
+        let clients: Vec<_> = (0..4).map(|_| Client::new(client, vip)).collect();
+        let of_rs1 = clients.iter().filter(|client| client.by == "rs1").count();
+        assert_eq!(of_rs1, 2, "by rr");
+
+        switch(&hall.lan.rs1, 21, false);
+        let started = Instant::now();
+        for client in &clients {
+            let by = until(PATIENCE, "served again", || client.answered().ok_or("lost"));
+            assert_eq!(by, "rs2", "{forwarding}, by mark: {by_mark}");
+        }
+        eprintln!(
+            "{forwarding}, by mark: {by_mark}: {:.1?}",
+            started.elapsed()
+        );
+        wait_for(director, &row(1, 0), true);
+        assert_eq!(entries(director, "192.168.11.21:"), 0);
+        no_drift(director);
+    }
+}

@@ -29,6 +29,11 @@ fn loop_of_two_hosts_is_named_with_what_prevents_it() {
         .sysctls
         .insert(BACKUP_ONLY.parse().unwrap(), "1".to_owned());
     let found = examine(&config(), &facts).unwrap();
+    assert_eq!(found.verdict, Verdict::Warning);
+    assert!(found.message.contains("no effect"), "{}", found.message);
+
+    facts.runs_sync_daemon = true;
+    let found = examine(&config(), &facts).unwrap();
     assert_eq!(found.verdict, Verdict::Ok);
     let all = examine_all(&config(), &facts);
     let advice: Vec<_> = all.into_iter().filter_map(|finding| finding.mend).collect();

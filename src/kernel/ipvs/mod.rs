@@ -3,7 +3,7 @@
 mod codec;
 mod uapi;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use neli::consts::nl::NlmF;
@@ -62,12 +62,22 @@ impl KernelIpvs {
     /// `net.ipv4.vs.backup_only`, IPVS lets all packets pass
     /// (`sysctl_backup_only` in `net/netfilter/ipvs/ip_vs_core.c`).
     pub(crate) async fn is_sync_backup(&mut self) -> Result<bool, KernelError> {
+        let states = self.sync_daemon_states().await?;
+        Ok(states.contains(&uapi::STATE_BACKUP))
+    }
+
+    /// Whether a synchronization daemon runs here, in either state.
+    pub(crate) async fn runs_sync_daemon(&mut self) -> Result<bool, KernelError> {
+        Ok(!self.sync_daemon_states().await?.is_empty())
+    }
+
+    async fn sync_daemon_states(&mut self) -> Result<BTreeSet<u32>, KernelError> {
         let daemons = self.dump(codec::get_daemons(), |part| {
             codec::daemon_state(part).map(|state| Some((state, ())))
         });
         daemons
             .await
-            .map(|states| states.contains_key(&uapi::STATE_BACKUP))
+            .map(|states| states.into_keys().collect())
             .map_err(|cause| KernelError::new("list the synchronization daemons", cause))
     }
 
