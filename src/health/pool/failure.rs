@@ -59,8 +59,7 @@ impl Pool {
 
     /// What is to be done, since the last [`settle`](Self::settle), with real
     /// servers that are down, by place; of each once while it is down, and
-    /// nothing while held. One that an operator drains is left alone unless it
-    /// is gone.
+    /// nothing while held. One that an operator drains is left alone.
     pub(crate) fn take_handling(&mut self) -> Vec<(usize, Handling)> {
         let rule = self.policy.on_failure;
         let serves = |member: &Member| member.wanted != Weight::ZERO;
@@ -75,11 +74,13 @@ impl Pool {
             if !is_down || serves(member) || member.handled {
                 continue;
             }
-            let enabled = member.admin == Admin::Enabled;
-            let is_lost = rule.resets_from.is_some_and(|from| {
-                member.loss >= Some(from) && (enabled || member.loss == Some(Loss::Gone))
-            });
-            let what = if rule.removes && enabled {
+            if member.admin != Admin::Enabled {
+                continue;
+            }
+            let is_lost = rule
+                .resets_from
+                .is_some_and(|from| member.loss >= Some(from));
+            let what = if rule.removes {
                 Handling::Remove
             } else if is_lost {
                 Handling::Reset

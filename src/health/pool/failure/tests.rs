@@ -131,12 +131,15 @@ fn nothing_is_cut_while_held_or_for_a_drain() {
     pool_of_two.settle(now);
     assert_eq!(pool_of_two.take_handling(), [], "verdicts begin anew");
 
-    for (outcome, expected) in [(UNREACHABLE, vec![]), (LOST, vec![(0, Handling::Reset)])] {
-        let mut draining = pool(RESET, false);
-        draining.set_admin(0, Admin::Draining);
-        draining.settle(now);
-        assert_eq!(draining.take_handling(), []);
-        assert_eq!(probe(&mut draining, 0, outcome), expected, "{outcome:?}");
+    for rule in [RESET, GONE, REMOVE] {
+        for outcome in [BADLY, UNREACHABLE, LOST] {
+            let mut draining = pool(rule, false);
+            draining.set_admin(0, Admin::Draining);
+            draining.settle(now);
+            assert_eq!(draining.take_handling(), []);
+            assert_eq!(probe(&mut draining, 0, outcome), [], "{rule:?} {outcome:?}");
+            assert!(!draining.is_removed(0), "{rule:?} {outcome:?}");
+        }
     }
 }
 
