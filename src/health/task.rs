@@ -29,7 +29,7 @@ use super::pool::{Handling, Policy, Pool, SorryServer};
 use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::unmade::{Told, Unmade};
-use super::{Admin, Health, HoldReason, Transition};
+use super::{Admin, Health, HoldReason, Standing, Transition};
 use crate::arp_audit::Thefts;
 use crate::clock;
 use crate::config::{Config, VirtualService};
@@ -338,7 +338,8 @@ impl HealthTask {
         }
         let reason = reason(transition, &report.outcome);
         let failed = transition.first_failure.map(|first| (place, first));
-        let changes = self.settle(index, failed, now);
+        let before = self.pools.get(index).map(Pool::standing);
+        let changes = self.settle_untold(index, failed, now);
         if let Some(pool) = self.pools.get(index) {
             let weight = pool.wanted(place).unwrap_or(Weight::ZERO);
             let damped_rise = pool.damped_rise(place, now);
@@ -360,6 +361,7 @@ impl HealthTask {
             let event = Event::of_real_server(kind, service, record, &reason);
             self.events.emit(event);
         }
+        self.tell_standing(index, before, now);
         self.intent.set(changes);
     }
 
@@ -410,10 +412,45 @@ impl HealthTask {
         }
     }
 
+    /// As [`settle_untold`](Self::settle_untold), and says how the pool stands then.
+    fn settle(
+        &mut self,
+        index: usize,
+        failed: Option<(usize, Instant)>,
+        now: Instant,
+    ) -> Vec<(RealServerId, WeightChange)> {
+        let before = self.pools.get(index).map(Pool::standing);
+        let changes = self.settle_untold(index, failed, now);
+        self.tell_standing(index, before, now);
+        changes
+    }
+
+    /// Says how the pool stands, if it stood otherwise before. What brought it
+    /// about has been said by then.
+    fn tell_standing(&mut self, index: usize, before: Option<Standing>, now: Instant) {
+        let (Some(before), Some(pool), Some(record)) = (
+            before,
+            self.pools.get(index),
+            self.snapshot.services.get(index),
+        ) else {
+            return;
+        };
+        let after = pool.standing();
+        for line in standing_lines(before, after) {
+            let subject = || record.name.to_string();
+            if self.bursts.admit(line, "", subject, || None, now) {
+                announce_standing(&record.name, line);
+            }
+        }
+        for (kind, detail) in standing_events(before, after) {
+            self.events.emit(Event::of_service(kind, record, detail));
+        }
+    }
+
     /// The weights that follow from what the pool knows; `failed` is the
     /// place of the real server that has just gone down, and when its first
     /// failed probe began.
-    fn settle(
+    fn settle_untold(
         &mut self,
         index: usize,
         failed: Option<(usize, Instant)>,
@@ -432,15 +469,6 @@ impl HealthTask {
         let after = pool.standing();
         if before != after {
             record.pool.lock().standing = after;
-            for line in standing_lines(before, after) {
-                let subject = || record.name.to_string();
-                if self.bursts.admit(line, "", subject, || None, now) {
-                    announce_standing(&record.name, line);
-                }
-            }
-            for (kind, detail) in standing_events(before, after) {
-                self.events.emit(Event::of_service(kind, record, detail));
-            }
         }
         let id = |place| {
             Some(RealServerId {
