@@ -30,6 +30,9 @@ const ANSWERED: Duration = Duration::from_secs(2);
 /// together is seen together.
 const SETTLED: Duration = Duration::from_millis(50);
 
+/// While changes are not heard of.
+const UNHEARD: &str = "VIPs that come to this host are announced later, at the next look";
+
 /// Whether the VIPs that this host has are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Announcing {
@@ -57,7 +60,7 @@ pub(crate) async fn run(
         announcing,
         config: Arc::clone(&config.borrow()),
         link,
-        changes: HostChanges::new(),
+        changes: HostChanges::new(UNHEARD),
         sysctls: Sysctls::default(),
         attendance: Attendance::default(),
         silence,

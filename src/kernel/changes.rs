@@ -2,6 +2,7 @@
 //! multicast groups of `NETLINK_ROUTE` (rtnetlink(7)).
 
 use std::io;
+use std::mem;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
-use tracing::debug;
+use tracing::{info, warn};
 
 use crate::clock;
 
@@ -39,18 +40,25 @@ const READABLE_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// Listens to changes of addresses and interfaces of the network namespace in
 /// which [`HostChanges::changed`] is first waited for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HostChanges {
     socket: Option<NetlinkSocket>,
     retry: Option<Instant>,
+    /// What waits, and for what, while nothing is heard.
+    consequence: &'static str,
+    /// Whether that is the newest that the log was told.
+    is_told: bool,
 }
 
 impl HostChanges {
-    /// Opens nothing yet.
-    pub(crate) const fn new() -> Self {
+    /// Opens nothing yet. `consequence` is what the log says of what follows
+    /// while nothing is heard.
+    pub(crate) const fn new(consequence: &'static str) -> Self {
         Self {
             socket: None,
             retry: None,
+            consequence,
+            is_told: false,
         }
     }
 
@@ -67,6 +75,9 @@ impl HostChanges {
                     Ok(socket) => {
                         self.socket = Some(socket);
                         self.retry = None;
+                        if mem::take(&mut self.is_told) {
+                            info!("changes of addresses and interfaces are heard again");
+                        }
                         return;
                     }
                     Err(error) => self.failed(&error),
@@ -82,7 +93,13 @@ impl HostChanges {
 
     /// Until it can be opened again, the regular comparison finds the changes.
     fn failed(&mut self, error: &io::Error) {
-        debug!(%error, "changes of addresses and interfaces are not heard");
+        if !mem::replace(&mut self.is_told, true) {
+            let consequence = self.consequence;
+            warn!(
+                %error,
+                "changes of addresses and interfaces are not heard, so {consequence}"
+            );
+        }
         self.socket = None;
         self.retry = Some(Instant::from_std(clock::monotonic() + RETRY));
     }

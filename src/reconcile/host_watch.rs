@@ -26,6 +26,10 @@ const PERIOD: Duration = Duration::from_millis(500);
 const REPAIRS: u32 = 10;
 const REFILL: Duration = Duration::from_secs(10);
 
+/// While changes are not heard of.
+const UNHEARD: &str = "what another hand changes there is repaired only by the next full \
+     comparison (`resync_interval`)";
+
 /// When to look at this host between two full passes, and how often to repair.
 #[derive(Debug)]
 pub(super) struct HostWatch {
@@ -42,7 +46,7 @@ impl HostWatch {
     pub(super) fn new() -> Self {
         let now = clock::monotonic();
         Self {
-            changes: HostChanges::new(),
+            changes: HostChanges::new(UNHEARD),
             changed: None,
             next: now + PERIOD,
             budget: Budget::new(now),

@@ -35,7 +35,7 @@ mod netns {
     #[ignore = "needs root: run by tests/run.sh"]
     fn tells_changes_of_addresses_and_interfaces_by_another_hand() {
         in_namespace(async || {
-            let mut changes = HostChanges::new();
+            let mut changes = HostChanges::new("repair waits");
             timeout(SOON, changes.changed()).await.expect("the opening");
             settled(&mut changes).await;
             for command in [
@@ -59,7 +59,7 @@ mod netns {
     #[ignore = "needs root: run by tests/run.sh"]
     fn lost_messages_are_a_change_and_those_after_them_are_heard() {
         in_namespace(async || {
-            let mut changes = HostChanges::new();
+            let mut changes = HostChanges::new("repair waits");
             timeout(SOON, changes.changed()).await.expect("the opening");
             let lines = |verb: &str| {
                 let line =
