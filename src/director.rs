@@ -291,7 +291,8 @@ impl Director {
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };
         let made = match self.writing {
-            Writing::Real => "in the kernel",
+            Writing::Real if self.sysctls.is_some() => "in the kernel",
+            Writing::Real => "in the table in memory",
             Writing::DryRun => "pending, which a dry run does not make",
         };
         let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
@@ -304,8 +305,8 @@ impl Director {
 }
 
 /// Starts the tasks that look at the director's own link; the ARP audit is
-/// given further configurations by what is returned. A table inside this
-/// process serves nobody over the link: its state does not matter then.
+/// given further configurations by what is returned. Probes go over the link also
+/// with a table inside this process, which may be a trial on a host without it.
 fn look_at_the_link<T: Ipvs>(
     tasks: &mut JoinSet<&'static str>,
     config: &Arc<Config>,
@@ -314,9 +315,8 @@ fn look_at_the_link<T: Ipvs>(
 ) -> (Outlook, watch::Sender<Arc<Config>>) {
     let (trouble, link) = watch::channel(None);
     let (to_audit, audited) = watch::channel(Arc::clone(config));
-    if T::IN_KERNEL {
-        tasks.spawn(named("link", link::watch(audited.clone(), trouble)));
-    }
+    let watched = link::watch(audited.clone(), trouble, !T::IN_KERNEL);
+    tasks.spawn(named("link", watched));
     let (found, thefts) = watch::channel(Thefts::new());
     let (silent, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());

@@ -18,12 +18,14 @@ const PERIOD: Duration = Duration::from_millis(200);
 
 /// Tells `trouble` why weights are to be held, for as long as it is asked: the
 /// interface that the newest configuration names as the director's link is not
-/// there, or has no carrier.
+/// there, or has no carrier. Where `may_be_missing`, one that is not there is no
+/// trouble: a trial on another host than the director's.
 ///
 /// A look that fails says nothing: what was last seen holds.
 pub(crate) async fn watch(
     config: watch::Receiver<Arc<Config>>,
     trouble: watch::Sender<Option<HoldReason>>,
+    may_be_missing: bool,
 ) {
     let mut links = Addresses::new();
     loop {
@@ -34,6 +36,7 @@ pub(crate) async fn watch(
         };
         match looked {
             Ok(now) => {
+                let now = now.filter(|now| !(may_be_missing && *now == HoldReason::NoInterface));
                 trouble.send_if_modified(|trouble| std::mem::replace(trouble, now) != now);
             }
             Err(error) => debug!(error = error_chain(&error), "the link was not seen"),

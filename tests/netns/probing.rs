@@ -111,3 +111,56 @@ fn a_host_that_is_gone_is_down_and_comes_back() {
     let shown = wait_for(&lan, 0, "up", 3);
     assert_eq!(shown["admin"], "enabled");
 }
+
+/// As with the kernel's table.
+#[test]
+fn while_the_directors_own_link_is_down_all_weights_are_held() {
+    let lan = Lan::new();
+    let _rs1 = WebServer::start(&lan.rs1);
+    let _rs2 = WebServer::start(&lan.rs2);
+    // The link is looked at five times a second, or less often on a busy machine.
+    let configuration = CONFIGURATION
+        .replace("director: {", "director: { link: eth0,")
+        .replace("interval: 100ms", "interval: 400ms")
+        .replace("fall: 2", "fall: 6");
+    let site = Site::new(&configuration);
+    let mut agent = site.run(&lan.director, &["--table", "memory"]);
+    agent.wait_for_line(DEADLINE, |line| line.contains("director: "));
+    wait_for(&lan, 0, "up", 3);
+    wait_for(&lan, 1, "up", 1);
+
+    lan.bridge.run("ip link set director down");
+    let held = || status(&lan.director)["weights_held"].take();
+    until(DEADLINE, "weights that are held", || {
+        let held = held();
+        if held == serde_json::json!(["link"]) {
+            Ok(())
+        } else {
+            Err(held)
+        }
+    });
+    let series = "lvs_probes_total{service=\"web\",real_server=\"rs1\",result=";
+    until(DEADLINE, "more failures than make a verdict", || {
+        let failed = ["timeout", "unreachable", "unverified"]
+            .map(|result| metric(&lan.director, &format!("{series}\"{result}\"}}")));
+        if failed.iter().flatten().sum::<u64>() > 8 {
+            Ok(())
+        } else {
+            Err(failed)
+        }
+    });
+    wait_for(&lan, 0, "up", 3);
+    wait_for(&lan, 1, "up", 1);
+
+    lan.bridge.run("ip link set director up");
+    until(DEADLINE, "weights that are not held", || {
+        let held = held();
+        if held == serde_json::json!([]) {
+            Ok(())
+        } else {
+            Err(held)
+        }
+    });
+    lan.bridge.run("ip link set rs1 down");
+    wait_for(&lan, 0, "down", 0);
+}
