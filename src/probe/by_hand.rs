@@ -2,16 +2,40 @@
 
 use std::net::SocketAddr;
 
+use super::http::host;
 use crate::config::HttpCheck;
 
-/// The request by curl(1), without the check's headers and body, which may
-/// hold secrets.
+/// Parts of the names of headers, and words of a body, beside which a secret stands.
+const SECRET: [&str; 10] = [
+    "auth",
+    "cookie",
+    "key",
+    "token",
+    "secret",
+    "passw",
+    "pwd",
+    "session",
+    "credential",
+    "signature",
+];
+
+/// A longer body is not shown.
+const LONGEST_BODY: usize = 200;
+
+/// What is shown in place of a secret.
+const LEFT_OUT: &str = "...";
+
+/// The request by curl(1), with `...` for what may be a secret, to be filled in.
 pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     let mut command = "curl -si".to_owned();
-    let host = check.host.as_deref();
-    if check.method != "GET" {
-        command.push_str(" -X ");
-        command.push_str(&quoted(&check.method));
+    match &*check.method {
+        // With `-X HEAD`, curl waits for a body.
+        "HEAD" if check.body.is_none() => command.push_str(" -I"),
+        "GET" if check.body.is_none() => {}
+        method => {
+            command.push_str(" -X ");
+            command.push_str(&quoted(method));
+        }
     }
     let scheme = if let Some(tls) = &check.tls {
         if !tls.verify || tls.ca.is_some() {
@@ -21,9 +45,30 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     } else {
         "http"
     };
-    if let Some(host) = host {
+    let mut header = |header: &str| {
         command.push_str(" -H ");
-        command.push_str(&quoted(&format!("Host: {host}")));
+        command.push_str(&quoted(header));
+    };
+    if check.host.is_some() {
+        header(&format!("Host: {}", host(target, check)));
+    }
+    for (name, value) in &check.headers {
+        match value.as_str() {
+            "" => header(&format!("{name};")),
+            _ if may_be_secret(name) => header(&format!("{name}: {LEFT_OUT}")),
+            value => header(&format!("{name}: {value}")),
+        }
+    }
+    if let Some(body) = &check.body {
+        let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
+        if !check.headers.iter().any(named) {
+            // The check sends none, and curl one of a form.
+            header("Content-Type:");
+        }
+        let shown =
+            body.len() <= LONGEST_BODY && !body.contains(char::is_control) && !may_be_secret(body);
+        command.push_str(" --data-raw ");
+        command.push_str(&quoted(if shown { body } else { LEFT_OUT }));
     }
     let name = check
         .tls
@@ -40,6 +85,11 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     };
     let url = quoted(&format!("{scheme}://{authority}{}", check.path));
     format!("{command} {url}")
+}
+
+fn may_be_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SECRET.iter().any(|secret| text.contains(secret))
 }
 
 /// A word for the shell.

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
 use http_body_util::Full;
@@ -93,17 +93,10 @@ fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure 
 }
 
 fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>, Failure> {
-    let (scheme, usual_port) = match check.tls {
-        None => ("http", 80),
-        Some(_) => ("https", 443),
-    };
+    let scheme = if check.tls.is_some() { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{target}{}", check.path));
     let url = url.map_err(|error| Failure::internal(format!("no URL: {error}")))?;
-    let host = match &check.host {
-        Some(host) => host.clone(),
-        None if target.port() == usual_port => url.host_str().unwrap_or_default().to_owned(),
-        None => target.to_string(),
-    };
+    let host = host(target, check);
     let body = check.body.clone().unwrap_or_default();
     let mut request = Request::builder()
         .method(check.method.as_str())
@@ -124,6 +117,22 @@ fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>
         headers.insert(name, value);
     }
     Ok(request)
+}
+
+/// The `Host` header: as the file has it, or with the port that is asked where
+/// that is not the scheme's own (RFC 9110, section 7.2).
+pub(super) fn host(target: SocketAddr, check: &HttpCheck) -> String {
+    let usual_port = if check.tls.is_some() { 443 } else { 80 };
+    let port = target.port();
+    match (&check.host, port == usual_port) {
+        (Some(vip), false) if check.host_is_vip => format!("{vip}:{port}"),
+        (Some(host), _) => host.clone(),
+        (None, false) => target.to_string(),
+        (None, true) => match target.ip() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        },
+    }
 }
 
 async fn exchange<S>(

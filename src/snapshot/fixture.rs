@@ -29,6 +29,7 @@ pub(crate) fn http_check() -> HttpCheck {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         host: None,
+        host_is_vip: false,
         port: Some(80),
         headers: Vec::new(),
         body: None,

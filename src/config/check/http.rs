@@ -26,6 +26,7 @@ pub(super) fn default(vip: Option<IpAddr>) -> Read<CheckKind> {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         host: vip.map(host_of),
+        host_is_vip: vip.is_some(),
         port: own_or(80, vip),
         headers: Vec::new(),
         body: None,
@@ -72,6 +73,7 @@ fn request(
     problems: &mut Problems,
 ) -> Read<CheckKind> {
     let path = fields.or_default("path", "/".to_owned(), |value| value.target(problems));
+    let host_is_vip = vip.is_some() && matches!(fields.optional("host"), Ok(None));
     let host = fields.or_default("host", vip.map(host_of), |value| {
         value.host(problems).map(Some)
     });
@@ -117,6 +119,7 @@ fn request(
         method: method?,
         path: path?,
         host: host?,
+        host_is_vip,
         port: port?,
         headers: headers?,
         body: body?,

@@ -278,6 +278,9 @@ pub struct HttpCheck {
     /// The `Host` header; `None` for the address that is probed (a fwmark
     /// service has no VIP to name).
     pub host: Option<String>,
+    /// `host` is the VIP, as the file names none: the port that is asked is put
+    /// after it where it is not the scheme's own (RFC 9110, section 7.2).
+    pub host_is_vip: bool,
     /// The port on the real server; `None` for its own.
     pub port: Option<u16>,
     /// Further headers, in the file's order.

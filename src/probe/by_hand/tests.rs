@@ -7,7 +7,6 @@ fn command_makes_the_request_of_the_check() {
     let mut check = HttpCheck {
         host: None,
         path: "/".to_owned(),
-        headers: vec![("authorization".to_owned(), "secret".to_owned())],
         ..fixture::http_check()
     };
     assert_eq!(curl(target, &check), "curl -si http://192.0.2.21:8080/");
@@ -16,7 +15,7 @@ fn command_makes_the_request_of_the_check() {
     check.path = "/it's?a=b&c".to_owned();
     assert_eq!(
         curl(target, &check),
-        r"curl -si -X HEAD -H 'Host: www.example.com' 'http://192.0.2.21:8080/it'\''s?a=b&c'"
+        r"curl -si -I -H 'Host: www.example.com' 'http://192.0.2.21:8080/it'\''s?a=b&c'"
     );
     check.method = "GET".to_owned();
     check.path = "/".to_owned();
@@ -31,4 +30,60 @@ fn command_makes_the_request_of_the_check() {
         "curl -si -k -H 'Host: www.example.com' --connect-to '::[2001:db8::21]:443' \
          https://www.example.com:443/"
     );
+}
+
+#[test]
+fn command_has_the_headers_and_the_body_and_no_secret() {
+    let target = "192.0.2.21:8080".parse().unwrap();
+    let header = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let mut check = HttpCheck {
+        method: "POST".to_owned(),
+        headers: [
+            ("Accept", "text/plain"),
+            ("authorization", "Basic c2VjcmV0"),
+            ("Proxy-Authorization", "Basic c2VjcmV0"),
+            ("Cookie", "id=c2VjcmV0"),
+            ("X-Api-Key", "c2VjcmV0"),
+            ("X-Auth-Token", "c2VjcmV0"),
+            ("X-Empty", ""),
+        ]
+        .map(header)
+        .to_vec(),
+        body: Some("it's all".to_owned()),
+        ..fixture::http_check()
+    };
+    assert_eq!(
+        curl(target, &check),
+        "curl -si -X POST -H 'Accept: text/plain' -H 'authorization: ...' \
+         -H 'Proxy-Authorization: ...' -H 'Cookie: ...' -H 'X-Api-Key: ...' \
+         -H 'X-Auth-Token: ...' -H 'X-Empty;' -H Content-Type: --data-raw 'it'\\''s all' \
+         http://192.0.2.21:8080/"
+    );
+    check.headers = vec![header(("content-type", "text/plain"))];
+    for body in ["password=c2VjcmV0", "a\nb", &"long".repeat(100)] {
+        check.body = Some(body.to_owned());
+        assert_eq!(
+            curl(target, &check),
+            "curl -si -X POST -H 'content-type: text/plain' --data-raw ... http://192.0.2.21:8080/"
+        );
+    }
+    check.method = "GET".to_owned();
+    let with_body = curl(target, &check);
+    assert!(with_body.starts_with("curl -si -X GET "), "{with_body}");
+}
+
+#[test]
+fn the_vip_as_a_host_has_the_port_that_is_not_the_schemes_own() {
+    let mut check = HttpCheck {
+        host: Some("192.168.11.200".to_owned()),
+        host_is_vip: true,
+        ..fixture::http_check()
+    };
+    let command = curl("192.0.2.21:8080".parse().unwrap(), &check);
+    assert!(command.contains("'Host: 192.168.11.200:8080'"), "{command}");
+    let command = curl("192.0.2.21:80".parse().unwrap(), &check);
+    assert!(command.contains("'Host: 192.168.11.200'"), "{command}");
+    check.host_is_vip = false;
+    let command = curl("192.0.2.21:8080".parse().unwrap(), &check);
+    assert!(command.contains("'Host: 192.168.11.200'"), "{command}");
 }

@@ -333,6 +333,59 @@ async fn the_request_is_as_configured_on_a_connection_of_its_own() {
     assert_eq!(ports.len(), 5);
 }
 
+/// RFC 9110, section 7.2: the port is left out where it is the scheme's own.
+#[tokio::test]
+async fn the_vip_as_a_host_has_the_port_and_a_configured_host_is_as_written() {
+    let (address, served) = serve(|mut stream| {
+        let request = read_request(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        request
+    });
+    let port = address.port();
+    for (host, host_is_vip, sent) in [
+        ("192.168.11.200", true, format!("192.168.11.200:{port}")),
+        ("[2001:db8::200]", true, format!("[2001:db8::200]:{port}")),
+        ("192.168.11.200", false, "192.168.11.200".to_owned()),
+        ("www.example.com", false, "www.example.com".to_owned()),
+        ("www.example.com:81", false, "www.example.com:81".to_owned()),
+    ] {
+        let check = HttpCheck {
+            host: Some(host.to_owned()),
+            host_is_vip,
+            ..check()
+        };
+        assert_eq!(probe(address, &check, AMPLE).await.result, ProbeResult::Ok);
+        let request = served.recv_timeout(AMPLE).unwrap();
+        assert!(request.contains(&format!("host: {sent}\r\n")), "{request}");
+    }
+}
+
+#[test]
+fn the_schemes_own_port_is_left_out() {
+    for (target, tls, sent) in [
+        ("192.0.2.21:80", false, "192.168.11.200"),
+        ("192.0.2.21:443", false, "192.168.11.200:443"),
+        ("192.0.2.21:443", true, "192.168.11.200"),
+        ("192.0.2.21:80", true, "192.168.11.200:80"),
+    ] {
+        let settings = crate::config::TlsSettings {
+            server_name: None,
+            ca: None,
+            client: None,
+            verify: false,
+        };
+        let check = HttpCheck {
+            tls: tls.then_some(settings),
+            host: Some("192.168.11.200".to_owned()),
+            host_is_vip: true,
+            ..check()
+        };
+        assert_eq!(host(target.parse().unwrap(), &check), sent);
+    }
+}
+
 #[tokio::test]
 async fn an_ipv6_target_is_bracketed() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
