@@ -250,6 +250,10 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
     }
 }
 
+/// What is said of a key that is fixed while the agent runs.
+pub(crate) const FIXED: &str =
+    "cannot be changed while the agent runs: restart it, traffic does not notice";
+
 /// Another configuration is not, or not wholly, in force.
 #[derive(Debug, Error)]
 pub(crate) enum ReloadError {
@@ -257,7 +261,7 @@ pub(crate) enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// A key changed that is fixed while the agent runs: as above.
-    #[error("`{0}` cannot be changed while the agent runs: restart it, traffic does not notice")]
+    #[error("`{0}` {fixed}", fixed = FIXED)]
     Fixed(&'static str),
     /// The metrics cannot take the new services: as above.
     #[error("the metrics cannot be changed")]

@@ -1,9 +1,13 @@
+use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
+
+use tracing::debug;
 
 use super::{Done, Failure, load};
 use crate::cli::CleanupArguments;
 use crate::clock;
+use crate::config::Config;
 use crate::drain::DrainFile;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
@@ -12,8 +16,20 @@ use crate::snapshot::{Mode, Snapshot};
 
 /// Holds the agent's lock meanwhile: what a running agent would put back at
 /// once is not removed.
+///
+/// A state directory that was not there is not there afterwards either.
 pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
     let config = load(&arguments.config.path)?;
+    let is_there = config.state_dir.exists();
+    let done = clean_up(arguments, &config).await;
+    if !is_there && let Err(error) = fs::remove_dir(&config.state_dir) {
+        let directory = config.state_dir.display();
+        debug!(%error, "{directory} stays");
+    }
+    done
+}
+
+async fn clean_up(arguments: CleanupArguments, config: &Config) -> Result<Done, Failure> {
     let mode = if arguments.real_server {
         Mode::RealServer
     } else {
@@ -32,8 +48,8 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
         Arc::new(Metrics::new([])?),
     )?;
     let configured = match mode {
-        Mode::Director => adopt(&mut reconciler, &config).await?.desired,
-        Mode::RealServer => find_desired(&mut reconciler, &config).await?.0,
+        Mode::Director => adopt(&mut reconciler, config).await?.desired,
+        Mode::RealServer => find_desired(&mut reconciler, config).await?.0,
     };
     let removal = reconciler.remove_all(&configured).await?;
     let mut stdout = io::stdout().lock();

@@ -80,7 +80,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             Some(interface) => held_rightly(vip, &held, interface, as_real_server),
             None => vec![left_to_others(vip, &held, config, facts)],
         });
-        findings.extend(claimed(vip, facts));
+        findings.extend(claimed(vip, config, facts));
     }
     findings
 }
@@ -177,7 +177,24 @@ fn on(address: IpAddr, interface: &str) -> LocalAddress {
     }
 }
 
-fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
+/// What keeps this process from asking.
+fn not_asked(config: &Config, facts: &Facts) -> String {
+    let Some(link) = config
+        .director
+        .link
+        .as_ref()
+        .filter(|_| facts.permissions.may_ask())
+    else {
+        return "run it as root".to_owned();
+    };
+    let mut interfaces = facts.host.interfaces.iter();
+    if interfaces.any(|interface| interface.name == *link && !interface.up) {
+        return format!("{link} is down: ip link set {link} up");
+    }
+    format!("ip -brief link show {link}")
+}
+
+fn claimed(vip: IpAddr, config: &Config, facts: &Facts) -> Vec<Finding> {
     let Some(claims) = facts
         .claims
         .as_ref()
@@ -193,7 +210,7 @@ fn claimed(vip: IpAddr, facts: &Facts) -> Vec<Finding> {
                 "duplicate_vip",
                 &vip,
                 format!("nobody on the link could be asked who has it: {error}"),
-                "run it as root",
+                not_asked(config, facts),
             )];
         }
         (None, Some(found)) if !found.is_empty() => found,

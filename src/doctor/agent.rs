@@ -6,6 +6,7 @@ use super::addresses::missing_interface;
 use super::{Facts, Finding, Verdict};
 use crate::config::Config;
 use crate::diagnosis::Diagnosis;
+use crate::lifecycle::FIXED;
 use crate::snapshot::Mode;
 
 /// What the running agent says of itself on its control socket.
@@ -135,6 +136,16 @@ impl Status {
         Some(Finding::problem("agent", "process", message, mend))
     }
 
+    /// How the agent comes to work by its files as they are now.
+    fn load_again(&self, mode: Mode) -> String {
+        let error = self.config.last_reload.error.as_ref();
+        if error.is_some_and(|error| error.ends_with(FIXED)) {
+            let unit = unit(mode);
+            return format!("lvs-agent check-config && systemctl restart {unit}");
+        }
+        "lvs-agent check-config && lvs-agent reload".to_owned()
+    }
+
     /// An agent whose configuration is not the one that was read here.
     fn other_configuration(&self, config: &Config, facts: &Facts) -> Option<Finding> {
         let Configured { path, sha256, .. } = &self.config;
@@ -145,7 +156,7 @@ impl Status {
         let (message, mend) = if Path::new(path) == given {
             (
                 format!("the files of {path} have changed since the agent loaded them"),
-                "lvs-agent check-config && lvs-agent reload".to_owned(),
+                self.load_again(facts.mode),
             )
         } else {
             let given = given.display();
@@ -227,7 +238,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings.extend(status.other_configuration(config, facts));
     if let Some(error) = &status.config.last_reload.error {
         let message = format!("the last reload failed: {error}");
-        let mend = "lvs-agent check-config && lvs-agent reload";
+        let mend = status.load_again(facts.mode);
         findings.push(Finding::problem("agent", "configuration", message, mend));
     }
     if let Some(error) = &status.reconcile.error {

@@ -22,6 +22,11 @@ pub(super) enum Capability {
 }
 
 impl Permissions {
+    /// Whether this process may ask on the link who has an address.
+    pub(super) const fn may_ask(self) -> bool {
+        self.has(Capability::NetRaw)
+    }
+
     const fn has(self, capability: Capability) -> bool {
         self.effective & (1 << capability as u32) != 0
     }

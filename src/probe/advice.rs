@@ -67,6 +67,15 @@ impl Admin {
     pub(super) const fn drains(self) -> bool {
         matches!(self, Self::Drain | Self::Maintenance)
     }
+
+    /// HAProxy's word for it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maintenance => "maint",
+        }
+    }
 }
 
 impl Said {

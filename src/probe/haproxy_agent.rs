@@ -95,11 +95,15 @@ impl AgentStates {
             (Some(Health::Down(_)), _) => said.verdict(),
             (None, Some(Health::Down(why))) => Err(said_down_before(&shown, why)),
             _ => {
-                let drains = state.admin.is_some_and(Admin::drains) && said.admin.is_none();
-                let detail = if drains {
-                    format!("{shown}; it said drain before, and not ready since")
-                } else {
-                    shown
+                let drains = state
+                    .admin
+                    .filter(|admin| admin.drains() && said.admin.is_none());
+                let detail = match drains {
+                    Some(admin) => {
+                        let word = admin.as_str();
+                        format!("{shown}; it said {word} before, and not ready since")
+                    }
+                    None => shown,
                 };
                 Ok(Pass {
                     advice: advice(state.admin, state.share),

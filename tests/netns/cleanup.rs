@@ -216,3 +216,14 @@ fn a_vip_that_another_hand_put_elsewhere_keeps_its_sysctls() {
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_sysctls(&lan.rs1, BEFORE);
 }
+
+#[test]
+fn a_cleanup_leaves_no_state_directory_that_was_not_there() {
+    let lan = Lan::new();
+    let site = Site::new(&configuration(""));
+    // Where the kernel has no IPVS, the first one fails.
+    for arguments in [["cleanup"].as_slice(), &["cleanup", "--real-server"]] {
+        let (_, printed) = site.finish(&lan.rs2, arguments);
+        assert!(!site.state_directory().exists(), "{arguments:?}: {printed}");
+    }
+}

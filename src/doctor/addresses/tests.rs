@@ -127,6 +127,7 @@ fn a_link_that_is_not_there_and_another_name_of_an_interface() {
 #[test]
 fn others_that_answer_for_the_vip() {
     let mut facts = facts(Mode::Director);
+    facts.permissions.effective = 0;
     let mut told = |error: Option<&str>, conflicts| {
         facts.claims = Some(ArpRecord {
             error: error.map(str::to_owned),
@@ -172,6 +173,26 @@ fn others_that_answer_for_the_vip() {
         "warning duplicate_vip 192.168.11.200: nobody on the link could be asked who has it: it \
          needs CAP_NET_RAW | run it as root"
     );
+}
+
+#[test]
+fn nobody_can_be_asked_over_a_link_that_is_down() {
+    let mut facts = facts(Mode::Director);
+    facts.permissions.effective = u64::MAX;
+    facts.claims = Some(ArpRecord {
+        error: Some("the kernel answered: Network is down (os error 100)".to_owned()),
+        ..ArpRecord::default()
+    });
+    let told = |facts: &Facts| lines(&examine(&config(), facts)).remove(1);
+    let asked = "warning duplicate_vip 192.168.11.200: nobody on the link could be asked who has \
+                 it: the kernel answered: Network is down (os error 100)";
+    let down = format!("{asked} | ip -brief link show eth0");
+    assert_eq!(told(&facts), down, "no carrier, or gone since");
+    facts.host.interfaces[1].up = false;
+    let down = format!("{asked} | eth0 is down: ip link set eth0 up");
+    assert_eq!(told(&facts), down);
+    facts.permissions.effective = 0;
+    assert_eq!(told(&facts), format!("{asked} | run it as root"));
 }
 
 #[test]

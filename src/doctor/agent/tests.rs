@@ -95,6 +95,18 @@ fn what_the_agent_knows_is_told() {
 }
 
 #[test]
+fn a_key_that_is_fixed_while_the_agent_runs_takes_a_restart() {
+    let mut status = director();
+    let error = crate::lifecycle::ReloadError::Fixed("state_dir").to_string();
+    status["config"]["last_reload"]["error"] = json!(error);
+    status["config"]["sha256"] = json!("another");
+    let found = findings(Mode::Director, status).join("\n");
+    let restart = " | lvs-agent check-config && systemctl restart lvs-agent-director";
+    assert_eq!(found.matches(restart).count(), 2, "{found}");
+    assert!(!found.contains("lvs-agent reload"), "{found}");
+}
+
+#[test]
 fn clients_that_a_scheduler_refuses_are_told_of() {
     let mut status = director();
     status["virtual_services"][0]["refused_clients_of"] = json!(["rs1", "rs2"]);

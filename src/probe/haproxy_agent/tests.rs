@@ -46,7 +46,7 @@ async fn the_agent_is_asked_on_its_port_and_advises() {
 }
 
 /// What is said, one after the other, and what comes of it: as with HAProxy 2.6.
-const LINES: [(&str, ProbeResult, &str, Option<Advice>); 16] = [
+const LINES: [(&str, ProbeResult, &str, Option<Advice>); 19] = [
     (
         "up 75%",
         ProbeResult::Ok,
@@ -93,6 +93,19 @@ const LINES: [(&str, ProbeResult, &str, Option<Advice>); 16] = [
     ),
     (
         "maint,100%\tready",
+        ProbeResult::Ok,
+        "says 100%",
+        Some(Advice::Percent(100)),
+    ),
+    ("maint", ProbeResult::Ok, "says maint", Some(Advice::Drain)),
+    (
+        "up 50%",
+        ProbeResult::Ok,
+        "says 50%; it said maint before, and not ready since",
+        Some(Advice::Drain),
+    ),
+    (
+        "ready 100%",
         ProbeResult::Ok,
         "says 100%",
         Some(Advice::Percent(100)),
