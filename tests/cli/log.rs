@@ -75,6 +75,22 @@ fn an_outage_is_one_line_with_its_cause_and_its_fix() {
 }
 
 #[test]
+fn an_outage_is_told_before_the_quorum_that_is_lost_by_it() {
+    let site = Site::new();
+    let server = Server::start(&[site.server(1)], Behaviour::good());
+    let check = "interval: 200ms, timeout: 1s, rise: 1, fall: 2";
+    site.configure(&site.service("web", 1, check, &[1]));
+    let mut agent = site.agent();
+    site.wait_for(&["up"]);
+    server.set(Behaviour::status("503 Service Unavailable"));
+    agent.wait_for_line(AMPLE, |line| line.contains("quorum lost"));
+    let output = agent.output();
+    let at = |words: &str| output.lines().position(|line| line.contains(words));
+    let (down, lost) = (at("real server down"), at("quorum lost"));
+    assert!(down.is_some() && down < lost, "{output}");
+}
+
+#[test]
 fn many_that_are_down_are_a_few_lines_and_a_number() {
     let site = Site::new();
     let check = "interval: 300ms, timeout: 1s, rise: 1, fall: 1";
