@@ -1,4 +1,5 @@
 use super::*;
+use crate::reconcile::captured_log::CapturedLog;
 
 #[test]
 fn an_overrun_is_a_message_and_another_failure_is_none() {
@@ -14,6 +15,23 @@ fn an_overrun_is_a_message_and_another_failure_is_none() {
     assert_eq!(take(), Ok(()));
     assert_eq!(take(), Err(Errno::EAGAIN));
     assert_eq!(take(), Err(Errno::EBADF));
+}
+
+#[test]
+fn that_nothing_is_heard_is_told_once_with_what_follows() {
+    let log = CapturedLog::start();
+    let mut changes = HostChanges::new("repair waits");
+    let error = io::Error::from_raw_os_error(24);
+    for _ in 0..3 {
+        changes.failed(&error);
+    }
+    let said = log.take();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let line = "WARN changes of addresses and interfaces are not heard, so repair waits";
+    assert!(
+        said[0].starts_with(line) && said[0].contains("os error 24"),
+        "{said:?}"
+    );
 }
 
 /// Against this machine's kernel, each in a network namespace of its own.
