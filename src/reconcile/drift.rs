@@ -69,7 +69,7 @@ pub(super) fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
         }
     }
     if others > STEPS_AT_INFO {
-        info!("{} in the kernel", count(others, "change"));
+        info!("{} in the table and on this host", count(others, "change"));
     }
 }
 

@@ -47,7 +47,7 @@ fn what_stays_keeps_its_verdict_and_what_is_new_must_pass() {
     assert_eq!((ended.code, &*ended.stderr), (0, ""));
     assert_eq!(
         ended.stdout,
-        "reloaded: 1 virtual service, 3 real servers; 2 changes in the kernel\n"
+        "reloaded: 1 virtual service, 3 real servers; 2 changes in the table in memory\n"
     );
     let [new, down, up] = [0, 1, 2].map(|place| site.real_server(0, place));
     assert_eq!(

@@ -29,5 +29,8 @@ fn one_line_stands_for_a_whole_table_that_was_taken_away() {
     announce(&steps[..3], &drift);
     assert_eq!(log.take().len(), 3);
     announce(&steps[..65], &BTreeMap::new());
-    assert_eq!(log.take(), ["INFO 65 changes in the kernel"]);
+    assert_eq!(
+        log.take(),
+        ["INFO 65 changes in the table and on this host"]
+    );
 }
