@@ -4,7 +4,15 @@ use std::path::Path;
 use super::{Done, Failure, load};
 
 pub(super) fn run(path: &Path) -> Result<Done, Failure> {
-    let config = load(path)?;
+    let config = match load(path) {
+        Ok(config) => config,
+        Err(errors) => {
+            for warning in errors.warnings() {
+                writeln!(io::stdout(), "{warning}")?;
+            }
+            return Err(errors.into());
+        }
+    };
     writeln!(
         io::stdout(),
         "{}: valid: {}",

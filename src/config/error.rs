@@ -19,6 +19,7 @@ use super::syntax::lines;
 pub struct ConfigErrors {
     /// Not empty.
     reports: Vec<Report>,
+    warnings: Vec<ConfigWarning>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,18 @@ impl ConfigErrors {
     pub(super) fn new(files: &[(String, String)], problems: Vec<Problem>) -> Self {
         Self {
             reports: reports(files, problems),
+            warnings: Vec::new(),
         }
+    }
+
+    /// Beside what is wrong, what is hardly meant.
+    pub(super) fn beside(self, warnings: Vec<ConfigWarning>) -> Self {
+        Self { warnings, ..self }
+    }
+
+    /// What is hardly meant in the same files, as far as they could be read.
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings
     }
 }
 

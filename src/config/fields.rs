@@ -72,7 +72,7 @@ impl<'n> Fields<'n> {
                 continue;
             }
             let absent = known.iter().copied().filter(|key| !present.contains(key));
-            let foreign = foreign::keepalived(&key.value, known);
+            let foreign = foreign::key(&key.value, known);
             let meant = match &foreign {
                 Some((ours, _)) => ours.filter(|ours| !present.contains(ours)),
                 None => resembling(&key.value, absent),

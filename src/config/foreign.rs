@@ -68,11 +68,11 @@ pub(super) fn other_format(text: &str) -> Option<Problem> {
     })
 }
 
-/// keepalived's key, the key here that takes its place where there is one of
+/// Another program's key, the key here that takes its place where there is one of
 /// the same mapping, and what it is here.
 type Key = (&'static str, Option<&'static str>, &'static str);
 
-const KEEPALIVED: [Key; 58] = [
+const KEEPALIVED: [Key; 61] = [
     (
         "virtual_server",
         Some("virtual_services"),
@@ -232,6 +232,21 @@ const KEEPALIVED: [Key; 58] = [
         Some("advice"),
         "`advice: true` of `exec`, where the program prints the weight",
     ),
+    (
+        "alpha",
+        None,
+        "always so: a new real server serves once its check has passed",
+    ),
+    (
+        "ha_suspend",
+        None,
+        "not needed: checks go on where the VIP is not",
+    ),
+    (
+        "warmup",
+        None,
+        "not needed: first probes are spread by themselves",
+    ),
     ("quorum_up", None, NOTIFY),
     ("quorum_down", None, NOTIFY),
     ("notify_up", None, NOTIFY),
@@ -254,13 +269,118 @@ const FALL: &str = "`fall` of `check`: how many failures in a row count, so one 
 const NOTIFY: &str = "`notify` of the whole file, which is told of every such event";
 const VRRP: &str = "keepalived's still: let it move the VIPs, and leave out `director.interface`";
 
-/// What is written here in place of a key of keepalived's; first the key, if
+const LDIRECTORD: [Key; 18] = [
+    (
+        "virtual",
+        Some("virtual_services"),
+        "an entry of `virtual_services`",
+    ),
+    ("real", Some("real_servers"), "an entry of `real_servers`"),
+    (
+        "quiescent",
+        Some("on_failure"),
+        "`on_failure`: `yes` is `quiesce`, and `no` is `remove`",
+    ),
+    (
+        "fallback",
+        Some("sorry_server"),
+        "`sorry_server: { address: … }`",
+    ),
+    ("persistent", Some("persistence"), "`persistence`"),
+    (
+        "checktype",
+        Some("check"),
+        "the kind of `check`, as in `check: { http: {} }`",
+    ),
+    ("service", Some("check"), "the kind of `check`"),
+    ("request", Some("path"), "`path` of `http`"),
+    ("receive", Some("expect"), "`expect: { body: … }` of `http`"),
+    ("httpmethod", Some("method"), "`method` of `http`"),
+    ("checkport", Some("port"), "`port` of the kind of check"),
+    (
+        "checkcommand",
+        Some("exec"),
+        "`exec: { command: […] }` of `check`",
+    ),
+    ("checkinterval", Some("interval"), "`interval` of `check`"),
+    ("checktimeout", Some("timeout"), "`timeout` of `check`"),
+    (
+        "negotiatetimeout",
+        Some("timeout"),
+        "`timeout` of `check`, for the whole exchange",
+    ),
+    ("checkcount", Some("fall"), "`fall` of `check`"),
+    ("emailalert", None, NOTIFY),
+    (
+        "autoreload",
+        None,
+        "not here: `lvs-agent reload` takes a changed file over",
+    ),
+];
+
+const HAPROXY: [Key; 11] = [
+    ("server", Some("real_servers"), "an entry of `real_servers`"),
+    ("balance", Some("scheduler"), "`scheduler`"),
+    ("inter", Some("interval"), "`interval` of `check`"),
+    (
+        "fastinter",
+        Some("fast_interval"),
+        "`fast_interval` of `check`",
+    ),
+    (
+        "downinter",
+        Some("down_interval"),
+        "`down_interval` of `check`",
+    ),
+    ("slowstart", Some("slow_start"), "`slow_start`"),
+    ("option", Some("check"), HTTPCHK),
+    ("option httpchk", Some("check"), HTTPCHK),
+    ("http-check", Some("check"), HTTPCHK),
+    (
+        "agent-check",
+        Some("check"),
+        "`check: { haproxy_agent: { port: … } }` of the virtual service",
+    ),
+    (
+        "backup",
+        Some("sorry_server"),
+        "`sorry_server: { address: … }`",
+    ),
+];
+
+/// Of a Service and of a probe.
+const KUBERNETES: [Key; 9] = [
+    ("clusterIP", Some("address"), "`address`"),
+    ("endpoints", Some("real_servers"), "`real_servers`"),
+    ("sessionAffinity", Some("persistence"), "`persistence`"),
+    ("periodSeconds", Some("interval"), "`interval` of `check`"),
+    ("timeoutSeconds", Some("timeout"), "`timeout` of `check`"),
+    ("failureThreshold", Some("fall"), "`fall` of `check`"),
+    ("successThreshold", Some("rise"), "`rise` of `check`"),
+    ("httpGet", Some("http"), "`http` of `check`"),
+    ("tcpSocket", Some("tcp"), "`tcp` of `check`"),
+];
+
+const HTTPCHK: &str = "`check: { http: { path: / } }` of the virtual service";
+
+const PROGRAMS: [(&str, &[Key]); 4] = [
+    ("keepalived", &KEEPALIVED),
+    ("ldirectord", &LDIRECTORD),
+    ("HAProxy", &HAPROXY),
+    ("Kubernetes", &KUBERNETES),
+];
+
+/// What is written here in place of another program's key; first the key, if
 /// one of these takes its place.
-pub(super) fn keepalived(
-    key: &str,
-    known: &[&'static str],
-) -> Option<(Option<&'static str>, String)> {
-    let (name, ours, is) = KEEPALIVED.iter().find(|(name, ..)| *name == key)?;
-    let ours = ours.filter(|ours| known.contains(ours));
-    Some((ours, format!("keepalived's `{name}` is {is}")))
+pub(super) fn key(key: &str, known: &[&'static str]) -> Option<(Option<&'static str>, String)> {
+    PROGRAMS.iter().find_map(|(program, keys)| {
+        let (name, ours, is) = keys.iter().find(|(name, ..)| *name == key)?;
+        let ours = ours.filter(|ours| known.contains(ours));
+        let owner = if program.ends_with('s') {
+            format!("{program}'")
+        } else {
+            format!("{program}'s")
+        };
+        Some((ours, format!("{owner} `{name}` is {is}")))
+    })
 }

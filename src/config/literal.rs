@@ -18,6 +18,9 @@ const OTHER_NAMES: [(&str, &str); 10] = [
     ("server_port", "{port}"),
 ];
 
+/// What a shell does not hand on to a program.
+const SHELL_WORDS: [&str; 10] = ["|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "&>"];
+
 /// Programs that read their arguments as a language of their own.
 const INTERPRETERS: [&str; 14] = [
     "sh", "bash", "dash", "ash", "ksh", "zsh", "busybox", "awk", "gawk", "mawk", "perl", "python",
@@ -47,8 +50,18 @@ pub(super) fn filled_in(texts: &[String], location: Location, problems: &mut Pro
             let message = format!("`{{{name}}}` is no placeholder, and stays as it is");
             problems.warn(location, message, hint);
         }
-        let variable = (!interpreted).then(|| variable(text)).flatten();
-        if let Some(name) = variable {
+        if interpreted {
+            continue;
+        }
+        if SHELL_WORDS.contains(&text.as_str()) || text.starts_with("2>") {
+            problems.warn(
+                location,
+                format!("`{text}` is an argument like any other: no shell reads this"),
+                "let a script do it, or `[/bin/sh, -c, \"…\", sh, \"{address}\"]`, where \
+                 the address is `$1`",
+            );
+        }
+        if let Some(name) = variable(text).or_else(|| positional(text)) {
             let hint = match placeholder(&name) {
                 Some(meant) => format!("write `{meant}`"),
                 None => "placeholders are `{address}` and `{port}`; for variables of a shell, \
@@ -63,10 +76,24 @@ pub(super) fn filled_in(texts: &[String], location: Location, problems: &mut Pro
 
 /// A text that is sent as it is.
 pub(super) fn sent(text: &str, location: Location, problems: &mut Problems) {
-    if let Some(name) = braced(text).find(|name| ["address", "port"].contains(name)) {
+    let is_known = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let mut others = OTHER_NAMES.iter();
+        name == "address" || name == "port" || others.any(|(other, _)| *other == name)
+    };
+    let braced = braced(text).find(|name| is_known(name));
+    let found = braced
+        .map(|name| format!("{{{name}}}"))
+        .or_else(|| {
+            variable(text)
+                .filter(|n| is_known(n))
+                .map(|name| format!("${name}"))
+        })
+        .or_else(|| conversion(text));
+    if let Some(found) = found {
         problems.warn(
             location,
-            format!("`{{{name}}}` stays as it is here: only `exec` and `file` put something in"),
+            format!("`{found}` stays as it is here: only `exec` and `file` put something in"),
             "write the text itself: it goes to each real server's own address in any case",
         );
     }
@@ -148,6 +175,26 @@ fn variable(text: &str) -> Option<String> {
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
             .collect();
         is_name(&name).then_some(name)
+    })
+}
+
+/// `$1` to `$9`, `$@` or `$*`, without the `$`.
+fn positional(text: &str) -> Option<String> {
+    text.match_indices('$').find_map(|(at, _)| {
+        let rest = text.get(at + 1..)?;
+        let first = rest.strip_prefix('{').unwrap_or(rest).chars().next()?;
+        (matches!(first, '1'..='9' | '@' | '*')).then(|| first.to_string())
+    })
+}
+
+/// What other programs put an address, a port or a text in for; percent-encoding
+/// has digits of hexadecimal, which these are not.
+fn conversion(text: &str) -> Option<String> {
+    text.match_indices('%').find_map(|(at, _)| {
+        let mut rest = text.get(at + 1..)?.chars();
+        let letter = rest.next().filter(|c| ['h', 's', 'p'].contains(c))?;
+        let ends = rest.next().is_none_or(|c| !c.is_ascii_alphanumeric());
+        ends.then(|| format!("%{letter}"))
     })
 }
 

@@ -77,7 +77,11 @@ impl Config {
                     ..config
                 })
             }
-            _ => Err(ConfigErrors::new(&texts, problems.into_vec())),
+            _ => {
+                let (problems, warnings) = problems.into_all();
+                let warnings = ConfigWarning::all(&texts, warnings);
+                Err(ConfigErrors::new(&texts, problems).beside(warnings))
+            }
         }
     }
 }

@@ -86,6 +86,11 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// What is wrong, and what is hardly meant.
+    pub(super) fn into_all(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.found, self.warnings)
+    }
+
     pub(super) fn into_vec(self) -> Vec<Problem> {
         self.found
     }

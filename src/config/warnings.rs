@@ -155,18 +155,26 @@ fn agent(
 }
 
 fn timeout(check: &Check, location: Location, problems: &mut Problems) {
-    if check.timeout <= check.interval {
+    let intervals = [
+        ("interval", check.interval),
+        ("fast_interval", check.fast_interval),
+        ("down_interval", check.down_interval),
+    ];
+    let shorter = intervals
+        .into_iter()
+        .find(|(_, time)| check.timeout > *time);
+    let Some((key, interval)) = shorter else {
         return;
-    }
+    };
     let timeout = humantime::format_duration(check.timeout);
-    let interval = humantime::format_duration(check.interval);
+    let interval = humantime::format_duration(interval);
     problems.suggest(
         location,
         format!(
-            "`timeout` is {timeout} and `interval` {interval}: \
+            "`timeout` is {timeout} and `{key}` {interval}: \
              a real server that hangs is asked every {timeout} only"
         ),
-        "let `timeout` be at most `interval`",
+        format!("let `timeout` be at most `{key}`"),
     );
 }
 

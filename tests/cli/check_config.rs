@@ -48,6 +48,21 @@ fn what_is_hardly_meant_is_a_warning() {
 }
 
 #[test]
+fn what_is_hardly_meant_is_told_beside_what_is_wrong() {
+    let site = Site::new();
+    site.configure(
+        "  - name: web\n    address: 192.0.2.1:80\n    schedulerr: rr\n    \
+         check: { http: { path: \"/{address}\" } }\n    \
+         real_servers: [{ name: rs1, address: 192.0.2.21 }]\n",
+    );
+    let ended = end(site.command("check-config", &[]));
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("`schedulerr`"), "{}", ended.stderr);
+    let warning = "warning: `{address}` stays as it is here";
+    assert!(ended.stdout.contains(warning), "{}", ended.stdout);
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let site = Site::new();
     let check = "intervall: 1s, rise: 0, fall: -1";

@@ -31,7 +31,13 @@ pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> 
             let (wanted, hint) = ("a name of the DNS", "write it like `name: example.com`");
             let value = Value::of(entry);
             let text = value.text(wanted, hint, problems)?;
-            Name::from_utf8(text).map_err(|_| value.wrong(wanted, hint, problems))?;
+            Name::from_utf8(text).map_err(|_| match text.parse::<IpAddr>() {
+                Ok(address) => {
+                    let hint = format!("the name of its PTR record is `{}`", Name::from(address));
+                    value.wrong(wanted, &hint, problems)
+                }
+                Err(_) => value.wrong(wanted, hint, problems),
+            })?;
             Ok(text.to_owned())
         });
     let record_type = fields.or_default("type", RecordType::A, |value| value.record_type(problems));
@@ -39,6 +45,18 @@ pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> 
         value.answers(record_type, problems)
     });
     let rcodes = fields.or_default("rcode", Vec::new(), |value| value.rcodes(problems));
+    if let (Ok(name), Ok(record_type)) = (&name, &record_type)
+        && let Ok(address) = name.parse::<IpAddr>()
+        && let Some(entry) = fields.optional("name")?
+    {
+        let hint = if *record_type == RecordType::PTR {
+            format!("write `name: {}`", Name::from(address))
+        } else {
+            "write the name that the server is to be asked for, like `name: example.com`".to_owned()
+        };
+        let message = format!("{} is an address, and no name of the DNS", quoted(name));
+        problems.warn(entry.value.location, message, hint);
+    }
     if let (Ok(answers), Ok(rcodes)) = (&answers, &rcodes)
         && !answers.is_empty()
         && !rcodes.is_empty()

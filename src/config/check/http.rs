@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 
 use super::super::fields::Fields;
+use super::super::literal::sent;
 use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Problems, Read, quoted};
 use super::super::scalar::{Value, found};
@@ -90,6 +91,7 @@ fn request(
     };
     let body = fields.or_default("body", None, |value| {
         let text = value.text("a text", "put it in quotes", problems)?;
+        sent(text, value.node.location, problems);
         Ok(Some(text.to_owned()))
     });
     let expect = fields
@@ -191,6 +193,7 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>
         let text = value.text(wanted, "put it in quotes", problems);
         let text = text.and_then(|text| {
             HeaderValue::from_str(text).map_err(|_| value.wrong(wanted, hint, problems))?;
+            sent(text, value.node.location, problems);
             Ok(text.to_owned())
         });
         match text {
@@ -221,6 +224,7 @@ impl Value<'_> {
         let hint = "write it like `/health`; a space is `%20`";
         let text = self.text(wanted, hint, problems)?;
         if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic()) {
+            sent(text, self.node.location, problems);
             Ok(text.to_owned())
         } else {
             Err(self.wrong(wanted, hint, problems))
@@ -234,6 +238,7 @@ impl Value<'_> {
         let text = self.text(wanted, hint, problems)?;
         let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
         if printable && (1..=LONGEST_HOST).contains(&text.len()) {
+            sent(text, self.node.location, problems);
             Ok(text.to_owned())
         } else {
             Err(self.wrong(wanted, hint, problems))
