@@ -34,9 +34,25 @@ pub(super) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Ve
             .unknown()
             .map(|words| format!(" that is known, but `{words}`"));
         let but = but.unwrap_or_default();
-        return Err(Failure::protocol(format!("the agent said nothing{but}")));
+        let failure = Failure::protocol(format!("the agent said nothing{but}"));
+        return Err(failure.fixed_here(by_hand(target, check)));
     }
     probing.agents.hear(target, &check.send, said)
+}
+
+/// How a person asks the agent. What is sent may hold a secret, and stays in the
+/// configuration.
+fn by_hand(target: SocketAddr, check: &HaproxyAgentCheck) -> String {
+    let (ip, port) = (target.ip(), target.port());
+    let send = if check.send.is_empty() {
+        ""
+    } else {
+        ", and type what `send` of the check is"
+    };
+    format!(
+        "ask the agent by hand: `nc {ip} {port}`{send}; a line like `up 75%` must come, with a \
+         word or a weight that HAProxy knows"
+    )
 }
 
 /// The failure of a real server beside which nothing was heard of an agent that

@@ -192,7 +192,19 @@ async fn down_garbage_silence_and_absence() {
         (b"\n", ProbeResult::Protocol, "the agent said nothing"),
     ] {
         let target = say(words);
-        assert_outcome(&ask(target, agent(target.port())).await, result, detail);
+        let outcome = ask(target, agent(target.port())).await;
+        assert_outcome(&outcome, result, detail);
+        let asks = format!(
+            "ask the agent by hand: `nc {} {}`; ",
+            target.ip(),
+            target.port()
+        );
+        let fix = format!("{:?}", outcome.fix);
+        assert_eq!(
+            fix.contains(&asks),
+            result == ProbeResult::Protocol,
+            "{fix}"
+        );
     }
     let endless = serve(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
     let outcome = ask(endless, agent(endless.port())).await;
