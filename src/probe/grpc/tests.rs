@@ -5,6 +5,7 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use hyper::server::conn::http2 as server;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 
 use super::*;
