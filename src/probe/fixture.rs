@@ -5,13 +5,14 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{Outcome, ProbeResult, Prober};
+use crate::clock;
 use crate::config::{Check, CheckKind, HaproxyAgentCheck, StreamCheck};
 use crate::snapshot::fixture;
 
@@ -87,14 +88,14 @@ pub(crate) fn own_sockets_to(peer: SocketAddr) -> usize {
 
 /// Waits until no connection to `peer` is left.
 pub(crate) async fn wait_for_no_socket(name: &str, peer: SocketAddr) {
-    let deadline = Instant::now() + AMPLE;
+    let deadline = clock::monotonic() + AMPLE;
     loop {
         let left = own_sockets_to(peer);
         if left == 0 {
             return;
         }
         assert!(
-            Instant::now() < deadline,
+            clock::monotonic() < deadline,
             "{name}: {left} connections are left"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -86,7 +86,8 @@ async fn no_connection_outlives_an_attempt_that_is_given_up() {
         );
         for _ in 0..3 {
             let attempt = timeout(LIMIT, poster.post(&message)).await;
-            assert!(attempt.is_err(), "{name}: {attempt:?}");
+            // Half an answer may come before the request is sent, which fails at once.
+            assert!(!matches!(attempt, Ok(Ok(()))), "{name}: {attempt:?}");
         }
         wait_for_no_socket(name, peer).await;
     }

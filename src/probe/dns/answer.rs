@@ -100,9 +100,10 @@ fn owners<'a>(answer: &'a Message, query: &'a Query) -> BTreeSet<&'a Name> {
 }
 
 fn alias(record: &Record) -> Option<(&Name, &Name)> {
-    match &record.data {
-        RData::CNAME(canonical) => Some((&record.name, &canonical.0)),
-        _ => None,
+    if let RData::CNAME(canonical) = &record.data {
+        Some((&record.name, &canonical.0))
+    } else {
+        None
     }
 }
 
