@@ -119,5 +119,6 @@ mod standstill;
 mod tcp;
 mod telemetry;
 mod tls;
+mod tls_words;
 mod via_vip;
 mod whole_file;

@@ -103,6 +103,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether no weight is changed, since the fault is likely this host's.
+    pub(crate) fn all_weights_are_held(&self) -> bool {
+        self.held.lock().iter().any(|reason| reason.holds_all())
+    }
+
     /// Whether this process keeps a VIP on lo, rather than the table.
     pub(crate) fn is_real_server(&self) -> bool {
         self.mode == Mode::RealServer

@@ -133,7 +133,7 @@ stage_test() {
 stage_netns() {
 	((EUID == 0)) || complain 'the tests in network namespaces need root' || return
 	need ip iproute2 && need sysctl procps && need haproxy haproxy &&
-		need dnsmasq dnsmasq-base || return
+		need dnsmasq dnsmasq-base && need nft nftables || return
 	local status=0
 	tests cargo test --locked --test netns -- "${filter[@]}" || status=1
 	tests cargo test --locked --lib -- --ignored "${filter[@]:-netns}" || status=1

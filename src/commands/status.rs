@@ -123,7 +123,7 @@ pub(crate) fn render(
         writeln!(out, "{NOTHING_LISTED}")?;
     }
     for reason in status.held() {
-        writeln!(out, "all weights are held: {reason}")?;
+        writeln!(out, "{}: {reason}", reason.what())?;
     }
     let audit = status.arp_audit.as_ref();
     for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {

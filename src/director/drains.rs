@@ -240,7 +240,8 @@ impl Director {
 fn held_notes(snapshot: &Snapshot) -> Vec<String> {
     let held = snapshot.held.lock();
     let note = |reason| format!("note: its weight stays as it is while all are held: {reason}");
-    held.iter().map(note).collect()
+    let all = held.iter().filter(|reason| reason.holds_all());
+    all.map(note).collect()
 }
 
 /// What a weight of 0 does not do in this service. `sysctls` are the kernel's,

@@ -6,6 +6,7 @@ use super::addresses::missing_interface;
 use super::{Facts, Finding, Verdict};
 use crate::config::Config;
 use crate::diagnosis::Diagnosis;
+use crate::health::HoldReason;
 use crate::lifecycle::FIXED;
 use crate::snapshot::Mode;
 
@@ -251,7 +252,19 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         let mend = format!("df -h {directory}; make room there, or let the agent write there");
         findings.push(Finding::problem("agent", &directory, why, mend));
     }
-    for reason in &status.weights_held {
+    let by_clock = |reason: &&String| *reason == HoldReason::Clock.as_str();
+    if status.weights_held.iter().any(|reason| by_clock(&reason)) {
+        let message = format!("{}: {}", HoldReason::Clock.what(), HoldReason::Clock);
+        let mend = "timedatectl set-ntp true";
+        findings.push(Finding::problem("agent", "clock", message, mend));
+    }
+    let mut of_all = status
+        .weights_held
+        .iter()
+        .filter(|it| !by_clock(it))
+        .peekable();
+    let all_are_held = of_all.peek().is_some();
+    for reason in of_all {
         let message = format!("all weights are held ({reason}): the fault is likely this host's");
         findings.push(Finding::warning(
             "agent",
@@ -260,7 +273,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             "ip link; ip route",
         ));
     }
-    if !status.weights_held.is_empty() {
+    if all_are_held {
         // The director's own fault comes first: what probes see then says
         // nothing of the real servers.
         findings.extend(status.failing_while_held());

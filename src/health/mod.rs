@@ -55,7 +55,7 @@ impl fmt::Display for Health {
     }
 }
 
-/// Why all weights are held: the label `reason` of `lvs_weights_held`.
+/// Why weights are held: the label `reason` of `lvs_weights_held`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum HoldReason {
     /// The director's own interface has no carrier, or is down.
@@ -64,11 +64,14 @@ pub(crate) enum HoldReason {
     NoInterface,
     /// Most probes of unrelated virtual services began to fail within one interval.
     Probes,
+    /// The director's clock is wrong: only the verdicts that depend on the
+    /// dates of certificates are held, since those alone are in doubt.
+    Clock,
 }
 
 impl HoldReason {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Link, Self::NoInterface, Self::Probes];
+    pub(crate) const ALL: [Self; 4] = [Self::Link, Self::NoInterface, Self::Probes, Self::Clock];
 
     /// The label's value.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -76,6 +79,24 @@ impl HoldReason {
             Self::Link => "link",
             Self::NoInterface => "interface",
             Self::Probes => "probes",
+            Self::Clock => "clock",
+        }
+    }
+
+    /// Whether no weight at all is changed for it.
+    pub(crate) const fn holds_all(self) -> bool {
+        match self {
+            Self::Link | Self::NoInterface | Self::Probes => true,
+            Self::Clock => false,
+        }
+    }
+
+    /// What is held for it.
+    pub(crate) const fn what(self) -> &'static str {
+        if self.holds_all() {
+            "all weights are held"
+        } else {
+            "verdicts that depend on the dates of certificates are held"
         }
     }
 }
@@ -89,6 +110,10 @@ impl fmt::Display for HoldReason {
             }
             Self::Probes => {
                 "most probes of unrelated virtual services began to fail within one interval"
+            }
+            Self::Clock => {
+                "the director's clock is wrong, by all certificates that real servers show; set \
+                 it, for example with `timedatectl set-ntp true`"
             }
         })
     }

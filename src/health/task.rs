@@ -232,8 +232,8 @@ impl HealthTask {
         let evidence = report.outcome.result.evidence();
         if let Some(passed) = evidence {
             self.own_fault.on_outcome(place, passed, now);
-            self.hold_or_release(now);
         }
+        self.hold_or_release(now);
         for id in real_servers {
             self.on_outcome(id, report, evidence, now);
         }
@@ -383,7 +383,8 @@ impl HealthTask {
         let mut reasons = BTreeSet::new();
         reasons.extend(self.link);
         reasons.extend(self.own_fault.suspected().then_some(HoldReason::Probes));
-        let held = !reasons.is_empty();
+        reasons.extend(self.unmade.clock_is_wrong().then_some(HoldReason::Clock));
+        let held = reasons.iter().any(|reason| reason.holds_all());
         {
             let mut shown = self.snapshot.held.lock();
             if *shown == reasons {
@@ -396,7 +397,15 @@ impl HealthTask {
                     }
                     (reason, _) => reason.to_string(),
                 };
-                warn!(reason = reason.as_str(), "all weights are held: {why}");
+                warn!(reason = reason.as_str(), "{}: {why}", reason.what());
+            }
+            let was_held = shown.iter().any(|reason| reason.holds_all());
+            if shown.contains(&HoldReason::Clock) && !reasons.contains(&HoldReason::Clock) {
+                info!("the director's clock keeps no verdict any longer");
+            }
+            if was_held == held {
+                *shown = reasons;
+                return;
             }
             if !held {
                 info!("weights are held no longer: verdicts begin anew from here");

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId, ProbeResult};
+use crate::tls::Wrong;
 
 /// What strerror(3) has for `EMFILE`, and begins with for `ENFILE`.
 const TOO_MANY_OPEN_FILES: &str = "Too many open files";
@@ -30,6 +31,8 @@ pub(super) struct Unmade {
     reasons: BTreeMap<String, Reason>,
     /// Those whose last result alone could not be relied on.
     odd: BTreeSet<ProbeId>,
+    /// Those that a wrong clock of this host keeps from a verdict.
+    by_clock: BTreeSet<ProbeId>,
     /// What was told not long ago, of those that could not be relied on.
     silent: Silent,
     /// When there may be something to tell that was not told then.
@@ -64,6 +67,11 @@ pub(super) enum Told {
 impl Unmade {
     /// Takes the newest outcome of a probe.
     pub(super) fn note(&mut self, probe: ProbeId, outcome: &Outcome, now: Instant) -> Option<Told> {
+        if outcome.result == ProbeResult::Internal && Wrong::is_told_in(&outcome.detail) {
+            self.by_clock.insert(probe);
+        } else {
+            self.by_clock.remove(&probe);
+        }
         if outcome.result.evidence().is_some() {
             self.odd.remove(&probe);
             let UnmadeProbe { reason, .. } = self.probes.remove(&probe)?;
@@ -125,9 +133,15 @@ impl Unmade {
         Some(told)
     }
 
+    /// Whether this host's clock keeps a verdict from being made.
+    pub(super) fn clock_is_wrong(&self) -> bool {
+        !self.by_clock.is_empty()
+    }
+
     /// Forgets the probes that are no longer.
     pub(super) fn retain(&mut self, is_there: impl Fn(ProbeId) -> bool) {
         self.odd.retain(|probe| is_there(*probe));
+        self.by_clock.retain(|probe| is_there(*probe));
         let gone: Vec<_> = self.probes.keys().copied().collect();
         for probe in gone.into_iter().filter(|probe| !is_there(*probe)) {
             if let Some(gone) = self.probes.remove(&probe) {

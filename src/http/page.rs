@@ -39,7 +39,7 @@ pub(super) fn render(
     snapshot: Arc<Snapshot>,
     now: SystemTime,
 ) -> impl Iterator<Item = String> + Send {
-    let held = !snapshot.held.lock().is_empty();
+    let held = snapshot.all_weights_are_held();
     let services = (0..snapshot.services.len()).map({
         let snapshot = Arc::clone(&snapshot);
         move |place| {
@@ -100,7 +100,12 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
         writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
     }
     for reason in status.held() {
-        writeln!(out, "<p class=\"down\">All weights are held: {reason}.</p>")?;
+        let what = if reason.holds_all() {
+            "All weights are held"
+        } else {
+            "Verdicts that depend on the dates of certificates are held"
+        };
+        writeln!(out, "<p class=\"down\">{what}: {reason}.</p>")?;
     }
     let audit = status.arp_audit.as_ref();
     for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {

@@ -146,6 +146,7 @@ fn what_is_wrong_with_a_pool_is_told() {
         (r#"lvs_weights_held{reason="link"}"#, 0),
         (r#"lvs_weights_held{reason="interface"}"#, 0),
         (r#"lvs_weights_held{reason="probes"}"#, 1),
+        (r#"lvs_weights_held{reason="clock"}"#, 0),
     ] {
         assert!((found[series] - f64::from(value)).abs() < 0.1, "{series}");
     }

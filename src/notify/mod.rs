@@ -216,7 +216,7 @@ impl Events {
                 })
             }
             NotifyTarget::Webhook(webhook) => {
-                let poster = Arc::new(Poster::new(webhook, Arc::clone(&self.tls)));
+                let poster = Arc::new(Poster::new(webhook, Arc::clone(&self.tls), limit));
                 spawn(work, limit, move |message| {
                     let poster = Arc::clone(&poster);
                     async move { poster.post(&message).await }

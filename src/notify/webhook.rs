@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -16,16 +17,20 @@ pub(super) struct Poster {
     webhook: Webhook,
     headers: HeaderMap,
     tls: Arc<TlsConfigs>,
+    /// How long a peer may take nothing of what is sent.
+    limit: Duration,
     /// The client that was used last, and the TLS configuration that it has.
     client: Mutex<Option<(Option<Arc<ClientConfig>>, Client)>>,
 }
 
 impl Poster {
-    pub(super) fn new(webhook: Webhook, tls: Arc<TlsConfigs>) -> Self {
+    /// Every attempt is given up after `limit`.
+    pub(super) fn new(webhook: Webhook, tls: Arc<TlsConfigs>, limit: Duration) -> Self {
         Self {
             headers: headers(&webhook),
             webhook,
             tls,
+            limit,
             client: Mutex::default(),
         }
     }
@@ -62,7 +67,7 @@ impl Poster {
         {
             return Ok(client.clone());
         }
-        let client = client(wanted.as_deref())?;
+        let client = client(wanted.as_deref(), self.limit)?;
         *kept = Some((wanted, client.clone()));
         Ok(client)
     }
@@ -70,10 +75,15 @@ impl Poster {
 
 /// It follows no redirect, for that would turn the POST into a GET, and takes
 /// the proxies of the environment.
-fn client(tls: Option<&ClientConfig>) -> Result<Client, DeliveryError> {
+///
+/// An attempt that is given up leaves the library's task of the connection
+/// behind, which waits for a peer that reads nothing: the kernel ends that
+/// connection after `limit`.
+fn client(tls: Option<&ClientConfig>, limit: Duration) -> Result<Client, DeliveryError> {
     http_client(tls)?
         .user_agent(concat!("lvs-agent/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
+        .tcp_user_timeout(limit)
         .retry(reqwest::retry::never())
         .build()
         .map_err(DeliveryError::Client)
@@ -95,3 +105,6 @@ fn headers(webhook: &Webhook) -> HeaderMap {
     }
     headers
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
+use super::ProbeResult;
 use super::datagrams::Datagrams;
 use super::progress::{Doing, Progress};
 use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
@@ -286,8 +287,23 @@ pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<Datagrams
             .map_err(|error| cannot_use(interface, &error))?;
     }
     tell_icmp(&socket, target, true).map_err(|error| of_socket(&error))?;
-    socket.connect(target).await?;
+    if let Err(error) = socket.connect(target).await {
+        let again = Errno::from_io_error(&error) == Some(Errno::ACCESS)
+            && socket.set_broadcast(true).is_ok()
+            && socket.connect(target).await.is_ok();
+        return Err(if again { broadcast() } else { error.into() });
+    }
     Ok(Datagrams::new(socket, target))
+}
+
+/// What is told of a target to which only a socket with `SO_BROADCAST` may
+/// send (socket(7)): any other error of a route stays with it.
+pub(super) fn broadcast() -> Failure {
+    Failure::new(
+        ProbeResult::Unreachable,
+        "the address is a broadcast address",
+    )
+    .fixed_here("correct the real server's address: `ip route get` names it `broadcast`")
 }
 
 /// The host's own configuration does not fit the check's.

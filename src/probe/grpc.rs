@@ -3,13 +3,14 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE};
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ProbeResult;
 use super::early_answer::EarlyAnswer;
 use super::http::drive;
+use super::own_tasks::OwnTasks;
 use super::probing::Probing;
 use super::progress::Doing;
 use super::verdict::{Failure, Pass, Verdict};
@@ -77,7 +78,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = TokioIo::new(EarlyAnswer::at_once(stream));
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+    let tasks = OwnTasks::new();
+    let (mut sender, connection) = http2::handshake(tasks.executor(), stream).await?;
     drive(connection, async move {
         probing.begin(Doing::GrpcHead);
         let response = sender.send_request(request).await?;

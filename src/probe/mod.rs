@@ -15,6 +15,7 @@ mod fix;
 mod grpc;
 mod haproxy_agent;
 mod http;
+mod own_tasks;
 mod pace;
 mod ping;
 mod probing;

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::connect::cannot_use;
+use super::connect::{broadcast, cannot_use};
 use super::datagrams::Datagrams;
 use super::probing::Probing;
 use super::progress::Doing;
@@ -88,7 +88,13 @@ fn aim(socket: &Socket, target: SocketAddr, origin: &Origin) -> Result<(), Failu
             .map_err(|error| cannot_use(source, &error))?;
     }
     tell_icmp(socket, target, true).map_err(|error| of_socket(&error))?;
-    Ok(socket.connect(&target.into())?)
+    let address = target.into();
+    socket.connect(&address).map_err(|error| {
+        let again = Errno::from_io_error(&error) == Some(Errno::ACCESS)
+            && socket.set_broadcast(true).is_ok()
+            && socket.connect(&address).is_ok();
+        if again { broadcast() } else { error.into() }
+    })
 }
 
 /// What tells this echo from all others of this host: a raw socket sees them all.

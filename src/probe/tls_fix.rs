@@ -1,18 +1,21 @@
 //! What the certificate that a server shows is not, and what to do about it.
 
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{CertificateError as Certificate, Error};
+use tokio_rustls::rustls::{AlertDescription, CertificateError as Certificate, Error};
 
 use crate::diagnosis::Fix;
+pub(super) use crate::tls_words::other_name;
 
-/// The most names of a certificate that are shown, and the most characters of each.
-const NAMES: usize = 3;
-const LONGEST: usize = 64;
-
-/// `None` where the error is none of the certificate.
+/// `None` where the error says nothing of what to do.
 pub(super) fn of(error: &Error) -> Option<Fix> {
-    let Error::InvalidCertificate(wrong) = error else {
-        return None;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the others say nothing of what to do"
+    )]
+    let wrong = match error {
+        Error::InvalidCertificate(wrong) => wrong,
+        Error::AlertReceived(alert) => return of_alert(*alert),
+        Error::NoApplicationProtocol => return of_alert(AlertDescription::NoApplicationProtocol),
+        _ => return None,
     };
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -45,35 +48,38 @@ pub(super) fn of(error: &Error) -> Option<Fix> {
     Some(Fix::there(text))
 }
 
-/// Both names, of which the certificate's come from the network.
-pub(super) fn other_name(expected: &ServerName<'_>, presented: &[String]) -> String {
-    let mut names: Vec<_> = presented
-        .iter()
-        .take(NAMES)
-        .map(|name| plain(name))
-        .collect();
-    if presented.len() > NAMES {
-        names.push(format!("{} more", presented.len() - NAMES));
-    }
-    let names = if names.is_empty() {
-        "no name".to_owned()
-    } else {
-        names.join(", ")
+/// What a server that refuses the handshake misses.
+fn of_alert(alert: AlertDescription) -> Option<Fix> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the others say nothing of what to do"
+    )]
+    let text = match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            "let the check show the certificate that the server asks for: set its keys \
+             `client_certificate` and `client_key`; or let the server ask for none"
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => {
+            "give the check a certificate that the server takes, by its keys `client_certificate` \
+             and `client_key`; the server's log says why it refuses"
+        }
+        AlertDescription::UnrecognisedName => {
+            "let the check ask for a name that the server has: its key `server_name` sets the name \
+             (without it, `host` does, else the address)"
+        }
+        AlertDescription::NoApplicationProtocol => {
+            "let the server speak HTTP/2 over TLS (ALPN `h2`) on the check's port, or correct the \
+             check's `port`"
+        }
+        _ => return None,
     };
-    format!(
-        "the certificate is for {names}, and not for {}",
-        expected.to_str()
-    )
-}
-
-/// `DnsName("www.example.com")` and `IpAddress(192.0.2.1)` without the kind.
-fn plain(name: &str) -> String {
-    let inner = name
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'));
-    let inner = inner.unwrap_or(name).trim_matches('"');
-    let shown: String = inner.chars().take(LONGEST).collect();
-    shown.escape_debug().to_string()
+    Some(Fix::there(text))
 }
 
 #[cfg(test)]

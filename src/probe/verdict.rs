@@ -12,6 +12,7 @@ use super::{Advice, ProbeResult, tls_fix};
 use crate::diagnosis::{Fix, Sight};
 use crate::tcp::Icmp;
 use crate::tls::{Dates, OutOfDate};
+use crate::tls_words::words;
 use crate::via_vip::Unverified;
 
 /// What a probe says that this host has no file descriptor for.
@@ -329,7 +330,7 @@ fn from_tls(error: &rustls::Error) -> Failure {
     }
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "all other errors are told as the library tells them"
+        reason = "all other errors are told in the words of the standards"
     )]
     let detail = match error {
         // The server's own is not: one that it is issued by is.
@@ -382,7 +383,7 @@ fn from_tls(error: &rustls::Error) -> Failure {
                  is `http` or `tcp`; if another port has TLS, set the check's `port`",
             );
         }
-        error => error.to_string().escape_debug().to_string(),
+        error => words(error),
     };
     Failure {
         fix: tls_fix::of(error),

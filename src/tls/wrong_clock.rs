@@ -18,6 +18,9 @@ const MEMORY: Duration = Duration::from_hours(3);
 const MANY: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How a wrong clock is told.
+const CLOCK: &str = "this host's own clock is";
+
 /// Where a clock stands in the validity of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Dates {
@@ -50,6 +53,13 @@ pub(crate) enum Wrong {
     Early,
     /// The clock is after the validity of every certificate.
     Late,
+}
+
+impl Wrong {
+    /// Whether the detail of a probe tells of a wrong clock.
+    pub(crate) fn is_told_in(detail: &str) -> bool {
+        detail.contains(CLOCK)
+    }
 }
 
 /// The certificates of all servers, as they were last seen.
@@ -160,8 +170,7 @@ impl fmt::Display for Wrong {
         };
         write!(
             f,
-            "this host's own clock is {place} the validity of every certificate that real \
-             servers show"
+            "{CLOCK} {place} the validity of every certificate that real servers show"
         )
     }
 }

@@ -25,6 +25,7 @@ mod probing;
 mod readiness;
 mod real_server;
 mod refusals;
+mod rejected;
 mod restart;
 mod state_directory;
 #[path = "../support/mod.rs"]

@@ -107,6 +107,24 @@ fn a_key_that_is_fixed_while_the_agent_runs_takes_a_restart() {
 }
 
 #[test]
+fn a_wrong_clock_comes_first_and_hides_no_real_server() {
+    let mut status = director();
+    status["weights_held"] = json!(["clock"]);
+    let rs2 = &mut status["virtual_services"][0]["real_servers"][1];
+    rs2["diagnosis"] = json!("vip_missing");
+    rs2["mend"] = json!("on 192.168.11.22, add it");
+    let found = findings(Mode::Director, status);
+    let told = "problem agent clock: verdicts that depend on the dates of certificates are held: ";
+    assert!(found[1].starts_with(told), "{found:?}");
+    assert!(
+        found[1].ends_with(" | timedatectl set-ntp true"),
+        "{found:?}"
+    );
+    let told = "problem diagnosis web/rs2: vip_missing: ";
+    assert!(found.iter().any(|line| line.starts_with(told)), "{found:?}");
+}
+
+#[test]
 fn clients_that_a_scheduler_refuses_are_told_of() {
     let mut status = director();
     status["virtual_services"][0]["refused_clients_of"] = json!(["rs1", "rs2"]);

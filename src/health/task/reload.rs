@@ -100,7 +100,7 @@ impl HealthTask {
             .zip(&self.pools)
             .map(|(service, pool)| (service.key, (service, pool)))
             .collect();
-        let held = !self.snapshot.held.lock().is_empty();
+        let held = self.snapshot.all_weights_are_held();
         let mut known = BTreeSet::new();
         let services = config.virtual_services.iter().zip(&snapshot.services);
         let pools = (0..).zip(services).map(|(index, (service, record))| {

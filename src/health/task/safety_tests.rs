@@ -8,6 +8,7 @@ use crate::health::Quiesced;
 use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
 use crate::reconcile::captured_log::CapturedLog;
 use crate::snapshot::fixture;
+use crate::tls::Wrong;
 
 const RS1: RealServerId = RealServerId {
     service: 0,
@@ -98,6 +99,16 @@ impl Bench {
         result: ProbeResult,
         plain: Option<Sight>,
     ) -> BTreeMap<RealServerId, u32> {
+        self.probe_that_told(id, result, plain, "").await
+    }
+
+    async fn probe_that_told(
+        &self,
+        id: RealServerId,
+        result: ProbeResult,
+        plain: Option<Sight>,
+        detail: &str,
+    ) -> BTreeMap<RealServerId, u32> {
         let probe = self
             .targets
             .iter()
@@ -106,7 +117,7 @@ impl Bench {
             probe: ProbeId(probe.unwrap().try_into().unwrap()),
             outcome: Outcome {
                 result,
-                detail: String::new(),
+                detail: detail.to_owned(),
                 duration: Duration::ZERO,
                 advice: None,
                 certificate_expiry: None,
@@ -178,6 +189,45 @@ async fn without_a_link_nothing_moves_and_probes_that_began_then_say_nothing() {
     assert!(bench.snapshot.held.lock().is_empty());
     let gone = wanted([(RS1, 0)]);
     assert_eq!(bench.probe(RS1, ProbeResult::Timeout).await, gone);
+}
+
+/// A server without a certificate that dies is taken out all the same.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_clock_is_shown_and_holds_only_what_depends_on_it() {
+    let log = CapturedLog::start();
+    let bench = Bench::new(&fixture::config());
+    bench.probe(RS1, ProbeResult::Ok).await;
+    bench.probe(RS2, ProbeResult::Ok).await;
+    log.take();
+    let wrong = format!("through the VIP: {}", Wrong::Late);
+    for _ in 0..3 {
+        let internal = ProbeResult::Internal;
+        let weights = bench.probe_that_told(RS1, internal, None, &wrong).await;
+        assert_eq!(weights, wanted([]));
+    }
+    assert_eq!(*bench.snapshot.held.lock(), [HoldReason::Clock].into());
+    assert!(!bench.snapshot.all_weights_are_held());
+    let said = log.take();
+    let held = said.iter().filter(|line| {
+        line.contains("verdicts that depend on the dates of certificates are held")
+            && line.contains("timedatectl set-ntp true")
+    });
+    assert_eq!(held.count(), 1, "{said:?}");
+    let gone = wanted([(RS2, 0)]);
+    assert_eq!(bench.probe(RS2, ProbeResult::Refused).await, gone);
+    // The link, too, and then not.
+    bench.link.send(Some(HoldReason::Link)).unwrap();
+    bench.after(Duration::from_millis(1)).await;
+    assert_eq!(bench.probe(RS1, ProbeResult::Refused).await, wanted([]));
+    assert_eq!(*bench.snapshot.held.lock(), [HoldReason::Link].into());
+    let internal = ProbeResult::Internal;
+    bench.probe_that_told(RS1, internal, None, &wrong).await;
+    bench.link.send(None).unwrap();
+    bench.after(Duration::from_millis(1)).await;
+    assert_eq!(*bench.snapshot.held.lock(), [HoldReason::Clock].into());
+    let gone = wanted([(RS1, 0)]);
+    assert_eq!(bench.probe(RS1, ProbeResult::Refused).await, gone);
+    assert!(bench.snapshot.held.lock().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

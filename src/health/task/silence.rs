@@ -50,7 +50,7 @@ impl HealthTask {
     ) {
         let stealing = self.is_stealing(service, record);
         let present = self.present.contains(&record.key.0.ip());
-        let held = !self.snapshot.held.lock().is_empty();
+        let held = self.snapshot.all_weights_are_held();
         let Some(diagnosis) = diagnose(record, stealing, present, held) else {
             return;
         };

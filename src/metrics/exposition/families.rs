@@ -295,7 +295,8 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "lvs_weights_held",
         kind: GAUGE,
-        help: "Whether all weights are held, since the fault is likely the director's own.",
+        help: "Whether weights are held, since the fault is likely the director's own: all of \
+               them, or (clock) those that depend on the dates of certificates.",
         source: Source::Host(|samples, snapshot| {
             if snapshot.is_real_server() {
                 return;

@@ -1,9 +1,10 @@
 //! What a DNS answer comes to.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use hickory_proto::op::Message;
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::config::{DnsCheck, RCODES};
 use crate::probe::ProbeResult;
@@ -13,8 +14,9 @@ use crate::probe::verdict::{Failure, Pass, Verdict};
 const SHOWN: usize = 4;
 const LONGEST: usize = 60;
 
-/// Judges an answer to the question for records of this type.
-pub(super) fn judge(answer: &Message, record_type: RecordType, check: &DnsCheck) -> Verdict {
+/// Judges an answer to this question.
+pub(super) fn judge(answer: &Message, query: &Query, check: &DnsCheck) -> Verdict {
+    let record_type = query.query_type();
     let code = u16::from(answer.metadata.response_code);
     let accepted = match check.rcodes.as_slice() {
         [] => &[0],
@@ -25,10 +27,13 @@ pub(super) fn judge(answer: &Message, record_type: RecordType, check: &DnsCheck)
         let detail = format!("{}, expected {}", name(code), names.join(" or "));
         return Err(Failure::new(ProbeResult::Status, detail));
     }
+    let owners = owners(answer, query);
     let found: Vec<&RData> = answer
         .answers
         .iter()
         .filter(|record| record.record_type() == record_type)
+        .filter(|record| record.dns_class == query.query_class())
+        .filter(|record| owners.contains(&record.name))
         .map(|record| &record.data)
         .collect();
     if code != 0 || (found.is_empty() && !check.rcodes.is_empty() && check.answers.is_empty()) {
@@ -44,7 +49,7 @@ pub(super) fn judge(answer: &Message, record_type: RecordType, check: &DnsCheck)
             Err(Failure::new(ProbeResult::Body, detail))
         }
         (_, true) => {
-            let detail = format!("no {record_type} record{}", others(answer));
+            let detail = format!("no {record_type} record{}", others(answer, query));
             Err(Failure::new(ProbeResult::Body, detail))
         }
     }
@@ -71,8 +76,39 @@ fn listed(record_type: RecordType, found: &[&RData]) -> String {
     format!("{number} {record_type} {noun}: {}", shown.join(", "))
 }
 
+/// The name that was asked for, and those that its aliases lead to.
+fn owners<'a>(answer: &'a Message, query: &'a Query) -> BTreeSet<&'a Name> {
+    let mut owners = BTreeSet::from([query.name()]);
+    let aliases: Vec<(&Name, &Name)> = answer
+        .answers
+        .iter()
+        .filter(|record| record.dns_class == query.query_class())
+        .filter_map(alias)
+        .collect();
+    // An alias may stand after what it leads to.
+    loop {
+        let before = owners.len();
+        for (owner, canonical) in &aliases {
+            if owners.contains(owner) {
+                owners.insert(canonical);
+            }
+        }
+        if owners.len() == before {
+            return owners;
+        }
+    }
+}
+
+fn alias(record: &Record) -> Option<(&Name, &Name)> {
+    if let RData::CNAME(canonical) = &record.data {
+        Some((&record.name, &canonical.0))
+    } else {
+        None
+    }
+}
+
 /// What came instead.
-fn others(answer: &Message) -> String {
+fn others(answer: &Message, query: &Query) -> String {
     let Some(first) = answer.answers.first() else {
         return String::new();
     };
@@ -80,6 +116,10 @@ fn others(answer: &Message) -> String {
     let same = answer.answers.iter();
     let same = same.filter(|record| record.record_type() == other).count();
     let (number, noun) = counted(same);
+    if other == query.query_type() {
+        let (class, owner) = (first.dns_class, cut(&first.name.to_string()));
+        return format!(", but {number} {other} {noun} of another name or class ({owner} {class})");
+    }
     format!(", but {number} {other} {noun}")
 }
 

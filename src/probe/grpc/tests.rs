@@ -1,16 +1,18 @@
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use hyper::server::conn::http2 as server;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::CheckKind;
+use crate::config::{CheckKind, TlsSettings};
 use crate::probe::Outcome;
-use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say};
+use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say, tls_server};
 
 /// Answers each call with `status`, or with this status of gRPC.
 async fn health(answer: Result<i32, u32>) -> SocketAddr {
@@ -95,4 +97,53 @@ async fn what_is_not_http2_and_silence_fail() {
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
     let outcome = ask_within(SHORT, say(b""), kind()).await;
     assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
+}
+
+/// The settings of a server, the head of an answer, and its message.
+const HEAD: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88";
+const SAYS_SERVING: &[u8] = b"\0\0\x07\0\0\0\0\0\x01\0\0\0\0\x02\x08\x01";
+/// The status 0 and the end of the stream.
+const TRAILERS: &[u8] = b"\0\0\x0f\x01\x05\0\0\0\x01\0\x0bgrpc-status\x010";
+
+/// Answers with these frames, and ends the connection without `close_notify`.
+async fn cut_off(frames: &[&'static [u8]]) -> Outcome {
+    let frames = frames.concat();
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let server = tls_server(listener, &[b"h2"], move |mut stream| {
+        // The preface, the settings and the request.
+        let mut came = Vec::new();
+        let mut piece = [0; 1024];
+        while !came.ends_with(b"\x0a\x09shop.Cart") {
+            let length = stream.read(&mut piece).unwrap();
+            assert!(length > 0, "{}", came.escape_ascii());
+            came.extend_from_slice(&piece[..length]);
+        }
+        stream.write_all(&frames).unwrap();
+        stream.flush().unwrap();
+        stream.sock.shutdown(Shutdown::Write).unwrap();
+        let _ = stream.sock.read_to_end(&mut Vec::new());
+    });
+    let tls = TlsSettings {
+        server_name: None,
+        ca: None,
+        client: None,
+        verify: false,
+    };
+    let check = GrpcCheck {
+        port: None,
+        service: "shop.Cart".to_owned(),
+        tls: Some(tls),
+    };
+    ask(server, CheckKind::Grpc(check)).await
+}
+
+#[tokio::test]
+async fn a_whole_answer_counts_though_the_connection_ends_without_close_notify() {
+    let outcome = cut_off(&[HEAD, SAYS_SERVING, TRAILERS]).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "SERVING");
+    for part in [&[HEAD, SAYS_SERVING][..], &[HEAD], &[]] {
+        let outcome = cut_off(part).await;
+        assert_eq!(outcome.result.evidence(), Some(false), "{outcome:?}");
+        assert_ne!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
+    }
 }

@@ -45,3 +45,11 @@ fn only_the_own_reply_counts() {
     reply[0] = 129;
     assert!(is_reply("::1".parse().unwrap(), &reply, token));
 }
+
+#[tokio::test]
+async fn a_broadcast_address_is_told_as_that() {
+    let address = "127.255.255.255:0".parse().unwrap();
+    let outcome = ask(address, CheckKind::Ping).await;
+    let detail = "the address is a broadcast address";
+    assert_outcome(&outcome, ProbeResult::Unreachable, detail);
+}

@@ -1,3 +1,5 @@
+use tokio_rustls::rustls::pki_types::ServerName;
+
 use super::*;
 
 #[test]
@@ -42,4 +44,26 @@ fn each_error_of_a_certificate_has_a_fix_of_its_own() {
         assert!(!fixes[..place].contains(fix), "{fix:?} twice");
     }
     assert_eq!(of(&Error::DecryptError), None);
+}
+
+#[test]
+fn what_a_server_misses_names_the_key_that_gives_it() {
+    use AlertDescription as Alert;
+    for (alert, key) in [
+        (Alert::CertificateRequired, "`client_certificate`"),
+        (Alert::NoCertificate, "`client_certificate`"),
+        (Alert::BadCertificate, "`client_certificate`"),
+        (Alert::UnsupportedCertificate, "`client_certificate`"),
+        (Alert::CertificateRevoked, "`client_certificate`"),
+        (Alert::CertificateExpired, "`client_certificate`"),
+        (Alert::CertificateUnknown, "`client_certificate`"),
+        (Alert::UnknownCA, "`client_certificate`"),
+        (Alert::AccessDenied, "`client_certificate`"),
+        (Alert::UnrecognisedName, "`server_name`"),
+        (Alert::NoApplicationProtocol, "`h2`"),
+    ] {
+        let fix = format!("{:?}", of(&Error::AlertReceived(alert)).unwrap());
+        assert!(fix.contains(key), "{alert:?}: {fix}");
+    }
+    assert_eq!(of(&Error::AlertReceived(Alert::InternalError)), None);
 }

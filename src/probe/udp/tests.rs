@@ -63,3 +63,12 @@ async fn silence_passes_where_no_answer_is_wanted() {
     let outcome = ask(server(Some("yes")), udp(b"", None)).await;
     assert_outcome(&outcome, ProbeResult::Ok, "answered with 3 bytes");
 }
+
+#[tokio::test]
+async fn a_broadcast_address_is_told_as_that() {
+    for address in ["127.255.255.255:53", "255.255.255.255:53"] {
+        let outcome = ask(address.parse().unwrap(), udp(b"x", None)).await;
+        let detail = "the address is a broadcast address";
+        assert_outcome(&outcome, ProbeResult::Unreachable, detail);
+    }
+}

@@ -1,0 +1,94 @@
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::time::timeout;
+
+use super::*;
+use crate::config::TlsSettings;
+use crate::notify::event::{Event, EventKind};
+use crate::probe::fixture::{serve_on, tls_server, wait_for_no_socket};
+use crate::snapshot::Mode;
+
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// Where little fits into the buffers of a connection.
+fn narrow() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    setsockopt(&listener.as_fd(), sockopt::RcvBuf, &1).unwrap();
+    setsockopt(&listener.as_fd(), sockopt::TcpMaxSeg, &536).unwrap();
+    listener
+}
+
+fn hold(stream: TcpStream) {
+    std::mem::forget(stream);
+}
+
+fn deaf() -> SocketAddr {
+    serve_on(narrow(), hold)
+}
+
+fn mute() -> SocketAddr {
+    serve_on(narrow(), |mut stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    })
+}
+
+/// Begins an answer, and does not end it.
+fn half() -> SocketAddr {
+    serve_on(narrow(), |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le");
+        hold(stream);
+    })
+}
+
+/// The same after a TLS handshake.
+fn deaf_over_tls() -> SocketAddr {
+    tls_server(narrow(), &[], |mut stream| {
+        let _ = stream.flush();
+        std::mem::forget(stream);
+    })
+}
+
+#[tokio::test]
+async fn no_connection_outlives_an_attempt_that_is_given_up() {
+    let message = Message {
+        event: Event::of_agent(EventKind::Drift, "x"),
+        at: SystemTime::UNIX_EPOCH,
+        host: "lb1".into(),
+        mode: Mode::Director,
+    };
+    for (name, scheme, peer) in [
+        ("reads nothing", "http", deaf as fn() -> SocketAddr),
+        ("answers nothing", "http", mute),
+        ("answers half", "http", half),
+        ("shakes no hands", "https", deaf),
+        ("says nothing after the handshake", "https", deaf_over_tls),
+    ] {
+        let peer = peer();
+        let poster = Poster::new(
+            Webhook {
+                url: format!("{scheme}://{peer}/"),
+                // More than the buffers of the connection hold.
+                headers: BTreeMap::from([("x-long".to_owned(), "x".repeat(1024 * 1024))]),
+                tls: Some(TlsSettings {
+                    server_name: None,
+                    ca: None,
+                    client: None,
+                    verify: false,
+                }),
+            },
+            Arc::new(TlsConfigs::new()),
+            LIMIT,
+        );
+        for _ in 0..3 {
+            let attempt = timeout(LIMIT, poster.post(&message)).await;
+            // Half an answer may come before the request is sent, which fails at once.
+            assert!(!matches!(attempt, Ok(Ok(()))), "{name}: {attempt:?}");
+        }
+        wait_for_no_socket(name, peer).await;
+    }
+}
