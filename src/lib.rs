@@ -95,6 +95,7 @@ mod drain;
 pub mod error_chain;
 mod health;
 mod http;
+mod inheritance;
 mod intent;
 mod kernel;
 mod leaving;

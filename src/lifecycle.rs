@@ -140,9 +140,7 @@ impl Doors {
             "watchdog",
             service_manager::feed_watchdog(shown.view().liveness),
         ));
-        if orphans::come_here() {
-            tasks.spawn(named("orphans", orphans::reap()));
-        }
+        tasks.spawn(named("orphans", orphans::reap()));
         tasks.spawn(named(
             "control",
             control::serve(self.socket, shown.clone(), requests),
