@@ -107,6 +107,7 @@ pub mod model;
 mod newest_file;
 mod notify;
 mod orphans;
+mod panics;
 pub mod plan;
 mod probe;
 mod readiness;
