@@ -87,10 +87,8 @@ pub(crate) async fn run<T: Ipvs>(
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
-    let reconcile = tokio::spawn(telling(
-        "reconcile",
-        reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes),
-    ));
+    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
+    let reconcile = tokio::spawn(telling("reconcile", reconcile));
 
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();

@@ -63,10 +63,8 @@ pub(crate) async fn run(
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(1);
-    let reconcile = tokio::spawn(telling(
-        "reconcile",
-        reconcile.run(stopping, Arc::clone(&liveness), changes),
-    ));
+    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), changes);
+    let reconcile = tokio::spawn(telling("reconcile", reconcile));
 
     let vips: Vec<_> = snapshot
         .vips

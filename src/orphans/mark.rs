@@ -93,7 +93,7 @@ pub(super) struct Borne(Rlimit);
 impl Drop for Borne {
     fn drop(&mut self) {
         // It was so before.
-        let _ = setrlimit(Resource::Locks, self.0.clone());
+        let _ = setrlimit(Resource::Locks, self.0);
     }
 }
 

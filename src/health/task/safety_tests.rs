@@ -451,7 +451,7 @@ async fn probes_that_do_not_report_are_told_of_once() {
     let rise = config.virtual_services[0].check.rise.get().into();
     probe_all(&bench, ProbeResult::Ok, Sight::Well, rise).await;
     log.take();
-    bench.after(Duration::from_secs(60)).await;
+    bench.after(Duration::from_mins(1)).await;
     let said = log.take();
     let stuck = |line: &&String| line.contains("ERROR a probe has not reported for ");
     assert_eq!(said.iter().filter(stuck).count(), 1, "{said:?}");

@@ -10,7 +10,7 @@ use crate::orphans::{self, Mark, Own};
 pub(super) struct Group {
     child: Child,
     own: Own,
-    has_group: bool,
+    leads: bool,
     _mark: Mark,
 }
 
@@ -21,7 +21,7 @@ impl Group {
         Ok(Self {
             child,
             own,
-            has_group: true,
+            leads: true,
             _mark: mark,
         })
     }
@@ -33,12 +33,12 @@ impl Group {
         // the number is free since a moment ago, and the kernel gives the other
         // numbers first.
         self.kill_group();
-        self.has_group = false;
+        self.leads = false;
         Ok(status)
     }
 
     fn kill_group(&self) {
-        if let (Some(id), true) = (self.own.pid(), self.has_group) {
+        if let (Some(id), true) = (self.own.pid(), self.leads) {
             // It fails only if all of the group have ended.
             let _ = kill_process_group(id, Signal::KILL);
         }
