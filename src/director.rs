@@ -29,7 +29,9 @@ use crate::health::{self, Admin, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
 use crate::kernel::{Ipvs, Kernel, Sysctls};
-use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
+use crate::lifecycle::{
+    AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
+};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::newest_file::newest_file;
@@ -85,7 +87,8 @@ pub(crate) async fn run<T: Ipvs>(
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
-    let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes));
+    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
+    let reconcile = tokio::spawn(telling("reconcile", reconcile));
 
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();

@@ -3,10 +3,12 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -21,6 +23,7 @@ use crate::error_chain::error_chain;
 use crate::http::{self, ListenError, Shown};
 use crate::notify::{self, Event, EventKind, Events};
 use crate::orphans;
+use crate::panics;
 use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError, StateLock, Writing};
 use crate::service_manager;
 use crate::signals::{Hangup, Stop, Terminate};
@@ -64,7 +67,7 @@ pub(crate) enum AgentError {
     Thread(#[source] io::Error),
     #[error("the task `{0}` ended, which it never should; the kernel is left as it is")]
     TaskEnded(&'static str),
-    #[error("a task failed; the kernel is left as it is")]
+    #[error("the agent's own code failed; the kernel is left as it is")]
     TaskFailed(#[from] JoinError),
     #[error(
         "what `on_exit` asks for was not done within {}",
@@ -140,9 +143,7 @@ impl Doors {
             "watchdog",
             service_manager::feed_watchdog(shown.view().liveness),
         ));
-        if orphans::come_here() {
-            tasks.spawn(named("orphans", orphans::reap()));
-        }
+        tasks.spawn(named("orphans", orphans::reap()));
         tasks.spawn(named(
             "control",
             control::serve(self.socket, shown.clone(), requests),
@@ -333,8 +334,23 @@ pub(crate) async fn finish<L>(
     ended
 }
 
-/// A task that tells its name when it ends.
+/// A task that tells its name when it ends, also where that is by a panic.
 pub(crate) async fn named<F: Future>(name: &'static str, task: F) -> &'static str {
-    task.await;
+    telling(name, task).await;
     name
 }
+
+/// A task whose name is told where it ends by a panic.
+pub(crate) async fn telling<F: Future>(name: &'static str, task: F) -> F::Output {
+    match AssertUnwindSafe(task).catch_unwind().await {
+        Ok(output) => output,
+        Err(panic) => {
+            let message = panics::message(&*panic);
+            error!("the task `{name}` panicked, and the agent ends: {message}");
+            resume_unwind(panic)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,73 +1,97 @@
-//! Processes that lost their parent, where the agent is the first process of
-//! its PID namespace, as in a container: the kernel gives them to it, and
-//! nobody else waits for them when they have ended.
+//! The programs that the agent starts, and the processes that lose their
+//! parent and come to the agent: it waits for every one that has ended, and
+//! ends what the program of a probe has left behind.
 
-use std::collections::BTreeSet;
-use std::fs;
+mod mark;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How long a child of the agent's own is waited for at the most by whoever
-/// has started it.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) use mark::Mark;
 
-/// Whether orphans come to this process.
-pub(crate) fn come_here() -> bool {
-    std::process::id() == 1
+/// From one look to the next.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Held while a program is started: the agent bears the program's mark then,
+/// and the program is not known yet as one that somebody waits for.
+static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The children that whoever has started them waits for.
+static WAITED_FOR: Mutex<BTreeMap<i32, Option<u64>>> = Mutex::new(BTreeMap::new());
+
+fn waited_for() -> MutexGuard<'static, BTreeMap<i32, Option<u64>>> {
+    WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for every child that nobody has waited for since the last look.
-pub(crate) async fn reap() {
-    let mut looks = interval(GRACE);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = BTreeSet::new();
-    loop {
-        looks.tick().await;
-        let ended = ended_children(std::process::id());
-        for Child { pid, .. } in ended.intersection(&before) {
-            if let Some(pid) = Pid::from_raw(*pid) {
-                // It fails only if somebody else has waited for it by now.
-                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-            }
-        }
-        before = ended;
+/// A child that is waited for by whoever has this.
+#[derive(Debug)]
+pub(crate) struct Own(Option<Pid>);
+
+impl Own {
+    pub(crate) const fn pid(&self) -> Option<Pid> {
+        self.0
     }
 }
 
-/// A process; the number alone may be another's later.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Child {
-    pid: i32,
-    /// In clock ticks since boot.
-    started: u64,
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            waited_for().remove(&pid.as_raw_pid());
+        }
+    }
 }
 
-/// The children of this process that have ended and still are in the table.
-fn ended_children(parent: u32) -> BTreeSet<Child> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|process| {
-            let pid: u32 = process.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(process.path().join("stat")).ok()?;
-            ended_child(pid, &stat, parent)
-        })
-        .collect()
+/// Starts a program whose children may outlive it.
+pub(crate) async fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
+    let _starting = STARTING.lock().await;
+    start(command, None)
 }
 
-/// Reads `/proc/PID/stat` (proc(5)): after the name, which is in parentheses
-/// and may have some itself, come the state, the parent, and at last the start.
-fn ended_child(pid: u32, stat: &str, parent: u32) -> Option<Child> {
-    const START: usize = 22 - 3;
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let is_ended = fields.first() == Some(&"Z");
-    let is_child = fields.get(1)?.parse() == Ok(parent);
-    (is_ended && is_child).then_some(Child {
-        pid: pid.try_into().ok()?,
-        started: fields.get(START)?.parse().ok()?,
-    })
+/// Starts a program with a mark, by which all that it starts is known. What
+/// loses its parent comes to the agent from the first of these on.
+pub(crate) async fn spawn_marked(command: &mut Command) -> io::Result<(Child, Own, Mark)> {
+    let _starting = STARTING.lock().await;
+    // Without it (before Linux 3.4), what is left in the group is ended at least.
+    let _ = rustix::process::set_child_subreaper(Some(getpid()));
+    let mark = Mark::new();
+    let started = {
+        let _borne = mark.bear();
+        start(command, Some(mark.value()))
+    };
+    started.map(|(child, own)| (child, own, mark))
+}
+
+fn start(command: &mut Command, mark: Option<u64>) -> io::Result<(Child, Own)> {
+    let child = command.spawn()?;
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    if let Some(pid) = pid {
+        waited_for().insert(pid.as_raw_pid(), mark);
+    }
+    Ok((child, Own(pid)))
+}
+
+/// Waits for every child that nobody else waits for, and ends what is left of
+/// the programs of probes that are over.
+pub(crate) async fn reap() {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let _starting = STARTING.lock().await;
+        let waited_for = waited_for().clone();
+        let mut orphans = tree::children(getpid());
+        orphans.retain(|child| !waited_for.contains_key(&child.as_raw_pid()));
+        // It fails only for one that somebody else has waited for.
+        orphans.retain(|orphan| matches!(waitpid(Some(*orphan), WaitOptions::NOHANG), Ok(None)));
+        mark::end_those_that_are_over(&orphans);
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use crate::config::{Config, RealServerExit};
 use crate::control::{Answer, Operation};
 use crate::http::{Shown, View};
 use crate::kernel::{Kernel, KernelIpvs};
-use crate::lifecycle::{AgentError, Doors, Operated, ReloadError, finish, named, read_again};
+use crate::lifecycle::{
+    AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
+};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
 use crate::notify::Events;
@@ -61,7 +63,8 @@ pub(crate) async fn run(
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(1);
-    let reconcile = tokio::spawn(reconcile.run(stopping, Arc::clone(&liveness), changes));
+    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), changes);
+    let reconcile = tokio::spawn(telling("reconcile", reconcile));
 
     let vips: Vec<_> = snapshot
         .vips

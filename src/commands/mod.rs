@@ -24,6 +24,7 @@ use crate::control::{self, ControlError, Operation};
 use crate::doctor::GatherError;
 use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
+use crate::inheritance;
 use crate::kernel::KernelError;
 use crate::lifecycle::AgentError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
@@ -202,6 +203,9 @@ fn block_on(command: impl Future<Output = Result<Done, Failure>>) -> Result<Done
 
 /// Two workers: what 20,000 probes a second need, and no more on a big machine.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // Its threads, which start programs, have what this one has.
+    let kept = inheritance::keep_capabilities();
+    kept.map_err(|error| Failure::Runtime(error.into()))?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
         .worker_threads(2)

@@ -14,6 +14,7 @@ mod diagnose;
 mod machine;
 mod own_fault;
 mod pool;
+mod probe_loops;
 mod ramp;
 mod task;
 mod timers;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::drains::Drain;
 pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
@@ -26,6 +26,7 @@ use super::announce::{
 use super::bursts::{Bursts, LineKind};
 use super::own_fault::OwnFault;
 use super::pool::{Handling, Policy, Pool, SorryServer};
+use super::probe_loops::ProbeLoops;
 use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::unmade::{Told, Unmade};
@@ -37,7 +38,7 @@ use crate::diagnosis::{Diagnosis, Fix};
 use crate::intent::{Intent, WeightChange};
 use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, Weight};
+use crate::model::{RealServerId, Weight, short_duration};
 use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Pace, PaceCell, Probe, ProbeId, ProbeTarget, Report};
 use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
@@ -99,6 +100,7 @@ pub(crate) struct HealthTask {
     /// Those of them that are on the link.
     present: BTreeSet<IpAddr>,
     subscribers: BTreeMap<ProbeId, Subscribers>,
+    probe_loops: ProbeLoops,
     draining: BTreeMap<RealServerId, Drain>,
     unmade: Unmade,
     /// What of the lines of the log was written one by one.
@@ -136,6 +138,7 @@ impl HealthTask {
             thefts: Thefts::new(),
             silent: Silent::default(),
             present: BTreeSet::new(),
+            probe_loops: probe_loops(&probes),
             subscribers: subscribers(probes),
             draining: BTreeMap::new(),
             unmade: Unmade::default(),
@@ -189,6 +192,9 @@ impl HealthTask {
             for summary in self.bursts.take_due(now) {
                 announce_summary(&summary);
             }
+            if self.every_probe_turns(now) {
+                liveness.beat(Loop::Probes, now);
+            }
             self.check_drains(now);
             self.tell_silent(&silent);
             let due = self.timers.next();
@@ -210,7 +216,6 @@ impl HealthTask {
                 Some(request) = requests.recv() => self.answer(request, clock::monotonic()),
                 report = reports.recv() => match report {
                     Some(report) => {
-                        liveness.beat(Loop::Probes, clock::monotonic());
                         self.on_report(&report, clock::monotonic());
                     }
                     None => return,
@@ -220,7 +225,30 @@ impl HealthTask {
         }
     }
 
+    /// As the look at them says that is made now and then.
+    fn every_probe_turns(&mut self, now: Instant) -> bool {
+        let Some(stuck) = self.probe_loops.look(now) else {
+            return false;
+        };
+        if let Some((probe, silence)) = stuck.new
+            && let Some(subscribers) = self.subscribers.get(&probe)
+            && let Some(first) = subscribers.real_servers.first()
+            && let Some((service, record)) = self.snapshot.records(*first)
+        {
+            error!(
+                service = &*service.name,
+                real_server = &*record.name,
+                stuck = stuck.number,
+                "a probe has not reported for {}: its task has ended or hangs, and no verdict of \
+                 its changes; the watchdog is left to restart the agent",
+                short_duration(silence)
+            );
+        }
+        stuck.number == 0
+    }
+
     fn on_report(&mut self, report: &Report, now: Instant) {
+        self.probe_loops.reported(report.probe, now);
         let Some(subscribers) = self.subscribers.get(&report.probe) else {
             return;
         };
@@ -551,6 +579,12 @@ fn announce_verdict(
             transition.to
         );
     }
+}
+
+fn probe_loops(probes: &Subscriptions) -> ProbeLoops {
+    let checks = probes.targets.iter().map(|target| &*target.spec.check);
+    let ids = probes.probes.iter().map(|probe| probe.id);
+    ProbeLoops::new(ids.zip(checks), clock::monotonic())
 }
 
 fn subscribers(probes: Subscriptions) -> BTreeMap<ProbeId, Subscribers> {

@@ -6,7 +6,7 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// Connections served at once. The next one waits in the listener's backlog.
 const CONNECTIONS: usize = 64;
@@ -27,10 +27,12 @@ pub(crate) async fn serve<L: Listener>(
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS {
-            connections.join_next().await;
+            tell(connections.join_next().await);
         }
         let (stream, _) = listener.accept().await;
-        while connections.try_join_next().is_some() {}
+        while let Some(ended) = connections.try_join_next() {
+            tell(Some(ended));
+        }
         let service = TowerToHyperService::new(router_for(&stream));
         connections.spawn(async move {
             let connection = http1::Builder::new()
@@ -42,5 +44,12 @@ pub(crate) async fn serve<L: Listener>(
                 Err(_) => tracing::debug!("a client took too long"),
             }
         });
+    }
+}
+
+/// A panic ends its own connection alone, and is told.
+fn tell(ended: Option<Result<(), JoinError>>) {
+    if let Some(Err(error)) = ended {
+        tracing::error!(%error, "the agent's own code failed at a client's request");
     }
 }

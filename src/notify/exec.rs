@@ -6,6 +6,7 @@ use tokio::process::{Child, Command};
 
 use super::DeliveryError;
 use super::event::Message;
+use crate::orphans;
 
 /// What the service manager gave the agent and nobody else.
 const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -32,7 +33,10 @@ pub(super) async fn run(
     for variable in NOT_INHERITED {
         command.env_remove(variable);
     }
-    let mut group = Group(command.spawn().map_err(DeliveryError::Start)?);
+    let (child, _own) = orphans::spawn(&mut command)
+        .await
+        .map_err(DeliveryError::Start)?;
+    let mut group = Group(child);
     if let Some(mut input) = group.0.stdin.take() {
         // A program that does not read its input has the environment.
         let _ = input.write_all(&json).await;

@@ -93,6 +93,8 @@ enum DeliveryError {
     Tls(#[from] TlsError),
     #[error("the answer was HTTP {0}")]
     Status(u16),
+    #[error("the agent's own code failed: {0}")]
+    Panicked(String),
     #[error("the event cannot be written as JSON")]
     Encode(#[from] serde_json::Error),
 }
@@ -108,7 +110,7 @@ impl DeliveryError {
             | Self::Exchange(_)
             | Self::Tls(_) => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Self::Client(_) | Self::Encode(_) => false,
+            Self::Client(_) | Self::Encode(_) | Self::Panicked(_) => false,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::event::Message;
 use super::queue::Queue;
 use crate::error_chain::error_chain;
 use crate::metrics::NotificationCounters;
+use crate::panics;
 
 /// How often a message is tried before it is given up.
 const ATTEMPTS: u32 = 4;
@@ -62,7 +63,7 @@ where
 {
     let mut wait = FIRST_WAIT;
     for _ in 1..ATTEMPTS {
-        match deliver(Arc::clone(&message)).await {
+        match once(deliver, Arc::clone(&message)).await {
             Err(error) if error.may_pass() => {
                 let error = error_chain(&error);
                 debug!(to = name, error, "a notification is tried again");
@@ -72,7 +73,17 @@ where
         sleep(wait).await;
         wait *= 2;
     }
-    deliver(message).await
+    once(deliver, message).await
+}
+
+/// One attempt; a panic ends it alone.
+async fn once<D, F>(deliver: &D, message: Arc<Message>) -> Result<(), DeliveryError>
+where
+    D: Fn(Arc<Message>) -> F,
+    F: Future<Output = Result<(), DeliveryError>>,
+{
+    let attempted = panics::caught(async { deliver(message).await }).await;
+    attempted.unwrap_or_else(|message| Err(DeliveryError::Panicked(message)))
 }
 
 #[cfg(test)]

@@ -1,28 +1,44 @@
-use std::process::Command;
+use std::process::Stdio;
 
 use super::*;
 
-#[test]
-fn only_own_children_that_have_ended_are_found() {
-    let stat = |state, parent| {
-        format!("7 (a) b) {state} {parent} 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0 0")
-    };
-    let found = ended_child(7, &stat("Z", 1), 1);
-    let started = 4711;
-    assert_eq!(found, Some(Child { pid: 7, started }));
-    assert_eq!(ended_child(7, &stat("S", 1), 1), None);
-    assert_eq!(ended_child(7, &stat("Z", 2), 1), None);
-    assert_eq!(ended_child(7, "7 (a", 1), None);
+fn sleeper() -> Command {
+    let mut command = Command::new("/bin/sleep");
+    command.arg("1000").stdin(Stdio::null());
+    command
+}
 
-    let mut child = Command::new("/bin/true").spawn().unwrap();
-    let pid = i32::try_from(child.id()).unwrap();
-    let there = || {
-        let ended = ended_children(std::process::id());
-        ended.iter().any(|child| child.pid == pid)
-    };
-    while !there() {
-        std::thread::yield_now();
-    }
-    child.wait().unwrap();
-    assert!(!there());
+#[tokio::test]
+async fn a_mark_ends_what_bears_it_and_nothing_else() {
+    let (mut one, _own, mark) = spawn_marked(&mut sleeper()).await.unwrap();
+    let (mut other, other_own, other_mark) = spawn_marked(&mut sleeper()).await.unwrap();
+    let (mut plain, plain_own) = spawn(&mut sleeper()).await.unwrap();
+    let [other_pid, plain_pid] = [&other_own, &plain_own].map(|own| own.pid().unwrap());
+    assert_eq!(mark::mark_of(other_pid), Some(other_mark.value()));
+    assert_eq!(mark::mark_of(plain_pid), None);
+    assert_eq!(mark::mark_of(getpid()), None);
+
+    drop(mark);
+    let status = one.wait().await.unwrap();
+    assert_eq!(status.to_string(), "signal: 9 (SIGKILL)");
+    // As if nobody waited for them: a probe that runs keeps what is its own.
+    mark::end_those_that_are_over(&[other_pid, plain_pid]);
+    assert!(other.try_wait().unwrap().is_none());
+    assert!(plain.try_wait().unwrap().is_none());
+    drop(other_mark);
+    other.wait().await.unwrap();
+    assert!(plain.try_wait().unwrap().is_none());
+    plain.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_waited_for_is_known_until_then() {
+    let (mut child, own) = spawn(&mut sleeper()).await.unwrap();
+    let pid = own.pid().unwrap();
+    assert!(tree::children(getpid()).contains(&pid));
+    assert!(waited_for().contains_key(&pid.as_raw_pid()));
+    child.kill().await.unwrap();
+    drop(own);
+    assert!(!waited_for().contains_key(&pid.as_raw_pid()));
+    assert!(!tree::children(getpid()).contains(&pid));
 }

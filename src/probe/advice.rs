@@ -44,6 +44,8 @@ pub(super) struct Said {
     /// `maxconn:N`, which IPVS has no use for: alone, it changes nothing.
     limit: bool,
     unknown: Vec<String>,
+    /// What follows what is known, for people.
+    reason: Option<String>,
 }
 
 /// `up`, or one of the words that say down, and why.
@@ -80,19 +82,22 @@ impl Admin {
 
 impl Said {
     /// Reads the first line of what a program or a file says. A number is a
-    /// weight, which HAProxy does not have; unknown words are refused, as
-    /// somebody wrote them for the agent.
+    /// weight, which HAProxy does not have. A first word that is unknown is
+    /// refused, as somebody wrote it for the agent; a later one begins a reason
+    /// for people.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Failure> {
         let mut said = Self::default();
-        said.line(bytes, |said, word| {
+        said.reason = said.line(bytes, |said, word| {
             if let Some(weight) = word.parse().ok().and_then(Weight::new) {
                 said.share = Some(Advice::Weight(weight));
-            } else {
+                return true;
+            }
+            if said.is_empty() {
                 said.unknown.push(word.to_owned());
             }
+            false
         });
-        let reason = matches!(said.health, Some(Health::Down(_)));
-        match said.unknown.first().filter(|_| !reason) {
+        match said.unknown.first() {
             None => Ok(said),
             Some(word) => {
                 let shown: String = word.chars().take(40).collect();
@@ -106,23 +111,28 @@ impl Said {
     /// words are ignored.
     pub(super) fn of_agent(bytes: &[u8]) -> Self {
         let mut said = Self::default();
-        said.line(bytes, |said, word| said.unknown.push(word.to_owned()));
+        said.line(bytes, |said, word| {
+            said.unknown.push(word.to_owned());
+            true
+        });
         said
     }
 
-    fn line(&mut self, bytes: &[u8], other: impl Fn(&mut Self, &str)) {
+    /// Hands back the text for people, if there is one. `other` tells whether
+    /// words follow one that is not HAProxy's.
+    fn line(&mut self, bytes: &[u8], other: impl Fn(&mut Self, &str) -> bool) -> Option<String> {
         let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next();
         let line = String::from_utf8_lossy(line.unwrap_or_default());
         let mut rest = line.trim_start_matches(SEPARATORS);
         while !rest.is_empty() && !rest.starts_with('#') {
             let (word, tail) = rest.split_once(SEPARATORS).unwrap_or((rest, ""));
-            if !self.word(word) {
-                other(self, word);
+            if !self.word(word) && !other(self, word) {
+                break;
             }
             rest = tail.trim_start_matches(SEPARATORS);
         }
+        let text = rest.trim_start_matches('#').trim();
         if let Some(Health::Down(why)) = &mut self.health {
-            let text = rest.trim_start_matches('#').trim();
             let reason = if text.is_empty() {
                 self.unknown.join(" ")
             } else {
@@ -132,6 +142,7 @@ impl Said {
                 *why = format!("{why}: {}", printable(&reason));
             }
         }
+        (!text.is_empty()).then(|| printable(text))
     }
 
     /// Whether it is known.
@@ -187,9 +198,13 @@ impl Said {
             let failure = Failure::new(ProbeResult::Status, detail);
             return Err(failure.fixed_there(WHY_DOWN));
         }
+        let mut shown = self.shown();
+        if let Some(reason) = &self.reason {
+            shown = format!("{shown}: {reason}");
+        }
         Ok(Pass {
             advice: advice(self.admin, self.share),
-            ..Pass::new(self.shown())
+            ..Pass::new(shown)
         })
     }
 }

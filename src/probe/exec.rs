@@ -33,12 +33,12 @@ const TO_BE_ANOTHER: [(CapabilitySet, &str); 3] = [
 ];
 
 /// A program on this host, without a shell. Exit code 0 passes and every other
-/// one fails, but for those that shells and env(1) give where a program cannot
-/// be run: these are this host's own trouble, as is a program that cannot be
-/// started.
+/// one fails, also those by which shells, ssh(1) and env(1) say that they could
+/// not run something. Only a program that cannot be started is this host's own
+/// trouble: execve(2) tells the agent so, and no exit code does.
 ///
 /// The end of the program is the end of the probe, and of all that the program
-/// has started in its process group.
+/// has started.
 pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
     let (program, arguments) = check
         .command
@@ -50,7 +50,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
     confine(&mut command, user).await?;
     let mut output = redirect(&mut command, check.advice)?;
     let killed_before = memory_kills();
-    let group = Group::spawn(&mut command);
+    let group = Group::spawn(&mut command).await;
     // Its ends of the pipes are closed, so that reading them ends.
     drop(command);
     let mut group = group.map_err(|error| {
@@ -117,16 +117,16 @@ fn redirect(command: &mut Command, advice: bool) -> io::Result<Output> {
 
 /// `said` is what the program wrote last.
 fn verdict(status: ExitStatus, said: &str, memory_ran_out: bool) -> Verdict {
-    let own_trouble = |what: &str| Err(Failure::internal(because(what.to_owned(), said)));
     match status.code() {
         Some(0) => Ok(Pass::new("exit code 0")),
-        Some(126) => own_trouble("exit code 126, which says that a program could not be run"),
-        Some(127) => own_trouble("exit code 127, which says that a program was not found"),
         None if memory_ran_out && status.signal() == Some(Signal::KILL.as_raw()) => {
-            own_trouble("killed by the kernel, as this host was out of memory")
+            let what = "killed by the kernel, as this host was out of memory".to_owned();
+            Err(Failure::internal(because(what, said)))
         }
         code => {
             let what = match code {
+                Some(126) => "exit code 126, as of a program that could not be run".to_owned(),
+                Some(127) => "exit code 127, as of a program that was not found".to_owned(),
                 Some(code) => format!("exit code {code}"),
                 None => format!("ended by {status}").replacen("signal: ", "signal ", 1),
             };

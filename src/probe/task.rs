@@ -8,10 +8,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::schedule::{Intervals, Schedule, Woken};
-use super::{Identity, Outcome, PaceCell, ProbeTarget, Prober};
+use super::{Identity, Outcome, PaceCell, ProbeResult, ProbeTarget, Prober};
 use crate::clock;
 use crate::config::Check;
+use crate::diagnosis::Fix;
 use crate::model::ProbePath;
+use crate::panics;
 
 /// Number of a probe, which it keeps for as long as it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,7 +203,8 @@ where
 {
     let started = clock::monotonic();
     let at = clock::wall();
-    let outcome = probe().await;
+    let made = panics::caught(async { probe().await }).await;
+    let outcome = made.unwrap_or_else(|message| not_made(&message, started));
     let report = Report {
         probe: id,
         outcome,
@@ -209,6 +212,24 @@ where
         at,
     };
     reports.send(report).await.map_err(|_| Closed)
+}
+
+/// The agent's own code failed: that says nothing of the real server.
+fn not_made(panic: &str, started: Instant) -> Outcome {
+    let fix = Fix::here(
+        "this is an error in lvs-agent: report it, with its version and the lines of the log that \
+         begin with `thread`",
+    );
+    Outcome {
+        result: ProbeResult::Internal,
+        detail: format!("the agent's own code failed: {panic}"),
+        duration: clock::monotonic().saturating_duration_since(started),
+        advice: None,
+        certificate_expiry: None,
+        plain: None,
+        vip: None,
+        fix: Some(Arc::new(fix)),
+    }
 }
 
 #[cfg(test)]

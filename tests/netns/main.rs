@@ -11,6 +11,7 @@
 mod arp;
 mod arp_audit;
 mod arp_order;
+mod capabilities;
 mod capture;
 mod cleanup;
 mod director;

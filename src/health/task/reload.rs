@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
-use super::{HealthTask, Subscriptions, own_fault, pool, subscribers};
+use super::{HealthTask, Subscriptions, own_fault, pool, probe_loops, subscribers};
 use crate::config::{Check, Config, VirtualService};
 use crate::health::pool::{Origin, Pool};
 use crate::health::timers::Timers;
@@ -58,6 +58,7 @@ impl HealthTask {
         self.pools = self.pools_of(&config, &probes, &snapshot, now);
         self.timers = Timers::new(self.pools.len());
         self.own_fault = own_fault(&config, &probes, &snapshot);
+        self.probe_loops = probe_loops(&probes);
         self.subscribers = subscribers(probes);
         self.unmade
             .retain(|probe| self.subscribers.contains_key(&probe));

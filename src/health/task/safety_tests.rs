@@ -483,10 +483,28 @@ async fn no_real_server_is_blamed_while_the_link_of_the_director_is_down() {
     bench.link.send(Some(HoldReason::Link)).unwrap();
     bench.after(Duration::from_millis(1)).await;
     probe_all(&bench, ProbeResult::Unreachable, Sight::NoNeighbour, 5).await;
-    bench.after(Duration::from_secs(30)).await;
+    for _ in 0..6 {
+        bench.after(Duration::from_secs(5)).await;
+        // Probes that do not report at all are told of.
+        probe_all(&bench, ProbeResult::Unreachable, Sight::NoNeighbour, 1).await;
+    }
     let said = log.take();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("all weights are held"), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_that_do_not_report_are_told_of_once() {
+    let log = CapturedLog::start();
+    let config = many();
+    let bench = Bench::new(&config);
+    let rise = config.virtual_services[0].check.rise.get().into();
+    probe_all(&bench, ProbeResult::Ok, Sight::Well, rise).await;
+    log.take();
+    bench.after(Duration::from_mins(1)).await;
+    let said = log.take();
+    let stuck = |line: &&String| line.contains("ERROR a probe has not reported for ");
+    assert_eq!(said.iter().filter(stuck).count(), 1, "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,3 +93,19 @@ async fn what_cannot_succeed_is_tried_once() {
     assert_eq!(run.attempts, numbers(&[(0, 1), (0, 2)]));
     assert_eq!(run.counted, (0, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_one_delivery_and_the_next_is_made() {
+    let queue = Arc::new(Queue::default());
+    let counters = Metrics::new([]).unwrap().notifications(0).unwrap();
+    for number in 1..=2 {
+        queue.push(message(number));
+    }
+    queue.close();
+    let deliver = |delivered: Arc<Message>| async move {
+        assert!(delivered != message(1), "injected");
+        Ok(())
+    };
+    work("notify[0]".to_owned(), queue, counters.clone(), deliver).await;
+    assert_eq!((counters.delivered.get(), counters.failed.get()), (1, 1));
+}

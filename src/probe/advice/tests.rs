@@ -20,7 +20,7 @@ fn the_words_of_haproxy() {
         ("ready", "says ready", Some(Advice::Ready)),
         (
             "drain # a disk is full\n",
-            "says drain",
+            "says drain: a disk is full",
             Some(Advice::Drain),
         ),
         ("drain 50%", "says drain", Some(Advice::Drain)),
@@ -33,13 +33,37 @@ fn the_words_of_haproxy() {
         ("maxconn:30", "says only a limit of connections", None),
         ("maxconn:30 75%", "says 75%", Some(Advice::Percent(75))),
         ("", "says nothing", None),
-        ("# up 50%", "says nothing", None),
+        ("# up 50%", "says nothing: up 50%", None),
+        (
+            "75% because load\n",
+            "says 75%: because load",
+            Some(Advice::Percent(75)),
+        ),
+        (
+            "75%, since 20% of the disk is down",
+            "says 75%: since 20% of the disk is down",
+            Some(Advice::Percent(75)),
+        ),
+        ("40 of 100", "says weight 40: of 100", Some(weight(40))),
+        ("75% -1%", "says 75%: -1%", Some(Advice::Percent(75))),
+        ("75% # why", "says 75%: why", Some(Advice::Percent(75))),
+        ("up \u{1b}[2J", "says up:  [2J", None),
+        ("ready again", "says ready: again", Some(Advice::Ready)),
+        (
+            "maxconn:3 few",
+            "says only a limit of connections: few",
+            None,
+        ),
     ] {
         assert_eq!(said(line), Ok((detail.to_owned(), advice)), "{line:?}");
     }
     for (line, detail) in [
         ("down", "says down"),
         ("down # why", "says down: why"),
+        (
+            "down since the disk is up",
+            "says down: since the disk is up",
+        ),
         ("DOWN disk is full\r\n", "says down: disk is full"),
         ("FAIL\n", "says fail"),
         ("failed # \u{1b}[2J", "says failed:  [2J"),
@@ -59,7 +83,9 @@ fn what_is_no_advice_is_told() {
         ("-1%", "-1%"),
         ("%", "%"),
         ("2147483648", "2147483648"),
-        ("up \u{1b}[2J", "\\u{1b}[2J"),
+        ("\u{1b}[2J", "\\u{1b}[2J"),
+        ("perhaps 75%", "perhaps"),
+        ("because down", "because"),
         // A `#` within a word begins no text, as with HAProxy.
         ("down#why", "down#why"),
     ] {

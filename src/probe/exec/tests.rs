@@ -45,10 +45,32 @@ async fn the_exit_code_decides() {
 }
 
 #[tokio::test]
-async fn every_exit_code_but_those_of_a_missing_program_counts() {
-    for code in (1..=255).filter(|code| ![126, 127].contains(code)) {
+async fn every_exit_code_but_0_counts() {
+    for code in 1..=255 {
         let outcome = run(&["/bin/sh", "-c", &format!("exit {code}")]).await;
-        assert_outcome(&outcome, ProbeResult::Status, &format!("exit code {code}"));
+        assert_eq!(outcome.result, ProbeResult::Status, "{outcome:?}");
+        let detail = format!("exit code {code}");
+        let detail = match code {
+            126 => detail + ", as of a program that could not be run",
+            127 => detail + ", as of a program that was not found",
+            _ => detail,
+        };
+        assert_eq!(outcome.detail, detail);
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_run_another_one_fails() {
+    for (command, code) in [
+        (["/bin/sh", "-c", "/nonexistent/check"].as_slice(), 127),
+        (&["/bin/sh", "-c", "/etc/passwd"], 126),
+        (&["/usr/bin/env", "no-such-program"], 127),
+        (&["/usr/bin/env", "/etc/passwd"], 126),
+    ] {
+        let outcome = run(command).await;
+        assert_eq!(outcome.result, ProbeResult::Status, "{outcome:?}");
+        let detail = format!("exit code {code}, as of");
+        assert!(outcome.detail.starts_with(&detail), "{outcome:?}");
     }
 }
 
@@ -116,8 +138,8 @@ async fn what_a_failing_program_said_last_is_the_reason() {
     let outcome = run(&["/bin/sh", "-c", "echo no such thing >&2; exit 127"]).await;
     assert_outcome(
         &outcome,
-        ProbeResult::Internal,
-        "exit code 127, which says that a program was not found: no such thing",
+        ProbeResult::Status,
+        "exit code 127, as of a program that was not found: no such thing",
     );
 }
 
@@ -164,6 +186,78 @@ async fn what_is_left_in_the_background_ends_with_the_program() {
     all_end(&std::fs::read_to_string(pids).unwrap()).await;
 }
 
+/// Runs a script that leaves some processes behind and then ends so.
+async fn leave(number: usize, command: &str, end: &str) -> (Outcome, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let pids = directory.path().join("pids");
+    std::fs::write(&pids, "").unwrap();
+    let stay = format!("echo $$ >>{}; exec sleep 1000", pids.display());
+    let path = directory.path().join("stay");
+    std::fs::write(&path, stay).unwrap();
+    let command = command.replace("STAY", &format!("sh {}", path.display()));
+    let script = format!(
+        "i=0; while [ $i -lt {number} ]; do {command}\ni=$((i+1)); done; \
+         while [ $(wc -l <{}) -lt {number} ]; do sleep 0.02; done; {end}",
+        pids.display()
+    );
+    let kind = CheckKind::Exec(exec(&["/bin/sh", "-c", &script]));
+    let outcome = ask_within(Duration::from_secs(4), target(), kind).await;
+    (outcome, std::fs::read_to_string(pids).unwrap())
+}
+
+#[tokio::test]
+async fn what_left_the_group_or_its_parent_ends_with_the_program() {
+    let (passes, fails) = (("exit 0", ProbeResult::Ok), ("exit 3", ProbeResult::Status));
+    let late = ("sleep 1000", ProbeResult::Timeout);
+    for (command, (end, result)) in [
+        ("STAY &", passes),
+        ("setsid STAY &", passes),
+        ("setsid STAY &", fails),
+        ("(setsid STAY &)", passes),
+        ("(setsid STAY &)", late),
+        ("(env -i /usr/bin/setsid sh -c '(setsid STAY &)' &)", passes),
+        ("(env -i /usr/bin/setsid sh -c '(setsid STAY &)' &)", late),
+    ] {
+        let (outcome, pids) = leave(10, command, end).await;
+        assert_eq!(outcome.result, result, "{command} {end}: {outcome:?}");
+        assert_eq!(pids.lines().count(), 10, "{command} {end}");
+        all_end(&pids).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_that_are_left_behind_end() {
+    let (outcome, pids) = leave(100, "(setsid STAY &)", "exit 0").await;
+    assert_outcome(&outcome, ProbeResult::Ok, "exit code 0");
+    assert_eq!(pids.lines().count(), 100);
+    all_end(&pids).await;
+}
+
+#[tokio::test]
+async fn what_a_probe_has_started_that_still_runs_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let [pid, go] = ["pid", "go"].map(|name| directory.path().join(name));
+    let script = format!(
+        "(setsid sh -c 'echo $$ >{pid}; exec sleep 1000' &); \
+         while ! test -e {go}; do sleep 0.02; done; kill -0 $(cat {pid})",
+        pid = pid.display(),
+        go = go.display()
+    );
+    let kind = CheckKind::Exec(exec(&["/bin/sh", "-c", &script]));
+    let still_runs = ask_within(AMPLE, target(), kind);
+    let meanwhile = async {
+        while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (_, others) = leave(5, "(setsid STAY &)", "exit 0").await;
+        all_end(&others).await;
+        std::fs::write(&go, "").unwrap();
+    };
+    let (outcome, ()) = tokio::join!(still_runs, meanwhile);
+    assert_outcome(&outcome, ProbeResult::Ok, "exit code 0");
+    all_end(&std::fs::read_to_string(pid).unwrap()).await;
+}
+
 #[tokio::test]
 async fn at_the_time_out_what_left_the_group_goes_too() {
     let directory = tempfile::tempdir().unwrap();
@@ -182,13 +276,29 @@ async fn at_the_time_out_what_left_the_group_goes_too() {
 
 #[tokio::test]
 async fn what_cannot_run_says_nothing_of_the_real_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = |name: &str, content: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let no_program = script("no-program", "\0\0\0\0");
+    let no_interpreter = script("no-interpreter", "#!/nonexistent/interpreter\n");
+    let too_long = "x".repeat(3 << 20);
     for command in [
         ["/nonexistent/check"].as_slice(),
         &["/etc/passwd"],
-        &["/bin/sh", "-c", "/nonexistent/check"],
+        &["/etc/passwd/check"],
+        &["/"],
+        &[&no_program],
+        &[&no_interpreter],
+        &["/bin/true", &too_long],
     ] {
         let outcome = run(command).await;
         assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
+        assert!(outcome.detail.starts_with("cannot run "), "{outcome:?}");
     }
     let check = ExecCheck {
         user: Some("no-such-user".to_owned()),

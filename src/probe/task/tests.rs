@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::config::CheckKind;
-use crate::probe::{Pace, ProbeResult};
+use crate::probe::Pace;
 use crate::snapshot::fixture;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -61,6 +61,38 @@ async fn reports_come_on_the_grid() {
         let report = reports.recv().await.unwrap();
         assert_eq!(report.probe, ProbeId(7));
         assert_eq!(report.started - start, SECOND * slot);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_panics_is_not_made_and_the_next_one_is() {
+    let (sender, mut reports) = mpsc::channel(1);
+    let number = std::sync::atomic::AtomicU32::new(0);
+    let probe = move || {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            assert!(number != 1, "injected");
+            tokio::task::yield_now().await;
+            assert!(number != 2, "injected later");
+            passed()
+        }
+    };
+    let _task = ProbeTask(tokio::spawn(run(
+        ProbeId(7),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+    )));
+    for detail in ["", "injected", "injected later", "", ""] {
+        let outcome = reports.recv().await.unwrap().outcome;
+        if detail.is_empty() {
+            assert_eq!(outcome, passed());
+        } else {
+            assert_eq!(outcome.result, ProbeResult::Internal);
+            let told = format!("the agent's own code failed: {detail}");
+            assert_eq!(outcome.detail, told);
+        }
     }
 }
 

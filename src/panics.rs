@@ -1,0 +1,29 @@
+//! A panic of one task, caught and told: nobody else is to suffer, and it is
+//! not to go unseen.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+
+/// As much of a panic's message is kept, in characters.
+const LONGEST: usize = 200;
+
+/// What comes of the future, or what it said when it panicked. What it shares
+/// with others has to be whole at every step, as what locks guard here is.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+    let ended = AssertUnwindSafe(future).catch_unwind().await;
+    ended.map_err(|panic| message(&*panic))
+}
+
+/// What was said with it, as far as that is text.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("without a message");
+    text.escape_debug().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+use super::*;
+
+#[tokio::test]
+async fn what_a_panic_said_is_kept_in_bounds() {
+    assert_eq!(caught(async { 7 }).await, Ok(7));
+    let formatted = caught(async { panic!("index {} of {}", 3, 2) });
+    assert_eq!(formatted.await, Err("index 3 of 2".to_owned()));
+    let plain = caught(async { panic!("a\nb") });
+    assert_eq!(plain.await, Err("a\\nb".to_owned()));
+    let long = caught(async { panic!("{}", "x".repeat(1000)) });
+    assert_eq!(long.await.unwrap_err().len(), LONGEST);
+    let other = caught(async { std::panic::panic_any(7) });
+    assert_eq!(other.await, Err("without a message".to_owned()));
+}
