@@ -107,6 +107,7 @@ mod newest_file;
 mod notify;
 mod orphans;
 pub mod plan;
+mod printable;
 mod probe;
 mod readiness;
 mod real_server;

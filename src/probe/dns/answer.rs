@@ -6,6 +6,7 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, RecordType};
 
 use crate::config::{DnsCheck, RCODES};
+use crate::printable::printable;
 use crate::probe::ProbeResult;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
@@ -89,11 +90,8 @@ fn counted(number: usize) -> (usize, &'static str) {
 
 /// From the network, or from the configuration: printable, and not too long.
 fn cut(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let cut: String = text.chars().take(LONGEST).collect();
+    let mut shown = printable(&cut);
     if text.chars().nth(LONGEST).is_some() {
         shown.push_str("...");
     }
