@@ -31,6 +31,7 @@ mod probes;
 )]
 mod process;
 mod reload;
+mod secrets;
 mod server;
 mod site;
 mod start;
