@@ -30,6 +30,7 @@ mod probes;
     reason = "the tests in network namespaces use the rest of it"
 )]
 mod process;
+mod readers;
 mod reload;
 mod secrets;
 mod server;
