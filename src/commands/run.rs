@@ -20,9 +20,10 @@ pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
         } else {
             failure.public_words()
         };
-        let message = match &failure {
-            Failure::Config(errors) => errors.public(),
-            other => error_chain(other),
+        let message = if let Failure::Config(errors) = &failure {
+            errors.public()
+        } else {
+            error_chain(&failure)
         };
         log.last_words(&message, &plain);
         Failure::Told(Box::new(failure))

@@ -100,7 +100,7 @@ impl ConfigWarning {
     }
 
     /// What is hardly meant, in one sentence, without anything of the file.
-    pub fn message(&self) -> &str {
+    pub fn public_message(&self) -> &str {
         &self.0.public
     }
 

@@ -79,12 +79,12 @@ impl Shown {
         &self,
         large: Large,
         media_type: &'static str,
-        reader: &Arc<Place>,
+        place: &Arc<Place>,
         render: impl FnOnce(View) -> Result<Vec<u8>, RenderError> + Send + 'static,
     ) -> Response {
         let shown = self.clone();
         let render = move || render(shown.view());
-        match self.renderings.get(large, reader, render).await {
+        match self.renderings.get(large, place, render).await {
             Ok(text) => (content_type(media_type), Body::from(text)).into_response(),
             Err(error) => not_rendered(&error),
         }
@@ -152,18 +152,18 @@ pub(crate) fn router(shown: Shown) -> Router {
         .with_state(shown)
 }
 
-async fn metrics(State(shown): State<Shown>, Extension(reader): Extension<Arc<Place>>) -> Response {
+async fn metrics(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>>) -> Response {
     let render = |view: View| Ok(joined(view.metrics.exposition(view.snapshot)));
     let media_type = exposition::CONTENT_TYPE;
     shown
-        .large(Large::Metrics, media_type, &reader, render)
+        .large(Large::Metrics, media_type, &place, render)
         .await
 }
 
-async fn page(State(shown): State<Shown>, Extension(reader): Extension<Arc<Place>>) -> Response {
+async fn page(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>>) -> Response {
     let render = |view: View| Ok(joined(page::render(view.snapshot, clock::wall())));
     let media_type = "text/html; charset=utf-8";
-    let mut response = shown.large(Large::Page, media_type, &reader, render).await;
+    let mut response = shown.large(Large::Page, media_type, &place, render).await;
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
@@ -174,13 +174,11 @@ async fn page(State(shown): State<Shown>, Extension(reader): Extension<Arc<Place
 
 pub(crate) async fn status(
     State(shown): State<Shown>,
-    Extension(reader): Extension<Arc<Place>>,
+    Extension(place): Extension<Arc<Place>>,
 ) -> Response {
     let render = |view: View| status::json(&view.snapshot).map_err(RenderError::from);
     let media_type = "application/json";
-    shown
-        .large(Large::Status, media_type, &reader, render)
-        .await
+    shown.large(Large::Status, media_type, &place, render).await
 }
 
 /// What a director's `agent` check asks: small, whatever this host has.

@@ -88,18 +88,18 @@ pub(super) struct Renderings {
 struct Waiting<'a>(&'a Latest<Shelf>);
 
 impl<'a> Waiting<'a> {
-    fn at(shelf: &'a Latest<Shelf>) -> Self {
-        shelf.lock().waiting += 1;
-        Self(shelf)
+    fn at(resource: &'a Latest<Shelf>) -> Self {
+        resource.lock().waiting += 1;
+        Self(resource)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut shelf = self.0.lock();
-        shelf.waiting = shelf.waiting.saturating_sub(1);
-        if shelf.waiting == 0 {
-            shelf.kept = None;
+        let mut resource = self.0.lock();
+        resource.waiting = resource.waiting.saturating_sub(1);
+        if resource.waiting == 0 {
+            resource.kept = None;
         }
     }
 }
@@ -110,26 +110,26 @@ impl Renderings {
     pub(super) async fn get(
         &self,
         large: Large,
-        reader: &Arc<Place>,
+        place: &Arc<Place>,
         render: impl FnOnce() -> Result<Vec<u8>, RenderError> + Send + 'static,
     ) -> Result<Bytes, RenderError> {
         let asked = clock::monotonic();
-        if !reader.reads() {
+        if !place.reads() {
             return Err(RenderError::TooMany);
         }
-        let shelf = match large {
+        let resource = match large {
             Large::Metrics => &self.metrics,
             Large::Status => &self.status,
             Large::Page => &self.page,
         };
-        let _waiting = Waiting::at(shelf);
+        let _waiting = Waiting::at(resource);
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let begun = clock::monotonic();
-        if let Some(rendering) = shelf.lock().there(asked, begun) {
-            return Ok(rendering.shown_to(reader));
+        if let Some(rendering) = resource.lock().there(asked, begun) {
+            return Ok(rendering.shown_to(place));
         }
         let (done, rendered) = oneshot::channel();
-        let to = Arc::clone(shelf);
+        let to = Arc::clone(resource);
         let thread = thread::Builder::new().name("render".to_owned());
         let thread = thread.spawn(move || {
             if let Err(error) = setpriority_process(Some(gettid()), NICE) {
@@ -152,7 +152,7 @@ impl Renderings {
         });
         thread.map_err(RenderError::Thread)?;
         let rendering = rendered.await.map_err(|_| RenderError::Ended)??;
-        Ok(rendering.shown_to(reader))
+        Ok(rendering.shown_to(place))
     }
 }
 
@@ -173,8 +173,8 @@ impl Shelf {
             return self.alive.last().and_then(Weak::upgrade);
         }
         self.alive.remove(0);
-        for reader in oldest.readers.lock().iter().filter_map(Weak::upgrade) {
-            reader.end();
+        for place in oldest.readers.lock().iter().filter_map(Weak::upgrade) {
+            place.end();
         }
         None
     }
@@ -189,10 +189,10 @@ impl Shelf {
 
 impl Rendering {
     /// The text without a copy of it, for as long as this reader takes.
-    fn shown_to(self: &Arc<Self>, reader: &Arc<Place>) -> Bytes {
+    fn shown_to(self: &Arc<Self>, place: &Arc<Place>) -> Bytes {
         let mut readers = self.readers.lock();
-        readers.retain(|reader| reader.strong_count() > 0);
-        readers.push(Arc::downgrade(reader));
+        readers.retain(|place| place.strong_count() > 0);
+        readers.push(Arc::downgrade(place));
         drop(readers);
         Bytes::from_owner(Shared(Arc::clone(self)))
     }

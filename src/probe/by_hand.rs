@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::config::HttpCheck;
 
-/// The request by curl(1), without the check's headers and body, which may
-/// hold secrets.
+/// The request by curl(1), without the check's headers, body and query, which
+/// may hold secrets: `?...` stands for the query.
 pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     let mut command = "curl -si".to_owned();
     let host = check.host.as_deref();
@@ -38,7 +38,11 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
         }
         None => target.to_string(),
     };
-    let url = quoted(&format!("{scheme}://{authority}{}", check.path));
+    let path = match check.path.split_once('?') {
+        Some((path, _query)) => format!("{path}?..."),
+        None => check.path.clone(),
+    };
+    let url = quoted(&format!("{scheme}://{authority}{path}"));
     format!("{command} {url}")
 }
 

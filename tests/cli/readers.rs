@@ -64,8 +64,8 @@ fn assert_undisturbed(site: &Site, servers: &Server) {
 fn slow_readers_cost_neither_memory_nor_probes() {
     let site = Site::new();
     let (agent, servers) = director(&site);
-    let size = site.get("/status").body.len();
-    assert!(size > 500_000, "{size}: too small to fill a socket");
+    let length = site.get("/status").body.len();
+    assert!(length > 500_000, "{length}: too small to fill a socket");
     let before = most_memory(&agent);
     let mut slow = Vec::new();
     for (path, readers) in [("/status", 128), ("/metrics", 32), ("/", 32)] {

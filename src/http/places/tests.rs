@@ -2,8 +2,8 @@ use std::net::Ipv4Addr;
 
 use super::*;
 
-fn host(last: u8) -> Option<IpAddr> {
-    Some(Ipv4Addr::new(127, 0, 0, last).into())
+fn host(last: u8) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, last).into()
 }
 
 fn later(start: Instant, by: Duration) -> Instant {
@@ -14,16 +14,16 @@ fn later(start: Instant, by: Duration) -> Instant {
 fn newest_connection_ends_the_oldest_without_a_request_of_the_busiest_source() {
     let places = Arc::new(Places::default());
     let start = clock::monotonic();
-    let director = places.try_take(host(1), start).unwrap();
+    let director = places.try_take(Some(host(1)), start).unwrap();
     let idle: Vec<_> = (1..PLACES)
-        .map(|_| places.try_take(host(2), start).unwrap())
+        .map(|_| places.try_take(Some(host(2)), start).unwrap())
         .collect();
     assert!(
-        places.try_take(host(3), start).is_none(),
+        places.try_take(Some(host(3)), start).is_none(),
         "within the grace"
     );
     let now = later(start, REQUEST_GRACE);
-    let new = places.try_take(host(3), now).unwrap();
+    let new = places.try_take(Some(host(3)), now).unwrap();
     let table = places.table.lock();
     assert_eq!(table.entries.len(), PLACES);
     assert!(table.entries.contains_key(&director.id));
@@ -36,7 +36,7 @@ fn newest_connection_ends_the_oldest_without_a_request_of_the_busiest_source() {
 fn readers_leave_room_for_small_answers() {
     let places = Arc::new(Places::default());
     let start = clock::monotonic();
-    let take = || places.try_take(host(2), start).unwrap();
+    let take = || places.try_take(Some(host(2)), start).unwrap();
     let readers: Vec<_> = (0..READERS).map(|_| take()).collect();
     for reader in &readers {
         assert!(reader.reads());
@@ -48,10 +48,10 @@ fn readers_leave_room_for_small_answers() {
         place.requested();
     }
     one_more.requested();
-    assert!(places.try_take(host(1), start).is_none());
+    assert!(places.try_take(Some(host(1)), start).is_none());
     let now = later(clock::monotonic(), READING_GRACE);
     assert!(
-        places.try_take(host(1), now).is_some(),
+        places.try_take(Some(host(1)), now).is_some(),
         "a slow reader ends"
     );
 }
