@@ -182,7 +182,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let warnings = config
         .warnings
         .iter()
-        .map(|w| Finding::warning("configuration", &w.place(), w.message(), w.hint()));
+        .map(|w| Finding::warning("configuration", &w.place(), w.public_message(), w.hint()));
     let mut findings: Vec<_> = warnings.collect();
     if findings.is_empty() {
         findings.push(Finding::ok("configuration", "file", config.summary()));

@@ -109,6 +109,7 @@ mod notify;
 mod orphans;
 mod panics;
 pub mod plan;
+mod printable;
 mod probe;
 mod readiness;
 mod real_server;

@@ -233,14 +233,16 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
             Answer::done(message)
         }
         Err(error) => {
+            // Only whoever asked may read the configuration, with its secrets.
             let message = error_chain(&error);
+            let public = error.public();
             if error.is_in_force() {
-                error!("reloaded with an error: {message}");
+                error!("reloaded with an error: {public}");
             } else {
-                error!("the configuration is not reloaded: {message}");
+                error!("the configuration is not reloaded: {public}");
             }
-            events.emit(Event::of_agent(EventKind::ReloadFailed, &message));
-            record.error = Some(message.clone());
+            events.emit(Event::of_agent(EventKind::ReloadFailed, &public));
+            record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
             Answer {
                 ok: false,
@@ -282,6 +284,19 @@ pub(crate) enum ReloadError {
 }
 
 impl ReloadError {
+    /// What may be read by those who may not read the configuration.
+    fn public(&self) -> String {
+        match self {
+            Self::Config(errors) => errors.public(),
+            Self::Fixed(_)
+            | Self::Metrics(_)
+            | Self::Unreadable(_)
+            | Self::Events(_)
+            | Self::Ending
+            | Self::Kernel(_) => error_chain(self),
+        }
+    }
+
     /// Whether the new configuration is the one that the agent works by now.
     const fn is_in_force(&self) -> bool {
         match self {

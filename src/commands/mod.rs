@@ -119,6 +119,15 @@ impl Failure {
         }
     }
 
+    /// The same for a log, whose readers may not read the configuration.
+    fn public_words(&self) -> String {
+        if let Self::Config(errors) = self {
+            errors.public()
+        } else {
+            self.last_words()
+        }
+    }
+
     /// 2 for what the caller gave, 1 for all else.
     fn exit_code(&self) -> ExitCode {
         match self {

@@ -1,3 +1,5 @@
+use std::io::{self, IsTerminal as _};
+
 use super::{Done, Failure, block_on, load};
 use crate::cli::{RunArguments, Table};
 use crate::error_chain::error_chain;
@@ -12,7 +14,18 @@ pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
     let mut log = telemetry::init(format)?;
     let result = block_on(agent(arguments));
     result.map_err(|failure| {
-        log.last_words(&error_chain(&failure), &failure.last_words());
+        // On a terminal is whoever reads the configuration; elsewhere is a log.
+        let plain = if io::stderr().is_terminal() {
+            failure.last_words()
+        } else {
+            failure.public_words()
+        };
+        let message = if let Failure::Config(errors) = &failure {
+            errors.public()
+        } else {
+            error_chain(&failure)
+        };
+        log.last_words(&message, &plain);
         Failure::Told(Box::new(failure))
     })
 }

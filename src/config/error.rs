@@ -7,7 +7,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::node::Location;
-use super::problem::{Problem, push_printable};
+use super::problem::{Problem, push_printable, with_file_text, without_file_text};
 use super::syntax::lines;
 
 /// Every problem of a configuration, in the order of its files and lines.
@@ -28,6 +28,8 @@ struct Report {
     /// Line and column, both from 1.
     place: Option<(usize, usize)>,
     message: String,
+    /// The message without what stands in the file.
+    public: String,
     /// The line that the place is on, and the marks under it; without line breaks at the end.
     excerpt: Option<String>,
     hint: String,
@@ -63,6 +65,33 @@ impl ConfigErrors {
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
     }
+
+    /// The problems for those who may not read the files, such as whoever reads
+    /// the log: places and messages, without anything that stands in the files,
+    /// where there may be secrets. On one line; the first few of many.
+    pub fn public(&self) -> String {
+        /// As many as a person reads on a line.
+        const SHOWN: usize = 5;
+        let count = self.reports.len();
+        let mut text = String::new();
+        for report in self.reports.iter().take(SHOWN) {
+            text.push_str(&report.place());
+            text.push_str(": ");
+            text.push_str(&report.public);
+            if report.place.is_none() {
+                // It has nothing of the file.
+                text.push_str(" (hint: ");
+                text.push_str(&report.hint);
+                text.push(')');
+            }
+            text.push_str("; ");
+        }
+        if count > SHOWN {
+            text.push_str("and so on; ");
+        }
+        let noun = if count == 1 { "problem" } else { "problems" };
+        format!("{text}{count} {noun}: `lvs-agent check-config` shows the lines")
+    }
 }
 
 /// What is valid in a configuration, and still hardly meant.
@@ -79,16 +108,12 @@ impl ConfigWarning {
 
     /// `FILE:LINE:COL`.
     pub fn place(&self) -> String {
-        let Report { file, place, .. } = &self.0;
-        place.map_or_else(
-            || file.clone(),
-            |(line, column)| format!("{file}:{line}:{column}"),
-        )
+        self.0.place()
     }
 
-    /// What is hardly meant, in one sentence.
-    pub fn message(&self) -> &str {
-        &self.0.message
+    /// What is hardly meant, in one sentence, without anything of the file.
+    pub fn public_message(&self) -> &str {
+        &self.0.public
     }
 
     /// What to write instead.
@@ -99,7 +124,7 @@ impl ConfigWarning {
 
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: warning: {}", self.place(), self.message())?;
+        writeln!(f, "{}: warning: {}", self.place(), self.0.message)?;
         if let Some(excerpt) = &self.0.excerpt {
             writeln!(f, "{excerpt}")?;
         }
@@ -147,13 +172,23 @@ fn of_one_file(file: &str, text: &str, problems: &[Problem]) -> Vec<Report> {
 }
 
 impl Report {
+    /// `FILE:LINE:COL`, or `FILE` of a problem with the file as a whole.
+    fn place(&self) -> String {
+        let Self { file, place, .. } = self;
+        place.map_or_else(
+            || file.clone(),
+            |(line, column)| format!("{file}:{line}:{column}"),
+        )
+    }
+
     fn new(file: &str, problem: &Problem, found: Option<(Location, &[char])>) -> Self {
         Self {
             file: file.to_owned(),
             place: found.map(|(location, _)| (location.line, location.column)),
-            message: problem.message.clone(),
+            message: with_file_text(&problem.message),
+            public: without_file_text(&problem.message),
             excerpt: found.map(|(location, line)| excerpt::render(location, line)),
-            hint: problem.hint.clone(),
+            hint: with_file_text(&problem.hint),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Texts that were meant to be something else than what they say.
 
 use super::node::{Content, Location, Node};
-use super::problem::Problems;
+use super::problem::{Problems, quoted};
 use super::scalar::resembling;
 
 /// What `{address}` and `{port}` are called elsewhere.
@@ -47,7 +47,10 @@ pub(super) fn filled_in(texts: &[String], location: Location, problems: &mut Pro
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "placeholders are `{address}` and `{port}`".to_owned(),
             };
-            let message = format!("`{{{name}}}` is no placeholder, and stays as it is");
+            let message = format!(
+                "{} is no placeholder, and stays as it is",
+                quoted(&format!("{{{name}}}"))
+            );
             problems.warn(location, message, hint);
         }
         if interpreted {
@@ -68,7 +71,10 @@ pub(super) fn filled_in(texts: &[String], location: Location, problems: &mut Pro
                          let a program do it that a shell runs"
                     .to_owned(),
             };
-            let message = format!("`${name}` stays as it is: no shell reads this");
+            let message = format!(
+                "{} stays as it is: no shell reads this",
+                quoted(&format!("${name}"))
+            );
             problems.warn(location, message, hint);
         }
     }
@@ -134,7 +140,7 @@ pub(super) fn all_unexpanded(node: &Node, problems: &mut Problems) {
     match &node.content {
         Content::Text(text) => {
             if let Some(found) = unexpanded(text) {
-                let message = format!("{} stays as it is", super::problem::quoted(&found));
+                let message = format!("{} stays as it is", quoted(&found));
                 problems.warn(node.location, message, UNEXPANDED_HINT);
             }
         }

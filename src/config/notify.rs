@@ -9,7 +9,7 @@ use url::Url;
 use super::check::tls;
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{Problems, Read, quoted};
+use super::problem::{Problems, Read, quoted, shown};
 use super::scalar::{Value, found};
 use super::{Notify, NotifyTarget, TlsSettings, Webhook};
 
@@ -179,7 +179,12 @@ fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, S
         }
         let wanted = "a text of printable ASCII";
         let hint = "write the header's value; put a number in quotes";
-        match Value::of(entry).text(wanted, hint, problems) {
+        let shown = shown(&key.value);
+        let value = Value {
+            name: &shown,
+            node: &entry.value,
+        };
+        match value.text(wanted, hint, problems) {
             Ok(text) if text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => {
                 let name = key.value.to_ascii_lowercase();
                 if headers.insert(name, text.to_owned()).is_some() {
@@ -187,7 +192,7 @@ fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, S
                     all = Err(problems.add(key.location, message, "keep one of the two"));
                 }
             }
-            Ok(_) => all = Err(Value::of(entry).wrong(wanted, hint, problems)),
+            Ok(_) => all = Err(value.wrong(wanted, hint, problems)),
             Err(reported) => all = Err(reported),
         }
     }

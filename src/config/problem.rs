@@ -137,6 +137,31 @@ impl Problems {
 /// The longest piece of the file that a message repeats, in characters.
 const LONGEST_QUOTE: usize = 60;
 
+/// Stand around a piece of the file in the text of a problem, so that it can be
+/// left out where others read it. They never come from a file: both are for
+/// private use, and [`push_printable`] escapes those.
+const FROM_FILE: (char, char) = ('\u{e000}', '\u{e001}');
+
+/// Stands for a piece of the file that is left out.
+const LEFT_OUT: &str = "...";
+
+/// A text of a problem for whoever may read the file.
+pub(super) fn with_file_text(text: &str) -> String {
+    text.replace([FROM_FILE.0, FROM_FILE.1], "")
+}
+
+/// A text of a problem for everybody: without what stands in the file.
+pub(super) fn without_file_text(text: &str) -> String {
+    let mut public = String::new();
+    let mut rest = text;
+    while let Some((before, tail)) = rest.split_once(FROM_FILE.0) {
+        public.push_str(before);
+        public.push_str(LEFT_OUT);
+        rest = tail.split_once(FROM_FILE.1).map_or("", |(_, rest)| rest);
+    }
+    public + rest
+}
+
 /// A piece of the file for use in a message: between backticks, on one line,
 /// cut if it is long, and with nothing in it that a terminal would act on.
 pub(super) fn quoted(text: &str) -> String {
@@ -145,7 +170,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The same without backticks, for a number.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown = String::new();
+    let mut shown = String::from(FROM_FILE.0);
     for (index, character) in text.chars().enumerate() {
         if index == LONGEST_QUOTE {
             shown.push_str("...");
@@ -153,6 +178,7 @@ pub(super) fn shown(text: &str) -> String {
         }
         push_printable(&mut shown, character);
     }
+    shown.push(FROM_FILE.1);
     shown
 }
 

@@ -1,32 +1,40 @@
-//! The read-only HTTP endpoints: `/metrics`, `/status`, `/livez`, `/readyz`
-//! and a page for people.
+//! The read-only HTTP endpoints: `/metrics`, `/status`, `/readiness`, `/livez`,
+//! `/readyz` and a page for people.
 
+mod host_header;
 mod page;
+mod places;
+mod rendering;
 mod server;
 pub(crate) mod status;
+mod write_stall;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use rustix::io::Errno;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
 pub(crate) use server::serve;
 
+use self::places::Place;
+use self::rendering::{Large, RenderError, Renderings};
 use crate::clock;
+use crate::error_chain::error_chain;
 use crate::health::Health;
 use crate::intent::Intent;
 use crate::liveness::Liveness;
 use crate::metrics::{self as exposition, Metrics};
+use crate::model::Protocol;
 use crate::snapshot::{Latest, Snapshot};
 
 /// How many real servers of a kind `/readyz` names.
@@ -44,20 +52,42 @@ pub(crate) struct View {
 
 /// Where every request takes the newest [`View`] from: a reload puts another there.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown(Arc<Latest<View>>);
+pub(crate) struct Shown {
+    view: Arc<Latest<View>>,
+    renderings: Arc<Renderings>,
+}
 
 impl Shown {
     pub(crate) fn new(view: View) -> Self {
-        Self(Arc::new(Latest::new(view)))
+        Self {
+            view: Arc::new(Latest::new(view)),
+            renderings: Arc::default(),
+        }
     }
 
     /// From the next request on.
     pub(crate) fn show(&self, view: View) {
-        *self.0.lock() = view;
+        *self.view.lock() = view;
     }
 
     pub(crate) fn view(&self) -> View {
-        self.0.lock().clone()
+        self.view.lock().clone()
+    }
+
+    /// An answer that is rendered on a thread of its own.
+    async fn large(
+        &self,
+        large: Large,
+        media_type: &'static str,
+        place: &Arc<Place>,
+        render: impl FnOnce(View) -> Result<Vec<u8>, RenderError> + Send + 'static,
+    ) -> Response {
+        let shown = self.clone();
+        let render = move || render(shown.view());
+        match self.renderings.get(large, place, render).await {
+            Ok(text) => (content_type(media_type), Body::from(text)).into_response(),
+            Err(error) => not_rendered(&error),
+        }
     }
 }
 
@@ -114,38 +144,59 @@ pub(crate) fn router(shown: Shown) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
+        .route("/readiness", get(readiness))
         .fallback(no_such_page)
         .method_not_allowed_fallback(read_only)
+        .layer(from_fn_with_state(shown.clone(), host_header::check))
+        .layer(map_response(not_sniffed))
         .with_state(shown)
 }
 
-async fn metrics(State(shown): State<Shown>) -> Response {
-    let View {
-        snapshot, metrics, ..
-    } = shown.view();
-    let pieces = metrics.exposition(snapshot);
-    streamed(exposition::CONTENT_TYPE, pieces)
+async fn metrics(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>>) -> Response {
+    let render = |view: View| Ok(joined(view.metrics.exposition(view.snapshot)));
+    let media_type = exposition::CONTENT_TYPE;
+    shown
+        .large(Large::Metrics, media_type, &place, render)
+        .await
 }
 
-async fn page(State(shown): State<Shown>) -> Response {
-    let pieces = page::render(shown.view().snapshot, clock::wall());
-    let mut response = streamed("text/html; charset=utf-8", pieces);
+async fn page(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>>) -> Response {
+    let render = |view: View| Ok(joined(page::render(view.snapshot, clock::wall())));
+    let media_type = "text/html; charset=utf-8";
+    let mut response = shown.large(Large::Page, media_type, &place, render).await;
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
-        header::HeaderValue::from_static(policy),
+        HeaderValue::from_static(policy),
     );
     response
 }
 
-pub(crate) async fn status(State(shown): State<Shown>) -> Response {
-    // 20,000 real servers take some ten milliseconds: not on a thread of the runtime's own.
-    let json = tokio::task::spawn_blocking(move || status::json(&shown.view().snapshot)).await;
-    match json {
-        Ok(Ok(json)) => (content_type("application/json"), json).into_response(),
-        Ok(Err(error)) => internal(&error),
-        Err(error) => internal(&error),
+pub(crate) async fn status(
+    State(shown): State<Shown>,
+    Extension(place): Extension<Arc<Place>>,
+) -> Response {
+    let render = |view: View| status::json(&view.snapshot).map_err(RenderError::from);
+    let media_type = "application/json";
+    shown.large(Large::Status, media_type, &place, render).await
+}
+
+/// What a director's `agent` check asks: small, whatever this host has.
+async fn readiness(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Response {
+    let Some((protocol, address)) = query.as_deref().and_then(asked_service) else {
+        let text = "Ask for one service, like /readiness?service=tcp/192.168.11.200:80.\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    };
+    match status::readiness_of(&shown.view().snapshot, protocol, address) {
+        Ok(json) => (content_type("application/json"), json).into_response(),
+        Err(error) => not_rendered(&error.into()),
     }
+}
+
+/// `service=tcp/192.168.11.200:80`
+fn asked_service(query: &str) -> Option<(Protocol, SocketAddr)> {
+    let (protocol, address) = query.strip_prefix("service=")?.split_once('/')?;
+    Some((protocol.parse().ok()?, address.parse().ok()?))
 }
 
 async fn livez(State(shown): State<Shown>) -> Response {
@@ -256,7 +307,7 @@ impl Named {
 }
 
 async fn no_such_page() -> impl IntoResponse {
-    let text = "There is no such page: see /, /metrics, /status, /livez and /readyz.\n";
+    let text = "There is no such page: see /, /metrics, /status, /readiness, /livez and /readyz.\n";
     (StatusCode::NOT_FOUND, text)
 }
 
@@ -265,24 +316,37 @@ async fn read_only() -> impl IntoResponse {
     (StatusCode::METHOD_NOT_ALLOWED, text)
 }
 
-fn internal(error: &(dyn std::error::Error + 'static)) -> Response {
-    tracing::error!(error, "cannot render the status");
-    let text = "The status cannot be rendered: see the log.\n";
+fn not_rendered(error: &RenderError) -> Response {
+    if matches!(error, RenderError::TooMany) {
+        let text = "Too many clients read this now: ask again in a second.\n";
+        let retry = [(header::RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response();
+    }
+    tracing::error!(error = error_chain(error), "cannot render an answer");
+    let text = "The answer cannot be rendered: see the log.\n";
     (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+/// No browser takes an answer for anything but what it is.
+async fn not_sniffed(mut response: Response) -> Response {
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
 }
 
 fn content_type(value: &'static str) -> [(HeaderName, &'static str); 1] {
     [(header::CONTENT_TYPE, value)]
 }
 
-/// A response whose pieces are made as the client takes them: a slow client
-/// costs one piece of memory, and none of it is made for one that went away.
-fn streamed(
-    media_type: &'static str,
-    pieces: impl Iterator<Item = String> + Send + 'static,
-) -> Response {
-    let pieces = futures_util::stream::iter(pieces.map(Ok::<_, Infallible>));
-    (content_type(media_type), Body::from_stream(pieces)).into_response()
+/// The pieces as one text.
+fn joined(pieces: impl Iterator<Item = String>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for piece in pieces {
+        text.extend_from_slice(piece.as_bytes());
+    }
+    text
 }
 
 #[cfg(test)]

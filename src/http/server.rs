@@ -1,55 +1,108 @@
+//! Serves connections, each for one request and within bounds: of their number,
+//! of the size and time of a head, of the time that a client takes to read.
+
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::task::{JoinError, JoinSet};
 
-/// Connections served at once. The next one waits in the listener's backlog.
-const CONNECTIONS: usize = 64;
+use super::places::{Place, Places};
+use super::write_stall::WriteStall;
+
+/// For the head of a request, from the connection's being accepted.
+const HEAD_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The most bytes of a head; a longer one is answered with 431.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 /// For one connection, from its being accepted to the last byte written.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Where a connection comes from, as far as that tells one host from another.
+pub(crate) trait Source {
+    fn source(&self) -> Option<IpAddr>;
+}
+
+impl Source for SocketAddr {
+    fn source(&self) -> Option<IpAddr> {
+        Some(self.ip().to_canonical())
+    }
+}
+
+impl Source for tokio::net::unix::SocketAddr {
+    fn source(&self) -> Option<IpAddr> {
+        None
+    }
+}
+
 /// Serves until it is dropped, and every connection with it.
 ///
-/// A connection serves one request and is given 30 seconds for all of it, so
-/// that whatever its client does or leaves undone (a head that never ends, a
-/// response that is never read), it holds one of 64 places for that long at most.
+/// A connection serves one request. Its client has 3 seconds for the head of
+/// at most 16 KiB, may take nothing of the answer for 5 seconds, and has 30
+/// seconds for everything. While all places are taken, a newer connection ends
+/// an older one that has not asked yet, or that reads slowly; see [`Places`].
 /// `router_for` a connection is what answers on it.
-pub(crate) async fn serve<L: Listener>(
+pub(crate) async fn serve<L: Listener<Addr: Source>>(
     mut listener: L,
     router_for: impl Fn(&L::Io) -> Router,
 ) -> Infallible {
+    let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     loop {
-        while connections.len() >= CONNECTIONS {
-            tell(connections.join_next().await);
-        }
-        let (stream, _) = listener.accept().await;
+        let (stream, address) = listener.accept().await;
         while let Some(ended) = connections.try_join_next() {
-            tell(Some(ended));
+            tell(ended);
         }
-        let service = TowerToHyperService::new(router_for(&stream));
-        connections.spawn(async move {
-            let connection = http1::Builder::new()
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(DEADLINE, connection).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a client's connection failed"),
-                Err(_) => tracing::debug!("a client took too long"),
-            }
-        });
+        let place = places.take(address.source()).await;
+        let router = router_for(&stream);
+        connections.spawn(connection(WriteStall::new(stream), router, place));
+    }
+}
+
+async fn connection<S>(stream: S, router: Router, place: Arc<Place>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router);
+    let here = Arc::clone(&place);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        here.requested();
+        request.extensions_mut().insert(Arc::clone(&here));
+        service.call(request)
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let done = tokio::time::timeout(DEADLINE, async {
+        tokio::select! {
+            done = connection => Some(done),
+            () = place.ended() => None,
+        }
+    });
+    match done.await {
+        Ok(Some(Ok(()))) => {}
+        Ok(Some(Err(error))) => tracing::debug!(%error, "a client's connection failed"),
+        Ok(None) => tracing::debug!("a client's connection ended for a newer one"),
+        Err(_) => tracing::debug!("a client took too long"),
     }
 }
 
 /// A panic ends its own connection alone, and is told.
-fn tell(ended: Option<Result<(), JoinError>>) {
-    if let Some(Err(error)) = ended {
+fn tell(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
         tracing::error!(%error, "the agent's own code failed at a client's request");
     }
 }

@@ -12,6 +12,7 @@ use serde::ser::{Serialize, Serializer};
 
 pub(crate) use arp::ArpAuditStatus;
 pub(crate) use readiness::ReadinessStatus;
+pub(super) use readiness::readiness_of;
 
 use crate::health::{HoldReason, Quiesced};
 use crate::model::{Connections, ServiceKey, Weight, short_duration};

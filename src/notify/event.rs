@@ -3,6 +3,7 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
+use crate::printable::printable;
 use crate::snapshot::{Mode, RealServerRecord, ServiceRecord};
 
 /// The longest detail that is passed on, in characters: an environment
@@ -65,11 +66,7 @@ impl EventKind {
 impl Event {
     /// Of the agent or the host as a whole. `detail` says why, for people.
     pub(crate) fn of_agent(kind: EventKind, detail: &str) -> Self {
-        let detail = detail
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(LONGEST_DETAIL)
-            .collect();
+        let detail = printable(detail).chars().take(LONGEST_DETAIL).collect();
         Self {
             kind,
             service: None,

@@ -22,7 +22,7 @@ const LARGEST: usize = 1024 * 1024;
 /// The most that is told of what the other end says, in characters.
 const LONGEST: usize = 300;
 
-/// What is asked of the other end's `/status`. Whatever else it says is not
+/// What is read of the other end's `/readiness`, or of `/status`. Whatever else it says is not
 /// looked at, so that it may be of another version.
 #[derive(Deserialize)]
 struct Answer {
@@ -50,7 +50,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
         return Err(Failure::internal("no service to ask for"));
     };
     let target = probing.target(Some(check.port));
-    let answer = match timeout_at(probing.deadline, ask(probing, target)).await {
+    let answer = match timeout_at(probing.deadline, ask(probing, target, protocol, address)).await {
         Ok(answer) => answer.map_err(|failure| probing.progress.stopped().unwrap_or(failure)),
         Err(_) => Err(probing.late()),
     };
@@ -74,9 +74,31 @@ pub(super) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
     judge(answer?, protocol, address)
 }
 
-async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure> {
+/// Asks for the one service; an agent of an earlier version, which has no such
+/// resource, for everything.
+async fn ask(
+    probing: Probing<'_>,
+    target: SocketAddr,
+    protocol: Protocol,
+    vip: SocketAddr,
+) -> Result<Answer, Failure> {
+    let readiness = format!("/readiness?service={protocol}/{vip}");
+    match get(probing, target, &readiness).await? {
+        Some(answer) => Ok(answer),
+        None => get(probing, target, "/status")
+            .await?
+            .ok_or_else(|| Failure::new(ProbeResult::Status, "HTTP 404, expected 200".to_owned())),
+    }
+}
+
+/// `None` if there is no such resource.
+async fn get(
+    probing: Probing<'_>,
+    target: SocketAddr,
+    path: &str,
+) -> Result<Option<Answer>, Failure> {
     let stream = probing.connect(target).await?;
-    let request = Request::get("/status")
+    let request = Request::get(path)
         .header(HOST, target.to_string())
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
@@ -86,6 +108,9 @@ async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure
         probing.begin(Doing::Head);
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
+        if status == 404 {
+            return Ok(None);
+        }
         if status != 200 {
             let detail = format!("HTTP {status}, expected 200");
             return Err(Failure::new(ProbeResult::Status, detail));
@@ -99,14 +124,16 @@ async fn ask(probing: Probing<'_>, target: SocketAddr) -> Result<Answer, Failure
                 return Err(Failure::protocol("its status is larger than 1 MiB"));
             }
         }
-        Ok(read)
+        Ok(Some(read))
     })
     .await
     .map_err(|failure| reset.explain(failure))?;
-    serde_json::from_slice(&body).map_err(|error| {
+    let Some(body) = body else { return Ok(None) };
+    let answer = serde_json::from_slice(&body).map_err(|error| {
         let error = printable(&error.to_string());
         Failure::protocol(format!("not the status of a real server's agent: {error}"))
-    })
+    })?;
+    Ok(Some(answer))
 }
 
 fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
@@ -166,16 +193,8 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
 
 /// What came from elsewhere, on one line and not too long.
 pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .take(LONGEST)
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect()
+    let cut: String = text.chars().take(LONGEST).collect();
+    crate::printable::printable(&cut)
 }
 
 #[cfg(test)]

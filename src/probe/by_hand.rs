@@ -25,7 +25,8 @@ const LONGEST_BODY: usize = 200;
 /// What is shown in place of a secret.
 const LEFT_OUT: &str = "...";
 
-/// The request by curl(1), with `...` for what may be a secret, to be filled in.
+/// The request by curl(1), with `...` for what may be a secret, such as every
+/// query, to be filled in.
 pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     let mut command = "curl -si".to_owned();
     match &*check.method {
@@ -83,7 +84,11 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
         }
         None => target.to_string(),
     };
-    let url = quoted(&format!("{scheme}://{authority}{}", check.path));
+    let path = match check.path.split_once('?') {
+        Some((path, _query)) => format!("{path}?{LEFT_OUT}"),
+        None => check.path.clone(),
+    };
+    let url = quoted(&format!("{scheme}://{authority}{path}"));
     format!("{command} {url}")
 }
 

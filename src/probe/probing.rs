@@ -20,6 +20,7 @@ use crate::config::{Check, CheckKind, Origin, Via};
 use crate::diagnosis::Sight;
 use crate::kernel::Neighbours;
 use crate::model::short_duration;
+use crate::printable::printable;
 use crate::standstill::Standstill;
 use crate::tls::TlsConfigs;
 use crate::via_vip::{Passage, Passages, Unverified};
@@ -379,10 +380,12 @@ impl Prober {
 fn outcome(verdict: Verdict, sight: Sight, started: std::time::Instant) -> Outcome {
     let duration = clock::monotonic().saturating_duration_since(started);
     let (plain, vip) = (None, None);
+    // Whatever of it came from the server, and by whichever check.
+    let shown = |detail: String| printable(&detail);
     match verdict {
         Ok(pass) => Outcome {
             result: ProbeResult::Ok,
-            detail: pass.detail,
+            detail: shown(pass.detail),
             duration,
             advice: pass.advice,
             certificate_expiry: pass.certificate_expiry,
@@ -396,7 +399,7 @@ fn outcome(verdict: Verdict, sight: Sight, started: std::time::Instant) -> Outco
                 .or_else(|| fix::by_result(failure.result, sight))
                 .map(Arc::new),
             result: failure.result,
-            detail: failure.detail,
+            detail: shown(failure.detail),
             duration,
             advice: None,
             certificate_expiry: None,

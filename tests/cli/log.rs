@@ -394,3 +394,36 @@ fn the_log_says_where_the_agent_listens_and_who_asks_for_what() {
         });
     }
 }
+
+/// What a server says may turn the direction of writing, or hide what it says.
+#[test]
+fn invisible_characters_of_a_server_are_shown_as_escapes() {
+    let site = Site::new();
+    let reason = "no \u{202e}PIV\u{2066}\u{200b}\u{2028} here";
+    let body = format!(
+        "{{\"mode\":\"real_server\",\"readiness\":{{\"services\":[{{\"address\":\
+         \"192.0.2.1:80\",\"protocol\":\"tcp\",\"ready\":false,\"reasons\":[\"{reason}\"]}}]}}}}"
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let _server = Server::start(&[site.server(1)], Behaviour::Answer(answer.into()));
+    let (ip, port) = (site.ip(1), site.port);
+    site.configure(&format!(
+        "  - name: web\n    address: 192.0.2.1:80\n    check: {{ agent: {{ port: {port} }}, \
+         interval: 200ms, timeout: 100ms }}\n    real_servers: [{{ name: rs1, address: {ip} }}]\n"
+    ));
+    let mut agent = site.agent();
+    site.wait_for(&["down"]);
+    let shown = "no \\u{202e}PIV\\u{2066}\\u{200b}\\u{2028} here";
+    agent.wait_for_line(AMPLE, |line| line.contains(shown));
+    let detail = site.real_server(0, 0)["last_probe"]["detail"].clone();
+    assert!(detail.as_str().unwrap().contains(shown), "{detail}");
+    assert!(site.get("/").body.contains(shown));
+    for path in ["/", "/status", "/metrics"] {
+        let body = site.get(path).body;
+        let hidden = body.contains(['\u{202e}', '\u{2066}', '\u{200b}', '\u{2028}']);
+        assert!(!hidden, "{path}: {body}");
+    }
+}

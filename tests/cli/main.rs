@@ -30,7 +30,9 @@ mod probes;
     reason = "the tests in network namespaces use the rest of it"
 )]
 mod process;
+mod readers;
 mod reload;
+mod secrets;
 mod server;
 mod site;
 mod start;

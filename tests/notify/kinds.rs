@@ -63,7 +63,10 @@ fn every_kind_reaches_a_program_and_a_webhook() {
     assert_eq!(told.iter().filter(of_real_server).count(), 4, "{told:?}");
     let details = all(&told, "detail");
     assert!(details.iter().all(|detail| !detail.is_empty()), "{told:?}");
-    assert!(details.last().unwrap().contains("mistake"), "{told:?}");
+    // The place, and nothing that stands in the file.
+    let refused = details.last().unwrap();
+    assert!(refused.contains("config.yaml:1:1: "), "{told:?}");
+    assert!(!refused.contains("mistake"), "{told:?}");
 
     let executed = until(PATIENCE, "as many runs of the program", || {
         let text = fs::read_to_string(directory.path().join("told")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::super::fields::Fields;
 use super::super::literal;
 use super::super::node::Content;
-use super::super::problem::{Problems, Read};
+use super::super::problem::{Problems, Read, shown};
 use super::super::scalar::Value;
 use super::{Expression, Pattern, Step};
 
@@ -56,7 +56,7 @@ impl Value<'_> {
                     let said = error.to_string();
                     let reason = said.lines().last().unwrap_or_default();
                     let reason = reason.trim_start_matches("error: ");
-                    let message = format!("`regex` cannot be read: {reason}");
+                    let message = format!("`regex` cannot be read: {}", shown(reason));
                     let hint = "put it in single quotes, and a `\\` before a character \
                                 that is to stand for itself";
                     problems.add(entry.value.location, message, hint)

@@ -8,7 +8,7 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, T
 use super::super::fields::Fields;
 use super::super::literal::sent;
 use super::super::node::{Content, Entry, Node};
-use super::super::problem::{Problems, Read, quoted};
+use super::super::problem::{Problems, Read, quoted, shown};
 use super::super::scalar::{Value, found};
 use super::{CheckKind, HttpCheck, StatusRanges, TlsSettings, tls};
 
@@ -188,7 +188,11 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>
             all = Err(problems.add(entry.key.location, message, hint));
             continue;
         }
-        let value = Value::of(entry);
+        let shown = shown(name);
+        let value = Value {
+            name: &shown,
+            node: &entry.value,
+        };
         let wanted = "a text on one line, in ASCII";
         let text = value.text(wanted, "put it in quotes", problems);
         let text = text.and_then(|text| {

@@ -1,12 +1,30 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use crate::clock;
-use crate::model::short_duration;
+use crate::model::{Protocol, short_duration};
 use crate::readiness::{Lack, ServiceReadiness};
-use crate::snapshot::ReadinessRecord;
+use crate::snapshot::{ReadinessRecord, Snapshot};
+
+/// How many reasons [`readiness_of`] gives, and how many characters of each.
+const REASONS: (usize, usize) = (8, 300);
+
+/// What a director asks: the part of the status that is about one service.
+#[derive(Debug, Serialize)]
+struct Asked {
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readiness: Option<AskedReadiness>,
+}
+
+#[derive(Debug, Serialize)]
+struct AskedReadiness {
+    services: Vec<ServedStatus>,
+}
 
 /// Whether a real server can serve through its VIPs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +64,42 @@ pub(crate) struct ServedStatus {
     /// Whether a connection from the host itself was accepted; `None` where
     /// none is made: not TCP, no VIP, or nothing listens.
     pub(crate) self_test: Option<bool>,
+}
+
+/// Whether this host can serve that service, as JSON of some hundred bytes:
+/// `/status` without all that a director does not ask, and with reasons cut.
+pub(in crate::http) fn readiness_of(
+    snapshot: &Snapshot,
+    protocol: Protocol,
+    address: SocketAddr,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let readiness = snapshot.readiness.lock();
+    let readiness = readiness.as_ref().map(|record| {
+        let services = record.services.iter();
+        let services = services
+            .filter(|one| one.service.protocol == protocol && one.service.address == address);
+        let record = ReadinessRecord {
+            services: services.cloned().collect(),
+            arp: BTreeMap::new(),
+            error: record.error.clone(),
+            ..*record
+        };
+        let mut services = ReadinessStatus::of(record).services;
+        for service in &mut services {
+            service.reasons.truncate(REASONS.0);
+            for reason in &mut service.reasons {
+                if let Some((end, _)) = reason.char_indices().nth(REASONS.1) {
+                    reason.truncate(end);
+                    reason.push_str("...");
+                }
+            }
+        }
+        AskedReadiness { services }
+    });
+    serde_json::to_vec(&Asked {
+        mode: snapshot.mode.as_str(),
+        readiness,
+    })
 }
 
 impl ReadinessStatus {

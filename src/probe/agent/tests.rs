@@ -31,7 +31,7 @@ async fn answered_at(head: &'static str, body: impl Into<Vec<u8>>) -> (u16, Outc
             assert!(length > 0, "the request ended early");
             request.extend_from_slice(&piece[..length]);
         }
-        assert!(request.starts_with(b"GET /status HTTP/1.1\r\n"));
+        assert!(request.starts_with(b"GET /readiness?service=tcp/192.168.11.200:80 HTTP/1.1\r\n"));
         let length = body.len();
         let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n");
         // The client may have seen enough.
@@ -185,4 +185,45 @@ async fn other_answers_and_none() {
     let outcome = ask(target, agent(target.port())).await;
     let result = ProbeResult::Refused;
     assert_unasked(&outcome, result, target.port(), "connection refused");
+}
+
+/// An agent of an earlier version knows `/status` alone.
+#[tokio::test]
+async fn asks_older_agent_for_its_whole_status() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let target = listener.local_addr().unwrap();
+    let agent_of_before = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut piece = [0; 512];
+            while !request.ends_with(b"\r\n\r\n") {
+                let length = stream.read(&mut piece).unwrap();
+                request.extend_from_slice(&piece[..length]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let path = request.split(' ').nth(1).unwrap().to_owned();
+            let snapshot = snapshot::fixture::real_server();
+            let (head, body) = if path == "/status" {
+                ("200 OK", http::status::json(&snapshot).unwrap())
+            } else {
+                ("404 Not Found", b"There is no such page\n".to_vec())
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+            asked.push(path);
+        }
+        asked
+    });
+    let outcome = ask(target, agent(target.port())).await;
+    let detail = "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP";
+    assert_outcome(&outcome, ProbeResult::Status, detail);
+    let asked = agent_of_before.join().unwrap();
+    assert_eq!(
+        asked,
+        ["/readiness?service=tcp/192.168.11.200:80", "/status"]
+    );
 }

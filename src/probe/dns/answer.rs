@@ -7,6 +7,7 @@ use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::config::{DnsCheck, RCODES};
+use crate::printable::printable;
 use crate::probe::ProbeResult;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
@@ -129,11 +130,8 @@ fn counted(number: usize) -> (usize, &'static str) {
 
 /// From the network, or from the configuration: printable, and not too long.
 fn cut(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let cut: String = text.chars().take(LONGEST).collect();
+    let mut shown = printable(&cut);
     if text.chars().nth(LONGEST).is_some() {
         shown.push_str("...");
     }

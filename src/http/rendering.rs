@@ -1,0 +1,202 @@
+//! What is large is rendered on a thread of its own, one at a time, and shared
+//! between the readers that wait for it.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+use thiserror::Error;
+use tokio::sync::{Mutex, oneshot};
+
+use super::places::Place;
+use crate::clock;
+use crate::snapshot::Latest;
+
+/// How many renderings of one resource may be in memory, for readers that take
+/// their time.
+const IN_MEMORY: usize = 2;
+
+/// How old the oldest of them is when its readers end for a newer one. Until
+/// then, the newest one is shown again.
+const READING_TIME: Duration = Duration::from_secs(5);
+
+/// Probes go first.
+const NICE: i32 = 10;
+
+/// A large resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Large {
+    Metrics,
+    Status,
+    Page,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, Error)]
+pub(super) enum RenderError {
+    #[error("too many clients read what is large")]
+    TooMany,
+    #[error("no thread for it can be started")]
+    Thread(#[source] io::Error),
+    #[error("its thread ended")]
+    Ended,
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+#[derive(Debug)]
+struct Rendering {
+    text: Vec<u8>,
+    begun: Instant,
+    readers: Latest<Vec<Weak<Place>>>,
+}
+
+/// One reader's hold on a rendering.
+struct Shared(Arc<Rendering>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.text
+    }
+}
+
+/// Of one resource.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// In memory as long as anybody reads them; the newest is the last.
+    alive: Vec<Weak<Rendering>>,
+    waiting: usize,
+    /// The newest, as long as anybody waits who may share it.
+    kept: Option<Arc<Rendering>>,
+}
+
+/// All that is rendered.
+#[derive(Debug, Default)]
+pub(super) struct Renderings {
+    /// Held by whatever renders.
+    turn: Arc<Mutex<()>>,
+    metrics: Arc<Latest<Shelf>>,
+    status: Arc<Latest<Shelf>>,
+    page: Arc<Latest<Shelf>>,
+}
+
+/// One that waits for a rendering.
+struct Waiting<'a>(&'a Latest<Shelf>);
+
+impl<'a> Waiting<'a> {
+    fn at(resource: &'a Latest<Shelf>) -> Self {
+        resource.lock().waiting += 1;
+        Self(resource)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut resource = self.0.lock();
+        resource.waiting = resource.waiting.saturating_sub(1);
+        if resource.waiting == 0 {
+            resource.kept = None;
+        }
+    }
+}
+
+impl Renderings {
+    /// The resource as `render` makes it, or as it was made for another reader
+    /// since this one asked for it.
+    pub(super) async fn get(
+        &self,
+        large: Large,
+        place: &Arc<Place>,
+        render: impl FnOnce() -> Result<Vec<u8>, RenderError> + Send + 'static,
+    ) -> Result<Bytes, RenderError> {
+        let asked = clock::monotonic();
+        if !place.reads() {
+            return Err(RenderError::TooMany);
+        }
+        let resource = match large {
+            Large::Metrics => &self.metrics,
+            Large::Status => &self.status,
+            Large::Page => &self.page,
+        };
+        let _waiting = Waiting::at(resource);
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let begun = clock::monotonic();
+        if let Some(rendering) = resource.lock().there(asked, begun) {
+            return Ok(rendering.shown_to(place));
+        }
+        let (done, rendered) = oneshot::channel();
+        let to = Arc::clone(resource);
+        let thread = thread::Builder::new().name("render".to_owned());
+        let thread = thread.spawn(move || {
+            if let Err(error) = setpriority_process(Some(gettid()), NICE) {
+                tracing::debug!(%error, "rendering has the priority of probes");
+            }
+            let rendering = render().map(|mut text| {
+                text.shrink_to_fit();
+                Arc::new(Rendering {
+                    text,
+                    begun,
+                    readers: Latest::default(),
+                })
+            });
+            if let Ok(rendering) = &rendering {
+                to.lock().put(rendering);
+            }
+            // The next one begins only now, even if nobody waits for this one any more.
+            drop(turn);
+            let _ = done.send(rendering);
+        });
+        thread.map_err(RenderError::Thread)?;
+        let rendering = rendered.await.map_err(|_| RenderError::Ended)??;
+        Ok(rendering.shown_to(place))
+    }
+}
+
+impl Shelf {
+    /// What is shown instead of a new rendering: one that was begun since
+    /// `asked`, or the newest if there is no room for another one.
+    fn there(&mut self, asked: Instant, now: Instant) -> Option<Arc<Rendering>> {
+        if let Some(kept) = self.kept.as_ref().filter(|kept| kept.begun >= asked) {
+            return Some(Arc::clone(kept));
+        }
+        self.kept = None;
+        self.alive.retain(|rendering| rendering.strong_count() > 0);
+        if self.alive.len() < IN_MEMORY {
+            return None;
+        }
+        let oldest = self.alive.first().and_then(Weak::upgrade)?;
+        if now.saturating_duration_since(oldest.begun) < READING_TIME {
+            return self.alive.last().and_then(Weak::upgrade);
+        }
+        self.alive.remove(0);
+        for place in oldest.readers.lock().iter().filter_map(Weak::upgrade) {
+            place.end();
+        }
+        None
+    }
+
+    fn put(&mut self, rendering: &Arc<Rendering>) {
+        self.alive.push(Arc::downgrade(rendering));
+        if self.waiting > 0 {
+            self.kept = Some(Arc::clone(rendering));
+        }
+    }
+}
+
+impl Rendering {
+    /// The text without a copy of it, for as long as this reader takes.
+    fn shown_to(self: &Arc<Self>, place: &Arc<Place>) -> Bytes {
+        let mut readers = self.readers.lock();
+        readers.retain(|place| place.strong_count() > 0);
+        readers.push(Arc::downgrade(place));
+        drop(readers);
+        Bytes::from_owner(Shared(Arc::clone(self)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

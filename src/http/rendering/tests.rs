@@ -1,0 +1,83 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::places::Places;
+use super::*;
+
+async fn reader() -> Arc<Place> {
+    Arc::new(Places::default()).take(None).await
+}
+
+fn counted(count: &Arc<AtomicUsize>) -> impl FnOnce() -> Result<Vec<u8>, RenderError> + use<> {
+    let count = Arc::clone(count);
+    move || {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        Ok(number.to_string().into_bytes())
+    }
+}
+
+#[tokio::test]
+async fn readers_that_wait_share_what_is_rendered_next() {
+    let renderings = Arc::new(Renderings::default());
+    let count = Arc::new(AtomicUsize::new(0));
+    let turn = Arc::clone(&renderings.turn).lock_owned().await;
+    let readers = (0..20).map(|_| {
+        let (renderings, count) = (Arc::clone(&renderings), counted(&count));
+        tokio::spawn(async move {
+            let reader = reader().await;
+            let shown = renderings.get(Large::Status, &reader, count).await;
+            (shown.unwrap(), reader)
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    while renderings.status.lock().waiting < 20 {
+        tokio::task::yield_now().await;
+    }
+    drop(turn);
+    for reader in readers {
+        assert_eq!(&reader.await.unwrap().0[..], b"0");
+    }
+    assert!(renderings.status.lock().kept.is_none(), "nobody waits");
+    let again = renderings
+        .get(Large::Status, &reader().await, counted(&count))
+        .await;
+    assert_eq!(
+        &again.unwrap()[..],
+        b"1",
+        "whoever asks later sees what is new"
+    );
+}
+
+#[tokio::test]
+async fn slow_readers_keep_two_renderings_in_memory() {
+    let renderings = Renderings::default();
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut readers = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let reader = reader().await;
+        let text = renderings
+            .get(Large::Metrics, &reader, counted(&count))
+            .await;
+        let text = text.unwrap();
+        seen.push(String::from_utf8(text.to_vec()).unwrap());
+        readers.push((reader, text));
+    }
+    assert_eq!(seen, ["0", "1", "1", "1", "1", "1", "1", "1", "1", "1"]);
+    let aged = clock::monotonic().checked_add(READING_TIME).unwrap();
+    assert!(renderings.metrics.lock().there(aged, aged).is_none());
+    // The oldest one's reader ends.
+    readers[0].0.ended().await;
+}
+
+#[tokio::test]
+async fn rendering_that_panics_is_an_error_of_its_reader_alone() {
+    let renderings = Renderings::default();
+    let reader = reader().await;
+    let panics = || panic!("a bug");
+    let error = renderings.get(Large::Page, &reader, panics).await;
+    assert!(matches!(error, Err(RenderError::Ended)));
+    let text = renderings
+        .get(Large::Page, &reader, || Ok(b"x".to_vec()))
+        .await;
+    assert_eq!(&text.unwrap()[..], b"x");
+}
