@@ -11,7 +11,9 @@ mod threads;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+#[cfg(not(test))]
+use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -139,8 +141,23 @@ where
     R: Send + 'static,
     W: FnOnce() -> R + Send + 'static,
 {
-    static ALL: LazyLock<FileWork> = LazyLock::new(FileWork::new);
-    ALL.run(file_use, path, deadline, work).await
+    all().run(file_use, path, deadline, work).await
+}
+
+/// The threads of this process.
+#[cfg(not(test))]
+fn all() -> Arc<FileWork> {
+    static ALL: LazyLock<Arc<FileWork>> = LazyLock::new(Arc::default);
+    Arc::clone(&ALL)
+}
+
+/// Those of one test: the clock of another one, which is paused, says nothing here.
+#[cfg(test)]
+fn all() -> Arc<FileWork> {
+    thread_local! {
+        static ALL: Arc<FileWork> = Arc::default();
+    }
+    ALL.with(Arc::clone)
 }
 
 /// The same, with [`PATIENCE`].
@@ -184,8 +201,14 @@ struct Claimed {
     begun: bool,
 }
 
-impl FileWork {
-    fn new() -> Self {
+impl Claimed {
+    fn hangs(&self, now: Instant) -> bool {
+        self.begun && self.deadline < now
+    }
+}
+
+impl Default for FileWork {
+    fn default() -> Self {
         let state = |file_use: FileUse| UseState {
             room: Arc::new(Semaphore::new(file_use.threads())),
             threads: Threads::new(file_use.thread_name()),
@@ -195,7 +218,9 @@ impl FileWork {
         let uses = FileUse::ALL.map(|file_use| (file_use, Arc::new(state(file_use))));
         Self { uses: uses.into() }
     }
+}
 
+impl FileWork {
     async fn run<R, W>(
         &self,
         file_use: FileUse,
@@ -212,6 +237,9 @@ impl FileWork {
         let found = self.uses.iter().find(|(of, _)| *of == file_use);
         let (_, state) = found.ok_or_else(|| FileWorkError::Failed(path.to_owned()))?;
         let claim = UseState::claim(state, path, deadline).await?;
+        if state.all_hang(file_use) {
+            return Err(state.busy(path));
+        }
         let room = Arc::clone(&state.room).acquire_owned();
         let Ok(Ok(room)) = timeout_at(deadline, room).await else {
             return Err(state.busy(path));
@@ -262,14 +290,13 @@ impl UseState {
     fn try_claim(&self, path: &Path, deadline: Instant) -> Result<bool, FileWorkError> {
         let mut claimed = self.claimed();
         let now = now();
-        let hangs = |other: &&Claimed| other.begun && other.deadline < now;
         let beside = claimed
             .iter()
-            .filter(hangs)
+            .filter(|other| other.hangs(now))
             .filter(|other| other.path.parent() == path.parent())
             .count();
         match claimed.iter().find(|other| other.path == path) {
-            Some(same) if hangs(&same) => Err(FileWorkError::Hangs(path.to_owned())),
+            Some(same) if same.hangs(now) => Err(FileWorkError::Hangs(path.to_owned())),
             Some(_) => Ok(false),
             None if beside >= HANGING_PER_DIRECTORY => Err(FileWorkError::Hangs(path.to_owned())),
             None => {
@@ -281,6 +308,13 @@ impl UseState {
                 Ok(true)
             }
         }
+    }
+
+    /// Whether each thread is past its deadline.
+    fn all_hang(&self, file_use: FileUse) -> bool {
+        let (claimed, now) = (self.claimed(), now());
+        let hanging = claimed.iter().filter(|other| other.hangs(now));
+        hanging.count() >= file_use.threads()
     }
 
     fn busy(&self, path: &Path) -> FileWorkError {

@@ -1,7 +1,6 @@
 //! TLS as a client, for probes and webhooks: what the configuration's files say.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -228,16 +227,7 @@ async fn certificates(path: PathBuf) -> Result<Vec<CertificateDer<'static>>, Tls
 /// What a file of certificates or keys has.
 async fn whole(path: &Path) -> Result<Result<Vec<u8>, pem::Error>, TlsError> {
     let file = path.to_owned();
-    let read = move || {
-        let mut text = Vec::new();
-        let file = regular_file::open(&file)?;
-        let read = file.take(LARGEST + 1).read_to_end(&mut text)?;
-        if u64::try_from(read).is_ok_and(|read| read > LARGEST) {
-            let message = format!("it is larger than {} MiB", LARGEST / (1024 * 1024));
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        Ok(text)
-    };
+    let read = move || regular_file::read(&file, LARGEST);
     let read = file_work::run_patiently(FileUse::Tls, path, read).await?;
     Ok(read.map_err(pem::Error::Io))
 }

@@ -45,11 +45,16 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The same of the file that was named, which may also be what whoever started
 /// the program handed over: `/dev/stdin`, or a shell's `<(COMMAND)`.
 pub(super) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
-    if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
+    if is_handed_over(path) {
         up_to_largest(File::open(path)?)
     } else {
         read(path)
     }
+}
+
+/// Whether whoever started the program handed the file over, and writes it now.
+pub(crate) fn is_handed_over(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd")
 }
 
 fn up_to_largest(file: File) -> io::Result<Vec<u8>> {

@@ -51,7 +51,7 @@ async fn result_of_work_is_handed_back_from_a_named_thread() {
 
 #[tokio::test]
 async fn file_that_hangs_is_not_tried_again_until_it_has_ended() {
-    let files = FileWork::new();
+    let files = FileWork::default();
     let path = Path::new("/hung/ca.pem");
     let (release, hangs) = hanging();
     let error = files.run(FileUse::Tls, path, within(SHORT), hangs).await;
@@ -89,7 +89,7 @@ async fn file_that_hangs_is_not_tried_again_until_it_has_ended() {
 
 #[tokio::test]
 async fn work_on_a_file_waits_for_the_work_before_it() {
-    let files = Arc::new(FileWork::new());
+    let files = Arc::new(FileWork::default());
     let path = Path::new("/slow/director.json");
     let (release, slow) = hanging();
     let first = tokio::spawn({
@@ -112,7 +112,7 @@ async fn work_on_a_file_waits_for_the_work_before_it() {
 
 #[tokio::test]
 async fn one_directory_or_one_use_that_hangs_leaves_the_others_alone() {
-    let files = FileWork::new();
+    let files = FileWork::default();
     let mut releases = Vec::new();
     let mut try_to_hang = async |path: &str| {
         let (release, hangs) = hanging();
@@ -174,7 +174,7 @@ fn end_of_the_runtime_does_not_wait_for_what_hangs() {
 
 #[tokio::test]
 async fn thread_whose_work_panicked_is_replaced() {
-    let files = FileWork::new();
+    let files = FileWork::default();
     let path = Path::new("/etc/passwd");
     let failed = files
         .run(FileUse::Users, path, within(AMPLE), || -> usize {

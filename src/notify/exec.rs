@@ -1,11 +1,14 @@
+use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
 
 use super::DeliveryError;
 use super::event::Message;
+use crate::file_work::{self, FileUse};
 
 /// What the service manager gave the agent and nobody else.
 const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -32,7 +35,15 @@ pub(super) async fn run(
     for variable in NOT_INHERITED {
         command.env_remove(variable);
     }
-    let mut group = Group(command.spawn().map_err(DeliveryError::Start)?);
+    let runtime = Handle::current();
+    // The thread that starts a program waits for the file system that has it.
+    let start = move || {
+        let _entered = runtime.enter();
+        command.spawn().map(Group)
+    };
+    let started = file_work::run_patiently(FileUse::Programs, Path::new(program), start).await;
+    let started = started.unwrap_or_else(|error| Err(error.into()));
+    let mut group = started.map_err(DeliveryError::Start)?;
     if let Some(mut input) = group.0.stdin.take() {
         // A program that does not read its input has the environment.
         let _ = input.write_all(&json).await;
