@@ -5,11 +5,11 @@
 //! be given up, and keeps its thread. So nothing of the runtime waits for one:
 //! not its workers, not its blocking threads, and not its shutdown. Each use of
 //! files has threads of its own, one file has one thread at the most, and a
-//! directory [`HANGING_PER_DIRECTORY`].
+//! directory [`PER_DIRECTORY`].
 
 mod threads;
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 #[cfg(not(test))]
 use std::sync::LazyLock;
@@ -22,14 +22,15 @@ use tokio::time::{Instant, timeout_at};
 
 use self::threads::Threads;
 use crate::clock;
+use crate::regular_file;
 
 /// How long a disk may take for what the agent reads or writes now and then,
 /// before it counts as one that hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many files of one directory may keep a thread each; a third one is not
-/// tried, for it would hang as well.
-const HANGING_PER_DIRECTORY: usize = 2;
+/// So many files of one directory are worked on at a time: where they hang, so
+/// would the others.
+const PER_DIRECTORY: usize = 2;
 
 /// What files are used for. Each use has its own threads, so that one which
 /// hangs is felt by none of the others.
@@ -123,6 +124,14 @@ impl From<FileWorkError> for io::Error {
         };
         Self::new(kind, error)
     }
+}
+
+/// Looks at a program before it is started, for what starts it would hang
+/// where its file system does, and cannot be ended then.
+pub(crate) fn touch(program: &Path) {
+    // What is wrong with it the start tells.
+    let first_page = regular_file::open(program).and_then(|mut file| file.read(&mut [0; 4096]));
+    drop(first_page);
 }
 
 /// Does `work` on the file `path` on a thread for this use, and hands back what
@@ -292,13 +301,13 @@ impl UseState {
         let now = now();
         let beside = claimed
             .iter()
-            .filter(|other| other.hangs(now))
-            .filter(|other| other.path.parent() == path.parent())
-            .count();
+            .filter(|other| other.path.parent() == path.parent());
+        let (hanging, busy): (Vec<_>, Vec<_>) = beside.partition(|other| other.hangs(now));
         match claimed.iter().find(|other| other.path == path) {
             Some(same) if same.hangs(now) => Err(FileWorkError::Hangs(path.to_owned())),
             Some(_) => Ok(false),
-            None if beside >= HANGING_PER_DIRECTORY => Err(FileWorkError::Hangs(path.to_owned())),
+            None if hanging.len() >= PER_DIRECTORY => Err(FileWorkError::Hangs(path.to_owned())),
+            None if hanging.len() + busy.len() >= PER_DIRECTORY => Ok(false),
             None => {
                 claimed.push(Claimed {
                     path: path.to_owned(),

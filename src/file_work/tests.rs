@@ -126,7 +126,7 @@ async fn one_directory_or_one_use_that_hangs_leaves_the_others_alone() {
     }
     assert_eq!(
         threads_of(&files, FileUse::Checks),
-        HANGING_PER_DIRECTORY,
+        PER_DIRECTORY,
         "a third file of the directory is not tried"
     );
     let well = files.run(FileUse::Checks, Path::new("/well"), within(AMPLE), || 1);

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -37,7 +37,9 @@ pub(super) async fn run(
     }
     let runtime = Handle::current();
     // The thread that starts a program waits for the file system that has it.
+    let file = PathBuf::from(program);
     let start = move || {
+        file_work::touch(&file);
         let _entered = runtime.enter();
         command.spawn().map(Group)
     };

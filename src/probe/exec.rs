@@ -3,7 +3,7 @@ mod output;
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use nix::unistd::User;
@@ -115,7 +115,9 @@ async fn spawn(
     deadline: Instant,
 ) -> Result<io::Result<Group>, Failure> {
     let runtime = Handle::current();
+    let file = PathBuf::from(program);
     let start = move || {
+        file_work::touch(&file);
         let _entered = runtime.enter();
         // With the command its ends of the pipes go, so that reading them ends.
         Group::spawn(&mut command)
