@@ -93,10 +93,10 @@ pub struct Sockets {
 
 fn sockets(text: &str) -> Option<Sockets> {
     let mut problems = Problems::default();
-    let mut room = raw::MAX_VALUES;
-    let root = match raw::read(text, &mut room) {
+    let mut budget = raw::MAX_VALUES;
+    let root = match raw::read(text, &mut budget) {
         Ok(root) => root?,
-        Err(_) => raw::read(&control_lines(text)?, &mut room).ok()??,
+        Err(_) => raw::read(&control_lines(text)?, &mut budget).ok()??,
     };
     let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
     let entry = fields.optional("control").ok()?;
@@ -174,8 +174,8 @@ fn read_all(
     problems: &mut Problems,
 ) -> Read<Config> {
     problems.add_file(&main.name);
-    let mut room = raw::MAX_VALUES;
-    let (root, taken) = (tree(&main, &mut room), main.bytes.len());
+    let mut budget = raw::MAX_VALUES;
+    let (root, taken) = (tree(&main, &mut budget), main.bytes.len());
     sources.push(main);
     let root = root.map_err(|trouble| match trouble {
         Trouble::Whole { message, hint } => problems.add_whole(message, hint),
@@ -190,7 +190,7 @@ fn read_all(
             Ok(included) => {
                 for (file, source) in (1..).zip(included) {
                     problems.add_file(&source.name);
-                    match included_tree(file, &source, entry, &mut room, problems) {
+                    match included_tree(file, &source, entry, &mut budget, problems) {
                         Ok(root) => {
                             literal::all_unexpanded(&root, problems);
                             roots.push(root);
@@ -210,10 +210,10 @@ fn included_tree(
     file: u16,
     source: &Source,
     include: &Entry,
-    room: &mut usize,
+    budget: &mut usize,
     problems: &mut Problems,
 ) -> Read<Node> {
-    match tree(source, room) {
+    match tree(source, budget) {
         Ok(mut root) => {
             root.set_file(file);
             Ok(root)
@@ -235,7 +235,7 @@ enum Trouble {
 }
 
 /// What a file says.
-fn tree(source: &Source, room: &mut usize) -> Result<Node, Trouble> {
+fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
     let whole = |message: &str, hint| Trouble::Whole {
         message: message.to_owned(),
         hint,
@@ -254,7 +254,7 @@ fn tree(source: &Source, room: &mut usize) -> Result<Node, Trouble> {
     if let Some(problem) = foreign::other_format(text) {
         return Err(Trouble::Inside(problem.into()));
     }
-    let root = raw::read(text, room).map_err(Trouble::Inside)?;
+    let root = raw::read(text, budget).map_err(Trouble::Inside)?;
     root.filter(|root| root.content != Content::Null)
         .ok_or_else(|| {
             let hint = "start with `virtual_services:`, as in the examples";

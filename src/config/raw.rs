@@ -17,9 +17,9 @@ pub(super) use scan::MAX_VALUES;
 use scan::{Kind, Step, scan};
 
 /// The one document in the text; `None` if the text says nothing at all.
-/// Its keys and values are taken from `room`.
-pub(super) fn read(text: &str, room: &mut usize) -> Result<Option<Node>, First> {
-    let events = scan(text, room)?;
+/// Its keys and values are taken from `budget`.
+pub(super) fn read(text: &str, budget: &mut usize) -> Result<Option<Node>, First> {
+    let events = scan(text, budget)?;
     if events.is_empty() {
         return Ok(None);
     }

@@ -226,7 +226,9 @@ async fn user(name: &str, deadline: Instant) -> Result<User, Failure> {
             FileWorkError::Hangs(_) => Failure::internal(format!(
                 "the user `{name}` is not looked up in time: see `getent passwd {name}`"
             )),
-            error => Failure::internal(error_chain(&error)),
+            FileWorkError::Busy { .. } | FileWorkError::Thread(_) | FileWorkError::Failed(_) => {
+                Failure::internal(error_chain(&error))
+            }
         })?
         .map_err(|error| Failure::internal(format!("the user `{name}`: {error}")))?;
     found.ok_or_else(|| {

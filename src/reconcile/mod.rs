@@ -465,9 +465,10 @@ impl<T: Ipvs> Reconciler<T> {
         }
         self.remember().await;
         if let Some(saving) = self.saving.take() {
-            match timeout(LAST_SAVING, saving).await {
-                Ok(saved) => self.note_saved(saved),
-                Err(_) => warn!("the state file is not written: its file system does not answer"),
+            if let Ok(saved) = timeout(LAST_SAVING, saving).await {
+                self.note_saved(saved);
+            } else {
+                warn!("the state file is not written: its file system does not answer");
             }
         }
     }

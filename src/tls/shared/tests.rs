@@ -74,7 +74,8 @@ async fn old_configuration_is_read_again_while_nobody_waits() {
         let ca = ca.clone();
         async move {
             let hangs = move || held.recv().is_err();
-            file_work::run_patiently(FileUse::Tls, &ca, hangs).await
+            let deadline = clock::monotonic() + FRESH * 10;
+            file_work::run(FileUse::Tls, &ca, deadline.into(), hangs).await
         }
     });
     tokio::task::yield_now().await;
