@@ -25,6 +25,7 @@ use crate::arp_audit::{self, Announcing, Silence, Thefts};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::drain::DrainFile;
+use crate::file_work::{self, FileUse};
 use crate::health::{self, Admin, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
 use crate::intent::Intent;
@@ -62,7 +63,7 @@ pub(crate) async fn run<T: Ipvs>(
 ) -> Result<(), AgentError> {
     raise_file_limit();
     warn_of_table_in_memory::<T>(&config);
-    let asking = prober(&config)?;
+    let asking = prober(&config).await?;
     let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
 
     let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
@@ -75,13 +76,14 @@ pub(crate) async fn run<T: Ipvs>(
     let intent = Arc::new(Intent::default());
 
     let board = Arc::new(Board::default());
-    let reconciler = Reconciler::new(
+    let reconciler = Reconciler::load(
         Kernel::with_table(Counted::new(table, Arc::clone(&metrics))),
         state_file::<T>(&config),
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-    )?
+    )
+    .await?
     .telling(Arc::clone(&events))
     .confirming(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
@@ -191,10 +193,13 @@ fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Sn
 }
 
 /// Heedful of this host's own faults that concern all probes.
-fn prober(config: &Config) -> Result<Prober, AgentError> {
+async fn prober(config: &Config) -> Result<Prober, AgentError> {
     let standstill = Standstill::watch().map_err(AgentError::Thread)?;
     let prober = Prober::new().watching(standstill);
-    Ok(prober.with_clock_after(newest_file(&config.state_dir)))
+    let directory = config.state_dir.clone();
+    let look = move || newest_file(&directory);
+    let newest = file_work::run_patiently(FileUse::State, &config.state_dir, look).await;
+    Ok(prober.with_clock_after(newest?))
 }
 
 /// The ends by which a running director is given another configuration.
@@ -224,7 +229,7 @@ impl Director {
     /// Takes the file over if it is whole and valid: first the probes, then
     /// health, then, with what health knows, the kernel.
     async fn reload(&mut self) -> Result<String, ReloadError> {
-        let config = read_again(&self.path, &self.config, Mode::Director)?;
+        let config = read_again(&self.path, &self.config, Mode::Director).await?;
         let view = self.shown.view();
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(view.metrics.for_services(names)?);

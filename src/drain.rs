@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::error;
 
 use crate::error_chain::error_chain;
+use crate::file_work::{self, FileUse};
 use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
 use crate::regular_file;
 use crate::snapshot::{LeavingRecord, ServiceRecord, Snapshot};
@@ -19,6 +20,9 @@ use crate::whole_file;
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
+
+/// Far above what a file has: a drain takes about 150 bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The longest that a drain may be given.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
@@ -145,13 +149,11 @@ impl DrainFile {
             path: self.0.clone(),
             cause,
         };
-        let mut text = Vec::new();
-        let read = regular_file::open(&self.0).and_then(|mut file| file.read_to_end(&mut text));
-        match read {
-            Ok(_) => {}
+        let text = match regular_file::read(&self.0, LARGEST) {
+            Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Told::default()),
             Err(cause) => return Err(error(Cause::Io(cause))),
-        }
+        };
         let mut told = Told::default();
         for entry in entries(&text).map_err(error)? {
             match drain(&entry) {
@@ -217,6 +219,22 @@ impl DrainFile {
             aside.display()
         );
         Ok((drained, false))
+    }
+
+    /// Does `work` with the file on a thread for it, within a deadline: else
+    /// the file system counts as one that does not answer.
+    pub(crate) async fn patiently<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<R, DrainFileError> + Send + 'static,
+    ) -> Result<R, DrainFileError> {
+        let file = self.clone();
+        let done = file_work::run_patiently(FileUse::Drains, &self.0, move || work(&file)).await;
+        done.unwrap_or_else(|error| {
+            Err(DrainFileError {
+                path: self.0.clone(),
+                cause: Cause::Io(error.into()),
+            })
+        })
     }
 
     /// Writes the file whole or not at all.

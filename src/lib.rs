@@ -93,6 +93,7 @@ mod director;
 mod doctor;
 mod drain;
 pub mod error_chain;
+mod file_work;
 mod health;
 mod http;
 mod inheritance;

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::config::{Config, ConfigErrors, Control, Http};
 use crate::control::{self, Answer, BindError, ControlSocket, Operation, Request};
 use crate::drain::DrainFileError;
 use crate::error_chain::error_chain;
+use crate::file_work::{self, FileUse, FileWorkError};
 use crate::http::{self, ListenError, Shown};
 use crate::notify::{self, Event, EventKind, Events};
 use crate::orphans;
@@ -31,6 +33,9 @@ use crate::snapshot::Mode;
 
 /// For all that `on_exit` asks for. The service manager's own patience is 90 s.
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// For an operation that goes on when the agent is to end.
+const LAST_OPERATION: Duration = Duration::from_secs(1);
 
 /// For the events that wait when the agent ends: a target that answers takes
 /// hundreds in that time, and nobody waits long for one that does not.
@@ -57,6 +62,8 @@ pub(crate) enum AgentError {
     Drains(#[from] DrainFileError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
+    #[error(transparent)]
+    File(#[from] FileWorkError),
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
     #[error("events cannot be told")]
@@ -159,13 +166,29 @@ impl Doors {
                 }
                 () = self.hangup.recv() => {
                     info!("SIGHUP: reading the configuration again");
-                    settle(&shown, events, operate(Operation::Reload).await);
+                    let operation = operate(Operation::Reload);
+                    let (operated, signal) = until_signal(&mut self.terminate, operation).await;
+                    if let Some(operated) = operated {
+                        settle(&shown, events, operated);
+                    }
+                    if let Some(signal) = signal {
+                        info!("{signal}: ending");
+                        break;
+                    }
                 }
                 Some(Request { operation, by, answer }) = asked.recv() => {
                     info!(%operation, %by, "asked by an operator");
-                    let answered = settle(&shown, events, operate(operation).await);
-                    // Whoever asked may have gone away.
-                    let _ = answer.send(answered);
+                    let operation = operate(operation);
+                    let (operated, signal) = until_signal(&mut self.terminate, operation).await;
+                    if let Some(operated) = operated {
+                        let answered = settle(&shown, events, operated);
+                        // Whoever asked may have gone away.
+                        let _ = answer.send(answered);
+                    }
+                    if let Some(signal) = signal {
+                        info!("{signal}: ending");
+                        break;
+                    }
                 }
                 Some(ended) = tasks.join_next() => return Err(AgentError::TaskEnded(ended?)),
                 ended = &mut reconcile => {
@@ -178,6 +201,20 @@ impl Doors {
         stop.stop();
         Ok(reconcile.await?)
     }
+}
+
+/// What comes of an operation, and the signal that came meanwhile. With a
+/// signal, the operation has a moment to end: it may wait for a file.
+async fn until_signal(
+    terminate: &mut Terminate,
+    operation: impl Future<Output = Operated>,
+) -> (Option<Operated>, Option<&'static str>) {
+    let mut operation = pin!(operation);
+    let signal = tokio::select! {
+        operated = &mut operation => return (Some(operated), None),
+        signal = terminate.recv() => signal,
+    };
+    (timeout(LAST_OPERATION, operation).await.ok(), Some(signal))
 }
 
 /// Where the agent of a role is asked.
@@ -263,6 +300,9 @@ pub(crate) enum ReloadError {
     /// The file is bad: the configuration of before stays in force.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
+    /// Nobody knows what is in the file: as above.
+    #[error(transparent)]
+    File(#[from] FileWorkError),
     /// A key changed that is fixed while the agent runs: as above.
     #[error("`{0}` {fixed}", fixed = FIXED)]
     Fixed(&'static str),
@@ -288,7 +328,8 @@ impl ReloadError {
     fn public(&self) -> String {
         match self {
             Self::Config(errors) => errors.public(),
-            Self::Fixed(_)
+            Self::File(_)
+            | Self::Fixed(_)
             | Self::Metrics(_)
             | Self::Unreadable(_)
             | Self::Events(_)
@@ -302,6 +343,7 @@ impl ReloadError {
         match self {
             Self::Kernel(_) => true,
             Self::Config(_)
+            | Self::File(_)
             | Self::Fixed(_)
             | Self::Metrics(_)
             | Self::Unreadable(_)
@@ -312,13 +354,15 @@ impl ReloadError {
 }
 
 /// Reads the configuration again, and refuses what cannot change.
-pub(crate) fn read_again(
+pub(crate) async fn read_again(
     path: &Path,
     before: &Config,
     mode: Mode,
 ) -> Result<Arc<Config>, ReloadError> {
     service_manager::reloading();
-    let config = Config::load(path)?;
+    let file = path.to_owned();
+    let load = move || Config::load(&file);
+    let config = file_work::run_patiently(FileUse::Configuration, path, load).await??;
     if endpoints(&config, mode).0 != endpoints(before, mode).0 {
         Err(ReloadError::Fixed("http.listen"))
     } else if endpoints(&config, mode).1 != endpoints(before, mode).1 {

@@ -51,14 +51,15 @@ pub(crate) async fn run(
     };
     let liveness = Liveness::new(clock::monotonic(), role.resync_interval, [Loop::Reconcile]);
     let liveness = Arc::new(liveness);
-    let reconciler = Reconciler::new(
+    let reconciler = Reconciler::load(
         // A real server's table is never asked for: nothing is desired of it.
         Kernel::with_table(KernelIpvs::new()),
         StateFile::new(&config.state_dir, Mode::RealServer),
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
-    )?
+    )
+    .await?
     .telling(Arc::clone(&events));
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
@@ -95,7 +96,7 @@ pub(crate) async fn run(
     let path = path.to_owned();
     let view = shown.view();
     let mut reload = async || {
-        let again = read_again(&path, &config, Mode::RealServer)?;
+        let again = read_again(&path, &config, Mode::RealServer).await?;
         // The agent that really writes tells of events.
         if writing == Writing::Real && again.notify != config.notify {
             events.configure(&again.notify, &view.metrics)?;

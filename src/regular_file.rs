@@ -1,7 +1,7 @@
 //! Files that others put there, opened so that none of them can make us wait.
 
 use std::fs::{self, File, FileType};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
@@ -18,6 +18,18 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = File::from(open_descriptor(path, flags, Mode::empty())?);
     regular(file.metadata()?.file_type())?;
     Ok(file)
+}
+
+/// All that a regular file has, which is `most` bytes at the most.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open(path)?;
+    let length = file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(length).is_ok_and(|length| length > most) {
+        let message = format!("it is larger than {} MiB", most / (1024 * 1024));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
 }
 
 fn regular(found: FileType) -> io::Result<()> {

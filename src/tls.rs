@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use reqwest::ClientBuilder;
 use thiserror::Error;
-use tokio::sync::Mutex;
-use tokio::task::JoinError;
 use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -19,18 +17,24 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::clock;
 use crate::config::TlsSettings;
+use crate::file_work::{self, FileUse, FileWorkError};
+use crate::regular_file;
+use shared::{Consists, Shared};
 use unverified::Unverified;
 pub(crate) use verified::OutOfDate;
 use verified::Verified;
 pub(crate) use wrong_clock::{Dated, Dates, Moment, Wrong, WrongClock};
 
+mod shared;
 mod unverified;
 mod verified;
 mod wrong_clock;
 
-/// How long what was read from files is used: a certificate that is renewed
-/// in place is taken without a restart.
-const FRESH: Duration = Duration::from_mins(1);
+/// The largest file of certificates or keys that is read.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// What stands for the certificates of this host, wherever it keeps them.
+const OF_HOST: &str = "/etc/ssl/certs";
 
 /// What is spoken over TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,23 +65,20 @@ pub(crate) enum TlsError {
     #[error("the authorities cannot be used")]
     Verifier(#[source] VerifierBuilderError),
     #[error("the files of TLS cannot be read")]
-    Reader(#[from] JoinError),
+    Files(#[from] FileWorkError),
+    /// What others were told as well.
+    #[error(transparent)]
+    Shared(#[from] Arc<TlsError>),
 }
 
-/// The configurations of TLS that are asked for, each read when it is needed.
+/// The configurations of TLS that are asked for, each read when it is needed
+/// first, and then in the background.
 #[derive(Debug)]
 pub(crate) struct TlsConfigs {
     provider: Arc<CryptoProvider>,
-    /// Held while files are read, so that they are read once for all who ask.
-    configs: Mutex<BTreeMap<(TlsSettings, Application), Fresh>>,
+    configs: Mutex<BTreeMap<Consists, Arc<Shared>>>,
     /// What the certificates of real servers say of this host's clock.
-    clock: std::sync::Mutex<WrongClock>,
-}
-
-#[derive(Debug)]
-struct Fresh {
-    read_at: Instant,
-    config: Arc<ClientConfig>,
+    clock: Mutex<WrongClock>,
 }
 
 impl TlsConfigs {
@@ -86,14 +87,14 @@ impl TlsConfigs {
         Self {
             provider: Arc::new(ring::default_provider()),
             configs: Mutex::default(),
-            clock: std::sync::Mutex::default(),
+            clock: Mutex::default(),
         }
     }
 
     /// For a host whose clock was at `reached` before.
     pub(crate) fn with_clock_after(self, reached: Option<SystemTime>) -> Self {
         Self {
-            clock: std::sync::Mutex::new(WrongClock::after(reached)),
+            clock: Mutex::new(WrongClock::after(reached)),
             ..self
         }
     }
@@ -109,30 +110,22 @@ impl TlsConfigs {
         clock.note(server, dated, now)
     }
 
-    /// The configuration that `settings` (but for `server_name`) ask for, from
-    /// files that were read within the last minute.
+    /// The configuration that `settings` (but for `server_name`) ask for. All
+    /// who ask for the same share it, whatever the names of their servers are;
+    /// nobody waits but for the first that loads.
     pub(crate) async fn config(
         &self,
         settings: &TlsSettings,
         application: Application,
     ) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut configs = self.configs.lock().await;
-        let key = (settings.clone(), application);
-        let now = clock::monotonic();
-        if let Some(fresh) = configs.get(&key)
-            && now.saturating_duration_since(fresh.read_at) < FRESH
-        {
-            return Ok(Arc::clone(&fresh.config));
-        }
-        let (provider, settings) = (Arc::clone(&self.provider), settings.clone());
-        let read = move || read(provider, &settings, application);
-        let config = Arc::new(tokio::task::spawn_blocking(read).await??);
-        let fresh = Fresh {
-            read_at: now,
-            config: Arc::clone(&config),
+        let consists = Consists::of(settings);
+        let shared = {
+            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(configs.entry(consists.clone()).or_default())
         };
-        configs.insert(key, fresh);
-        Ok(config)
+        let provider = Arc::clone(&self.provider);
+        let read = move || read(provider, consists);
+        Ok(shared.get(application, read).await?)
     }
 }
 
@@ -155,55 +148,54 @@ pub(crate) fn http_client(tls: Option<&ClientConfig>) -> Result<ClientBuilder, T
     Ok(builder.tls_backend_preconfigured(tls))
 }
 
-fn read(
-    provider: Arc<CryptoProvider>,
-    settings: &TlsSettings,
-    application: Application,
-) -> Result<ClientConfig, TlsError> {
+async fn read(provider: Arc<CryptoProvider>, consists: Consists) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Protocol)?;
-    let verifier: Arc<dyn ServerCertVerifier> = if settings.verify {
-        Arc::new(verified(provider, settings.ca.as_deref())?)
+    let verifier: Arc<dyn ServerCertVerifier> = if consists.verify {
+        Arc::new(verified(provider, consists.ca).await?)
     } else {
         Arc::new(Unverified)
     };
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match &settings.client {
+    let mut config = match consists.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let chain = certificates(certificate)?;
-            let private = PrivateKeyDer::from_pem_file(key)
+            let chain = certificates(certificate).await?;
+            let private = whole(&key)
+                .await?
+                .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
                 .map_err(|error| TlsError::Key(key.clone(), error))?;
             builder
                 .with_client_auth_cert(chain, private)
-                .map_err(|error| TlsError::KeyUnfit(key.clone(), error))?
+                .map_err(|error| TlsError::KeyUnfit(key, error))?
         }
     };
     // A resumed session would not show the certificate that is there now.
     config.resumption = Resumption::disabled();
-    if application == Application::Http2 {
-        config.alpn_protocols = vec![b"h2".to_vec()];
-    }
     Ok(config)
 }
 
-fn verified(provider: Arc<CryptoProvider>, ca: Option<&Path>) -> Result<Verified, TlsError> {
+async fn verified(
+    provider: Arc<CryptoProvider>,
+    ca: Option<PathBuf>,
+) -> Result<Verified, TlsError> {
     let mut roots = RootCertStore::empty();
     let trusted = match ca {
         None => {
-            let native = rustls_native_certs::load_native_certs().certs;
+            let read = || rustls_native_certs::load_native_certs().certs;
+            let native = file_work::run_patiently(FileUse::Tls, Path::new(OF_HOST), read).await?;
             roots.add_parsable_certificates(native.iter().cloned());
             native
         }
         Some(ca) => {
-            let certificates = certificates(ca)?;
+            let certificates = certificates(ca.clone()).await?;
             for certificate in &certificates {
                 roots
                     .add(certificate.clone())
-                    .map_err(|error| TlsError::Authority(ca.to_owned(), error))?;
+                    .map_err(|error| TlsError::Authority(ca.clone(), error))?;
             }
             certificates
         }
@@ -220,12 +212,22 @@ fn verified(provider: Arc<CryptoProvider>, ca: Option<&Path>) -> Result<Verified
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |error| TlsError::Certificate(path.to_owned(), error);
-    let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+async fn certificates(path: PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = whole(&path).await?.and_then(|text| {
+        let certificates = CertificateDer::pem_slice_iter(&text);
+        certificates.collect::<Result<Vec<_>, _>>()
+    });
+    let certificates = read.map_err(|error| TlsError::Certificate(path.clone(), error))?;
     if certificates.is_empty() {
-        return Err(TlsError::NoCertificate(path.to_owned()));
+        return Err(TlsError::NoCertificate(path));
     }
     Ok(certificates)
+}
+
+/// What a file of certificates or keys has.
+async fn whole(path: &Path) -> Result<Result<Vec<u8>, pem::Error>, TlsError> {
+    let file = path.to_owned();
+    let read = move || regular_file::read(&file, LARGEST);
+    let read = file_work::run_patiently(FileUse::Tls, path, read).await?;
+    Ok(read.map_err(pem::Error::Io))
 }

@@ -663,7 +663,7 @@ fn twenty_thousand_real_servers_load() {
 
 /// On one line, where a search from the line's start for each would take minutes.
 #[test]
-fn twenty_thousand_problems_on_one_line_are_told() {
+fn of_twenty_thousand_problems_on_one_line_a_hundred_are_told() {
     let real_servers: Vec<_> = (0..20_000)
         .map(|i| format!("{{ name: rs{i}, address: no }}"))
         .collect();
@@ -672,7 +672,7 @@ fn twenty_thousand_problems_on_one_line_are_told() {
         real_servers.join(", ")
     );
     let said = Config::parse("large.yaml", &text).unwrap_err().to_string();
-    assert!(said.ends_with("\n20000 problems in large.yaml"));
+    assert!(said.ends_with("\n100 problems and 19900 more in large.yaml"));
 }
 
 const CLUSTER: &str = include_str!("../config/cluster.yaml");

@@ -8,6 +8,7 @@ use super::{Done, Failure, load};
 use crate::cli::PlanArguments;
 use crate::config::Config;
 use crate::doctor;
+use crate::drain::DrainFile;
 use crate::kernel::{Ipvs, Kernel, KernelIpvs};
 use crate::model::{ServiceKey, Weight};
 use crate::plan::{State, Step, Subject};
@@ -103,6 +104,9 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
 
 /// Something that reads this kernel and never writes it.
 pub(super) fn observer(config: &Config, mode: Mode) -> Result<Reconciler<KernelIpvs>, Failure> {
+    if mode == Mode::Director {
+        DrainFile::new(&config.state_dir).refuse_newer()?;
+    }
     let now = clock::wall();
     let snapshot = Arc::new(Snapshot::empty(mode, "".into(), now));
     let metrics = Arc::new(Metrics::new([])?);

@@ -2,8 +2,11 @@ use std::io::{self, IsTerminal as _};
 
 use super::{Done, Failure, block_on, load};
 use crate::cli::{RunArguments, Table};
+use crate::config::is_handed_over;
 use crate::error_chain::error_chain;
+use crate::file_work::{self, FileUse};
 use crate::kernel::{KernelIpvs, MemoryIpvs};
+use crate::lifecycle::AgentError;
 use crate::reconcile::Writing;
 use crate::telemetry::LogFormat;
 use crate::{director, real_server, telemetry};
@@ -40,7 +43,14 @@ async fn agent(arguments: RunArguments) -> Result<Done, Failure> {
     // Shown as it is, wherever those are who look.
     let path = &std::path::absolute(&arguments.config.path)
         .unwrap_or_else(|_| arguments.config.path.clone());
-    let config = load(&arguments.config.path)?;
+    let config = if is_handed_over(&arguments.config.path) {
+        load(&arguments.config.path)?
+    } else {
+        let file = arguments.config.path.clone();
+        let reading = move || load(&file);
+        let read = file_work::run_patiently(FileUse::Configuration, path, reading).await;
+        read.map_err(AgentError::from)??
+    };
     let writing = if arguments.dry_run {
         Writing::DryRun
     } else {

@@ -7,18 +7,21 @@ use std::fmt;
 use thiserror::Error;
 
 use super::node::Location;
-use super::problem::{Problem, push_printable, with_file_text, without_file_text};
+use super::problem::{First, Problem, push_printable, with_file_text, without_file_text};
 use super::syntax::lines;
 
 /// Every problem of a configuration, in the order of its files and lines.
 ///
 /// Displayed as one paragraph for each (`FILE:LINE:COL: MESSAGE`, the line
-/// with the place marked, and a hint) and a last line with their number.
+/// with the place marked, and a hint) and a last line with their number. Of
+/// those after the first 100 it has the number alone.
 /// It ends without a line break. Columns count characters, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigErrors {
     /// Not empty.
     reports: Vec<Report>,
+    /// How many there are beside these.
+    more: usize,
     warnings: Vec<ConfigWarning>,
 }
 
@@ -43,15 +46,16 @@ impl ConfigErrors {
             message: message.into(),
             hint: hint.to_owned(),
         };
-        Self::new(&[(file.to_owned(), String::new())], vec![problem])
+        Self::new(&[(file.to_owned(), String::new())], problem.into())
     }
 
     /// Sorts the problems and finds their lines in the files, each of which
     /// has a name and a text. One that an alias made appear many times, at the
     /// same place, is told once.
-    pub(super) fn new(files: &[(String, String)], problems: Vec<Problem>) -> Self {
+    pub(super) fn new(files: &[(String, String)], found: First) -> Self {
         Self {
-            reports: reports(files, problems),
+            reports: reports(files, found.problems),
+            more: found.more,
             warnings: Vec::new(),
         }
     }
@@ -72,7 +76,7 @@ impl ConfigErrors {
     pub fn public(&self) -> String {
         /// As many as a person reads on a line.
         const SHOWN: usize = 5;
-        let count = self.reports.len();
+        let count = self.reports.len().saturating_add(self.more);
         let mut text = String::new();
         for report in self.reports.iter().take(SHOWN) {
             text.push_str(&report.place());
@@ -102,8 +106,16 @@ pub struct ConfigWarning(Report);
 
 impl ConfigWarning {
     /// As [`ConfigErrors::new`].
-    pub(super) fn all(files: &[(String, String)], warnings: Vec<Problem>) -> Vec<Self> {
-        reports(files, warnings).into_iter().map(Self).collect()
+    pub(super) fn all(files: &[(String, String)], mut found: First) -> Vec<Self> {
+        if found.more > 0 {
+            found.problems.push(Problem {
+                location: None,
+                message: format!("there are {} more of the kind", found.more),
+                hint: "see to the first ones, and look again".to_owned(),
+            });
+        }
+        let reports = reports(files, found.problems);
+        reports.into_iter().map(Self).collect()
     }
 
     /// `FILE:LINE:COL`.
@@ -210,7 +222,11 @@ impl fmt::Display for ConfigErrors {
         let noun = if count == 1 { "problem" } else { "problems" };
         let mut files: Vec<_> = self.reports.iter().map(|report| &*report.file).collect();
         files.dedup();
-        write!(f, "{count} {noun} in {}", files.join(", "))
+        write!(f, "{count} {noun}")?;
+        if self.more > 0 {
+            write!(f, " and {} more", self.more)?;
+        }
+        write!(f, " in {}", files.join(", "))
     }
 }
 

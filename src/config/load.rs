@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{Problem, Problems, Read, quoted};
+use super::problem::{First, Problems, Read, quoted};
 use super::range::Room;
 use super::service::ServiceDraft;
 use super::source::{self, LARGEST, Source};
@@ -97,9 +97,10 @@ pub struct Sockets {
 
 fn sockets(text: &str) -> Option<Sockets> {
     let mut problems = Problems::default();
-    let root = match raw::read(text) {
+    let mut budget = raw::MAX_VALUES;
+    let root = match raw::read(text, &mut budget) {
         Ok(root) => root?,
-        Err(_) => raw::read(&control_lines(text)?).ok()??,
+        Err(_) => raw::read(&control_lines(text)?, &mut budget).ok()??,
     };
     let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
     let entry = fields.optional("control").ok()?;
@@ -177,7 +178,8 @@ fn read_all(
     problems: &mut Problems,
 ) -> Read<Config> {
     problems.add_file(&main.name);
-    let (root, taken) = (tree(&main), main.bytes.len());
+    let mut budget = raw::MAX_VALUES;
+    let (root, taken) = (tree(&main, &mut budget), main.bytes.len());
     sources.push(main);
     let root = root.map_err(|trouble| match trouble {
         Trouble::Whole { message, hint } => problems.add_whole(message, hint),
@@ -192,7 +194,7 @@ fn read_all(
             Ok(included) => {
                 for (file, source) in (1..).zip(included) {
                     problems.add_file(&source.name);
-                    match included_tree(file, &source, entry, problems) {
+                    match included_tree(file, &source, entry, &mut budget, problems) {
                         Ok(root) => {
                             literal::all_unexpanded(&root, problems);
                             roots.push(root);
@@ -212,9 +214,10 @@ fn included_tree(
     file: u16,
     source: &Source,
     include: &Entry,
+    budget: &mut usize,
     problems: &mut Problems,
 ) -> Read<Node> {
-    match tree(source) {
+    match tree(source, budget) {
         Ok(mut root) => {
             root.set_file(file);
             Ok(root)
@@ -232,11 +235,11 @@ enum Trouble {
     /// It is not such a file at all.
     Whole { message: String, hint: &'static str },
     /// It is one with mistakes.
-    Inside(Vec<Problem>),
+    Inside(First),
 }
 
 /// What a file says.
-fn tree(source: &Source) -> Result<Node, Trouble> {
+fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
     let whole = |message: &str, hint| Trouble::Whole {
         message: message.to_owned(),
         hint,
@@ -250,12 +253,12 @@ fn tree(source: &Source) -> Result<Node, Trouble> {
         return Err(whole("a binary file: it has NUL bytes", hint));
     }
     if let Some(problem) = syntax::forbidden_character(text) {
-        return Err(Trouble::Inside(vec![problem]));
+        return Err(Trouble::Inside(problem.into()));
     }
     if let Some(problem) = foreign::other_format(text) {
-        return Err(Trouble::Inside(vec![problem]));
+        return Err(Trouble::Inside(problem.into()));
     }
-    let root = raw::read(text).map_err(Trouble::Inside)?;
+    let root = raw::read(text, budget).map_err(Trouble::Inside)?;
     root.filter(|root| root.content != Content::Null)
         .ok_or_else(|| {
             let hint = "start with `virtual_services:`, as in the examples";

@@ -35,6 +35,7 @@ pub use check::{
 pub use error::{ConfigErrors, ConfigWarning};
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
+pub(crate) use source::is_handed_over;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

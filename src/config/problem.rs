@@ -22,14 +22,55 @@ pub(super) struct Reported(());
 /// A value, or the proof that what keeps it from being one is reported.
 pub(super) type Read<T> = Result<T, Reported>;
 
+/// The most problems of one kind that are kept. A file that is no configuration
+/// at all may have millions.
+const MOST: usize = 100;
+
+/// The first problems, and the number of those after them.
+#[derive(Debug, Default)]
+pub(super) struct First {
+    pub(super) problems: Vec<Problem>,
+    pub(super) more: usize,
+}
+
+impl First {
+    /// Adds one. One that an alias makes appear again is none.
+    pub(super) fn push(&mut self, problem: Problem) {
+        let is_same = |other: &Problem| {
+            (other.location, &other.message) == (problem.location, &problem.message)
+        };
+        if self.problems.iter().any(is_same) {
+            return;
+        }
+        if self.problems.len() < MOST {
+            self.problems.push(problem);
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl From<Problem> for First {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problems: vec![problem],
+            more: 0,
+        }
+    }
+}
+
 /// All problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
-    found: Vec<Problem>,
+    found: First,
     /// What is valid, and still hardly meant.
-    warnings: Vec<Problem>,
+    warnings: First,
     /// What is valid and works, and could be better.
-    suggestions: Vec<Problem>,
+    suggestions: First,
     /// The names of the files, by [`Location::file`].
     files: Vec<String>,
 }
@@ -78,7 +119,7 @@ impl Problems {
     }
 
     /// Warnings and suggestions.
-    pub(super) fn into_warnings(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(super) fn into_warnings(self) -> (First, First) {
         (self.warnings, self.suggestions)
     }
 
@@ -87,22 +128,23 @@ impl Problems {
     }
 
     /// What is wrong, and what is hardly meant.
-    pub(super) fn into_all(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(super) fn into_all(self) -> (First, First) {
         (self.found, self.warnings)
     }
 
-    pub(super) fn into_vec(self) -> Vec<Problem> {
+    pub(super) fn into_first(self) -> First {
         self.found
     }
 
     /// Adds problems that were found in the text of `file` alone.
-    pub(super) fn extend(&mut self, file: u16, problems: Vec<Problem>) -> Reported {
-        self.found.extend(problems.into_iter().map(|mut problem| {
+    pub(super) fn extend(&mut self, file: u16, found: First) -> Reported {
+        for mut problem in found.problems {
             if let Some(location) = &mut problem.location {
                 location.file = file;
             }
-            problem
-        }));
+            self.found.push(problem);
+        }
+        self.found.more = self.found.more.saturating_add(found.more);
         Reported(())
     }
 

@@ -11,13 +11,15 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::node::{Content, Entry, Located, Location, Node, START};
-use super::problem::Problem;
+use super::problem::First;
 use super::syntax;
+pub(super) use scan::MAX_VALUES;
 use scan::{Kind, Step, scan};
 
 /// The one document in the text; `None` if the text says nothing at all.
-pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<Problem>> {
-    let events = scan(text)?;
+/// Its keys and values are taken from `budget`.
+pub(super) fn read(text: &str, budget: &mut usize) -> Result<Option<Node>, First> {
+    let events = scan(text, budget)?;
     if events.is_empty() {
         return Ok(None);
     }
@@ -36,12 +38,8 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<Problem>> {
                 width: 1,
             });
             let location = walk.stuck.or(found).unwrap_or(START);
-            Err(vec![syntax::explain(
-                &error.to_string(),
-                location,
-                None,
-                text,
-            )])
+            let problem = syntax::explain(&error.to_string(), location, None, text);
+            Err(problem.into())
         }
     }
 }

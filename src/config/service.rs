@@ -61,13 +61,17 @@ pub(super) fn services(
     let hint = "list at least one virtual service below `virtual_services:`, as in the examples";
     let entry = fields.required("virtual_services", what, hint, problems)?;
     let nodes = list(entry, hint, problems)?;
-    Ok(nodes
-        .iter()
-        .flat_map(|node| match service(node, room, problems) {
-            Ok(drafts) => drafts.into_iter().map(Ok).collect(),
-            Err(reported) => vec![Err(reported)],
-        })
-        .collect())
+    let mut services = Vec::new();
+    // One stands for all that failed, of which there may be a million.
+    let mut failed = None;
+    for node in nodes {
+        match service(node, room, problems) {
+            Ok(drafts) => services.extend(drafts.into_iter().map(Ok)),
+            Err(reported) => failed = Some(Err(reported)),
+        }
+    }
+    services.extend(failed);
+    Ok(services)
 }
 
 pub(super) fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [Node]> {

@@ -45,11 +45,16 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The same of the file that was named, which may also be what whoever started
 /// the program handed over: `/dev/stdin`, or a shell's `<(COMMAND)`.
 pub(super) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
-    if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
+    if is_handed_over(path) {
         up_to_largest(File::open(path)?)
     } else {
         read(path)
     }
+}
+
+/// Whether whoever started the program handed the file over, and writes it now.
+pub(crate) fn is_handed_over(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd")
 }
 
 fn up_to_largest(file: File) -> io::Result<Vec<u8>> {
@@ -126,8 +131,27 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Read<Vec<P
         return Ok(vec![whole]);
     }
     let found = match matching(parent, &name) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Ok(found) if !found.is_empty() => found,
+        // The services of files that are gone would be removed.
+        Ok(none) => {
+            problems.warn(
+                value.node.location,
+                format!("no file fits {}, so nothing is included", quoted(pattern)),
+                "correct the path, which starts where this file is, or remove the line",
+            );
+            none
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            problems.warn(
+                value.node.location,
+                format!(
+                    "the directory of {} is not there, so nothing is included",
+                    quoted(pattern)
+                ),
+                "correct the path, which starts where this file is, or remove the line",
+            );
+            Vec::new()
+        }
         Err(error) => {
             let message = format!("{} cannot be read: {error}", quoted(pattern));
             return Err(problems.add(value.node.location, message, hint));
@@ -147,13 +171,19 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Read<Vec<P
 /// wildcard at the start fits no hidden file.
 fn matching(directory: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
+    // Of a file that is named without a directory, it is this one.
+    let listed = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    for entry in fs::read_dir(listed)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let hidden = name.starts_with('.') && !pattern.starts_with('.');
         if !hidden && fits(pattern.as_bytes(), name.as_bytes()) {
-            found.push(entry.path());
+            found.push(directory.join(entry.file_name()));
         }
     }
     found.sort();

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
 use super::{Answer, Operation};
-use crate::http::status::StatusResponse;
+use crate::http::status::{SCHEMA, StatusResponse};
 use crate::tls::{TlsError, http_client};
 
 /// How long the agent may take to answer: it reads what is there already.
@@ -16,6 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an operation may take: a reload reads a file and writes the kernel.
 const OPERATION_PATIENCE: Duration = Duration::from_mins(2);
+
+const STATUS: &str = "status";
+
+/// What every status begins with.
+#[derive(Deserialize)]
+struct Head {
+    schema: u32,
+    version: String,
+}
 
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -78,13 +87,13 @@ pub(crate) enum ControlError {
 
 /// The status of the agent whose control socket this is.
 pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlError> {
-    exchange(path, None, "status", PATIENCE).await
+    exchange(path, None, STATUS, PATIENCE).await
 }
 
 /// The same, of which only what `T` has is looked at: the agent may be of
 /// another version.
 pub(crate) async fn get_status_as<T: DeserializeOwned>(path: &Path) -> Result<T, ControlError> {
-    exchange(path, None, "status", PATIENCE).await
+    exchange(path, None, STATUS, PATIENCE).await
 }
 
 /// Asks an operation of the agent whose control socket this is.
@@ -110,7 +119,7 @@ async fn exchange<T: DeserializeOwned>(
         Err(error @ ControlError::NotUnderstood { .. }) => error,
         answer => return answer,
     };
-    match exchange_once(path, None, "status", PATIENCE).await {
+    match exchange_once(path, None, STATUS, PATIENCE).await {
         Ok(Version { version }) if version != OWN_VERSION => Err(ControlError::OtherVersion {
             path: path.to_owned(),
             version,
@@ -154,6 +163,16 @@ async fn exchange_once<T: DeserializeOwned>(
     };
     if status != reqwest::StatusCode::OK {
         return Err(not_understood(format!("HTTP {status}")));
+    }
+    if resource == STATUS
+        && let Ok(Head { schema, version }) = serde_json::from_slice(&body)
+        && schema > SCHEMA
+    {
+        // It may be understood by chance, and mean something else.
+        return Err(ControlError::OtherVersion {
+            path: path.to_owned(),
+            version,
+        });
     }
     serde_json::from_slice(&body).map_err(|error| not_understood(error.to_string()))
 }

@@ -1,12 +1,15 @@
 //! Who asks on the control socket.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::unistd::{Uid, User};
 use tokio::net::UnixStream;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::file_work::{self, FileUse};
 
 /// For the name of a user, which may come from a directory service.
 const NAME_DEADLINE: Duration = Duration::from_secs(1);
@@ -32,10 +35,12 @@ impl Operator {
         let Some(uid) = self.uid else {
             return self;
         };
-        let user = spawn_blocking(move || User::from_uid(Uid::from_raw(uid)));
-        let name = match timeout(NAME_DEADLINE, user).await {
-            Ok(Ok(Ok(Some(user)))) => Some(user.name),
-            Ok(Ok(Ok(None) | Err(_)) | Err(_)) | Err(_) => None,
+        let look_up = move || User::from_uid(Uid::from_raw(uid));
+        let asked = PathBuf::from(format!("uid {uid}"));
+        let deadline = Instant::from_std(clock::monotonic()) + NAME_DEADLINE;
+        let name = match file_work::run(FileUse::Users, &asked, deadline, look_up).await {
+            Ok(Ok(Some(user))) => Some(user.name),
+            Ok(Ok(None) | Err(_)) | Err(_) => None,
         };
         Self { name, ..self }
     }

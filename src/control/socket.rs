@@ -1,11 +1,14 @@
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
-use std::os::unix::net::{UnixListener as BlockingListener, UnixStream};
+use std::os::unix::net::UnixListener as BlockingListener;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use thiserror::Error;
 use tokio::net::UnixListener;
 
@@ -63,6 +66,13 @@ impl Drop for SocketFile {
     }
 }
 
+/// Whether somebody listens there, without waiting for room in the backlog.
+fn connect(path: &Path) -> Result<(), Errno> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
 /// Makes the socket, with mode 0600 from the first instant that anyone can
 /// reach it: it is bound in a new directory of mode 0700 beside its place,
 /// and moved there when its mode is right. (A umask would do that too, but is
@@ -90,10 +100,11 @@ pub(crate) fn bind(path: &Path) -> Result<ControlSocket, BindError> {
         .map_err(failed("cannot make its directory"))?;
 
     match fs::symlink_metadata(path) {
-        Ok(file) if file.file_type().is_socket() => match UnixStream::connect(path) {
-            Ok(_) => return Err(BindError::InUse(path.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            Err(error) => return Err(failed("cannot tell whether anyone listens")(error)),
+        Ok(file) if file.file_type().is_socket() => match connect(path) {
+            // One whose backlog is full listens as well, and is not waited for.
+            Ok(()) | Err(Errno::EAGAIN) => return Err(BindError::InUse(path.to_owned())),
+            Err(Errno::ECONNREFUSED) => {}
+            Err(error) => return Err(failed("cannot tell whether anyone listens")(error.into())),
         },
         Ok(_) => return Err(BindError::NotASocket(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

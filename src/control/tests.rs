@@ -121,3 +121,44 @@ async fn a_path_too_long_for_a_socket_is_an_error() {
     let error = bind(&path.join("control.sock")).unwrap_err();
     assert!(matches!(error, BindError::Io { .. }), "{error}");
 }
+
+/// It accepts until its backlog is full, and answers nobody.
+#[tokio::test]
+async fn foreign_socket_that_never_answers_does_not_hang_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    // listen(2) may shrink it: 0 has room for one.
+    let backlog = nix::sys::socket::Backlog::new(0).unwrap();
+    nix::sys::socket::listen(&listener, backlog).unwrap();
+    let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    for _ in 0..3 {
+        let error = bind(&path).unwrap_err();
+        assert!(matches!(error, BindError::InUse(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn status_of_newer_agent_is_refused_though_it_could_be_read() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Any {}
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+        let body = r#"{"schema":2,"version":"99.0.0"}"#;
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+    });
+    let error = get_status_as::<Any>(&path).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("has version 99.0.0"), "{said}");
+    server.join().unwrap();
+}

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info};
 
 use super::Director;
@@ -34,6 +34,9 @@ const LINES_AT_ONCE: usize = 16;
 /// From one attempt to write the file to the next, while it cannot be written.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a disk is waited for, which may hang.
+const SAVING: Duration = Duration::from_millis(500);
+
 /// Why a dry run neither drains nor undrains.
 const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it neither drains nor \
                        undrains a real server: start the agent without --dry-run, and ask again";
@@ -46,6 +49,8 @@ pub(super) struct Drains {
     pub(super) drained: Drained,
     /// What the file holds, if that is known.
     saved: Option<Drained>,
+    /// The writing of the file that goes on.
+    saving: Option<JoinHandle<Result<Drained, DrainFileError>>>,
     /// Why the file does not hold what is drained, where it is shown.
     not_remembered: Arc<Latest<Option<String>>>,
 }
@@ -59,13 +64,14 @@ impl Drains {
         not_remembered: &Arc<Latest<Option<String>>>,
     ) -> Result<Self, DrainFileError> {
         let (drained, whole) = match writing {
-            Writing::Real => file.load_or_set_aside()?,
-            Writing::DryRun => (file.load_only()?, true),
+            Writing::Real => file.patiently(DrainFile::load_or_set_aside).await?,
+            Writing::DryRun => (file.patiently(DrainFile::load_only).await?, true),
         };
         let mut drains = Self {
             file,
             writing,
             saved: whole.then(|| drained.clone()),
+            saving: None,
             drained,
             not_remembered: Arc::clone(not_remembered),
         };
@@ -111,16 +117,27 @@ impl Drains {
     }
 
     /// Writes the file unless it holds what is drained. As with the state
-    /// file, no thread of the runtime waits for the disk.
+    /// file, nobody waits long for the disk: then [`keep`] sees to the rest.
     async fn remember(&mut self) {
         if self.writing == Writing::DryRun {
             return;
         }
         let mut trouble = None;
-        if self.saved.as_ref() != Some(&self.drained) {
+        if self.saving.is_none() && self.saved.as_ref() != Some(&self.drained) {
             self.saved = None;
             let (file, drained) = (self.file.clone(), self.drained.clone());
-            match spawn_blocking(move || file.save(&drained).map(|()| drained)).await {
+            self.saving = Some(tokio::spawn(async move {
+                let save = move |file: &DrainFile| file.save(&drained).map(|()| drained);
+                file.patiently(save).await
+            }));
+        }
+        if let Some(saving) = &mut self.saving {
+            let Ok(saved) = timeout(SAVING, saving).await else {
+                // Shown as it was until that is known.
+                return;
+            };
+            self.saving = None;
+            match saved {
                 Ok(Ok(drained)) => self.saved = Some(drained),
                 Ok(Err(error)) => trouble = Some(error_chain(&error)),
                 Err(error) => trouble = Some(error_chain(&error)),
@@ -231,6 +248,11 @@ impl Director {
         drains.remember().await;
         if let Some(error) = &*drains.not_remembered.lock() {
             lines.push(format!("note: {error}"));
+        } else if drains.saving.is_some() {
+            lines.push(
+                "note: the disk takes its time: it is not sure yet that this outlives the agent"
+                    .to_owned(),
+            );
         }
         Answer::done(lines.join("\n"))
     }

@@ -22,6 +22,7 @@ use crate::arp_audit;
 use crate::config::{Config, Via};
 use crate::control::{self, ControlError};
 use crate::desired;
+use crate::drain::{DrainFile, DrainFileError};
 use crate::error_chain::error_chain;
 use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls, Witness, present};
 use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
@@ -44,6 +45,9 @@ pub(crate) enum GatherError {
     /// What the agent owns is not known.
     #[error(transparent)]
     StateFile(#[from] StateFileError),
+    /// What is drained is not known.
+    #[error(transparent)]
+    Drains(#[from] DrainFileError),
 }
 
 /// All facts about this host in this role.
@@ -54,6 +58,9 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         Mode::RealServer => config.real_server_control(),
     };
     let agent = running_agent(&control.socket).await;
+    if mode == Mode::Director {
+        DrainFile::new(&config.state_dir).refuse_newer()?;
+    }
     let owned = StateFile::new(&config.state_dir, mode).load()?.owned;
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;

@@ -103,7 +103,7 @@ pub(crate) fn until(
 }
 
 /// The version of the status's form.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// Where an agent that does not say so has its table.
 fn in_kernel() -> String {

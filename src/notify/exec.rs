@@ -1,11 +1,14 @@
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
 
 use super::DeliveryError;
 use super::event::Message;
+use crate::file_work::{self, FileUse};
 use crate::orphans;
 
 /// What the service manager gave the agent and nobody else.
@@ -33,10 +36,17 @@ pub(super) async fn run(
     for variable in NOT_INHERITED {
         command.env_remove(variable);
     }
-    let (child, _own) = orphans::spawn(&mut command)
-        .await
-        .map_err(DeliveryError::Start)?;
-    let mut group = Group(child);
+    let runtime = Handle::current();
+    // The thread that starts a program waits for the file system that has it.
+    let file = PathBuf::from(program);
+    let start = move || {
+        file_work::touch(&file);
+        let started = runtime.block_on(orphans::spawn(&mut command));
+        started.map(|(child, own)| (Group(child), own))
+    };
+    let started = file_work::run_patiently(FileUse::Programs, Path::new(program), start).await;
+    let started = started.unwrap_or_else(|error| Err(error.into()));
+    let (mut group, _own) = started.map_err(DeliveryError::Start)?;
     if let Some(mut input) = group.0.stdin.take() {
         // A program that does not read its input has the environment.
         let _ = input.write_all(&json).await;

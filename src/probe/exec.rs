@@ -3,6 +3,7 @@ mod output;
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use nix::unistd::User;
@@ -11,7 +12,8 @@ use rustix::process::{Signal, getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities};
 use tokio::net::unix::pipe;
 use tokio::process::Command;
-use tokio::time::timeout_at;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 
 use super::ProbeResult;
 use super::advice::Said;
@@ -19,6 +21,8 @@ use super::probing::Probing;
 use super::progress::Doing;
 use super::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::config::ExecCheck;
+use crate::error_chain::error_chain;
+use crate::file_work::{self, FileUse, FileWorkError};
 use group::Group;
 use output::Output;
 
@@ -47,17 +51,16 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
     let user = check.user.as_deref();
     let mut command = Command::new(program);
     command.args(arguments.iter().map(|word| probing.fill_in(word)));
-    confine(&mut command, user).await?;
+    confine(&mut command, user, probing.deadline).await?;
     let mut output = redirect(&mut command, check.advice)?;
     let killed_before = memory_kills();
-    let group = Group::spawn(&mut command).await;
-    // Its ends of the pipes are closed, so that reading them ends.
-    drop(command);
-    let mut group = group.map_err(|error| {
-        let user = user.map_or_else(String::new, |name| format!(" as the user `{name}`"));
-        Failure::internal(format!("cannot run {program}{user}: {error}"))
-            .fixed_here(not_started(program, &error))
-    })?;
+    let mut group = spawn(program, command, probing.deadline)
+        .await?
+        .map_err(|error| {
+            let user = user.map_or_else(String::new, |name| format!(" as the user `{name}`"));
+            Failure::internal(format!("cannot run {program}{user}: {error}"))
+                .fixed_here(not_started(program, &error))
+        })?;
     probing.begin(Doing::Program);
     let ended = timeout_at(probing.deadline, output.read_until_end(&mut group)).await;
     let said = super::agent::printable(output.last_line().trim());
@@ -79,7 +82,11 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
 }
 
 /// Gives the program nothing of the agent's own, and the user that it runs as.
-async fn confine(command: &mut Command, name: Option<&str>) -> Result<(), Failure> {
+async fn confine(
+    command: &mut Command,
+    name: Option<&str>,
+    deadline: Instant,
+) -> Result<(), Failure> {
     command
         .env_clear()
         .env("PATH", PATH)
@@ -89,7 +96,7 @@ async fn confine(command: &mut Command, name: Option<&str>) -> Result<(), Failur
     let Some(name) = name else {
         return Ok(());
     };
-    let user = user(name).await?;
+    let user = user(name, deadline).await?;
     let [uid, gid] = [user.uid.as_raw(), user.gid.as_raw()];
     if [uid, gid] != [geteuid().as_raw(), getegid().as_raw()] {
         may_be_another(name)?;
@@ -97,6 +104,27 @@ async fn confine(command: &mut Command, name: Option<&str>) -> Result<(), Failur
         command.uid(uid).gid(gid);
     }
     Ok(())
+}
+
+/// Starts the program. Until the kernel has its first page, the thread that
+/// starts it waits (`vfork(2)`), so that is none of the runtime's. The inner
+/// error is the program's own.
+async fn spawn(
+    program: &str,
+    mut command: Command,
+    deadline: Instant,
+) -> Result<io::Result<Group>, Failure> {
+    let runtime = Handle::current();
+    let file = PathBuf::from(program);
+    let start = move || {
+        file_work::touch(&file);
+        // With the command its ends of the pipes go, so that reading them ends.
+        runtime.block_on(Group::spawn(&mut command))
+    };
+    let started = file_work::run(FileUse::Programs, Path::new(program), deadline, start).await;
+    started.map_err(|error| {
+        Failure::internal(format!("cannot run {program}: {}", error_chain(&error)))
+    })
 }
 
 /// Where advice is taken from standard output, standard error is apart from it;
@@ -187,11 +215,20 @@ fn memory_kills() -> Option<u64> {
 }
 
 /// Looking a user up may ask the network (nsswitch.conf(5)), so not on the runtime.
-async fn user(name: &str) -> Result<User, Failure> {
+async fn user(name: &str, deadline: Instant) -> Result<User, Failure> {
     let asked = name.to_owned();
-    let found = tokio::task::spawn_blocking(move || User::from_name(&asked))
+    let look_up = move || User::from_name(&asked);
+    let found = file_work::run(FileUse::Users, Path::new(name), deadline, look_up);
+    let found = found
         .await
-        .map_err(|error| Failure::internal(error.to_string()))?
+        .map_err(|error| match error {
+            FileWorkError::Hangs(_) => Failure::internal(format!(
+                "the user `{name}` is not looked up in time: see `getent passwd {name}`"
+            )),
+            FileWorkError::Busy { .. } | FileWorkError::Thread(_) | FileWorkError::Failed(_) => {
+                Failure::internal(error_chain(&error))
+            }
+        })?
         .map_err(|error| Failure::internal(format!("the user `{name}`: {error}")))?;
     found.ok_or_else(|| {
         Failure::internal(format!("there is no user `{name}`")).fixed_here(format!(

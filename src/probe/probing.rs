@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::combination::{self, Scope};
 use super::connect::{self, Stream};
-use super::file::FileReads;
 use super::fix;
 use super::haproxy_agent::AgentStates;
 use super::progress::{Doing, Progress};
@@ -28,7 +27,6 @@ use crate::via_vip::{Passage, Passages, Unverified};
 /// Makes probes of every kind. One of these serves all probes.
 pub(crate) struct Prober {
     tls: TlsConfigs,
-    reads: FileReads,
     neighbours: Mutex<Neighbours>,
     agents: AgentStates,
     passages: Option<Arc<Passages>>,
@@ -48,7 +46,6 @@ pub(super) struct Probing<'a> {
     /// From the start to the deadline.
     pub(super) timeout: Duration,
     pub(super) tls: &'a TlsConfigs,
-    pub(super) reads: &'a FileReads,
     pub(super) neighbours: &'a Mutex<Neighbours>,
     pub(super) agents: &'a AgentStates,
     /// The way through the VIP, which is the target then.
@@ -96,7 +93,6 @@ impl Prober {
     pub(crate) fn new() -> Self {
         Self {
             tls: TlsConfigs::new(),
-            reads: FileReads::new(),
             neighbours: Mutex::new(Neighbours::new()),
             agents: AgentStates::default(),
             passages: None,
@@ -193,11 +189,6 @@ impl Prober {
             &*spec.check
         };
         self.probe_in(spec.target, own, scope).await
-    }
-
-    #[cfg(test)]
-    pub(super) fn reads(&self) -> &FileReads {
-        &self.reads
     }
 
     /// Asks `target` once, and is done within the check's time-out whatever comes.
@@ -327,7 +318,6 @@ impl Prober {
             deadline,
             timeout: check.timeout,
             tls: &self.tls,
-            reads: &self.reads,
             neighbours: &self.neighbours,
             agents: &self.agents,
             passage,

@@ -2,12 +2,15 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use crate::file_work::{self, FileUse, FileWorkError};
 use crate::snapshot::Mode;
 use crate::whole_file;
 
@@ -19,6 +22,9 @@ const DIRECTORY: &str = "/run/lvs-agent";
 /// locks until then.
 const PATIENCE: Duration = Duration::from_secs(2);
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long the end of the process waits for the state directory.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Held while this process writes the kernel: one agent a role and network
 /// namespace, which is what an IPVS table and a set of addresses belong to.
@@ -34,7 +40,7 @@ pub(crate) struct RoleLock {
 #[derive(Debug)]
 pub(crate) struct StateLock {
     /// `None` where the directory cannot be written: then nobody writes there.
-    _held: Option<HeldFile>,
+    held: Option<HeldFile>,
 }
 
 /// The lock could not be had.
@@ -65,6 +71,9 @@ pub(crate) enum LockError {
         /// The state directory.
         directory: PathBuf,
     },
+    /// The state directory cannot be looked at.
+    #[error("cannot lock the state directory")]
+    StateDirectory(#[source] FileWorkError),
     /// The lock file cannot be used.
     #[error("cannot use the lock file `{}`: run as root", .0.display())]
     File(PathBuf, #[source] io::Error),
@@ -87,7 +96,7 @@ impl RoleLock {
     ///
     /// Waits for a process that is ending: for up to 2 s.
     pub(crate) async fn take(mode: Mode) -> Result<Self, LockError> {
-        patiently(|| Self::take_in(Path::new(DIRECTORY), mode)).await
+        patiently(async || Self::take_in(Path::new(DIRECTORY), mode)).await
     }
 
     /// Whether an agent of this role runs in this network namespace. One whose
@@ -123,7 +132,13 @@ impl StateLock {
     ///
     /// A directory that cannot be written is no reason not to run.
     pub(crate) async fn take(directory: &Path, mode: Mode) -> Result<Self, LockError> {
-        patiently(|| Self::take_in(directory, mode)).await
+        patiently(async || {
+            let of = directory.to_owned();
+            let take = move || Self::take_in(&of, mode);
+            let taken = file_work::run_patiently(FileUse::State, directory, take).await;
+            taken.unwrap_or_else(|error| Err(LockError::StateDirectory(error)))
+        })
+        .await
     }
 
     fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {
@@ -144,7 +159,7 @@ impl StateLock {
             Err(Refused::Io(error)) => {
                 let directory = directory.display();
                 warn!(%directory, %error, "the state directory cannot be locked");
-                return Ok(Self { _held: None });
+                return Ok(Self { held: None });
             }
         };
         let files: &[&str] = match mode {
@@ -159,22 +174,24 @@ impl StateLock {
         for file in files {
             whole_file::remove_unfinished(&directory.join(file));
         }
-        Ok(Self { _held: Some(held) })
+        Ok(Self { held: Some(held) })
     }
 }
 
 /// Tries again while another process has the lock, for up to 2 s.
-async fn patiently<L>(take: impl Fn() -> Result<L, LockError>) -> Result<L, LockError> {
+async fn patiently<L>(take: impl AsyncFn() -> Result<L, LockError>) -> Result<L, LockError> {
     let taking = async {
         loop {
-            match take() {
+            match take().await {
                 Err(LockError::Held { .. } | LockError::StateHeld { .. }) => sleep(INTERVAL).await,
                 taken => return taken,
             }
         }
     };
-    let taken = timeout(PATIENCE, taking).await;
-    taken.unwrap_or_else(|_| take())
+    match timeout(PATIENCE, taking).await {
+        Ok(taken) => taken,
+        Err(_) => take().await,
+    }
 }
 
 /// A locked file that tells the process which has the lock, and goes with it.
@@ -218,6 +235,27 @@ impl HeldFile {
             warn!(%path, %error, "the lock file does not tell the process that has it");
         }
         Ok(Self { path, file })
+    }
+}
+
+impl Drop for StateLock {
+    /// The end of the process does not wait for a file system that hangs.
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        let (ended, end) = mpsc::channel();
+        let thread = thread::Builder::new().name("file-unlock".to_owned());
+        let unlock = move || {
+            drop(held);
+            // Nobody may wait any more.
+            let _ = ended.send(());
+        };
+        // Where there is no thread, the lock is dropped here, with what it owns.
+        if thread.spawn(unlock).is_ok() {
+            // One that stays is taken over by the next agent.
+            let _ = end.recv_timeout(LAST_PATIENCE);
+        }
     }
 }
 

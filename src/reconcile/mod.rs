@@ -27,8 +27,10 @@ mod state_file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 pub(crate) use self::adopt::adopt;
@@ -64,6 +66,12 @@ const STEPS_AT_INFO: usize = 64;
 
 /// Above this many warnings of one kind at a time, one line stands for all.
 const LINES_AT_ONCE: usize = 16;
+
+/// How long the kernel waits for a disk, which may hang.
+const SAVING: Duration = Duration::from_millis(500);
+
+/// The same where nothing comes after it.
+const LAST_SAVING: Duration = Duration::from_secs(2);
 
 /// Whether the kernel is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +113,10 @@ pub(crate) struct Reconciler<T> {
     state_file: StateFile,
     /// What the state file holds; `None` if it is damaged.
     saved: Option<Owned>,
+    /// The writing of the state file that goes on.
+    saving: Option<JoinHandle<Result<Owned, StateFileError>>>,
+    /// The VIPs of this host's director, as they were last found.
+    directed_vips: BTreeSet<IpAddr>,
     /// Why the state file does not hold what is owned.
     not_remembered: Option<String>,
     writing: Writing,
@@ -143,8 +155,35 @@ impl<T: Ipvs> Reconciler<T> {
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StateFileError> {
-        let Remembered { owned, memory } = state_file.load()?;
-        Ok(Self {
+        let remembered = state_file.load()?;
+        Ok(Self::remembering(
+            remembered, kernel, state_file, writing, snapshot, metrics,
+        ))
+    }
+
+    /// The same for the running agent, which waits for no disk for long.
+    pub(crate) async fn load(
+        kernel: Kernel<T>,
+        state_file: StateFile,
+        writing: Writing,
+        snapshot: Arc<Snapshot>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StateFileError> {
+        let remembered = state_file.load_patiently().await?;
+        Ok(Self::remembering(
+            remembered, kernel, state_file, writing, snapshot, metrics,
+        ))
+    }
+
+    fn remembering(
+        Remembered { owned, memory }: Remembered,
+        kernel: Kernel<T>,
+        state_file: StateFile,
+        writing: Writing,
+        snapshot: Arc<Snapshot>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
             kernel,
             saved: (memory == Memory::Whole).then(|| owned.clone()),
             not_remembered: None,
@@ -165,7 +204,9 @@ impl<T: Ipvs> Reconciler<T> {
             tolerated: Vec::new(),
             obstacles: Obstacles::of(writing),
             proposed: BTreeMap::new(),
-        })
+            saving: None,
+            directed_vips: BTreeSet::new(),
+        }
     }
 
     /// From now on drift is told to these.
@@ -228,7 +269,7 @@ impl<T: Ipvs> Reconciler<T> {
         } else {
             let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state).await;
-            let held_back = self.held_back(desired);
+            let held_back = self.held_back(desired).await;
             self.board.doubt(&steps);
             let Outcome { done, mut failures } =
                 apply::apply(&mut self.kernel, desired, &held_back, &steps).await;
@@ -335,9 +376,9 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    fn held_back(&self, desired: &State) -> HeldBack {
+    async fn held_back(&mut self, desired: &State) -> HeldBack {
         HeldBack {
-            silent_about: self.silent_about(desired),
+            silent_about: self.silent_about(desired).await,
             unneeded: self.unneeded.clone(),
         }
     }
@@ -345,12 +386,16 @@ impl<T: Ipvs> Reconciler<T> {
     /// The VIPs that should be on no interface of this real server; those of
     /// which this host is the director as well are the director's. `None` for
     /// a director.
-    fn silent_about(&self, desired: &State) -> Option<BTreeSet<IpAddr>> {
+    async fn silent_about(&mut self, desired: &State) -> Option<BTreeSet<IpAddr>> {
         if self.snapshot.mode == Mode::Director {
             return None;
         }
         let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
-        let directed = self.state_file.directed_vips();
+        let found = self.state_file.directed_vips_patiently(SAVING).await;
+        if let Some(found) = found {
+            self.directed_vips = found;
+        }
+        let directed = &self.directed_vips;
         let owned = self.owned.addresses.iter().map(|a| a.address);
         let old = owned.filter(|vip| !desired.contains(vip) && !directed.contains(vip));
         Some(old.collect())
@@ -386,15 +431,49 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// Writes the state file unless it holds what is owned. What a full disk
-    /// refuses is tried again in every pass. A disk may take its time, and a
-    /// thread of the runtime that waits for it could keep probes from being
-    /// made: so another one waits.
+    /// refuses is tried again in every pass. Weights do not wait for a disk
+    /// that takes its time or hangs: it is waited for once and for a moment,
+    /// then it goes on by itself, and the next pass sees what came of it.
     async fn remember(&mut self) {
+        if let Some(saving) = &mut self.saving {
+            if !saving.is_finished() {
+                return;
+            }
+            let saved = saving.await;
+            self.saving = None;
+            self.note_saved(saved);
+        }
         if self.saved.as_ref() == Some(&self.owned) {
             return;
         }
+        self.saved = None;
         let (file, owned) = (self.state_file.clone(), self.owned.clone());
-        let saved = spawn_blocking(move || file.save(&owned).map(|()| owned)).await;
+        let mut saving = tokio::spawn(async move { file.save_patiently(owned).await });
+        match timeout(SAVING, &mut saving).await {
+            Ok(saved) => self.note_saved(saved),
+            Err(_) => self.saving = Some(saving),
+        }
+    }
+
+    /// The same at the end, when there is no next pass.
+    async fn remember_at_the_end(&mut self) {
+        if let Some(saving) = &mut self.saving {
+            // What came of it is seen below.
+            let _ = timeout(LAST_SAVING, saving).await;
+            self.saving = None;
+            self.saved = None;
+        }
+        self.remember().await;
+        if let Some(saving) = self.saving.take() {
+            if let Ok(saved) = timeout(LAST_SAVING, saving).await {
+                self.note_saved(saved);
+            } else {
+                warn!("the state file is not written: its file system does not answer");
+            }
+        }
+    }
+
+    fn note_saved(&mut self, saved: Result<Result<Owned, StateFileError>, JoinError>) {
         let trouble = match saved {
             Ok(Ok(owned)) => {
                 self.saved = Some(owned);

@@ -65,7 +65,7 @@ impl<T: Ipvs> Reconciler<T> {
             self.propose(steps);
             return Ok(Removal::default());
         }
-        let held_back = self.held_back(&nothing);
+        let held_back = self.held_back(&nothing).await;
         let Outcome { done, failures } =
             apply::apply(&mut self.kernel, &nothing, &held_back, &steps).await;
         announce(&done, &BTreeMap::new());
@@ -74,7 +74,7 @@ impl<T: Ipvs> Reconciler<T> {
             let observed = self.observe(&nothing).await?;
             self.owned.release(&nothing, &observed.state);
         }
-        self.remember().await;
+        self.remember_at_the_end().await;
         Ok(Removal {
             done,
             notes,

@@ -3,19 +3,26 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing::warn;
 
 use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
+use crate::clock;
+use crate::file_work::{self, FileUse};
 use crate::leaving::Leaver;
 use crate::model::{LocalAddress, ServiceKey};
+use crate::regular_file;
 use crate::snapshot::Mode;
 use crate::whole_file;
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
+
+/// Far above what a file has: a service or address takes less than 100 bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Where [`Owned`] outlives the process: `director.json` or
 /// `real_server.json` in the state directory.
@@ -126,7 +133,7 @@ impl StateFile {
     /// next [`StateFile::save`] sets it aside.
     pub(crate) fn load(&self) -> Result<Remembered, StateFileError> {
         let remembered = |owned, memory| Remembered { owned, memory };
-        let text = match fs::read(&self.path) {
+        let text = match regular_file::read(&self.path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(remembered(Owned::default(), Memory::Whole));
@@ -150,11 +157,42 @@ impl StateFile {
         }
     }
 
+    /// The same by a thread for it, within a deadline.
+    pub(super) async fn load_patiently(&self) -> Result<Remembered, StateFileError> {
+        let file = self.clone();
+        let load = move || file.load();
+        let loaded = file_work::run_patiently(FileUse::State, &self.path, load).await;
+        loaded.unwrap_or_else(|error| Err(StateFileError::Read(self.path.clone(), error.into())))
+    }
+
+    /// As [`StateFile::save`], by a thread for it and within a deadline; hands
+    /// back what was saved.
+    pub(super) async fn save_patiently(&self, owned: Owned) -> Result<Owned, StateFileError> {
+        let file = self.clone();
+        let save = move || file.save(&owned).map(|()| owned);
+        let saved = file_work::run_patiently(FileUse::State, &self.path, save).await;
+        saved.unwrap_or_else(|error| Err(StateFileError::Write(self.path.clone(), error.into())))
+    }
+
+    /// As [`StateFile::directed_vips`], by a thread for it; `None` if its file
+    /// system does not answer.
+    pub(super) async fn directed_vips_patiently(
+        &self,
+        patience: Duration,
+    ) -> Option<BTreeSet<IpAddr>> {
+        let (file, deadline) = (self.clone(), clock::monotonic() + patience);
+        let look = move || file.directed_vips();
+        let path = self.path.with_file_name("director.json");
+        let found = file_work::run(FileUse::State, &path, deadline.into(), look).await;
+        found.ok()
+    }
+
     /// The VIPs that this host's director has, as its own state file in the
     /// same directory tells.
     pub(crate) fn directed_vips(&self) -> BTreeSet<IpAddr> {
         let file = self.path.with_file_name("director.json");
-        let owned = fs::read(file).ok().and_then(|text| understand(&text).ok());
+        let text = regular_file::read(&file, LARGEST).ok();
+        let owned = text.and_then(|text| understand(&text).ok());
         let Some(owned) = owned else {
             return BTreeSet::new();
         };
@@ -192,7 +230,7 @@ impl StateFile {
     }
 
     fn set_damaged_aside(&self) -> io::Result<Result<(), StateFileError>> {
-        let text = match fs::read(&self.path) {
+        let text = match regular_file::read(&self.path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(())),
             Err(error) => return Err(error),

@@ -13,6 +13,7 @@
 mod certificates;
 mod check_config;
 mod clock;
+mod config_files;
 mod descriptors;
 mod drain;
 mod dry_run;

@@ -19,6 +19,7 @@ mod dns;
 mod full_disk;
 mod haproxy_agent;
 mod host_watch;
+mod hung_files;
 mod lan;
 mod orphans;
 mod plan;

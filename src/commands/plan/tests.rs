@@ -60,3 +60,24 @@ async fn marks_of_others_and_marks_that_run_out_are_noted() {
     );
     assert_eq!(noted(3).await, few[..1], "as there are enough");
 }
+
+#[tokio::test]
+async fn drains_or_state_of_newer_program_are_refused_by_plan_and_doctor() {
+    let state_dir = tempfile::tempdir().unwrap();
+    let mut config = config_through_vip();
+    config.state_dir = state_dir.path().to_owned();
+    config.control.socket = state_dir.path().join("control.sock");
+    for file in ["drains.json", "director.json"] {
+        let path = state_dir.path().join(file);
+        std::fs::write(&path, r#"{"version":2,"drains":[],"all":"different"}"#).unwrap();
+        let planned = observer(&config, Mode::Director).err().unwrap();
+        let doctor = doctor::gather(&config, &path, Mode::Director).await;
+        let told = crate::error_chain::error_chain(&doctor.err().unwrap());
+        for said in [crate::error_chain::error_chain(&planned), told] {
+            let newer = "version 2, which a newer lvs-agent wrote and this one cannot read";
+            assert!(said.contains(newer), "{said}");
+            assert!(said.contains(file), "{said}");
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+}

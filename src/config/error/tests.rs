@@ -11,7 +11,7 @@ fn one(line: usize, column: usize, width: usize, text: &str) -> String {
         message: "wrong".to_owned(),
         hint: "mend it".to_owned(),
     };
-    ConfigErrors::new(&[("f.yaml".to_owned(), text.to_owned())], vec![problem]).to_string()
+    ConfigErrors::new(&[("f.yaml".to_owned(), text.to_owned())], problem.into()).to_string()
 }
 
 #[test]

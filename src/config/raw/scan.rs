@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use crate::config::node::Location;
-use crate::config::problem::{Problem, Problems, quoted};
+use crate::config::problem::{First, Problem, Problems, quoted};
 use crate::config::syntax;
 
 /// How deep collections may lie within each other; the configuration's own
@@ -15,6 +15,9 @@ const MAX_DEPTH: usize = 64;
 /// How many values aliases may stand for, all together: some 10,000 services
 /// that share one check.
 const MAX_ALIASED: usize = 200_000;
+/// How many keys and values all files of a configuration may have: room for
+/// some 100,000 real servers. Each takes a few hundred bytes while it is read.
+pub(in crate::config) const MAX_VALUES: usize = 1_000_000;
 
 impl From<Span> for Location {
     /// Saphyr counts lines from 1 and columns from 0, both in characters.
@@ -72,6 +75,8 @@ struct Scan {
     /// By saphyr's number of the anchor: the index of its event and, once it is closed, its size.
     anchors: BTreeMap<usize, (usize, Option<usize>)>,
     aliased: usize,
+    /// How many keys and values there may be still.
+    room: usize,
     documents: usize,
     problems: Problems,
 }
@@ -80,12 +85,17 @@ struct Scan {
 struct Stopped;
 
 /// The values of the one document, in the file's order; empty if there is none.
-pub(super) fn scan(text: &str) -> Result<Vec<Step>, Vec<Problem>> {
-    Scan::default().run(text)
+/// They are taken from `room`.
+pub(super) fn scan(text: &str, room: &mut usize) -> Result<Vec<Step>, First> {
+    let scan = Scan {
+        room: *room,
+        ..Scan::default()
+    };
+    scan.run(text, room)
 }
 
 impl Scan {
-    fn run(mut self, text: &str) -> Result<Vec<Step>, Vec<Problem>> {
+    fn run(mut self, text: &str, room: &mut usize) -> Result<Vec<Step>, First> {
         let mut syntax_error = None;
         for event in Parser::new_from_str(text) {
             match event {
@@ -101,12 +111,14 @@ impl Scan {
                 }
             }
         }
+        *room = self.room;
         if self.problems.is_empty() && syntax_error.is_none() {
             return Ok(self.steps);
         }
-        let mut problems = self.problems.into_vec();
-        problems.extend(syntax_error);
-        Err(problems)
+        let mut found = self.problems.into_first();
+        // It is the reason that the rest was not looked at.
+        found.problems.extend(syntax_error);
+        Err(found)
     }
 
     fn syntax_error(&self, said: &str, location: Location, text: &str) -> Problem {
@@ -187,6 +199,15 @@ impl Scan {
         written: bool,
     ) -> Result<(), Stopped> {
         let index = self.steps.len();
+        let Some(room) = self.room.checked_sub(1) else {
+            self.problems.add(
+                location,
+                format!("up to here there are more than {MAX_VALUES} keys and values"),
+                "give the path of a configuration file",
+            );
+            return Err(Stopped);
+        };
+        self.room = room;
         self.steps.push(Step {
             kind,
             location,

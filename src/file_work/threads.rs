@@ -1,0 +1,65 @@
+//! Threads that do one job after the other, started when they are needed.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads of one name, which end with the process. They are none of the
+/// runtime's, which waits for its own when it is shut down.
+pub(super) struct Threads {
+    name: &'static str,
+    jobs: Sender<Job>,
+    waiting: Arc<Mutex<Receiver<Job>>>,
+    /// How many there are.
+    started: Mutex<usize>,
+}
+
+impl Threads {
+    pub(super) fn new(name: &'static str) -> Self {
+        let (jobs, waiting) = channel();
+        Self {
+            name,
+            jobs,
+            waiting: Arc::new(Mutex::new(waiting)),
+            started: Mutex::default(),
+        }
+    }
+
+    /// Has a thread do the job. `working` is how many jobs there are with this
+    /// one, and so how many threads there have to be.
+    pub(super) fn give(&self, job: Job, working: usize) -> io::Result<()> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if *started < working {
+            let waiting = Arc::clone(&self.waiting);
+            let thread = thread::Builder::new().name(self.name.to_owned());
+            thread.spawn(move || work(&waiting))?;
+            *started += 1;
+        }
+        let given = self.jobs.send(job);
+        given.map_err(|_| io::Error::other("no thread takes the job"))
+    }
+
+    #[cfg(test)]
+    pub(super) fn started(&self) -> usize {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn work(waiting: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        match next {
+            // One that panics has said so, and whoever waits for it sees that it
+            // is gone: the thread does the next one.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Configuration files: where what they include is looked for, and what
+//! gigantic broken ones take.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Ended, Site, end, program};
+
+const CHECK: &str = "interval: 200ms, timeout: 200ms";
+
+/// The most memory that a configuration takes, good or bad, as the manual says.
+const MOST_MEMORY_KIB: usize = 512 * 1024;
+
+/// The most that is written of a bad one.
+const MOST_OUTPUT: usize = 128 * 1024;
+
+/// `check-config` of `file` in `directory`, with its standard output.
+fn check_in(directory: &Path, file: &str) -> Ended {
+    let mut command = program(&["check-config", "--config", file]);
+    command.current_dir(directory);
+    end(command)
+}
+
+#[test]
+fn what_is_included_is_found_however_the_file_is_named() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let here = site.path("here");
+    let elsewhere = site.path("elsewhere");
+    for directory in [&here, &elsewhere, &here.join("sub.d")] {
+        fs::create_dir(directory).unwrap();
+    }
+    let own = fs::read_to_string(site.configuration()).unwrap();
+    let service = |name, vip| {
+        let service = site.service(name, vip, CHECK, &[1]);
+        format!("virtual_services:\n{service}")
+    };
+    fs::write(here.join("a.inc"), service("a", 2)).unwrap();
+    fs::write(here.join("sub.d/b.inc"), service("b", 3)).unwrap();
+    symlink(here.join("cluster.yaml"), here.join("link.yaml")).unwrap();
+    symlink("../here", elsewhere.join("there")).unwrap();
+    for include in ["*.inc", "a.inc", "./*.inc", "sub.d/*.inc", "sub.d/b.inc"] {
+        fs::write(
+            here.join("cluster.yaml"),
+            format!("include: \"{include}\"\n{own}"),
+        )
+        .unwrap();
+        let absolute = here.join("cluster.yaml").display().to_string();
+        for (from, file) in [
+            (here.as_path(), "cluster.yaml"),
+            (&here, "./cluster.yaml"),
+            (&here, "../here/cluster.yaml"),
+            (&here, "link.yaml"),
+            (&here.join("sub.d"), "../cluster.yaml"),
+            (&site.path(""), "here/cluster.yaml"),
+            (&elsewhere, "there/cluster.yaml"),
+            (Path::new("/"), &absolute),
+        ] {
+            let ended = check_in(from, file);
+            let summary = format!("{file}: valid: 2 virtual services");
+            assert!(
+                ended.stdout.starts_with(&summary),
+                "{include} in {file}: {ended:?}"
+            );
+            assert!(!ended.stdout.contains("nothing is included"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn pattern_that_fits_nothing_is_a_warning_and_file_that_is_missing_an_error() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let own = fs::read_to_string(site.configuration()).unwrap();
+    let here = site.path("");
+    for (include, code, said) in [
+        ("*.inc", 0, "no file fits `*.inc`, so nothing is included"),
+        (
+            "nowhere.d/*.inc",
+            0,
+            "the directory of `nowhere.d/*.inc` is not there, so nothing is included",
+        ),
+        ("a.inc", 2, "`a.inc` cannot be read: No such file"),
+    ] {
+        let text = format!("include: \"{include}\"\n{own}");
+        fs::write(site.path("cluster.yaml"), text).unwrap();
+        let ended = check_in(&here, "cluster.yaml");
+        assert_eq!(ended.code, code, "{ended:?}");
+        let output = ended.stdout + &ended.stderr;
+        assert!(output.contains(said), "{output}");
+        assert!(output.contains("cluster.yaml:1:10: "), "{output}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let own = fs::read_to_string(site.configuration()).unwrap();
+    super::fifo(&site.path("fifo"));
+    fs::create_dir(site.path("directory")).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(site.path("socket")).unwrap();
+    for (file, what) in [
+        ("fifo", "a FIFO"),
+        ("socket", "a socket"),
+        ("/dev/zero", "a device"),
+        ("directory", "irectory"),
+    ] {
+        let ended = check_in(&site.path(""), file);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains(what), "{ended:?}");
+        let text = format!("include: \"{file}\"\n{own}");
+        fs::write(site.path("cluster.yaml"), text).unwrap();
+        let ended = check_in(&site.path(""), "cluster.yaml");
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains(what), "{ended:?}");
+    }
+    // In the state directory as well.
+    fs::create_dir(site.path("state")).unwrap();
+    super::fifo(&site.path("state/director-memory.json"));
+    let ended = end(site.run());
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(
+        ended.stderr.contains("this is a FIFO, not a regular file"),
+        "{ended:?}"
+    );
+}
+
+/// `check-config` with an address space of so much.
+fn check_bounded(site: &Site) -> Ended {
+    let mut command = Command::new("sh");
+    let limit = format!("ulimit -v {MOST_MEMORY_KIB} && exec \"$@\"");
+    command.args(["-c", &limit, "sh", env!("CARGO_BIN_EXE_lvs-agent")]);
+    command.arg("check-config").arg("--config");
+    command.arg(site.configuration());
+    end(command)
+}
+
+#[test]
+fn gigantic_broken_files_take_bounded_memory_and_say_little() {
+    const GIGANTIC: usize = 12 * 1024 * 1024;
+    const LARGE: usize = 2 * 1024 * 1024;
+    let site = Site::new();
+    let bomb = (0..30).fold("a0: &a0 [x, x]\n".to_owned(), |mut text, n| {
+        let next = n + 1;
+        writeln!(text, "a{next}: &a{next} [*a{n}, *a{n}, *a{n}]").unwrap();
+        text
+    });
+    let unknown = (0..100_000).fold(String::new(), |mut text, n| {
+        writeln!(text, "key-{n}: 1").unwrap();
+        text
+    });
+    let services = (0..100_000).fold("virtual_services:\n".to_owned(), |mut text, n| {
+        writeln!(text, "  - key-{n}: 1").unwrap();
+        text
+    });
+    let one_line = format!("virtual_services: [{}]", "1, ".repeat(350_000));
+    for (what, text, said) in [
+        (
+            "scalars in a flow",
+            format!("virtual_services: [{}", "1,".repeat(GIGANTIC / 2)),
+            "more than 1000000 keys and values",
+        ),
+        (
+            "scalars in lines",
+            format!("virtual_services:\n{}", "- 1\n".repeat(GIGANTIC / 4)),
+            "more than 1000000 keys and values",
+        ),
+        ("one scalar", "x".repeat(LARGE), "1 problem in"),
+        ("brackets", "[".repeat(LARGE), "nested"),
+        ("braces", "{a: ".repeat(LARGE / 4), "nested"),
+        (
+            "indents",
+            (0..3000).map(|n| " ".repeat(n) + "a:\n").collect(),
+            "nested",
+        ),
+        ("aliases", bomb, "aliases stand for more than 200000 values"),
+        ("anchors", "&a ".repeat(LARGE / 3), " in "),
+        ("tags", "- !!x 1\n".repeat(LARGE / 8), " more in "),
+        ("one line", one_line, "100 problems and 349900 more in"),
+        ("unknown keys", unknown, "100 problems and 99901 more in"),
+        ("services", services, " more in "),
+        ("quotes", "\"".repeat(LARGE), " in "),
+        ("comment", "#".repeat(LARGE), " in "),
+        ("colons", ": ".repeat(LARGE / 2), " in "),
+    ] {
+        fs::write(site.configuration(), text).unwrap();
+        let ended = check_bounded(&site);
+        let shown: String = ended.stderr.chars().take(2000).collect();
+        assert_eq!(ended.code, 2, "{what}: {shown}");
+        assert!(ended.stderr.contains(said), "{what}: {shown}");
+        let written = ended.stderr.len() + ended.stdout.len();
+        assert!(written < MOST_OUTPUT, "{what}: {written} bytes: {shown}");
+    }
+}
