@@ -93,6 +93,9 @@ mod director;
 mod doctor;
 mod drain;
 pub mod error_chain;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod http;
 mod intent;

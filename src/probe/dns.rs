@@ -1,4 +1,6 @@
 mod answer;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};

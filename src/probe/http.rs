@@ -92,7 +92,10 @@ fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure 
     ))
 }
 
-fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>, Failure> {
+pub(super) fn request(
+    target: SocketAddr,
+    check: &HttpCheck,
+) -> Result<Request<Full<Bytes>>, Failure> {
     let (scheme, usual_port) = match check.tls {
         None => ("http", 80),
         Some(_) => ("https", 443),
@@ -126,7 +129,7 @@ fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>
     Ok(request)
 }
 
-async fn exchange<S>(
+pub(super) async fn exchange<S>(
     probing: Probing<'_>,
     stream: S,
     request: Request<Full<Bytes>>,
