@@ -39,6 +39,7 @@ mod stop;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;
+mod zoo;
 
 use std::time::Duration;
 
