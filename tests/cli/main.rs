@@ -33,6 +33,7 @@ mod process;
 mod reload;
 mod server;
 mod site;
+mod soak;
 mod start;
 mod status;
 mod stop;

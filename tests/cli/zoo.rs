@@ -41,12 +41,12 @@ const DESCRIPTORS_EACH: usize = 2;
 /// How long the end may take.
 const END: Duration = Duration::from_secs(5);
 
-fn number(name: &str, usual: u64) -> u64 {
+pub(super) fn number(name: &str, usual: u64) -> u64 {
     env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
 /// Of the agent now: KiB of memory, threads and descriptors.
-fn size(agent: &Agent) -> [usize; 3] {
+pub(super) fn size(agent: &Agent) -> [usize; 3] {
     let process = format!("/proc/{}", agent.pid());
     let status = fs::read_to_string(format!("{process}/status")).unwrap();
     let field = |name: &str| {

@@ -369,6 +369,15 @@ fn grpc(add: &mut impl FnMut(&'static str, &str, Being)) {
             b"\xff\xff\xff\0\0\0\0\0\x01".to_vec(),
         ),
     ];
+    // 4,000 bytes that the table keeps, and a byte for each time more (RFC 7541).
+    let kept = [
+        &b"\x88\x40\x01a\x7f\xa1\x1e"[..],
+        &[b'x'; 4000],
+        &[0xbe; 8000],
+    ]
+    .concat();
+    let bomb = vec![Read, say(&settings), flood(frame(1, 4, 1, &kept))];
+    add(GRPC, "a bomb of headers", Being::Tcp(bomb));
     for (kind, first, then) in frames {
         let acts = vec![Read, say(&settings), say(first), flood(then)];
         add(GRPC, kind, Being::Tcp(acts.clone()));
