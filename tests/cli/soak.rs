@@ -77,7 +77,7 @@ fn a_long_time_makes_the_agent_no_larger() {
             (network.ip(host), site.port).into()
         })
         .collect();
-    let (mortal, steady) = all.split_at(all.len() / 10);
+    let (steady, mortal) = all.split_at(all.len() - all.len() / 10);
     let mortal = Server::start(mortal, Behaviour::good());
     let _steady = Server::start(steady, Behaviour::good());
     site.configure(&configuration(&networks, services, false));
