@@ -1,5 +1,8 @@
 //! What operators want drained, and how it outlives the process.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

@@ -94,6 +94,9 @@ mod doctor;
 mod drain;
 pub mod error_chain;
 mod file_work;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod http;
 mod inheritance;

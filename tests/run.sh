@@ -10,7 +10,7 @@
 # All stages run, whatever fails; the summary at the end says how each went.
 set -uo pipefail
 
-stages=(shell fmt clippy doc deny deploy test netns lab)
+stages=(shell fmt clippy doc deny deploy test fuzz netns lab)
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
@@ -128,6 +128,13 @@ stage_deploy() {
 stage_test() {
 	need openssl openssl && need socat socat && need faketime faketime || return
 	tests cargo test --locked -- "${filter[@]}"
+}
+
+# FILTER names the targets here.
+stage_fuzz() {
+	need g++ g++ || return
+	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml &&
+		tests/fuzz/run.sh "${filter[@]}"
 }
 
 stage_netns() {

@@ -29,6 +29,11 @@ const ANNOUNCED: Duration = Duration::from_mins(5);
 /// Real servers that may be asked for, beside a VIP, to find out whose a MAC address is.
 const LOOKUPS: usize = 8;
 
+/// So many who are no real servers are kept of each VIP, as they came; whoever
+/// sends frames with ever new MAC addresses fills no memory. Real servers are
+/// known by theirs, and always have room.
+pub(super) const MOST_STRANGERS: usize = 16;
+
 /// Who else says that they have the VIPs, and when to ask. Pure: what is
 /// heard goes in, what to ask for comes out.
 ///
@@ -72,6 +77,34 @@ impl Watched {
             standby: false,
             unknown: Vec::new(),
         }
+    }
+
+    /// Whether one with this MAC address is kept, for whom a stranger may have
+    /// to go.
+    fn make_room(&mut self, mac: MacAddress, known: &BTreeMap<IpAddr, Option<MacAddress>>) -> bool {
+        if self.conflicts.contains_key(&mac) {
+            return true;
+        }
+        let is_real_server = |mac: &MacAddress| {
+            let mut real_servers = self.real_servers.iter();
+            real_servers.any(|rip| known.get(rip) == Some(&Some(*mac)))
+        };
+        let strangers = self.conflicts.iter();
+        let strangers: Vec<_> = strangers.filter(|(mac, _)| !is_real_server(mac)).collect();
+        if strangers.len() < MOST_STRANGERS {
+            return true;
+        }
+        let oldest = strangers
+            .iter()
+            .min_by_key(|(_, conflict)| conflict.last_claim);
+        let Some(oldest) = oldest
+            .map(|(mac, _)| **mac)
+            .filter(|_| is_real_server(&mac))
+        else {
+            return false;
+        };
+        self.conflicts.remove(&oldest);
+        true
     }
 
     /// That the other of a pair has it is nothing to ask for every second.
@@ -162,6 +195,9 @@ impl Audit {
         let Some(watched) = self.vips.get_mut(&claim.address) else {
             return;
         };
+        if !watched.make_room(heard.from, &self.known) {
+            return;
+        }
         let conflict = watched.conflicts.entry(heard.from).or_insert_with(|| {
             self.changed = true;
             self.lookup = true;

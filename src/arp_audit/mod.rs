@@ -30,6 +30,8 @@
 mod announcements;
 mod attendance;
 mod audit;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod record;
 mod task;
 

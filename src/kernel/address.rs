@@ -230,7 +230,7 @@ impl Addresses {
     }
 }
 
-struct Found {
+pub(super) struct Found {
     index: u32,
     address: IpAddr,
     prefix_length: u8,
@@ -239,7 +239,7 @@ struct Found {
 
 impl Found {
     /// `None` for an address of neither IPv4 nor IPv6.
-    fn decode(part: &Buffer) -> Result<Option<Self>, Cause> {
+    pub(super) fn decode(part: &Buffer) -> Result<Option<Self>, Cause> {
         let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(part.as_ref()), part.len())
             .map_err(|error| undecodable(&error))?;
         let attributes = message.rtattrs().get_attr_handle();

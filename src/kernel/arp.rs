@@ -22,6 +22,8 @@ use frame::Asker;
 #[cfg(test)]
 pub(crate) use frame::Claim;
 pub(crate) use frame::Heard;
+#[cfg(fuzzing)]
+pub(crate) use frame::heard;
 
 /// `ETH_P_ARP` and `ETH_P_IPV6` of `linux/if_ether.h`.
 const ARP: u16 = 0x0806;

@@ -171,7 +171,7 @@ fn number(attributes: &BTreeMap<u16, &[u8]>, kind: u16) -> Option<u32> {
     attributes.get(&kind).and_then(|bytes| u32_at(bytes, 0))
 }
 
-fn interface(part: &[u8]) -> Result<Option<Interface>, Cause> {
+pub(super) fn interface(part: &[u8]) -> Result<Option<Interface>, Cause> {
     let found = attributes(part, 16)?;
     let (Some(index), Some(flags)) = (u32_at(part, 4), u32_at(part, 8)) else {
         return Err(missing("its number"));
@@ -204,7 +204,10 @@ fn interface(part: &[u8]) -> Result<Option<Interface>, Cause> {
 
 /// `None` for an address of neither IPv4 nor IPv6, and for one of an interface
 /// that has come since the interfaces were listed.
-fn host_address(part: &[u8], names: &BTreeMap<u32, &str>) -> Result<Option<HostAddress>, Cause> {
+pub(super) fn host_address(
+    part: &[u8],
+    names: &BTreeMap<u32, &str>,
+) -> Result<Option<HostAddress>, Cause> {
     let found = attributes(part, 8)?;
     let (Some(prefix_length), Some(scope), Some(index)) =
         (u8_at(part, 1), u8_at(part, 3), u32_at(part, 4))
@@ -228,7 +231,7 @@ fn host_address(part: &[u8], names: &BTreeMap<u32, &str>) -> Result<Option<HostA
     }))
 }
 
-fn mark_rule(part: &[u8]) -> Result<Option<MarkRule>, Cause> {
+pub(super) fn mark_rule(part: &[u8]) -> Result<Option<MarkRule>, Cause> {
     let found = attributes(part, 12)?;
     let family = match u8_at(part, 0) {
         Some(AF_INET) => Family::Ipv4,

@@ -92,7 +92,7 @@ fn request(protocol: Protocol, family: u8) -> Request<Buffer> {
 }
 
 /// One socket: a listener for each of the addresses that it is bound to.
-fn decode(part: &[u8], protocol: Protocol) -> Result<Vec<Listener>, Cause> {
+pub(super) fn decode(part: &[u8], protocol: Protocol) -> Result<Vec<Listener>, Cause> {
     let found = attributes(part, HEAD)?;
     let missing = || Cause::Undecodable("the address of a socket is missing".to_owned());
     let number = array_at(part, 4).map(u16::from_be_bytes);

@@ -6,6 +6,8 @@ mod arp;
 mod attributes;
 mod changes;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod host;
 mod interface_addresses;
 mod ipvs;

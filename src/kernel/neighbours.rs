@@ -228,7 +228,7 @@ fn octets(of: IpAddr) -> Vec<u8> {
 }
 
 /// `None` for what is no neighbour with a MAC address.
-fn decode(part: &Buffer) -> Result<Option<(IpAddr, MacAddress)>, Cause> {
+pub(super) fn decode(part: &Buffer) -> Result<Option<(IpAddr, MacAddress)>, Cause> {
     let undecodable = |error: &dyn ToString| Cause::Undecodable(error.to_string());
     let message = Ndmsg::from_bytes_with_input(&mut Cursor::new(part.as_ref()), part.len())
         .map_err(|error| undecodable(&error))?;

@@ -136,7 +136,7 @@ fn last_word(address: IpAddr) -> (u32, u32, u32) {
 }
 
 /// From where to where a packet of TCP travels; `None` for any other.
-fn ends(packet: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+pub(super) fn ends(packet: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     let first = *packet.first()?;
     let (source, destination, header): (IpAddr, IpAddr, _) = match first >> 4 {
         4 if *packet.get(9)? == TCP => (

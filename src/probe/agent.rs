@@ -1,3 +1,6 @@
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
+
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt as _, Empty};

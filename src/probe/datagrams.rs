@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -52,18 +52,35 @@ impl Datagrams {
 
     /// The next datagram.
     pub(super) async fn recv(&self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        self.next(|fd| Ok(recv(fd, buffer, MsgFlags::MSG_DONTWAIT)?))
+            .await
+    }
+
+    /// The next datagram, however large it is. Room for it is made when it has
+    /// come: of many probes most wait.
+    pub(super) async fn recv_whole(&self) -> Result<Vec<u8>, Failure> {
+        self.next(|fd| {
+            // The length of all of it (recv(2), `MSG_TRUNC`).
+            let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
+            let mut datagram = vec![0; recv(fd, &mut [0; 1], look)?];
+            let length = recv(fd, &mut datagram, MsgFlags::MSG_DONTWAIT)?;
+            datagram.truncate(length);
+            Ok(datagram)
+        })
+        .await
+    }
+
+    async fn next<T>(&self, mut take: impl FnMut(RawFd) -> io::Result<T>) -> Result<T, Failure> {
         loop {
             let fd = self.socket.as_fd().as_raw_fd();
             // An ICMP error alone makes the socket not readable.
             let received = self
                 .socket
-                .async_io(Interest::READABLE | Interest::ERROR, || {
-                    Ok(recv(fd, buffer, MsgFlags::MSG_DONTWAIT)?)
-                })
+                .async_io(Interest::READABLE | Interest::ERROR, || take(fd))
                 .await;
             match received {
-                Ok(length) if self.received.fetch_add(1, Ordering::Relaxed) < MOST => {
-                    return Ok(length);
+                Ok(taken) if self.received.fetch_add(1, Ordering::Relaxed) < MOST => {
+                    return Ok(taken);
                 }
                 Ok(_) => {
                     let detail = format!("more than {MOST} datagrams came, none of which fits");

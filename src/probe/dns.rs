@@ -1,4 +1,6 @@
 mod answer;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod reply;
 
 use hickory_proto::op::{Message, Query};

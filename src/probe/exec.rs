@@ -1,5 +1,7 @@
 mod group;
 mod output;
+#[cfg(fuzzing)]
+pub(super) use output::fuzzing::lines;
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;

@@ -73,7 +73,11 @@ pub(super) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> Verdict {
     })
 }
 
-async fn exchange<S>(probing: Probing<'_>, stream: S, request: Request<Full<Bytes>>) -> Verdict
+pub(super) async fn exchange<S>(
+    probing: Probing<'_>,
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Verdict
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -92,7 +92,10 @@ fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure 
     ))
 }
 
-fn request(target: SocketAddr, check: &HttpCheck) -> Result<Request<Full<Bytes>>, Failure> {
+pub(super) fn request(
+    target: SocketAddr,
+    check: &HttpCheck,
+) -> Result<Request<Full<Bytes>>, Failure> {
     let scheme = if check.tls.is_some() { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{target}{}", check.path));
     let url = url.map_err(|error| Failure::internal(format!("no URL: {error}")))?;
@@ -135,7 +138,7 @@ pub(super) fn host(target: SocketAddr, check: &HttpCheck) -> String {
     }
 }
 
-async fn exchange<S>(
+pub(super) async fn exchange<S>(
     probing: Probing<'_>,
     stream: S,
     request: Request<Full<Bytes>>,

@@ -12,6 +12,8 @@ mod early_answer;
 mod exec;
 mod file;
 mod fix;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod grpc;
 mod haproxy_agent;
 mod http;

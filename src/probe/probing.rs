@@ -1,3 +1,6 @@
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

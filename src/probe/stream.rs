@@ -34,7 +34,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict 
     })
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     probing: Probing<'_>,
     mut stream: EarlyAnswer<S>,
     steps: &[Step],

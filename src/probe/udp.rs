@@ -14,9 +14,6 @@ use crate::diagnosis::Sight;
 use crate::error_chain::error_chain;
 use crate::kernel::{Hop, NextHop};
 
-/// The largest datagram (RFC 768).
-const DATAGRAM: usize = 65_535;
-
 /// A datagram and its answer.
 ///
 /// Where no answer is expected, an answer passes, and so does silence for half
@@ -28,20 +25,18 @@ pub(super) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> Verdict {
     let socket = connect::udp(target, probing.origin).await?;
     probing.begin(Doing::Datagram);
     socket.send(&check.send).await?;
-    let mut answer = vec![0; DATAGRAM];
     let Some(pattern) = &check.expect else {
         let deadline = probing.deadline - probing.timeout / 2;
-        return match timeout_at(deadline, socket.recv(&mut answer)).await {
-            Ok(Ok(length)) => Ok(Pass::new(format!("answered with {length} bytes"))),
+        return match timeout_at(deadline, socket.recv_whole()).await {
+            Ok(Ok(answer)) => Ok(Pass::new(format!("answered with {} bytes", answer.len()))),
             Ok(Err(failure)) => Err(failure),
             Err(_) => silent(probing, target).await,
         };
     };
-    let length = socket.recv(&mut answer).await?;
-    let answer = answer.get(..length).unwrap_or_default();
-    match pattern.end_in(answer) {
-        Some(_) => Ok(Pass::new(format!("answered with {length} bytes"))),
-        None => Err(missing(pattern, answer)),
+    let answer = socket.recv_whole().await?;
+    match pattern.end_in(&answer) {
+        Some(_) => Ok(Pass::new(format!("answered with {} bytes", answer.len()))),
+        None => Err(missing(pattern, &answer)),
     }
 }
 

@@ -22,7 +22,10 @@ mod publish;
 mod real_server;
 mod removal;
 mod retry;
+#[cfg(not(fuzzing))]
 mod state_file;
+#[cfg(fuzzing)]
+pub(crate) mod state_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

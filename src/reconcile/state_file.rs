@@ -1,3 +1,6 @@
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;

@@ -36,12 +36,14 @@ mod reload;
 mod secrets;
 mod server;
 mod site;
+mod soak;
 mod start;
 mod status;
 mod stop;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;
+mod zoo;
 
 use std::time::Duration;
 

@@ -275,3 +275,29 @@ fn the_peer_is_forgotten_when_this_host_gets_the_vip_and_found_if_it_keeps_it() 
     let (conflicts, _) = bench.audit.take_changed().unwrap();
     assert!(conflicts.contains_key(&(ip(VIP), STRANGER)));
 }
+
+#[test]
+fn ever_new_addresses_fill_nothing_and_hide_no_real_server() {
+    let mut bench = Bench::new();
+    bench.audit.learn(&BTreeMap::from([(ip(21), THIEF)]));
+    for number in 0..7_000_u32 {
+        let [_, _, high, low] = number.to_be_bytes();
+        bench.claim(MacAddress([2, 1, 0, 0, high, low]), true);
+        bench.now += Duration::from_millis(1);
+    }
+    let first = MacAddress([2, 1, 0, 0, 0, 0]);
+    assert_eq!(bench.macs().len(), MOST_STRANGERS);
+    assert!(bench.macs().contains(&first));
+    bench.claim(THIEF, true);
+    assert!(bench.macs().contains(&THIEF));
+    // Whoever takes a real server's name in turn makes no room for more.
+    for low in 0..100 {
+        let mac = MacAddress([2, 2, 0, 0, 0, low]);
+        bench.audit.learn(&BTreeMap::from([(ip(22), mac)]));
+        bench.claim(mac, false);
+    }
+    assert!(bench.macs().len() <= MOST_STRANGERS + 2);
+    // Those that are gone make room again.
+    bench.run(seconds(30), &[THIEF, STRANGER]);
+    assert!(bench.macs().contains(&STRANGER));
+}

@@ -1,6 +1,8 @@
 //! The kernel's IPVS table, over generic netlink.
 
 mod codec;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod uapi;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,6 @@
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
+
 use std::io;
 use std::process::ExitStatus;
 

@@ -72,3 +72,23 @@ async fn a_broadcast_address_is_told_as_that() {
         assert_outcome(&outcome, ProbeResult::Unreachable, detail);
     }
 }
+
+/// All of a datagram counts, be it the largest there is or an empty one.
+#[tokio::test]
+async fn a_datagram_is_taken_whole_whatever_its_length() {
+    for (length, expect) in [(65_507, "the end"), (7, "the end"), (0, "")] {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (_, from) = socket.recv_from(&mut [0; 100]).unwrap();
+            let mut answer = vec![b'.'; length];
+            if let Some(at) = length.checked_sub(7) {
+                answer[at..].copy_from_slice(b"the end");
+            }
+            socket.send_to(&answer, from).unwrap();
+        });
+        let outcome = ask(address, udp(b"ping", Some(expect))).await;
+        let detail = format!("answered with {length} bytes");
+        assert_outcome(&outcome, ProbeResult::Ok, &detail);
+    }
+}

@@ -1,0 +1,163 @@
+//! What real servers answer, for `tests/fuzz`.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Runtime;
+
+use super::advice::Said;
+use super::probing::Probing;
+use super::verdict::Failure;
+use super::{agent, dns, exec, grpc, http, probing, stream};
+use crate::config::{Check, CheckKind, Config};
+
+const CHECKS: &str = r#"
+virtual_services:
+  - { name: a, address: "192.0.2.1:1", check: { http: {} }, real_servers: &r [{ name: r, address: 198.51.100.1 }] }
+  - { name: b, address: "192.0.2.1:2", check: { http: { expect: { body: { regex: "a+b" } } } }, real_servers: *r }
+  - { name: c, address: "192.0.2.1:3", check: { tcp: { steps: [{ expect: "220" }, { send: "EHLO" }, { expect: { regex: "^250.*ok" } }] } }, real_servers: *r }
+  - { name: d, address: "192.0.2.1:4", check: { grpc: {} }, real_servers: *r }
+  - { name: e, address: "192.0.2.1:5", protocol: udp, check: { dns: { name: example.com, type: A, answers: ["192.0.2.1"] } }, real_servers: *r }
+"#;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder
+        .enable_time()
+        .build()
+        .expect("a runtime of one thread")
+});
+
+static CONFIG: LazyLock<Config> =
+    LazyLock::new(|| Config::parse("checks", CHECKS).expect("the checks above are valid"));
+
+fn check(place: usize) -> &'static Arc<Check> {
+    let mut checked = CONFIG.virtual_services[place].checked();
+    checked.next().expect("a real server").1
+}
+
+/// An answer to a question of the check `dns`.
+pub fn dns_answer(bytes: &[u8]) {
+    if let CheckKind::Dns(check) = &check(4).kind {
+        dns::fuzzing::message(bytes, check);
+    }
+}
+
+/// What an agent, a program or a file says; the first byte chooses.
+pub fn agent_answer(bytes: &[u8]) {
+    let Some((kind, answer)) = bytes.split_first() else {
+        return;
+    };
+    let told = match kind % 4 {
+        0 => return agent::fuzzing::status(answer),
+        1 => Ok(Said::of_agent(answer)),
+        2 => Said::read(answer),
+        _ => Said::read(&exec::lines(answer, usize::from(*kind) * 16)),
+    };
+    let told = told.and_then(|said| {
+        let lengths = [said.shown().len(), said.unknown().unwrap_or_default().len()];
+        assert!(lengths.iter().all(|length| *length <= 2048), "{lengths:?}");
+        said.verdict()
+    });
+    bounded(told.map(|pass| pass.detail));
+}
+
+/// What a server says in HTTP, in a conversation or in gRPC: the first byte
+/// chooses, the second is the length of the pieces in which it comes.
+pub fn conversation(bytes: &[u8]) {
+    let [kind, piece, said @ ..] = bytes else {
+        return;
+    };
+    let place = usize::from(kind % 4);
+    let check = check(place);
+    let server = Server {
+        rest: said.to_vec(),
+        at: 0,
+        piece: usize::from(*piece).max(1),
+        turn: false,
+    };
+    RUNTIME.block_on(probing::fuzzing::probing(
+        check,
+        async |probing: Probing<'_>| {
+            let told = match &check.kind {
+                CheckKind::Http(check) => {
+                    let target = SocketAddr::from(([198, 51, 100, 1], 80));
+                    let request = http::request(target, check).expect("the check is valid");
+                    http::exchange(probing, server, request, check).await
+                }
+                CheckKind::Stream(check) => {
+                    let server = super::early_answer::EarlyAnswer::at_once(server);
+                    let told = stream::converse(probing, server, &check.steps).await;
+                    told.map(|()| String::new())
+                }
+                _ => {
+                    let request = Request::post("http://192.0.2.1/grpc.health.v1.Health/Check");
+                    let request = request.body(Full::from(Bytes::from_static(b"\0\0\0\0\0")));
+                    let request = request.expect("the request is valid");
+                    let told = grpc::exchange(probing, server, request).await;
+                    told.map(|pass| pass.detail)
+                }
+            };
+            bounded(told);
+        },
+    ));
+}
+
+fn bounded(told: Result<String, Failure>) {
+    let detail = told.unwrap_or_else(|failure| failure.detail);
+    assert!(detail.len() <= 16 * 1024, "{} bytes", detail.len());
+}
+
+/// Says all of it, in pieces between which it lets others wait, takes whatever
+/// it is told, and closes.
+struct Server {
+    rest: Vec<u8>,
+    at: usize,
+    piece: usize,
+    turn: bool,
+}
+
+impl AsyncRead for Server {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.turn = !self.turn;
+        if self.turn {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let length = self
+            .piece
+            .min(buffer.remaining())
+            .min(self.rest.len() - self.at);
+        buffer.put_slice(&self.rest[self.at..self.at + length]);
+        self.at += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Server {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
