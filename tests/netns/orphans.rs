@@ -32,16 +32,23 @@ fn with_argument(argument: &str) -> usize {
 }
 
 /// A hundred at each probe, in sessions of their own, whose parents are gone.
-fn leave_and_end(wrapper: &[&str], argument: &str) {
+fn leave_and_end(wrapper: &[&str], last_digit: u32) {
+    // Nobody else on this host sleeps for so many seconds.
+    let argument = format!("1{}{last_digit}", std::process::id());
     let lan = Lan::new();
     let directory = tempfile::tempdir().unwrap();
     let flag = directory.path().join("leave");
-    fs::write(&flag, "").unwrap();
+    // Apart from the flag: those that come late would put that back.
+    let begun = directory.path().join("begun");
+    for file in [&flag, &begun] {
+        fs::write(file, "").unwrap();
+    }
     let script = format!(
         "test -e {0} || exit 0; i=0; while [ $i -lt 100 ]; do (env -i /usr/bin/setsid sh -c \
-         'sleep {argument} & echo >>{0}' &); i=$((i+1)); done; \
-         while [ $(wc -l <{0}) -lt 100 ]; do sleep 0.02; done; echo >{0}.left; exit 0",
-        flag.display()
+         'sleep {argument} & echo >>{1}' &); i=$((i+1)); done; \
+         while [ -e {0} ] && [ $(wc -l <{1}) -lt 100 ]; do sleep 0.02; done; echo >{0}.left; exit 0",
+        flag.display(),
+        begun.display()
     );
     let configuration = format!(
         "virtual_services:\n  - name: web\n    address: 192.168.11.200:80\n    check:\n      \
@@ -69,14 +76,14 @@ fn leave_and_end(wrapper: &[&str], argument: &str) {
     let before = descriptors();
     until(DEADLINE, "more than ten rounds", || {
         let _ = fs::remove_file(&left);
-        match fs::read_to_string(&flag).unwrap().lines().count() {
+        match fs::read_to_string(&begun).unwrap().lines().count() {
             0..1500 => Err(()),
             _ => Ok(()),
         }
     });
     fs::remove_file(&flag).unwrap();
     until(DEADLINE, "nothing that is left behind", || {
-        let left = (with_argument(argument), children(&agents));
+        let left = (with_argument(&argument), children(&agents));
         match &left {
             (0, children) if children.len() <= 1 => Ok(()),
             _ => Err(left),
@@ -88,11 +95,11 @@ fn leave_and_end(wrapper: &[&str], argument: &str) {
 
 #[test]
 fn what_programs_leave_behind_ends_with_the_probe() {
-    leave_and_end(&["env"], "100017");
+    leave_and_end(&["env"], 1);
 }
 
 #[test]
 fn what_programs_leave_behind_is_waited_for_by_the_first_process() {
     let wrapper = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    leave_and_end(&wrapper, "100018");
+    leave_and_end(&wrapper, 2);
 }
