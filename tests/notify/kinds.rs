@@ -43,9 +43,9 @@ fn every_kind_reaches_a_program_and_a_webhook() {
 
     then(&["real_server_up"]);
     status.store(503, Ordering::SeqCst);
-    then(&["quorum_lost", "fail_open_started", "real_server_down"]);
+    then(&["real_server_down", "quorum_lost", "fail_open_started"]);
     status.store(200, Ordering::SeqCst);
-    then(&["quorum_gained", "fail_open_ended", "real_server_up"]);
+    then(&["real_server_up", "quorum_gained", "fail_open_ended"]);
 
     assert!(bench.run("drain", &["web/rs1", "--wait"]).status.success());
     then(&["quorum_lost", "real_server_drained"]);

@@ -109,7 +109,7 @@ fn a_webhook_gets_every_event_in_order_and_again_after_a_failure() {
     let (lost, gained) = ("quorum_lost", "quorum_gained");
     assert_eq!(
         all(&hook.bodies()[..6], "event"),
-        [up, lost, lost, down, gained, up]
+        [up, down, down, lost, up, gained]
     );
     assert_eq!(
         requests[1].body, requests[2].body,
