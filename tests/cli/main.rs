@@ -51,7 +51,7 @@ use exchange::{Answer, exchange};
 use process::Process;
 use server::{Behaviour, Server};
 use site::{Agent, Ended, Site, end, fifo, program};
-use wait::until;
+use wait::{here, until};
 
 /// How long anything may take that is sure to come, on a busy machine too.
 const AMPLE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use super::{AMPLE, Agent, Behaviour, Server, Site, exchange, until};
+use super::{AMPLE, Agent, Behaviour, Server, Site, exchange, here, until};
 
 /// Real servers, each probed every 500 ms.
 const REAL_SERVERS: u8 = 200;
@@ -124,7 +124,7 @@ fn clients_that_never_ask_make_room_for_those_that_do() {
             )
         })
         .collect();
-    let quickly = Duration::from_secs(5);
+    let quickly = here(Duration::from_secs(5));
     for path in ["/livez", "/readyz", "/status", "/metrics"] {
         let answer = exchange(site.listen, "GET", path, quickly).unwrap();
         assert!([200, 503].contains(&answer.status), "{path}: {answer:?}");

@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::many::raise_file_limit;
-use super::{AMPLE, Agent, Behaviour, Server, Site, until};
+use super::{AMPLE, Agent, Behaviour, Server, Site, here, until};
 
 /// From one probe of a server to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -100,7 +100,6 @@ fn nobody_suffers_from_a_hostile_server() {
     let animals = animals::all();
     let hostile = usize::try_from(number("ZOO_SERVERS", 0)).unwrap();
     let hostile = hostile.max(animals.len());
-    let slowness = u32::try_from(number("TEST_SLOWNESS", 100)).unwrap();
 
     let site = Site::new();
     let healthy: Vec<_> = (1..=HEALTHY).map(|host| site.server(host)).collect();
@@ -177,12 +176,12 @@ fn nobody_suffers_from_a_hostile_server() {
         largest[1],
         largest[2]
     );
-    let allowed = INTERVAL * 2 * slowness / 100;
+    let allowed = here(INTERVAL * 2);
     assert!(gap <= allowed, "{ip} was not asked for {gap:?}");
 
     let told = Instant::now();
     agent.signal(Signal::SIGTERM);
     assert_eq!(agent.wait(AMPLE).code(), Some(0));
     let took = told.elapsed();
-    assert!(took <= END * slowness / 100, "it ended after {took:?}");
+    assert!(took <= here(END), "it ended after {took:?}");
 }

@@ -1,5 +1,9 @@
 //! File systems that hang: FUSE ones whose server never answers. What needs
 //! their files goes without, and all else goes on.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long the agent takes is what these tests are about"
+)]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Lan, Process, Site, until};
+use crate::support::{Lan, Process, Site, here, until};
 use crate::web_server::WebServer;
 use crate::witness::{DEADLINE, status};
 
@@ -71,18 +75,17 @@ fn ends_in_time(agent: &mut Process) {
     let began = Instant::now();
     let ended = agent.wait(DEADLINE);
     let took = began.elapsed();
-    assert!(took < END, "{took:?}");
+    assert!(took < here(END), "{took:?}");
     assert!(ended.success(), "{ended}");
 }
 
 /// One service with a plain check, and `https` ones whose authority is `ca`.
 fn services(https: usize, ca: &Path) -> String {
     let check = "interval: 1s, timeout: 900ms, rise: 1, fall: 2";
-    let mut text = format!(
-        "director: {{ resync_interval: 1s }}\nvirtual_services:\n  - name: plain\n    address: \
-         192.168.11.200:80\n    check: {{ interval: 100ms, timeout: 500ms, rise: 1, fall: 2 }}\n    \
-         real_servers: [{{ name: rs1, address: 192.168.11.21 }}]\n"
-    );
+    let mut text = "director: { resync_interval: 1s }\nvirtual_services:\n  - name: plain\n    \
+         address: 192.168.11.200:80\n    check: { interval: 100ms, timeout: 500ms, rise: 1, fall: 2 }\n    \
+         real_servers: [{ name: rs1, address: 192.168.11.21 }]\n"
+        .to_owned();
     for n in 0..https {
         let port = 8000 + n;
         let ca = ca.display();
@@ -165,7 +168,7 @@ fn hung_state_directory_keeps_no_weight_and_no_reload_and_no_end_from_coming() {
     let rs1 = WebServer::start(&lan.rs1);
     weight(&lan, 1);
     let took = began.elapsed();
-    assert!(took < DEADLINE / 2, "{took:?}");
+    assert!(took < here(DEADLINE / 2), "{took:?}");
     let said = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
     assert!(said.contains("does not answer"), "{said}");
 

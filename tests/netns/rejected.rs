@@ -79,7 +79,7 @@ fn all(lan: &Lan) -> Vec<(String, String, Value)> {
     found
 }
 
-/// rs1 becomes the router of 10.8.0.0/16 and fd00:8::/64.
+/// rs1 becomes the router of `10.8.0.0/16` and `fd00:8::/64`.
 fn with_router() -> Lan {
     let lan = Lan::new();
     let (director, router) = (&lan.director, &lan.rs1);
@@ -144,7 +144,7 @@ fn what_a_packet_filter_on_the_way_rejects_takes_a_real_server_down() {
 /// head and `X` of a request.
 fn answer(udp: UdpSocket, tcp: TcpListener) {
     thread::spawn(move || {
-        let mut datagram = [0; 65535];
+        let mut datagram = vec![0; 65535];
         while let Ok((length, from)) = udp.recv_from(&mut datagram) {
             if length == LONG {
                 let _ = udp.send_to(b"y", from);

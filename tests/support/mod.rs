@@ -31,7 +31,7 @@ pub(crate) use process::Process;
 pub(crate) use recorder::{Recorder, Request};
 pub(crate) use service_manager::ServiceManager;
 pub(crate) use site::Site;
-pub(crate) use wait::until;
+pub(crate) use wait::{here, until};
 pub(crate) use web::{Behaviour, Web};
 
 /// For what should come soon: long enough for an emulated machine that is busy.

@@ -15,6 +15,11 @@ static SLOWNESS: LazyLock<u32> = LazyLock::new(|| {
     measured.and_then(|text| text.parse().ok()).unwrap_or(100)
 });
 
+/// So much time on a machine of the usual speed, and more on a slower one.
+pub(crate) fn here(usual: Duration) -> Duration {
+    usual * *SLOWNESS / 100
+}
+
 /// Asks `attempt` again and again until it gives `Ok`, and returns that.
 /// `deadline` is for a machine of the usual speed; a slower one has more.
 ///
@@ -26,7 +31,7 @@ pub(crate) fn until<T, Seen: Debug>(
     what: &str,
     mut attempt: impl FnMut() -> Result<T, Seen>,
 ) -> T {
-    let deadline = deadline * *SLOWNESS / 100;
+    let deadline = here(deadline);
     let end = now() + deadline;
     let mut rest = FIRST_PAUSE;
     loop {
