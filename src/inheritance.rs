@@ -8,13 +8,17 @@ use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, 
 /// inheritable set). The agent keeps its own. What a program has by being
 /// root's, or by its file, as ping has, is not changed.
 pub(crate) fn keep_capabilities() -> io::Result<()> {
-    let mut held = capabilities(None)?;
-    held.inheritable = CapabilitySet::empty();
-    // What is not inheritable cannot be ambient: this clears both.
-    set_capabilities(None, held)?;
     match clear_ambient_capability_set() {
         // Before Linux 4.3 there is none.
-        Err(io::Errno::INVAL) => Ok(()),
-        cleared => cleared,
+        Ok(()) | Err(io::Errno::INVAL) => {}
+        Err(error) => return Err(error),
     }
+    let mut held = capabilities(None)?;
+    // The units' filter of system calls forbids capset(2), which is not needed
+    // there: systemd hands on no capabilities that they do not ask for.
+    if held.inheritable.is_empty() {
+        return Ok(());
+    }
+    held.inheritable = CapabilitySet::empty();
+    set_capabilities(None, held)
 }
