@@ -48,7 +48,7 @@ impl Standstill {
         let weak = Arc::downgrade(&watched);
         thread::Builder::new()
             .name("standstill".to_owned())
-            .spawn(move || measure(&weak))?;
+            .spawn(move || measure(&weak, thread::sleep))?;
         Ok(watched)
     }
 
@@ -100,16 +100,29 @@ impl Record {
     }
 }
 
+/// When its thread ends, by a panic too, nobody measures: the host would seem
+/// to stand still for ever.
+struct Measuring<'a>(&'a Weak<Standstill>);
+
+impl Drop for Measuring<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.0.upgrade() {
+            record.lock().due = None;
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a thread of its own, which has nothing else to do"
 )]
-fn measure(record: &Weak<Standstill>) {
+fn measure(record: &Weak<Standstill>, sleep: impl Fn(Duration)) {
+    let _measuring = Measuring(record);
     while let Some(record) = record.upgrade() {
         record.woke(Instant::now());
         record.sleeps(Instant::now());
         drop(record);
-        thread::sleep(SLEEP);
+        sleep(SLEEP);
     }
 }
 

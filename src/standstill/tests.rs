@@ -68,3 +68,14 @@ async fn a_blocked_runtime_is_no_standstill() {
     // Far less: the machine that runs the tests may be busy.
     assert!(standstill.between(start, clock::monotonic()) < ms(1000));
 }
+
+#[test]
+fn a_thread_that_dies_is_no_standstill() {
+    let standstill = Standstill::unknown();
+    let weak = Arc::downgrade(&standstill);
+    let measuring = thread::spawn(move || measure(&weak, |_| panic!("a fault of the thread")));
+    let died = measuring.join();
+    assert!(died.is_err());
+    let now = clock::monotonic();
+    assert_eq!(standstill.between(now, now + ms(10_000)), Duration::ZERO);
+}

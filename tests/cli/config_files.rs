@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 
 use super::{Ended, Site, end, program};
 
@@ -13,6 +15,9 @@ const CHECK: &str = "interval: 200ms, timeout: 200ms";
 
 /// The most memory that a configuration takes, good or bad, as the manual says.
 const MOST_MEMORY_KIB: usize = 512 * 1024;
+
+/// What one of a few hundred KiB takes.
+const LITTLE_MEMORY_KIB: usize = 128 * 1024;
 
 /// The most that is written of a bad one.
 const MOST_OUTPUT: usize = 128 * 1024;
@@ -129,70 +134,114 @@ fn what_is_no_file_is_refused_at_once() {
     );
 }
 
-/// `check-config` with an address space of so much.
-fn check_bounded(site: &Site) -> Ended {
+/// `check-config` of `file` with an address space of so much.
+fn check_bounded(file: &Path, most_memory_kib: usize) -> Ended {
     let mut command = Command::new("sh");
-    let limit = format!("ulimit -v {MOST_MEMORY_KIB} && exec \"$@\"");
+    let limit = format!("ulimit -v {most_memory_kib} && exec \"$@\"");
     command.args(["-c", &limit, "sh", env!("CARGO_BIN_EXE_lvs-agent")]);
-    command.arg("check-config").arg("--config");
-    command.arg(site.configuration());
+    command.arg("check-config").arg("--config").arg(file);
     end(command)
 }
 
-#[test]
-fn gigantic_broken_files_take_bounded_memory_and_say_little() {
-    const GIGANTIC: usize = 12 * 1024 * 1024;
-    const LARGE: usize = 2 * 1024 * 1024;
-    let site = Site::new();
-    let bomb = (0..30).fold("a0: &a0 [x, x]\n".to_owned(), |mut text, n| {
-        let next = n + 1;
-        writeln!(text, "a{next}: &a{next} [*a{n}, *a{n}, *a{n}]").unwrap();
-        text
-    });
-    let unknown = (0..100_000).fold(String::new(), |mut text, n| {
-        writeln!(text, "key-{n}: 1").unwrap();
-        text
-    });
-    let services = (0..100_000).fold("virtual_services:\n".to_owned(), |mut text, n| {
-        writeln!(text, "  - key-{n}: 1").unwrap();
-        text
-    });
-    let one_line = format!("virtual_services: [{}]", "1, ".repeat(350_000));
-    for (what, text, said) in [
-        (
-            "scalars in a flow",
-            format!("virtual_services: [{}", "1,".repeat(GIGANTIC / 2)),
-            "more than 1000000 keys and values",
-        ),
-        (
-            "scalars in lines",
-            format!("virtual_services:\n{}", "- 1\n".repeat(GIGANTIC / 4)),
-            "more than 1000000 keys and values",
-        ),
-        ("one scalar", "x".repeat(LARGE), "1 problem in"),
-        ("brackets", "[".repeat(LARGE), "nested"),
-        ("braces", "{a: ".repeat(LARGE / 4), "nested"),
-        (
-            "indents",
-            (0..3000).map(|n| " ".repeat(n) + "a:\n").collect(),
-            "nested",
-        ),
-        ("aliases", bomb, "aliases stand for more than 200000 values"),
-        ("anchors", "&a ".repeat(LARGE / 3), " in "),
-        ("tags", "- !!x 1\n".repeat(LARGE / 8), " more in "),
-        ("one line", one_line, "100 problems and 349900 more in"),
-        ("unknown keys", unknown, "100 problems and 99901 more in"),
-        ("services", services, " more in "),
-        ("quotes", "\"".repeat(LARGE), " in "),
-        ("comment", "#".repeat(LARGE), " in "),
-        ("colons", ": ".repeat(LARGE / 2), " in "),
-    ] {
-        fs::write(site.configuration(), text).unwrap();
-        let ended = check_bounded(&site);
+/// A broken configuration, and what is said of it.
+struct Broken {
+    what: &'static str,
+    text: String,
+    said: &'static str,
+}
+
+impl Broken {
+    fn check(&self, directory: &Path, most_memory_kib: usize) {
+        let Self { what, text, said } = self;
+        let file = directory.join(what);
+        fs::write(&file, text).unwrap();
+        let ended = check_bounded(&file, most_memory_kib);
         let shown: String = ended.stderr.chars().take(2000).collect();
         assert_eq!(ended.code, 2, "{what}: {shown}");
         assert!(ended.stderr.contains(said), "{what}: {shown}");
         let written = ended.stderr.len() + ended.stdout.len();
         assert!(written < MOST_OUTPUT, "{what}: {written} bytes: {shown}");
     }
+}
+
+/// So many at a time as there are processors.
+fn check_all(broken: Vec<Broken>, most_memory_kib: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let next = Mutex::new(broken.into_iter());
+    let worker = || {
+        loop {
+            let Some(case) = next.lock().unwrap().next() else {
+                return;
+            };
+            case.check(directory.path(), most_memory_kib);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().unwrap().get().min(4) {
+            scope.spawn(worker);
+        }
+    });
+}
+
+#[test]
+fn gigantic_broken_files_take_bounded_memory_and_say_little() {
+    const SCALARS: usize = 1_000_100;
+    let broken = |what, text, said| Broken { what, text, said };
+    check_all(
+        vec![
+            broken(
+                "scalars in a flow",
+                format!("virtual_services: [{}", "1,".repeat(SCALARS)),
+                "more than 1000000 keys and values",
+            ),
+            broken(
+                "scalars in lines",
+                format!("virtual_services:\n{}", "- 1\n".repeat(SCALARS)),
+                "more than 1000000 keys and values",
+            ),
+        ],
+        MOST_MEMORY_KIB,
+    );
+}
+
+#[test]
+fn large_broken_files_take_little_memory_and_say_little() {
+    const LARGE: usize = 256 * 1024;
+    let bomb = (0..30).fold("a0: &a0 [x, x]\n".to_owned(), |mut text, n| {
+        let next = n + 1;
+        writeln!(text, "a{next}: &a{next} [*a{n}, *a{n}, *a{n}]").unwrap();
+        text
+    });
+    let unknown = (0..20_000).fold(String::new(), |mut text, n| {
+        writeln!(text, "key-{n}: 1").unwrap();
+        text
+    });
+    let services = (0..20_000).fold("virtual_services:\n".to_owned(), |mut text, n| {
+        writeln!(text, "  - key-{n}: 1").unwrap();
+        text
+    });
+    let one_line = format!("virtual_services: [{}]", "1, ".repeat(50_000));
+    let broken = |what, text, said| Broken { what, text, said };
+    check_all(
+        vec![
+            broken("one scalar", "x".repeat(LARGE), "1 problem in"),
+            broken("brackets", "[".repeat(LARGE), "nested"),
+            broken("braces", "{a: ".repeat(LARGE / 4), "nested"),
+            broken(
+                "indents",
+                (0..1000).map(|n| " ".repeat(n) + "a:\n").collect(),
+                "nested",
+            ),
+            broken("aliases", bomb, "aliases stand for more than 200000 values"),
+            broken("anchors", "&a ".repeat(LARGE / 3), " in "),
+            broken("tags", "- !!x 1\n".repeat(LARGE / 8), " more in "),
+            broken("one line", one_line, "100 problems and 49900 more in"),
+            broken("unknown keys", unknown, "100 problems and 19901 more in"),
+            broken("services", services, " more in "),
+            broken("quotes", "\"".repeat(LARGE), " in "),
+            broken("comment", "#".repeat(LARGE), " in "),
+            broken("colons", ": ".repeat(LARGE / 2), " in "),
+        ],
+        LITTLE_MEMORY_KIB,
+    );
 }
