@@ -143,7 +143,7 @@ pub(crate) struct DrainArguments {
     #[arg(long)]
     pub(crate) wait: bool,
     /// How long that may take, at most 30days; UDP counts as drained after it
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = deadline)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = deadline, allow_hyphen_values = true)]
     pub(crate) deadline: Duration,
 }
 

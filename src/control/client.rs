@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub(crate) enum ControlError {
     /// There is, but nobody listens: the agent was killed.
     #[error("nobody listens on the control socket {}: lvs-agent is not running", .0.display())]
     NobodyListens(PathBuf),
+    /// Another file has the name.
+    #[error("{} is not a socket: name the control socket of lvs-agent, or remove that file", .0.display())]
+    NotASocket(PathBuf),
     /// It belongs to another user.
     #[error("no permission to open the control socket {}: run as root", .0.display())]
     NotPermitted(PathBuf),
@@ -187,6 +191,11 @@ fn explain(path: PathBuf, patience: Duration, cause: reqwest::Error) -> ControlE
             if error.kind() == io::ErrorKind::NotFound {
                 return ControlError::NoSocket(path);
             } else if error.kind() == io::ErrorKind::ConnectionRefused {
+                // connect(2) says the same of a file that is no socket (unix(7)).
+                let found = std::fs::metadata(&path);
+                if found.is_ok_and(|found| !found.file_type().is_socket()) {
+                    return ControlError::NotASocket(path);
+                }
                 return ControlError::NobodyListens(path);
             } else if error.kind() == io::ErrorKind::PermissionDenied {
                 return ControlError::NotPermitted(path);

@@ -162,3 +162,12 @@ async fn status_of_newer_agent_is_refused_though_it_could_be_read() {
     assert!(said.contains("has version 99.0.0"), "{said}");
     server.join().unwrap();
 }
+
+#[tokio::test]
+async fn a_file_that_is_no_socket_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    fs::write(&path, "").unwrap();
+    let error = get_status(&path).await.unwrap_err();
+    assert!(matches!(error, ControlError::NotASocket(_)), "{error}");
+}

@@ -71,6 +71,12 @@ pub(crate) enum LockError {
         /// The state directory.
         directory: PathBuf,
     },
+    /// Another file has the name of the state directory.
+    #[error(
+        "the state directory `{}` is no directory: move away the file of that name, or correct \
+         `state_dir`", .0.display()
+    )]
+    NoDirectory(PathBuf),
     /// The state directory cannot be looked at.
     #[error("cannot lock the state directory")]
     StateDirectory(#[source] FileWorkError),
@@ -155,6 +161,16 @@ impl StateLock {
                     mode,
                     directory,
                 });
+            }
+            // mkdir(2) says so of a file, of a link that leads round, and of
+            // what is below a file.
+            Err(Refused::Io(error))
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Err(LockError::NoDirectory(directory.to_owned()));
             }
             Err(Refused::Io(error)) => {
                 let directory = directory.display();

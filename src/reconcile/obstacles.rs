@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{Level, debug, error, info, warn};
 
-use super::{Failure, ReconcileError, STEPS_AT_INFO, Writing, count};
+use super::{Failure, LINES_AT_ONCE, ReconcileError, Writing, count};
 use crate::error_chain::error_chain;
 use crate::plan::Subject;
 
@@ -121,7 +121,7 @@ impl Obstacles {
             }
             lines += 1;
             let text = &obstacle.text;
-            if lines > STEPS_AT_INFO {
+            if lines > LINES_AT_ONCE {
                 debug!("{text}");
             } else if obstacle.level == Level::WARN {
                 warn!("{text}; traffic does not depend on it");
@@ -130,8 +130,12 @@ impl Obstacles {
             }
             self.said.insert(about, (obstacle, now));
         }
-        if lines > STEPS_AT_INFO {
-            error!("{} not done", count(lines, "step"));
+        if lines > LINES_AT_ONCE {
+            let number = lines - LINES_AT_ONCE;
+            error!(
+                number,
+                "more steps are not done: `lvs-agent plan` lists the steps"
+            );
         }
     }
 
@@ -144,14 +148,14 @@ impl Obstacles {
             }
             lines += 1;
             let text = &obstacle.text;
-            if lines <= STEPS_AT_INFO {
+            if lines <= LINES_AT_ONCE {
                 info!("mended: {text}");
             } else {
                 debug!("mended: {text}");
             }
             false
         });
-        if lines > STEPS_AT_INFO {
+        if lines > LINES_AT_ONCE {
             info!("{} mended", count(lines, "obstacle"));
         }
     }

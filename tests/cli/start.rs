@@ -70,7 +70,7 @@ fn a_state_directory_that_cannot_be_is_named() {
     site.configure_with(&state, &site.service("web", 1, CHECK, &[1]));
     refused(
         &site,
-        &format!("the state file `{state}/director-memory.json`"),
+        &format!("the state directory `{state}` is no directory"),
     );
     refused(&site, "`state_dir`");
 }

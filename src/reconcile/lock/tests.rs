@@ -84,10 +84,8 @@ fn state_directory_is_for_one_agent_of_each_role() {
 
 #[test]
 fn state_directory_that_cannot_be_made_is_no_reason_not_to_run() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("file");
-    File::create(&file).unwrap();
-    StateLock::take_in(&file.join("state"), Mode::Director).unwrap();
+    // Nobody makes directories there (proc(5)).
+    StateLock::take_in(Path::new("/proc/lvs-agent/state"), Mode::Director).unwrap();
 }
 
 #[test]
@@ -118,4 +116,19 @@ fn unfinished_files_of_the_own_role_are_removed_and_no_others() {
     let mut expected = others;
     expected.sort_unstable();
     assert_eq!(left, expected);
+}
+
+#[test]
+fn what_is_no_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    File::create(&file).unwrap();
+    let round = directory.path().join("round");
+    std::os::unix::fs::symlink(&round, &round).unwrap();
+    for no_directory in [file.clone(), file.join("below"), round] {
+        let refused = StateLock::take_in(&no_directory, Mode::Director).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains(&no_directory.display().to_string()), "{said}");
+        assert!(said.contains("is no directory"), "{said}");
+    }
 }
