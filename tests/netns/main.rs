@@ -20,6 +20,7 @@ mod full_disk;
 mod haproxy_agent;
 mod host_watch;
 mod hung_files;
+mod idle_clients;
 mod lan;
 mod orphans;
 mod plan;
