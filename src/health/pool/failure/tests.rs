@@ -84,6 +84,7 @@ fn only_what_is_lost_is_reset_and_once_while_it_is_down() {
             "{rule:?} {outcome:?}"
         );
         assert_eq!(probe(&mut pool, 0, outcome), []);
+        assert!(!pool.is_removed(0), "it is put back at once");
         assert_eq!(probe(&mut pool, 0, Ok(())), []);
         assert_eq!(probe(&mut pool, 0, outcome), expected, "again");
     }
@@ -130,6 +131,13 @@ fn nothing_is_cut_while_held_or_for_a_drain() {
     pool_of_two.set_held(false, now);
     pool_of_two.settle(now);
     assert_eq!(pool_of_two.take_handling(), [], "verdicts begin anew");
+
+    let mut held_late = pool(RESET, false);
+    held_late.set_loss(0, Some(Loss::Gone), now);
+    held_late.on_outcome(0, false, now, now);
+    held_late.settle(now);
+    held_late.set_held(true, now);
+    assert_eq!(held_late.take_handling(), [], "held after the verdict");
 
     for rule in [RESET, GONE, REMOVE] {
         for outcome in [BADLY, UNREACHABLE, LOST] {
