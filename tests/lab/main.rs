@@ -10,6 +10,7 @@
 
 mod addresses;
 mod agent_check;
+mod another_real_server;
 mod arp_audit;
 mod both_roles;
 mod checks;
@@ -50,4 +51,3 @@ mod support;
 mod systemd;
 mod units;
 mod via_vip;
-mod wrong_real_server;

@@ -1,5 +1,8 @@
 //! Probes through the VIP of a real server that does not serve, beside others
 //! that do: none of these ever answers in its place.
+//!
+//! The last test here takes minutes. Tests begin in the order of their names,
+//! so the others run beside it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
