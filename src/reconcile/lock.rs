@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -162,14 +163,7 @@ impl StateLock {
                     directory,
                 });
             }
-            // mkdir(2) says so of a file, of a link that leads round, and of
-            // what is below a file.
-            Err(Refused::Io(error))
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
-                ) =>
-            {
+            Err(Refused::Io(_)) if is_no_directory(directory) => {
                 return Err(LockError::NoDirectory(directory.to_owned()));
             }
             Err(Refused::Io(error)) => {
@@ -191,6 +185,18 @@ impl StateLock {
             whole_file::remove_unfinished(&directory.join(file));
         }
         Ok(Self { held: Some(held) })
+    }
+}
+
+/// Whether no directory can be there as long as somebody's file, or a link that
+/// leads round, is. What is not there may come, such as a disk.
+fn is_no_directory(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(found) => !found.is_dir(),
+        Err(error) => {
+            error.kind() == io::ErrorKind::NotADirectory
+                || Errno::from_io_error(&error) == Some(Errno::LOOP)
+        }
     }
 }
 

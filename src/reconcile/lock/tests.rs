@@ -86,6 +86,11 @@ fn state_directory_is_for_one_agent_of_each_role() {
 fn state_directory_that_cannot_be_made_is_no_reason_not_to_run() {
     // Nobody makes directories there (proc(5)).
     StateLock::take_in(Path::new("/proc/lvs-agent/state"), Mode::Director).unwrap();
+    // Where it leads to is not mounted yet.
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(directory.path().join("disk"), &link).unwrap();
+    StateLock::take_in(&link, Mode::Director).unwrap();
 }
 
 #[test]
