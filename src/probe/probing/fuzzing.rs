@@ -12,7 +12,6 @@ pub(crate) async fn probing<F: AsyncFnOnce(Probing<'_>)>(check: &Check, work: F)
         deadline: Instant::from_std(clock::monotonic()) + check.timeout,
         timeout: check.timeout,
         tls: &prober.tls,
-        reads: &prober.reads,
         neighbours: &prober.neighbours,
         agents: &prober.agents,
         passage: None,
