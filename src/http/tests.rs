@@ -32,7 +32,15 @@ async fn served(shown: Shown) -> SocketAddr {
 
 /// The whole response to a request, as bytes on the wire.
 async fn ask(address: SocketAddr, request: &str) -> String {
-    let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    send(
+        address,
+        format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    )
+    .await
+}
+
+/// The same of a request whose whole head is given.
+async fn send(address: SocketAddr, request: String) -> String {
     let exchange = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(AMPLE)).unwrap();
@@ -106,15 +114,7 @@ async fn foreign_names_are_for_machines_alone() {
         ),
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
-        let response = tokio::task::spawn_blocking(move || {
-            let mut stream = TcpStream::connect(address).unwrap();
-            stream.set_read_timeout(Some(AMPLE)).unwrap();
-            stream.write_all(request.as_bytes()).unwrap();
-            let mut response = String::new();
-            stream.read_to_string(&mut response).unwrap();
-            response
-        });
-        let response = response.await.unwrap();
+        let response = send(address, request).await;
         let expected = if path == "/readyz" {
             "HTTP/1.1 503".to_owned()
         } else {

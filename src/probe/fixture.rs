@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -41,6 +43,32 @@ pub(crate) fn serve_on(
         }
     });
     address
+}
+
+/// Where little fits into the buffers of a connection.
+pub(crate) fn narrow() -> TcpListener {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    setsockopt(&listener.as_fd(), sockopt::RcvBuf, &1).unwrap();
+    setsockopt(&listener.as_fd(), sockopt::TcpMaxSeg, &536).unwrap();
+    listener
+}
+
+/// Holds the connection until the test ends, without a read.
+pub(crate) fn hold(stream: TcpStream) {
+    std::mem::forget(stream);
+}
+
+/// Accepts, and never reads.
+pub(crate) fn deaf() -> SocketAddr {
+    serve_on(narrow(), hold)
+}
+
+/// Reads, and never answers.
+pub(crate) fn mute() -> SocketAddr {
+    serve_on(narrow(), |mut stream| {
+        // A client that is ended resets the connection.
+        let _ = stream.read_to_end(&mut Vec::new());
+    })
 }
 
 /// Serves each connection over TLS, with a certificate that nobody trusts.

@@ -13,6 +13,7 @@ mod arp_audit;
 mod arp_order;
 mod capabilities;
 mod capture;
+mod checks;
 mod cleanup;
 mod director;
 mod dns;

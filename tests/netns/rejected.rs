@@ -9,8 +9,9 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::checks::{configuration, probed};
 use crate::support::{Lan, Site, until};
-use crate::witness::{DEADLINE, status};
+use crate::witness::DEADLINE;
 
 const V4: [&str; 7] = [
     "net-unreachable",
@@ -31,6 +32,8 @@ const V6: [&str; 6] = [
     "reject-route",
 ];
 
+const TIMING: &str = "interval: 500ms, timeout: 500ms, rise: 1, fall: 1";
+
 const KINDS: [(&str, &str); 5] = [
     ("udp", "udp: { port: 53, send: x }"),
     ("answer", "udp: { port: 53, send: x, expect: y }"),
@@ -38,46 +41,6 @@ const KINDS: [(&str, &str); 5] = [
     ("ping", "ping: {}"),
     ("tcp", "tcp: { port: 80 }"),
 ];
-
-/// A service for each check and family.
-fn configuration(kinds: &[(&str, String)], families: &[(&str, Vec<String>)]) -> String {
-    let mut text = "director: { resync_interval: 1s }\nvirtual_services:\n".to_owned();
-    let mut mark = 0;
-    for (name, check) in kinds {
-        for (family, addresses) in families {
-            mark += 1;
-            let _ = write!(
-                text,
-                "  - name: {name}-{family}\n    fwmark: {mark}\n    family: {family}\n    \
-                 check: {{ {check}, interval: 500ms, timeout: 500ms, rise: 1, fall: 1 }}\n    \
-                 real_servers:\n"
-            );
-            for (number, address) in addresses.iter().enumerate() {
-                let _ = writeln!(
-                    text,
-                    "      - {{ name: r{number}, address: \"{address}\" }}"
-                );
-            }
-        }
-    }
-    text
-}
-
-/// Every real server as `service/address`, its health, and its last probe.
-fn all(lan: &Lan) -> Vec<(String, String, Value)> {
-    let mut found = Vec::new();
-    for service in status(&lan.director)["virtual_services"]
-        .as_array()
-        .unwrap()
-    {
-        for one in service["real_servers"].as_array().unwrap() {
-            let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
-            let name = format!("{}/{}", text(&service["name"]), text(&one["address"]));
-            found.push((name, text(&one["health"]), one["last_probe"].clone()));
-        }
-    }
-    found
-}
 
 /// rs1 becomes the router of `10.8.0.0/16` and `fd00:8::/64`.
 fn with_router() -> Lan {
@@ -117,11 +80,11 @@ fn what_a_packet_filter_on_the_way_rejects_takes_a_real_server_down() {
         .map(|(number, error)| rule("ip6", &format!("fd00:8::{number}"), "icmpv6", error));
     let families = [("ipv4", v4.collect()), ("ipv6", v6.collect())];
     let kinds = KINDS.map(|(name, check)| (name, check.to_owned()));
-    let site = Site::new(&configuration(&kinds, &families));
+    let site = Site::new(&configuration(TIMING, &kinds, &families));
     let mut agent = site.run(&lan.director, &["--table", "memory"]);
     agent.wait_for_line(DEADLINE, |line| line.contains("director: "));
     let found = until(DEADLINE * 2, "all real servers are down", || {
-        let found = all(&lan);
+        let found = probed(&lan.director);
         let wrong: Vec<_> = found.iter().filter(|it| it.1 != "down").cloned().collect();
         if wrong.is_empty() {
             Ok(found)
@@ -216,12 +179,12 @@ fn packets_too_large_for_the_way_take_nothing_down_that_answers() {
         ("ipv4", vec!["10.8.0.1".to_owned()]),
         ("ipv6", vec!["fd00:8::1".to_owned()]),
     ];
-    let site = Site::new(&configuration(&kinds, &families));
+    let site = Site::new(&configuration(TIMING, &kinds, &families));
     let mut agent = site.run(&lan.director, &["--table", "memory"]);
     agent.wait_for_line(DEADLINE, |line| line.contains("director: "));
     let passes = |what: &str, before: &[(String, String, Value)]| {
         until(DEADLINE * 2, what, || {
-            let found = all(&lan);
+            let found = probed(&lan.director);
             let newer = |number: usize, probe: &Value| {
                 before
                     .get(number)

@@ -6,11 +6,14 @@ use std::net::UdpSocket;
 
 use serde_json::Value;
 
+use crate::checks::{configuration, probed};
 use crate::support::{Lan, Process, Site, until};
 use crate::witness::{DEADLINE, status};
 
 /// Behind the director's own routes, by the last part of the address.
 const ROUTES: [&str; 4] = ["blackhole", "unreachable", "prohibit", "throw"];
+
+const TIMING: &str = "interval: 400ms, timeout: 400ms, rise: 1, fall: 2";
 
 const KINDS: [(&str, &str); 6] = [
     ("tcp", "tcp: { port: 80 }"),
@@ -21,29 +24,6 @@ const KINDS: [(&str, &str); 6] = [
     ("ping", "ping: {}"),
 ];
 
-fn configuration(kinds: &[(&str, &str)], families: &[(&str, &[String])]) -> String {
-    let mut text = "director: { resync_interval: 1s }\nvirtual_services:\n".to_owned();
-    let mut mark = 0;
-    for (name, check) in kinds {
-        for (family, addresses) in families {
-            mark += 1;
-            let _ = write!(
-                text,
-                "  - name: {name}-{family}\n    fwmark: {mark}\n    family: {family}\n    \
-                 check: {{ {check}, interval: 400ms, timeout: 400ms, rise: 1, fall: 2 }}\n    \
-                 real_servers:\n"
-            );
-            for (number, address) in addresses.iter().enumerate() {
-                let _ = writeln!(
-                    text,
-                    "      - {{ name: r{number}, address: \"{address}\" }}"
-                );
-            }
-        }
-    }
-    text
-}
-
 fn start(lan: &Lan, configuration: &str) -> (Site, Process) {
     let site = Site::new(configuration);
     let mut agent = site.run(&lan.director, &["--table", "memory"]);
@@ -51,21 +31,14 @@ fn start(lan: &Lan, configuration: &str) -> (Site, Process) {
     (site, agent)
 }
 
-/// Every real server as `service/name health: result, detail`.
-fn all(shown: &Value) -> Vec<(String, String, String)> {
-    let mut found = Vec::new();
-    for service in shown["virtual_services"].as_array().unwrap() {
-        for one in service["real_servers"].as_array().unwrap() {
-            let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
-            let probe = &one["last_probe"];
-            found.push((
-                format!("{}/{}", text(&service["name"]), text(&one["address"])),
-                text(&one["health"]),
-                format!("{}: {}", text(&probe["result"]), text(&probe["detail"])),
-            ));
-        }
-    }
-    found
+/// Every real server as `service/address`, its health, and `result: detail`.
+fn all(lan: &Lan) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+    let told = |(name, health, probe): (String, String, Value)| {
+        let told = format!("{}: {}", text(&probe["result"]), text(&probe["detail"]));
+        (name, health, told)
+    };
+    probed(&lan.director).into_iter().map(told).collect()
 }
 
 /// Waits until all that `of` takes have this health; returns what all show.
@@ -74,7 +47,7 @@ fn wait_for(lan: &Lan, health: &str, of: impl Fn(&str) -> bool) -> Vec<(String, 
         DEADLINE * 2,
         &format!("real servers that are {health}"),
         || {
-            let found = all(&status(&lan.director));
+            let found = all(lan);
             let wrong: Vec<_> = found
                 .iter()
                 .filter(|(name, now, _)| of(name) && now != health)
@@ -110,7 +83,7 @@ fn routes_that_lead_nowhere_take_a_real_server_down_by_every_kind_of_check() {
     v6.extend(["fd00:9:1::1", "fd00:11::99"].map(str::to_owned));
     let (_site, agent) = start(
         &lan,
-        &configuration(&KINDS, &[("ipv4", &v4), ("ipv6", &v6)]),
+        &configuration(TIMING, &KINDS, &[("ipv4", &v4), ("ipv6", &v6)]),
     );
     let found = wait_for(&lan, "down", |_| true);
     println!("{found:#?}");
@@ -136,7 +109,10 @@ fn an_interface_that_is_down_takes_a_real_server_down() {
         .map(|(name, check)| (*name, check.as_str()))
         .collect();
     let addresses = ["10.9.6.1".to_owned()];
-    let (_site, _agent) = start(&lan, &configuration(&kinds, &[("ipv4", &addresses)]));
+    let (_site, _agent) = start(
+        &lan,
+        &configuration(TIMING, &kinds, &[("ipv4", &addresses)]),
+    );
     println!("{:#?}", wait_for(&lan, "down", |_| true));
 }
 
@@ -168,7 +144,7 @@ fn what_a_router_says_takes_a_real_server_down() {
         .filter(|(name, _)| *name != "udp")
         .collect();
     let families: [(&str, &[String]); 2] = [("ipv4", &v4), ("ipv6", &v6)];
-    let (_site, agent) = start(&lan, &configuration(&asked, &families));
+    let (_site, agent) = start(&lan, &configuration(TIMING, &asked, &families));
     let found = wait_for(&lan, "down", |_| true);
     println!("{found:#?}");
     for (name, _, probe) in &found {
@@ -193,7 +169,7 @@ fn a_silent_udp_server_behind_a_router_is_up_until_the_router_says_otherwise() {
     let addresses = ["10.8.0.1", "10.8.0.2"].map(str::to_owned);
     // Linux sends one error a second to each host, which no sysctl of a namespace changes.
     let slow = [("udp", "udp: { port: 53, send: x }")];
-    let text = configuration(&slow, &[("ipv4", &addresses)]);
+    let text = configuration(TIMING, &slow, &[("ipv4", &addresses)]);
     let text = text
         .replace("interval: 400ms", "interval: 2s")
         .replace("fall: 2", "fall: 1");
@@ -233,7 +209,10 @@ fn a_silent_udp_server_is_up_only_while_its_host_is_there() {
     let v4 = ["192.168.11.21", "192.168.11.22"].map(str::to_owned);
     let v6 = ["fd00:11::21", "fd00:11::22"].map(str::to_owned);
     let kinds = &[("udp", "udp: { port: 53, send: x }")];
-    let (_site, _agent) = start(&lan, &configuration(kinds, &[("ipv4", &v4), ("ipv6", &v6)]));
+    let (_site, _agent) = start(
+        &lan,
+        &configuration(TIMING, kinds, &[("ipv4", &v4), ("ipv6", &v6)]),
+    );
     wait_for(&lan, "up", |name| {
         name.contains("11.21") || name.contains("::21")
     });

@@ -1,41 +1,17 @@
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::socket::{setsockopt, sockopt};
 use tokio::time::timeout;
 
 use super::*;
 use crate::config::TlsSettings;
 use crate::notify::event::{Event, EventKind};
-use crate::probe::fixture::{serve_on, tls_server, wait_for_no_socket};
+use crate::probe::fixture::{deaf, hold, mute, narrow, serve_on, tls_server, wait_for_no_socket};
 use crate::snapshot::Mode;
 
 const LIMIT: Duration = Duration::from_millis(300);
-
-/// Where little fits into the buffers of a connection.
-fn narrow() -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    setsockopt(&listener.as_fd(), sockopt::RcvBuf, &1).unwrap();
-    setsockopt(&listener.as_fd(), sockopt::TcpMaxSeg, &536).unwrap();
-    listener
-}
-
-fn hold(stream: TcpStream) {
-    std::mem::forget(stream);
-}
-
-fn deaf() -> SocketAddr {
-    serve_on(narrow(), hold)
-}
-
-fn mute() -> SocketAddr {
-    serve_on(narrow(), |mut stream| {
-        let _ = stream.read_to_end(&mut Vec::new());
-    })
-}
 
 /// Begins an answer, and does not end it.
 fn half() -> SocketAddr {

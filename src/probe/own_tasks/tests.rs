@@ -1,17 +1,17 @@
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::config::{
     AgentCheck, CheckKind, GrpcCheck, HaproxyAgentCheck, HttpCheck, Pattern, Step, StreamCheck,
     TlsSettings,
 };
 use crate::probe::ProbeResult;
-use crate::probe::fixture::{ask_within, own_sockets_to, serve_on, tls_server, wait_for_no_socket};
+use crate::probe::fixture::{
+    ask_within, deaf, hold, mute, narrow, own_sockets_to, serve_on, tls_server, wait_for_no_socket,
+};
 use crate::snapshot::fixture;
 
 /// More than the buffers of a connection hold.
@@ -23,31 +23,6 @@ const UNVERIFIED: TlsSettings = TlsSettings {
     client: None,
     verify: false,
 };
-
-/// Where little fits into the buffers of a connection.
-fn narrow() -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    setsockopt(&listener.as_fd(), sockopt::RcvBuf, &1).unwrap();
-    setsockopt(&listener.as_fd(), sockopt::TcpMaxSeg, &536).unwrap();
-    listener
-}
-
-/// Holds the connection until the test ends, without a read.
-fn hold(stream: TcpStream) {
-    std::mem::forget(stream);
-}
-
-/// Accepts, and never reads.
-fn deaf() -> SocketAddr {
-    serve_on(narrow(), hold)
-}
-
-/// Reads, and never answers.
-fn mute() -> SocketAddr {
-    serve_on(narrow(), |mut stream| {
-        let _ = stream.read_to_end(&mut Vec::new());
-    })
-}
 
 /// The settings of HTTP/2, and pings that are to be answered; nothing is read.
 fn pings() -> Vec<u8> {
