@@ -9,7 +9,9 @@
 
 mod threads;
 
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 #[cfg(not(test))]
 use std::sync::LazyLock;
@@ -27,6 +29,10 @@ use crate::regular_file;
 /// How long a disk may take for what the agent reads or writes now and then,
 /// before it counts as one that hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most interpreters that a program takes, one for the other (`BINPRM_MAX_RECURSION`
+/// in the kernel's `fs/exec.c`).
+const INTERPRETERS: usize = 5;
 
 /// So many files of one directory are worked on at a time: where they hang, so
 /// would the others.
@@ -128,10 +134,34 @@ impl From<FileWorkError> for io::Error {
 
 /// Looks at a program before it is started, for what starts it would hang
 /// where its file system does, and cannot be ended then.
+///
+/// So would the interpreter that a script names, and the interpreter's own
+/// (`execve(2)` follows four).
 pub(crate) fn touch(program: &Path) {
-    // What is wrong with it the start tells.
-    let first_page = regular_file::open(program).and_then(|mut file| file.read(&mut [0; 4096]));
-    drop(first_page);
+    let mut program = program.to_owned();
+    for _ in 0..=INTERPRETERS {
+        let mut page = [0; 4096];
+        let opened = regular_file::open(&program);
+        // What is wrong with it the start tells.
+        let Ok(length) = opened.and_then(|mut file| file.read(&mut page)) else {
+            return;
+        };
+        match interpreter(page.get(..length).unwrap_or_default()) {
+            Some(next) => program = next,
+            None => return,
+        }
+    }
+}
+
+/// The interpreter in the first line of a script.
+fn interpreter(page: &[u8]) -> Option<PathBuf> {
+    let line = page
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let mut words = line.split(is_blank).filter(|word| !word.is_empty());
+    Some(PathBuf::from(OsStr::from_bytes(words.next()?)))
 }
 
 /// Does `work` on the file `path` on a thread for this use, and hands back what
@@ -282,8 +312,6 @@ impl UseState {
     ) -> Result<Claim, FileWorkError> {
         loop {
             let released = state.released.notified();
-            tokio::pin!(released);
-            released.as_mut().enable();
             if state.try_claim(path, deadline)? {
                 return Ok(Claim {
                     state: Arc::clone(state),
@@ -302,12 +330,13 @@ impl UseState {
         let beside = claimed
             .iter()
             .filter(|other| other.path.parent() == path.parent());
-        let (hanging, busy): (Vec<_>, Vec<_>) = beside.partition(|other| other.hangs(now));
+        let hanging = beside.clone().filter(|other| other.hangs(now)).count();
+        let all = beside.count();
         match claimed.iter().find(|other| other.path == path) {
             Some(same) if same.hangs(now) => Err(FileWorkError::Hangs(path.to_owned())),
             Some(_) => Ok(false),
-            None if hanging.len() >= PER_DIRECTORY => Err(FileWorkError::Hangs(path.to_owned())),
-            None if hanging.len() + busy.len() >= PER_DIRECTORY => Ok(false),
+            None if hanging >= PER_DIRECTORY => Err(FileWorkError::Hangs(path.to_owned())),
+            None if all >= PER_DIRECTORY => Ok(false),
             None => {
                 claimed.push(Claimed {
                     path: path.to_owned(),

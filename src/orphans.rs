@@ -86,7 +86,7 @@ pub(crate) async fn reap() {
         looks.tick().await;
         let _starting = STARTING.lock().await;
         let waited_for = waited_for().clone();
-        let mut orphans = tree::children(getpid());
+        let mut orphans = tree::own_children();
         orphans.retain(|child| !waited_for.contains_key(&child.as_raw_pid()));
         // It fails only for one that somebody else has waited for.
         orphans.retain(|orphan| matches!(waitpid(Some(*orphan), WaitOptions::NOHANG), Ok(None)));

@@ -19,7 +19,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// Whether a reader does not see it.
-fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     match character {
         '"' | '\'' | '\\' => false,
         // Fillers and a blank, which Unicode has among letters and symbols.

@@ -66,6 +66,8 @@ pub(crate) enum TlsError {
     Verifier(#[source] VerifierBuilderError),
     #[error("the files of TLS cannot be read")]
     Files(#[from] FileWorkError),
+    #[error("the agent's own code failed: {0}")]
+    Panicked(String),
     /// What others were told as well.
     #[error(transparent)]
     Shared(#[from] Arc<TlsError>),
@@ -118,13 +120,11 @@ impl TlsConfigs {
         settings: &TlsSettings,
         application: Application,
     ) -> Result<Arc<ClientConfig>, TlsError> {
-        let consists = Consists::of(settings);
         let shared = {
             let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(configs.entry(consists.clone()).or_default())
+            Arc::clone(configs.entry(Consists::of(settings)).or_default())
         };
-        let provider = Arc::clone(&self.provider);
-        let read = move || read(provider, consists);
+        let read = || read(Arc::clone(&self.provider), Consists::of(settings));
         Ok(shared.get(application, read).await?)
     }
 }

@@ -56,14 +56,13 @@ pub(crate) fn alert_name(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::UnrecognisedName => "unrecognized_name".to_owned(),
         AlertDescription::EncryptedClientHelloRequired => "ech_required".to_owned(),
-        AlertDescription::NoCertificate => "no_certificate".to_owned(),
         AlertDescription::Unknown(number) => format!("alert number {number}"),
         alert => spaced(&alert).replace(' ', "_"),
     }
 }
 
 /// Both names, of which the certificate's come from the network.
-pub(crate) fn other_name(expected: &ServerName<'_>, presented: &[String]) -> String {
+fn other_name(expected: &ServerName<'_>, presented: &[String]) -> String {
     let mut names: Vec<_> = presented
         .iter()
         .take(NAMES)

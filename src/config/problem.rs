@@ -1,6 +1,7 @@
 //! Problems as they are found, and the proof that one was.
 
 use super::node::Location;
+use crate::printable::is_hidden;
 
 /// One mistake in the file, and the way out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,11 +227,11 @@ pub(super) fn shown(text: &str) -> String {
 
 /// Appends a character, or its escape if it is invisible or commands the terminal.
 pub(super) fn push_printable(line: &mut String, character: char) {
-    // char::escape_debug escapes control and format characters (which
-    // include those that reverse the direction of writing), but quotes and
-    // backslashes too, which are harmless here.
-    match character {
-        '"' | '\'' | '\\' => line.push(character),
-        _ => line.extend(character.escape_debug()),
+    if character.is_control() {
+        line.extend(character.escape_debug());
+    } else if is_hidden(character) {
+        line.extend(character.escape_unicode());
+    } else {
+        line.push(character);
     }
 }

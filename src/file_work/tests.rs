@@ -189,3 +189,21 @@ async fn thread_whose_work_panicked_is_replaced() {
     let read = files.run(FileUse::Users, path, within(AMPLE), read).await;
     assert!(!read.unwrap().unwrap());
 }
+
+#[test]
+fn interpreter_is_the_first_word_of_a_script() {
+    for (page, expected) in [
+        (&b"#!/bin/sh\n"[..], Some("/bin/sh")),
+        (
+            b"#! /usr/bin/env python3 -u\nimport os",
+            Some("/usr/bin/env"),
+        ),
+        (b"#!\t/bin/bash", Some("/bin/bash")),
+        (b"#!\n/bin/sh", None),
+        (b"#!", None),
+        (b"\x7fELF", None),
+        (b"", None),
+    ] {
+        assert_eq!(interpreter(page).as_deref(), expected.map(Path::new));
+    }
+}

@@ -33,7 +33,8 @@ impl Threads {
     /// one, and so how many threads there have to be.
     pub(super) fn give(&self, job: Job, working: usize) -> io::Result<()> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        if *started < working {
+        // Who has counted more may have come first.
+        while *started < working {
             let waiting = Arc::clone(&self.waiting);
             let thread = thread::Builder::new().name(self.name.to_owned());
             thread.spawn(move || work(&waiting))?;

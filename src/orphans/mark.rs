@@ -72,7 +72,7 @@ impl Drop for Mark {
         running().remove(&self.0);
         // Those of a process that ends meanwhile come to the agent.
         for _ in 0..LOOKS {
-            let mut children = tree::children(getpid());
+            let mut children = tree::own_children();
             {
                 let known = waited_for();
                 children.retain(|child| {

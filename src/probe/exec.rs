@@ -53,10 +53,10 @@ pub(super) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
     let user = check.user.as_deref();
     let mut command = Command::new(program);
     command.args(arguments.iter().map(|word| probing.fill_in(word)));
-    confine(&mut command, user, probing.deadline).await?;
+    confine(&mut command, user, probing.own_deadline()).await?;
     let mut output = redirect(&mut command, check.advice)?;
     let killed_before = memory_kills();
-    let mut group = spawn(program, command, probing.deadline)
+    let mut group = spawn(program, command, probing.own_deadline())
         .await?
         .map_err(|error| {
             let user = user.map_or_else(String::new, |name| format!(" as the user `{name}`"));

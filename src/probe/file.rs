@@ -26,8 +26,7 @@ pub(super) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
         advice: Some(Advice::Ready),
         ..Pass::new(detail)
     };
-    // A little before the whole probe is given up as if it were the real server's fault.
-    let deadline = probing.deadline - probing.timeout / 10;
+    let deadline = probing.own_deadline();
     let file = PathBuf::from(&path);
     let reading = move || start_of(&file);
     let content = match file_work::run(FileUse::Checks, Path::new(&path), deadline, reading).await {

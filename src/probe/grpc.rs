@@ -65,7 +65,10 @@ pub(super) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> Verdict {
     let Some(settings) = &check.tls else {
         return exchange(probing, stream, request).await;
     };
-    let handshake = probing.tls.handshake(stream, settings, Application::Http2);
+    let handshake =
+        probing
+            .tls
+            .handshake(stream, settings, Application::Http2, probing.own_deadline());
     let (stream, certificate_expiry) = handshake.await?;
     Ok(Pass {
         certificate_expiry,

@@ -57,7 +57,10 @@ pub(super) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
     };
     // The state of TLS is large, and a plain probe need not make room for it.
     Box::pin(async {
-        let handshake = probing.tls.handshake(stream, settings, Application::Any);
+        let handshake =
+            probing
+                .tls
+                .handshake(stream, settings, Application::Any, probing.own_deadline());
         let (stream, certificate_expiry) = handshake.await?;
         let detail = exchange(probing, stream, request, check).await;
         let detail = detail.map_err(|failure| with_fix(failure, target, check))?;

@@ -75,6 +75,12 @@ impl Probing<'_> {
         Ok(stream)
     }
 
+    /// For what this host does itself: a little before the whole probe is given
+    /// up as if that were the real server's fault.
+    pub(super) fn own_deadline(&self) -> Instant {
+        self.deadline - self.timeout / 10
+    }
+
     /// The deadline has passed.
     pub(super) fn late(&self) -> Failure {
         self.progress.late()

@@ -25,7 +25,10 @@ pub(super) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict 
         converse(probing, EarlyAnswer::at_once(stream), &check.steps).await?;
         return Ok(Pass::new("connected"));
     };
-    let handshake = probing.tls.handshake(stream, settings, Application::Any);
+    let handshake =
+        probing
+            .tls
+            .handshake(stream, settings, Application::Any, probing.own_deadline());
     let (stream, certificate_expiry) = handshake.await?;
     converse(probing, EarlyAnswer::at_once(stream), &check.steps).await?;
     Ok(Pass {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls;
@@ -23,12 +24,14 @@ const CLOSED: &str = "the server closed the connection during the TLS handshake"
 
 impl TlsConfigs {
     /// Shakes hands over `stream`; the connection, and when the certificate
-    /// ends that the server showed.
+    /// ends that the server showed. Files that are not read by `files_until` are
+    /// no fault of the server's.
     pub(in crate::probe) async fn handshake(
         &self,
         stream: Stream,
         settings: &TlsSettings,
         application: Application,
+        files_until: Instant,
     ) -> Result<(TlsText<TlsStream<Stream>>, Option<SystemTime>), Failure> {
         let server = stream.peer()?;
         let name = match &settings.server_name {
@@ -36,7 +39,14 @@ impl TlsConfigs {
                 .map_err(|_| Failure::internal(format!("`{name}` is no name of a server")))?,
             None => ServerName::from(server.ip()),
         };
-        let config = self.config(settings, application).await;
+        let config = timeout_at(files_until, self.config(settings, application)).await;
+        let config = config.map_err(|_| {
+            Failure::internal("the files of TLS are not read in time: their file system hangs")
+                .fixed_here(
+                    "see whether the file systems of the check's `ca`, `client_certificate` and \
+                     `client_key` answer: `timeout 5 stat FILE`, `findmnt -T FILE`",
+                )
+        })?;
         let config = config.map_err(|error| {
             Failure::internal(error_chain(&error)).fixed_here(
                 "let the agent read whole PEM files where the check's `ca`, `client_certificate` \

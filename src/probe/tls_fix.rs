@@ -3,7 +3,6 @@
 use tokio_rustls::rustls::{AlertDescription, CertificateError as Certificate, Error};
 
 use crate::diagnosis::Fix;
-pub(super) use crate::tls_words::other_name;
 
 /// `None` where the error says nothing of what to do.
 pub(super) fn of(error: &Error) -> Option<Fix> {

@@ -340,16 +340,6 @@ fn from_tls(error: &rustls::Error) -> Failure {
         Tls::InvalidCertificate(
             Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
         ) => "the certificate of its authority is not valid yet".to_owned(),
-        Tls::InvalidCertificate(Certificate::NotValidForNameContext {
-            expected,
-            presented,
-        }) => tls_fix::other_name(expected, presented),
-        Tls::InvalidCertificate(Certificate::NotValidForName) => {
-            "the certificate is for another name".to_owned()
-        }
-        Tls::InvalidCertificate(Certificate::UnknownIssuer) => {
-            "the certificate is from an unknown authority".to_owned()
-        }
         #[expect(deprecated, reason = "other verifiers still give it")]
         Tls::InvalidCertificate(
             Certificate::UnsupportedSignatureAlgorithm

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::{Application, TlsError};
 use crate::clock;
 use crate::config::TlsSettings;
 use crate::error_chain::error_chain;
+use crate::panics;
 
 /// How long what was read from files is used before it is read again: a
 /// certificate that is renewed in place is taken without a restart.
@@ -85,8 +85,7 @@ impl Shared {
     {
         let mut read = Some(read);
         loop {
-            let mut ended = pin!(self.read.notified());
-            ended.as_mut().enable();
+            let ended = self.read.notified();
             {
                 let mut state = self.state();
                 if state.is_due(clock::monotonic())
@@ -94,7 +93,10 @@ impl Shared {
                 {
                     state.reading = true;
                     let (shared, reading) = (Arc::clone(self), read());
-                    tokio::spawn(async move { shared.take(reading.await) });
+                    tokio::spawn(async move {
+                        let read = panics::caught(reading).await;
+                        shared.take(read.unwrap_or_else(|said| Err(TlsError::Panicked(said))));
+                    });
                 }
                 match (&state.loaded, &state.error) {
                     (Some(loaded), _) => return Ok(loaded.of(application)),

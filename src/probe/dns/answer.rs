@@ -1,6 +1,6 @@
 //! What a DNS answer comes to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, Query};
@@ -79,25 +79,21 @@ fn listed(record_type: RecordType, found: &[&RData]) -> String {
 
 /// The name that was asked for, and those that its aliases lead to.
 fn owners<'a>(answer: &'a Message, query: &'a Query) -> BTreeSet<&'a Name> {
-    let mut owners = BTreeSet::from([query.name()]);
-    let aliases: Vec<(&Name, &Name)> = answer
+    let aliases: BTreeMap<&Name, &Name> = answer
         .answers
         .iter()
         .filter(|record| record.dns_class == query.query_class())
         .filter_map(alias)
         .collect();
-    // An alias may stand after what it leads to.
-    loop {
-        let before = owners.len();
-        for (owner, canonical) in &aliases {
-            if owners.contains(owner) {
-                owners.insert(canonical);
-            }
-        }
-        if owners.len() == before {
-            return owners;
-        }
+    // A name has one alias (RFC 2181, section 10.1), which may stand anywhere.
+    let mut owners = BTreeSet::new();
+    let mut next = Some(query.name());
+    while let Some(name) = next
+        && owners.insert(name)
+    {
+        next = aliases.get(name).copied();
     }
+    owners
 }
 
 fn alias(record: &Record) -> Option<(&Name, &Name)> {

@@ -43,13 +43,8 @@ pub(super) fn read(bytes: &[u8], id: u16, question: &Query) -> Result<Reply, Fai
                 | ResponseCode::NotImp
                 | ResponseCode::Refused
         );
-    let mut is_same = || {
-        let queries = (0..header.counts.queries).map(|_| Query::read(&mut decoder));
-        queries
-            .collect::<Result<Vec<_>, _>>()
-            .is_ok_and(|queries| matches!(queries.as_slice(), [query] if query == question))
-    };
-    if !unread && !is_same() {
+    let mut is_same = || Query::read(&mut decoder).is_ok_and(|query| query == *question);
+    if !unread && (header.counts.queries != 1 || !is_same()) {
         return Ok(Reply::Ignored("an answer to another question"));
     }
     // The last record of it may be cut anywhere.

@@ -152,6 +152,29 @@ async fn the_certificate_must_be_valid_for_the_name() {
     assert_eq!(hanging.result, ProbeResult::Timeout);
 }
 
+/// A file system that hangs is this host's own trouble, however short the time is.
+#[tokio::test]
+async fn files_that_are_not_read_in_time_say_nothing_of_the_server() {
+    use crate::file_work::{self, FileUse};
+    let (files, ours) = (Files::new(), authority("ours"));
+    let ca = files.write("ca.pem", &ours.pem());
+    let good = server(certificate(&ours, "rs1.example.com", 2090), None);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let busy = tokio::spawn({
+        let ca = ca.clone();
+        async move {
+            let hangs = move || held.recv().is_err();
+            file_work::run_patiently(FileUse::Tls, &ca, hangs).await
+        }
+    });
+    tokio::task::yield_now().await;
+    let outcome = ask_within(SHORT, good, tls(&trusting(&ca))).await;
+    let detail = "the files of TLS are not read in time: their file system hangs";
+    assert_outcome(&outcome, ProbeResult::Internal, detail);
+    drop(release);
+    assert!(busy.await.unwrap().is_ok());
+}
+
 #[tokio::test]
 async fn without_a_name_the_address_must_be_in_the_certificate() {
     let (files, ours) = (Files::new(), authority("ours"));
