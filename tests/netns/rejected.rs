@@ -2,7 +2,6 @@
 //! takes a real server down, whatever asks it. Packets that are too large for
 //! the way do not.
 
-use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::thread;
@@ -78,7 +77,7 @@ fn what_a_packet_filter_on_the_way_rejects_takes_a_real_server_down() {
     let v6 = (1..)
         .zip(V6)
         .map(|(number, error)| rule("ip6", &format!("fd00:8::{number}"), "icmpv6", error));
-    let families = [("ipv4", v4.collect()), ("ipv6", v6.collect())];
+    let families: [(&str, Vec<String>); 2] = [("ipv4", v4.collect()), ("ipv6", v6.collect())];
     let kinds = KINDS.map(|(name, check)| (name, check.to_owned()));
     let site = Site::new(&configuration(TIMING, &kinds, &families));
     let mut agent = site.run(&lan.director, &["--table", "memory"]);

@@ -1,14 +1,13 @@
 //! Real servers that cannot be reached, in every way that a kernel tells it,
 //! asked by every kind of check: each counts, and none passes.
 
-use std::fmt::Write as _;
 use std::net::UdpSocket;
 
 use serde_json::Value;
 
 use crate::checks::{configuration, probed};
 use crate::support::{Lan, Process, Site, until};
-use crate::witness::{DEADLINE, status};
+use crate::witness::DEADLINE;
 
 /// Behind the director's own routes, by the last part of the address.
 const ROUTES: [&str; 4] = ["blackhole", "unreachable", "prohibit", "throw"];
