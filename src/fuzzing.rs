@@ -6,10 +6,10 @@
     reason = "each is one target of tests/fuzz, and told there"
 )]
 
-pub use crate::arp_audit::fuzzing::audit;
+pub use crate::agent::drains::fuzzing::drains;
 use crate::config::Config;
-pub use crate::drain::fuzzing::drains;
 pub use crate::kernel::fuzzing::{frame, netlink};
+pub use crate::link::arp_audit::fuzzing::audit;
 pub use crate::probe::fuzzing::{agent_answer, conversation, dns_answer};
 pub use crate::reconcile::state_file::fuzzing::state;
 

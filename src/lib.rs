@@ -22,10 +22,10 @@
 //! touches the kernel, and only reconcile writes. The way of one result: the
 //! probe's task reports it ([`probe`]), the health task feeds it to the
 //! machines of the real servers that it speaks of ([`health`]), a change of
-//! verdict is put down as the wanted weight ([`intent`]), and the director's
+//! verdict is put down as the wanted weight ([`health::weight_updates`]), and the director's
 //! loop writes it by one message ([`reconcile`], `DirectorLoop::write_weights`).
 //!
-//! A check may lead through the VIP ([`via_vip`]): reconcile keeps a virtual
+//! A check may lead through the VIP ([`probe::vip_path`]): reconcile keeps a virtual
 //! service by mark for each real server, and tells the probes which of them the
 //! kernel has; probes read the kernel's counts through a door of their own that
 //! cannot write. What they saw becomes a [`diagnosis`].
@@ -40,7 +40,7 @@
 //! - **The fast path is a scalpel.** A verdict costs one message and no dump.
 //!   The whole is compared at the start, on every resync, and at once when the
 //!   kernel's answer shows that the table is not what it was.
-//! - **Latest value, not a queue.** Health overwrites the wanted weight, so a
+//! - **Shared value, not a queue.** Health overwrites the wanted weight, so a
 //!   slow kernel neither stalls probes nor piles up stale work.
 //! - **Own only what is configured.** What is not ours is not even looked at.
 //!   What was configured once is removed because the state file says so.
@@ -81,51 +81,26 @@
 //! | finding | one thing that `doctor` looked at, with its verdict |
 //! | adopt | to take over what is found in the kernel as it is |
 
-mod arp_audit;
+mod agent;
 pub mod cli;
-mod clock;
-pub mod commands;
 pub mod config;
 mod control;
-mod desired;
 mod diagnosis;
-mod director;
 mod doctor;
-mod drain;
-pub mod error_chain;
-mod file_work;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
 mod http;
-mod inheritance;
-mod intent;
 mod kernel;
-mod leaving;
-mod lifecycle;
 mod link;
-mod liveness;
 mod metrics;
 pub mod model;
-mod newest_file;
+mod net;
 mod notify;
-mod orphans;
-mod panics;
 pub mod plan;
-mod printable;
 mod probe;
 mod readiness;
-mod real_server;
 mod reconcile;
-mod regular_file;
-mod service_manager;
-mod signals;
-mod snapshot;
-mod standstill;
-mod tcp;
-mod telemetry;
-mod tls;
-mod tls_words;
-mod via_vip;
-mod whole_file;
+pub mod runtime;
+mod status;

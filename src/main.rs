@@ -5,11 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use lvs_agent::cli::Cli;
-use lvs_agent::commands;
+use lvs_agent::cli::{self, arguments::Cli};
 
 fn main() -> ExitCode {
-    match commands::run(Cli::parse()) {
+    match cli::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {

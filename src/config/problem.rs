@@ -1,7 +1,7 @@
 //! Problems as they are found, and the proof that one was.
 
 use super::node::Location;
-use crate::printable::is_hidden;
+use crate::runtime::printable::is_hidden;
 
 /// One mistake in the file, and the way out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

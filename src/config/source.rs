@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::node::Entry;
 use super::problem::{Problems, Read, quoted};
 use super::scalar::Value;
-use crate::regular_file;
+use crate::runtime::regular_file;
 
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB. Holds for
 /// all files of a configuration together.

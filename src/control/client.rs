@@ -10,7 +10,7 @@ use thiserror::Error as ThisError;
 
 use super::{Answer, Operation};
 use crate::http::status::{SCHEMA, StatusResponse};
-use crate::tls::{TlsError, http_client};
+use crate::net::tls::{TlsError, http_client};
 
 /// How long the agent may take to answer: it reads what is there already.
 const PATIENCE: Duration = Duration::from_secs(5);

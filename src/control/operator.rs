@@ -8,8 +8,8 @@ use nix::unistd::{Uid, User};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
-use crate::clock;
-use crate::file_work::{self, FileUse};
+use crate::runtime::clock;
+use crate::runtime::file_work::{self, FileUse};
 
 /// For the name of a user, which may come from a directory service.
 const NAME_DEADLINE: Duration = Duration::from_secs(1);

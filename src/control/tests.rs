@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::clock;
 use crate::http::View;
-use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::snapshot::fixture;
+use crate::runtime::clock;
+use crate::runtime::liveness::{Liveness, Loop};
+use crate::status::fixture;
 
 fn shown() -> Shown {
     Shown::new(View {

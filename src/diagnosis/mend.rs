@@ -6,9 +6,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Diagnosis, Fix};
-use crate::arp_audit;
-use crate::model::{Forwarding, LocalAddress, Protocol, ServiceKey};
+use super::{Fix, arp_conflict_fix};
+use crate::model::{Diagnosis, Forwarding, LocalAddress, Protocol, ServiceKey};
 use crate::readiness::Lack;
 
 /// Where the real server stands that a diagnosis is of.
@@ -102,7 +101,7 @@ impl fmt::Display for Mend {
             Diagnosis::ArpConflict => {
                 write!(f, "on {real_server}, ")?;
                 match self.place.service.vip() {
-                    Some(vip) => f.write_str(&arp_audit::mend(vip)),
+                    Some(vip) => f.write_str(&arp_conflict_fix(vip)),
                     None => f.write_str("`lvs-agent doctor --real-server`"),
                 }
             }

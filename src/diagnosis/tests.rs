@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Diagnosis;
 
 const SIGHTS: [Sight; 7] = [
     Sight::Well,

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{Facts, Finding, both_roles};
-use crate::arp_audit::mend;
 use crate::config::Config;
+use crate::diagnosis::arp_conflict_fix;
 use crate::model::{Family, HostAddress, LocalAddress};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 /// An interface that a director's configuration names, and this host has not.
 #[derive(Debug, Clone, Copy)]
@@ -224,7 +224,7 @@ fn claimed(vip: IpAddr, config: &Config, facts: &Facts) -> Vec<Finding> {
         .map(|(mac, conflict)| match conflict.owner() {
             Some(owner) => finding(
                 format!("{owner} answers for it on the link, as {mac}"),
-                &format!("there, {}", mend(vip)),
+                &format!("there, {}", arp_conflict_fix(vip)),
             ),
             None => finding(
                 format!("{mac}, which is no real server, answers for it on the link"),

@@ -4,11 +4,10 @@ use serde::Deserialize;
 
 use super::addresses::missing_interface;
 use super::{Facts, Finding, Verdict};
+use crate::agent::lifecycle::FIXED;
 use crate::config::Config;
-use crate::diagnosis::Diagnosis;
-use crate::health::HoldReason;
-use crate::lifecycle::FIXED;
-use crate::snapshot::Mode;
+use crate::model::{Diagnosis, FreezeReason};
+use crate::status::Mode;
 
 /// What the running agent says of itself on its control socket.
 pub(super) enum RunningAgent {
@@ -252,9 +251,9 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         let mend = format!("df -h {directory}; make room there, or let the agent write there");
         findings.push(Finding::problem("agent", &directory, why, mend));
     }
-    let by_clock = |reason: &&String| *reason == HoldReason::Clock.as_str();
+    let by_clock = |reason: &&String| *reason == FreezeReason::Clock.as_str();
     if status.weights_held.iter().any(|reason| by_clock(&reason)) {
-        let message = format!("{}: {}", HoldReason::Clock.what(), HoldReason::Clock);
+        let message = format!("{}: {}", FreezeReason::Clock.what(), FreezeReason::Clock);
         let mend = "timedatectl set-ntp true";
         findings.push(Finding::problem("agent", "clock", message, mend));
     }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use super::parameters::{BACKUP_ONLY, value};
 use super::{Facts, Finding};
 use crate::config::{Config, VirtualService};
-use crate::desired;
 use crate::model::{Forwarding, ServiceKey};
-use crate::snapshot::Mode;
+use crate::plan::desired;
+use crate::status::Mode;
 
 /// The VIPs of which this host is a real server.
 pub(super) fn served_vips(config: &Config, facts: &Facts) -> BTreeSet<IpAddr> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::http::status;
 use crate::model::{Family, HostAddress, Interface, MarkRule};
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 pub(super) const VIP: &str = "192.168.11.200";
 

@@ -18,20 +18,18 @@ use super::permissions::Permissions;
 use super::reach::Probed;
 use super::stale_neighbours;
 use super::through_vip::{Source, Ways};
-use crate::arp_audit;
+use crate::agent::drains::{DrainFile, DrainFileError};
+use crate::agent::real_server::{Eyes, Seen};
 use crate::config::{Config, Via};
 use crate::control::{self, ControlError};
-use crate::desired;
-use crate::drain::{DrainFile, DrainFileError};
-use crate::error_chain::error_chain;
 use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls, Witness, present};
+use crate::link::arp_audit;
 use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
-use crate::plan::ServiceState;
-use crate::probe::{ProbeTarget, Prober, probe_targets};
-use crate::real_server::{Eyes, Seen};
+use crate::plan::{ServiceState, desired};
+use crate::probe::{ProbeTarget, Prober, probe_targets, vip_path};
 use crate::reconcile::{StateFile, StateFileError};
-use crate::snapshot::Mode;
-use crate::via_vip;
+use crate::runtime::error_chain::error_chain;
+use crate::status::Mode;
 
 /// Probes that are under way at a time.
 const PROBES_AT_ONCE: usize = 256;
@@ -285,7 +283,7 @@ fn sources(config: &Config) -> BTreeSet<Source> {
         let checked = service.checked();
         for (key, check) in checked.filter(|(_, check)| check.via.through_vip()) {
             let real_server = key.0.ip();
-            let address = via_vip::source(real_server, &check.origin, vip);
+            let address = vip_path::source(real_server, &check.origin, vip);
             let address = address.map_err(|why| (why, real_server));
             sources.insert(Source { vip, address });
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Scheduler, Tunnel};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 /// The kernel's modules by name, `_` for each `-`.
 #[derive(Debug, Clone, Default)]

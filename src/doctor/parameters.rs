@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::{Facts, Finding, Verdict, both_roles};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Interface, SysctlKey};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 const IPV4_FORWARDING: &str = "net.ipv4.ip_forward";
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";

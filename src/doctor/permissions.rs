@@ -1,6 +1,6 @@
 use super::{Facts, Finding};
 use crate::config::{CheckKind, Config};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 /// What this process may do.
 #[derive(Debug, Clone, Copy, Default)]

@@ -7,9 +7,9 @@ use super::through_vip::Ways;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, ServiceKey};
+use crate::plan::probe_marks::Marks;
 use crate::plan::{ServiceState, State};
 use crate::reconcile::more_marks;
-use crate::via_vip::Marks;
 
 const SUBJECT: &str = "director.probe_mark";
 

@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 
 use super::{Facts, Finding};
 use crate::config::{Origin, Via};
-use crate::probe::{Outcome, ProbeResult};
+use crate::model::ProbeResult;
+use crate::probe::Outcome;
 
 /// One probe, and whom it speaks of.
 pub(super) struct Probed {

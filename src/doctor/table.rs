@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Finding, probe_marks};
 use crate::config::Config;
-use crate::error_chain::error_chain;
 use crate::kernel::Cause;
+use crate::runtime::error_chain::error_chain;
 
 /// What the table holds beside what is configured, and what it lacks.
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {

@@ -9,10 +9,10 @@ use super::parameters::place_value;
 use super::table::unread;
 use super::{Facts, Finding};
 use crate::config::Config;
-use crate::error_chain::error_chain;
 use crate::kernel::KernelError;
 use crate::model::{OwnSource, ServiceKey};
 use crate::plan::ServiceState;
+use crate::runtime::error_chain::error_chain;
 
 /// What such probes stand on.
 pub(super) struct Ways {

@@ -4,11 +4,10 @@ use std::num::NonZeroU16;
 
 use tracing::{info, warn};
 
+use super::Transition;
 use super::bursts::{LineKind, Summary};
 use super::unmade::Told;
-use super::{Health, Standing, Transition};
-use crate::diagnosis::Diagnosis;
-use crate::model::Weight;
+use crate::model::{Diagnosis, Health, PoolStatus, Weight};
 use crate::notify::EventKind;
 use crate::probe::Outcome;
 
@@ -39,7 +38,10 @@ pub(super) fn reason(transition: Transition, outcome: &Outcome) -> String {
 }
 
 /// What the log says of a change of a pool's standing.
-pub(super) fn standing_lines(before: Standing, after: Standing) -> impl Iterator<Item = LineKind> {
+pub(super) fn standing_lines(
+    before: PoolStatus,
+    after: PoolStatus,
+) -> impl Iterator<Item = LineKind> {
     let line = |before: bool, after: bool, begun, ended| match (before, after) {
         (false, true) => Some(begun),
         (true, false) => Some(ended),
@@ -84,7 +86,7 @@ pub(super) fn announce_standing(service: &str, kind: LineKind) {
         | LineKind::Quiesced
         | LineKind::QuiescedNoLonger
         | LineKind::OtherWeight
-        | LineKind::Admin
+        | LineKind::AdminState
         | LineKind::Drained => {}
     }
 }
@@ -150,7 +152,7 @@ pub(super) fn announce_summary(summary: &Summary) {
         }
         LineKind::FailOpenNoLonger => "more services fail open no longer",
         LineKind::OtherWeight => "more real servers ask for another weight",
-        LineKind::Admin => "an operator has decided on more real servers",
+        LineKind::AdminState => "an operator has decided on more real servers",
         LineKind::Drained => "more real servers are drained",
     };
     info!(number, among_them = named, "{message}");
@@ -158,8 +160,8 @@ pub(super) fn announce_summary(summary: &Summary) {
 
 /// What a change of a pool's standing is to those who are told of events.
 pub(super) fn standing_events(
-    before: Standing,
-    after: Standing,
+    before: PoolStatus,
+    after: PoolStatus,
 ) -> impl Iterator<Item = (EventKind, &'static str)> {
     let quorum = match (before.quorum_met, after.quorum_met) {
         (true, false) => Some((EventKind::QuorumLost, "too little weight is up")),

@@ -29,7 +29,7 @@ pub(super) enum LineKind {
     FailOpen,
     FailOpenNoLonger,
     OtherWeight,
-    Admin,
+    AdminState,
     Drained,
 }
 

@@ -1,8 +1,7 @@
 //! What is wrong with each real server, shown and told as it changes.
 
-use crate::diagnosis::Diagnosis;
-use crate::health::Health;
-use crate::snapshot::RealServerRecord;
+use crate::model::{Diagnosis, Health};
+use crate::status::RealServerRecord;
 
 /// Concludes anew from what is known of a real server, which may be stealing
 /// a VIP now, and may be on the link though no probe is answered.

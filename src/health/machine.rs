@@ -1,8 +1,7 @@
 use std::num::NonZeroU16;
 use std::time::Instant;
 
-use super::Health;
-use crate::model::Weight;
+use crate::model::{Health, Weight};
 use crate::probe::Pace;
 
 /// The health of one real server of one virtual service: a count of equal

@@ -34,12 +34,12 @@ struct Probe {
     group: usize,
     of_sorry_server: bool,
     memory: Duration,
-    standing: Standing,
+    standing: PoolStatus,
 }
 
 /// What a probe's newest outcome says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum PoolStatus {
     /// Nothing, or that it failed long ago.
     Silent,
     Passing,
@@ -68,7 +68,7 @@ impl OwnFault {
             group,
             of_sorry_server: target.subscribers.iter().any(|id| is_sorry(*id)),
             memory: target.spec.check.interval + target.spec.check.timeout,
-            standing: Standing::Silent,
+            standing: PoolStatus::Silent,
         });
         let mut new = Self {
             probes: probes.collect(),
@@ -80,7 +80,7 @@ impl OwnFault {
         };
         for (probe, target) in targets.iter().enumerate() {
             if target.subscribers.iter().any(|id| served(*id)) {
-                new.set(probe, Standing::Passing);
+                new.set(probe, PoolStatus::Passing);
             }
         }
         new
@@ -98,9 +98,9 @@ impl OwnFault {
             return;
         };
         let standing = match (found.standing, passed) {
-            (_, true) => Standing::Passing,
-            (Standing::Passing, false) => Standing::Sudden(now + found.memory),
-            (standing @ (Standing::Silent | Standing::Sudden(_)), false) => standing,
+            (_, true) => PoolStatus::Passing,
+            (PoolStatus::Passing, false) => PoolStatus::Sudden(now + found.memory),
+            (standing @ (PoolStatus::Silent | PoolStatus::Sudden(_)), false) => standing,
         };
         if standing != found.standing {
             self.set(probe, standing);
@@ -115,11 +115,11 @@ impl OwnFault {
             && let Some((due, probe)) = self.sudden.first().copied()
             && due <= now
         {
-            self.set(probe, Standing::Silent);
+            self.set(probe, PoolStatus::Silent);
         }
     }
 
-    fn set(&mut self, probe: usize, standing: Standing) {
+    fn set(&mut self, probe: usize, standing: PoolStatus) {
         let Some(found) = self.probes.get_mut(probe) else {
             return;
         };
@@ -135,13 +135,13 @@ impl OwnFault {
             tally.enter(standing);
         }
         if of_sorry_server {
-            self.sorry_passing -= usize::from(before == Standing::Passing);
-            self.sorry_passing += usize::from(standing == Standing::Passing);
+            self.sorry_passing -= usize::from(before == PoolStatus::Passing);
+            self.sorry_passing += usize::from(standing == PoolStatus::Passing);
         }
-        if let Standing::Sudden(due) = before {
+        if let PoolStatus::Sudden(due) = before {
             self.sudden.remove(&(due, probe));
         }
-        if let Standing::Sudden(due) = standing {
+        if let PoolStatus::Sudden(due) = standing {
             self.sudden.insert((due, probe));
         }
     }
@@ -153,7 +153,7 @@ impl OwnFault {
             if !self.suspected {
                 // Those that still fail have to do so for a reason of their own.
                 while let Some((_, probe)) = self.sudden.first().copied() {
-                    self.set(probe, Standing::Silent);
+                    self.set(probe, PoolStatus::Silent);
                 }
             }
             return;
@@ -167,19 +167,19 @@ impl OwnFault {
 }
 
 impl Tally {
-    fn enter(&mut self, standing: Standing) {
+    fn enter(&mut self, standing: PoolStatus) {
         match standing {
-            Standing::Silent => {}
-            Standing::Passing => self.passing += 1,
-            Standing::Sudden(_) => self.sudden += 1,
+            PoolStatus::Silent => {}
+            PoolStatus::Passing => self.passing += 1,
+            PoolStatus::Sudden(_) => self.sudden += 1,
         }
     }
 
-    fn leave(&mut self, standing: Standing) {
+    fn leave(&mut self, standing: PoolStatus) {
         match standing {
-            Standing::Silent => {}
-            Standing::Passing => self.passing -= 1,
-            Standing::Sudden(_) => self.sudden -= 1,
+            PoolStatus::Silent => {}
+            PoolStatus::Passing => self.passing -= 1,
+            PoolStatus::Sudden(_) => self.sudden -= 1,
         }
     }
 

@@ -7,10 +7,9 @@ use std::time::Instant;
 
 pub(crate) use self::failure::{FailureRule, Handling};
 use self::member::{Member, Ramp};
-pub(crate) use self::standing::Standing;
 use super::ramp::SlowStart;
-use super::{Health, Machine, Transition};
-use crate::model::Weight;
+use super::{Machine, Transition};
+use crate::model::{AdminState, Health, PoolStatus, Quiesced, Weight};
 use crate::probe::{Advice, Pace};
 
 /// What a virtual service asks of its pool.
@@ -28,48 +27,6 @@ pub(crate) struct Policy {
     /// servers serve, too.
     pub(crate) fail_open_below: Option<u8>,
     pub(crate) on_failure: FailureRule,
-}
-
-/// What an operator has said of a real server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Admin {
-    /// Its health decides.
-    #[default]
-    Enabled,
-    /// No new connections; established ones go on.
-    Draining,
-    /// Nothing is left on it.
-    Drained,
-}
-
-impl Admin {
-    /// As it is shown.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enabled => "enabled",
-            Self::Draining => "draining",
-            Self::Drained => "drained",
-        }
-    }
-}
-
-/// Why a real server has weight 0 though its health and its operator let it serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quiesced {
-    /// It answers for the VIP on the link.
-    ArpConflict,
-}
-
-impl Quiesced {
-    /// All of them.
-    pub(crate) const ALL: [Self; 1] = [Self::ArpConflict];
-
-    /// As it is shown.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::ArpConflict => "arp_conflict",
-        }
-    }
 }
 
 /// Where a real server was before its pool was made anew.
@@ -103,7 +60,7 @@ pub(crate) struct Pool {
     policy: Policy,
     members: Vec<Member>,
     sorry_server: Option<Member>,
-    standing: Standing,
+    standing: PoolStatus,
     held: bool,
     /// Probes that began before this prove nothing.
     evidence_from: Option<Instant>,
@@ -131,10 +88,10 @@ impl Pool {
         });
         let serves = |server: &Member| server.wanted != Weight::ZERO;
         let found_serving = sorry_server.as_ref().is_some_and(serves);
-        let standing = Standing {
+        let standing = PoolStatus {
             quorum_met: !found_serving,
             sorry_serves: found_serving,
-            ..Standing::WELL
+            ..PoolStatus::WELL
         };
         Self {
             policy,
@@ -293,9 +250,9 @@ impl Pool {
     }
 
     /// What an operator wants of the real server, also while held.
-    pub(crate) fn set_admin(&mut self, member: usize, admin: Admin) {
+    pub(crate) fn set_admin(&mut self, member: usize, admin: AdminState) {
         if let Some(member) = self.members.get_mut(member) {
-            if member.admin != Admin::Enabled && admin == Admin::Enabled {
+            if member.admin != AdminState::Enabled && admin == AdminState::Enabled {
                 member.ramp = Ramp::Ahead;
             }
             member.admin = admin;
@@ -344,8 +301,9 @@ impl Pool {
     /// that it was found with, and at least one serves. Where none may serve,
     /// by its configured weight or an operator's word, none is waited for.
     pub(crate) fn replaces(&self) -> bool {
-        let may_serve =
-            |member: &&Member| member.admin == Admin::Enabled && member.configured != Weight::ZERO;
+        let may_serve = |member: &&Member| {
+            member.admin == AdminState::Enabled && member.configured != Weight::ZERO
+        };
         let mut expected = self.members.iter().filter(may_serve).peekable();
         let none_expected = expected.peek().is_none();
         let mut serves = false;
@@ -360,7 +318,7 @@ impl Pool {
     }
 
     /// What is true of the pool as of the last [`settle`](Self::settle).
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> PoolStatus {
         self.standing
     }
 
@@ -376,7 +334,7 @@ impl Pool {
         self.deadline = None;
         if self.held {
             for (place, member) in self.members.iter_mut().enumerate() {
-                if member.admin != Admin::Enabled {
+                if member.admin != AdminState::Enabled {
                     changes.extend(member.want(Weight::ZERO).map(|weight| (place, weight)));
                 }
             }
@@ -385,7 +343,7 @@ impl Pool {
 
         let sums = self.sums();
         self.standing = self.stand(&sums);
-        let Standing {
+        let PoolStatus {
             quorum_met,
             fail_open,
             sorry_serves,
@@ -401,20 +359,19 @@ impl Pool {
                 member.ramp = Ramp::Over;
             }
             let weight = match (member.admin, health) {
-                (Admin::Enabled, Health::Unknown) => {
+                (AdminState::Enabled, Health::Unknown) => {
                     super::weight(Health::Unknown, member.share(), member.wanted)
                 }
-                (Admin::Enabled, Health::Up) if sorry_serves => Weight::ZERO,
-                (Admin::Enabled, Health::Up) => {
+                (AdminState::Enabled, Health::Up) if sorry_serves => Weight::ZERO,
+                (AdminState::Enabled, Health::Up) => {
                     let (weight, next) = member.ramped(self.policy.slow_start, now);
                     self.deadline = [self.deadline, next].into_iter().flatten().min();
                     weight
                 }
-                (Admin::Enabled, Health::Down) if fail_open => member.share(),
-                (Admin::Enabled, Health::Down) if replacement_unsure => member.wanted,
-                (Admin::Enabled, Health::Down) | (Admin::Draining | Admin::Drained, _) => {
-                    Weight::ZERO
-                }
+                (AdminState::Enabled, Health::Down) if fail_open => member.share(),
+                (AdminState::Enabled, Health::Down) if replacement_unsure => member.wanted,
+                (AdminState::Enabled, Health::Down)
+                | (AdminState::Draining | AdminState::Drained, _) => Weight::ZERO,
             };
             weights.push(weight);
         }

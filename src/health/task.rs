@@ -19,6 +19,7 @@ pub(crate) use self::drains::{DrainDeadline, ends_by_itself};
 use self::failure::failure_rule;
 pub(crate) use self::reload::{Change, Handover};
 use self::silence::Silent;
+use super::Transition;
 use super::announce::{
     Verdict, announce, announce_standing, announce_summary, announce_unmade, reason,
     standing_events, standing_lines,
@@ -30,18 +31,19 @@ use super::probe_loops::ProbeLoops;
 use super::ramp::SlowStart;
 use super::timers::Timers;
 use super::unmade::{Told, Unmade};
-use super::{Admin, Health, HoldReason, Standing, Transition};
-use crate::arp_audit::Thefts;
-use crate::clock;
 use crate::config::{Config, VirtualService};
-use crate::diagnosis::{Diagnosis, Fix};
-use crate::intent::{Intent, WeightChange};
-use crate::liveness::{Liveness, Loop};
+use crate::diagnosis::Fix;
+use crate::health::weight_updates::{Intent, WeightChange};
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, Weight, short_duration};
+use crate::model::{
+    AdminState, ArpConflicts, Diagnosis, FreezeReason, Health, PoolStatus, RealServerId, Weight,
+    short_duration,
+};
 use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Pace, PaceCell, Probe, ProbeId, ProbeTarget, Report};
-use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
+use crate::runtime::clock;
+use crate::runtime::liveness::{Liveness, Loop};
+use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// How often the loop turns when no report comes, to show that it can.
 const TURN: Duration = Duration::from_secs(1);
@@ -59,7 +61,7 @@ pub(crate) enum Request {
     /// To let an operator decide on real servers.
     SetAdmin {
         real_servers: Vec<RealServerId>,
-        admin: Admin,
+        admin: AdminState,
         deadline: DrainDeadline,
     },
 }
@@ -67,9 +69,9 @@ pub(crate) enum Request {
 /// What is seen on the director's own link: the latest of each.
 pub(crate) struct Outlook {
     /// Why weights are to be held for it, if they are.
-    pub(crate) link: watch::Receiver<Option<HoldReason>>,
+    pub(crate) link: watch::Receiver<Option<FreezeReason>>,
     /// Which real servers answer for a VIP there.
-    pub(crate) thefts: watch::Receiver<Thefts>,
+    pub(crate) thefts: watch::Receiver<ArpConflicts>,
     /// To be told which real servers no probe reaches.
     pub(crate) silent: watch::Sender<BTreeSet<IpAddr>>,
     /// Which of those are there.
@@ -92,9 +94,9 @@ pub(crate) struct HealthTask {
     timers: Timers,
     own_fault: OwnFault,
     /// What is wrong with the link.
-    link: Option<HoldReason>,
+    link: Option<FreezeReason>,
     /// What the ARP audit last found.
-    thefts: Thefts,
+    thefts: ArpConflicts,
     /// The real servers that no probe reaches, by address.
     silent: Silent,
     /// Those of them that are on the link.
@@ -135,7 +137,7 @@ impl HealthTask {
             pools,
             own_fault: own_fault(&config, &probes, &snapshot),
             link: None,
-            thefts: Thefts::new(),
+            thefts: ArpConflicts::new(),
             silent: Silent::default(),
             present: BTreeSet::new(),
             probe_loops: probe_loops(&probes),
@@ -401,7 +403,7 @@ impl HealthTask {
         }
     }
 
-    fn on_link(&mut self, trouble: Option<HoldReason>, now: Instant) {
+    fn on_link(&mut self, trouble: Option<FreezeReason>, now: Instant) {
         self.link = trouble;
         self.hold_or_release(now);
     }
@@ -410,8 +412,8 @@ impl HealthTask {
     fn hold_or_release(&mut self, now: Instant) {
         let mut reasons = BTreeSet::new();
         reasons.extend(self.link);
-        reasons.extend(self.own_fault.suspected().then_some(HoldReason::Probes));
-        reasons.extend(self.unmade.clock_is_wrong().then_some(HoldReason::Clock));
+        reasons.extend(self.own_fault.suspected().then_some(FreezeReason::Probes));
+        reasons.extend(self.unmade.clock_is_wrong().then_some(FreezeReason::Clock));
         let held = reasons.iter().any(|reason| reason.holds_all());
         {
             let mut shown = self.snapshot.held.lock();
@@ -420,7 +422,7 @@ impl HealthTask {
             }
             for reason in reasons.difference(&shown) {
                 let why = match (reason, &self.config.director.link) {
-                    (HoldReason::NoInterface, Some(interface)) => {
+                    (FreezeReason::NoInterface, Some(interface)) => {
                         format!("there is no interface `{interface}`")
                     }
                     (reason, _) => reason.to_string(),
@@ -428,7 +430,7 @@ impl HealthTask {
                 warn!(reason = reason.as_str(), "{}: {why}", reason.what());
             }
             let was_held = shown.iter().any(|reason| reason.holds_all());
-            if shown.contains(&HoldReason::Clock) && !reasons.contains(&HoldReason::Clock) {
+            if shown.contains(&FreezeReason::Clock) && !reasons.contains(&FreezeReason::Clock) {
                 info!("the director's clock keeps no verdict any longer");
             }
             if was_held == held {
@@ -464,7 +466,7 @@ impl HealthTask {
 
     /// Says how the pool stands, if it stood otherwise before. What brought it
     /// about has been said by then.
-    fn tell_standing(&mut self, index: usize, before: Option<Standing>, now: Instant) {
+    fn tell_standing(&mut self, index: usize, before: Option<PoolStatus>, now: Instant) {
         let (Some(before), Some(pool), Some(record)) = (
             before,
             self.pools.get(index),

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId, ProbeResult};
-use crate::tls::Wrong;
+use crate::model::ProbeResult;
+use crate::net::tls::Wrong;
+use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId};
 
 /// What strerror(3) has for `EMFILE`, and begins with for `ENFILE`.
 const TOO_MANY_OPEN_FILES: &str = "Too many open files";

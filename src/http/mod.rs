@@ -28,14 +28,15 @@ pub(crate) use server::serve;
 
 use self::places::Place;
 use self::rendering::{Large, RenderError, Renderings};
-use crate::clock;
-use crate::error_chain::error_chain;
-use crate::health::Health;
-use crate::intent::Intent;
-use crate::liveness::Liveness;
+
+use crate::health::weight_updates::Intent;
 use crate::metrics::{self as exposition, Metrics};
-use crate::model::Protocol;
-use crate::snapshot::{Latest, Snapshot};
+use crate::model::{Health, Protocol};
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::liveness::Liveness;
+use crate::runtime::shared::Shared;
+use crate::status::Snapshot;
 
 /// How many real servers of a kind `/readyz` names.
 const NAMED: usize = 10;
@@ -53,14 +54,14 @@ pub(crate) struct View {
 /// Where every request takes the newest [`View`] from: a reload puts another there.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
-    view: Arc<Latest<View>>,
+    view: Arc<Shared<View>>,
     renderings: Arc<Renderings>,
 }
 
 impl Shown {
     pub(crate) fn new(view: View) -> Self {
         Self {
-            view: Arc::new(Latest::new(view)),
+            view: Arc::new(Shared::new(view)),
             renderings: Arc::default(),
         }
     }

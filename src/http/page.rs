@@ -8,7 +8,7 @@ use super::status::{
     ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status, until,
 };
 use crate::model::short_duration;
-use crate::snapshot::Snapshot;
+use crate::status::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::clock;
-use crate::snapshot::Latest;
+use crate::runtime::clock;
+use crate::runtime::shared::Shared;
 
 /// Connections served at once; the next one waits in the listener's backlog.
 pub(super) const PLACES: usize = 256;
@@ -54,7 +54,7 @@ struct Table {
 /// The table of all connections of one listener.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    table: Latest<Table>,
+    table: Shared<Table>,
     freed: Notify,
 }
 

@@ -13,8 +13,8 @@ use thiserror::Error;
 use tokio::sync::{Mutex, oneshot};
 
 use super::places::Place;
-use crate::clock;
-use crate::snapshot::Latest;
+use crate::runtime::clock;
+use crate::runtime::shared::Shared;
 
 /// How many renderings of one resource may be in memory, for readers that take
 /// their time.
@@ -52,13 +52,13 @@ pub(super) enum RenderError {
 struct Rendering {
     text: Vec<u8>,
     begun: Instant,
-    readers: Latest<Vec<Weak<Place>>>,
+    readers: Shared<Vec<Weak<Place>>>,
 }
 
 /// One reader's hold on a rendering.
-struct Shared(Arc<Rendering>);
+struct RenderedBytes(Arc<Rendering>);
 
-impl AsRef<[u8]> for Shared {
+impl AsRef<[u8]> for RenderedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0.text
     }
@@ -79,16 +79,16 @@ struct Shelf {
 pub(super) struct Renderings {
     /// Held by whatever renders.
     turn: Arc<Mutex<()>>,
-    metrics: Arc<Latest<Shelf>>,
-    status: Arc<Latest<Shelf>>,
-    page: Arc<Latest<Shelf>>,
+    metrics: Arc<Shared<Shelf>>,
+    status: Arc<Shared<Shelf>>,
+    page: Arc<Shared<Shelf>>,
 }
 
 /// One that waits for a rendering.
-struct Waiting<'a>(&'a Latest<Shelf>);
+struct Waiting<'a>(&'a Shared<Shelf>);
 
 impl<'a> Waiting<'a> {
-    fn at(resource: &'a Latest<Shelf>) -> Self {
+    fn at(resource: &'a Shared<Shelf>) -> Self {
         resource.lock().waiting += 1;
         Self(resource)
     }
@@ -140,7 +140,7 @@ impl Renderings {
                 Arc::new(Rendering {
                     text,
                     begun,
-                    readers: Latest::default(),
+                    readers: Shared::default(),
                 })
             });
             if let Ok(rendering) = &rendering {
@@ -194,7 +194,7 @@ impl Rendering {
         readers.retain(|place| place.strong_count() > 0);
         readers.push(Arc::downgrade(place));
         drop(readers);
-        Bytes::from_owner(Shared(Arc::clone(self)))
+        Bytes::from_owner(RenderedBytes(Arc::clone(self)))
     }
 }
 

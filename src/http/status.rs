@@ -14,9 +14,8 @@ pub(crate) use arp::ArpAuditStatus;
 pub(crate) use readiness::ReadinessStatus;
 pub(super) use readiness::readiness_of;
 
-use crate::health::{HoldReason, Quiesced};
-use crate::model::{Connections, ServiceKey, Weight, short_duration};
-use crate::snapshot::{LeavingRecord, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord};
+use crate::model::{Connections, FreezeReason, Quiesced, ServiceKey, Weight, short_duration};
+use crate::status::{LeavingRecord, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord};
 
 /// The status, with its virtual services as `S`: on the side that asks a list,
 /// on the side that answers a view of the snapshot, since a list of all would
@@ -364,12 +363,12 @@ impl<S> Status<S> {
     }
 
     /// Why weights are held, for people.
-    pub(crate) fn held(&self) -> impl Iterator<Item = HoldReason> {
-        let shown = |reason: &HoldReason| {
+    pub(crate) fn held(&self) -> impl Iterator<Item = FreezeReason> {
+        let shown = |reason: &FreezeReason| {
             let mut held = self.weights_held.iter();
             held.any(|held| held == reason.as_str())
         };
-        HoldReason::ALL.into_iter().filter(shown)
+        FreezeReason::ALL.into_iter().filter(shown)
     }
 
     /// All but the virtual services, which are given.

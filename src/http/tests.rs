@@ -3,9 +3,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use super::*;
-use crate::liveness::Loop;
 use crate::model::Weight;
-use crate::snapshot::{ProcessRecord, fixture};
+use crate::runtime::liveness::Loop;
+use crate::status::{ProcessRecord, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
@@ -282,7 +282,7 @@ async fn what_waits_to_be_written_is_not_ready() {
     };
     assert_eq!(ready().await, ("200".to_owned(), "ready\n".to_owned()));
 
-    let change = crate::intent::WeightChange {
+    let change = crate::health::weight_updates::WeightChange {
         weight: Weight::ZERO,
         first_failure: None,
         handling: crate::health::Handling::Weight,

@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::clock;
+use crate::runtime::clock;
 
 /// `AF_NETLINK` of `sys/socket.h`.
 const AF_NETLINK: i32 = 16;

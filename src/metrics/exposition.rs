@@ -18,7 +18,7 @@ use prometheus::proto::MetricFamily;
 use families::{FAMILIES, Family, Source};
 
 use crate::model::Statistics;
-use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
+use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// A piece ends with the first record that passes this many bytes: enough to
 /// fill a socket's buffer, and rendered well within a millisecond.

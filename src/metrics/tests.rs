@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::health::{Health, HoldReason};
-use crate::snapshot::fixture;
+use crate::model::{FreezeReason, Health};
+use crate::status::fixture;
 
 fn scrape(snapshot: Snapshot) -> String {
     let names: Vec<_> = snapshot
@@ -135,7 +135,7 @@ fn what_is_wrong_with_a_pool_is_told() {
         standing.sorry_serves = true;
     }
     snapshot.services[0].pool.lock().standing.fail_open = true;
-    snapshot.held.lock().insert(HoldReason::Probes);
+    snapshot.held.lock().insert(FreezeReason::Probes);
     let found = series(&scrape(snapshot));
     for (series, value) in [
         (r#"lvs_virtual_service_quorum{service="web"}"#, 1),

@@ -3,13 +3,20 @@
 //! Everything here is pure data. The kernel's encoding of it is in
 //! `kernel::ipvs::codec`, the spelling in YAML in `config`.
 
+mod admin_state;
+mod arp_conflicts;
+mod diagnosis;
 mod duration;
 mod forwarding;
+mod freeze_reason;
+mod health;
 mod host;
 mod local_address;
 mod mac_address;
 mod own_source;
+mod pool_status;
 mod probe_path;
+mod probe_result;
 mod protocol;
 mod real_server_id;
 mod scheduler;
@@ -20,13 +27,20 @@ mod timeout;
 mod tunnel;
 mod weight;
 
+pub(crate) use admin_state::{AdminState, Quiesced};
+pub(crate) use arp_conflicts::ArpConflicts;
+pub(crate) use diagnosis::Diagnosis;
 pub(crate) use duration::short_duration;
 pub use forwarding::Forwarding;
+pub(crate) use freeze_reason::FreezeReason;
+pub(crate) use health::{Health, Weights};
 pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;
 pub use mac_address::MacAddress;
 pub use own_source::OwnSource;
+pub(crate) use pool_status::PoolStatus;
 pub use probe_path::ProbePath;
+pub(crate) use probe_result::ProbeResult;
 pub use protocol::{Family, Protocol};
 pub use real_server_id::RealServerId;
 pub use scheduler::Scheduler;

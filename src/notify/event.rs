@@ -3,8 +3,8 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::printable::printable;
-use crate::snapshot::{Mode, RealServerRecord, ServiceRecord};
+use crate::runtime::printable::printable;
+use crate::status::{Mode, RealServerRecord, ServiceRecord};
 
 /// The longest detail that is passed on, in characters: an environment
 /// variable and a chat message are no place for more.

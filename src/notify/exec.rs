@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 use super::DeliveryError;
 use super::event::Message;
-use crate::file_work::{self, FileUse};
-use crate::orphans;
+use crate::runtime::file_work::{self, FileUse};
+use crate::runtime::orphans;
 
 /// What the service manager gave the agent and nobody else.
 const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];

@@ -28,11 +28,12 @@ pub(crate) use event::{Event, EventKind};
 use self::event::Message;
 use self::queue::Queue;
 use self::webhook::Poster;
-use crate::clock;
 use crate::config::{Notify, NotifyTarget};
 use crate::metrics::{Metrics, NotificationCounters};
-use crate::snapshot::{Latest, Mode};
-use crate::tls::{TlsConfigs, TlsError};
+use crate::net::tls::{TlsConfigs, TlsError};
+use crate::runtime::clock;
+use crate::runtime::shared::Shared;
+use crate::status::Mode;
 
 /// Tells the targets of the section `notify` what happens.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub(crate) struct Events {
     mode: Mode,
     tls: Arc<TlsConfigs>,
     /// In the configuration's order.
-    targets: Latest<Vec<Target>>,
+    targets: Shared<Vec<Target>>,
 }
 
 #[derive(Debug)]
@@ -122,7 +123,7 @@ impl Events {
             host: Arc::default(),
             mode: Mode::Director,
             tls: Arc::new(TlsConfigs::new()),
-            targets: Latest::default(),
+            targets: Shared::default(),
         })
     }
 
@@ -138,7 +139,7 @@ impl Events {
             host,
             mode,
             tls: Arc::new(TlsConfigs::new()),
-            targets: Latest::default(),
+            targets: Shared::default(),
         };
         events.configure(configured, metrics)?;
         Ok(Arc::new(events))

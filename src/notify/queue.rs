@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::event::Message;
-use crate::snapshot::Latest;
+use crate::runtime::shared::Shared;
 
 /// Messages that may wait for one target: 300 KB of them, and what a program
 /// that takes 50 ms works off in a minute. Who is told of events late enough
@@ -15,7 +15,7 @@ const DEPTH: usize = 1024;
 /// newest says how things stand.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    content: Latest<Content>,
+    content: Shared<Content>,
     changed: Notify,
 }
 

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::ClientConfig;
 use super::DeliveryError;
 use super::event::Message;
 use crate::config::Webhook;
-use crate::tls::{Application, TlsConfigs, http_client};
+use crate::net::tls::{Application, TlsConfigs, http_client};
 
 /// Posts events to one URL.
 #[derive(Debug)]

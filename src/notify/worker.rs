@@ -8,9 +8,9 @@ use tracing::{debug, info, warn};
 use super::DeliveryError;
 use super::event::Message;
 use super::queue::Queue;
-use crate::error_chain::error_chain;
 use crate::metrics::NotificationCounters;
-use crate::panics;
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::panics;
 
 /// How often a message is tried before it is given up.
 const ATTEMPTS: u32 = 4;

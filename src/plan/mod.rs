@@ -1,8 +1,11 @@
 //! From what is and what should be to the steps between, in an order that
 //! loses no traffic. Pure.
 
+pub(crate) mod desired;
 mod diff;
 mod order;
+pub(crate) mod pending_removal;
+pub(crate) mod probe_marks;
 mod render;
 mod state;
 mod step;

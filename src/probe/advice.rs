@@ -1,7 +1,6 @@
-use super::ProbeResult;
-use super::agent::printable;
+use super::checks::agent::printable;
 use super::verdict::{Failure, Pass, Verdict};
-use crate::model::Weight;
+use crate::model::{ProbeResult, Weight};
 
 /// What a real server, or somebody on its behalf, says of its share of new
 /// connections, beside whether it passes its check: the answer of an agent,

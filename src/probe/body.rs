@@ -7,11 +7,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use super::ProbeResult;
 use super::verdict::Failure;
-use crate::clock;
 use crate::config::Pattern;
-use crate::model::short_duration;
+use crate::model::{ProbeResult, short_duration};
+use crate::runtime::clock;
 
 /// How much of a body is read before the status alone decides: enough to see
 /// that a page is being served, and no more however large it is.

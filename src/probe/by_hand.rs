@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::http::host;
+use super::checks::http::host;
 use crate::config::HttpCheck;
 
 /// Parts of the names of headers, and words of a body, beside which a secret stands.

@@ -5,11 +5,12 @@ use std::time::SystemTime;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::haproxy_agent::still_down;
+use super::Advice;
+use super::checks::haproxy_agent::still_down;
 use super::probing::{Probing, ask_one};
 use super::verdict::{Failure, Pass, Verdict};
-use super::{Advice, ProbeResult};
 use crate::config::CheckKind;
+use crate::model::ProbeResult;
 
 /// Which parts of a check are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

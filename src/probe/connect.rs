@@ -10,13 +10,13 @@ use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::ProbeResult;
 use super::datagrams::Datagrams;
 use super::progress::{Doing, Progress};
 use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
-use crate::tcp::{Icmp, OpenError, Opening, tell_icmp};
-use crate::via_vip::{Passage, StartError};
+use crate::model::ProbeResult;
+use crate::net::tcp::{Icmp, OpenError, Opening, tell_icmp};
+use crate::probe::vip_path::{Passage, StartError};
 
 /// How much is read in one turn. A peer that never makes its reader wait
 /// leaves the runtime to others after so many bytes.

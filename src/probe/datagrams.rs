@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::verdict::{Failure, Transport, from_io};
-use crate::tcp;
+use crate::net::tcp;
 
 /// How many datagrams are looked at: a peer that sends without end is given up.
 const MOST: u32 = 256;

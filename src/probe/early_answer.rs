@@ -15,8 +15,8 @@ use std::task::{Context, Poll, Waker};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::ProbeResult;
 use super::verdict::{Failure, from_io};
+use crate::model::ProbeResult;
 
 /// A connection on which a reset that follows an answer is the end of the
 /// answer, and so is the end of TLS without `close_notify`. What the answer is

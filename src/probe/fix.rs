@@ -1,7 +1,7 @@
 //! What to do about a failure of which no more is known than its result.
 
-use super::ProbeResult;
 use crate::diagnosis::{Fix, Sight};
+use crate::model::ProbeResult;
 
 /// `None` where the diagnosis says as much.
 pub(super) fn by_result(result: ProbeResult, sight: Sight) -> Option<Fix> {

@@ -13,10 +13,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::{Outcome, ProbeResult, Prober};
-use crate::clock;
+use super::{Outcome, Prober};
 use crate::config::{Check, CheckKind, HaproxyAgentCheck, StreamCheck};
-use crate::snapshot::fixture;
+use crate::model::ProbeResult;
+use crate::runtime::clock;
+use crate::status::fixture;
 
 /// Far more than any probe here needs, so that only a hang meets it.
 pub(crate) const AMPLE: Duration = Duration::from_secs(20);

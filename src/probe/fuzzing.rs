@@ -12,9 +12,10 @@ use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 
 use super::advice::Said;
+use super::checks::{agent, dns, exec, grpc, http, stream};
+use super::probing;
 use super::probing::Probing;
 use super::verdict::Failure;
-use super::{agent, dns, exec, grpc, http, probing, stream};
 use crate::config::{Check, CheckKind, Config};
 
 const CHECKS: &str = r#"

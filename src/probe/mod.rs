@@ -1,40 +1,33 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
 mod advice;
-mod agent;
 mod body;
 mod by_hand;
+pub(crate) mod checks;
 mod combination;
 mod connect;
 mod datagrams;
-mod dns;
 mod early_answer;
-mod exec;
-mod file;
 mod fix;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-mod grpc;
-mod haproxy_agent;
-mod http;
 mod own_tasks;
 mod pace;
-mod ping;
 mod probing;
 mod progress;
 mod schedule;
-mod stream;
 mod targets;
 mod task;
 mod tls;
 mod tls_fix;
-mod udp;
 mod verdict;
+pub(crate) mod vip_path;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::{Fix, Sight};
+use crate::model::ProbeResult;
 
 pub(crate) use advice::Advice;
 pub(crate) use pace::{Pace, PaceCell};
@@ -65,92 +58,4 @@ pub(crate) struct Outcome {
     pub(crate) vip: Option<Sight>,
     /// What to do about a failure, as far as the probe can say.
     pub(crate) fix: Option<Arc<Fix>>,
-}
-
-/// The closed set of results: the label `result` of `lvs_probes_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ProbeResult {
-    /// The check passed.
-    Ok,
-    /// The connection was refused.
-    Refused,
-    /// The deadline passed before the exchange was whole.
-    Timeout,
-    /// The connection was reset.
-    Reset,
-    /// The network said that there is no way there.
-    Unreachable,
-    /// The TLS handshake failed.
-    Tls,
-    /// The answer was not of the check's protocol, or stopped short.
-    Protocol,
-    /// The status was not one of those expected: of HTTP, DNS or gRPC, a
-    /// program's exit code, or what an agent says of itself.
-    Status,
-    /// The body was not as expected: of HTTP, a datagram, a DNS answer, or
-    /// what came in a conversation.
-    Body,
-    /// It is not known whose answer it was, or would have been: it says
-    /// nothing of the real server.
-    Unverified,
-    /// The probe could not be made for a reason of this host's own (file
-    /// descriptors, memory, ports, capabilities): it says nothing of the real
-    /// server.
-    Internal,
-}
-
-impl ProbeResult {
-    /// Every result, in the order of their indexes.
-    pub(crate) const ALL: [Self; 11] = [
-        Self::Ok,
-        Self::Refused,
-        Self::Timeout,
-        Self::Reset,
-        Self::Unreachable,
-        Self::Tls,
-        Self::Protocol,
-        Self::Status,
-        Self::Body,
-        Self::Unverified,
-        Self::Internal,
-    ];
-
-    /// The label's value.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Reset => "reset",
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Protocol => "protocol",
-            Self::Status => "status",
-            Self::Body => "body",
-            Self::Unverified => "unverified",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// Whether it speaks for the real server or against it; `None` if it says
-    /// nothing of it.
-    pub(crate) const fn evidence(self) -> Option<bool> {
-        match self {
-            Self::Ok => Some(true),
-            Self::Internal | Self::Unverified => None,
-            Self::Refused
-            | Self::Timeout
-            | Self::Reset
-            | Self::Unreachable
-            | Self::Tls
-            | Self::Protocol
-            | Self::Status
-            | Self::Body => Some(false),
-        }
-    }
-
-    /// The place in [`ProbeResult::ALL`].
-    pub(crate) const fn index(self) -> usize {
-        self as usize
-    }
 }

@@ -9,23 +9,23 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::checks::haproxy_agent::AgentStates;
+use super::checks::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
 use super::combination::{self, Scope};
 use super::connect::{self, Stream};
 use super::fix;
-use super::haproxy_agent::AgentStates;
 use super::progress::{Doing, Progress};
 use super::verdict::{Failure, Verdict};
-use super::{Outcome, ProbeResult, ProbeSpec, Route};
-use super::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
-use crate::clock;
+use super::{Outcome, ProbeSpec, Route};
 use crate::config::{Check, CheckKind, Origin, Via};
 use crate::diagnosis::Sight;
 use crate::kernel::Neighbours;
-use crate::model::short_duration;
-use crate::printable::printable;
-use crate::standstill::Standstill;
-use crate::tls::TlsConfigs;
-use crate::via_vip::{Passage, Passages, Unverified};
+use crate::model::{ProbeResult, short_duration};
+use crate::net::tls::TlsConfigs;
+use crate::probe::vip_path::{Passage, Passages, Unverified};
+use crate::runtime::clock;
+use crate::runtime::printable::printable;
+use crate::runtime::standstill::Standstill;
 
 /// Makes probes of every kind. One of these serves all probes.
 pub(crate) struct Prober {

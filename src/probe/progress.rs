@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::ProbeResult;
 use super::verdict::Failure;
-use crate::model::short_duration;
+use crate::model::{ProbeResult, short_duration};
 
 const KIB: usize = 1024;
 /// How much of what came is shown, in bytes.

@@ -8,12 +8,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::schedule::{Intervals, Schedule, Woken};
-use super::{Identity, Outcome, PaceCell, ProbeResult, ProbeTarget, Prober};
-use crate::clock;
+use super::{Identity, Outcome, PaceCell, ProbeTarget, Prober};
 use crate::config::Check;
 use crate::diagnosis::Fix;
-use crate::model::ProbePath;
-use crate::panics;
+use crate::model::{ProbePath, ProbeResult};
+use crate::runtime::{clock, panics};
 
 /// Number of a probe, which it keeps for as long as it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

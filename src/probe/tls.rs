@@ -10,14 +10,14 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::ProbeResult;
 use super::connect::{Stream, TlsText};
 use super::progress::Doing;
 use super::verdict::Failure;
-use crate::clock;
 use crate::config::TlsSettings;
-use crate::error_chain::error_chain;
-use crate::tls::{Application, Dated, OutOfDate, TlsConfigs};
+use crate::model::ProbeResult;
+use crate::net::tls::{Application, Dated, OutOfDate, TlsConfigs};
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
 
 /// What is told of a server that hangs up.
 const CLOSED: &str = "the server closed the connection during the TLS handshake";

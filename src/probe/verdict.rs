@@ -8,12 +8,13 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 use tokio_rustls::rustls;
 
-use super::{Advice, ProbeResult, tls_fix};
+use super::{Advice, tls_fix};
 use crate::diagnosis::{Fix, Sight};
-use crate::tcp::Icmp;
-use crate::tls::{Dates, OutOfDate};
-use crate::tls_words::words;
-use crate::via_vip::Unverified;
+use crate::model::ProbeResult;
+use crate::net::tcp::Icmp;
+use crate::net::tls::{Dates, OutOfDate};
+use crate::probe::vip_path::Unverified;
+use crate::runtime::error_chain::words;
 
 /// What a probe says that this host has no file descriptor for.
 pub(crate) const OUT_OF_DESCRIPTORS: &str = "out of file descriptors";

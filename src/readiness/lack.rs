@@ -2,8 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::diagnosis::Diagnosis;
-use crate::model::{Family, LocalAddress, Protocol};
+use crate::model::{Diagnosis, Family, LocalAddress, Protocol};
 
 /// What keeps a real server from serving a virtual service, or makes it take
 /// what is the director's.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 const VIP: &str = "192.168.11.200";
 

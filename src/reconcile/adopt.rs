@@ -3,13 +3,11 @@ use std::sync::Arc;
 use super::observe::Observation;
 use super::{ReconcileError, Reconciler};
 use crate::config::{Config, ProbeMark};
-use crate::desired;
-use crate::health::{self, Health};
+use crate::health;
 use crate::kernel::Ipvs;
-use crate::leaving;
-use crate::model::{RealServerKey, ServiceKey, Weight};
-use crate::plan::State;
-use crate::via_vip::Marks;
+use crate::model::{Health, RealServerKey, ServiceKey, Weight};
+use crate::plan::probe_marks::Marks;
+use crate::plan::{State, desired, pending_removal};
 
 /// What a director that starts now desires, and what it found.
 pub(crate) struct Adopted {
@@ -40,7 +38,7 @@ pub(crate) async fn adopt<T: Ipvs>(
     });
     reconciler.board.assign(marks);
     let names = Arc::clone(&reconciler.snapshot);
-    reconciler.unreplaced = leaving::unreplaced(config, &desired);
+    reconciler.unreplaced = pending_removal::unreplaced(config, &desired);
     reconciler.note_leaving(&config.director, &desired, &observed.state, &names);
     Ok(Adopted { desired, observed })
 }

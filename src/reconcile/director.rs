@@ -16,20 +16,17 @@ use super::adopt::{Adopted, adopt, desired_of, probe_marks};
 use super::host_watch::HostWatch;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
-use crate::clock;
 use crate::config::{self, Config};
-use crate::desired;
-use crate::health::Weights;
-use crate::intent::Intent;
+use crate::health::weight_updates::Intent;
 use crate::kernel::Ipvs;
-use crate::leaving;
-use crate::liveness::{Liveness, Loop};
 use crate::metrics::Metrics;
-use crate::model::{Destination, RealServerKey, ServiceKey, Weight};
-use crate::plan::State;
-use crate::signals::Stopping;
-use crate::snapshot::Snapshot;
-use crate::via_vip::Marks;
+use crate::model::{Destination, RealServerKey, ServiceKey, Weight, Weights};
+use crate::plan::probe_marks::Marks;
+use crate::plan::{State, desired, pending_removal};
+use crate::runtime::clock;
+use crate::runtime::liveness::{Liveness, Loop};
+use crate::runtime::signals::Stopping;
+use crate::status::Snapshot;
 
 /// How often the connections of what is being drained or leaving are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -255,7 +252,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         difference: Difference,
     ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
-        leaving::see(&mut self.reconciler.owned.leaving, &observed.state);
+        pending_removal::see(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {
             Difference::Wanted
         } else {

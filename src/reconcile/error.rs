@@ -1,8 +1,8 @@
 use thiserror::Error;
 
 use super::{Failure, count};
-use crate::error_chain::error_chain;
 use crate::kernel::KernelError;
+use crate::runtime::error_chain::error_chain;
 
 /// The kernel could not be brought to what is desired.
 #[derive(Debug, Error)]

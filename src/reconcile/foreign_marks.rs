@@ -5,7 +5,7 @@ use tracing::{info, warn};
 use super::{LINES_AT_ONCE, Reconciler};
 use crate::kernel::Ipvs;
 use crate::model::ServiceKey;
-use crate::via_vip::Marks;
+use crate::plan::probe_marks::Marks;
 
 /// What was said of the marks for probes: each trouble once.
 #[derive(Debug, Default)]

@@ -8,11 +8,11 @@ use tokio::time::{Instant as RuntimeInstant, sleep_until};
 use tracing::debug;
 
 use super::{Reconciler, Writing};
-use crate::clock;
 use crate::config::Config;
-use crate::error_chain::error_chain;
 use crate::kernel::{Cause, HostChanges, Ipvs, KernelError};
 use crate::plan::{State, Subject};
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
 
 /// From a change to a look: what is changed together is seen together, and a
 /// host on which much changes is not looked at more often than this.

@@ -11,9 +11,9 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use crate::file_work::{self, FileUse, FileWorkError};
-use crate::snapshot::Mode;
-use crate::whole_file;
+use crate::runtime::atomic_write;
+use crate::runtime::file_work::{self, FileUse, FileWorkError};
+use crate::status::Mode;
 
 /// Where the locks are. Fixed, so that two agents with different
 /// configurations find each other.
@@ -182,7 +182,7 @@ impl StateLock {
             Mode::RealServer => &["real_server.json"],
         };
         for file in files {
-            whole_file::remove_unfinished(&directory.join(file));
+            atomic_write::remove_unfinished(&directory.join(file));
         }
         Ok(Self { held: Some(held) })
     }

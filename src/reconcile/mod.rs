@@ -52,17 +52,17 @@ use self::ownership::{Memory, Owned};
 pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
 use self::state_file::Remembered;
 pub(crate) use self::state_file::{StateFile, StateFileError};
-use crate::clock;
 use crate::config::ProbeMark;
-use crate::error_chain::error_chain;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
-use crate::leaving::{self, Unreplaced};
 use crate::metrics::Metrics;
 use crate::model::SysctlKey;
 use crate::notify::Events;
+use crate::plan::pending_removal::{self, Unreplaced};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
-use crate::snapshot::{Mode, Snapshot};
-use crate::via_vip::Board;
+use crate::probe::vip_path::Board;
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
+use crate::status::{Mode, Snapshot};
 
 /// Above this many steps, each is logged at DEBUG and only their number above it.
 const STEPS_AT_INFO: usize = 64;
@@ -238,7 +238,8 @@ impl<T: Ipvs> Reconciler<T> {
     /// The steps from what was observed to what is desired, and to what is
     /// leaving in peace.
     pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
-        let desired = leaving::kept(&self.owned.leaving, &self.unreplaced, desired, observed);
+        let desired =
+            pending_removal::kept(&self.owned.leaving, &self.unreplaced, desired, observed);
         self.steps(&desired, observed)
     }
 
@@ -258,7 +259,7 @@ impl<T: Ipvs> Reconciler<T> {
     ) -> Result<(), ReconcileError> {
         let started = clock::monotonic();
         let leaving = &self.owned.leaving;
-        let desired = &*leaving::kept(leaving, &self.unreplaced, desired, &observed.state);
+        let desired = &*pending_removal::kept(leaving, &self.unreplaced, desired, &observed.state);
         let unreadable = observed.unreadable.clone();
         let mut steps = self.steps(desired, &observed.state);
         steps.retain(|step| !is_unreadable(&unreadable, step));

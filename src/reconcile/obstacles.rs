@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use tracing::{Level, debug, error, info, warn};
 
 use super::{Failure, LINES_AT_ONCE, ReconcileError, Writing, count};
-use crate::error_chain::error_chain;
 use crate::plan::Subject;
+use crate::runtime::error_chain::error_chain;
 
 /// How long what is in the way is not said again while it stays the same.
 const SILENCE: Duration = Duration::from_mins(1);

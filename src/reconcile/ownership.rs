@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::leaving::Leaving;
 use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
+use crate::plan::pending_removal::Leaving;
 use crate::plan::{State, Step};
 
 /// What this agent has written to the kernel and may therefore take away,

@@ -1,6 +1,6 @@
 use super::observe::Observation;
 use crate::plan::State;
-use crate::snapshot::{Snapshot, SysctlRecord, TimeoutRecord};
+use crate::status::{Snapshot, SysctlRecord, TimeoutRecord};
 
 /// Shows what was observed beside what is desired.
 pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observation) {

@@ -9,13 +9,12 @@ use super::host_watch::HostWatch;
 use super::observe::Observation;
 use super::retry::Retry;
 use super::{Difference, ReconcileError, Reconciler};
-use crate::clock;
 use crate::config::Config;
-use crate::desired;
 use crate::kernel::Ipvs;
-use crate::liveness::{Liveness, Loop};
-use crate::plan::State;
-use crate::signals::Stopping;
+use crate::plan::{State, desired};
+use crate::runtime::clock;
+use crate::runtime::liveness::{Liveness, Loop};
+use crate::runtime::signals::Stopping;
 
 /// Of a host that is no real server of any service: yet, or by mistake.
 pub(crate) const NOTHING_LISTED: &str = "no virtual service lists an address of this host";

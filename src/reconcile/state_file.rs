@@ -13,13 +13,11 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
-use crate::clock;
-use crate::file_work::{self, FileUse};
-use crate::leaving::Leaver;
 use crate::model::{LocalAddress, ServiceKey};
-use crate::regular_file;
-use crate::snapshot::Mode;
-use crate::whole_file;
+use crate::plan::pending_removal::Leaver;
+use crate::runtime::file_work::{self, FileUse};
+use crate::runtime::{atomic_write, clock, regular_file};
+use crate::status::Mode;
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
@@ -229,7 +227,7 @@ impl StateFile {
     fn replace(&self, owned: &Owned) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(&shape(owned))?;
         text.push(b'\n');
-        whole_file::replace(&self.path, &text)
+        atomic_write::replace(&self.path, &text)
     }
 
     fn set_damaged_aside(&self) -> io::Result<Result<(), StateFileError>> {

@@ -92,7 +92,7 @@ fn the_units_as_shipped_carry_out(configuration: &str) {
     for systemd in &systemds {
         assert_eq!(systemd.journal(&["--priority=err"]), "");
         let lines = systemd.journal(&["--priority=info..info", "--output=cat"]);
-        let listening = "lvs_agent::lifecycle: listening http=127.0.0.1:9477 ";
+        let listening = "lvs_agent::agent::lifecycle: listening http=127.0.0.1:9477 ";
         assert!(
             lines.lines().any(|line| line.starts_with(listening)),
             "{lines}"

@@ -177,7 +177,7 @@ fn a_second_agent_of_the_same_role() {
     let _elsewhere = start(&elsewhere, &lan.rs2);
     let director = Site::new(&(configuration("") + "http:\n  listen: 127.0.0.1:19477\n"));
     let mut director = director.run(&lan.rs1, &["--table", "memory"]);
-    director.wait_for_line(DEADLINE, |line| line.contains("lvs_agent::director"));
+    director.wait_for_line(DEADLINE, |line| line.contains("lvs_agent::agent::director"));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
-use crate::arp_audit::{ArpRecord, ConflictRecord};
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
 use crate::model::MacAddress;
-use crate::snapshot::{Mode, fixture};
+use crate::status::{ArpRecord, ConflictRecord, Mode, fixture};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 use crate::doctor::fixture::{facts, lines, mark_rule};
 use crate::model::Family;
-use crate::snapshot::{Mode, fixture};
+use crate::status::{Mode, fixture};
 
 use super::*;
 

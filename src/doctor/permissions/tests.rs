@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::config::ExecCheck;
 use crate::doctor::fixture::{config, facts, lines};
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 use super::*;
 

@@ -3,7 +3,7 @@ use crate::doctor::fixture::{
     config_through_vip, facts, forgetful_agent, lines, mark_rule, running_agent,
 };
 use crate::doctor::{RunningAgent, agent, table};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 use super::*;
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::doctor::fixture::{facts, lines, running_agent};
-use crate::probe::ProbeResult;
-use crate::snapshot::Mode;
+use crate::model::ProbeResult;
+use crate::status::Mode;
 
 use super::*;
 

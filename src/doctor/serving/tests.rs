@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
 use crate::model::{Listener, Protocol};
 use crate::readiness::{ArpValues, HostFacts, SelfTest, served};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 #[test]
 fn asks_the_neighbours_of_the_link_that_are_no_real_servers() {

@@ -1,6 +1,6 @@
 use crate::doctor::fixture::{config, facts, forgetful_agent, lines};
 use crate::kernel::KernelError;
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 use super::*;
 

@@ -3,7 +3,7 @@ use crate::doctor::fixture::{
 };
 use crate::kernel::Cause;
 use crate::model::SysctlKey;
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 use super::*;
 

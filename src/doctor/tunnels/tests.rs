@@ -5,7 +5,7 @@ use crate::doctor::fixture::{VIP, address, config, facts, interface, lines};
 use crate::kernel::Route;
 use crate::model::RealServerKey;
 use crate::readiness::served;
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 use super::*;
 

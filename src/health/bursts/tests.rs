@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 fn admit(bursts: &mut Bursts, n: usize, common: &str, now: Instant) -> bool {
     let subject = || format!("web/rs{n}");

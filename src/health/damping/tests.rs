@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 fn two() -> NonZeroU16 {
     NonZeroU16::new(2).unwrap()

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 #[test]
 fn a_verdict_takes_a_whole_row() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
 use crate::config::CheckKind;
 use crate::probe::ProbeSpec;
-use crate::snapshot::fixture;
+use crate::runtime::clock;
+use crate::status::fixture;
 
 const SORRY: u32 = 99;
 

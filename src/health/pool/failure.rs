@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Admin, Member, Pool};
+use super::{Member, Pool};
 use crate::diagnosis::Loss;
-use crate::health::Health;
-use crate::model::Weight;
+use crate::model::{AdminState, Health, Weight};
 
 /// What a virtual service asks for when a real server of it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +73,7 @@ impl Pool {
             if !is_down || serves(member) || member.handled {
                 continue;
             }
-            if member.admin != Admin::Enabled {
+            if member.admin != AdminState::Enabled {
                 continue;
             }
             let is_lost = rule

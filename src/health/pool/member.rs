@@ -1,11 +1,10 @@
 use std::time::Instant;
 
-use super::Admin;
 use crate::diagnosis::Loss;
 use crate::health::damping::Damping;
 use crate::health::ramp::SlowStart;
-use crate::health::{Health, Machine, weight};
-use crate::model::Weight;
+use crate::health::{Machine, weight};
+use crate::model::{AdminState, Health, Weight};
 use crate::probe::Advice;
 
 /// One real server of a pool, or its sorry server.
@@ -14,7 +13,7 @@ pub(super) struct Member {
     pub(super) machine: Machine,
     pub(super) damping: Damping,
     pub(super) ramp: Ramp,
-    pub(super) admin: Admin,
+    pub(super) admin: AdminState,
     /// Whether it answers for the VIP, and is to have no new connections for that.
     pub(super) stealing: bool,
     /// Whether it has weight 0 for that.
@@ -46,7 +45,7 @@ impl Member {
             machine,
             damping: Damping::default(),
             ramp: Ramp::Over,
-            admin: Admin::Enabled,
+            admin: AdminState::Enabled,
             stealing: false,
             quiesced: false,
             configured,

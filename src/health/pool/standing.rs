@@ -1,25 +1,5 @@
-use super::{Admin, Member, Policy, Pool};
-use crate::health::Health;
-
-/// What is true of the pool as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Whether enough weight is up.
-    pub(crate) quorum_met: bool,
-    /// Whether failing real servers serve, for want of others.
-    pub(crate) fail_open: bool,
-    /// Whether the sorry server serves in place of the real servers.
-    pub(crate) sorry_serves: bool,
-}
-
-impl Standing {
-    /// With enough real servers.
-    pub(crate) const WELL: Self = Self {
-        quorum_met: true,
-        fail_open: false,
-        sorry_serves: false,
-    };
-}
+use super::{Member, Policy, Pool};
+use crate::model::{AdminState, Health, PoolStatus};
 
 /// Weights by health.
 pub(super) struct Sums {
@@ -30,7 +10,7 @@ pub(super) struct Sums {
 }
 
 impl Pool {
-    pub(super) fn stand(&self, sums: &Sums) -> Standing {
+    pub(super) fn stand(&self, sums: &Sums) -> PoolStatus {
         let hoped = sums.up + sums.unknown;
         let Policy {
             quorum, hysteresis, ..
@@ -49,7 +29,7 @@ impl Pool {
             None => false,
         };
         let sorry_serves = !quorum_met && sorry_available;
-        Standing {
+        PoolStatus {
             quorum_met,
             fail_open: !sorry_serves && few,
             sorry_serves,
@@ -63,7 +43,7 @@ impl Pool {
             total: 0,
             verdicts_missing: false,
         };
-        let enabled = |member: &&Member| member.admin == Admin::Enabled;
+        let enabled = |member: &&Member| member.admin == AdminState::Enabled;
         for member in self.members.iter().filter(enabled) {
             let share = u64::from(member.share().get());
             sums.total += share;

@@ -3,7 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
+use crate::model::{AdminState, PoolStatus, Quiesced};
+use crate::runtime::clock;
 
 const SLOW_START: Duration = Duration::from_secs(14);
 
@@ -127,7 +128,7 @@ fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() 
     assert_eq!(bench.goes(1, false), [(1, 0), (sorry, 1)], "as one");
     assert!(bench.pool.standing().sorry_serves && !bench.pool.standing().quorum_met);
     assert_eq!(bench.goes(0, true), [(0, 1), (sorry, 0)], "as one");
-    assert_eq!(bench.pool.standing(), Standing::WELL);
+    assert_eq!(bench.pool.standing(), PoolStatus::WELL);
 }
 
 #[test]
@@ -377,14 +378,14 @@ fn what_an_operator_drains_gets_nothing_and_counts_for_nothing() {
     for member in 0..3 {
         bench.goes(member, true);
     }
-    bench.pool.set_admin(0, Admin::Draining);
+    bench.pool.set_admin(0, AdminState::Draining);
     assert_eq!(bench.settle(), [(0, 0)]);
     bench.goes(0, false);
     assert_eq!(bench.goes(0, true), [], "a verdict ends no drain");
-    bench.pool.set_admin(1, Admin::Drained);
+    bench.pool.set_admin(1, AdminState::Drained);
     assert_eq!(bench.settle(), [(1, 0), (2, 1)], "nobody is left");
     bench.pool.set_held(true, bench.now);
-    bench.pool.set_admin(1, Admin::Enabled);
+    bench.pool.set_admin(1, AdminState::Enabled);
     assert_eq!(bench.settle(), []);
     bench.pool.set_held(false, bench.now);
     assert_eq!(bench.settle(), [(1, 1), (2, 0)]);
@@ -599,7 +600,7 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
     bench.goes(0, true);
     bench.goes(1, true);
     bench.pool.set_held(true, bench.now);
-    bench.pool.set_admin(0, Admin::Draining);
+    bench.pool.set_admin(0, AdminState::Draining);
     assert_eq!(bench.settle(), [(0, 0)]);
 
     let mut next = Bench::new(policy(), &[(5, 0), (5, 5)], None);
@@ -624,9 +625,9 @@ fn what_is_undrained_makes_a_slow_start() {
     slow.slow_start = SlowStart::new(SLOW_START, &"wlc".parse().unwrap());
     let mut bench = Bench::new(slow, &[(80, 80)], None);
     bench.goes(0, true);
-    bench.pool.set_admin(0, Admin::Draining);
+    bench.pool.set_admin(0, AdminState::Draining);
     assert_eq!(bench.settle(), [(0, 0)]);
-    bench.pool.set_admin(0, Admin::Enabled);
+    bench.pool.set_admin(0, AdminState::Enabled);
     assert_eq!(bench.settle(), [(0, 10)]);
     bench.wait(SLOW_START);
     assert_eq!(bench.table, [80]);
@@ -662,14 +663,14 @@ fn a_drain_outlives_a_theft_and_a_theft_a_drain() {
     let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
     bench.goes(0, true);
     bench.goes(1, true);
-    bench.pool.set_admin(0, Admin::Draining);
+    bench.pool.set_admin(0, AdminState::Draining);
     bench.pool.set_stealing(0, true);
     assert_eq!(bench.settle(), [(0, 0)]);
     assert_eq!(bench.pool.quiesced(0), None, "the operator's word counts");
     bench.pool.set_stealing(0, false);
     assert_eq!(bench.settle(), []);
     bench.pool.set_stealing(0, true);
-    bench.pool.set_admin(0, Admin::Enabled);
+    bench.pool.set_admin(0, AdminState::Enabled);
     assert_eq!(bench.settle(), []);
     assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
     bench.pool.set_stealing(0, false);

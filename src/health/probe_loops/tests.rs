@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::CheckKind;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 #[test]
 fn one_silent_probe_among_many_is_found() {
@@ -12,7 +12,7 @@ fn one_silent_probe_among_many_is_found() {
         timeout: second,
         ..fixture::check(CheckKind::Http(fixture::http_check()))
     };
-    let start = crate::clock::monotonic();
+    let start = crate::runtime::clock::monotonic();
     let ids: Vec<_> = (0..100).map(ProbeId).collect();
     let mut loops = ProbeLoops::new(ids.iter().map(|id| (*id, &check)), start);
     let silent = ProbeId(42);

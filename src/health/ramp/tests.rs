@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 fn slow_start(scheduler: &str, seconds: u64) -> SlowStart {
     SlowStart::new(Duration::from_secs(seconds), &scheduler.parse().unwrap())

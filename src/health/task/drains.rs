@@ -7,12 +7,11 @@ use std::time::{Instant, SystemTime};
 use tracing::info;
 
 use super::{HealthTask, name};
-use crate::clock;
-use crate::health::Admin;
 use crate::health::bursts::LineKind;
-use crate::model::{Protocol, RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::model::{AdminState, Protocol, RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::notify::{Event, EventKind};
-use crate::snapshot::Snapshot;
+use crate::runtime::clock;
+use crate::status::Snapshot;
 
 /// When a drain should be over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,7 @@ impl HealthTask {
                         service,
                         real_server,
                     };
-                    self.set_admin_of(id, Admin::Draining, deadline);
+                    self.set_admin_of(id, AdminState::Draining, deadline);
                 }
             }
         }
@@ -55,7 +54,7 @@ impl HealthTask {
     pub(super) fn set_admin(
         &mut self,
         ids: &[RealServerId],
-        admin: Admin,
+        admin: AdminState,
         deadline: DrainDeadline,
     ) {
         for id in ids {
@@ -64,7 +63,7 @@ impl HealthTask {
         self.show_draining();
     }
 
-    fn set_admin_of(&mut self, id: RealServerId, admin: Admin, deadline: DrainDeadline) {
+    fn set_admin_of(&mut self, id: RealServerId, admin: AdminState, deadline: DrainDeadline) {
         let snapshot = Arc::clone(&self.snapshot);
         let pool = self.pools.get_mut(id.service_index());
         let (Some((service, record)), Some(pool)) = (snapshot.records(id), pool) else {
@@ -74,11 +73,11 @@ impl HealthTask {
         {
             let mut live = record.live.lock();
             live.admin = admin;
-            live.drain_deadline = (admin == Admin::Draining).then_some(deadline.at);
+            live.drain_deadline = (admin == AdminState::Draining).then_some(deadline.at);
         }
         let now = clock::monotonic();
         let subject = || name(service, record);
-        let (kind, common) = (LineKind::Admin, admin.as_str());
+        let (kind, common) = (LineKind::AdminState, admin.as_str());
         if self.bursts.admit(kind, common, subject, || None, now) {
             info!(
                 service = &*service.name,
@@ -88,7 +87,7 @@ impl HealthTask {
         }
         let changes = self.settle(id.service_index(), None, now);
         self.intent.set(changes);
-        if admin == Admin::Draining {
+        if admin == AdminState::Draining {
             let until = ends_by_itself(service.key).then_some(deadline.until);
             self.draining.insert(id, Drain { until });
         } else {
@@ -124,12 +123,12 @@ impl HealthTask {
         for id in &drained {
             self.draining.remove(id);
             if let Some(pool) = self.pools.get_mut(id.service_index()) {
-                pool.set_admin(id.real_server_index(), Admin::Drained);
+                pool.set_admin(id.real_server_index(), AdminState::Drained);
             }
             if let Some((service, record)) = snapshot.records(*id) {
                 {
                     let mut live = record.live.lock();
-                    live.admin = Admin::Drained;
+                    live.admin = AdminState::Drained;
                     live.drain_deadline = None;
                 }
                 let subject = || name(service, record);

@@ -11,11 +11,10 @@ use super::{HealthTask, Subscriptions, own_fault, pool, probe_loops, subscribers
 use crate::config::{Check, Config, VirtualService};
 use crate::health::pool::{Origin, Pool};
 use crate::health::timers::Timers;
-use crate::health::{Health, Weights};
-use crate::intent::Intent;
+use crate::health::weight_updates::Intent;
 use crate::metrics::Metrics;
-use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
-use crate::snapshot::Snapshot;
+use crate::model::{Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights};
+use crate::status::Snapshot;
 
 /// Another configuration.
 pub(crate) struct Change {

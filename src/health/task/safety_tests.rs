@@ -3,12 +3,12 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::{OnArpConflict, RealServer};
-use crate::diagnosis::{Diagnosis, Sight};
-use crate::health::Quiesced;
-use crate::probe::{Outcome, Probe, ProbeId, ProbeResult, probe_targets};
+use crate::diagnosis::Sight;
+use crate::model::{Diagnosis, ProbeResult, Quiesced};
+use crate::net::tls::Wrong;
+use crate::probe::{Outcome, Probe, ProbeId, probe_targets};
 use crate::reconcile::captured_log::CapturedLog;
-use crate::snapshot::fixture;
-use crate::tls::Wrong;
+use crate::status::fixture;
 
 const RS1: RealServerId = RealServerId {
     service: 0,
@@ -31,8 +31,8 @@ const SORRY: RealServerId = RealServerId {
 struct Bench {
     targets: Vec<ProbeTarget>,
     reports: mpsc::Sender<Report>,
-    link: watch::Sender<Option<HoldReason>>,
-    thefts: watch::Sender<Thefts>,
+    link: watch::Sender<Option<FreezeReason>>,
+    thefts: watch::Sender<ArpConflicts>,
     silent: watch::Receiver<BTreeSet<IpAddr>>,
     present: watch::Sender<BTreeSet<IpAddr>>,
     snapshot: Arc<Snapshot>,
@@ -66,7 +66,7 @@ impl Bench {
         let (link, link_end) = watch::channel(None);
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
         let (_changes, changes_end) = mpsc::channel(1);
-        let (thefts, thefts_end) = watch::channel(Thefts::new());
+        let (thefts, thefts_end) = watch::channel(ArpConflicts::new());
         let (silent_end, silent) = watch::channel(BTreeSet::new());
         let (present, present_end) = watch::channel(BTreeSet::new());
         let outlook = Outlook {
@@ -167,10 +167,10 @@ async fn the_sorry_server_is_probed_and_takes_over_in_one_piece() {
 async fn without_a_link_nothing_moves_and_probes_that_began_then_say_nothing() {
     let bench = Bench::new(&fixture::config());
     bench.probe(RS1, ProbeResult::Ok).await;
-    bench.link.send(Some(HoldReason::Link)).unwrap();
+    bench.link.send(Some(FreezeReason::Link)).unwrap();
     assert_eq!(bench.probe(RS1, ProbeResult::Timeout).await, wanted([]));
     assert_eq!(bench.probe(RS2, ProbeResult::Ok).await, wanted([]));
-    assert!(bench.snapshot.held.lock().contains(&HoldReason::Link));
+    assert!(bench.snapshot.held.lock().contains(&FreezeReason::Link));
     let health = || {
         bench.snapshot.services[0].real_servers[0]
             .live
@@ -179,10 +179,10 @@ async fn without_a_link_nothing_moves_and_probes_that_began_then_say_nothing() {
     };
     assert_eq!(health(), Health::Up);
 
-    bench.link.send(Some(HoldReason::NoInterface)).unwrap();
+    bench.link.send(Some(FreezeReason::NoInterface)).unwrap();
     bench.after(Duration::from_millis(1)).await;
     let held = bench.snapshot.held.lock().clone();
-    assert_eq!(held, [HoldReason::NoInterface].into());
+    assert_eq!(held, [FreezeReason::NoInterface].into());
 
     bench.link.send(None).unwrap();
     bench.after(Duration::from_millis(1)).await;
@@ -205,7 +205,7 @@ async fn a_wrong_clock_is_shown_and_holds_only_what_depends_on_it() {
         let weights = bench.probe_that_told(RS1, internal, None, &wrong).await;
         assert_eq!(weights, wanted([]));
     }
-    assert_eq!(*bench.snapshot.held.lock(), [HoldReason::Clock].into());
+    assert_eq!(*bench.snapshot.held.lock(), [FreezeReason::Clock].into());
     assert!(!bench.snapshot.all_weights_are_held());
     let said = log.take();
     let held = said.iter().filter(|line| {
@@ -216,15 +216,15 @@ async fn a_wrong_clock_is_shown_and_holds_only_what_depends_on_it() {
     let gone = wanted([(RS2, 0)]);
     assert_eq!(bench.probe(RS2, ProbeResult::Refused).await, gone);
     // The link, too, and then not.
-    bench.link.send(Some(HoldReason::Link)).unwrap();
+    bench.link.send(Some(FreezeReason::Link)).unwrap();
     bench.after(Duration::from_millis(1)).await;
     assert_eq!(bench.probe(RS1, ProbeResult::Refused).await, wanted([]));
-    assert_eq!(*bench.snapshot.held.lock(), [HoldReason::Link].into());
+    assert_eq!(*bench.snapshot.held.lock(), [FreezeReason::Link].into());
     let internal = ProbeResult::Internal;
     bench.probe_that_told(RS1, internal, None, &wrong).await;
     bench.link.send(None).unwrap();
     bench.after(Duration::from_millis(1)).await;
-    assert_eq!(*bench.snapshot.held.lock(), [HoldReason::Clock].into());
+    assert_eq!(*bench.snapshot.held.lock(), [FreezeReason::Clock].into());
     let gone = wanted([(RS1, 0)]);
     assert_eq!(bench.probe(RS1, ProbeResult::Refused).await, gone);
     assert!(bench.snapshot.held.lock().is_empty());
@@ -264,7 +264,7 @@ async fn when_all_fail_at_once_it_is_not_the_real_servers() {
             assert_eq!(bench.probe(id, ProbeResult::Timeout).await, wanted([]));
         }
     }
-    assert!(bench.snapshot.held.lock().contains(&HoldReason::Probes));
+    assert!(bench.snapshot.held.lock().contains(&FreezeReason::Probes));
     for id in [RS1, RS2] {
         assert_eq!(bench.probe(id, ProbeResult::Ok).await, wanted([]));
     }
@@ -311,7 +311,7 @@ async fn who_steals_loses_its_weight_only_where_that_is_configured() {
             (live.quiesced, live.health, live.transitions_down)
         };
 
-        bench.thefts.send(Thefts::from([theft])).unwrap();
+        bench.thefts.send(ArpConflicts::from([theft])).unwrap();
         let changes = if quiesces {
             wanted([(RS1, 0)])
         } else {
@@ -321,7 +321,7 @@ async fn who_steals_loses_its_weight_only_where_that_is_configured() {
         let reason = quiesces.then_some(Quiesced::ArpConflict);
         assert_eq!(quiesced(), (reason, Health::Up, 0));
 
-        bench.thefts.send(Thefts::new()).unwrap();
+        bench.thefts.send(ArpConflicts::new()).unwrap();
         let changes = if quiesces {
             wanted([(RS1, 1)])
         } else {
@@ -480,7 +480,7 @@ async fn no_real_server_is_blamed_while_the_link_of_the_director_is_down() {
     probe_all(&bench, ProbeResult::Ok, Sight::Well, rise).await;
     bench.after(Duration::from_secs(30)).await;
     log.take();
-    bench.link.send(Some(HoldReason::Link)).unwrap();
+    bench.link.send(Some(FreezeReason::Link)).unwrap();
     bench.after(Duration::from_millis(1)).await;
     probe_all(&bench, ProbeResult::Unreachable, Sight::NoNeighbour, 5).await;
     for _ in 0..6 {

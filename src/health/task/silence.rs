@@ -9,12 +9,11 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::{HealthTask, name};
-use crate::clock;
-use crate::diagnosis::Diagnosis;
 use crate::health::bursts::LineKind;
 use crate::health::diagnose::diagnose;
-use crate::model::RealServerId;
-use crate::snapshot::{RealServerRecord, ServiceRecord};
+use crate::model::{Diagnosis, RealServerId};
+use crate::runtime::clock;
+use crate::status::{RealServerRecord, ServiceRecord};
 
 /// Of whom the newest probe had no answer at all.
 #[derive(Debug, Default)]

@@ -3,11 +3,10 @@ use std::io;
 use std::time::{Instant, SystemTime};
 
 use super::*;
-use crate::health::Weights;
-
-use crate::probe::{Advice, Outcome, ProbeResult, probe_targets};
+use crate::model::{ProbeResult, Weights};
+use crate::probe::{Advice, Outcome, probe_targets};
 use crate::reconcile::captured_log::second_dispatch;
-use crate::snapshot::Latest;
+use crate::runtime::shared::Shared;
 
 const CLUSTER: &str = "
 virtual_services:
@@ -99,7 +98,7 @@ impl Bench {
         self.task.on_report(&report, self.start + since);
     }
 
-    fn live(&self, id: RealServerId) -> crate::snapshot::RealServerLive {
+    fn live(&self, id: RealServerId) -> crate::status::RealServerLive {
         let (_, record) = self.task.snapshot.records(id).unwrap();
         record.live.lock().clone()
     }
@@ -231,7 +230,7 @@ fn a_report_of_no_known_probe_is_nobodys() {
 
 /// Where a test's log goes.
 #[derive(Clone, Default)]
-struct Written(Arc<Latest<Vec<u8>>>);
+struct Written(Arc<Shared<Vec<u8>>>);
 
 impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -461,17 +460,22 @@ fn a_reload_moves_no_deadline_of_a_drain() {
         at: SystemTime::UNIX_EPOCH + Duration::from_secs(7),
     };
     let (before, at) = (after(6), after(7));
-    bench.task.set_admin(&[SLOW], Admin::Draining, deadline);
+    bench
+        .task
+        .set_admin(&[SLOW], AdminState::Draining, deadline);
     reload(&mut bench, udp.0, udp.1);
     bench.task.check_drains(before);
     let live = bench.live(SLOW);
     assert_eq!(
         (live.admin, live.drain_deadline),
-        (Admin::Draining, Some(deadline.at))
+        (AdminState::Draining, Some(deadline.at))
     );
     bench.task.check_drains(at);
     let live = bench.live(SLOW);
-    assert_eq!((live.admin, live.drain_deadline), (Admin::Drained, None));
+    assert_eq!(
+        (live.admin, live.drain_deadline),
+        (AdminState::Drained, None)
+    );
 }
 
 #[test]
@@ -481,7 +485,7 @@ fn nothing_is_drained_before_the_kernel_has_its_weight_of_0() {
         until: bench.start,
         at: SystemTime::UNIX_EPOCH,
     };
-    bench.task.set_admin(&[SLOW], Admin::Draining, never);
+    bench.task.set_admin(&[SLOW], AdminState::Draining, never);
     let mut admin_with = |kernel, connections_known, active| {
         {
             let (_, record) = bench.task.snapshot.records(SLOW).unwrap();
@@ -496,10 +500,10 @@ fn nothing_is_drained_before_the_kernel_has_its_weight_of_0() {
         bench.live(SLOW).admin
     };
     let (one, none) = (Some(Weight::ONE), Some(Weight::ZERO));
-    assert_eq!(admin_with(one, true, 0), Admin::Draining);
-    assert_eq!(admin_with(none, false, 0), Admin::Draining);
-    assert_eq!(admin_with(none, true, 1), Admin::Draining);
-    assert_eq!(admin_with(none, true, 0), Admin::Drained);
+    assert_eq!(admin_with(one, true, 0), AdminState::Draining);
+    assert_eq!(admin_with(none, false, 0), AdminState::Draining);
+    assert_eq!(admin_with(none, true, 1), AdminState::Draining);
+    assert_eq!(admin_with(none, true, 0), AdminState::Drained);
 }
 
 #[test]

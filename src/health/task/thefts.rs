@@ -6,15 +6,15 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::{HealthTask, name};
-use crate::arp_audit::Thefts;
 use crate::config::OnArpConflict;
 use crate::health::bursts::{Bursts, LineKind};
 use crate::health::pool::Pool;
-use crate::snapshot::{RealServerRecord, ServiceRecord};
+use crate::model::ArpConflicts;
+use crate::status::{RealServerRecord, ServiceRecord};
 
 impl HealthTask {
     /// Takes what the ARP audit has found.
-    pub(super) fn on_thefts(&mut self, thefts: Thefts, now: Instant) {
+    pub(super) fn on_thefts(&mut self, thefts: ArpConflicts, now: Instant) {
         self.thefts = thefts;
         let snapshot = Arc::clone(&self.snapshot);
         for service in &snapshot.services {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 #[test]
 fn the_nearest_comes_first_and_a_new_deadline_takes_the_place_of_the_old() {

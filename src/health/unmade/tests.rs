@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 fn note(unmade: &mut Unmade, probe: u32, result: ProbeResult, detail: &str) -> Option<Told> {
     note_at(unmade, probe, result, detail, clock::monotonic())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 fn page(snapshot: Snapshot) -> String {
     let now = fixture::start() + Duration::from_secs(65);
@@ -38,13 +38,12 @@ fn everything_is_escaped() {
     let snapshot = Snapshot::director(&config, path, fixture::start());
     snapshot.reconcile.lock().error = Some(attack.to_owned());
     snapshot.reload.lock().error = Some(attack.to_owned());
-    snapshot.services[0].real_servers[0].live.lock().last_probe =
-        Some(crate::snapshot::LastProbe {
-            at: fixture::start(),
-            result: crate::probe::ProbeResult::Internal,
-            detail: attack.to_owned(),
-            duration: Duration::ZERO,
-        });
+    snapshot.services[0].real_servers[0].live.lock().last_probe = Some(crate::status::LastProbe {
+        at: fixture::start(),
+        result: crate::model::ProbeResult::Internal,
+        detail: attack.to_owned(),
+        duration: Duration::ZERO,
+    });
     let page = page(snapshot);
     assert!(!page.contains("<script"));
     assert_eq!(

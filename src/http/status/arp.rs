@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 
 use super::Timestamp;
-use crate::arp_audit::{ArpRecord, mend};
+use crate::diagnosis::arp_conflict_fix;
+use crate::status::ArpRecord;
 
 /// What the ARP audit of a director has found.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -63,7 +64,7 @@ impl ArpAuditStatus {
                     format!("{address} is answered for by {mac} as well, which is no real server")
                 } else {
                     let names = conflict.real_servers.join(", ");
-                    let mend = mend(address);
+                    let mend = arp_conflict_fix(address);
                     format!("{address} is answered for by {mac} as well, which is {names}: there, {mend}")
                 });
             }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use crate::clock;
 use crate::model::{Protocol, short_duration};
 use crate::readiness::{Lack, ServiceReadiness};
-use crate::snapshot::{ReadinessRecord, Snapshot};
+use crate::runtime::clock;
+use crate::status::{ReadinessRecord, Snapshot};
 
 /// How many reasons [`readiness_of`] gives, and how many characters of each.
 const REASONS: (usize, usize) = (8, 300);

@@ -2,7 +2,7 @@ use expect_test::expect_file;
 
 use super::*;
 use crate::model::ServiceFlags;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 fn pretty(snapshot: &Snapshot) -> String {
     let status: StatusResponse = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();

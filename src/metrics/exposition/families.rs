@@ -2,11 +2,9 @@ use std::time::SystemTime;
 
 use super::served::served;
 use super::{Samples, Seconds, names};
-use crate::diagnosis::Diagnosis;
-use crate::health::{Health, HoldReason, Quiesced};
-use crate::probe::ProbeResult;
-use crate::snapshot::{RealServerRecord, ServiceRecord, Snapshot};
-use crate::telemetry;
+use crate::model::{Diagnosis, FreezeReason, Health, ProbeResult, Quiesced};
+use crate::runtime::logging;
+use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// One metric that is made from the snapshot.
 pub(super) struct Family {
@@ -302,7 +300,7 @@ pub(super) const FAMILIES: &[Family] = &[
                 return;
             }
             let held = snapshot.held.lock();
-            for reason in HoldReason::ALL {
+            for reason in FreezeReason::ALL {
                 let is_held = u8::from(held.contains(&reason));
                 samples.add(&[("reason", reason.as_str())], is_held);
             }
@@ -450,7 +448,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: COUNTER,
         help: "Lines of the log that were dropped, because standard error did not take them.",
         source: Source::Host(|samples, _| {
-            samples.add(&[], telemetry::dropped_lines());
+            samples.add(&[], logging::dropped_lines());
         }),
     },
 ];

@@ -1,6 +1,6 @@
 use super::Samples;
 use crate::readiness::ServiceReadiness;
-use crate::snapshot::Snapshot;
+use crate::status::Snapshot;
 
 /// One series for each service that this host is a real server of.
 pub(super) fn served(

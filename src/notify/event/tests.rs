@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 fn message(event: Event) -> Message {
     Message {

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::TlsSettings;
 use crate::notify::event::{Event, EventKind};
 use crate::probe::fixture::{deaf, hold, mute, narrow, serve_on, tls_server, wait_for_no_socket};
-use crate::snapshot::Mode;
+use crate::status::Mode;
 
 const LIMIT: Duration = Duration::from_millis(300);
 

@@ -1,10 +1,10 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::clock;
 use crate::metrics::Metrics;
 use crate::notify::event::{Event, EventKind};
-use crate::snapshot::{Mode, fixture};
+use crate::runtime::clock;
+use crate::status::{Mode, fixture};
 
 /// A message that can be told from others by its number.
 pub(in crate::notify) fn message(number: usize) -> Arc<Message> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 #[test]
 fn command_makes_the_request_of_the_check() {

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::config::{Check, CheckKind, ExecCheck};
+use crate::model::ProbeResult;
 use crate::probe::fixture::{
     AMPLE, SHORT, agent, ask, ask_within, assert_outcome, nobody, say, serve, tcp,
 };
-use crate::probe::{Advice, ProbeResult, Prober};
-use crate::snapshot::fixture;
+use crate::probe::{Advice, Prober};
+use crate::status::fixture;
 
 fn no_program() -> CheckKind {
     CheckKind::Exec(ExecCheck {

@@ -8,11 +8,11 @@ use crate::config::{
     AgentCheck, CheckKind, GrpcCheck, HaproxyAgentCheck, HttpCheck, Pattern, Step, StreamCheck,
     TlsSettings,
 };
-use crate::probe::ProbeResult;
+use crate::model::ProbeResult;
 use crate::probe::fixture::{
     ask_within, deaf, hold, mute, narrow, own_sockets_to, serve_on, tls_server, wait_for_no_socket,
 };
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 /// More than the buffers of a connection hold.
 const LONG: usize = 8 * 1024 * 1024;

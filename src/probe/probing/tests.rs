@@ -3,19 +3,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Prober, both};
-use crate::clock;
 use crate::config::{Check, CheckKind, Pattern, Step, StreamCheck, Via};
 use crate::diagnosis::Sight;
-use crate::model::{Family, Forwarding, ProbePath};
+use crate::model::{Family, Forwarding, ProbePath, ProbeResult};
 use crate::probe::fixture::{AMPLE, SHORT, agent, assert_outcome, nobody, say, tcp};
-use crate::probe::{Outcome, ProbeResult, ProbeSpec, Route};
-use crate::snapshot;
-use crate::standstill::Standstill;
+use crate::probe::{Outcome, ProbeSpec, Route};
+use crate::runtime::clock;
+use crate::runtime::standstill::Standstill;
+use crate::status;
 
 async fn ask_silent(standstill: Arc<Standstill>) -> Outcome {
     let check = Check {
         timeout: SHORT,
-        ..snapshot::fixture::check(CheckKind::Stream(StreamCheck {
+        ..status::fixture::check(CheckKind::Stream(StreamCheck {
             port: None,
             tls: None,
             steps: vec![Step::Expect(Pattern::Text("hello".to_owned()))],
@@ -86,7 +86,7 @@ fn spec(target: SocketAddr, via: Via, kind: CheckKind) -> ProbeSpec {
         check: Arc::new(Check {
             via,
             timeout: AMPLE,
-            ..snapshot::fixture::check(kind)
+            ..status::fixture::check(kind)
         }),
         route: Some(Route {
             vip: target.ip(),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
+use crate::runtime::clock;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 

@@ -3,7 +3,7 @@ use std::num::NonZeroU16;
 use super::*;
 use crate::config::{Check, HttpCheck, Pool, RealServer, StreamCheck, VirtualService};
 use crate::model::{Forwarding, RealServerKey, Scheduler, ServiceFlags, Weight};
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 fn check(path: &str, rise: u16) -> Check {
     let http = HttpCheck {

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::config::CheckKind;
 use crate::probe::Pace;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 const SECOND: Duration = Duration::from_secs(1);
 

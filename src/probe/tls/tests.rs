@@ -16,9 +16,10 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, Stream
 
 use super::*;
 use crate::config::{CheckKind, Pattern, Step, StreamCheck};
+use crate::model::ProbeResult;
+use crate::probe::Outcome;
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say, serve};
-use crate::probe::{Outcome, ProbeResult};
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -155,7 +156,7 @@ async fn the_certificate_must_be_valid_for_the_name() {
 /// A file system that hangs is this host's own trouble, however short the time is.
 #[tokio::test]
 async fn files_that_are_not_read_in_time_say_nothing_of_the_server() {
-    use crate::file_work::{self, FileUse};
+    use crate::runtime::file_work::{self, FileUse};
     let (files, ours) = (Files::new(), authority("ours"));
     let ca = files.write("ca.pem", &ours.pem());
     let good = server(certificate(&ours, "rs1.example.com", 2090), None);

@@ -6,10 +6,8 @@ use tracing::{debug, info, warn};
 
 use super::resets::tell_handling;
 use super::{DirectorLoop, LOOK, in_from_now};
-use crate::clock;
-use crate::error_chain::error_chain;
 use crate::health::Handling;
-use crate::intent::WeightChange;
+use crate::health::weight_updates::WeightChange;
 use crate::kernel::Ipvs;
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::Step;
@@ -17,6 +15,8 @@ use crate::reconcile::apply::destination_write;
 use crate::reconcile::{
     LINES_AT_ONCE, STEPS_AT_INFO, StepError, Writing, calls_for_another_look, count, is_missing,
 };
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
 
 /// A weight that is on its way to the kernel.
 pub(super) struct Pending {

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::DirectorLoop;
-use crate::clock;
 use crate::config::{Director, DirectorRemoval};
 use crate::health::ends_by_itself;
 use crate::kernel::Ipvs;
-use crate::leaving::{self, Leaver};
 use crate::model::{Connections, RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
+use crate::plan::pending_removal::{self, Leaver};
 use crate::reconcile::{Difference, LINES_AT_ONCE, Reconciler, Writing};
-use crate::snapshot::{LeavingRecord, Snapshot};
+use crate::runtime::clock;
+use crate::status::{LeavingRecord, Snapshot};
 
 /// How long a real server that is to be removed at once has for the answers that
 /// it is about to give: new connections go to others by then.
@@ -57,7 +57,7 @@ impl<T: Ipvs> Reconciler<T> {
             records.map(|record| ((service.key, record.key), &*record.name))
         });
         let real_servers: BTreeMap<_, _> = real_servers.collect();
-        leaving::note(leaving, configured, observed, |service, real_server| {
+        pending_removal::note(leaving, configured, observed, |service, real_server| {
             let name = real_servers.get(&(*service, *real_server));
             Leaver {
                 service: services
@@ -111,7 +111,7 @@ impl<T: Ipvs> Reconciler<T> {
     /// serves: the sorry server.
     pub(super) fn is_held_back(&self, service: &ServiceKey, real_server: &RealServerKey) -> bool {
         self.unreplaced.get(service) == Some(&Some(*real_server))
-            && leaving::serves(&self.owned.leaving, &self.unreplaced, service)
+            && pending_removal::serves(&self.owned.leaving, &self.unreplaced, service)
     }
 }
 

@@ -18,11 +18,11 @@ use tracing::{debug, info, warn};
 
 use super::fast_path::Pending;
 use super::{DirectorLoop, in_from_now};
-use crate::error_chain::error_chain;
 use crate::health::Handling;
 use crate::kernel::{Ipvs, IpvsWrite};
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
-use crate::snapshot::{RealServerRecord, ServiceRecord};
+use crate::runtime::error_chain::error_chain;
+use crate::status::{RealServerRecord, ServiceRecord};
 
 /// For how long a destination is out of the table, each time that it is.
 const WHILES: [Duration; 3] = [

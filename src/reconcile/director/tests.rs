@@ -12,9 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::advance;
 
 use super::*;
-use crate::error_chain::error_chain;
 use crate::health::Handling;
-use crate::intent::WeightChange;
+use crate::health::weight_updates::WeightChange;
 use crate::kernel::{
     Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
 };
@@ -25,8 +24,9 @@ use crate::model::{
 };
 use crate::reconcile::captured_log::CapturedLog;
 use crate::reconcile::{StateFile, Writing};
-use crate::signals::Stop;
-use crate::snapshot::{Mode, Snapshot, fixture};
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::signals::Stop;
+use crate::status::{Mode, Snapshot, fixture};
 
 const WEB: &str = "tcp 192.168.11.200:80";
 const FOREIGN: &str = "tcp 192.168.11.99:80";

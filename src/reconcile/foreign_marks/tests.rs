@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::ProbeMark;
 use crate::reconcile::captured_log::CapturedLog;
-use crate::snapshot::fixture::config_through_vip;
+use crate::status::fixture::config_through_vip;
 
 #[test]
 fn each_trouble_is_said_once_and_that_it_is_over() {

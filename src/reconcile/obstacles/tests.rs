@@ -1,8 +1,8 @@
 use super::*;
-use crate::clock;
 use crate::kernel::{Cause, KernelError, SysctlFault};
 use crate::reconcile::StepError;
 use crate::reconcile::captured_log::CapturedLog;
+use crate::runtime::clock;
 
 #[test]
 fn each_failed_step_is_said_once_and_again_after_a_minute() {

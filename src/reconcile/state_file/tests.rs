@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::Timeout;
-use crate::snapshot::fixture;
+use crate::status::fixture;
 
 #[test]
 fn what_is_saved_is_loaded() {

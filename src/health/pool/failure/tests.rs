@@ -2,9 +2,9 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::*;
-use crate::clock;
 use crate::health::pool::{Policy, SorryServer};
 use crate::health::ramp::SlowStart;
+use crate::runtime::clock;
 
 const RESET: FailureRule = FailureRule {
     resets_from: Some(Loss::Unreachable),
@@ -142,7 +142,7 @@ fn nothing_is_cut_while_held_or_for_a_drain() {
     for rule in [RESET, GONE, REMOVE] {
         for outcome in [BADLY, UNREACHABLE, LOST] {
             let mut draining = pool(rule, false);
-            draining.set_admin(0, Admin::Draining);
+            draining.set_admin(0, AdminState::Draining);
             draining.settle(now);
             assert_eq!(draining.take_handling(), []);
             assert_eq!(probe(&mut draining, 0, outcome), [], "{rule:?} {outcome:?}");

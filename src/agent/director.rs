@@ -1,0 +1,417 @@
+//! The director: what runs, and in what order it starts and ends.
+//!
+//! ```text
+//! probes ──Report──▶ health ──Intent──▶ reconcile ──▶ kernel
+//! link, ARP audit ─────▲└──────┬────────────┘
+//!                          Snapshot ──▶ http, control
+//! ```
+
+mod drains;
+mod ways_through_vips;
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use self::drains::Drains;
+use crate::agent::drains::DrainFile;
+use crate::agent::lifecycle::{
+    AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
+};
+use crate::config::{Config, DirectorExit};
+use crate::control::Operation;
+use crate::health::weight_updates::Intent;
+use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
+use crate::http::{Shown, View};
+use crate::kernel::{Ipvs, Kernel, Sysctls};
+use crate::link::arp_audit::{self, Announcing, Silence};
+use crate::link::carrier;
+use crate::metrics::Metrics;
+use crate::model::{AdminState, ArpConflicts};
+use crate::notify::{self, Events};
+use crate::probe::vip_path::{Board, Perch};
+use crate::probe::{ProbeTarget, Prober, Probes, probe_targets, vip_path};
+use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
+use crate::runtime::file_work::{self, FileUse};
+use crate::runtime::liveness::{Liveness, Loop};
+use crate::runtime::newest_file::newest_file;
+use crate::runtime::signals::Stop;
+use crate::runtime::standstill::Standstill;
+use crate::runtime::{clock, systemd};
+use crate::status::{Mode, ProcessRecord, Snapshot};
+
+/// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
+/// When health is slower than that, probes wait with theirs and skip their
+/// next turn, so nothing piles up.
+const REPORTS: usize = 1024;
+
+/// Configurations that may wait to be taken over: the next reload begins when
+/// the one before has ended.
+const CHANGES: usize = 1;
+
+/// Runs until a signal ends it.
+pub(crate) async fn run<T: Ipvs>(
+    config: Arc<Config>,
+    path: &Path,
+    writing: Writing,
+    table: T,
+) -> Result<(), AgentError> {
+    raise_file_limit();
+    warn_of_table_in_memory::<T>(&config);
+    let asking = prober(&config).await?;
+    let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
+
+    let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
+    let file = drain_file::<T>(&config);
+    let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
+    let services = config.virtual_services.iter();
+    let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
+    let events = start_events(&config, writing, &metrics)?;
+    let liveness = Arc::new(watched_loops(&config));
+    let intent = Arc::new(Intent::default());
+
+    let board = Arc::new(Board::default());
+    let reconciler = Reconciler::load(
+        Kernel::with_table(Counted::new(table, Arc::clone(&metrics))),
+        state_file::<T>(&config),
+        writing,
+        Arc::clone(&snapshot),
+        Arc::clone(&metrics),
+    )
+    .await?
+    .telling(Arc::clone(&events))
+    .confirming(Arc::clone(&board));
+    let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
+    let (stop, stopping) = Stop::new();
+    let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
+    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
+    let reconcile = tokio::spawn(telling("reconcile", reconcile));
+
+    let (report, reports) = mpsc::channel(REPORTS);
+    let mut tasks = JoinSet::new();
+    let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
+    let mut probes = Probes::new(asking.through(passages), report);
+    let subscribers = subscribe(&mut probes, &config);
+    let health = HealthTask::new(
+        Arc::clone(&config),
+        subscribers,
+        Arc::clone(&snapshot),
+        Arc::clone(&metrics),
+        Arc::clone(&intent),
+    )
+    .telling(Arc::clone(&events));
+    let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
+    let drains = Arc::new(Mutex::new(drains));
+    let (to_health, health_changes) = mpsc::channel(CHANGES);
+    liveness.beat(Loop::Probes, clock::monotonic());
+    let (outlook, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
+    let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
+    tasks.spawn(named("health", health));
+    tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
+
+    announce_ready(&config, writing, probes.len());
+    let shown = Shown::new(View {
+        snapshot,
+        metrics,
+        liveness,
+        intent: Arc::clone(&intent),
+    });
+    let mut director = Director {
+        path: path.to_owned(),
+        config,
+        writing,
+        probes,
+        to_health,
+        drains,
+        sysctls: T::IN_KERNEL.then(Sysctls::default),
+        to_reconcile,
+        to_audit,
+        perches,
+        shown: shown.clone(),
+        events: Arc::clone(&events),
+    };
+    let operate = async |operation: Operation| match operation {
+        Operation::Reload => Operated::Reload(director.reload().await),
+        Operation::Drain { target, deadline } => {
+            let deadline = Duration::from_secs(deadline);
+            director
+                .operate(&target, AdminState::Draining, deadline)
+                .await
+        }
+        Operation::Undrain { target } => {
+            let at_once = Duration::ZERO;
+            director
+                .operate(&target, AdminState::Enabled, at_once)
+                .await
+        }
+    };
+    let reconcile = doors
+        .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
+        .await;
+    let Director { config, probes, .. } = director;
+    drop(probes);
+    finish(&events, reconcile, async |reconcile| {
+        match config.director.on_exit {
+            DirectorExit::Keep => Ok(()),
+            DirectorExit::Drain => reconcile.quiesce_all().await,
+            DirectorExit::Remove => reconcile.remove_all().await,
+        }
+    })
+    .await
+}
+
+fn warn_of_table_in_memory<T: Ipvs>(config: &Config) {
+    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
+        warn!("--table memory: no VIP is put on {interface}");
+    }
+}
+
+fn start_events(
+    config: &Config,
+    writing: Writing,
+    metrics: &Metrics,
+) -> Result<Arc<Events>, notify::StartError> {
+    match writing {
+        Writing::Real => Events::start(&config.notify, Mode::Director, metrics),
+        // The agent that really writes tells.
+        Writing::DryRun => Ok(Events::none()),
+    }
+}
+
+fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Snapshot {
+    let now = clock::wall();
+    Snapshot::director(config, path.to_owned(), now).of_process(ProcessRecord {
+        dry_run: writing == Writing::DryRun,
+        table_in_kernel: T::IN_KERNEL,
+        ..ProcessRecord::this(now)
+    })
+}
+
+/// Heedful of this host's own faults that concern all probes.
+async fn prober(config: &Config) -> Result<Prober, AgentError> {
+    let standstill = Standstill::watch().map_err(AgentError::Thread)?;
+    let prober = Prober::new().watching(standstill);
+    let directory = config.state_dir.clone();
+    let look = move || newest_file(&directory);
+    let newest = file_work::run_patiently(FileUse::State, &config.state_dir, look).await;
+    Ok(prober.with_clock_after(newest?))
+}
+
+/// The ends by which a running director is given another configuration.
+struct Director {
+    path: PathBuf,
+    config: Arc<Config>,
+    writing: Writing,
+    probes: Probes,
+    to_health: mpsc::Sender<health::Request>,
+    drains: Arc<Mutex<Drains>>,
+    /// The kernel's, if the table is there.
+    sysctls: Option<Sysctls>,
+    to_reconcile: mpsc::Sender<reconcile::Request>,
+    to_audit: watch::Sender<Arc<Config>>,
+    /// Where canaries are sent.
+    perches: watch::Sender<Vec<Perch>>,
+    shown: Shown,
+    events: Arc<Events>,
+}
+
+impl Director {
+    async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
+        let sent = self.to_reconcile.send(request).await;
+        sent.map_err(|_| ReloadError::Ending)
+    }
+
+    /// Takes the file over if it is whole and valid: first the probes, then
+    /// health, then, with what health knows, the kernel.
+    async fn reload(&mut self) -> Result<String, ReloadError> {
+        let config = read_again(&self.path, &self.config, Mode::Director).await?;
+        let view = self.shown.view();
+        let names = config.virtual_services.iter().map(|service| &*service.name);
+        let metrics = Arc::new(view.metrics.for_services(names)?);
+        let intent = Arc::new(Intent::default());
+        let found = {
+            let (found, answer) = oneshot::channel();
+            let config = Arc::clone(&config);
+            self.ask(reconcile::Request::Look { config, found }).await?;
+            let found = answer.await.map_err(|_| ReloadError::Ending)?;
+            found.map_err(ReloadError::Unreadable)?
+        };
+
+        // From here on nothing refuses the new configuration.
+        // The agent that really writes tells of events.
+        if self.writing == Writing::Real && config.notify != self.config.notify {
+            self.events.configure(&config.notify, &metrics)?;
+        }
+        let (done, health_done) = oneshot::channel();
+        let change = health::Change {
+            config: Arc::clone(&config),
+            probes: subscribe(&mut self.probes, &config),
+            found,
+            loaded_at: clock::wall(),
+            metrics: Arc::clone(&metrics),
+            intent: Arc::clone(&intent),
+            done,
+        };
+        let sent = self.to_health.send(health::Request::Change(change)).await;
+        sent.map_err(|_| ReloadError::Ending)?;
+        let Handover {
+            snapshot,
+            weights,
+            removed,
+        } = health_done.await.map_err(|_| ReloadError::Ending)?;
+
+        self.perches.send_replace(vip_path::perches(&config));
+        let before = mem::replace(&mut self.config, Arc::clone(&config));
+        let ended = {
+            let mut drains = self.drains.lock().await;
+            drains.forget_unconfigured(&before, &config).await
+        };
+        view.liveness.expect(
+            &[Loop::Reconcile, Loop::Health],
+            config.director.resync_interval,
+        );
+        if let Some(interval) = report_interval(&probe_targets(&config)) {
+            view.liveness.expect(&[Loop::Probes], interval);
+        }
+        self.shown.show(View {
+            snapshot: Arc::clone(&snapshot),
+            metrics: Arc::clone(&metrics),
+            liveness: view.liveness,
+            intent: Arc::clone(&intent),
+        });
+        self.to_audit.send_replace(Arc::clone(&config));
+        let (done, reconcile_done) = oneshot::channel();
+        self.ask(reconcile::Request::Change(reconcile::Change {
+            config,
+            weights,
+            removed,
+            snapshot,
+            metrics,
+            intent,
+            done,
+        }))
+        .await?;
+        let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
+        let changes = if steps == 1 { "change" } else { "changes" };
+        let made = match self.writing {
+            Writing::Real if self.sysctls.is_some() => "in the kernel",
+            Writing::Real => "in the table in memory",
+            Writing::DryRun => "pending, which a dry run does not make",
+        };
+        let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
+        Ok(format!(
+            "reloaded: {}; {steps} {changes} {made}{}",
+            self.config.summary(),
+            notes.collect::<String>()
+        ))
+    }
+}
+
+/// Starts the tasks that look at the director's own link; the ARP audit is
+/// given further configurations by what is returned. Probes go over the link also
+/// with a table inside this process, which may be a trial on a host without it.
+fn look_at_the_link<T: Ipvs>(
+    tasks: &mut JoinSet<&'static str>,
+    config: &Arc<Config>,
+    snapshot: &Snapshot,
+    writing: Writing,
+) -> (Outlook, watch::Sender<Arc<Config>>) {
+    let (trouble, link) = watch::channel(None);
+    let (to_audit, audited) = watch::channel(Arc::clone(config));
+    let watched = carrier::watch(audited.clone(), trouble, !T::IN_KERNEL);
+    tasks.spawn(named("link", watched));
+    let (found, thefts) = watch::channel(ArpConflicts::new());
+    let (silent, not_answering) = watch::channel(BTreeSet::new());
+    let (there, present) = watch::channel(BTreeSet::new());
+    let silence = Silence {
+        silent: not_answering,
+        present: there,
+    };
+    let announcing = match writing {
+        Writing::Real if T::IN_KERNEL => Announcing::Vips,
+        Writing::Real | Writing::DryRun => Announcing::Nothing,
+    };
+    let record = Arc::clone(&snapshot.arp);
+    let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
+    tasks.spawn(named("ARP audit", audit));
+    let outlook = Outlook {
+        link,
+        thefts,
+        silent,
+        present,
+    };
+    (outlook, to_audit)
+}
+
+fn state_file<T: Ipvs>(config: &Config) -> StateFile {
+    if T::IN_KERNEL {
+        StateFile::new(&config.state_dir, Mode::Director)
+    } else {
+        StateFile::of_memory(&config.state_dir)
+    }
+}
+
+fn drain_file<T: Ipvs>(config: &Config) -> DrainFile {
+    if T::IN_KERNEL {
+        DrainFile::new(&config.state_dir)
+    } else {
+        DrainFile::of_memory(&config.state_dir)
+    }
+}
+
+/// Makes the configuration's probes those that run.
+fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
+    let targets = probe_targets(config);
+    let probes = probes.change_to(&targets);
+    Subscriptions { probes, targets }
+}
+
+fn announce_ready(config: &Config, writing: Writing, probes: usize) {
+    let summary = summary(config, writing, probes);
+    info!("{summary}");
+    systemd::ready(&summary);
+}
+
+fn summary(config: &Config, writing: Writing, probes: usize) -> String {
+    let noun = if probes == 1 { "probe" } else { "probes" };
+    let dry_run = writing.mark();
+    format!("director: {}, {probes} {noun}{dry_run}", config.summary())
+}
+
+fn watched_loops(config: &Config) -> Liveness {
+    let (now, loops) = (clock::monotonic(), [Loop::Reconcile, Loop::Health]);
+    let liveness = Liveness::new(now, config.director.resync_interval, loops);
+    match report_interval(&probe_targets(config)) {
+        Some(interval) => liveness.and(Loop::Probes, now, interval),
+        None => liveness,
+    }
+}
+
+/// The longest time in which some probe surely reports, if there are any: that
+/// of the most frequent check. Probes are tasks of their own, so that one of
+/// them reports shows that all are scheduled.
+fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
+    let checks = targets.iter().map(|target| &target.spec.check);
+    checks
+        .map(|check| check.longest_interval() + check.longest_probe())
+        .min()
+}
+
+/// Every probe in flight needs a descriptor, and the usual soft limit is 1024.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,311 @@
+//! What an operator wants of real servers: told to health, and remembered.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tracing::{error, info};
+
+use super::Director;
+use crate::agent::drains::{self, DrainFile, DrainFileError, Drained};
+use crate::agent::lifecycle::{Operated, ReloadError};
+use crate::config::{Config, VirtualService};
+use crate::control::Answer;
+use crate::health::{self, DrainDeadline};
+use crate::kernel::Sysctls;
+use crate::model::{AdminState, RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
+use crate::plan::desired;
+use crate::reconcile::Writing;
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::shared::Shared;
+use crate::status::Snapshot;
+
+/// The deadline of a drain that another process began without one.
+const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
+
+/// So many lines are written at a time of drains that end with a reload.
+const LINES_AT_ONCE: usize = 16;
+
+/// From one attempt to write the file to the next, while it cannot be written.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a disk is waited for, which may hang.
+const SAVING: Duration = Duration::from_millis(500);
+
+/// Why a dry run neither drains nor undrains.
+const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it neither drains nor \
+                       undrains a real server: start the agent without --dry-run, and ask again";
+
+/// What of a drain goes on after a reload or a restart.
+pub(super) struct Drains {
+    file: DrainFile,
+    /// In a dry run the file is read and never written.
+    writing: Writing,
+    pub(super) drained: Drained,
+    /// What the file holds, if that is known.
+    saved: Option<Drained>,
+    /// The writing of the file that goes on.
+    saving: Option<JoinHandle<Result<Drained, DrainFileError>>>,
+    /// Why the file does not hold what is drained, where it is shown.
+    not_remembered: Arc<Shared<Option<String>>>,
+}
+
+impl Drains {
+    /// Those of the file that are still configured.
+    pub(super) async fn load(
+        config: &Config,
+        file: DrainFile,
+        writing: Writing,
+        not_remembered: &Arc<Shared<Option<String>>>,
+    ) -> Result<Self, DrainFileError> {
+        let (drained, whole) = match writing {
+            Writing::Real => file.patiently(DrainFile::load_or_set_aside).await?,
+            Writing::DryRun => (file.patiently(DrainFile::load_only).await?, true),
+        };
+        let mut drains = Self {
+            file,
+            writing,
+            saved: whole.then(|| drained.clone()),
+            saving: None,
+            drained,
+            not_remembered: Arc::clone(not_remembered),
+        };
+        drains.forget_unconfigured(config, config).await;
+        Ok(drains)
+    }
+
+    /// A drain ends when its real server leaves the configuration: there is
+    /// no name left by which it could be undrained. Tells which have ended;
+    /// `before` has their names.
+    pub(super) async fn forget_unconfigured(
+        &mut self,
+        before: &Config,
+        config: &Config,
+    ) -> Vec<String> {
+        let configured = names(config);
+        let (kept, forgotten): (Drained, Drained) = mem::take(&mut self.drained)
+            .into_iter()
+            .partition(|(key, _)| configured.contains_key(key));
+        self.drained = kept;
+        let names = names(before);
+        let ended = forgotten.keys().map(|key| match names.get(key) {
+            Some(name) if configured.values().any(|still| still == name) => format!(
+                "{name} is no longer drained: it has another address now, or its service has; \
+                 drain it again if it shall be"
+            ),
+            Some(name) => format!("{name} is no longer drained: it is no longer configured"),
+            None => {
+                let (service, real_server) = key;
+                format!("{service} {real_server} is no longer drained: it is no longer configured")
+            }
+        });
+        let ended: Vec<_> = ended.collect();
+        for ended in ended.iter().take(LINES_AT_ONCE) {
+            info!("{ended}");
+        }
+        if ended.len() > LINES_AT_ONCE {
+            let number = ended.len() - LINES_AT_ONCE;
+            info!(number, "more real servers are no longer drained");
+        }
+        self.remember().await;
+        ended
+    }
+
+    /// Writes the file unless it holds what is drained. As with the state
+    /// file, nobody waits long for the disk: then [`keep`] sees to the rest.
+    async fn remember(&mut self) {
+        if self.writing == Writing::DryRun {
+            return;
+        }
+        let mut trouble = None;
+        if self.saving.is_none() && self.saved.as_ref() != Some(&self.drained) {
+            self.saved = None;
+            let (file, drained) = (self.file.clone(), self.drained.clone());
+            self.saving = Some(tokio::spawn(async move {
+                let save = move |file: &DrainFile| file.save(&drained).map(|()| drained);
+                file.patiently(save).await
+            }));
+        }
+        if let Some(saving) = &mut self.saving {
+            let Ok(saved) = timeout(SAVING, saving).await else {
+                // Shown as it was until that is known.
+                return;
+            };
+            self.saving = None;
+            match saved {
+                Ok(Ok(drained)) => self.saved = Some(drained),
+                Ok(Err(error)) => trouble = Some(error_chain(&error)),
+                Err(error) => trouble = Some(error_chain(&error)),
+            }
+        }
+        let trouble = trouble
+            .map(|error| format!("what is drained is not remembered across a restart: {error}"));
+        let mut shown = self.not_remembered.lock();
+        if *shown == trouble {
+            return;
+        }
+        match (&trouble, &*shown) {
+            (Some(error), _) => error!("{error}"),
+            (None, Some(error)) => info!("mended: {error}"),
+            (None, None) => {}
+        }
+        *shown = trouble;
+    }
+}
+
+/// Writes what could not be written, when there is room again.
+pub(super) async fn keep(drains: Arc<Mutex<Drains>>) -> Infallible {
+    loop {
+        sleep(AGAIN).await;
+        drains.lock().await.remember().await;
+    }
+}
+
+/// The real servers' names, as operators say them.
+fn names(config: &Config) -> BTreeMap<(ServiceKey, RealServerKey), String> {
+    let services = config.virtual_services.iter();
+    let names = services.flat_map(|service| {
+        let real_servers = service.real_servers.iter();
+        real_servers.map(|real_server| {
+            let key = (service.key, real_server.key);
+            (key, format!("{}/{}", service.name, real_server.name))
+        })
+    });
+    names.collect()
+}
+
+/// The deadline of a drain that goes on: as far away as the wall clock says,
+/// but no further than the longest there is.
+pub(super) fn again(deadline: Option<SystemTime>) -> DrainDeadline {
+    let now = clock::wall();
+    let at = deadline.unwrap_or(now + DEFAULT_DEADLINE);
+    in_from_now(at.duration_since(now).unwrap_or_default())
+}
+
+fn in_from_now(deadline: Duration) -> DrainDeadline {
+    let deadline = deadline.min(drains::LONGEST_DEADLINE);
+    DrainDeadline {
+        until: clock::monotonic() + deadline,
+        at: clock::wall() + deadline,
+    }
+}
+
+impl Director {
+    /// As [`Self::set_admin`], for the control socket.
+    pub(super) async fn operate(
+        &mut self,
+        target: &str,
+        admin: AdminState,
+        deadline: Duration,
+    ) -> Operated {
+        Operated::Other(self.set_admin(target, admin, deadline).await)
+    }
+
+    /// Drains real servers, or returns them to service, and says which.
+    async fn set_admin(&mut self, target: &str, admin: AdminState, deadline: Duration) -> Answer {
+        if self.writing == Writing::DryRun {
+            return Answer::failed(DRY_RUN.to_owned());
+        }
+        let snapshot = self.shown.view().snapshot;
+        let real_servers = match drains::find(&snapshot, target) {
+            Ok(real_servers) => real_servers,
+            Err(error) => return Answer::failed(error.to_string()),
+        };
+        let deadline = in_from_now(deadline);
+        let mut drains = self.drains.lock().await;
+        let mut lines = Vec::new();
+        for id in &real_servers {
+            let Some((service, record)) = snapshot.records(*id) else {
+                continue;
+            };
+            let key = (service.key, record.key);
+            if admin == AdminState::Enabled {
+                drains.drained.remove(&key);
+                lines.push(format!("{}/{}: enabled", service.name, record.name));
+                continue;
+            }
+            drains.drained.insert(key, Some(deadline.at));
+            let active = record.live.lock().connections.active;
+            lines.push(format!(
+                "{}/{}: draining, {active} active connections when last seen",
+                service.name, record.name
+            ));
+            if let Some(service) = self.config.virtual_services.get(id.service_index()) {
+                lines.extend(notes(service, self.sysctls.as_ref()));
+            }
+        }
+        let request = health::Request::SetAdmin {
+            real_servers,
+            admin,
+            deadline,
+        };
+        if self.to_health.send(request).await.is_err() {
+            return Answer::failed(ReloadError::Ending.to_string());
+        }
+        if admin == AdminState::Enabled {
+            lines.extend(held_notes(&snapshot));
+        }
+        drains.remember().await;
+        if let Some(error) = &*drains.not_remembered.lock() {
+            lines.push(format!("note: {error}"));
+        } else if drains.saving.is_some() {
+            lines.push(
+                "note: the disk takes its time: it is not sure yet that this outlives the agent"
+                    .to_owned(),
+            );
+        }
+        Answer::done(lines.join("\n"))
+    }
+}
+
+/// Why what is enabled gets its weight only later.
+fn held_notes(snapshot: &Snapshot) -> Vec<String> {
+    let held = snapshot.held.lock();
+    let note = |reason| format!("note: its weight stays as it is while all are held: {reason}");
+    let all = held.iter().filter(|reason| reason.holds_all());
+    all.map(note).collect()
+}
+
+/// What a weight of 0 does not do in this service. `sysctls` are the kernel's,
+/// where the table is.
+fn notes(service: &VirtualService, sysctls: Option<&Sysctls>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = &service.name;
+    if service.scheduler.hashes() && !desired::flags(service).contains(ServiceFlags::FALLBACK) {
+        notes.push(format!(
+            "note: {name} has scheduler {}, which refuses the clients that a weight of 0 has; with \
+             `scheduler_flags: [fallback]` others take them",
+            service.scheduler
+        ));
+    }
+    if let (Some(_), Some(sysctls)) = (&service.persistence, sysctls)
+        && let Some(found) = template_outlives_drain(sysctls)
+    {
+        notes.push(format!(
+            "note: {name} is persistent and net.ipv4.vs.expire_quiescent_template {found}: clients \
+             that are known still get there, until it is 1"
+        ));
+    }
+    notes
+}
+
+/// What the parameter is that has persistence heed a weight of 0, unless it
+/// does (`ip_vs_check_template` in `ip_vs_conn.c`).
+fn template_outlives_drain(sysctls: &Sysctls) -> Option<String> {
+    let key: SysctlKey = "net.ipv4.vs.expire_quiescent_template".parse().ok()?;
+    match sysctls.read(&key) {
+        Ok(Some(value)) if value != "0" => None,
+        Ok(Some(value)) => Some(format!("is {value}")),
+        Ok(None) => Some("is not there".to_owned()),
+        Err(error) => Some(format!("cannot be read ({})", error_chain(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! What probes through VIPs need to be running.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::agent::lifecycle::named;
+use crate::config::Config;
+use crate::kernel::{Ipvs, Witness};
+use crate::model::Timeout;
+use crate::probe::vip_path::{self, Board, Passages, Perch, Ports};
+use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
+
+/// What the kernel starts with (`net.ipv4.ip_local_port_range`, ip(7)).
+const LOCAL_PORTS: (u16, u16) = (32_768, 60_999);
+
+/// How long IPVS keeps an established connection without a packet, unless told
+/// otherwise (`tcp_timeouts` in `net/netfilter/ipvs/ip_vs_proto_tcp.c`).
+const ESTABLISHED: Duration = Duration::from_mins(15);
+
+/// Sends the first canaries, and starts the task that sends the others; it is
+/// given further configurations by what is returned.
+pub(super) async fn start<T: Ipvs>(
+    tasks: &mut JoinSet<&'static str>,
+    config: &Config,
+    board: Arc<Board>,
+) -> (Arc<Passages>, watch::Sender<Vec<Perch>>) {
+    let passages = Arc::new(passages::<T>(config, board));
+    let perches = vip_path::perches(config);
+    passages.send_canaries(&perches).await;
+    let (to_canary, watched) = watch::channel(perches);
+    let canary = vip_path::watch(Arc::clone(&passages), watched);
+    tasks.spawn(named("canary", canary));
+    (passages, to_canary)
+}
+
+/// The ways through VIPs, with the source ports that this host has for them.
+fn passages<T: Ipvs>(config: &Config, board: Arc<Board>) -> Passages {
+    let witness = Witness::new();
+    let known = witness.local_ports().unwrap_or_else(|error| {
+        let error = error_chain(&error);
+        warn!(
+            error,
+            "probes through VIPs use the ports that Linux starts with"
+        );
+        None
+    });
+    let (first, last) = known.unwrap_or(LOCAL_PORTS);
+    let established = config.director.timeouts.get(&Timeout::Tcp).copied();
+    let established = established.map_or(ESTABLISHED, |seconds| {
+        ESTABLISHED.max(Duration::from_secs(seconds.into()))
+    });
+    // Another start of the agent is to begin elsewhere than the one before.
+    let since_epoch = clock::wall().duration_since(SystemTime::UNIX_EPOCH);
+    let seed = since_epoch.map_or(0, |time| time.subsec_nanos());
+    let ports = Ports::new(first..=last, established, seed);
+    let witness = T::IN_KERNEL.then_some(witness);
+    Passages::new(board, ports, witness)
+}

@@ -1,0 +1,191 @@
+//! The command line: argument types, no behaviour.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::agent::drains::LONGEST_DEADLINE;
+use crate::runtime::logging::LogFormat;
+
+/// Health-checking agent for Linux Virtual Server.
+///
+/// On a director it probes each real server over HTTP and raises or zeroes its
+/// weight in the kernel's IPVS table. With `run --real-server` it puts the VIPs
+/// on lo and sets the ARP sysctls of direct routing.
+#[derive(Debug, Parser)]
+#[command(name = "lvs-agent", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
+    bad configuration, 3 plan found changes or doctor a problem."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agent: a director, or with --real-server the agent on a real server
+    Run(RunArguments),
+    /// Show every problem of a configuration file at once, each with its place
+    CheckConfig(ConfigFile),
+    /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
+    Plan(PlanArguments),
+    /// Let a real server get no new connections; established ones go on
+    Drain(DrainArguments),
+    /// Let a drained real server's health decide again
+    Undrain(UndrainArguments),
+    /// Let the running agent read its configuration again
+    Reload(ControlSocket),
+    /// Show the state of the agent that runs on this machine
+    Status(StatusArguments),
+    /// Remove from the kernel all that this agent owns
+    Cleanup(CleanupArguments),
+    /// Look at everything once, and say what is wrong and what mends it; exit 3 for a problem
+    Doctor(DoctorArguments),
+}
+
+/// The configuration file where none is named.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/lvs-agent/config.yaml";
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        env = "LVS_AGENT_CONFIG",
+        default_value = DEFAULT_CONFIG
+    )]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Be the agent on a real server: VIPs on lo, ARP sysctls
+    #[arg(long)]
+    pub(crate) real_server: bool,
+    /// Observe and log what would be done, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where the IPVS table is kept; `memory` is for trying it out where the kernel has no IPVS
+    #[arg(long, value_enum, default_value_t = Table::Kernel)]
+    pub(crate) table: Table,
+    /// The form of the log on standard error; default: journald where that is the journal, else text
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// The kernel's table.
+    Kernel,
+    /// A table inside the process.
+    Memory,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Plan for a real server instead of a director
+    #[arg(long)]
+    pub(crate) real_server: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanupArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Clean up after the agent on a real server instead of a director
+    #[arg(long)]
+    pub(crate) real_server: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Look at a real server instead of a director
+    #[arg(long)]
+    pub(crate) real_server: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    /// Print the JSON of `GET /status`
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show it again every second, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArguments {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    /// The real server by names, `web/rs1`; `*/rs1` for that one in every service
+    #[arg(value_name = "SERVICE/REAL_SERVER", value_parser = target)]
+    pub(crate) target: String,
+    /// Wait until its last connection has ended, and show how many are left
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long that may take, at most 30days; UDP counts as drained after it
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = deadline, allow_hyphen_values = true)]
+    pub(crate) deadline: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndrainArguments {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    /// As for drain
+    #[arg(value_name = "SERVICE/REAL_SERVER", value_parser = target)]
+    pub(crate) target: String,
+}
+
+fn target(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        Some((service, real_server)) if !service.is_empty() && !real_server.is_empty() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("it is a virtual service and a real server, such as `web/rs1` or `*/rs1`".into()),
+    }
+}
+
+fn deadline(text: &str) -> Result<Duration, String> {
+    let deadline = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if deadline > LONGEST_DEADLINE {
+        return Err(format!(
+            "the longest is {}",
+            humantime::format_duration(LONGEST_DEADLINE)
+        ));
+    }
+    Ok(deadline)
+}
+
+/// Where the running agent is reached.
+#[derive(Debug, Args)]
+pub(crate) struct ControlSocket {
+    /// The control socket of the running agent
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The configuration file that names the control socket
+    #[arg(long, value_name = "FILE", env = "LVS_AGENT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Ask the real server's agent, on a host that is a director as well
+    #[arg(long)]
+    pub(crate) real_server: bool,
+}

@@ -1,0 +1,74 @@
+use std::fs;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::{Done, Failure, load};
+use crate::agent::drains::DrainFile;
+use crate::cli::arguments::CleanupArguments;
+use crate::config::Config;
+use crate::kernel::{Kernel, KernelIpvs};
+use crate::metrics::Metrics;
+use crate::reconcile::{Reconciler, RoleLock, StateFile, StateLock, Writing, adopt, find_desired};
+use crate::runtime::clock;
+use crate::status::{Mode, Snapshot};
+
+/// Holds the agent's lock meanwhile: what a running agent would put back at
+/// once is not removed.
+///
+/// A state directory that was not there is not there afterwards either.
+pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
+    let config = load(&arguments.config.path)?;
+    let is_there = config.state_dir.exists();
+    let done = clean_up(arguments, &config).await;
+    if !is_there && let Err(error) = fs::remove_dir(&config.state_dir) {
+        let directory = config.state_dir.display();
+        debug!(%error, "{directory} stays");
+    }
+    done
+}
+
+async fn clean_up(arguments: CleanupArguments, config: &Config) -> Result<Done, Failure> {
+    let mode = if arguments.real_server {
+        Mode::RealServer
+    } else {
+        Mode::Director
+    };
+    let _lock = RoleLock::take(mode).await?;
+    let _state_lock = StateLock::take(&config.state_dir, mode).await?;
+    if mode == Mode::Director {
+        DrainFile::new(&config.state_dir).refuse_newer()?;
+    }
+    let mut reconciler = Reconciler::new(
+        Kernel::with_table(KernelIpvs::new()),
+        StateFile::new(&config.state_dir, mode),
+        Writing::Real,
+        Arc::new(Snapshot::empty(mode, arguments.config.path, clock::wall())),
+        Arc::new(Metrics::new([])?),
+    )?;
+    let configured = match mode {
+        Mode::Director => adopt(&mut reconciler, config).await?.desired,
+        Mode::RealServer => find_desired(&mut reconciler, config).await?.0,
+    };
+    let removal = reconciler.remove_all(&configured).await?;
+    let mut stdout = io::stdout().lock();
+    for step in &removal.done {
+        writeln!(stdout, "{step}")?;
+    }
+    for note in &removal.notes {
+        writeln!(stdout, "# {note}")?;
+    }
+    let nothing = removal.done.is_empty();
+    removal.whole()?;
+    if mode == Mode::Director {
+        if DrainFile::new(&config.state_dir).remove()? {
+            writeln!(stdout, "# nothing is drained any more")?;
+        }
+        StateFile::of_memory(&config.state_dir).remove()?;
+    }
+    if nothing {
+        writeln!(stdout, "nothing to remove")?;
+    }
+    Ok(Done::Well)
+}

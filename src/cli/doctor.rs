@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Done, Failure, load};
+use crate::cli::arguments::DoctorArguments;
+use crate::doctor::{self, Finding, Verdict};
+use crate::status::Mode;
+
+/// An element of what `doctor --json` prints.
+#[derive(Serialize)]
+struct FindingResponse<'f> {
+    check: &'static str,
+    subject: &'f str,
+    verdict: &'static str,
+    message: &'f str,
+    mend: Option<&'f str>,
+}
+
+pub(super) async fn run(arguments: DoctorArguments) -> Result<Done, Failure> {
+    let config = load(&arguments.config.path)?;
+    let mode = if arguments.real_server {
+        Mode::RealServer
+    } else {
+        Mode::Director
+    };
+    let facts = doctor::gather(&config, &arguments.config.path, mode).await?;
+    let findings = doctor::examine(&config, &facts);
+    let mut stdout = io::stdout().lock();
+    if arguments.json {
+        let findings: Vec<_> = findings.iter().map(response).collect();
+        serde_json::to_writer_pretty(&mut stdout, &findings)?;
+        writeln!(stdout)?;
+    } else {
+        render(&findings, &mut stdout)?;
+    }
+    stdout.flush()?;
+    let problem = |finding: &Finding| finding.verdict == Verdict::Problem;
+    Ok(if findings.iter().any(problem) {
+        Done::Found
+    } else {
+        Done::Well
+    })
+}
+
+fn response(finding: &Finding) -> FindingResponse<'_> {
+    FindingResponse {
+        check: finding.check,
+        subject: &finding.subject,
+        verdict: finding.verdict.as_str(),
+        message: &finding.message,
+        mend: finding.mend.as_deref(),
+    }
+}
+
+/// So many findings that say the same of different subjects have a line each.
+const ALIKE: usize = 8;
+
+/// How many findings say the same as each, and how many of them come before it.
+fn alike(findings: &[Finding]) -> Vec<(usize, usize)> {
+    let said = |finding: &Finding| (finding.check, finding.verdict, finding.message.clone());
+    let mut numbers = BTreeMap::new();
+    let places: Vec<usize> = findings
+        .iter()
+        .map(|finding| {
+            let number: &mut usize = numbers.entry(said(finding)).or_default();
+            *number += 1;
+            *number - 1
+        })
+        .collect();
+    let number = |finding: &Finding| numbers.get(&said(finding)).copied().unwrap_or_default();
+    findings.iter().map(number).zip(places).collect()
+}
+
+/// One line each, the mend of what is not ok below it, and a line of how many.
+/// Of many that say the same, the first stands for all.
+fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    for (finding, (number, before)) in findings.iter().zip(alike(findings)) {
+        if number > ALIKE && before > 0 {
+            continue;
+        }
+        let more = match number {
+            ..=ALIKE => String::new(),
+            number => format!(" and {} more", number - 1),
+        };
+        let Finding {
+            check,
+            subject,
+            verdict,
+            message,
+            mend,
+        } = finding;
+        let verdict = verdict.as_str();
+        writeln!(out, "{verdict:<8} {check:<13} {subject}{more}: {message}")?;
+        if let Some(mend) = mend {
+            writeln!(out, "{:<8} {:<13} mend: {mend}", "", "")?;
+        }
+    }
+    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
+    let plural = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    writeln!(
+        out,
+        "{}, {}, {} ok",
+        plural(count(Verdict::Problem), "problem"),
+        plural(count(Verdict::Warning), "warning"),
+        count(Verdict::Ok)
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! One file a subcommand; [`run()`] picks it.
+
+pub mod arguments;
+mod check_config;
+mod cleanup;
+mod doctor;
+mod drain;
+mod plan;
+mod reload;
+mod run;
+mod status;
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::agent::drains::DrainFileError;
+use crate::agent::lifecycle::AgentError;
+use crate::cli::arguments::{Cli, Command, ControlSocket, DEFAULT_CONFIG};
+use crate::config::{Config, ConfigErrors, Control, Sockets};
+use crate::control::{self, ControlError, Operation};
+use crate::doctor::GatherError;
+use crate::kernel::KernelError;
+use crate::reconcile::{LockError, ReconcileError, StateFileError};
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::inheritance;
+use crate::runtime::logging::TelemetryError;
+use status::StatusError;
+
+/// For the system calls that still go on in the background when a command has
+/// ended: a thread whose file system hangs never ends.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// Nothing is left to say: exit code 0.
+    Well,
+    /// `plan` found changes, `doctor` a problem: exit code 3.
+    Found,
+}
+
+/// A command failed; `main` prints its [last words](Self::last_words).
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct CommandError(#[from] Failure);
+
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+    #[error("cannot write JSON to standard output")]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
+    #[error(transparent)]
+    Drains(#[from] DrainFileError),
+    #[error(transparent)]
+    Gather(#[from] GatherError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("{0}")]
+    BadConfiguration(String),
+    #[error("{0}")]
+    Usage(&'static str),
+    #[error("{0}")]
+    Operation(String),
+    /// The log has the failure already.
+    #[error(transparent)]
+    Told(Box<Failure>),
+}
+
+impl Failure {
+    /// The failure as the last words of the program. What is wrong with a file
+    /// starts with its name, where editors look for it.
+    fn last_words(&self) -> String {
+        let words = error_chain(self);
+        match self {
+            Self::Config(_) | Self::BadConfiguration(_) => words,
+            Self::Telemetry(_)
+            | Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Agent(_)
+            | Self::Kernel(_)
+            | Self::Reconcile(_)
+            | Self::StateFile(_)
+            | Self::Drains(_)
+            | Self::Gather(_)
+            | Self::Lock(_)
+            | Self::Metrics(_)
+            | Self::Status(_)
+            | Self::Control(_)
+            | Self::Operation(_)
+            | Self::Usage(_)
+            | Self::Told(_) => format!("lvs-agent: {words}"),
+        }
+    }
+
+    /// The same for a log, whose readers may not read the configuration.
+    fn public_words(&self) -> String {
+        if let Self::Config(errors) = self {
+            errors.public()
+        } else {
+            self.last_words()
+        }
+    }
+
+    /// 2 for what the caller gave, 1 for all else.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Telemetry(_) | Self::BadConfiguration(_) | Self::Usage(_) => {
+                ExitCode::from(2)
+            }
+            Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Agent(_)
+            | Self::Kernel(_)
+            | Self::Reconcile(_)
+            | Self::StateFile(_)
+            | Self::Drains(_)
+            | Self::Gather(_)
+            | Self::Lock(_)
+            | Self::Metrics(_)
+            | Self::Status(_)
+            | Self::Control(_)
+            | Self::Operation(_) => ExitCode::FAILURE,
+            Self::Told(failure) => failure.exit_code(),
+        }
+    }
+}
+
+impl CommandError {
+    /// 2 for what the caller gave, 1 for all else.
+    pub fn exit_code(&self) -> ExitCode {
+        self.0.exit_code()
+    }
+
+    /// What to print last, with the sources; nothing if `run` has told it in
+    /// its log, which never waits for a reader.
+    pub fn last_words(&self) -> Option<String> {
+        let told = matches!(self.0, Failure::Told(_));
+        (!told).then(|| self.0.last_words())
+    }
+
+    /// Whether the reader of standard output just went away, as `head` does.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&self.0);
+        while let Some(error) = next {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return error.kind() == io::ErrorKind::BrokenPipe;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
+/// Carries out what the command line asks for.
+///
+/// # Errors
+///
+/// What stood in the way; see [`CommandError::exit_code`].
+pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
+    let done = match cli.command {
+        Command::Run(arguments) => run::run(arguments)?,
+        Command::CheckConfig(file) => check_config::run(&file.path)?,
+        Command::Plan(arguments) => block_on(plan::run(arguments))?,
+        Command::Drain(arguments) => block_on(drain::run(arguments))?,
+        Command::Undrain(arguments) => block_on(drain::undo(arguments))?,
+        Command::Reload(arguments) => block_on(reload::run(arguments))?,
+        Command::Status(arguments) => block_on(status::run(arguments))?,
+        Command::Cleanup(arguments) => block_on(cleanup::run(arguments))?,
+        Command::Doctor(arguments) => block_on(doctor::run(arguments))?,
+    };
+    Ok(match done {
+        Done::Well => ExitCode::SUCCESS,
+        Done::Found => ExitCode::from(3),
+    })
+}
+
+/// Carries out an asynchronous command, to its end.
+fn block_on(command: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_timeout(LAST_CALLS);
+    result
+}
+
+/// Two workers: what 20,000 probes a second need, and no more on a big machine.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // Its threads, which start programs, have what this one has.
+    let kept = inheritance::keep_capabilities();
+    kept.map_err(|error| Failure::Runtime(error.into()))?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)
+}
+
+/// Asks an operation of the running agent, and says what it did.
+async fn operate(socket: &Path, operation: &Operation) -> Result<(), Failure> {
+    let answer = control::operate(socket, operation).await?;
+    if answer.ok {
+        writeln!(io::stdout(), "{}", answer.message)?;
+        Ok(())
+    } else if answer.bad_configuration {
+        Err(Failure::BadConfiguration(answer.message))
+    } else {
+        Err(Failure::Operation(answer.message))
+    }
+}
+
+/// Where the running agent is reached: as said, else as the configuration
+/// that was named says, else where it is by default.
+fn socket(arguments: ControlSocket) -> Result<PathBuf, ConfigErrors> {
+    let default = Path::new(Control::DEFAULT_SOCKET);
+    socket_or(arguments, default, |note| {
+        // Where standard error is gone, there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{note}");
+    })
+}
+
+/// A configuration that does not tell is no reason not to ask an agent that
+/// runs. It is one if there is nothing at the default place either.
+fn socket_or(
+    arguments: ControlSocket,
+    default: &Path,
+    say: impl FnOnce(String),
+) -> Result<PathBuf, ConfigErrors> {
+    let ControlSocket {
+        socket,
+        config,
+        real_server,
+    } = arguments;
+    let config = match (socket, config) {
+        (Some(socket), _) => return Ok(socket),
+        (None, Some(config)) => config,
+        (None, None) if real_server => PathBuf::from(DEFAULT_CONFIG),
+        (None, None) => return Ok(default.to_owned()),
+    };
+    let sockets = Config::load_sockets(&config);
+    let socket = sockets.map(
+        |Sockets {
+             director,
+             real_server: other,
+         }| {
+            // A host may be a real server alone.
+            let director_is_there = director.try_exists().unwrap_or(true);
+            if real_server || (!director_is_there && other.exists()) {
+                other
+            } else {
+                director
+            }
+        },
+    );
+    socket.or_else(|errors| {
+        say(format!(
+            "lvs-agent: {} does not tell the control socket: trying {}; --socket PATH names another",
+            config.display(),
+            default.display()
+        ));
+        // Where even that cannot be seen, to ask tells why.
+        if default.try_exists().unwrap_or(true) {
+            Ok(default.to_owned())
+        } else {
+            Err(errors)
+        }
+    })
+}
+
+fn load(path: &Path) -> Result<Arc<Config>, ConfigErrors> {
+    Config::load(path).map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests;

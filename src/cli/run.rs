@@ -1,0 +1,73 @@
+use std::io::{self, IsTerminal as _};
+
+use super::{Done, Failure, block_on, load};
+use crate::agent::lifecycle::AgentError;
+use crate::agent::{director, real_server};
+use crate::cli::arguments::{RunArguments, Table};
+use crate::config::is_handed_over;
+use crate::kernel::{KernelIpvs, MemoryIpvs};
+use crate::reconcile::Writing;
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::file_work::{self, FileUse};
+use crate::runtime::logging;
+use crate::runtime::logging::LogFormat;
+
+pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
+    let format = arguments.log_format;
+    let format = format.unwrap_or_else(LogFormat::of_standard_error);
+    let mut log = logging::init(format)?;
+    let result = block_on(agent(arguments));
+    result.map_err(|failure| {
+        // On a terminal is whoever reads the configuration; elsewhere is a log.
+        let plain = if io::stderr().is_terminal() {
+            failure.last_words()
+        } else {
+            failure.public_words()
+        };
+        let message = if let Failure::Config(errors) = &failure {
+            errors.public()
+        } else {
+            error_chain(&failure)
+        };
+        log.last_words(&message, &plain);
+        Failure::Told(Box::new(failure))
+    })
+}
+
+async fn agent(arguments: RunArguments) -> Result<Done, Failure> {
+    if arguments.real_server && arguments.table == Table::Memory {
+        return Err(Failure::Usage(
+            "--table memory is for a director: a real server has no table, and its VIPs and \
+             sysctls would be real; --dry-run shows what `run --real-server` would do",
+        ));
+    }
+    // Shown as it is, wherever those are who look.
+    let path = &std::path::absolute(&arguments.config.path)
+        .unwrap_or_else(|_| arguments.config.path.clone());
+    let config = if is_handed_over(&arguments.config.path) {
+        load(&arguments.config.path)?
+    } else {
+        let file = arguments.config.path.clone();
+        let reading = move || load(&file);
+        let read = file_work::run_patiently(FileUse::Configuration, path, reading).await;
+        read.map_err(AgentError::from)??
+    };
+    let writing = if arguments.dry_run {
+        Writing::DryRun
+    } else {
+        Writing::Real
+    };
+    match (arguments.real_server, arguments.table) {
+        (true, _) => real_server::run(config, path, writing).await?,
+        (false, Table::Kernel) => {
+            let mut table = KernelIpvs::new();
+            tracing::info!("{}", table.info().await?);
+            director::run(config, path, writing, table).await?;
+        }
+        (false, Table::Memory) => {
+            tracing::warn!("--table memory: the weights stay in this process and forward nothing");
+            director::run(config, path, writing, MemoryIpvs::default()).await?;
+        }
+    }
+    Ok(Done::Well)
+}

@@ -1,0 +1,214 @@
+//! What a look at a host comes to: everything once, each as ok, a warning or a
+//! problem, with what mends it. Pure but for [`gather()`], which only reads.
+
+mod addresses;
+mod agent;
+mod both_roles;
+mod gather;
+mod marks;
+mod modules;
+mod parameters;
+mod permissions;
+mod probe_marks;
+mod reach;
+mod serving;
+mod stale_neighbours;
+mod table;
+mod through_vip;
+mod tunnels;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+pub(crate) use gather::{GatherError, gather};
+
+use agent::RunningAgent;
+use modules::Modules;
+use permissions::Permissions;
+use reach::Probed;
+use through_vip::Ways;
+
+use crate::config::Config;
+use crate::kernel::{KernelError, Route};
+use crate::model::{MarkRule, ServiceKey, SysctlKey};
+use crate::readiness::{HostFacts, ServiceReadiness};
+use crate::status::{ArpRecord, Mode};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, or may be meant so.
+    Warning,
+    /// Something does not work.
+    Problem,
+}
+
+impl Verdict {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// What was looked for: `module`, `vip`, `real_server`.
+    pub(crate) check: &'static str,
+    /// On what: `ip_vs`, `192.168.11.200`, `web/rs1`.
+    pub(crate) subject: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) message: String,
+    /// What to do, mostly a command; `None` of what is ok.
+    pub(crate) mend: Option<String>,
+}
+
+impl Finding {
+    fn ok(
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            check,
+            subject: subject.to_string(),
+            verdict: Verdict::Ok,
+            message: message.into(),
+            mend: None,
+        }
+    }
+
+    fn bad(
+        verdict: Verdict,
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            check,
+            subject: subject.to_string(),
+            verdict,
+            message: message.into(),
+            mend: Some(mend.into()),
+        }
+    }
+
+    fn warning(
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self::bad(Verdict::Warning, check, subject, message, mend)
+    }
+
+    fn problem(
+        check: &'static str,
+        subject: &(impl ToString + ?Sized),
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self::bad(Verdict::Problem, check, subject, message, mend)
+    }
+}
+
+/// What was seen.
+pub(crate) struct Facts {
+    pub(crate) mode: Mode,
+    /// The file that the configuration was read from.
+    config_path: PathBuf,
+    permissions: Permissions,
+    modules: Modules,
+    /// Those of [`parameters::keys`] that the kernel has.
+    sysctls: BTreeMap<SysctlKey, String>,
+    host: HostFacts,
+    /// Of a real server.
+    services: Vec<ServiceReadiness>,
+    /// Who else answers for the VIPs on a director's link; `None` where the
+    /// agent has no VIPs on a link.
+    claims: Option<ArpRecord>,
+    /// VIPs of this director, and neighbours that look for them elsewhere.
+    stale_neighbours: stale_neighbours::Stale,
+    /// To the real servers behind a tunnel; the error tells why there is none.
+    routes: BTreeMap<IpAddr, Result<Route, String>>,
+    rules: Vec<MarkRule>,
+    /// The table's virtual services; the error tells why they cannot be read.
+    /// `None` on a real server, and where the kernel has no table.
+    table: Option<Result<BTreeSet<ServiceKey>, KernelError>>,
+    /// Whether one of IPVS's synchronization daemons runs on this director.
+    runs_sync_daemon: bool,
+    /// Those that the agent has written, by its state file; the running agent
+    /// may say that it holds less ([`Facts::not_remembered`]).
+    owned: BTreeSet<ServiceKey>,
+    /// Those of them that are leaving.
+    leaving: BTreeSet<ServiceKey>,
+    /// What probes through VIPs stand on; `None` where no check asks for them.
+    ways: Option<Ways>,
+    probed: Vec<Probed>,
+    agent: RunningAgent,
+}
+
+impl Facts {
+    fn has_interface(&self, name: &str) -> bool {
+        let mut there = self.host.interfaces.iter();
+        there.any(|interface| interface.name == name)
+    }
+
+    /// The name of the interface that has this one as another name.
+    fn interface_called(&self, other_name: &str) -> Option<&str> {
+        let mut there = self.host.interfaces.iter();
+        let found = there.find(|interface| interface.other_names.iter().any(|n| n == other_name));
+        found.map(|interface| interface.name.as_str())
+    }
+}
+
+/// What `plan` notes of the schedulers and persistence engines that this kernel
+/// does not have, or not yet.
+pub(crate) fn notes_of_modules(config: &Config) -> Vec<String> {
+    modules::notes(config, &gather::modules())
+}
+
+/// All findings: those of the configuration first, then from the kernel's
+/// ground up.
+pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let warnings = config
+        .warnings
+        .iter()
+        .map(|w| Finding::warning("configuration", &w.place(), w.public_message(), w.hint()));
+    let mut findings: Vec<_> = warnings.collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("configuration", "file", config.summary()));
+    }
+    findings.extend(permissions::examine(config, facts));
+    findings.extend(modules::examine(config, facts));
+    findings.extend(parameters::examine(config, facts));
+    findings.extend(both_roles::examine(config, facts));
+    match facts.mode {
+        Mode::Director => {
+            findings.extend(addresses::examine(config, facts));
+            findings.extend(stale_neighbours::examine(config, facts));
+            findings.extend(tunnels::examine_director(config, facts));
+            findings.extend(marks::examine(config, facts));
+            findings.extend(probe_marks::examine(config, facts));
+            findings.extend(table::examine(config, facts));
+            findings.extend(reach::examine(facts));
+            findings.extend(through_vip::examine(config, facts));
+        }
+        Mode::RealServer => {
+            findings.extend(serving::examine(facts));
+            findings.extend(tunnels::examine_real_server(config, facts));
+        }
+    }
+    findings.extend(agent::examine(config, facts));
+    findings
+}
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,43 @@
+//! What operators and the ARP audit say of a real server.
+
+/// What an operator has said of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum AdminState {
+    /// Its health decides.
+    #[default]
+    Enabled,
+    /// No new connections; established ones go on.
+    Draining,
+    /// Nothing is left on it.
+    Drained,
+}
+
+impl AdminState {
+    /// As it is shown.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// Why a real server has weight 0 though its health and its operator let it serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quiesced {
+    /// It answers for the VIP on the link.
+    ArpConflict,
+}
+
+impl Quiesced {
+    /// All of them.
+    pub(crate) const ALL: [Self; 1] = [Self::ArpConflict];
+
+    /// As it is shown.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::ArpConflict => "arp_conflict",
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The verdict on a real server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{RealServerKey, ServiceKey, Weight};
+
+/// The weights that real servers should have, by virtual service.
+pub(crate) type Weights = BTreeMap<(ServiceKey, RealServerKey), Weight>;
+
+/// The verdict on one real server of one virtual service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Health {
+    /// No verdict yet.
+    Unknown,
+    /// It passes its check.
+    Up,
+    /// It fails its check.
+    Down,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! TLS as a client, for probes and webhooks: what the configuration's files say.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use reqwest::ClientBuilder;
+use thiserror::Error;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::config::TlsSettings;
+use crate::runtime::file_work::{self, FileUse, FileWorkError};
+use crate::runtime::{clock, regular_file};
+use shared::{Consists, Shared};
+use unverified::Unverified;
+pub(crate) use verified::OutOfDate;
+use verified::Verified;
+pub(crate) use wrong_clock::{Dated, Dates, Moment, Wrong, WrongClock};
+
+mod shared;
+mod unverified;
+mod verified;
+mod wrong_clock;
+
+/// The largest file of certificates or keys that is read.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// What stands for the certificates of this host, wherever it keeps them.
+const OF_HOST: &str = "/etc/ssl/certs";
+
+/// What is spoken over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Application {
+    /// Anything but HTTP/2: nothing is negotiated.
+    Any,
+    /// HTTP/2 (ALPN `h2`, RFC 9113, section 3.2).
+    Http2,
+}
+
+/// The settings of TLS cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum TlsError {
+    #[error("this host has no certificates of authorities: install ca-certificates, or give `ca`")]
+    NoAuthorities,
+    #[error("the certificate {0}")]
+    Certificate(PathBuf, #[source] pem::Error),
+    #[error("{0} has no certificate in PEM")]
+    NoCertificate(PathBuf),
+    #[error("a certificate in {0}")]
+    Authority(PathBuf, #[source] rustls::Error),
+    #[error("the key {0}")]
+    Key(PathBuf, #[source] pem::Error),
+    #[error("the key {0}")]
+    KeyUnfit(PathBuf, #[source] rustls::Error),
+    #[error("TLS cannot be set up")]
+    Protocol(#[source] rustls::Error),
+    #[error("the authorities cannot be used")]
+    Verifier(#[source] VerifierBuilderError),
+    #[error("the files of TLS cannot be read")]
+    Files(#[from] FileWorkError),
+    #[error("the agent's own code failed: {0}")]
+    Panicked(String),
+    /// What others were told as well.
+    #[error(transparent)]
+    Shared(#[from] Arc<TlsError>),
+}
+
+/// The configurations of TLS that are asked for, each read when it is needed
+/// first, and then in the background.
+#[derive(Debug)]
+pub(crate) struct TlsConfigs {
+    provider: Arc<CryptoProvider>,
+    configs: Mutex<BTreeMap<Consists, Arc<Shared>>>,
+    /// What the certificates of real servers say of this host's clock.
+    clock: Mutex<WrongClock>,
+}
+
+impl TlsConfigs {
+    /// Nothing is read yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            provider: Arc::new(ring::default_provider()),
+            configs: Mutex::default(),
+            clock: Mutex::default(),
+        }
+    }
+
+    /// For a host whose clock was at `reached` before.
+    pub(crate) fn with_clock_after(self, reached: Option<SystemTime>) -> Self {
+        Self {
+            clock: Mutex::new(WrongClock::after(reached)),
+            ..self
+        }
+    }
+
+    /// Takes in a certificate that was verified now, or would have been but for
+    /// its dates, and says whether this host's clock is to blame for them.
+    pub(crate) fn note(&self, server: SocketAddr, dated: Dated) -> Option<Wrong> {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Moment {
+            wall: clock::wall(),
+            since_boot: clock::since_boot(),
+        };
+        clock.note(server, dated, now)
+    }
+
+    /// The configuration that `settings` (but for `server_name`) ask for. All
+    /// who ask for the same share it, whatever the names of their servers are;
+    /// nobody waits but for the first that loads.
+    pub(crate) async fn config(
+        &self,
+        settings: &TlsSettings,
+        application: Application,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let shared = {
+            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(configs.entry(Consists::of(settings)).or_default())
+        };
+        let read = || read(Arc::clone(&self.provider), Consists::of(settings));
+        Ok(shared.get(application, read).await?)
+    }
+}
+
+/// An HTTP client that speaks TLS as `tls` says, or none. (reqwest panics when
+/// it is left to find cryptography by itself.)
+pub(crate) fn http_client(tls: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
+    let tls = match tls {
+        Some(tls) => tls.clone(),
+        None => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Protocol)?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth(),
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that calls it"
+    )]
+    let builder = reqwest::Client::builder();
+    Ok(builder.tls_backend_preconfigured(tls))
+}
+
+async fn read(provider: Arc<CryptoProvider>, consists: Consists) -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Protocol)?;
+    let verifier: Arc<dyn ServerCertVerifier> = if consists.verify {
+        Arc::new(verified(provider, consists.ca).await?)
+    } else {
+        Arc::new(Unverified)
+    };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match consists.client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate).await?;
+            let private = whole(&key)
+                .await?
+                .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
+                .map_err(|error| TlsError::Key(key.clone(), error))?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| TlsError::KeyUnfit(key, error))?
+        }
+    };
+    // A resumed session would not show the certificate that is there now.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+async fn verified(
+    provider: Arc<CryptoProvider>,
+    ca: Option<PathBuf>,
+) -> Result<Verified, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let trusted = match ca {
+        None => {
+            let read = || rustls_native_certs::load_native_certs().certs;
+            let native = file_work::run_patiently(FileUse::Tls, Path::new(OF_HOST), read).await?;
+            roots.add_parsable_certificates(native.iter().cloned());
+            native
+        }
+        Some(ca) => {
+            let certificates = certificates(ca.clone()).await?;
+            for certificate in &certificates {
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| TlsError::Authority(ca.clone(), error))?;
+            }
+            certificates
+        }
+    };
+    if roots.is_empty() {
+        return Err(TlsError::NoAuthorities);
+    }
+    let algorithms = provider.signature_verification_algorithms;
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(Verified {
+        authorities: authorities.build().map_err(TlsError::Verifier)?,
+        trusted,
+        algorithms,
+    })
+}
+
+async fn certificates(path: PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = whole(&path).await?.and_then(|text| {
+        let certificates = CertificateDer::pem_slice_iter(&text);
+        certificates.collect::<Result<Vec<_>, _>>()
+    });
+    let certificates = read.map_err(|error| TlsError::Certificate(path.clone(), error))?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate(path));
+    }
+    Ok(certificates)
+}
+
+/// What a file of certificates or keys has.
+async fn whole(path: &Path) -> Result<Result<Vec<u8>, pem::Error>, TlsError> {
+    let file = path.to_owned();
+    let read = move || regular_file::read(&file, LARGEST);
+    let read = file_work::run_patiently(FileUse::Tls, path, read).await?;
+    Ok(read.map_err(pem::Error::Io))
+}

@@ -1,0 +1,153 @@
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+
+use rcgen::{CertificateParams, KeyPair};
+use tokio::time::{advance, timeout};
+
+use super::*;
+use crate::net::tls::TlsConfigs;
+use crate::runtime::file_work::{self, FileUse};
+
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn settings(host: usize, ca: &Path) -> TlsSettings {
+    TlsSettings {
+        server_name: Some(format!("rs{host}.example.com")),
+        ca: Some(ca.to_owned()),
+        client: None,
+        verify: true,
+    }
+}
+
+fn authority() -> String {
+    let params = CertificateParams::new(vec!["ca.example.com".to_owned()]).unwrap();
+    params
+        .self_signed(&KeyPair::generate().unwrap())
+        .unwrap()
+        .pem()
+}
+
+async fn get(configs: &TlsConfigs, settings: &TlsSettings) -> Result<Arc<ClientConfig>, TlsError> {
+    configs.config(settings, Application::Any).await
+}
+
+#[tokio::test]
+async fn services_of_different_hosts_share_one_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, authority()).unwrap();
+    let second = directory.path().join("second.pem");
+    fs::write(&second, authority()).unwrap();
+    let configs = TlsConfigs::new();
+    let first = get(&configs, &settings(0, &ca)).await.unwrap();
+    for host in 0..200 {
+        let own = get(&configs, &settings(host, &ca)).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &own), "{host}");
+    }
+    let http2 = configs.config(&settings(0, &ca), Application::Http2).await;
+    assert_eq!(http2.unwrap().alpn_protocols, [b"h2".to_vec()]);
+    for other in [
+        TlsSettings {
+            verify: false,
+            ..settings(0, &ca)
+        },
+        settings(0, &second),
+    ] {
+        let other = get(&configs, &other).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_configuration_is_read_again_while_nobody_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, authority()).unwrap();
+    let configs = TlsConfigs::new();
+    let wanted = settings(0, &ca);
+    let first = get(&configs, &wanted).await.unwrap();
+
+    // Somebody else's work on the file keeps it from being read.
+    let (release, held) = mpsc::channel::<()>();
+    let busy = tokio::spawn({
+        let ca = ca.clone();
+        async move {
+            let hangs = move || held.recv().is_err();
+            let deadline = clock::monotonic() + FRESH * 10;
+            file_work::run(FileUse::Tls, &ca, deadline.into(), hangs).await
+        }
+    });
+    tokio::task::yield_now().await;
+    advance(FRESH * 2).await;
+    for host in 0..200 {
+        let config = get(&configs, &settings(host, &ca)).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &config), "the last one that loaded");
+    }
+    drop(release);
+    assert!(busy.await.unwrap().is_ok());
+    let newer = async {
+        loop {
+            let config = get(&configs, &wanted).await.unwrap();
+            if !Arc::ptr_eq(&first, &config) {
+                break config;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(AMPLE, newer).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn file_that_goes_bad_leaves_what_was_read_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let configs = TlsConfigs::new();
+    let wanted = settings(0, &ca);
+    let error = get(&configs, &wanted).await.unwrap_err();
+    let said = error_chain(&error);
+    assert!(said.contains(&ca.display().to_string()), "{said}");
+    fs::write(&ca, authority()).unwrap();
+    advance(AGAIN).await;
+    let first = get(&configs, &wanted).await.unwrap();
+
+    fs::write(&ca, "no certificate").unwrap();
+    let state = {
+        let configs = configs.configs.lock().unwrap();
+        Arc::clone(configs.values().next().unwrap())
+    };
+    advance(FRESH).await;
+    for _ in 0..3 {
+        let ended = state.read.notified();
+        let config = get(&configs, &wanted).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &config));
+        ended.await;
+        assert!(state.state().error.is_some());
+        advance(AGAIN).await;
+    }
+    fs::write(&ca, authority()).unwrap();
+    let ended = state.read.notified();
+    drop(get(&configs, &wanted).await.unwrap());
+    ended.await;
+    assert!(state.state().error.is_none());
+    let newer = get(&configs, &wanted).await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &newer));
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_refused() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    for (path, what) in [
+        (fifo.as_path(), "this is a FIFO"),
+        (Path::new("/dev/zero"), "this is a device"),
+        (directory.path(), "directory"),
+    ] {
+        let configs = TlsConfigs::new();
+        let error = get(&configs, &settings(0, path)).await.unwrap_err();
+        let said = error_chain(&error);
+        assert!(said.contains(what), "{said}");
+    }
+}

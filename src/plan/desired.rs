@@ -1,0 +1,203 @@
+//! From the configuration and the verdicts to what the kernel should hold. Pure.
+
+mod dependence;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::config::{Config, RealServer, VirtualService};
+use crate::model::{
+    Destination, Family, Forwarding, LocalAddress, RealServerKey, Service, ServiceFlags,
+    ServiceKey, SysctlKey, Weight,
+};
+use crate::plan::probe_marks::Marks;
+use crate::plan::{ServiceState, State};
+
+pub(crate) use dependence::{unneeded_by_director, unneeded_by_real_server};
+
+/// What a director's kernel should hold, the services of `marks` included, where `weight` tells each real
+/// server's weight from its key and its configured weight.
+pub(crate) fn director(
+    config: &Config,
+    marks: &Marks,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> State {
+    let services = config.virtual_services.iter();
+    let services = services
+        .map(|service| (service.key, service_state(service, &weight)))
+        .chain(marks.services())
+        .collect();
+    let vips = config
+        .virtual_services
+        .iter()
+        .filter_map(|service| service.key.vip());
+    let addresses = match &config.director.interface {
+        Some(interface) => on(interface, vips),
+        None => BTreeSet::new(),
+    };
+    State {
+        services,
+        addresses,
+        sysctls: director_sysctls(config),
+        timeouts: config.director.timeouts.clone(),
+    }
+}
+
+/// What is configured, and what answers to probes through VIPs need: they
+/// come from the VIP, which this host has as well, and the kernel takes such
+/// packets only where `accept_local` says so (`__fib_validate_source` in
+/// `net/ipv4/fib_frontend.c`). IPv6 has no such rule.
+fn director_sysctls(config: &Config) -> BTreeMap<SysctlKey, String> {
+    let mut sysctls = normal(&config.director.sysctls);
+    if config.virtual_services.iter().any(through_vip)
+        && let Some(key) = accept_local(config.director.link.as_deref())
+    {
+        sysctls.entry(key).or_insert_with(|| "1".to_owned());
+    }
+    sysctls
+}
+
+/// Whether probes lead through an IPv4 VIP of this service.
+fn through_vip(service: &VirtualService) -> bool {
+    service.key.family() == Family::Ipv4
+        && service.checked().any(|(_, check)| check.via.through_vip())
+}
+
+/// The parameter of this interface, or of all where none is named. As in
+/// sysctl(8), `/` stands for a `.` in an interface's name.
+pub(crate) fn accept_local(interface: Option<&str>) -> Option<SysctlKey> {
+    let interface = interface.unwrap_or("all").replace('.', "/");
+    format!("net.ipv4.conf.{interface}.accept_local")
+        .parse()
+        .ok()
+}
+
+fn service_state(
+    service: &VirtualService,
+    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
+) -> ServiceState {
+    let destination = |key, configured, (upper_threshold, lower_threshold)| Destination {
+        forwarding: service.forwarding,
+        weight: weight(&service.key, &key, configured),
+        upper_threshold,
+        lower_threshold,
+    };
+    let mut destinations = service
+        .real_servers
+        .iter()
+        .map(|real_server| {
+            let RealServer { key, weight, .. } = *real_server;
+            let thresholds = (real_server.upper_threshold, real_server.lower_threshold);
+            (key, destination(key, weight, thresholds))
+        })
+        .collect::<BTreeMap<_, _>>();
+    let sorry_server = service.pool.sorry_server.iter();
+    let sorry_server = sorry_server.map(|sorry_server| {
+        let key = sorry_server.key;
+        (key, destination(key, Weight::ONE, (0, 0)))
+    });
+    destinations.extend(sorry_server);
+    ServiceState {
+        service: Service {
+            scheduler: service.scheduler.clone(),
+            flags: flags(service),
+            persistence: service.persistence.clone(),
+        },
+        destinations,
+    }
+}
+
+/// The sorry server is always in the table, with weight 0 while it does not
+/// serve, so that connections to it end in peace. `sh` and `mh` would drop a
+/// share of the connections for each weight of 0; their fallback flag gives it
+/// to those that serve.
+pub(crate) fn flags(service: &VirtualService) -> ServiceFlags {
+    if service.pool.sorry_server.is_some() && service.scheduler.hashes() {
+        service.flags.union(ServiceFlags::FALLBACK)
+    } else {
+        service.flags
+    }
+}
+
+/// Whether the clients whose hash leads to a real server of weight 0 are refused.
+pub(crate) fn refuses_clients(service: &VirtualService) -> bool {
+    service.scheduler.refuses_without_fallback() && !flags(service).contains(ServiceFlags::FALLBACK)
+}
+
+/// What a real server's kernel should hold: the VIPs and, as long as there is
+/// one, the sysctls that keep it from answering ARP for them.
+pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
+    let role = &config.real_server;
+    let sysctls = if vips.is_empty() {
+        BTreeMap::new()
+    } else {
+        normal(&role.sysctls)
+    };
+    State {
+        addresses: on(&role.interface, vips.iter().copied()),
+        sysctls,
+        ..State::default()
+    }
+}
+
+/// As the kernel writes them: one space between the fields of a value.
+fn normal(sysctls: &BTreeMap<SysctlKey, String>) -> BTreeMap<SysctlKey, String> {
+    let value = |value: &str| value.split_whitespace().collect::<Vec<_>>().join(" ");
+    sysctls
+        .iter()
+        .map(|(key, text)| (key.clone(), value(text)))
+        .collect()
+}
+
+/// The VIPs that a host with these addresses serves: those configured for it,
+/// else those of every service that lists one of its addresses, be it as that
+/// of the sorry server. Masquerading names no VIP to the real server, which
+/// then needs none, and a loopback address is the host's own, never a VIP to
+/// be put there and taken away.
+pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+    if let Some(vips) = &config.real_server.vips {
+        return vips.iter().copied().collect();
+    }
+    let listed = |service: &&VirtualService| {
+        let named = service.forwarding != Forwarding::Masquerade;
+        let real_servers = service.real_servers.iter();
+        let sorry_server = service.pool.sorry_server.iter();
+        let mut keys = real_servers
+            .map(|real_server| real_server.key)
+            .chain(sorry_server.map(|sorry_server| sorry_server.key));
+        named && keys.any(|key| host.contains(&key.0.ip()))
+    };
+    let services = config.virtual_services.iter().filter(listed);
+    services
+        .filter_map(|service| service.key.vip())
+        .filter(|vip| !vip.is_loopback())
+        .collect()
+}
+
+/// The same; a host that has none of the configured addresses at this moment
+/// (its interface is down, say) has the VIPs that it was once given, `owned`,
+/// as long as the configuration still has them.
+pub(crate) fn vips_with_memory(
+    config: &Config,
+    host: &BTreeSet<IpAddr>,
+    owned: impl Iterator<Item = IpAddr>,
+) -> BTreeSet<IpAddr> {
+    let vips = vips(config, host);
+    if !vips.is_empty() {
+        return vips;
+    }
+    let services = config.virtual_services.iter();
+    let configured: BTreeSet<IpAddr> = services.filter_map(|service| service.key.vip()).collect();
+    owned.filter(|owned| configured.contains(owned)).collect()
+}
+
+fn on(interface: &str, vips: impl Iterator<Item = IpAddr>) -> BTreeSet<LocalAddress> {
+    vips.map(|address| LocalAddress {
+        interface: interface.to_owned(),
+        address,
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+#[cfg(fuzzing)]
+pub(in crate::probe) mod fuzzing;
+
+use std::net::SocketAddr;
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{CONNECTION, HOST};
+use serde::Deserialize;
+use tokio::time::timeout_at;
+
+use crate::config::AgentCheck;
+use crate::diagnosis::{Fix, Sight};
+use crate::model::{Diagnosis, ProbeResult, Protocol, ServiceKey};
+use crate::probe::checks::http::{drive, handshake};
+use crate::probe::probing::Probing;
+use crate::probe::progress::Doing;
+use crate::probe::verdict::{Failure, Pass, Verdict};
+
+/// The most that is read of a status: some thousand services.
+const LARGEST: usize = 1024 * 1024;
+
+/// The most that is told of what the other end says, in characters.
+const LONGEST: usize = 300;
+
+/// What is read of the other end's `/readiness`, or of `/status`. Whatever else it says is not
+/// looked at, so that it may be of another version.
+#[derive(Deserialize)]
+struct Answer {
+    mode: String,
+    readiness: Option<Readiness>,
+}
+
+#[derive(Deserialize)]
+struct Readiness {
+    services: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    address: SocketAddr,
+    protocol: String,
+    ready: bool,
+    reasons: Vec<String>,
+    diagnosis: Option<String>,
+}
+
+/// Asks the real server's own agent whether it can serve this VIP and port.
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
+    let Some(ServiceKey::Address { protocol, address }) = check.service else {
+        return Err(Failure::internal("no service to ask for"));
+    };
+    let target = probing.target(Some(check.port));
+    let answer = match timeout_at(probing.deadline, ask(probing, target, protocol, address)).await {
+        Ok(answer) => answer.map_err(|failure| probing.progress.stopped().unwrap_or(failure)),
+        Err(_) => Err(probing.late()),
+    };
+    let answer = answer.map_err(|failure| match failure.result.evidence() {
+        // Which of those that are asked failed is not known otherwise.
+        Some(_) => Failure {
+            detail: format!(
+                "the agent at {target} could not be asked: {}",
+                failure.detail
+            ),
+            fix: Some(Fix::there(format!(
+                "see whether the agent runs and lets this director ask: `systemctl status \
+                 lvs-agent-real-server`, `ss -ltnp 'sport = :{}'`, `nft list ruleset`, and \
+                 `http.listen` in its configuration",
+                target.port()
+            ))),
+            ..failure
+        },
+        None => failure,
+    });
+    judge(answer?, protocol, address)
+}
+
+/// Asks for the one service; an agent of an earlier version, which has no such
+/// resource, for everything.
+async fn ask(
+    probing: Probing<'_>,
+    target: SocketAddr,
+    protocol: Protocol,
+    vip: SocketAddr,
+) -> Result<Answer, Failure> {
+    let readiness = format!("/readiness?service={protocol}/{vip}");
+    match get(probing, target, &readiness).await? {
+        Some(answer) => Ok(answer),
+        None => get(probing, target, "/status")
+            .await?
+            .ok_or_else(|| Failure::new(ProbeResult::Status, "HTTP 404, expected 200".to_owned())),
+    }
+}
+
+/// `None` if there is no such resource.
+async fn get(
+    probing: Probing<'_>,
+    target: SocketAddr,
+    path: &str,
+) -> Result<Option<Answer>, Failure> {
+    let stream = probing.connect(target).await?;
+    let request = Request::get(path)
+        .header(HOST, target.to_string())
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Failure::internal(format!("no request: {error}")))?;
+    let (mut sender, connection, reset) = handshake(stream).await?;
+    let body = drive(connection, async move {
+        probing.begin(Doing::Head);
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        if status == 404 {
+            return Ok(None);
+        }
+        if status != 200 {
+            let detail = format!("HTTP {status}, expected 200");
+            return Err(Failure::new(ProbeResult::Status, detail));
+        }
+        probing.begin(Doing::AgentStatus);
+        let (mut body, mut read) = (response.into_body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let frame = frame?;
+            read.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
+            if read.len() > LARGEST {
+                return Err(Failure::protocol("its status is larger than 1 MiB"));
+            }
+        }
+        Ok(Some(read))
+    })
+    .await
+    .map_err(|failure| reset.explain(failure))?;
+    let Some(body) = body else { return Ok(None) };
+    let answer = serde_json::from_slice(&body).map_err(|error| {
+        let error = printable(&error.to_string());
+        Failure::protocol(format!("not the status of a real server's agent: {error}"))
+    })?;
+    Ok(Some(answer))
+}
+
+fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
+    let not_ready = |detail| Err(Failure::new(ProbeResult::Status, detail));
+    if answer.mode != "real_server" {
+        let mode = printable(&answer.mode);
+        let failure = format!("the agent there is a {mode}, not a real_server");
+        return Err(Failure::new(ProbeResult::Status, failure).fixed_there(
+            "let `lvs-agent run --real-server` listen there, or correct the check's `port`",
+        ));
+    }
+    let Some(readiness) = answer.readiness else {
+        return not_ready(
+            "the agent does not tell whether it is ready: it has just started, or is too old"
+                .to_owned(),
+        );
+    };
+    let mut services = readiness.services.into_iter();
+    let service = services.find(|service| {
+        let same = service.protocol.parse() == Ok(protocol);
+        same && service.address == vip
+    });
+    match service {
+        None => {
+            let detail =
+                format!("the agent does not serve {protocol} {vip}: see its configuration");
+            Err(
+                Failure::new(ProbeResult::Status, detail).fixed_there(format!(
+                    "list the host's address among the real servers of {protocol} {vip} in the \
+                 configuration of its lvs-agent, and `lvs-agent reload`"
+                )),
+            )
+        }
+        Some(service) if service.ready => Ok(Pass::new("the agent is ready")),
+        Some(service) => {
+            let reasons = printable(&service.reasons.join("; "));
+            let told = service.diagnosis.and_then(|word| {
+                let mut all = Diagnosis::ALL.into_iter();
+                all.find(|diagnosis| diagnosis.as_str() == word && *diagnosis != Diagnosis::Ok)
+            });
+            let failure = Failure::new(ProbeResult::Status, format!("not ready: {reasons}"));
+            let failure = if told.is_some() {
+                failure
+            } else {
+                failure.fixed_there(
+                    "do what `lvs-agent doctor --real-server` says for the reasons that the last \
+                     probe shows",
+                )
+            };
+            Err(Failure {
+                sight: told.map(Sight::Told),
+                ..failure
+            })
+        }
+    }
+}
+
+/// What came from elsewhere, on one line and not too long.
+pub(in crate::probe) fn printable(text: &str) -> String {
+    let cut: String = text.chars().take(LONGEST).collect();
+    crate::runtime::printable::printable(&cut)
+}
+
+#[cfg(test)]
+mod tests;

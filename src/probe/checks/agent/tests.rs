@@ -1,0 +1,230 @@
+use std::io::{Read as _, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::config::{AgentCheck, CheckKind};
+use crate::diagnosis::Sight;
+use crate::model::{Diagnosis, ProbeResult};
+use crate::probe::Outcome;
+use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
+use crate::{http, status};
+
+fn agent(port: u16) -> CheckKind {
+    CheckKind::Agent(AgentCheck {
+        port,
+        service: Some("tcp 192.168.11.200:80".parse().unwrap()),
+    })
+}
+
+/// The outcome where the other end answers with this.
+async fn answered(head: &'static str, body: impl Into<Vec<u8>>) -> Outcome {
+    answered_at(head, body).await.1
+}
+
+/// The same, and at which port that was.
+async fn answered_at(head: &'static str, body: impl Into<Vec<u8>>) -> (u16, Outcome) {
+    let body = body.into();
+    let target = serve(move |mut stream| {
+        let mut request = Vec::new();
+        let mut piece = [0; 512];
+        while !request.ends_with(b"\r\n\r\n") {
+            let length = stream.read(&mut piece).unwrap();
+            assert!(length > 0, "the request ended early");
+            request.extend_from_slice(&piece[..length]);
+        }
+        assert!(request.starts_with(b"GET /readiness?service=tcp/192.168.11.200:80 HTTP/1.1\r\n"));
+        let length = body.len();
+        let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n");
+        // The client may have seen enough.
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&body);
+    });
+    (target.port(), ask(target, agent(target.port())).await)
+}
+
+fn status(services: &Value) -> String {
+    json!({ "mode": "real_server", "readiness": { "services": services } }).to_string()
+}
+
+fn service(protocol: &str, address: &str, ready: bool, reasons: &[&str]) -> Value {
+    json!({ "protocol": protocol, "address": address, "ready": ready, "reasons": reasons })
+}
+
+#[tokio::test]
+async fn what_the_other_end_says_decides() {
+    let web = |ready, reasons: &[&str]| service("tcp", "192.168.11.200:80", ready, reasons);
+    let others = json!([
+        service("udp", "192.168.11.200:80", false, &["nothing"]),
+        service("tcp", "192.168.11.200:443", false, &["nothing"]),
+        service("dccp", "192.168.11.200:80", false, &["nothing"]),
+        web(true, &[])
+    ]);
+    let unready = json!([web(false, &["no VIP", "arp_ignore is 0\u{1b}[31m on eth0"])]);
+    for (body, result, detail) in [
+        (status(&others), ProbeResult::Ok, "the agent is ready"),
+        (
+            status(&unready),
+            ProbeResult::Status,
+            "not ready: no VIP; arp_ignore is 0 [31m on eth0",
+        ),
+        (
+            status(&json!([])),
+            ProbeResult::Status,
+            "the agent does not serve tcp 192.168.11.200:80: see its configuration",
+        ),
+        (
+            json!({ "mode": "real_server" }).to_string(),
+            ProbeResult::Status,
+            "the agent does not tell whether it is ready: it has just started, or is too old",
+        ),
+        (
+            json!({ "mode": "director", "readiness": null }).to_string(),
+            ProbeResult::Status,
+            "the agent there is a director, not a real_server",
+        ),
+    ] {
+        assert_outcome(&answered("200 OK", body).await, result, detail);
+    }
+}
+
+#[tokio::test]
+async fn our_own_status_is_understood() {
+    let snapshot = status::fixture::real_server();
+    let body = http::status::json(&snapshot).unwrap();
+    assert_outcome(
+        &answered("200 OK", body.clone()).await,
+        ProbeResult::Status,
+        "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP",
+    );
+    let told = answered("200 OK", body).await.plain;
+    assert_eq!(told, Some(Sight::Told(Diagnosis::ArpConflict)));
+    for readiness in snapshot.readiness.lock().iter_mut() {
+        readiness.services[0].lacks.clear();
+    }
+    let body = http::status::json(&snapshot).unwrap();
+    let outcome = answered("200 OK", body).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "the agent is ready");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_look_is_not_ready() {
+    let snapshot = status::fixture::real_server();
+    for readiness in snapshot.readiness.lock().iter_mut() {
+        readiness.services[0].lacks.clear();
+        readiness.error = Some("cannot list the interfaces".to_owned());
+    }
+    let body = http::status::json(&snapshot).unwrap();
+    assert_outcome(
+        &answered("200 OK", body).await,
+        ProbeResult::Status,
+        "not ready: this host cannot be looked at: cannot list the interfaces",
+    );
+}
+
+#[tokio::test]
+async fn what_was_seen_long_ago_is_not_ready() {
+    let snapshot = status::fixture::real_server();
+    for readiness in snapshot.readiness.lock().iter_mut() {
+        readiness.services[0].lacks.clear();
+        readiness.seen -= std::time::Duration::from_secs(65);
+    }
+    let body = http::status::json(&snapshot).unwrap();
+    assert_outcome(
+        &answered("200 OK", body).await,
+        ProbeResult::Status,
+        "not ready: this host was last looked at 1m 5s ago",
+    );
+}
+
+/// What failed before the other end's word is told as the agent's, by its address.
+fn assert_unasked(outcome: &Outcome, result: ProbeResult, port: u16, why: &str) {
+    let detail = format!("the agent at 127.0.0.1:{port} could not be asked: {why}");
+    assert_outcome(outcome, result, &detail);
+}
+
+#[tokio::test]
+async fn other_answers_and_none() {
+    for (head, body, result, why) in [
+        (
+            "503 Service Unavailable",
+            Vec::new(),
+            ProbeResult::Status,
+            "HTTP 503, expected 200",
+        ),
+        (
+            "200 OK",
+            vec![b' '; 2 * 1024 * 1024],
+            ProbeResult::Protocol,
+            "its status is larger than 1 MiB",
+        ),
+        (
+            "200 OK",
+            b"{}".to_vec(),
+            ProbeResult::Protocol,
+            "not the status of a real server's agent: missing field `mode` at line 1 column 2",
+        ),
+        (
+            "200 OK",
+            status(&json!([{ "protocol": "tcp", "address": "192.168.11.200:80" }])).into_bytes(),
+            ProbeResult::Protocol,
+            "not the status of a real server's agent: missing field `ready` at line 1 column 95",
+        ),
+    ] {
+        let (port, outcome) = answered_at(head, body).await;
+        assert_unasked(&outcome, result, port, why);
+    }
+    let other = say(b"220 smtp ready\r\n");
+    let outcome = ask(other, agent(other.port())).await;
+    let (result, port) = (ProbeResult::Protocol, other.port());
+    assert_unasked(&outcome, result, port, "not an HTTP answer");
+    let silent = say(b"");
+    let outcome = ask_within(SHORT, silent, agent(silent.port())).await;
+    let why =
+        "timed out after 300ms while waiting for the head of the answer, of which nothing came";
+    assert_unasked(&outcome, ProbeResult::Timeout, silent.port(), why);
+    let target = nobody();
+    let outcome = ask(target, agent(target.port())).await;
+    let result = ProbeResult::Refused;
+    assert_unasked(&outcome, result, target.port(), "connection refused");
+}
+
+/// An agent of an earlier version knows `/status` alone.
+#[tokio::test]
+async fn asks_older_agent_for_its_whole_status() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let target = listener.local_addr().unwrap();
+    let agent_of_before = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut piece = [0; 512];
+            while !request.ends_with(b"\r\n\r\n") {
+                let length = stream.read(&mut piece).unwrap();
+                request.extend_from_slice(&piece[..length]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let path = request.split(' ').nth(1).unwrap().to_owned();
+            let snapshot = status::fixture::real_server();
+            let (head, body) = if path == "/status" {
+                ("200 OK", http::status::json(&snapshot).unwrap())
+            } else {
+                ("404 Not Found", b"There is no such page\n".to_vec())
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+            asked.push(path);
+        }
+        asked
+    });
+    let outcome = ask(target, agent(target.port())).await;
+    let detail = "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP";
+    assert_outcome(&outcome, ProbeResult::Status, detail);
+    let asked = agent_of_before.join().unwrap();
+    assert_eq!(
+        asked,
+        ["/readiness?service=tcp/192.168.11.200:80", "/status"]
+    );
+}

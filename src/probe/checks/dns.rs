@@ -1,0 +1,163 @@
+mod answer;
+#[cfg(fuzzing)]
+pub(in crate::probe) mod fuzzing;
+mod reply;
+
+use crate::model::ProbeResult;
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RecordType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout_at;
+
+use crate::config::DnsCheck;
+use crate::diagnosis::Sight;
+use crate::probe::connect;
+use crate::probe::probing::Probing;
+use crate::probe::progress::Doing;
+use crate::probe::verdict::{Failure, Verdict};
+use reply::Reply;
+
+/// The largest datagram without EDNS is 512 bytes (RFC 1035, section 4.2.1);
+/// a server that sends more is read all the same.
+const DATAGRAM: usize = 4096;
+
+/// One question over UDP, and over TCP if the answer is too long for that.
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> Verdict {
+    let name = Name::from_utf8(&check.name).map_err(|error| Failure::internal(error.to_string()));
+    let record_type: RecordType = check
+        .record_type
+        .parse()
+        .map_err(|_| Failure::internal("no type of DNS records"))?;
+    let mut name = name?;
+    name.set_fqdn(true);
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    let query = Query::query(name, record_type);
+    message.add_query(query.clone());
+    let question = Question {
+        bytes: message
+            .to_vec()
+            .map_err(|error| Failure::internal(error.to_string()))?,
+        id: message.metadata.id,
+        query,
+    };
+    let answer = match over_udp(probing, check.port, &question).await? {
+        Some(answer) => answer,
+        None => over_tcp(probing, check.port, &question)
+            .await
+            .map_err(|failure| after_truncation(failure, check.port))?,
+    };
+    answer::judge(&answer, &question.query, check).map_err(|failure| {
+        let target = probing.target(Some(check.port));
+        failure.fixed_there(format!(
+            "correct the server's zone or the check's `answers` or `rcode`: `dig @{} -p {} {} {record_type}` \
+             shows what the server says",
+            target.ip(),
+            target.port(),
+            check.name.escape_debug(),
+        ))
+    })
+}
+
+/// What is asked, and its bytes.
+struct Question {
+    bytes: Vec<u8>,
+    id: u16,
+    query: Query,
+}
+
+/// `None` where the answer is longer than a datagram.
+async fn over_udp(
+    probing: Probing<'_>,
+    port: u16,
+    question: &Question,
+) -> Result<Option<Message>, Failure> {
+    let socket = connect::udp(probing.target(Some(port)), probing.origin).await?;
+    probing.begin(Doing::DnsAnswer);
+    socket.send(&question.bytes).await?;
+    let mut answer = vec![0; DATAGRAM];
+    let mut ignored = None;
+    loop {
+        let Ok(received) = timeout_at(probing.deadline, socket.recv(&mut answer)).await else {
+            return Err(late(probing, ignored));
+        };
+        let bytes = answer.get(..received?).unwrap_or_default();
+        match reply::read(bytes, question.id, &question.query)? {
+            Reply::Answer(answer) => return Ok(Some(answer)),
+            Reply::Truncated => return Ok(None),
+            Reply::Ignored(reason) => ignored = Some(reason),
+        }
+    }
+}
+
+/// Each message comes after its length in two bytes (RFC 1035, section 4.2.2).
+async fn over_tcp(
+    probing: Probing<'_>,
+    port: u16,
+    question: &Question,
+) -> Result<Message, Failure> {
+    let mut ignored = None;
+    let exchange = async {
+        let mut stream = probing.connect(probing.target(Some(port))).await?;
+        probing.begin(Doing::DnsAnswerOverTcp);
+        let bytes = &question.bytes;
+        let length = u16::try_from(bytes.len())
+            .map_err(|_| Failure::internal("the question is too long"))?;
+        stream
+            .write_all(&[&length.to_be_bytes(), bytes.as_slice()].concat())
+            .await?;
+        loop {
+            let length = stream.read_u16().await?;
+            let mut answer = vec![0; length.into()];
+            stream.read_exact(&mut answer).await?;
+            match reply::read(&answer, question.id, &question.query)? {
+                Reply::Answer(answer) => return Ok(answer),
+                Reply::Truncated => {
+                    return Err(Failure::protocol("the answer over TCP is truncated, too"));
+                }
+                Reply::Ignored(reason) => ignored = Some(reason),
+            }
+        }
+    };
+    let done = timeout_at(probing.deadline, exchange).await;
+    match done {
+        Ok(done) => done,
+        Err(_) => Err(late(probing, ignored)),
+    }
+}
+
+/// No answer came in time; what came was none.
+fn late(probing: Probing<'_>, ignored: Option<&str>) -> Failure {
+    let failure = probing.late();
+    let Some(reason) = ignored else {
+        return failure;
+    };
+    let detail = format!("{}; {reason} came and was ignored", failure.detail);
+    Failure { detail, ..failure }
+}
+
+/// The server answers over UDP, so what fails over TCP is not the whole of it.
+fn after_truncation(failure: Failure, port: u16) -> Failure {
+    if failure.result.evidence() != Some(false) {
+        return failure;
+    }
+    let detail = if failure.result == ProbeResult::Refused {
+        format!("the answer over UDP was truncated, and TCP port {port} refused the connection")
+    } else {
+        let detail = failure.detail;
+        format!("the answer over UDP was truncated, and over TCP port {port}: {detail}")
+    };
+    let sight = Some(Sight::Wrong);
+    let failure = Failure {
+        detail,
+        sight,
+        ..failure
+    };
+    failure.fixed_there(format!(
+        "let the server answer on TCP port {port} as well (`ss -ltnp`, the packet filter on the \
+         way), or let the check ask for a name of fewer records"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

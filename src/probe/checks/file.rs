@@ -1,0 +1,76 @@
+//! The `file` check: what a file on this host says of a real server.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::FileCheck;
+use crate::probe::Advice;
+use crate::probe::advice::Said;
+use crate::probe::probing::Probing;
+use crate::probe::verdict::{Failure, Pass, Verdict};
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::file_work::{self, FileUse, FileWorkError};
+use crate::runtime::regular_file;
+
+/// The most that is read.
+const LINE: u64 = 1024;
+/// The first line of a file on this host that is not blank, in the words of
+/// the agent check.
+///
+/// A file that is not there, or is empty, takes back what it has said: the
+/// configured weight holds. One that cannot be read or understood is this
+/// host's own trouble, so all stays as it is.
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
+    let path = probing.fill_in(&check.path);
+    let ready = |detail| Pass {
+        advice: Some(Advice::Ready),
+        ..Pass::new(detail)
+    };
+    let deadline = probing.own_deadline();
+    let file = PathBuf::from(&path);
+    let reading = move || start_of(&file);
+    let content = match file_work::run(FileUse::Checks, Path::new(&path), deadline, reading).await {
+        Ok(Ok(content)) => content,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(ready("no file")),
+        Ok(Err(error)) => {
+            let failure = Failure::internal(format!("cannot read {path}: {error}"));
+            return Err(failure.fixed_here(format!(
+                "let the agent read the file (`namei -l {path}`, `stat {path}`), or correct the \
+                 check's `path`"
+            )));
+        }
+        Err(FileWorkError::Hangs(_)) => {
+            return Err(Failure::internal(format!(
+                "cannot read {path} in time: its file system does not answer, or this host is busy"
+            ))
+            .fixed_here(format!(
+                "see whether the file system answers: `timeout 5 stat {path}`, `findmnt -T {path}`"
+            )));
+        }
+        Err(error) => {
+            let error = error_chain(&error);
+            return Err(Failure::internal(format!("cannot read {path}: {error}")));
+        }
+    };
+    match Said::read(content.trim_ascii_start()) {
+        Ok(said) if said.is_empty() => Ok(ready("an empty file")),
+        Ok(said) => said.verdict(),
+        Err(failure) => Err(
+            Failure::internal(format!("{path}: {}", failure.detail)).fixed_here(format!(
+                "write one of `up`, `down`, `drain`, `maint`, `ready`, a weight or a percentage \
+                 into {path}"
+            )),
+        ),
+    }
+}
+
+fn start_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    regular_file::open(path)?
+        .take(LINE)
+        .read_to_end(&mut start)?;
+    Ok(start)
+}
+
+#[cfg(test)]
+mod tests;

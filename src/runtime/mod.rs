@@ -1,0 +1,19 @@
+//! What the process needs of its surroundings: clock, signals, systemd, log,
+//! files, and the life of its tasks and programs.
+
+pub(crate) mod atomic_write;
+pub(crate) mod clock;
+pub mod error_chain;
+pub(crate) mod file_work;
+pub(crate) mod inheritance;
+pub(crate) mod liveness;
+pub(crate) mod logging;
+pub(crate) mod newest_file;
+pub(crate) mod orphans;
+pub(crate) mod panics;
+pub(crate) mod printable;
+pub(crate) mod regular_file;
+pub(crate) mod shared;
+pub(crate) mod signals;
+pub(crate) mod standstill;
+pub(crate) mod systemd;

@@ -1,0 +1,72 @@
+//! What the service manager is told, where there is one (`sd_notify(3)`).
+
+use std::convert::Infallible;
+use std::future;
+use std::sync::Arc;
+
+use sd_notify::NotifyState;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use crate::runtime::clock;
+use crate::runtime::liveness::Liveness;
+
+/// The agent is set up; `status` is shown by `systemctl status`.
+pub(crate) fn ready(status: &str) {
+    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The configuration is being read again (`Type=notify-reload`).
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "the service manager could not be told"),
+    }
+}
+
+/// The reload is over, whatever became of it: the agent works.
+pub(crate) fn ready_again() {
+    send(&[NotifyState::Ready]);
+}
+
+/// The agent is about to end.
+pub(crate) fn stopping() {
+    send(&[NotifyState::Stopping]);
+}
+
+/// Tells the service manager that the loops turn, three times in each
+/// `WatchdogSec=`, for as long as they do: when it is not told in time, it
+/// ends the process and starts another.
+///
+/// It runs on the runtime like the loops themselves, so that a runtime that is
+/// stuck as a whole is silent too. Without a watchdog it does nothing.
+pub(crate) async fn feed_watchdog(liveness: Arc<Liveness>) -> Infallible {
+    let Some(deadline) = sd_notify::watchdog_enabled().filter(|deadline| !deadline.is_zero())
+    else {
+        return future::pending().await;
+    };
+    let mut turns = interval(deadline / 3);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silent = false;
+    loop {
+        turns.tick().await;
+        let stuck = liveness.stuck(clock::monotonic());
+        if stuck.is_empty() {
+            send(&[NotifyState::Watchdog]);
+            if silent {
+                info!("every loop turns again");
+            }
+        } else if !silent {
+            for stuck in &stuck {
+                error!("{stuck}: the watchdog is left to restart the agent");
+            }
+        }
+        silent = !stuck.is_empty();
+    }
+}
+
+fn send(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "the service manager could not be told");
+    }
+}

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::diagnosis::{Fix, Mend, Place, Seen};
+use crate::model::{
+    AdminState, Connections, Diagnosis, Health, ProbeResult, Quiesced, RealServerKey, Statistics,
+    Weight,
+};
+use crate::probe::Report;
+use crate::runtime::shared::Shared;
+
+/// One real server of one virtual service.
+#[derive(Debug)]
+pub(crate) struct RealServerRecord {
+    pub(crate) name: Arc<str>,
+    pub(crate) key: RealServerKey,
+    pub(crate) configured: Weight,
+    /// Where its check asks; 0 where that is no port, or are several.
+    pub(crate) checked_port: u16,
+    pub(crate) live: Shared<RealServerLive>,
+}
+
+/// The part of a real server's record that changes.
+#[derive(Debug, Clone)]
+pub(crate) struct RealServerLive {
+    pub(crate) health: Health,
+    pub(crate) admin: AdminState,
+    /// Why it has weight 0 though neither health nor admin asks for it.
+    pub(crate) quiesced: Option<Quiesced>,
+    /// When `health` last changed.
+    pub(crate) since: SystemTime,
+    /// When the drain that is under way should be over: UDP counts as drained then.
+    pub(crate) drain_deadline: Option<SystemTime>,
+    /// The weight that it, or somebody for it, asks for in place of the configured one.
+    pub(crate) advised: Option<Weight>,
+    pub(crate) desired: Weight,
+    /// What the kernel held when it was last asked or written; `None` if it has no such destination.
+    pub(crate) kernel: Option<Weight>,
+    /// Whether `connections` were read after the weight was last written.
+    pub(crate) connections_known: bool,
+    /// As of the last resync; while it is drained, of the last second.
+    pub(crate) connections: Connections,
+    /// As of the last resync.
+    pub(crate) statistics: Statistics,
+    pub(crate) last_probe: Option<LastProbe>,
+    /// What probes saw last.
+    pub(crate) seen: Seen,
+    /// What the probe of `seen` has found to be done, if it failed.
+    pub(crate) fix: Option<Arc<Fix>>,
+    /// What is wrong with it; `None` before the first probe.
+    pub(crate) diagnosis: Option<Diagnosis>,
+    /// What of that the log was told last.
+    pub(crate) diagnosis_told: Option<Diagnosis>,
+    /// When the certificate ends that the real server showed last.
+    pub(crate) certificate_expiry: Option<SystemTime>,
+    /// By [`ProbeResult::index`].
+    pub(crate) probes: [u64; ProbeResult::ALL.len()],
+    pub(crate) transitions_up: u64,
+    pub(crate) transitions_down: u64,
+}
+
+impl RealServerLive {
+    pub(super) fn unknown(since: SystemTime) -> Self {
+        Self {
+            health: Health::Unknown,
+            admin: AdminState::Enabled,
+            quiesced: None,
+            connections_known: false,
+            since,
+            drain_deadline: None,
+            advised: None,
+            desired: Weight::ZERO,
+            kernel: None,
+            connections: Connections::default(),
+            statistics: Statistics::default(),
+            last_probe: None,
+            seen: Seen::default(),
+            fix: None,
+            diagnosis: None,
+            diagnosis_told: None,
+            certificate_expiry: None,
+            probes: [0; ProbeResult::ALL.len()],
+            transitions_up: 0,
+            transitions_down: 0,
+        }
+    }
+}
+
+impl RealServerLive {
+    /// What to do about what is wrong, if something is.
+    pub(crate) fn mend(&self, place: Place) -> Option<Mend> {
+        let mend = self.diagnosis?.mend(place)?;
+        Some(mend.found(self.fix.clone()))
+    }
+
+    /// Takes the newest probe's result in; the verdict is health's.
+    pub(crate) fn note_probe(&mut self, report: &Report) {
+        let Report { outcome, at, .. } = report;
+        if let Some(count) = self.probes.get_mut(outcome.result.index()) {
+            *count += 1;
+        }
+        if outcome.certificate_expiry.is_some() {
+            self.certificate_expiry = outcome.certificate_expiry;
+        }
+        if self.seen.note(outcome.plain, outcome.vip) {
+            self.fix.clone_from(&outcome.fix);
+        }
+        self.last_probe = Some(LastProbe {
+            at: *at,
+            result: outcome.result,
+            detail: outcome.detail.clone(),
+            duration: outcome.duration,
+        });
+    }
+}
+
+/// The newest probe of a real server.
+#[derive(Debug, Clone)]
+pub(crate) struct LastProbe {
+    pub(crate) at: SystemTime,
+    pub(crate) result: ProbeResult,
+    pub(crate) detail: String,
+    pub(crate) duration: Duration,
+}
