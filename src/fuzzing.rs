@@ -1,4 +1,4 @@
-//! Doors for `tests/fuzz`: what comes from outside goes in, and nothing may
+//! Entry points for `tests/fuzz`: what comes from outside goes in, and nothing may
 //! make this program panic. They exist under `--cfg fuzzing` alone.
 
 #![allow(

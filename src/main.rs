@@ -12,9 +12,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            if let Some(words) = error.last_words() {
+            if let Some(message) = error.message() {
                 // With standard error closed there is nobody left to tell.
-                let _ = writeln!(std::io::stderr(), "{words}");
+                let _ = writeln!(std::io::stderr(), "{message}");
             }
             error.exit_code()
         }

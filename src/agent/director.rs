@@ -22,9 +22,11 @@ use tracing::{info, warn};
 
 use self::drains::Drains;
 use crate::agent::drains::DrainFile;
-use crate::agent::lifecycle::{
-    AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
-};
+use crate::agent::lifecycle::{AgentError, finish, start_events};
+use crate::agent::reload::{OperationResult, ReloadError, reload_config};
+use crate::agent::serve::serve_until_stopped;
+use crate::agent::startup_resources::StartupResources;
+use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::health::weight_updates::Intent;
@@ -35,7 +37,7 @@ use crate::link::arp_audit::{self, Announcing, Silence};
 use crate::link::carrier;
 use crate::metrics::Metrics;
 use crate::model::{AdminState, ArpConflicts};
-use crate::notify::{self, Events};
+use crate::notify::Events;
 use crate::probe::vip_path::{Board, Perch};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets, vip_path};
 use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
@@ -66,14 +68,15 @@ pub(crate) async fn run<T: Ipvs>(
     raise_file_limit();
     warn_of_table_in_memory::<T>(&config);
     let asking = prober(&config).await?;
-    let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
+    let resources =
+        StartupResources::acquire(&config, Mode::Director, writing, T::IN_KERNEL).await?;
 
     let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
     let file = drain_file::<T>(&config);
     let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
     let services = config.virtual_services.iter();
     let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
-    let events = start_events(&config, writing, &metrics)?;
+    let events = start_events(&config, Mode::Director, writing, &metrics)?;
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
@@ -92,7 +95,7 @@ pub(crate) async fn run<T: Ipvs>(
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
     let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
-    let reconcile = tokio::spawn(telling("reconcile", reconcile));
+    let reconcile = spawn_joinable("reconcile", reconcile);
 
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
@@ -113,8 +116,8 @@ pub(crate) async fn run<T: Ipvs>(
     liveness.beat(Loop::Probes, clock::monotonic());
     let (outlook, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
-    tasks.spawn(named("health", health));
-    tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
+    spawn_named(&mut tasks, "health", health);
+    spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
 
     announce_ready(&config, writing, probes.len());
     let shown = Shown::new(View {
@@ -138,7 +141,7 @@ pub(crate) async fn run<T: Ipvs>(
         events: Arc::clone(&events),
     };
     let operate = async |operation: Operation| match operation {
-        Operation::Reload => Operated::Reload(director.reload().await),
+        Operation::Reload => OperationResult::Reload(director.reload().await),
         Operation::Drain { target, deadline } => {
             let deadline = Duration::from_secs(deadline);
             director
@@ -152,9 +155,8 @@ pub(crate) async fn run<T: Ipvs>(
                 .await
         }
     };
-    let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
-        .await;
+    let serving = serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
+    let reconcile = serving.await;
     let Director { config, probes, .. } = director;
     drop(probes);
     finish(&events, reconcile, async |reconcile| {
@@ -170,18 +172,6 @@ pub(crate) async fn run<T: Ipvs>(
 fn warn_of_table_in_memory<T: Ipvs>(config: &Config) {
     if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
         warn!("--table memory: no VIP is put on {interface}");
-    }
-}
-
-fn start_events(
-    config: &Config,
-    writing: Writing,
-    metrics: &Metrics,
-) -> Result<Arc<Events>, notify::StartError> {
-    match writing {
-        Writing::Real => Events::start(&config.notify, Mode::Director, metrics),
-        // The agent that really writes tells.
-        Writing::DryRun => Ok(Events::none()),
     }
 }
 
@@ -231,7 +221,7 @@ impl Director {
     /// Takes the file over if it is whole and valid: first the probes, then
     /// health, then, with what health knows, the kernel.
     async fn reload(&mut self) -> Result<String, ReloadError> {
-        let config = read_again(&self.path, &self.config, Mode::Director).await?;
+        let config = reload_config(&self.path, &self.config, Mode::Director).await?;
         let view = self.shown.view();
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(view.metrics.for_services(names)?);
@@ -326,7 +316,7 @@ fn look_at_the_link<T: Ipvs>(
     let (trouble, link) = watch::channel(None);
     let (to_audit, audited) = watch::channel(Arc::clone(config));
     let watched = carrier::watch(audited.clone(), trouble, !T::IN_KERNEL);
-    tasks.spawn(named("link", watched));
+    spawn_named(tasks, "link", watched);
     let (found, thefts) = watch::channel(ArpConflicts::new());
     let (silent, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
@@ -340,7 +330,7 @@ fn look_at_the_link<T: Ipvs>(
     };
     let record = Arc::clone(&snapshot.arp);
     let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
-    tasks.spawn(named("ARP audit", audit));
+    spawn_named(tasks, "ARP audit", audit);
     let outlook = Outlook {
         link,
         thefts,

@@ -4,3 +4,11 @@ pub(crate) mod director;
 pub(crate) mod drains;
 pub(crate) mod lifecycle;
 pub(crate) mod real_server;
+mod reload;
+mod serve;
+mod startup_resources;
+mod tasks;
+
+pub(crate) use reload::FIXED;
+#[cfg(test)]
+pub(crate) use reload::ReloadError;

@@ -3,16 +3,18 @@
 
 mod look;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
-use crate::agent::lifecycle::{
-    AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
-};
+use crate::agent::lifecycle::{AgentError, finish, start_events};
+use crate::agent::reload::{OperationResult, ReloadError, reload_config};
+use crate::agent::serve::serve_until_stopped;
+use crate::agent::startup_resources::StartupResources;
+use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, RealServerExit};
 use crate::control::{Answer, Operation};
 use crate::http::{Shown, View};
@@ -32,41 +34,129 @@ pub(crate) async fn run(
     path: &Path,
     writing: Writing,
 ) -> Result<(), AgentError> {
-    let doors = Doors::open(&config, Mode::RealServer, writing, true).await?;
+    let resources = StartupResources::acquire(&config, Mode::RealServer, writing, true).await?;
+    let snapshot = Arc::new(first_snapshot(&config, path, writing));
+    let metrics = Arc::new(Metrics::new([])?);
+    let events = start_events(&config, Mode::RealServer, writing, &metrics)?;
+    let interval = config.real_server.resync_interval;
+    let liveness = Liveness::new(clock::monotonic(), interval, [Loop::Reconcile]);
+    let view = View {
+        snapshot,
+        metrics,
+        liveness: Arc::new(liveness),
+        intent: Arc::default(),
+    };
+    let reconcile = RealServerLoop::start(
+        reconciler(&config, writing, &view, &events).await?,
+        Arc::clone(&config),
+    );
+    let reconcile = reconcile.await?;
+    let (stop, stopping) = Stop::new();
+    let (to_reconcile, changes) = mpsc::channel(1);
+    let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), changes);
+    let reconcile = spawn_joinable("reconcile", reconcile);
 
-    let mut config = config;
-    let role = &config.real_server;
+    announce_ready(&view.snapshot, writing);
+    let (to_look, configured) = watch::channel(Arc::clone(&config));
+    let mut tasks = JoinSet::new();
+    let look = look::watch(Arc::clone(&view.snapshot), configured);
+    spawn_named(&mut tasks, "look", look);
+    let mut real_server = RealServer {
+        path: path.to_owned(),
+        config,
+        writing,
+        view: view.clone(),
+        events: Arc::clone(&events),
+        to_look,
+        to_reconcile,
+    };
+    let operate = async |operation| real_server.operate(operation).await;
+    let shown = Shown::new(view);
+    let serving = serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
+    let reconcile = serving.await;
+    finish(&events, reconcile, async |reconcile| {
+        match real_server.config.real_server.on_exit {
+            RealServerExit::Keep => Ok(()),
+            RealServerExit::Remove => reconcile.remove_all().await,
+        }
+    })
+    .await
+}
+
+/// What a running agent needs in order to take over another configuration.
+struct RealServer {
+    path: PathBuf,
+    config: Arc<Config>,
+    writing: Writing,
+    view: View,
+    events: Arc<Events>,
+    to_look: watch::Sender<Arc<Config>>,
+    to_reconcile: mpsc::Sender<HostChange>,
+}
+
+impl RealServer {
+    async fn operate(&mut self, operation: Operation) -> OperationResult {
+        match operation {
+            Operation::Reload => OperationResult::Reload(self.reload().await),
+            Operation::Drain { .. } | Operation::Undrain { .. } => {
+                let refused = "this is a real server: drain it on its directors";
+                OperationResult::Other(Answer::failed(refused.to_owned()))
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<String, ReloadError> {
+        let config = reload_config(&self.path, &self.config, Mode::RealServer).await?;
+        // In a dry run the agent that really writes sends the events.
+        if self.writing == Writing::Real && config.notify != self.config.notify {
+            self.events.configure(&config.notify, &self.view.metrics)?;
+        }
+        self.config = config;
+        let config = &self.config;
+        *self.view.snapshot.loaded.lock() = LoadedRecord::of(config, clock::wall());
+        self.to_look.send_replace(Arc::clone(config));
+        let interval = config.real_server.resync_interval;
+        self.view.liveness.expect(&[Loop::Reconcile], interval);
+        let (done, converged) = oneshot::channel();
+        let change = HostChange {
+            config: Arc::clone(config),
+            done,
+        };
+        let sent = self.to_reconcile.send(change).await;
+        sent.map_err(|_| ReloadError::Ending)?;
+        converged.await.map_err(|_| ReloadError::Ending)??;
+        Ok(format!("reloaded: {}", config.summary()))
+    }
+}
+
+fn first_snapshot(config: &Config, path: &Path, writing: Writing) -> Snapshot {
     let now = clock::wall();
-    let snapshot = Snapshot::real_server(role, [], path.to_owned(), now);
-    *snapshot.loaded.lock() = LoadedRecord::of(&config, now);
-    let snapshot = Arc::new(snapshot.of_process(ProcessRecord {
+    let snapshot = Snapshot::real_server(&config.real_server, [], path.to_owned(), now);
+    *snapshot.loaded.lock() = LoadedRecord::of(config, now);
+    snapshot.of_process(ProcessRecord {
         dry_run: writing == Writing::DryRun,
         ..ProcessRecord::this(now)
-    }));
-    let metrics = Arc::new(Metrics::new([])?);
-    let events = match writing {
-        Writing::Real => Events::start(&config.notify, Mode::RealServer, &metrics)?,
-        // The agent that really writes tells.
-        Writing::DryRun => Events::none(),
-    };
-    let liveness = Liveness::new(clock::monotonic(), role.resync_interval, [Loop::Reconcile]);
-    let liveness = Arc::new(liveness);
+    })
+}
+
+async fn reconciler(
+    config: &Config,
+    writing: Writing,
+    view: &View,
+    events: &Arc<Events>,
+) -> Result<Reconciler<KernelIpvs>, AgentError> {
     let reconciler = Reconciler::load(
-        // A real server's table is never asked for: nothing is desired of it.
+        // Nothing is desired of the table of a real server, so nothing asks for it.
         Kernel::with_table(KernelIpvs::new()),
         StateFile::new(&config.state_dir, Mode::RealServer),
         writing,
-        Arc::clone(&snapshot),
-        Arc::clone(&metrics),
-    )
-    .await?
-    .telling(Arc::clone(&events));
-    let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
-    let (stop, stopping) = Stop::new();
-    let (to_reconcile, changes) = mpsc::channel(1);
-    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), changes);
-    let reconcile = tokio::spawn(telling("reconcile", reconcile));
+        Arc::clone(&view.snapshot),
+        Arc::clone(&view.metrics),
+    );
+    Ok(reconciler.await?.telling(Arc::clone(events)))
+}
 
+fn announce_ready(snapshot: &Snapshot, writing: Writing) {
     let vips: Vec<_> = snapshot
         .vips
         .lock()
@@ -81,57 +171,4 @@ pub(crate) async fn run(
     let summary = format!("real server: {vips}{}", writing.mark());
     info!("{summary}");
     systemd::ready(&summary);
-    let (newest, configured) = watch::channel(Arc::clone(&config));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(named(
-        "look",
-        look::watch(Arc::clone(&snapshot), configured),
-    ));
-    let shown = Shown::new(View {
-        snapshot,
-        metrics,
-        liveness,
-        intent: Arc::default(),
-    });
-    let path = path.to_owned();
-    let view = shown.view();
-    let mut reload = async || {
-        let again = read_again(&path, &config, Mode::RealServer).await?;
-        // The agent that really writes tells of events.
-        if writing == Writing::Real && again.notify != config.notify {
-            events.configure(&again.notify, &view.metrics)?;
-        }
-        config = again;
-        *view.snapshot.loaded.lock() = LoadedRecord::of(&config, clock::wall());
-        newest.send_replace(Arc::clone(&config));
-        view.liveness
-            .expect(&[Loop::Reconcile], config.real_server.resync_interval);
-        let (done, converged) = oneshot::channel();
-        let change = HostChange {
-            config: Arc::clone(&config),
-            done,
-        };
-        to_reconcile
-            .send(change)
-            .await
-            .map_err(|_| ReloadError::Ending)?;
-        converged.await.map_err(|_| ReloadError::Ending)??;
-        Ok(format!("reloaded: {}", config.summary()))
-    };
-    let operate = async |operation: Operation| match operation {
-        Operation::Reload => Operated::Reload(reload().await),
-        Operation::Drain { .. } | Operation::Undrain { .. } => Operated::Other(Answer::failed(
-            "this is a real server: drain it on its directors".to_owned(),
-        )),
-    };
-    let reconcile = doors
-        .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
-        .await;
-    finish(&events, reconcile, async |reconcile| {
-        match config.real_server.on_exit {
-            RealServerExit::Keep => Ok(()),
-            RealServerExit::Remove => reconcile.remove_all().await,
-        }
-    })
-    .await
 }

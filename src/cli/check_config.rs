@@ -1,9 +1,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Done, Failure, load};
+use super::{CommandFailure, ExitStatus, load};
 
-pub(super) fn run(path: &Path) -> Result<Done, Failure> {
+pub(super) fn run(path: &Path) -> Result<ExitStatus, CommandFailure> {
     let config = match load(path) {
         Ok(config) => config,
         Err(errors) => {
@@ -22,5 +22,5 @@ pub(super) fn run(path: &Path) -> Result<Done, Failure> {
     for warning in config.warnings.iter().chain(&config.suggestions) {
         writeln!(io::stdout(), "{warning}")?;
     }
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }

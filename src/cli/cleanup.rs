@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::debug;
 
-use super::{Done, Failure, load};
+use super::{CommandFailure, ExitStatus, load};
 use crate::agent::drains::DrainFile;
 use crate::cli::arguments::CleanupArguments;
 use crate::config::Config;
@@ -18,7 +18,7 @@ use crate::status::{Mode, Snapshot};
 /// once is not removed.
 ///
 /// A state directory that was not there is not there afterwards either.
-pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: CleanupArguments) -> Result<ExitStatus, CommandFailure> {
     let config = load(&arguments.config.path)?;
     let is_there = config.state_dir.exists();
     let done = clean_up(arguments, &config).await;
@@ -29,7 +29,10 @@ pub(super) async fn run(arguments: CleanupArguments) -> Result<Done, Failure> {
     done
 }
 
-async fn clean_up(arguments: CleanupArguments, config: &Config) -> Result<Done, Failure> {
+async fn clean_up(
+    arguments: CleanupArguments,
+    config: &Config,
+) -> Result<ExitStatus, CommandFailure> {
     let mode = if arguments.real_server {
         Mode::RealServer
     } else {
@@ -70,5 +73,5 @@ async fn clean_up(arguments: CleanupArguments, config: &Config) -> Result<Done, 
     if nothing {
         writeln!(stdout, "nothing to remove")?;
     }
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }

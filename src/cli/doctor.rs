@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Done, Failure, load};
+use super::{CommandFailure, ExitStatus, load};
 use crate::cli::arguments::DoctorArguments;
 use crate::doctor::{self, Finding, Verdict};
 use crate::status::Mode;
@@ -18,7 +18,7 @@ struct FindingResponse<'f> {
     mend: Option<&'f str>,
 }
 
-pub(super) async fn run(arguments: DoctorArguments) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: DoctorArguments) -> Result<ExitStatus, CommandFailure> {
     let config = load(&arguments.config.path)?;
     let mode = if arguments.real_server {
         Mode::RealServer
@@ -38,9 +38,9 @@ pub(super) async fn run(arguments: DoctorArguments) -> Result<Done, Failure> {
     stdout.flush()?;
     let problem = |finding: &Finding| finding.verdict == Verdict::Problem;
     Ok(if findings.iter().any(problem) {
-        Done::Found
+        ExitStatus::Findings
     } else {
-        Done::Well
+        ExitStatus::Success
     })
 }
 

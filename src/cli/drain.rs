@@ -2,7 +2,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Done, Failure, operate, socket};
+use super::{CommandFailure, ExitStatus, operate, socket};
 use crate::cli::arguments::{DrainArguments, UndrainArguments};
 use crate::control::{self, ControlError, Operation};
 use crate::runtime::clock;
@@ -11,7 +11,7 @@ use crate::runtime::error_chain::error_chain;
 /// From one look at what is left to the next.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub(super) async fn run(arguments: DrainArguments) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: DrainArguments) -> Result<ExitStatus, CommandFailure> {
     let DrainArguments {
         socket: at,
         target,
@@ -29,20 +29,20 @@ pub(super) async fn run(arguments: DrainArguments) -> Result<Done, Failure> {
     if wait {
         wait_until_drained(&at, &target, until).await?;
     }
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }
 
-pub(super) async fn undo(arguments: UndrainArguments) -> Result<Done, Failure> {
+pub(super) async fn undo(arguments: UndrainArguments) -> Result<ExitStatus, CommandFailure> {
     let target = arguments.target;
     operate(&socket(arguments.socket)?, &Operation::Undrain { target }).await?;
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }
 
-async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(), Failure> {
+async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(), CommandFailure> {
     let mut said = String::new();
     loop {
         let left = match left(at, target).await {
-            Err(Failure::Control(error)) => return Err(out_of_sight(target, &error)),
+            Err(CommandFailure::Control(error)) => return Err(out_of_sight(target, &error)),
             left => left?,
         };
         if left.is_empty() {
@@ -54,7 +54,7 @@ async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(
             said.clone_from(&left);
         }
         if clock::monotonic() >= until {
-            return Err(Failure::Operation(format!(
+            return Err(CommandFailure::Operation(format!(
                 "not drained in time, it goes on without you: {left}"
             )));
         }
@@ -63,15 +63,15 @@ async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(
 }
 
 /// The agent does not answer, for it was stopped or is restarted.
-fn out_of_sight(target: &str, error: &ControlError) -> Failure {
-    Failure::Operation(format!(
+fn out_of_sight(target: &str, error: &ControlError) -> CommandFailure {
+    CommandFailure::Operation(format!(
         "{}; the drain of {target} goes on when the agent is back: see `lvs-agent status`",
         error_chain(error)
     ))
 }
 
 /// What is not drained yet, on one line; nothing if all is.
-async fn left(at: &Path, target: &str) -> Result<String, Failure> {
+async fn left(at: &Path, target: &str) -> Result<String, CommandFailure> {
     let status = control::get_status(at).await?;
     let (service, real_server) = target.split_once('/').unwrap_or((target, ""));
     let mut left = Vec::new();
@@ -88,7 +88,7 @@ async fn left(at: &Path, target: &str) -> Result<String, Failure> {
             there = true;
             if real.admin == "enabled" {
                 let undrained = format!("{}/{} was undrained meanwhile", found.name, real.name);
-                return Err(Failure::Operation(undrained));
+                return Err(CommandFailure::Operation(undrained));
             }
             if real.admin != "drained" {
                 left.push(format!(
@@ -100,7 +100,7 @@ async fn left(at: &Path, target: &str) -> Result<String, Failure> {
     }
     if !there {
         let gone = format!("{target} is no longer in the agent's configuration");
-        return Err(Failure::Operation(gone));
+        return Err(CommandFailure::Operation(gone));
     }
     Ok(left.join(", "))
 }

@@ -29,33 +29,33 @@ use crate::kernel::KernelError;
 use crate::reconcile::{LockError, ReconcileError, StateFileError};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::inheritance;
-use crate::runtime::logging::TelemetryError;
+use crate::runtime::logging::LoggingError;
 use status::StatusError;
 
-/// For the system calls that still go on in the background when a command has
-/// ended: a thread whose file system hangs never ends.
+/// The time that background threads have to end after a command: a thread
+/// whose file system hangs never ends.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
-/// How a command that did not fail ended.
+/// The exit status of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
-    /// Nothing is left to say: exit code 0.
-    Well,
+enum ExitStatus {
+    /// Exit code 0.
+    Success,
     /// `plan` found changes, `doctor` a problem: exit code 3.
-    Found,
+    Findings,
 }
 
-/// A command failed; `main` prints its [last words](Self::last_words).
+/// A command failed; `main` prints its [message](Self::message).
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct CommandError(#[from] Failure);
+pub struct CommandError(#[from] CommandFailure);
 
 #[derive(Debug, Error)]
-enum Failure {
+enum CommandFailure {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
+    Logging(#[from] LoggingError),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -90,17 +90,18 @@ enum Failure {
     Operation(String),
     /// The log has the failure already.
     #[error(transparent)]
-    Told(Box<Failure>),
+    AlreadyLogged(Box<CommandFailure>),
 }
 
-impl Failure {
-    /// The failure as the last words of the program. What is wrong with a file
-    /// starts with its name, where editors look for it.
-    fn last_words(&self) -> String {
-        let words = error_chain(self);
+impl CommandFailure {
+    /// The failure with its sources, after the name of the program. An error in
+    /// a file begins with the file's name instead, where editors look for the
+    /// name.
+    fn message(&self) -> String {
+        let message = error_chain(self);
         match self {
-            Self::Config(_) | Self::BadConfiguration(_) => words,
-            Self::Telemetry(_)
+            Self::Config(_) | Self::BadConfiguration(_) => message,
+            Self::Logging(_)
             | Self::Runtime(_)
             | Self::Output(_)
             | Self::Json(_)
@@ -116,23 +117,24 @@ impl Failure {
             | Self::Control(_)
             | Self::Operation(_)
             | Self::Usage(_)
-            | Self::Told(_) => format!("lvs-agent: {words}"),
+            | Self::AlreadyLogged(_) => format!("lvs-agent: {message}"),
         }
     }
 
-    /// The same for a log, whose readers may not read the configuration.
-    fn public_words(&self) -> String {
+    /// The same message without excerpts of the configuration, for a log that
+    /// others read.
+    fn public_message(&self) -> String {
         if let Self::Config(errors) = self {
             errors.public()
         } else {
-            self.last_words()
+            self.message()
         }
     }
 
-    /// 2 for what the caller gave, 1 for all else.
+    /// 2 for bad usage or bad configuration, 1 for any other failure.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Telemetry(_) | Self::BadConfiguration(_) | Self::Usage(_) => {
+            Self::Config(_) | Self::Logging(_) | Self::BadConfiguration(_) | Self::Usage(_) => {
                 ExitCode::from(2)
             }
             Self::Runtime(_)
@@ -149,25 +151,25 @@ impl Failure {
             | Self::Status(_)
             | Self::Control(_)
             | Self::Operation(_) => ExitCode::FAILURE,
-            Self::Told(failure) => failure.exit_code(),
+            Self::AlreadyLogged(failure) => failure.exit_code(),
         }
     }
 }
 
 impl CommandError {
-    /// 2 for what the caller gave, 1 for all else.
+    /// 2 for bad usage or bad configuration, 1 for any other failure.
     pub fn exit_code(&self) -> ExitCode {
         self.0.exit_code()
     }
 
-    /// What to print last, with the sources; nothing if `run` has told it in
-    /// its log, which never waits for a reader.
-    pub fn last_words(&self) -> Option<String> {
-        let told = matches!(self.0, Failure::Told(_));
-        (!told).then(|| self.0.last_words())
+    /// The message with its sources; `None` if the log of `run` has the message
+    /// already.
+    pub fn message(&self) -> Option<String> {
+        let logged = matches!(self.0, CommandFailure::AlreadyLogged(_));
+        (!logged).then(|| self.0.message())
     }
 
-    /// Whether the reader of standard output just went away, as `head` does.
+    /// Whether the reader of standard output has closed it, as `head` does.
     pub fn is_broken_pipe(&self) -> bool {
         let mut next: Option<&(dyn Error + 'static)> = Some(&self.0);
         while let Some(error) = next {
@@ -184,7 +186,7 @@ impl CommandError {
 ///
 /// # Errors
 ///
-/// What stood in the way; see [`CommandError::exit_code`].
+/// The failure of the command; see [`CommandError::exit_code`].
 pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments)?,
@@ -198,13 +200,15 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Doctor(arguments) => block_on(doctor::run(arguments))?,
     };
     Ok(match done {
-        Done::Well => ExitCode::SUCCESS,
-        Done::Found => ExitCode::from(3),
+        ExitStatus::Success => ExitCode::SUCCESS,
+        ExitStatus::Findings => ExitCode::from(3),
     })
 }
 
 /// Carries out an asynchronous command, to its end.
-fn block_on(command: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
+fn block_on(
+    command: impl Future<Output = Result<ExitStatus, CommandFailure>>,
+) -> Result<ExitStatus, CommandFailure> {
     let runtime = runtime()?;
     let result = runtime.block_on(command);
     runtime.shutdown_timeout(LAST_CALLS);
@@ -212,28 +216,28 @@ fn block_on(command: impl Future<Output = Result<Done, Failure>>) -> Result<Done
 }
 
 /// Two workers: what 20,000 probes a second need, and no more on a big machine.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     // Its threads, which start programs, have what this one has.
     let kept = inheritance::keep_capabilities();
-    kept.map_err(|error| Failure::Runtime(error.into()))?;
+    kept.map_err(|error| CommandFailure::Runtime(error.into()))?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(Failure::Runtime)
+        .map_err(CommandFailure::Runtime)
 }
 
 /// Asks an operation of the running agent, and says what it did.
-async fn operate(socket: &Path, operation: &Operation) -> Result<(), Failure> {
+async fn operate(socket: &Path, operation: &Operation) -> Result<(), CommandFailure> {
     let answer = control::operate(socket, operation).await?;
     if answer.ok {
         writeln!(io::stdout(), "{}", answer.message)?;
         Ok(())
     } else if answer.bad_configuration {
-        Err(Failure::BadConfiguration(answer.message))
+        Err(CommandFailure::BadConfiguration(answer.message))
     } else {
-        Err(Failure::Operation(answer.message))
+        Err(CommandFailure::Operation(answer.message))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Done, Failure, load};
+use super::{CommandFailure, ExitStatus, load};
 use crate::agent::drains::DrainFile;
 use crate::cli::arguments::PlanArguments;
 use crate::config::Config;
@@ -56,7 +56,7 @@ enum SubjectKey {
     },
 }
 
-pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: PlanArguments) -> Result<ExitStatus, CommandFailure> {
     let config = load(&arguments.config.path)?;
     let mode = if arguments.real_server {
         Mode::RealServer
@@ -97,14 +97,17 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<Done, Failure> {
     }
     stdout.flush()?;
     Ok(if steps.is_empty() {
-        Done::Well
+        ExitStatus::Success
     } else {
-        Done::Found
+        ExitStatus::Findings
     })
 }
 
 /// Something that reads this kernel and never writes it.
-pub(super) fn observer(config: &Config, mode: Mode) -> Result<Reconciler<KernelIpvs>, Failure> {
+pub(super) fn observer(
+    config: &Config,
+    mode: Mode,
+) -> Result<Reconciler<KernelIpvs>, CommandFailure> {
     if mode == Mode::Director {
         DrainFile::new(&config.state_dir).refuse_newer()?;
     }

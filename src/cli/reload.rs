@@ -1,8 +1,8 @@
-use super::{Done, Failure, operate, socket};
+use super::{CommandFailure, ExitStatus, operate, socket};
 use crate::cli::arguments::ControlSocket;
 use crate::control::Operation;
 
-pub(super) async fn run(arguments: ControlSocket) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: ControlSocket) -> Result<ExitStatus, CommandFailure> {
     operate(&socket(arguments)?, &Operation::Reload).await?;
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }

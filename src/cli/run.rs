@@ -1,6 +1,6 @@
 use std::io::{self, IsTerminal as _};
 
-use super::{Done, Failure, block_on, load};
+use super::{CommandFailure, ExitStatus, block_on, load};
 use crate::agent::lifecycle::AgentError;
 use crate::agent::{director, real_server};
 use crate::cli::arguments::{RunArguments, Table};
@@ -12,7 +12,7 @@ use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
 
-pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
+pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
     let format = arguments.log_format;
     let format = format.unwrap_or_else(LogFormat::of_standard_error);
     let mut log = logging::init(format)?;
@@ -20,23 +20,23 @@ pub(super) fn run(arguments: RunArguments) -> Result<Done, Failure> {
     result.map_err(|failure| {
         // On a terminal is whoever reads the configuration; elsewhere is a log.
         let plain = if io::stderr().is_terminal() {
-            failure.last_words()
+            failure.message()
         } else {
-            failure.public_words()
+            failure.public_message()
         };
-        let message = if let Failure::Config(errors) = &failure {
+        let message = if let CommandFailure::Config(errors) = &failure {
             errors.public()
         } else {
             error_chain(&failure)
         };
-        log.last_words(&message, &plain);
-        Failure::Told(Box::new(failure))
+        log.message(&message, &plain);
+        CommandFailure::AlreadyLogged(Box::new(failure))
     })
 }
 
-async fn agent(arguments: RunArguments) -> Result<Done, Failure> {
+async fn agent(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
     if arguments.real_server && arguments.table == Table::Memory {
-        return Err(Failure::Usage(
+        return Err(CommandFailure::Usage(
             "--table memory is for a director: a real server has no table, and its VIPs and \
              sysctls would be real; --dry-run shows what `run --real-server` would do",
         ));
@@ -69,5 +69,5 @@ async fn agent(arguments: RunArguments) -> Result<Done, Failure> {
             director::run(config, path, writing, MemoryIpvs::default()).await?;
         }
     }
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }

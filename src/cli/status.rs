@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
-use super::{Done, Failure, socket};
+use super::{CommandFailure, ExitStatus, socket};
 use crate::cli::arguments::StatusArguments;
 use crate::control::{self, ControlError};
 use crate::http::status::{
@@ -37,10 +37,10 @@ pub(crate) enum StatusError {
     Json(#[from] serde_json::Error),
 }
 
-pub(super) async fn run(arguments: StatusArguments) -> Result<Done, Failure> {
+pub(super) async fn run(arguments: StatusArguments) -> Result<ExitStatus, CommandFailure> {
     let socket = socket(arguments.socket)?;
     show(&socket, arguments.json, arguments.watch).await?;
-    Ok(Done::Well)
+    Ok(ExitStatus::Success)
 }
 
 /// Shows the status on standard output, once, or with `watch` every second

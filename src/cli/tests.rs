@@ -75,8 +75,8 @@ fn a_thread_that_hangs_holds_no_command_up() {
             let _ = held.recv_timeout(Duration::from_mins(1));
         });
         hanging.await.unwrap();
-        Ok(Done::Well)
+        Ok(ExitStatus::Success)
     });
-    assert_eq!(done.unwrap(), Done::Well);
+    assert_eq!(done.unwrap(), ExitStatus::Success);
     assert!(release.send(()).is_ok(), "it hangs still");
 }

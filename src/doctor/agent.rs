@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::addresses::missing_interface;
 use super::{Facts, Finding, Verdict};
-use crate::agent::lifecycle::FIXED;
+use crate::agent::FIXED;
 use crate::config::Config;
 use crate::model::{Diagnosis, FreezeReason};
 use crate::status::Mode;

@@ -41,7 +41,7 @@ impl TlsConfigs {
         };
         let config = timeout_at(files_until, self.config(settings, application)).await;
         let config = config.map_err(|_| {
-            Failure::internal("the files of TLS are not read in time: their file system hangs")
+            Failure::internal("the files of TLS are not read in time: their file system hangs, or this host is busy")
                 .fixed_here(
                     "see whether the file systems of the check's `ca`, `client_certificate` and \
                      `client_key` answer: `timeout 5 stat FILE`, `findmnt -T FILE`",

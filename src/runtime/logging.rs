@@ -71,7 +71,7 @@ impl LogFormat {
 
 /// A log that cannot be set up.
 #[derive(Debug, Error)]
-pub(crate) enum TelemetryError {
+pub(crate) enum LoggingError {
     /// The environment's filter means nothing.
     #[error(
         "{VARIABLE}=`{filter}` is not a log filter such as `info` or `warn,lvs_agent=debug`: {cause}"
@@ -122,7 +122,7 @@ pub(crate) struct Log {
 impl Log {
     /// Tells why the process fails: as `plain` says it, or as an object if
     /// that is the format and the filter lets errors through.
-    pub(crate) fn last_words(&mut self, message: &str, plain: &str) {
+    pub(crate) fn message(&mut self, message: &str, plain: &str) {
         let lines = match self.format {
             LogFormat::Json if tracing::enabled!(Level::ERROR) => {
                 tracing::error!("{message}");
@@ -156,7 +156,7 @@ impl Drop for Log {
 /// Sends the log of the whole process to standard error, as far as
 /// `LVS_AGENT_LOG` asks for it. Never in colour: the log is read by journald
 /// and by people who filter it.
-pub(crate) fn init(format: LogFormat) -> Result<Log, TelemetryError> {
+pub(crate) fn init(format: LogFormat) -> Result<Log, LoggingError> {
     let filter = env::var_os(VARIABLE).filter(|filter| !filter.is_empty());
     let filter = filter.map_or_else(
         || DEFAULT.to_owned(),
@@ -180,13 +180,13 @@ fn subscriber<W>(
     format: LogFormat,
     filter: String,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
+) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let filter = match EnvFilter::builder().parse(&filter) {
         Ok(filter) => filter,
-        Err(cause) => return Err(TelemetryError::Filter { filter, cause }),
+        Err(cause) => return Err(LoggingError::Filter { filter, cause }),
     };
     let builder = tracing_subscriber::fmt()
         .with_ansi(false)

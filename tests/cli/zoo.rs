@@ -146,6 +146,10 @@ fn nobody_suffers_from_a_hostile_server() {
         THREADS,
         DESCRIPTORS + DESCRIPTORS_EACH * (hostile + usize::from(HEALTHY)),
     ];
+    // On a busy machine the first probe of a service may end before the files
+    // of TLS are read for the first time.
+    let internal = || site.sum("lvs_probes_total", "result=\"internal\"");
+    let internal_before = internal();
     let (begun, mut largest) = (Instant::now(), [0; 3]);
     let long = Duration::from_secs(seconds);
     until(long * 2 + AMPLE, "the end of the visit", || {
@@ -163,8 +167,8 @@ fn nobody_suffers_from_a_hostile_server() {
     let names = of_health(&status, "up").into_iter();
     let up: BTreeSet<_> = names.map(|(service, ..)| service).collect();
     assert_eq!(up, BTreeSet::from(["healthy".to_owned()]));
-    let wrong = site.sum("lvs_transitions_total{service=\"healthy\"", "to=\"down\"")
-        + site.sum("lvs_probes_total", "result=\"internal\"");
+    let wrong = site.sum("lvs_transitions_total{service=\"healthy\"", "to=\"down\"") + internal()
+        - internal_before;
     assert_eq!(wrong.to_bits(), 0, "{}", agent.output());
 
     let (gap, ip) = longest_gap(&healthy.arrivals(), begun);

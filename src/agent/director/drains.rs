@@ -13,7 +13,7 @@ use tracing::{error, info};
 
 use super::Director;
 use crate::agent::drains::{self, DrainFile, DrainFileError, Drained};
-use crate::agent::lifecycle::{Operated, ReloadError};
+use crate::agent::reload::{OperationResult, ReloadError};
 use crate::config::{Config, VirtualService};
 use crate::control::Answer;
 use crate::health::{self, DrainDeadline};
@@ -203,8 +203,8 @@ impl Director {
         target: &str,
         admin: AdminState,
         deadline: Duration,
-    ) -> Operated {
-        Operated::Other(self.set_admin(target, admin, deadline).await)
+    ) -> OperationResult {
+        OperationResult::Other(self.set_admin(target, admin, deadline).await)
     }
 
     /// Drains real servers, or returns them to service, and says which.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::agent::lifecycle::named;
+use crate::agent::tasks::spawn_named;
 use crate::config::Config;
 use crate::kernel::{Ipvs, Witness};
 use crate::model::Timeout;
@@ -34,7 +34,7 @@ pub(super) async fn start<T: Ipvs>(
     passages.send_canaries(&perches).await;
     let (to_canary, watched) = watch::channel(perches);
     let canary = vip_path::watch(Arc::clone(&passages), watched);
-    tasks.spawn(named("canary", canary));
+    spawn_named(tasks, "canary", canary);
     (passages, to_canary)
 }
 

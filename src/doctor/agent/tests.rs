@@ -97,7 +97,7 @@ fn what_the_agent_knows_is_told() {
 #[test]
 fn a_key_that_is_fixed_while_the_agent_runs_takes_a_restart() {
     let mut status = director();
-    let error = crate::agent::lifecycle::ReloadError::Fixed("state_dir").to_string();
+    let error = crate::agent::ReloadError::Fixed("state_dir").to_string();
     status["config"]["last_reload"]["error"] = json!(error);
     status["config"]["sha256"] = json!("another");
     let found = findings(Mode::Director, status).join("\n");

@@ -10,8 +10,10 @@ use crate::config::{
 };
 use crate::model::ProbeResult;
 use crate::probe::fixture::{
-    ask_within, deaf, hold, mute, narrow, own_sockets_to, serve_on, tls_server, wait_for_no_socket,
+    AMPLE, ask_within, deaf, hold, mute, narrow, own_sockets_to, serve_on, tls_server,
+    wait_for_no_socket,
 };
+use crate::runtime::clock;
 use crate::status::fixture;
 
 /// More than the buffers of a connection hold.
@@ -93,10 +95,17 @@ fn kinds(port: u16) -> Vec<(&'static str, CheckKind)> {
 }
 
 async fn leaves_nothing(name: &str, target: SocketAddr, kind: CheckKind) {
-    for _ in 0..3 {
+    let deadline = clock::monotonic() + AMPLE;
+    let mut failed = 0;
+    while failed < 3 {
         let outcome = ask_within(LIMIT, target, kind.clone()).await;
         assert_ne!(outcome.result, ProbeResult::Ok, "{name}: {outcome:?}");
-        assert_ne!(outcome.result, ProbeResult::Internal, "{name}: {outcome:?}");
+        // On a busy machine the limit may pass before the probe has begun.
+        if outcome.result == ProbeResult::Internal {
+            assert!(clock::monotonic() < deadline, "{name}: {outcome:?}");
+        } else {
+            failed += 1;
+        }
     }
     wait_for_no_socket(name, target).await;
 }

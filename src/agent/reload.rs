@@ -1,0 +1,151 @@
+//! The reload of the configuration: reading it, and recording how that went.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::{error, info};
+
+use crate::agent::startup_resources::endpoints;
+use crate::config::{Config, ConfigErrors};
+use crate::control::Answer;
+use crate::http::Shown;
+use crate::notify::{self, Event, EventKind, Events};
+use crate::reconcile::ReconcileError;
+use crate::runtime::error_chain::error_chain;
+use crate::runtime::file_work::{self, FileUse, FileWorkError};
+use crate::runtime::{clock, systemd};
+use crate::status::Mode;
+
+/// The message about a key that is fixed while the agent runs.
+pub(crate) const FIXED: &str =
+    "cannot be changed while the agent runs: restart it, traffic does not notice";
+
+/// Another configuration is not, or not wholly, in force.
+#[derive(Debug, Error)]
+pub(crate) enum ReloadError {
+    /// The file is bad: the configuration of before stays in force.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// Nobody knows what is in the file: as above.
+    #[error(transparent)]
+    File(#[from] FileWorkError),
+    /// A key changed that is fixed while the agent runs: as above.
+    #[error("`{0}` {fixed}", fixed = FIXED)]
+    Fixed(&'static str),
+    /// The metrics cannot take the new services: as above.
+    #[error("the metrics cannot be changed")]
+    Metrics(#[from] prometheus::Error),
+    /// The kernel cannot be read: as above.
+    #[error("nothing is changed, for the kernel cannot be read")]
+    Unreadable(#[source] ReconcileError),
+    /// The new `notify` cannot be set up: as above.
+    #[error("`notify` cannot be changed")]
+    Events(#[from] notify::StartError),
+    /// The agent is ending.
+    #[error("the agent is ending")]
+    Ending,
+    /// The new configuration is in force, and the kernel is not yet as it wants it.
+    #[error("the new configuration is in force, but the kernel is not as it wants it")]
+    Kernel(#[from] ReconcileError),
+}
+
+impl ReloadError {
+    /// What may be read by those who may not read the configuration.
+    fn public(&self) -> String {
+        match self {
+            Self::Config(errors) => errors.public(),
+            Self::File(_)
+            | Self::Fixed(_)
+            | Self::Metrics(_)
+            | Self::Unreadable(_)
+            | Self::Events(_)
+            | Self::Ending
+            | Self::Kernel(_) => error_chain(self),
+        }
+    }
+
+    /// Whether the new configuration is the one that the agent works by now.
+    const fn is_in_force(&self) -> bool {
+        match self {
+            Self::Kernel(_) => true,
+            Self::Config(_)
+            | Self::File(_)
+            | Self::Fixed(_)
+            | Self::Metrics(_)
+            | Self::Unreadable(_)
+            | Self::Events(_)
+            | Self::Ending => false,
+        }
+    }
+}
+
+/// Reads the configuration file again, and refuses a change of a fixed key.
+pub(crate) async fn reload_config(
+    path: &Path,
+    before: &Config,
+    mode: Mode,
+) -> Result<Arc<Config>, ReloadError> {
+    systemd::reloading();
+    let file = path.to_owned();
+    let load = move || Config::load(&file);
+    let config = file_work::run_patiently(FileUse::Configuration, path, load).await??;
+    if endpoints(&config, mode).0 != endpoints(before, mode).0 {
+        Err(ReloadError::Fixed("http.listen"))
+    } else if endpoints(&config, mode).1 != endpoints(before, mode).1 {
+        Err(ReloadError::Fixed("control.socket"))
+    } else if config.state_dir != before.state_dir {
+        Err(ReloadError::Fixed("state_dir"))
+    } else {
+        Ok(Arc::new(config))
+    }
+}
+
+/// The result of an operation that an operator asked for.
+pub(crate) enum OperationResult {
+    /// Of a reload, which `/status` and the metrics show as well.
+    Reload(Result<String, ReloadError>),
+    /// Of any other operation.
+    Other(Answer),
+}
+
+/// Records the result of a reload in status, log and events, and makes the
+/// answer for whoever asked for the operation.
+pub(super) fn record_reload(shown: &Shown, events: &Events, result: OperationResult) -> Answer {
+    let result = match result {
+        OperationResult::Reload(result) => result,
+        OperationResult::Other(answer) => return answer,
+    };
+    let snapshot = shown.view().snapshot;
+    let mut record = snapshot.reload.lock();
+    systemd::ready_again();
+    match result {
+        Ok(message) => {
+            // Notes, each on a line of its own, were logged where they arose.
+            let summary = message.lines().next().unwrap_or_default();
+            info!("{summary}");
+            events.emit(Event::of_agent(EventKind::ReloadSucceeded, summary));
+            record.error = None;
+            record.last_success = clock::wall();
+            Answer::done(message)
+        }
+        Err(error) => {
+            // Only whoever asked may read the configuration, with its secrets.
+            let message = error_chain(&error);
+            let public = error.public();
+            if error.is_in_force() {
+                error!("reloaded with an error: {public}");
+            } else {
+                error!("the configuration is not reloaded: {public}");
+            }
+            events.emit(Event::of_agent(EventKind::ReloadFailed, &public));
+            record.error = Some(public);
+            let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
+            Answer {
+                ok: false,
+                bad_configuration,
+                message,
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The main loop of both roles: signals, operators' requests, and tasks that
+//! must not end.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tracing::info;
+
+use crate::agent::lifecycle::AgentError;
+use crate::agent::reload::{OperationResult, record_reload};
+use crate::agent::startup_resources::StartupResources;
+use crate::agent::tasks::spawn_named;
+use crate::control::{self, Answer, Operation, Request};
+use crate::http::{self, Shown};
+use crate::notify::Events;
+use crate::runtime::signals::{Hangup, Stop, Terminate};
+use crate::runtime::{orphans, systemd};
+
+/// The time that an operation has to end when the agent ends.
+const LAST_OPERATION: Duration = Duration::from_secs(1);
+
+/// Serves HTTP and the control socket, beside `tasks`, until a signal comes;
+/// then lets `reconcile` finish its current work, and returns its result.
+/// Calls `operate` for each reload and each operator's request.
+///
+/// Fails if a task ends by itself.
+pub(crate) async fn serve_until_stopped<L>(
+    resources: StartupResources,
+    shown: Shown,
+    mut tasks: JoinSet<&'static str>,
+    mut reconcile: JoinHandle<L>,
+    stop: Stop,
+    events: &Events,
+    mut operate: impl AsyncFnMut(Operation) -> OperationResult,
+) -> Result<L, AgentError> {
+    let StartupResources {
+        mut terminate,
+        mut hangup,
+        listener,
+        socket,
+        locks: _locks,
+    } = resources;
+    let (requests, mut asked) = control::requests();
+    let watchdog = systemd::feed_watchdog(shown.view().liveness);
+    spawn_named(&mut tasks, "watchdog", watchdog);
+    spawn_named(&mut tasks, "orphans", orphans::reap());
+    let control = control::serve(socket, shown.clone(), requests);
+    spawn_named(&mut tasks, "control", control);
+    let router = http::router(shown.clone());
+    let http = http::serve(listener, move |_| router.clone());
+    spawn_named(&mut tasks, "http", http);
+    loop {
+        let request = tokio::select! {
+            request = next_request(&mut terminate, &mut hangup, &mut asked) => request,
+            Some(ended) = tasks.join_next() => return Err(AgentError::TaskEnded(ended?)),
+            ended = &mut reconcile => {
+                ended?;
+                return Err(AgentError::TaskEnded("reconcile"));
+            }
+        };
+        let (operation, answer) = match request {
+            Ok(request) => request,
+            Err(signal) => {
+                info!("{signal}: ending");
+                break;
+            }
+        };
+        let (result, signal) = until_signal(&mut terminate, operate(operation)).await;
+        if let Some(result) = result {
+            let recorded = record_reload(&shown, events, result);
+            if let Some(answer) = answer {
+                // Whoever asked may have gone away.
+                let _ = answer.send(recorded);
+            }
+        }
+        if let Some(signal) = signal {
+            info!("{signal}: ending");
+            break;
+        }
+    }
+    systemd::stopping();
+    stop.stop();
+    Ok(reconcile.await?)
+}
+
+/// The next operation, with the channel of whoever waits for its answer, or
+/// the signal that ends the agent. Cancel-safe.
+async fn next_request(
+    terminate: &mut Terminate,
+    hangup: &mut Hangup,
+    asked: &mut mpsc::Receiver<Request>,
+) -> Result<(Operation, Option<oneshot::Sender<Answer>>), &'static str> {
+    tokio::select! {
+        signal = terminate.recv() => Err(signal),
+        () = hangup.recv() => {
+            info!("SIGHUP: reading the configuration again");
+            Ok((Operation::Reload, None))
+        }
+        Some(Request { operation, by, answer }) = asked.recv() => {
+            info!(%operation, %by, "asked by an operator");
+            Ok((operation, Some(answer)))
+        }
+    }
+}
+
+/// The result of an operation, and the signal that came meanwhile. After a
+/// signal the operation has [`LAST_OPERATION`] to end, because it may wait for
+/// a file.
+async fn until_signal(
+    terminate: &mut Terminate,
+    operation: impl Future<Output = OperationResult>,
+) -> (Option<OperationResult>, Option<&'static str>) {
+    let mut operation = pin!(operation);
+    let signal = tokio::select! {
+        result = &mut operation => return (Some(result), None),
+        signal = terminate.recv() => signal,
+    };
+    (timeout(LAST_OPERATION, operation).await.ok(), Some(signal))
+}

@@ -1,0 +1,88 @@
+//! What a second agent, or a wrong configuration, would find taken: acquired
+//! before the kernel is touched.
+
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::agent::lifecycle::AgentError;
+use crate::config::{Config, Control, Http};
+use crate::control::{self, BindError, ControlSocket};
+use crate::http::{self, ListenError};
+use crate::reconcile::{RoleLock, StateLock, Writing};
+use crate::runtime::signals::{Hangup, Terminate};
+use crate::status::Mode;
+
+/// The signals, the HTTP listener, the control socket and the locks of a role.
+pub(crate) struct StartupResources {
+    pub(super) terminate: Terminate,
+    pub(super) hangup: Hangup,
+    pub(super) listener: TcpListener,
+    pub(super) socket: ControlSocket,
+    /// Held as long as the agent runs.
+    pub(super) locks: (Option<RoleLock>, Option<StateLock>),
+}
+
+impl StartupResources {
+    /// Acquires them: the lock of the role only where the kernel is written,
+    /// the lock of the state directory only where that directory is written.
+    pub(crate) async fn acquire(
+        config: &Config,
+        mode: Mode,
+        writing: Writing,
+        in_kernel: bool,
+    ) -> Result<Self, AgentError> {
+        let terminate = Terminate::new().map_err(AgentError::Signals)?;
+        let hangup = Hangup::new().map_err(AgentError::Signals)?;
+        let writes = writing == Writing::Real;
+        let lock = if writes && in_kernel {
+            Some(RoleLock::take(mode).await?)
+        } else {
+            None
+        };
+        let (http, control) = endpoints(config, mode);
+        let listener = http::bind(http.listen).await;
+        let listener = listener.map_err(|error| taken(error.into(), mode))?;
+        let socket = control::bind(&control.socket);
+        let socket = socket.map_err(|error| taken(error.into(), mode))?;
+        let state_lock = if writes {
+            Some(StateLock::take(&config.state_dir, mode).await?)
+        } else {
+            None
+        };
+        let http = listener.local_addr().unwrap_or(http.listen);
+        info!(%http, control = %control.socket.display(), "listening");
+        Ok(Self {
+            terminate,
+            hangup,
+            listener,
+            socket,
+            locks: (lock, state_lock),
+        })
+    }
+}
+
+/// The addresses at which the agent of a role answers.
+pub(super) fn endpoints(config: &Config, mode: Mode) -> (&Http, &Control) {
+    match mode {
+        Mode::Director => (config.director_http(), config.director_control()),
+        Mode::RealServer => (config.real_server_http(), config.real_server_control()),
+    }
+}
+
+/// The same error, with the remedy where the agent of the host's other role
+/// has the address or the socket.
+fn taken(error: AgentError, mode: Mode) -> AgentError {
+    let is_taken = matches!(
+        error,
+        AgentError::Listen(ListenError::Taken(_)) | AgentError::Control(BindError::InUse(_))
+    );
+    let other = match mode {
+        Mode::Director => Mode::RealServer,
+        Mode::RealServer => Mode::Director,
+    };
+    if is_taken && RoleLock::is_held(other) {
+        AgentError::OtherRole(Box::new(error))
+    } else {
+        error
+    }
+}
