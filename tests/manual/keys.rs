@@ -73,43 +73,32 @@ pub(crate) fn problems(document: &Value) -> Option<String> {
 /// The document with the entries of `fragment` at the place.
 pub(crate) fn put(document: Value, place: &[String], fragment: &Mapping) -> Value {
     let Some((first, rest)) = place.split_first() else {
-        let mut mapping = match document {
-            Value::Mapping(mapping) => mapping,
-            _ => Mapping::new(),
-        };
-        for (key, value) in fragment {
-            mapping.insert(key.clone(), value.clone());
-        }
+        let mut mapping = mapping(document);
+        mapping.extend(fragment.clone());
         return Value::Mapping(mapping);
     };
     if first == "-" {
-        let mut entries = match document {
-            Value::Sequence(entries) => entries,
-            _ => Vec::new(),
+        let mut entries = if let Value::Sequence(entries) = document {
+            entries.into_iter()
+        } else {
+            Vec::new().into_iter()
         };
-        if entries.is_empty() {
-            entries.push(Value::Null);
-        }
-        entries[0] = put(entries[0].take(), rest, fragment);
-        return Value::Sequence(entries);
+        let entry = put(entries.next().unwrap_or_default(), rest, fragment);
+        return std::iter::once(entry).chain(entries).collect();
     }
-    let mut mapping = match document {
-        Value::Mapping(mapping) => mapping,
-        _ => Mapping::new(),
-    };
+    let mut mapping = mapping(document);
     let key = Value::from(first.as_str());
-    let below = mapping.remove(&key).unwrap_or(Value::Null);
+    let below = mapping.remove(&key).unwrap_or_default();
     mapping.insert(key, put(below, rest, fragment));
     Value::Mapping(mapping)
 }
 
-trait Take {
-    fn take(&mut self) -> Self;
-}
-
-impl Take for Value {
-    fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::Null)
+/// The mapping, or an empty one for any other value.
+fn mapping(value: Value) -> Mapping {
+    if let Value::Mapping(mapping) = value {
+        mapping
+    } else {
+        Mapping::new()
     }
 }
 

@@ -9,12 +9,10 @@ use super::page::{page, pages, root};
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                normal.pop();
-            }
-            Component::CurDir => {}
-            other => normal.push(other),
+        if component == Component::ParentDir {
+            normal.pop();
+        } else if component != Component::CurDir {
+            normal.push(component);
         }
     }
     normal

@@ -167,7 +167,7 @@ impl Page {
         let mut inside = false;
         for line in self.lines.iter().filter(|line| line.kind == Kind::Prose) {
             if let Some(text) = line.text.strip_prefix('#') {
-                heading = text.trim_start_matches('#').trim().to_owned();
+                text.trim_start_matches('#').trim().clone_into(&mut heading);
             }
             let Some(row) = line.text.strip_prefix('|') else {
                 inside = false;

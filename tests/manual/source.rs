@@ -56,7 +56,9 @@ pub(crate) fn contains_whole(text: &str, wanted: &str) -> bool {
     text.match_indices(wanted).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + wanted.len()..].chars().next();
-        !(first && before.is_some_and(is_of_word)) && !(last && after.is_some_and(is_of_word))
+        let longer = first && before.is_some_and(is_of_word);
+        let continued = last && after.is_some_and(is_of_word);
+        !longer && !continued
     })
 }
 
