@@ -30,6 +30,7 @@ mod process;
 #[allow(dead_code, reason = "the tests of the program use the rest of it")]
 mod site;
 mod source;
+mod tables;
 #[path = "../support/wait.rs"]
 #[allow(dead_code, reason = "the tests of the program use the rest of it")]
 mod wait;

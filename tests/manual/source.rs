@@ -16,7 +16,13 @@ pub(crate) fn source() -> String {
 /// What an administrator installs beside the program.
 pub(crate) fn shipped() -> String {
     let mut text = String::new();
-    for name in ["deploy", "config", "Cargo.toml", "tests/run.sh", "tests/lab/prepare.sh"] {
+    for name in [
+        "deploy",
+        "config",
+        "Cargo.toml",
+        "tests/run.sh",
+        "tests/lab/prepare.sh",
+    ] {
         append(&root().join(name), &mut text);
     }
     text
