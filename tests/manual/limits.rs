@@ -1,4 +1,4 @@
-//! Numbers of limits.md that are constants of the source.
+//! Numbers of the manual and of the annotated example that are constants of the source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,159 @@ const BOUNDS: [Bound; 50] = [
     ("one request to the kernel", "netlink.rs", "DEADLINE"),
 ];
 
+/// A page, a phrase of it with `{}` for the number, and the constant.
+type Phrase = (&'static str, &'static str, &'static str, &'static str);
+
+const PHRASES: [Phrase; 27] = [
+    ("arp.md", "start, every {}, and right", "audit.rs", "PERIOD"),
+    ("arp.md", "and {} questions without", "audit.rs", "SILENCE"),
+    (
+        "arp.md",
+        "in conflict for {} after",
+        "audit.rs",
+        "ANNOUNCED",
+    ),
+    (
+        "arp.md",
+        "keepalived's: {} gratuitous ARP",
+        "announcements.rs",
+        "REPEAT",
+    ),
+    (
+        "arp.md",
+        "five more after {}, and then",
+        "announcements.rs",
+        "DELAY",
+    ),
+    (
+        "configuration.md",
+        "have at most {} and 1,000,000",
+        "source.rs",
+        "LARGEST",
+    ),
+    (
+        "configuration.md",
+        "16 MiB and {} keys and values",
+        "scan.rs",
+        "MAX_VALUES",
+    ),
+    (
+        "configuration.md",
+        "At most {} mistakes",
+        "problem.rs",
+        "MOST",
+    ),
+    (
+        "configuration.md",
+        "make at most {} real servers",
+        "range.rs",
+        "MOST",
+    ),
+    (
+        "configuration.md",
+        "commands: 1 to {} letters",
+        "scalar.rs",
+        "LONGEST_NAME",
+    ),
+    (
+        "health.md",
+        "at least {} (a thread",
+        "standstill.rs",
+        "SHORTEST",
+    ),
+    (
+        "health.md",
+        "fewer than {} probes",
+        "own_fault.rs",
+        "FEWEST",
+    ),
+    (
+        "metrics.md",
+        "if {} attempts to deliver",
+        "worker.rs",
+        "ATTEMPTS",
+    ),
+    (
+        "metrics.md",
+        "still waits {} after",
+        "lifecycle.rs",
+        "LAST_EVENTS",
+    ),
+    (
+        "operations.md",
+        "second, {} times in a row",
+        "host_watch.rs",
+        "REPAIRS",
+    ),
+    (
+        "operations.md",
+        "once in {}, so that",
+        "host_watch.rs",
+        "REFILL",
+    ),
+    (
+        "operations.md",
+        "has ended: after {} at the latest",
+        "look.rs",
+        "LAST_ANSWERS",
+    ),
+    (
+        "security.md",
+        "content may be {} old",
+        "rendering.rs",
+        "READING_TIME",
+    ),
+    (
+        "vip-probes.md",
+        "Every {}, IPVS writes",
+        "guard.rs",
+        "CANARY_GOOD_FOR",
+    ),
+    (
+        "cluster.yaml",
+        "matching files (at most {})",
+        "source.rs",
+        "MOST_FILES",
+    ),
+    (
+        "cluster.yaml",
+        "at most {} events wait",
+        "queue.rs",
+        "DEPTH",
+    ),
+    (
+        "cluster.yaml",
+        "waiting events have {}.",
+        "lifecycle.rs",
+        "LAST_EVENTS",
+    ),
+    (
+        "cluster.yaml",
+        "socket, at most {} bytes",
+        "sections.rs",
+        "LONGEST_SOCKET_PATH",
+    ),
+    ("cluster.yaml", "in at most {} steps", "ramp.rs", "STEPS"),
+    (
+        "cluster.yaml",
+        "steps ({} with sh and mh)",
+        "ramp.rs",
+        "STEPS_OF_A_HASH",
+    ),
+    (
+        "cluster.yaml",
+        "forgotten every {}.",
+        "damping.rs",
+        "MEMORY",
+    ),
+    (
+        "cluster.yaml",
+        "make at most {} real servers",
+        "range.rs",
+        "MOST",
+    ),
+];
+
 /// The files of this name in `directory` and below.
 pub(crate) fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();
@@ -106,13 +259,21 @@ fn written(value: &str) -> Vec<String> {
         let seconds = duration.as_secs();
         return match duration.subsec_millis() {
             0 if seconds == 1 => vec!["1 s".to_owned(), "a second".to_owned()],
-            0 if seconds.is_multiple_of(60) => vec![format!("{} min", seconds / 60)],
+            0 if seconds.is_multiple_of(60) => {
+                let minutes = seconds / 60;
+                vec![format!("{minutes} min"), format!("{minutes} minutes")]
+            }
             0 => vec![format!("{seconds} s")],
             _ => vec![format!("{} ms", duration.as_millis())],
         };
     }
     let number: u64 = value.split(" * ").map(digits).product();
     let mut written = vec![number.to_string()];
+    let words = [
+        "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    ];
+    let word = usize::try_from(number).ok().and_then(|it| words.get(it));
+    written.extend(word.map(|word| (*word).to_owned()));
     if number >= 1000 {
         let (thousands, rest) = (number / 1000, number % 1000);
         written.push(match thousands / 1000 {
@@ -158,6 +319,49 @@ fn bounds_are_those_of_the_source() {
             .any(|it| contains(&row.text, &it))
         {
             wrong.push(format!("{at}: {name} in {file} is {}", values.join(" or ")));
+        }
+    }
+    assert_none(&wrong);
+}
+
+/// The words of a page or of the comments of an example, with a blank between
+/// two, and the line of each byte.
+fn running_text(path: &Path) -> (String, Vec<usize>) {
+    let (mut text, mut lines) = (String::new(), Vec::new());
+    for (number, line) in (1..).zip(fs::read_to_string(path).unwrap().lines()) {
+        for word in line.split_whitespace().filter(|word| *word != "#") {
+            text.push_str(word);
+            text.push(' ');
+            lines.resize(text.len(), number);
+        }
+    }
+    (text, lines)
+}
+
+#[test]
+fn numbers_in_phrases_are_those_of_the_source() {
+    let mut wrong = Vec::new();
+    for (page, phrase, file, name) in PHRASES {
+        let directory = if page == "cluster.yaml" {
+            "config"
+        } else {
+            "deploy/manual"
+        };
+        let path = format!("{directory}/{page}");
+        let (text, lines) = running_text(&root().join(&path));
+        let (before, _) = phrase.split_once("{}").unwrap();
+        let Some(at) = text.find(before) else {
+            wrong.push(format!("{path}: nothing says `{phrase}`"));
+            continue;
+        };
+        let at = format!("{path}:{}", lines[at]);
+        let values = values(file, name);
+        let mut ways = values.iter().flat_map(|value| written(value));
+        if values.is_empty() {
+            wrong.push(format!("{at}: no {file} in src has the constant {name}"));
+        } else if !ways.any(|number| text.contains(&phrase.replace("{}", &number))) {
+            let values = values.join(" or ");
+            wrong.push(format!("{at}: `{phrase}`: {name} in {file} is {values}"));
         }
     }
     assert_none(&wrong);
