@@ -31,6 +31,7 @@ mod process;
 mod site;
 mod source;
 mod tables;
+mod units;
 #[path = "../support/wait.rs"]
 #[allow(dead_code, reason = "the tests of the program use the rest of it")]
 mod wait;
