@@ -10,7 +10,7 @@ use crate::runtime::logging::LogFormat;
 
 /// Health-checking agent for Linux Virtual Server.
 ///
-/// On a director it probes each real server over HTTP and raises or zeroes its
+/// On a director it checks each real server, by default over HTTP, and sets its
 /// weight in the kernel's IPVS table. With `run --real-server` it puts the VIPs
 /// on lo and sets the ARP sysctls of direct routing.
 #[derive(Debug, Parser)]
