@@ -1,6 +1,6 @@
 //! One file a subcommand; [`run()`] picks it.
 
-pub mod arguments;
+mod arguments;
 mod check_config;
 mod cleanup;
 mod doctor;
@@ -21,7 +21,6 @@ use thiserror::Error;
 
 use crate::agent::drains::DrainFileError;
 use crate::agent::lifecycle::AgentError;
-use crate::cli::arguments::{Cli, Command, ControlSocket, DEFAULT_CONFIG};
 use crate::config::{Config, ConfigErrors, Control, Sockets};
 use crate::control::{self, ControlError, Operation};
 use crate::doctor::GatherError;
@@ -30,6 +29,8 @@ use crate::reconcile::{LockError, ReconcileError, StateFileError};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::inheritance;
 use crate::runtime::logging::LoggingError;
+pub use arguments::Cli;
+use arguments::{Command, ControlSocket, DEFAULT_CONFIG};
 use status::StatusError;
 
 /// The time that background threads have to end after a command: a thread

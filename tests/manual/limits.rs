@@ -56,7 +56,7 @@ const BOUNDS: [Bound; 50] = [
     ("events that wait", "queue.rs", "DEPTH"),
     ("attempts to deliver", "worker.rs", "ATTEMPTS"),
     ("detail of an event", "event.rs", "LONGEST_DETAIL"),
-    ("lines of the log", "telemetry.rs", "WAITING_LINES"),
+    ("lines of the log", "logging.rs", "WAITING_LINES"),
     ("lines on steps", "mod.rs", "LINES_AT_ONCE"),
     ("lines on real servers", "bursts.rs", "SINGLE"),
     ("lines on probes", "unmade.rs", "MOST_REASONS"),
