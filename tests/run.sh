@@ -33,13 +33,21 @@ need() {
 		complain "apt cannot install $*; install it by hand: apt-get install $*"
 }
 
+# Each line with the seconds since this script began: what takes long is seen.
+timed() {
+	local line
+	while IFS= read -r line || [[ -n $line ]]; do
+		printf '%5d s  %s\n' "$SECONDS" "$line"
+	done
+}
+
 # Runs a command that runs tests. One that ran none has proved nothing, so it
 # fails; with a filter, only the stage as a whole has to run some.
 passed=0
 tests() {
 	local output status=0 now
 	output=$(mktemp)
-	"$@" 2>&1 | tee "$output" || status=$?
+	"$@" 2>&1 | tee "$output" | timed || status=$?
 	now=$(awk '/^test result: / { sum += $4 } END { print sum + 0 }' "$output")
 	rm -f "$output"
 	passed=$((passed + now))
@@ -201,6 +209,9 @@ need cc gcc libc6-dev || exit
 source tests/lab/slowness.sh
 TEST_SLOWNESS=$(slowness 40)
 export TEST_SLOWNESS
+
+# Most tests wait for most of their time: two for each processor.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 
 failed=0
 summary=()

@@ -50,7 +50,9 @@ impl Capture {
                             let parsed = parse(&frame[..length]);
                             seen.lock().unwrap().extend(parsed);
                         }
-                        Err(Errno::EAGAIN) => {}
+                        // A process that was stopped meanwhile is interrupted,
+                        // also without a handler of signals: signal(7).
+                        Err(Errno::EAGAIN | Errno::EINTR) => {}
                         Err(error) => panic!("the capture cannot listen: {error}"),
                     }
                 }
