@@ -16,6 +16,9 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -87,6 +90,39 @@ fn longest_gap(arrivals: &[(IpAddr, Instant)], from: Instant) -> (Duration, IpAd
         gaps.collect::<Vec<_>>()
     });
     gaps.max().unwrap()
+}
+
+/// A thread that only sleeps: what delays it, delays every process of this machine.
+struct Lateness {
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<Duration>,
+}
+
+impl Lateness {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the agent's clock is not for tests"
+    )]
+    fn measure() -> Self {
+        const SLEEP: Duration = Duration::from_millis(50);
+        let ended = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            let mut longest = Duration::ZERO;
+            while !until.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                thread::sleep(SLEEP);
+                longest = longest.max(begun.elapsed().saturating_sub(SLEEP));
+            }
+            longest
+        });
+        Self { ended, thread }
+    }
+
+    fn longest(self) -> Duration {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
 }
 
 /// The counters of probes that could not be made.
@@ -170,6 +206,7 @@ fn nobody_suffers_from_a_hostile_server() {
     // On a busy machine the first probe of a service may end before the files
     // of TLS are read for the first time.
     let internal_before = internal(&site);
+    let lateness = Lateness::measure();
     let (begun, mut largest) = (Instant::now(), [0; 3]);
     let long = Duration::from_secs(seconds);
     until(long * 2 + AMPLE, "the end of the visit", || {
@@ -189,13 +226,18 @@ fn nobody_suffers_from_a_hostile_server() {
     assert_eq!(up, BTreeSet::from(["healthy".to_owned()]));
     let wrong = site.sum("lvs_transitions_total{service=\"healthy\"", "to=\"down\"");
     assert_eq!(wrong.to_bits(), 0, "{}", agent.output());
+    // A machine without processor time for the agent is no hostile server's work.
+    let stood_still = agent
+        .output()
+        .contains("cannot be made: this host stood still");
     let internal = internal(&site);
     let new: Vec<_> = internal.difference(&internal_before).collect();
     assert!(
-        new.is_empty(),
+        stood_still || new.is_empty(),
         "{new:#?} {:#?}",
         details(&status, "internal")
     );
+    let late = lateness.longest();
 
     let (gap, ip) = longest_gap(&healthy.arrivals(), begun);
     println!(
@@ -206,8 +248,11 @@ fn nobody_suffers_from_a_hostile_server() {
         largest[1],
         largest[2]
     );
-    let allowed = here(INTERVAL * 2);
-    assert!(gap <= allowed, "{ip} was not asked for {gap:?}");
+    let allowed = here(INTERVAL * 2) + late;
+    assert!(
+        gap <= allowed,
+        "{ip} was not asked for {gap:?}; this machine was late by {late:?}"
+    );
 
     let told = Instant::now();
     agent.signal(Signal::SIGTERM);
