@@ -1,84 +1,106 @@
 //! lvs-agent: the health-checking agent of Linux Virtual Server.
 //!
-//! # What flows where
+//! # Flow of data
 //!
 //! ```text
 //! cluster.yaml ──load, validate──▶ config
 //!                                    │ desired services, checks, addresses, sysctls
 //! ┌── director ──────────────────────▼──────────────────────────────────────────┐
-//! │ probe      one task a distinct (target, check)   ──Report──▶ health         │
-//! │ health     one pool a service, one task          ──Intent──▶ reconcile      │
-//! │ reconcile  the only writer: observe, diff, apply ──────────▶ kernel         │
-//! │                                                  ◀──truth───                │
-//! │ arp_audit  who else answers for a VIP ──thefts──▶ health                    │
-//! │ notify     health's and reconcile's events ──▶ programs, webhooks           │
-//! │ snapshot   the latest values ──▶ http (/metrics, /status, page), control    │
+//! │ probe      one task per distinct (target, check)  ──Report──▶ health        │
+//! │ link       carrier, ARP audit                     ──inputs──▶ health        │
+//! │ health     rise, fall, pools, drains         ──weight update──▶ reconcile   │
+//! │ reconcile  the only writer: observe, diff, apply ───────────▶ kernel        │
+//! │ notify     events of health and reconcile ──▶ programs, webhooks            │
+//! │ status     the latest values ──▶ http (/metrics, /status, page), control    │
 //! └─────────────────────────────────────────────────────────────────────────────┘
 //! real server: config ──▶ desired addresses and sysctls ──▶ the same reconcile
-//!              look, every second ──readiness──▶ snapshot ◀──asks── the check `agent`
+//!              inspection, every second ──readiness──▶ status ◀── the check `agent`
 //! ```
 //!
-//! Data goes one way. A probe never touches health's state, health never
-//! touches the kernel, and only reconcile writes. The way of one result: the
-//! probe's task reports it ([`probe`]), the health task feeds it to the
-//! machines of the real servers that it speaks of ([`health`]), a change of
-//! verdict is put down as the wanted weight ([`health::weight_updates`]), and the director's
-//! loop writes it by one message ([`reconcile`], `DirectorLoop::write_weights`).
+//! The way of one failed probe to weight 0 in the kernel:
 //!
-//! A check may lead through the VIP ([`probe::vip_path`]): reconcile keeps a virtual
-//! service by mark for each real server, and tells the probes which of them the
-//! kernel has; probes read the kernel's counts through a door of their own that
-//! cannot write. What they saw becomes a [`diagnosis`].
+//! 1. The probe's task (`probe::task`) runs the check (`probe::checks`) and sends a
+//!    report to the health task.
+//! 2. `health::machine` counts the failure; after `fall` of them the verdict changes.
+//! 3. `health::pool` computes the weights of the virtual service from all verdicts.
+//! 4. The health task writes the new weight into `health::weight_updates`.
+//! 5. `reconcile::director` takes the update and sends one SET_DEST message
+//!    (`fast_path`), which `kernel::ipvs` encodes.
+//!
+//! On a reload, `agent::reload` reads and validates the whole file first. A file with
+//! an error changes nothing: the agent goes on with the configuration in force.
+//!
+//! # Rooms
+//!
+//! Each folder imports only folders above it in this list, or none; `tests/layout.rs`
+//! holds that no circle arises.
+//!
+//! | folder | contents |
+//! |---|---|
+//! | `model` | the words of the field as types; pure data |
+//! | `runtime` | clock, signals, systemd, log, files, panics, child processes |
+//! | `config` | the configuration file, validated, with positions of errors |
+//! | `net` | TCP sockets and TLS |
+//! | `kernel` | the edge: netlink, IPVS, addresses, sysctls, ARP, the table in memory |
+//! | `readiness`, `diagnosis` | what was seen → what is wrong and how to fix it; pure |
+//! | `plan` | desired state, diff, safe order, text of the steps; pure |
+//! | `probe` | schedule, tasks, one file per kind of check, probes through the VIP |
+//! | `status` | the latest values, for everything that is shown |
+//! | `metrics`, `notify` | exposition for Prometheus; events to programs and webhooks |
+//! | `link` | carrier of the director's link, ARP audit |
+//! | `health` | verdicts, pools, drains, weights |
+//! | `reconcile` | the only writer of the kernel: observe, diff, apply |
+//! | `http`, `control` | endpoints; the control socket |
+//! | `agent` | the two roles: start, main loop, reload, end |
+//! | `doctor`, `cli` | diagnosis on demand; one file per subcommand |
 //!
 //! # Rules
 //!
-//! - **Pure core.** `model`, `config` once the file is read, the machine in
-//!   `health`, `desired` and `plan` know no runtime, socket, file or clock.
-//!   Time is an argument; `clock` alone reads it, by a lint.
-//! - **The kernel is the truth.** Reconcile observes before it plans and again
-//!   after it wrote. A dump that is not whole means: do nothing, try again.
-//! - **The fast path is a scalpel.** A verdict costs one message and no dump.
-//!   The whole is compared at the start, on every resync, and at once when the
-//!   kernel's answer shows that the table is not what it was.
-//! - **Shared value, not a queue.** Health overwrites the wanted weight, so a
-//!   slow kernel neither stalls probes nor piles up stale work.
-//! - **Own only what is configured.** What is not ours is not even looked at.
-//!   What was configured once is removed because the state file says so.
-//! - **Start and stop are invisible to traffic.** Weights found in the kernel
-//!   stay until there is a verdict.
+//! - **Pure core.** `model`, `readiness`, `diagnosis`, `plan` and the decisions of
+//!   `health` use no runtime, socket, file or clock. Time is an argument;
+//!   `runtime::clock` alone reads the clock, and a lint holds that.
+//! - **The kernel is the truth.** Reconcile observes before it plans and again after it
+//!   wrote. After an incomplete dump, reconcile does nothing and tries again.
+//! - **The fast path is one message.** A change of a verdict costs one SET_DEST and no dump.
+//!   Reconcile compares the whole table at start, on every resync, and at once when an
+//!   answer of the kernel shows that the table has changed.
+//! - **Latest value, not a queue.** Health overwrites the wanted weight, so a slow kernel
+//!   neither stalls probes nor piles up stale work.
+//! - **Own only what is configured.** The agent leaves foreign services, addresses and
+//!   sysctls alone. The state file alone says what the agent once configured and may remove.
+//! - **Start and stop are invisible to traffic.** Weights found in the kernel stay until
+//!   there is a verdict.
 //!
 //! # Words
 //!
 //! | word | meaning |
 //! |---|---|
 //! | director | the host whose IPVS table spreads connections |
-//! | real server | a host that answers them |
+//! | real server | a host that answers the connections |
 //! | virtual service | VIP, port and protocol, or a firewall mark |
-//! | VIP, RIP, DIP | the service's, a real server's, the director's own address |
+//! | VIP, RIP, DIP | the address of the service, of a real server, of the director itself |
 //! | forwarding | direct routing, masquerade or tunnel |
-//! | scheduler | how the kernel picks a real server |
-//! | weight | a real server's share of new connections; 0 quiesces it |
-//! | check | what is configured to be asked of a real server |
-//! | probe | one execution of a check; it has an outcome |
-//! | mark | the firewall mark of probes through VIPs to one real server |
-//! | canary | a connection by the mark that leads to no real server |
-//! | unverified | the outcome of a probe that may have gone elsewhere |
-//! | diagnosis | what is wrong with a real server, from all that probes saw, and what mends it |
-//! | rise, fall | passes, failures in a row that make a verdict |
+//! | scheduler | how the kernel selects a real server |
+//! | weight | a real server's share of new connections; 0 quiesces the real server |
+//! | check | the configured way to ask a real server |
+//! | probe | one execution of a check; a probe has an outcome |
+//! | rise, fall | passed or failed probes in a row that make a verdict |
 //! | transition | a change of verdict |
+//! | mark | the firewall mark of probes through VIPs to one real server |
+//! | canary | a connection with the mark that leads to no real server |
+//! | unverified | the outcome of a probe that another host may have answered |
+//! | diagnosis | what is wrong with a real server, from all its probes, and the fix |
 //! | drift | the kernel differs from what the agent left there |
-//! | event | what operators may want to be told of: a transition, drift |
+//! | event | a transition, drift, or another change that operators are notified of |
 //! | resync | the regular comparison of the kernel with the configuration |
-//! | slow start | the rise of a weight, in steps, after its real server came up |
+//! | slow start | the stepwise rise of a weight after its real server came up |
 //! | quorum | the weight that must be up for a service to be well |
-//! | sorry server | who serves while the quorum is lost |
-//! | fail-open | to let failing real servers serve when too few others are left |
-//! | leaving | no longer configured, and quiesced until its connections have ended |
-//! | hold | to change no weight, since the fault is likely the director's own |
-//! | conflict | somebody else on the link says that they have a VIP |
-//! | ready | of a real server: nothing keeps it from serving through its VIP |
-//! | lack | what does keep it from that |
-//! | finding | one thing that `doctor` looked at, with its verdict |
+//! | sorry server | the real server that serves while the quorum is lost |
+//! | fail-open | failing real servers serve when too few others are left |
+//! | freeze | no weight is changed, since the fault is likely the director's own |
+//! | conflict | another host on the link claims a VIP |
+//! | ready | nothing keeps a real server from serving through its VIP |
+//! | finding | one result of `doctor`, with its severity |
 //! | adopt | to take over what is found in the kernel as it is |
 
 mod agent;
