@@ -24,7 +24,7 @@
 //! 2. `health::machine` counts the failure; after `fall` of them the verdict changes.
 //! 3. `health::pool` computes the weights of the virtual service from all verdicts.
 //! 4. The health task writes the new weight into `health::weight_updates`.
-//! 5. `reconcile::director` takes the update and sends one SET_DEST message
+//! 5. `reconcile::director` takes the update and sends one `SET_DEST` message
 //!    (`fast_path`), which `kernel::ipvs` encodes.
 //!
 //! On a reload, `agent::reload` reads and validates the whole file first. A file with
@@ -61,7 +61,7 @@
 //!   `runtime::clock` alone reads the clock, and a lint holds that.
 //! - **The kernel is the truth.** Reconcile observes before it plans and again after it
 //!   wrote. After an incomplete dump, reconcile does nothing and tries again.
-//! - **The fast path is one message.** A change of a verdict costs one SET_DEST and no dump.
+//! - **The fast path is one message.** A change of a verdict costs one `SET_DEST` and no dump.
 //!   Reconcile compares the whole table at start, on every resync, and at once when an
 //!   answer of the kernel shows that the table has changed.
 //! - **Latest value, not a queue.** Health overwrites the wanted weight, so a slow kernel
