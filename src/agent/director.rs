@@ -100,11 +100,11 @@ pub(crate) async fn run<T: Ipvs>(
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
     let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
+    let asking = asking.showing(Arc::clone(&snapshot.tls_not_read));
     let mut probes = Probes::new(asking.through(passages), report);
-    let subscribers = subscribe(&mut probes, &config);
     let health = HealthTask::new(
         Arc::clone(&config),
-        subscribers,
+        subscribe(&mut probes, &config),
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         Arc::clone(&intent),
@@ -276,6 +276,7 @@ impl Director {
             liveness: view.liveness,
             intent: Arc::clone(&intent),
         });
+        snapshot.tls_not_read.forget();
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::Request::Change(reconcile::Change {

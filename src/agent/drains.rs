@@ -325,7 +325,9 @@ enum Cause {
     #[error(transparent)]
     Key(#[from] ParseError),
     #[error(
-        "it has version {0}, which a newer lvs-agent wrote and this one cannot read: run that one"
+        "it has version {0}, which a newer lvs-agent wrote and this one cannot read: run that one, \
+         for this one does not start with this file; or move the file away, and drain again what \
+         it names"
     )]
     Newer(u32),
     #[error("a deadline is no point in time")]

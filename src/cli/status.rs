@@ -118,6 +118,9 @@ pub(crate) fn render(
     for error in status.not_remembered() {
         writeln!(out, "{error}")?;
     }
+    for error in &status.tls_not_read {
+        writeln!(out, "{error}")?;
+    }
     let converged = status.reconcile.last_success.is_some();
     if status.mode == Mode::RealServer.as_str() && converged && status.vips.is_empty() {
         writeln!(out, "{NOTHING_LISTED}")?;

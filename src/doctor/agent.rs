@@ -32,6 +32,8 @@ pub(super) struct Status {
     config: Configured,
     reconcile: Reconcile,
     #[serde(default)]
+    tls_not_read: Vec<String>,
+    #[serde(default)]
     weights_held: Vec<String>,
     #[serde(default)]
     virtual_services: Vec<Service>,
@@ -250,6 +252,10 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         let directory = config.state_dir.display();
         let mend = format!("df -h {directory}; make room there, or let the agent write there");
         findings.push(Finding::problem("agent", &directory, why, mend));
+    }
+    for why in &status.tls_not_read {
+        let mend = "mend the file, which the agent reads again by itself; lvs-agent status";
+        findings.push(Finding::problem("agent", "TLS", why, mend));
     }
     let by_clock = |reason: &&String| *reason == FreezeReason::Clock.as_str();
     if status.weights_held.iter().any(|reason| by_clock(&reason)) {

@@ -5,11 +5,12 @@ use std::num::NonZeroU16;
 use tracing::{info, warn};
 
 use super::Transition;
-use super::bursts::{LineKind, Summary};
+use super::line_kind::LineKind;
 use super::unmade::Told;
 use crate::model::{Diagnosis, Health, PoolStatus, Weight};
 use crate::notify::EventKind;
 use crate::probe::Outcome;
+use crate::runtime::bursts::Summary;
 
 /// Says why this host cannot probe, and when it can again.
 pub(super) fn announce_unmade(service: &str, real_server: &str, told: &Told, fix: Option<&str>) {
@@ -92,7 +93,7 @@ pub(super) fn announce_standing(service: &str, kind: LineKind) {
 }
 
 /// Says how many lines of a kind were not written, and what they were about.
-pub(super) fn announce_summary(summary: &Summary) {
+pub(super) fn announce_summary(summary: &Summary<LineKind>) {
     let Summary {
         kind,
         common,

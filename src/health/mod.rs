@@ -8,9 +8,9 @@
 //! ```
 
 mod announce;
-mod bursts;
 mod damping;
 mod diagnose;
+mod line_kind;
 mod machine;
 mod own_fault;
 mod pool;

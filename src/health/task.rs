@@ -24,7 +24,7 @@ use super::announce::{
     Verdict, announce, announce_standing, announce_summary, announce_unmade, reason,
     standing_events, standing_lines,
 };
-use super::bursts::{Bursts, LineKind};
+use super::line_kind::LineKind;
 use super::own_fault::OwnFault;
 use super::pool::{Handling, Policy, Pool, SorryServer};
 use super::probe_loops::ProbeLoops;
@@ -41,6 +41,7 @@ use crate::model::{
 };
 use crate::notify::{Event, EventKind, Events};
 use crate::probe::{Pace, PaceCell, Probe, ProbeId, ProbeTarget, Report};
+use crate::runtime::bursts::Bursts;
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
@@ -106,7 +107,7 @@ pub(crate) struct HealthTask {
     draining: BTreeMap<RealServerId, Drain>,
     unmade: Unmade,
     /// What of the lines of the log was written one by one.
-    bursts: Bursts,
+    bursts: Bursts<LineKind>,
     config: Arc<Config>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
@@ -547,7 +548,7 @@ fn name(service: &ServiceRecord, record: &RealServerRecord) -> String {
 /// Says what became of a real server, with what is wrong with it and what to
 /// do about that, in one line or among many that are alike.
 fn announce_verdict(
-    bursts: &mut Bursts,
+    bursts: &mut Bursts<LineKind>,
     service: &ServiceRecord,
     record: &RealServerRecord,
     (transition, weight, reason, damped_rise): (Transition, Weight, &str, Option<NonZeroU16>),

@@ -227,7 +227,11 @@ async fn readyz(State(shown): State<Shown>) -> Response {
             drained,
             table,
         ];
-        let lines = lines.into_iter().flatten().chain(reconcile.warnings);
+        let lines = lines
+            .into_iter()
+            .flatten()
+            .chain(reconcile.warnings)
+            .chain(snapshot.tls_not_read.lines());
         lines
             .map(|line| line + "\n")
             .collect::<String>()

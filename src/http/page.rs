@@ -99,6 +99,9 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
     for error in status.not_remembered() {
         writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
     }
+    for error in &status.tls_not_read {
+        writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
+    }
     for reason in status.held() {
         let what = if reason.holds_all() {
             "All weights are held"

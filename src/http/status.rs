@@ -62,6 +62,10 @@ pub(crate) struct Status<S> {
     /// Why what is drained is not in its file; left out where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) drains_not_remembered: Option<String>,
+    /// Why files of certificates and keys that checks use cannot be read again,
+    /// and what to do; left out where all can be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tls_not_read: Vec<String>,
     /// Why no weight is changed now: `link`, `probes`; empty if they are.
     #[serde(default)]
     pub(crate) weights_held: Vec<String>,
@@ -436,6 +440,7 @@ impl<S> Status<S> {
                 warnings: reconcile.warnings,
             },
             drains_not_remembered: snapshot.drains_not_remembered.lock().clone(),
+            tls_not_read: snapshot.tls_not_read.lines(),
             weights_held: held.iter().map(|r| r.as_str().to_owned()).collect(),
             arp_audit: (!snapshot.is_real_server())
                 .then(|| ArpAuditStatus::of(&snapshot.arp.lock())),

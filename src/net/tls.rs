@@ -19,12 +19,14 @@ use crate::config::TlsSettings;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::{clock, regular_file};
 use shared::{Consists, Shared};
+pub(crate) use stale::StaleFiles;
 use unverified::Unverified;
 pub(crate) use verified::OutOfDate;
 use verified::Verified;
 pub(crate) use wrong_clock::{Dated, Dates, Moment, Wrong, WrongClock};
 
 mod shared;
+mod stale;
 mod unverified;
 mod verified;
 mod wrong_clock;
@@ -72,12 +74,48 @@ pub(crate) enum TlsError {
     Shared(#[from] Arc<TlsError>),
 }
 
+impl TlsError {
+    /// What to do about a file that was usable before; `None` where the error
+    /// says so itself.
+    fn fix(&self) -> Option<String> {
+        match self {
+            Self::Certificate(path, pem::Error::Io(_)) | Self::Key(path, pem::Error::Io(_)) => {
+                let path = path.display();
+                Some(format!(
+                    "put the file there and let the agent's user read it: see `namei -l {path}`"
+                ))
+            }
+            Self::Certificate(path, _) | Self::NoCertificate(path) | Self::Authority(path, _) => {
+                let path = path.display();
+                Some(format!(
+                    "write the certificate to it in PEM: see `openssl x509 -noout -text -in {path}`"
+                ))
+            }
+            Self::Key(path, _) | Self::KeyUnfit(path, _) => {
+                let path = path.display();
+                Some(format!(
+                    "write the key of the client's certificate to it in PEM: see `openssl pkey \
+                     -noout -text_pub -in {path}`"
+                ))
+            }
+            Self::Shared(error) => error.fix(),
+            Self::NoAuthorities
+            | Self::Protocol(_)
+            | Self::Verifier(_)
+            | Self::Files(_)
+            | Self::Panicked(_) => None,
+        }
+    }
+}
+
 /// The configurations of TLS that are asked for, each read when it is needed
 /// first, and then in the background.
 #[derive(Debug)]
 pub(crate) struct TlsConfigs {
     provider: Arc<CryptoProvider>,
     configs: Mutex<BTreeMap<Consists, Arc<Shared>>>,
+    /// Where it is shown that files cannot be read again.
+    stale: Arc<StaleFiles>,
     /// What the certificates of real servers say of this host's clock.
     clock: Mutex<WrongClock>,
 }
@@ -88,6 +126,7 @@ impl TlsConfigs {
         Self {
             provider: Arc::new(ring::default_provider()),
             configs: Mutex::default(),
+            stale: Arc::default(),
             clock: Mutex::default(),
         }
     }
@@ -98,6 +137,11 @@ impl TlsConfigs {
             clock: Mutex::new(WrongClock::after(reached)),
             ..self
         }
+    }
+
+    /// Shows there which files cannot be read again.
+    pub(crate) fn showing(self, stale: Arc<StaleFiles>) -> Self {
+        Self { stale, ..self }
     }
 
     /// Takes in a certificate that was verified now, or would have been but for
@@ -121,7 +165,9 @@ impl TlsConfigs {
     ) -> Result<Arc<ClientConfig>, TlsError> {
         let shared = {
             let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(configs.entry(Consists::of(settings)).or_default())
+            let consists = Consists::of(settings);
+            let new = || Arc::new(Shared::new(consists.clone(), Arc::clone(&self.stale)));
+            Arc::clone(configs.entry(consists.clone()).or_insert_with(new))
         };
         let read = || read(Arc::clone(&self.provider), Consists::of(settings));
         Ok(shared.get(application, read).await?)

@@ -21,7 +21,7 @@ use crate::config::{Check, CheckKind, Origin, Via};
 use crate::diagnosis::Sight;
 use crate::kernel::Neighbours;
 use crate::model::{ProbeResult, short_duration};
-use crate::net::tls::TlsConfigs;
+use crate::net::tls::{StaleFiles, TlsConfigs};
 use crate::probe::vip_path::{Passage, Passages, Unverified};
 use crate::runtime::clock;
 use crate::runtime::printable::printable;
@@ -112,6 +112,12 @@ impl Prober {
     /// On a host whose clock was at `reached` before.
     pub(crate) fn with_clock_after(mut self, reached: Option<SystemTime>) -> Self {
         self.tls = self.tls.with_clock_after(reached);
+        self
+    }
+
+    /// Shows there which files of TLS cannot be read again.
+    pub(crate) fn showing(mut self, stale: Arc<StaleFiles>) -> Self {
+        self.tls = self.tls.showing(stale);
         self
     }
 

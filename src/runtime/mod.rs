@@ -2,6 +2,7 @@
 //! files, and the life of its tasks and programs.
 
 pub(crate) mod atomic_write;
+pub(crate) mod bursts;
 pub(crate) mod clock;
 pub mod error_chain;
 pub(crate) mod file_work;

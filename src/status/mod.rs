@@ -20,6 +20,7 @@ use crate::model::{
     Connections, Forwarding, FreezeReason, PoolStatus, RealServerId, RealServerKey, Scheduler,
     ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
 };
+use crate::net::tls::StaleFiles;
 use crate::plan::desired;
 use crate::readiness::{ArpValues, ServiceReadiness};
 use crate::runtime::shared::Shared;
@@ -77,6 +78,9 @@ pub(crate) struct Snapshot {
     /// Why what is drained would not be so after a restart, if it would not:
     /// one for all configurations that are read.
     pub(crate) drains_not_remembered: Arc<Shared<Option<String>>>,
+    /// The files of TLS that checks cannot read again: one record for all
+    /// configurations that are read.
+    pub(crate) tls_not_read: Arc<StaleFiles>,
     /// What is no longer configured, and is removed when its connections have ended.
     pub(crate) leaving: Shared<Vec<LeavingRecord>>,
     /// Why no weight is changed now; empty if they are.
@@ -171,6 +175,7 @@ impl Snapshot {
             arp: Arc::clone(&self.arp),
             process: self.process.clone(),
             drains_not_remembered: Arc::clone(&self.drains_not_remembered),
+            tls_not_read: Arc::clone(&self.tls_not_read),
             ..Self::director(config, self.config_path.clone(), loaded_at)
         };
         let known: BTreeMap<_, _> = self
@@ -283,6 +288,7 @@ impl Snapshot {
             reconcile: Shared::default(),
             draining: Shared::default(),
             drains_not_remembered: Arc::default(),
+            tls_not_read: Arc::default(),
             leaving: Shared::default(),
             held: Shared::default(),
             arp: Arc::default(),

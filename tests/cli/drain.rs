@@ -160,6 +160,42 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
 }
 
 #[test]
+fn drains_in_a_file_of_a_newer_agent_are_said_to_be_forgotten_until_it_is_moved_away() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    site.configure(&site.service("web", 1, CHECK, &[1, 2]));
+    let mut agent = site.agent();
+    wait_for(&site, 0, up);
+    let file = site.path("state/drains-memory.json");
+    let newer = r#"{"version":9,"all":"different","drains":[]}"#;
+    std::fs::write(&file, newer).unwrap();
+    let trouble = format!(
+        "what is drained is not remembered across a restart: cannot use `{}`: it has version 9, \
+         which a newer lvs-agent wrote and this one cannot read: run that one, for this one does \
+         not start with this file; or move the file away, and drain again what it names",
+        file.display()
+    );
+    let ended = run(&site, &["drain", "web/rs1"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let note = format!("\nnote: {trouble}\n");
+    assert!(ended.stdout.contains(&note), "{}", ended.stdout);
+    agent.wait_for_line(AMPLE, |line| {
+        line.contains("ERROR") && line.contains(&trouble)
+    });
+    assert_eq!(site.status()["drains_not_remembered"], *trouble);
+
+    site.configure(&site.service("web", 1, CHECK, &[2]));
+    let ended = run(&site, &["reload"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stdout.contains(&note), "{}", ended.stdout);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), newer);
+
+    std::fs::rename(&file, site.path("away")).unwrap();
+    agent.wait_for_line(AMPLE, |line| line.contains("mended: what is drained"));
+    assert!(site.status()["drains_not_remembered"].is_null());
+}
+
+#[test]
 fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
     let site = Site::new();
     let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());

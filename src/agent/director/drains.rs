@@ -105,7 +105,7 @@ impl Drains {
                 format!("{service} {real_server} is no longer drained: it is no longer configured")
             }
         });
-        let ended: Vec<_> = ended.collect();
+        let mut ended: Vec<_> = ended.collect();
         for ended in ended.iter().take(LINES_AT_ONCE) {
             info!("{ended}");
         }
@@ -114,6 +114,9 @@ impl Drains {
             info!(number, "more real servers are no longer drained");
         }
         self.remember().await;
+        if let (false, Some(error)) = (ended.is_empty(), &*self.not_remembered.lock()) {
+            ended.push(error.clone());
+        }
         ended
     }
 

@@ -64,6 +64,7 @@ fn what_the_agent_knows_is_told() {
     status["config"]["last_reload"]["error"] = json!("config.yaml:1:1: empty");
     status["reconcile"]["error"] = json!("no IPVS");
     status["reconcile"]["not_remembered"] = json!("the disk is full");
+    status["tls_not_read"] = json!(["/etc/ca.pem has no certificate in PEM; write one"]);
     status["weights_held"] = json!(["link"]);
     status["virtual_services"][0]["real_servers"][0]["diagnosis"] = json!("ok");
     let rs2 = &mut status["virtual_services"][0]["real_servers"][1];
@@ -78,6 +79,8 @@ fn what_the_agent_knows_is_told() {
              journalctl -u lvs-agent-director",
             "problem agent /var/lib/lvs-agent: the disk is full | df -h /var/lib/lvs-agent; make \
              room there, or let the agent write there",
+            "problem agent TLS: /etc/ca.pem has no certificate in PEM; write one | mend the file, \
+             which the agent reads again by itself; lvs-agent status",
             "warning agent weights: all weights are held (link): the fault is likely this host's \
              | ip link; ip route",
             "warning diagnosis real servers: 1 real server seems to fail, which says nothing of it \
@@ -86,7 +89,7 @@ fn what_the_agent_knows_is_told() {
     );
     status["weights_held"] = json!([]);
     assert_eq!(
-        findings(Mode::Director, status)[4..],
+        findings(Mode::Director, status)[5..],
         [
             "ok diagnosis web/rs1: ok",
             "problem diagnosis web/rs2: vip_missing: connection refused | on 192.168.11.22, add it",

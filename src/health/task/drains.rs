@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use tracing::info;
 
 use super::{HealthTask, name};
-use crate::health::bursts::LineKind;
+use crate::health::line_kind::LineKind;
 use crate::model::{AdminState, Protocol, RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::notify::{Event, EventKind};
 use crate::runtime::clock;

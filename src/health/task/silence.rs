@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::{HealthTask, name};
-use crate::health::bursts::LineKind;
 use crate::health::diagnose::diagnose;
+use crate::health::line_kind::LineKind;
 use crate::model::{Diagnosis, RealServerId};
 use crate::runtime::clock;
 use crate::status::{RealServerRecord, ServiceRecord};

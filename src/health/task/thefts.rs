@@ -7,9 +7,10 @@ use tracing::{info, warn};
 
 use super::{HealthTask, name};
 use crate::config::OnArpConflict;
-use crate::health::bursts::{Bursts, LineKind};
+use crate::health::line_kind::LineKind;
 use crate::health::pool::Pool;
 use crate::model::ArpConflicts;
+use crate::runtime::bursts::Bursts;
 use crate::status::{RealServerRecord, ServiceRecord};
 
 impl HealthTask {
@@ -61,7 +62,7 @@ impl HealthTask {
 pub(super) fn show_quiesced(
     pool: &Pool,
     service: &ServiceRecord,
-    bursts: &mut Bursts,
+    bursts: &mut Bursts<LineKind>,
     now: Instant,
 ) {
     for (place, record) in service.real_servers.iter().enumerate() {

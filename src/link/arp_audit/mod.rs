@@ -30,6 +30,7 @@
 mod announcements;
 mod attendance;
 mod audit;
+mod conflict_log;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod task;

@@ -10,11 +10,11 @@ use tracing::{debug, info, warn};
 use super::announcements::{Announcements, Send};
 use super::attendance::Attendance;
 use super::audit::{Audit, PERIOD, SPREAD};
+use super::conflict_log::ConflictLog;
 use super::{Silence, Vips, vips};
 use crate::config::Config;
-use crate::diagnosis::arp_conflict_fix;
 use crate::kernel::{ArpError, ArpLink, HostChanges, Neighbours, OwnAddresses, Sysctls};
-use crate::model::{ArpConflicts, FreezeReason, MacAddress};
+use crate::model::{ArpConflicts, FreezeReason};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::shared::Shared;
@@ -70,6 +70,7 @@ pub(crate) async fn run(
         names: BTreeMap::new(),
         record,
         thefts,
+        log: ConflictLog::default(),
     };
     loop {
         let newest = Arc::clone(&config.borrow_and_update());
@@ -138,6 +139,7 @@ struct Auditor {
     names: BTreeMap<(IpAddr, IpAddr), Arc<str>>,
     record: Arc<Shared<ArpRecord>>,
     thefts: watch::Sender<ArpConflicts>,
+    log: ConflictLog,
 }
 
 impl Auditor {
@@ -177,11 +179,13 @@ impl Auditor {
             self.send(link, &own, now)?;
             self.look_up().await;
             self.publish();
+            self.log.write_due(now);
             self.tell_present();
             let deadlines = [
                 self.audit.next_deadline(),
                 self.attendance.next_deadline(),
                 self.announcements.next_deadline(),
+                self.log.next_deadline(),
             ];
             let deadlines = deadlines.into_iter().flatten();
             let deadline = deadlines.fold(own_until, Instant::min);
@@ -284,6 +288,7 @@ impl Auditor {
 
     /// Before the link is tried again: not longer than until it is back.
     async fn pause(&mut self) {
+        self.log.write_due(clock::monotonic());
         let down = self.link.borrow_and_update().is_some();
         self.announcements.link(down, clock::monotonic());
         tokio::select! {
@@ -320,7 +325,8 @@ impl Auditor {
             return;
         };
         let claimed = conflicts.keys().map(|(vip, _)| *vip).collect();
-        self.announcements.conflicts(claimed, clock::monotonic());
+        let now = clock::monotonic();
+        self.announcements.conflicts(claimed, now);
         let mut record = self.record.lock();
         record.peers = peers;
         let before = std::mem::take(&mut record.vips);
@@ -337,17 +343,15 @@ impl Auditor {
                 real_servers: found.into_iter().filter_map(name).collect(),
             };
             if known.is_none_or(|known| known.real_servers != conflict.real_servers) {
-                announce(vip, mac, &conflict);
+                self.log.begun(vip, mac, &conflict, now);
             }
             record.vips.entry(vip).or_default().insert(mac, conflict);
         }
         for (vip, conflicts) in before {
-            let now = record.vips.get(&vip);
+            let left = record.vips.get(&vip);
             for (mac, conflict) in conflicts {
-                if now.is_some_and(|now| !now.contains_key(&mac)) {
-                    let owner = conflict.owner();
-                    let real_server = owner.as_deref();
-                    info!(%vip, %mac, real_server, "the conflict is over: the VIP is not answered for there any more");
+                if left.is_some_and(|left| !left.contains_key(&mac)) {
+                    self.log.over(vip, mac, &conflict, now);
                 }
             }
         }
@@ -379,20 +383,6 @@ impl Auditor {
             );
             record.error = Some(error);
         }
-    }
-}
-
-fn announce(vip: IpAddr, mac: MacAddress, conflict: &ConflictRecord) {
-    let mend = arp_conflict_fix(vip);
-    if let Some(real_server) = conflict.owner() {
-        warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: there, {mend}");
-    } else {
-        warn!(
-            %vip,
-            %mac,
-            "somebody else answers for the VIP on the link, no real server by its MAC address: \
-             another director, or a host that has the VIP and should not"
-        );
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_rustls::rustls::ClientConfig;
 use tracing::{info, warn};
 
+use super::stale::StaleFiles;
 use super::{Application, TlsError};
 use crate::config::TlsSettings;
 use crate::runtime::error_chain::error_chain;
@@ -22,8 +23,11 @@ const FRESH: Duration = Duration::from_mins(1);
 /// From one attempt that failed to the next.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What is wrong when the files cannot be read again.
+const STALE: &str = "the files of TLS cannot be read again: what was read before is used";
+
 /// What a configuration consists of: all of the settings but the server's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Consists {
     pub(super) ca: Option<PathBuf>,
     pub(super) client: Option<(PathBuf, PathBuf)>,
@@ -49,6 +53,8 @@ impl Consists {
 /// A configuration that is kept up to date.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
+    consists: Consists,
+    stale: Arc<StaleFiles>,
     state: Mutex<State>,
     /// Told when an attempt to read it has ended.
     read: Notify,
@@ -72,6 +78,15 @@ struct Loaded {
 }
 
 impl Shared {
+    /// Nothing is read yet. That it cannot be read again is shown in `stale`.
+    pub(super) fn new(consists: Consists, stale: Arc<StaleFiles>) -> Self {
+        Self {
+            consists,
+            stale,
+            ..Self::default()
+        }
+    }
+
     /// The last configuration that loaded; waits only for the first one. Where
     /// it is old, has `read` read it again in the background.
     pub(super) async fn get<R>(
@@ -118,14 +133,21 @@ impl Shared {
                     info!("mended: the files of TLS are read again (was: {error})");
                 }
                 state.loaded = Some(Loaded::new(config));
+                self.stale.note(&self.consists, None);
             }
             Err(error) => {
                 let why = error_chain(&error);
-                if state.loaded.is_some() && before.as_ref() != Some(&why) {
-                    warn!(
-                        error = why,
-                        "the files of TLS cannot be read again: what was read before is used"
-                    );
+                if state.loaded.is_some() {
+                    let fix = error.fix();
+                    let trouble = format!("{STALE}: {why}");
+                    let told = match &fix {
+                        Some(fix) => format!("{trouble}; {fix}"),
+                        None => trouble,
+                    };
+                    self.stale.note(&self.consists, Some(told));
+                    if before.as_ref() != Some(&why) {
+                        warn!(error = why, fix, "{STALE}");
+                    }
                 }
                 state.error = Some(Arc::new(error));
             }

@@ -43,8 +43,9 @@ impl Dated {
     pub(crate) fn of(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<Self> {
         let parsed = Certificate::from_der(certificate).ok()?;
         let validity = parsed.tbs_certificate().validity();
+        let not_before = validity.not_before.to_system_time();
         let not_after = validity.not_after.to_system_time();
-        let dates = if now < validity.not_before.to_system_time() {
+        let dates = if now < not_before {
             Dates::NotYetValid
         } else if now > not_after {
             Dates::Expired
@@ -55,6 +56,7 @@ impl Dated {
         certificate.as_ref().hash(&mut hasher);
         Some(Self {
             certificate: hasher.finish(),
+            not_before,
             not_after,
             dates,
         })

@@ -3,6 +3,11 @@
 //!
 //! One certificate that is out of date is its real server's fault. A wrong
 //! clock puts every certificate out of date at once, in the same direction.
+//!
+//! Certificates that are all valid now have a time in common. So a certificate
+//! that ended before another one began has expired whatever this clock shows,
+//! and says nothing of the clock. What files say of the time is no such proof:
+//! the same clock may have dated them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,6 +22,10 @@ const MEMORY: Duration = Duration::from_hours(3);
 /// With more servers than this, all of them are gone through ten times a second.
 const MANY: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// 2026-01-01, since the epoch: this program was not there before, so the time is later,
+/// whatever a clock shows.
+const PROGRAM: Duration = Duration::from_hours(20_454 * 24);
 
 /// How a wrong clock is told.
 const CLOCK: &str = "this host's own clock is";
@@ -42,6 +51,7 @@ pub(crate) struct Moment {
 pub(crate) struct Dated {
     /// A digest of the certificate.
     pub(crate) certificate: u64,
+    pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
     pub(crate) dates: Dates,
 }
@@ -70,7 +80,21 @@ pub(crate) struct WrongClock {
     /// By the address that was connected to, where several servers may be
     /// behind a VIP, and the certificate.
     servers: BTreeMap<(SocketAddr, u64), Seen>,
-    judged: Option<(Moment, Dates, Option<Wrong>)>,
+    judged: Option<(Moment, Dates, Judgement)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Judgement {
+    wrong: Option<Wrong>,
+    /// The time is later than this, whatever the clock shows.
+    reached: SystemTime,
+}
+
+impl Judgement {
+    /// Whether the clock is to blame for this certificate.
+    fn of(&self, dated: &Dated) -> Option<Wrong> {
+        self.wrong.filter(|_| !dated.has_ended_by(self.reached))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,25 +129,40 @@ impl WrongClock {
             return None;
         }
         if self.servers.len() > MANY
-            && let Some((then, dates, wrong)) = self.judged
+            && let Some((then, dates, judgement)) = self.judged
             && dates == dated.dates
             && at.since_boot < then.since_boot + PAUSE
         {
-            return wrong;
+            return judgement.of(&dated);
         }
-        let wrong = self.judge(dated.dates, at);
-        self.judged = Some((at, dated.dates, wrong));
-        wrong
+        let judgement = self.judge(dated.dates, at);
+        self.judged = Some((at, dated.dates, judgement));
+        judgement.of(&dated)
     }
 
-    fn judge(&mut self, dates: Dates, now: Moment) -> Option<Wrong> {
+    fn judge(&mut self, dates: Dates, now: Moment) -> Judgement {
         let oldest = now.since_boot.saturating_sub(MEMORY);
         self.servers.retain(|_, seen| seen.at.since_boot >= oldest);
         let by_this_clock = |seen: &&Seen| apart(seen.at.booted(), now.booted()) < STEP;
         let seen: Vec<&Seen> = self.servers.values().filter(by_this_clock).collect();
-        if seen.iter().any(|seen| seen.dated.dates != dates) {
-            return None;
-        }
+        let reached = reached(&seen);
+        let wrong = if seen.iter().any(|seen| seen.dated.dates != dates) {
+            None
+        } else {
+            self.judge_alike(dates, seen, reached, now)
+        };
+        Judgement { wrong, reached }
+    }
+
+    /// The same of certificates that are all before their time, or all after it.
+    fn judge_alike(
+        &self,
+        dates: Dates,
+        mut seen: Vec<&Seen>,
+        reached: SystemTime,
+        now: Moment,
+    ) -> Option<Wrong> {
+        seen.retain(|seen| !seen.dated.has_ended_by(reached));
         let certificates = seen.iter().map(|seen| seen.dated.certificate);
         let certificates = certificates.collect::<BTreeSet<_>>().len();
         match dates {
@@ -139,6 +178,23 @@ impl WrongClock {
             }
         }
     }
+}
+
+impl Dated {
+    /// Whether no clock is to blame for it, as the time is later than `reached`.
+    fn has_ended_by(&self, reached: SystemTime) -> bool {
+        self.dates == Dates::Expired && self.not_after < reached
+    }
+}
+
+/// What the time is later than, whatever the clock shows: each certificate was
+/// made when it began to be valid, or later.
+fn reached(seen: &[&Seen]) -> SystemTime {
+    let begun = seen
+        .iter()
+        .filter(|seen| seen.dated.dates != Dates::NotYetValid)
+        .map(|seen| seen.dated.not_before);
+    begun.fold(SystemTime::UNIX_EPOCH + PROGRAM, SystemTime::max)
 }
 
 impl Seen {

@@ -6,8 +6,10 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::time::{advance, timeout};
 
 use super::*;
+use crate::http::status::json;
 use crate::net::tls::TlsConfigs;
 use crate::runtime::file_work::{self, FileUse};
+use crate::status::{Snapshot, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
@@ -57,6 +59,78 @@ async fn services_of_different_hosts_share_one_configuration() {
         let other = get(&configs, &other).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
     }
+}
+
+/// What `/status` shows of it.
+fn status(snapshot: &Snapshot) -> Vec<String> {
+    let status: serde_json::Value = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();
+    let lines = status["tls_not_read"].as_array();
+    let lines = lines.into_iter().flatten();
+    lines
+        .map(|line| line.as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_cannot_be_read_again_are_in_the_status_until_they_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, authority()).unwrap();
+    let snapshot = fixture::director();
+    let configs = TlsConfigs::new().showing(Arc::clone(&snapshot.tls_not_read));
+    let wanted = settings(0, &ca);
+    // Others that fail for the same file are said once with it.
+    let other = TlsSettings {
+        verify: false,
+        client: Some((ca.clone(), directory.path().join("missing.key"))),
+        ..settings(0, &ca)
+    };
+    get(&configs, &wanted).await.unwrap();
+    get(&configs, &other).await.unwrap_err();
+    assert_eq!(
+        status(&snapshot),
+        [""; 0],
+        "what was never read fails its check"
+    );
+
+    let until = async |expected: &[String]| {
+        let look = async {
+            while status(&snapshot) != expected {
+                advance(AGAIN).await;
+                get(&configs, &wanted).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let shown = timeout(FRESH * 1000, look).await;
+        shown.unwrap_or_else(|_| panic!("{:?}", status(&snapshot)));
+    };
+    let at = ca.display();
+    fs::remove_file(&ca).unwrap();
+    let gone = format!(
+        "the files of TLS cannot be read again: what was read before is used: the certificate \
+         {at}: I/O error: No such file or directory (os error 2); put the file there and let the agent's \
+         user read it: see `namei -l {at}`"
+    );
+    until(&[gone]).await;
+    fs::write(&ca, "no PEM").unwrap();
+    let damaged = format!(
+        "the files of TLS cannot be read again: what was read before is used: {at} has no \
+         certificate in PEM; write the certificate to it in PEM: see `openssl x509 -noout -text \
+         -in {at}`"
+    );
+    until(&[damaged]).await;
+    fs::write(&ca, authority()).unwrap();
+    until(&[]).await;
+
+    // What is no longer configured is asked for no more.
+    fs::remove_file(&ca).unwrap();
+    while status(&snapshot).is_empty() {
+        advance(FRESH).await;
+        get(&configs, &wanted).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    snapshot.tls_not_read.forget();
+    assert_eq!(status(&snapshot), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,9 +6,9 @@ use super::*;
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// So many days after the epoch.
+/// So many days after the program was there.
 fn day(days: u32) -> SystemTime {
-    SystemTime::UNIX_EPOCH + DAY * days
+    SystemTime::UNIX_EPOCH + PROGRAM + DAY * days
 }
 
 fn server(host: u8) -> SocketAddr {
@@ -27,6 +27,7 @@ fn certificate(number: u32, now: Moment) -> Dated {
     };
     Dated {
         certificate: number.into(),
+        not_before: day(1000),
         not_after,
         dates,
     }
@@ -148,6 +149,78 @@ fn three_certificates_that_ended_on_different_days_do_not_fail_together() {
         };
         assert_eq!(clock.note(server(host), dated, now), None);
     }
+}
+
+/// What each comes to that is valid from one day to another, shown on day 5000.
+fn neglected(
+    clock: &mut WrongClock,
+    validities: &[(SystemTime, SystemTime)],
+) -> Vec<Option<Wrong>> {
+    let noted = (1..)
+        .zip(validities)
+        .map(|(host, &(not_before, not_after))| {
+            let dated = Dated {
+                certificate: host.into(),
+                not_before,
+                not_after,
+                dates: Expired,
+            };
+            clock.note(server(host), dated, at(day(5000), host.into()))
+        });
+    noted.collect()
+}
+
+/// No time is within the validity of each of them, so no offset of the clock
+/// explains them all.
+#[test]
+fn certificates_that_were_never_valid_together_are_the_servers_fault() {
+    let one_after_the_other = [
+        (day(1000), day(2000)),
+        (day(2100), day(3000)),
+        (day(3100), day(4000)),
+        (day(3200), day(4010)),
+    ];
+    let found = neglected(&mut WrongClock::default(), &one_after_the_other);
+    assert_eq!(found, [None; 4]);
+    // The others may be valid, and the neglected one among them is not excused.
+    let mut clock = WrongClock::default();
+    let late = Some(Wrong::Late);
+    let three = [
+        (day(3000), day(4000)),
+        (day(3001), day(4010)),
+        (day(3002), day(4020)),
+        (day(1000), day(2000)),
+    ];
+    assert_eq!(neglected(&mut clock, &three), [None, None, late, None]);
+    assert_eq!(neglected(&mut clock, &three), [late, late, late, None]);
+}
+
+#[test]
+fn certificates_that_ended_before_the_program_was_there_are_the_servers_fault() {
+    let begin = SystemTime::UNIX_EPOCH;
+    let ends = [30, 20, 1].map(|days| day(0) - DAY * days);
+    let found = neglected(&mut WrongClock::default(), &ends.map(|end| (begin, end)));
+    assert_eq!(found, [None; 3]);
+    let ends = [30, 20, 1].map(|days| (begin, day(days)));
+    let found = neglected(&mut WrongClock::default(), &ends);
+    assert_eq!(found, [None, None, Some(Wrong::Late)]);
+}
+
+/// The clock was behind while they counted as valid.
+#[test]
+fn a_clock_that_is_set_right_excuses_nothing_that_another_certificate_outlives() {
+    let mut clock = WrongClock::default();
+    assert_eq!(shown(&mut clock, &[1, 5], day(1500), 0), [None; 2]);
+    let newer = Dated {
+        certificate: 77,
+        not_before: day(2003),
+        not_after: day(2500),
+        dates: Expired,
+    };
+    let now = at(day(3000), 10);
+    assert_eq!(clock.note(server(9), newer, now), None);
+    let late = Some(Wrong::Late);
+    assert_eq!(shown(&mut clock, &[1, 5], day(3000), 11), [None, late]);
 }
 
 #[test]

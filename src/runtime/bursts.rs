@@ -14,42 +14,24 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// So many subjects are named beside the number.
 const NAMED: usize = 3;
 
-/// What lines are about that are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum LineKind {
-    Down,
-    OtherDiagnosis,
-    Up,
-    Quiesced,
-    QuiescedNoLonger,
-    QuorumLost,
-    QuorumMet,
-    SorryServerServes,
-    SorryServerServesNoLonger,
-    FailOpen,
-    FailOpenNoLonger,
-    OtherWeight,
-    AdminState,
-    Drained,
-}
-
 /// What was not written line by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Summary {
-    pub(super) kind: LineKind,
+pub(crate) struct Summary<K> {
+    pub(crate) kind: K,
     /// What they have in common beside the kind: a diagnosis, a reason.
-    pub(super) common: String,
-    pub(super) number: usize,
+    pub(crate) common: String,
+    pub(crate) number: usize,
     /// Some of them: `web/rs1, web/rs2, web/rs3`.
-    pub(super) named: String,
+    pub(crate) named: String,
     /// What to do about the first.
-    pub(super) fix: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
-/// What was written of each kind, and what was not.
-#[derive(Debug, Default)]
-pub(super) struct Bursts {
-    kinds: BTreeMap<LineKind, Burst>,
+/// What was written of each kind, and what was not. `K` is what lines are
+/// about that are alike.
+#[derive(Debug)]
+pub(crate) struct Bursts<K> {
+    kinds: BTreeMap<K, Burst>,
 }
 
 #[derive(Debug)]
@@ -68,12 +50,20 @@ struct Rest {
     fix: Option<String>,
 }
 
-impl Bursts {
+impl<K> Default for Bursts<K> {
+    fn default() -> Self {
+        Self {
+            kinds: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Copy + Ord> Bursts<K> {
     /// Whether a line of this kind is written; else it is counted among those
     /// that have `common` in common, with its subject and its fix.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
-        kind: LineKind,
+        kind: K,
         common: &str,
         subject: impl FnOnce() -> String,
         fix: impl FnOnce() -> Option<String>,
@@ -103,14 +93,16 @@ impl Bursts {
         false
     }
 
+    /// When the next number is due, if there is one to come.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.kinds.values().filter_map(Burst::due).min()
+    }
+
     /// The numbers that are due.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<Summary> {
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Summary<K>> {
         let mut due = Vec::new();
         for (kind, burst) in &mut self.kinds {
-            let is_due = burst
-                .unwritten
-                .is_some_and(|(first, last)| now >= last + QUIET || now >= first + LONGEST);
-            if !is_due {
+            if burst.due().is_none_or(|due| now < due) {
                 continue;
             }
             burst.unwritten = None;
@@ -126,6 +118,14 @@ impl Bursts {
         self.kinds
             .retain(|_, burst| burst.full_at > now || burst.unwritten.is_some());
         due
+    }
+}
+
+impl Burst {
+    /// When its number is due, if lines were not written.
+    fn due(&self) -> Option<Instant> {
+        let (first, last) = self.unwritten?;
+        Some((last + QUIET).min(first + LONGEST))
     }
 }
 

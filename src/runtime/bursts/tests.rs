@@ -1,7 +1,13 @@
 use super::*;
 use crate::runtime::clock;
 
-fn admit(bursts: &mut Bursts, n: usize, common: &str, now: Instant) -> bool {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LineKind {
+    Down,
+    Up,
+}
+
+fn admit(bursts: &mut Bursts<LineKind>, n: usize, common: &str, now: Instant) -> bool {
     let subject = || format!("web/rs{n}");
     let fix = || Some(format!("fix rs{n}"));
     bursts.admit(LineKind::Down, common, subject, fix, now)
