@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
@@ -234,6 +235,8 @@ impl HeldFile {
     fn take(path: PathBuf) -> Result<Self, Refused> {
         let mut file = loop {
             let mut file = open(OpenOptions::new().create(true), &path).map_err(Refused::Io)?;
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            atomic_write::give_to_owner_of(directory, &file).map_err(Refused::Io)?;
             match file.try_lock() {
                 // The one who had it may have removed the file meanwhile.
                 Ok(()) if is_at(&file, &path) => break file,
@@ -291,12 +294,14 @@ impl Drop for HeldFile {
     }
 }
 
+/// Follows no link: root, too, locks files in directories of other users.
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options
         .read(true)
         .write(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)
 }
 

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
+use rustix::process::geteuid;
 use tracing::info;
 
 /// What the name of an unfinished file ends in; it begins with a `.` and the
@@ -16,6 +18,19 @@ const RANDOM: usize = 6;
 /// must exist. The same trouble makes the same error in every attempt.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     try_to_replace(path, text).map_err(|error| bare(&error))
+}
+
+/// Gives a file that root made to the owner of its directory: an agent that
+/// runs as a user of its own must be able to open the files of a command that
+/// root ran there.
+pub(crate) fn give_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
+    let directory = fs::metadata(directory)?;
+    let owner = (directory.uid(), directory.gid());
+    let made = file.metadata()?;
+    if geteuid().is_root() && made.uid() != owner.0 {
+        fchown(file, Some(owner.0), Some(owner.1))?;
+    }
+    Ok(())
 }
 
 /// Removes what processes that were killed left unfinished of this file.
@@ -53,6 +68,7 @@ fn try_to_replace(path: &Path, text: &[u8]) -> io::Result<()> {
         .suffix(UNFINISHED)
         .rand_bytes(RANDOM)
         .tempfile_in(directory)?;
+    give_to_owner_of(directory, file.as_file())?;
     file.write_all(text)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

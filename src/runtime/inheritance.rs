@@ -14,8 +14,7 @@ pub(crate) fn keep_capabilities() -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let mut held = capabilities(None)?;
-    // The units' filter of system calls forbids capset(2), which is not needed
-    // there: systemd hands on no capabilities that they do not ask for.
+    // capset(2) may be forbidden where there is nothing to take away.
     if held.inheritable.is_empty() {
         return Ok(());
     }

@@ -10,14 +10,15 @@ use crate::support::{Namespace, PATIENCE, PROGRAM, Process, until};
 /// installed as the unit's first lines say, and the configuration in its
 /// default place. What the machine writes is in its own tmpfs, and it starts
 /// nothing but the unit and the journal.
-/// Arguments: the unit's file, the program, the configuration.
+/// Arguments: the unit's file, the program, the configuration, the file of the
+/// user.
 const BOOT: &str = r#"
     set -e
     unit=$(basename "$1")
-    for path in "$1" "$2" "$3"; do
+    for path in "$@"; do
         test -r "$path"
     done
-    exec 3<"$1" 4<"$3"
+    exec 3<"$1" 4<"$3" 5<"$4"
     mount -t tmpfs tmpfs /usr/local/bin
     touch /usr/local/bin/lvs-agent
     mount --bind "$2" /usr/local/bin/lvs-agent
@@ -36,7 +37,12 @@ const BOOT: &str = r#"
     mkdir /etc/lvs-agent
     cat <&4 >/etc/lvs-agent/config.yaml
     cat <&3 >"/etc/systemd/system/$unit"
-    exec 3<&- 4<&-
+    mkdir -p /etc/sysusers.d
+    cat <&5 >/etc/sysusers.d/lvs-agent.conf
+    systemd-sysusers
+    chown root:lvs-agent /etc/lvs-agent/config.yaml
+    chmod 640 /etc/lvs-agent/config.yaml
+    exec 3<&- 4<&- 5<&-
     export container=lab
     exec /lib/systemd/systemd --system --log-target=console --unit="$unit"
 "#;
@@ -62,7 +68,8 @@ impl<'a> Systemd<'a> {
         command
             .args(["--pid", "--fork", "--kill-child", "--mount", "--cgroup"])
             .args(["bash", "-c", BOOT, "boot", &unit_file(unit), PROGRAM])
-            .arg(&file);
+            .arg(&file)
+            .arg(unit_file("sysusers.d/lvs-agent.conf"));
         Self {
             namespace,
             process: namespace.spawn_with(command, directory),
@@ -149,6 +156,12 @@ impl<'a> Systemd<'a> {
         for key in ["CapPrm:", "CapEff:", "CapBnd:"] {
             assert_eq!(value(key), Some(capabilities), "{status}");
         }
+        for key in ["CapInh:", "CapAmb:"] {
+            assert_eq!(value(key), Some("0000000000000000"), "{status}");
+        }
+        let user = self.run(&["id", "--user", "lvs-agent"]);
+        let users = value("Uid:").map(|uids| uids.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(users, Some(vec![user.as_str(); 4]), "{status}");
         assert_eq!(value("NoNewPrivs:"), Some("1"), "{status}");
         assert_eq!(value("Seccomp:"), Some("2"), "{status}");
     }

@@ -92,7 +92,7 @@ fn the_units_as_shipped_carry_out(configuration: &str) {
     for systemd in &systemds {
         assert_eq!(systemd.journal(&["--priority=err"]), "");
         let lines = systemd.journal(&["--priority=info..info", "--output=cat"]);
-        let listening = "lvs_agent::agent::lifecycle: listening http=127.0.0.1:9477 ";
+        let listening = "lvs_agent::agent::startup_resources: listening http=127.0.0.1:9477 ";
         assert!(
             lines.lines().any(|line| line.starts_with(listening)),
             "{lines}"
@@ -217,6 +217,56 @@ fn systemd_restarts_an_agent_that_stands_still_and_traffic_does_not_notice() {
     });
 }
 
+/// The directories of an agent that ran as root, the files of a command that
+/// root runs, and a configuration that only root may read.
+#[test]
+fn directors_unit_shares_files_with_root() {
+    let lan = Lan::new();
+    let _page = nginx(&lan.rs1, "rs1");
+    let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", CONFIGURATION);
+    let state = "/var/lib/lvs-agent/director.json";
+    let owner = |path: &str| systemd.run(&["stat", "--format=%U:%G", path]);
+    let stop = || {
+        systemd.run(&["systemctl", "stop", systemd.unit]);
+        systemd.until_state("inactive");
+    };
+    let start = || {
+        systemd.run(&["systemctl", "start", systemd.unit]);
+        systemd.until_state("active");
+        assert_eq!(owner(state), "lvs-agent:lvs-agent");
+        assert_eq!(owner("/run/lvs-agent"), "lvs-agent:lvs-agent");
+    };
+    systemd.until_state("active");
+    stop();
+
+    let directories = ["/var/lib/lvs-agent", "/run/lvs-agent"];
+    for directory in directories {
+        systemd.run(&["touch", &format!("{directory}/left.lock")]);
+        systemd.run(&["chown", "-R", "root:root", directory]);
+        assert_eq!(owner(directory), "root:root");
+    }
+    start();
+    let drain = ["/usr/local/bin/lvs-agent", "drain", "web/rs2"];
+    assert_eq!(systemd.run(&drain), "drained: web/rs2");
+    assert_eq!(
+        owner("/var/lib/lvs-agent/drains.json"),
+        "lvs-agent:lvs-agent"
+    );
+    stop();
+
+    let cleaned = systemd.run(&["/usr/local/bin/lvs-agent", "cleanup"]);
+    assert_eq!(ipvsadm_save(&lan.director), "", "{cleaned}");
+    assert_eq!(owner(state), "lvs-agent:lvs-agent", "{cleaned}");
+    start();
+
+    systemd.run(&["chown", "root:root", "/etc/lvs-agent/config.yaml"]);
+    systemd.run(&["systemctl", "restart", systemd.unit]);
+    systemd.until_state("failed");
+    let log = systemd.log();
+    assert_eq!(systemd.property("ExecMainStatus"), "2", "{log}");
+    assert!(log.contains("let the agent's user read it"), "{log}");
+}
+
 #[test]
 fn the_real_servers_unit_lets_it_set_sysctls_and_vip() {
     let lan = Lan::new();
@@ -253,7 +303,7 @@ fn the_directors_unit_lets_checks_do_what_they_need() {
         ("exec", "exec: { command: [/bin/true] }"),
         (
             "exec-own-user",
-            "exec: { command: [/bin/true], user: root }",
+            "exec: { command: [/bin/true], user: lvs-agent }",
         ),
         ("exec-user", user),
         ("ping", "ping: {}"),
