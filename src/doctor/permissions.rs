@@ -82,7 +82,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
                     check,
                     "CAP_SETUID, CAP_SETGID",
                     "missing: the programs of checks cannot be run by their `user`",
-                    "run as root, or add both to CapabilityBoundingSet= of the agent's unit",
+                    "run as root, or add both to CapabilityBoundingSet= and AmbientCapabilities= of the agent's unit",
                 )
             },
         );

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::cluster::metric;
 use crate::hall::{Hall, VIP, VIP6};
@@ -400,6 +401,126 @@ fn connections_of_tcp_end_with_their_host_and_live_while_only_the_service_fails(
         wait_for(director, &row(1, 0), true);
         let time = if gone > 0 { PATIENCE } else { LITTLE };
         assert_eq!(reset(&mut living, time), gone, "gone: {keys:?}");
+        no_drift(director);
+    }
+}
+
+/// A one-to-one socket of SCTP (RFC 6458, section 4) with this address alone.
+fn sctp_socket(host: &Namespace, address: &str, port: u16) -> std::io::Result<Socket> {
+    host.enter(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::SCTP))?;
+        let address = SocketAddr::new(address.parse().expect("an address"), port);
+        socket.bind(&address.into())?;
+        Ok(socket)
+    })
+}
+
+/// Each message of an association is answered with itself.
+fn sctp_server(host: &Namespace) -> Server {
+    let server = Server(Arc::default());
+    let over = server.over();
+    let bind = || sctp_socket(host, VIP, PORT);
+    let listener = until(PATIENCE, "an address", bind);
+    listener.listen(8).expect("to listen");
+    let wait = Some(Duration::from_millis(100));
+    listener.set_read_timeout(wait).expect("a socket");
+    thread::spawn(move || {
+        while !over.load(Ordering::SeqCst) {
+            if let Ok((association, _)) = listener.accept() {
+                association.set_read_timeout(None).expect("a socket");
+                thread::spawn(move || std::io::copy(&mut &association, &mut &association));
+            }
+        }
+    });
+    server
+}
+
+fn associate(client: &Namespace) -> Socket {
+    let vip: IpAddr = VIP.parse().expect("an address");
+    until(PATIENCE, "an association", || {
+        let association = sctp_socket(client, "192.168.11.1", 0)?;
+        let wait = Some(Duration::from_secs(2));
+        association.set_read_timeout(wait)?;
+        association.set_write_timeout(wait)?;
+        association.connect(&SocketAddr::new(vip, PORT).into())?;
+        associated(&association).map(|()| association)
+    })
+}
+
+fn associated(association: &Socket) -> std::io::Result<()> {
+    let mut association = association;
+    association.write_all(b"x")?;
+    association.read_exact(&mut [0])
+}
+
+/// How many of the associations are ended within the time, if not before it
+/// this many.
+fn aborted(associations: &[Socket], expected: usize, time: Duration) -> usize {
+    let started = Instant::now();
+    let mut aborted = vec![false; associations.len()];
+    loop {
+        for (association, aborted) in associations.iter().zip(&mut aborted) {
+            if !*aborted && let Err(error) = associated(association) {
+                use std::io::ErrorKind::{TimedOut, WouldBlock};
+                *aborted = !matches!(error.kind(), TimedOut | WouldBlock);
+                eprintln!("an association after {:.1?}: {error}", started.elapsed());
+            }
+        }
+        let count = aborted.iter().filter(|aborted| **aborted).count();
+        if started.elapsed() >= time || expected > 0 && count >= expected {
+            return count;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The kernel that frees the entry of an association answers the client's next
+/// packet with an ABORT, or with "protocol unreachable" where it has no SCTP.
+#[test]
+fn associations_of_sctp_end_with_their_host_as_connections_of_tcp_do() {
+    for (keys, refused, gone) in [
+        ("", 0, 2),
+        ("on_failure: reset", 2, 2),
+        ("on_failure: quiesce", 0, 0),
+    ] {
+        let own = format!("{VIP}:{PORT}");
+        let hall = Hall::new(&configuration(&Service {
+            vip: &own,
+            protocol: "sctp",
+            keys,
+            check: &format!("tcp: {{ port: {CHECKED} }}"),
+            real_servers: &["192.168.11.21", "192.168.11.22"],
+        }));
+        let (client, director) = (&hall.lan.client, &hall.lan.director);
+        let hosts = [&hall.lan.rs1, &hall.lan.rs2];
+        let _echo = hosts.map(sctp_server);
+        let mut checked = Some(Server::tcp(hosts[0], CHECKED));
+        let _checked = Server::tcp(hosts[1], CHECKED);
+        let _agent = hall.direct();
+        let row = |number, weight| format!("-r 192.168.11.2{number}:{PORT} -g -w {weight}");
+        let few = Duration::from_secs(4);
+        let time = |expected| if expected > 0 { PATIENCE } else { few };
+        wait_for(director, &row(1, 1), true);
+        wait_for(director, &row(2, 1), true);
+        let associations = || -> Vec<_> { (0..4).map(|_| associate(client)).collect() };
+
+        let living = associations();
+        let of_rs1 = entries(director, "192.168.11.21:7");
+        assert!(of_rs1 >= 2, "{of_rs1}");
+        checked.take();
+        wait_for(director, &row(1, 0), true);
+        let found = aborted(&living, refused, time(refused));
+        assert_eq!(found, refused, "refused: {keys:?}");
+        let _back = Server::tcp(hosts[0], CHECKED);
+        wait_for(director, &row(1, 1), true);
+
+        let living = associations();
+        switch(hosts[0], 21, false);
+        wait_for(director, &row(1, 0), true);
+        assert_eq!(aborted(&living, gone, time(gone)), gone, "gone: {keys:?}");
+        if gone > 0 {
+            assert_eq!(entries(director, "192.168.11.21:7"), 0);
+        }
         no_drift(director);
     }
 }
