@@ -94,6 +94,11 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Of a step for an address or a sysctl, given to the writer of the IPVS table.
+    pub(super) fn not_of_table() -> Self {
+        Self::Unencodable("the step does not concern the IPVS table".to_owned())
+    }
+
     /// Whether trying again cannot help before someone changes this machine.
     pub(crate) fn is_for_good(&self) -> bool {
         match self {

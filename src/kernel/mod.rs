@@ -23,7 +23,6 @@ mod tap;
 mod witness;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 
 pub(crate) use address::Addresses;
@@ -46,6 +45,7 @@ pub(crate) use witness::Witness;
 use crate::model::{
     Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
 };
+use crate::plan::Step;
 
 /// A virtual service as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,61 +60,6 @@ pub(crate) struct ObservedDestination {
     pub(crate) destination: Destination,
     pub(crate) connections: Connections,
     pub(crate) statistics: Statistics,
-}
-
-/// One write to the IPVS table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum IpvsWrite {
-    AddService {
-        key: ServiceKey,
-        service: Service,
-    },
-    SetService {
-        key: ServiceKey,
-        service: Service,
-    },
-    RemoveService {
-        key: ServiceKey,
-    },
-    AddDestination {
-        service: ServiceKey,
-        key: RealServerKey,
-        destination: Destination,
-    },
-    SetDestination {
-        service: ServiceKey,
-        key: RealServerKey,
-        destination: Destination,
-    },
-    RemoveDestination {
-        service: ServiceKey,
-        key: RealServerKey,
-    },
-    SetTimeout {
-        timeout: Timeout,
-        /// 1 to 2³¹−1 divided by the kernel's `HZ`.
-        seconds: u32,
-    },
-}
-
-impl fmt::Display for IpvsWrite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddService { key, .. } => write!(f, "add virtual service {key}"),
-            Self::SetService { key, .. } => write!(f, "set virtual service {key}"),
-            Self::RemoveService { key } => write!(f, "remove virtual service {key}"),
-            Self::AddDestination { service, key, .. } => {
-                write!(f, "add real server {key} of {service}")
-            }
-            Self::SetDestination { service, key, .. } => {
-                write!(f, "set real server {key} of {service}")
-            }
-            Self::RemoveDestination { service, key } => {
-                write!(f, "remove real server {key} of {service}")
-            }
-            Self::SetTimeout { timeout, .. } => write!(f, "set time-out {timeout}"),
-        }
-    }
 }
 
 /// All of the kernel that the agent looks after.
@@ -165,12 +110,13 @@ pub(crate) trait Ipvs: Send + 'static {
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<Timeout, u32>, KernelError>> + Send;
 
-    /// Carries the writes out in their order, and answers for each in that order.
+    /// Carries out steps that concern the table, in their order, and returns one
+    /// result for each. A step for an address or a sysctl is refused.
     ///
-    /// One that fails does not stop those after it, except that after a
-    /// time-out or a broken connection the rest is answered with that same cause.
+    /// A step that fails does not stop those after it. After a time-out or a
+    /// broken connection, all remaining steps have that same cause.
     fn write(
         &mut self,
-        writes: &[IpvsWrite],
+        steps: &[Step],
     ) -> impl Future<Output = Vec<Result<(), KernelError>>> + Send;
 }

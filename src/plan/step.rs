@@ -111,6 +111,32 @@ pub enum Subject {
 }
 
 impl Step {
+    /// The operation, as an error message names it: `cannot` stands before the text.
+    pub fn operation(&self) -> String {
+        match self {
+            Self::SetSysctl { key, to, .. } | Self::RestoreSysctl { key, to, .. } => {
+                format!("set {key} to {to}")
+            }
+            Self::SetTimeout { timeout, .. } | Self::RestoreTimeout { timeout, .. } => {
+                format!("set time-out {timeout}")
+            }
+            Self::AddService { key, .. } => format!("add virtual service {key}"),
+            Self::SetService { key, .. } => format!("set virtual service {key}"),
+            Self::RemoveService { key } => format!("remove virtual service {key}"),
+            Self::AddDestination { service, key, .. } => {
+                format!("add real server {key} of {service}")
+            }
+            Self::SetDestination { service, key, .. } => {
+                format!("set real server {key} of {service}")
+            }
+            Self::RemoveDestination { service, key } => {
+                format!("remove real server {key} of {service}")
+            }
+            Self::AddAddress(address) => format!("add address {address}"),
+            Self::RemoveAddress(address) => format!("remove address {address}"),
+        }
+    }
+
     /// What the step is done to.
     pub fn subject(&self) -> Subject {
         match self {

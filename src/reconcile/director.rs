@@ -270,11 +270,10 @@ impl<T: Ipvs> DirectorLoop<T> {
             }
             None => difference,
         };
-        let steps = self.reconciler.plan(&self.desired, &observed.state).len();
         let converged = self
             .reconciler
             .converge(&self.desired, observed, difference);
-        converged.await.map(|()| steps)
+        converged.await
     }
 
     /// `on_exit: drain`: no new connections, the established ones go on.
@@ -287,9 +286,10 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
         let observed = self.reconciler.observe(&self.desired).await?;
         self.assign_marks_again(&observed.foreign);
-        self.reconciler
-            .converge(&self.desired, observed, Difference::Wanted)
-            .await
+        let converged = self
+            .reconciler
+            .converge(&self.desired, observed, Difference::Wanted);
+        converged.await.map(drop)
     }
 
     /// `on_exit: remove`: all that is ours goes.
@@ -312,13 +312,13 @@ fn is_for_good(failure: &Failure) -> bool {
 /// Whether an agent whose first pass ended so can do some of its work, or can
 /// later.
 pub(super) fn if_it_can_go_on(
-    first_pass: Result<(), ReconcileError>,
+    first_pass: Result<usize, ReconcileError>,
 ) -> Result<(), ReconcileError> {
     match first_pass {
         Err(ReconcileError::Steps(failures)) if failures.iter().any(is_for_good) => {
             Err(ReconcileError::Steps(failures))
         }
-        Err(ReconcileError::Steps(_)) | Ok(()) => Ok(()),
+        Err(ReconcileError::Steps(_)) | Ok(_) => Ok(()),
         Err(error @ ReconcileError::Observe(_)) => Err(error),
     }
 }

@@ -251,17 +251,19 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// One full pass from `observed`: diff, apply, and observe again to see
     /// what the kernel made of it. What is leaving stays beside what is desired.
+    /// Returns how many steps there were.
     async fn converge(
         &mut self,
         desired: &State,
         observed: Observation,
         difference: Difference,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<usize, ReconcileError> {
         let started = clock::monotonic();
         let leaving = &self.owned.leaving;
         let desired = &*pending_removal::kept(leaving, &self.unreplaced, desired, &observed.state);
         let unreadable = observed.unreadable.clone();
         let mut steps = self.steps(desired, &observed.state);
+        let number = steps.len();
         steps.retain(|step| !is_unreadable(&unreadable, step));
         self.tolerated.clear();
         let observed = if self.writing == Writing::DryRun {
@@ -302,7 +304,7 @@ impl<T: Ipvs> Reconciler<T> {
         if self.proposed.is_empty() {
             self.metrics.reconciled(clock::monotonic() - started);
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Keeps apart what will fail again and traffic does not depend on: it is

@@ -121,10 +121,10 @@ impl<T: Ipvs> RealServerLoop<T> {
         let result = self.converge().await;
         self.reconciler.note(&result);
         self.next_pass = in_from_now(self.retry.after(result.is_ok()));
-        result
+        result.map(drop)
     }
 
-    async fn converge(&mut self) -> Result<(), ReconcileError> {
+    async fn converge(&mut self) -> Result<usize, ReconcileError> {
         let (desired, observed) = find_desired(&mut self.reconciler, &self.config).await?;
         let difference = if desired == self.desired {
             Difference::Drift

@@ -13,8 +13,9 @@ use neli::err::BuilderError;
 use rustix::io::Errno;
 
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
-use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
+use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::model::{RealServerKey, Service, ServiceKey, Timeout};
+use crate::plan::Step;
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EEXIST: i32 = Errno::EXIST.raw_os_error();
@@ -163,16 +164,19 @@ impl Ipvs for KernelIpvs {
             .map_err(|cause| KernelError::new("read the time-outs", cause))
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
-        let requests = writes.iter().map(|write| request(codec::write(write)));
+    async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {
+        let requests = steps.iter().map(|step| match codec::write(step) {
+            Some(message) => request(message),
+            None => Err(Failure::Other(Cause::not_of_table())),
+        });
         let results = self.netlink.write_all(requests).await;
         results
             .into_iter()
-            .zip(writes)
-            .map(|(result, write)| {
+            .zip(steps)
+            .map(|(result, step)| {
                 result.map_err(|failure| {
-                    let cause = failure.cause(|number| write_refusal(write, number));
-                    KernelError::new(write.to_string(), cause)
+                    let cause = failure.cause(|number| write_refusal(step, number));
+                    KernelError::new(step.operation(), cause)
                 })
             })
             .collect()
@@ -213,15 +217,15 @@ const fn read_refusal(number: i32) -> Cause {
 
 /// What `ip_vs_genl_set_cmd` and the functions that it calls in `ip_vs_ctl.c`
 /// mean by an error number.
-fn write_refusal(write: &IpvsWrite, number: i32) -> Cause {
-    match (write, number) {
-        (IpvsWrite::AddService { service, .. } | IpvsWrite::SetService { service, .. }, ENOENT) => {
+fn write_refusal(step: &Step, number: i32) -> Cause {
+    match (step, number) {
+        (Step::AddService { service, .. } | Step::SetService { to: service, .. }, ENOENT) => {
             no_module(service)
         }
         (
-            IpvsWrite::AddDestination { .. }
-            | IpvsWrite::SetDestination { .. }
-            | IpvsWrite::RemoveDestination { .. },
+            Step::AddDestination { .. }
+            | Step::SetDestination { .. }
+            | Step::RemoveDestination { .. },
             ENOENT,
         )
         | (_, ESRCH) => Cause::Missing,

@@ -3,8 +3,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::{IpvsWrite, MemoryIpvs};
+use crate::kernel::MemoryIpvs;
 use crate::model::{Destination, Forwarding, Service, ServiceFlags, Timeout, Weight};
+use crate::plan::Step;
 
 /// A table whose dumps leave out what the test says, each dump its own.
 struct Skipping {
@@ -48,7 +49,7 @@ impl Ipvs for Skipping {
         self.table.timeouts().await
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+    async fn write(&mut self, writes: &[Step]) -> Vec<Result<(), KernelError>> {
         self.table.write(writes).await
     }
 }
@@ -67,7 +68,7 @@ fn real_server(number: usize) -> RealServerKey {
 async fn skipping(services: usize, real_servers: usize) -> Skipping {
     let mut table = MemoryIpvs::default();
     let mut writes: Vec<_> = (0..services)
-        .map(|number| IpvsWrite::AddService {
+        .map(|number| Step::AddService {
             key: service(number),
             service: Service {
                 scheduler: "wlc".parse().unwrap(),
@@ -76,7 +77,7 @@ async fn skipping(services: usize, real_servers: usize) -> Skipping {
             },
         })
         .collect();
-    writes.extend((0..real_servers).map(|number| IpvsWrite::AddDestination {
+    writes.extend((0..real_servers).map(|number| Step::AddDestination {
         service: service(0),
         key: real_server(number),
         destination: Destination {
