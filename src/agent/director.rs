@@ -30,7 +30,7 @@ use crate::control::Operation;
 use crate::health::weight_updates::Intent;
 use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
-use crate::kernel::{Ipvs, Kernel, Sysctls};
+use crate::kernel::{Ipvs, Kernel, Sysctls, TableKind};
 use crate::link::arp_audit::{self, Announcing, Silence};
 use crate::link::carrier;
 use crate::metrics::Metrics;
@@ -61,15 +61,15 @@ pub(crate) async fn run<T: Ipvs>(
     config: Arc<Config>,
     path: &Path,
     writing: Writing,
-    table: T,
+    kernel: Kernel<T>,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    warn_of_table_in_memory::<T>(&config);
+    let (table, sysctls) = (kernel.table, kernel.sysctls.clone());
     let asking = prober(&config).await?;
-    let doors = Doors::open(&config, Mode::Director, writing, T::IN_KERNEL).await?;
+    let doors = Doors::open(&config, Mode::Director, writing, table == TableKind::Kernel).await?;
 
-    let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
-    let file = drain_file::<T>(&config);
+    let snapshot = Arc::new(first_snapshot(&config, path, writing, table));
+    let file = drain_file(&config, table);
     let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
     let services = config.virtual_services.iter();
     let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
@@ -79,8 +79,8 @@ pub(crate) async fn run<T: Ipvs>(
 
     let board = Arc::new(Board::default());
     let reconciler = Reconciler::load(
-        Kernel::with_table(Counted::new(table, Arc::clone(&metrics))),
-        state_file::<T>(&config),
+        kernel.map_table(|ipvs| Counted::new(ipvs, Arc::clone(&metrics))),
+        state_file(&config, table),
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
@@ -96,7 +96,7 @@ pub(crate) async fn run<T: Ipvs>(
 
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
-    let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
+    let (passages, perches) = ways_through_vips::start(&mut tasks, &config, board, table).await;
     let mut probes = Probes::new(asking.through(passages), report);
     let subscribers = subscribe(&mut probes, &config);
     let health = HealthTask::new(
@@ -111,7 +111,7 @@ pub(crate) async fn run<T: Ipvs>(
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
-    let (outlook, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
+    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot, (writing, table));
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     tasks.spawn(named("health", health));
     tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
@@ -130,7 +130,8 @@ pub(crate) async fn run<T: Ipvs>(
         probes,
         to_health,
         drains,
-        sysctls: T::IN_KERNEL.then(Sysctls::default),
+        sysctls,
+        table,
         to_reconcile,
         to_audit,
         perches,
@@ -167,12 +168,6 @@ pub(crate) async fn run<T: Ipvs>(
     .await
 }
 
-fn warn_of_table_in_memory<T: Ipvs>(config: &Config) {
-    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
-        warn!("--table memory: no VIP is put on {interface}");
-    }
-}
-
 fn start_events(
     config: &Config,
     writing: Writing,
@@ -185,11 +180,11 @@ fn start_events(
     }
 }
 
-fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Snapshot {
+fn first_snapshot(config: &Config, path: &Path, writing: Writing, table: TableKind) -> Snapshot {
     let now = clock::wall();
     Snapshot::director(config, path.to_owned(), now).of_process(ProcessRecord {
         dry_run: writing == Writing::DryRun,
-        table_in_kernel: T::IN_KERNEL,
+        table_in_kernel: table == TableKind::Kernel,
         ..ProcessRecord::this(now)
     })
 }
@@ -212,8 +207,8 @@ struct Director {
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
     drains: Arc<Mutex<Drains>>,
-    /// The kernel's, if the table is there.
-    sysctls: Option<Sysctls>,
+    sysctls: Sysctls,
+    table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
@@ -300,10 +295,10 @@ impl Director {
         .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };
-        let made = match self.writing {
-            Writing::Real if self.sysctls.is_some() => "in the kernel",
-            Writing::Real => "in the table in memory",
-            Writing::DryRun => "pending, which a dry run does not make",
+        let made = match (self.writing, self.table) {
+            (Writing::Real, TableKind::Kernel) => "in the kernel",
+            (Writing::Real, TableKind::Memory) => "in the table in memory",
+            (Writing::DryRun, _) => "pending, which a dry run does not make",
         };
         let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
         Ok(format!(
@@ -317,15 +312,15 @@ impl Director {
 /// Starts the tasks that look at the director's own link; the ARP audit is
 /// given further configurations by what is returned. Probes go over the link also
 /// with a table inside this process, which may be a trial on a host without it.
-fn look_at_the_link<T: Ipvs>(
+fn look_at_the_link(
     tasks: &mut JoinSet<&'static str>,
     config: &Arc<Config>,
     snapshot: &Snapshot,
-    writing: Writing,
+    (writing, table): (Writing, TableKind),
 ) -> (Outlook, watch::Sender<Arc<Config>>) {
     let (trouble, link) = watch::channel(None);
     let (to_audit, audited) = watch::channel(Arc::clone(config));
-    let watched = carrier::watch(audited.clone(), trouble, !T::IN_KERNEL);
+    let watched = carrier::watch(audited.clone(), trouble, table == TableKind::Memory);
     tasks.spawn(named("link", watched));
     let (found, thefts) = watch::channel(ArpConflicts::new());
     let (silent, not_answering) = watch::channel(BTreeSet::new());
@@ -334,9 +329,9 @@ fn look_at_the_link<T: Ipvs>(
         silent: not_answering,
         present: there,
     };
-    let announcing = match writing {
-        Writing::Real if T::IN_KERNEL => Announcing::Vips,
-        Writing::Real | Writing::DryRun => Announcing::Nothing,
+    let announcing = match (writing, table) {
+        (Writing::Real, TableKind::Kernel) => Announcing::Vips,
+        (Writing::Real, TableKind::Memory) | (Writing::DryRun, _) => Announcing::Nothing,
     };
     let record = Arc::clone(&snapshot.arp);
     let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
@@ -350,19 +345,17 @@ fn look_at_the_link<T: Ipvs>(
     (outlook, to_audit)
 }
 
-fn state_file<T: Ipvs>(config: &Config) -> StateFile {
-    if T::IN_KERNEL {
-        StateFile::new(&config.state_dir, Mode::Director)
-    } else {
-        StateFile::of_memory(&config.state_dir)
+fn state_file(config: &Config, table: TableKind) -> StateFile {
+    match table {
+        TableKind::Kernel => StateFile::new(&config.state_dir, Mode::Director),
+        TableKind::Memory => StateFile::of_memory(&config.state_dir),
     }
 }
 
-fn drain_file<T: Ipvs>(config: &Config) -> DrainFile {
-    if T::IN_KERNEL {
-        DrainFile::new(&config.state_dir)
-    } else {
-        DrainFile::of_memory(&config.state_dir)
+fn drain_file(config: &Config, table: TableKind) -> DrainFile {
+    match table {
+        TableKind::Kernel => DrainFile::new(&config.state_dir),
+        TableKind::Memory => DrainFile::of_memory(&config.state_dir),
     }
 }
 

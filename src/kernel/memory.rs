@@ -1,11 +1,15 @@
 //! An IPVS table inside this process, for `--table memory` and for tests.
 
+mod host;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
+pub(crate) use self::host::MemoryAddresses;
+pub(super) use self::host::MemorySysctls;
 use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::model::{
     Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
@@ -65,8 +69,6 @@ impl MemoryIpvs {
 }
 
 impl Ipvs for MemoryIpvs {
-    const IN_KERNEL: bool = false;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let table = self.table();
         Ok(table

@@ -9,12 +9,11 @@ mod error;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod host;
-mod interface_addresses;
 mod ipvs;
 mod listeners;
 mod memory;
 #[cfg(test)]
-mod namespace;
+pub(crate) mod namespace;
 mod neighbours;
 mod netlink;
 pub(crate) mod present;
@@ -25,7 +24,7 @@ mod witness;
 use std::collections::BTreeMap;
 use std::future::Future;
 
-pub(crate) use address::Addresses;
+pub(crate) use address::{Addresses, KernelAddresses};
 #[cfg(test)]
 pub(crate) use arp::Claim;
 pub(crate) use arp::{ArpError, ArpLink, Heard, OwnAddresses};
@@ -34,7 +33,7 @@ pub(crate) use error::{Cause, KernelError};
 pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
 pub(crate) use listeners::Listeners;
-pub(crate) use memory::MemoryIpvs;
+pub(crate) use memory::{MemoryAddresses, MemoryIpvs};
 pub(crate) use neighbours::{Hop, Neighbours, NextHop};
 #[cfg(test)]
 pub(crate) use sysctl::SysctlFault;
@@ -62,30 +61,59 @@ pub(crate) struct ObservedDestination {
     pub(crate) statistics: Statistics,
 }
 
-/// All of the kernel that the agent looks after.
+/// All of the kernel that the agent looks after, or what stands for it in memory.
 pub(crate) struct Kernel<T> {
     pub(crate) ipvs: T,
     pub(crate) addresses: Addresses,
     pub(crate) sysctls: Sysctls,
+    pub(crate) table: TableKind,
+}
+
+/// Which table a [`Kernel`] has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableKind {
+    /// The kernel's, which forwards packets and which other processes write as well.
+    Kernel,
+    /// One in this process, which forwards nothing.
+    Memory,
 }
 
 impl<T> Kernel<T> {
-    /// This network namespace's addresses and sysctls, with that table. Opens nothing yet.
+    /// The table of the kernel, with the addresses and sysctls of this network
+    /// namespace. Opens nothing yet.
     pub(crate) fn with_table(ipvs: T) -> Self {
-        let (addresses, sysctls) = (Addresses::new(), Sysctls::default());
         Self {
             ipvs,
-            addresses,
-            sysctls,
+            addresses: Addresses::Host(KernelAddresses::new()),
+            sysctls: Sysctls::default(),
+            table: TableKind::Kernel,
+        }
+    }
+
+    /// A table in this process, with addresses and sysctls of its own: nothing
+    /// of this host is changed.
+    pub(crate) fn in_memory(ipvs: T) -> Self {
+        Self {
+            ipvs,
+            addresses: Addresses::Memory(MemoryAddresses::default()),
+            sysctls: Sysctls::in_memory(),
+            table: TableKind::Memory,
+        }
+    }
+
+    /// The same with another handle on the table.
+    pub(crate) fn map_table<U>(self, map: impl FnOnce(T) -> U) -> Kernel<U> {
+        Kernel {
+            ipvs: map(self.ipvs),
+            addresses: self.addresses,
+            sysctls: self.sysctls,
+            table: self.table,
         }
     }
 }
 
 /// An IPVS table: the kernel's, or one inside this process.
 pub(crate) trait Ipvs: Send + 'static {
-    /// Whether it is the kernel's, which other processes write, too.
-    const IN_KERNEL: bool;
-
     /// Every virtual service of the table. Fails when it was cut short, but one
     /// that others remove services from meanwhile may lack some: see [`present`].
     fn services(

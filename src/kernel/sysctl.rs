@@ -1,21 +1,30 @@
-//! Kernel parameters, as the files below `/proc/sys`.
+//! Kernel parameters: the files below `/proc/sys`, or embedded.
 //!
-//! They are read and written without the runtime's help: no disk is behind them.
+//! The files are read and written without the runtime's help: no disk is behind them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::memory::MemorySysctls;
 use super::{Cause, KernelError};
 use crate::model::SysctlKey;
 
-/// The kernel parameters of the network namespace of the calling thread.
+/// The kernel parameters that the agent looks after.
 #[derive(Debug, Clone)]
 pub(crate) struct Sysctls {
-    root: PathBuf,
+    store: Store,
+}
+
+#[derive(Debug, Clone)]
+enum Store {
+    /// Files below this directory: of `/proc/sys`, those of the network
+    /// namespace of the calling thread.
+    Files(PathBuf),
+    Memory(MemorySysctls),
 }
 
 impl Default for Sysctls {
@@ -27,13 +36,24 @@ impl Default for Sysctls {
 impl Sysctls {
     /// The parameters as files below another directory than `/proc/sys`.
     pub(crate) fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let store = Store::Files(root.into());
+        Self { store }
+    }
+
+    /// The parameters beside the embedded table. A clone has the same ones.
+    pub(super) fn in_memory() -> Self {
+        let store = Store::Memory(MemorySysctls::default());
+        Self { store }
     }
 
     /// The value, with single spaces between its fields and none around them;
     /// `None` if the kernel has no such parameter.
     pub(crate) fn read(&self, key: &SysctlKey) -> Result<Option<String>, KernelError> {
-        match fs::read_to_string(self.path(key)) {
+        let root = match &self.store {
+            Store::Files(root) => root,
+            Store::Memory(sysctls) => return Ok(Some(sysctls.read(key))),
+        };
+        match fs::read_to_string(path(root, key)) {
             Ok(value) => Ok(Some(normalized(&value))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(KernelError::new(format!("read {key}"), cause(key, &error))),
@@ -43,9 +63,15 @@ impl Sysctls {
     /// Sets the value, and reads it back, for the kernel may take a value and
     /// keep another.
     pub(crate) fn write(&self, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
+        let root = match &self.store {
+            Store::Files(root) => root,
+            Store::Memory(sysctls) => {
+                sysctls.write(key, normalized(value));
+                return Ok(());
+            }
+        };
         let failed = |cause| KernelError::new(format!("set {key} to {value}"), cause);
-        self.overwrite(key, value)
-            .map_err(|error| failed(cause(key, &error)))?;
+        overwrite(&path(root, key), value).map_err(|error| failed(cause(key, &error)))?;
         match self.read(key)? {
             Some(kept) if kept != normalized(value) => {
                 Err(failed(Cause::Parameter(SysctlFault::Kept(kept))))
@@ -53,22 +79,22 @@ impl Sysctls {
             Some(_) | None => Ok(()),
         }
     }
+}
 
-    fn overwrite(&self, key: &SysctlKey, value: &str) -> io::Result<()> {
-        // Never creates a file, and hands the value over in one call: the
-        // kernel takes every write(2) as a whole value.
-        OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(self.path(key))?
-            .write_all(format!("{value}\n").as_bytes())
-    }
+/// Never creates a file, and writes the value in one call: the kernel takes
+/// every write(2) as a whole value.
+fn overwrite(path: &Path, value: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)?
+        .write_all(format!("{value}\n").as_bytes())
+}
 
-    fn path(&self, key: &SysctlKey) -> PathBuf {
-        let mut path = self.root.clone();
-        path.extend(key.path_components());
-        path
-    }
+fn path(root: &Path, key: &SysctlKey) -> PathBuf {
+    let mut path = root.to_owned();
+    path.extend(key.path_components());
+    path
 }
 
 fn normalized(value: &str) -> String {

@@ -19,8 +19,6 @@ impl<T> Counted<T> {
 }
 
 impl<T: Ipvs> Ipvs for Counted<T> {
-    const IN_KERNEL: bool = T::IN_KERNEL;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let services = self.table.services().await;
         self.metrics

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::look::Departures;
 use self::resets::Resets;
-use super::adopt::{Adopted, adopt, desired_of, probe_marks};
+use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
 use super::retry::Retry;
 use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
@@ -169,7 +169,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
-        let bare = desired_of::<T>(config, &Marks::default(), |_, _, _| Weight::ZERO);
+        let bare = desired::director(config, &Marks::default(), |_, _, _| Weight::ZERO);
         let marks_of_now = self.reconciler.probe_marks;
         self.reconciler.probe_marks = probe_marks(config);
         let observed = self.reconciler.observe(&bare).await;
@@ -209,7 +209,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         // Of others' services the pass below knows, before anything is written.
         let marks = self.reconciler.board.marks();
         let marks = Marks::assign(&config, &marks, &BTreeSet::new());
-        self.desired = desired_of::<T>(&config, &marks, |service, real_server, _| {
+        self.desired = desired::director(&config, &marks, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });

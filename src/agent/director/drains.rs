@@ -17,7 +17,7 @@ use crate::agent::lifecycle::{Operated, ReloadError};
 use crate::config::{Config, VirtualService};
 use crate::control::Answer;
 use crate::health::{self, DrainDeadline};
-use crate::kernel::Sysctls;
+use crate::kernel::{Sysctls, TableKind};
 use crate::model::{AdminState, RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
 use crate::plan::desired;
 use crate::reconcile::Writing;
@@ -237,7 +237,10 @@ impl Director {
                 service.name, record.name
             ));
             if let Some(service) = self.config.virtual_services.get(id.service_index()) {
-                lines.extend(notes(service, self.sysctls.as_ref()));
+                lines.extend(notes(
+                    service,
+                    (self.table == TableKind::Kernel).then_some(&self.sysctls),
+                ));
             }
         }
         let request = health::Request::SetAdmin {

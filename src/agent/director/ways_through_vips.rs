@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::agent::lifecycle::named;
 use crate::config::Config;
-use crate::kernel::{Ipvs, Witness};
+use crate::kernel::{TableKind, Witness};
 use crate::model::Timeout;
 use crate::probe::vip_path::{self, Board, Passages, Perch, Ports};
 use crate::runtime::clock;
@@ -24,12 +24,13 @@ const ESTABLISHED: Duration = Duration::from_mins(15);
 
 /// Sends the first canaries, and starts the task that sends the others; it is
 /// given further configurations by what is returned.
-pub(super) async fn start<T: Ipvs>(
+pub(super) async fn start(
     tasks: &mut JoinSet<&'static str>,
     config: &Config,
     board: Arc<Board>,
+    table: TableKind,
 ) -> (Arc<Passages>, watch::Sender<Vec<Perch>>) {
-    let passages = Arc::new(passages::<T>(config, board));
+    let passages = Arc::new(passages(config, board, table));
     let perches = vip_path::perches(config);
     passages.send_canaries(&perches).await;
     let (to_canary, watched) = watch::channel(perches);
@@ -39,7 +40,7 @@ pub(super) async fn start<T: Ipvs>(
 }
 
 /// The ways through VIPs, with the source ports that this host has for them.
-fn passages<T: Ipvs>(config: &Config, board: Arc<Board>) -> Passages {
+fn passages(config: &Config, board: Arc<Board>, table: TableKind) -> Passages {
     let witness = Witness::new();
     let known = witness.local_ports().unwrap_or_else(|error| {
         let error = error_chain(&error);
@@ -58,6 +59,5 @@ fn passages<T: Ipvs>(config: &Config, board: Arc<Board>) -> Passages {
     let since_epoch = clock::wall().duration_since(SystemTime::UNIX_EPOCH);
     let seed = since_epoch.map_or(0, |time| time.subsec_nanos());
     let ports = Ports::new(first..=last, established, seed);
-    let witness = T::IN_KERNEL.then_some(witness);
-    Passages::new(board, ports, witness)
+    Passages::new(board, ports, table)
 }

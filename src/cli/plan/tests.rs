@@ -26,7 +26,7 @@ async fn noted(bits: u32) -> Vec<String> {
     let mode = Mode::Director;
     let snapshot = Arc::new(Snapshot::empty(mode, "".into(), clock::wall()));
     let mut reconciler = Reconciler::new(
-        Kernel::with_table(table),
+        Kernel::in_memory(table),
         StateFile::new(state_dir.path(), mode),
         Writing::DryRun,
         snapshot,

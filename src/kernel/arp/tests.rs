@@ -21,13 +21,13 @@ mod netns {
     fn it_asks_from_the_address_that_is_no_vip_and_hears_what_comes() {
         in_namespace(async || {
             wire();
-            let (here, there) = (
-                ArpLink::open("eth0").unwrap(),
-                ArpLink::open("eth1").unwrap(),
-            );
+            let mut host = Host::new();
+            let here = ArpLink::open(&mut host, "eth0").await.unwrap();
+            let there = ArpLink::open(&mut host, "eth1").await.unwrap();
             let vip: IpAddr = [192, 168, 11, 200].into();
-            let own = here.own_addresses(|address| address == vip).unwrap();
-            let other = there.own_addresses(|_| true).unwrap();
+            let own = here.own_addresses(&mut host, |address| address == vip);
+            let own = own.await.unwrap();
+            let other = there.own_addresses(&mut host, |_| true).await.unwrap();
             assert!(own.has(own.asker.mac) && own.has(other.asker.mac));
             assert_ne!(own.asker.mac, other.asker.mac);
             assert_eq!(own.asker.ipv4, Ipv4Addr::new(192, 168, 11, 10));
@@ -66,7 +66,7 @@ mod netns {
                 "ip",
                 "neigh add 2001:db8::21 lladdr 02:00:00:00:00:21 dev eth0",
             );
-            let there = ArpLink::open("eth1").unwrap();
+            let there = ArpLink::open(&mut Host::new(), "eth1").await.unwrap();
             let sender = std::net::UdpSocket::bind("[2001:db8::10]:0").unwrap();
             for _ in 0..100 {
                 sender.send_to(b"?", "[2001:db8::21]:9").unwrap();
@@ -90,10 +90,13 @@ mod netns {
     fn what_cannot_be_listened_to_is_named() {
         in_namespace(async || {
             wire();
-            let error = |interface: &str| ArpLink::open(interface).unwrap_err().to_string();
-            assert_eq!(error("eth7"), "there is no interface `eth7`");
-            assert_eq!(error("lo"), "interface `lo` is not Ethernet");
-            let link = ArpLink::open("eth0").unwrap();
+            let error = async |interface: &str| {
+                let opened = ArpLink::open(&mut Host::new(), interface).await;
+                opened.unwrap_err().to_string()
+            };
+            assert_eq!(error("eth7").await, "there is no interface `eth7`");
+            assert_eq!(error("lo").await, "interface `lo` is not Ethernet");
+            let link = ArpLink::open(&mut Host::new(), "eth0").await.unwrap();
             run("ip", "link del eth0");
             assert!(
                 tokio::time::timeout(PATIENCE, async { while link.hear().await.is_ok() {} })
@@ -102,7 +105,7 @@ mod netns {
             );
             run("ip", "link add eth0 type veth peer name eth1");
             drop_capabilities();
-            assert_eq!(error("eth0"), "it needs CAP_NET_RAW");
+            assert_eq!(error("eth0").await, "it needs CAP_NET_RAW");
         });
     }
 }

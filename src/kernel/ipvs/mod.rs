@@ -12,6 +12,7 @@ use neli::consts::nl::NlmF;
 use neli::err::BuilderError;
 use rustix::io::Errno;
 
+use super::attributes::DecodeError;
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
 use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::model::{RealServerKey, Service, ServiceKey, Timeout};
@@ -87,20 +88,20 @@ impl KernelIpvs {
     async fn get<V>(
         &mut self,
         message: Result<codec::Message, BuilderError>,
-        decode: impl Fn(&[u8]) -> Result<V, codec::DecodeError>,
+        decode: impl Fn(&[u8]) -> Result<V, DecodeError>,
     ) -> Result<V, Cause> {
         let answer = match request(message) {
             Ok(request) => self.netlink.get(request).await,
             Err(failure) => Err(failure),
         };
         let answer = answer.map_err(|failure| failure.cause(read_refusal))?;
-        decoded(decode(answer.as_ref()))
+        Ok(decode(answer.as_ref())?)
     }
 
     async fn dump<K: Ord, V>(
         &mut self,
         message: Result<codec::Message, BuilderError>,
-        decode: impl Fn(&[u8]) -> Result<Option<(K, V)>, codec::DecodeError>,
+        decode: impl Fn(&[u8]) -> Result<Option<(K, V)>, DecodeError>,
     ) -> Result<BTreeMap<K, V>, Cause> {
         let parts = match request(message) {
             Ok(request) => self.netlink.dump(request).await,
@@ -112,14 +113,12 @@ impl KernelIpvs {
             .map_err(|failure| failure.cause(read_refusal))?
             .iter()
             .filter_map(|part| decode(part.as_ref()).transpose())
-            .map(decoded)
+            .map(|decoded| decoded.map_err(Cause::from))
             .collect()
     }
 }
 
 impl Ipvs for KernelIpvs {
-    const IN_KERNEL: bool = true;
-
     /// Services of protocols other than TCP, UDP and SCTP are left out.
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         self.dump(codec::get_services(), codec::service)
@@ -136,7 +135,7 @@ impl Ipvs for KernelIpvs {
         let mut found = BTreeMap::new();
         for (key, answer) in services.iter().zip(answers) {
             let part = match answer {
-                Ok(part) => decoded(codec::service(part.as_ref())),
+                Ok(part) => codec::service(part.as_ref()).map_err(Cause::from),
                 Err(Failure::Errno(ESRCH)) => continue,
                 Err(failure) => Err(failure.cause(read_refusal)),
             };
@@ -194,16 +193,6 @@ fn request(
         }),
         Err(error) => Err(Failure::Other(Cause::Unencodable(error.to_string()))),
     }
-}
-
-fn decoded<V>(result: Result<V, codec::DecodeError>) -> Result<V, Cause> {
-    result.map_err(|error| {
-        let why = std::error::Error::source(&error);
-        Cause::Undecodable(match why {
-            Some(why) => format!("{error}: {why}"),
-            None => error.to_string(),
-        })
-    })
 }
 
 /// `ENOENT` for a dump says that the family has gone since it was looked up:

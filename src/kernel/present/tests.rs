@@ -17,8 +17,6 @@ struct Skipping {
 }
 
 impl Ipvs for Skipping {
-    const IN_KERNEL: bool = false;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let mut found = self.table.services().await?;
         let skipped = self.services.pop().unwrap_or_default();

@@ -13,7 +13,7 @@ use super::audit::{Audit, PERIOD, SPREAD};
 use super::{Silence, Vips, vips};
 use crate::config::Config;
 use crate::diagnosis::arp_conflict_fix;
-use crate::kernel::{ArpError, ArpLink, HostChanges, Neighbours, OwnAddresses, Sysctls};
+use crate::kernel::{ArpError, ArpLink, Host, HostChanges, Neighbours, OwnAddresses, Sysctls};
 use crate::model::{ArpConflicts, FreezeReason, MacAddress};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -32,7 +32,7 @@ const ANSWERED: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_millis(50);
 
 /// While changes are not heard of.
-const UNHEARD: &str = "VIPs that come to this host are announced later, at the next look";
+const UNHEARD: &str = "new VIPs of this host are announced only at the next regular look";
 
 /// Whether the VIPs that this host has are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub(crate) async fn run(
         sysctls: Sysctls::default(),
         attendance: Attendance::default(),
         silence,
+        host: Host::new(),
         neighbours: Neighbours::new(),
         vips: Vips::new(),
         names: BTreeMap::new(),
@@ -132,6 +133,7 @@ struct Auditor {
     sysctls: Sysctls,
     attendance: Attendance,
     silence: Silence,
+    host: Host,
     neighbours: Neighbours,
     vips: Vips,
     /// The names of the real servers of each VIP.
@@ -153,7 +155,7 @@ impl Auditor {
 
     /// Asks and hears until the link fails.
     async fn listen(&mut self, interface: &str) -> ArpError {
-        match ArpLink::open(interface) {
+        match ArpLink::open(&mut self.host, interface).await {
             Ok(link) => match self.listen_on(&link).await {
                 Ok(never) => match never {},
                 Err(error) => error,
@@ -163,13 +165,13 @@ impl Auditor {
     }
 
     async fn listen_on(&mut self, link: &ArpLink) -> Result<std::convert::Infallible, ArpError> {
-        let mut own = self.own_addresses(link, clock::monotonic())?;
+        let mut own = self.own_addresses(link, clock::monotonic()).await?;
         let mut own_until = clock::monotonic() + PERIOD;
         self.succeeded();
         loop {
             let now = clock::monotonic();
             if now >= own_until {
-                own = self.own_addresses(link, now)?;
+                own = self.own_addresses(link, now).await?;
                 own_until = now + PERIOD;
             }
             let down = self.link.borrow_and_update().is_some();
@@ -228,8 +230,13 @@ impl Auditor {
 
     /// What this host has now, which says as well what is announced and what
     /// is left to another host.
-    fn own_addresses(&mut self, link: &ArpLink, now: Instant) -> Result<OwnAddresses, ArpError> {
-        let own = link.own_addresses(|address| self.vips.contains_key(&address))?;
+    async fn own_addresses(
+        &mut self,
+        link: &ArpLink,
+        now: Instant,
+    ) -> Result<OwnAddresses, ArpError> {
+        let is_vip = |address| self.vips.contains_key(&address);
+        let own = link.own_addresses(&mut self.host, is_vip).await?;
         let vips = self.vips.keys().copied();
         match &self.config.director.interface {
             None => {

@@ -23,6 +23,7 @@ mod canary;
 mod guard;
 mod passages;
 mod ports;
+mod readers;
 mod unverified;
 
 pub(crate) use board::{Board, Confirmed};

@@ -6,14 +6,14 @@ use std::time::Duration;
 use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::guard::Guard;
 use super::ports::{Ending, Ports};
+use super::readers::Readers;
 use super::{Board, Confirmed, Unverified};
 use crate::config::Origin;
-use crate::kernel::{Overheard, Tap, Witness};
+use crate::kernel::{Overheard, TableKind, Tap, Witness};
 use crate::model::{Connections, Family, Forwarding, ProbePath};
 use crate::net::tcp::{Marked, OpenError, Opened, Opening};
 use crate::plan::probe_marks::leading_over;
@@ -55,7 +55,7 @@ pub(crate) struct Passages {
     /// Whether IPVS takes what it should; the canary's to say.
     pub(super) guard: Guard,
     /// `None` where the table is not the kernel's.
-    pub(super) witness: Option<Mutex<Witness>>,
+    readers: Option<Readers>,
 }
 
 /// The way of one probe through a VIP. When it is dropped its connection ends.
@@ -77,12 +77,12 @@ struct Held {
 }
 
 impl Passages {
-    pub(crate) fn new(board: Arc<Board>, ports: Ports, witness: Option<Witness>) -> Self {
+    pub(crate) fn new(board: Arc<Board>, ports: Ports, table: TableKind) -> Self {
         Self {
             board,
             ports: Shared::new(ports),
             guard: Guard::default(),
-            witness: witness.map(Mutex::new),
+            readers: (table == TableKind::Kernel).then(Readers::new),
         }
     }
 
@@ -105,6 +105,10 @@ impl Passages {
         })
     }
 
+    fn readers(&self) -> Result<&Readers, Unverified> {
+        self.readers.as_ref().ok_or(Unverified::NoKernel)
+    }
+
     /// The board that tells which marks hold.
     pub(super) fn board(&self) -> &Board {
         &self.board
@@ -112,10 +116,8 @@ impl Passages {
 
     /// Fails if IPVS lets all packets pass, as far as the kernel says so.
     pub(super) async fn takes_packets(&self) -> Result<(), Unverified> {
-        let Some(witness) = &self.witness else {
-            return Err(Unverified::NoKernel);
-        };
-        match witness.lock().await.passes_everything().await {
+        let readers = self.readers()?;
+        match readers.of_host().await.passes_everything().await {
             Ok(false) => Ok(()),
             Ok(true) => Err(Unverified::Backup),
             Err(error) => Err(Unverified::Unreadable(error_chain(&error))),
@@ -124,13 +126,11 @@ impl Passages {
 
     /// Fails if the kernel drops what comes from `vip` to `source`.
     pub(super) async fn hears(&self, source: IpAddr, vip: IpAddr) -> Result<(), Unverified> {
-        let Some(witness) = &self.witness else {
-            return Err(Unverified::NoKernel);
-        };
+        let readers = self.readers()?;
         if vip.is_ipv6() {
             return Ok(());
         }
-        match witness.lock().await.keeps_out(source, vip) {
+        match readers.of_host().await.keeps_out(source, vip).await {
             Ok(None) => Ok(()),
             Ok(Some(reason)) => Err(Unverified::Deaf(reason)),
             Err(error) => Err(Unverified::Unreadable(error_chain(&error))),
@@ -190,9 +190,7 @@ impl Passage {
         source: IpAddr,
         target: SocketAddr,
     ) -> Result<Opened, StartError> {
-        let Some(witness) = &self.passages.witness else {
-            return Err(Unverified::NoKernel.into());
-        };
+        let readers = self.passages.readers()?;
         let mut attempts = 0;
         for _ in 0..TRIES {
             let port = self.next_port(target).ok_or(StartError::NoPort)?;
@@ -205,7 +203,7 @@ impl Passage {
                     segment: self.segment(),
                 }),
             };
-            let mut witness = witness.lock().await;
+            let mut witness = readers.of_mark(self.confirmed.mark).await;
             let before = self.connections(&mut witness).await?;
             let opened = match opening.start(target) {
                 Err(OpenError::PortTaken) => continue,

@@ -18,7 +18,7 @@ use crate::kernel::{Cause, Kernel, KernelError, MemoryIpvs, ObservedDestination,
 use crate::metrics::Metrics;
 use crate::model::{
     Destination, Forwarding, RealServerId, RealServerKey, Service, ServiceFlags, ServiceKey,
-    Timeout,
+    SysctlKey, Timeout,
 };
 use crate::plan::Step;
 use crate::reconcile::captured_log::CapturedLog;
@@ -468,13 +468,22 @@ async fn time_outs_are_set_watched_and_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_in_the_process_goes_without_the_kernels_sysctls() {
+async fn a_table_in_memory_has_addresses_and_sysctls_of_its_own() {
     let mut lab = Lab::new();
-    let key = "net.ipv4.vs.expire_nodest_conn".parse().unwrap();
-    lab.config.director.sysctls = [(key, "1".to_owned())].into();
+    let key: SysctlKey = "net.ipv4.vs.expire_nodest_conn".parse().unwrap();
+    lab.config.director.sysctls = [(key.clone(), "1".to_owned())].into();
+    // No host has an interface of this name.
+    lab.config.director.interface = Some("no-such-if0".to_owned());
     let lab = lab.run().await;
     assert_eq!(lab.snapshot.reconcile.lock().error, None);
-    assert!(lab.snapshot.sysctls.lock().is_empty());
+    let have = lab.snapshot.sysctls.lock().get(&key).unwrap().have.clone();
+    assert_eq!(have.as_deref(), Some("1"));
+    let present: Vec<_> = lab.snapshot.vips.lock().values().copied().collect();
+    assert!(!present.is_empty() && present.iter().all(|present| *present));
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(lab.drift().values().sum::<u64>(), 0);
+    lab.finish().await.remove_all().await.unwrap();
 }
 
 #[derive(Debug, Clone)]
@@ -572,7 +581,7 @@ impl Lab {
     }
 
     async fn start_loop(&self) -> Result<DirectorLoop<Table>, ReconcileError> {
-        let kernel = Kernel::with_table(Table {
+        let kernel = Kernel::in_memory(Table {
             memory: self.kernel.clone(),
             calls: Arc::clone(&self.calls),
             broken_dumps: Arc::clone(&self.broken_dumps),
@@ -728,8 +737,6 @@ struct Table {
 }
 
 impl Ipvs for Table {
-    const IN_KERNEL: bool = false;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         self.calls.lock().unwrap().push("list services".to_owned());
         let broken = {

@@ -17,7 +17,7 @@ fn passages() -> (Arc<Passages>, State) {
     let board = Board::default();
     board.assign(marks);
     let ports = Ports::new(40_000..=40_000, Duration::from_mins(15), 0);
-    let passages = Passages::new(Arc::new(board), ports, None);
+    let passages = Passages::new(Arc::new(board), ports, TableKind::Memory);
     (Arc::new(passages), table)
 }
 
