@@ -30,15 +30,15 @@ use crate::control::Operation;
 use crate::health::weight_updates::Intent;
 use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
-use crate::kernel::{Ipvs, Kernel, Sysctls, TableKind};
-use crate::link::arp_audit::{self, Announcing, Silence};
+use crate::kernel::{Ipvs, Kernel, TableKind};
+use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
 use crate::link::carrier;
 use crate::metrics::Metrics;
 use crate::model::{AdminState, ArpConflicts};
 use crate::notify::{self, Events};
-use crate::probe::vip_path::{Board, Perch};
+use crate::probe::vip_path::{CanaryTarget, MarkRegistry};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets, vip_path};
-use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
+use crate::reconcile::{self, DirectorLoop, InstrumentedIpvs, Reconciler, StateFile, Writing};
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::newest_file::newest_file;
@@ -64,7 +64,7 @@ pub(crate) async fn run<T: Ipvs>(
     kernel: Kernel<T>,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    let (table, sysctls) = (kernel.table, kernel.sysctls.clone());
+    let table = kernel.table;
     let asking = prober(&config).await?;
     let doors = Doors::open(&config, Mode::Director, writing, table == TableKind::Kernel).await?;
 
@@ -77,9 +77,9 @@ pub(crate) async fn run<T: Ipvs>(
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
-    let board = Arc::new(Board::default());
+    let board = Arc::new(MarkRegistry::default());
     let reconciler = Reconciler::load(
-        kernel.map_table(|ipvs| Counted::new(ipvs, Arc::clone(&metrics))),
+        kernel.map_table(|ipvs| InstrumentedIpvs::new(ipvs, Arc::clone(&metrics))),
         state_file(&config, table),
         writing,
         Arc::clone(&snapshot),
@@ -87,7 +87,7 @@ pub(crate) async fn run<T: Ipvs>(
     )
     .await?
     .telling(Arc::clone(&events))
-    .confirming(Arc::clone(&board));
+    .with_mark_registry(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
@@ -130,7 +130,6 @@ pub(crate) async fn run<T: Ipvs>(
         probes,
         to_health,
         drains,
-        sysctls,
         table,
         to_reconcile,
         to_audit,
@@ -207,12 +206,11 @@ struct Director {
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
     drains: Arc<Mutex<Drains>>,
-    sysctls: Sysctls,
     table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
-    perches: watch::Sender<Vec<Perch>>,
+    perches: watch::Sender<Vec<CanaryTarget>>,
     shown: Shown,
     events: Arc<Events>,
 }
@@ -262,7 +260,7 @@ impl Director {
             removed,
         } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
-        self.perches.send_replace(vip_path::perches(&config));
+        self.perches.send_replace(vip_path::canary_targets(&config));
         let before = mem::replace(&mut self.config, Arc::clone(&config));
         let ended = {
             let mut drains = self.drains.lock().await;
@@ -325,8 +323,8 @@ fn look_at_the_link(
     let (found, thefts) = watch::channel(ArpConflicts::new());
     let (silent, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
-    let silence = Silence {
-        silent: not_answering,
+    let silence = UnresponsiveHosts {
+        unresponsive: not_answering,
         present: there,
     };
     let announcing = match (writing, table) {

@@ -1,5 +1,5 @@
-//! ARP and neighbour discovery on one interface: asking, announcing, and
-//! hearing what anybody there says. It changes nothing in the kernel.
+//! ARP and neighbour discovery on one interface: questions, announcements, and
+//! the messages of all hosts of the link. Nothing in the kernel is changed.
 
 mod frame;
 
@@ -19,12 +19,12 @@ use tokio::net::UdpSocket;
 use super::host::Host;
 use super::{Cause, KernelError};
 use crate::model::{HostAddress, Interface, MacAddress};
-use frame::Asker;
 #[cfg(test)]
-pub(crate) use frame::Claim;
-pub(crate) use frame::Heard;
+pub(crate) use frame::AddressClaim;
+use frame::Asker;
+pub(crate) use frame::NeighbourMessage;
 #[cfg(fuzzing)]
-pub(crate) use frame::heard;
+pub(crate) use frame::decode;
 
 /// `ETH_P_ARP` and `ETH_P_IPV6` of `linux/if_ether.h`.
 const ARP: u16 = 0x0806;
@@ -60,7 +60,7 @@ const NEIGHBOUR_DISCOVERY: [SockFilter; 7] = [
     SockFilter::new(RETURN, 0, 0, u32::MAX),
 ];
 
-/// The link cannot be listened to.
+/// The link cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum ArpError {
     /// The capability is missing.
@@ -85,7 +85,7 @@ pub(crate) enum ArpError {
 type PacketSocket = UdpSocket;
 
 /// An interface that goes shows as an error, and nothing to read.
-const HEARD_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
+const READABLE_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// Both protocols on one interface.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ impl ArpLink {
         }
     }
 
-    /// Tells all hosts of the link, so many times, that `address` is this
+    /// Announces to all hosts of the link, so many times, that `address` is this
     /// interface's. Does not wait for the link, as [`ask`](Self::ask).
     pub(crate) fn announce(
         &self,
@@ -231,28 +231,28 @@ impl ArpLink {
         }
     }
 
-    /// Waits for the next thing that is said. Cancel-safe.
-    pub(crate) async fn hear(&self) -> Result<Heard, ArpError> {
-        let heard = tokio::select! {
-            heard = self.hear_on(&self.arp) => heard,
-            heard = self.hear_on(&self.ipv6) => heard,
+    /// Waits for the next message. Cancel-safe.
+    pub(crate) async fn recv(&self) -> Result<NeighbourMessage, ArpError> {
+        let message = tokio::select! {
+            message = self.recv_on(&self.arp) => message,
+            message = self.recv_on(&self.ipv6) => message,
         };
-        Ok(heard?)
+        Ok(message?)
     }
 
-    async fn hear_on(&self, socket: &PacketSocket) -> io::Result<Heard> {
+    async fn recv_on(&self, socket: &PacketSocket) -> io::Result<NeighbourMessage> {
         let mut frame = [0; LONGEST];
         loop {
-            let received = socket.async_io(HEARD_OR_FAILED, || {
+            let received = socket.async_io(READABLE_OR_FAILED, || {
                 Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame)?)
             });
             let (length, from) = received.await?;
-            // A socket hears of all interfaces until it is bound to one.
+            // A socket receives from all interfaces until it is bound to one.
             let to_us = from
                 .is_some_and(|from| from.ifindex() == self.index && from.pkttype() < OTHER_HOST);
             let frame = frame.get(..length).unwrap_or_default();
-            if let Some(heard) = frame::heard(frame).filter(|_| to_us) {
-                return Ok(heard);
+            if let Some(message) = frame::decode(frame).filter(|_| to_us) {
+                return Ok(message);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::attributes::{GenericAttributes, RouteAttributes};
 use super::{arp, host, ipvs, listeners, neighbours, tap};
 use crate::model::Protocol;
 
-pub(crate) use super::arp::heard;
+pub(crate) use super::arp::decode;
 
 /// One message of IPVS or rtnetlink, which the first byte chooses.
 pub fn netlink(bytes: &[u8]) {
@@ -23,7 +23,7 @@ pub fn netlink(bytes: &[u8]) {
             }
         }
         6 => {
-            let _ends = tap::ends(message);
+            let _ends = packet_capture::ends(message);
         }
         7 => {
             drop(RouteAttributes::<u16>::within(message));
@@ -35,5 +35,5 @@ pub fn netlink(bytes: &[u8]) {
 
 /// One frame of the link.
 pub fn frame(bytes: &[u8]) {
-    let _heard = arp::heard(bytes);
+    let _message = arp::decode(bytes);
 }

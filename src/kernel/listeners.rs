@@ -1,4 +1,4 @@
-//! The sockets on which this host waits for clients, over `NETLINK_SOCK_DIAG`.
+//! The listening sockets of this host, over `NETLINK_SOCK_DIAG`.
 //!
 //! The layout of the messages is that of `sock_diag(7)` and `linux/inet_diag.h`.
 //! procfs shows the same sockets, but not which of IPv6 leave IPv4 alone.
@@ -50,7 +50,7 @@ impl Listeners {
     }
 
     /// All of one protocol, of both families; of UDP, those without a peer.
-    /// `None` if this kernel cannot say (it has no `tcp_diag`, `udp_diag` or
+    /// `None` if this kernel cannot list them (without `tcp_diag`, `udp_diag` or
     /// `sctp_diag`).
     pub(crate) async fn list(
         &mut self,

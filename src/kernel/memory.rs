@@ -16,9 +16,8 @@ use crate::model::{
 };
 use crate::plan::Step;
 
-/// An empty table that behaves as the kernel's does, without any traffic.
-///
-/// A clone is a second handle on the same table: another hand.
+/// A table that behaves as the kernel's does, without any traffic. A new table is
+/// empty, and a clone is a second handle on the same table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryIpvs {
     table: Arc<Mutex<Table>>,
@@ -61,8 +60,8 @@ impl Row {
 }
 
 impl MemoryIpvs {
-    /// A write either happens whole or not at all, so the table is sound even
-    /// after a panic of another handle's user.
+    /// A write is atomic, so the table is consistent even after a panic in the user
+    /// of another handle.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,7 +163,7 @@ fn apply(table: &mut Table, step: &Step) -> Result<(), Cause> {
             row.destinations.remove(key).ok_or(Cause::Missing)?;
         }
         Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
-            // As `ip_vs_set_timeout` does, 0 leaves it as it is.
+            // As in `ip_vs_set_timeout`, 0 changes nothing.
             if *to > 0 {
                 table.timeouts.insert(*timeout, *to);
             }

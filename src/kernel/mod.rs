@@ -1,5 +1,5 @@
 //! The kernel's edge: the IPVS table, addresses, sysctls and the neighbours on
-//! the link, in model types.
+//! the link, in model types; and the embedded table with its addresses and sysctls.
 
 mod address;
 mod arp;
@@ -10,50 +10,50 @@ mod error;
 pub(crate) mod fuzzing;
 mod host;
 mod ipvs;
+mod ipvs_reader;
 mod listeners;
 mod memory;
 #[cfg(test)]
 pub(crate) mod namespace;
 mod neighbours;
 mod netlink;
+mod packet_capture;
 pub(crate) mod present;
 mod sysctl;
-mod tap;
-mod witness;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 
 pub(crate) use address::{Addresses, KernelAddresses};
 #[cfg(test)]
-pub(crate) use arp::Claim;
-pub(crate) use arp::{ArpError, ArpLink, Heard, OwnAddresses};
+pub(crate) use arp::AddressClaim;
+pub(crate) use arp::{ArpError, ArpLink, NeighbourMessage, OwnAddresses};
 pub(crate) use changes::HostChanges;
 pub(crate) use error::{Cause, KernelError};
 pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
+pub(crate) use ipvs_reader::IpvsReader;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::{MemoryAddresses, MemoryIpvs};
 pub(crate) use neighbours::{Hop, Neighbours, NextHop};
+pub(crate) use packet_capture::{CapturedPacket, PacketCapture};
 #[cfg(test)]
 pub(crate) use sysctl::SysctlFault;
 pub(crate) use sysctl::Sysctls;
-pub(crate) use tap::{Overheard, Tap};
-pub(crate) use witness::Witness;
 
 use crate::model::{
     Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
 };
 use crate::plan::Step;
 
-/// A virtual service as the table holds it.
+/// A virtual service as observed in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ObservedService {
     pub(crate) service: Service,
     pub(crate) statistics: Statistics,
 }
 
-/// A real server of a virtual service as the table holds it.
+/// A real server of a virtual service as observed in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ObservedDestination {
     pub(crate) destination: Destination,
@@ -114,26 +114,26 @@ impl<T> Kernel<T> {
 
 /// An IPVS table: the kernel's, or one inside this process.
 pub(crate) trait Ipvs: Send + 'static {
-    /// Every virtual service of the table. Fails when it was cut short, but one
-    /// that others remove services from meanwhile may lack some: see [`present`].
+    /// Every virtual service of the table. Fails when the dump was truncated. While
+    /// other programs remove services, a dump may lack some: see [`present`].
     fn services(
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
 
-    /// Those of these virtual services that are there, each asked for by itself.
+    /// Those of these virtual services that exist, each requested by its key.
     fn find(
         &mut self,
         services: &[ServiceKey],
     ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
 
     /// Every real server of one virtual service; none if there is no such
-    /// service. Fails when it was cut short, and may lack some as above.
+    /// service. Fails when the dump was truncated, and may lack some as above.
     fn destinations(
         &mut self,
         service: &ServiceKey,
     ) -> impl Future<Output = Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError>> + Send;
 
-    /// The time-outs that hold for the whole table, in seconds.
+    /// The time-outs of the whole table, in seconds.
     fn timeouts(
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<Timeout, u32>, KernelError>> + Send;

@@ -23,19 +23,18 @@ use crate::model::MacAddress;
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 
-/// Who is next on the way to an address, as far as the kernel knows.
+/// The next hop towards an address, as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextHop {
-    /// The address is this host's own, or the link has no neighbours that
-    /// could be asked for.
+    /// The address is this host's own, or the link has no neighbour discovery.
     NotAsked,
-    /// It answers ARP or neighbour discovery, or did when last asked.
+    /// The next hop answers ARP or neighbour discovery, or did when last asked.
     Resolved(Hop),
-    /// Nobody answers for it.
+    /// Nothing answers for the next hop.
     Unresolved(Hop),
 }
 
-/// Whose MAC address the packets to an address go to.
+/// The owner of the MAC address that packets to an address are sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hop {
     /// The address itself is on the link.
@@ -60,8 +59,8 @@ impl Neighbours {
         found.map_err(|cause| KernelError::new("list the neighbours of this host", cause))
     }
 
-    /// Who is next on the way to an address, from a source address and out of
-    /// an interface if these are given.
+    /// The next hop towards an address, from a source address and out of an
+    /// interface if these are given.
     pub(crate) async fn next_hop(
         &mut self,
         to: IpAddr,

@@ -60,8 +60,8 @@ impl Sysctls {
         }
     }
 
-    /// Sets the value, and reads it back, for the kernel may take a value and
-    /// keep another.
+    /// Sets the value, and reads it back, because the kernel may accept a value and
+    /// keep another one.
     pub(crate) fn write(&self, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
         let root = match &self.store {
             Store::Files(root) => root,
@@ -101,8 +101,8 @@ fn normalized(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Why a parameter cannot have its value on this machine as it is: another try
-/// gives the same.
+/// Why a parameter cannot have its value on this machine. Another attempt fails in
+/// the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum SysctlFault {
     /// `/proc/sys` is mounted read-only (EROFS).
@@ -117,13 +117,13 @@ pub(crate) enum SysctlFault {
          or set the parameter there with `sysctl -w`"
     )]
     NotPermitted,
-    /// The kernel has no such file, and no interface is to blame.
+    /// The kernel has no such file, and that is not because of a missing interface.
     #[error(
         "this kernel has no such parameter; correct or remove it under `sysctls`, \
          or load the module that brings it"
     )]
     Missing,
-    /// The kernel has no such file, for it has no such interface.
+    /// The kernel has no such file, because the interface is missing.
     #[error(
         "there is no interface `{0}`; see `ip link`, and correct the parameter under `sysctls`"
     )]
@@ -131,7 +131,7 @@ pub(crate) enum SysctlFault {
     /// EINVAL, ERANGE.
     #[error("the kernel refuses this value; correct it under `sysctls`")]
     Invalid,
-    /// It was written, and another value is read.
+    /// The value was written, and another value was read back.
     #[error("the kernel took the value and has {0} instead; correct it under `sysctls`")]
     Kept(String),
 }
@@ -149,8 +149,8 @@ fn cause(key: &SysctlKey, error: &io::Error) -> Cause {
     Cause::Parameter(fault)
 }
 
-/// `net.ipv4.conf.INTERFACE.…` and `net.ipv6.neigh.INTERFACE.…` are there while
-/// the interface is.
+/// `net.ipv4.conf.INTERFACE.…` and `net.ipv6.neigh.INTERFACE.…` exist as long as
+/// the interface does.
 fn missing(key: &SysctlKey) -> SysctlFault {
     let components: Vec<_> = key.path_components().collect();
     match components.as_slice() {

@@ -1,3 +1,5 @@
+//! The start of a director on a table that exists.
+
 use std::sync::Arc;
 
 use super::observe::Observation;
@@ -31,12 +33,12 @@ pub(crate) async fn adopt<T: Ipvs>(
     let observed = reconciler.observe(&bare).await?;
     let found = Marks::found(config, &observed.state);
     let marks = Marks::assign(config, &found, &observed.foreign);
-    reconciler.board.assign(found);
+    reconciler.mark_registry.assign(found);
     let desired = desired::director(config, &marks, |service, real_server, configured| {
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
-    reconciler.board.assign(marks);
+    reconciler.mark_registry.assign(marks);
     let names = Arc::clone(&reconciler.snapshot);
     reconciler.unreplaced = pending_removal::unreplaced(config, &desired);
     reconciler.note_leaving(&config.director, &desired, &observed.state, &names);

@@ -1,3 +1,5 @@
+//! Execution of the steps of a plan.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

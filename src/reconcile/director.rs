@@ -1,3 +1,5 @@
+//! The loop of a director.
+
 mod fast_path;
 mod look;
 mod marks;
@@ -15,7 +17,7 @@ use self::resets::Resets;
 use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
 use super::retry::Retry;
-use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
+use super::{ChangeCause, Failure, ReconcileError, Reconciler, StepError};
 use crate::config::{self, Config};
 use crate::health::weight_updates::Intent;
 use crate::kernel::Ipvs;
@@ -97,7 +99,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         reconciler.interfaces_seen = true;
         reconciler.say_of_marks(&observed.foreign);
         let result = reconciler
-            .converge(&desired, observed, Difference::Wanted)
+            .converge(&desired, observed, ChangeCause::Wanted)
             .await;
         reconciler.note(&result);
         let succeeded = result.is_ok();
@@ -152,7 +154,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = sleep_until(self.next_pass), if !self.resets.any() => {
                     self.write_weights().await;
                     // What stands in the way is shown and said by then.
-                    let _ = self.full_pass(Difference::Drift).await;
+                    let _ = self.full_pass(ChangeCause::Drift).await;
                 }
             }
         }
@@ -207,13 +209,13 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.probe_marks = probe_marks(&config);
         self.reconciler.unneeded = desired::unneeded_by_director(&config);
         // Of others' services the pass below knows, before anything is written.
-        let marks = self.reconciler.board.marks();
+        let marks = self.reconciler.mark_registry.marks();
         let marks = Marks::assign(&config, &marks, &BTreeSet::new());
         self.desired = desired::director(&config, &marks, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });
-        self.reconciler.board.assign(marks);
+        self.reconciler.mark_registry.assign(marks);
         self.removed = removed
             .into_iter()
             .filter_map(|key| {
@@ -222,14 +224,14 @@ impl<T: Ipvs> DirectorLoop<T> {
             })
             .collect();
         self.see_replaced();
-        let result = self.full_pass(Difference::Wanted).await;
+        let result = self.full_pass(ChangeCause::Wanted).await;
         self.reset_again(resets).await;
         // Whoever asked may have gone away.
         let _ = done.send(result);
     }
 
     /// Answers in how many steps the kernel became as it should be.
-    async fn full_pass(&mut self, difference: Difference) -> Result<usize, ReconcileError> {
+    async fn full_pass(&mut self, difference: ChangeCause) -> Result<usize, ReconcileError> {
         let result = self.observe_and_converge(difference).await;
         self.watch_leaving();
         self.reconciler.note(&result);
@@ -243,18 +245,18 @@ impl<T: Ipvs> DirectorLoop<T> {
         let differs = self.reconciler.host_differs(&self.desired, addresses);
         if differs.await && self.host.may_repair() {
             // What stands in the way is shown and said by then.
-            let _ = self.full_pass(Difference::Drift).await;
+            let _ = self.full_pass(ChangeCause::Drift).await;
         }
     }
 
     async fn observe_and_converge(
         &mut self,
-        difference: Difference,
+        difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
         pending_removal::see(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {
-            Difference::Wanted
+            ChangeCause::Wanted
         } else {
             difference
         };
@@ -266,7 +268,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                     &observed.state,
                     &before,
                 );
-                Difference::Wanted
+                ChangeCause::Wanted
             }
             None => difference,
         };
@@ -288,20 +290,23 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.assign_marks_again(&observed.foreign);
         let converged = self
             .reconciler
-            .converge(&self.desired, observed, Difference::Wanted);
+            .converge(&self.desired, observed, ChangeCause::Wanted);
         converged.await.map(drop)
     }
 
     /// `on_exit: remove`: all that is ours goes.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
-        self.reconciler.remove_all(&self.desired).await?.whole()
+        self.reconciler
+            .remove_all(&self.desired)
+            .await?
+            .into_result()
     }
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.
-fn is_for_good(failure: &Failure) -> bool {
+fn is_permanent(failure: &Failure) -> bool {
     match &failure.error {
-        StepError::Kernel(error) => error.cause.is_for_good(),
+        StepError::Kernel(error) => error.cause.is_permanent(),
         StepError::ArpNotSilenced(_)
         | StepError::VipStillThere(_)
         | StepError::VipElsewhere { .. }
@@ -315,7 +320,7 @@ pub(super) fn if_it_can_go_on(
     first_pass: Result<usize, ReconcileError>,
 ) -> Result<(), ReconcileError> {
     match first_pass {
-        Err(ReconcileError::Steps(failures)) if failures.iter().any(is_for_good) => {
+        Err(ReconcileError::Steps(failures)) if failures.iter().any(is_permanent) => {
             Err(ReconcileError::Steps(failures))
         }
         Err(ReconcileError::Steps(_)) | Ok(_) => Ok(()),

@@ -237,10 +237,8 @@ impl Director {
                 service.name, record.name
             ));
             if let Some(service) = self.config.virtual_services.get(id.service_index()) {
-                lines.extend(notes(
-                    service,
-                    (self.table == TableKind::Kernel).then_some(&self.sysctls),
-                ));
+                let sysctls = (self.table == TableKind::Kernel).then(Sysctls::default);
+                lines.extend(notes(service, sysctls.as_ref()));
             }
         }
         let request = health::Request::SetAdmin {

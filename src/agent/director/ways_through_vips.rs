@@ -9,9 +9,9 @@ use tracing::warn;
 
 use crate::agent::lifecycle::named;
 use crate::config::Config;
-use crate::kernel::{TableKind, Witness};
+use crate::kernel::{IpvsReader, TableKind};
 use crate::model::Timeout;
-use crate::probe::vip_path::{self, Board, Passages, Perch, Ports};
+use crate::probe::vip_path::{self, CanaryTarget, MarkRegistry, Ports, VipPaths};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
@@ -27,11 +27,11 @@ const ESTABLISHED: Duration = Duration::from_mins(15);
 pub(super) async fn start(
     tasks: &mut JoinSet<&'static str>,
     config: &Config,
-    board: Arc<Board>,
+    board: Arc<MarkRegistry>,
     table: TableKind,
-) -> (Arc<Passages>, watch::Sender<Vec<Perch>>) {
+) -> (Arc<VipPaths>, watch::Sender<Vec<CanaryTarget>>) {
     let passages = Arc::new(passages(config, board, table));
-    let perches = vip_path::perches(config);
+    let perches = vip_path::canary_targets(config);
     passages.send_canaries(&perches).await;
     let (to_canary, watched) = watch::channel(perches);
     let canary = vip_path::watch(Arc::clone(&passages), watched);
@@ -40,8 +40,8 @@ pub(super) async fn start(
 }
 
 /// The ways through VIPs, with the source ports that this host has for them.
-fn passages(config: &Config, board: Arc<Board>, table: TableKind) -> Passages {
-    let witness = Witness::new();
+fn passages(config: &Config, board: Arc<MarkRegistry>, table: TableKind) -> VipPaths {
+    let witness = IpvsReader::new();
     let known = witness.local_ports().unwrap_or_else(|error| {
         let error = error_chain(&error);
         warn!(
@@ -59,5 +59,5 @@ fn passages(config: &Config, board: Arc<Board>, table: TableKind) -> Passages {
     let since_epoch = clock::wall().duration_since(SystemTime::UNIX_EPOCH);
     let seed = since_epoch.map_or(0, |time| time.subsec_nanos());
     let ports = Ports::new(first..=last, established, seed);
-    Passages::new(board, ports, table)
+    VipPaths::new(board, ports, table)
 }

@@ -18,7 +18,7 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn it_asks_from_the_address_that_is_no_vip_and_hears_what_comes() {
+    fn question_comes_from_the_address_that_is_no_vip_and_reaches_the_other_end() {
         in_namespace(async || {
             wire();
             let mut host = Host::new();
@@ -41,16 +41,16 @@ mod netns {
             let vip6: IpAddr = "2001:db8::200".parse().unwrap();
             for asked in [vip, vip6] {
                 here.ask(&own, asked).unwrap();
-                let heard = tokio::time::timeout(PATIENCE, async {
+                let received = tokio::time::timeout(PATIENCE, async {
                     loop {
-                        let heard = there.hear().await.unwrap();
+                        let received = there.recv().await.unwrap();
                         // The kernel does neighbour discovery of its own.
-                        if heard.question == Some(asked) {
-                            break heard;
+                        if received.question == Some(asked) {
+                            break received;
                         }
                     }
                 });
-                assert_eq!(heard.await.unwrap().from, own.asker.mac);
+                assert_eq!(received.await.unwrap().from, own.asker.mac);
             }
         });
     }
@@ -58,7 +58,7 @@ mod netns {
     /// The kernel's filter keeps all else of IPv6 from waking anybody up.
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn traffic_is_not_heard() {
+    fn traffic_is_not_received() {
         in_namespace(async || {
             wire();
             run("ip", "address add 2001:db8::10/64 dev eth0 nodad");
@@ -87,7 +87,7 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn what_cannot_be_listened_to_is_named() {
+    fn unusable_interface_is_named() {
         in_namespace(async || {
             wire();
             let error = async |interface: &str| {
@@ -99,7 +99,7 @@ mod netns {
             let link = ArpLink::open(&mut Host::new(), "eth0").await.unwrap();
             run("ip", "link del eth0");
             assert!(
-                tokio::time::timeout(PATIENCE, async { while link.hear().await.is_ok() {} })
+                tokio::time::timeout(PATIENCE, async { while link.recv().await.is_ok() {} })
                     .await
                     .is_ok()
             );

@@ -27,7 +27,7 @@ pub(crate) struct KernelIpvs {
     netlink: Netlink,
 }
 
-/// What the kernel says of its IPVS as a whole.
+/// The version and size of the kernel's IPVS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IpvsInfo {
     /// Major, minor and patch number: 1.2.1 since Linux 2.6.
@@ -62,7 +62,7 @@ impl KernelIpvs {
             .map_err(|cause| KernelError::new("ask for the version of IPVS", cause))
     }
 
-    /// Whether this host takes another director's connections: then, with
+    /// Whether this host is the sync backup of another director: then, with
     /// `net.ipv4.vs.backup_only`, IPVS lets all packets pass
     /// (`sysctl_backup_only` in `net/netfilter/ipvs/ip_vs_core.c`).
     pub(crate) async fn is_sync_backup(&mut self) -> Result<bool, KernelError> {
@@ -107,8 +107,8 @@ impl KernelIpvs {
             Ok(request) => self.netlink.dump(request).await,
             Err(failure) => Err(failure),
         };
-        // A dump that needs several messages is resumed by counting, so that a
-        // writer in between can make an item come twice: the map keeps one.
+        // The kernel resumes a dump by counting, so that a concurrent write can
+        // repeat an item: the map keeps one.
         parts
             .map_err(|failure| failure.cause(read_refusal))?
             .iter()
@@ -195,8 +195,8 @@ fn request(
     }
 }
 
-/// `ENOENT` for a dump says that the family has gone since it was looked up:
-/// the module was removed.
+/// `ENOENT` for a dump means that the family has gone since it was resolved: the
+/// module was removed.
 const fn read_refusal(number: i32) -> Cause {
     match number {
         ENOENT => Cause::NoIpvs,

@@ -347,7 +347,7 @@ mod lab {
             let error = table.destinations(&vip).await.unwrap_err();
             assert_eq!(error.cause, Cause::NotPermitted);
             let write = Step::RemoveService { key: vip };
-            let expected = (write.to_string(), Cause::NotPermitted);
+            let expected = (write.operation(), Cause::NotPermitted);
             assert_eq!(causes(&mut table, &[write]).await, [expected]);
         });
     }

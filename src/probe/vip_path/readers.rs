@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::kernel::Witness;
+use crate::kernel::IpvsReader;
 
 /// How many probes may read the table at the same time, each over a socket of
 /// its own: one socket carries one dump at a time. Marks are consecutive
@@ -18,21 +18,21 @@ const READERS: usize = 8;
 /// went only if connections by that mark begin one at a time. Probes by other
 /// marks have counts of their own and need not wait.
 pub(crate) struct Readers {
-    by_mark: [Mutex<Witness>; READERS],
-    host: Mutex<Witness>,
+    by_mark: [Mutex<IpvsReader>; READERS],
+    host: Mutex<IpvsReader>,
 }
 
 impl Readers {
     /// Opens nothing yet.
     pub(crate) fn new() -> Self {
         Self {
-            by_mark: std::array::from_fn(|_| Mutex::new(Witness::new())),
-            host: Mutex::new(Witness::new()),
+            by_mark: std::array::from_fn(|_| Mutex::new(IpvsReader::new())),
+            host: Mutex::new(IpvsReader::new()),
         }
     }
 
     /// The reader for this mark, while nobody else makes a connection by the mark.
-    pub(super) async fn of_mark(&self, mark: NonZeroU32) -> MutexGuard<'_, Witness> {
+    pub(super) async fn of_mark(&self, mark: NonZeroU32) -> MutexGuard<'_, IpvsReader> {
         let share = usize::try_from(mark.get()).unwrap_or_default() % READERS;
         match self.by_mark.get(share) {
             Some(reader) => reader.lock().await,
@@ -42,7 +42,7 @@ impl Readers {
     }
 
     /// The reader of everything that no mark counts.
-    pub(super) async fn of_host(&self) -> MutexGuard<'_, Witness> {
+    pub(super) async fn of_host(&self) -> MutexGuard<'_, IpvsReader> {
         self.host.lock().await
     }
 }

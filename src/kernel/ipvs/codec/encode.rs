@@ -1,3 +1,5 @@
+//! Requests to IPVS.
+
 use std::net::IpAddr;
 
 use neli::consts::genl::NlAttrType;

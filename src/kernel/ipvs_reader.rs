@@ -1,4 +1,4 @@
-//! What the kernel says of the connections that probes made: a door that only reads.
+//! A reader of the kernel for probes through VIPs. It writes nothing.
 
 use std::net::IpAddr;
 use std::str::FromStr as _;
@@ -6,15 +6,15 @@ use std::str::FromStr as _;
 use super::{Host, Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
 use crate::model::{OwnSource, RealServerKey, ServiceKey, SysctlKey};
 
-/// Reads the table of the network namespace in which it is first asked. It
-/// has a socket of its own, so that probes do not wait for what reconcile does.
-pub(crate) struct Witness {
+/// Reads the table of the network namespace in which the first request is made,
+/// over a socket of its own: probes do not wait for reconcile.
+pub(crate) struct IpvsReader {
     ipvs: KernelIpvs,
     host: Host,
     sysctls: Sysctls,
 }
 
-impl Witness {
+impl IpvsReader {
     /// Opens nothing yet.
     pub(crate) fn new() -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Witness {
     }
 
     /// The only real server of a virtual service; `None` if the service is
-    /// missing, or has another number of them.
+    /// missing, or has none or several.
     pub(crate) async fn only_destination(
         &mut self,
         service: &ServiceKey,
@@ -48,9 +48,9 @@ impl Witness {
         self.ipvs.is_sync_backup().await
     }
 
-    /// What keeps the answers of `vip` from coming to `source`, both of this
-    /// host and of IPv4. Nothing does where this host does not have the VIP.
-    pub(crate) async fn keeps_out(
+    /// The parameter by which the kernel drops answers from `vip` to `source`, both
+    /// IPv4 addresses of this host. `None` where this host does not have the VIP.
+    pub(crate) async fn dropped_by_rp_filter(
         &mut self,
         source: IpAddr,
         vip: IpAddr,

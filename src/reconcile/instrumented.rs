@@ -1,3 +1,5 @@
+//! A table that counts its operations.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,18 +9,18 @@ use crate::model::{RealServerKey, ServiceKey, Timeout};
 use crate::plan::Step;
 
 /// A table whose every operation is counted in `lvs_ipvs_operations_total`.
-pub(crate) struct Counted<T> {
+pub(crate) struct InstrumentedIpvs<T> {
     table: T,
     metrics: Arc<Metrics>,
 }
 
-impl<T> Counted<T> {
+impl<T> InstrumentedIpvs<T> {
     pub(crate) fn new(table: T, metrics: Arc<Metrics>) -> Self {
         Self { table, metrics }
     }
 }
 
-impl<T: Ipvs> Ipvs for Counted<T> {
+impl<T: Ipvs> Ipvs for InstrumentedIpvs<T> {
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let services = self.table.services().await;
         self.metrics
