@@ -32,15 +32,15 @@ use crate::control::Operation;
 use crate::health::weight_updates::Intent;
 use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
 use crate::http::{Shown, View};
-use crate::kernel::{Ipvs, Kernel, Sysctls};
-use crate::link::arp_audit::{self, Announcing, Silence};
+use crate::kernel::{Ipvs, Kernel, TableKind};
+use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
 use crate::link::carrier;
 use crate::metrics::Metrics;
 use crate::model::{AdminState, ArpConflicts};
 use crate::notify::Events;
-use crate::probe::vip_path::{Board, Perch};
+use crate::probe::vip_path::{CanaryTarget, MarkRegistry};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets, vip_path};
-use crate::reconcile::{self, Counted, DirectorLoop, Reconciler, StateFile, Writing};
+use crate::reconcile::{self, DirectorLoop, InstrumentedIpvs, Reconciler, StateFile, Writing};
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::newest_file::newest_file;
@@ -63,16 +63,16 @@ pub(crate) async fn run<T: Ipvs>(
     config: Arc<Config>,
     path: &Path,
     writing: Writing,
-    table: T,
+    kernel: Kernel<T>,
 ) -> Result<(), AgentError> {
     raise_file_limit();
-    warn_of_table_in_memory::<T>(&config);
+    let table = kernel.table;
     let asking = prober(&config).await?;
-    let resources =
-        StartupResources::acquire(&config, Mode::Director, writing, T::IN_KERNEL).await?;
+    let in_kernel = table == TableKind::Kernel;
+    let resources = StartupResources::acquire(&config, Mode::Director, writing, in_kernel).await?;
 
-    let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
-    let file = drain_file::<T>(&config);
+    let snapshot = Arc::new(first_snapshot(&config, path, writing, table));
+    let file = drain_file(&config, table);
     let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
     let services = config.virtual_services.iter();
     let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
@@ -80,17 +80,17 @@ pub(crate) async fn run<T: Ipvs>(
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
-    let board = Arc::new(Board::default());
+    let board = Arc::new(MarkRegistry::default());
     let reconciler = Reconciler::load(
-        Kernel::with_table(Counted::new(table, Arc::clone(&metrics))),
-        state_file::<T>(&config),
+        kernel.map_table(|ipvs| InstrumentedIpvs::new(ipvs, Arc::clone(&metrics))),
+        state_file(&config, table),
         writing,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
     )
     .await?
     .telling(Arc::clone(&events))
-    .confirming(Arc::clone(&board));
+    .with_mark_registry(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
@@ -99,7 +99,7 @@ pub(crate) async fn run<T: Ipvs>(
 
     let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
-    let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
+    let (passages, perches) = ways_through_vips::start(&mut tasks, &config, board, table).await;
     let asking = asking.showing(Arc::clone(&snapshot.tls_not_read));
     let mut probes = Probes::new(asking.through(passages), report);
     let health = HealthTask::new(
@@ -114,7 +114,7 @@ pub(crate) async fn run<T: Ipvs>(
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
-    let (outlook, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
+    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot, (writing, table));
     let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
     spawn_named(&mut tasks, "health", health);
     spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
@@ -133,7 +133,7 @@ pub(crate) async fn run<T: Ipvs>(
         probes,
         to_health,
         drains,
-        sysctls: T::IN_KERNEL.then(Sysctls::default),
+        table,
         to_reconcile,
         to_audit,
         perches,
@@ -169,17 +169,11 @@ pub(crate) async fn run<T: Ipvs>(
     .await
 }
 
-fn warn_of_table_in_memory<T: Ipvs>(config: &Config) {
-    if let (false, Some(interface)) = (T::IN_KERNEL, &config.director.interface) {
-        warn!("--table memory: no VIP is put on {interface}");
-    }
-}
-
-fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Snapshot {
+fn first_snapshot(config: &Config, path: &Path, writing: Writing, table: TableKind) -> Snapshot {
     let now = clock::wall();
     Snapshot::director(config, path.to_owned(), now).of_process(ProcessRecord {
         dry_run: writing == Writing::DryRun,
-        table_in_kernel: T::IN_KERNEL,
+        table_in_kernel: table == TableKind::Kernel,
         ..ProcessRecord::this(now)
     })
 }
@@ -202,12 +196,11 @@ struct Director {
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
     drains: Arc<Mutex<Drains>>,
-    /// The kernel's, if the table is there.
-    sysctls: Option<Sysctls>,
+    table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
-    perches: watch::Sender<Vec<Perch>>,
+    perches: watch::Sender<Vec<CanaryTarget>>,
     shown: Shown,
     events: Arc<Events>,
 }
@@ -257,7 +250,7 @@ impl Director {
             removed,
         } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
-        self.perches.send_replace(vip_path::perches(&config));
+        self.perches.send_replace(vip_path::canary_targets(&config));
         let before = mem::replace(&mut self.config, Arc::clone(&config));
         let ended = {
             let mut drains = self.drains.lock().await;
@@ -291,10 +284,10 @@ impl Director {
         .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };
-        let made = match self.writing {
-            Writing::Real if self.sysctls.is_some() => "in the kernel",
-            Writing::Real => "in the table in memory",
-            Writing::DryRun => "pending, which a dry run does not make",
+        let made = match (self.writing, self.table) {
+            (Writing::Real, TableKind::Kernel) => "in the kernel",
+            (Writing::Real, TableKind::Memory) => "in the table in memory",
+            (Writing::DryRun, _) => "pending, which a dry run does not make",
         };
         let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
         Ok(format!(
@@ -308,26 +301,26 @@ impl Director {
 /// Starts the tasks that look at the director's own link; the ARP audit is
 /// given further configurations by what is returned. Probes go over the link also
 /// with a table inside this process, which may be a trial on a host without it.
-fn look_at_the_link<T: Ipvs>(
+fn look_at_the_link(
     tasks: &mut JoinSet<&'static str>,
     config: &Arc<Config>,
     snapshot: &Snapshot,
-    writing: Writing,
+    (writing, table): (Writing, TableKind),
 ) -> (Outlook, watch::Sender<Arc<Config>>) {
     let (trouble, link) = watch::channel(None);
     let (to_audit, audited) = watch::channel(Arc::clone(config));
-    let watched = carrier::watch(audited.clone(), trouble, !T::IN_KERNEL);
+    let watched = carrier::watch(audited.clone(), trouble, table == TableKind::Memory);
     spawn_named(tasks, "link", watched);
     let (found, thefts) = watch::channel(ArpConflicts::new());
     let (silent, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
-    let silence = Silence {
-        silent: not_answering,
+    let silence = UnresponsiveHosts {
+        unresponsive: not_answering,
         present: there,
     };
-    let announcing = match writing {
-        Writing::Real if T::IN_KERNEL => Announcing::Vips,
-        Writing::Real | Writing::DryRun => Announcing::Nothing,
+    let announcing = match (writing, table) {
+        (Writing::Real, TableKind::Kernel) => Announcing::Vips,
+        (Writing::Real, TableKind::Memory) | (Writing::DryRun, _) => Announcing::Nothing,
     };
     let record = Arc::clone(&snapshot.arp);
     let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
@@ -341,19 +334,17 @@ fn look_at_the_link<T: Ipvs>(
     (outlook, to_audit)
 }
 
-fn state_file<T: Ipvs>(config: &Config) -> StateFile {
-    if T::IN_KERNEL {
-        StateFile::new(&config.state_dir, Mode::Director)
-    } else {
-        StateFile::of_memory(&config.state_dir)
+fn state_file(config: &Config, table: TableKind) -> StateFile {
+    match table {
+        TableKind::Kernel => StateFile::new(&config.state_dir, Mode::Director),
+        TableKind::Memory => StateFile::of_memory(&config.state_dir),
     }
 }
 
-fn drain_file<T: Ipvs>(config: &Config) -> DrainFile {
-    if T::IN_KERNEL {
-        DrainFile::new(&config.state_dir)
-    } else {
-        DrainFile::of_memory(&config.state_dir)
+fn drain_file(config: &Config, table: TableKind) -> DrainFile {
+    match table {
+        TableKind::Kernel => DrainFile::new(&config.state_dir),
+        TableKind::Memory => DrainFile::of_memory(&config.state_dir),
     }
 }
 

@@ -63,7 +63,7 @@ async fn clean_up(
         writeln!(stdout, "# {note}")?;
     }
     let nothing = removal.done.is_empty();
-    removal.whole()?;
+    removal.into_result()?;
     if mode == Mode::Director {
         if DrainFile::new(&config.state_dir).remove()? {
             writeln!(stdout, "# nothing is drained any more")?;

@@ -5,7 +5,7 @@ use crate::agent::lifecycle::AgentError;
 use crate::agent::{director, real_server};
 use crate::cli::arguments::{RunArguments, Table};
 use crate::config::is_handed_over;
-use crate::kernel::{KernelIpvs, MemoryIpvs};
+use crate::kernel::{Kernel, KernelIpvs, MemoryIpvs};
 use crate::reconcile::Writing;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
@@ -62,11 +62,15 @@ async fn agent(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
         (false, Table::Kernel) => {
             let mut table = KernelIpvs::new();
             tracing::info!("{}", table.info().await?);
-            director::run(config, path, writing, table).await?;
+            director::run(config, path, writing, Kernel::with_table(table)).await?;
         }
         (false, Table::Memory) => {
             tracing::warn!("--table memory: the weights stay in this process and forward nothing");
-            director::run(config, path, writing, MemoryIpvs::default()).await?;
+            if let Some(interface) = &config.director.interface {
+                tracing::warn!("--table memory: no VIP is put on {interface}");
+            }
+            let kernel = Kernel::in_memory(MemoryIpvs::default());
+            director::run(config, path, writing, kernel).await?;
         }
     }
     Ok(ExitStatus::Success)

@@ -22,7 +22,9 @@ use crate::agent::drains::{DrainFile, DrainFileError};
 use crate::agent::real_server::{Eyes, Seen};
 use crate::config::{Config, Via};
 use crate::control::{self, ControlError};
-use crate::kernel::{Host, Ipvs as _, KernelError, KernelIpvs, Route, Sysctls, Witness, present};
+use crate::kernel::{
+    Host, Ipvs as _, IpvsReader, KernelError, KernelIpvs, Route, Sysctls, present,
+};
 use crate::link::arp_audit;
 use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
 use crate::plan::{ServiceState, desired};
@@ -96,7 +98,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         }
         if config.asks_through_vips() {
             let passes_everything = if ipvs {
-                Witness::new().passes_everything().await
+                IpvsReader::new().passes_everything().await
             } else {
                 Ok(false)
             };

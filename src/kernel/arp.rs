@@ -1,5 +1,5 @@
-//! ARP and neighbour discovery on one interface: asking, announcing, and
-//! hearing what anybody there says. It changes nothing in the kernel.
+//! ARP and neighbour discovery on one interface: questions, announcements, and
+//! the messages of all hosts of the link. Nothing in the kernel is changed.
 
 mod frame;
 
@@ -9,21 +9,22 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
-use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::{LinkAddr, MsgFlags, SockaddrStorage, bind, recvfrom, send};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{LinkAddr, MsgFlags, bind, recvfrom, send};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::interface_addresses::{interface_addresses, interface_of};
-use crate::model::MacAddress;
-use frame::Asker;
+use super::host::Host;
+use super::{Cause, KernelError};
+use crate::model::{HostAddress, Interface, MacAddress};
 #[cfg(test)]
-pub(crate) use frame::Claim;
-pub(crate) use frame::Heard;
+pub(crate) use frame::AddressClaim;
+use frame::Asker;
+pub(crate) use frame::NeighbourMessage;
 #[cfg(fuzzing)]
-pub(crate) use frame::heard;
+pub(crate) use frame::decode;
 
 /// `ETH_P_ARP` and `ETH_P_IPV6` of `linux/if_ether.h`.
 const ARP: u16 = 0x0806;
@@ -33,8 +34,8 @@ const IPV6: u16 = 0x86dd;
 /// this host (of another VLAN, too) and what it sends itself.
 const OTHER_HOST: u8 = 3;
 
-/// `ARPHRD_ETHER` of `linux/if_arp.h`.
-const ETHERNET: u16 = 1;
+/// How often the address of an interface that exists is looked for.
+const ATTEMPTS: u32 = 16;
 
 /// The longest frame of interest: a neighbour solicitation has 86 bytes, and
 /// room is left for options.
@@ -59,7 +60,7 @@ const NEIGHBOUR_DISCOVERY: [SockFilter; 7] = [
     SockFilter::new(RETURN, 0, 0, u32::MAX),
 ];
 
-/// The link cannot be listened to.
+/// The link cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum ArpError {
     /// The capability is missing.
@@ -71,6 +72,9 @@ pub(crate) enum ArpError {
     /// Neighbours of such an interface have no MAC addresses.
     #[error("interface `{0}` is not Ethernet")]
     NotEthernet(String),
+    /// The host could not be read.
+    #[error(transparent)]
+    Host(#[from] KernelError),
     /// Anything else.
     #[error("the kernel answered")]
     Io(#[from] io::Error),
@@ -81,7 +85,7 @@ pub(crate) enum ArpError {
 type PacketSocket = UdpSocket;
 
 /// An interface that goes shows as an error, and nothing to read.
-const HEARD_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
+const READABLE_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// Both protocols on one interface.
 #[derive(Debug)]
@@ -95,13 +99,12 @@ pub(crate) struct ArpLink {
 /// What is this host's own on the interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnAddresses {
+    interface: String,
     asker: Asker,
-    /// The networks of the interface: address and mask.
-    networks: Vec<(IpAddr, IpAddr)>,
     /// Of all interfaces: a VIP may be on one that shares this one's wire.
     macs: BTreeSet<MacAddress>,
-    /// The addresses of all interfaces, each with the name of its interface.
-    held: BTreeSet<(IpAddr, String)>,
+    /// The addresses of all interfaces.
+    held: Vec<HostAddress>,
 }
 
 impl OwnAddresses {
@@ -113,79 +116,82 @@ impl OwnAddresses {
     /// The interfaces of this host that have that address.
     pub(crate) fn interfaces_with(&self, address: IpAddr) -> impl Iterator<Item = &str> {
         let held = self.held.iter();
-        let held = held.filter(move |(held, _)| *held == address);
-        held.map(|(_, interface)| interface.as_str())
+        let held = held.filter(move |held| held.address == address);
+        held.map(|held| held.interface.as_str())
     }
 
     /// Whether it is an address of the interface's own networks: for others, a
     /// router may answer.
     pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
-        let within = |(own, mask): &(IpAddr, IpAddr)| match (*own, *mask, address) {
-            (IpAddr::V4(own), IpAddr::V4(mask), IpAddr::V4(other)) => own & mask == other & mask,
-            (IpAddr::V6(own), IpAddr::V6(mask), IpAddr::V6(other)) => own & mask == other & mask,
-            _ => false,
-        };
-        self.networks.iter().any(within)
+        self.here().any(|held| held.contains(address))
+    }
+
+    fn here(&self) -> impl Iterator<Item = &HostAddress> {
+        let held = self.held.iter();
+        held.filter(|held| held.interface == self.interface)
     }
 }
 
 impl ArpLink {
     /// Opens packet sockets (packet(7)) on the interface. Fails with
     /// [`ArpError::NotPermitted`] without `CAP_NET_RAW`.
-    pub(crate) fn open(interface: &str) -> Result<Self, ArpError> {
-        let link = link_address(interface)?;
+    pub(crate) async fn open(host: &mut Host, interface: &str) -> Result<Self, ArpError> {
+        let link = match host.link(interface).await {
+            Ok(link) => link,
+            Err(KernelError {
+                cause: Cause::NoInterface(_) | Cause::OtherName { .. },
+                ..
+            }) => return Err(ArpError::NoInterface(interface.to_owned())),
+            Err(error) => return Err(error.into()),
+        };
+        if link.interface.no_arp || link.mac.is_none() {
+            return Err(ArpError::NotEthernet(interface.to_owned()));
+        }
+        let address = link_address(&link.interface)?;
         Ok(Self {
             interface: interface.to_owned(),
-            index: link.ifindex(),
-            arp: listen(ARP, &[], &link)?,
-            ipv6: listen(IPV6, &NEIGHBOUR_DISCOVERY, &link)?,
+            index: address.ifindex(),
+            arp: listen(ARP, &[], &address)?,
+            ipv6: listen(IPV6, &NEIGHBOUR_DISCOVERY, &address)?,
         })
     }
 
     /// What this host has now. Questions come from the first address of the
     /// interface that `is_vip` does not take.
-    pub(crate) fn own_addresses(
+    pub(crate) async fn own_addresses(
         &self,
+        host: &mut Host,
         is_vip: impl Fn(IpAddr) -> bool,
     ) -> Result<OwnAddresses, ArpError> {
-        let (mut macs, mut networks) = (BTreeSet::new(), Vec::new());
-        let mut held = BTreeSet::new();
-        let (mut mac, mut ipv4, mut link_local, mut ipv6) = (None, None, None, None);
-        for found in interface_addresses()? {
-            let here = interface_of(&found) == self.interface;
-            let Some(address) = found.address else {
-                continue;
-            };
-            let network = ip(&address).zip(found.netmask.as_ref().and_then(ip));
-            networks.extend(network.filter(|_| here));
-            held.extend(ip(&address).map(|address| (address, interface_of(&found).to_owned())));
-            if let Some(link) = address.as_link_addr() {
-                let found = ethernet(link);
-                macs.extend(found);
-                mac = mac.or(found.filter(|_| here));
-            } else if let Some(address) = address.as_sockaddr_in().filter(|_| here) {
-                let own = Some(address.ip()).filter(|ip| !is_vip(IpAddr::V4(*ip)));
-                ipv4 = ipv4.or(own);
-            } else if let Some(address) = address.as_sockaddr_in6().filter(|_| here) {
-                let own = Some(address.ip()).filter(|ip| !is_vip(IpAddr::V6(*ip)));
-                let first = match own {
-                    Some(ip) if ip.is_unicast_link_local() => &mut link_local,
-                    Some(_) | None => &mut ipv6,
-                };
-                *first = first.or(own);
+        let links = host.links().await?;
+        let interfaces = links.iter().map(|link| &link.interface);
+        let held = host.addresses_in_order(interfaces).await?;
+        let mut here = links.iter().filter(|l| l.interface.name == self.interface);
+        let mac = here.find_map(|link| link.mac);
+        let mut own = OwnAddresses {
+            interface: self.interface.clone(),
+            asker: Asker {
+                mac: mac.ok_or_else(|| ArpError::NoInterface(self.interface.clone()))?,
+                ipv4: Ipv4Addr::UNSPECIFIED,
+                ipv6: None,
+            },
+            macs: links.iter().filter_map(|link| link.mac).collect(),
+            held,
+        };
+        let asking: Vec<_> = own.here().map(|held| held.address).collect();
+        let (mut ipv4, mut link_local, mut ipv6) = (None, None, None);
+        for address in asking.into_iter().filter(|address| !is_vip(*address)) {
+            match address {
+                IpAddr::V4(address) => ipv4 = ipv4.or(Some(address)),
+                IpAddr::V6(address) if address.is_unicast_link_local() => {
+                    link_local = link_local.or(Some(address));
+                }
+                IpAddr::V6(address) => ipv6 = ipv6.or(Some(address)),
             }
         }
-        let asker = Asker {
-            mac: mac.ok_or_else(|| ArpError::NoInterface(self.interface.clone()))?,
-            ipv4: ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED),
-            ipv6: link_local.or(ipv6),
-        };
-        Ok(OwnAddresses {
-            asker,
-            networks,
-            macs,
-            held,
-        })
+        own.asker.ipv4 = ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        own.asker.ipv6 = link_local.or(ipv6);
+        Ok(own)
     }
 
     /// Asks all hosts of the link who has `address`. Does not wait for the
@@ -197,7 +203,7 @@ impl ArpLink {
         }
     }
 
-    /// Tells all hosts of the link, so many times, that `address` is this
+    /// Announces to all hosts of the link, so many times, that `address` is this
     /// interface's. Does not wait for the link, as [`ask`](Self::ask).
     pub(crate) fn announce(
         &self,
@@ -225,28 +231,28 @@ impl ArpLink {
         }
     }
 
-    /// Waits for the next thing that is said. Cancel-safe.
-    pub(crate) async fn hear(&self) -> Result<Heard, ArpError> {
-        let heard = tokio::select! {
-            heard = self.hear_on(&self.arp) => heard,
-            heard = self.hear_on(&self.ipv6) => heard,
+    /// Waits for the next message. Cancel-safe.
+    pub(crate) async fn recv(&self) -> Result<NeighbourMessage, ArpError> {
+        let message = tokio::select! {
+            message = self.recv_on(&self.arp) => message,
+            message = self.recv_on(&self.ipv6) => message,
         };
-        Ok(heard?)
+        Ok(message?)
     }
 
-    async fn hear_on(&self, socket: &PacketSocket) -> io::Result<Heard> {
+    async fn recv_on(&self, socket: &PacketSocket) -> io::Result<NeighbourMessage> {
         let mut frame = [0; LONGEST];
         loop {
-            let received = socket.async_io(HEARD_OR_FAILED, || {
+            let received = socket.async_io(READABLE_OR_FAILED, || {
                 Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame)?)
             });
             let (length, from) = received.await?;
-            // A socket hears of all interfaces until it is bound to one.
+            // A socket receives from all interfaces until it is bound to one.
             let to_us = from
                 .is_some_and(|from| from.ifindex() == self.index && from.pkttype() < OTHER_HOST);
             let frame = frame.get(..length).unwrap_or_default();
-            if let Some(heard) = frame::heard(frame).filter(|_| to_us) {
-                return Ok(heard);
+            if let Some(message) = frame::decode(frame).filter(|_| to_us) {
+                return Ok(message);
             }
         }
     }
@@ -270,28 +276,22 @@ fn listen(protocol: u16, filter: &[SockFilter], link: &LinkAddr) -> Result<Packe
     Ok(PacketSocket::from_std(socket.into())?)
 }
 
-fn link_address(interface: &str) -> Result<LinkAddr, ArpError> {
-    let mut found = interface_addresses()?.into_iter();
-    let link = found.find_map(|found| {
-        let link = *found.address?.as_link_addr()?;
-        let plain = !found.flags.contains(InterfaceFlags::IFF_NOARP);
-        (found.interface_name == interface).then_some((link, plain))
-    });
-    match link {
-        None => Err(ArpError::NoInterface(interface.to_owned())),
-        Some((link, plain)) if plain && ethernet(&link).is_some() => Ok(link),
-        Some(_) => Err(ArpError::NotEthernet(interface.to_owned())),
+/// The address of the interface for bind(2). No library here makes one, but
+/// getifaddrs(3) lists them. The library does not notice a change of the
+/// kernel's list while it reads that list, which leaves out entries that were
+/// there all the time: so an interface that exists is looked for again.
+fn link_address(interface: &Interface) -> Result<LinkAddr, ArpError> {
+    for _ in 0..ATTEMPTS {
+        let mut found = getifaddrs().map_err(io::Error::from)?;
+        let link = found.find_map(|found| {
+            let link = *found.address?.as_link_addr()?;
+            (u32::try_from(link.ifindex()) == Ok(interface.index)).then_some(link)
+        });
+        if let Some(link) = link {
+            return Ok(link);
+        }
     }
-}
-
-fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-}
-
-fn ethernet(link: &LinkAddr) -> Option<MacAddress> {
-    let plain = link.hatype() == ETHERNET && link.halen() == 6;
-    link.addr().filter(|_| plain).map(MacAddress)
+    Err(ArpError::NoInterface(interface.name.clone()))
 }
 
 #[cfg(test)]

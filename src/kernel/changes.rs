@@ -1,5 +1,5 @@
-//! What the kernel tells unasked of its addresses and interfaces, over the
-//! multicast groups of `NETLINK_ROUTE` (rtnetlink(7)).
+//! Notifications of changes of addresses and interfaces, from the multicast
+//! groups of `NETLINK_ROUTE` (rtnetlink(7)).
 
 use std::io;
 use std::mem;
@@ -19,10 +19,12 @@ use crate::runtime::clock;
 /// `AF_NETLINK` of `sys/socket.h`.
 const AF_NETLINK: i32 = 16;
 
-/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR` of `linux/rtnetlink.h`.
-const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// `RTMGRP_LINK` of `linux/rtnetlink.h`.
+const LINKS: u32 = 0x1;
+/// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`.
+const ADDRESSES: u32 = 0x10 | 0x100;
 
-/// Of a message, nothing is of interest but that it came.
+/// The content of a message is not of interest: the kernel is read again.
 const BUFFER: usize = 64;
 
 /// Messages that are taken from the socket before other work has its turn.
@@ -38,45 +40,56 @@ type NetlinkSocket = UdpSocket;
 /// An overrun shows as an error, and nothing to read.
 const READABLE_OR_FAILED: Interest = Interest::READABLE.add(Interest::ERROR);
 
-/// Listens to changes of addresses and interfaces of the network namespace in
-/// which [`HostChanges::changed`] is first waited for.
+/// Listens to changes in the network namespace in which
+/// [`HostChanges::changed`] is first called.
 #[derive(Debug)]
 pub(crate) struct HostChanges {
+    groups: u32,
     socket: Option<NetlinkSocket>,
     retry: Option<Instant>,
-    /// What waits, and for what, while nothing is heard.
+    /// What follows for the caller while no notification arrives.
     consequence: &'static str,
-    /// Whether that is the newest that the log was told.
-    is_told: bool,
+    /// Whether the failure has been logged.
+    is_logged: bool,
 }
 
 impl HostChanges {
-    /// Opens nothing yet. `consequence` is what the log says of what follows
-    /// while nothing is heard.
+    /// Listens to addresses and interfaces, and opens nothing yet. The log names
+    /// `consequence` while no notification arrives.
     pub(crate) const fn new(consequence: &'static str) -> Self {
+        Self::of_groups(LINKS | ADDRESSES, consequence)
+    }
+
+    /// Listens to interfaces alone.
+    pub(crate) const fn of_links(consequence: &'static str) -> Self {
+        Self::of_groups(LINKS, consequence)
+    }
+
+    const fn of_groups(groups: u32, consequence: &'static str) -> Self {
         Self {
+            groups,
             socket: None,
             retry: None,
             consequence,
-            is_told: false,
+            is_logged: false,
         }
     }
 
-    /// Waits until something may have changed: a message came, messages were
-    /// lost (the kernel's buffer was full), or the socket was opened only now.
-    /// Cancel-safe.
+    /// Waits until something may have changed: a message arrived, messages were
+    /// lost (`ENOBUFS`, the kernel's buffer was full), or the socket was opened
+    /// by this call. The caller reads the kernel afresh. Cancel-safe.
     pub(crate) async fn changed(&mut self) {
         loop {
             let Some(socket) = &self.socket else {
                 if let Some(at) = self.retry {
                     sleep_until(at).await;
                 }
-                match open() {
+                match open(self.groups) {
                     Ok(socket) => {
                         self.socket = Some(socket);
                         self.retry = None;
-                        if mem::take(&mut self.is_told) {
-                            info!("changes of addresses and interfaces are heard again");
+                        if mem::take(&mut self.is_logged) {
+                            info!("notifications of changes of this host arrive again");
                         }
                         return;
                     }
@@ -91,13 +104,13 @@ impl HostChanges {
         }
     }
 
-    /// Until it can be opened again, the regular comparison finds the changes.
+    /// Until the socket can be opened again, the caller's own regular look finds the changes.
     fn failed(&mut self, error: &io::Error) {
-        if !mem::replace(&mut self.is_told, true) {
+        if !mem::replace(&mut self.is_logged, true) {
             let consequence = self.consequence;
             warn!(
                 %error,
-                "changes of addresses and interfaces are not heard, so {consequence}"
+                consequence, "no notification of changes of this host arrives"
             );
         }
         self.socket = None;
@@ -105,9 +118,9 @@ impl HostChanges {
     }
 }
 
-fn open() -> io::Result<NetlinkSocket> {
+fn open(groups: u32) -> io::Result<NetlinkSocket> {
     let socket = Socket::new(Domain::from(AF_NETLINK), Type::RAW.nonblocking(), None)?;
-    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
     NetlinkSocket::from_std(socket.into())
 }
 
@@ -115,7 +128,7 @@ fn open() -> io::Result<NetlinkSocket> {
 async fn wait(socket: &NetlinkSocket) -> io::Result<()> {
     let mut buffer = [0; BUFFER];
     let take = || recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT);
-    let mut take = overrun_is_a_message(take);
+    let mut take = overrun_as_message(take);
     socket
         .async_io(READABLE_OR_FAILED, || {
             take()?;
@@ -131,7 +144,7 @@ async fn wait(socket: &NetlinkSocket) -> io::Result<()> {
         .await
 }
 
-fn overrun_is_a_message(
+fn overrun_as_message(
     mut take: impl FnMut() -> Result<usize, Errno>,
 ) -> impl FnMut() -> Result<(), Errno> {
     move || match take() {

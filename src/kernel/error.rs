@@ -1,16 +1,18 @@
+//! Errors of the kernel.
+
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::sysctl::SysctlFault;
 
-/// An operation that the kernel did not carry out.
+/// A failed operation on the kernel.
 #[derive(Debug, Clone, Error)]
 #[error("cannot {operation}")]
 pub(crate) struct KernelError {
-    /// What was tried, and on what: `add virtual service tcp 192.168.11.200:80`.
+    /// The operation with its object: `add virtual service tcp 192.168.11.200:80`.
     pub(crate) operation: String,
-    /// Why it failed.
+    /// The cause of the failure.
     #[source]
     pub(crate) cause: Cause,
 }
@@ -24,7 +26,7 @@ impl KernelError {
     }
 }
 
-/// Why the kernel did not carry an operation out.
+/// The cause of a failed operation.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Cause {
     /// The kernel has no IPVS.
@@ -33,8 +35,8 @@ pub(crate) enum Cause {
     /// The scheduler's module is missing.
     #[error("this kernel has no scheduler `{0}`: run `modprobe ip_vs_{0}`, or configure another")]
     NoScheduler(String),
-    /// The scheduler's module or the persistence engine's is missing; the
-    /// kernel does not say which.
+    /// The module of the scheduler or of the persistence engine is missing; the
+    /// kernel does not report which.
     #[error(
         "this kernel has no scheduler `{0}` or no persistence engine `{1}`: \
          run `modprobe ip_vs_{0}` and `modprobe ip_vs_pe_{1}`, or configure others"
@@ -50,12 +52,12 @@ pub(crate) enum Cause {
         "there is no interface `{0}`: see `ip link`, and correct `interface` in the configuration"
     )]
     NoInterface(String),
-    /// The kernel takes the name, and calls the interface otherwise everywhere.
+    /// The kernel accepts the name for this request, but uses another name elsewhere.
     #[error("`{given}` is another name of interface `{name}`: write `{name}` in the configuration")]
     OtherName {
-        /// What was asked for.
+        /// The requested name.
         given: String,
-        /// What the kernel calls it.
+        /// The name in the kernel.
         name: String,
     },
     /// IPv6 is off on the interface.
@@ -82,20 +84,25 @@ pub(crate) enum Cause {
     /// The netlink socket failed; it is opened again for the next operation.
     #[error("the netlink socket failed: {0}")]
     Transport(String),
-    /// The answer was cut short, or changed while it was read: it is not to be trusted.
+    /// The answer was truncated, or changed while it was read, and cannot be trusted.
     #[error("the kernel's answer was cut short: {0}")]
     Truncated(String),
     /// The request does not fit into a netlink message.
     #[error("the request cannot be encoded: {0}")]
     Unencodable(String),
-    /// The answer does not mean anything to this codec.
+    /// The codec cannot decode the answer.
     #[error("the kernel's answer cannot be understood: {0}")]
     Undecodable(String),
 }
 
 impl Cause {
-    /// Whether trying again cannot help before someone changes this machine.
-    pub(crate) fn is_for_good(&self) -> bool {
+    /// Of a step for an address or a sysctl, given to the writer of the IPVS table.
+    pub(super) fn not_of_table() -> Self {
+        Self::Unencodable("the step does not concern the IPVS table".to_owned())
+    }
+
+    /// Whether the operation will fail until an operator changes this machine.
+    pub(crate) fn is_permanent(&self) -> bool {
         match self {
             Self::NoIpvs
             | Self::NotPermitted
@@ -118,8 +125,8 @@ impl Cause {
         }
     }
 
-    /// Whether the next try will fail in the same way, unless somebody does
-    /// what the text says: there is nothing new to say of it until then.
+    /// Whether the next attempt will fail in the same way, unless somebody follows
+    /// the advice in the message: no new message is needed until then.
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::NoIpvs

@@ -1,39 +1,33 @@
 //! Messages and frames as the kernel hands them over, for `tests/fuzz`.
 
-use std::collections::BTreeMap;
-
-use neli::types::Buffer;
-
-use super::{address, arp, attributes, host, ipvs, listeners, neighbours, tap};
+use super::attributes::{GenericAttributes, RouteAttributes};
+use super::{arp, host, ipvs, listeners, neighbours, tap};
 use crate::model::Protocol;
 
-pub(crate) use super::arp::heard;
+pub(crate) use super::arp::decode;
 
 /// One message of IPVS or rtnetlink, which the first byte chooses.
 pub fn netlink(bytes: &[u8]) {
     let Some((kind, message)) = bytes.split_first() else {
         return;
     };
-    let buffer = || Buffer::from(message.to_vec());
     match kind % 10 {
-        0 => drop(address::Found::decode(&buffer())),
-        1 => drop(neighbours::decode(&buffer())),
-        2 => drop(host::interface(message)),
-        3 => drop(host::host_address(message, &BTreeMap::from([(1, "lo")]))),
+        0 => drop(host::held_address(message)),
+        1 => drop(neighbours::neighbour(message)),
+        2 => drop(host::link(message)),
+        3 => drop(host::way(message)),
         4 => drop(host::mark_rule(message)),
         5 => {
             for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
-                drop(listeners::decode(message, protocol));
+                drop(listeners::listener(message, protocol));
             }
         }
         6 => {
-            let _ends = tap::ends(message);
+            let _ends = packet_capture::ends(message);
         }
         7 => {
-            if let Ok(found) = attributes::attributes(message, 0) {
-                let all: usize = found.values().map(|payload| payload.len()).sum();
-                assert!(all <= message.len());
-            }
+            drop(RouteAttributes::<u16>::within(message));
+            drop(GenericAttributes::<u16>::within(message));
         }
         _ => ipvs::fuzzing::message(message),
     }
@@ -41,5 +35,5 @@ pub fn netlink(bytes: &[u8]) {
 
 /// One frame of the link.
 pub fn frame(bytes: &[u8]) {
-    let _heard = arp::heard(bytes);
+    let _message = arp::decode(bytes);
 }

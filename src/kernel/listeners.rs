@@ -1,15 +1,19 @@
-//! The sockets on which this host waits for clients, over `NETLINK_SOCK_DIAG`.
+//! The listening sockets of this host, over `NETLINK_SOCK_DIAG`.
 //!
 //! The layout of the messages is that of `sock_diag(7)` and `linux/inet_diag.h`.
 //! procfs shows the same sockets, but not which of IPv6 leave IPv4 alone.
 
+use std::io::Cursor;
 use std::net::IpAddr;
 
+use neli::FromBytes;
 use neli::consts::nl::NlmF;
+use neli::err::DeError;
 use neli::types::Buffer;
 use rustix::io::Errno;
 
-use super::attributes::{address, array_at, attributes, u8_at, u32_at};
+use super::attributes::{DecodeError, RouteAttributes, u8_of};
+use super::host::decode_all;
 use super::netlink::{MessageType, Netlink, Protocol as Socket, Request};
 use super::{Cause, KernelError};
 use crate::model::{Listener, Protocol};
@@ -46,7 +50,7 @@ impl Listeners {
     }
 
     /// All of one protocol, of both families; of UDP, those without a peer.
-    /// `None` if this kernel cannot say (it has no `tcp_diag`, `udp_diag` or
+    /// `None` if this kernel cannot list them (without `tcp_diag`, `udp_diag` or
     /// `sctp_diag`).
     pub(crate) async fn list(
         &mut self,
@@ -55,12 +59,7 @@ impl Listeners {
         let mut found = Vec::new();
         for family in [AF_INET, AF_INET6] {
             let parts = self.netlink.dump(request(protocol, family)).await;
-            let listed = parts
-                .map_err(|failure| failure.cause(Cause::Errno))
-                .and_then(|parts| {
-                    let decoded = parts.iter().map(|part| decode(part.as_ref(), protocol));
-                    decoded.collect::<Result<Vec<_>, _>>()
-                });
+            let listed = decode_all(parts, |part| listener(part, protocol).map(Some));
             match listed {
                 Ok(listed) => found.extend(listed.into_iter().flatten()),
                 Err(Cause::Errno(ENOENT)) => return Ok(None),
@@ -92,42 +91,71 @@ fn request(protocol: Protocol, family: u8) -> Request<Buffer> {
 }
 
 /// One socket: a listener for each of the addresses that it is bound to.
-pub(super) fn decode(part: &[u8], protocol: Protocol) -> Result<Vec<Listener>, Cause> {
-    let found = attributes(part, HEAD)?;
-    let missing = || Cause::Undecodable("the address of a socket is missing".to_owned());
-    let number = array_at(part, 4).map(u16::from_be_bytes);
-    let number = number.ok_or_else(missing)?;
-    let own = socket_address(u8_at(part, 0), part, 8, 8).ok_or_else(missing)?;
-    let bound_to = u32_at(part, 40).filter(|index| *index != 0);
-    let v6_only = found
-        .get(&INET_DIAG_SKV6ONLY)
-        .and_then(|bytes| u8_at(bytes, 0));
-    let locals = found.get(&INET_DIAG_LOCALS).copied().unwrap_or_default();
-    let locals = locals.chunks_exact(SOCKADDR_STORAGE).filter_map(|local| {
-        let family = array_at(local, 0).map(u16::from_ne_bytes);
-        let family = family.and_then(|family| u8::try_from(family).ok());
-        // `sockaddr_in` and `sockaddr_in6` of ip(7) and ipv6(7).
-        socket_address(family, local, 4, 8)
-    });
-    let mut addresses: Vec<_> = locals.collect();
+pub(super) fn listener(part: &[u8], protocol: Protocol) -> Result<Vec<Listener>, DecodeError> {
+    let head = Head::take(&mut Cursor::new(part)).map_err(DecodeError::Shape)?;
+    let attributes = part.get(HEAD..).unwrap_or_default();
+    let attributes = RouteAttributes::<u16>::within(attributes)?;
+    let own = address(head.family, &head.address);
+    let own = own.ok_or(DecodeError::Missing("the address of a socket"))?;
+    let v6_only = attributes.get(INET_DIAG_SKV6ONLY).and_then(u8_of);
+    let locals = attributes.get(INET_DIAG_LOCALS).unwrap_or_default();
+    let locals = locals.chunks_exact(SOCKADDR_STORAGE);
+    let mut addresses: Vec<_> = locals.filter_map(socket_address).collect();
     if addresses.is_empty() {
         addresses.push(own);
     }
+    let interface = Some(head.interface).filter(|index| *index != 0);
     let listener = |address| Listener {
         protocol,
         address,
-        port: number,
+        port: u16::from_be(head.port),
         v6_only: v6_only.is_some_and(|only| only != 0),
-        interface: bound_to,
+        interface,
     };
     Ok(addresses.into_iter().map(listener).collect())
 }
 
-/// The address at one of two places, by its family.
-fn socket_address(family: Option<u8>, bytes: &[u8], v4: usize, v6: usize) -> Option<IpAddr> {
+/// What is of interest of `struct inet_diag_msg`.
+struct Head {
+    family: u8,
+    /// In network byte order, as the address is.
+    port: u16,
+    address: [u8; 16],
+    interface: u32,
+}
+
+impl Head {
+    fn take(message: &mut Cursor<&[u8]>) -> Result<Self, DeError> {
+        let family = u8::from_bytes(message)?;
+        let _state_timer_and_retransmissions = <[u8; 3]>::from_bytes(message)?;
+        let port = u16::from_bytes(message)?;
+        let _port_of_peer = u16::from_bytes(message)?;
+        let address = <[u8; 16]>::from_bytes(message)?;
+        let _address_of_peer = <[u8; 16]>::from_bytes(message)?;
+        let interface = u32::from_bytes(message)?;
+        let _cookie_queues_user_and_inode = <[u8; 28]>::from_bytes(message)?;
+        Ok(Self {
+            family,
+            port,
+            address,
+            interface,
+        })
+    }
+}
+
+/// The address in `sockaddr_in` of ip(7) or `sockaddr_in6` of ipv6(7).
+fn socket_address(bytes: &[u8]) -> Option<IpAddr> {
+    let (family, rest) = bytes.split_first_chunk::<2>()?;
+    let family = u8::try_from(u16::from_ne_bytes(*family)).ok()?;
+    let skipped = if family == AF_INET { 2 } else { 6 };
+    address(family, rest.get(skipped..)?)
+}
+
+/// The address of a family that bytes begin with.
+fn address(family: u8, bytes: &[u8]) -> Option<IpAddr> {
     match family {
-        Some(AF_INET) => address(&array_at::<4>(bytes, v4)?),
-        Some(AF_INET6) => address(&array_at::<16>(bytes, v6)?),
+        AF_INET => bytes.first_chunk::<4>().map(|v4| IpAddr::from(*v4)),
+        AF_INET6 => bytes.first_chunk::<16>().map(|v6| IpAddr::from(*v6)),
         _ => None,
     }
 }

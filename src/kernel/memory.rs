@@ -1,19 +1,23 @@
 //! An IPVS table inside this process, for `--table memory` and for tests.
 
+mod host;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
+pub(crate) use self::host::MemoryAddresses;
+pub(super) use self::host::MemorySysctls;
+use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::model::{
     Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
 };
+use crate::plan::Step;
 
-/// An empty table that behaves as the kernel's does, without any traffic.
-///
-/// A clone is a second handle on the same table: another hand.
+/// A table that behaves as the kernel's does, without any traffic. A new table is
+/// empty, and a clone is a second handle on the same table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryIpvs {
     table: Arc<Mutex<Table>>,
@@ -56,16 +60,14 @@ impl Row {
 }
 
 impl MemoryIpvs {
-    /// A write either happens whole or not at all, so the table is sound even
-    /// after a panic of another handle's user.
+    /// A write is atomic, so the table is consistent even after a panic in the user
+    /// of another handle.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ipvs for MemoryIpvs {
-    const IN_KERNEL: bool = false;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let table = self.table();
         Ok(table
@@ -102,20 +104,20 @@ impl Ipvs for MemoryIpvs {
         Ok(self.table().timeouts.clone())
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+    async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {
         let mut table = self.table();
-        writes
+        steps
             .iter()
-            .map(|write| {
-                apply(&mut table, write).map_err(|cause| KernelError::new(write.to_string(), cause))
+            .map(|step| {
+                apply(&mut table, step).map_err(|cause| KernelError::new(step.operation(), cause))
             })
             .collect()
     }
 }
 
-fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
-    match write {
-        IpvsWrite::AddService { key, service } => match table.services.entry(*key) {
+fn apply(table: &mut Table, step: &Step) -> Result<(), Cause> {
+    match step {
+        Step::AddService { key, service } => match table.services.entry(*key) {
             Entry::Occupied(_) => return Err(Cause::Exists),
             Entry::Vacant(entry) => {
                 entry.insert(Row {
@@ -124,13 +126,13 @@ fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
                 });
             }
         },
-        IpvsWrite::SetService { key, service } => {
-            row(table, key)?.service = service.clone();
+        Step::SetService { key, to, .. } => {
+            row(table, key)?.service = to.clone();
         }
-        IpvsWrite::RemoveService { key } => {
+        Step::RemoveService { key } => {
             table.services.remove(key).ok_or(Cause::Missing)?;
         }
-        IpvsWrite::AddDestination {
+        Step::AddDestination {
             service,
             key,
             destination,
@@ -148,26 +150,28 @@ fn apply(table: &mut Table, write: &IpvsWrite) -> Result<(), Cause> {
                 }
             }
         }
-        IpvsWrite::SetDestination {
-            service,
-            key,
-            destination,
+        Step::SetDestination {
+            service, key, to, ..
         } => {
             let row = row(table, service)?;
-            check_thresholds(destination)?;
+            check_thresholds(to)?;
             let observed = row.destinations.get_mut(key).ok_or(Cause::Missing)?;
-            observed.destination = *destination;
+            observed.destination = *to;
         }
-        IpvsWrite::RemoveDestination { service, key } => {
+        Step::RemoveDestination { service, key } => {
             let row = row(table, service)?;
             row.destinations.remove(key).ok_or(Cause::Missing)?;
         }
-        IpvsWrite::SetTimeout { timeout, seconds } => {
-            // As `ip_vs_set_timeout` does, 0 leaves it as it is.
-            if *seconds > 0 {
-                table.timeouts.insert(*timeout, *seconds);
+        Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
+            // As in `ip_vs_set_timeout`, 0 changes nothing.
+            if *to > 0 {
+                table.timeouts.insert(*timeout, *to);
             }
         }
+        Step::SetSysctl { .. }
+        | Step::RestoreSysctl { .. }
+        | Step::AddAddress(_)
+        | Step::RemoveAddress(_) => return Err(Cause::not_of_table()),
     }
     Ok(())
 }

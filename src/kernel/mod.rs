@@ -1,5 +1,5 @@
 //! The kernel's edge: the IPVS table, addresses, sysctls and the neighbours on
-//! the link, in model types.
+//! the link, in model types; and the embedded table with its addresses and sysctls.
 
 mod address;
 mod arp;
@@ -9,52 +9,51 @@ mod error;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod host;
-mod interface_addresses;
 mod ipvs;
+mod ipvs_reader;
 mod listeners;
 mod memory;
 #[cfg(test)]
-mod namespace;
+pub(crate) mod namespace;
 mod neighbours;
 mod netlink;
+mod packet_capture;
 pub(crate) mod present;
 mod sysctl;
-mod tap;
-mod witness;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 
-pub(crate) use address::Addresses;
+pub(crate) use address::{Addresses, KernelAddresses};
 #[cfg(test)]
-pub(crate) use arp::Claim;
-pub(crate) use arp::{ArpError, ArpLink, Heard, OwnAddresses};
+pub(crate) use arp::AddressClaim;
+pub(crate) use arp::{ArpError, ArpLink, NeighbourMessage, OwnAddresses};
 pub(crate) use changes::HostChanges;
 pub(crate) use error::{Cause, KernelError};
 pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
+pub(crate) use ipvs_reader::IpvsReader;
 pub(crate) use listeners::Listeners;
-pub(crate) use memory::MemoryIpvs;
+pub(crate) use memory::{MemoryAddresses, MemoryIpvs};
 pub(crate) use neighbours::{Hop, Neighbours, NextHop};
+pub(crate) use packet_capture::{CapturedPacket, PacketCapture};
 #[cfg(test)]
 pub(crate) use sysctl::SysctlFault;
 pub(crate) use sysctl::Sysctls;
-pub(crate) use tap::{Overheard, Tap};
-pub(crate) use witness::Witness;
 
 use crate::model::{
     Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
 };
+use crate::plan::Step;
 
-/// A virtual service as the table holds it.
+/// A virtual service as observed in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ObservedService {
     pub(crate) service: Service,
     pub(crate) statistics: Statistics,
 }
 
-/// A real server of a virtual service as the table holds it.
+/// A real server of a virtual service as observed in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ObservedDestination {
     pub(crate) destination: Destination,
@@ -62,115 +61,90 @@ pub(crate) struct ObservedDestination {
     pub(crate) statistics: Statistics,
 }
 
-/// One write to the IPVS table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum IpvsWrite {
-    AddService {
-        key: ServiceKey,
-        service: Service,
-    },
-    SetService {
-        key: ServiceKey,
-        service: Service,
-    },
-    RemoveService {
-        key: ServiceKey,
-    },
-    AddDestination {
-        service: ServiceKey,
-        key: RealServerKey,
-        destination: Destination,
-    },
-    SetDestination {
-        service: ServiceKey,
-        key: RealServerKey,
-        destination: Destination,
-    },
-    RemoveDestination {
-        service: ServiceKey,
-        key: RealServerKey,
-    },
-    SetTimeout {
-        timeout: Timeout,
-        /// 1 to 2³¹−1 divided by the kernel's `HZ`.
-        seconds: u32,
-    },
-}
-
-impl fmt::Display for IpvsWrite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddService { key, .. } => write!(f, "add virtual service {key}"),
-            Self::SetService { key, .. } => write!(f, "set virtual service {key}"),
-            Self::RemoveService { key } => write!(f, "remove virtual service {key}"),
-            Self::AddDestination { service, key, .. } => {
-                write!(f, "add real server {key} of {service}")
-            }
-            Self::SetDestination { service, key, .. } => {
-                write!(f, "set real server {key} of {service}")
-            }
-            Self::RemoveDestination { service, key } => {
-                write!(f, "remove real server {key} of {service}")
-            }
-            Self::SetTimeout { timeout, .. } => write!(f, "set time-out {timeout}"),
-        }
-    }
-}
-
-/// All of the kernel that the agent looks after.
+/// All of the kernel that the agent looks after, or what stands for it in memory.
 pub(crate) struct Kernel<T> {
     pub(crate) ipvs: T,
     pub(crate) addresses: Addresses,
     pub(crate) sysctls: Sysctls,
+    pub(crate) table: TableKind,
+}
+
+/// Which table a [`Kernel`] has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableKind {
+    /// The kernel's, which forwards packets and which other processes write as well.
+    Kernel,
+    /// One in this process, which forwards nothing.
+    Memory,
 }
 
 impl<T> Kernel<T> {
-    /// This network namespace's addresses and sysctls, with that table. Opens nothing yet.
+    /// The table of the kernel, with the addresses and sysctls of this network
+    /// namespace. Opens nothing yet.
     pub(crate) fn with_table(ipvs: T) -> Self {
-        let (addresses, sysctls) = (Addresses::new(), Sysctls::default());
         Self {
             ipvs,
-            addresses,
-            sysctls,
+            addresses: Addresses::Host(KernelAddresses::new()),
+            sysctls: Sysctls::default(),
+            table: TableKind::Kernel,
+        }
+    }
+
+    /// A table in this process, with addresses and sysctls of its own: nothing
+    /// of this host is changed.
+    pub(crate) fn in_memory(ipvs: T) -> Self {
+        Self {
+            ipvs,
+            addresses: Addresses::Memory(MemoryAddresses::default()),
+            sysctls: Sysctls::in_memory(),
+            table: TableKind::Memory,
+        }
+    }
+
+    /// The same with another handle on the table.
+    pub(crate) fn map_table<U>(self, map: impl FnOnce(T) -> U) -> Kernel<U> {
+        Kernel {
+            ipvs: map(self.ipvs),
+            addresses: self.addresses,
+            sysctls: self.sysctls,
+            table: self.table,
         }
     }
 }
 
 /// An IPVS table: the kernel's, or one inside this process.
 pub(crate) trait Ipvs: Send + 'static {
-    /// Whether it is the kernel's, which other processes write, too.
-    const IN_KERNEL: bool;
-
-    /// Every virtual service of the table. Fails when it was cut short, but one
-    /// that others remove services from meanwhile may lack some: see [`present`].
+    /// Every virtual service of the table. Fails when the dump was truncated. While
+    /// other programs remove services, a dump may lack some: see [`present`].
     fn services(
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
 
-    /// Those of these virtual services that are there, each asked for by itself.
+    /// Those of these virtual services that exist, each requested by its key.
     fn find(
         &mut self,
         services: &[ServiceKey],
     ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
 
     /// Every real server of one virtual service; none if there is no such
-    /// service. Fails when it was cut short, and may lack some as above.
+    /// service. Fails when the dump was truncated, and may lack some as above.
     fn destinations(
         &mut self,
         service: &ServiceKey,
     ) -> impl Future<Output = Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError>> + Send;
 
-    /// The time-outs that hold for the whole table, in seconds.
+    /// The time-outs of the whole table, in seconds.
     fn timeouts(
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<Timeout, u32>, KernelError>> + Send;
 
-    /// Carries the writes out in their order, and answers for each in that order.
+    /// Carries out steps that concern the table, in their order, and returns one
+    /// result for each. A step for an address or a sysctl is refused.
     ///
-    /// One that fails does not stop those after it, except that after a
-    /// time-out or a broken connection the rest is answered with that same cause.
+    /// A step that fails does not stop those after it. After a time-out or a
+    /// broken connection, all remaining steps have that same cause.
     fn write(
         &mut self,
-        writes: &[IpvsWrite],
+        steps: &[Step],
     ) -> impl Future<Output = Vec<Result<(), KernelError>>> + Send;
 }

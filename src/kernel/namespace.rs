@@ -7,7 +7,7 @@ use nix::sched::{CloneFlags, unshare};
 /// Runs `test` in a thread with a network namespace of its own, which ends
 /// with the thread. The runtime is made there, for sockets belong to the
 /// namespace of the thread that opens them. `lo` is up.
-pub(super) fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
+pub(crate) fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
     let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).expect("this needs root");
         run("ip", "link set lo up");
@@ -23,7 +23,7 @@ pub(super) fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
 }
 
 /// Takes all capabilities from the calling thread, for good.
-pub(super) fn drop_capabilities() {
+pub(crate) fn drop_capabilities() {
     let none = rustix::thread::CapabilitySet::empty();
     let none = rustix::thread::CapabilitySets {
         effective: none,
@@ -34,7 +34,7 @@ pub(super) fn drop_capabilities() {
 }
 
 /// What a program prints, which must succeed.
-pub(super) fn run(program: &str, arguments: &str) -> String {
+pub(crate) fn run(program: &str, arguments: &str) -> String {
     let output = Command::new(program)
         .args(arguments.split_whitespace())
         .output()

@@ -1,13 +1,14 @@
-//! Requests over netlink, whole and in time; the only user of neli's socket.
+//! Requests over netlink with complete answers and deadlines; the only user of
+//! neli's socket.
 //!
-//! neli's router matches answers to requests, but has no time-outs, hands a
-//! failed dump out as if it were a finished one, and lets two dumps run on one
-//! socket, which the kernel refuses. Here every request has a deadline, an
-//! answer counts only when its end was seen, and requests go one at a time
-//! (except writes, which [`Netlink::write_all`] pipelines).
+//! neli's router matches answers to requests, but has no time-outs, returns a
+//! failed dump like a finished one, and lets two dumps run on one socket, which
+//! the kernel refuses. Here every request has a deadline, an answer counts only
+//! with its end, and requests run one at a time (except writes, which
+//! [`Netlink::write_all`] pipelines).
 //!
-//! A socket belongs to the network namespace of the thread that opened it, and
-//! is opened by the first request.
+//! A socket belongs to the network namespace of the thread that opened the
+//! socket. The first request opens it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use super::Cause;
 /// milliseconds, but a request may have to wait for a module to be loaded.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How many writes may be under way before the first answer is awaited.
+/// How many writes may be in flight before the first answer is awaited.
 ///
 /// A refused write is answered with a copy of the request, in about 1 KiB of
 /// kernel memory: 64 of them stay well below the 208 KiB that a socket
@@ -42,7 +43,7 @@ const WINDOW: usize = 64;
 /// of such an answer takes up to 5 KiB.
 const GET_WINDOW: usize = 16;
 
-/// How often a dump is read before it is given up as ever changing.
+/// How often a dump is read while it keeps changing.
 const DUMP_ATTEMPTS: u32 = 16;
 
 /// Of `linux/sock_diag.h`.
@@ -51,7 +52,7 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EPERM: i32 = Errno::PERM.raw_os_error();
 
-/// Which of netlink's protocols a socket speaks.
+/// The netlink protocol of a socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Protocol {
     /// `NETLINK_ROUTE`: interfaces and addresses.
@@ -63,7 +64,7 @@ pub(super) enum Protocol {
     Generic(&'static str),
 }
 
-/// What a request is.
+/// The type of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MessageType {
     /// One of `NETLINK_ROUTE`'s.
@@ -96,7 +97,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The cause for people, given what an error number means for the operation.
+    /// The cause as an operator reads it, given the meaning of error numbers for the operation.
     pub(super) fn cause(self, meaning: impl FnOnce(i32) -> Cause) -> Cause {
         match self {
             // IPVS is the one generic family in use.
@@ -153,11 +154,11 @@ impl Netlink {
 
     /// All parts of a dump, or none of them.
     ///
-    /// One that the kernel marks as changed while it was read is read again:
-    /// on a busy host (interfaces coming up, addresses being probed) that is
-    /// nothing unusual. So is one whose socket failed: the kernel leaves `EINVAL`
-    /// on a socket that is read in the very moment in which a dump ends
-    /// (`netlink_dump` in `net/netlink/af_netlink.c`).
+    /// A dump that the kernel marks as changed while it was read is read again,
+    /// which is common on a busy host (interfaces coming up, addresses being
+    /// tested). So is a dump whose socket failed: the kernel leaves `EINVAL` on a
+    /// socket that is read at the moment in which a dump ends (`netlink_dump` in
+    /// `net/netlink/af_netlink.c`).
     pub(super) async fn dump<P>(&mut self, request: Request<P>) -> Result<Vec<Buffer>, Failure>
     where
         P: Size + ToBytes + Clone + Send + Sync,
@@ -171,9 +172,9 @@ impl Netlink {
         self.exchange(request, NlmF::DUMP).await
     }
 
-    /// The parts of two dumps, one after the other: for tables of which the
-    /// kernel does not tell that they changed while they were read, so that one
-    /// dump may leave out what was there all the time.
+    /// The parts of two consecutive dumps: for tables of which the kernel does not
+    /// report changes during a dump, so that one dump may leave out entries that
+    /// were there all the time.
     pub(super) async fn dump_twice<P>(
         &mut self,
         request: Request<P>,
@@ -207,12 +208,12 @@ impl Netlink {
         self.exchange(request, NlmF::ACK).await.map(drop)
     }
 
-    /// Carries out changes in their order, and answers for each in that order.
+    /// Carries out changes in their order, and returns one result for each.
     ///
-    /// The kernel handles them one after the other, so a refused one does not
-    /// stop those after it. After a time-out or a failure of the socket the
-    /// rest is answered with that same failure, although some of it may have
-    /// been carried out: look again before trying again.
+    /// The kernel handles requests one after the other, so a refused request does
+    /// not stop those after it. After a time-out or a failure of the socket, all
+    /// remaining requests have that same failure, although the kernel may have
+    /// carried some of them out: the caller observes before the next attempt.
     pub(super) async fn write_all<P>(
         &mut self,
         requests: impl ExactSizeIterator<Item = Result<Request<P>, Failure>> + Send,
@@ -303,8 +304,8 @@ impl Netlink {
         .await;
         let keep = match &answer {
             Ok(_) => true,
-            // A family whose module was reloaded has a new number, and its old
-            // one is answered with ENOENT like much else: look it up again.
+            // After a reload of its module a family has a new number, and the old
+            // number is answered with ENOENT like other failures: resolve it again.
             Err(failure) => !breaks_connection(failure) && *failure != Failure::Errno(ENOENT),
         };
         if keep {
@@ -313,8 +314,8 @@ impl Netlink {
         answer
     }
 
-    /// The connection, out of `self` until its request is finished: a caller
-    /// that is cancelled half-way must not leave an answer behind in it.
+    /// The connection, which leaves `self` until its request is finished: a
+    /// cancelled caller must not leave an unread answer in the connection.
     async fn take_connection(&mut self) -> Result<Connection, Failure> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
@@ -409,7 +410,7 @@ async fn collect(mut receiver: Receiver) -> Result<Vec<Buffer>, Failure> {
     answer.finish()
 }
 
-/// The messages that answer one request, until it is known whether they are all of them.
+/// The messages that answer one request, up to the end of the answer.
 #[derive(Default)]
 struct Answer {
     parts: Vec<Buffer>,
@@ -418,7 +419,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// Adds a message; fails as soon as one says that the request did.
+    /// Adds a message. Fails with the first message that reports a failure.
     fn take(&mut self, mut message: Nlmsghdr<u16, Buffer>) -> Result<(), Failure> {
         self.interrupted |= message.nl_flags().contains(NlmF::DUMP_INTR);
         if let Some(refusal) = message.get_err() {
@@ -430,13 +431,13 @@ impl Answer {
                 return Err(Failure::Errno(end.error().saturating_neg()));
             }
             NlPayload::DumpExtAck(_) | NlPayload::Ack(_) => self.finished = true,
-            // The end of a dump that does not say whether it succeeded.
+            // The end of a dump without a result.
             NlPayload::Empty | NlPayload::Err(_) => {}
         }
         Ok(())
     }
 
-    /// The parts, if they are all there and of one state of the kernel.
+    /// The parts, if they are complete and of one state of the kernel.
     fn finish(self) -> Result<Vec<Buffer>, Failure> {
         if self.interrupted {
             Err(Failure::Interrupted)

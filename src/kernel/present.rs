@@ -1,12 +1,12 @@
-//! What an IPVS table holds of what is looked for.
+//! Complete reads of an IPVS table that other programs change at the same time.
 //!
-//! The kernel sends a long dump in several messages and goes on after each by
-//! counting the entries that it has sent (`ip_vs_genl_dump_services` and
+//! The kernel sends a long dump in several messages, and continues after each
+//! message by counting the entries sent so far (`ip_vs_genl_dump_services` and
 //! `ip_vs_genl_dump_dests` in `net/netfilter/ipvs/ip_vs_ctl.c`), without the
-//! mark `NLM_F_DUMP_INTR`. An entry that another program removes meanwhile
-//! makes the dump leave out one that stays. So an entry that a dump lacks is
-//! taken for absent only when a second answer says the same. A dump without
-//! any entry has left out none.
+//! flag `NLM_F_DUMP_INTR`. The removal of one entry by another program makes the
+//! dump leave out another entry that stays. So an entry counts as absent only
+//! when a second answer lacks the entry as well. A dump without any entry has
+//! left out none.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,9 @@ pub(crate) async fn services<T: Ipvs>(
     Ok(found)
 }
 
-/// The real servers of a virtual service, of which `has_all` tells whether all
-/// that are looked for are among them. One that is not was missing in two
-/// dumps in a row that show the same real servers.
+/// The real servers of a virtual service. `has_all` decides whether all wanted real
+/// servers are among them. A real server that is not among them was missing in
+/// two consecutive dumps with the same real servers.
 pub(crate) async fn destinations<T: Ipvs>(
     ipvs: &mut T,
     service: &ServiceKey,

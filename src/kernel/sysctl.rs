@@ -1,21 +1,30 @@
-//! Kernel parameters, as the files below `/proc/sys`.
+//! Kernel parameters: the files below `/proc/sys`, or embedded.
 //!
-//! They are read and written without the runtime's help: no disk is behind them.
+//! The files are read and written without the runtime's help: no disk is behind them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::memory::MemorySysctls;
 use super::{Cause, KernelError};
 use crate::model::SysctlKey;
 
-/// The kernel parameters of the network namespace of the calling thread.
+/// The kernel parameters that the agent looks after.
 #[derive(Debug, Clone)]
 pub(crate) struct Sysctls {
-    root: PathBuf,
+    store: Store,
+}
+
+#[derive(Debug, Clone)]
+enum Store {
+    /// Files below this directory: of `/proc/sys`, those of the network
+    /// namespace of the calling thread.
+    Files(PathBuf),
+    Memory(MemorySysctls),
 }
 
 impl Default for Sysctls {
@@ -27,25 +36,42 @@ impl Default for Sysctls {
 impl Sysctls {
     /// The parameters as files below another directory than `/proc/sys`.
     pub(crate) fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let store = Store::Files(root.into());
+        Self { store }
+    }
+
+    /// The parameters beside the embedded table. A clone has the same ones.
+    pub(super) fn in_memory() -> Self {
+        let store = Store::Memory(MemorySysctls::default());
+        Self { store }
     }
 
     /// The value, with single spaces between its fields and none around them;
     /// `None` if the kernel has no such parameter.
     pub(crate) fn read(&self, key: &SysctlKey) -> Result<Option<String>, KernelError> {
-        match fs::read_to_string(self.path(key)) {
+        let root = match &self.store {
+            Store::Files(root) => root,
+            Store::Memory(sysctls) => return Ok(Some(sysctls.read(key))),
+        };
+        match fs::read_to_string(path(root, key)) {
             Ok(value) => Ok(Some(normalized(&value))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(KernelError::new(format!("read {key}"), cause(key, &error))),
         }
     }
 
-    /// Sets the value, and reads it back, for the kernel may take a value and
-    /// keep another.
+    /// Sets the value, and reads it back, because the kernel may accept a value and
+    /// keep another one.
     pub(crate) fn write(&self, key: &SysctlKey, value: &str) -> Result<(), KernelError> {
+        let root = match &self.store {
+            Store::Files(root) => root,
+            Store::Memory(sysctls) => {
+                sysctls.write(key, normalized(value));
+                return Ok(());
+            }
+        };
         let failed = |cause| KernelError::new(format!("set {key} to {value}"), cause);
-        self.overwrite(key, value)
-            .map_err(|error| failed(cause(key, &error)))?;
+        overwrite(&path(root, key), value).map_err(|error| failed(cause(key, &error)))?;
         match self.read(key)? {
             Some(kept) if kept != normalized(value) => {
                 Err(failed(Cause::Parameter(SysctlFault::Kept(kept))))
@@ -53,30 +79,30 @@ impl Sysctls {
             Some(_) | None => Ok(()),
         }
     }
+}
 
-    fn overwrite(&self, key: &SysctlKey, value: &str) -> io::Result<()> {
-        // Never creates a file, and hands the value over in one call: the
-        // kernel takes every write(2) as a whole value.
-        OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(self.path(key))?
-            .write_all(format!("{value}\n").as_bytes())
-    }
+/// Never creates a file, and writes the value in one call: the kernel takes
+/// every write(2) as a whole value.
+fn overwrite(path: &Path, value: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)?
+        .write_all(format!("{value}\n").as_bytes())
+}
 
-    fn path(&self, key: &SysctlKey) -> PathBuf {
-        let mut path = self.root.clone();
-        path.extend(key.path_components());
-        path
-    }
+fn path(root: &Path, key: &SysctlKey) -> PathBuf {
+    let mut path = root.to_owned();
+    path.extend(key.path_components());
+    path
 }
 
 fn normalized(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Why a parameter cannot have its value on this machine as it is: another try
-/// gives the same.
+/// Why a parameter cannot have its value on this machine. Another attempt fails in
+/// the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum SysctlFault {
     /// `/proc/sys` is mounted read-only (EROFS).
@@ -91,13 +117,13 @@ pub(crate) enum SysctlFault {
          or set the parameter there with `sysctl -w`"
     )]
     NotPermitted,
-    /// The kernel has no such file, and no interface is to blame.
+    /// The kernel has no such file, and that is not because of a missing interface.
     #[error(
         "this kernel has no such parameter; correct or remove it under `sysctls`, \
          or load the module that brings it"
     )]
     Missing,
-    /// The kernel has no such file, for it has no such interface.
+    /// The kernel has no such file, because the interface is missing.
     #[error(
         "there is no interface `{0}`; see `ip link`, and correct the parameter under `sysctls`"
     )]
@@ -105,7 +131,7 @@ pub(crate) enum SysctlFault {
     /// EINVAL, ERANGE.
     #[error("the kernel refuses this value; correct it under `sysctls`")]
     Invalid,
-    /// It was written, and another value is read.
+    /// The value was written, and another value was read back.
     #[error("the kernel took the value and has {0} instead; correct it under `sysctls`")]
     Kept(String),
 }
@@ -123,8 +149,8 @@ fn cause(key: &SysctlKey, error: &io::Error) -> Cause {
     Cause::Parameter(fault)
 }
 
-/// `net.ipv4.conf.INTERFACE.…` and `net.ipv6.neigh.INTERFACE.…` are there while
-/// the interface is.
+/// `net.ipv4.conf.INTERFACE.…` and `net.ipv6.neigh.INTERFACE.…` exist as long as
+/// the interface does.
 fn missing(key: &SysctlKey) -> SysctlFault {
     let components: Vec<_> = key.path_components().collect();
     match components.as_slice() {

@@ -1,5 +1,4 @@
-//! The director's own link: whether it has carrier, and who else on it says
-//! that they have a VIP.
+//! The director's own link: its carrier, and other hosts that claim a VIP.
 
 pub(crate) mod arp_audit;
 pub(crate) mod carrier;

@@ -1,4 +1,4 @@
-//! From the configuration and the verdicts to what the kernel should hold. Pure.
+//! The desired state, from the configuration and the weights that health wants. Pure.
 
 mod dependence;
 
@@ -15,8 +15,8 @@ use crate::plan::{ServiceState, State};
 
 pub(crate) use dependence::{unneeded_by_director, unneeded_by_real_server};
 
-/// What a director's kernel should hold, the services of `marks` included, where `weight` tells each real
-/// server's weight from its key and its configured weight.
+/// The desired state of a director, the services of `marks` included. `weight`
+/// returns the weight of a real server from its keys and its configured weight.
 pub(crate) fn director(
     config: &Config,
     marks: &Marks,
@@ -43,9 +43,9 @@ pub(crate) fn director(
     }
 }
 
-/// What is configured, and what answers to probes through VIPs need: they
-/// come from the VIP, which this host has as well, and the kernel takes such
-/// packets only where `accept_local` says so (`__fib_validate_source` in
+/// The configured parameters, and `accept_local` for probes through VIPs: the
+/// answers come from the VIP, which this host has as well, and the kernel
+/// accepts such packets only with that parameter (`__fib_validate_source` in
 /// `net/ipv4/fib_frontend.c`). IPv6 has no such rule.
 fn director_sysctls(config: &Config) -> BTreeMap<SysctlKey, String> {
     let mut sysctls = normal(&config.director.sysctls);
@@ -108,9 +108,9 @@ fn service_state(
 }
 
 /// The sorry server is always in the table, with weight 0 while it does not
-/// serve, so that connections to it end in peace. `sh` and `mh` would drop a
-/// share of the connections for each weight of 0; their fallback flag gives it
-/// to those that serve.
+/// serve, so that its established connections continue. `sh` and `mh` would drop
+/// a share of the connections for each weight of 0; their fallback flag gives
+/// that share to real servers that serve.
 pub(crate) fn flags(service: &VirtualService) -> ServiceFlags {
     if service.pool.sorry_server.is_some() && service.scheduler.hashes() {
         service.flags.union(ServiceFlags::FALLBACK)
@@ -124,8 +124,8 @@ pub(crate) fn refuses_clients(service: &VirtualService) -> bool {
     service.scheduler.refuses_without_fallback() && !flags(service).contains(ServiceFlags::FALLBACK)
 }
 
-/// What a real server's kernel should hold: the VIPs and, as long as there is
-/// one, the sysctls that keep it from answering ARP for them.
+/// The desired state of a real server: the VIPs and, as long as there is a VIP, the
+/// sysctls that prevent ARP answers for the VIPs.
 pub(crate) fn real_server(config: &Config, vips: &BTreeSet<IpAddr>) -> State {
     let role = &config.real_server;
     let sysctls = if vips.is_empty() {
@@ -149,11 +149,10 @@ fn normal(sysctls: &BTreeMap<SysctlKey, String>) -> BTreeMap<SysctlKey, String> 
         .collect()
 }
 
-/// The VIPs that a host with these addresses serves: those configured for it,
-/// else those of every service that lists one of its addresses, be it as that
-/// of the sorry server. Masquerading names no VIP to the real server, which
-/// then needs none, and a loopback address is the host's own, never a VIP to
-/// be put there and taken away.
+/// The VIPs that a host with these addresses serves: the configured VIPs, else those
+/// of every service that lists one of its addresses as a real server or sorry
+/// server. A masqueraded real server needs no VIP, and a loopback address belongs
+/// to the host and is never added or removed as a VIP.
 pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     if let Some(vips) = &config.real_server.vips {
         return vips.iter().copied().collect();
@@ -174,9 +173,9 @@ pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr>
         .collect()
 }
 
-/// The same; a host that has none of the configured addresses at this moment
-/// (its interface is down, say) has the VIPs that it was once given, `owned`,
-/// as long as the configuration still has them.
+/// The same. A host that has none of the configured addresses at this moment
+/// (because its interface is down, for example) keeps its `owned` VIPs that the
+/// configuration still has.
 pub(crate) fn vips_with_memory(
     config: &Config,
     host: &BTreeSet<IpAddr>,

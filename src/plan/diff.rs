@@ -1,11 +1,13 @@
+//! The steps from an observed state to a desired one.
+
 use super::{ServiceState, State, Step, in_safe_order};
 use crate::model::ServiceKey;
 
 /// The steps that turn `actual` into `desired`, in safe order.
 ///
-/// Everything in `actual` that `desired` lacks is removed, so `actual` must
-/// hold nothing but what is this agent's to decide on. A kernel parameter or a
-/// time-out cannot be removed: one that `desired` lacks is left as it is.
+/// Everything in `actual` that `desired` lacks is removed, so `actual` must hold
+/// only what this agent owns. A kernel parameter or a time-out cannot be
+/// removed: without a desired value it is left unchanged.
 pub fn diff(desired: &State, actual: &State) -> Vec<Step> {
     let mut steps = Vec::new();
     for (key, to) in &desired.sysctls {

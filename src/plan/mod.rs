@@ -1,5 +1,4 @@
-//! From what is and what should be to the steps between, in an order that
-//! loses no traffic. Pure.
+//! Desired state, diff, and the safe order of steps. Pure.
 
 pub(crate) mod desired;
 mod diff;

@@ -1,16 +1,18 @@
+//! The safe order of steps.
+
 use super::Step;
 use crate::model::ServiceFlags;
 
-/// Sorts steps so that no packet meets a half-made state; within a kind they
-/// keep their order.
+/// Sorts steps so that no packet meets an incomplete state. Steps of a kind keep
+/// their order.
 ///
 /// - ARP sysctls before a VIP, so that a real server never answers for it;
 /// - the table before the VIP, so that a director never answers a client itself;
-/// - what takes traffic before what stops taking it, so that a service is
-///   never without a real server in between;
-/// - a fallback of a hashing scheduler comes before what needs it, and goes after
-///   that;
-/// - on the way out the reverse: the VIP, then the table, then sysctls and
+/// - weights that rise before weights that fall, so that a service always has a
+///   real server;
+/// - the fallback of a hashing scheduler is set before real servers need the
+///   fallback, and removed after that;
+/// - removal in reverse order: the VIP, then the table, then sysctls and
 ///   time-outs.
 pub fn in_safe_order(mut steps: Vec<Step>) -> Vec<Step> {
     steps.sort_by_key(rank);

@@ -1,3 +1,5 @@
+//! The firewall marks of probes through VIPs. Pure.
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -9,34 +11,34 @@ use crate::model::{
 };
 use crate::plan::{ServiceState, State};
 
-/// Which firewall mark leads over which path. Pure.
+/// The assignment of firewall marks to paths.
 ///
-/// One is the canary's: its services have no real server.
+/// One mark belongs to the canary: the services of that mark have no real server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
     range: ProbeMark,
     numbers: BTreeMap<ProbePath, NonZeroU32>,
     canary: Option<NonZeroU32>,
-    /// The paths that no mark is left for.
+    /// The paths without a mark, because no mark is left.
     missing: BTreeSet<ProbePath>,
 }
 
 impl Marks {
-    /// The paths that checks of the configuration ask for. Those that had a
-    /// mark `before` keep it; the others get one that nobody had, as long as
-    /// there are such. What is `foreign` is left to whom it belongs.
+    /// Assigns marks to the paths of the configuration's checks. A path that had a
+    /// mark `before` keeps that mark; other paths get unused marks first. Marks of
+    /// `foreign` services are not used.
     pub(crate) fn assign(config: &Config, before: &Self, foreign: &BTreeSet<ServiceKey>) -> Self {
         let range = config.director.probe_mark;
         Self::of_paths(range, paths(config), before, foreign)
     }
 
-    /// The same paths, now that this is `foreign`.
+    /// The same paths with other `foreign` services.
     pub(crate) fn again(&self, foreign: &BTreeSet<ServiceKey>) -> Self {
         let paths = self.numbers.keys().chain(&self.missing).copied().collect();
         Self::of_paths(self.range, paths, self, foreign)
     }
 
-    /// The canary goes before the paths: without it, no probe is verified.
+    /// The canary has priority: without a canary, no probe is verified.
     fn of_paths(
         range: ProbeMark,
         paths: BTreeSet<ProbePath>,
@@ -90,9 +92,8 @@ impl Marks {
         }
     }
 
-    /// The marks that the agent's own part of a table shows: of the services
-    /// of the range, those that have one real server and nothing to choose,
-    /// and the first without one.
+    /// The marks in the agent's own part of a table: of the services of the range,
+    /// those with exactly one real server, and the first without one.
     pub(crate) fn found(config: &Config, own: &State) -> Self {
         let range = config.director.probe_mark;
         let mut found = Self {
@@ -122,12 +123,12 @@ impl Marks {
         found
     }
 
-    /// Whether no mark is left for this path.
+    /// Whether this path has no mark because no mark is left.
     pub(crate) fn lacks(&self, path: &ProbePath) -> bool {
         self.missing.contains(path)
     }
 
-    /// What is to be said of the paths that no mark is left for, if there are.
+    /// A sentence about the paths without a mark, if there are any.
     pub(crate) fn shortage(&self) -> Option<String> {
         let mut missing = self.missing.iter();
         let first = missing.next()?;
@@ -149,19 +150,19 @@ impl Marks {
         &self.numbers
     }
 
-    /// The service that leads over a path.
+    /// The service of a path.
     pub(crate) fn service(&self, path: &ProbePath) -> Option<ServiceKey> {
         let (mark, family) = (*self.numbers.get(path)?, path.family);
         Some(ServiceKey::Fwmark { mark, family })
     }
 
-    /// The service that leads nowhere.
+    /// The service of the canary, which has no real server.
     pub(crate) fn canary(&self, family: Family) -> Option<ServiceKey> {
         let mark = self.canary?;
         Some(ServiceKey::Fwmark { mark, family })
     }
 
-    /// What the table needs for them.
+    /// The services that the table needs for these marks.
     pub(crate) fn services(&self) -> BTreeMap<ServiceKey, ServiceState> {
         let mut services = BTreeMap::new();
         for (path, mark) in &self.numbers {
@@ -177,7 +178,7 @@ impl Marks {
                 mark: *mark,
                 family,
             };
-            services.insert(key, leading_over(path));
+            services.insert(key, service_for_path(path));
         }
         services
     }
@@ -190,14 +191,14 @@ fn mark(service: &ServiceKey) -> Option<NonZeroU32> {
     }
 }
 
-pub(crate) fn leading_over(path: &ProbePath) -> ServiceState {
+pub(crate) fn service_for_path(path: &ProbePath) -> ServiceState {
     let destination = Destination {
         forwarding: path.forwarding,
         weight: Weight::ONE,
         upper_threshold: 0,
         lower_threshold: 0,
     };
-    // The port is that of the packet: the mark takes in all ports.
+    // The port is that of the packet: a service by mark has all ports.
     let real_server = RealServerKey((path.real_server, 0).into());
     round_robin(BTreeMap::from([(real_server, destination)]))
 }

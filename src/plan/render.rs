@@ -1,3 +1,5 @@
+//! Steps as text.
+
 use std::fmt;
 use std::net::Ipv4Addr;
 

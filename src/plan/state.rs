@@ -1,3 +1,5 @@
+//! The state of the kernel, as desired or observed.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Step;
@@ -5,16 +7,16 @@ use crate::model::{
     Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout, Weight,
 };
 
-/// What the kernel holds, or should hold, of all that this agent looks after.
+/// The part of the kernel that this agent manages, as observed or desired.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     /// The IPVS table.
     pub services: BTreeMap<ServiceKey, ServiceState>,
     /// The VIPs on interfaces of this host.
     pub addresses: BTreeSet<LocalAddress>,
-    /// Kernel parameters; as observed, those alone that exist.
+    /// Kernel parameters; an observed state has only those that exist.
     pub sysctls: BTreeMap<SysctlKey, String>,
-    /// Time-outs of the table, in seconds; as observed, those alone that exist.
+    /// Time-outs of the table, in seconds; an observed state has only those that exist.
     pub timeouts: BTreeMap<Timeout, u32>,
 }
 
@@ -34,8 +36,8 @@ impl State {
         Some(state.destinations.get(real_server)?.weight)
     }
 
-    /// Does to this state what `step` does to the kernel, as the kernel does
-    /// it: a destination without its service changes nothing.
+    /// Changes this state as `step` changes the kernel: a destination without its
+    /// service changes nothing.
     pub fn apply(&mut self, step: &Step) {
         match step {
             Step::SetSysctl { key, to, .. } | Step::RestoreSysctl { key, to, .. } => {

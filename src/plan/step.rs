@@ -1,3 +1,5 @@
+//! One write to the kernel.
+
 use crate::model::{
     Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout,
 };
@@ -14,7 +16,7 @@ pub enum Step {
         /// Its value after.
         to: String,
     },
-    /// Give a kernel parameter back the value that it had before the agent set it.
+    /// Restore the value of a kernel parameter from before the agent.
     RestoreSysctl {
         /// Which.
         key: SysctlKey,
@@ -32,7 +34,7 @@ pub enum Step {
         /// Its seconds after.
         to: u32,
     },
-    /// Give a time-out back the value that it had before the agent set it.
+    /// Restore the value of a time-out from before the agent.
     RestoreTimeout {
         /// Which.
         timeout: Timeout,
@@ -41,7 +43,7 @@ pub enum Step {
         /// The value from before the agent, in seconds.
         to: u32,
     },
-    /// Make a virtual service.
+    /// Add a virtual service.
     AddService {
         /// Which.
         key: ServiceKey,
@@ -62,7 +64,7 @@ pub enum Step {
         /// Which.
         key: ServiceKey,
     },
-    /// Give a virtual service one more real server.
+    /// Add a real server to a virtual service.
     AddDestination {
         /// The virtual service.
         service: ServiceKey,
@@ -82,20 +84,20 @@ pub enum Step {
         /// Its properties after.
         to: Destination,
     },
-    /// Take a real server from a virtual service.
+    /// Remove a real server from a virtual service.
     RemoveDestination {
         /// The virtual service.
         service: ServiceKey,
         /// The real server.
         key: RealServerKey,
     },
-    /// Put a VIP on an interface.
+    /// Add a VIP to an interface.
     AddAddress(LocalAddress),
-    /// Take a VIP from an interface.
+    /// Remove a VIP from an interface.
     RemoveAddress(LocalAddress),
 }
 
-/// What a step is done to.
+/// The object that a step changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A kernel parameter.
@@ -111,7 +113,33 @@ pub enum Subject {
 }
 
 impl Step {
-    /// What the step is done to.
+    /// The operation, as an error message names it: `cannot` stands before the text.
+    pub fn operation(&self) -> String {
+        match self {
+            Self::SetSysctl { key, to, .. } | Self::RestoreSysctl { key, to, .. } => {
+                format!("set {key} to {to}")
+            }
+            Self::SetTimeout { timeout, .. } | Self::RestoreTimeout { timeout, .. } => {
+                format!("set time-out {timeout}")
+            }
+            Self::AddService { key, .. } => format!("add virtual service {key}"),
+            Self::SetService { key, .. } => format!("set virtual service {key}"),
+            Self::RemoveService { key } => format!("remove virtual service {key}"),
+            Self::AddDestination { service, key, .. } => {
+                format!("add real server {key} of {service}")
+            }
+            Self::SetDestination { service, key, .. } => {
+                format!("set real server {key} of {service}")
+            }
+            Self::RemoveDestination { service, key } => {
+                format!("remove real server {key} of {service}")
+            }
+            Self::AddAddress(address) => format!("add address {address}"),
+            Self::RemoveAddress(address) => format!("remove address {address}"),
+        }
+    }
+
+    /// The object that the step changes.
     pub fn subject(&self) -> Subject {
         match self {
             Self::SetSysctl { key, .. } | Self::RestoreSysctl { key, .. } => {

@@ -16,7 +16,7 @@ use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
 use crate::model::ProbeResult;
 use crate::net::tcp::{Icmp, OpenError, Opening, tell_icmp};
-use crate::probe::vip_path::{Passage, StartError};
+use crate::probe::vip_path::{StartError, VipConnection};
 
 /// How much is read in one turn. A peer that never makes its reader wait
 /// leaves the runtime to others after so many bytes.
@@ -219,7 +219,7 @@ pub(super) async fn tcp(
 
 /// A connection over TCP through a VIP, which the passage keeps open.
 pub(super) async fn through(
-    passage: &Passage,
+    passage: &VipConnection,
     target: SocketAddr,
     origin: &Origin,
     progress: &Arc<Progress>,
@@ -240,7 +240,7 @@ pub(super) async fn through(
 }
 
 /// What this host rejects on the way through a VIP, the passage finds out and
-/// explains (`Passage::verify_again`).
+/// explains (`VipConnection::verify_again`).
 fn left_to_passage(error: OpenError) -> OpenError {
     match error {
         OpenError::Connect {

@@ -22,7 +22,7 @@ use crate::diagnosis::Sight;
 use crate::kernel::Neighbours;
 use crate::model::{ProbeResult, short_duration};
 use crate::net::tls::{StaleFiles, TlsConfigs};
-use crate::probe::vip_path::{Passage, Passages, Unverified};
+use crate::probe::vip_path::{Unverified, VipConnection, VipPaths};
 use crate::runtime::clock;
 use crate::runtime::printable::printable;
 use crate::runtime::standstill::Standstill;
@@ -32,7 +32,7 @@ pub(crate) struct Prober {
     tls: TlsConfigs,
     neighbours: Mutex<Neighbours>,
     agents: AgentStates,
-    passages: Option<Arc<Passages>>,
+    passages: Option<Arc<VipPaths>>,
     standstill: Arc<Standstill>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Probing<'a> {
     pub(super) neighbours: &'a Mutex<Neighbours>,
     pub(super) agents: &'a AgentStates,
     /// The way through the VIP, which is the target then.
-    passage: Option<&'a Passage>,
+    passage: Option<&'a VipConnection>,
     pub(super) scope: Scope,
     /// Whether a connection was made.
     connected: &'a AtomicBool,
@@ -128,7 +128,7 @@ impl Prober {
     }
 
     /// Through VIPs, too, from now on.
-    pub(crate) fn through(mut self, passages: Arc<Passages>) -> Self {
+    pub(crate) fn through(mut self, passages: Arc<VipPaths>) -> Self {
         self.passages = Some(passages);
         self
     }
@@ -236,7 +236,7 @@ impl Prober {
         let started = clock::monotonic();
         let connected = AtomicBool::new(false);
         let entered = match &self.passages {
-            Some(passages) => passages.enter(route.path),
+            Some(passages) => passages.open(route.path),
             None => Err(Unverified::NoKernel),
         };
         let verdict = match entered {
@@ -287,7 +287,7 @@ impl Prober {
         let port = check.kind.clients_port(spec.target.port());
         let target = SocketAddr::new(route.vip, port);
         let confirmed = async {
-            let passage = passages.enter(route.path)?;
+            let passage = passages.open(route.path)?;
             match passage.source(&check.origin, route.vip) {
                 Ok(source) => {
                     passage
@@ -321,7 +321,7 @@ impl Prober {
         &self,
         target: SocketAddr,
         check: &Check,
-        passage: Option<&Passage>,
+        passage: Option<&VipConnection>,
         scope: Scope,
         connected: &AtomicBool,
     ) -> Verdict {

@@ -1,3 +1,5 @@
+//! The start of a director on a table that exists.
+
 use std::sync::Arc;
 
 use super::observe::Observation;
@@ -27,35 +29,20 @@ pub(crate) async fn adopt<T: Ipvs>(
     reconciler.probe_marks = probe_marks(config);
     reconciler.unneeded = desired::unneeded_by_director(config);
     let zero = |_: &ServiceKey, _: &RealServerKey, _| Weight::ZERO;
-    let bare = desired_of::<T>(config, &Marks::default(), zero);
+    let bare = desired::director(config, &Marks::default(), zero);
     let observed = reconciler.observe(&bare).await?;
     let found = Marks::found(config, &observed.state);
     let marks = Marks::assign(config, &found, &observed.foreign);
-    reconciler.board.assign(found);
-    let desired = desired_of::<T>(config, &marks, |service, real_server, configured| {
+    reconciler.mark_registry.assign(found);
+    let desired = desired::director(config, &marks, |service, real_server, configured| {
         let held = observed.state.weight(service, real_server);
         health::weight(Health::Unknown, configured, held.unwrap_or(Weight::ZERO))
     });
-    reconciler.board.assign(marks);
+    reconciler.mark_registry.assign(marks);
     let names = Arc::clone(&reconciler.snapshot);
     reconciler.unreplaced = pending_removal::unreplaced(config, &desired);
     reconciler.note_leaving(&config.director, &desired, &observed.state, &names);
     Ok(Adopted { desired, observed })
-}
-
-/// A table inside this process takes no traffic, so no VIP may bring any; and
-/// the host's parameters are not touched to try something out.
-pub(super) fn desired_of<T: Ipvs>(
-    config: &Config,
-    marks: &Marks,
-    weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
-) -> State {
-    let mut desired = desired::director(config, marks, weight);
-    if !T::IN_KERNEL {
-        desired.addresses.clear();
-        desired.sysctls.clear();
-    }
-    desired
 }
 
 /// The marks of which the agent takes some, if it takes any.

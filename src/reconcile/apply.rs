@@ -1,9 +1,11 @@
+//! Execution of the steps of a plan.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::kernel::{Cause, Ipvs, IpvsWrite, Kernel, KernelError};
+use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::model::{LocalAddress, ServiceKey, SysctlKey};
 use crate::plan::{State, Step, Subject};
 
@@ -102,45 +104,25 @@ pub(crate) async fn apply<T: Ipvs>(
     let mut batch = Batch::default();
     for step in steps {
         match step {
-            Step::AddService { key, service } => batch.push(
-                step,
-                IpvsWrite::AddService {
-                    key: *key,
-                    service: service.clone(),
-                },
-            ),
-            Step::SetService { key, to, .. } => {
-                batch.push(
-                    step,
-                    IpvsWrite::SetService {
-                        key: *key,
-                        service: to.clone(),
-                    },
-                );
-            }
-            Step::RemoveService { key } => {
-                batch.push(step, IpvsWrite::RemoveService { key: *key });
-            }
+            Step::AddService { .. }
+            | Step::SetService { .. }
+            | Step::RemoveService { .. }
+            | Step::SetTimeout { .. }
+            | Step::RestoreTimeout { .. } => batch.push(step),
             Step::AddDestination { service, .. }
             | Step::SetDestination { service, .. }
             | Step::RemoveDestination { service, .. } => {
                 if batch.holds_services {
                     run.write(&mut kernel.ipvs, &mut batch).await;
                 }
-                if !run.lost_services.contains(service)
-                    && let Some(write) = destination_write(step)
-                {
-                    batch.push(step, write);
+                if !run.lost_services.contains(service) {
+                    batch.push(step);
                 }
-            }
-            Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
-                let (timeout, seconds) = (*timeout, *to);
-                batch.push(step, IpvsWrite::SetTimeout { timeout, seconds });
             }
             Step::SetSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.sysctls.write(key, to);
-                run.note(step, done.map_err(StepError::from));
+                run.note(step.clone(), done.map_err(StepError::from));
             }
             Step::RestoreSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
@@ -149,7 +131,7 @@ pub(crate) async fn apply<T: Ipvs>(
                 } else {
                     restore(kernel, silent_about, key, to).await
                 };
-                run.note(step, done);
+                run.note(step.clone(), done);
             }
             Step::AddAddress(address) => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
@@ -157,12 +139,12 @@ pub(crate) async fn apply<T: Ipvs>(
                     Some(error) => Err(error),
                     None => kernel.addresses.add(address).await.map_err(StepError::from),
                 };
-                run.note(step, done);
+                run.note(step.clone(), done);
             }
             Step::RemoveAddress(address) => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.addresses.remove(address).await;
-                run.note(step, done.map_err(StepError::from));
+                run.note(step.clone(), done.map_err(StepError::from));
             }
         }
     }
@@ -191,52 +173,17 @@ async fn restore<T: Ipvs>(
     }
 }
 
-pub(super) fn destination_write(step: &Step) -> Option<IpvsWrite> {
-    match *step {
-        Step::AddDestination {
-            service,
-            key,
-            destination,
-        } => Some(IpvsWrite::AddDestination {
-            service,
-            key,
-            destination,
-        }),
-        Step::SetDestination {
-            service, key, to, ..
-        } => Some(IpvsWrite::SetDestination {
-            service,
-            key,
-            destination: to,
-        }),
-        Step::RemoveDestination { service, key } => {
-            Some(IpvsWrite::RemoveDestination { service, key })
-        }
-        Step::SetSysctl { .. }
-        | Step::RestoreSysctl { .. }
-        | Step::SetTimeout { .. }
-        | Step::RestoreTimeout { .. }
-        | Step::AddService { .. }
-        | Step::SetService { .. }
-        | Step::RemoveService { .. }
-        | Step::AddAddress(_)
-        | Step::RemoveAddress(_) => None,
-    }
-}
-
-/// Writes to the table that may go out together.
+/// Steps for the table that may go out together.
 #[derive(Default)]
-struct Batch<'a> {
-    steps: Vec<&'a Step>,
-    writes: Vec<IpvsWrite>,
+struct Batch {
+    steps: Vec<Step>,
     holds_services: bool,
 }
 
-impl<'a> Batch<'a> {
-    fn push(&mut self, step: &'a Step, write: IpvsWrite) {
+impl Batch {
+    fn push(&mut self, step: &Step) {
         self.holds_services |= matches!(step.subject(), Subject::Service(_));
-        self.steps.push(step);
-        self.writes.push(write);
+        self.steps.push(step.clone());
     }
 }
 
@@ -250,22 +197,23 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn write<T: Ipvs>(&mut self, ipvs: &mut T, batch: &mut Batch<'_>) {
-        let Batch { steps, writes, .. } = std::mem::take(batch);
-        if writes.is_empty() {
+    async fn write<T: Ipvs>(&mut self, ipvs: &mut T, batch: &mut Batch) {
+        let Batch { steps, .. } = std::mem::take(batch);
+        if steps.is_empty() {
             return;
         }
-        for (step, done) in steps.into_iter().zip(ipvs.write(&writes).await) {
-            if let (Step::AddService { key, .. }, Err(_)) = (step, &done) {
+        let results = ipvs.write(&steps).await;
+        for (step, done) in steps.into_iter().zip(results) {
+            if let (Step::AddService { key, .. }, Err(_)) = (&step, &done) {
                 self.lost_services.insert(*key);
             }
             self.note(step, done.map_err(StepError::from));
         }
     }
 
-    fn note(&mut self, step: &Step, done: Result<(), StepError>) {
+    fn note(&mut self, step: Step, done: Result<(), StepError>) {
         match done {
-            Ok(()) => self.outcome.done.push(step.clone()),
+            Ok(()) => self.outcome.done.push(step),
             Err(error) => self.outcome.failures.push(Failure {
                 subject: step.subject(),
                 error,

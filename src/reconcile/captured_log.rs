@@ -1,3 +1,5 @@
+//! Log lines for tests.
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 

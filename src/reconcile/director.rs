@@ -1,3 +1,5 @@
+//! The loop of a director.
+
 mod fast_path;
 mod look;
 mod marks;
@@ -12,10 +14,10 @@ use tokio::time::{Instant, sleep_until};
 
 use self::look::Departures;
 use self::resets::Resets;
-use super::adopt::{Adopted, adopt, desired_of, probe_marks};
+use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
 use super::retry::Retry;
-use super::{Difference, Failure, ReconcileError, Reconciler, StepError};
+use super::{ChangeCause, Failure, ReconcileError, Reconciler, StepError};
 use crate::config::{self, Config};
 use crate::health::weight_updates::Intent;
 use crate::kernel::Ipvs;
@@ -97,7 +99,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         reconciler.interfaces_seen = true;
         reconciler.say_of_marks(&observed.foreign);
         let result = reconciler
-            .converge(&desired, observed, Difference::Wanted)
+            .converge(&desired, observed, ChangeCause::Wanted)
             .await;
         reconciler.note(&result);
         let succeeded = result.is_ok();
@@ -152,7 +154,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = sleep_until(self.next_pass), if !self.resets.any() => {
                     self.write_weights().await;
                     // What stands in the way is shown and said by then.
-                    let _ = self.full_pass(Difference::Drift).await;
+                    let _ = self.full_pass(ChangeCause::Drift).await;
                 }
             }
         }
@@ -169,7 +171,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
-        let bare = desired_of::<T>(config, &Marks::default(), |_, _, _| Weight::ZERO);
+        let bare = desired::director(config, &Marks::default(), |_, _, _| Weight::ZERO);
         let marks_of_now = self.reconciler.probe_marks;
         self.reconciler.probe_marks = probe_marks(config);
         let observed = self.reconciler.observe(&bare).await;
@@ -207,13 +209,13 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.probe_marks = probe_marks(&config);
         self.reconciler.unneeded = desired::unneeded_by_director(&config);
         // Of others' services the pass below knows, before anything is written.
-        let marks = self.reconciler.board.marks();
+        let marks = self.reconciler.mark_registry.marks();
         let marks = Marks::assign(&config, &marks, &BTreeSet::new());
-        self.desired = desired_of::<T>(&config, &marks, |service, real_server, _| {
+        self.desired = desired::director(&config, &marks, |service, real_server, _| {
             let weight = weights.get(&(*service, *real_server));
             weight.copied().unwrap_or(Weight::ZERO)
         });
-        self.reconciler.board.assign(marks);
+        self.reconciler.mark_registry.assign(marks);
         self.removed = removed
             .into_iter()
             .filter_map(|key| {
@@ -222,14 +224,14 @@ impl<T: Ipvs> DirectorLoop<T> {
             })
             .collect();
         self.see_replaced();
-        let result = self.full_pass(Difference::Wanted).await;
+        let result = self.full_pass(ChangeCause::Wanted).await;
         self.reset_again(resets).await;
         // Whoever asked may have gone away.
         let _ = done.send(result);
     }
 
     /// Answers in how many steps the kernel became as it should be.
-    async fn full_pass(&mut self, difference: Difference) -> Result<usize, ReconcileError> {
+    async fn full_pass(&mut self, difference: ChangeCause) -> Result<usize, ReconcileError> {
         let result = self.observe_and_converge(difference).await;
         self.watch_leaving();
         self.reconciler.note(&result);
@@ -243,18 +245,18 @@ impl<T: Ipvs> DirectorLoop<T> {
         let differs = self.reconciler.host_differs(&self.desired, addresses);
         if differs.await && self.host.may_repair() {
             // What stands in the way is shown and said by then.
-            let _ = self.full_pass(Difference::Drift).await;
+            let _ = self.full_pass(ChangeCause::Drift).await;
         }
     }
 
     async fn observe_and_converge(
         &mut self,
-        difference: Difference,
+        difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
         pending_removal::see(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {
-            Difference::Wanted
+            ChangeCause::Wanted
         } else {
             difference
         };
@@ -266,15 +268,14 @@ impl<T: Ipvs> DirectorLoop<T> {
                     &observed.state,
                     &before,
                 );
-                Difference::Wanted
+                ChangeCause::Wanted
             }
             None => difference,
         };
-        let steps = self.reconciler.plan(&self.desired, &observed.state).len();
         let converged = self
             .reconciler
             .converge(&self.desired, observed, difference);
-        converged.await.map(|()| steps)
+        converged.await
     }
 
     /// `on_exit: drain`: no new connections, the established ones go on.
@@ -287,21 +288,25 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
         let observed = self.reconciler.observe(&self.desired).await?;
         self.assign_marks_again(&observed.foreign);
-        self.reconciler
-            .converge(&self.desired, observed, Difference::Wanted)
-            .await
+        let converged = self
+            .reconciler
+            .converge(&self.desired, observed, ChangeCause::Wanted);
+        converged.await.map(drop)
     }
 
     /// `on_exit: remove`: all that is ours goes.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
-        self.reconciler.remove_all(&self.desired).await?.whole()
+        self.reconciler
+            .remove_all(&self.desired)
+            .await?
+            .into_result()
     }
 }
 
 /// Whether trying again cannot help: the whole agent lacks what it stands on.
-fn is_for_good(failure: &Failure) -> bool {
+fn is_permanent(failure: &Failure) -> bool {
     match &failure.error {
-        StepError::Kernel(error) => error.cause.is_for_good(),
+        StepError::Kernel(error) => error.cause.is_permanent(),
         StepError::ArpNotSilenced(_)
         | StepError::VipStillThere(_)
         | StepError::VipElsewhere { .. }
@@ -312,13 +317,13 @@ fn is_for_good(failure: &Failure) -> bool {
 /// Whether an agent whose first pass ended so can do some of its work, or can
 /// later.
 pub(super) fn if_it_can_go_on(
-    first_pass: Result<(), ReconcileError>,
+    first_pass: Result<usize, ReconcileError>,
 ) -> Result<(), ReconcileError> {
     match first_pass {
-        Err(ReconcileError::Steps(failures)) if failures.iter().any(is_for_good) => {
+        Err(ReconcileError::Steps(failures)) if failures.iter().any(is_permanent) => {
             Err(ReconcileError::Steps(failures))
         }
-        Err(ReconcileError::Steps(_)) | Ok(()) => Ok(()),
+        Err(ReconcileError::Steps(_)) | Ok(_) => Ok(()),
         Err(error @ ReconcileError::Observe(_)) => Err(error),
     }
 }

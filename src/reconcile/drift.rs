@@ -1,8 +1,10 @@
+//! Drift: changes by other programs, counted and logged.
+
 use std::collections::BTreeMap;
 
 use tracing::{debug, info, warn};
 
-use super::{Difference, LINES_AT_ONCE, Reconciler, STEPS_AT_INFO, count};
+use super::{ChangeCause, LINES_AT_ONCE, Reconciler, STEPS_AT_INFO, count};
 use crate::kernel::Ipvs;
 use crate::metrics::DriftKind;
 use crate::notify::{Event, EventKind};
@@ -37,10 +39,10 @@ impl<T: Ipvs> Reconciler<T> {
     pub(super) fn count_drift(
         &self,
         steps: &[Step],
-        difference: Difference,
+        difference: ChangeCause,
     ) -> BTreeMap<Subject, DriftKind> {
         let mut drift = BTreeMap::new();
-        if difference == Difference::Drift {
+        if difference == ChangeCause::Drift {
             for step in steps.iter().filter(|step| !self.is_known_failure(step)) {
                 if let Some(kind) = drift_kind(step) {
                     self.metrics.drift(kind);

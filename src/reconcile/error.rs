@@ -1,3 +1,5 @@
+//! Errors of a pass.
+
 use thiserror::Error;
 
 use super::{Failure, count};

@@ -1,3 +1,5 @@
+//! Services of other programs by marks of probes.
+
 use std::collections::BTreeSet;
 
 use tracing::{info, warn};
@@ -39,7 +41,7 @@ impl SaidOfMarks {
             return;
         }
         if let Some(shortage) = &shortage {
-            warn!("{}", short_of_marks(shortage, foreign));
+            warn!("{}", mark_shortage(shortage, foreign));
         } else {
             info!("each way to a real server has a mark of `director.probe_mark` again");
         }
@@ -61,13 +63,13 @@ impl<T: Ipvs> Reconciler<T> {
     /// What there is to say of the marks for probes: each service of others,
     /// and that no mark is left for some paths.
     pub(crate) fn notes_of_marks(&self, foreign: &BTreeSet<ServiceKey>) -> Vec<String> {
-        let shortage = self.board.marks().shortage();
-        let shortage = shortage.map(|shortage| short_of_marks(&shortage, foreign));
+        let shortage = self.mark_registry.marks().shortage();
+        let shortage = shortage.map(|shortage| mark_shortage(&shortage, foreign));
         foreign.iter().map(not_remembered).chain(shortage).collect()
     }
 }
 
-fn short_of_marks(shortage: &str, foreign: &BTreeSet<ServiceKey>) -> String {
+fn mark_shortage(shortage: &str, foreign: &BTreeSet<ServiceKey>) -> String {
     format!("{shortage}; {}", more_marks(foreign))
 }
 

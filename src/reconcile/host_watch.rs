@@ -27,8 +27,8 @@ const REPAIRS: u32 = 10;
 const REFILL: Duration = Duration::from_secs(10);
 
 /// While changes are not heard of.
-const UNHEARD: &str = "what another hand changes there is repaired only by the next full \
-     comparison (`resync_interval`)";
+const UNHEARD: &str = "changes by other programs are repaired only by the next full comparison \
+     (`resync_interval`)";
 
 /// When to look at this host between two full passes, and how often to repair.
 #[derive(Debug)]
@@ -125,15 +125,11 @@ impl Budget {
 }
 
 impl<T: Ipvs> Reconciler<T> {
-    /// Refuses another name of the link: the kernel's parameters and packets
-    /// know nothing of it. A link that is not there yet may come.
+    /// Refuses another name of the link.
     pub(super) async fn check_link(&mut self, config: &Config) -> Result<(), KernelError> {
-        let Some(link) = config.director.link.as_ref().filter(|_| T::IN_KERNEL) else {
-            return Ok(());
-        };
-        match self.kernel.addresses.has_carrier(link).await {
-            Err(error) if matches!(error.cause, Cause::OtherName { .. }) => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+        match &config.director.link {
+            Some(link) => self.kernel.addresses.check_name(link).await,
+            None => Ok(()),
         }
     }
 

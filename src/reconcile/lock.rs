@@ -1,3 +1,5 @@
+//! Locks: one agent for each role and state directory.
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

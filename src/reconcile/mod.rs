@@ -8,12 +8,12 @@ mod adopt;
 mod apply;
 #[cfg(test)]
 pub(crate) mod captured_log;
-mod counted;
 mod director;
 mod drift;
 mod error;
 mod foreign_marks;
 mod host_watch;
+mod instrumented;
 mod lock;
 mod observe;
 mod obstacles;
@@ -39,16 +39,16 @@ use tracing::{debug, info, warn};
 pub(crate) use self::adopt::adopt;
 pub(crate) use self::apply::Failure;
 use self::apply::{HeldBack, Outcome, StepError};
-pub(crate) use self::counted::Counted;
 pub(crate) use self::director::{Change, DirectorLoop, Request};
 use self::drift::announce;
 pub(crate) use self::error::ReconcileError;
 use self::foreign_marks::SaidOfMarks;
 pub(crate) use self::foreign_marks::{more_marks, not_remembered};
+pub(crate) use self::instrumented::InstrumentedIpvs;
 pub(crate) use self::lock::{LockError, RoleLock, StateLock};
 use self::observe::{Observation, Scope, observe};
 use self::obstacles::Obstacles;
-use self::ownership::{Memory, Owned};
+use self::ownership::{Owned, StateFileStatus};
 pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
 use self::state_file::Remembered;
 pub(crate) use self::state_file::{StateFile, StateFileError};
@@ -59,7 +59,7 @@ use crate::model::SysctlKey;
 use crate::notify::Events;
 use crate::plan::pending_removal::{self, Unreplaced};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
-use crate::probe::vip_path::Board;
+use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 use crate::status::{Mode, Snapshot};
@@ -97,7 +97,7 @@ impl Writing {
 
 /// Why a difference is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Difference {
+pub(crate) enum ChangeCause {
     /// It is this agent's own wish that is new: a start, a changed VIP.
     Wanted,
     /// The kernel was as desired before: another hand was at it.
@@ -112,7 +112,7 @@ fn count(n: usize, noun: &str) -> String {
 pub(crate) struct Reconciler<T> {
     kernel: Kernel<T>,
     owned: Owned,
-    memory: Memory,
+    memory: StateFileStatus,
     state_file: StateFile,
     /// What the state file holds; `None` if it is damaged.
     saved: Option<Owned>,
@@ -127,7 +127,7 @@ pub(crate) struct Reconciler<T> {
     metrics: Arc<Metrics>,
     events: Arc<Events>,
     /// Where it is told which marks of probes the kernel has.
-    board: Arc<Board>,
+    mark_registry: Arc<MarkRegistry>,
     /// The marks for probes, where there are such probes.
     probe_marks: Option<ProbeMark>,
     /// What was said of those marks.
@@ -188,7 +188,7 @@ impl<T: Ipvs> Reconciler<T> {
     ) -> Self {
         Self {
             kernel,
-            saved: (memory == Memory::Whole).then(|| owned.clone()),
+            saved: (memory == StateFileStatus::Whole).then(|| owned.clone()),
             not_remembered: None,
             owned,
             memory,
@@ -197,7 +197,7 @@ impl<T: Ipvs> Reconciler<T> {
             snapshot,
             metrics,
             events: Events::none(),
-            board: Arc::default(),
+            mark_registry: Arc::default(),
             probe_marks: None,
             said_of_marks: SaidOfMarks::default(),
             unreplaced: Unreplaced::new(),
@@ -219,8 +219,8 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// From now on the marks of probes are told to this.
-    pub(crate) fn confirming(mut self, board: Arc<Board>) -> Self {
-        self.board = board;
+    pub(crate) fn with_mark_registry(mut self, mark_registry: Arc<MarkRegistry>) -> Self {
+        self.mark_registry = mark_registry;
         self
     }
 
@@ -251,17 +251,19 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// One full pass from `observed`: diff, apply, and observe again to see
     /// what the kernel made of it. What is leaving stays beside what is desired.
+    /// Returns how many steps there were.
     async fn converge(
         &mut self,
         desired: &State,
         observed: Observation,
-        difference: Difference,
-    ) -> Result<(), ReconcileError> {
+        difference: ChangeCause,
+    ) -> Result<usize, ReconcileError> {
         let started = clock::monotonic();
         let leaving = &self.owned.leaving;
         let desired = &*pending_removal::kept(leaving, &self.unreplaced, desired, &observed.state);
         let unreadable = observed.unreadable.clone();
         let mut steps = self.steps(desired, &observed.state);
+        let number = steps.len();
         steps.retain(|step| !is_unreadable(&unreadable, step));
         self.tolerated.clear();
         let observed = if self.writing == Writing::DryRun {
@@ -274,7 +276,7 @@ impl<T: Ipvs> Reconciler<T> {
             let drift = self.count_drift(&steps, difference);
             self.claim(desired, &observed.state).await;
             let held_back = self.held_back(desired).await;
-            self.board.doubt(&steps);
+            self.mark_registry.invalidate(&steps);
             let Outcome { done, mut failures } =
                 apply::apply(&mut self.kernel, desired, &held_back, &steps).await;
             failures.extend(unreadable.into_iter().map(|(key, error)| Failure {
@@ -290,19 +292,19 @@ impl<T: Ipvs> Reconciler<T> {
             let observed = self.observe(desired).await?;
             let failures = self.set_aside_tolerable(failures);
             if !failures.is_empty() {
-                self.board.confirm(&observed.state);
+                self.mark_registry.confirm(&observed.state);
                 publish::publish(&self.snapshot, desired, &observed);
                 return Err(ReconcileError::Steps(failures));
             }
             observed
         };
         self.release(desired, &observed.state).await;
-        self.board.confirm(&observed.state);
+        self.mark_registry.confirm(&observed.state);
         publish::publish(&self.snapshot, desired, &observed);
         if self.proposed.is_empty() {
             self.metrics.reconciled(clock::monotonic() - started);
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Keeps apart what will fail again and traffic does not depend on: it is

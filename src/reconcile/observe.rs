@@ -1,3 +1,5 @@
+//! Observation of the kernel.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::Owned;

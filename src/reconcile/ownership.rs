@@ -1,3 +1,5 @@
+//! The state that belongs to the agent.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
@@ -36,7 +38,7 @@ impl OwnedSysctl {
 /// Whether a parameter's value that nothing is remembered of can be the
 /// agent's own, from a run whose memory is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub(crate) enum StateFileStatus {
     /// It cannot: it is another's.
     Whole,
     /// It can.
@@ -57,7 +59,7 @@ impl Owned {
     /// parameters that another hand has set to a stricter value. A
     /// parameter's first value is kept for ever after. Where memory was lost,
     /// a value that is the agent's own tells nothing of the one before.
-    pub(crate) fn claim(&mut self, desired: &State, observed: &State, memory: Memory) {
+    pub(crate) fn claim(&mut self, desired: &State, observed: &State, memory: StateFileStatus) {
         self.services.extend(desired.services.keys());
         self.addresses.extend(desired.addresses.iter().cloned());
         for (key, ours) in &desired.sysctls {
@@ -71,7 +73,7 @@ impl Owned {
             } else if let Some(original) = observed.sysctls.get(key)
                 && (original == ours || !key.is_satisfied(original, ours))
             {
-                let known = memory == Memory::Whole || original != ours;
+                let known = memory == StateFileStatus::Whole || original != ours;
                 let (ours, original) = (ours.clone(), known.then(|| original.clone()));
                 self.sysctls
                     .insert(key.clone(), OwnedSysctl { ours, original });

@@ -1,3 +1,5 @@
+//! Publication of an observation in the snapshot.
+
 use super::observe::Observation;
 use crate::plan::State;
 use crate::status::{Snapshot, SysctlRecord, TimeoutRecord};

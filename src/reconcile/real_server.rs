@@ -1,3 +1,5 @@
+//! The loop of a real server.
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -8,7 +10,7 @@ use super::director::{if_it_can_go_on, in_from_now};
 use super::host_watch::HostWatch;
 use super::observe::Observation;
 use super::retry::Retry;
-use super::{Difference, ReconcileError, Reconciler};
+use super::{ChangeCause, ReconcileError, Reconciler};
 use crate::config::Config;
 use crate::kernel::Ipvs;
 use crate::plan::{State, desired};
@@ -53,7 +55,7 @@ impl<T: Ipvs> RealServerLoop<T> {
             warn!("{NOTHING_LISTED}: there is nothing to do yet");
         }
         let result = reconciler
-            .converge(&desired, observed, Difference::Wanted)
+            .converge(&desired, observed, ChangeCause::Wanted)
             .await;
         reconciler.note(&result);
         let succeeded = result.is_ok();
@@ -121,15 +123,15 @@ impl<T: Ipvs> RealServerLoop<T> {
         let result = self.converge().await;
         self.reconciler.note(&result);
         self.next_pass = in_from_now(self.retry.after(result.is_ok()));
-        result
+        result.map(drop)
     }
 
-    async fn converge(&mut self) -> Result<(), ReconcileError> {
+    async fn converge(&mut self) -> Result<usize, ReconcileError> {
         let (desired, observed) = find_desired(&mut self.reconciler, &self.config).await?;
         let difference = if desired == self.desired {
-            Difference::Drift
+            ChangeCause::Drift
         } else {
-            Difference::Wanted
+            ChangeCause::Wanted
         };
         self.desired = desired;
         self.reconciler
@@ -139,7 +141,10 @@ impl<T: Ipvs> RealServerLoop<T> {
 
     /// `on_exit: remove`: the VIPs go, then the sysctls are as they were.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
-        self.reconciler.remove_all(&self.desired).await?.whole()
+        self.reconciler
+            .remove_all(&self.desired)
+            .await?
+            .into_result()
     }
 }
 

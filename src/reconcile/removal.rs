@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::drift::announce;
 use super::observe::is_for_probes;
-use super::ownership::{Memory, OwnedSysctl};
+use super::ownership::{OwnedSysctl, StateFileStatus};
 use super::{Failure, Outcome, ReconcileError, Reconciler, Writing, apply, not_remembered};
 use crate::kernel::Ipvs;
 use crate::plan::{State, Step};
@@ -18,7 +18,7 @@ pub(crate) struct Removal {
 
 impl Removal {
     /// Fails if any step did.
-    pub(crate) fn whole(self) -> Result<(), ReconcileError> {
+    pub(crate) fn into_result(self) -> Result<(), ReconcileError> {
         if self.failures.is_empty() {
             Ok(())
         } else {
@@ -41,7 +41,7 @@ impl<T: Ipvs> Reconciler<T> {
         self.owned.services.extend(services);
         let addresses = configured.addresses.iter().cloned();
         self.owned.addresses.extend(addresses);
-        if self.memory == Memory::Lost {
+        if self.memory == StateFileStatus::Lost {
             for (key, ours) in &configured.sysctls {
                 let (ours, original) = (ours.clone(), None);
                 let sysctl = self.owned.sysctls.entry(key.clone());

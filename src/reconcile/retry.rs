@@ -1,3 +1,5 @@
+//! Waits between passes.
+
 use std::time::Duration;
 
 /// How long to wait for the next full pass: the resync interval when all is

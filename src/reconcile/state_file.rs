@@ -1,3 +1,5 @@
+//! The state file.
+
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing::warn;
 
-use super::ownership::{Memory, Owned, OwnedSysctl, OwnedTimeout};
+use super::ownership::{Owned, OwnedSysctl, OwnedTimeout, StateFileStatus};
 use crate::model::{LocalAddress, ServiceKey};
 use crate::plan::pending_removal::Leaver;
 use crate::runtime::file_work::{self, FileUse};
@@ -102,7 +104,7 @@ struct Sysctl {
 pub(crate) struct Remembered {
     pub(crate) owned: Owned,
     /// `Lost` if the file is damaged.
-    pub(crate) memory: Memory,
+    pub(crate) memory: StateFileStatus,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -137,12 +139,12 @@ impl StateFile {
         let text = match regular_file::read(&self.path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(remembered(Owned::default(), Memory::Whole));
+                return Ok(remembered(Owned::default(), StateFileStatus::Whole));
             }
             Err(error) => return Err(StateFileError::Read(self.path.clone(), error)),
         };
         match understand(&text) {
-            Ok(owned) => Ok(remembered(owned, Memory::Whole)),
+            Ok(owned) => Ok(remembered(owned, StateFileStatus::Whole)),
             Err(NotUnderstood::Newer(version)) => Err(StateFileError::Newer {
                 path: self.path.clone(),
                 version,
@@ -153,7 +155,7 @@ impl StateFile {
                     "the state file is damaged: what an earlier run wrote and is no longer \
                      configured stays in the kernel; see `ipvsadm -Ln` and `ip addr`"
                 );
-                Ok(remembered(Owned::default(), Memory::Lost))
+                Ok(remembered(Owned::default(), StateFileStatus::Lost))
             }
         }
     }

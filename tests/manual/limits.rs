@@ -70,7 +70,7 @@ type Phrase = (&'static str, &'static str, &'static str, &'static str);
 
 const PHRASES: [Phrase; 27] = [
     ("arp.md", "start, every {}, and right", "audit.rs", "PERIOD"),
-    ("arp.md", "and {} questions without", "audit.rs", "SILENCE"),
+    ("arp.md", "and {} questions without", "audit.rs", "UNANSWERED"),
     (
         "arp.md",
         "in conflict for {} after",
@@ -170,7 +170,7 @@ const PHRASES: [Phrase; 27] = [
     (
         "vip-probes.md",
         "Every {}, IPVS writes",
-        "guard.rs",
+        "interception.rs",
         "CANARY_GOOD_FOR",
     ),
     (

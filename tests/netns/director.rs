@@ -44,7 +44,12 @@ fn a_table_in_memory_gives_the_director_no_vip() {
         agent.output()
     );
     assert_eq!(on_eth0(&lan.director), [DIP, foreign]);
-    assert_eq!(status(&lan.director)["vips"], serde_json::json!([]));
+    // The status shows the addresses beside the table in memory.
+    let status = status(&lan.director);
+    assert_eq!(status["table"], "memory");
+    let vips = status["vips"].as_array().expect("a list of VIPs");
+    assert_eq!(vips.len(), 3, "{vips:?}");
+    assert!(vips.iter().all(|vip| vip["configured"] == true), "{vips:?}");
     agent.signal(Signal::SIGTERM);
     assert_eq!(agent.wait(DEADLINE).code(), Some(0), "{}", agent.output());
     assert_eq!(on_eth0(&lan.director), [DIP, foreign]);

@@ -17,7 +17,7 @@ use crate::agent::reload::{OperationResult, ReloadError};
 use crate::config::{Config, VirtualService};
 use crate::control::Answer;
 use crate::health::{self, DrainDeadline};
-use crate::kernel::Sysctls;
+use crate::kernel::{Sysctls, TableKind};
 use crate::model::{AdminState, RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
 use crate::plan::desired;
 use crate::reconcile::Writing;
@@ -240,7 +240,8 @@ impl Director {
                 service.name, record.name
             ));
             if let Some(service) = self.config.virtual_services.get(id.service_index()) {
-                lines.extend(notes(service, self.sysctls.as_ref()));
+                let sysctls = (self.table == TableKind::Kernel).then(Sysctls::default);
+                lines.extend(notes(service, sysctls.as_ref()));
             }
         }
         let request = health::Request::SetAdmin {

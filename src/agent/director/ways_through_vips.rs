@@ -9,9 +9,9 @@ use tracing::warn;
 
 use crate::agent::tasks::spawn_named;
 use crate::config::Config;
-use crate::kernel::{Ipvs, Witness};
+use crate::kernel::{IpvsReader, TableKind};
 use crate::model::Timeout;
-use crate::probe::vip_path::{self, Board, Passages, Perch, Ports};
+use crate::probe::vip_path::{self, CanaryTarget, MarkRegistry, Ports, VipPaths};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
@@ -24,13 +24,14 @@ const ESTABLISHED: Duration = Duration::from_mins(15);
 
 /// Sends the first canaries, and starts the task that sends the others; it is
 /// given further configurations by what is returned.
-pub(super) async fn start<T: Ipvs>(
+pub(super) async fn start(
     tasks: &mut JoinSet<&'static str>,
     config: &Config,
-    board: Arc<Board>,
-) -> (Arc<Passages>, watch::Sender<Vec<Perch>>) {
-    let passages = Arc::new(passages::<T>(config, board));
-    let perches = vip_path::perches(config);
+    board: Arc<MarkRegistry>,
+    table: TableKind,
+) -> (Arc<VipPaths>, watch::Sender<Vec<CanaryTarget>>) {
+    let passages = Arc::new(passages(config, board, table));
+    let perches = vip_path::canary_targets(config);
     passages.send_canaries(&perches).await;
     let (to_canary, watched) = watch::channel(perches);
     let canary = vip_path::watch(Arc::clone(&passages), watched);
@@ -39,8 +40,8 @@ pub(super) async fn start<T: Ipvs>(
 }
 
 /// The ways through VIPs, with the source ports that this host has for them.
-fn passages<T: Ipvs>(config: &Config, board: Arc<Board>) -> Passages {
-    let witness = Witness::new();
+fn passages(config: &Config, board: Arc<MarkRegistry>, table: TableKind) -> VipPaths {
+    let witness = IpvsReader::new();
     let known = witness.local_ports().unwrap_or_else(|error| {
         let error = error_chain(&error);
         warn!(
@@ -58,6 +59,5 @@ fn passages<T: Ipvs>(config: &Config, board: Arc<Board>) -> Passages {
     let since_epoch = clock::wall().duration_since(SystemTime::UNIX_EPOCH);
     let seed = since_epoch.map_or(0, |time| time.subsec_nanos());
     let ports = Ports::new(first..=last, established, seed);
-    let witness = T::IN_KERNEL.then_some(witness);
-    Passages::new(board, ports, witness)
+    VipPaths::new(board, ports, table)
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::config::ProbeMark;
-use crate::kernel::{IpvsWrite, MemoryIpvs};
+use crate::kernel::MemoryIpvs;
 use crate::model::{Scheduler, Service, ServiceFlags};
+use crate::plan::Step;
 use crate::status::fixture::config_through_vip;
 
 /// What `plan` notes for two real servers, each asked through the VIP, and a
@@ -17,7 +18,7 @@ async fn noted(bits: u32) -> Vec<String> {
         persistence: None,
     };
     let key = "fwmark 8193 ipv4".parse().unwrap();
-    let write = IpvsWrite::AddService { key, service };
+    let write = Step::AddService { key, service };
     for result in table.write(&[write]).await {
         result.unwrap();
     }
@@ -25,7 +26,7 @@ async fn noted(bits: u32) -> Vec<String> {
     let mode = Mode::Director;
     let snapshot = Arc::new(Snapshot::empty(mode, "".into(), clock::wall()));
     let mut reconciler = Reconciler::new(
-        Kernel::with_table(table),
+        Kernel::in_memory(table),
         StateFile::new(state_dir.path(), mode),
         Writing::DryRun,
         snapshot,

@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 
 #[test]
@@ -23,17 +21,6 @@ fn an_ipv6_address_is_preferred_for_no_time_and_valid_for_ever() {
     let preferred = &lifetimes()[..4];
     let valid = &lifetimes()[4..8];
     assert_eq!((preferred, valid), (&[0; 4][..], &[0xff; 4][..]));
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_make_decoding_panic(
-        family in prop::sample::select(vec![2_u8, 10, 28]),
-        rest in proptest::collection::vec(any::<u8>(), 0..128),
-    ) {
-        let bytes = [vec![family], rest].concat();
-        let _ = Found::decode(&Buffer::from(bytes));
-    }
 }
 
 /// Against this machine's kernel, each in a network namespace of its own, with
@@ -62,7 +49,7 @@ mod netns {
                 .arg(batch.path())
                 .spawn()
                 .unwrap();
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             while busy.try_wait().unwrap().is_none() {
                 match addresses.list("eth0").await {
                     Ok(list) => assert!((2000..=2001).contains(&list.len()), "{}", list.len()),
@@ -80,7 +67,7 @@ mod netns {
         in_namespace(async || {
             ip("link add eth0 type veth peer name eth1");
             ip("address add 192.168.11.10/24 dev eth0");
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             addresses.add(&on("eth0", "192.168.11.200")).await.unwrap();
             addresses.add(&on("eth0", "192.168.11.201")).await.unwrap();
             assert_eq!(
@@ -117,7 +104,7 @@ mod netns {
     fn a_vip_on_lo_is_what_ip_would_make_of_it() {
         in_namespace(async || {
             ip("address add 192.168.11.199/32 dev lo label lo:0");
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             addresses.add(&on("lo", "192.168.11.200")).await.unwrap();
             assert_eq!(
                 shown("-4", "lo"),
@@ -137,7 +124,7 @@ mod netns {
         in_namespace(async || {
             ip("link add eth0 type veth peer name eth1");
             ip("link set eth0 up");
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             for interface in ["eth0", "lo"] {
                 let vip = on(interface, "2001:db8::200");
                 addresses.add(&vip).await.unwrap();
@@ -164,7 +151,7 @@ mod netns {
         in_namespace(async || {
             ip("link add eth0 type veth peer name eth1");
             ip("address add 192.168.11.200/24 dev eth0");
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             let vip = on("eth0", "192.168.11.200");
             assert_eq!(cause(addresses.remove(&vip).await), Cause::Missing);
             addresses.add(&vip).await.unwrap();
@@ -198,7 +185,9 @@ mod netns {
         in_namespace(async || {
             ip("link add eth0 type veth peer name eth1");
             std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1\n").unwrap();
-            let added = Addresses::new().add(&on("eth0", "2001:db8::200")).await;
+            let added = KernelAddresses::new()
+                .add(&on("eth0", "2001:db8::200"))
+                .await;
             assert_eq!(cause(added), Cause::Ipv6Disabled("eth0".to_owned()));
         });
     }
@@ -208,7 +197,7 @@ mod netns {
     fn without_the_capability_addresses_can_be_read_and_not_changed() {
         in_namespace(async || {
             drop_capabilities();
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             let vip = on("lo", "192.168.11.200");
             assert_eq!(cause(addresses.add(&vip).await), Cause::NotPermitted);
             assert_eq!(cause(addresses.remove(&vip).await), Cause::NotPermitted);
@@ -224,7 +213,7 @@ mod netns {
             ip("address add 192.168.11.21/24 dev eth0");
             ip("address add 10.0.0.1 peer 10.0.0.2/32 dev eth1");
             ip("-6 address add 2001:db8::21/64 dev eth0 nodad");
-            let local = Addresses::new().local().await.unwrap();
+            let local = Host::new().local().await.unwrap();
             let expected = [
                 "127.0.0.1",
                 "192.168.11.21",
@@ -245,7 +234,7 @@ mod netns {
         in_namespace(async || {
             use std::fmt::Write as _;
 
-            let own = Addresses::new().list("lo").await.unwrap().len();
+            let own = KernelAddresses::new().list("lo").await.unwrap().len();
             let mut batch = String::new();
             for (third, fourth) in (0..16).flat_map(|third| (0..250).map(move |n| (third, n))) {
                 writeln!(batch, "address add 10.1.{third}.{fourth}/32 dev lo").unwrap();
@@ -253,7 +242,7 @@ mod netns {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(&file, batch).unwrap();
             ip(&format!("-batch {}", file.path().display()));
-            let mut addresses = Addresses::new();
+            let mut addresses = KernelAddresses::new();
             assert_eq!(addresses.list("lo").await.unwrap().len(), 4000 + own);
             addresses.add(&on("lo", "192.168.11.200")).await.unwrap();
             assert_eq!(addresses.list("lo").await.unwrap().len(), 4001 + own);

@@ -1,5 +1,5 @@
-//! ARP and neighbour discovery as frames: what a question looks like, and
-//! what a frame says. Pure.
+//! Frames of ARP and neighbour discovery: encoding of questions and
+//! announcements, decoding of all messages. Pure.
 //!
 //! ARP is RFC 826; neighbour solicitation and advertisement are RFC 4861,
 //! sections 4.3 and 4.4, with the tests of sections 7.1.1 and 7.1.2.
@@ -28,26 +28,26 @@ const TARGET_LINK_LAYER_ADDRESS: [u8; 2] = [2, 1];
 /// `ND_OPT_SOURCE_LL_ADDR` of RFC 4861, section 4.6.1; its length in 8 octets.
 const SOURCE_LINK_LAYER_ADDRESS: [u8; 2] = [1, 1];
 
-/// What a frame says about who has which address.
+/// A message of a neighbour about addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// Whose frame it is, by what it says of its sender.
+pub(crate) struct NeighbourMessage {
+    /// The sender, by the contents of the message.
     pub(crate) from: MacAddress,
-    /// The address that the sender says it has.
-    pub(crate) claim: Option<Claim>,
+    /// The address that the sender claims.
+    pub(crate) claim: Option<AddressClaim>,
     /// The address that the sender asks for.
     pub(crate) question: Option<IpAddr>,
 }
 
-/// Somebody says that an address is theirs.
+/// The claim of a sender to have an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct AddressClaim {
     pub(crate) address: IpAddr,
-    /// Whether it answers a question, rather than being told unasked.
+    /// Whether the claim answers a question.
     pub(crate) answer: bool,
 }
 
-/// In whose name to ask.
+/// The sender of questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asker {
     pub(crate) mac: MacAddress,
@@ -62,8 +62,8 @@ pub(crate) struct Asker {
 /// The frame that asks all hosts of the link who has `address`; `None` if
 /// there is no address to ask from.
 ///
-/// It names the asker by its own address, never by `address`: no cache learns
-/// from it what is not so.
+/// The question names the asker by its own address, never by `address`: no
+/// cache learns a wrong entry from the question.
 pub(crate) fn question(asker: &Asker, address: IpAddr) -> Option<Vec<u8>> {
     let mut frame = Vec::new();
     let MacAddress(mac) = asker.mac;
@@ -139,11 +139,11 @@ pub(crate) fn announcement(mac: MacAddress, address: IpAddr, router: bool) -> Op
     Some(frame)
 }
 
-/// What a frame says; `None` if that is nothing about neighbours, or not whole.
-pub(crate) fn heard(frame: &[u8]) -> Option<Heard> {
+/// Decodes a frame; `None` if the frame is no message about neighbours, or not whole.
+pub(crate) fn decode(frame: &[u8]) -> Option<NeighbourMessage> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     match packet.net? {
-        NetSlice::Arp(arp) => heard_in_arp(&ArpPacket::from_slice(arp.slice()).ok()?),
+        NetSlice::Arp(arp) => decode_arp(&ArpPacket::from_slice(arp.slice()).ok()?),
         NetSlice::Ipv6(ipv6) => {
             let header = ipv6.header();
             let Some(TransportSlice::Icmpv6(message)) = packet.transport else {
@@ -155,22 +155,22 @@ pub(crate) fn heard(frame: &[u8]) -> Option<Heard> {
             if !valid {
                 return None;
             }
-            heard_in_icmpv6(&message, header.source_addr())
+            decode_icmpv6(&message, header.source_addr())
         }
         NetSlice::Ipv4(_) => None,
     }
 }
 
-fn heard_in_arp(packet: &ArpPacket) -> Option<Heard> {
+fn decode_arp(packet: &ArpPacket) -> Option<NeighbourMessage> {
     let arp: ArpEthIpv4Packet = packet.try_eth_ipv4().ok()?;
     let (sender, target) = (arp.sender_ipv4_addr(), arp.target_ipv4_addr());
-    // Whoever asks for its own address tells of it: a gratuitous announcement.
+    // A question for the sender's own address is a gratuitous announcement.
     let announces = sender == target;
     let asks = arp.operation == ArpOperation::REQUEST && !announces;
     let answers = arp.operation == ArpOperation::REPLY && !announces;
-    Some(Heard {
+    Some(NeighbourMessage {
         from: MacAddress(arp.sender_mac),
-        claim: (!sender.is_unspecified()).then_some(Claim {
+        claim: (!sender.is_unspecified()).then_some(AddressClaim {
             address: sender.into(),
             answer: answers,
         }),
@@ -178,18 +178,20 @@ fn heard_in_arp(packet: &ArpPacket) -> Option<Heard> {
     })
 }
 
-fn heard_in_icmpv6(message: &Icmpv6Slice<'_>, source: Ipv6Addr) -> Option<Heard> {
+fn decode_icmpv6(message: &Icmpv6Slice<'_>, source: Ipv6Addr) -> Option<NeighbourMessage> {
     match (message.icmp_type(), message.payload_slice().ok()?) {
         (
             Icmpv6Type::NeighborSolicitation,
             Icmpv6PayloadSlice::NeighborSolicitation(solicitation),
         ) => {
             let from = link_layer_address(solicitation.options_iterator());
-            let claim = from.filter(|_| !source.is_unspecified()).map(|_| Claim {
-                address: source.into(),
-                answer: false,
-            });
-            Some(Heard {
+            let claim = from
+                .filter(|_| !source.is_unspecified())
+                .map(|_| AddressClaim {
+                    address: source.into(),
+                    answer: false,
+                });
+            Some(NeighbourMessage {
                 // Duplicate address detection does not say who asks.
                 from: from.unwrap_or(MacAddress([0; 6])),
                 claim,
@@ -199,11 +201,11 @@ fn heard_in_icmpv6(message: &Icmpv6Slice<'_>, source: Ipv6Addr) -> Option<Heard>
         (
             Icmpv6Type::NeighborAdvertisement(header),
             Icmpv6PayloadSlice::NeighborAdvertisement(advertisement),
-        ) => Some(Heard {
+        ) => Some(NeighbourMessage {
             // Without the option, which an answer to a multicast question has
             // to have, it says nothing that would enter a cache.
             from: link_layer_address(advertisement.options_iterator())?,
-            claim: Some(Claim {
+            claim: Some(AddressClaim {
                 address: advertisement.target_address().into(),
                 answer: header.solicited,
             }),

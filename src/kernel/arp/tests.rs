@@ -18,16 +18,16 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn it_asks_from_the_address_that_is_no_vip_and_hears_what_comes() {
+    fn question_comes_from_the_address_that_is_no_vip_and_reaches_the_other_end() {
         in_namespace(async || {
             wire();
-            let (here, there) = (
-                ArpLink::open("eth0").unwrap(),
-                ArpLink::open("eth1").unwrap(),
-            );
+            let mut host = Host::new();
+            let here = ArpLink::open(&mut host, "eth0").await.unwrap();
+            let there = ArpLink::open(&mut host, "eth1").await.unwrap();
             let vip: IpAddr = [192, 168, 11, 200].into();
-            let own = here.own_addresses(|address| address == vip).unwrap();
-            let other = there.own_addresses(|_| true).unwrap();
+            let own = here.own_addresses(&mut host, |address| address == vip);
+            let own = own.await.unwrap();
+            let other = there.own_addresses(&mut host, |_| true).await.unwrap();
             assert!(own.has(own.asker.mac) && own.has(other.asker.mac));
             assert_ne!(own.asker.mac, other.asker.mac);
             assert_eq!(own.asker.ipv4, Ipv4Addr::new(192, 168, 11, 10));
@@ -41,16 +41,16 @@ mod netns {
             let vip6: IpAddr = "2001:db8::200".parse().unwrap();
             for asked in [vip, vip6] {
                 here.ask(&own, asked).unwrap();
-                let heard = tokio::time::timeout(PATIENCE, async {
+                let received = tokio::time::timeout(PATIENCE, async {
                     loop {
-                        let heard = there.hear().await.unwrap();
+                        let received = there.recv().await.unwrap();
                         // The kernel does neighbour discovery of its own.
-                        if heard.question == Some(asked) {
-                            break heard;
+                        if received.question == Some(asked) {
+                            break received;
                         }
                     }
                 });
-                assert_eq!(heard.await.unwrap().from, own.asker.mac);
+                assert_eq!(received.await.unwrap().from, own.asker.mac);
             }
         });
     }
@@ -58,7 +58,7 @@ mod netns {
     /// The kernel's filter keeps all else of IPv6 from waking anybody up.
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn traffic_is_not_heard() {
+    fn traffic_is_not_received() {
         in_namespace(async || {
             wire();
             run("ip", "address add 2001:db8::10/64 dev eth0 nodad");
@@ -66,7 +66,7 @@ mod netns {
                 "ip",
                 "neigh add 2001:db8::21 lladdr 02:00:00:00:00:21 dev eth0",
             );
-            let there = ArpLink::open("eth1").unwrap();
+            let there = ArpLink::open(&mut Host::new(), "eth1").await.unwrap();
             let sender = std::net::UdpSocket::bind("[2001:db8::10]:0").unwrap();
             for _ in 0..100 {
                 sender.send_to(b"?", "[2001:db8::21]:9").unwrap();
@@ -87,22 +87,25 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn what_cannot_be_listened_to_is_named() {
+    fn unusable_interface_is_named() {
         in_namespace(async || {
             wire();
-            let error = |interface: &str| ArpLink::open(interface).unwrap_err().to_string();
-            assert_eq!(error("eth7"), "there is no interface `eth7`");
-            assert_eq!(error("lo"), "interface `lo` is not Ethernet");
-            let link = ArpLink::open("eth0").unwrap();
+            let error = async |interface: &str| {
+                let opened = ArpLink::open(&mut Host::new(), interface).await;
+                opened.unwrap_err().to_string()
+            };
+            assert_eq!(error("eth7").await, "there is no interface `eth7`");
+            assert_eq!(error("lo").await, "interface `lo` is not Ethernet");
+            let link = ArpLink::open(&mut Host::new(), "eth0").await.unwrap();
             run("ip", "link del eth0");
             assert!(
-                tokio::time::timeout(PATIENCE, async { while link.hear().await.is_ok() {} })
+                tokio::time::timeout(PATIENCE, async { while link.recv().await.is_ok() {} })
                     .await
                     .is_ok()
             );
             run("ip", "link add eth0 type veth peer name eth1");
             drop_capabilities();
-            assert_eq!(error("eth0"), "it needs CAP_NET_RAW");
+            assert_eq!(error("eth0").await, "it needs CAP_NET_RAW");
         });
     }
 }

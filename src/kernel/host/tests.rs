@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kernel::namespace::{in_namespace, run};
+use crate::model::{Family, MarkRule};
 
 #[test]
 #[ignore = "needs root: tests/run.sh netns"]

@@ -12,9 +12,11 @@ use neli::consts::nl::NlmF;
 use neli::err::BuilderError;
 use rustix::io::Errno;
 
+use super::attributes::DecodeError;
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
-use super::{Cause, Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
+use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::model::{RealServerKey, Service, ServiceKey, Timeout};
+use crate::plan::Step;
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const EEXIST: i32 = Errno::EXIST.raw_os_error();
@@ -25,7 +27,7 @@ pub(crate) struct KernelIpvs {
     netlink: Netlink,
 }
 
-/// What the kernel says of its IPVS as a whole.
+/// The version and size of the kernel's IPVS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IpvsInfo {
     /// Major, minor and patch number: 1.2.1 since Linux 2.6.
@@ -60,7 +62,7 @@ impl KernelIpvs {
             .map_err(|cause| KernelError::new("ask for the version of IPVS", cause))
     }
 
-    /// Whether this host takes another director's connections: then, with
+    /// Whether this host is the sync backup of another director: then, with
     /// `net.ipv4.vs.backup_only`, IPVS lets all packets pass
     /// (`sysctl_backup_only` in `net/netfilter/ipvs/ip_vs_core.c`).
     pub(crate) async fn is_sync_backup(&mut self) -> Result<bool, KernelError> {
@@ -86,39 +88,37 @@ impl KernelIpvs {
     async fn get<V>(
         &mut self,
         message: Result<codec::Message, BuilderError>,
-        decode: impl Fn(&[u8]) -> Result<V, codec::DecodeError>,
+        decode: impl Fn(&[u8]) -> Result<V, DecodeError>,
     ) -> Result<V, Cause> {
         let answer = match request(message) {
             Ok(request) => self.netlink.get(request).await,
             Err(failure) => Err(failure),
         };
         let answer = answer.map_err(|failure| failure.cause(read_refusal))?;
-        decoded(decode(answer.as_ref()))
+        Ok(decode(answer.as_ref())?)
     }
 
     async fn dump<K: Ord, V>(
         &mut self,
         message: Result<codec::Message, BuilderError>,
-        decode: impl Fn(&[u8]) -> Result<Option<(K, V)>, codec::DecodeError>,
+        decode: impl Fn(&[u8]) -> Result<Option<(K, V)>, DecodeError>,
     ) -> Result<BTreeMap<K, V>, Cause> {
         let parts = match request(message) {
             Ok(request) => self.netlink.dump(request).await,
             Err(failure) => Err(failure),
         };
-        // A dump that needs several messages is resumed by counting, so that a
-        // writer in between can make an item come twice: the map keeps one.
+        // The kernel resumes a dump by counting, so that a concurrent write can
+        // repeat an item: the map keeps one.
         parts
             .map_err(|failure| failure.cause(read_refusal))?
             .iter()
             .filter_map(|part| decode(part.as_ref()).transpose())
-            .map(decoded)
+            .map(|decoded| decoded.map_err(Cause::from))
             .collect()
     }
 }
 
 impl Ipvs for KernelIpvs {
-    const IN_KERNEL: bool = true;
-
     /// Services of protocols other than TCP, UDP and SCTP are left out.
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         self.dump(codec::get_services(), codec::service)
@@ -135,7 +135,7 @@ impl Ipvs for KernelIpvs {
         let mut found = BTreeMap::new();
         for (key, answer) in services.iter().zip(answers) {
             let part = match answer {
-                Ok(part) => decoded(codec::service(part.as_ref())),
+                Ok(part) => codec::service(part.as_ref()).map_err(Cause::from),
                 Err(Failure::Errno(ESRCH)) => continue,
                 Err(failure) => Err(failure.cause(read_refusal)),
             };
@@ -163,16 +163,19 @@ impl Ipvs for KernelIpvs {
             .map_err(|cause| KernelError::new("read the time-outs", cause))
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
-        let requests = writes.iter().map(|write| request(codec::write(write)));
+    async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {
+        let requests = steps.iter().map(|step| match codec::write(step) {
+            Some(message) => request(message),
+            None => Err(Failure::Other(Cause::not_of_table())),
+        });
         let results = self.netlink.write_all(requests).await;
         results
             .into_iter()
-            .zip(writes)
-            .map(|(result, write)| {
+            .zip(steps)
+            .map(|(result, step)| {
                 result.map_err(|failure| {
-                    let cause = failure.cause(|number| write_refusal(write, number));
-                    KernelError::new(write.to_string(), cause)
+                    let cause = failure.cause(|number| write_refusal(step, number));
+                    KernelError::new(step.operation(), cause)
                 })
             })
             .collect()
@@ -192,18 +195,8 @@ fn request(
     }
 }
 
-fn decoded<V>(result: Result<V, codec::DecodeError>) -> Result<V, Cause> {
-    result.map_err(|error| {
-        let why = std::error::Error::source(&error);
-        Cause::Undecodable(match why {
-            Some(why) => format!("{error}: {why}"),
-            None => error.to_string(),
-        })
-    })
-}
-
-/// `ENOENT` for a dump says that the family has gone since it was looked up:
-/// the module was removed.
+/// `ENOENT` for a dump means that the family has gone since it was resolved: the
+/// module was removed.
 const fn read_refusal(number: i32) -> Cause {
     match number {
         ENOENT => Cause::NoIpvs,
@@ -213,15 +206,15 @@ const fn read_refusal(number: i32) -> Cause {
 
 /// What `ip_vs_genl_set_cmd` and the functions that it calls in `ip_vs_ctl.c`
 /// mean by an error number.
-fn write_refusal(write: &IpvsWrite, number: i32) -> Cause {
-    match (write, number) {
-        (IpvsWrite::AddService { service, .. } | IpvsWrite::SetService { service, .. }, ENOENT) => {
+fn write_refusal(step: &Step, number: i32) -> Cause {
+    match (step, number) {
+        (Step::AddService { service, .. } | Step::SetService { to: service, .. }, ENOENT) => {
             no_module(service)
         }
         (
-            IpvsWrite::AddDestination { .. }
-            | IpvsWrite::SetDestination { .. }
-            | IpvsWrite::RemoveDestination { .. },
+            Step::AddDestination { .. }
+            | Step::SetDestination { .. }
+            | Step::RemoveDestination { .. },
             ENOENT,
         )
         | (_, ESRCH) => Cause::Missing,

@@ -3,11 +3,11 @@ use crate::model::{Persistence, Scheduler, ServiceFlags};
 
 #[test]
 fn an_error_number_means_what_the_operation_makes_of_it() {
-    let add = IpvsWrite::AddService {
+    let add = Step::AddService {
         key: key("tcp 192.168.11.200:80"),
         service: service("wlc", None),
     };
-    let remove = IpvsWrite::RemoveDestination {
+    let remove = Step::RemoveDestination {
         service: key("tcp 192.168.11.200:80"),
         key: real_server("192.168.11.21:80"),
     };
@@ -34,7 +34,7 @@ fn a_missing_module_may_be_the_persistence_engines() {
         netmask: u32::MAX,
         engine: Some("sip".to_owned()),
     };
-    let add = IpvsWrite::AddService {
+    let add = Step::AddService {
         key: key("udp 192.168.11.200:5060"),
         service: service("rr", Some(persistence)),
     };
@@ -80,7 +80,7 @@ mod lab {
             let services = services();
             let writes: Vec<_> = services
                 .iter()
-                .map(|(key, service)| IpvsWrite::AddService {
+                .map(|(key, service)| Step::AddService {
                     key: *key,
                     service: service.clone(),
                 })
@@ -104,9 +104,10 @@ mod lab {
             let rr = || service("rr", None);
             let writes: Vec<_> = services
                 .keys()
-                .map(|key| IpvsWrite::SetService {
+                .map(|key| Step::SetService {
                     key: *key,
-                    service: rr(),
+                    from: services[key].clone(),
+                    to: rr(),
                 })
                 .collect();
             assert_eq!(causes(&mut table, &writes).await, []);
@@ -115,7 +116,7 @@ mod lab {
 
             let writes: Vec<_> = services
                 .keys()
-                .map(|key| IpvsWrite::RemoveService { key: *key })
+                .map(|key| Step::RemoveService { key: *key })
                 .collect();
             assert_eq!(causes(&mut table, &writes).await, []);
             assert_eq!(saved(), "");
@@ -130,12 +131,12 @@ mod lab {
             let mut writes = Vec::new();
             let mut expected = BTreeMap::new();
             for (service_key, destinations) in destinations() {
-                writes.push(IpvsWrite::AddService {
+                writes.push(Step::AddService {
                     key: service_key,
                     service: service("wlc", None),
                 });
                 for (key, destination) in &destinations {
-                    writes.push(IpvsWrite::AddDestination {
+                    writes.push(Step::AddDestination {
                         service: service_key,
                         key: *key,
                         destination: *destination,
@@ -168,10 +169,11 @@ mod lab {
                 assert_eq!(real_servers(&mut table, &service).await, destinations);
                 let writes: Vec<_> = destinations
                     .keys()
-                    .map(|key| IpvsWrite::SetDestination {
+                    .map(|key| Step::SetDestination {
                         service,
                         key: *key,
-                        destination: direct(0),
+                        from: direct(1),
+                        to: direct(0),
                     })
                     .collect();
                 // Another family than the service's is for tunnels only.
@@ -182,7 +184,7 @@ mod lab {
                 }
                 let writes: Vec<_> = destinations
                     .keys()
-                    .map(|key| IpvsWrite::RemoveDestination { service, key: *key })
+                    .map(|key| Step::RemoveDestination { service, key: *key })
                     .collect();
                 assert_eq!(causes(&mut table, &writes).await, []);
                 assert!(table.destinations(&service).await.unwrap().is_empty());
@@ -197,21 +199,22 @@ mod lab {
             let mut table = KernelIpvs::new();
             let vip = key("tcp 192.168.11.200:80");
             let rs1 = real_server("192.168.11.21:80");
-            let add = |scheduler| IpvsWrite::AddService {
+            let add = |scheduler| Step::AddService {
                 key: vip,
                 service: service(scheduler, None),
             };
-            let add_destination = |destination| IpvsWrite::AddDestination {
+            let add_destination = |destination| Step::AddDestination {
                 service: vip,
                 key: rs1,
                 destination,
             };
-            let set_destination = |destination| IpvsWrite::SetDestination {
+            let set_destination = |to| Step::SetDestination {
                 service: vip,
                 key: rs1,
-                destination,
+                from: direct(1),
+                to,
             };
-            let remove_destination = || IpvsWrite::RemoveDestination {
+            let remove_destination = || Step::RemoveDestination {
                 service: vip,
                 key: rs1,
             };
@@ -228,7 +231,7 @@ mod lab {
                 (add_destination(direct(1)), Some(Cause::Missing)),
                 (set_destination(direct(1)), Some(Cause::Missing)),
                 (remove_destination(), Some(Cause::Missing)),
-                (IpvsWrite::RemoveService { key: vip }, Some(Cause::Missing)),
+                (Step::RemoveService { key: vip }, Some(Cause::Missing)),
                 (add("wlc"), None),
                 (add("wlc"), Some(Cause::Exists)),
                 (set_destination(direct(1)), Some(Cause::Missing)),
@@ -288,14 +291,14 @@ mod lab {
                     (key, direct(number % 100))
                 })
                 .collect();
-            let mut writes = vec![IpvsWrite::AddService {
+            let mut writes = vec![Step::AddService {
                 key: vip,
                 service: service("wlc", None),
             }];
             writes.extend(
                 expected
                     .iter()
-                    .map(|(key, destination)| IpvsWrite::AddDestination {
+                    .map(|(key, destination)| Step::AddDestination {
                         service: vip,
                         key: *key,
                         destination: *destination,
@@ -322,7 +325,7 @@ mod lab {
                 .collect();
             let writes: Vec<_> = expected
                 .iter()
-                .map(|(key, service)| IpvsWrite::AddService {
+                .map(|(key, service)| Step::AddService {
                     key: *key,
                     service: service.clone(),
                 })
@@ -343,8 +346,8 @@ mod lab {
             let vip = key("tcp 192.168.11.200:80");
             let error = table.destinations(&vip).await.unwrap_err();
             assert_eq!(error.cause, Cause::NotPermitted);
-            let write = IpvsWrite::RemoveService { key: vip };
-            let expected = (write.to_string(), Cause::NotPermitted);
+            let write = Step::RemoveService { key: vip };
+            let expected = (write.operation(), Cause::NotPermitted);
             assert_eq!(causes(&mut table, &[write]).await, [expected]);
         });
     }
@@ -355,14 +358,14 @@ mod lab {
         in_namespace(async || {
             let mut table = KernelIpvs::new();
             let vip = key("tcp 192.168.11.200:80");
-            let add = IpvsWrite::AddService {
+            let add = Step::AddService {
                 key: vip,
                 service: service("wlc", None),
             };
             assert_eq!(causes(&mut table, &[add]).await, []);
             assert!(table.destinations(&vip).now_or_never().is_none());
             assert_eq!(observed(&mut table).await.len(), 1);
-            let remove = [IpvsWrite::RemoveService { key: vip }];
+            let remove = [Step::RemoveService { key: vip }];
             assert!(table.write(&remove).now_or_never().is_none());
             assert!(table.destinations(&vip).await.unwrap().is_empty());
         });
@@ -477,7 +480,7 @@ mod lab {
     }
 
     /// The writes that failed, and why.
-    async fn causes(table: &mut KernelIpvs, writes: &[IpvsWrite]) -> Vec<(String, Cause)> {
+    async fn causes(table: &mut KernelIpvs, writes: &[Step]) -> Vec<(String, Cause)> {
         let results = table.write(writes).await;
         assert_eq!(results.len(), writes.len());
         results

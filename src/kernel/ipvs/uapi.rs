@@ -1,4 +1,4 @@
-//! The numbers of `linux/ip_vs.h` that this agent speaks with, under its own names for them.
+//! The numbers of `linux/ip_vs.h` that this agent uses.
 
 use neli::consts::genl::{Cmd, NlAttrType};
 use neli::neli_enum;

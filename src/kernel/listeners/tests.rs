@@ -107,11 +107,11 @@ fn a_socket_of_several_addresses_is_a_listener_on_each() {
         bytes
     };
     let locals = [local([192, 0, 2, 1]), local([192, 0, 2, 2])].concat();
-    message.extend(super::super::attributes::attribute(
-        INET_DIAG_LOCALS,
-        &locals,
-    ));
-    let found = decode(&message, Protocol::Sctp).unwrap();
+    let length = u16::try_from(4 + locals.len()).unwrap();
+    message.extend(length.to_ne_bytes());
+    message.extend(INET_DIAG_LOCALS.to_ne_bytes());
+    message.extend(&locals);
+    let found = listener(&message, Protocol::Sctp).unwrap();
     let found: Vec<_> = found
         .iter()
         .map(|l| (l.address.to_string(), l.port))

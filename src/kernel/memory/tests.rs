@@ -13,10 +13,11 @@ async fn what_is_written_is_observed() {
     let destinations = table.destinations(&service()).await.unwrap();
     assert_eq!(destinations[&real_server()].destination, destination(3));
 
-    let change = IpvsWrite::SetDestination {
+    let change = Step::SetDestination {
         service: service(),
         key: real_server(),
-        destination: destination(0),
+        from: destination(3),
+        to: destination(0),
     };
     assert_eq!(causes(&mut table, &[change]).await, [None]);
     let destinations = table.destinations(&service()).await.unwrap();
@@ -35,10 +36,11 @@ async fn refusals_are_the_kernels_and_do_not_stop_the_rest() {
         remove_destination(),
         add_destination(1),
         add_destination(1),
-        IpvsWrite::SetDestination {
+        Step::SetDestination {
             service: service(),
             key: real_server(),
-            destination: Destination {
+            from: destination(1),
+            to: Destination {
                 lower_threshold: 5,
                 ..destination(1)
             },
@@ -98,7 +100,7 @@ async fn an_error_names_the_operation() {
     );
 }
 
-async fn causes(table: &mut MemoryIpvs, writes: &[IpvsWrite]) -> Vec<Option<Cause>> {
+async fn causes(table: &mut MemoryIpvs, writes: &[Step]) -> Vec<Option<Cause>> {
     let results = table.write(writes).await;
     results
         .into_iter()
@@ -131,27 +133,27 @@ fn destination(weight: u32) -> Destination {
     }
 }
 
-fn add_service() -> IpvsWrite {
-    IpvsWrite::AddService {
+fn add_service() -> Step {
+    Step::AddService {
         key: service(),
         service: properties(),
     }
 }
 
-fn remove_service() -> IpvsWrite {
-    IpvsWrite::RemoveService { key: service() }
+fn remove_service() -> Step {
+    Step::RemoveService { key: service() }
 }
 
-fn add_destination(weight: u32) -> IpvsWrite {
-    IpvsWrite::AddDestination {
+fn add_destination(weight: u32) -> Step {
+    Step::AddDestination {
         service: service(),
         key: real_server(),
         destination: destination(weight),
     }
 }
 
-fn remove_destination() -> IpvsWrite {
-    IpvsWrite::RemoveDestination {
+fn remove_destination() -> Step {
+    Step::RemoveDestination {
         service: service(),
         key: real_server(),
     }

@@ -9,7 +9,7 @@ proptest! {
         rest in proptest::collection::vec(any::<u8>(), 0..128),
     ) {
         let bytes = [vec![family], rest].concat();
-        let _ = decode(&Buffer::from(bytes));
+        let _ = neighbour(&bytes);
     }
 }
 

@@ -3,8 +3,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::{IpvsWrite, MemoryIpvs};
+use crate::kernel::MemoryIpvs;
 use crate::model::{Destination, Forwarding, Service, ServiceFlags, Timeout, Weight};
+use crate::plan::Step;
 
 /// A table whose dumps leave out what the test says, each dump its own.
 struct Skipping {
@@ -16,8 +17,6 @@ struct Skipping {
 }
 
 impl Ipvs for Skipping {
-    const IN_KERNEL: bool = false;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let mut found = self.table.services().await?;
         let skipped = self.services.pop().unwrap_or_default();
@@ -48,7 +47,7 @@ impl Ipvs for Skipping {
         self.table.timeouts().await
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+    async fn write(&mut self, writes: &[Step]) -> Vec<Result<(), KernelError>> {
         self.table.write(writes).await
     }
 }
@@ -67,7 +66,7 @@ fn real_server(number: usize) -> RealServerKey {
 async fn skipping(services: usize, real_servers: usize) -> Skipping {
     let mut table = MemoryIpvs::default();
     let mut writes: Vec<_> = (0..services)
-        .map(|number| IpvsWrite::AddService {
+        .map(|number| Step::AddService {
             key: service(number),
             service: Service {
                 scheduler: "wlc".parse().unwrap(),
@@ -76,7 +75,7 @@ async fn skipping(services: usize, real_servers: usize) -> Skipping {
             },
         })
         .collect();
-    writes.extend((0..real_servers).map(|number| IpvsWrite::AddDestination {
+    writes.extend((0..real_servers).map(|number| Step::AddDestination {
         service: service(0),
         key: real_server(number),
         destination: Destination {

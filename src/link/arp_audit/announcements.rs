@@ -1,28 +1,30 @@
+//! The schedule of announcements of VIPs. Pure.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Whoever has the VIP as well answers a question within that time.
+/// Another host that has the VIP answers a question within that time.
 pub(super) const ANSWER: Duration = Duration::from_millis(250);
 
 /// So many announcements at once, as keepalived's `garp_master_repeat`.
 pub(super) const REPEAT: u32 = 5;
 
-/// From the first of them to as many more, as keepalived's `garp_master_delay`:
-/// a switch may have taken nothing from a port that has just come up.
+/// From these to as many more, as keepalived's `garp_master_delay`: a switch may
+/// have dropped all frames from a port that has just come up.
 pub(super) const DELAY: Duration = Duration::from_secs(5);
 
 /// VIPs follow each other like this, so that many of them make no burst.
 const SPREAD: Duration = Duration::from_millis(1);
 
-/// Which VIPs to announce, and when. Pure: what this host holds, and who else
-/// says that they have it, goes in; what to send comes out.
+/// The VIPs to announce, and when. The VIPs of this host and the claims of other
+/// hosts are the input, frames to send the output.
 ///
-/// A VIP that this host has got, and every one when the link is back, is asked
-/// for, and announced unless somebody has answered: [`REPEAT`] times at once
-/// and again after [`DELAY`]. While somebody else says that they have a VIP, it
-/// is not announced; when that ends, it is announced as if it were new, so that
-/// clients whose caches were turned come back.
+/// A new VIP of this host, and every VIP when the link is back, is asked for, and
+/// announced unless a host has answered: [`REPEAT`] times at once and again
+/// after [`DELAY`]. A VIP is not announced while another host claims it. When
+/// that ends, the VIP is announced like a new one, so that clients with the
+/// other host in their caches return.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
     vips: BTreeMap<IpAddr, Option<Planned>>,
@@ -49,14 +51,14 @@ enum Next {
 /// What to send now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Send {
-    /// The question who has it.
+    /// The question for its holder.
     Question(IpAddr),
-    /// So many announcements of it.
+    /// So many announcements.
     Announcement(IpAddr, u32),
 }
 
 impl Announcements {
-    /// From now on announces these VIPs, which this host has.
+    /// Replaces the VIPs of this host.
     pub(super) fn hold(&mut self, held: &BTreeSet<IpAddr>, now: Instant) {
         let gone: Vec<_> = self.vips.keys().copied().collect();
         for vip in gone.into_iter().filter(|vip| !held.contains(vip)) {
@@ -68,7 +70,7 @@ impl Announcements {
         self.begin(new.collect(), now);
     }
 
-    /// From now on announces each VIP once in so long, beside the bursts.
+    /// Replaces the time from one regular announcement of a VIP to the next.
     pub(super) fn refresh(&mut self, refresh: Option<Duration>, now: Instant) {
         if std::mem::replace(&mut self.refresh, refresh) == refresh {
             return;
@@ -84,7 +86,7 @@ impl Announcements {
         }
     }
 
-    /// Takes whether the link is down; all VIPs are announced when it is back.
+    /// Takes the state of the link; all VIPs are announced when it is back.
     pub(super) fn link(&mut self, down: bool, now: Instant) {
         let was_down = std::mem::replace(&mut self.link_down, down);
         if was_down != down {
@@ -93,7 +95,7 @@ impl Announcements {
         }
     }
 
-    /// Takes the VIPs that somebody else says they have.
+    /// Takes the VIPs that other hosts claim.
     pub(super) fn conflicts(&mut self, conflicts: BTreeSet<IpAddr>, now: Instant) {
         let before = std::mem::replace(&mut self.conflicts, conflicts);
         let changed = before.symmetric_difference(&self.conflicts);
@@ -142,7 +144,7 @@ impl Announcements {
         !self.link_down && !self.conflicts.contains(&vip)
     }
 
-    /// Begins anew with these VIPs, or waits where they must not be announced.
+    /// Starts again with these VIPs, or waits where they must not be announced.
     fn begin(&mut self, vips: Vec<IpAddr>, now: Instant) {
         let mut at = now;
         for vip in vips {

@@ -1,46 +1,46 @@
+//! The state of the ARP audit: which hosts claim a VIP, and when to ask. Pure.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{Conflicts, Peers, Vips};
-use crate::kernel::Heard;
+use crate::kernel::NeighbourMessage;
 use crate::model::MacAddress;
 
-/// From one question for a VIP to the next, while nothing is amiss: two of the
-/// usual intervals of a check, so that a thief is found as soon as what a probe
-/// finds.
+/// From one question for a VIP to the next without a conflict: two of the usual
+/// intervals of a check, so that a conflict is found as soon as a failed check.
 pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
-/// No VIP is asked for more often than this. A client's question is followed
-/// by an own one that soon, and so is an own one while somebody answers.
+/// The shortest time between two questions for a VIP. Such a question follows the
+/// question of a client, and an own question while another host answers.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// The first questions follow each other like this, so that many VIPs make no burst.
 pub(super) const SPREAD: Duration = Duration::from_millis(100);
 
-/// So many questions in a row without an answer, and it has stopped.
-pub(super) const SILENCE: u32 = 3;
+/// A claim ends after so many questions in a row without an answer.
+pub(super) const UNANSWERED: u32 = 3;
 
-/// For how long one who has only announced that it has the VIP, and answers
-/// no question, counts as having it: it may well do so again when it next
-/// talks to a client, and that cannot be asked for.
+/// How long an announcement of a host that answers no question stays in effect:
+/// the host may announce the VIP again when it next talks to a client, and
+/// that cannot be asked for.
 const ANNOUNCED: Duration = Duration::from_mins(5);
 
-/// Real servers that may be asked for, beside a VIP, to find out whose a MAC address is.
+/// Real servers that are asked for, beside a VIP, to find the owner of a MAC address.
 const LOOKUPS: usize = 8;
 
-/// So many who are no real servers are kept of each VIP, as they came; whoever
-/// sends frames with ever new MAC addresses fills no memory. Real servers are
-/// known by theirs, and always have room.
+/// So many hosts other than real servers are kept for each VIP, the first ones:
+/// frames with ever new MAC addresses fill no memory. Real servers are known by
+/// their MAC addresses, and always have room.
 pub(super) const MOST_STRANGERS: usize = 16;
 
-/// Who else says that they have the VIPs, and when to ask. Pure: what is
-/// heard goes in, what to ask for comes out.
+/// The hosts that claim VIPs, and when to ask. Messages are the input, questions
+/// the output.
 ///
-/// A claim of a VIP by anybody else begins a conflict. It ends when
-/// [`SILENCE`] questions in a row have had no answer from there; where all
-/// that was ever heard are announcements, not before [`ANNOUNCED`] has passed
-/// without another.
+/// A claim of a VIP by another host begins a conflict. The conflict ends when
+/// [`UNANSWERED`] questions in a row had no answer from that host, but after
+/// announcements alone not before [`ANNOUNCED`] has passed without another one.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     vips: BTreeMap<IpAddr, Watched>,
@@ -79,8 +79,8 @@ impl Watched {
         }
     }
 
-    /// Whether one with this MAC address is kept, for whom a stranger may have
-    /// to go.
+    /// Whether a claim of this MAC address is kept, for which the claim of an unknown
+    /// host may have to go.
     fn make_room(&mut self, mac: MacAddress, known: &BTreeMap<IpAddr, Option<MacAddress>>) -> bool {
         if self.conflicts.contains_key(&mac) {
             return true;
@@ -107,7 +107,7 @@ impl Watched {
         true
     }
 
-    /// That the other of a pair has it is nothing to ask for every second.
+    /// The claim of the other director of a pair needs no question every second.
     fn is_watched_closely(&self) -> bool {
         !self.standby || self.conflicts.len() > 1
     }
@@ -125,16 +125,16 @@ struct Conflict {
 impl Conflict {
     fn is_over(&self, now: Instant) -> bool {
         let quiet = now.saturating_duration_since(self.last_claim);
-        self.is_silent() && (self.answers || quiet >= ANNOUNCED)
+        self.is_unanswered() && (self.answers || quiet >= ANNOUNCED)
     }
 
-    fn is_silent(&self) -> bool {
-        self.questions >= SILENCE
+    fn is_unanswered(&self) -> bool {
+        self.questions >= UNANSWERED
     }
 }
 
 impl Audit {
-    /// From now on asks for these VIPs; what is known of those that stay, stays known.
+    /// Replaces the VIPs to ask for. The state of a VIP that stays is kept.
     pub(super) fn watch(&mut self, vips: &Vips, now: Instant) {
         let mut before = std::mem::take(&mut self.vips);
         let places = vips.len().max(1);
@@ -163,10 +163,10 @@ impl Audit {
         self.changed = true;
     }
 
-    /// Takes the VIPs that this host leaves to another one, as the standby of a
-    /// pair does: one who has such a VIP, and is no real server, is the other
-    /// of the pair. What was heard of a VIP before it changed hands is
-    /// forgotten, and asked for again.
+    /// Takes the VIPs that this host leaves to another host, as the standby of a
+    /// pair does: a host that has such a VIP, and is no real server, is the other
+    /// director of the pair. Claims from before the change are forgotten, and
+    /// asked for again.
     pub(super) fn leave(&mut self, left: &BTreeSet<IpAddr>, now: Instant) {
         let mut changed = Vec::new();
         for (vip, watched) in &mut self.vips {
@@ -185,20 +185,20 @@ impl Audit {
         }
     }
 
-    /// Takes what somebody else has said.
-    pub(super) fn hear(&mut self, heard: &Heard, now: Instant) {
-        if let Some(vip) = heard.question {
+    /// Takes a message of another host.
+    pub(super) fn receive(&mut self, message: &NeighbourMessage, now: Instant) {
+        if let Some(vip) = message.question {
             self.ask_soon(vip, now);
         }
-        let Some(claim) = heard.claim else { return };
-        self.know(claim.address, heard.from);
+        let Some(claim) = message.claim else { return };
+        self.know(claim.address, message.from);
         let Some(watched) = self.vips.get_mut(&claim.address) else {
             return;
         };
-        if !watched.make_room(heard.from, &self.known) {
+        if !watched.make_room(message.from, &self.known) {
             return;
         }
-        let conflict = watched.conflicts.entry(heard.from).or_insert_with(|| {
+        let conflict = watched.conflicts.entry(message.from).or_insert_with(|| {
             self.changed = true;
             self.lookup = true;
             Conflict {
@@ -221,8 +221,8 @@ impl Audit {
         std::mem::take(&mut self.lookup)
     }
 
-    /// Takes what the kernel knows of its neighbours; those real servers whose
-    /// MAC address is still not known will be asked for, once in each conflict.
+    /// Takes the neighbours of the kernel. Real servers whose MAC address is still
+    /// unknown will be asked for, once in each conflict.
     pub(super) fn learn(&mut self, neighbours: &BTreeMap<IpAddr, MacAddress>) {
         for (address, mac) in neighbours {
             self.know(*address, *mac);
@@ -245,7 +245,7 @@ impl Audit {
         }
     }
 
-    /// When [`questions`](Self::questions) has something to say.
+    /// When [`questions`](Self::questions) has questions.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.due.first().map(|(next, _)| *next)
     }
@@ -272,8 +272,11 @@ impl Audit {
             let left = watched.unknown.len().saturating_sub(LOOKUPS);
             questions.extend(watched.unknown.drain(left..));
 
-            // Once more after the last question that counts: it had to be given its time.
-            let urgent = watched.conflicts.values().any(|c| c.questions <= SILENCE);
+            // Once more after the last question that counts, whose answer takes some time.
+            let urgent = watched
+                .conflicts
+                .values()
+                .any(|c| c.questions <= UNANSWERED);
             let urgent = urgent && watched.is_watched_closely();
             watched.last = Some(now);
             watched.next = now + if urgent { AGAIN } else { PERIOD };
@@ -294,8 +297,8 @@ impl Audit {
         }
     }
 
-    /// The conflicts, and who has the VIPs that are left to others, if they or
-    /// what is known of them changed.
+    /// The conflicts, and the holders of the VIPs that are left to other hosts, if
+    /// they changed.
     pub(super) fn take_changed(&mut self) -> Option<(Conflicts, Peers)> {
         std::mem::take(&mut self.changed).then(|| {
             let peers = self.peers();

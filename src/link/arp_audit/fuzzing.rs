@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Vips;
 use super::audit::{Audit, MOST_STRANGERS};
-use crate::kernel::fuzzing::heard;
+use crate::kernel::fuzzing::decode;
 use crate::runtime::clock;
 
 /// Frames, each after its length in one byte and after a pause in seconds.
@@ -21,8 +21,8 @@ pub fn audit(bytes: &[u8]) {
     while let [pause, length, tail @ ..] = rest {
         let (frame, tail) = tail.split_at(usize::from(*length).min(tail.len()));
         now += Duration::from_secs(u64::from(*pause));
-        if let Some(heard) = heard(frame) {
-            audit.hear(&heard, now);
+        if let Some(message) = decode(frame) {
+            audit.receive(&message, now);
         }
         if audit.take_lookup() {
             audit.learn(&BTreeMap::new());

@@ -1,38 +1,38 @@
-//! The ARP audit: who else on the link says that they have a VIP.
+//! The ARP audit: which other hosts of the link claim a VIP.
 //!
 //! ```text
-//! link ──Heard──▶ audit (pure) ──questions──▶ link
+//! link ──NeighbourMessage──▶ audit (pure) ──questions──▶ link
 //!                    └──conflicts──▶ record ─▶ /status, /metrics
-//!                               ├──▶ thefts ─▶ health
+//!                               ├──▶ conflicting ─▶ health
 //!                               └──▶ announcements (pure) ─▶ link
-//! health ──silent──▶ attendance (pure) ──present──▶ health
+//! health ──unresponsive──▶ host_presence (pure) ──present──▶ health
 //! ```
 //!
-//! On `director.link`, each VIP is asked for at the start and then every
-//! 10 s, and about at once when a client is heard to ask for it, but no more
-//! often than once a second. What others tell unasked is heard as well:
-//! gratuitous announcements, and questions in the VIP's name, by which a real
-//! server without `arp_announce` enters the caches of whom it asks.
+//! On `director.link`, the audit asks for each VIP at the start and then every
+//! 10 s, and about at once when a client asks for the VIP, but no more than
+//! once a second. Unsolicited messages count as well: gratuitous announcements,
+//! and questions in the name of the VIP, by which a real server without
+//! `arp_announce` enters the caches of the hosts that it asks.
 //!
-//! Real servers of which no probe is answered are asked for as well: one that
-//! answers for its own address is there, and its application is not.
+//! The audit asks for real servers that answer no probe as well: a real server
+//! that answers for its own address is present, and only its application fails.
 //!
-//! A VIP that the agent has put on this host is announced, so that nobody goes
-//! on with the MAC address of the director before; not while somebody else
-//! says that they have it, and not where something else owns the VIPs.
+//! A VIP that the agent has put on this host is announced, so that no host
+//! keeps the MAC address of the director before. A VIP is not announced while
+//! another host claims it, and not where another program owns the VIPs.
 //!
-//! No question says that the director, or anybody, has the VIP: it names the
-//! asker by the director's own address and MAC address, and that is true in
-//! every cache that it enters. A probe in nobody's name (RFC 5227) would be taken by a host that is just testing the address for
-//! another that does; and with IPv6 its answer goes to all hosts, which would
-//! spread the very thing that is looked for.
+//! No question claims the VIP for any host: the question names the asker by the
+//! director's own address and MAC address, which is true in every cache. A
+//! question without a sender (RFC 5227) would look like a second test to a host
+//! that is testing the address; and with IPv6 the answer goes to all hosts, which
+//! would spread the wrong entry.
 
 mod announcements;
-mod attendance;
 mod audit;
 mod conflict_log;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod host_presence;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,18 +47,18 @@ use crate::model::MacAddress;
 /// The VIPs, and the addresses of the real servers of each.
 type Vips = BTreeMap<IpAddr, BTreeSet<IpAddr>>;
 
-/// Who says that they have which VIP: with the addresses of the real servers
-/// (of that VIP) that have this MAC address.
+/// The claims of VIPs by MAC address, with the addresses of the real servers (of
+/// that VIP) that have this MAC address.
 type Conflicts = BTreeMap<(IpAddr, MacAddress), BTreeSet<IpAddr>>;
 
-/// Who has the VIPs that this host leaves to another one.
+/// The holders of the VIPs that this host leaves to another host.
 type Peers = BTreeMap<IpAddr, MacAddress>;
 
-/// Which real servers answer no probe, for health to say, and which of them
-/// are on the link all the same, for the audit to find out.
+/// The real servers that answer no probe, as health reports, and those of them
+/// that are present on the link, as the audit finds.
 #[derive(Debug)]
-pub(crate) struct Silence {
-    pub(crate) silent: watch::Receiver<BTreeSet<IpAddr>>,
+pub(crate) struct UnresponsiveHosts {
+    pub(crate) unresponsive: watch::Receiver<BTreeSet<IpAddr>>,
     pub(crate) present: watch::Sender<BTreeSet<IpAddr>>,
 }
 

@@ -8,31 +8,31 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::announcements::{Announcements, Send};
-use super::attendance::Attendance;
 use super::audit::{Audit, PERIOD, SPREAD};
 use super::conflict_log::ConflictLog;
-use super::{Silence, Vips, vips};
+use super::host_presence::HostPresence;
+use super::{UnresponsiveHosts, Vips, vips};
 use crate::config::Config;
-use crate::kernel::{ArpError, ArpLink, HostChanges, Neighbours, OwnAddresses, Sysctls};
+use crate::kernel::{ArpError, ArpLink, Host, HostChanges, Neighbours, OwnAddresses, Sysctls};
 use crate::model::{ArpConflicts, FreezeReason};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::shared::Shared;
 use crate::status::{ArpRecord, ConflictRecord};
 
-/// After an interface has failed or was not there.
+/// After an interface has failed or did not exist.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Who answers has done so this long after the last question, and whose MAC
-/// address it is has been found out.
+/// Within this time after the last question every answer arrives, and the
+/// owner of its MAC address is looked up.
 const ANSWERED: Duration = Duration::from_secs(2);
 
-/// From a change of this host's addresses to a look at them: what is set
-/// together is seen together.
+/// From a change of this host's addresses to a look at them: changes that are made
+/// together are seen together.
 const SETTLED: Duration = Duration::from_millis(50);
 
-/// While changes are not heard of.
-const UNHEARD: &str = "VIPs that come to this host are announced later, at the next look";
+/// Without notifications of changes.
+const UNHEARD: &str = "new VIPs of this host are announced only at the next regular look";
 
 /// Whether the VIPs that this host has are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +43,17 @@ pub(crate) enum Announcing {
     Nothing,
 }
 
-/// Audits the VIPs of the newest configuration for as long as it is asked.
-/// `link` tells what is wrong with the director's link.
+/// Audits the VIPs of the newest configuration, as long as this task runs. `link`
+/// has the trouble with the director's link.
 ///
-/// Where that cannot be done, it is said once, and tried again.
+/// An audit that is impossible is logged once, and tried again.
 pub(crate) async fn run(
     mut config: watch::Receiver<Arc<Config>>,
     announcing: Announcing,
     link: watch::Receiver<Option<FreezeReason>>,
     record: Arc<Shared<ArpRecord>>,
-    thefts: watch::Sender<ArpConflicts>,
-    silence: Silence,
+    conflicting: watch::Sender<ArpConflicts>,
+    unresponsive_hosts: UnresponsiveHosts,
 ) {
     let mut auditor = Auditor {
         audit: Audit::default(),
@@ -63,13 +63,14 @@ pub(crate) async fn run(
         link,
         changes: HostChanges::new(UNHEARD),
         sysctls: Sysctls::default(),
-        attendance: Attendance::default(),
-        silence,
+        host_presence: HostPresence::default(),
+        unresponsive_hosts,
+        host: Host::new(),
         neighbours: Neighbours::new(),
         vips: Vips::new(),
         names: BTreeMap::new(),
         record,
-        thefts,
+        conflicting,
         log: ConflictLog::default(),
     };
     loop {
@@ -98,16 +99,19 @@ pub(crate) async fn run(
     }
 }
 
-/// Asks once for each VIP, and gives who else has answered by some time after.
+/// Asks once for each VIP, and returns the hosts that answered within some time.
 pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
     let places = u32::try_from(vips(&config).len()).unwrap_or(u32::MAX);
     let asked = SPREAD.saturating_mul(places).min(PERIOD);
     let record = Arc::new(Shared::new(ArpRecord::default()));
     let (_never_changes, newest) = watch::channel(config);
-    let (thefts, _) = watch::channel(ArpConflicts::new());
-    let (_nobody, silent) = watch::channel(BTreeSet::new());
+    let (conflicting, _) = watch::channel(ArpConflicts::new());
+    let (_nobody, unresponsive) = watch::channel(BTreeSet::new());
     let (present, _) = watch::channel(BTreeSet::new());
-    let silence = Silence { silent, present };
+    let unresponsive_hosts = UnresponsiveHosts {
+        unresponsive,
+        present,
+    };
     let (_not_watched, link) = watch::channel(None);
     let record_of = Arc::clone(&record);
     let audit = run(
@@ -115,8 +119,8 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
         Announcing::Nothing,
         link,
         record_of,
-        thefts,
-        silence,
+        conflicting,
+        unresponsive_hosts,
     );
     // It does not end while its configuration may change.
     let _elapsed = timeout(asked + ANSWERED, audit).await;
@@ -131,14 +135,15 @@ struct Auditor {
     link: watch::Receiver<Option<FreezeReason>>,
     changes: HostChanges,
     sysctls: Sysctls,
-    attendance: Attendance,
-    silence: Silence,
+    host_presence: HostPresence,
+    unresponsive_hosts: UnresponsiveHosts,
+    host: Host,
     neighbours: Neighbours,
     vips: Vips,
     /// The names of the real servers of each VIP.
     names: BTreeMap<(IpAddr, IpAddr), Arc<str>>,
     record: Arc<Shared<ArpRecord>>,
-    thefts: watch::Sender<ArpConflicts>,
+    conflicting: watch::Sender<ArpConflicts>,
     log: ConflictLog,
 }
 
@@ -153,9 +158,9 @@ impl Auditor {
         self.publish();
     }
 
-    /// Asks and hears until the link fails.
+    /// Asks and receives until the link fails.
     async fn listen(&mut self, interface: &str) -> ArpError {
-        match ArpLink::open(interface) {
+        match ArpLink::open(&mut self.host, interface).await {
             Ok(link) => match self.listen_on(&link).await {
                 Ok(never) => match never {},
                 Err(error) => error,
@@ -165,13 +170,13 @@ impl Auditor {
     }
 
     async fn listen_on(&mut self, link: &ArpLink) -> Result<std::convert::Infallible, ArpError> {
-        let mut own = self.own_addresses(link, clock::monotonic())?;
+        let mut own = self.own_addresses(link, clock::monotonic()).await?;
         let mut own_until = clock::monotonic() + PERIOD;
         self.succeeded();
         loop {
             let now = clock::monotonic();
             if now >= own_until {
-                own = self.own_addresses(link, now)?;
+                own = self.own_addresses(link, now).await?;
                 own_until = now + PERIOD;
             }
             let down = self.link.borrow_and_update().is_some();
@@ -180,25 +185,25 @@ impl Auditor {
             self.look_up().await;
             self.publish();
             self.log.write_due(now);
-            self.tell_present();
+            self.send_present();
             let deadlines = [
                 self.audit.next_deadline(),
-                self.attendance.next_deadline(),
+                self.host_presence.next_deadline(),
                 self.announcements.next_deadline(),
                 self.log.next_deadline(),
             ];
             let deadlines = deadlines.into_iter().flatten();
             let deadline = deadlines.fold(own_until, Instant::min);
             tokio::select! {
-                heard = link.hear() => {
-                    let heard = heard?;
-                    if !own.has(heard.from) {
+                message = link.recv() => {
+                    let message = message?;
+                    if !own.has(message.from) {
                         let now = clock::monotonic();
-                        self.audit.hear(&heard, now);
-                        self.attendance.hear(&heard, now);
+                        self.audit.receive(&message, now);
+                        self.host_presence.receive(&message, now);
                     }
                 }
-                Ok(()) = self.silence.silent.changed() => {}
+                Ok(()) = self.unresponsive_hosts.unresponsive.changed() => {}
                 Ok(()) = self.link.changed() => {}
                 () = self.changes.changed() => {
                     own_until = own_until.min(clock::monotonic() + SETTLED);
@@ -210,11 +215,13 @@ impl Auditor {
 
     /// Sends what is to be sent now.
     fn send(&mut self, link: &ArpLink, own: &OwnAddresses, now: Instant) -> Result<(), ArpError> {
-        self.attendance
-            .watch(&self.silence.silent.borrow_and_update(), now);
+        self.host_presence.watch(
+            &self.unresponsive_hosts.unresponsive.borrow_and_update(),
+            now,
+        );
         let mut questions = self.audit.questions(now);
-        let silent = self.attendance.questions(now).into_iter();
-        questions.extend(silent.filter(|address| own.is_on_link(*address)));
+        let presence = self.host_presence.questions(now).into_iter();
+        questions.extend(presence.filter(|address| own.is_on_link(*address)));
         for address in questions {
             link.ask(own, address)?;
         }
@@ -230,10 +237,15 @@ impl Auditor {
         Ok(())
     }
 
-    /// What this host has now, which says as well what is announced and what
-    /// is left to another host.
-    fn own_addresses(&mut self, link: &ArpLink, now: Instant) -> Result<OwnAddresses, ArpError> {
-        let own = link.own_addresses(|address| self.vips.contains_key(&address))?;
+    /// The addresses of this host, which decide as well which VIPs are announced
+    /// and which are left to another host.
+    async fn own_addresses(
+        &mut self,
+        link: &ArpLink,
+        now: Instant,
+    ) -> Result<OwnAddresses, ArpError> {
+        let is_vip = |address| self.vips.contains_key(&address);
+        let own = link.own_addresses(&mut self.host, is_vip).await?;
         let vips = self.vips.keys().copied();
         match &self.config.director.interface {
             None => {
@@ -251,9 +263,9 @@ impl Auditor {
         Ok(own)
     }
 
-    /// Whether this host has the VIP where the agent puts it, and answers for
-    /// it on the link: for what is on another interface it does with IPv4,
-    /// unless `arp_ignore` says otherwise, and does not with IPv6.
+    /// Whether this host has the VIP where the agent puts it, and answers questions
+    /// for it on the link. With IPv4, a host answers for addresses of its other
+    /// interfaces unless `arp_ignore` forbids that; with IPv6, it does not.
     fn is_announced(&self, vip: IpAddr, interface: &str, own: &OwnAddresses) -> bool {
         let held = own.interfaces_with(vip).any(|held| held == interface);
         let link = self.config.director.link.as_deref();
@@ -263,7 +275,7 @@ impl Auditor {
         self.announcing == Announcing::Vips && held && answered
     }
 
-    /// Whether questions on this interface for addresses of others are ignored.
+    /// Whether the kernel ignores questions on this interface for addresses of other interfaces.
     fn ignores_others_addresses(&self, interface: &str) -> bool {
         let place = interface.replace('.', "/");
         let keys = ["all", &place].map(|place| format!("net.ipv4.conf.{place}.arp_ignore"));
@@ -286,7 +298,7 @@ impl Auditor {
         value.unwrap_or(0)
     }
 
-    /// Before the link is tried again: not longer than until it is back.
+    /// Waits before the link is tried again, but no longer than until it is back.
     async fn pause(&mut self) {
         self.log.write_due(clock::monotonic());
         let down = self.link.borrow_and_update().is_some();
@@ -310,16 +322,16 @@ impl Auditor {
         }
     }
 
-    fn tell_present(&self) {
-        let present = self.attendance.present();
-        self.silence.present.send_if_modified(|before| {
+    fn send_present(&self) {
+        let present = self.host_presence.present();
+        self.unresponsive_hosts.present.send_if_modified(|before| {
             let modified = *before != present;
             *before = present;
             modified
         });
     }
 
-    /// Shows and tells what changed.
+    /// Publishes what changed.
     fn publish(&mut self) {
         let Some((conflicts, peers)) = self.audit.take_changed() else {
             return;
@@ -355,10 +367,10 @@ impl Auditor {
                 }
             }
         }
-        let thefts = record.thefts();
-        self.thefts.send_if_modified(|before| {
-            let modified = *before != thefts;
-            *before = thefts;
+        let conflicting = record.thefts();
+        self.conflicting.send_if_modified(|before| {
+            let modified = *before != conflicting;
+            *before = conflicting;
             modified
         });
     }
@@ -369,7 +381,7 @@ impl Auditor {
         }
     }
 
-    /// What was found holds until it can be asked for again.
+    /// The last findings stay in effect until the link can be used again.
     fn failed(&self, error: &ArpError) {
         let error = error_chain(error);
         let mut record = self.record.lock();

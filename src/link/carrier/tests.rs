@@ -1,10 +1,61 @@
 use super::*;
 
 #[tokio::test]
-async fn an_interface_that_is_not_there_is_not_one_without_a_carrier() {
-    let mut links = Addresses::new();
-    let missing = look(&mut links, "nosuch0").await.unwrap();
+async fn missing_interface_differs_from_one_without_carrier() {
+    let mut host = Host::new();
+    let missing = look(&mut host, "nosuch0").await.unwrap();
     assert_eq!(missing, Some(FreezeReason::NoInterface));
-    let there = look(&mut links, "lo").await.unwrap();
+    let there = look(&mut host, "lo").await.unwrap();
     assert_ne!(there, Some(FreezeReason::NoInterface));
+}
+
+/// Against this machine's kernel, each in a network namespace of its own.
+mod netns {
+    use super::super::*;
+    use crate::kernel::namespace::{in_namespace, run};
+    use crate::status::fixture;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Waits for a report other than the last one.
+    async fn next(trouble: &mut watch::Receiver<Option<FreezeReason>>) -> Option<FreezeReason> {
+        let changed = timeout(PATIENCE, trouble.changed()).await;
+        changed.expect("a report in time").unwrap();
+        *trouble.borrow_and_update()
+    }
+
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
+    fn each_change_of_the_carrier_is_reported_without_waiting_for_a_regular_look() {
+        in_namespace(async || {
+            run("ip", "link add eth0 type veth peer name eth1");
+            run("ip", "link set eth0 up");
+            run("ip", "link set eth1 up");
+            let mut config = fixture::config();
+            config.director.link = Some("eth0".to_owned());
+            let (_newest, config) = watch::channel(Arc::new(config));
+            let (report, mut trouble) = watch::channel(None);
+            let watching = tokio::spawn(watch(config, report, false));
+            // The task looks, and opens its socket.
+            sleep(Duration::from_millis(500)).await;
+
+            let mut waited = Duration::ZERO;
+            for _ in 0..5 {
+                for (state, expected) in [("down", Some(FreezeReason::Link)), ("up", None)] {
+                    run("ip", &format!("link set eth1 {state}"));
+                    let changed = clock::monotonic();
+                    assert_eq!(next(&mut trouble).await, expected, "eth1 {state}");
+                    waited += clock::monotonic() - changed;
+                }
+            }
+            let mean = waited / 10;
+            assert!(mean < Duration::from_millis(60), "{mean:?} per change");
+
+            run("ip", "link del eth0");
+            assert_eq!(next(&mut trouble).await, Some(FreezeReason::NoInterface));
+            run("ip", "link add eth0 type veth peer name eth1");
+            assert_eq!(next(&mut trouble).await, Some(FreezeReason::Link));
+            watching.abort();
+        });
+    }
 }

@@ -1,8 +1,7 @@
-//! Which kernel parameters traffic does not depend on: one of these that cannot
-//! be set is a warning, and the host is ready without it.
+//! The kernel parameters that traffic does not depend on: the failure to set such
+//! a parameter is a warning, and the host is ready all the same.
 //!
-//! Of a parameter that is not known here the agent supposes that it is needed:
-//! somebody has configured it.
+//! The agent assumes that every other configured parameter is needed.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +11,11 @@ use crate::model::{Forwarding, SysctlKey};
 
 /// On a director:
 ///
-/// - `expire_nodest_conn` ends connections of real servers that are gone, and
-///   leads no client to another real server;
-/// - `expire_quiescent_template` counts where clients are kept by persistence;
-/// - `accept_local` counts where probes lead through VIPs;
-/// - forwarding between interfaces counts where real servers are masqueraded.
+/// - `expire_nodest_conn` ends connections of removed real servers, and sends no
+///   client to another real server;
+/// - `expire_quiescent_template` matters only for persistent services;
+/// - `accept_local` matters only for probes through VIPs;
+/// - forwarding between interfaces matters only for masqueraded real servers.
 pub(crate) fn unneeded_by_director(config: &Config) -> BTreeSet<SysctlKey> {
     let services = &config.virtual_services;
     let persistent = services.iter().any(|service| service.persistence.is_some());
@@ -35,7 +34,7 @@ pub(crate) fn unneeded_by_director(config: &Config) -> BTreeSet<SysctlKey> {
     keys.filter(|key| unneeded(key)).cloned().collect()
 }
 
-/// On a real server: `rp_filter`, for it is not about ARP, and drops packets
+/// On a real server: `rp_filter`, which does not concern ARP, and drops packets
 /// only where it is set.
 pub(crate) fn unneeded_by_real_server(config: &Config) -> BTreeSet<SysctlKey> {
     let keys = config.real_server.sysctls.keys();

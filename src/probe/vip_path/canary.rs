@@ -1,5 +1,5 @@
-//! The canary: a connection whose mark leads to no real server. Were it
-//! answered, so might be that of a probe, and by anybody.
+//! The canary: a connection by a mark whose service has no real server. If
+//! anything but IPVS answers the canary, any host may answer a probe.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,64 +8,64 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::passages::source;
+use super::paths::source;
 use super::ports::Ending;
-use super::{Passages, Unverified};
+use super::{Unverified, VipPaths};
 use crate::config::{Config, Origin};
 use crate::model::{Family, ProbePath};
 use crate::net::tcp::{Marked, OpenError, Opening};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
-/// From one look to the next; a canary is sent with some of them.
+/// From one check to the next; some checks send a canary.
 const PERIOD: Duration = Duration::from_secs(2);
-/// IPVS refuses at once; this long it may take on a host that is busy.
+/// IPVS refuses at once; a busy host may take this long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Any segment will do for a connection that is refused.
+/// The segment of a refused connection does not matter.
 const SEGMENT: u32 = 1300;
-/// How many source ports are tried, should others of this host have them.
+/// How many source ports are tried, should other programs of this host have them.
 const TRIES: u32 = 16;
 
-/// Where to send the canary of one family: as the first probe of it goes.
+/// The target of the canary of one family: that of the family's first probe.
 #[derive(Debug, Clone)]
-pub(crate) struct Perch {
+pub(crate) struct CanaryTarget {
     target: SocketAddr,
     path: ProbePath,
     origin: Origin,
 }
 
-/// One for each family in which a check leads through a VIP.
-pub(crate) fn perches(config: &Config) -> Vec<Perch> {
-    let mut perches: Vec<Perch> = Vec::new();
+/// One target for each family in which a check leads through a VIP.
+pub(crate) fn canary_targets(config: &Config) -> Vec<CanaryTarget> {
+    let mut targets: Vec<CanaryTarget> = Vec::new();
     for service in &config.virtual_services {
         let Some(vip) = service.key.vip() else {
             continue;
         };
         let family = Family::from(vip);
-        let known = perches.iter().any(|perch| perch.path.family == family);
+        let known = targets.iter().any(|target| target.path.family == family);
         let probed = service.checked();
         let mut probed = probed.filter(|(_, check)| check.via.through_vip() && !known);
         if let Some((key, check)) = probed.next() {
-            perches.push(Perch {
+            targets.push(CanaryTarget {
                 target: (vip, check.kind.clients_port(key.0.port())).into(),
                 path: service.path(key),
                 origin: check.origin.clone(),
             });
         }
     }
-    perches
+    targets
 }
 
-impl Passages {
-    /// Looks whether IPVS takes the packets of probes, and sends a canary
-    /// where the last was sent long ago.
-    pub(crate) async fn send_canaries(&self, perches: &[Perch]) {
-        for perch in perches {
-            let family = perch.path.family;
+impl VipPaths {
+    /// Checks whether IPVS intercepts the packets of probes, and sends a canary
+    /// where the last one is too old.
+    pub(crate) async fn send_canaries(&self, targets: &[CanaryTarget]) {
+        for target in targets {
+            let family = target.path.family;
             let now = clock::monotonic();
-            let before = self.guard.holds(family, now);
-            let found = self.send_canary(perch).await;
-            self.guard.note(family, found.clone(), now);
+            let before = self.interception.ensure(family, now);
+            let found = self.send_canary(target).await;
+            self.interception.note(family, found.clone(), now);
             match (before, found) {
                 (Ok(()) | Err(Unverified::NoCanary), Err(error)) => warn!(
                     %family,
@@ -79,23 +79,26 @@ impl Passages {
         }
     }
 
-    async fn send_canary(&self, perch: &Perch) -> Result<(), Unverified> {
-        self.takes_packets().await?;
-        let confirmed = self.board().canary(perch.path.family);
+    async fn send_canary(&self, canary: &CanaryTarget) -> Result<(), Unverified> {
+        self.ensure_not_backup().await?;
+        let confirmed = self.registry.canary(canary.path.family);
         let confirmed = confirmed.ok_or(Unverified::NoMark)?;
-        let vip = perch.target.ip();
-        let strange = |what: String| Err(Unverified::CanarySang(what));
-        let address = match source(perch.path.real_server, &perch.origin, vip) {
+        let vip = canary.target.ip();
+        let not_refused = |what: String| Err(Unverified::CanaryNotRefused(what));
+        let address = match source(canary.path.real_server, &canary.origin, vip) {
             Ok(address) => address,
-            Err(error) => return strange(format!("cannot be made: {error}")),
+            Err(error) => return not_refused(format!("cannot be made: {error}")),
         };
-        self.hears(address, vip).await?;
+        self.ensure_answers_arrive(address, vip).await?;
         let now = clock::monotonic();
-        if self.guard.was_refused(perch.path.family, confirmed, now) {
+        if self
+            .interception
+            .was_refused(canary.path.family, confirmed, now)
+        {
             return Ok(());
         }
         for _ in 0..TRIES {
-            let Some(port) = self.take_port(perch.target, None) else {
+            let Some(port) = self.take_port(canary.target, None) else {
                 break;
             };
             let opening = Opening {
@@ -107,7 +110,7 @@ impl Passages {
                     segment: SEGMENT,
                 }),
             };
-            let opened = timeout(PATIENCE, opening.open(perch.target)).await;
+            let opened = timeout(PATIENCE, opening.open(canary.target)).await;
             let (ending, found) = match opened {
                 Ok(Err(OpenError::PortTaken)) => (Ending::Unusable, None),
                 Ok(Err(OpenError::Connect {
@@ -116,39 +119,40 @@ impl Passages {
                 })) if source.kind() == std::io::ErrorKind::ConnectionRefused => {
                     (Ending::Reset, Some(Ok(())))
                 }
-                Ok(Ok(_answered)) => (Ending::Reset, Some(strange("was answered".to_owned()))),
+                Ok(Ok(_answered)) => (Ending::Reset, Some(not_refused("was answered".to_owned()))),
                 Ok(Err(error)) => {
                     let error =
                         format!("was refused by another than IPVS: {}", error_chain(&error));
-                    (Ending::Unanswered, Some(strange(error)))
+                    (Ending::Unanswered, Some(not_refused(error)))
                 }
                 Err(_) => (
                     Ending::Unanswered,
-                    Some(strange("was not refused".to_owned())),
+                    Some(not_refused("was not refused".to_owned())),
                 ),
             };
-            self.give_port_back(perch.target, None, port, ending);
+            self.give_port_back(canary.target, None, port, ending);
             if let Some(found) = found {
                 if found.is_ok() {
-                    self.guard.note_refused(perch.path.family, confirmed, now);
+                    self.interception
+                        .note_refused(canary.path.family, confirmed, now);
                 }
                 return found;
             }
         }
-        strange("cannot be made: all source ports are taken".to_owned())
+        not_refused("cannot be made: all source ports are taken".to_owned())
     }
 }
 
-/// Sends canaries for as long as it is asked, to where `perches` says last.
+/// Sends canaries to the latest `targets`, as long as this task runs.
 pub(crate) async fn watch(
-    passages: Arc<Passages>,
-    mut perches: tokio::sync::watch::Receiver<Vec<Perch>>,
+    paths: Arc<VipPaths>,
+    mut targets: tokio::sync::watch::Receiver<Vec<CanaryTarget>>,
 ) {
     loop {
-        let now = perches.borrow_and_update().clone();
-        passages.send_canaries(&now).await;
+        let now = targets.borrow_and_update().clone();
+        paths.send_canaries(&now).await;
         tokio::select! {
-            Ok(()) = perches.changed() => {}
+            Ok(()) = targets.changed() => {}
             () = tokio::time::sleep(PERIOD) => {}
         }
     }

@@ -2,31 +2,36 @@
 //! real server and no other.
 //!
 //! A probe's socket carries a firewall mark, and a virtual service by that
-//! mark has this real server as its only one ([`crate::plan::probe_marks`]). Nothing of that is
-//! taken on trust. What would let another real server answer in its place
-//! makes the result *unverified*, which speaks neither for nor against it:
+//! mark has this real server as its only one ([`crate::plan::probe_marks`]).
+//! Every assumption behind that is checked. Whatever would let another real
+//! server answer makes the result *unverified*, which counts neither for the
+//! real server nor against it:
 //!
 //! - reconcile has not seen the service in the table, or had to make it anew
-//!   since ([`board`]);
-//! - IPVS does not take the packets of this host, as a mark whose service has
-//!   no real server shows ([`canary`]): it is refused, or interception is off;
+//!   since ([`mark_registry`]);
+//! - IPVS does not intercept the packets of this host: the connection by a mark
+//!   whose service has no real server is not refused ([`canary`]), or
+//!   interception is off ([`interception`]);
 //! - the kernel does not count one more connection to this real server
-//!   once the first packet is sent ([`passages`]). Its counter of connections
-//!   that were ever made would say the same, but is brought up to date only
+//!   after the first packet is sent ([`connection`]). The kernel's counter of
+//!   all connections ever made would show the same, but is updated only
 //!   every two seconds (`estimation_timer` in `net/netfilter/ipvs/ip_vs_est.c`).
 //!
-//! IPVS knows a connection by its ports before it looks at a mark, so source
-//! ports are the agent's to choose ([`ports`]).
+//! IPVS finds a connection by its ports before it looks at a mark, so the agent
+//! chooses the source ports ([`ports`]).
 
-mod board;
 mod canary;
-mod guard;
-mod passages;
+mod connection;
+mod interception;
+mod mark_registry;
+mod paths;
 mod ports;
+mod readers;
 mod unverified;
 
-pub(crate) use board::{Board, Confirmed};
-pub(crate) use canary::{Perch, perches, watch};
-pub(crate) use passages::{Passage, Passages, StartError, source};
+pub(crate) use canary::{CanaryTarget, canary_targets, watch};
+pub(crate) use connection::{StartError, VipConnection};
+pub(crate) use mark_registry::{Confirmed, MarkRegistry};
+pub(crate) use paths::{VipPaths, source};
 pub(crate) use ports::Ports;
 pub(crate) use unverified::Unverified;

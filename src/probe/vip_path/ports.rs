@@ -1,3 +1,5 @@
+//! Source ports of probes through VIPs.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -12,33 +14,33 @@ const AFTER_RESET: Duration = Duration::from_secs(12);
 /// `IP_VS_TCP_S_SYN_RECV`).
 const UNANSWERED: Duration = Duration::from_secs(65);
 
-/// From one canary to the next it takes no longer.
+/// At most this long passes from one canary to the next.
 const CANARY: Duration = Duration::from_mins(2);
 
-/// Who speaks from a port; `None` is the canary.
+/// The user of a port; `None` is the canary.
 pub(crate) type User = Option<ProbePath>;
 
-/// How a connection ended, which decides for how long IPVS may still know it.
+/// How a connection ended, which decides how long IPVS may still know the connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// By a reset of this host's.
+    /// By a reset of this host.
     Reset,
     /// Before it was established.
     Unanswered,
-    /// Established, without a reset of this host's: the other end was first.
-    Left,
-    /// Before it was established, and it went to nobody knows whom.
-    Strayed,
-    /// The port could not be had.
+    /// Established, and closed by the other end first.
+    ClosedByPeer,
+    /// Before it was established, at a peer that is not known.
+    UnknownPeer,
+    /// Another program has the port.
     #[default]
     Unusable,
 }
 
 /// The source ports of probes through VIPs. Pure.
 ///
-/// IPVS knows a connection by its addresses and ports and asks for no mark
-/// once it does. So to one VIP and port, no source port is given to another
-/// path while IPVS may know a connection from it.
+/// IPVS finds a known connection by addresses and ports, and then ignores the
+/// mark. So to one VIP and port, no source port is given to another path while
+/// IPVS may know a connection from that port.
 #[derive(Debug)]
 pub(crate) struct Ports {
     range: RangeInclusive<u16>,
@@ -47,19 +49,18 @@ pub(crate) struct Ports {
     targets: BTreeMap<SocketAddr, Target>,
 }
 
-/// What is known of the ports to one VIP and port: each that was ever used is
-/// in use or rests.
+/// The ports to one VIP and port. Every port that was ever used is in use or rests.
 #[derive(Debug, Default)]
 struct Target {
-    /// How many were ever used; they follow each other from the start on.
+    /// How many were ever used; they are consecutive from the start.
     used: u16,
     in_use: u16,
-    /// By when they are free for everybody.
+    /// When each becomes free for everybody.
     resting: BTreeSet<(Instant, u16)>,
-    /// Who had a port that rests, where that one may have it again: IPVS then
+    /// The last user of a resting port who may have the port again: IPVS then
     /// counts a new connection (`is_new_conn_expected` in `ip_vs_core.c`).
     owners: BTreeMap<u16, User>,
-    /// The canary's.
+    /// The port of the canary.
     canary: Option<(Instant, u16)>,
 }
 
@@ -115,8 +116,8 @@ impl Ports {
     ) {
         let rest = match ending {
             Ending::Reset | Ending::Unusable => AFTER_RESET,
-            Ending::Unanswered | Ending::Strayed => UNANSWERED,
-            Ending::Left => self.established + AFTER_RESET,
+            Ending::Unanswered | Ending::UnknownPeer => UNANSWERED,
+            Ending::ClosedByPeer => self.established + AFTER_RESET,
         };
         // Or it might find none when all others are taken.
         let keeps = user.is_none() && ending != Ending::Unusable;

@@ -1,3 +1,5 @@
+//! The reasons why the result of a probe through a VIP does not count.
+
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
@@ -5,7 +7,7 @@ use thiserror::Error;
 
 use crate::model::OwnSource;
 
-/// Why the result of a probe through a VIP says nothing of its real server.
+/// Why the result of a probe through a VIP is no evidence about its real server.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Unverified {
     /// Reconcile has not seen the service in the table.
@@ -36,9 +38,9 @@ pub(crate) enum Unverified {
         "IPVS does not take the packets of probes: a connection by a mark without a real server \
          {0}"
     )]
-    CanarySang(String),
+    CanaryNotRefused(String),
     #[error("this host drops the answers: {0}: `{command}`", command = .0.command())]
-    Deaf(OwnSource),
+    AnswersDropped(OwnSource),
     #[error(
         "a firewall of this host drops the answer, which came in: let TCP from {vip} in before \
          rules on the state of connections, as by `nft insert rule inet filter input {family} \
@@ -82,11 +84,13 @@ impl Unverified {
                                     `lvs-agent doctor`, `dmesg`"
                 .into(),
             Self::NoCanary => "nothing yet: the agent tries every second".into(),
-            Self::CanarySang(_) => "let IPVS have the packets of probes: see what rules do with \
+            Self::CanaryNotRefused(_) => {
+                "let IPVS have the packets of probes: see what rules do with \
                                     packets that have a mark and go to the VIP (`nft list \
                                     ruleset`), and whether `ip rule` leads them elsewhere"
-                .into(),
-            Self::Deaf(source) => format!("`{}`", source.command()).into(),
+                    .into()
+            }
+            Self::AnswersDropped(source) => format!("`{}`", source.command()).into(),
             Self::AnswerDropped(_) => "let the answers in, by the command that the last probe in \
                                        `lvs-agent status` names; `nft list ruleset` shows which \
                                        rule of the hook input drops them"

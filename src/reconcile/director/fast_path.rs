@@ -11,7 +11,6 @@ use crate::health::weight_updates::WeightChange;
 use crate::kernel::Ipvs;
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::Step;
-use crate::reconcile::apply::destination_write;
 use crate::reconcile::{
     LINES_AT_ONCE, STEPS_AT_INFO, StepError, Writing, calls_for_another_look, count, is_missing,
 };
@@ -36,11 +35,8 @@ impl<T: Ipvs> DirectorLoop<T> {
             self.leave_out(pending);
             return;
         }
-        let writes: Vec<_> = pending
-            .iter()
-            .filter_map(|pending| destination_write(&pending.step))
-            .collect();
-        let results = self.reconciler.kernel.ipvs.write(&writes).await;
+        let steps: Vec<_> = pending.iter().map(|pending| pending.step.clone()).collect();
+        let results = self.reconciler.kernel.ipvs.write(&steps).await;
         let mut unwritten = Vec::new();
         for (pending, result) in pending.iter().zip(results) {
             match result {

@@ -13,7 +13,7 @@ use crate::kernel::Ipvs;
 use crate::model::{Connections, RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
 use crate::plan::pending_removal::{self, Leaver};
-use crate::reconcile::{Difference, LINES_AT_ONCE, Reconciler, Writing};
+use crate::reconcile::{ChangeCause, LINES_AT_ONCE, Reconciler, Writing};
 use crate::runtime::clock;
 use crate::status::{LeavingRecord, Snapshot};
 
@@ -72,8 +72,8 @@ impl<T: Ipvs> Reconciler<T> {
             }
         });
         // Nobody but the agent has connections by the marks of probes.
-        let board = &self.board;
-        leaving.retain(|(service, _), _| !board.owns(service));
+        let mark_registry = &self.mark_registry;
+        leaving.retain(|(service, _), _| !mark_registry.owns(service));
         if section.on_removal == DirectorRemoval::Remove {
             leaving.retain(|(service, _), leaver| {
                 leaver.has_weight && configured.services.contains_key(service)
@@ -254,7 +254,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             );
         }
         // What stands in the way is shown and said by then, and tried again.
-        let _ = self.full_pass(Difference::Wanted).await;
+        let _ = self.full_pass(ChangeCause::Wanted).await;
     }
 
     fn show_leaving(&self) {

@@ -9,7 +9,8 @@ use crate::reconcile::Reconciler;
 
 impl<T: Ipvs> Reconciler<T> {
     pub(super) fn say_of_marks(&mut self, foreign: &BTreeSet<ServiceKey>) {
-        self.said_of_marks.note(foreign, &self.board.marks());
+        self.said_of_marks
+            .note(foreign, &self.mark_registry.marks());
     }
 }
 
@@ -21,7 +22,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// The services that are desired by it are owned or not in the table, so
     /// the same look tells what there is of them.
     pub(super) fn assign_marks_again(&mut self, foreign: &BTreeSet<ServiceKey>) -> bool {
-        let before = self.reconciler.board.marks();
+        let before = self.reconciler.mark_registry.marks();
         let marks = before.again(foreign);
         let changes = marks != *before;
         if changes {
@@ -30,7 +31,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 services.remove(key);
             }
             services.extend(marks.services());
-            self.reconciler.board.assign(marks);
+            self.reconciler.mark_registry.assign(marks);
         }
         self.reconciler.say_of_marks(foreign);
         changes

@@ -19,8 +19,9 @@ use tracing::{debug, info, warn};
 use super::fast_path::Pending;
 use super::{DirectorLoop, in_from_now};
 use crate::health::Handling;
-use crate::kernel::{Ipvs, IpvsWrite};
+use crate::kernel::Ipvs;
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::plan::Step;
 use crate::runtime::error_chain::error_chain;
 use crate::status::{RealServerRecord, ServiceRecord};
 
@@ -171,25 +172,23 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn take_out(&mut self, keys: &[Key]) {
-        let writes = keys
-            .iter()
-            .map(|(service, key)| IpvsWrite::RemoveDestination {
-                service: *service,
-                key: *key,
-            });
-        self.write_resets(writes.collect()).await;
+        let steps = keys.iter().map(|(service, key)| Step::RemoveDestination {
+            service: *service,
+            key: *key,
+        });
+        self.write_resets(steps.collect()).await;
     }
 
     async fn put_back(&mut self, out: &BTreeMap<Key, Out>) {
-        let writes = out.keys().filter_map(|(service, key)| {
+        let steps = out.keys().filter_map(|(service, key)| {
             let state = self.desired.services.get(service)?;
-            Some(IpvsWrite::AddDestination {
+            Some(Step::AddDestination {
                 service: *service,
                 key: *key,
                 destination: *state.destinations.get(key)?,
             })
         });
-        self.write_resets(writes.collect()).await;
+        self.write_resets(steps.collect()).await;
         for out in out.values() {
             if let Some((_, record)) = self.reconciler.snapshot.records(out.id) {
                 record.live.lock().kernel = Some(Weight::ZERO);
@@ -198,11 +197,11 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// What the kernel refuses is looked at in a full pass.
-    async fn write_resets(&mut self, writes: Vec<IpvsWrite>) {
-        if writes.is_empty() {
+    async fn write_resets(&mut self, steps: Vec<Step>) {
+        if steps.is_empty() {
             return;
         }
-        for result in self.reconciler.kernel.ipvs.write(&writes).await {
+        for result in self.reconciler.kernel.ipvs.write(&steps).await {
             if let Err(error) = result {
                 debug!(error = error_chain(&error), "looking at the whole table");
                 self.next_pass = in_from_now(Duration::ZERO);

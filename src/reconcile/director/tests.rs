@@ -14,14 +14,13 @@ use tokio::time::advance;
 use super::*;
 use crate::health::Handling;
 use crate::health::weight_updates::WeightChange;
-use crate::kernel::{
-    Cause, IpvsWrite, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService,
-};
+use crate::kernel::{Cause, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService};
 use crate::metrics::Metrics;
 use crate::model::{
     Destination, Forwarding, RealServerId, RealServerKey, Service, ServiceFlags, ServiceKey,
-    Timeout,
+    SysctlKey, Timeout,
 };
+use crate::plan::Step;
 use crate::reconcile::captured_log::CapturedLog;
 use crate::reconcile::{StateFile, Writing};
 use crate::runtime::error_chain::error_chain;
@@ -128,7 +127,7 @@ async fn drift_is_repaired_at_the_next_resync_and_counted_by_kind() {
     let (key, real_server) = (WEB.parse().unwrap(), rs1.parse().unwrap());
     let meddling = [
         (
-            vec![IpvsWrite::RemoveService { key }],
+            vec![Step::RemoveService { key }],
             vec![
                 "service_missing",
                 "real_server_missing",
@@ -137,7 +136,7 @@ async fn drift_is_repaired_at_the_next_resync_and_counted_by_kind() {
         ),
         (vec![set_service(WEB, "rr")], vec!["service_changed"]),
         (
-            vec![IpvsWrite::RemoveDestination {
+            vec![Step::RemoveDestination {
                 service: key,
                 key: real_server,
             }],
@@ -203,7 +202,7 @@ async fn an_answer_cut_short_is_never_taken_for_an_empty_table() {
 #[tokio::test(start_paused = true)]
 async fn a_verdict_on_a_table_that_was_flushed_repairs_the_whole_at_once() {
     let lab = Lab::start(&[]).await;
-    lab.meddle(&[IpvsWrite::RemoveService {
+    lab.meddle(&[Step::RemoveService {
         key: WEB.parse().unwrap(),
     }])
     .await;
@@ -454,9 +453,10 @@ async fn time_outs_are_set_watched_and_given_back() {
     assert_eq!(timeouts(&lab).await, [600, 120, 300]);
     let drift = lab.drift()["timeout_changed"];
     assert_eq!(drift, 0, "the agent's own wish is no drift");
-    lab.meddle(&[IpvsWrite::SetTimeout {
+    lab.meddle(&[Step::SetTimeout {
         timeout: Timeout::Tcp,
-        seconds: 7,
+        from: None,
+        to: 7,
     }])
     .await;
     advance(RESYNC).await;
@@ -468,26 +468,35 @@ async fn time_outs_are_set_watched_and_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_in_the_process_goes_without_the_kernels_sysctls() {
+async fn a_table_in_memory_has_addresses_and_sysctls_of_its_own() {
     let mut lab = Lab::new();
-    let key = "net.ipv4.vs.expire_nodest_conn".parse().unwrap();
-    lab.config.director.sysctls = [(key, "1".to_owned())].into();
+    let key: SysctlKey = "net.ipv4.vs.expire_nodest_conn".parse().unwrap();
+    lab.config.director.sysctls = [(key.clone(), "1".to_owned())].into();
+    // No host has an interface of this name.
+    lab.config.director.interface = Some("no-such-if0".to_owned());
     let lab = lab.run().await;
     assert_eq!(lab.snapshot.reconcile.lock().error, None);
-    assert!(lab.snapshot.sysctls.lock().is_empty());
+    let have = lab.snapshot.sysctls.lock().get(&key).unwrap().have.clone();
+    assert_eq!(have.as_deref(), Some("1"));
+    let present: Vec<_> = lab.snapshot.vips.lock().values().copied().collect();
+    assert!(!present.is_empty() && present.iter().all(|present| *present));
+    advance(RESYNC).await;
+    settle().await;
+    assert_eq!(lab.drift().values().sum::<u64>(), 0);
+    lab.finish().await.remove_all().await.unwrap();
 }
 
 #[derive(Debug, Clone)]
 enum Act {
     Intend(usize, u32),
-    Meddle(IpvsWrite),
+    Meddle(Step),
     Wait(u64),
     BreakDumps(u32),
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let meddling = vec![
-        IpvsWrite::RemoveService {
+        Step::RemoveService {
             key: WEB.parse().unwrap(),
         },
         service(WEB, "rr"),
@@ -495,7 +504,7 @@ fn act() -> impl Strategy<Value = Act> {
         destination(WEB, "192.168.11.21:80", 5),
         destination(WEB, "192.168.11.77:80", 5),
         set_destination(WEB, "192.168.11.22:80", 5),
-        IpvsWrite::RemoveDestination {
+        Step::RemoveDestination {
             service: WEB.parse().unwrap(),
             key: "192.168.11.21:80".parse().unwrap(),
         },
@@ -561,7 +570,7 @@ impl Lab {
         }
     }
 
-    async fn start(before: &[IpvsWrite]) -> Self {
+    async fn start(before: &[Step]) -> Self {
         let lab = Self::new();
         lab.meddle(before).await;
         lab.run().await
@@ -572,7 +581,7 @@ impl Lab {
     }
 
     async fn start_loop(&self) -> Result<DirectorLoop<Table>, ReconcileError> {
-        let kernel = Kernel::with_table(Table {
+        let kernel = Kernel::in_memory(Table {
             memory: self.kernel.clone(),
             calls: Arc::clone(&self.calls),
             broken_dumps: Arc::clone(&self.broken_dumps),
@@ -667,7 +676,7 @@ impl Lab {
     }
 
     /// Another hand's writes; those that the table refuses change nothing.
-    async fn meddle(&self, writes: &[IpvsWrite]) {
+    async fn meddle(&self, writes: &[Step]) {
         self.kernel.clone().write(writes).await;
     }
 
@@ -728,8 +737,6 @@ struct Table {
 }
 
 impl Ipvs for Table {
-    const IN_KERNEL: bool = false;
-
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         self.calls.lock().unwrap().push("list services".to_owned());
         let broken = {
@@ -779,21 +786,21 @@ impl Ipvs for Table {
         self.memory.timeouts().await
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
+    async fn write(&mut self, writes: &[Step]) -> Vec<Result<(), KernelError>> {
         let refused = self.refused.lock().unwrap().clone();
         let mut results = Vec::new();
         for write in writes {
-            self.calls.lock().unwrap().push(write.to_string());
-            if let IpvsWrite::AddService { key, .. } = write {
+            self.calls.lock().unwrap().push(write.operation());
+            if let Step::AddService { key, .. } = write {
                 let remembered = std::fs::read_to_string(&self.remembered).unwrap_or_default();
                 let key = format!("\"{key}\"");
                 assert!(remembered.contains(&key), "{key} not in {remembered:?}");
             }
             results.push(match (write, &refused) {
-                (IpvsWrite::AddService { key, .. }, Some((service, cause)))
+                (Step::AddService { key, .. }, Some((service, cause)))
                     if key.to_string() == *service =>
                 {
-                    Err(KernelError::new(write.to_string(), cause.clone()))
+                    Err(KernelError::new(write.operation(), cause.clone()))
                 }
                 _ => self
                     .memory
@@ -821,17 +828,18 @@ fn change(weight: u32) -> WeightChange {
     }
 }
 
-fn service(key: &str, scheduler: &str) -> IpvsWrite {
-    IpvsWrite::AddService {
+fn service(key: &str, scheduler: &str) -> Step {
+    Step::AddService {
         key: key.parse().unwrap(),
         service: properties(scheduler),
     }
 }
 
-fn set_service(key: &str, scheduler: &str) -> IpvsWrite {
-    IpvsWrite::SetService {
+fn set_service(key: &str, scheduler: &str) -> Step {
+    Step::SetService {
         key: key.parse().unwrap(),
-        service: properties(scheduler),
+        from: properties("wlc"),
+        to: properties(scheduler),
     }
 }
 
@@ -844,21 +852,22 @@ fn properties(scheduler: &str) -> Service {
     }
 }
 
-fn destination(service: &str, key: &str, weight: u32) -> IpvsWrite {
+fn destination(service: &str, key: &str, weight: u32) -> Step {
     let (service, key) = (service.parse().unwrap(), key.parse().unwrap());
-    IpvsWrite::AddDestination {
+    Step::AddDestination {
         service,
         key,
         destination: direct(weight),
     }
 }
 
-fn set_destination(service: &str, key: &str, weight: u32) -> IpvsWrite {
+fn set_destination(service: &str, key: &str, weight: u32) -> Step {
     let (service, key) = (service.parse().unwrap(), key.parse().unwrap());
-    IpvsWrite::SetDestination {
+    Step::SetDestination {
         service,
         key,
-        destination: direct(weight),
+        from: direct(0),
+        to: direct(weight),
     }
 }
 

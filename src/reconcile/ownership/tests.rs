@@ -5,9 +5,9 @@ const KEY: &str = "net.ipv4.conf.all.arp_ignore";
 #[test]
 fn the_first_value_outlives_repairs_and_restarts() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Whole);
-    owned.claim(&sysctl("1"), &sysctl("7"), Memory::Whole);
-    owned.claim(&sysctl("2"), &sysctl("1"), Memory::Whole);
+    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Whole);
+    owned.claim(&sysctl("1"), &sysctl("7"), StateFileStatus::Whole);
+    owned.claim(&sysctl("2"), &sysctl("1"), StateFileStatus::Whole);
     let [Step::RestoreSysctl { from, to, .. }] =
         &owned.restores(&State::default(), &sysctl("2"))[..]
     else {
@@ -19,7 +19,7 @@ fn the_first_value_outlives_repairs_and_restarts() {
 #[test]
 fn another_hands_value_is_left_alone_and_forgotten() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Whole);
+    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Whole);
     assert_eq!(owned.restores(&State::default(), &sysctl("8")), vec![]);
     owned.release(&State::default(), &sysctl("8"));
     assert_eq!(owned, Owned::default());
@@ -28,11 +28,11 @@ fn another_hands_value_is_left_alone_and_forgotten() {
 #[test]
 fn stricter_value_of_others_is_not_owned_and_own_one_is_given_back() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("2"), Memory::Whole);
+    owned.claim(&sysctl("1"), &sysctl("2"), StateFileStatus::Whole);
     assert_eq!(owned, Owned::default());
 
-    owned.claim(&sysctl("2"), &sysctl("0"), Memory::Whole);
-    owned.claim(&sysctl("1"), &sysctl("2"), Memory::Whole);
+    owned.claim(&sysctl("2"), &sysctl("0"), StateFileStatus::Whole);
+    owned.claim(&sysctl("1"), &sysctl("2"), StateFileStatus::Whole);
     let restored = owned.restores(&State::default(), &sysctl("2"));
     assert!(
         matches!(&restored[..], [Step::RestoreSysctl { to, .. }] if to == "0"),
@@ -43,14 +43,14 @@ fn stricter_value_of_others_is_not_owned_and_own_one_is_given_back() {
 #[test]
 fn a_value_of_ours_is_no_original_where_memory_was_lost() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("1"), Memory::Lost);
+    owned.claim(&sysctl("1"), &sysctl("1"), StateFileStatus::Lost);
     assert_eq!(owned.without_original().count(), 1);
-    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Lost);
+    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Lost);
     assert_eq!(owned.restores(&State::default(), &sysctl("1")), vec![]);
     owned.release(&State::default(), &sysctl("1"));
     assert_eq!(owned, Owned::default());
 
-    owned.claim(&sysctl("1"), &sysctl("0"), Memory::Lost);
+    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Lost);
     assert_eq!(owned.without_original().count(), 0);
     let restored = owned.restores(&State::default(), &sysctl("1"));
     assert_eq!(restored.len(), 1, "another's value is one to give back");
@@ -67,7 +67,7 @@ fn what_is_still_there_stays_owned() {
         ..State::default()
     };
     let mut owned = Owned::default();
-    owned.claim(&there, &State::default(), Memory::Whole);
+    owned.claim(&there, &State::default(), StateFileStatus::Whole);
     owned.release(&State::default(), &there);
     assert_eq!(
         owned.addresses.len(),
@@ -85,8 +85,8 @@ fn a_time_out_is_given_back_unless_another_hand_has_set_it() {
         ..State::default()
     };
     let mut owned = Owned::default();
-    owned.claim(&timeout(30), &timeout(300), Memory::Whole);
-    owned.claim(&timeout(40), &timeout(30), Memory::Whole);
+    owned.claim(&timeout(30), &timeout(300), StateFileStatus::Whole);
+    owned.claim(&timeout(40), &timeout(30), StateFileStatus::Whole);
     let restore = Step::RestoreTimeout {
         timeout: Timeout::Udp,
         from: 40,

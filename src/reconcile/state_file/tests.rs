@@ -40,7 +40,7 @@ fn a_damaged_file_is_set_aside_and_not_lost() {
         fs::write(&file.path, &whole[..length]).unwrap();
         let remembered = file.load().unwrap();
         assert_eq!(remembered.owned, Owned::default());
-        assert_eq!(remembered.memory, Memory::Lost);
+        assert_eq!(remembered.memory, StateFileStatus::Lost);
         file.save(&owned()).unwrap();
         assert_eq!(file.load().unwrap().owned, owned());
         let aside = fs::read(directory.path().join("director.json.damaged")).unwrap();

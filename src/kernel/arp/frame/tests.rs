@@ -26,10 +26,10 @@ fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
 const VIP: [u8; 4] = [192, 168, 11, 200];
 const DIP: [u8; 4] = [192, 168, 11, 10];
 
-fn said(claim: Option<([u8; 4], bool)>, question: Option<[u8; 4]>) -> Heard {
-    Heard {
+fn said(claim: Option<([u8; 4], bool)>, question: Option<[u8; 4]>) -> NeighbourMessage {
+    NeighbourMessage {
         from: THIEF,
-        claim: claim.map(|(address, answer)| Claim {
+        claim: claim.map(|(address, answer)| AddressClaim {
             address: address.into(),
             answer,
         }),
@@ -63,17 +63,17 @@ fn the_announcement_of_arp_names_the_vip_as_sender_and_as_target() {
     expected.extend([0; 6]);
     expected.extend(VIP);
     assert_eq!(frame, expected);
-    let heard = heard(&frame).unwrap();
-    let claim = Claim {
+    let message = decode(&frame).unwrap();
+    let claim = AddressClaim {
         address: VIP.into(),
         answer: false,
     };
-    assert_eq!((heard.from, heard.claim), (DIRECTOR, Some(claim)));
-    assert_eq!(heard.question, None);
+    assert_eq!((message.from, message.claim), (DIRECTOR, Some(claim)));
+    assert_eq!(message.question, None);
 }
 
 /// By RFC 4861, sections 4.4 and 7.2.6, byte for byte but for the checksum,
-/// which is among what `heard` tests.
+/// which is among what `decode` tests.
 #[test]
 fn the_announcement_of_ipv6_overrides_what_all_nodes_have_cached() {
     let vip = "2001:db8::200".parse::<Ipv6Addr>().unwrap();
@@ -91,12 +91,12 @@ fn the_announcement_of_ipv6_overrides_what_all_nodes_have_cached() {
         rest.extend([2, 1]);
         rest.extend(DIRECTOR.0);
         assert_eq!(frame[expected.len() + 2..], rest);
-        let claim = Claim {
+        let claim = AddressClaim {
             address: vip.into(),
             answer: false,
         };
-        let heard = heard(&frame).unwrap();
-        assert_eq!((heard.from, heard.claim), (DIRECTOR, Some(claim)));
+        let message = decode(&frame).unwrap();
+        assert_eq!((message.from, message.claim), (DIRECTOR, Some(claim)));
     }
 }
 
@@ -128,8 +128,8 @@ fn without_an_address_to_ask_from_ipv6_is_not_asked() {
     };
     assert_eq!(question(&nobody, "2001:db8::200".parse().unwrap()), None);
     let probe = question(&nobody, VIP.into()).unwrap();
-    let heard = heard(&probe).unwrap();
-    assert_eq!((heard.claim, heard.question), (None, Some(VIP.into())));
+    let message = decode(&probe).unwrap();
+    assert_eq!((message.claim, message.question), (None, Some(VIP.into())));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn an_answer_a_question_and_both_kinds_of_gratuitous_arp_are_told_apart() {
         (arp(1, [0; 4], VIP), said(None, Some(VIP))),
     ];
     for (frame, expected) in cases {
-        assert_eq!(heard(&frame), Some(expected), "{frame:?}");
+        assert_eq!(decode(&frame), Some(expected), "{frame:?}");
     }
 }
 
@@ -158,7 +158,7 @@ fn an_answer_a_question_and_both_kinds_of_gratuitous_arp_are_told_apart() {
 fn padding_does_no_harm() {
     let mut frame = arp(2, VIP, DIP);
     frame.resize(60, 0);
-    assert_eq!(heard(&frame), Some(said(Some((VIP, true)), None)));
+    assert_eq!(decode(&frame), Some(said(Some((VIP, true)), None)));
 }
 
 fn advertisement(solicited: bool, hop_limit: u8, option: &[u8]) -> Vec<u8> {
@@ -192,21 +192,21 @@ const TARGET_IS_THIEF: [u8; 8] = [2, 1, 2, 0, 0, 0, 0, 0x21];
 fn an_advertisement_is_a_claim_and_a_solicited_one_an_answer() {
     for solicited in [true, false] {
         let frame = advertisement(solicited, 255, &TARGET_IS_THIEF);
-        let claim = Some(Claim {
+        let claim = Some(AddressClaim {
             address: vip6().into(),
             answer: solicited,
         });
-        let expected = Heard {
+        let expected = NeighbourMessage {
             from: THIEF,
             claim,
             question: None,
         };
-        assert_eq!(heard(&frame), Some(expected));
+        assert_eq!(decode(&frame), Some(expected));
     }
 }
 
 #[test]
-fn an_advertisement_that_no_host_would_believe_is_not_heard() {
+fn an_advertisement_that_no_host_would_believe_is_ignored() {
     let good = advertisement(true, 255, &TARGET_IS_THIEF);
     let mut wrong_checksum = good.clone();
     *wrong_checksum.last_mut().unwrap() ^= 1;
@@ -217,13 +217,13 @@ fn an_advertisement_that_no_host_would_believe_is_not_heard() {
         good[..good.len() - 8].to_vec(),
     ];
     for frame in unbelievable {
-        assert_eq!(heard(&frame), None, "{frame:?}");
+        assert_eq!(decode(&frame), None, "{frame:?}");
     }
 }
 
 proptest! {
     #[test]
-    fn a_question_is_heard_as_what_it_is(
+    fn question_is_decoded_as_it_was_encoded(
         mac in any::<[u8; 6]>(),
         ipv4 in any::<[u8; 4]>().prop_filter("an own address", |a| *a != [0; 4]),
         ipv6 in any::<[u8; 16]>().prop_filter("an own address", |a| *a != [0; 16]),
@@ -235,18 +235,18 @@ proptest! {
         let asker = Asker { mac: MacAddress(mac), ipv4: ipv4.into(), ipv6: Some(ipv6.into()) };
         let own: IpAddr = if address.is_ipv4() { ipv4.into() } else { ipv6.into() };
         prop_assume!(own != address);
-        let heard = heard(&question(&asker, address).unwrap()).unwrap();
-        let claim = Some(Claim { address: own, answer: false });
-        prop_assert_eq!(heard, Heard { from: asker.mac, claim, question: Some(address) });
+        let message = decode(&question(&asker, address).unwrap()).unwrap();
+        let claim = Some(AddressClaim { address: own, answer: false });
+        prop_assert_eq!(message, NeighbourMessage { from: asker.mac, claim, question: Some(address) });
     }
 
     #[test]
-    fn no_bytes_make_hearing_panic(
+    fn no_bytes_make_decoding_panic(
         kind in prop::sample::select(vec![[8_u8, 6], [0x86, 0xdd], [8, 0]]),
         rest in proptest::collection::vec(any::<u8>(), 0..128),
     ) {
         let frame = [&[0; 12][..], &kind, &rest].concat();
-        let _ = heard(&frame);
+        let _ = decode(&frame);
     }
 
     #[test]
@@ -260,6 +260,6 @@ proptest! {
             *damaged = byte;
         }
         frame.truncate(length);
-        let _ = heard(&frame);
+        let _ = decode(&frame);
     }
 }

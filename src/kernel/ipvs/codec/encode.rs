@@ -1,3 +1,5 @@
+//! Requests to IPVS.
+
 use std::net::IpAddr;
 
 use neli::consts::genl::NlAttrType;
@@ -6,7 +8,6 @@ use neli::genl::{AttrTypeBuilder, Genlmsghdr, GenlmsghdrBuilder, Nlattr, NlattrB
 use neli::types::{Buffer, GenlBuffer};
 use neli::{Size, ToBytes};
 
-use crate::kernel::IpvsWrite;
 use crate::kernel::ipvs::uapi::{
     self, Command, CommandAttribute, DestinationAttribute, ServiceAttribute,
 };
@@ -14,51 +15,67 @@ use crate::model::{
     Checksum, Destination, Family, Forwarding, Protocol, RealServerKey, Service, ServiceFlags,
     ServiceKey, Timeout, Tunnel,
 };
+use crate::plan::Step;
 
 /// A request to IPVS.
 pub(in crate::kernel::ipvs) type Message = Genlmsghdr<Command, CommandAttribute>;
 
 type Attribute<T> = Nlattr<T, Buffer>;
 
-/// The request that carries out one write.
-pub(in crate::kernel::ipvs) fn write(write: &IpvsWrite) -> Result<Message, BuilderError> {
-    match write {
-        IpvsWrite::AddService { key, service } => {
-            message(Command::NewService, [full_service(key, service)?])
+/// The request that carries out a step; `None` if the step does not concern the table.
+pub(in crate::kernel::ipvs) fn write(step: &Step) -> Option<Result<Message, BuilderError>> {
+    Some(match step {
+        Step::AddService { key, service } => service_message(Command::NewService, key, service),
+        Step::SetService { key, to, .. } => service_message(Command::SetService, key, to),
+        Step::RemoveService { key } => {
+            named_service(key).and_then(|service| message(Command::DelService, [service]))
         }
-        IpvsWrite::SetService { key, service } => {
-            message(Command::SetService, [full_service(key, service)?])
-        }
-        IpvsWrite::RemoveService { key } => message(Command::DelService, [named_service(key)?]),
-        IpvsWrite::AddDestination {
+        Step::AddDestination {
             service,
             key,
             destination,
-        } => message(
+        } => destination_message(
             Command::NewDest,
-            [named_service(service)?, full_destination(key, destination)?],
-        ),
-        IpvsWrite::SetDestination {
             service,
-            key,
-            destination,
-        } => message(
-            Command::SetDest,
-            [named_service(service)?, full_destination(key, destination)?],
+            full_destination(key, destination),
         ),
-        IpvsWrite::RemoveDestination { service, key } => {
-            let destination = nested(CommandAttribute::Destination, destination_key(key)?)?;
-            message(Command::DelDest, [named_service(service)?, destination])
+        Step::SetDestination {
+            service, key, to, ..
+        } => destination_message(Command::SetDest, service, full_destination(key, to)),
+        Step::RemoveDestination { service, key } => {
+            let named =
+                destination_key(key).and_then(|key| nested(CommandAttribute::Destination, key));
+            destination_message(Command::DelDest, service, named)
         }
-        IpvsWrite::SetTimeout { timeout, seconds } => {
+        Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
             let kind = match timeout {
                 Timeout::Tcp => CommandAttribute::TimeoutTcp,
                 Timeout::TcpFin => CommandAttribute::TimeoutTcpFin,
                 Timeout::Udp => CommandAttribute::TimeoutUdp,
             };
-            message(Command::SetConfig, [attribute(kind, *seconds)?])
+            attribute(kind, *to).and_then(|timeout| message(Command::SetConfig, [timeout]))
         }
-    }
+        Step::SetSysctl { .. }
+        | Step::RestoreSysctl { .. }
+        | Step::AddAddress(_)
+        | Step::RemoveAddress(_) => return None,
+    })
+}
+
+fn service_message(
+    command: Command,
+    key: &ServiceKey,
+    service: &Service,
+) -> Result<Message, BuilderError> {
+    message(command, [full_service(key, service)?])
+}
+
+fn destination_message(
+    command: Command,
+    service: &ServiceKey,
+    destination: Result<Attribute<CommandAttribute>, BuilderError>,
+) -> Result<Message, BuilderError> {
+    message(command, [named_service(service)?, destination?])
 }
 
 /// The request for a dump of all virtual services.

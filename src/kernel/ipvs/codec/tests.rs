@@ -6,11 +6,12 @@ use neli::ToBytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::{IpvsWrite, ObservedDestination};
+use crate::kernel::ObservedDestination;
 use crate::model::{
     Checksum, Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey,
     Scheduler, Service, ServiceFlags, ServiceKey, Statistics, Timeout, Tunnel, Weight,
 };
+use crate::plan::Step;
 
 proptest! {
     #[test]
@@ -19,12 +20,12 @@ proptest! {
         set in any::<bool>(),
     ) {
         let write = if set {
-            IpvsWrite::SetService { key, service: service.clone() }
+            Step::SetService { key, from: service.clone(), to: service.clone() }
         } else {
-            IpvsWrite::AddService { key, service: service.clone() }
+            Step::AddService { key, service: service.clone() }
         };
         // An item of a dump is laid out as the command that adds it.
-        let message = as_command(bytes(&super::write(&write).unwrap()), 1);
+        let message = as_command(bytes(&encoded(&write)), 1);
         let (found, observed) = super::service(&message).unwrap().unwrap();
         prop_assert_eq!(found, key);
         prop_assert_eq!(observed.service, service);
@@ -37,8 +38,8 @@ proptest! {
         key in addresses().prop_map(RealServerKey),
         destination in destinations(),
     ) {
-        let write = IpvsWrite::AddDestination { service, key, destination };
-        let message = bytes(&super::write(&write).unwrap());
+        let write = Step::AddDestination { service, key, destination };
+        let message = bytes(&encoded(&write));
         let found = super::destination(&message, service.family()).unwrap();
         let expected = ObservedDestination {
             destination,
@@ -65,7 +66,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         value in any::<u8>(),
     ) {
-        let mut message = bytes(&super::write(&IpvsWrite::AddService { key, service }).unwrap());
+        let mut message = bytes(&encoded(&Step::AddService { key, service }));
         let at = at.index(message.len());
         message[at] = value;
         let _ = super::service(&message);
@@ -73,7 +74,7 @@ proptest! {
 
     #[test]
     fn a_message_cut_short_is_an_error_and_not_another_service((key, service) in services()) {
-        let message = bytes(&super::write(&IpvsWrite::AddService { key, service }).unwrap());
+        let message = bytes(&encoded(&Step::AddService { key, service }));
         for length in 0..message.len() {
             prop_assert!(super::service(&message[..length]).is_err(), "{} bytes", length);
         }
@@ -89,7 +90,7 @@ fn a_service_is_laid_out_as_the_header_says() {
         flags: ServiceFlags::default(),
         persistence: None,
     };
-    let message = bytes(&super::write(&IpvsWrite::AddService { key, service }).unwrap());
+    let message = bytes(&encoded(&Step::AddService { key, service }));
     let inner = [
         attribute(1, &2_u16.to_ne_bytes()),
         attribute(2, &6_u16.to_ne_bytes()),
@@ -123,7 +124,7 @@ fn a_netmask_is_in_network_order_for_ipv4_and_a_prefix_length_for_ipv6() {
             persistence: Some(persistence(netmask)),
         };
         let key = key.parse().unwrap();
-        let message = bytes(&super::write(&IpvsWrite::AddService { key, service }).unwrap());
+        let message = bytes(&encoded(&Step::AddService { key, service }));
         assert!(contains(&message, &attribute(9, &wire)), "{key}");
         let flags = [1_u32.to_ne_bytes(), [0xff; 4]].concat();
         assert!(contains(&message, &attribute(7, &flags)), "{key}");
@@ -138,7 +139,7 @@ fn without_persistence_an_ipv6_service_is_sent_a_prefix_length_that_the_kernel_t
         flags: ServiceFlags::default(),
         persistence: None,
     };
-    let message = bytes(&super::write(&IpvsWrite::AddService { key, service }).unwrap());
+    let message = bytes(&encoded(&Step::AddService { key, service }));
     assert!(contains(&message, &attribute(9, &128_u32.to_ne_bytes())));
 }
 
@@ -277,12 +278,12 @@ fn a_tunnel_is_laid_out_as_the_header_says() {
         lower_threshold: 0,
     };
     let message = |tunnel| {
-        let write = IpvsWrite::AddDestination {
+        let write = Step::AddDestination {
             service: "tcp 192.168.11.200:80".parse().unwrap(),
             key: "192.168.11.21:80".parse().unwrap(),
             destination: destination(tunnel),
         };
-        bytes(&super::write(&write).unwrap())
+        bytes(&encoded(&write))
     };
     let gue = message(Tunnel::Gue { port, checksum });
     for part in [
@@ -300,11 +301,12 @@ fn a_tunnel_is_laid_out_as_the_header_says() {
 
 #[test]
 fn a_time_out_is_set_alone_and_all_are_read() {
-    let write = IpvsWrite::SetTimeout {
+    let write = Step::SetTimeout {
         timeout: Timeout::TcpFin,
-        seconds: 30,
+        from: None,
+        to: 30,
     };
-    let message = bytes(&super::write(&write).unwrap());
+    let message = bytes(&encoded(&write));
     let expected = [vec![12, 1, 0, 0], attribute(5, &30_u32.to_ne_bytes())].concat();
     assert_eq!(message, expected);
 
@@ -424,4 +426,8 @@ fn destinations() -> impl Strategy<Value = Destination> {
             lower_threshold,
         },
     )
+}
+
+fn encoded(step: &Step) -> super::Message {
+    super::write(step).unwrap().unwrap()
 }

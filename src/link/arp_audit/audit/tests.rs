@@ -1,5 +1,5 @@
 use super::*;
-use crate::kernel::Claim;
+use crate::kernel::AddressClaim;
 use crate::runtime::clock;
 
 const THIEF: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
@@ -62,28 +62,28 @@ impl Bench {
     }
 
     fn claim(&mut self, from: MacAddress, answer: bool) {
-        let claim = Some(Claim {
+        let claim = Some(AddressClaim {
             address: ip(VIP),
             answer,
         });
-        let heard = Heard {
+        let heard = NeighbourMessage {
             from,
             claim,
             question: None,
         };
-        self.audit.hear(&heard, self.now);
+        self.audit.receive(&heard, self.now);
     }
 
     fn client_asks(&mut self) {
-        let heard = Heard {
+        let heard = NeighbourMessage {
             from: CLIENT,
-            claim: Some(Claim {
+            claim: Some(AddressClaim {
                 address: ip(1),
                 answer: false,
             }),
             question: Some(ip(VIP)),
         };
-        self.audit.hear(&heard, self.now);
+        self.audit.receive(&heard, self.now);
     }
 
     fn macs(&self) -> Vec<MacAddress> {
@@ -211,15 +211,15 @@ fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
     assert_eq!(bench.audit.conflicts(&Peers::new()), unnamed);
 
     bench.audit.take_changed();
-    let heard = Heard {
+    let heard = NeighbourMessage {
         from: THIEF,
-        claim: Some(Claim {
+        claim: Some(AddressClaim {
             address: ip(21),
             answer: true,
         }),
         question: None,
     };
-    bench.audit.hear(&heard, bench.now);
+    bench.audit.receive(&heard, bench.now);
     let named = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
     assert_eq!(bench.audit.take_changed(), Some((named, Peers::new())));
     assert_eq!(bench.audit.take_changed(), None);

@@ -3,8 +3,8 @@ use super::*;
 /// Each as `target, real server`.
 fn found(config: &str) -> Vec<String> {
     let config = Config::parse("cluster.yaml", config).unwrap();
-    let perches = perches(&config).into_iter();
-    let shown = perches.map(|perch| format!("{}, {}", perch.target, perch.path.real_server));
+    let targets = canary_targets(&config).into_iter();
+    let shown = targets.map(|canary| format!("{}, {}", canary.target, canary.path.real_server));
     shown.collect()
 }
 

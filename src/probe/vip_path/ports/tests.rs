@@ -34,8 +34,8 @@ fn a_port_rests_for_as_long_as_ipvs_may_know_it() {
         (Ending::Reset, seconds(12)),
         (Ending::Unusable, seconds(12)),
         (Ending::Unanswered, seconds(65)),
-        (Ending::Left, seconds(912)),
-        (Ending::Strayed, seconds(65)),
+        (Ending::ClosedByPeer, seconds(912)),
+        (Ending::UnknownPeer, seconds(65)),
     ] {
         let mut ports = ports(40_000..=40_000);
         assert_eq!(ports.take(vip(200), server(21), start), Some(40_000));
@@ -57,8 +57,8 @@ fn only_one_that_ended_by_a_reset_is_its_users_again() {
     for (ending, again) in [
         (Ending::Reset, Some(40_000)),
         (Ending::Unanswered, None),
-        (Ending::Left, None),
-        (Ending::Strayed, None),
+        (Ending::ClosedByPeer, None),
+        (Ending::UnknownPeer, None),
         (Ending::Unusable, None),
     ] {
         let mut ports = ports(40_000..=40_000);
@@ -180,8 +180,8 @@ fn act() -> impl Strategy<Value = Act> {
     let ending = prop::sample::select(vec![
         Ending::Reset,
         Ending::Unanswered,
-        Ending::Left,
-        Ending::Strayed,
+        Ending::ClosedByPeer,
+        Ending::UnknownPeer,
     ]);
     prop_oneof![
         3 => (0_u8..4).prop_map(Act::Take),

@@ -11,7 +11,7 @@ fn each_reason_has_a_fix_of_its_own() {
         Unverified::NotCounted,
         Unverified::Unreadable("EPERM".to_owned()),
         Unverified::NoCanary,
-        Unverified::CanarySang("was answered".to_owned()),
+        Unverified::CanaryNotRefused("was answered".to_owned()),
         Unverified::AnswerDropped(vip),
         Unverified::NothingLeaves(vip.ip()),
         Unverified::AnswersNow,

@@ -28,7 +28,7 @@ fn four_marks() -> Lab {
 }
 
 /// What the agent itself would make of a mark.
-fn like_ours(mark: &str, real_server: &str) -> [IpvsWrite; 2] {
+fn like_ours(mark: &str, real_server: &str) -> [Step; 2] {
     [service(mark, "rr"), destination(mark, real_server, 1)]
 }
 
@@ -116,7 +116,7 @@ async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
     assert_eq!(log.take(), [""; 0], "it is said once");
 
     let key = SECOND.parse().unwrap();
-    lab.meddle(&[IpvsWrite::RemoveService { key }]).await;
+    lab.meddle(&[Step::RemoveService { key }]).await;
     lab.calls.lock().unwrap().clear();
     resync().await;
     assert_eq!(lab.table(SECOND), only(23));

@@ -1,17 +1,19 @@
+//! Which unresponsive real servers are present on the link. Pure.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::audit::{AGAIN, PERIOD, SILENCE};
-use crate::kernel::Heard;
+use super::audit::{AGAIN, PERIOD, UNANSWERED};
+use crate::kernel::NeighbourMessage;
 
-/// Which real servers are on the link though no probe of them is answered.
-/// Pure: what is heard goes in, what to ask for comes out.
+/// The real servers that are present on the link although they answer no probe.
+/// Messages are the input, questions the output.
 ///
-/// Each is asked for at once and then every [`PERIOD`]; a question without an
-/// answer is followed by another soon, until [`SILENCE`] of them had none.
+/// Each is asked for at once and then every [`PERIOD`]. A question without an
+/// answer is repeated soon, until [`UNANSWERED`] of them had none.
 #[derive(Debug, Default)]
-pub(super) struct Attendance {
+pub(super) struct HostPresence {
     asked: BTreeMap<IpAddr, Asked>,
 }
 
@@ -19,15 +21,16 @@ pub(super) struct Attendance {
 struct Asked {
     next: Instant,
     present: bool,
-    /// Questions since it was last heard.
+    /// Questions since its last message.
     questions: u32,
 }
 
-impl Attendance {
-    /// From now on asks for these.
-    pub(super) fn watch(&mut self, silent: &BTreeSet<IpAddr>, now: Instant) {
-        self.asked.retain(|address, _| silent.contains(address));
-        for address in silent {
+impl HostPresence {
+    /// Replaces the real servers to ask for.
+    pub(super) fn watch(&mut self, unresponsive: &BTreeSet<IpAddr>, now: Instant) {
+        self.asked
+            .retain(|address, _| unresponsive.contains(address));
+        for address in unresponsive {
             self.asked.entry(*address).or_insert(Asked {
                 next: now,
                 present: false,
@@ -36,9 +39,9 @@ impl Attendance {
         }
     }
 
-    /// Takes what somebody has said, be it an answer or not.
-    pub(super) fn hear(&mut self, heard: &Heard, now: Instant) {
-        let claimed = heard.claim.map(|claim| claim.address);
+    /// Takes a message, whether it is an answer or not.
+    pub(super) fn receive(&mut self, message: &NeighbourMessage, now: Instant) {
+        let claimed = message.claim.map(|claim| claim.address);
         if let Some(asked) = claimed.and_then(|address| self.asked.get_mut(&address)) {
             *asked = Asked {
                 next: now + PERIOD,
@@ -48,7 +51,7 @@ impl Attendance {
         }
     }
 
-    /// When [`questions`](Self::questions) has something to say.
+    /// When [`questions`](Self::questions) has questions.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.asked.values().map(|asked| asked.next).min()
     }
@@ -60,17 +63,17 @@ impl Attendance {
             if asked.next > now {
                 continue;
             }
-            // The last question that counts was given its time.
-            asked.present &= asked.questions < SILENCE;
+            // The last question that counts has had time for an answer.
+            asked.present &= asked.questions < UNANSWERED;
             asked.questions = asked.questions.saturating_add(1);
-            let given_up = asked.questions > SILENCE;
+            let given_up = asked.questions > UNANSWERED;
             asked.next = now + if given_up { PERIOD } else { AGAIN };
             questions.push(*address);
         }
         questions
     }
 
-    /// Those that are there.
+    /// The real servers that are present.
     pub(super) fn present(&self) -> BTreeSet<IpAddr> {
         let present = self.asked.iter().filter(|(_, asked)| asked.present);
         present.map(|(address, _)| *address).collect()

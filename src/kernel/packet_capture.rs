@@ -1,5 +1,6 @@
-//! What passes the interfaces of this host between two of its own addresses,
-//! before a firewall may drop what comes in and after it let go what leaves.
+//! Capture of the packets between an address of this host and another address:
+//! incoming packets before a firewall may drop them, outgoing packets after
+//! the firewall accepted them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,10 +11,10 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// `ETH_P_ALL` of `linux/if_ether.h`: only a socket of all protocols hears
-/// what leaves.
+/// `ETH_P_ALL` of `linux/if_ether.h`: only a socket of all protocols receives
+/// outgoing packets.
 const ALL: u16 = 0x0003;
-/// `PACKET_OTHERHOST` of `linux/if_packet.h`: below it stands what comes for
+/// `PACKET_OTHERHOST` of `linux/if_packet.h`: smaller values are packets for
 /// this host.
 const OTHER_HOST: u8 = 3;
 /// `PACKET_OUTGOING`.
@@ -23,8 +24,8 @@ const LOOPBACK: u16 = 772;
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
 
-/// As much of a packet as tells its ports: the longest header of IPv4, and
-/// the first bytes of TCP's.
+/// The part of a packet up to its ports: the longest header of IPv4 and the
+/// first bytes of TCP.
 const LONGEST: usize = 64;
 
 /// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K` and `BPF_RET |
@@ -33,9 +34,9 @@ const LOAD_WORD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
-/// Listens to TCP between two addresses, on all interfaces.
+/// A capture of TCP between two addresses, on all interfaces.
 #[derive(Debug)]
-pub(crate) struct Tap {
+pub(crate) struct PacketCapture {
     socket: UdpSocket,
     own: IpAddr,
     other: IpAddr,
@@ -43,15 +44,15 @@ pub(crate) struct Tap {
 
 /// One packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overheard {
-    /// Comes from the other address, to this port of the own one, and not over
-    /// lo: a firewall of this host that refuses in another's name does it there.
-    ComesIn(u16),
-    /// Leaves from this port of the own address.
-    Leaves(u16),
+pub(crate) enum CapturedPacket {
+    /// From the other address to this port of the own address, but not over lo:
+    /// a firewall of this host that refuses in the name of another host does so there.
+    Incoming(u16),
+    /// From this port of the own address to the other address.
+    Outgoing(u16),
 }
 
-impl Tap {
+impl PacketCapture {
     /// Opens a packet socket (packet(7)). Fails with
     /// [`io::ErrorKind::PermissionDenied`] without `CAP_NET_RAW`.
     pub(crate) fn open(own: IpAddr, other: IpAddr) -> io::Result<Self> {
@@ -64,24 +65,24 @@ impl Tap {
     }
 
     /// Waits for the next packet. Cancel-safe.
-    pub(crate) async fn hear(&self) -> io::Result<Overheard> {
+    pub(crate) async fn recv(&self) -> io::Result<CapturedPacket> {
         let interest = Interest::READABLE;
         loop {
-            if let Some(heard) = self.socket.async_io(interest, || self.receive()).await? {
-                return Ok(heard);
+            if let Some(packet) = self.socket.async_io(interest, || self.receive()).await? {
+                return Ok(packet);
             }
         }
     }
 
-    /// Those packets that have passed by now and that nobody has heard yet.
-    pub(crate) fn heard(&self) -> Vec<Overheard> {
+    /// The packets that were captured and not yet received.
+    pub(crate) fn captured(&self) -> Vec<CapturedPacket> {
         let received = std::iter::from_fn(|| self.receive().ok());
         received.flatten().collect()
     }
 
     /// The next packet, if it is of the two; fails with
     /// [`io::ErrorKind::WouldBlock`] when there is none.
-    fn receive(&self) -> io::Result<Option<Overheard>> {
+    fn receive(&self) -> io::Result<Option<CapturedPacket>> {
         let mut packet = [0; LONGEST];
         let (length, from) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut packet)?;
         let packet = packet.get(..length).unwrap_or_default();
@@ -93,12 +94,14 @@ impl Tap {
             return Ok(None);
         };
         Ok(match from.pkttype() {
-            OUTGOING if way == (self.own, self.other) => Some(Overheard::Leaves(source.port())),
+            OUTGOING if way == (self.own, self.other) => {
+                Some(CapturedPacket::Outgoing(source.port()))
+            }
             kind if kind < OTHER_HOST
                 && from.hatype() != LOOPBACK
                 && way == (self.other, self.own) =>
             {
-                Some(Overheard::ComesIn(destination.port()))
+                Some(CapturedPacket::Incoming(destination.port()))
             }
             _ => None,
         })

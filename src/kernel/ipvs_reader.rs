@@ -1,30 +1,31 @@
-//! What the kernel says of the connections that probes made: a door that only reads.
+//! A reader of the kernel for probes through VIPs. It writes nothing.
 
 use std::net::IpAddr;
 use std::str::FromStr as _;
 
-use super::interface_addresses::{interface_addresses, interface_of};
-use super::{Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
+use super::{Host, Ipvs as _, KernelError, KernelIpvs, ObservedDestination, Sysctls};
 use crate::model::{OwnSource, RealServerKey, ServiceKey, SysctlKey};
 
-/// Reads the table of the network namespace in which it is first asked. It
-/// has a socket of its own, so that probes do not wait for what reconcile does.
-pub(crate) struct Witness {
+/// Reads the table of the network namespace in which the first request is made,
+/// over a socket of its own: probes do not wait for reconcile.
+pub(crate) struct IpvsReader {
     ipvs: KernelIpvs,
+    host: Host,
     sysctls: Sysctls,
 }
 
-impl Witness {
+impl IpvsReader {
     /// Opens nothing yet.
     pub(crate) fn new() -> Self {
         Self {
             ipvs: KernelIpvs::new(),
+            host: Host::new(),
             sysctls: Sysctls::default(),
         }
     }
 
     /// The only real server of a virtual service; `None` if the service is
-    /// missing, or has another number of them.
+    /// missing, or has none or several.
     pub(crate) async fn only_destination(
         &mut self,
         service: &ServiceKey,
@@ -47,15 +48,14 @@ impl Witness {
         self.ipvs.is_sync_backup().await
     }
 
-    /// What keeps the answers of `vip` from coming to `source`, both of this
-    /// host and of IPv4. Nothing does where this host does not have the VIP.
-    pub(crate) fn keeps_out(
-        &self,
+    /// The parameter by which the kernel drops answers from `vip` to `source`, both
+    /// IPv4 addresses of this host. `None` where this host does not have the VIP.
+    pub(crate) async fn dropped_by_rp_filter(
+        &mut self,
         source: IpAddr,
         vip: IpAddr,
     ) -> Result<Option<OwnSource>, KernelError> {
-        let interfaces = interfaces_of([source, vip]);
-        let [Some(to), Some(from)] = interfaces else {
+        let [Some(to), Some(from)] = self.interfaces_of([source, vip]).await else {
             return Ok(None);
         };
         OwnSource::kept_out(&to, &from, |place, name| {
@@ -64,6 +64,21 @@ impl Witness {
             };
             let value = self.sysctls.read(&key)?;
             Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
+        })
+    }
+
+    /// The interface that has each of these addresses, if one does. Where the
+    /// kernel gives no answer, the result of the canary decides alone.
+    async fn interfaces_of(&mut self, wanted: [IpAddr; 2]) -> [Option<String>; 2] {
+        let found = async {
+            let interfaces = self.host.interfaces().await?;
+            self.host.addresses(&interfaces).await
+        };
+        let found = found.await.unwrap_or_default();
+        wanted.map(|wanted| {
+            let mut found = found.iter();
+            let held = found.find(|held| held.address == wanted)?;
+            Some(held.interface.clone())
         })
     }
 
@@ -79,27 +94,6 @@ impl Witness {
             Some((first.parse().ok()?, last.parse().ok()?))
         }))
     }
-}
-
-/// The interface that has each of these addresses, if one does.
-fn interfaces_of(wanted: [IpAddr; 2]) -> [Option<String>; 2] {
-    // Without an answer nothing is known, and the canary's own end tells.
-    let Ok(found) = interface_addresses() else {
-        return [None, None];
-    };
-    let mut interfaces = [None, None];
-    for found in found {
-        let address = found.address.and_then(|address| {
-            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-        });
-        for (interface, wanted) in interfaces.iter_mut().zip(wanted) {
-            if address == Some(wanted) && interface.is_none() {
-                *interface = Some(interface_of(&found).to_owned());
-            }
-        }
-    }
-    interfaces
 }
 
 #[cfg(test)]

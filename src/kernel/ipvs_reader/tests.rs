@@ -13,23 +13,32 @@ mod netns {
             run("ip", "address add 192.168.11.200/32 dev eth0 label eth0:0");
             run("ip", "address add 192.168.11.201/32 dev lo");
             let source = IpAddr::from([192, 168, 11, 10]);
-            let keeps_out = |last| {
+            let dropped_by_rp_filter = async |last| {
                 let vip = IpAddr::from([192, 168, 11, last]);
-                let found = Witness::new().keeps_out(source, vip).unwrap();
+                let found = IpvsReader::new()
+                    .dropped_by_rp_filter(source, vip)
+                    .await
+                    .unwrap();
                 found.map(|found| found.to_string())
             };
             let closed = Some("net.ipv4.conf.eth0.accept_local is 0".to_owned());
-            assert_eq!([200, 201].map(keeps_out), [closed.clone(), closed]);
+            let both = async || {
+                [
+                    dropped_by_rp_filter(200).await,
+                    dropped_by_rp_filter(201).await,
+                ]
+            };
+            assert_eq!(both().await, [closed.clone(), closed]);
 
             run("sysctl", "-q -w net.ipv4.conf.eth0.accept_local=1");
             run("sysctl", "-q -w net.ipv4.conf.eth0.rp_filter=1");
-            assert_eq!(keeps_out(200), None);
+            assert_eq!(dropped_by_rp_filter(200).await, None);
             let strict = "net.ipv4.conf.eth0.rp_filter is 1 and the VIP is on another interface";
-            assert_eq!(keeps_out(201).as_deref(), Some(strict));
+            assert_eq!(dropped_by_rp_filter(201).await.as_deref(), Some(strict));
             // The larger of the two counts, and 2 bars nothing.
             run("sysctl", "-q -w net.ipv4.conf.all.rp_filter=2");
-            assert_eq!([200, 201].map(keeps_out), [None, None]);
-            assert_eq!(keeps_out(202), None, "no VIP of this host");
+            assert_eq!(both().await, [None, None]);
+            assert_eq!(dropped_by_rp_filter(202).await, None, "no VIP of this host");
         });
     }
 
@@ -39,7 +48,7 @@ mod netns {
         in_namespace(async || {
             let range = "/proc/sys/net/ipv4/ip_local_port_range";
             std::fs::write(range, "40000 47999").unwrap();
-            let ports = Witness::new().local_ports().unwrap();
+            let ports = IpvsReader::new().local_ports().unwrap();
             assert_eq!(ports, Some((40_000, 47_999)));
         });
     }

@@ -1,3 +1,5 @@
+//! Which marks of probes the kernel has.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -7,38 +9,39 @@ use crate::plan::probe_marks::Marks;
 use crate::plan::{State, Step, Subject};
 use crate::runtime::shared::Shared;
 
-/// Which marks the kernel is known to have: reconcile writes it, probes read it.
+/// The marks that the kernel is known to have. Reconcile writes the registry, and
+/// probes read it.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Shared<Known>);
+pub(crate) struct MarkRegistry(Shared<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     marks: Arc<Marks>,
-    /// The services by mark that were seen to be as they should be, and since
-    /// which time; one that had to be made or changed begins another.
+    /// The services by mark that were observed as desired, each with the number
+    /// of the observation; a service that was made or changed gets a new number.
     confirmed: BTreeMap<ServiceKey, u64>,
     times: u64,
-    /// The services by mark that there are, or ever were.
+    /// All services by mark, those of the past included.
     own: BTreeSet<ServiceKey>,
 }
 
-/// A mark that leads where it should, as far as reconcile knows.
+/// A mark whose service leads to the right real server, as reconcile last observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Confirmed {
     pub(crate) service: ServiceKey,
     pub(crate) mark: NonZeroU32,
-    /// Not the same again once the service had to be made anew.
+    /// Differs after the service was made anew.
     pub(super) time: u64,
 }
 
-impl Board {
-    /// The marks that hold.
+impl MarkRegistry {
+    /// The marks in use.
     pub(crate) fn marks(&self) -> Arc<Marks> {
         Arc::clone(&self.0.lock().marks)
     }
 
-    /// From now on these hold. A service that leads elsewhere than before is
-    /// to be confirmed anew.
+    /// Replaces the marks. A service that leads elsewhere than before has to be
+    /// confirmed again.
     pub(crate) fn assign(&self, marks: Marks) {
         let mut known = self.0.lock();
         let (before, after) = (known.marks.services(), marks.services());
@@ -48,19 +51,19 @@ impl Board {
         known.marks = Arc::new(marks);
     }
 
-    /// Whether a service is by the mark of a probe, or was.
+    /// Whether a service belongs, or belonged, to the mark of a probe.
     pub(crate) fn owns(&self, service: &ServiceKey) -> bool {
         self.0.lock().own.contains(service)
     }
 
-    /// What these steps are done to is in doubt from now on.
-    pub(crate) fn doubt(&self, steps: &[Step]) {
+    /// Withdraws the confirmation of every service that these steps concern.
+    pub(crate) fn invalidate(&self, steps: &[Step]) {
         let services: BTreeSet<_> = steps.iter().filter_map(service_of).collect();
         let mut known = self.0.lock();
         known.confirmed.retain(|key, _| !services.contains(key));
     }
 
-    /// Takes what was observed in.
+    /// Confirms the services that were observed as desired.
     pub(crate) fn confirm(&self, observed: &State) {
         let mut known = self.0.lock();
         let services = known.marks.services();
@@ -75,13 +78,13 @@ impl Board {
         }
     }
 
-    /// The mark that leads over this path; `None` while that is not known.
+    /// The mark for this path; `None` while its service is not confirmed.
     pub(crate) fn confirmed(&self, path: &ProbePath) -> Option<Confirmed> {
         let known = self.0.lock();
         known.get(known.marks.service(path)?)
     }
 
-    /// The mark that leads nowhere; `None` while that is not known.
+    /// The mark of the canary; `None` while its service is not confirmed.
     pub(crate) fn canary(&self, family: Family) -> Option<Confirmed> {
         let known = self.0.lock();
         known.get(known.marks.canary(family)?)

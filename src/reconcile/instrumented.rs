@@ -1,25 +1,26 @@
+//! A table that counts its operations.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::kernel::{Ipvs, IpvsWrite, KernelError, ObservedDestination, ObservedService};
+use crate::kernel::{Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::metrics::{IpvsCommand, Metrics};
 use crate::model::{RealServerKey, ServiceKey, Timeout};
+use crate::plan::Step;
 
 /// A table whose every operation is counted in `lvs_ipvs_operations_total`.
-pub(crate) struct Counted<T> {
+pub(crate) struct InstrumentedIpvs<T> {
     table: T,
     metrics: Arc<Metrics>,
 }
 
-impl<T> Counted<T> {
+impl<T> InstrumentedIpvs<T> {
     pub(crate) fn new(table: T, metrics: Arc<Metrics>) -> Self {
         Self { table, metrics }
     }
 }
 
-impl<T: Ipvs> Ipvs for Counted<T> {
-    const IN_KERNEL: bool = T::IN_KERNEL;
-
+impl<T: Ipvs> Ipvs for InstrumentedIpvs<T> {
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
         let services = self.table.services().await;
         self.metrics
@@ -54,23 +55,29 @@ impl<T: Ipvs> Ipvs for Counted<T> {
         timeouts
     }
 
-    async fn write(&mut self, writes: &[IpvsWrite]) -> Vec<Result<(), KernelError>> {
-        let results = self.table.write(writes).await;
-        for (write, result) in writes.iter().zip(&results) {
-            self.metrics.ipvs_operation(command(write), result.is_ok());
+    async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {
+        let results = self.table.write(steps).await;
+        for (step, result) in steps.iter().zip(&results) {
+            if let Some(command) = command(step) {
+                self.metrics.ipvs_operation(command, result.is_ok());
+            }
         }
         results
     }
 }
 
-fn command(write: &IpvsWrite) -> IpvsCommand {
-    match write {
-        IpvsWrite::AddService { .. } => IpvsCommand::NewService,
-        IpvsWrite::SetService { .. } => IpvsCommand::SetService,
-        IpvsWrite::RemoveService { .. } => IpvsCommand::DelService,
-        IpvsWrite::AddDestination { .. } => IpvsCommand::NewDest,
-        IpvsWrite::SetDestination { .. } => IpvsCommand::SetDest,
-        IpvsWrite::RemoveDestination { .. } => IpvsCommand::DelDest,
-        IpvsWrite::SetTimeout { .. } => IpvsCommand::SetConfig,
+fn command(step: &Step) -> Option<IpvsCommand> {
+    match step {
+        Step::AddService { .. } => Some(IpvsCommand::NewService),
+        Step::SetService { .. } => Some(IpvsCommand::SetService),
+        Step::RemoveService { .. } => Some(IpvsCommand::DelService),
+        Step::AddDestination { .. } => Some(IpvsCommand::NewDest),
+        Step::SetDestination { .. } => Some(IpvsCommand::SetDest),
+        Step::RemoveDestination { .. } => Some(IpvsCommand::DelDest),
+        Step::SetTimeout { .. } | Step::RestoreTimeout { .. } => Some(IpvsCommand::SetConfig),
+        Step::SetSysctl { .. }
+        | Step::RestoreSysctl { .. }
+        | Step::AddAddress(_)
+        | Step::RemoveAddress(_) => None,
     }
 }

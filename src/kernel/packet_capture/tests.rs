@@ -60,7 +60,7 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn what_leaves_between_two_addresses_is_heard_and_not_what_comes_from_this_host_itself() {
+    fn outgoing_packets_are_captured_and_this_hosts_own_refusals_are_not() {
         in_namespace(async || {
             for address in ["192.168.11.10/24", "192.168.11.200/32", "192.168.11.21/32"] {
                 run("ip", &format!("address add {address} dev lo"));
@@ -74,7 +74,7 @@ mod netns {
             ] {
                 let [own, vip, other] = [own, vip, other].map(|ip| ip.parse::<IpAddr>().unwrap());
                 let vip_port = SocketAddr::new(vip, 80);
-                let tap = Tap::open(own, vip).unwrap();
+                let capture = PacketCapture::open(own, vip).unwrap();
                 // Nobody listens: a packet leaves, and a reset comes over lo.
                 for (target, port) in [(other, 40001), (vip, 40002)] {
                     let domain = Domain::for_address(SocketAddr::new(own, 0));
@@ -86,23 +86,23 @@ mod netns {
                         io::ErrorKind::ConnectionRefused
                     );
                 }
-                assert_eq!(tap.heard(), [Overheard::Leaves(40002)]);
+                assert_eq!(capture.captured(), [CapturedPacket::Outgoing(40002)]);
                 let again = Socket::new(Domain::for_address(vip_port), Type::STREAM, None).unwrap();
                 again.bind(&SocketAddr::new(own, 40003).into()).unwrap();
                 again.connect(&vip_port.into()).unwrap_err();
-                let heard = tokio::time::timeout(PATIENCE, tap.hear()).await;
-                assert_eq!(heard.unwrap().unwrap(), Overheard::Leaves(40003));
+                let received = tokio::time::timeout(PATIENCE, capture.recv()).await;
+                assert_eq!(received.unwrap().unwrap(), CapturedPacket::Outgoing(40003));
             }
         });
     }
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn without_the_capability_nothing_is_overheard() {
+    fn nothing_is_captured_without_the_capability() {
         in_namespace(async || {
             drop_capabilities();
             let [own, vip] = ["192.168.11.10", "192.168.11.200"].map(|ip| ip.parse().unwrap());
-            let error = Tap::open(own, vip).unwrap_err();
+            let error = PacketCapture::open(own, vip).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         });
     }
