@@ -28,7 +28,7 @@ use crate::agent::lifecycle::{
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::health::weight_updates::Intent;
-use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
+use crate::health::{self, LinkInputs, ReloadResult, Subscriptions};
 use crate::http::{Shown, View};
 use crate::kernel::{Ipvs, Kernel, Sysctls};
 use crate::link::arp_audit::{self, Announcing, Silence};
@@ -89,6 +89,7 @@ pub(crate) async fn run<T: Ipvs>(
     .telling(Arc::clone(&events))
     .confirming(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
+    let (found, loads) = (reconcile.found().clone(), reconcile.loads());
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
     let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
@@ -99,20 +100,27 @@ pub(crate) async fn run<T: Ipvs>(
     let (passages, perches) = ways_through_vips::start::<T>(&mut tasks, &config, board).await;
     let mut probes = Probes::new(asking.through(passages), report);
     let subscribers = subscribe(&mut probes, &config);
-    let health = HealthTask::new(
+    let health = health::Driver::new(
         Arc::clone(&config),
         subscribers,
+        found,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         Arc::clone(&intent),
     )
-    .telling(Arc::clone(&events));
+    .with_events(Arc::clone(&events));
     let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
-    let (outlook, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
-    let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
+    let (link_inputs, to_audit) = look_at_the_link::<T>(&mut tasks, &config, &snapshot, writing);
+    let health = health.run(
+        reports,
+        health_changes,
+        loads,
+        link_inputs,
+        Arc::clone(&liveness),
+    );
     tasks.spawn(named("health", health));
     tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
 
@@ -137,21 +145,7 @@ pub(crate) async fn run<T: Ipvs>(
         shown: shown.clone(),
         events: Arc::clone(&events),
     };
-    let operate = async |operation: Operation| match operation {
-        Operation::Reload => Operated::Reload(director.reload().await),
-        Operation::Drain { target, deadline } => {
-            let deadline = Duration::from_secs(deadline);
-            director
-                .operate(&target, AdminState::Draining, deadline)
-                .await
-        }
-        Operation::Undrain { target } => {
-            let at_once = Duration::ZERO;
-            director
-                .operate(&target, AdminState::Enabled, at_once)
-                .await
-        }
-    };
+    let operate = async |operation| director.carry_out(operation).await;
     let reconcile = doors
         .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)
         .await;
@@ -223,6 +217,20 @@ struct Director {
 }
 
 impl Director {
+    async fn carry_out(&mut self, operation: Operation) -> Operated {
+        match operation {
+            Operation::Reload => Operated::Reload(self.reload().await),
+            Operation::Drain { target, deadline } => {
+                let deadline = Duration::from_secs(deadline);
+                self.operate(&target, AdminState::Draining, deadline).await
+            }
+            Operation::Undrain { target } => {
+                let at_once = Duration::ZERO;
+                self.operate(&target, AdminState::Enabled, at_once).await
+            }
+        }
+    }
+
     async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
         let sent = self.to_reconcile.send(request).await;
         sent.map_err(|_| ReloadError::Ending)
@@ -261,7 +269,7 @@ impl Director {
         };
         let sent = self.to_health.send(health::Request::Change(change)).await;
         sent.map_err(|_| ReloadError::Ending)?;
-        let Handover {
+        let ReloadResult {
             snapshot,
             weights,
             removed,
@@ -322,13 +330,13 @@ fn look_at_the_link<T: Ipvs>(
     config: &Arc<Config>,
     snapshot: &Snapshot,
     writing: Writing,
-) -> (Outlook, watch::Sender<Arc<Config>>) {
+) -> (LinkInputs, watch::Sender<Arc<Config>>) {
     let (trouble, link) = watch::channel(None);
     let (to_audit, audited) = watch::channel(Arc::clone(config));
     let watched = carrier::watch(audited.clone(), trouble, !T::IN_KERNEL);
     tasks.spawn(named("link", watched));
-    let (found, thefts) = watch::channel(ArpConflicts::new());
-    let (silent, not_answering) = watch::channel(BTreeSet::new());
+    let (found, arp_conflicts) = watch::channel(ArpConflicts::new());
+    let (unresponsive, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
     let silence = Silence {
         silent: not_answering,
@@ -341,13 +349,13 @@ fn look_at_the_link<T: Ipvs>(
     let record = Arc::clone(&snapshot.arp);
     let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
     tasks.spawn(named("ARP audit", audit));
-    let outlook = Outlook {
+    let link_inputs = LinkInputs {
         link,
-        thefts,
-        silent,
+        arp_conflicts,
+        unresponsive,
         present,
     };
-    (outlook, to_audit)
+    (link_inputs, to_audit)
 }
 
 fn state_file<T: Ipvs>(config: &Config) -> StateFile {

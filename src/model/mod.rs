@@ -6,6 +6,7 @@
 mod admin_state;
 mod arp_conflicts;
 mod diagnosis;
+mod drain;
 mod duration;
 mod forwarding;
 mod freeze_reason;
@@ -30,6 +31,7 @@ mod weight;
 pub(crate) use admin_state::{AdminState, Quiesced};
 pub(crate) use arp_conflicts::ArpConflicts;
 pub(crate) use diagnosis::Diagnosis;
+pub(crate) use drain::{DestinationLoad, DrainRule, deadline_only};
 pub(crate) use duration::short_duration;
 pub use forwarding::Forwarding;
 pub(crate) use freeze_reason::FreezeReason;

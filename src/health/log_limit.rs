@@ -48,7 +48,7 @@ pub(super) struct Summary {
 
 /// What was written of each kind, and what was not.
 #[derive(Debug, Default)]
-pub(super) struct Bursts {
+pub(super) struct LogLimiter {
     kinds: BTreeMap<LineKind, Burst>,
 }
 
@@ -68,7 +68,7 @@ struct Rest {
     fix: Option<String>,
 }
 
-impl Bursts {
+impl LogLimiter {
     /// Whether a line of this kind is written; else it is counted among those
     /// that have `common` in common, with its subject and its fix.
     pub(super) fn admit(
@@ -101,6 +101,13 @@ impl Bursts {
         }
         rest.number += 1;
         false
+    }
+
+    /// When the next number is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let unwritten = self.kinds.values().filter_map(|burst| burst.unwritten);
+        let due = unwritten.map(|(first, last)| (last + QUIET).min(first + LONGEST));
+        due.min()
     }
 
     /// The numbers that are due.
