@@ -110,6 +110,7 @@ pub(crate) async fn run<T: Ipvs>(
     )
     .with_events(Arc::clone(&events));
     let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
+    let drain_changes = health.drain_changes();
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
@@ -137,6 +138,7 @@ pub(crate) async fn run<T: Ipvs>(
         writing,
         probes,
         to_health,
+        drain_changes,
         drains,
         sysctls: T::IN_KERNEL.then(Sysctls::default),
         to_reconcile,
@@ -205,6 +207,8 @@ struct Director {
     writing: Writing,
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
+    /// Changes when health has shown another state of a drain.
+    drain_changes: watch::Sender<()>,
     drains: Arc<Mutex<Drains>>,
     /// The kernel's, if the table is there.
     sysctls: Option<Sysctls>,
@@ -227,6 +231,9 @@ impl Director {
             Operation::Undrain { target } => {
                 let at_once = Duration::ZERO;
                 self.operate(&target, AdminState::Enabled, at_once).await
+            }
+            Operation::AwaitDrain { target, millis } => {
+                Operated::Later(self.await_drain(target, Duration::from_millis(millis)))
             }
         }
     }
@@ -294,6 +301,7 @@ impl Director {
             liveness: view.liveness,
             intent: Arc::clone(&intent),
         });
+        self.drain_changes.send_replace(());
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::Request::Change(reconcile::Change {

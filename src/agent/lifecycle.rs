@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{error, info};
@@ -166,7 +168,7 @@ impl Doors {
                     let operation = operate(Operation::Reload);
                     let (operated, signal) = until_signal(&mut self.terminate, operation).await;
                     if let Some(operated) = operated {
-                        settle(&shown, events, operated);
+                        let _ = settle(&shown, events, operated);
                     }
                     if let Some(signal) = signal {
                         info!("{signal}: ending");
@@ -174,13 +176,13 @@ impl Doors {
                     }
                 }
                 Some(Request { operation, by, answer }) = asked.recv() => {
-                    info!(%operation, %by, "asked by an operator");
+                    if operation.is_change() {
+                        info!(%operation, %by, "asked by an operator");
+                    }
                     let operation = operate(operation);
                     let (operated, signal) = until_signal(&mut self.terminate, operation).await;
                     if let Some(operated) = operated {
-                        let answered = settle(&shown, events, operated);
-                        // Whoever asked may have gone away.
-                        let _ = answer.send(answered);
+                        answer_to(answer, settle(&shown, events, operated));
                     }
                     if let Some(signal) = signal {
                         info!("{signal}: ending");
@@ -245,13 +247,38 @@ pub(crate) enum Operated {
     Reload(Result<String, ReloadError>),
     /// Of any other.
     Other(Answer),
+    /// The answer comes later, and nothing else waits for it.
+    Later(BoxFuture<'static, Answer>),
+}
+
+/// Whoever asked may have gone away, also while the answer is waited for.
+fn answer_to(mut to: oneshot::Sender<Answer>, answer: Result<Answer, BoxFuture<'static, Answer>>) {
+    match answer {
+        Ok(answer) => {
+            let _ = to.send(answer);
+        }
+        Err(later) => {
+            tokio::spawn(async move {
+                let answer = tokio::select! {
+                    answer = later => answer,
+                    () = to.closed() => return,
+                };
+                let _ = to.send(answer);
+            });
+        }
+    }
 }
 
 /// Shows what is to be shown of an operation, and makes the answer to it.
-fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
+fn settle(
+    shown: &Shown,
+    events: &Events,
+    operated: Operated,
+) -> Result<Answer, BoxFuture<'static, Answer>> {
     let result = match operated {
         Operated::Reload(result) => result,
-        Operated::Other(answer) => return answer,
+        Operated::Other(answer) => return Ok(answer),
+        Operated::Later(answer) => return Err(answer),
     };
     let snapshot = shown.view().snapshot;
     let mut record = snapshot.reload.lock();
@@ -264,7 +291,7 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
             events.emit(Event::of_agent(EventKind::ReloadSucceeded, summary));
             record.error = None;
             record.last_success = clock::wall();
-            Answer::done(message)
+            Ok(Answer::done(message))
         }
         Err(error) => {
             // Only whoever asked may read the configuration, with its secrets.
@@ -278,11 +305,10 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
             events.emit(Event::of_agent(EventKind::ReloadFailed, &public));
             record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
-            Answer {
-                ok: false,
+            Ok(Answer {
                 bad_configuration,
-                message,
-            }
+                ..Answer::failed(message)
+            })
         }
     }
 }

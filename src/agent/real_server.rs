@@ -26,6 +26,9 @@ use crate::runtime::{clock, systemd};
 use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
 pub(crate) use look::{Eyes, Seen};
 
+/// Why a real server's own agent drains nothing.
+const NO_DRAIN: &str = "this is a real server: drain it on its directors";
+
 /// Runs until a signal ends it.
 pub(crate) async fn run(
     config: Arc<Config>,
@@ -120,9 +123,9 @@ pub(crate) async fn run(
     };
     let operate = async |operation: Operation| match operation {
         Operation::Reload => Operated::Reload(reload().await),
-        Operation::Drain { .. } | Operation::Undrain { .. } => Operated::Other(Answer::failed(
-            "this is a real server: drain it on its directors".to_owned(),
-        )),
+        Operation::Drain { .. } | Operation::Undrain { .. } | Operation::AwaitDrain { .. } => {
+            Operated::Other(Answer::failed(NO_DRAIN.to_owned()))
+        }
     };
     let reconcile = doors
         .serve_until_stopped(shown, tasks, reconcile, stop, &events, operate)

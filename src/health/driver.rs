@@ -88,6 +88,8 @@ pub(crate) struct Driver {
     rates: BTreeMap<ProbeId, Arc<PaceCell>>,
     unresponsive: Option<watch::Sender<BTreeSet<IpAddr>>>,
     liveness: Option<Arc<Liveness>>,
+    /// Changes with the state of any drain.
+    drain_changes: watch::Sender<()>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     intent: Arc<Intent>,
@@ -112,6 +114,7 @@ impl Driver {
             rates,
             unresponsive: None,
             liveness: None,
+            drain_changes: watch::Sender::new(()),
             snapshot,
             metrics,
             intent,
@@ -144,6 +147,11 @@ impl Driver {
             }
         }
         self
+    }
+
+    /// Changes when another state of a drain is shown.
+    pub(crate) fn drain_changes(&self) -> watch::Sender<()> {
+        self.drain_changes.clone()
     }
 
     /// Works until no probe can report any more.

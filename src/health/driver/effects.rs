@@ -93,6 +93,8 @@ impl Driver {
             RealServerChange::Quiesced(quiesced) => live.quiesced = quiesced,
             RealServerChange::Admin { admin, deadline } => {
                 (live.admin, live.drain_deadline) = (admin, deadline);
+                drop(live);
+                self.drain_changes.send_replace(());
             }
         }
     }
