@@ -30,7 +30,7 @@ use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::health::weight_updates::Intent;
-use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
+use crate::health::{self, LinkInputs, ReloadResult, Subscriptions};
 use crate::http::{Shown, View};
 use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
@@ -92,6 +92,7 @@ pub(crate) async fn run<T: Ipvs>(
     .telling(Arc::clone(&events))
     .with_mark_registry(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
+    let (found, loads) = (reconcile.found().clone(), reconcile.loads());
     let (stop, stopping) = Stop::new();
     let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
     let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
@@ -102,20 +103,29 @@ pub(crate) async fn run<T: Ipvs>(
     let (passages, perches) = ways_through_vips::start(&mut tasks, &config, board, table).await;
     let asking = asking.showing(Arc::clone(&snapshot.tls_not_read));
     let mut probes = Probes::new(asking.through(passages), report);
-    let health = HealthTask::new(
+    let health = health::Driver::new(
         Arc::clone(&config),
         subscribe(&mut probes, &config),
+        found,
         Arc::clone(&snapshot),
         Arc::clone(&metrics),
         Arc::clone(&intent),
     )
-    .telling(Arc::clone(&events));
+    .with_events(Arc::clone(&events));
     let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
+    let drain_changes = health.drain_changes();
     let drains = Arc::new(Mutex::new(drains));
     let (to_health, health_changes) = mpsc::channel(CHANGES);
     liveness.beat(Loop::Probes, clock::monotonic());
-    let (outlook, to_audit) = look_at_the_link(&mut tasks, &config, &snapshot, (writing, table));
-    let health = health.run(reports, health_changes, outlook, Arc::clone(&liveness));
+    let (link_inputs, to_audit) =
+        look_at_the_link(&mut tasks, &config, &snapshot, (writing, table));
+    let health = health.run(
+        reports,
+        health_changes,
+        loads,
+        link_inputs,
+        Arc::clone(&liveness),
+    );
     spawn_named(&mut tasks, "health", health);
     spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
 
@@ -132,6 +142,7 @@ pub(crate) async fn run<T: Ipvs>(
         writing,
         probes,
         to_health,
+        drain_changes,
         drains,
         table,
         to_reconcile,
@@ -140,21 +151,7 @@ pub(crate) async fn run<T: Ipvs>(
         shown: shown.clone(),
         events: Arc::clone(&events),
     };
-    let operate = async |operation: Operation| match operation {
-        Operation::Reload => OperationResult::Reload(director.reload().await),
-        Operation::Drain { target, deadline } => {
-            let deadline = Duration::from_secs(deadline);
-            director
-                .operate(&target, AdminState::Draining, deadline)
-                .await
-        }
-        Operation::Undrain { target } => {
-            let at_once = Duration::ZERO;
-            director
-                .operate(&target, AdminState::Enabled, at_once)
-                .await
-        }
-    };
+    let operate = async |operation| director.carry_out(operation).await;
     let serving = serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
     let reconcile = serving.await;
     let Director { config, probes, .. } = director;
@@ -195,6 +192,8 @@ struct Director {
     writing: Writing,
     probes: Probes,
     to_health: mpsc::Sender<health::Request>,
+    /// Changes when health has shown another state of a drain.
+    drain_changes: watch::Sender<()>,
     drains: Arc<Mutex<Drains>>,
     table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::Request>,
@@ -206,6 +205,23 @@ struct Director {
 }
 
 impl Director {
+    async fn carry_out(&mut self, operation: Operation) -> OperationResult {
+        match operation {
+            Operation::Reload => OperationResult::Reload(self.reload().await),
+            Operation::Drain { target, deadline } => {
+                let deadline = Duration::from_secs(deadline);
+                self.operate(&target, AdminState::Draining, deadline).await
+            }
+            Operation::Undrain { target } => {
+                let at_once = Duration::ZERO;
+                self.operate(&target, AdminState::Enabled, at_once).await
+            }
+            Operation::AwaitDrain { target, millis } => {
+                OperationResult::Later(self.await_drain(target, Duration::from_millis(millis)))
+            }
+        }
+    }
+
     async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
         let sent = self.to_reconcile.send(request).await;
         sent.map_err(|_| ReloadError::Ending)
@@ -244,7 +260,7 @@ impl Director {
         };
         let sent = self.to_health.send(health::Request::Change(change)).await;
         sent.map_err(|_| ReloadError::Ending)?;
-        let Handover {
+        let ReloadResult {
             snapshot,
             weights,
             removed,
@@ -270,6 +286,7 @@ impl Director {
             intent: Arc::clone(&intent),
         });
         snapshot.tls_not_read.forget();
+        self.drain_changes.send_replace(());
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::Request::Change(reconcile::Change {
@@ -306,13 +323,13 @@ fn look_at_the_link(
     config: &Arc<Config>,
     snapshot: &Snapshot,
     (writing, table): (Writing, TableKind),
-) -> (Outlook, watch::Sender<Arc<Config>>) {
+) -> (LinkInputs, watch::Sender<Arc<Config>>) {
     let (trouble, link) = watch::channel(None);
     let (to_audit, audited) = watch::channel(Arc::clone(config));
     let watched = carrier::watch(audited.clone(), trouble, table == TableKind::Memory);
     spawn_named(tasks, "link", watched);
-    let (found, thefts) = watch::channel(ArpConflicts::new());
-    let (silent, not_answering) = watch::channel(BTreeSet::new());
+    let (found, arp_conflicts) = watch::channel(ArpConflicts::new());
+    let (unresponsive, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
     let silence = UnresponsiveHosts {
         unresponsive: not_answering,
@@ -325,13 +342,13 @@ fn look_at_the_link(
     let record = Arc::clone(&snapshot.arp);
     let audit = arp_audit::run(audited, announcing, link.clone(), record, found, silence);
     spawn_named(tasks, "ARP audit", audit);
-    let outlook = Outlook {
+    let link_inputs = LinkInputs {
         link,
-        thefts,
-        silent,
+        arp_conflicts,
+        unresponsive,
         present,
     };
-    (outlook, to_audit)
+    (link_inputs, to_audit)
 }
 
 fn state_file(config: &Config, table: TableKind) -> StateFile {

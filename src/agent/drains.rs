@@ -14,7 +14,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tracing::error;
 
-use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey};
+use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey, Target};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::{atomic_write, regular_file};
@@ -37,58 +37,54 @@ pub(crate) type Drained = BTreeMap<(ServiceKey, RealServerKey), Option<SystemTim
 ///
 /// Such a name comes from the command line: that it fits nothing is the
 /// operator's to hear.
-pub(crate) fn find(snapshot: &Snapshot, target: &str) -> Result<Vec<RealServerId>, TargetError> {
-    let (service, real_server) = target
-        .split_once('/')
-        .ok_or_else(|| TargetError::Shape(target.to_owned()))?;
+pub(crate) fn find(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServerId>, TargetError> {
     let mut found = Vec::new();
-    for (place, record) in (0..).zip(&snapshot.services) {
-        if service != "*" && service != &*record.name {
+    for (service, record) in (0..).zip(&snapshot.services) {
+        if !target.has_service(&record.name) {
             continue;
         }
-        let places = (0..).zip(&record.real_servers);
-        let named = places.filter(|(_, record)| *record.name == *real_server);
+        let real_servers = (0..).zip(&record.real_servers);
+        let named = real_servers.filter(|(_, record)| target.has_real_server(&record.name));
         found.extend(named.map(|(real_server, _)| RealServerId {
-            service: place,
+            service,
             real_server,
         }));
     }
     if !found.is_empty() {
         return Ok(found);
     }
-    let fits = |name: &str| service == "*" || service == name;
     let mut services = snapshot.services.iter();
     let is_sorry_server = |record: &ServiceRecord| {
         let sorry_server = record.sorry_server.as_ref();
-        fits(&record.name) && sorry_server.is_some_and(|one| *one.name == *real_server)
+        target.has_service(&record.name)
+            && sorry_server.is_some_and(|one| target.has_real_server(&one.name))
     };
     if services.any(is_sorry_server) {
-        return Err(TargetError::SorryServer(target.to_owned()));
+        return Err(TargetError::SorryServer(target.to_string()));
     }
     let leaving = snapshot.leaving.lock();
-    let is_leaving = |one: &&LeavingRecord| fits(&one.service) && one.real_server == real_server;
+    let is_leaving = |one: &&LeavingRecord| {
+        target.has_service(&one.service) && target.has_real_server(&one.real_server)
+    };
     Err(match leaving.iter().find(is_leaving) {
         Some(one) => TargetError::Leaving {
-            target: target.to_owned(),
+            target: target.to_string(),
             deadline: one.deadline,
         },
-        None => TargetError::Unknown(target.to_owned()),
+        None => TargetError::Unknown(target.to_string()),
     })
 }
 
 /// A target that names no real server.
 #[derive(Debug, Error)]
 pub(crate) enum TargetError {
-    /// It is not of the right shape.
-    #[error("`{0}` is not SERVICE/REAL_SERVER, such as `web/rs1` or `*/rs1`")]
-    Shape(String),
-    /// It is one that serves in place of the others.
+    /// The target is a sorry server.
     #[error(
         "`{0}` can be neither drained nor undrained: a sorry server serves only while nobody else \
          does, so to be rid of it, take it out of the configuration and reload"
     )]
     SorryServer(String),
-    /// It was taken out of the configuration.
+    /// The target was removed from the configuration.
     #[error(
         "`{target}` can be neither drained nor undrained: it is no longer configured, gets no new \
          connections, and is removed when its last one has ended, at the latest at {}",
@@ -440,12 +436,13 @@ mod tests {
     #[test]
     fn a_target_is_one_real_server_or_that_one_everywhere() {
         let snapshot = fixture::director();
+        let target = |text: &str| text.parse::<Target>().unwrap();
         let id = |service, real_server| RealServerId {
             service,
             real_server,
         };
-        assert_eq!(find(&snapshot, "web/rs2").unwrap(), [id(0, 1)]);
-        assert_eq!(find(&snapshot, "*/rs6").unwrap(), [id(1, 0)]);
+        assert_eq!(find(&snapshot, &target("web/rs2")).unwrap(), [id(0, 1)]);
+        assert_eq!(find(&snapshot, &target("*/rs6")).unwrap(), [id(1, 0)]);
         snapshot.leaving.lock().push(LeavingRecord {
             service: "web".to_owned(),
             real_server: "rs3".to_owned(),
@@ -455,7 +452,7 @@ mod tests {
             deadline: fixture::start(),
             serves: false,
         });
-        for (target, why) in [
+        for (name, why) in [
             ("web/rs3", "it is no longer configured"),
             ("*/rs3", "it is no longer configured"),
             ("marked/sorry_server", "a sorry server serves only while"),
@@ -463,12 +460,12 @@ mod tests {
             ("web/sorry_server", "no real server is called"),
             ("marked/rs3", "no real server is called"),
         ] {
-            let error = find(&snapshot, target).unwrap_err().to_string();
-            assert!(error.contains(&format!("`{target}`")), "{error}");
+            let error = find(&snapshot, &target(name)).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}`")), "{error}");
             assert!(error.contains(why), "{error}");
         }
-        for wrong in ["rs1", "web/rs6", "*/nobody", "nobody/rs1", "/", ""] {
-            assert!(find(&snapshot, wrong).is_err(), "{wrong}");
+        for wrong in ["web/rs6", "*/nobody", "nobody/rs1"] {
+            assert!(find(&snapshot, &target(wrong)).is_err(), "{wrong}");
         }
     }
 }

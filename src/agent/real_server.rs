@@ -28,6 +28,9 @@ use crate::runtime::{clock, systemd};
 use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
 pub(crate) use look::{Eyes, Seen};
 
+/// Why a real server's own agent drains nothing.
+const NO_DRAIN: &str = "this is a real server: drain it on its directors";
+
 /// Runs until a signal ends it.
 pub(crate) async fn run(
     config: Arc<Config>,
@@ -98,9 +101,8 @@ impl RealServer {
     async fn operate(&mut self, operation: Operation) -> OperationResult {
         match operation {
             Operation::Reload => OperationResult::Reload(self.reload().await),
-            Operation::Drain { .. } | Operation::Undrain { .. } => {
-                let refused = "this is a real server: drain it on its directors";
-                OperationResult::Other(Answer::failed(refused.to_owned()))
+            Operation::Drain { .. } | Operation::Undrain { .. } | Operation::AwaitDrain { .. } => {
+                OperationResult::Other(Answer::failed(NO_DRAIN.to_owned()))
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tracing::{error, info};
 
@@ -107,14 +108,21 @@ pub(crate) enum OperationResult {
     Reload(Result<String, ReloadError>),
     /// Of any other operation.
     Other(Answer),
+    /// The answer comes later, and nothing else waits for it.
+    Later(BoxFuture<'static, Answer>),
 }
 
 /// Records the result of a reload in status, log and events, and makes the
-/// answer for whoever asked for the operation.
-pub(super) fn record_reload(shown: &Shown, events: &Events, result: OperationResult) -> Answer {
+/// answer for whoever asked for the operation; `Err` is an answer that comes later.
+pub(super) fn record_reload(
+    shown: &Shown,
+    events: &Events,
+    result: OperationResult,
+) -> Result<Answer, BoxFuture<'static, Answer>> {
     let result = match result {
         OperationResult::Reload(result) => result,
-        OperationResult::Other(answer) => return answer,
+        OperationResult::Other(answer) => return Ok(answer),
+        OperationResult::Later(answer) => return Err(answer),
     };
     let snapshot = shown.view().snapshot;
     let mut record = snapshot.reload.lock();
@@ -127,7 +135,7 @@ pub(super) fn record_reload(shown: &Shown, events: &Events, result: OperationRes
             events.emit(Event::of_agent(EventKind::ReloadSucceeded, summary));
             record.error = None;
             record.last_success = clock::wall();
-            Answer::done(message)
+            Ok(Answer::done(message))
         }
         Err(error) => {
             // Only whoever asked may read the configuration, with its secrets.
@@ -141,11 +149,10 @@ pub(super) fn record_reload(shown: &Shown, events: &Events, result: OperationRes
             events.emit(Event::of_agent(EventKind::ReloadFailed, &public));
             record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
-            Answer {
-                ok: false,
+            Ok(Answer {
                 bad_configuration,
-                message,
-            }
+                ..Answer::failed(message)
+            })
         }
     }
 }

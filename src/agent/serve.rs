@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -71,11 +72,7 @@ pub(crate) async fn serve_until_stopped<L>(
         };
         let (result, signal) = until_signal(&mut terminate, operate(operation)).await;
         if let Some(result) = result {
-            let recorded = record_reload(&shown, events, result);
-            if let Some(answer) = answer {
-                // Whoever asked may have gone away.
-                let _ = answer.send(recorded);
-            }
+            send_answer(answer, record_reload(&shown, events, result));
         }
         if let Some(signal) = signal {
             info!("{signal}: ending");
@@ -101,8 +98,35 @@ async fn next_request(
             Ok((Operation::Reload, None))
         }
         Some(Request { operation, by, answer }) = asked.recv() => {
-            info!(%operation, %by, "asked by an operator");
+            if operation.is_change() {
+                info!(%operation, %by, "asked by an operator");
+            }
             Ok((operation, Some(answer)))
+        }
+    }
+}
+
+/// Sends the answer, now or when it comes. Whoever asked may have gone away,
+/// also while the answer is awaited.
+fn send_answer(
+    to: Option<oneshot::Sender<Answer>>,
+    answer: Result<Answer, BoxFuture<'static, Answer>>,
+) {
+    let Some(mut to) = to else {
+        return;
+    };
+    match answer {
+        Ok(answer) => {
+            let _ = to.send(answer);
+        }
+        Err(later) => {
+            tokio::spawn(async move {
+                let answer = tokio::select! {
+                    answer = later => answer,
+                    () = to.closed() => return,
+                };
+                let _ = to.send(answer);
+            });
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::drains::LONGEST_DEADLINE;
+use crate::model::Target;
 use crate::runtime::logging::LogFormat;
 
 /// Health-checking agent for Linux Virtual Server.
@@ -137,8 +138,8 @@ pub(crate) struct DrainArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
     /// The real server by names, `web/rs1`; `*/rs1` for that one in every service
-    #[arg(value_name = "SERVICE/REAL_SERVER", value_parser = target)]
-    pub(crate) target: String,
+    #[arg(value_name = "SERVICE/REAL_SERVER")]
+    pub(crate) target: Target,
     /// Wait until its last connection has ended, and show how many are left
     #[arg(long)]
     pub(crate) wait: bool,
@@ -152,17 +153,8 @@ pub(crate) struct UndrainArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
     /// As for drain
-    #[arg(value_name = "SERVICE/REAL_SERVER", value_parser = target)]
-    pub(crate) target: String,
-}
-
-fn target(text: &str) -> Result<String, String> {
-    match text.split_once('/') {
-        Some((service, real_server)) if !service.is_empty() && !real_server.is_empty() => {
-            Ok(text.to_owned())
-        }
-        _ => Err("it is a virtual service and a real server, such as `web/rs1` or `*/rs1`".into()),
-    }
+    #[arg(value_name = "SERVICE/REAL_SERVER")]
+    pub(crate) target: Target,
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

@@ -1,3 +1,5 @@
+//! `drain` and `undrain`: asks the agent, and waits for the end of a drain.
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -5,11 +7,15 @@ use std::time::{Duration, Instant};
 use super::{CommandFailure, ExitStatus, operate, socket};
 use crate::cli::arguments::{DrainArguments, UndrainArguments};
 use crate::control::{self, ControlError, Operation};
+use crate::model::Target;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
-/// From one look at what is left to the next.
-const LOOK: Duration = Duration::from_millis(500);
+/// The longest time without a word of what is left.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// A drain that ends with its deadline ends a moment after the client's.
+const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(arguments: DrainArguments) -> Result<ExitStatus, CommandFailure> {
     let DrainArguments {
@@ -38,69 +44,44 @@ pub(super) async fn undo(arguments: UndrainArguments) -> Result<ExitStatus, Comm
     Ok(ExitStatus::Success)
 }
 
-async fn wait_until_drained(at: &Path, target: &str, until: Instant) -> Result<(), CommandFailure> {
-    let mut said = String::new();
+async fn wait_until_drained(
+    at: &Path,
+    target: &Target,
+    until: Instant,
+) -> Result<(), CommandFailure> {
+    let mut shown = String::new();
     loop {
-        let left = match left(at, target).await {
-            Err(CommandFailure::Control(error)) => return Err(out_of_sight(target, &error)),
-            left => left?,
+        let left = until.saturating_duration_since(clock::monotonic());
+        let millis = u64::try_from((left + GRACE).min(LONGEST_WAIT).as_millis());
+        let operation = Operation::AwaitDrain {
+            target: target.clone(),
+            millis: millis.unwrap_or_default(),
         };
-        if left.is_empty() {
-            writeln!(io::stdout(), "{target}: drained")?;
-            return Ok(());
+        let answer = control::operate(at, &operation).await;
+        let answer = answer.map_err(|error| out_of_sight(target, &error))?;
+        if !answer.ok {
+            return Err(CommandFailure::Operation(answer.message));
         }
-        if left != said {
-            writeln!(io::stdout(), "{left}")?;
-            said.clone_from(&left);
-        }
-        if clock::monotonic() >= until {
+        if answer.pending && clock::monotonic() >= until {
             return Err(CommandFailure::Operation(format!(
-                "not drained in time, it goes on without you: {left}"
+                "deadline passed; the drain continues in the background: {}",
+                answer.message
             )));
         }
-        tokio::time::sleep(LOOK).await;
+        if answer.message != shown {
+            writeln!(io::stdout(), "{}", answer.message)?;
+            shown.clone_from(&answer.message);
+        }
+        if !answer.pending {
+            return Ok(());
+        }
     }
 }
 
 /// The agent does not answer, for it was stopped or is restarted.
-fn out_of_sight(target: &str, error: &ControlError) -> CommandFailure {
+fn out_of_sight(target: &Target, error: &ControlError) -> CommandFailure {
     CommandFailure::Operation(format!(
         "{}; the drain of {target} goes on when the agent is back: see `lvs-agent status`",
         error_chain(error)
     ))
-}
-
-/// What is not drained yet, on one line; nothing if all is.
-async fn left(at: &Path, target: &str) -> Result<String, CommandFailure> {
-    let status = control::get_status(at).await?;
-    let (service, real_server) = target.split_once('/').unwrap_or((target, ""));
-    let mut left = Vec::new();
-    let mut there = false;
-    for found in status.virtual_services.iter().flatten() {
-        if service != "*" && service != found.name {
-            continue;
-        }
-        for real in found
-            .real_servers
-            .iter()
-            .filter(|real| real.name == real_server)
-        {
-            there = true;
-            if real.admin == "enabled" {
-                let undrained = format!("{}/{} was undrained meanwhile", found.name, real.name);
-                return Err(CommandFailure::Operation(undrained));
-            }
-            if real.admin != "drained" {
-                left.push(format!(
-                    "{}/{}: {} active connections left",
-                    found.name, real.name, real.connections.active
-                ));
-            }
-        }
-    }
-    if !there {
-        let gone = format!("{target} is no longer in the agent's configuration");
-        return Err(CommandFailure::Operation(gone));
-    }
-    Ok(left.join(", "))
 }

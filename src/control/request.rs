@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Operator;
+use crate::model::Target;
 
 /// Requests that may wait for the agent: an operator's, one after the other.
 /// One more has to wait before it is handed in.
@@ -21,16 +22,24 @@ pub(crate) enum Operation {
     Reload,
     /// No new connections for these real servers.
     Drain {
-        /// `SERVICE/REAL_SERVER`, or `*/REAL_SERVER`.
-        target: String,
+        target: Target,
         /// In seconds: when what has no connections that end counts as drained.
         deadline: u64,
     },
-    /// Let health decide on these again.
-    Undrain {
-        /// As for `Drain`.
-        target: String,
-    },
+    /// Return these real servers to service.
+    Undrain { target: Target },
+    /// Answer when these real servers are drained, or after so many milliseconds.
+    AwaitDrain { target: Target, millis: u64 },
+}
+
+impl Operation {
+    /// Whether the operation changes anything, and is to be logged with who asked.
+    pub(crate) fn is_change(&self) -> bool {
+        match self {
+            Self::Reload | Self::Drain { .. } | Self::Undrain { .. } => true,
+            Self::AwaitDrain { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Operation {
@@ -42,6 +51,7 @@ impl fmt::Display for Operation {
                 write!(f, "drain {target} within {deadline}")
             }
             Self::Undrain { target } => write!(f, "undrain {target}"),
+            Self::AwaitDrain { target, .. } => write!(f, "wait for the drain of {target}"),
         }
     }
 }
@@ -61,6 +71,9 @@ pub(crate) struct Answer {
     pub(crate) ok: bool,
     /// Whether it is the configuration that is to blame, if not.
     pub(crate) bad_configuration: bool,
+    /// Whether what is waited for has not happened yet.
+    #[serde(default)]
+    pub(crate) pending: bool,
     /// What was done, or what stood in the way.
     pub(crate) message: String,
 }
@@ -70,7 +83,15 @@ impl Answer {
         Self {
             ok: true,
             bad_configuration: false,
+            pending: false,
             message,
+        }
+    }
+
+    pub(crate) fn pending(message: String) -> Self {
+        Self {
+            pending: true,
+            ..Self::done(message)
         }
     }
 
@@ -78,6 +99,7 @@ impl Answer {
         Self {
             ok: false,
             bad_configuration: false,
+            pending: false,
             message,
         }
     }

@@ -18,12 +18,12 @@ pub(crate) struct Machine {
     rise: NonZeroU16,
     fall: NonZeroU16,
     health: Health,
-    row: Row,
+    streak: Streak,
 }
 
 /// The outcomes in a row that are alike, up to the newest one.
 #[derive(Debug, Clone, Copy)]
-enum Row {
+enum Streak {
     None,
     Passes(u16),
     Failures { count: u16, first: Instant },
@@ -36,7 +36,7 @@ pub(crate) struct Transition {
     pub(crate) to: Health,
     /// The outcomes in a row that decided.
     pub(crate) outcomes: u16,
-    /// When the first failed probe of the row began; `None` for a row of passes.
+    /// When the first failed probe of the streak began; `None` for a streak of passes.
     pub(crate) first_failure: Option<Instant>,
 }
 
@@ -47,7 +47,7 @@ impl Machine {
             rise,
             fall,
             health: Health::Unknown,
-            row: Row::None,
+            streak: Streak::None,
         }
     }
 
@@ -66,54 +66,54 @@ impl Machine {
     pub(crate) fn with_verdict_of(&self, other: &Self) -> Self {
         let Self { rise, fall, .. } = *self;
         let health = other.health;
-        let row = Row::None;
+        let streak = Streak::None;
         Self {
             rise,
             fall,
             health,
-            row,
+            streak,
         }
     }
 
     /// Counts what another real server's machine has counted of the same probe
     /// as this one's own, and tells the verdict that follows from it here.
     pub(crate) fn learn_from(&mut self, other: &Self) -> Health {
-        self.row = other.row;
-        self.health = match (other.row, other.health) {
-            (Row::Passes(count), _) if count >= self.rise.get() => Health::Up,
-            (Row::Failures { count, .. }, _) if count >= self.fall.get() => Health::Down,
-            (Row::None, Health::Up) if other.rise >= self.rise => Health::Up,
-            (Row::None, Health::Down) if other.fall >= self.fall => Health::Down,
-            (Row::None | Row::Passes(_) | Row::Failures { .. }, _) => self.health,
+        self.streak = other.streak;
+        self.health = match (other.streak, other.health) {
+            (Streak::Passes(count), _) if count >= self.rise.get() => Health::Up,
+            (Streak::Failures { count, .. }, _) if count >= self.fall.get() => Health::Down,
+            (Streak::None, Health::Up) if other.rise >= self.rise => Health::Up,
+            (Streak::None, Health::Down) if other.fall >= self.fall => Health::Down,
+            (Streak::None | Streak::Passes(_) | Streak::Failures { .. }, _) => self.health,
         };
         self.health
     }
 
     /// Forgets the outcomes since the last verdict: they prove nothing.
-    pub(crate) fn forget_row(&mut self) {
-        self.row = Row::None;
+    pub(crate) fn reset_streak(&mut self) {
+        self.streak = Streak::None;
     }
 
     /// Takes the next outcome, of a probe that began at `started`.
     pub(crate) fn on_outcome(&mut self, passed: bool, started: Instant) -> Option<Transition> {
-        self.row = match (self.row, passed) {
-            (Row::Passes(count), true) => Row::Passes(count.saturating_add(1)),
-            (Row::None | Row::Failures { .. }, true) => Row::Passes(1),
-            (Row::Failures { count, first }, false) => Row::Failures {
+        self.streak = match (self.streak, passed) {
+            (Streak::Passes(count), true) => Streak::Passes(count.saturating_add(1)),
+            (Streak::None | Streak::Failures { .. }, true) => Streak::Passes(1),
+            (Streak::Failures { count, first }, false) => Streak::Failures {
                 count: count.saturating_add(1),
                 first,
             },
-            (Row::None | Row::Passes(_), false) => Row::Failures {
+            (Streak::None | Streak::Passes(_), false) => Streak::Failures {
                 count: 1,
                 first: started,
             },
         };
-        let (to, outcomes, first_failure) = match self.row {
-            Row::Passes(count) if count >= self.rise.get() => (Health::Up, count, None),
-            Row::Failures { count, first } if count >= self.fall.get() => {
+        let (to, outcomes, first_failure) = match self.streak {
+            Streak::Passes(count) if count >= self.rise.get() => (Health::Up, count, None),
+            Streak::Failures { count, first } if count >= self.fall.get() => {
                 (Health::Down, count, Some(first))
             }
-            Row::None | Row::Passes(_) | Row::Failures { .. } => return None,
+            Streak::None | Streak::Passes(_) | Streak::Failures { .. } => return None,
         };
         let from = std::mem::replace(&mut self.health, to);
         (from != to).then_some(Transition {
@@ -126,12 +126,12 @@ impl Machine {
 
     /// How urgent the next outcome is.
     pub(crate) fn pace(&self) -> Pace {
-        match (self.health, self.row) {
-            (Health::Up, Row::None | Row::Passes(_)) => Pace::Steady,
-            (Health::Down, Row::None | Row::Failures { .. }) => Pace::Down,
+        match (self.health, self.streak) {
+            (Health::Up, Streak::None | Streak::Passes(_)) => Pace::Steady,
+            (Health::Down, Streak::None | Streak::Failures { .. }) => Pace::Down,
             (Health::Unknown, _)
-            | (Health::Up, Row::Failures { .. })
-            | (Health::Down, Row::Passes(_)) => Pace::Doubt,
+            | (Health::Up, Streak::Failures { .. })
+            | (Health::Down, Streak::Passes(_)) => Pace::Doubt,
         }
     }
 }

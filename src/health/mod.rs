@@ -1,29 +1,39 @@
-//! Health: how outcomes become verdicts, and verdicts weights. Pure, but for
-//! its one owner task.
+//! Health: how results of probes become verdicts, and verdicts weights.
 //!
 //! ```text
-//! outcome ─▶ machine (rise, fall) ─▶ pool (quorum, fail-open, sorry server) ─▶ weights
-//!              ▲ damping: rise         ▲ slow start: share by time
-//! own fault, own link ─▶ hold: nothing of this moves
+//! Input ──▶ Core ──▶ Effect            driver: channels, clock, carries effects out
+//!            │
+//!            ├ machine (rise, fall) ─▶ pool (quorum, fail-open, sorry server) ─▶ weights
+//!            │   ▲ damping: rise         ▲ slow start: share by time
+//!            └ mass failure, link ─▶ freeze: no weight changes
 //! ```
+//!
+//! Everything but the driver and [`weight_updates`] is pure: a function of state, input and time.
 
-mod announce;
+mod core;
 mod damping;
-mod diagnose;
+mod drains;
+mod driver;
+mod effect;
+mod freeze;
+mod input;
+mod inventory;
 mod line_kind;
+mod log_line;
 mod machine;
-mod own_fault;
+mod mass_failure;
 mod pool;
+mod probe_errors;
 mod probe_loops;
-mod ramp;
-mod task;
+mod slow_start;
+mod symptoms;
 mod timers;
-mod unmade;
+mod unresponsive;
 pub(crate) mod weight_updates;
 
+pub(crate) use driver::{Change, Driver, LinkInputs, ReloadResult, Request, Subscriptions};
+pub(crate) use effect::WeightChange;
+pub(crate) use input::{DrainDeadline, Loads};
 pub(crate) use machine::weight;
 use machine::{Machine, Transition};
 pub(crate) use pool::Handling;
-pub(crate) use task::{
-    Change, DrainDeadline, Handover, HealthTask, Outlook, Request, Subscriptions, ends_by_itself,
-};

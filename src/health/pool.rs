@@ -1,13 +1,13 @@
 mod failure;
 mod member;
-mod standing;
+mod status;
 
 use std::num::NonZeroU16;
 use std::time::Instant;
 
 pub(crate) use self::failure::{FailureRule, Handling};
-use self::member::{Member, Ramp};
-use super::ramp::SlowStart;
+use self::member::{Member, SlowStartState};
+use super::slow_start::SlowStart;
 use super::{Machine, Transition};
 use crate::model::{AdminState, Health, PoolStatus, Quiesced, Weight};
 use crate::probe::{Advice, Pace};
@@ -29,13 +29,13 @@ pub(crate) struct Policy {
     pub(crate) on_failure: FailureRule,
 }
 
-/// Where a real server was before its pool was made anew.
+/// The index that a real server had in the pool of the previous configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Origin {
-    pub(crate) place: usize,
-    /// Whether it is checked as it was.
+pub(crate) struct PreviousIndex {
+    pub(crate) index: usize,
+    /// Whether its check is the same.
     pub(crate) same_check: bool,
-    /// Whether it is asked what it was asked: then its advice holds on.
+    /// Whether the kind of its check is the same: then its advice stays in effect.
     pub(crate) same_kind: bool,
 }
 
@@ -60,8 +60,8 @@ pub(crate) struct Pool {
     policy: Policy,
     members: Vec<Member>,
     sorry_server: Option<Member>,
-    standing: PoolStatus,
-    held: bool,
+    status: PoolStatus,
+    frozen: bool,
     /// Probes that began before this prove nothing.
     evidence_from: Option<Instant>,
     deadline: Option<Instant>,
@@ -88,7 +88,7 @@ impl Pool {
         });
         let serves = |server: &Member| server.wanted != Weight::ZERO;
         let found_serving = sorry_server.as_ref().is_some_and(serves);
-        let standing = PoolStatus {
+        let status = PoolStatus {
             quorum_met: !found_serving,
             sorry_serves: found_serving,
             ..PoolStatus::WELL
@@ -97,38 +97,36 @@ impl Pool {
             policy,
             members,
             sorry_server,
-            standing,
-            held: false,
+            status,
+            frozen: false,
             evidence_from: None,
             deadline: None,
         }
     }
 
-    /// Takes over what another pool of this service knows: `origins` tells, for
+    /// Takes over what another pool of this service knows: `previous` tells, for
     /// each place here, where that real server was there.
-    pub(crate) fn take_over(&mut self, before: &Self, origins: &[Option<Origin>]) {
-        self.standing = before.standing;
-        self.held = before.held;
+    pub(crate) fn take_over(&mut self, before: &Self, previous: &[Option<PreviousIndex>]) {
+        self.status = before.status;
+        self.frozen = before.frozen;
         self.evidence_from = before.evidence_from;
         let members = self.members.iter_mut().chain(&mut self.sorry_server);
-        for (member, origin) in members.zip(origins) {
-            let Some(origin) = origin else { continue };
-            let old = before
-                .members
-                .iter()
-                .chain(&before.sorry_server)
-                .nth(origin.place);
-            let Some(old) = old else { continue };
-            member.machine = if origin.same_check {
+        for (member, previous) in members.zip(previous) {
+            let Some(previous) = previous else { continue };
+            let mut old = before.members.iter().chain(&before.sorry_server);
+            let Some(old) = old.nth(previous.index) else {
+                continue;
+            };
+            member.machine = if previous.same_check {
                 old.machine.clone()
             } else {
                 member.machine.with_verdict_of(&old.machine)
             };
-            member.advice = old.advice.filter(|_| origin.same_kind);
+            member.advice = old.advice.filter(|_| previous.same_kind);
             member.damping = old.damping;
-            member.ramp = old.ramp;
+            member.slow_start = old.slow_start;
             member.admin = old.admin;
-            member.stealing = old.stealing;
+            member.arp_conflict = old.arp_conflict;
             member.quiesced = old.quiesced;
             member.wanted = old.wanted;
             member.loss = old.loss;
@@ -150,7 +148,7 @@ impl Pool {
         let member = members.nth(member)?;
         let health = member.machine.learn_from(other);
         if health == Health::Up && member.wanted == Weight::ZERO {
-            member.ramp = Ramp::Ahead;
+            member.slow_start = SlowStartState::Pending;
         }
         Some(health)
     }
@@ -158,7 +156,7 @@ impl Pool {
     /// Takes an outcome of the real server at this place, of a probe that
     /// began at `started`; the sorry server's place is after the last.
     ///
-    /// After a transition, [`settle`](Self::settle) tells the weights.
+    /// After a transition, [`recompute_weights`](Self::recompute_weights) tells the weights.
     pub(crate) fn on_outcome(
         &mut self,
         member: usize,
@@ -166,7 +164,7 @@ impl Pool {
         started: Instant,
         now: Instant,
     ) -> Option<Transition> {
-        if self.held || self.evidence_from.is_some_and(|from| started < from) {
+        if self.frozen || self.evidence_from.is_some_and(|from| started < from) {
             return None;
         }
         let Some(member) = self.members.get_mut(member) else {
@@ -189,21 +187,21 @@ impl Pool {
         if (transition.from, transition.to) == (Health::Up, Health::Down) {
             member.damping.fell(now);
         }
-        member.ramp = match transition.to {
-            Health::Up if member.wanted == Weight::ZERO => Ramp::Ahead,
+        member.slow_start = match transition.to {
+            Health::Up if member.wanted == Weight::ZERO => SlowStartState::Pending,
             // Found in the middle of a slow start: another agent ended there.
             Health::Up if transition.from == Health::Unknown && member.wanted < member.share() => {
                 let slow_start = self.policy.slow_start;
-                Ramp::Since(slow_start.began(member.share(), member.wanted, now))
+                SlowStartState::Since(slow_start.began(member.share(), member.wanted, now))
             }
-            Health::Up | Health::Down | Health::Unknown => Ramp::Over,
+            Health::Up | Health::Down | Health::Unknown => SlowStartState::Done,
         };
         Some(transition)
     }
 
     /// Takes what the real server at this place says of its share of new
     /// connections, and tells that share if it is another one than before;
-    /// [`settle`](Self::settle) tells the weights that follow. The advice of a
+    /// [`recompute_weights`](Self::recompute_weights) tells the weights that follow. The advice of a
     /// sorry server, which serves alone, changes nothing.
     pub(crate) fn on_advice(&mut self, member: usize, advice: Advice) -> Option<Weight> {
         let member = self.members.get_mut(member)?;
@@ -236,47 +234,47 @@ impl Pool {
         (self.policy.flap_damping && rise > self.policy.rise).then_some(rise)
     }
 
-    /// While held, verdicts and weights stay as they are; after that, only
+    /// While frozen, verdicts and weights stay as they are; after that, only
     /// probes that began at `now` or later count.
-    pub(crate) fn set_held(&mut self, held: bool, now: Instant) {
-        if self.held == held {
+    pub(crate) fn set_frozen(&mut self, frozen: bool, now: Instant) {
+        if self.frozen == frozen {
             return;
         }
-        self.held = held;
+        self.frozen = frozen;
         self.evidence_from = Some(now);
         for member in self.members.iter_mut().chain(&mut self.sorry_server) {
-            member.machine.forget_row();
+            member.machine.reset_streak();
         }
     }
 
-    /// What an operator wants of the real server, also while held.
+    /// What an operator wants of the real server, also while frozen.
     pub(crate) fn set_admin(&mut self, member: usize, admin: AdminState) {
         if let Some(member) = self.members.get_mut(member) {
             if member.admin != AdminState::Enabled && admin == AdminState::Enabled {
-                member.ramp = Ramp::Ahead;
+                member.slow_start = SlowStartState::Pending;
             }
             member.admin = admin;
         }
     }
 
     /// Whether this member answers for the VIP.
-    pub(crate) fn is_stealing(&self, member: usize) -> bool {
+    pub(crate) fn has_arp_conflict(&self, member: usize) -> bool {
         self.members
             .get(member)
-            .is_some_and(|member| member.stealing)
+            .is_some_and(|member| member.arp_conflict)
     }
 
     /// Whether the real server at this place answers for the VIP on the link;
-    /// [`settle`](Self::settle) tells the weights that follow. Tells whether that is new.
-    pub(crate) fn set_stealing(&mut self, member: usize, stealing: bool) -> bool {
+    /// [`recompute_weights`](Self::recompute_weights) tells the weights that follow. Tells whether that is new.
+    pub(crate) fn set_arp_conflict(&mut self, member: usize, arp_conflict: bool) -> bool {
         let Some(member) = self.members.get_mut(member) else {
             return false;
         };
-        let before = std::mem::replace(&mut member.stealing, stealing);
-        if member.quiesced && !stealing {
-            member.ramp = Ramp::Ahead;
+        let before = std::mem::replace(&mut member.arp_conflict, arp_conflict);
+        if member.quiesced && !arp_conflict {
+            member.slow_start = SlowStartState::Pending;
         }
-        before != stealing
+        before != arp_conflict
     }
 
     /// Why the real server at this place has weight 0 though it may serve.
@@ -317,9 +315,9 @@ impl Pool {
         none_expected || serves
     }
 
-    /// What is true of the pool as of the last [`settle`](Self::settle).
-    pub(crate) fn standing(&self) -> PoolStatus {
-        self.standing
+    /// What is true of the pool as of the last [`recompute_weights`](Self::recompute_weights).
+    pub(crate) fn status(&self) -> PoolStatus {
+        self.status
     }
 
     /// When to settle again though nothing happens.
@@ -329,10 +327,10 @@ impl Pool {
 
     /// The weights that change now, by place; the sorry server's place is
     /// after the last. To be written as one: those that rise first.
-    pub(crate) fn settle(&mut self, now: Instant) -> Vec<(usize, Weight)> {
+    pub(crate) fn recompute_weights(&mut self, now: Instant) -> Vec<(usize, Weight)> {
         let mut changes = Vec::new();
         self.deadline = None;
-        if self.held {
+        if self.frozen {
             for (place, member) in self.members.iter_mut().enumerate() {
                 if member.admin != AdminState::Enabled {
                     changes.extend(member.want(Weight::ZERO).map(|weight| (place, weight)));
@@ -342,12 +340,12 @@ impl Pool {
         }
 
         let sums = self.sums();
-        self.standing = self.stand(&sums);
+        self.status = self.compute_status(&sums);
         let PoolStatus {
             quorum_met,
             fail_open,
             sorry_serves,
-        } = self.standing;
+        } = self.status;
         let replacement_unsure =
             !quorum_met && !sorry_serves && self.sorry_health() == Some(Health::Unknown)
                 || sums.verdicts_missing && self.is_few(sums.up, sums.total);
@@ -356,7 +354,7 @@ impl Pool {
         for member in &mut self.members {
             let health = member.machine.health();
             if fail_open {
-                member.ramp = Ramp::Over;
+                member.slow_start = SlowStartState::Done;
             }
             let weight = match (member.admin, health) {
                 (AdminState::Enabled, Health::Unknown) => {
@@ -364,7 +362,7 @@ impl Pool {
                 }
                 (AdminState::Enabled, Health::Up) if sorry_serves => Weight::ZERO,
                 (AdminState::Enabled, Health::Up) => {
-                    let (weight, next) = member.ramped(self.policy.slow_start, now);
+                    let (weight, next) = member.slow_start_weight(self.policy.slow_start, now);
                     self.deadline = [self.deadline, next].into_iter().flatten().min();
                     weight
                 }
@@ -375,11 +373,11 @@ impl Pool {
             };
             weights.push(weight);
         }
-        let spares = self.spares_thieves(&weights);
+        let needed = self.needs_conflicting(&weights);
         for ((place, member), weight) in self.members.iter_mut().enumerate().zip(weights) {
             // What keeps the weight that it was found with would not get it back.
             let decided = member.machine.health() == Health::Up || fail_open;
-            member.quiesced = member.stealing && !spares && decided && weight != Weight::ZERO;
+            member.quiesced = member.arp_conflict && !needed && decided && weight != Weight::ZERO;
             let weight = if member.quiesced {
                 Weight::ZERO
             } else {
@@ -401,12 +399,12 @@ impl Pool {
     }
 
     /// Whether the weight is needed of those that steal, out of these weights.
-    fn spares_thieves(&self, weights: &[Weight]) -> bool {
+    fn needs_conflicting(&self, weights: &[Weight]) -> bool {
         let (mut honest, mut all) = (0, 0);
         for (member, weight) in self.members.iter().zip(weights) {
             let weight = u64::from(weight.get());
             all += weight;
-            honest += if member.stealing { 0 } else { weight };
+            honest += if member.arp_conflict { 0 } else { weight };
         }
         honest == 0 || honest < self.policy.quorum || honest * 2 < all
     }

@@ -58,6 +58,11 @@ impl ProbeLoops {
         }
     }
 
+    /// When [`Self::look`] does something again.
+    pub(super) fn next_check(&self) -> Instant {
+        self.next_look
+    }
+
     /// `None` if the last look was not long ago.
     pub(super) fn look(&mut self, now: Instant) -> Option<Stuck> {
         if now < self.next_look {

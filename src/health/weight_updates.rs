@@ -2,12 +2,11 @@
 //! latest weight of each real server, never a queue of events.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::health::Handling;
-use crate::model::{RealServerId, ServiceKey, Weight};
+use super::effect::WeightChange;
+use crate::model::{RealServerId, ServiceKey};
 use crate::runtime::shared::Shared;
 
 /// The weights that changed since they were last taken.
@@ -20,16 +19,8 @@ pub(crate) struct Intent {
     changed: Notify,
     /// The services whose configured real servers serve by themselves.
     replaced: Shared<BTreeSet<ServiceKey>>,
-}
-
-/// The weight that a real server should have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WeightChange {
-    pub(crate) weight: Weight,
-    /// When the first failed probe of the row that decided began.
-    pub(crate) first_failure: Option<Instant>,
-    /// What is to be done beside that.
-    pub(crate) handling: Handling,
+    /// The real servers whose connections health waits for.
+    draining: Shared<BTreeSet<RealServerId>>,
 }
 
 impl Intent {
@@ -68,6 +59,16 @@ impl Intent {
     /// What was last said of it.
     pub(crate) fn is_replaced(&self, service: &ServiceKey) -> bool {
         self.replaced.lock().contains(service)
+    }
+
+    /// Asks for the connections of these real servers every second.
+    pub(crate) fn set_draining(&self, draining: BTreeSet<RealServerId>) {
+        *self.draining.lock() = draining;
+    }
+
+    /// The real servers whose connections are asked for.
+    pub(crate) fn draining(&self) -> BTreeSet<RealServerId> {
+        self.draining.lock().clone()
     }
 
     /// Takes all that changed.

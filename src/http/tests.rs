@@ -282,7 +282,7 @@ async fn what_waits_to_be_written_is_not_ready() {
     };
     assert_eq!(ready().await, ("200".to_owned(), "ready\n".to_owned()));
 
-    let change = crate::health::weight_updates::WeightChange {
+    let change = crate::health::WeightChange {
         weight: Weight::ZERO,
         first_failure: None,
         handling: crate::health::Handling::Weight,

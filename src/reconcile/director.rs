@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use self::look::Departures;
@@ -19,6 +19,7 @@ use super::host_watch::HostWatch;
 use super::retry::Retry;
 use super::{ChangeCause, Failure, ReconcileError, Reconciler, StepError};
 use crate::config::{self, Config};
+use crate::health::Loads;
 use crate::health::weight_updates::Intent;
 use crate::kernel::Ipvs;
 use crate::metrics::Metrics;
@@ -37,7 +38,12 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct DirectorLoop<T> {
     reconciler: Reconciler<T>,
     desired: State,
+    /// The weights with which the table was adopted.
+    found: Weights,
     intent: Arc<Intent>,
+    /// Where health is told of the connections that it waits for. The latest value replaces all
+    /// earlier ones, so one place is enough.
+    loads: watch::Sender<Option<Loads>>,
     retry: Retry,
     next_pass: Instant,
     host: HostWatch,
@@ -98,6 +104,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         let Adopted { desired, observed } = adopt(&mut reconciler, config).await?;
         reconciler.interfaces_seen = true;
         reconciler.say_of_marks(&observed.foreign);
+        let found = weights(&reconciler.kept(&desired, &observed.state));
         let result = reconciler
             .converge(&desired, observed, ChangeCause::Wanted)
             .await;
@@ -109,7 +116,9 @@ impl<T: Ipvs> DirectorLoop<T> {
         let mut director = Self {
             reconciler,
             desired,
+            found,
             intent,
+            loads: watch::Sender::new(None),
             retry,
             next_pass,
             host: HostWatch::new(),
@@ -121,6 +130,16 @@ impl<T: Ipvs> DirectorLoop<T> {
         };
         director.watch_leaving();
         Ok(director)
+    }
+
+    /// Where health is told of the connections that it waits for.
+    pub(crate) fn loads(&self) -> watch::Receiver<Option<Loads>> {
+        self.loads.subscribe()
+    }
+
+    /// The weights with which the table was adopted: what health begins with.
+    pub(crate) fn found(&self) -> &Weights {
+        &self.found
     }
 
     /// Writes weights as they change and the whole as it drifts, until
@@ -144,7 +163,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = self.intent.changed() => self.write_weights().await,
                 () = sleep_until(next_look) => {
                     next_look = in_from_now(LOOK);
-                    self.look_at_draining().await;
+                    self.count_connections().await;
                     self.look_at_leaving().await;
                 }
                 () = sleep_until(self.resets.next()), if self.resets.any() => {
@@ -177,13 +196,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         let observed = self.reconciler.observe(&bare).await;
         self.reconciler.probe_marks = marks_of_now;
         let observed = observed?;
-        let mut found = Weights::new();
-        for (service, state) in &observed.state.services {
-            for (real_server, destination) in &state.destinations {
-                found.insert((*service, *real_server), destination.weight);
-            }
-        }
-        Ok(found)
+        Ok(weights(&observed.state))
     }
 
     /// Takes another configuration over, with the fewest steps. What weights
@@ -326,6 +339,15 @@ pub(super) fn if_it_can_go_on(
         Err(ReconcileError::Steps(_)) | Ok(_) => Ok(()),
         Err(error @ ReconcileError::Observe(_)) => Err(error),
     }
+}
+
+fn weights(state: &State) -> Weights {
+    let services = state.services.iter();
+    let weights = services.flat_map(|(service, state)| {
+        let destinations = state.destinations.iter();
+        destinations.map(|(key, destination)| ((*service, *key), destination.weight))
+    });
+    weights.collect()
 }
 
 pub(super) fn in_from_now(wait: Duration) -> Instant {

@@ -27,6 +27,7 @@ mod state_file;
 #[cfg(fuzzing)]
 pub(crate) mod state_file;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -238,9 +239,12 @@ impl<T: Ipvs> Reconciler<T> {
     /// The steps from what was observed to what is desired, and to what is
     /// leaving in peace.
     pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
-        let desired =
-            pending_removal::kept(&self.owned.leaving, &self.unreplaced, desired, observed);
-        self.steps(&desired, observed)
+        self.steps(&self.kept(desired, observed), observed)
+    }
+
+    /// What is desired, and beside it what is leaving.
+    fn kept<'a>(&self, desired: &'a State, observed: &State) -> Cow<'a, State> {
+        pending_removal::kept(&self.owned.leaving, &self.unreplaced, desired, observed)
     }
 
     fn steps(&self, desired: &State, observed: &State) -> Vec<Step> {
@@ -259,8 +263,7 @@ impl<T: Ipvs> Reconciler<T> {
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         let started = clock::monotonic();
-        let leaving = &self.owned.leaving;
-        let desired = &*pending_removal::kept(leaving, &self.unreplaced, desired, &observed.state);
+        let desired = &*self.kept(desired, &observed.state);
         let unreadable = observed.unreadable.clone();
         let mut steps = self.steps(desired, &observed.state);
         let number = steps.len();

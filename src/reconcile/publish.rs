@@ -20,7 +20,6 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
             live.kernel = held
                 .and_then(|state| state.destinations.get(key))
                 .map(|held| held.weight);
-            live.connections_known = true;
             (live.connections, live.statistics) = traffic
                 .and_then(|t| t.real_servers.get(key))
                 .copied()

@@ -2,12 +2,12 @@
 //! files, and the life of its tasks and programs.
 
 pub(crate) mod atomic_write;
-pub(crate) mod bursts;
 pub(crate) mod clock;
 pub mod error_chain;
 pub(crate) mod file_work;
 pub(crate) mod inheritance;
 pub(crate) mod liveness;
+pub(crate) mod log_limit;
 pub(crate) mod logging;
 pub(crate) mod newest_file;
 pub(crate) mod orphans;

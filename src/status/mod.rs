@@ -73,8 +73,6 @@ pub(crate) struct Snapshot {
     pub(crate) readiness: Shared<Option<ReadinessRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Shared<ReconcileRecord>,
-    /// The real servers whose connections are waited for to end.
-    pub(crate) draining: Shared<BTreeSet<RealServerId>>,
     /// Why what is drained would not be so after a restart, if it would not:
     /// one for all configurations that are read.
     pub(crate) drains_not_remembered: Arc<Shared<Option<String>>>,
@@ -187,7 +185,6 @@ impl Snapshot {
             let before = known.get(&service.key);
             if let Some(before) = before {
                 *service.statistics.lock() = *before.statistics.lock();
-                *service.pool.lock() = *before.pool.lock();
             }
             let known: BTreeMap<_, _> = before
                 .into_iter()
@@ -286,7 +283,6 @@ impl Snapshot {
             timeouts: Shared::default(),
             readiness: Shared::default(),
             reconcile: Shared::default(),
-            draining: Shared::default(),
             drains_not_remembered: Arc::default(),
             tls_not_read: Arc::default(),
             leaving: Shared::default(),

@@ -36,8 +36,6 @@ pub(crate) struct RealServerLive {
     pub(crate) desired: Weight,
     /// What the kernel held when it was last asked or written; `None` if it has no such destination.
     pub(crate) kernel: Option<Weight>,
-    /// Whether `connections` were read after the weight was last written.
-    pub(crate) connections_known: bool,
     /// As of the last resync; while it is drained, of the last second.
     pub(crate) connections: Connections,
     /// As of the last resync.
@@ -49,8 +47,6 @@ pub(crate) struct RealServerLive {
     pub(crate) fix: Option<Arc<Fix>>,
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
-    /// What of that the log was told last.
-    pub(crate) diagnosis_told: Option<Diagnosis>,
     /// When the certificate ends that the real server showed last.
     pub(crate) certificate_expiry: Option<SystemTime>,
     /// By [`ProbeResult::index`].
@@ -65,7 +61,6 @@ impl RealServerLive {
             health: Health::Unknown,
             admin: AdminState::Enabled,
             quiesced: None,
-            connections_known: false,
             since,
             drain_deadline: None,
             advised: None,
@@ -77,7 +72,6 @@ impl RealServerLive {
             seen: Seen::default(),
             fix: None,
             diagnosis: None,
-            diagnosis_told: None,
             certificate_expiry: None,
             probes: [0; ProbeResult::ALL.len()],
             transitions_up: 0,

@@ -246,3 +246,28 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
     let _agent = site.agent();
     wait_for(&site, 0, |shown| up(shown) && shown["admin"] == "enabled");
 }
+
+#[test]
+fn client_that_waits_is_answered_at_the_deadline_of_udp_and_ends_nothing_when_it_goes_away() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    let service = site.service("web", 1, CHECK, &[1, 2]);
+    site.configure(&service.replace("    check:", "    protocol: udp\n    check:"));
+    let _agent = site.agent();
+    wait_for(&site, 0, up);
+    let words = ["web/rs1", "--wait", "--deadline", "2s"];
+    let ended = run(&site, &[&["drain"][..], &words].concat());
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    assert!(
+        ended.stdout.ends_with("web/rs1: drained\n"),
+        "{}",
+        ended.stdout
+    );
+
+    let mut command = site.command("drain", &["web/rs2", "--wait", "--deadline", "4s"]);
+    let mut waiting = command.spawn().unwrap();
+    wait_for(&site, 1, |shown| shown["admin"] == "draining");
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    wait_for(&site, 1, |shown| shown["admin"] == "drained");
+}

@@ -86,7 +86,8 @@ fn a_server_comes_goes_and_comes_back() {
     assert_eq!((&rs1["health"], weights(rs1)), (&"up".into(), [1, 1, 1]));
 
     agent.wait_for_line(AMPLE, |line| {
-        line.contains("real server down: 3 probes in a row failed")
+        line.contains("real server down")
+            && line.contains("3 probes in a row failed")
             && line.contains("connection refused")
             && line.contains("real_server=\"rs1\"")
     });

@@ -58,8 +58,8 @@ const BOUNDS: [Bound; 50] = [
     ("detail of an event", "event.rs", "LONGEST_DETAIL"),
     ("lines of the log", "logging.rs", "WAITING_LINES"),
     ("lines on steps", "mod.rs", "LINES_AT_ONCE"),
-    ("lines on real servers", "bursts.rs", "SINGLE"),
-    ("lines on probes", "unmade.rs", "MOST_REASONS"),
+    ("lines on real servers", "log_limit.rs", "SINGLE"),
+    ("lines on probes", "probe_errors.rs", "MOST_REASONS"),
     ("requests to the kernel", "netlink.rs", "WINDOW"),
     ("requests to the kernel", "netlink.rs", "GET_WINDOW"),
     ("one request to the kernel", "netlink.rs", "DEADLINE"),
@@ -70,7 +70,12 @@ type Phrase = (&'static str, &'static str, &'static str, &'static str);
 
 const PHRASES: [Phrase; 27] = [
     ("arp.md", "start, every {}, and right", "audit.rs", "PERIOD"),
-    ("arp.md", "and {} questions without", "audit.rs", "UNANSWERED"),
+    (
+        "arp.md",
+        "and {} questions without",
+        "audit.rs",
+        "UNANSWERED",
+    ),
     (
         "arp.md",
         "in conflict for {} after",
@@ -128,7 +133,7 @@ const PHRASES: [Phrase; 27] = [
     (
         "health.md",
         "fewer than {} probes",
-        "own_fault.rs",
+        "mass_failure.rs",
         "FEWEST",
     ),
     (

@@ -6,19 +6,20 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info};
 
 use super::Director;
-use crate::agent::drains::{self, DrainFile, DrainFileError, Drained};
+use crate::agent::drains::{self, DrainFile, DrainFileError, Drained, TargetError};
 use crate::agent::reload::{OperationResult, ReloadError};
 use crate::config::{Config, VirtualService};
 use crate::control::Answer;
 use crate::health::{self, DrainDeadline};
 use crate::kernel::{Sysctls, TableKind};
-use crate::model::{AdminState, RealServerKey, ServiceFlags, ServiceKey, SysctlKey};
+use crate::model::{AdminState, RealServerKey, ServiceFlags, ServiceKey, SysctlKey, Target};
 use crate::plan::desired;
 use crate::reconcile::Writing;
 use crate::runtime::clock;
@@ -37,6 +38,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a disk is waited for, which may hang.
 const SAVING: Duration = Duration::from_millis(500);
+
+/// How long an answer may wait for the end of a drain. A connection has 30 seconds for everything.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Why a dry run neither drains nor undrains.
 const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it neither drains nor \
@@ -203,15 +207,44 @@ impl Director {
     /// As [`Self::set_admin`], for the control socket.
     pub(super) async fn operate(
         &mut self,
-        target: &str,
+        target: &Target,
         admin: AdminState,
         deadline: Duration,
     ) -> OperationResult {
         OperationResult::Other(self.set_admin(target, admin, deadline).await)
     }
 
+    /// Waits until the real servers are drained, or cannot be any more, for so long at most. The
+    /// drain does not depend on who waits.
+    pub(super) fn await_drain(
+        &self,
+        target: Target,
+        longest: Duration,
+    ) -> BoxFuture<'static, Answer> {
+        let shown = self.shown.clone();
+        let mut changes = self.drain_changes.subscribe();
+        let progress = move || drain_progress(&shown.view().snapshot, &target);
+        Box::pin(async move {
+            let ended = async {
+                loop {
+                    let answer = progress();
+                    if !answer.pending || changes.changed().await.is_err() {
+                        return answer;
+                    }
+                }
+            };
+            let ended = timeout(longest.min(LONGEST_WAIT), ended).await;
+            ended.unwrap_or_else(|_| progress())
+        })
+    }
+
     /// Drains real servers, or returns them to service, and says which.
-    async fn set_admin(&mut self, target: &str, admin: AdminState, deadline: Duration) -> Answer {
+    async fn set_admin(
+        &mut self,
+        target: &Target,
+        admin: AdminState,
+        deadline: Duration,
+    ) -> Answer {
         if self.writing == Writing::DryRun {
             return Answer::failed(DRY_RUN.to_owned());
         }
@@ -265,6 +298,39 @@ impl Director {
             );
         }
         Answer::done(lines.join("\n"))
+    }
+}
+
+/// What is left of a drain, as it is shown.
+fn drain_progress(snapshot: &Snapshot, target: &Target) -> Answer {
+    let ids = match drains::find(snapshot, target) {
+        Ok(ids) => ids,
+        Err(TargetError::Unknown(_) | TargetError::Leaving { .. }) => {
+            return Answer::failed(format!(
+                "{target} is no longer in the agent's configuration"
+            ));
+        }
+        Err(error @ TargetError::SorryServer(_)) => return Answer::failed(error.to_string()),
+    };
+    let mut left = Vec::new();
+    for (service, record) in ids.into_iter().filter_map(|id| snapshot.records(id)) {
+        let live = record.live.lock();
+        let name = format!("{}/{}", service.name, record.name);
+        match live.admin {
+            AdminState::Enabled => {
+                return Answer::failed(format!("{name} was undrained meanwhile"));
+            }
+            AdminState::Draining => left.push(format!(
+                "{name}: {} active connections left",
+                live.connections.active
+            )),
+            AdminState::Drained => {}
+        }
+    }
+    if left.is_empty() {
+        Answer::done(format!("{target}: drained"))
+    } else {
+        Answer::pending(left.join(", "))
     }
 }
 

@@ -89,8 +89,8 @@ proptest! {
             prop_assert_eq!(machine.health, after);
             prop_assert_eq!(transition.is_some(), before != after);
             if let Some(Transition { to: Health::Down, first_failure, .. }) = transition {
-                let row = outcomes[..seen].iter().rev().take_while(|passed| !**passed).count();
-                let first = start + Duration::from_secs((seen - row + 1) as u64);
+                let streak = outcomes[..seen].iter().rev().take_while(|passed| !**passed).count();
+                let first = start + Duration::from_secs((seen - streak + 1) as u64);
                 prop_assert_eq!(first_failure, Some(first));
             }
         }

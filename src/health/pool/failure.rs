@@ -43,7 +43,7 @@ impl Pool {
     /// last. Tells whether that is worse than what was known since it is down:
     /// then [`take_handling`](Self::take_handling) may tell what follows.
     pub(crate) fn set_loss(&mut self, member: usize, loss: Option<Loss>, started: Instant) -> bool {
-        if self.held || self.evidence_from.is_some_and(|from| started < from) {
+        if self.frozen || self.evidence_from.is_some_and(|from| started < from) {
             return false;
         }
         let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
@@ -56,14 +56,14 @@ impl Pool {
         is_down && member.loss > known
     }
 
-    /// What is to be done, since the last [`settle`](Self::settle), with real
+    /// What is to be done, since the last [`recompute_weights`](Self::recompute_weights), with real
     /// servers that are down, by place; of each once while it is down, and
-    /// nothing while held. One that an operator drains is left alone.
+    /// nothing while frozen. One that an operator drains is left alone.
     pub(crate) fn take_handling(&mut self) -> Vec<(usize, Handling)> {
         let rule = self.policy.on_failure;
         let serves = |member: &Member| member.wanted != Weight::ZERO;
         let others_serve = self.members.iter().chain(&self.sorry_server).any(serves);
-        if self.held || !others_serve && !rule.even_the_last {
+        if self.frozen || !others_serve && !rule.even_the_last {
             return Vec::new();
         }
         let members = self.members.iter_mut().chain(&mut self.sorry_server);

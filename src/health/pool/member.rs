@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use crate::diagnosis::Loss;
 use crate::health::damping::Damping;
-use crate::health::ramp::SlowStart;
+use crate::health::slow_start::SlowStart;
 use crate::health::{Machine, weight};
 use crate::model::{AdminState, Health, Weight};
 use crate::probe::Advice;
@@ -12,10 +12,10 @@ use crate::probe::Advice;
 pub(super) struct Member {
     pub(super) machine: Machine,
     pub(super) damping: Damping,
-    pub(super) ramp: Ramp,
+    pub(super) slow_start: SlowStartState,
     pub(super) admin: AdminState,
     /// Whether it answers for the VIP, and is to have no new connections for that.
-    pub(super) stealing: bool,
+    pub(super) arp_conflict: bool,
     /// Whether it has weight 0 for that.
     pub(super) quiesced: bool,
     pub(super) configured: Weight,
@@ -31,11 +31,11 @@ pub(super) struct Member {
 
 /// Where a real server is in its slow start.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ramp {
+pub(super) enum SlowStartState {
     /// No slow start, or no longer.
-    Over,
+    Done,
     /// It begins when the pool lets it serve.
-    Ahead,
+    Pending,
     Since(Instant),
 }
 
@@ -44,9 +44,9 @@ impl Member {
         Self {
             machine,
             damping: Damping::default(),
-            ramp: Ramp::Over,
+            slow_start: SlowStartState::Done,
             admin: AdminState::Enabled,
-            stealing: false,
+            arp_conflict: false,
             quiesced: false,
             configured,
             advice: None,
@@ -66,20 +66,20 @@ impl Member {
         }
     }
 
-    pub(super) fn ramped(
+    pub(super) fn slow_start_weight(
         &mut self,
         slow_start: SlowStart,
         now: Instant,
     ) -> (Weight, Option<Instant>) {
-        let since = match self.ramp {
-            Ramp::Over => return (self.share(), None),
-            Ramp::Ahead => now,
-            Ramp::Since(since) => since,
+        let since = match self.slow_start {
+            SlowStartState::Done => return (self.share(), None),
+            SlowStartState::Pending => now,
+            SlowStartState::Since(since) => since,
         };
         let (weight, next) = slow_start.weight(self.share(), since, now);
-        self.ramp = match next {
-            Some(_) => Ramp::Since(since),
-            None => Ramp::Over,
+        self.slow_start = match next {
+            Some(_) => SlowStartState::Since(since),
+            None => SlowStartState::Done,
         };
         (weight, next)
     }

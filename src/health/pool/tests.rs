@@ -60,7 +60,7 @@ impl Bench {
         let mut changes = self.wait(Duration::from_millis(1));
         let now = self.now;
         if self.pool.on_outcome(member, passed, now, now).is_some() {
-            changes.extend(self.settle());
+            changes.extend(self.recompute_weights());
         }
         changes
     }
@@ -81,8 +81,8 @@ impl Bench {
         (0..10).flat_map(|_| self.probe(member, false)).collect()
     }
 
-    fn settle(&mut self) -> Vec<(usize, u32)> {
-        let changes = self.pool.settle(self.now);
+    fn recompute_weights(&mut self) -> Vec<(usize, u32)> {
+        let changes = self.pool.recompute_weights(self.now);
         let changes: Vec<_> = changes
             .into_iter()
             .map(|(place, weight)| (place, weight.get()))
@@ -100,7 +100,7 @@ impl Bench {
         while let Some(due) = self.pool.next_deadline().filter(|due| *due <= end) {
             assert!(due > self.now, "a deadline that is over stays so");
             self.now = due;
-            changes.extend(self.settle());
+            changes.extend(self.recompute_weights());
         }
         self.now = end;
         changes
@@ -126,9 +126,9 @@ fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() 
     assert_eq!(bench.goes(1, true), [(1, 3)]);
     assert_eq!(bench.goes(0, false), [(0, 0)]);
     assert_eq!(bench.goes(1, false), [(1, 0), (sorry, 1)], "as one");
-    assert!(bench.pool.standing().sorry_serves && !bench.pool.standing().quorum_met);
+    assert!(bench.pool.status().sorry_serves && !bench.pool.status().quorum_met);
     assert_eq!(bench.goes(0, true), [(0, 1), (sorry, 0)], "as one");
-    assert_eq!(bench.pool.standing(), PoolStatus::WELL);
+    assert_eq!(bench.pool.status(), PoolStatus::WELL);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn the_quorum_counts_weights_and_has_its_hysteresis() {
     for member in [0, 1, 2, 3, 4] {
         bench.goes(member, true);
     }
-    let met = |bench: &Bench| bench.pool.standing().quorum_met;
+    let met = |bench: &Bench| bench.pool.status().quorum_met;
     bench.goes(2, false);
     bench.goes(0, false);
     assert!(met(&bench), "3 is the quorum less its hysteresis");
@@ -213,11 +213,11 @@ fn below_the_threshold_failing_servers_serve_and_above_it_no_longer() {
     assert_eq!(bench.table, [0, 0, 2, 2], "half is not less than half");
     assert_eq!(bench.goes(2, false), [(0, 2), (1, 2)]);
     assert_eq!(bench.table, [2, 2, 2, 2]);
-    assert!(bench.pool.standing().fail_open);
+    assert!(bench.pool.status().fail_open);
     assert_eq!(bench.goes(3, false), []);
     assert_eq!(bench.goes(0, true), []);
     assert_eq!(bench.goes(3, true), [(1, 0), (2, 0)]);
-    assert!(!bench.pool.standing().fail_open);
+    assert!(!bench.pool.status().fail_open);
 }
 
 #[test]
@@ -355,15 +355,15 @@ fn a_hold_stops_everything_and_what_was_seen_in_it_is_no_evidence() {
         bench.goes(member, true);
     }
     bench.probe(0, false);
-    bench.pool.set_held(true, bench.now);
+    bench.pool.set_frozen(true, bench.now);
     for _ in 0..10 {
         assert_eq!(bench.probe(0, false), []);
         assert_eq!(bench.probe(1, false), []);
     }
     let in_it = bench.now;
     bench.now += Duration::from_secs(1);
-    bench.pool.set_held(false, bench.now);
-    assert_eq!(bench.settle(), []);
+    bench.pool.set_frozen(false, bench.now);
+    assert_eq!(bench.recompute_weights(), []);
     for _ in 0..5 {
         assert_eq!(bench.pool.on_outcome(0, false, in_it, bench.now), None);
     }
@@ -379,30 +379,34 @@ fn what_an_operator_drains_gets_nothing_and_counts_for_nothing() {
         bench.goes(member, true);
     }
     bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.settle(), [(0, 0)]);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
     bench.goes(0, false);
     assert_eq!(bench.goes(0, true), [], "a verdict ends no drain");
     bench.pool.set_admin(1, AdminState::Drained);
-    assert_eq!(bench.settle(), [(1, 0), (2, 1)], "nobody is left");
-    bench.pool.set_held(true, bench.now);
+    assert_eq!(
+        bench.recompute_weights(),
+        [(1, 0), (2, 1)],
+        "nobody is left"
+    );
+    bench.pool.set_frozen(true, bench.now);
     bench.pool.set_admin(1, AdminState::Enabled);
-    assert_eq!(bench.settle(), []);
-    bench.pool.set_held(false, bench.now);
-    assert_eq!(bench.settle(), [(1, 1), (2, 0)]);
+    assert_eq!(bench.recompute_weights(), []);
+    bench.pool.set_frozen(false, bench.now);
+    assert_eq!(bench.recompute_weights(), [(1, 1), (2, 0)]);
 }
 
 #[derive(Debug, Clone)]
 enum Event {
     Probe(usize, bool),
     Wait(u64),
-    Hold(bool),
+    Freeze(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         20 => (0..6_usize, any::<bool>()).prop_map(|(member, passed)| Event::Probe(member, passed)),
         2 => (0..60_u64).prop_map(Event::Wait),
-        1 => any::<bool>().prop_map(Event::Hold),
+        1 => any::<bool>().prop_map(Event::Freeze),
     ]
 }
 
@@ -432,7 +436,7 @@ proptest! {
         let mut bench = Bench::new(policy.clone(), &members, sorry_server);
         let places = bench.table.len();
         for event in events {
-            let (before, standing) = (bench.table.clone(), bench.pool.standing());
+            let (before, status) = (bench.table.clone(), bench.pool.status());
             let healths: Vec<_> = (0..places).map(|place| bench.health(place)).collect();
             match event {
                 Event::Probe(place, passed) => {
@@ -441,9 +445,9 @@ proptest! {
                 Event::Wait(seconds) => {
                     bench.wait(Duration::from_secs(seconds));
                 }
-                Event::Hold(held) => {
-                    bench.pool.set_held(held, bench.now);
-                    bench.settle();
+                Event::Freeze(frozen) => {
+                    bench.pool.set_frozen(frozen, bench.now);
+                    bench.recompute_weights();
                 }
             }
             let changed = (0..places).filter(|place| bench.health(*place) != healths[*place]);
@@ -451,12 +455,12 @@ proptest! {
             for (place, weight) in bench.table.iter().enumerate() {
                 prop_assert_eq!(bench.pool.wanted(place).unwrap().get(), *weight);
             }
-            if bench.pool.held {
+            if bench.pool.frozen {
                 prop_assert_eq!(&bench.table, &before, "held");
                 continue;
             }
 
-            let now = bench.pool.standing();
+            let now = bench.pool.status();
             let known = members.iter().enumerate().all(|(m, _)| bench.health(m) != Health::Unknown);
             let up = |m: &usize| bench.health(*m) == Health::Up;
             let configured = |m: usize| u64::from(members[m].0);
@@ -475,7 +479,7 @@ proptest! {
                 }
             }
             for (m, health) in healths.iter().enumerate().take(members.len()) {
-                if bench.health(m) == Health::Up && *health == Health::Up && standing == now {
+                if bench.health(m) == Health::Up && *health == Health::Up && status == now {
                     prop_assert!(bench.table[m] >= before[m], "a weight falls though its server is up");
                 }
                 prop_assert!(bench.table[m] <= members[m].0.max(members[m].1));
@@ -497,14 +501,14 @@ proptest! {
     ) {
         let mut bench = Bench::new(policy, &members, sorry_server);
         for round in 0..60 {
-            let (table, standing) = (bench.table.clone(), bench.pool.standing());
+            let (table, status) = (bench.table.clone(), bench.pool.status());
             for (place, passed) in passes.iter().enumerate() {
                 bench.probe(place, *passed);
             }
             bench.wait(Duration::from_secs(5));
             if round >= 30 {
                 prop_assert_eq!(&bench.table, &table);
-                prop_assert_eq!(bench.pool.standing(), standing);
+                prop_assert_eq!(bench.pool.status(), status);
             }
         }
         prop_assert_eq!(bench.pool.next_deadline(), None);
@@ -518,7 +522,7 @@ fn advice_scales_the_weight_of_one_that_is_up_until_the_next() {
     bench.goes(1, true);
     let mut advise = |member, advice| {
         let share = bench.pool.on_advice(member, advice);
-        assert_eq!(share.is_some(), !bench.settle().is_empty());
+        assert_eq!(share.is_some(), !bench.recompute_weights().is_empty());
         bench.table[member]
     };
     assert_eq!(advise(0, Advice::Percent(75)), 7);
@@ -541,7 +545,7 @@ fn one_that_is_down_gets_nothing_whatever_it_advises() {
     let mut bench = Bench::new(policy(), &[(10, 10)], None);
     bench.goes(0, false);
     bench.pool.on_advice(0, Advice::Weight(weight(40)));
-    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.recompute_weights(), []);
     assert_eq!(bench.goes(0, true), [(0, 40)]);
 }
 
@@ -551,10 +555,10 @@ fn the_sorry_server_serves_when_all_advise_against_themselves() {
     bench.goes(0, true);
     bench.goes(1, true);
     bench.pool.on_advice(0, Advice::Drain);
-    assert_eq!(bench.settle(), [(0, 0), (1, 1)]);
+    assert_eq!(bench.recompute_weights(), [(0, 0), (1, 1)]);
     assert_eq!(bench.pool.on_advice(1, Advice::Drain), None);
     bench.pool.on_advice(0, Advice::Ready);
-    assert_eq!(bench.settle(), [(0, 10), (1, 0)]);
+    assert_eq!(bench.recompute_weights(), [(0, 10), (1, 0)]);
 }
 
 #[test]
@@ -563,16 +567,16 @@ fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
         let mut bench = Bench::new(policy(), &[(10, 10)], None);
         bench.goes(0, true);
         bench.pool.on_advice(0, Advice::Percent(50));
-        bench.settle();
+        bench.recompute_weights();
         let members = [(weight(10), weight(5))];
         let mut next = Pool::new(policy(), count(3), members, None);
-        let origin = Origin {
-            place: 0,
+        let before = PreviousIndex {
+            index: 0,
             same_check: false,
             same_kind,
         };
-        next.take_over(&bench.pool, &[Some(origin)]);
-        next.settle(bench.now);
+        next.take_over(&bench.pool, &[Some(before)]);
+        next.recompute_weights(bench.now);
         assert_eq!(next.wanted(0), Some(weight(expected)));
     }
 }
@@ -583,12 +587,12 @@ fn a_row_of_the_old_check_is_no_evidence_for_the_new_one() {
     bench.goes(0, true);
     assert_eq!(bench.probe(0, false), [], "one of two");
     let mut next = Bench::new(policy(), &[(5, 5)], None);
-    let origin = Origin {
-        place: 0,
+    let before = PreviousIndex {
+        index: 0,
         same_check: false,
         same_kind: false,
     };
-    next.pool.take_over(&bench.pool, &[Some(origin)]);
+    next.pool.take_over(&bench.pool, &[Some(before)]);
     next.now = bench.now;
     assert_eq!((next.probe(0, false), next.health(0)), (vec![], Health::Up));
     assert_eq!(next.probe(0, false), [(0, 0)]);
@@ -599,24 +603,24 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
     let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
     bench.goes(0, true);
     bench.goes(1, true);
-    bench.pool.set_held(true, bench.now);
+    bench.pool.set_frozen(true, bench.now);
     bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.settle(), [(0, 0)]);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
 
     let mut next = Bench::new(policy(), &[(5, 0), (5, 5)], None);
-    let origin = |place| {
-        Some(Origin {
-            place,
+    let before = |place| {
+        Some(PreviousIndex {
+            index: place,
             same_check: true,
             same_kind: true,
         })
     };
-    next.pool.take_over(&bench.pool, &[origin(0), origin(1)]);
+    next.pool.take_over(&bench.pool, &[before(0), before(1)]);
     next.now = bench.now;
-    assert_eq!(next.settle(), []);
+    assert_eq!(next.recompute_weights(), []);
     assert_eq!(next.goes_nowhere(1), [], "still held");
-    next.pool.set_held(false, next.now);
-    assert_eq!(next.settle(), [], "still drained");
+    next.pool.set_frozen(false, next.now);
+    assert_eq!(next.recompute_weights(), [], "still drained");
 }
 
 #[test]
@@ -626,9 +630,9 @@ fn what_is_undrained_makes_a_slow_start() {
     let mut bench = Bench::new(slow, &[(80, 80)], None);
     bench.goes(0, true);
     bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.settle(), [(0, 0)]);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
     bench.pool.set_admin(0, AdminState::Enabled);
-    assert_eq!(bench.settle(), [(0, 10)]);
+    assert_eq!(bench.recompute_weights(), [(0, 10)]);
     bench.wait(SLOW_START);
     assert_eq!(bench.table, [80]);
 }
@@ -642,16 +646,16 @@ fn one_that_steals_has_no_weight_while_it_does_and_slow_start_after_that() {
     let mut bench = Bench::new(slow, &[(100, 100), (100, 100)], None);
     bench.goes(0, true);
     bench.goes(1, true);
-    let before = bench.pool.standing();
-    assert!(bench.pool.set_stealing(0, true));
-    assert!(!bench.pool.set_stealing(0, true), "nothing new");
-    assert_eq!(bench.settle(), [(0, 0)]);
+    let before = bench.pool.status();
+    assert!(bench.pool.set_arp_conflict(0, true));
+    assert!(!bench.pool.set_arp_conflict(0, true), "nothing new");
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
     assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
     assert_eq!(bench.health(0), Health::Up, "no transition");
-    assert_eq!(bench.pool.standing(), before);
+    assert_eq!(bench.pool.status(), before);
 
-    assert!(bench.pool.set_stealing(0, false));
-    let first = bench.settle();
+    assert!(bench.pool.set_arp_conflict(0, false));
+    let first = bench.recompute_weights();
     assert_eq!(bench.pool.quiesced(0), None);
     assert!(first.iter().all(|(_, weight)| (1..100).contains(weight)));
     bench.wait(SLOW_START);
@@ -664,17 +668,17 @@ fn a_drain_outlives_a_theft_and_a_theft_a_drain() {
     bench.goes(0, true);
     bench.goes(1, true);
     bench.pool.set_admin(0, AdminState::Draining);
-    bench.pool.set_stealing(0, true);
-    assert_eq!(bench.settle(), [(0, 0)]);
+    bench.pool.set_arp_conflict(0, true);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
     assert_eq!(bench.pool.quiesced(0), None, "the operator's word counts");
-    bench.pool.set_stealing(0, false);
-    assert_eq!(bench.settle(), []);
-    bench.pool.set_stealing(0, true);
+    bench.pool.set_arp_conflict(0, false);
+    assert_eq!(bench.recompute_weights(), []);
+    bench.pool.set_arp_conflict(0, true);
     bench.pool.set_admin(0, AdminState::Enabled);
-    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.recompute_weights(), []);
     assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
-    bench.pool.set_stealing(0, false);
-    assert_eq!(bench.settle(), [(0, 5)]);
+    bench.pool.set_arp_conflict(0, false);
+    assert_eq!(bench.recompute_weights(), [(0, 5)]);
 }
 
 #[test]
@@ -683,8 +687,8 @@ fn thieves_serve_where_the_rest_cannot() {
     let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
     bench.goes(0, true);
     bench.goes(1, true);
-    bench.pool.set_stealing(0, true);
-    assert_eq!(bench.settle(), [(0, 0)]);
+    bench.pool.set_arp_conflict(0, true);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
     let mut changes = bench.goes(1, false);
     changes.sort_unstable();
     assert_eq!(changes, [(0, 5), (1, 0)], "in one piece");
@@ -695,10 +699,10 @@ fn thieves_serve_where_the_rest_cannot() {
     for place in 0..3 {
         bench.goes(place, true);
     }
-    bench.pool.set_stealing(0, true);
-    assert_eq!(bench.settle(), [(0, 0)]);
-    bench.pool.set_stealing(1, true);
-    assert_eq!(bench.settle(), [(0, 5)]);
+    bench.pool.set_arp_conflict(0, true);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
+    bench.pool.set_arp_conflict(1, true);
+    assert_eq!(bench.recompute_weights(), [(0, 5)]);
 
     // The quorum needs it.
     let quorum = Policy {
@@ -708,8 +712,8 @@ fn thieves_serve_where_the_rest_cannot() {
     let mut bench = Bench::new(quorum, &[(5, 5), (5, 5)], Some(0));
     bench.goes(0, true);
     bench.goes(1, true);
-    bench.pool.set_stealing(0, true);
-    assert_eq!(bench.settle(), []);
+    bench.pool.set_arp_conflict(0, true);
+    assert_eq!(bench.recompute_weights(), []);
     assert_eq!(bench.pool.quiesced(0), None);
 }
 
@@ -717,8 +721,8 @@ fn thieves_serve_where_the_rest_cannot() {
 fn a_theft_does_not_take_the_weight_that_was_found_from_one_without_a_verdict() {
     let mut bench = Bench::new(policy(), &[(5, 3), (5, 5)], None);
     bench.goes(1, true);
-    bench.pool.set_stealing(0, true);
-    assert_eq!(bench.settle(), []);
+    bench.pool.set_arp_conflict(0, true);
+    assert_eq!(bench.recompute_weights(), []);
     assert_eq!(bench.goes(0, true), [(0, 0)]);
 }
 
@@ -727,9 +731,9 @@ fn a_theft_changes_nothing_while_weights_are_held() {
     let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
     bench.goes(0, true);
     bench.goes(1, true);
-    bench.pool.set_held(true, bench.now);
-    bench.pool.set_stealing(0, true);
-    assert_eq!(bench.settle(), []);
-    bench.pool.set_held(false, bench.now);
-    assert_eq!(bench.settle(), [(0, 0)]);
+    bench.pool.set_frozen(true, bench.now);
+    bench.pool.set_arp_conflict(0, true);
+    assert_eq!(bench.recompute_weights(), []);
+    bench.pool.set_frozen(false, bench.now);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
 }

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::diagnosis::arp_conflict_fix;
 use crate::model::MacAddress;
-use crate::runtime::bursts::{Bursts, Summary};
+use crate::runtime::log_limit::{LogLimiter, Summary};
 use crate::status::ConflictRecord;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ enum LineKind {
 /// What was written of conflicts, and what was not.
 #[derive(Debug, Default)]
 pub(super) struct ConflictLog {
-    bursts: Bursts<LineKind>,
+    bursts: LogLimiter<LineKind>,
 }
 
 /// Who answers: `rs1 (192.168.11.21), 02:00:00:00:00:21`.

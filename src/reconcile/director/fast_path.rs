@@ -6,8 +6,7 @@ use tracing::{debug, info, warn};
 
 use super::resets::tell_handling;
 use super::{DirectorLoop, LOOK, in_from_now};
-use crate::health::Handling;
-use crate::health::weight_updates::WeightChange;
+use crate::health::{Handling, WeightChange};
 use crate::kernel::Ipvs;
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::Step;
@@ -151,7 +150,6 @@ impl<T: Ipvs> DirectorLoop<T> {
             let mut live = record.live.lock();
             let removed = matches!(pending.step, Step::RemoveDestination { .. });
             live.kernel = (!removed).then_some(pending.change.weight);
-            live.connections_known = false;
         }
         if let Some(first_failure) = pending.change.first_failure {
             let took = clock::monotonic().saturating_duration_since(first_failure);

@@ -8,9 +8,9 @@ use tracing::{info, warn};
 
 use super::DirectorLoop;
 use crate::config::{Director, DirectorRemoval};
-use crate::health::ends_by_itself;
+use crate::health::Loads;
 use crate::kernel::Ipvs;
-use crate::model::{Connections, RealServerKey, ServiceKey, Weight};
+use crate::model::{Connections, DestinationLoad, DrainRule, RealServerKey, ServiceKey, Weight};
 use crate::plan::State;
 use crate::plan::pending_removal::{self, Leaver};
 use crate::reconcile::{ChangeCause, LINES_AT_ONCE, Reconciler, Writing};
@@ -116,30 +116,41 @@ impl<T: Ipvs> Reconciler<T> {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Reads the connections of what is being drained, which an operator waits for.
-    pub(super) async fn look_at_draining(&mut self) {
+    /// Reads the connections of the real servers whose drain health waits for, and tells health.
+    pub(super) async fn count_connections(&mut self) {
+        let draining = self.intent.draining();
+        if draining.is_empty() {
+            return;
+        }
         let snapshot = Arc::clone(&self.reconciler.snapshot);
-        let draining = snapshot.draining.lock().clone();
+        let read_at = clock::monotonic();
+        let mut loads = BTreeMap::new();
         let services: BTreeSet<_> = draining.iter().map(|id| id.service_index()).collect();
         for service in services
             .into_iter()
-            .filter_map(|place| snapshot.services.get(place))
+            .filter_map(|index| snapshot.services.get(index))
         {
-            // One that cannot be read is read again in a second, or at the resync.
+            // A service that cannot be read is read again after a second.
             let destinations = self.reconciler.kernel.ipvs.destinations(&service.key).await;
             let Ok(destinations) = destinations else {
                 continue;
             };
             for record in &service.real_servers {
-                if let Some(observed) = destinations.get(&record.key) {
+                let observed = destinations.get(&record.key);
+                if let Some(observed) = observed {
                     let mut live = record.live.lock();
                     live.kernel = Some(observed.destination.weight);
                     live.connections = observed.connections;
                     live.statistics = observed.statistics;
-                    live.connections_known = true;
                 }
+                let load = observed.map(|observed| DestinationLoad {
+                    weight: observed.destination.weight,
+                    active_connections: observed.connections.active,
+                });
+                loads.insert((service.key, record.key), load);
             }
         }
+        self.loads.send_replace(Some(Loads { read_at, loads }));
     }
 
     /// Keeps a watch on all that is leaving, and on nothing else. A deadline
@@ -220,8 +231,11 @@ impl<T: Ipvs> DirectorLoop<T> {
                     >= *departure.idle_since.get_or_insert_with(clock::monotonic) + LAST_ANSWERS
             {
                 over.insert(*key, "others serve");
-            } else if departure.connections.active == 0
-                && (!ends_by_itself(*service) || self.section.on_removal == DirectorRemoval::Remove)
+            } else if DrainRule::of(*service).is_idle(DestinationLoad {
+                weight: Weight::ZERO,
+                active_connections: departure.connections.active,
+            }) || departure.connections.active == 0
+                && self.section.on_removal == DirectorRemoval::Remove
             {
                 over.insert(*key, "no active connection is left");
             }

@@ -13,7 +13,7 @@ use tokio::time::advance;
 
 use super::*;
 use crate::health::Handling;
-use crate::health::weight_updates::WeightChange;
+use crate::health::WeightChange;
 use crate::kernel::{Cause, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService};
 use crate::metrics::Metrics;
 use crate::model::{

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::health::pool::{Policy, SorryServer};
-use crate::health::ramp::SlowStart;
+use crate::health::slow_start::SlowStart;
 use crate::runtime::clock;
 
 const RESET: FailureRule = FailureRule {
@@ -53,7 +53,7 @@ fn probe(
     let now = clock::monotonic();
     pool.set_loss(place, outcome.err().flatten(), now);
     pool.on_outcome(place, outcome.is_ok(), now, now);
-    pool.settle(now);
+    pool.recompute_weights(now);
     pool.take_handling()
 }
 
@@ -126,24 +126,24 @@ fn the_last_keeps_its_clients_until_somebody_replaces_it_unless_asked() {
 fn nothing_is_cut_while_held_or_for_a_drain() {
     let now = clock::monotonic();
     let mut pool_of_two = pool(RESET, false);
-    pool_of_two.set_held(true, now);
+    pool_of_two.set_frozen(true, now);
     assert_eq!(probe(&mut pool_of_two, 0, LOST), []);
-    pool_of_two.set_held(false, now);
-    pool_of_two.settle(now);
+    pool_of_two.set_frozen(false, now);
+    pool_of_two.recompute_weights(now);
     assert_eq!(pool_of_two.take_handling(), [], "verdicts begin anew");
 
     let mut held_late = pool(RESET, false);
     held_late.set_loss(0, Some(Loss::Gone), now);
     held_late.on_outcome(0, false, now, now);
-    held_late.settle(now);
-    held_late.set_held(true, now);
+    held_late.recompute_weights(now);
+    held_late.set_frozen(true, now);
     assert_eq!(held_late.take_handling(), [], "held after the verdict");
 
     for rule in [RESET, GONE, REMOVE] {
         for outcome in [BADLY, UNREACHABLE, LOST] {
             let mut draining = pool(rule, false);
             draining.set_admin(0, AdminState::Draining);
-            draining.settle(now);
+            draining.recompute_weights(now);
             assert_eq!(draining.take_handling(), []);
             assert_eq!(probe(&mut draining, 0, outcome), [], "{rule:?} {outcome:?}");
             assert!(!draining.is_removed(0), "{rule:?} {outcome:?}");

@@ -30,7 +30,7 @@ pub(crate) struct Summary<K> {
 /// What was written of each kind, and what was not. `K` is what lines are
 /// about that are alike.
 #[derive(Debug)]
-pub(crate) struct Bursts<K> {
+pub(crate) struct LogLimiter<K> {
     kinds: BTreeMap<K, Burst>,
 }
 
@@ -50,7 +50,7 @@ struct Rest {
     fix: Option<String>,
 }
 
-impl<K> Default for Bursts<K> {
+impl<K> Default for LogLimiter<K> {
     fn default() -> Self {
         Self {
             kinds: BTreeMap::new(),
@@ -58,7 +58,7 @@ impl<K> Default for Bursts<K> {
     }
 }
 
-impl<K: Copy + Ord> Bursts<K> {
+impl<K: Copy + Ord> LogLimiter<K> {
     /// Whether a line of this kind is written; else it is counted among those
     /// that have `common` in common, with its subject and its fix.
     pub(crate) fn admit(

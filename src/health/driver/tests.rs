@@ -3,8 +3,9 @@ use std::io;
 use std::time::{Instant, SystemTime};
 
 use super::*;
-use crate::model::{ProbeResult, Weights};
-use crate::probe::{Advice, Outcome, probe_targets};
+use crate::health::WeightChange;
+use crate::model::{DestinationLoad, Health, ProbeResult, Weight};
+use crate::probe::{Advice, Outcome, Pace, probe_targets};
 use crate::reconcile::captured_log::second_dispatch;
 use crate::runtime::shared::Shared;
 
@@ -36,13 +37,13 @@ const OTHER: RealServerId = RealServerId {
     real_server: 1,
 };
 
-struct Bench {
-    task: HealthTask,
+struct Fixture {
+    driver: Driver,
     start: Instant,
     reported: u64,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let config = Arc::new(Config::parse("cluster.yaml", CLUSTER).unwrap());
         let targets = probe_targets(&config);
@@ -54,9 +55,10 @@ impl Bench {
             pace: Arc::default(),
         });
         let probes = probes.collect();
-        let task = HealthTask::new(
+        let driver = Driver::new(
             Arc::clone(&config),
             Subscriptions { probes, targets },
+            Weights::new(),
             Arc::new(Snapshot::director(
                 &config,
                 "cluster.yaml".into(),
@@ -66,7 +68,7 @@ impl Bench {
             Arc::new(Intent::default()),
         );
         Self {
-            task,
+            driver,
             start: clock::monotonic(),
             reported: 0,
         }
@@ -95,11 +97,21 @@ impl Bench {
             started: self.start + since,
             at: SystemTime::UNIX_EPOCH + since,
         };
-        self.task.on_report(&report, self.start + since);
+        let input = Input::Report(Arc::new(report));
+        self.driver.handle(input, self.start + since);
+    }
+
+    fn drain(&mut self, id: RealServerId, deadline: DrainDeadline) {
+        let input = Input::SetAdmin {
+            real_servers: vec![id],
+            admin: AdminState::Draining,
+            deadline,
+        };
+        self.driver.handle(input, self.start);
     }
 
     fn live(&self, id: RealServerId) -> crate::status::RealServerLive {
-        let (_, record) = self.task.snapshot.records(id).unwrap();
+        let (_, record) = self.driver.snapshot.records(id).unwrap();
         record.live.lock().clone()
     }
 
@@ -109,7 +121,7 @@ impl Bench {
 
     /// Weights that reconcile would find, and the second of the first failure.
     fn wanted(&self) -> BTreeMap<RealServerId, (u32, Option<u64>)> {
-        let changes = self.task.intent.take();
+        let changes = self.driver.intent.take();
         let change = |change: WeightChange| {
             let first = change.first_failure;
             let first = first.map(|first| (first - self.start).as_secs());
@@ -123,40 +135,40 @@ impl Bench {
 }
 
 #[test]
-fn one_report_reaches_all_and_each_counts_for_itself() {
-    let mut bench = Bench::new();
-    bench.report(0, ProbeResult::Ok);
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Unknown]);
-    assert_eq!(bench.wanted(), [(FAST, (5, None))].into());
+fn one_report_reaches_all_subscribers_and_each_counts_for_itself() {
+    let mut fixture = Fixture::new();
+    fixture.report(0, ProbeResult::Ok);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Up, Health::Unknown]);
+    assert_eq!(fixture.wanted(), [(FAST, (5, None))].into());
 
-    bench.report(0, ProbeResult::Ok);
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Up]);
+    fixture.report(0, ProbeResult::Ok);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Up, Health::Up]);
     assert_eq!(
-        bench.wanted(),
+        fixture.wanted(),
         [(SLOW, (7, None))].into(),
         "each its own weight, and only what changed"
     );
 
-    bench.report(0, ProbeResult::Status);
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Down, Health::Up]);
-    assert_eq!(bench.wanted(), [(FAST, (0, Some(3)))].into());
-    bench.report(0, ProbeResult::Timeout);
-    assert_eq!(bench.live(SLOW).health, Health::Up, "two of three");
-    bench.report(0, ProbeResult::Refused);
-    assert_eq!(bench.live(SLOW).health, Health::Down);
-    assert_eq!(bench.wanted(), [(SLOW, (0, Some(3)))].into());
-    assert_eq!(bench.live(OTHER).health, Health::Unknown);
-    assert!(bench.live(OTHER).last_probe.is_none());
+    fixture.report(0, ProbeResult::Status);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Down, Health::Up]);
+    assert_eq!(fixture.wanted(), [(FAST, (0, Some(3)))].into());
+    fixture.report(0, ProbeResult::Timeout);
+    assert_eq!(fixture.live(SLOW).health, Health::Up, "two of three");
+    fixture.report(0, ProbeResult::Refused);
+    assert_eq!(fixture.live(SLOW).health, Health::Down);
+    assert_eq!(fixture.wanted(), [(SLOW, (0, Some(3)))].into());
+    assert_eq!(fixture.live(OTHER).health, Health::Unknown);
+    assert!(fixture.live(OTHER).last_probe.is_none());
 }
 
 #[test]
-fn what_a_record_shows_is_the_newest_probe_and_the_newest_change() {
-    let mut bench = Bench::new();
+fn record_shows_the_newest_probe_and_the_newest_transition() {
+    let mut fixture = Fixture::new();
     let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
     for result in [ProbeResult::Ok, ProbeResult::Body, ProbeResult::Body] {
-        bench.report(0, result);
+        fixture.report(0, result);
     }
-    let live = bench.live(FAST);
+    let live = fixture.live(FAST);
     assert_eq!(live.since, at(2), "the second failure changed nothing");
     assert_eq!((live.transitions_up, live.transitions_down), (1, 1));
     assert_eq!(live.probes[ProbeResult::Ok.index()], 1);
@@ -167,26 +179,26 @@ fn what_a_record_shows_is_the_newest_probe_and_the_newest_change() {
         (ProbeResult::Body, at(3), "it was body")
     );
     assert_eq!(probe.duration, Duration::from_millis(3));
-    let slow = bench.live(SLOW);
+    let slow = fixture.live(SLOW);
     assert_eq!((slow.transitions_up, slow.transitions_down), (0, 0));
     assert_eq!(slow.since, at(0));
 }
 
 #[test]
 fn reconcile_finds_the_latest_weight_however_late_it_looks() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for result in [ProbeResult::Ok, ProbeResult::Reset, ProbeResult::Ok] {
-        bench.report(0, result);
+        fixture.report(0, result);
     }
-    assert_eq!(bench.wanted(), [(FAST, (5, None))].into());
-    assert_eq!(bench.wanted(), BTreeMap::new());
+    assert_eq!(fixture.wanted(), [(FAST, (5, None))].into());
+    assert_eq!(fixture.wanted(), BTreeMap::new());
 }
 
 #[test]
-fn every_failure_but_this_hosts_own_speaks_against_the_real_server() {
+fn every_failure_but_a_local_one_counts_against_the_real_server() {
     for result in ProbeResult::ALL {
-        let mut bench = Bench::new();
-        bench.report(0, result);
+        let mut fixture = Fixture::new();
+        fixture.report(0, result);
         let wanted = if result == ProbeResult::Ok {
             Health::Up
         } else if matches!(result, ProbeResult::Internal | ProbeResult::Unverified) {
@@ -194,38 +206,38 @@ fn every_failure_but_this_hosts_own_speaks_against_the_real_server() {
         } else {
             Health::Down
         };
-        assert_eq!(bench.live(FAST).health, wanted, "{result:?}");
+        assert_eq!(fixture.live(FAST).health, wanted, "{result:?}");
     }
 }
 
 #[test]
-fn this_hosts_own_trouble_neither_counts_nor_breaks_a_row() {
-    let mut bench = Bench::new();
+fn local_failure_neither_counts_nor_breaks_a_streak() {
+    let mut fixture = Fixture::new();
     for _ in 0..100 {
-        bench.report(0, ProbeResult::Internal);
+        fixture.report(0, ProbeResult::Internal);
     }
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Unknown; 2]);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Unknown; 2]);
     for _ in 0..2 {
-        bench.report(0, ProbeResult::Ok);
-        bench.report(0, ProbeResult::Internal);
+        fixture.report(0, ProbeResult::Ok);
+        fixture.report(0, ProbeResult::Internal);
     }
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Up; 2]);
-    let live = bench.live(SLOW);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Up; 2]);
+    let live = fixture.live(SLOW);
     assert_eq!(live.probes[ProbeResult::Internal.index()], 102);
     assert_eq!(live.last_probe.unwrap().result, ProbeResult::Internal);
     for _ in 0..100 {
-        bench.report(0, ProbeResult::Internal);
+        fixture.report(0, ProbeResult::Internal);
     }
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Up; 2]);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Up; 2]);
 }
 
 #[test]
-fn a_report_of_no_known_probe_is_nobodys() {
-    let mut bench = Bench::new();
-    bench.report(2, ProbeResult::Ok);
-    bench.report(u32::MAX, ProbeResult::Ok);
-    assert_eq!(bench.health([FAST, OTHER]), [Health::Unknown; 2]);
-    assert_eq!(bench.wanted(), BTreeMap::new());
+fn report_of_an_unknown_probe_changes_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.report(2, ProbeResult::Ok);
+    fixture.report(u32::MAX, ProbeResult::Ok);
+    assert_eq!(fixture.health([FAST, OTHER]), [Health::Unknown; 2]);
+    assert_eq!(fixture.wanted(), BTreeMap::new());
 }
 
 /// Where a test's log goes.
@@ -262,41 +274,41 @@ fn logged(work: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn the_log_has_a_line_for_each_change() {
-    let mut bench = Bench::new();
+fn log_has_a_line_for_each_transition() {
+    let mut fixture = Fixture::new();
     let lines = logged(|| {
         for result in [ProbeResult::Ok, ProbeResult::Ok, ProbeResult::Refused] {
-            bench.report(1, result);
+            fixture.report(1, result);
         }
-        bench.report(1, ProbeResult::Refused);
-        bench.report(1, ProbeResult::Timeout);
-        bench.report(1, ProbeResult::Timeout);
+        fixture.report(1, ProbeResult::Refused);
+        fixture.report(1, ProbeResult::Timeout);
+        fixture.report(1, ProbeResult::Timeout);
     });
     assert_eq!(
         lines,
         [
-            "INFO real server up: 2 probes in a row passed service=\"slow\" \
-             real_server=\"rs2\" from=unknown weight=1",
-            "WARN real server down: 3 probes in a row failed, the last with: it was timeout \
-             service=\"slow\" real_server=\"rs2\" from=up weight=0",
+            "INFO real server up service=\"slow\" real_server=\"rs2\" from=unknown weight=1 \
+             reason=\"2 probes in a row passed\"",
+            "WARN real server down service=\"slow\" real_server=\"rs2\" from=up weight=0 \
+             reason=\"3 probes in a row failed, the last with: it was timeout\"",
         ]
     );
 }
 
 #[test]
-fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
-    let mut bench = Bench::new();
+fn log_has_a_line_when_probing_fails_and_when_it_works_again() {
+    let mut fixture = Fixture::new();
     let lines = logged(|| {
         for probe in [0, 1, 0, 1] {
-            bench.report(probe, ProbeResult::Internal);
+            fixture.report(probe, ProbeResult::Internal);
         }
-        bench.report(0, ProbeResult::Status);
+        fixture.report(0, ProbeResult::Status);
     });
     assert_eq!(
         lines[..1],
         [
-            "WARN probes cannot be made: it was internal; no verdict changes for that \
-             service=\"fast\" real_server=\"rs1\""
+            "WARN probes cannot be made; health stays as it is service=\"fast\" \
+             real_server=\"rs1\" reason=\"it was internal\""
         ]
     );
     assert_eq!(
@@ -304,22 +316,22 @@ fn the_log_tells_when_probing_stops_and_when_it_goes_on() {
         3,
         "the others are of rs1 and its pool: {lines:?}"
     );
-    let lines = logged(|| bench.report(1, ProbeResult::Refused));
+    let lines = logged(|| fixture.report(1, ProbeResult::Refused));
     assert_eq!(
         lines,
         [
-            "INFO probes can be made again, which was not so: it was internal \
-             service=\"slow\" real_server=\"rs2\""
+            "INFO probes can be made again service=\"slow\" real_server=\"rs2\" \
+             reason=\"it was internal\""
         ]
     );
-    let lines = logged(|| bench.report(1, ProbeResult::Internal));
+    let lines = logged(|| fixture.report(1, ProbeResult::Internal));
     assert_eq!(lines.len(), 1, "{lines:?}");
 }
 
 #[test]
-fn the_most_urgent_real_server_sets_the_pace() {
-    let mut bench = Bench::new();
-    let pace = |bench: &Bench| bench.task.subscribers[&ProbeId(0)].pace.get();
+fn most_urgent_real_server_sets_the_probe_rate() {
+    let mut fixture = Fixture::new();
+    let pace = |fixture: &Fixture| fixture.driver.rates[&ProbeId(0)].get();
     let steps = [
         (ProbeResult::Ok, Pace::Doubt),        // fast: up; slow: 1 of 2
         (ProbeResult::Ok, Pace::Steady),       // both up
@@ -330,18 +342,18 @@ fn the_most_urgent_real_server_sets_the_pace() {
         (ProbeResult::Ok, Pace::Doubt),
     ];
     for (result, expected) in steps {
-        bench.report(0, result);
-        assert_eq!(pace(&bench), expected, "after {result:?}");
+        fixture.report(0, result);
+        assert_eq!(pace(&fixture), expected, "after {result:?}");
     }
 }
 
 #[test]
-fn a_new_subscriber_of_a_probe_that_stays_is_not_left_to_a_slow_pace() {
-    let mut bench = Bench::new();
+fn new_subscriber_of_a_kept_probe_raises_its_rate() {
+    let mut fixture = Fixture::new();
     for _ in 0..3 {
-        bench.report(0, ProbeResult::Refused);
+        fixture.report(0, ProbeResult::Refused);
     }
-    let cell = Arc::clone(&bench.task.subscribers[&ProbeId(0)].pace);
+    let cell = Arc::clone(&fixture.driver.rates[&ProbeId(0)]);
     assert_eq!(cell.get(), Pace::Down);
 
     let third = "
@@ -362,7 +374,7 @@ fn a_new_subscriber_of_a_probe_that_stays_is_not_left_to_a_slow_pace() {
     });
     let probes = probes.collect();
     let names = config.virtual_services.iter().map(|service| &*service.name);
-    let (done, _handover) = tokio::sync::oneshot::channel();
+    let (done, _result) = tokio::sync::oneshot::channel();
     let change = Change {
         probes: Subscriptions { probes, targets },
         found: Weights::new(),
@@ -372,40 +384,40 @@ fn a_new_subscriber_of_a_probe_that_stays_is_not_left_to_a_slow_pace() {
         done,
         config: Arc::new(config),
     };
-    bench.task.change_to(change, bench.start);
+    fixture.driver.change_to(change, fixture.start);
     assert_eq!(cell.get(), Pace::Doubt);
 }
 
 #[test]
 fn advice_changes_the_weight_without_a_transition() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     let half = Some(Advice::Percent(50));
-    bench.report_with(0, ProbeResult::Ok, half);
-    bench.report(0, ProbeResult::Ok);
+    fixture.report_with(0, ProbeResult::Ok, half);
+    fixture.report(0, ProbeResult::Ok);
     let both = [(FAST, (2, None)), (SLOW, (3, None))];
-    assert_eq!(bench.wanted(), both.into(), "of 5 and of 7");
-    bench.report_with(0, ProbeResult::Ok, half);
-    assert_eq!(bench.wanted(), [].into());
-    bench.report_with(0, ProbeResult::Ok, Some(Advice::Drain));
+    assert_eq!(fixture.wanted(), both.into(), "of 5 and of 7");
+    fixture.report_with(0, ProbeResult::Ok, half);
+    assert_eq!(fixture.wanted(), [].into());
+    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Drain));
     let none = [(FAST, (0, None)), (SLOW, (0, None))];
-    assert_eq!(bench.wanted(), none.into());
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Up]);
-    assert_eq!(bench.live(SLOW).advised, Some(Weight::ZERO));
-    bench.report_with(0, ProbeResult::Ok, Some(Advice::Ready));
+    assert_eq!(fixture.wanted(), none.into());
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Up, Health::Up]);
+    assert_eq!(fixture.live(SLOW).advised, Some(Weight::ZERO));
+    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Ready));
     let whole = [(FAST, (5, None)), (SLOW, (7, None))];
-    assert_eq!(bench.wanted(), whole.into());
-    assert_eq!(bench.live(SLOW).advised, None);
+    assert_eq!(fixture.wanted(), whole.into());
+    assert_eq!(fixture.live(SLOW).advised, None);
     let same = Weight::new(7).unwrap();
-    bench.report_with(0, ProbeResult::Ok, Some(Advice::Weight(same)));
+    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Weight(same)));
     assert_eq!(
-        bench.live(SLOW).advised,
+        fixture.live(SLOW).advised,
         Some(same),
         "though it changes nothing"
     );
 }
 
 /// Takes over the same configuration with this put in place of that.
-fn reload(bench: &mut Bench, this: &str, that: &str) {
+fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
     let text = CLUSTER.replace(this, that);
     assert!(this == that || text != CLUSTER);
     let config = Config::parse("cluster.yaml", &text).unwrap();
@@ -415,7 +427,7 @@ fn reload(bench: &mut Bench, this: &str, that: &str) {
         pace: Arc::default(),
     });
     let names = config.virtual_services.iter().map(|service| &*service.name);
-    let (done, _handover) = tokio::sync::oneshot::channel();
+    let (done, mut result) = tokio::sync::oneshot::channel();
     let change = Change {
         probes: Subscriptions {
             probes: probes.collect(),
@@ -428,50 +440,49 @@ fn reload(bench: &mut Bench, this: &str, that: &str) {
         done,
         config: Arc::new(config),
     };
-    bench.task.change_to(change, bench.start);
+    fixture.driver.change_to(change, fixture.start);
+    result.try_recv().unwrap()
 }
 
 #[test]
 fn advice_is_shown_as_it_counts_after_a_reload() {
-    let mut bench = Bench::new();
-    bench.report_with(0, ProbeResult::Ok, Some(Advice::Percent(50)));
-    assert_eq!(bench.live(FAST).advised, Weight::new(2));
-    reload(&mut bench, "weight: 5", "weight: 8");
-    assert_eq!(bench.live(FAST).advised, Weight::new(4));
+    let mut fixture = Fixture::new();
+    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Percent(50)));
+    assert_eq!(fixture.live(FAST).advised, Weight::new(2));
+    reload(&mut fixture, "weight: 5", "weight: 8");
+    assert_eq!(fixture.live(FAST).advised, Weight::new(4));
     reload(
-        &mut bench,
+        &mut fixture,
         "{ http: { host: site }, rise: 1",
         "{ tcp: {}, rise: 1",
     );
-    assert_eq!(bench.live(FAST).advised, None, "another check asks anew");
+    assert_eq!(fixture.live(FAST).advised, None, "another check asks anew");
 }
 
 #[test]
-fn a_reload_moves_no_deadline_of_a_drain() {
-    let mut bench = Bench::new();
+fn reload_keeps_the_deadline_of_a_drain() {
+    let mut fixture = Fixture::new();
     let udp = (
         "address: 192.0.2.2:80",
         "protocol: udp\n    address: 192.0.2.2:80",
     );
-    reload(&mut bench, udp.0, udp.1);
-    let after = |seconds| bench.start + Duration::from_secs(seconds);
+    reload(&mut fixture, udp.0, udp.1);
+    let after = |seconds| fixture.start + Duration::from_secs(seconds);
     let deadline = DrainDeadline {
         until: after(7),
         at: SystemTime::UNIX_EPOCH + Duration::from_secs(7),
     };
     let (before, at) = (after(6), after(7));
-    bench
-        .task
-        .set_admin(&[SLOW], AdminState::Draining, deadline);
-    reload(&mut bench, udp.0, udp.1);
-    bench.task.check_drains(before);
-    let live = bench.live(SLOW);
+    fixture.drain(SLOW, deadline);
+    reload(&mut fixture, udp.0, udp.1);
+    fixture.driver.handle(Input::Tick, before);
+    let live = fixture.live(SLOW);
     assert_eq!(
         (live.admin, live.drain_deadline),
         (AdminState::Draining, Some(deadline.at))
     );
-    bench.task.check_drains(at);
-    let live = bench.live(SLOW);
+    fixture.driver.handle(Input::Tick, at);
+    let live = fixture.live(SLOW);
     assert_eq!(
         (live.admin, live.drain_deadline),
         (AdminState::Drained, None)
@@ -479,82 +490,100 @@ fn a_reload_moves_no_deadline_of_a_drain() {
 }
 
 #[test]
-fn nothing_is_drained_before_the_kernel_has_its_weight_of_0() {
-    let mut bench = Bench::new();
+fn nothing_is_drained_before_the_kernel_shows_weight_0_and_no_connection() {
+    let mut fixture = Fixture::new();
+    let start = fixture.start;
+    let mut ids = fixture.driver.snapshot.ids();
+    let (key, _) = ids.find(|(_, id)| *id == SLOW).unwrap();
+    drop(ids);
     let never = DrainDeadline {
-        until: bench.start,
+        until: fixture.start,
         at: SystemTime::UNIX_EPOCH,
     };
-    bench.task.set_admin(&[SLOW], AdminState::Draining, never);
-    let mut admin_with = |kernel, connections_known, active| {
-        {
-            let (_, record) = bench.task.snapshot.records(SLOW).unwrap();
-            let mut live = record.live.lock();
-            live.kernel = kernel;
-            live.connections_known = connections_known;
-            live.connections.active = active;
-        }
-        bench
-            .task
-            .check_drains(bench.start + Duration::from_hours(1));
-        bench.live(SLOW).admin
+    fixture.drain(SLOW, never);
+    let hour = start + Duration::from_hours(1);
+    let mut admin_with = |read_at, weight: Option<Weight>, active_connections| {
+        let load = weight.map(|weight| DestinationLoad {
+            weight,
+            active_connections,
+        });
+        let loads = Loads {
+            read_at,
+            loads: [(key, load)].into(),
+        };
+        fixture.driver.handle(Input::Loads(loads), hour);
+        fixture.driver.handle(Input::Tick, hour);
+        fixture.live(SLOW).admin
     };
-    let (one, none) = (Some(Weight::ONE), Some(Weight::ZERO));
-    assert_eq!(admin_with(one, true, 0), AdminState::Draining);
-    assert_eq!(admin_with(none, false, 0), AdminState::Draining);
-    assert_eq!(admin_with(none, true, 1), AdminState::Draining);
-    assert_eq!(admin_with(none, true, 0), AdminState::Drained);
+    let before = start.checked_sub(Duration::from_secs(1)).unwrap();
+    let (one, zero) = (Some(Weight::ONE), Some(Weight::ZERO));
+    assert_eq!(admin_with(start, one, 0), AdminState::Draining);
+    assert_eq!(admin_with(start, None, 0), AdminState::Draining);
+    assert_eq!(admin_with(start, zero, 1), AdminState::Draining);
+    assert_eq!(
+        admin_with(before, zero, 0),
+        AdminState::Draining,
+        "read before the drain began"
+    );
+    assert_eq!(admin_with(start, zero, 0), AdminState::Drained);
 }
 
 #[test]
-fn one_that_is_new_begins_with_what_the_same_probe_has_shown_elsewhere() {
-    let moved = |bench: &mut Bench, service: &str| {
+fn new_real_server_begins_with_what_the_same_probe_has_shown_in_another_service() {
+    let moved = |fixture: &mut Fixture, service: &str| {
         let (this, that) = (format!("{service}:80"), format!("{service}7:80"));
-        reload(bench, &this, &that);
-        let changes = bench.task.weights();
-        changes
+        let result = reload(fixture, &this, &that);
+        result
+            .weights
             .values()
             .map(|weight| weight.get())
             .collect::<Vec<_>>()
     };
     // `slow` asks for two passes, `fast` for one.
-    let mut bench = Bench::new();
-    bench.report(0, ProbeResult::Ok);
-    assert_eq!(moved(&mut bench, "192.0.2.2"), [5, 0, 0]);
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Up, Health::Unknown]);
-    bench.report(0, ProbeResult::Ok);
-    assert_eq!(bench.live(SLOW).health, Health::Up, "the first pass counts");
+    let mut fixture = Fixture::new();
+    fixture.report(0, ProbeResult::Ok);
+    assert_eq!(moved(&mut fixture, "192.0.2.2"), [5, 0, 0]);
+    assert_eq!(fixture.health([FAST, SLOW]), [Health::Up, Health::Unknown]);
+    fixture.report(0, ProbeResult::Ok);
+    assert_eq!(
+        fixture.live(SLOW).health,
+        Health::Up,
+        "the first pass counts"
+    );
 
-    let mut bench = Bench::new();
-    bench.report(0, ProbeResult::Ok);
-    bench.report(0, ProbeResult::Ok);
-    assert_eq!(moved(&mut bench, "192.0.2.2"), [5, 7, 0]);
-    assert_eq!(bench.health([SLOW, OTHER]), [Health::Up, Health::Unknown]);
-    assert_eq!(bench.live(SLOW).last_probe.unwrap().detail, "it was ok");
+    let mut fixture = Fixture::new();
+    fixture.report(0, ProbeResult::Ok);
+    fixture.report(0, ProbeResult::Ok);
+    assert_eq!(moved(&mut fixture, "192.0.2.2"), [5, 7, 0]);
+    assert_eq!(fixture.health([SLOW, OTHER]), [Health::Up, Health::Unknown]);
+    assert_eq!(fixture.live(SLOW).last_probe.unwrap().detail, "it was ok");
 
-    let mut bench = Bench::new();
-    bench.report(0, ProbeResult::Ok);
-    bench.report(0, ProbeResult::Status);
-    assert_eq!(moved(&mut bench, "192.0.2.1"), [0, 0, 0]);
-    assert_eq!(bench.health([FAST, SLOW]), [Health::Down, Health::Unknown]);
+    let mut fixture = Fixture::new();
+    fixture.report(0, ProbeResult::Ok);
+    fixture.report(0, ProbeResult::Status);
+    assert_eq!(moved(&mut fixture, "192.0.2.1"), [0, 0, 0]);
+    assert_eq!(
+        fixture.health([FAST, SLOW]),
+        [Health::Down, Health::Unknown]
+    );
 }
 
 #[test]
-fn what_leaves_is_replaced_once_each_has_a_verdict_and_one_serves() {
-    let mut bench = Bench::new();
+fn removed_real_server_is_replaced_once_all_others_have_a_verdict_and_one_serves() {
+    let mut fixture = Fixture::new();
     let slow = "tcp 192.0.2.2:80".parse().unwrap();
-    let replaced = |bench: &Bench| bench.task.intent.is_replaced(&slow);
-    assert!(!replaced(&bench));
+    let replaced = |fixture: &Fixture| fixture.driver.intent.is_replaced(&slow);
+    assert!(!replaced(&fixture));
     for _ in 0..2 {
-        bench.report(0, ProbeResult::Ok);
+        fixture.report(0, ProbeResult::Ok);
     }
-    assert!(!replaced(&bench), "rs2 has no verdict");
+    assert!(!replaced(&fixture), "rs2 has no verdict");
     for _ in 0..3 {
-        bench.report(1, ProbeResult::Refused);
+        fixture.report(1, ProbeResult::Refused);
     }
-    assert!(replaced(&bench));
+    assert!(replaced(&fixture));
     for _ in 0..3 {
-        bench.report(0, ProbeResult::Refused);
+        fixture.report(0, ProbeResult::Refused);
     }
-    assert!(!replaced(&bench), "nobody serves");
+    assert!(!replaced(&fixture), "nobody serves");
 }

@@ -33,7 +33,7 @@ fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
 }
 
 struct Bench {
-    own_fault: OwnFault,
+    mass_failure: MassFailureDetector,
     now: Instant,
 }
 
@@ -41,7 +41,11 @@ impl Bench {
     fn new(probes: &[(u8, &[(u32, u32)])]) -> Self {
         let is_sorry = |id: RealServerId| id.real_server == SORRY;
         Self {
-            own_fault: OwnFault::new(&targets(probes), is_sorry, |_| false),
+            mass_failure: MassFailureDetector::new(
+                &targets(probes).iter().collect::<Vec<_>>(),
+                is_sorry,
+                |_| false,
+            ),
             now: clock::monotonic(),
         }
     }
@@ -49,10 +53,10 @@ impl Bench {
     /// Outcomes of all these probes, spread over a second.
     fn round(&mut self, probes: impl IntoIterator<Item = usize>, passed: bool) -> bool {
         for probe in probes {
-            self.own_fault.on_outcome(probe, passed, self.now);
+            self.mass_failure.on_outcome(probe, passed, self.now);
             self.now += Duration::from_millis(200);
         }
-        self.own_fault.suspected()
+        self.mass_failure.suspected()
     }
 }
 
@@ -92,12 +96,16 @@ fn what_fails_one_after_the_other_or_never_passed_is_no_fault_of_the_director() 
 
 #[test]
 fn what_was_found_serving_counts_as_passing() {
-    let mut own_fault = OwnFault::new(&targets(&TWO_SERVICES), |_| false, |_| true);
+    let mut mass_failure = MassFailureDetector::new(
+        &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
+        |_| false,
+        |_| true,
+    );
     let now = clock::monotonic();
     for probe in 0..3 {
-        own_fault.on_outcome(probe, false, now);
+        mass_failure.on_outcome(probe, false, now);
     }
-    assert!(own_fault.suspected());
+    assert!(mass_failure.suspected());
 }
 
 #[test]
@@ -171,8 +179,8 @@ proptest! {
                 let hit = [count(0..2), count(2..4)].iter().all(|(sudden, passing)| *sudden > 0 && sudden >= passing);
                 suspected = hit && sudden + passing >= 4 && sudden >= 3 * passing;
             }
-            bench.own_fault.on_outcome(probe, passed, now);
-            prop_assert_eq!(bench.own_fault.suspected(), suspected);
+            bench.mass_failure.on_outcome(probe, passed, now);
+            prop_assert_eq!(bench.mass_failure.suspected(), suspected);
         }
     }
 }

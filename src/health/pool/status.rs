@@ -10,12 +10,12 @@ pub(super) struct Sums {
 }
 
 impl Pool {
-    pub(super) fn stand(&self, sums: &Sums) -> PoolStatus {
+    pub(super) fn compute_status(&self, sums: &Sums) -> PoolStatus {
         let hoped = sums.up + sums.unknown;
         let Policy {
             quorum, hysteresis, ..
         } = self.policy;
-        let quorum_met = if self.standing.quorum_met {
+        let quorum_met = if self.status.quorum_met {
             hoped + hysteresis >= quorum
         } else {
             sums.up >= quorum + hysteresis
@@ -24,8 +24,8 @@ impl Pool {
         let nobody_else = sums.up == 0 && !few;
         let sorry_available = match self.sorry_health() {
             Some(Health::Up) => true,
-            Some(Health::Unknown) => self.standing.sorry_serves,
-            Some(Health::Down) => self.standing.sorry_serves && nobody_else,
+            Some(Health::Unknown) => self.status.sorry_serves,
+            Some(Health::Down) => self.status.sorry_serves && nobody_else,
             None => false,
         };
         let sorry_serves = !quorum_met && sorry_available;

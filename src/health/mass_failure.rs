@@ -19,7 +19,7 @@ const FEWEST: usize = 4;
 ///
 /// With `fall: 1`, a verdict comes before this can.
 #[derive(Debug)]
-pub(crate) struct OwnFault {
+pub(crate) struct MassFailureDetector {
     probes: Vec<Probe>,
     groups: Vec<Tally>,
     all: Tally,
@@ -34,12 +34,12 @@ struct Probe {
     group: usize,
     of_sorry_server: bool,
     memory: Duration,
-    standing: PoolStatus,
+    state: ProbeState,
 }
 
 /// What a probe's newest outcome says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PoolStatus {
+enum ProbeState {
     /// Nothing, or that it failed long ago.
     Silent,
     Passing,
@@ -53,12 +53,12 @@ struct Tally {
     sudden: usize,
 }
 
-impl OwnFault {
+impl MassFailureDetector {
     /// For these probes; `is_sorry` tells the sorry servers, and `served` the
     /// real servers that were found serving: for as long as nothing else is
     /// known of them, they count as passing.
     pub(crate) fn new(
-        targets: &[ProbeTarget],
+        targets: &[&ProbeTarget],
         is_sorry: impl Fn(RealServerId) -> bool,
         served: impl Fn(RealServerId) -> bool,
     ) -> Self {
@@ -68,7 +68,7 @@ impl OwnFault {
             group,
             of_sorry_server: target.subscribers.iter().any(|id| is_sorry(*id)),
             memory: target.spec.check.interval + target.spec.check.timeout,
-            standing: PoolStatus::Silent,
+            state: ProbeState::Silent,
         });
         let mut new = Self {
             probes: probes.collect(),
@@ -80,7 +80,7 @@ impl OwnFault {
         };
         for (probe, target) in targets.iter().enumerate() {
             if target.subscribers.iter().any(|id| served(*id)) {
-                new.set(probe, PoolStatus::Passing);
+                new.set(probe, ProbeState::Passing);
             }
         }
         new
@@ -97,13 +97,13 @@ impl OwnFault {
         let Some(found) = self.probes.get(probe) else {
             return;
         };
-        let standing = match (found.standing, passed) {
-            (_, true) => PoolStatus::Passing,
-            (PoolStatus::Passing, false) => PoolStatus::Sudden(now + found.memory),
-            (standing @ (PoolStatus::Silent | PoolStatus::Sudden(_)), false) => standing,
+        let state = match (found.state, passed) {
+            (_, true) => ProbeState::Passing,
+            (ProbeState::Passing, false) => ProbeState::Sudden(now + found.memory),
+            (state @ (ProbeState::Silent | ProbeState::Sudden(_)), false) => state,
         };
-        if standing != found.standing {
-            self.set(probe, standing);
+        if state != found.state {
+            self.set(probe, state);
             self.judge();
         }
     }
@@ -115,15 +115,15 @@ impl OwnFault {
             && let Some((due, probe)) = self.sudden.first().copied()
             && due <= now
         {
-            self.set(probe, PoolStatus::Silent);
+            self.set(probe, ProbeState::Silent);
         }
     }
 
-    fn set(&mut self, probe: usize, standing: PoolStatus) {
+    fn set(&mut self, probe: usize, state: ProbeState) {
         let Some(found) = self.probes.get_mut(probe) else {
             return;
         };
-        let before = std::mem::replace(&mut found.standing, standing);
+        let before = std::mem::replace(&mut found.state, state);
         let of_sorry_server = found.of_sorry_server;
         for tally in self
             .groups
@@ -132,16 +132,16 @@ impl OwnFault {
             .chain([&mut self.all])
         {
             tally.leave(before);
-            tally.enter(standing);
+            tally.enter(state);
         }
         if of_sorry_server {
-            self.sorry_passing -= usize::from(before == PoolStatus::Passing);
-            self.sorry_passing += usize::from(standing == PoolStatus::Passing);
+            self.sorry_passing -= usize::from(before == ProbeState::Passing);
+            self.sorry_passing += usize::from(state == ProbeState::Passing);
         }
-        if let PoolStatus::Sudden(due) = before {
+        if let ProbeState::Sudden(due) = before {
             self.sudden.remove(&(due, probe));
         }
-        if let PoolStatus::Sudden(due) = standing {
+        if let ProbeState::Sudden(due) = state {
             self.sudden.insert((due, probe));
         }
     }
@@ -153,7 +153,7 @@ impl OwnFault {
             if !self.suspected {
                 // Those that still fail have to do so for a reason of their own.
                 while let Some((_, probe)) = self.sudden.first().copied() {
-                    self.set(probe, PoolStatus::Silent);
+                    self.set(probe, ProbeState::Silent);
                 }
             }
             return;
@@ -167,19 +167,19 @@ impl OwnFault {
 }
 
 impl Tally {
-    fn enter(&mut self, standing: PoolStatus) {
-        match standing {
-            PoolStatus::Silent => {}
-            PoolStatus::Passing => self.passing += 1,
-            PoolStatus::Sudden(_) => self.sudden += 1,
+    fn enter(&mut self, state: ProbeState) {
+        match state {
+            ProbeState::Silent => {}
+            ProbeState::Passing => self.passing += 1,
+            ProbeState::Sudden(_) => self.sudden += 1,
         }
     }
 
-    fn leave(&mut self, standing: PoolStatus) {
-        match standing {
-            PoolStatus::Silent => {}
-            PoolStatus::Passing => self.passing -= 1,
-            PoolStatus::Sudden(_) => self.sudden -= 1,
+    fn leave(&mut self, state: ProbeState) {
+        match state {
+            ProbeState::Silent => {}
+            ProbeState::Passing => self.passing -= 1,
+            ProbeState::Sudden(_) => self.sudden -= 1,
         }
     }
 
@@ -190,7 +190,7 @@ impl Tally {
 
 /// By probe, the number of its group: virtual services that share a real
 /// server's address are of one group. A sorry server for all makes no group.
-fn groups(targets: &[ProbeTarget], is_sorry: impl Fn(RealServerId) -> bool) -> Vec<usize> {
+fn groups(targets: &[&ProbeTarget], is_sorry: impl Fn(RealServerId) -> bool) -> Vec<usize> {
     let services = targets
         .iter()
         .flat_map(|target| &target.subscribers)
@@ -210,7 +210,7 @@ fn groups(targets: &[ProbeTarget], is_sorry: impl Fn(RealServerId) -> bool) -> V
         }
     }
     let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
-    let group = |target: &ProbeTarget| {
+    let group = |target: &&ProbeTarget| {
         let service = target
             .subscribers
             .first()

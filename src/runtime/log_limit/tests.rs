@@ -7,7 +7,7 @@ enum LineKind {
     Up,
 }
 
-fn admit(bursts: &mut Bursts<LineKind>, n: usize, common: &str, now: Instant) -> bool {
+fn admit(bursts: &mut LogLimiter<LineKind>, n: usize, common: &str, now: Instant) -> bool {
     let subject = || format!("web/rs{n}");
     let fix = || Some(format!("fix rs{n}"));
     bursts.admit(LineKind::Down, common, subject, fix, now)
@@ -15,7 +15,7 @@ fn admit(bursts: &mut Bursts<LineKind>, n: usize, common: &str, now: Instant) ->
 
 #[test]
 fn first_lines_are_written_and_a_number_stands_for_the_rest() {
-    let mut bursts = Bursts::default();
+    let mut bursts = LogLimiter::default();
     let start = clock::monotonic();
     let at = |millis| start + Duration::from_millis(millis);
     let written = (0..400).filter(|&n| {
@@ -45,7 +45,7 @@ fn first_lines_are_written_and_a_number_stands_for_the_rest() {
 
 #[test]
 fn kinds_do_not_hide_each_other_and_rare_lines_are_all_written() {
-    let mut bursts = Bursts::default();
+    let mut bursts = LogLimiter::default();
     let start = clock::monotonic();
     for n in 0..100 {
         assert!(admit(
@@ -64,7 +64,7 @@ fn kinds_do_not_hide_each_other_and_rare_lines_are_all_written() {
 
 #[test]
 fn endless_burst_is_told_every_ten_seconds() {
-    let mut bursts = Bursts::default();
+    let mut bursts = LogLimiter::default();
     let start = clock::monotonic();
     let (mut written, mut numbers) = (0, Vec::new());
     for tenth in 0..600_usize {

@@ -3,17 +3,22 @@ use std::time::Duration;
 use super::*;
 use crate::runtime::clock;
 
-fn note(unmade: &mut Unmade, probe: u32, result: ProbeResult, detail: &str) -> Option<Told> {
-    note_at(unmade, probe, result, detail, clock::monotonic())
+fn note(
+    errors: &mut ProbeErrorLog,
+    probe: u32,
+    result: ProbeResult,
+    detail: &str,
+) -> Option<ProbeErrorChange> {
+    note_at(errors, probe, result, detail, clock::monotonic())
 }
 
 fn note_at(
-    unmade: &mut Unmade,
+    errors: &mut ProbeErrorLog,
     probe: u32,
     result: ProbeResult,
     detail: &str,
     now: Instant,
-) -> Option<Told> {
+) -> Option<ProbeErrorChange> {
     let outcome = Outcome {
         result,
         detail: detail.to_owned(),
@@ -24,76 +29,79 @@ fn note_at(
         vip: None,
         fix: None,
     };
-    unmade.note(ProbeId(probe), &outcome, now)
+    errors.note(ProbeId(probe), &outcome, now)
 }
 
-fn cannot(reason: &str) -> Told {
-    Told::Cannot(reason.to_owned())
+fn cannot(reason: &str) -> ProbeErrorChange {
+    ProbeErrorChange::Began(reason.to_owned())
 }
 
-fn again(reason: &str) -> Told {
-    Told::Again(reason.to_owned())
+fn again(reason: &str) -> ProbeErrorChange {
+    ProbeErrorChange::Ended(reason.to_owned())
 }
 
 #[test]
 fn a_probe_that_never_can_be_made_hides_no_other_trouble() {
     use ProbeResult::{Internal, Ok, Refused};
-    let mut unmade = Unmade::default();
+    let mut errors = ProbeErrorLog::default();
     let user = "there is no user `nosuchuser`";
-    assert_eq!(note(&mut unmade, 0, Internal, user), Some(cannot(user)));
-    assert_eq!(note(&mut unmade, 1, Internal, user), None);
+    assert_eq!(note(&mut errors, 0, Internal, user), Some(cannot(user)));
+    assert_eq!(note(&mut errors, 1, Internal, user), None);
     for _ in 0..2 {
-        let lacking = note(&mut unmade, 2, Internal, OUT_OF_DESCRIPTORS);
+        let lacking = note(&mut errors, 2, Internal, OUT_OF_DESCRIPTORS);
         assert_eq!(lacking, Some(cannot(OUT_OF_DESCRIPTORS)));
         let run = std::io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32);
         let run = format!("cannot run /bin/true: {run}");
-        assert_eq!(note(&mut unmade, 3, Internal, &run), None);
-        assert_eq!(note(&mut unmade, 0, Internal, user), None);
-        assert_eq!(note(&mut unmade, 2, Ok, ""), None);
-        let over = note(&mut unmade, 3, Refused, "");
+        assert_eq!(note(&mut errors, 3, Internal, &run), None);
+        assert_eq!(note(&mut errors, 0, Internal, user), None);
+        assert_eq!(note(&mut errors, 2, Ok, ""), None);
+        let over = note(&mut errors, 3, Refused, "");
         assert_eq!(over, Some(again(OUT_OF_DESCRIPTORS)));
     }
-    assert_eq!(note(&mut unmade, 0, Ok, ""), None);
-    assert_eq!(note(&mut unmade, 1, Ok, ""), Some(again(user)));
-    assert_eq!(note(&mut unmade, 1, Ok, ""), None);
+    assert_eq!(note(&mut errors, 0, Ok, ""), None);
+    assert_eq!(note(&mut errors, 1, Ok, ""), Some(again(user)));
+    assert_eq!(note(&mut errors, 1, Ok, ""), None);
 }
 
 #[test]
 fn reasons_without_end_are_told_within_bounds() {
-    let mut unmade = Unmade::default();
+    let mut errors = ProbeErrorLog::default();
     let mut told = 0;
     for n in 0..100 {
         let detail = format!("one probe, reason {n}");
-        told += usize::from(note(&mut unmade, 0, ProbeResult::Internal, &detail).is_some());
+        told += usize::from(note(&mut errors, 0, ProbeResult::Internal, &detail).is_some());
     }
     assert_eq!(told, usize::from(MOST_CHANGES));
     for probe in 1..100 {
         let detail = format!("probe {probe}");
-        told += usize::from(note(&mut unmade, probe, ProbeResult::Internal, &detail).is_some());
+        told += usize::from(note(&mut errors, probe, ProbeResult::Internal, &detail).is_some());
     }
     assert_eq!(told, usize::from(MOST_CHANGES) + MOST_REASONS);
-    let lacking = note(&mut unmade, 0, ProbeResult::Internal, OUT_OF_DESCRIPTORS);
+    let lacking = note(&mut errors, 0, ProbeResult::Internal, OUT_OF_DESCRIPTORS);
     assert_eq!(lacking, Some(cannot(OUT_OF_DESCRIPTORS)));
 
-    unmade.retain(|probe| probe == ProbeId(0));
-    assert_eq!((unmade.probes.len(), unmade.reasons.len()), (1, 1));
-    let new = note(&mut unmade, 1, ProbeResult::Internal, "probe 1");
+    errors.retain(|probe| probe == ProbeId(0));
+    assert_eq!((errors.probes.len(), errors.reasons.len()), (1, 1));
+    let new = note(&mut errors, 1, ProbeResult::Internal, "probe 1");
     assert_eq!(new, Some(cannot("probe 1")));
 }
 
 /// What is told of one probe every half a second in these many seconds, where
 /// `result` tells of each what came of it, and at which half.
-fn told_in(seconds: u32, result: impl Fn(u32) -> (ProbeResult, &'static str)) -> Vec<(u32, Told)> {
-    let (start, mut unmade) = (clock::monotonic(), Unmade::default());
+fn told_in(
+    seconds: u32,
+    result: impl Fn(u32) -> (ProbeResult, &'static str),
+) -> Vec<(u32, ProbeErrorChange)> {
+    let (start, mut errors) = (clock::monotonic(), ProbeErrorLog::default());
     let mut told = Vec::new();
     for half in 0..seconds * 2 {
         let now = start + Duration::from_millis(500) * half;
-        while let Some((probe, due)) = unmade.take_due(now) {
+        while let Some((probe, due)) = errors.take_due(now) {
             assert_eq!(probe, ProbeId(7));
             told.push((half, due));
         }
         let (result, detail) = result(half);
-        let new = note_at(&mut unmade, 7, result, detail, now);
+        let new = note_at(&mut errors, 7, result, detail, now);
         told.extend(new.map(|new| (half, new)));
     }
     told
@@ -164,24 +172,24 @@ fn another_reason_of_the_same_probe_waits_as_well_and_what_was_told_ends() {
 #[test]
 fn probes_that_share_a_reason_wait_together() {
     use ProbeResult::{Ok, Unverified};
-    let (start, mut unmade) = (clock::monotonic(), Unmade::default());
+    let (start, mut errors) = (clock::monotonic(), ProbeErrorLog::default());
     let mut told = Vec::new();
     for second in 0..59 {
         let now = start + Duration::from_secs(second);
         let result = if second % 4 < 2 { Unverified } else { Ok };
         for probe in 0..50 {
-            told.extend(note_at(&mut unmade, probe, result, NOT_COUNTED, now));
+            told.extend(note_at(&mut errors, probe, result, NOT_COUNTED, now));
         }
-        assert_eq!(unmade.take_due(now), None);
+        assert_eq!(errors.take_due(now), None);
     }
     assert_eq!(told, [cannot(NOT_COUNTED), again(NOT_COUNTED)]);
     for later in 59..70 {
         let now = start + Duration::from_secs(later);
         for probe in 10..50 {
-            told.extend(note_at(&mut unmade, probe, Unverified, NOT_COUNTED, now));
+            told.extend(note_at(&mut errors, probe, Unverified, NOT_COUNTED, now));
         }
-        told.extend(unmade.take_due(now).map(|(_, told)| told));
+        told.extend(errors.take_due(now).map(|(_, told)| told));
     }
     assert_eq!(told[2..], [cannot(NOT_COUNTED)]);
-    assert!(unmade.silent.probes.len() < 3, "they do not pile up");
+    assert!(errors.silent.probes.len() < 3, "they do not pile up");
 }

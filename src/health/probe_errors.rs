@@ -27,21 +27,21 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// second in a row on. That may come and go: what was told stays untold for a
 /// while, and is told then if it holds.
 #[derive(Debug, Default)]
-pub(super) struct Unmade {
-    probes: BTreeMap<ProbeId, UnmadeProbe>,
+pub(super) struct ProbeErrorLog {
+    probes: BTreeMap<ProbeId, FailingProbe>,
     reasons: BTreeMap<String, Reason>,
     /// Those whose last result alone could not be relied on.
     odd: BTreeSet<ProbeId>,
     /// Those that a wrong clock of this host keeps from a verdict.
     by_clock: BTreeSet<ProbeId>,
     /// What was told not long ago, of those that could not be relied on.
-    silent: Silent,
+    silent: RecentlyLogged,
     /// When there may be something to tell that was not told then.
     due: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct UnmadeProbe {
+struct FailingProbe {
     reason: String,
     changes: u8,
 }
@@ -58,16 +58,21 @@ struct Reason {
 
 /// What is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ProbeErrorChange {
     /// This is a new reason.
-    Cannot(String),
+    Began(String),
     /// It is none any more, and the probe was made.
-    Again(String),
+    Ended(String),
 }
 
-impl Unmade {
+impl ProbeErrorLog {
     /// Takes the newest outcome of a probe.
-    pub(super) fn note(&mut self, probe: ProbeId, outcome: &Outcome, now: Instant) -> Option<Told> {
+    pub(super) fn note(
+        &mut self,
+        probe: ProbeId,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> Option<ProbeErrorChange> {
         if outcome.result == ProbeResult::Internal && Wrong::is_told_in(&outcome.detail) {
             self.by_clock.insert(probe);
         } else {
@@ -75,8 +80,8 @@ impl Unmade {
         }
         if outcome.result.evidence().is_some() {
             self.odd.remove(&probe);
-            let UnmadeProbe { reason, .. } = self.probes.remove(&probe)?;
-            return self.leave(&reason).map(Told::Again);
+            let FailingProbe { reason, .. } = self.probes.remove(&probe)?;
+            return self.leave(&reason).map(ProbeErrorChange::Ended);
         }
         let no_descriptors = [OUT_OF_DESCRIPTORS, TOO_MANY_OPEN_FILES];
         let no_descriptors = no_descriptors.iter().any(|it| outcome.detail.contains(it));
@@ -95,7 +100,7 @@ impl Unmade {
             return None;
         }
         let changes = before.map_or(0, |before| before.changes.saturating_add(1));
-        let latest = UnmadeProbe {
+        let latest = FailingProbe {
             reason: reason.to_owned(),
             changes,
         };
@@ -110,14 +115,14 @@ impl Unmade {
         if no_descriptors {
             let tell = !found.told;
             found.told = true;
-            return tell.then(|| Told::Cannot(reason.to_owned()));
+            return tell.then(|| ProbeErrorChange::Began(reason.to_owned()));
         }
         self.tell(probe, now)
     }
 
     /// What was told not long ago, held again meanwhile, and still does: the
     /// probe of which to tell it.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<(ProbeId, Told)> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<(ProbeId, ProbeErrorChange)> {
         self.due.filter(|due| *due <= now)?;
         self.due = None;
         let wavers = |reason: &String| {
@@ -132,6 +137,11 @@ impl Unmade {
         // There may be more.
         self.due = Some(now);
         Some(told)
+    }
+
+    /// When [`Self::take_due`] may have something.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.due
     }
 
     /// Whether this host's clock keeps a verdict from being made.
@@ -153,8 +163,8 @@ impl Unmade {
 
     /// Tells what keeps this probe from being made, unless it was told, not
     /// long ago, or there is too much of it.
-    fn tell(&mut self, probe: ProbeId, now: Instant) -> Option<Told> {
-        let UnmadeProbe { reason, changes } = self.probes.get(&probe)?;
+    fn tell(&mut self, probe: ProbeId, now: Instant) -> Option<ProbeErrorChange> {
+        let FailingProbe { reason, changes } = self.probes.get(&probe)?;
         let told = self.reasons.values().filter(|reason| reason.told).count();
         let found = self.reasons.get_mut(reason)?;
         if found.told || *changes >= MOST_CHANGES || told >= MOST_REASONS {
@@ -169,7 +179,7 @@ impl Unmade {
         }
         found.told = true;
         found.instead_of = None;
-        Some(Told::Cannot(reason.clone()))
+        Some(ProbeErrorChange::Began(reason.clone()))
     }
 
     /// One probe less has this reason; if it was the last, what was told that
@@ -187,12 +197,12 @@ impl Unmade {
 
 /// When each was last told, of probes that could not be relied on.
 #[derive(Debug, Default)]
-struct Silent {
+struct RecentlyLogged {
     probes: BTreeMap<ProbeId, Instant>,
     reasons: BTreeMap<String, Instant>,
 }
 
-impl Silent {
+impl RecentlyLogged {
     fn begin(&mut self, probe: ProbeId, reason: &str, now: Instant) {
         let recent = |told: &Instant| *told + SILENCE > now;
         self.probes.retain(|_, told| recent(told));

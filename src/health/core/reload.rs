@@ -1,0 +1,379 @@
+//! The first configuration, and every later one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Core, Subscription};
+use crate::config::{Check, OnFailure, VirtualService};
+use crate::diagnosis::Loss;
+use crate::health::drains::Drains;
+use crate::health::effect::{Effect, RealServerChange};
+use crate::health::freeze::Freeze;
+use crate::health::input::Configuration;
+use crate::health::inventory::Inventory;
+use crate::health::log_line::{Level, LogLine};
+use crate::health::mass_failure::MassFailureDetector;
+use crate::health::pool::{FailureRule, Policy, Pool, PreviousIndex, SorryServer};
+use crate::health::probe_errors::ProbeErrorLog;
+use crate::health::probe_loops::ProbeLoops;
+use crate::health::slow_start::SlowStart;
+use crate::health::symptoms::Symptoms;
+use crate::health::timers::Timers;
+use crate::health::unresponsive::UnresponsiveHosts;
+use crate::model::{
+    ArpConflicts, Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights, deadline_only,
+};
+use crate::probe::{ProbeId, ProbeTarget};
+use crate::runtime::log_limit::LogLimiter;
+
+impl Core {
+    /// No real server has a verdict, and each keeps the weight that it was found with.
+    pub(crate) fn new(configuration: Configuration, now: Instant) -> (Self, Vec<Effect>) {
+        let Configuration {
+            config,
+            probes,
+            found,
+        } = configuration;
+        let inventory = Inventory::new(config);
+        let services = inventory.services().iter();
+        let pools: Vec<_> = services.map(|service| pool(service, &found)).collect();
+        let core = Self {
+            timers: Timers::new(pools.len()),
+            replaced: vec![false; pools.len()],
+            symptoms: no_symptoms(&inventory),
+            mass_failure: mass_failure(&inventory, &probes, &pools),
+            probe_loops: probe_loops(&probes, now),
+            subscriptions: subscriptions(probes),
+            inventory,
+            pools,
+            probe_errors: ProbeErrorLog::default(),
+            link: None,
+            freeze: Freeze::default(),
+            arp_conflicts: ArpConflicts::new(),
+            unresponsive: UnresponsiveHosts::default(),
+            present: BTreeSet::new(),
+            drains: Drains::default(),
+            log_limit: LogLimiter::default(),
+        };
+        let mut core = core;
+        let mut effects = Vec::new();
+        core.show_pools(&mut effects);
+        (core, effects)
+    }
+
+    /// Takes another configuration over. A real server whose check is the same stays as it is,
+    /// half-done streaks and all. A real server whose check changed keeps its verdict. A new real
+    /// server has no verdict, and the weight that it was found with, unless the same probe has
+    /// shown more in another service.
+    pub(super) fn reload(
+        &mut self,
+        configuration: Configuration,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Configuration {
+            config,
+            probes,
+            found,
+        } = configuration;
+        let inventory = Inventory::new(config);
+        let (mut pools, known) = self.pools_of(&inventory, &found, now);
+        let symptoms = self.symptoms_of(&inventory);
+        let learned = self.learn(&mut pools, &known, &probes);
+        self.mass_failure = mass_failure(&inventory, &probes, &pools);
+        self.probe_loops = probe_loops(&probes, now);
+        self.subscriptions = subscriptions(probes);
+        let subscriptions = &self.subscriptions;
+        self.probe_errors
+            .retain(|probe| subscriptions.contains_key(&probe));
+        self.drains.renumber(inventory.ids());
+        self.timers = Timers::new(pools.len());
+        self.replaced = vec![false; pools.len()];
+        self.inventory = inventory;
+        self.pools = pools;
+        let before = std::mem::replace(&mut self.symptoms, symptoms);
+        self.show_learned(&before, learned, effects);
+        self.show_pools(effects);
+        self.unresponsive.clear();
+        let ids: Vec<_> = self.inventory.ids().map(|(_, id)| id).collect();
+        for id in ids {
+            self.note_unresponsive(id);
+            let pool = self.pools.get(id.service_index());
+            let advised = pool.and_then(|pool| pool.advised(id.real_server_index()));
+            let advised = RealServerChange::Advised(advised);
+            effects.push(Effect::RealServer(id, advised));
+        }
+        self.mark_arp_conflicts();
+        self.update_freeze(now, effects);
+        for index in 0..self.pools.len() {
+            self.recompute(index, None, now, effects);
+        }
+        let probes: Vec<_> = self.subscriptions.keys().copied().collect();
+        for probe in probes {
+            self.update_rate(probe, effects);
+        }
+        // All weights are handed over at once.
+        effects.retain(|effect| !matches!(effect, Effect::Weights(_)));
+        effects.push(Effect::Reloaded {
+            weights: self.weights(),
+            removed: self.removed(),
+        });
+    }
+
+    fn show_pools(&mut self, effects: &mut Vec<Effect>) {
+        let services = self.inventory.services().iter().zip(&self.pools);
+        for (index, (service, pool)) in services.enumerate() {
+            effects.push(Effect::Pool(index, pool.status()));
+            if let Some(replaced) = self.replaced.get_mut(index) {
+                *replaced = pool.replaces();
+                if *replaced {
+                    effects.push(Effect::Replaced {
+                        service: service.key,
+                        replaced: true,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The pools of another configuration, with what is known of each real server of the same
+    /// service. Beside them, the real servers that are not new there.
+    fn pools_of(
+        &self,
+        inventory: &Inventory,
+        found: &Weights,
+        now: Instant,
+    ) -> (Vec<Pool>, BTreeSet<RealServerId>) {
+        let services = self.inventory.services().iter().zip(&self.pools);
+        let before: BTreeMap<_, _> = services
+            .map(|(service, pool)| (service.key, (service, pool)))
+            .collect();
+        let frozen = self.freeze.is_frozen();
+        let mut known = BTreeSet::new();
+        let services = (0..).zip(inventory.services());
+        let pools = services.map(|(index, service)| {
+            let mut pool = pool(service, found);
+            if let Some((old_service, old_pool)) = before.get(&service.key) {
+                let previous = previous_indices(old_service, service);
+                pool.take_over(old_pool, &previous);
+                let members = (0..).zip(&previous);
+                let members = members.filter(|(_, previous)| previous.is_some());
+                known.extend(members.map(|(real_server, _)| RealServerId {
+                    service: index,
+                    real_server,
+                }));
+            } else {
+                pool.set_frozen(frozen, now);
+            }
+            pool
+        });
+        (pools.collect(), known)
+    }
+
+    /// Lets each real server that is new in its service begin with what the same probe has shown
+    /// of a real server in another service: the new one, the other one and the verdict.
+    fn learn(
+        &self,
+        pools: &mut [Pool],
+        known: &BTreeSet<RealServerId>,
+        probes: &[(ProbeId, ProbeTarget)],
+    ) -> Vec<(RealServerId, RealServerId, Health)> {
+        let mut learned = Vec::new();
+        for (probe, target) in probes {
+            let Some(subscription) = self.subscriptions.get(probe) else {
+                continue;
+            };
+            for id in target.subscribers.iter().filter(|id| !known.contains(id)) {
+                for other in subscription.real_servers.iter() {
+                    let machine = self.pools.get(other.service_index());
+                    let machine = machine.and_then(|pool| pool.machine(other.real_server_index()));
+                    let pool = pools.get_mut(id.service_index());
+                    let verdict = pool
+                        .zip(machine)
+                        .and_then(|(pool, machine)| pool.learn(id.real_server_index(), machine));
+                    if let Some(health @ (Health::Up | Health::Down)) = verdict {
+                        learned.push((*id, *other, health));
+                        break;
+                    }
+                }
+            }
+        }
+        learned
+    }
+
+    fn show_learned(
+        &mut self,
+        before: &[Vec<Symptoms>],
+        learned: Vec<(RealServerId, RealServerId, Health)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !learned.is_empty() {
+            effects.push(Effect::Log(LogLine {
+                number: Some(learned.len()),
+                ..LogLine::new(
+                    Level::Info,
+                    "new real servers begin with the health that the same probe has shown in \
+                     another service",
+                )
+            }));
+        }
+        for (id, from, health) in learned {
+            let other = before.get(from.service_index());
+            let other = other.and_then(|service| service.get(from.real_server_index()));
+            let (Some(other), Some(symptoms)) = (other, self.symptoms_mut(id)) else {
+                continue;
+            };
+            *symptoms = Symptoms::learned(other);
+            let change = RealServerChange::Learned {
+                from,
+                health,
+                diagnosis: symptoms.diagnosis,
+            };
+            effects.push(Effect::RealServer(id, change));
+        }
+    }
+
+    /// The symptoms of another configuration's real servers, as far as they are known.
+    fn symptoms_of(&self, inventory: &Inventory) -> Vec<Vec<Symptoms>> {
+        let known: BTreeMap<_, _> = self.inventory.ids().collect();
+        let mut symptoms = no_symptoms(inventory);
+        for (key, id) in inventory.ids() {
+            let slot = symptoms.get_mut(id.service_index());
+            let slot = slot.and_then(|service| service.get_mut(id.real_server_index()));
+            let before = known.get(&key).and_then(|before| self.symptoms(*before));
+            if let (Some(slot), Some(before)) = (slot, before) {
+                slot.clone_from(before);
+            }
+        }
+        symptoms
+    }
+
+    fn removed(&self) -> BTreeSet<(ServiceKey, RealServerKey)> {
+        let ids = self.inventory.ids();
+        let removed = ids.filter(|(_, id)| {
+            let pool = self.pools.get(id.service_index());
+            pool.is_some_and(|pool| pool.is_removed(id.real_server_index()))
+        });
+        removed.map(|(key, _)| key).collect()
+    }
+
+    /// What every real server should have, sorry servers included.
+    pub(super) fn weights(&self) -> Weights {
+        let ids = self.inventory.ids();
+        let weights = ids.map(|(key, id)| {
+            let pool = self.pools.get(id.service_index());
+            let weight = pool.and_then(|pool| pool.wanted(id.real_server_index()));
+            (key, weight.unwrap_or(Weight::ZERO))
+        });
+        weights.collect()
+    }
+}
+
+/// The index that each real server of `after`, and then its sorry server, had in `before`.
+fn previous_indices(before: &VirtualService, after: &VirtualService) -> Vec<Option<PreviousIndex>> {
+    let indices: BTreeMap<_, _> = before
+        .checked()
+        .zip(0..)
+        .map(|((key, check), index)| (key, (check, index)))
+        .collect();
+    let previous = |(key, check): (_, &Arc<Check>)| {
+        let (old_check, index) = indices.get(&key)?;
+        Some(PreviousIndex {
+            index: *index,
+            same_check: *old_check == check,
+            same_kind: old_check.kind == check.kind,
+        })
+    };
+    after.checked().map(previous).collect()
+}
+
+fn no_symptoms(inventory: &Inventory) -> Vec<Vec<Symptoms>> {
+    let services = inventory.services().iter();
+    let symptoms = services.map(|service| vec![Symptoms::default(); service.checked().count()]);
+    symptoms.collect()
+}
+
+fn probe_loops(probes: &[(ProbeId, ProbeTarget)], now: Instant) -> ProbeLoops {
+    let checks = probes.iter();
+    let checks = checks.map(|(id, target)| (*id, &*target.spec.check));
+    ProbeLoops::new(checks, now)
+}
+
+fn subscriptions(probes: Vec<(ProbeId, ProbeTarget)>) -> BTreeMap<ProbeId, Subscription> {
+    let subscriptions = probes.into_iter().enumerate();
+    let subscriptions = subscriptions.map(|(index, (probe, target))| {
+        let subscription = Subscription {
+            index,
+            real_servers: target.subscribers.into(),
+            rate: None,
+        };
+        (probe, subscription)
+    });
+    subscriptions.collect()
+}
+
+/// A real server that serves counts as passing until its probes show something else.
+fn mass_failure(
+    inventory: &Inventory,
+    probes: &[(ProbeId, ProbeTarget)],
+    pools: &[Pool],
+) -> MassFailureDetector {
+    let serves = |id: RealServerId| {
+        let pool = pools.get(id.service_index());
+        let weight = pool.and_then(|pool| pool.wanted(id.real_server_index()));
+        weight.is_some_and(|weight| weight != Weight::ZERO)
+    };
+    let targets: Vec<_> = probes.iter().map(|(_, target)| target).collect();
+    MassFailureDetector::new(&targets, |id| inventory.is_sorry_server(id), serves)
+}
+
+/// The pool of a service, with the weights that were found.
+fn pool(service: &VirtualService, found: &Weights) -> Pool {
+    let found = |key: RealServerKey| {
+        let weight = found.get(&(service.key, key));
+        weight.copied().unwrap_or(Weight::ZERO)
+    };
+    let check = &service.check;
+    let configured = &service.pool;
+    let policy = Policy {
+        rise: check.rise,
+        slow_start: SlowStart::new(configured.slow_start, &service.scheduler),
+        flap_damping: configured.flap_damping,
+        quorum: configured.quorum.into(),
+        hysteresis: configured.hysteresis.into(),
+        fail_open_below: configured.fail_open_below,
+        on_failure: failure_rule(service),
+    };
+    let members = service.real_servers.iter();
+    let members = members.map(|real_server| (real_server.weight, found(real_server.key)));
+    let sorry_server = configured.sorry_server.as_ref();
+    let sorry_server = sorry_server.map(|sorry_server| SorryServer {
+        rise: sorry_server.check.rise,
+        fall: sorry_server.check.fall,
+        found: found(sorry_server.key),
+    });
+    Pool::new(policy, check.fall, members, sorry_server)
+}
+
+/// By default, the clients of a real server that is lost are given to others: those of UDP at
+/// once, since each datagram renews its entry for ever; others where the whole host is gone, since
+/// then nobody resets their connections.
+fn failure_rule(service: &VirtualService) -> FailureRule {
+    let reset = |resets_from, even_the_last| FailureRule {
+        resets_from: Some(resets_from),
+        even_the_last,
+        ..FailureRule::QUIESCE
+    };
+    match service.pool.on_failure {
+        Some(OnFailure::Quiesce) => FailureRule::QUIESCE,
+        Some(OnFailure::Remove) => FailureRule {
+            removes: true,
+            even_the_last: true,
+            ..FailureRule::QUIESCE
+        },
+        Some(OnFailure::Reset) => reset(Loss::Unreachable, true),
+        None if deadline_only(service.key) => reset(Loss::Unreachable, false),
+        None => reset(Loss::Gone, false),
+    }
+}

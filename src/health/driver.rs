@@ -1,0 +1,280 @@
+//! The task around [`Core`]: it owns the channels and the clock, and carries the effects out.
+
+mod effects;
+mod log;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use super::core::Core;
+use super::effect::Effect;
+use super::input::{Configuration, DrainDeadline, Input, Loads};
+use super::weight_updates::Intent;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::model::{
+    AdminState, ArpConflicts, FreezeReason, RealServerId, RealServerKey, ServiceKey, Weights,
+};
+use crate::notify::Events;
+use crate::probe::{PaceCell, Probe, ProbeId, ProbeTarget, Report};
+use crate::runtime::clock;
+use crate::runtime::liveness::{Liveness, Loop};
+use crate::status::Snapshot;
+
+/// The longest time without a beat of the task.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What is probed, and the probe of each.
+pub(crate) struct Subscriptions {
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) targets: Vec<ProbeTarget>,
+}
+
+/// What the task is asked for while it works.
+pub(crate) enum Request {
+    /// Another configuration.
+    Change(Change),
+    /// What an operator wants of real servers.
+    SetAdmin {
+        real_servers: Vec<RealServerId>,
+        admin: AdminState,
+        deadline: DrainDeadline,
+    },
+}
+
+/// Another configuration.
+pub(crate) struct Change {
+    pub(crate) config: Arc<Config>,
+    pub(crate) probes: Subscriptions,
+    /// The weights with which the kernel has real servers that may be new here.
+    pub(crate) found: Weights,
+    pub(crate) loaded_at: SystemTime,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where weights are put from now on.
+    pub(crate) intent: Arc<Intent>,
+    /// Gets what follows for the new configuration's real servers.
+    pub(crate) done: oneshot::Sender<ReloadResult>,
+}
+
+/// What a new configuration takes over from the one before.
+pub(crate) struct ReloadResult {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Of every real server of the new configuration.
+    pub(crate) weights: Weights,
+    /// The real servers that are out of the table while they are down.
+    pub(crate) removed: BTreeSet<(ServiceKey, RealServerKey)>,
+}
+
+/// What is seen on the director's own link: the latest value of each.
+pub(crate) struct LinkInputs {
+    /// Why weights are to be frozen, if they are.
+    pub(crate) link: watch::Receiver<Option<FreezeReason>>,
+    /// Which real servers answer for a VIP on the link.
+    pub(crate) arp_conflicts: watch::Receiver<ArpConflicts>,
+    /// Where the hosts are put that answer no probe.
+    pub(crate) unresponsive: watch::Sender<BTreeSet<IpAddr>>,
+    /// Which of those are present.
+    pub(crate) present: watch::Receiver<BTreeSet<IpAddr>>,
+}
+
+/// Carries out what [`Core`] decides.
+pub(crate) struct Driver {
+    core: Core,
+    rates: BTreeMap<ProbeId, Arc<PaceCell>>,
+    unresponsive: Option<watch::Sender<BTreeSet<IpAddr>>>,
+    liveness: Option<Arc<Liveness>>,
+    /// Changes with the state of any drain.
+    drain_changes: watch::Sender<()>,
+    snapshot: Arc<Snapshot>,
+    metrics: Arc<Metrics>,
+    intent: Arc<Intent>,
+    events: Arc<Events>,
+}
+
+impl Driver {
+    /// No real server has a verdict, and each keeps the weight that it was found with.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        probes: Subscriptions,
+        found: Weights,
+        snapshot: Arc<Snapshot>,
+        metrics: Arc<Metrics>,
+        intent: Arc<Intent>,
+    ) -> Self {
+        let rates = rates(&probes);
+        let configuration = configuration(config, probes, found);
+        let (core, effects) = Core::new(configuration, clock::monotonic());
+        let driver = Self {
+            core,
+            rates,
+            unresponsive: None,
+            liveness: None,
+            drain_changes: watch::Sender::new(()),
+            snapshot,
+            metrics,
+            intent,
+            events: Events::none(),
+        };
+        driver.carry_out_all(effects);
+        driver
+    }
+
+    /// From now on, events are notified by this.
+    pub(crate) fn with_events(mut self, events: Arc<Events>) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Begins with these real servers drained, as they were when the last process ended.
+    pub(crate) fn with_drained(
+        mut self,
+        deadline: impl Fn(&(ServiceKey, RealServerKey)) -> Option<DrainDeadline>,
+    ) -> Self {
+        let snapshot = Arc::clone(&self.snapshot);
+        for (key, id) in snapshot.ids() {
+            if let Some(deadline) = deadline(&key) {
+                let input = Input::SetAdmin {
+                    real_servers: vec![id],
+                    admin: AdminState::Draining,
+                    deadline,
+                };
+                self.handle(input, clock::monotonic());
+            }
+        }
+        self
+    }
+
+    /// Changes when another state of a drain is shown.
+    pub(crate) fn drain_changes(&self) -> watch::Sender<()> {
+        self.drain_changes.clone()
+    }
+
+    /// Works until no probe can report any more.
+    pub(crate) async fn run(
+        mut self,
+        mut reports: mpsc::Receiver<Report>,
+        mut requests: mpsc::Receiver<Request>,
+        mut loads: watch::Receiver<Option<Loads>>,
+        link: LinkInputs,
+        liveness: Arc<Liveness>,
+    ) {
+        let LinkInputs {
+            mut link,
+            mut arp_conflicts,
+            unresponsive,
+            mut present,
+        } = link;
+        self.unresponsive = Some(unresponsive);
+        self.liveness = Some(Arc::clone(&liveness));
+        loop {
+            let now = clock::monotonic();
+            liveness.beat(Loop::Health, now);
+            self.handle(Input::Tick, now);
+            let due = self.core.next_deadline();
+            let wait = due.map_or(LONGEST_WAIT, |due| due.saturating_duration_since(now));
+            let input = tokio::select! {
+                biased;
+                Ok(()) = link.changed() => Input::Link(*link.borrow_and_update()),
+                Ok(()) = arp_conflicts.changed() => {
+                    Input::ArpConflicts(arp_conflicts.borrow_and_update().clone())
+                }
+                Ok(()) = present.changed() => {
+                    Input::HostsPresent(present.borrow_and_update().clone())
+                }
+                Ok(()) = loads.changed() => match loads.borrow_and_update().clone() {
+                    Some(loads) => Input::Loads(loads),
+                    None => continue,
+                },
+                Some(request) = requests.recv() => match request {
+                    Request::Change(change) => {
+                        self.change_to(change, clock::monotonic());
+                        continue;
+                    }
+                    Request::SetAdmin { real_servers, admin, deadline } => {
+                        Input::SetAdmin { real_servers, admin, deadline }
+                    }
+                },
+                report = reports.recv() => match report {
+                    Some(report) => Input::Report(Arc::new(report)),
+                    None => return,
+                },
+                () = sleep(wait.min(LONGEST_WAIT)) => continue,
+            };
+            self.handle(input, clock::monotonic());
+        }
+    }
+
+    fn handle(&mut self, input: Input, now: Instant) {
+        let effects = self.core.handle(input, now);
+        self.carry_out_all(effects);
+    }
+
+    fn carry_out_all(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.carry_out(effect);
+        }
+    }
+
+    /// What is shown, measured and written belongs to the new configuration before its first effect.
+    fn change_to(&mut self, change: Change, now: Instant) {
+        let Change {
+            config,
+            probes,
+            found,
+            loaded_at,
+            metrics,
+            intent,
+            done,
+        } = change;
+        let next = self.snapshot.director_again(&config, loaded_at, &found);
+        let before = std::mem::replace(&mut self.snapshot, Arc::new(next));
+        self.metrics = metrics;
+        self.intent = intent;
+        self.rates = rates(&probes);
+        let mut reloaded = None;
+        let reload = Input::Reload(configuration(config, probes, found));
+        for effect in self.core.handle(reload, now) {
+            if let Effect::Reloaded { weights, removed } = effect {
+                let result = ReloadResult {
+                    snapshot: Arc::clone(&self.snapshot),
+                    weights,
+                    removed,
+                };
+                reloaded = Some(result);
+            } else {
+                self.take_over_probe(&before, &effect);
+                self.carry_out(effect);
+            }
+        }
+        if let Some(result) = reloaded {
+            // Whoever asked may have gone away.
+            let _ = done.send(result);
+        }
+    }
+}
+
+fn rates(probes: &Subscriptions) -> BTreeMap<ProbeId, Arc<PaceCell>> {
+    let probes = probes.probes.iter();
+    probes
+        .map(|probe| (probe.id, Arc::clone(&probe.pace)))
+        .collect()
+}
+
+fn configuration(config: Arc<Config>, probes: Subscriptions, found: Weights) -> Configuration {
+    let ids = probes.probes.iter().map(|probe| probe.id);
+    Configuration {
+        config,
+        probes: ids.zip(probes.targets).collect(),
+        found,
+    }
+}
+
+#[cfg(test)]
+mod safety_tests;
+#[cfg(test)]
+mod tests;

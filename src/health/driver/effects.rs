@@ -1,0 +1,116 @@
+//! What each effect is in the world.
+
+use tracing::debug;
+
+use super::Driver;
+use super::log::log;
+use crate::health::effect::{Effect, RealServerChange};
+use crate::model::{Health, RealServerId};
+use crate::notify::Event;
+use crate::runtime::clock;
+use crate::runtime::liveness::Loop;
+use crate::status::Snapshot;
+
+impl Driver {
+    pub(super) fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Weights(weights) => self.intent.set(weights),
+            Effect::Replaced { service, replaced } => self.intent.set_replaced(service, replaced),
+            Effect::CountConnections(draining) => self.intent.set_draining(draining),
+            Effect::ProbeRate(probe, rate) => {
+                if let Some(cell) = self.rates.get(&probe) {
+                    cell.set(rate);
+                }
+            }
+            Effect::UnresponsiveHosts(hosts) => {
+                if let Some(unresponsive) = &self.unresponsive {
+                    unresponsive.send_replace(hosts);
+                }
+            }
+            Effect::RealServer(id, change) => self.show(id, change),
+            Effect::Pool(service, status) => {
+                if let Some(record) = self.snapshot.services.get(service) {
+                    record.pool.lock().standing = status;
+                }
+            }
+            Effect::Frozen(reasons) => *self.snapshot.held.lock() = reasons,
+            Effect::RealServerEvent(kind, id, detail) => {
+                if let Some((service, record)) = self.snapshot.records(id) {
+                    let event = Event::of_real_server(kind, service, record, &detail);
+                    self.events.emit(event);
+                }
+            }
+            Effect::ServiceEvent(kind, service, detail) => {
+                if let Some(record) = self.snapshot.services.get(service) {
+                    self.events.emit(Event::of_service(kind, record, detail));
+                }
+            }
+            Effect::Log(line) => log(&line),
+            Effect::ProbesAlive => {
+                if let Some(liveness) = &self.liveness {
+                    liveness.beat(Loop::Probes, clock::monotonic());
+                }
+            }
+            // The answer to the one who asked for the reload.
+            Effect::Reloaded { .. } => {}
+        }
+    }
+
+    fn show(&self, id: RealServerId, change: RealServerChange) {
+        let Some((service, record)) = self.snapshot.records(id) else {
+            return;
+        };
+        let mut live = record.live.lock();
+        match change {
+            RealServerChange::Probe(report) => {
+                live.note_probe(&report);
+                drop(live);
+                let outcome = &report.outcome;
+                debug!(
+                    service = &*service.name,
+                    real_server = &*record.name,
+                    result = outcome.result.as_str(),
+                    reason = outcome.detail,
+                    "probe"
+                );
+                self.metrics
+                    .probe_finished(id.service_index(), outcome.duration);
+            }
+            RealServerChange::Health { health, at } => {
+                live.health = health;
+                live.since = at;
+                match health {
+                    Health::Up => live.transitions_up += 1,
+                    Health::Down => live.transitions_down += 1,
+                    Health::Unknown => {}
+                }
+            }
+            RealServerChange::Learned {
+                health, diagnosis, ..
+            } => (live.health, live.diagnosis) = (health, diagnosis),
+            RealServerChange::Diagnosis(diagnosis) => live.diagnosis = diagnosis,
+            RealServerChange::Advised(weight) => live.advised = weight,
+            RealServerChange::Quiesced(quiesced) => live.quiesced = quiesced,
+            RealServerChange::Admin { admin, deadline } => {
+                (live.admin, live.drain_deadline) = (admin, deadline);
+                drop(live);
+                self.drain_changes.send_replace(());
+            }
+        }
+    }
+
+    /// Shows the last probe of a real server that another configuration has in another service.
+    pub(super) fn take_over_probe(&self, before: &Snapshot, effect: &Effect) {
+        if let Effect::RealServer(id, RealServerChange::Learned { from, .. }) = effect
+            && let Some((_, other)) = before.records(*from)
+            && let Some((_, record)) = self.snapshot.records(*id)
+        {
+            let (seen, last_probe) = {
+                let other = other.live.lock();
+                (other.seen, other.last_probe.clone())
+            };
+            let mut live = record.live.lock();
+            (live.seen, live.last_probe) = (seen, last_probe);
+        }
+    }
+}

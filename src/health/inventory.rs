@@ -1,0 +1,97 @@
+//! The virtual services and real servers of a configuration, by their numbers. Pure.
+
+use std::sync::Arc;
+
+use super::log_line::Names;
+use crate::config::{Check, Config, SorryServer, VirtualService};
+use crate::diagnosis::Place;
+use crate::model::{RealServerId, RealServerKey, ServiceKey};
+
+/// What health looks up of a configuration. The sorry server's number is after the last real
+/// server's.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    config: Arc<Config>,
+}
+
+impl Inventory {
+    pub(super) fn new(config: Arc<Config>) -> Self {
+        Self { config }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn services(&self) -> &[VirtualService] {
+        &self.config.virtual_services
+    }
+
+    pub(super) fn service(&self, id: RealServerId) -> Option<&VirtualService> {
+        self.services().get(id.service_index())
+    }
+
+    /// Every real server and sorry server.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ((ServiceKey, RealServerKey), RealServerId)> {
+        (0..).zip(self.services()).flat_map(|(service, found)| {
+            (0..)
+                .zip(found.checked())
+                .map(move |(real_server, (key, _))| {
+                    let id = RealServerId {
+                        service,
+                        real_server,
+                    };
+                    ((found.key, key), id)
+                })
+        })
+    }
+
+    pub(super) fn key(&self, id: RealServerId) -> Option<(ServiceKey, RealServerKey)> {
+        let service = self.service(id)?;
+        let (key, _) = member(service, id)?;
+        Some((service.key, key))
+    }
+
+    pub(super) fn is_sorry_server(&self, id: RealServerId) -> bool {
+        let service = self.service(id);
+        service.is_some_and(|service| service.real_servers.len() == id.real_server_index())
+    }
+
+    pub(super) fn names(&self, id: RealServerId) -> Option<Names> {
+        let service = self.service(id)?;
+        let real_server = match service.real_servers.get(id.real_server_index()) {
+            Some(real_server) => Arc::clone(&real_server.name),
+            None => SorryServer::NAME.into(),
+        };
+        Some(Names {
+            service: Arc::clone(&service.name),
+            real_server,
+        })
+    }
+
+    /// Where the real server serves, for the fix of what is wrong with it.
+    pub(super) fn place(&self, id: RealServerId) -> Option<Place> {
+        let service = self.service(id)?;
+        let (key, check) = member(service, id)?;
+        let port = key.0.port();
+        Some(Place {
+            service: service.key,
+            forwarding: service.forwarding,
+            real_server: key.0.ip(),
+            port: match check.kind.clients_port(port) {
+                0 => port,
+                checked => checked,
+            },
+        })
+    }
+}
+
+fn member(service: &VirtualService, id: RealServerId) -> Option<(RealServerKey, &Check)> {
+    let index = id.real_server_index();
+    if let Some(real_server) = service.real_servers.get(index) {
+        return Some((real_server.key, &service.check));
+    }
+    let sorry_server = service.pool.sorry_server.as_ref();
+    let sorry_server = sorry_server.filter(|_| index == service.real_servers.len())?;
+    Some((sorry_server.key, &sorry_server.check))
+}

@@ -1,0 +1,88 @@
+//! What is known of one real server beside its health: what probes saw, and what is wrong. Pure.
+
+use std::sync::Arc;
+
+use crate::diagnosis::{Fix, Mend, Place, Seen};
+use crate::model::{Diagnosis, Health, Quiesced};
+use crate::probe::Outcome;
+
+/// The symptoms of one real server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Symptoms {
+    pub(super) seen: Seen,
+    /// What the probe of `seen` has found to be done, if it failed.
+    pub(super) fix: Option<Arc<Fix>>,
+    pub(super) diagnosis: Option<Diagnosis>,
+    /// The diagnosis that the log last had.
+    logged: Option<Diagnosis>,
+    /// Why the weight was last 0 though the real server may serve.
+    pub(super) quiesced: Option<Quiesced>,
+}
+
+/// What the director's own link and state say of a real server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances {
+    pub(super) arp_conflict: bool,
+    /// The host answers ARP for its own address.
+    pub(super) present: bool,
+    /// While weights are frozen, the director is at fault and no real server is blamed.
+    pub(super) frozen: bool,
+}
+
+impl Symptoms {
+    /// What is known of a real server whose probe has also shown `other`.
+    pub(super) fn learned(other: &Self) -> Self {
+        Self {
+            seen: other.seen,
+            diagnosis: other.diagnosis,
+            logged: other.logged,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn note(&mut self, outcome: &Outcome) {
+        if self.seen.note(outcome.plain, outcome.vip) {
+            self.fix.clone_from(&outcome.fix);
+        }
+    }
+
+    /// Whether the newest probe had no answer at all.
+    pub(super) fn is_unresponsive(&self) -> bool {
+        let found = Diagnosis::of(self.seen.plain, self.seen.vip, false, false);
+        found == Some(Diagnosis::Unreachable)
+    }
+
+    /// Concludes what is wrong. The answer is a diagnosis that is to be logged: that of a real
+    /// server that is down already, for a reason other than the one logged with its transition.
+    /// A diagnosis that only one probe supports is not logged.
+    pub(super) fn diagnose(
+        &mut self,
+        health: Health,
+        circumstances: Circumstances,
+    ) -> Option<Diagnosis> {
+        let Circumstances {
+            arp_conflict,
+            present,
+            frozen,
+        } = circumstances;
+        let after = Diagnosis::of(self.seen.plain, self.seen.vip, arp_conflict, present);
+        let before = std::mem::replace(&mut self.diagnosis, after);
+        if frozen || health != Health::Down || before != after || self.logged == after {
+            return None;
+        }
+        let logged =
+            after.filter(|after| !matches!(after, Diagnosis::Ok | Diagnosis::Unverified))?;
+        self.logged = Some(logged);
+        Some(logged)
+    }
+
+    /// Notes that the line of a transition has the diagnosis.
+    pub(super) fn transition(&mut self, to: Health) {
+        self.logged = self.diagnosis.filter(|_| to == Health::Down);
+    }
+
+    /// What to do about what is wrong.
+    pub(super) fn mend(&self, place: Place) -> Option<Mend> {
+        Some(self.diagnosis?.mend(place)?.found(self.fix.clone()))
+    }
+}
