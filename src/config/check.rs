@@ -123,11 +123,11 @@ pub(super) fn check(
 
 /// Whether a check says what is asked, so that the default does not hold.
 pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
-    match entry.map(|entry| &entry.value.content) {
+    match entry.map(|entry| entry.value.content()) {
         None | Some(Content::Null) => false,
         Some(Content::Mapping(entries)) => entries
             .iter()
-            .any(|entry| !SCHEDULE.contains(&entry.key.value.as_str())),
+            .any(|entry| !SCHEDULE.contains(&&*entry.key.value)),
         // It is no check at all, which is reported.
         Some(_) => true,
     }
@@ -190,7 +190,7 @@ fn any(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<Chec
 
 fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<Vec<CheckKind>> {
     let hint = "write a list like `[{ tcp: { port: 25 } }, { ping: {} }]`";
-    let Content::Sequence(nodes) = &entry.value.content else {
+    let Content::Sequence(nodes) = entry.value.content() else {
         return Err(Value::of(entry).wrong("a list of checks", hint, problems));
     };
     if nodes.is_empty() {
@@ -244,11 +244,10 @@ impl Value<'_> {
 
     /// `true` or `false`.
     fn truth(self, problems: &mut Problems) -> Read<bool> {
-        match self.node.content {
-            Content::Bool(value) => Ok(value),
+        match self.node.content() {
+            Content::Bool(value) => Ok(*value),
             Content::Null
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => {

@@ -29,7 +29,7 @@ impl<'n> Fields<'n> {
         known: &[&'static str],
         problems: &mut Problems,
     ) -> Read<Self> {
-        let Content::Mapping(entries) = &node.content else {
+        let Content::Mapping(entries) = node.content() else {
             return Err(problems.add(
                 node.location,
                 format!("{what} must be a mapping, not {}", found(node)),
@@ -40,29 +40,26 @@ impl<'n> Fields<'n> {
             ));
         };
         let mut fields = Self::at(node.location);
-        let present: BTreeSet<&str> = entries
-            .iter()
-            .map(|entry| entry.key.value.as_str())
-            .collect();
+        let present: BTreeSet<&str> = entries.iter().map(|entry| &*entry.key.value).collect();
         for entry in entries {
             let key = &entry.key;
-            if let Some(first) = fields.entries.get(key.value.as_str()) {
+            if let Some(first) = fields.entries.get(&*key.value) {
                 problems.add(
                     key.location,
                     format!(
                         "the key {} is already on line {}",
                         quoted(&key.value),
-                        first.key.location.line
+                        first.key.location.line()
                     ),
                     "keep one of the two",
                 );
                 continue;
             }
             fields.entries.insert(&key.value, entry);
-            if known.contains(&key.value.as_str()) {
+            if known.contains(&&*key.value) {
                 continue;
             }
-            if key.value == "<<" {
+            if &*key.value == "<<" {
                 fields.merged = true;
                 fields.reported = Some(problems.add(
                     key.location,
@@ -103,7 +100,7 @@ impl<'n> Fields<'n> {
         problems: &mut Problems,
     ) -> Read<Self> {
         match entry {
-            Some(entry) if entry.value.content != Content::Null => {
+            Some(entry) if *entry.value.content() != Content::Null => {
                 Self::read(&entry.value, what, known, problems)
             }
             _ => Ok(Self::at(entry.map_or(START, |entry| entry.key.location))),

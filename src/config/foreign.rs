@@ -54,12 +54,7 @@ pub(super) fn other_format(text: &str) -> Option<Problem> {
         })?;
         let column = line.chars().take_while(|c| c.is_whitespace()).count() + 1;
         Some(Problem {
-            location: Some(Location {
-                file: 0,
-                line: number,
-                column,
-                width: first.chars().count(),
-            }),
+            location: Some(Location::new(number, column, first.chars().count())),
             message: format!("this is {program}, not one of lvs-agent"),
             hint: "write the services in YAML below `virtual_services:`, \
                    as in config/cluster.yaml and in README.md"

@@ -128,7 +128,7 @@ pub(super) fn flags(
         value.scheduler_flags(scheduler, problems)
     });
     let one_packet = fields.or_default("one_packet", ServiceFlags::default(), |value| {
-        let Content::Bool(one_packet) = value.node.content else {
+        let Content::Bool(one_packet) = *value.node.content() else {
             let hint = "write `one_packet: true`, or remove it";
             return Err(value.wrong("`true` or `false`", hint, problems));
         };
@@ -158,7 +158,7 @@ impl Value<'_> {
     ) -> Read<ServiceFlags> {
         let hint = "write a list like `[fallback, port]`: fallback gives the share of a real \
                     server that takes nothing to the others, port makes the client's port count";
-        let Content::Sequence(nodes) = &self.node.content else {
+        let Content::Sequence(nodes) = self.node.content() else {
             return Err(self.wrong("a list of flags", hint, problems));
         };
         let words = [
@@ -206,8 +206,11 @@ impl Value<'_> {
             Family::Ipv4 => "a prefix length from 1 to 32 or a netmask",
             Family::Ipv6 => "a prefix length from 1 to 128 for an IPv6 service",
         };
-        let length = match &self.node.content {
-            Content::Integer(length) => u8::try_from(*length).ok(),
+        let length = match self.node.content() {
+            Content::Number(_) => self
+                .node
+                .integer()
+                .and_then(|length| u8::try_from(length).ok()),
             Content::Text(text) if family == Family::Ipv4 => text
                 .parse::<Ipv4Addr>()
                 .ok()
@@ -216,7 +219,6 @@ impl Value<'_> {
                 .and_then(|mask| u8::try_from(mask.leading_ones()).ok()),
             Content::Null
             | Content::Bool(_)
-            | Content::Float(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => None,
@@ -262,7 +264,7 @@ pub(super) fn persistence(
     let Some(entry) = fields.optional("persistence")? else {
         return Ok(None);
     };
-    if !matches!(entry.value.content, Content::Mapping(_)) {
+    if !matches!(entry.value.content(), Content::Mapping(_)) {
         return Err(problems.add(
             entry.value.location,
             format!(

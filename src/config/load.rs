@@ -10,7 +10,7 @@ use super::range::Room;
 use super::service::ServiceDraft;
 use super::source::{self, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
-use super::{foreign, literal, notify, raw, rules, sections, service, syntax, warnings};
+use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
 
 const KEYS: [&str; 8] = [
     "include",
@@ -97,10 +97,10 @@ pub struct Sockets {
 
 fn sockets(text: &str) -> Option<Sockets> {
     let mut problems = Problems::default();
-    let mut budget = raw::MAX_VALUES;
-    let root = match raw::read(text, &mut budget) {
+    let mut budget = yaml::MAX_VALUES;
+    let root = match yaml::parse(text, 0, &mut budget) {
         Ok(root) => root?,
-        Err(_) => raw::read(&control_lines(text)?, &mut budget).ok()??,
+        Err(_) => yaml::parse(&control_lines(text)?, 0, &mut budget).ok()??,
     };
     let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
     let entry = fields.optional("control").ok()?;
@@ -178,8 +178,8 @@ fn read_all(
     problems: &mut Problems,
 ) -> Read<Config> {
     problems.add_file(&main.name);
-    let mut budget = raw::MAX_VALUES;
-    let (root, taken) = (tree(&main, &mut budget), main.bytes.len());
+    let mut budget = yaml::MAX_VALUES;
+    let (root, taken) = (tree(&main, 0, &mut budget), main.bytes.len());
     sources.push(main);
     let root = root.map_err(|trouble| match trouble {
         Trouble::Whole { message, hint } => problems.add_whole(message, hint),
@@ -217,11 +217,8 @@ fn included_tree(
     budget: &mut usize,
     problems: &mut Problems,
 ) -> Read<Node> {
-    match tree(source, budget) {
-        Ok(mut root) => {
-            root.set_file(file);
-            Ok(root)
-        }
+    match tree(source, file, budget) {
+        Ok(root) => Ok(root),
         Err(Trouble::Inside(found)) => Err(problems.extend(file, found)),
         Err(Trouble::Whole { message, hint }) => {
             let message = format!("{}: {message}", quoted(&source.name));
@@ -239,7 +236,7 @@ enum Trouble {
 }
 
 /// What a file says.
-fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
+fn tree(source: &Source, file: u16, budget: &mut usize) -> Result<Node, Trouble> {
     let whole = |message: &str, hint| Trouble::Whole {
         message: message.to_owned(),
         hint,
@@ -258,8 +255,8 @@ fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
     if let Some(problem) = foreign::other_format(text) {
         return Err(Trouble::Inside(problem.into()));
     }
-    let root = raw::read(text, budget).map_err(Trouble::Inside)?;
-    root.filter(|root| root.content != Content::Null)
+    let root = yaml::parse(text, file, budget).map_err(Trouble::Inside)?;
+    root.filter(|root| *root.content() != Content::Null)
         .ok_or_else(|| {
             let hint = "start with `virtual_services:`, as in the examples";
             whole("the file is empty", hint)

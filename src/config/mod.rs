@@ -16,7 +16,6 @@ mod pool;
 mod probe_mark;
 mod problem;
 mod range;
-mod raw;
 mod rules;
 mod scalar;
 mod sections;
@@ -25,6 +24,7 @@ mod service_key;
 mod source;
 mod syntax;
 mod warnings;
+mod yaml;
 
 pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{

@@ -22,14 +22,10 @@ pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Read<Vec
     };
     let hint = "list what is to be told, like `- exec: [/usr/local/bin/tell]` \
                 or `- webhook: { url: http://192.168.11.5/lvs }`";
-    let nodes = match &entry.value.content {
+    let nodes = match entry.value.content() {
         Content::Sequence(nodes) => nodes.as_slice(),
         Content::Null => &[],
-        Content::Bool(_)
-        | Content::Integer(_)
-        | Content::Float(_)
-        | Content::Text(_)
-        | Content::Mapping(_) => {
+        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
             return Err(Value::of(entry).wrong("a list", hint, problems));
         }
     };
@@ -66,19 +62,18 @@ fn target(node: &Node, problems: &mut Problems) -> Read<Notify> {
 fn exec(value: Value<'_>, problems: &mut Problems) -> Read<NotifyTarget> {
     let wanted = "a list of texts: a program and its arguments";
     let hint = "write it like `[/usr/local/bin/tell, --loud]`; there is no shell";
-    let Content::Sequence(nodes) = &value.node.content else {
+    let Content::Sequence(nodes) = value.node.content() else {
         return Err(value.wrong(wanted, hint, problems));
     };
     let mut words = Vec::new();
     let mut all = Ok(());
     for node in nodes {
-        match &node.content {
-            Content::Text(text) if !text.contains('\0') => words.push(text.clone()),
+        match node.content() {
+            Content::Text(text) if !text.contains('\0') => words.push(text.to_string()),
             Content::Text(_)
             | Content::Null
             | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => {
                 let message = format!("{} is not a text", found(node));
@@ -163,7 +158,7 @@ fn url(value: Value<'_>, problems: &mut Problems) -> Read<(String, Scheme)> {
 }
 
 fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, String>> {
-    let Content::Mapping(entries) = &pairs.node.content else {
+    let Content::Mapping(entries) = pairs.node.content() else {
         let hint = "write pairs like `Authorization: Bearer 12345`";
         return Err(pairs.wrong("a mapping", hint, problems));
     };

@@ -61,11 +61,10 @@ pub(super) fn pool(
     });
     let flap_damping = fields.or_default("flap_damping", true, |value| {
         let hint = "write `flap_damping: false` to switch it off";
-        match value.node.content {
-            Content::Bool(on) => Ok(on),
+        match value.node.content() {
+            Content::Bool(on) => Ok(*on),
             Content::Null
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => Err(value.wrong("`true` or `false`", hint, problems)),

@@ -168,11 +168,11 @@ impl Problems {
     pub(super) fn line(&self, there: Location, here: Location) -> String {
         match self.files.get(usize::from(there.file)) {
             Some(file) if there.file != here.file => {
-                let mut text = format!("line {} of ", there.line);
+                let mut text = format!("line {} of ", there.line());
                 file.chars().for_each(|c| push_printable(&mut text, c));
                 text
             }
-            _ => format!("line {}", there.line),
+            _ => format!("line {}", there.line()),
         }
     }
 }

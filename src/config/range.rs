@@ -85,12 +85,11 @@ impl Value<'_> {
     /// The address of a real server, or `FIRST-LAST`, where the last of IPv4
     /// may be its last number alone.
     pub(super) fn host_addresses(self, problems: &mut Problems) -> Read<Addresses> {
-        let text = match &self.node.content {
+        let text = match self.node.content() {
             Content::Text(text) if text.contains('-') => text,
             Content::Null
             | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => return self.host_address(problems).map(Addresses::One),

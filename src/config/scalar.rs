@@ -36,12 +36,12 @@ impl<'n> Value<'n> {
         hint: impl Into<String>,
         problems: &mut Problems,
     ) -> Reported {
-        let message = if self.node.content == Content::Null {
+        let message = if *self.node.content() == Content::Null {
             format!("`{}` has no value", self.name)
         } else {
             format!("`{}` must be {wanted}, not {}", self.name, found(self.node))
         };
-        if let Content::Text(text) = &self.node.content
+        if let Content::Text(text) = self.node.content()
             && unexpanded(text).is_some()
         {
             return problems.add(self.node.location, message, UNEXPANDED_HINT);
@@ -50,12 +50,11 @@ impl<'n> Value<'n> {
     }
 
     pub(super) fn text(self, wanted: &str, hint: &str, problems: &mut Problems) -> Read<&'n str> {
-        match &self.node.content {
+        match self.node.content() {
             Content::Text(text) => Ok(text),
             Content::Null
             | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => Err(self.wrong(wanted, hint, problems)),
         }
@@ -71,15 +70,13 @@ impl<'n> Value<'n> {
     where
         T: TryFrom<i128> + PartialOrd + Display,
     {
-        let number = if let Content::Integer(number) = self.node.content {
-            T::try_from(number).ok().filter(|n| range.contains(n))
-        } else {
-            None
-        };
+        let number = self.node.integer();
+        let number = number.and_then(|number| T::try_from(number).ok());
+        let number = number.filter(|number| range.contains(number));
         number.ok_or_else(|| {
             let wanted = format!("a whole number from {} to {}", range.start(), range.end());
             let quotes =
-                matches!(&self.node.content, Content::Text(text) if text.parse::<i128>().is_ok());
+                matches!(self.node.content(), Content::Text(text) if text.parse::<i128>().is_ok());
             let hint = if quotes {
                 "write the number without quotes and leading zeros".to_owned()
             } else {
@@ -96,21 +93,20 @@ impl<'n> Value<'n> {
         problems: &mut Problems,
     ) -> Read<Duration> {
         let wanted = "a duration such as `500ms`, `1s` or `5m`";
-        let text = match &self.node.content {
+        let text = match self.node.content() {
             Content::Text(text) => text,
-            Content::Integer(number) => {
-                let hint = if *number > 0 {
-                    format!(
+            Content::Number(_) if self.node.integer().is_some() => {
+                let hint = match self.node.integer() {
+                    Some(number) if number > 0 => format!(
                         "write the unit: `{number}s` for seconds, `{number}ms` for milliseconds"
-                    )
-                } else {
-                    "write a number and its unit, like `1s`".to_owned()
+                    ),
+                    _ => "write a number and its unit, like `1s`".to_owned(),
                 };
                 return Err(self.wrong(wanted, hint, problems));
             }
             Content::Null
             | Content::Bool(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => {
                 let hint = "write a number and its unit, like `1s`";
@@ -162,10 +158,7 @@ impl<'n> Value<'n> {
     /// The name of a virtual service or real server.
     pub(super) fn name(self, problems: &mut Problems) -> Read<Arc<str>> {
         let wanted = format!("a name of 1 to {LONGEST_NAME} letters, digits, `.`, `_` or `-`");
-        let scalar = matches!(
-            self.node.content,
-            Content::Integer(_) | Content::Float(_) | Content::Bool(_)
-        );
+        let scalar = matches!(self.node.content(), Content::Number(_) | Content::Bool(_));
         let hint = if scalar {
             "put it in quotes to make it a text"
         } else {
@@ -226,13 +219,10 @@ impl<'n> Value<'n> {
 
 /// What stands there, for a message.
 pub(super) fn found(node: &Node) -> String {
-    match &node.content {
+    match node.content() {
         Content::Null => "nothing".to_owned(),
         Content::Bool(value) => format!("the truth value `{value}`"),
-        Content::Integer(_) | Content::Float(_) => {
-            let written = node.written.as_deref().unwrap_or_default();
-            format!("the number {}", shown(written))
-        }
+        Content::Number(written) => format!("the number {}", shown(written)),
         Content::Text(text) if text.is_empty() => "an empty text".to_owned(),
         Content::Text(text) => quoted(text),
         Content::Sequence(_) => "a list".to_owned(),

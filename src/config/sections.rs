@@ -75,10 +75,12 @@ fn of_role(
 /// The control socket of one role's section, whatever else is wrong with it.
 pub(super) fn control_of_role(section: Option<&Entry>) -> Option<Control> {
     let mut problems = Problems::default();
-    let Content::Mapping(entries) = &section?.value.content else {
+    let Content::Mapping(entries) = section?.value.content() else {
         return None;
     };
-    let entry = entries.iter().find(|entry| entry.key.value == "control")?;
+    let entry = entries
+        .iter()
+        .find(|entry| &*entry.key.value == "control")?;
     control(Some(entry), &mut problems).ok()
 }
 
@@ -285,7 +287,7 @@ fn resync_interval(fields: &Fields<'_>, problems: &mut Problems) -> Read<Duratio
 fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> {
     let hint = "list the VIPs, like `vips: [192.168.11.200]`, or remove the key: \
                 then they are found by this host's addresses";
-    let Content::Sequence(nodes) = &list.node.content else {
+    let Content::Sequence(nodes) = list.node.content() else {
         return Err(list.wrong("a list of addresses", hint, problems));
     };
     if nodes.is_empty() {
@@ -304,7 +306,7 @@ fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> 
                 all = Err(problems.add(location, message, hint));
             }
             Ok(value) => {
-                if let Some(line) = first.insert(value, location.line) {
+                if let Some(line) = first.insert(value, location.line()) {
                     let message = format!("the VIP {value} is already on line {line}");
                     all = Err(problems.add(location, message, "keep one of the two"));
                 }
@@ -329,7 +331,7 @@ fn sysctls(
     hint: &str,
     problems: &mut Problems,
 ) -> Read<BTreeMap<SysctlKey, String>> {
-    let Content::Mapping(entries) = &pairs.node.content else {
+    let Content::Mapping(entries) = pairs.node.content() else {
         return Err(pairs.wrong("a mapping", hint, problems));
     };
     let mut lines: BTreeMap<SysctlKey, usize> = BTreeMap::new();
@@ -356,15 +358,17 @@ fn sysctls(
             all = Err(problems.add(key.location, message, "keep one of the two"));
             continue;
         }
-        lines.insert(sysctl.clone(), key.location.line);
-        let value = match &entry.value.content {
-            Content::Integer(number) => number.to_string(),
+        lines.insert(sysctl.clone(), key.location.line());
+        let value = match entry.value.content() {
+            Content::Number(_) if entry.value.integer().is_some() => {
+                entry.value.integer().unwrap_or_default().to_string()
+            }
             Content::Text(text) if !text.is_empty() && !text.contains(char::is_control) => {
-                text.clone()
+                text.to_string()
             }
             Content::Null
             | Content::Bool(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => {

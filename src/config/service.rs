@@ -75,18 +75,16 @@ pub(super) fn services(
 }
 
 pub(super) fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [Node]> {
-    match &entry.value.content {
+    match entry.value.content() {
         Content::Sequence(nodes) if !nodes.is_empty() => Ok(nodes),
         Content::Sequence(_) | Content::Null => Err(problems.add(
             entry.key.location,
             format!("the list `{}` is empty", entry.key.value),
             hint,
         )),
-        Content::Bool(_)
-        | Content::Integer(_)
-        | Content::Float(_)
-        | Content::Text(_)
-        | Content::Mapping(_) => Err(Value::of(entry).wrong("a list", hint, problems)),
+        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
+            Err(Value::of(entry).wrong("a list", hint, problems))
+        }
     }
 }
 

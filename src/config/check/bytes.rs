@@ -12,11 +12,11 @@ impl Value<'_> {
     pub(super) fn bytes(self, problems: &mut Problems) -> Read<Vec<u8>> {
         let wanted = "a text, or `{ hex: \"…\" }`";
         let hint = "write it like `\"PING\\r\\n\"`, in double quotes where it has `\\r` or `\\n`";
-        match &self.node.content {
+        match self.node.content() {
             Content::Text(text) => {
                 literal::escapes(text, self.node.location, problems);
                 literal::sent(text, self.node.location, problems);
-                Ok(text.clone().into_bytes())
+                Ok(text.as_bytes().to_vec())
             }
             Content::Mapping(_) => {
                 let what = format!("`{}`", self.name);
@@ -28,11 +28,9 @@ impl Value<'_> {
                 let text = value.text(wanted, hint, problems)?;
                 hexadecimal(text).ok_or_else(|| value.wrong(wanted, hint, problems))
             }
-            Content::Null
-            | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Sequence(_) => Err(self.wrong(wanted, hint, problems)),
+            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Sequence(_) => {
+                Err(self.wrong(wanted, hint, problems))
+            }
         }
     }
 
@@ -40,10 +38,10 @@ impl Value<'_> {
     pub(super) fn pattern(self, problems: &mut Problems) -> Read<Pattern> {
         let wanted = "a text, or `{ regex: \"…\" }`";
         let hint = "write what the answer must have, like `\"220 \"`";
-        match &self.node.content {
+        match self.node.content() {
             Content::Text(text) if !text.is_empty() => {
                 literal::escapes(text, self.node.location, problems);
-                Ok(Pattern::Text(text.clone()))
+                Ok(Pattern::Text(text.to_string()))
             }
             Content::Mapping(_) => {
                 let what = format!("`{}`", self.name);
@@ -64,8 +62,7 @@ impl Value<'_> {
             }
             Content::Null
             | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_) => Err(self.wrong(wanted, hint, problems)),
         }
@@ -74,7 +71,7 @@ impl Value<'_> {
     /// A list of `{ send: … }` and `{ expect: … }`.
     pub(super) fn steps(self, problems: &mut Problems) -> Read<Vec<Step>> {
         let hint = "write a list like `[{ expect: \"220 \" }, { send: \"QUIT\\r\\n\" }]`";
-        let Content::Sequence(nodes) = &self.node.content else {
+        let Content::Sequence(nodes) = self.node.content() else {
             return Err(self.wrong("a list of steps", hint, problems));
         };
         let mut steps = Vec::with_capacity(nodes.len());

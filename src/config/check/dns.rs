@@ -146,7 +146,7 @@ impl Value<'_> {
 
     /// A response code, or a list of them.
     fn rcodes(self, problems: &mut Problems) -> Read<Vec<u16>> {
-        let nodes = if let Content::Sequence(nodes) = &self.node.content {
+        let nodes = if let Content::Sequence(nodes) = self.node.content() {
             nodes.as_slice()
         } else {
             std::slice::from_ref(self.node)
@@ -164,7 +164,7 @@ impl Value<'_> {
         };
         let mut rcodes = Ok(Vec::new());
         for node in nodes {
-            let text = if let Content::Text(text) = &node.content {
+            let text = if let Content::Text(text) = node.content() {
                 code(text)
             } else {
                 None

@@ -166,7 +166,7 @@ fn body_can_come(
 /// Header fields beside those that the agent sets itself.
 fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>> {
     let hint = "write it like `headers: { authorization: \"Bearer secret\" }`";
-    let Content::Mapping(entries) = &entry.value.content else {
+    let Content::Mapping(entries) = entry.value.content() else {
         return Err(Value::of(entry).wrong("a mapping of names to texts", hint, problems));
     };
     let mut headers = Vec::with_capacity(entries.len());
@@ -201,7 +201,7 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>
             Ok(text.to_owned())
         });
         match text {
-            Ok(text) => headers.push((name.clone(), text)),
+            Ok(text) => headers.push((name.to_string(), text)),
             Err(reported) => all = Err(reported),
         }
     }
@@ -252,10 +252,10 @@ impl Value<'_> {
     /// A list of status codes and ranges of them, or a single one.
     fn statuses(self, problems: &mut Problems) -> Read<StatusRanges> {
         let hint = "write a list like `[200-299, 304]`";
-        let nodes = match &self.node.content {
+        let nodes = match self.node.content() {
             Content::Sequence(nodes) => nodes.as_slice(),
-            Content::Integer(_) | Content::Text(_) => std::slice::from_ref(self.node),
-            Content::Null | Content::Bool(_) | Content::Float(_) | Content::Mapping(_) => {
+            Content::Number(_) | Content::Text(_) => std::slice::from_ref(self.node),
+            Content::Null | Content::Bool(_) | Content::Mapping(_) => {
                 return Err(self.wrong("a list of HTTP status codes", hint, problems));
             }
         };
@@ -290,20 +290,18 @@ impl Value<'_> {
 /// A code, or two with a `-` between; `None` for anything else.
 fn status_range(node: &Node) -> Option<RangeInclusive<u16>> {
     let code = |text: &str| text.trim().parse::<u16>().ok();
-    let range = match &node.content {
-        Content::Integer(code) => {
-            let code = u16::try_from(*code).ok()?;
+    let range = match node.content() {
+        Content::Number(_) => {
+            let code = u16::try_from(node.integer()?).ok()?;
             code..=code
         }
         Content::Text(text) => match text.split_once('-') {
             Some((first, last)) => code(first)?..=code(last)?,
             None => code(text)?..=code(text)?,
         },
-        Content::Null
-        | Content::Bool(_)
-        | Content::Float(_)
-        | Content::Sequence(_)
-        | Content::Mapping(_) => return None,
+        Content::Null | Content::Bool(_) | Content::Sequence(_) | Content::Mapping(_) => {
+            return None;
+        }
     };
     StatusRanges::new([range.clone()]).map(|_| range)
 }

@@ -42,7 +42,7 @@ fn command(entry: &Entry, problems: &mut Problems) -> Read<Vec<String>> {
     let [program, ..] = words.as_slice() else {
         return Err(Value::of(entry).wrong(wanted, hint, problems));
     };
-    let reason = if matches!(entry.value.content, Content::Text(_)) {
+    let reason = if matches!(entry.value.content(), Content::Text(_)) {
         return Err(Value::of(entry).wrong(wanted, hint, problems));
     } else if !program.starts_with('/') {
         "starts with no absolute path"

@@ -105,14 +105,12 @@ impl Value<'_> {
     /// A list of texts, or a single one.
     pub(super) fn texts(self, problems: &mut Problems) -> Read<Vec<String>> {
         let hint = "write a list of texts, like `[\"192.0.2.1\", \"192.0.2.2\"]`";
-        let nodes = match &self.node.content {
+        let nodes = match self.node.content() {
             Content::Sequence(nodes) => nodes.as_slice(),
             Content::Text(_) => std::slice::from_ref(self.node),
-            Content::Null
-            | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Mapping(_) => return Err(self.wrong("a list of texts", hint, problems)),
+            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Mapping(_) => {
+                return Err(self.wrong("a list of texts", hint, problems));
+            }
         };
         let texts: Vec<_> = nodes
             .iter()

@@ -68,12 +68,12 @@ pub(in crate::config) fn allowed_by(
     let (Ok(Forwarding::Masquerade), Some(entry)) = (forwarding, check) else {
         return Ok(());
     };
-    let Content::Mapping(entries) = &entry.value.content else {
+    let Content::Mapping(entries) = entry.value.content() else {
         return Ok(());
     };
     let way = |entry: &&Entry| {
-        entry.key.value == "via"
-            && matches!(&entry.value.content, Content::Text(text) if text != "real_server")
+        &*entry.key.value == "via"
+            && matches!(entry.value.content(), Content::Text(text) if &**text != "real_server")
     };
     match entries.iter().find(way) {
         None => Ok(()),

@@ -2,12 +2,7 @@ use super::*;
 
 fn one(line: usize, column: usize, width: usize, text: &str) -> String {
     let problem = Problem {
-        location: Some(Location {
-            file: 0,
-            line,
-            column,
-            width,
-        }),
+        location: Some(Location::new(line, column, width)),
         message: "wrong".to_owned(),
         hint: "mend it".to_owned(),
     };

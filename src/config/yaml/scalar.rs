@@ -1,0 +1,65 @@
+//! What a scalar without quotes means, in YAML's core schema (YAML 1.2,
+//! section 10.3), with binary numbers besides.
+
+use crate::config::node::Content;
+
+/// The value of a scalar without quotes.
+pub(super) fn plain(text: &str) -> Content {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Content::Null,
+        "true" | "True" | "TRUE" => Content::Bool(true),
+        "false" | "False" | "FALSE" => Content::Bool(false),
+        _ if is_number(text) => Content::Number(text.into()),
+        _ => Content::Text(text.into()),
+    }
+}
+
+/// A key as text: one that YAML takes for a number or so is no key of a
+/// configuration, and only has to be shown.
+pub(super) fn key_text(content: Content) -> Box<str> {
+    match content {
+        Content::Text(text) | Content::Number(text) => text,
+        Content::Bool(value) => value.to_string().into(),
+        Content::Null => "~".into(),
+        Content::Sequence(_) | Content::Mapping(_) => Box::default(),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    if integer(text).is_some() {
+        return true;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
+        return true;
+    }
+    !has_leading_zero(unsigned)
+        && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// `007` is a text: for some readers of YAML it is octal, and for others decimal.
+fn has_leading_zero(digits: &str) -> bool {
+    digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A whole number within `i128`: decimal, or with `0x`, `0o` or `0b` before it.
+pub(in crate::config) fn integer(text: &str) -> Option<i128> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let radices = [("0x", 16), ("0o", 8), ("0b", 2)];
+    let (digits, radix) = radices
+        .into_iter()
+        .find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, radix)))
+        .unwrap_or((digits, 10));
+    if digits.starts_with(['+', '-']) || (radix == 10 && has_leading_zero(digits)) {
+        return None;
+    }
+    let number = i128::from_str_radix(digits, radix).ok()?;
+    Some(if negative { -number } else { number })
+}
+
+#[cfg(test)]
+mod tests;
