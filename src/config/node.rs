@@ -91,6 +91,24 @@ impl Node {
         }
     }
 
+    /// The text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Content::Text(text) = self.content() {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// The entries of a list, or this node alone if it is `single`.
+    pub(super) fn one_or_many(&self, single: impl FnOnce(&Self) -> bool) -> Option<&[Self]> {
+        if let Content::Sequence(nodes) = self.content() {
+            Some(nodes)
+        } else {
+            single(self).then(|| std::slice::from_ref(self))
+        }
+    }
+
     /// The whole number, if it is one within `i128`.
     pub(super) fn integer(&self) -> Option<i128> {
         if let Content::Number(text) = self.content() {

@@ -4,13 +4,24 @@
 use crate::config::node::Content;
 
 /// The value of a scalar without quotes.
-pub(super) fn plain(text: &str) -> Content {
+pub(in crate::config) fn plain(text: &str) -> Content {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Content::Null,
         "true" | "True" | "TRUE" => Content::Bool(true),
         "false" | "False" | "FALSE" => Content::Bool(false),
         _ if is_number(text) => Content::Number(text.into()),
         _ => Content::Text(text.into()),
+    }
+}
+
+/// The same as JSON.
+pub(in crate::config) fn plain_json(text: &str) -> serde_json::Value {
+    let number = || i64::try_from(integer(text)?).ok();
+    match plain(text) {
+        Content::Null | Content::Sequence(_) | Content::Mapping(_) => serde_json::Value::Null,
+        Content::Bool(value) => value.into(),
+        Content::Number(_) => number().into(),
+        Content::Text(text) => (&*text).into(),
     }
 }
 
