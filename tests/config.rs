@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict,
+    self, AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict,
     OnFailure, Pool, RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
@@ -732,4 +732,11 @@ fn what_leaves_is_removed_unless_it_is_to_be_drained() {
     assert_eq!(read("on_removal: drain"), (DirectorRemoval::Drain, 300));
     let both = "removal_deadline: 7s, on_removal: drain";
     assert_eq!(read(both), (DirectorRemoval::Drain, 7));
+}
+
+#[test]
+fn the_manual_has_every_key() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/manual/configuration-reference.md");
+    expect_file![path].assert_eq(&config::reference());
 }

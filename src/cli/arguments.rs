@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Show every problem of a configuration file at once, each with its place
     CheckConfig(ConfigFile),
+    /// Print the JSON Schema of the configuration
+    Schema,
     /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
     Plan(PlanArguments),
     /// Let a real server get no new connections; established ones go on

@@ -8,6 +8,7 @@ mod drain;
 mod plan;
 mod reload;
 mod run;
+mod schema;
 mod status;
 
 use std::error::Error;
@@ -192,6 +193,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments)?,
         Command::CheckConfig(file) => check_config::run(&file.path)?,
+        Command::Schema => schema::run()?,
         Command::Plan(arguments) => block_on(plan::run(arguments))?,
         Command::Drain(arguments) => block_on(drain::run(arguments))?,
         Command::Undrain(arguments) => block_on(drain::undo(arguments))?,

@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::problem::{Problems, Read, quoted};
+use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
 
 impl Value<'_> {
     /// Address and port to listen on; any address will do.
-    pub(super) fn listen(self, problems: &mut Problems) -> Read<SocketAddr> {
+    pub(super) fn listen(self, problems: &mut Problems) -> Parsed<SocketAddr> {
         let wanted = "an IP address with a port";
         let hint = "write it like `127.0.0.1:9477` or `\"[::1]:9477\"`";
         let text = self.text(wanted, hint, problems)?;
@@ -18,7 +18,7 @@ impl Value<'_> {
     }
 
     /// VIP and port of a virtual service.
-    pub(super) fn service_address(self, problems: &mut Problems) -> Read<SocketAddr> {
+    pub(super) fn service_address(self, problems: &mut Problems) -> Parsed<SocketAddr> {
         let wanted = "a VIP with a port";
         let hint = "write it like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`";
         let text = self.text(wanted, hint, problems)?;
@@ -44,7 +44,7 @@ impl Value<'_> {
     }
 
     /// An address of one host, without a port.
-    pub(super) fn host_address(self, problems: &mut Problems) -> Read<IpAddr> {
+    pub(super) fn host_address(self, problems: &mut Problems) -> Parsed<IpAddr> {
         let wanted = "an IP address";
         let hint = "write it like `192.168.11.21` or `2001:db8::21`; names are not looked up";
         let text = self.text(wanted, hint, problems)?;
@@ -70,7 +70,7 @@ impl Value<'_> {
 
     /// Whether one host can have the address. Loopback addresses are let
     /// through: with `--table memory` a cluster can be tried out on one host.
-    pub(super) fn usable(self, address: IpAddr, problems: &mut Problems) -> Read<()> {
+    pub(super) fn usable(self, address: IpAddr, problems: &mut Problems) -> Parsed<()> {
         let (kind, hint) = match address {
             IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => (
                 "an IPv4 address in IPv6 clothing",

@@ -12,7 +12,6 @@ mod via;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use agent::AgentCheck;
@@ -24,21 +23,14 @@ pub use kind::{
 };
 pub(super) use via::allowed_by as via_allowed_by;
 
+use super::declaration::{CHECK, PART, SCHEDULE};
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{Problems, Read};
+use super::problem::{Parsed, Problems};
 use super::scalar::{Value, list};
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
-const SECOND: Duration = Duration::from_secs(1);
-/// The most probes in a row that `rise` and `fall` can ask for.
-const LONGEST_RUN: u16 = 1000;
-const RISE: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
-const FALL: NonZeroU16 = NonZeroU16::MIN.saturating_add(2);
-
 /// Reads the mapping of one kind.
-type Reader = fn(&Entry, Option<IpAddr>, &mut Problems) -> Read<CheckKind>;
+type Reader = fn(&Entry, Option<IpAddr>, &mut Problems) -> Parsed<CheckKind>;
 
 /// The kinds that ask one thing.
 const SIMPLE: [(&str, Reader); 12] = [
@@ -59,52 +51,36 @@ const SIMPLE: [(&str, Reader); 12] = [
 /// The kinds that combine others.
 const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
 
-const SCHEDULE: [&str; 9] = [
-    "via",
-    "interval",
-    "fast_interval",
-    "down_interval",
-    "timeout",
-    "rise",
-    "fall",
-    "source",
-    "interface",
-];
-
 /// The check of a service with this VIP; without one (fwmark), the probed
 /// address is the default host, which is not known here.
 pub(super) fn check(
     entry: Option<&Entry>,
     vip: Option<IpAddr>,
     problems: &mut Problems,
-) -> Read<Check> {
-    let kinds = SIMPLE.iter().chain(&COMBINED);
-    let keys: Vec<_> = kinds.map(|(key, _)| *key).chain(SCHEDULE).collect();
-    let fields = Fields::section(entry, "a check", &keys, problems)?;
+) -> Parsed<Check> {
+    let fields = Fields::section(entry, &CHECK, problems)?;
     let kind = match kind(&fields, vip, problems) {
         Ok(None) => http::default(vip),
         Ok(Some(kind)) => Ok(kind),
         Err(reported) => Err(reported),
     };
     let via = via::via(&fields, kind.as_ref().ok(), vip, problems);
-    let interval = fields.or_default("interval", SECOND, |value| {
-        value.duration(INTERVAL, problems)
-    });
+    let interval = fields.duration("interval", problems);
     let fast_interval = fast_interval(&fields, interval, problems);
-    let down_interval = match fields.optional("down_interval") {
-        Ok(Some(entry)) => Value::of(entry).duration(INTERVAL, problems),
+    let down_interval = match fields.written("down_interval") {
+        Ok(Some(value)) => value.duration(problems),
         Ok(None) => interval,
         Err(reported) => Err(reported),
     };
-    let timeout = fields.or_default("timeout", SECOND, |value| value.duration(TIMEOUT, problems));
-    let rise = fields.or_default("rise", RISE, |value| value.run(RISE, problems));
-    let fall = fields.or_default("fall", FALL, |value| value.run(FALL, problems));
-    let source = fields.or_default("source", None, |value| {
-        value.host_address(problems).map(Some)
-    });
-    let interface = fields.or_default("interface", None, |value| {
-        value.interface(problems).map(Some)
-    });
+    let timeout = fields.duration("timeout", problems);
+    let mut run = |key| {
+        let run: Parsed<u16> = fields.integer(key, problems);
+        run.map(|run| NonZeroU16::new(run).unwrap_or(NonZeroU16::MIN))
+    };
+    let rise = run("rise");
+    let fall = run("fall");
+    let source = fields.maybe("source", |value| value.host_address(problems));
+    let interface = fields.maybe("interface", |value| value.interface(problems));
     Ok(Check {
         kind: kind?,
         via: via?,
@@ -123,11 +99,11 @@ pub(super) fn check(
 
 /// Whether a check says what is asked, so that the default does not hold.
 pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
-    match entry.map(|entry| &entry.value.content) {
+    match entry.map(|entry| entry.value.content()) {
         None | Some(Content::Null) => false,
         Some(Content::Mapping(entries)) => entries
             .iter()
-            .any(|entry| !SCHEDULE.contains(&entry.key.value.as_str())),
+            .any(|entry| SCHEDULE.iter().all(|key| *key.name != *entry.key.value)),
         // It is no check at all, which is reported.
         Some(_) => true,
     }
@@ -135,16 +111,16 @@ pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
 
 fn fast_interval(
     fields: &Fields<'_>,
-    interval: Read<Duration>,
+    interval: Parsed<Duration>,
     problems: &mut Problems,
-) -> Read<Duration> {
-    let Some(entry) = fields.optional("fast_interval")? else {
+) -> Parsed<Duration> {
+    let Some(value) = fields.written("fast_interval")? else {
         return interval;
     };
-    let fast = Value::of(entry).duration(INTERVAL, problems)?;
+    let fast = value.duration(problems)?;
     match interval {
         Ok(interval) if fast > interval => Err(problems.add(
-            entry.value.location,
+            value.node.location,
             format!(
                 "`fast_interval` is longer than `interval`, which is {}",
                 humantime::format_duration(interval)
@@ -160,10 +136,10 @@ fn kind(
     fields: &Fields<'_>,
     vip: Option<IpAddr>,
     problems: &mut Problems,
-) -> Read<Option<CheckKind>> {
+) -> Parsed<Option<CheckKind>> {
     let mut found: Option<(&str, &Entry, Reader)> = None;
     for (key, reader) in SIMPLE.iter().chain(&COMBINED) {
-        let Some(entry) = fields.optional(key)? else {
+        let Some(entry) = fields.entry(key)? else {
             continue;
         };
         if let Some((first, ..)) = found {
@@ -180,17 +156,17 @@ fn kind(
         .transpose()
 }
 
-fn all(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+fn all(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
     parts(entry, vip, problems).map(CheckKind::All)
 }
 
-fn any(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
+fn any(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
     parts(entry, vip, problems).map(CheckKind::Any)
 }
 
-fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<Vec<CheckKind>> {
+fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<Vec<CheckKind>> {
     let hint = "write a list like `[{ tcp: { port: 25 } }, { ping: {} }]`";
-    let Content::Sequence(nodes) = &entry.value.content else {
+    let Content::Sequence(nodes) = entry.value.content() else {
         return Err(Value::of(entry).wrong("a list of checks", hint, problems));
     };
     if nodes.is_empty() {
@@ -201,15 +177,14 @@ fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<Ve
     parts.into_iter().collect()
 }
 
-fn part(node: &Node, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let keys = SIMPLE.map(|(key, _)| key);
-    let fields = Fields::read(node, "a check in a list", &keys, problems)?;
+fn part(node: &Node, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+    let fields = Fields::read(node, &PART, problems)?;
     match kind(&fields, vip, problems)? {
         Some(kind) => Ok(kind),
         None => Err(problems.add(
             node.location,
             "a check in a list says no kind",
-            format!("write one of {}", list(&keys, "and")),
+            format!("write one of {}", list(&SIMPLE.map(|(key, _)| key), "and")),
         )),
     }
 }
@@ -218,43 +193,19 @@ fn part(node: &Node, vip: Option<IpAddr>, problems: &mut Problems) -> Read<Check
 /// firewall mark (without a VIP) does not give it.
 fn own_port(
     fields: &Fields<'_>,
-    what: &str,
     vip: Option<IpAddr>,
     problems: &mut Problems,
-) -> Read<Option<u16>> {
-    match fields.optional("port")? {
-        Some(entry) => Value::of(entry)
-            .integer(1..=u16::MAX, "443", problems)
-            .map(Some),
+) -> Parsed<Option<u16>> {
+    match fields.written("port")? {
+        Some(value) => value.integer(problems).map(Some),
         None if vip.is_none() => Err(problems.add(
             fields.location,
-            format!("{what} has no `port`, and a firewall mark gives none"),
+            format!(
+                "{} has no `port`, and a firewall mark gives none",
+                fields.what()
+            ),
             "add the port on the real server, like `port: 443`",
         )),
         None => Ok(None),
-    }
-}
-
-impl Value<'_> {
-    /// A number of probes in a row.
-    fn run(self, default: NonZeroU16, problems: &mut Problems) -> Read<NonZeroU16> {
-        let run = self.integer(1..=LONGEST_RUN, &default.to_string(), problems)?;
-        Ok(NonZeroU16::new(run).unwrap_or(NonZeroU16::MIN))
-    }
-
-    /// `true` or `false`.
-    fn truth(self, problems: &mut Problems) -> Read<bool> {
-        match self.node.content {
-            Content::Bool(value) => Ok(value),
-            Content::Null
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => {
-                let hint = format!("write `{}: true` or `{}: false`", self.name, self.name);
-                Err(self.wrong("`true` or `false`", hint, problems))
-            }
-        }
     }
 }

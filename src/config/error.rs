@@ -171,12 +171,12 @@ fn of_one_file(file: &str, text: &str, problems: &[Problem]) -> Vec<Report> {
         let Some(location) = problem.location else {
             return Report::new(file, problem, None);
         };
-        if current.0 < location.line {
+        if current.0 < location.line() {
             // Past the end: the parsers name the end of the file so.
             let line = numbered
-                .find(|(number, _)| *number == location.line)
+                .find(|(number, _)| *number == location.line())
                 .map_or("", |(_, line)| line);
-            current = (location.line, line.chars().collect());
+            current = (location.line(), line.chars().collect());
         }
         Report::new(file, problem, Some((location, &current.1)))
     };
@@ -196,7 +196,7 @@ impl Report {
     fn new(file: &str, problem: &Problem, found: Option<(Location, &[char])>) -> Self {
         Self {
             file: file.to_owned(),
-            place: found.map(|(location, _)| (location.line, location.column)),
+            place: found.map(|(location, _)| (location.line(), location.column())),
             message: with_file_text(&problem.message),
             public: without_file_text(&problem.message),
             excerpt: found.map(|(location, line)| excerpt::render(location, line)),

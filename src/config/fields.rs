@@ -1,35 +1,42 @@
 //! Reading the keys of one mapping.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use super::declaration::{Choice, Mapping, Presence};
 use super::foreign;
 use super::node::{Content, Entry, Location, Node, START};
-use super::problem::{Problems, Read, Reported, quoted};
+use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted};
 use super::scalar::{Value, found, list, resembling};
+use super::yaml;
 
 /// The keys of one mapping, each told once if it is unknown or comes twice.
 #[derive(Debug)]
 pub(super) struct Fields<'n> {
     /// Where the mapping starts.
     pub(super) location: Location,
+    mapping: &'static Mapping,
+    /// The values of keys that are not there and have a default.
+    defaults: Vec<(&'static str, Node)>,
     entries: BTreeMap<&'n str, &'n Entry>,
     /// Known keys that are misspelt in the file: they are neither missing nor default.
     misspelt: BTreeSet<&'static str>,
     /// The mapping has a merge key, and every absent key may be meant to come from it.
     merged: bool,
     /// For a misspelt key and the merge key.
-    reported: Option<Reported>,
+    reported: Option<ErrorGuaranteed>,
 }
 
 impl<'n> Fields<'n> {
-    /// `what` is the mapping's name in messages, with its article.
     pub(super) fn read(
         node: &'n Node,
-        what: &str,
-        known: &[&'static str],
+        mapping: &'static Mapping,
         problems: &mut Problems,
-    ) -> Read<Self> {
-        let Content::Mapping(entries) = &node.content else {
+    ) -> Parsed<Self> {
+        let what = mapping.what;
+        let known: Vec<_> = mapping.keys().map(|key| key.name).collect();
+        let known = known.as_slice();
+        let Content::Mapping(entries) = node.content() else {
             return Err(problems.add(
                 node.location,
                 format!("{what} must be a mapping, not {}", found(node)),
@@ -39,30 +46,27 @@ impl<'n> Fields<'n> {
                 ),
             ));
         };
-        let mut fields = Self::at(node.location);
-        let present: BTreeSet<&str> = entries
-            .iter()
-            .map(|entry| entry.key.value.as_str())
-            .collect();
+        let mut fields = Self::at(node.location, mapping);
+        let present: BTreeSet<&str> = entries.iter().map(|entry| &*entry.key.value).collect();
         for entry in entries {
             let key = &entry.key;
-            if let Some(first) = fields.entries.get(key.value.as_str()) {
+            if let Some(first) = fields.entries.get(&*key.value) {
                 problems.add(
                     key.location,
                     format!(
                         "the key {} is already on line {}",
                         quoted(&key.value),
-                        first.key.location.line
+                        first.key.location.line()
                     ),
                     "keep one of the two",
                 );
                 continue;
             }
             fields.entries.insert(&key.value, entry);
-            if known.contains(&key.value.as_str()) {
+            if known.contains(&&*key.value) {
                 continue;
             }
-            if key.value == "<<" {
+            if &*key.value == "<<" {
                 fields.merged = true;
                 fields.reported = Some(problems.add(
                     key.location,
@@ -92,27 +96,34 @@ impl<'n> Fields<'n> {
                 fields.reported = Some(reported);
             }
         }
+        fields.set_defaults();
         Ok(fields)
     }
 
     /// A section that may be left out, or be there and say nothing.
     pub(super) fn section(
         entry: Option<&'n Entry>,
-        what: &str,
-        known: &[&'static str],
+        mapping: &'static Mapping,
         problems: &mut Problems,
-    ) -> Read<Self> {
+    ) -> Parsed<Self> {
         match entry {
-            Some(entry) if entry.value.content != Content::Null => {
-                Self::read(&entry.value, what, known, problems)
+            Some(entry) if *entry.value.content() != Content::Null => {
+                Self::read(&entry.value, mapping, problems)
             }
-            _ => Ok(Self::at(entry.map_or(START, |entry| entry.key.location))),
+            _ => {
+                let location = entry.map_or(START, |entry| entry.key.location);
+                let mut fields = Self::at(location, mapping);
+                fields.set_defaults();
+                Ok(fields)
+            }
         }
     }
 
-    fn at(location: Location) -> Self {
+    fn at(location: Location, mapping: &'static Mapping) -> Self {
         Self {
             location,
+            mapping,
+            defaults: Vec::new(),
             entries: BTreeMap::new(),
             misspelt: BTreeSet::new(),
             merged: false,
@@ -120,21 +131,85 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// The value of a key that has a default.
-    pub(super) fn or_default<T>(
-        &self,
-        key: &'static str,
-        default: T,
-        read: impl FnOnce(Value<'n>) -> Read<T>,
-    ) -> Read<T> {
-        match self.optional(key)? {
-            Some(entry) => read(Value::of(entry)),
-            None => Ok(default),
+    fn set_defaults(&mut self) {
+        for key in self.mapping.keys() {
+            if let Presence::Default(text) = key.presence
+                && !self.entries.contains_key(key.name)
+            {
+                let node = Node::new(self.location, yaml::plain(text));
+                self.defaults.push((key.name, node));
+            }
         }
     }
 
-    /// `None` if the key is not there and its default holds.
-    pub(super) fn optional(&self, key: &'static str) -> Read<Option<&'n Entry>> {
+    /// The value of a key that must be there or has a default.
+    pub(super) fn value(&self, name: &'static str, problems: &mut Problems) -> Parsed<Value<'_>> {
+        if let Some(value) = self.written(name)? {
+            return Ok(value);
+        }
+        let key = self.mapping.key(name);
+        match self.defaults.iter().find(|(default, _)| *default == name) {
+            Some((_, node)) => Ok(Value { name, node, key }),
+            None => Err(self.missing(name, problems)),
+        }
+    }
+
+    /// The value of a key that may be missing.
+    pub(super) fn written(&self, name: &'static str) -> Parsed<Option<Value<'_>>> {
+        let entry = self.optional(name)?;
+        Ok(entry.map(|entry| Value {
+            key: self.mapping.key(name),
+            ..Value::of(entry)
+        }))
+    }
+
+    /// What `read` makes of the value of a key that may be missing.
+    pub(super) fn maybe<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(Value<'_>) -> Parsed<T>,
+    ) -> Parsed<Option<T>> {
+        self.written(name)?.map(read).transpose()
+    }
+
+    /// The mapping's name in messages, with its article.
+    pub(super) const fn what(&self) -> &'static str {
+        self.mapping.what
+    }
+
+    pub(super) fn duration(&self, name: &'static str, problems: &mut Problems) -> Parsed<Duration> {
+        self.value(name, problems)?.duration(problems)
+    }
+
+    pub(super) fn integer<T: TryFrom<i128>>(
+        &self,
+        name: &'static str,
+        problems: &mut Problems,
+    ) -> Parsed<T> {
+        self.value(name, problems)?.integer(problems)
+    }
+
+    pub(super) fn truth(&self, name: &'static str, problems: &mut Problems) -> Parsed<bool> {
+        self.value(name, problems)?.truth(problems)
+    }
+
+    pub(super) fn choice<T: Choice>(
+        &self,
+        name: &'static str,
+        problems: &mut Problems,
+    ) -> Parsed<T> {
+        self.value(name, problems)?.choice(problems)
+    }
+
+    /// The entry of a key that may be missing.
+    pub(super) fn optional(&self, key: &'static str) -> Parsed<Option<&'n Entry>> {
+        debug_assert!(self.mapping.key(key).is_some(), "`{key}` is not declared");
+        self.entry(key)
+    }
+
+    /// The same of a key that another mapping declares, and whose presence is
+    /// reported here.
+    pub(super) fn entry(&self, key: &'static str) -> Parsed<Option<&'n Entry>> {
         let absent_for_a_reason = self.merged || self.misspelt.contains(key);
         match (self.entries.get(key), self.reported) {
             (Some(entry), _) => Ok(Some(entry)),
@@ -143,17 +218,20 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Reports the key if it is not there; the hint says what to add.
-    pub(super) fn required(
-        &self,
-        key: &'static str,
-        what: &str,
-        hint: &str,
-        problems: &mut Problems,
-    ) -> Read<&'n Entry> {
-        match self.optional(key)? {
-            Some(entry) => Ok(entry),
-            None => Err(problems.add(self.location, format!("{what} has no `{key}`"), hint)),
+    /// The entry of a key that must be there.
+    pub(super) fn required(&self, key: &'static str, problems: &mut Problems) -> Parsed<&'n Entry> {
+        if let Some(entry) = self.optional(key)? {
+            return Ok(entry);
         }
+        Err(self.missing(key, problems))
+    }
+
+    fn missing(&self, name: &str, problems: &mut Problems) -> ErrorGuaranteed {
+        let hint = match self.mapping.key(name).map(|key| key.presence) {
+            Some(Presence::Required(hint)) => hint,
+            _ => "add the key",
+        };
+        let what = self.mapping.what;
+        problems.add(self.location, format!("{what} has no `{name}`"), hint)
     }
 }

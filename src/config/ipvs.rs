@@ -3,39 +3,26 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use crate::model::{
     Checksum, Family, Forwarding, Persistence, Protocol, Scheduler, ServiceFlags, ServiceKey,
     Tunnel,
 };
 
+use super::declaration::{PERSISTENCE, TUNNEL, TunnelType};
 use super::fields::Fields;
 use super::node::{Content, Entry};
-use super::problem::{Problems, Read, quoted};
+use super::problem::{Parsed, Problems, quoted};
 use super::scalar::{Value, found};
 
 /// The port that IANA has given to GUE.
 const GUE_PORT: NonZeroU16 = NonZeroU16::MIN.saturating_add(6079);
-/// What ipvsadm(8) takes without a number.
-const PERSISTENCE: Duration = Duration::from_mins(5);
-/// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
-/// is 1000.
-pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 24);
 /// `IP_VS_PENAME_MAXLEN` less the final NUL.
 const LONGEST_ENGINE: usize = 15;
 
 /// The keys `forwarding` and `tunnel`.
-pub(super) fn forwarding(fields: &Fields<'_>, problems: &mut Problems) -> Read<Forwarding> {
-    let forwarding = fields.or_default("forwarding", Forwarding::Direct, |value| {
-        let words = [
-            ("direct", Forwarding::Direct),
-            ("masquerade", Forwarding::Masquerade),
-            ("tunnel", Forwarding::Tunnel(Tunnel::default())),
-        ];
-        let hint = "direct is VS/DR, masquerade is VS/NAT, tunnel is VS/TUN";
-        value.choice(&words, hint, problems)
-    });
+pub(super) fn forwarding(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Forwarding> {
+    let forwarding = fields.choice("forwarding", problems);
     let tunnel = fields.optional("tunnel").and_then(|entry| {
         let made_of = tunnel(entry, problems)?;
         Ok(entry.map(|entry| (entry, made_of)))
@@ -52,34 +39,12 @@ pub(super) fn forwarding(fields: &Fields<'_>, problems: &mut Problems) -> Read<F
     }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Ipip,
-    Gue,
-    Gre,
-}
-
-fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Read<Tunnel> {
-    let keys = ["type", "port", "checksum"];
-    let fields = Fields::section(entry, "a tunnel", &keys, problems)?;
-    let kind = fields.or_default("type", Kind::Ipip, |value| {
-        let words = [("ipip", Kind::Ipip), ("gue", Kind::Gue), ("gre", Kind::Gre)];
-        let hint = "ipip is IP in IP, gue is IP in UDP, gre is generic routing encapsulation";
-        value.choice(&words, hint, problems)
-    });
-    let port = fields.or_default("port", None, |value| {
-        let port = value.integer(1..=u16::MAX, "6080", problems)?;
-        Ok(NonZeroU16::new(port))
-    });
-    let checksum = fields.or_default("checksum", None, |value| {
-        let words = [
-            ("none", Checksum::None),
-            ("sum", Checksum::Sum),
-            ("remote", Checksum::Remote),
-        ];
-        let hint = "none is without, sum has one, remote is remote checksum offload (gue only)";
-        value.choice(&words, hint, problems).map(Some)
-    });
+fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {
+    let fields = Fields::section(entry, &TUNNEL, problems)?;
+    let kind = fields.choice("type", problems);
+    let port = fields.maybe("port", |value| value.integer(problems));
+    let port = port.map(|port| port.and_then(NonZeroU16::new));
+    let checksum = fields.maybe("checksum", |value| value.choice(problems));
     let (kind, port, checksum) = (kind?, port?, checksum?);
     let stray = |key, message: &str, hint: &str, problems: &mut Problems| {
         let location = fields
@@ -88,30 +53,30 @@ fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Read<Tunnel> {
         Err(problems.add(location, message, hint))
     };
     match (kind, port, checksum) {
-        (Kind::Gue, port, checksum) => Ok(Tunnel::Gue {
+        (TunnelType::Gue, port, checksum) => Ok(Tunnel::Gue {
             port: port.unwrap_or(GUE_PORT),
             checksum: checksum.unwrap_or_default(),
         }),
-        (Kind::Ipip | Kind::Gre, Some(_), _) => stray(
+        (TunnelType::Ipip | TunnelType::Gre, Some(_), _) => stray(
             "port",
             "only a tunnel of type `gue` has a port",
             "remove `port`, or write `type: gue`",
             problems,
         ),
-        (Kind::Ipip, None, Some(Checksum::Sum | Checksum::Remote)) => stray(
+        (TunnelType::Ipip, None, Some(Checksum::Sum | Checksum::Remote)) => stray(
             "checksum",
             "a tunnel of type `ipip` has no checksum",
             "remove `checksum`, or write `type: gue` or `type: gre`",
             problems,
         ),
-        (Kind::Ipip, None, None | Some(Checksum::None)) => Ok(Tunnel::Ipip),
-        (Kind::Gre, None, Some(Checksum::Remote)) => stray(
+        (TunnelType::Ipip, None, None | Some(Checksum::None)) => Ok(Tunnel::Ipip),
+        (TunnelType::Gre, None, Some(Checksum::Remote)) => stray(
             "checksum",
             "only a tunnel of type `gue` can have `checksum: remote`",
             "write `none` or `sum`",
             problems,
         ),
-        (Kind::Gre, None, checksum) => Ok(Tunnel::Gre {
+        (TunnelType::Gre, None, checksum) => Ok(Tunnel::Gre {
             checksum: checksum == Some(Checksum::Sum),
         }),
     }
@@ -120,18 +85,15 @@ fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Read<Tunnel> {
 /// The keys `scheduler_flags` and `one_packet`.
 pub(super) fn flags(
     fields: &Fields<'_>,
-    scheduler: Read<&Scheduler>,
-    key: Read<ServiceKey>,
+    scheduler: Parsed<&Scheduler>,
+    key: Parsed<ServiceKey>,
     problems: &mut Problems,
-) -> Read<ServiceFlags> {
-    let own = fields.or_default("scheduler_flags", ServiceFlags::default(), |value| {
+) -> Parsed<ServiceFlags> {
+    let own = fields.maybe("scheduler_flags", |value| {
         value.scheduler_flags(scheduler, problems)
     });
-    let one_packet = fields.or_default("one_packet", ServiceFlags::default(), |value| {
-        let Content::Bool(one_packet) = value.node.content else {
-            let hint = "write `one_packet: true`, or remove it";
-            return Err(value.wrong("`true` or `false`", hint, problems));
-        };
+    let one_packet = fields.value("one_packet", problems).and_then(|value| {
+        let one_packet = value.truth(problems)?;
         match key? {
             ServiceKey::Address {
                 protocol: Protocol::Tcp | Protocol::Sctp,
@@ -147,28 +109,23 @@ pub(super) fn flags(
             ServiceKey::Address { .. } | ServiceKey::Fwmark { .. } => Ok(ServiceFlags::default()),
         }
     });
-    Ok(own?.union(one_packet?))
+    Ok(own?.unwrap_or_default().union(one_packet?))
 }
 
 impl Value<'_> {
     fn scheduler_flags(
         self,
-        scheduler: Read<&Scheduler>,
+        scheduler: Parsed<&Scheduler>,
         problems: &mut Problems,
-    ) -> Read<ServiceFlags> {
+    ) -> Parsed<ServiceFlags> {
         let hint = "write a list like `[fallback, port]`: fallback gives the share of a real \
                     server that takes nothing to the others, port makes the client's port count";
-        let Content::Sequence(nodes) = &self.node.content else {
+        let Content::Sequence(nodes) = self.node.content() else {
             return Err(self.wrong("a list of flags", hint, problems));
         };
-        let words = [
-            ("fallback", ServiceFlags::FALLBACK),
-            ("port", ServiceFlags::PORT),
-        ];
         let mut flags = Ok(ServiceFlags::default());
         for node in nodes {
-            let name = self.name;
-            let flag = Value { name, node }.choice(&words, hint, problems);
+            let flag = Value { node, ..self }.choice::<ServiceFlags>(problems);
             flags = flags.and_then(|flags| Ok(flags.union(flag?)));
         }
         let flags = flags?;
@@ -183,8 +140,8 @@ impl Value<'_> {
     }
 
     /// A duration that is a number of seconds.
-    pub(super) fn seconds(self, longest: Duration, problems: &mut Problems) -> Read<u32> {
-        let duration = self.duration(Duration::from_secs(1)..=longest, problems)?;
+    pub(super) fn seconds(self, problems: &mut Problems) -> Parsed<u32> {
+        let duration = self.duration(problems)?;
         match u32::try_from(duration.as_secs()) {
             Ok(seconds) if duration.subsec_nanos() == 0 => Ok(seconds),
             _ => Err(self.wrong(
@@ -196,7 +153,7 @@ impl Value<'_> {
     }
 
     /// Which clients count as one: as [`Persistence::netmask`] has it.
-    fn netmask(self, family: Family, problems: &mut Problems) -> Read<u32> {
+    fn netmask(self, family: Family, problems: &mut Problems) -> Parsed<u32> {
         let hint = match family {
             Family::Ipv4 => "write a prefix length like `24`, or `255.255.255.0`",
             Family::Ipv6 => "write a prefix length like `64`",
@@ -206,8 +163,11 @@ impl Value<'_> {
             Family::Ipv4 => "a prefix length from 1 to 32 or a netmask",
             Family::Ipv6 => "a prefix length from 1 to 128 for an IPv6 service",
         };
-        let length = match &self.node.content {
-            Content::Integer(length) => u8::try_from(*length).ok(),
+        let length = match self.node.content() {
+            Content::Number(_) => self
+                .node
+                .integer()
+                .and_then(|length| u8::try_from(length).ok()),
             Content::Text(text) if family == Family::Ipv4 => text
                 .parse::<Ipv4Addr>()
                 .ok()
@@ -216,7 +176,6 @@ impl Value<'_> {
                 .and_then(|mask| u8::try_from(mask.leading_ones()).ok()),
             Content::Null
             | Content::Bool(_)
-            | Content::Float(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => None,
@@ -229,7 +188,7 @@ impl Value<'_> {
         })
     }
 
-    fn engine(self, key: Read<ServiceKey>, problems: &mut Problems) -> Read<Option<String>> {
+    fn engine(self, key: Parsed<ServiceKey>, problems: &mut Problems) -> Parsed<String> {
         let wanted = "the name of a persistence engine, of at most 15 letters";
         let hint = "write `sip`, the one that Linux has, or remove the key: \
                     then clients are told apart by their addresses";
@@ -249,20 +208,20 @@ impl Value<'_> {
                 "remove `engine`, or write `protocol: udp`",
             ));
         }
-        Ok(Some(text.to_owned()))
+        Ok(text.to_owned())
     }
 }
 
 /// The key `persistence`.
 pub(super) fn persistence(
     fields: &Fields<'_>,
-    key: Read<ServiceKey>,
+    key: Parsed<ServiceKey>,
     problems: &mut Problems,
-) -> Read<Option<Persistence>> {
+) -> Parsed<Option<Persistence>> {
     let Some(entry) = fields.optional("persistence")? else {
         return Ok(None);
     };
-    if !matches!(entry.value.content, Content::Mapping(_)) {
+    if !matches!(entry.value.content(), Content::Mapping(_)) {
         return Err(problems.add(
             entry.value.location,
             format!(
@@ -272,43 +231,37 @@ pub(super) fn persistence(
             "write it like `persistence: { timeout: 5m }`",
         ));
     }
-    let keys = ["timeout", "netmask", "engine"];
-    let fields = Fields::read(&entry.value, "the persistence", &keys, problems)?;
-    let default = u32::try_from(PERSISTENCE.as_secs()).unwrap_or(u32::MAX);
-    let timeout_seconds = fields.or_default("timeout", default, |value| {
-        value.seconds(LONGEST_TIMEOUT, problems)
-    });
-    let engine = fields.or_default("engine", None, |value| value.engine(key, problems));
+    let fields = Fields::read(&entry.value, &PERSISTENCE, problems)?;
+    let timeout_seconds = fields
+        .value("timeout", problems)
+        .and_then(|value| value.seconds(problems));
+    let engine = fields.maybe("engine", |value| value.engine(key, problems));
     let family = key?.family();
     let host = match family {
         Family::Ipv4 => u32::MAX,
         Family::Ipv6 => family.host_prefix_length().into(),
     };
-    let netmask = fields.or_default("netmask", host, |value| value.netmask(family, problems));
+    let netmask = fields.maybe("netmask", |value| value.netmask(family, problems));
     Ok(Some(Persistence {
         timeout_seconds: timeout_seconds?,
-        netmask: netmask?,
+        netmask: netmask?.unwrap_or(host),
         engine: engine?,
     }))
 }
 
 /// A real server's `upper_threshold` and `lower_threshold`.
-pub(super) fn thresholds(fields: &Fields<'_>, problems: &mut Problems) -> Read<(u32, u32)> {
-    const LARGEST: u32 = i32::MAX.unsigned_abs();
-    let upper = fields.or_default("upper_threshold", 0, |value| {
-        value.integer(0..=LARGEST, "1000", problems)
-    });
-    let lower = fields.optional("lower_threshold").and_then(|entry| {
-        let Some(entry) = entry else {
+pub(super) fn thresholds(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<(u32, u32)> {
+    let upper = fields.integer("upper_threshold", problems);
+    let lower = fields.written("lower_threshold").and_then(|value| {
+        let Some(value) = value else {
             return Ok((None, 0));
         };
-        let lower = Value::of(entry).integer(0..=LARGEST, "800", problems)?;
-        Ok((Some(entry), lower))
+        Ok((Some(value.node.location), value.integer(problems)?))
     });
-    let (upper, (entry, lower)) = (upper?, lower?);
-    match entry {
-        Some(entry) if lower > upper => Err(problems.add(
-            entry.value.location,
+    let (upper, (location, lower)): (u32, (_, u32)) = (upper?, lower?);
+    match location {
+        Some(location) if lower > upper => Err(problems.add(
+            location,
             format!(
                 "{} is above the upper threshold, {upper}",
                 quoted(&format!("lower_threshold: {lower}"))

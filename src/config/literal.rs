@@ -137,7 +137,7 @@ pub(super) const UNEXPANDED_HINT: &str = "the agent puts in no variables: \
 /// Warns of all texts of the tree in which something was not put in, but those
 /// of programs and regular expressions, where it may be meant.
 pub(super) fn all_unexpanded(node: &Node, problems: &mut Problems) {
-    match &node.content {
+    match node.content() {
         Content::Text(text) => {
             if let Some(found) = unexpanded(text) {
                 let message = format!("{} stays as it is", quoted(&found));
@@ -151,14 +151,14 @@ pub(super) fn all_unexpanded(node: &Node, problems: &mut Problems) {
         }
         Content::Mapping(entries) => {
             for entry in entries {
-                if !["command", "exec", "regex"].contains(&entry.key.value.as_str()) {
+                if !["command", "exec", "regex"].contains(&&*entry.key.value) {
                     all_unexpanded(&entry.value, problems);
-                } else if let Content::Mapping(_) = &entry.value.content {
+                } else if let Content::Mapping(_) = entry.value.content() {
                     all_unexpanded(&entry.value, problems);
                 }
             }
         }
-        Content::Null | Content::Bool(_) | Content::Integer(_) | Content::Float(_) => {}
+        Content::Null | Content::Bool(_) | Content::Number(_) => {}
     }
 }
 

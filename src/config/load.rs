@@ -3,25 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::declaration::{CONFIGURATION, INCLUDED};
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{First, Problems, Read, quoted};
-use super::range::Room;
+use super::problem::{First, Parsed, Problems, quoted};
+use super::range::ExpansionBudget;
 use super::service::ServiceDraft;
 use super::source::{self, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
-use super::{foreign, literal, notify, raw, rules, sections, service, syntax, warnings};
-
-const KEYS: [&str; 8] = [
-    "include",
-    "http",
-    "control",
-    "state_dir",
-    "notify",
-    "director",
-    "real_server",
-    "virtual_services",
-];
+use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
 
 impl Config {
     /// Reads the file, which has at most 16 MiB of UTF-8.
@@ -97,12 +87,12 @@ pub struct Sockets {
 
 fn sockets(text: &str) -> Option<Sockets> {
     let mut problems = Problems::default();
-    let mut budget = raw::MAX_VALUES;
-    let root = match raw::read(text, &mut budget) {
+    let mut budget = yaml::MAX_VALUES;
+    let root = match yaml::parse(text, 0, &mut budget) {
         Ok(root) => root?,
-        Err(_) => raw::read(&control_lines(text)?, &mut budget).ok()??,
+        Err(_) => yaml::parse(&control_lines(text)?, 0, &mut budget).ok()??,
     };
-    let fields = Fields::read(&root, "the configuration", &KEYS, &mut problems).ok()?;
+    let fields = Fields::read(&root, &CONFIGURATION, &mut problems).ok()?;
     let entry = fields.optional("control").ok()?;
     let shared = sections::control(entry, &mut problems).ok()?;
     let of_role = |section| {
@@ -176,17 +166,17 @@ fn read_all(
     directory: Option<&Path>,
     sources: &mut Vec<Source>,
     problems: &mut Problems,
-) -> Read<Config> {
+) -> Parsed<Config> {
     problems.add_file(&main.name);
-    let mut budget = raw::MAX_VALUES;
-    let (root, taken) = (tree(&main, &mut budget), main.bytes.len());
+    let mut budget = yaml::MAX_VALUES;
+    let (root, taken) = (tree(&main, 0, &mut budget), main.bytes.len());
     sources.push(main);
-    let root = root.map_err(|trouble| match trouble {
-        Trouble::Whole { message, hint } => problems.add_whole(message, hint),
-        Trouble::Inside(found) => problems.extend(0, found),
+    let root = root.map_err(|error| match error {
+        LoadError::Whole { message, hint } => problems.add_whole(message, hint),
+        LoadError::Inside(found) => problems.extend(0, found),
     })?;
     literal::all_unexpanded(&root, problems);
-    let fields = Fields::read(&root, "the configuration", &KEYS, problems)?;
+    let fields = Fields::read(&root, &CONFIGURATION, problems)?;
     let mut all_read = Ok(());
     let mut roots = Vec::new();
     if let Some(entry) = fields.optional("include")? {
@@ -216,14 +206,11 @@ fn included_tree(
     include: &Entry,
     budget: &mut usize,
     problems: &mut Problems,
-) -> Read<Node> {
-    match tree(source, budget) {
-        Ok(mut root) => {
-            root.set_file(file);
-            Ok(root)
-        }
-        Err(Trouble::Inside(found)) => Err(problems.extend(file, found)),
-        Err(Trouble::Whole { message, hint }) => {
+) -> Parsed<Node> {
+    match tree(source, file, budget) {
+        Ok(root) => Ok(root),
+        Err(LoadError::Inside(found)) => Err(problems.extend(file, found)),
+        Err(LoadError::Whole { message, hint }) => {
             let message = format!("{}: {message}", quoted(&source.name));
             Err(problems.add(include.value.location, message, hint))
         }
@@ -231,7 +218,7 @@ fn included_tree(
 }
 
 /// Why a file is no tree.
-enum Trouble {
+enum LoadError {
     /// It is not such a file at all.
     Whole { message: String, hint: &'static str },
     /// It is one with mistakes.
@@ -239,12 +226,12 @@ enum Trouble {
 }
 
 /// What a file says.
-fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
-    let whole = |message: &str, hint| Trouble::Whole {
+fn tree(source: &Source, file: u16, budget: &mut usize) -> Result<Node, LoadError> {
+    let whole = |message: &str, hint| LoadError::Whole {
         message: message.to_owned(),
         hint,
     };
-    let text = source.text().map_err(|line| Trouble::Whole {
+    let text = source.text().map_err(|line| LoadError::Whole {
         message: format!("not UTF-8 text, from line {line} on"),
         hint: "give the path of a configuration file, and save it as UTF-8",
     })?;
@@ -253,13 +240,13 @@ fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
         return Err(whole("a binary file: it has NUL bytes", hint));
     }
     if let Some(problem) = syntax::forbidden_character(text) {
-        return Err(Trouble::Inside(problem.into()));
+        return Err(LoadError::Inside(problem.into()));
     }
     if let Some(problem) = foreign::other_format(text) {
-        return Err(Trouble::Inside(problem.into()));
+        return Err(LoadError::Inside(problem.into()));
     }
-    let root = raw::read(text, budget).map_err(Trouble::Inside)?;
-    root.filter(|root| root.content != Content::Null)
+    let root = yaml::parse(text, file, budget).map_err(LoadError::Inside)?;
+    root.filter(|root| *root.content() != Content::Null)
         .ok_or_else(|| {
             let hint = "start with `virtual_services:`, as in the examples";
             whole("the file is empty", hint)
@@ -271,9 +258,9 @@ fn tree(source: &Source, budget: &mut usize) -> Result<Node, Trouble> {
 fn validate(
     fields: &Fields<'_>,
     included: &[Node],
-    all_read: Read<()>,
+    all_read: Parsed<()>,
     problems: &mut Problems,
-) -> Read<Config> {
+) -> Parsed<Config> {
     let http = fields
         .optional("http")
         .and_then(|entry| sections::http(entry, problems));
@@ -318,7 +305,7 @@ fn validate(
         notify: notify?,
         director: director?,
         real_server: real_server?,
-        virtual_services: services.collect::<Read<_>>()?,
+        virtual_services: services.collect::<Parsed<_>>()?,
         // Known when every source is read.
         sha256: String::new(),
         warnings: Vec::new(),
@@ -330,23 +317,22 @@ fn validate(
 fn services(
     fields: &Fields<'_>,
     included: &[Node],
-    all_read: Read<()>,
+    all_read: Parsed<()>,
     problems: &mut Problems,
-) -> Read<Vec<Read<ServiceDraft>>> {
-    let mut room = Room::default();
+) -> Parsed<Vec<Parsed<ServiceDraft>>> {
+    let mut room = ExpansionBudget::default();
     let own = fields.optional("virtual_services")?.is_some();
     let mut drafts = Vec::new();
     // With nothing included, the file's own must be there.
     if own || (included.is_empty() && all_read.is_ok()) {
-        match service::services(fields, "the configuration", &mut room, problems) {
+        match service::services(fields, &mut room, problems) {
             Ok(services) => drafts.extend(services),
             Err(reported) => drafts.push(Err(reported)),
         }
     }
     for root in included {
-        let what = "an included file";
-        let services = Fields::read(root, what, &["virtual_services"], problems)
-            .and_then(|fields| service::services(&fields, what, &mut room, problems));
+        let services = Fields::read(root, &INCLUDED, problems)
+            .and_then(|fields| service::services(&fields, &mut room, problems));
         match services {
             Ok(services) => drafts.extend(services),
             Err(reported) => drafts.push(Err(reported)),

@@ -1,8 +1,23 @@
 //! The configuration: one file for the whole cluster, read into a form that
 //! is valid or does not exist.
+//!
+//! 1. [`yaml`] builds a tree in which every value knows its position. One
+//!    parser, saphyr's, sees the text; nesting, aliases and size are bounded
+//!    while it does.
+//! 2. [`declaration`] has each key once: its kind of value, range, default and
+//!    documentation. [`fields`] reads the keys of a mapping by it, and the
+//!    JSON Schema and the manual's reference are made of it.
+//! 3. The readers (`sections`, `service`, `check` and so on) make drafts, in
+//!    which [`problem::ErrorGuaranteed`] stands for a value whose problem is
+//!    reported; then the rest goes on.
+//! 4. [`rules`] and [`warnings`] compare the drafts with each other.
+//!
+//! Serde has no part in it: a `Deserialize` ends at the first error, and has
+//! no position for the second.
 
 mod address;
 mod check;
+mod declaration;
 mod digest;
 mod error;
 mod fields;
@@ -16,7 +31,6 @@ mod pool;
 mod probe_mark;
 mod problem;
 mod range;
-mod raw;
 mod rules;
 mod scalar;
 mod sections;
@@ -25,6 +39,7 @@ mod service_key;
 mod source;
 mod syntax;
 mod warnings;
+mod yaml;
 
 pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
@@ -32,6 +47,7 @@ pub use check::{
     HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
     UdpCheck, Via,
 };
+pub use declaration::{reference, schema};
 pub use error::{ConfigErrors, ConfigWarning};
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;

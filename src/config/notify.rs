@@ -1,35 +1,27 @@
 //! The list `notify`.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use url::Url;
 
 use super::check::tls;
+use super::declaration::{NOTIFY, WEBHOOK};
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{Problems, Read, quoted, shown};
+use super::problem::{Parsed, Problems, quoted, shown};
 use super::scalar::{Value, found};
 use super::{Notify, NotifyTarget, TlsSettings, Webhook};
 
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Read<Vec<Notify>> {
+pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Vec<Notify>> {
     let Some(entry) = entry else {
         return Ok(Vec::new());
     };
     let hint = "list what is to be told, like `- exec: [/usr/local/bin/tell]` \
                 or `- webhook: { url: http://192.168.11.5/lvs }`";
-    let nodes = match &entry.value.content {
+    let nodes = match entry.value.content() {
         Content::Sequence(nodes) => nodes.as_slice(),
         Content::Null => &[],
-        Content::Bool(_)
-        | Content::Integer(_)
-        | Content::Float(_)
-        | Content::Text(_)
-        | Content::Mapping(_) => {
+        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
             return Err(Value::of(entry).wrong("a list", hint, problems));
         }
     };
@@ -37,12 +29,9 @@ pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Read<Vec
     read.into_iter().collect()
 }
 
-fn target(node: &Node, problems: &mut Problems) -> Read<Notify> {
-    let what = "an entry of `notify`";
-    let fields = Fields::read(node, what, &["exec", "webhook", "timeout"], problems)?;
-    let timeout = fields.or_default("timeout", DEFAULT_TIMEOUT, |value| {
-        value.duration(TIMEOUT, problems)
-    });
+fn target(node: &Node, problems: &mut Problems) -> Parsed<Notify> {
+    let fields = Fields::read(node, &NOTIFY, problems)?;
+    let timeout = fields.duration("timeout", problems);
     let target = match (fields.optional("exec")?, fields.optional("webhook")?) {
         (Some(entry), None) => exec(Value::of(entry), problems),
         (None, Some(entry)) => webhook(entry, problems).map(NotifyTarget::Webhook),
@@ -63,28 +52,21 @@ fn target(node: &Node, problems: &mut Problems) -> Read<Notify> {
     })
 }
 
-fn exec(value: Value<'_>, problems: &mut Problems) -> Read<NotifyTarget> {
+fn exec(value: Value<'_>, problems: &mut Problems) -> Parsed<NotifyTarget> {
     let wanted = "a list of texts: a program and its arguments";
     let hint = "write it like `[/usr/local/bin/tell, --loud]`; there is no shell";
-    let Content::Sequence(nodes) = &value.node.content else {
+    let Content::Sequence(nodes) = value.node.content() else {
         return Err(value.wrong(wanted, hint, problems));
     };
     let mut words = Vec::new();
     let mut all = Ok(());
     for node in nodes {
-        match &node.content {
-            Content::Text(text) if !text.contains('\0') => words.push(text.clone()),
-            Content::Text(_)
-            | Content::Null
-            | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => {
-                let message = format!("{} is not a text", found(node));
-                let hint = "put it in quotes to make it a text";
-                all = Err(problems.add(node.location, message, hint));
-            }
+        if let Some(text) = node.text().filter(|text| !text.contains('\0')) {
+            words.push(text.to_owned());
+        } else {
+            let message = format!("{} is not a text", found(node));
+            let hint = "put it in quotes to make it a text";
+            all = Err(problems.add(node.location, message, hint));
         }
     }
     all?;
@@ -104,14 +86,12 @@ fn exec(value: Value<'_>, problems: &mut Problems) -> Read<NotifyTarget> {
     }
 }
 
-fn webhook(entry: &Entry, problems: &mut Problems) -> Read<Webhook> {
-    let keys = ["url", "headers", "ca", "verify"];
-    let fields = Fields::read(&entry.value, "a webhook", &keys, problems)?;
-    let hint = "add a line like `url: http://192.168.11.5/lvs`";
+fn webhook(entry: &Entry, problems: &mut Problems) -> Parsed<Webhook> {
+    let fields = Fields::read(&entry.value, &WEBHOOK, problems)?;
     let url = fields
-        .required("url", "a webhook", hint, problems)
-        .and_then(|entry| url(Value::of(entry), problems));
-    let headers = fields.or_default("headers", BTreeMap::new(), |value| headers(value, problems));
+        .value("url", problems)
+        .and_then(|value| url(value, problems));
+    let headers = fields.maybe("headers", |value| headers(value, problems));
     let trust = tls::trust(&fields, problems);
     let (url, scheme) = url?;
     let tls = match scheme {
@@ -139,7 +119,7 @@ fn webhook(entry: &Entry, problems: &mut Problems) -> Read<Webhook> {
     };
     Ok(Webhook {
         url,
-        headers: headers?,
+        headers: headers?.unwrap_or_default(),
         tls,
     })
 }
@@ -149,7 +129,7 @@ enum Scheme {
     Https,
 }
 
-fn url(value: Value<'_>, problems: &mut Problems) -> Read<(String, Scheme)> {
+fn url(value: Value<'_>, problems: &mut Problems) -> Parsed<(String, Scheme)> {
     let wanted = "a URL that starts with `https://` or `http://`";
     let hint = "write it like `https://hooks.example.com/lvs`";
     let text = value.text(wanted, hint, problems)?;
@@ -162,8 +142,8 @@ fn url(value: Value<'_>, problems: &mut Problems) -> Read<(String, Scheme)> {
     Ok((text.to_owned(), scheme))
 }
 
-fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, String>> {
-    let Content::Mapping(entries) = &pairs.node.content else {
+fn headers(pairs: Value<'_>, problems: &mut Problems) -> Parsed<BTreeMap<String, String>> {
+    let Content::Mapping(entries) = pairs.node.content() else {
         let hint = "write pairs like `Authorization: Bearer 12345`";
         return Err(pairs.wrong("a mapping", hint, problems));
     };
@@ -183,6 +163,7 @@ fn headers(pairs: Value<'_>, problems: &mut Problems) -> Read<BTreeMap<String, S
         let value = Value {
             name: &shown,
             node: &entry.value,
+            key: None,
         };
         match value.text(wanted, hint, problems) {
             Ok(text) if text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => {

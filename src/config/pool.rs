@@ -1,108 +1,74 @@
 //! The keys of a virtual service about recovery and pool safety.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Forwarding, RealServerKey, ServiceKey, Weight};
+use crate::model::{Forwarding, RealServerKey, ServiceKey};
 
 use super::check::{check, via_allowed_by};
+use super::declaration::SORRY_SERVER;
 use super::fields::Fields;
-use super::node::{Content, Entry, Located, Location};
-use super::problem::{Problems, Read};
+use super::node::{Entry, Located, Location};
+use super::problem::{Parsed, Problems};
 use super::scalar::Value;
 use super::{Check, OnFailure, Pool, SorryServer};
 
-/// The keys that stand beside the others of a virtual service.
-pub(super) const KEYS: [&str; 7] = [
-    "slow_start",
-    "flap_damping",
-    "quorum",
-    "hysteresis",
-    "fail_open_below",
-    "sorry_server",
-    "on_failure",
-];
-const SLOW_START: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
-
 /// The pool's keys as they were read.
 pub(super) struct PoolDraft {
-    slow_start: Read<Duration>,
-    flap_damping: Read<bool>,
+    slow_start: Parsed<Option<Duration>>,
+    flap_damping: Parsed<bool>,
     /// `None` for the default.
-    pub(super) quorum: Read<Option<Located<u32>>>,
+    pub(super) quorum: Parsed<Option<Located<u32>>>,
     /// `None` for the default.
-    pub(super) hysteresis: Read<Option<Located<u32>>>,
-    fail_open_below: Read<Option<u8>>,
-    pub(super) sorry_server: Read<Option<SorryServerDraft>>,
-    on_failure: Read<Option<OnFailure>>,
+    pub(super) hysteresis: Parsed<Option<Located<u32>>>,
+    fail_open_below: Parsed<Option<u8>>,
+    pub(super) sorry_server: Parsed<Option<SorryServerDraft>>,
+    on_failure: Parsed<Option<OnFailure>>,
 }
 
 /// A sorry server as it was read.
 pub(super) struct SorryServerDraft {
     pub(super) location: Location,
-    pub(super) address: Read<Located<IpAddr>>,
+    pub(super) address: Parsed<Located<IpAddr>>,
     /// `None` for the service's.
-    pub(super) port: Read<Option<Located<u16>>>,
+    pub(super) port: Parsed<Option<Located<u16>>>,
     /// `None` for the service's.
-    pub(super) check: Read<Option<Check>>,
+    pub(super) check: Parsed<Option<Check>>,
 }
 
 /// Of the virtual service with this VIP, where it has one.
 pub(super) fn pool(
     fields: &Fields<'_>,
     vip: Option<IpAddr>,
-    forwarding: Read<Forwarding>,
+    forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
 ) -> PoolDraft {
-    let slow_start = fields.or_default("slow_start", Duration::ZERO, |value| {
-        value.duration(SLOW_START, problems)
-    });
-    let flap_damping = fields.or_default("flap_damping", true, |value| {
-        let hint = "write `flap_damping: false` to switch it off";
-        match value.node.content {
-            Content::Bool(on) => Ok(on),
-            Content::Null
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => Err(value.wrong("`true` or `false`", hint, problems)),
-        }
-    });
-    let mut weight = |key, least, default| {
-        fields.or_default(key, None, |value| {
+    let slow_start = fields.maybe("slow_start", |value| value.duration(problems));
+    let flap_damping = fields.truth("flap_damping", problems);
+    let mut weight = |key| {
+        fields.maybe(key, |value| {
             let location = value.node.location;
-            let value = value.integer(least..=Weight::MAX.get(), default, problems)?;
-            Ok(Some(Located { value, location }))
+            let value = value.integer(problems)?;
+            Ok(Located { value, location })
         })
     };
-    let quorum = weight("quorum", 1, "1");
-    let hysteresis = weight("hysteresis", 0, "0");
-    let fail_open_below = fields.or_default("fail_open_below", None, |value| {
+    let quorum = weight("quorum");
+    let hysteresis = weight("hysteresis");
+    let fail_open_below = fields.maybe("fail_open_below", |value| {
         let wanted = "a share from 1% to 100%";
         let hint = "write it like `30%`";
         let text = value.text(wanted, hint, problems)?;
         let percent = text.strip_suffix('%').and_then(|text| text.parse().ok());
         match percent.filter(|percent| (1..=100).contains(percent)) {
-            Some(percent) => Ok(Some(percent)),
+            Some(percent) => Ok(percent),
             None => Err(value.wrong(wanted, hint, problems)),
         }
     });
-    let sorry_server = fields.or_default("sorry_server", None, |value| {
-        sorry_server(value, vip, forwarding, problems).map(Some)
+    let sorry_server = fields.maybe("sorry_server", |value| {
+        sorry_server(value, vip, forwarding, problems)
     });
-    let on_failure = fields.or_default("on_failure", None, |value| {
-        let words = [
-            ("quiesce", Some(OnFailure::Quiesce)),
-            ("remove", Some(OnFailure::Remove)),
-            ("reset", Some(OnFailure::Reset)),
-        ];
-        let hint = "quiesce sets weight 0, remove takes the real server out of the table until \
-                    it passes, reset ends its connections as well where nothing answers";
-        value.choice(&words, hint, problems)
-    });
+    let on_failure = fields.maybe("on_failure", |value| value.choice(problems));
     PoolDraft {
         slow_start,
         flap_damping,
@@ -117,23 +83,19 @@ pub(super) fn pool(
 fn sorry_server(
     value: Value<'_>,
     vip: Option<IpAddr>,
-    forwarding: Read<Forwarding>,
+    forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
-) -> Read<SorryServerDraft> {
-    let what = "a sorry server";
-    let fields = Fields::read(value.node, what, &["address", "port", "check"], problems)?;
-    let hint = "add a line like `address: 192.168.11.30`";
-    let address = fields
-        .required("address", what, hint, problems)
-        .and_then(|entry| {
-            let value = Value::of(entry).host_address(problems)?;
-            let location = entry.value.location;
-            Ok(Located { value, location })
-        });
-    let port = fields.or_default("port", None, |value| {
+) -> Parsed<SorryServerDraft> {
+    let fields = Fields::read(value.node, &SORRY_SERVER, problems)?;
+    let address = fields.value("address", problems).and_then(|value| {
         let location = value.node.location;
-        let value = value.integer(1..=u16::MAX, "80", problems)?;
-        Ok(Some(Located { value, location }))
+        let value = value.host_address(problems)?;
+        Ok(Located { value, location })
+    });
+    let port = fields.maybe("port", |value| {
+        let location = value.node.location;
+        let value = value.integer(problems)?;
+        Ok(Located { value, location })
     });
     let own = |entry: &Entry| {
         via_allowed_by(forwarding, Some(entry), problems)?;
@@ -157,14 +119,14 @@ impl PoolDraft {
         service: ServiceKey,
         service_port: u16,
         check: &Arc<Check>,
-    ) -> Read<Pool> {
+    ) -> Parsed<Pool> {
         let value = |number: Option<Located<u32>>| number.map(|number| number.value);
         let default = Pool::default();
         let sorry_server = self
             .sorry_server?
             .map(|draft| draft.finish(service, service_port, check));
         Ok(Pool {
-            slow_start: self.slow_start?,
+            slow_start: self.slow_start?.unwrap_or(default.slow_start),
             flap_damping: self.flap_damping?,
             quorum: value(self.quorum?).unwrap_or(default.quorum),
             hysteresis: value(self.hysteresis?).unwrap_or(default.hysteresis),
@@ -181,7 +143,7 @@ impl SorryServerDraft {
         service: ServiceKey,
         service_port: u16,
         check: &Arc<Check>,
-    ) -> Read<SorryServer> {
+    ) -> Parsed<SorryServer> {
         let own = |own: Check| Arc::new(own.of_service(service));
         let port = self.port?.map_or(service_port, |port| port.value);
         Ok(SorryServer {

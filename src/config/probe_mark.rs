@@ -5,9 +5,10 @@ use std::num::NonZeroU32;
 
 use crate::model::{Family, ProbePath, ServiceKey};
 
+use super::declaration::PROBE_MARK;
 use super::fields::Fields;
 use super::node::Entry;
-use super::problem::{Problems, Read};
+use super::problem::{Parsed, Problems};
 use super::service::ServiceDraft;
 
 /// The firewall marks that probes through VIPs carry: number `n` has the bits
@@ -63,17 +64,11 @@ impl ProbeMark {
     }
 }
 
-pub(super) fn probe_mark(entry: Option<&Entry>, problems: &mut Problems) -> Read<ProbeMark> {
-    let default = ProbeMark::default();
-    let keys = ["base", "mask"];
-    let fields = Fields::section(entry, "the section `probe_mark`", &keys, problems)?;
-    let base = fields.or_default("base", default.base.get(), |value| {
-        value.integer(1..=u32::MAX, "0x2000", problems)
-    });
-    let mask = fields.or_default("mask", default.mask, |value| {
-        value.integer(1..=u32::MAX, "0x1fff", problems)
-    });
-    let (base, mask) = (base?, mask?);
+pub(super) fn probe_mark(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<ProbeMark> {
+    let fields = Fields::section(entry, &PROBE_MARK, problems)?;
+    let base = fields.integer("base", problems);
+    let mask = fields.integer("mask", problems);
+    let (base, mask): (u32, u32) = (base?, mask?);
     if let Some(marks) = ProbeMark::new(base, mask) {
         return Ok(marks);
     }

@@ -18,10 +18,10 @@ pub(super) struct Problem {
 /// nobody can make one but [`Problems::add`], so nothing is lost in silence,
 /// and nothing that depends on the value is reported a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reported(());
+pub(super) struct ErrorGuaranteed(());
 
 /// A value, or the proof that what keeps it from being one is reported.
-pub(super) type Read<T> = Result<T, Reported>;
+pub(super) type Parsed<T> = Result<T, ErrorGuaranteed>;
 
 /// The most problems of one kind that are kept. A file that is no configuration
 /// at all may have millions.
@@ -82,13 +82,13 @@ impl Problems {
         location: Location,
         message: impl Into<String>,
         hint: impl Into<String>,
-    ) -> Reported {
+    ) -> ErrorGuaranteed {
         self.found.push(Problem {
             location: Some(location),
             message: message.into(),
             hint: hint.into(),
         });
-        Reported(())
+        ErrorGuaranteed(())
     }
 
     /// Adds what is valid and still hardly meant; the hint says what to write if it is not.
@@ -138,7 +138,7 @@ impl Problems {
     }
 
     /// Adds problems that were found in the text of `file` alone.
-    pub(super) fn extend(&mut self, file: u16, found: First) -> Reported {
+    pub(super) fn extend(&mut self, file: u16, found: First) -> ErrorGuaranteed {
         for mut problem in found.problems {
             if let Some(location) = &mut problem.location {
                 location.file = file;
@@ -146,17 +146,17 @@ impl Problems {
             self.found.push(problem);
         }
         self.found.more = self.found.more.saturating_add(found.more);
-        Reported(())
+        ErrorGuaranteed(())
     }
 
     /// Adds a problem with the file that was named, as a whole.
-    pub(super) fn add_whole(&mut self, message: String, hint: &str) -> Reported {
+    pub(super) fn add_whole(&mut self, message: String, hint: &str) -> ErrorGuaranteed {
         self.found.push(Problem {
             location: None,
             message,
             hint: hint.to_owned(),
         });
-        Reported(())
+        ErrorGuaranteed(())
     }
 
     /// The next file's name.
@@ -168,11 +168,11 @@ impl Problems {
     pub(super) fn line(&self, there: Location, here: Location) -> String {
         match self.files.get(usize::from(there.file)) {
             Some(file) if there.file != here.file => {
-                let mut text = format!("line {} of ", there.line);
+                let mut text = format!("line {} of ", there.line());
                 file.chars().for_each(|c| push_printable(&mut text, c));
                 text
             }
-            _ => format!("line {}", there.line),
+            _ => format!("line {}", there.line()),
         }
     }
 }

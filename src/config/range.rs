@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::node::{Content, Located, Location};
-use super::problem::{Problems, Read, quoted};
+use super::node::{Located, Location};
+use super::problem::{Parsed, Problems, quoted};
 use super::scalar::{LONGEST_NAME, Value};
 
 /// How many real servers ranges and lists of VIPs may make in one
@@ -12,22 +12,22 @@ use super::scalar::{LONGEST_NAME, Value};
 const MOST: usize = 65_536;
 
 /// What is left of [`MOST`].
-pub(super) struct Room(usize);
+pub(super) struct ExpansionBudget(usize);
 
-impl Default for Room {
+impl Default for ExpansionBudget {
     fn default() -> Self {
         Self(MOST)
     }
 }
 
-impl Room {
+impl ExpansionBudget {
     /// Takes room for `count` real servers that are written at `location`.
     pub(super) fn take(
         &mut self,
         count: u128,
         location: Location,
         problems: &mut Problems,
-    ) -> Read<()> {
+    ) -> Parsed<()> {
         let left = usize::try_from(count).ok();
         if let Some(left) = left.and_then(|count| self.0.checked_sub(count)) {
             self.0 = left;
@@ -84,16 +84,9 @@ pub(super) enum Addresses {
 impl Value<'_> {
     /// The address of a real server, or `FIRST-LAST`, where the last of IPv4
     /// may be its last number alone.
-    pub(super) fn host_addresses(self, problems: &mut Problems) -> Read<Addresses> {
-        let text = match &self.node.content {
-            Content::Text(text) if text.contains('-') => text,
-            Content::Null
-            | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => return self.host_address(problems).map(Addresses::One),
+    pub(super) fn host_addresses(self, problems: &mut Problems) -> Parsed<Addresses> {
+        let Some(text) = self.node.text().filter(|text| text.contains('-')) else {
+            return self.host_address(problems).map(Addresses::One);
         };
         let wanted = "a range of IP addresses";
         let hint = "write it like `192.168.11.21-60` or `2001:db8::21-2001:db8::30`";
@@ -141,7 +134,7 @@ pub(super) fn real_server_name(
     name: &Located<Arc<str>>,
     address: IpAddr,
     problems: &mut Problems,
-) -> Read<Located<Arc<str>>> {
+) -> Parsed<Located<Arc<str>>> {
     suffixed(name, &address.to_string(), problems)
 }
 
@@ -150,7 +143,7 @@ pub(super) fn service_name(
     name: &Located<Arc<str>>,
     address: SocketAddr,
     problems: &mut Problems,
-) -> Read<Located<Arc<str>>> {
+) -> Parsed<Located<Arc<str>>> {
     suffixed(
         name,
         &format!("{}-{}", address.ip(), address.port()),
@@ -162,7 +155,7 @@ fn suffixed(
     name: &Located<Arc<str>>,
     suffix: &str,
     problems: &mut Problems,
-) -> Read<Located<Arc<str>>> {
+) -> Parsed<Located<Arc<str>>> {
     let location = name.location;
     let value = format!("{}-{}", name.value, suffix.replace(':', "-"));
     if value.len() > LONGEST_NAME {

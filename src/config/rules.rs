@@ -10,7 +10,7 @@ use crate::model::{Family, Forwarding, Protocol, ServiceKey};
 
 use super::node::{Located, Location};
 use super::probe_mark;
-use super::problem::{Problems, Read};
+use super::problem::{Parsed, Problems};
 use super::service::{RealServerDraft, ServiceDraft};
 use super::{Check, ProbeMark, SorryServer};
 
@@ -20,7 +20,7 @@ type Vips = BTreeMap<IpAddr, Location>;
 /// `interface` gets the director's VIPs; `vips` are those listed for real
 /// servers, `marks` those of probes.
 pub(super) fn check(
-    services: &[Read<ServiceDraft>],
+    services: &[Parsed<ServiceDraft>],
     interface: Option<&str>,
     vips: &[Located<IpAddr>],
     marks: Option<ProbeMark>,
@@ -28,7 +28,7 @@ pub(super) fn check(
 ) {
     let services = || services.iter().filter_map(|service| service.as_ref().ok());
     let mut all_vips = Vips::new();
-    let mut firsts = Firsts::new("virtual service");
+    let mut firsts = Duplicates::new("virtual service");
     for service in services() {
         let key = service.key.ok();
         if let Some(vip) = key.and_then(|key| key.value.vip()) {
@@ -51,7 +51,7 @@ pub(super) fn check(
     }
     let mut misused = BTreeSet::new();
     for service in services() {
-        let mut firsts = Firsts::new("real server");
+        let mut firsts = Duplicates::new("real server");
         let mut misplaced = BTreeSet::new();
         let drafts = service.real_servers.iter().flatten();
         for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
@@ -251,7 +251,7 @@ fn quorum(service: &ServiceDraft, problems: &mut Problems) {
 }
 
 /// Where each name and each key was seen first.
-struct Firsts<K> {
+struct Duplicates<K> {
     what: &'static str,
     names: BTreeMap<Arc<str>, Location>,
     keys: BTreeMap<K, Location>,
@@ -259,7 +259,7 @@ struct Firsts<K> {
     reported: BTreeSet<Location>,
 }
 
-impl<K: Ord> Firsts<K> {
+impl<K: Ord> Duplicates<K> {
     fn new(what: &'static str) -> Self {
         Self {
             what,
@@ -273,7 +273,7 @@ impl<K: Ord> Firsts<K> {
     fn check(
         &mut self,
         entry: Location,
-        name: &Read<Located<Arc<str>>>,
+        name: &Parsed<Located<Arc<str>>>,
         key: Option<(Located<K>, String)>,
         problems: &mut Problems,
     ) {
@@ -345,11 +345,11 @@ fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> O
 /// A real server is no VIP, and of its service's family unless a tunnel leads to it.
 fn address(
     service: &ServiceDraft,
-    address: Read<Located<IpAddr>>,
+    address: Parsed<Located<IpAddr>>,
     what: &str,
     vips: &Vips,
     problems: &mut Problems,
-) -> Read<()> {
+) -> Parsed<()> {
     let Ok(address) = address else {
         return Ok(());
     };
@@ -383,7 +383,7 @@ fn address(
 }
 
 /// Only masquerading can send packets to another port than they came to.
-fn port(service: &ServiceDraft, port: Read<Option<Located<u16>>>, problems: &mut Problems) {
+fn port(service: &ServiceDraft, port: Parsed<Option<Located<u16>>>, problems: &mut Problems) {
     let (Ok(Some(port)), Ok(forwarding), Some(wanted)) =
         (port, service.forwarding, service_port(service))
     else {

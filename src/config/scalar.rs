@@ -1,14 +1,13 @@
 //! Reading single values: text, numbers, durations, names, paths.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::declaration::{Choice, Key, Kind, Presence};
 use super::literal::{UNEXPANDED_HINT, unexpanded};
 use super::node::{Content, Entry, Node};
-use super::problem::{Problems, Read, Reported, quoted, shown};
+use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted, shown};
 
 /// The longest name: it is part of log lines, labels and `SERVICE/REAL_SERVER`.
 pub(super) const LONGEST_NAME: usize = 63;
@@ -19,6 +18,8 @@ pub(super) struct Value<'n> {
     /// The key, or for an entry of a list that of the list.
     pub(super) name: &'n str,
     pub(super) node: &'n Node,
+    /// Its declaration, unless it is an entry of a list.
+    pub(super) key: Option<&'static Key>,
 }
 
 impl<'n> Value<'n> {
@@ -26,6 +27,7 @@ impl<'n> Value<'n> {
         Self {
             name: &entry.key.value,
             node: &entry.value,
+            key: None,
         }
     }
 
@@ -35,13 +37,13 @@ impl<'n> Value<'n> {
         wanted: &str,
         hint: impl Into<String>,
         problems: &mut Problems,
-    ) -> Reported {
-        let message = if self.node.content == Content::Null {
+    ) -> ErrorGuaranteed {
+        let message = if *self.node.content() == Content::Null {
             format!("`{}` has no value", self.name)
         } else {
             format!("`{}` must be {wanted}, not {}", self.name, found(self.node))
         };
-        if let Content::Text(text) = &self.node.content
+        if let Content::Text(text) = self.node.content()
             && unexpanded(text).is_some()
         {
             return problems.add(self.node.location, message, UNEXPANDED_HINT);
@@ -49,68 +51,68 @@ impl<'n> Value<'n> {
         problems.add(self.node.location, message, hint)
     }
 
-    pub(super) fn text(self, wanted: &str, hint: &str, problems: &mut Problems) -> Read<&'n str> {
-        match &self.node.content {
-            Content::Text(text) => Ok(text),
-            Content::Null
-            | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => Err(self.wrong(wanted, hint, problems)),
+    pub(super) fn text(self, wanted: &str, hint: &str, problems: &mut Problems) -> Parsed<&'n str> {
+        match self.node.text() {
+            Some(text) => Ok(text),
+            None => Err(self.wrong(wanted, hint, problems)),
         }
     }
 
-    /// A whole number in `range`; `unit` names what is counted, or is empty.
-    pub(super) fn integer<T>(
-        self,
-        range: RangeInclusive<T>,
-        default: &str,
-        problems: &mut Problems,
-    ) -> Read<T>
-    where
-        T: TryFrom<i128> + PartialOrd + Display,
-    {
-        let number = if let Content::Integer(number) = self.node.content {
-            T::try_from(number).ok().filter(|n| range.contains(n))
-        } else {
-            None
+    /// A whole number in the range of its declaration.
+    pub(super) fn integer<T: TryFrom<i128>>(self, problems: &mut Problems) -> Parsed<T> {
+        let (first, last, example) = match self.key.map(|key| &key.kind) {
+            Some(Kind::Integer(first, last, example)) => (*first, *last, *example),
+            _ => (0, i64::MAX, 1),
         };
-        number.ok_or_else(|| {
-            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-            let quotes =
-                matches!(&self.node.content, Content::Text(text) if text.parse::<i128>().is_ok());
-            let hint = if quotes {
-                "write the number without quotes and leading zeros".to_owned()
-            } else {
-                format!("write a number like `{}: {default}`", self.name)
-            };
-            self.wrong(&wanted, hint, problems)
-        })
+        let range = i128::from(first)..=i128::from(last);
+        let number = self.node.integer().filter(|number| range.contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| {
+                let text = self.node.text();
+                let hint = if text.is_some_and(|text| text.parse::<i128>().is_ok()) {
+                    "write the number without quotes and leading zeros".to_owned()
+                } else {
+                    format!(
+                        "write a number like `{}: {}`",
+                        self.name,
+                        self.number(example)
+                    )
+                };
+                let wanted = format!("a whole number from {first} to {last}");
+                self.wrong(&wanted, hint, problems)
+            })
     }
 
-    /// A duration such as `500ms` in `range`.
-    pub(super) fn duration(
-        self,
-        range: RangeInclusive<Duration>,
-        problems: &mut Problems,
-    ) -> Read<Duration> {
+    /// A number as its default is written: in hexadecimal for bits.
+    fn number(self, example: i64) -> String {
+        match self.key.map(|key| key.presence) {
+            Some(Presence::Default(text)) => text.to_owned(),
+            _ => example.to_string(),
+        }
+    }
+
+    /// A duration such as `500ms` in the range of its declaration.
+    pub(super) fn duration(self, problems: &mut Problems) -> Parsed<Duration> {
+        let range = match self.key.map(|key| &key.kind) {
+            Some(Kind::Duration(first, last)) => *first..=*last,
+            _ => Duration::ZERO..=Duration::MAX,
+        };
         let wanted = "a duration such as `500ms`, `1s` or `5m`";
-        let text = match &self.node.content {
+        let text = match self.node.content() {
             Content::Text(text) => text,
-            Content::Integer(number) => {
-                let hint = if *number > 0 {
-                    format!(
+            Content::Number(_) if self.node.integer().is_some() => {
+                let hint = match self.node.integer() {
+                    Some(number) if number > 0 => format!(
                         "write the unit: `{number}s` for seconds, `{number}ms` for milliseconds"
-                    )
-                } else {
-                    "write a number and its unit, like `1s`".to_owned()
+                    ),
+                    _ => "write a number and its unit, like `1s`".to_owned(),
                 };
                 return Err(self.wrong(wanted, hint, problems));
             }
             Content::Null
             | Content::Bool(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => {
                 let hint = "write a number and its unit, like `1s`";
@@ -139,33 +141,38 @@ impl<'n> Value<'n> {
         ))
     }
 
+    /// `true` or `false`.
+    pub(super) fn truth(self, problems: &mut Problems) -> Parsed<bool> {
+        if let Content::Bool(value) = self.node.content() {
+            return Ok(*value);
+        }
+        let hint = format!("write `{0}: true` or `{0}: false`", self.name);
+        Err(self.wrong("`true` or `false`", hint, problems))
+    }
+
     /// One of a few words; the hint explains them.
-    pub(super) fn choice<T: Copy>(
-        self,
-        words: &[(&'static str, T)],
-        hint: &str,
-        problems: &mut Problems,
-    ) -> Read<T> {
-        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    pub(super) fn choice<T: Choice>(self, problems: &mut Problems) -> Parsed<T> {
+        let names: Vec<_> = T::WORDS.iter().map(|(word, ..)| *word).collect();
         let wanted = list(&names, "or");
-        let text = self.text(&wanted, hint, problems)?;
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        let docs = T::WORDS
+            .iter()
+            .map(|(word, _, doc)| format!("{word} {doc}"));
+        let docs = docs.collect::<Vec<_>>().join(", ");
+        let text = self.text(&wanted, &docs, problems)?;
+        if let Some((_, value, _)) = T::WORDS.iter().find(|(word, ..)| *word == text) {
             return Ok(*value);
         }
         let hint = match resembling(text, names.into_iter()) {
             Some(word) => format!("did you mean `{word}`?"),
-            None => hint.to_owned(),
+            None => docs,
         };
         Err(self.wrong(&wanted, hint, problems))
     }
 
     /// The name of a virtual service or real server.
-    pub(super) fn name(self, problems: &mut Problems) -> Read<Arc<str>> {
+    pub(super) fn name(self, problems: &mut Problems) -> Parsed<Arc<str>> {
         let wanted = format!("a name of 1 to {LONGEST_NAME} letters, digits, `.`, `_` or `-`");
-        let scalar = matches!(
-            self.node.content,
-            Content::Integer(_) | Content::Float(_) | Content::Bool(_)
-        );
+        let scalar = matches!(self.node.content(), Content::Number(_) | Content::Bool(_));
         let hint = if scalar {
             "put it in quotes to make it a text"
         } else {
@@ -186,7 +193,7 @@ impl<'n> Value<'n> {
     }
 
     /// A path from the root on, of at most `longest` bytes where the kernel has a limit.
-    pub(super) fn path(self, longest: Option<usize>, problems: &mut Problems) -> Read<PathBuf> {
+    pub(super) fn path(self, longest: Option<usize>, problems: &mut Problems) -> Parsed<PathBuf> {
         let wanted = "an absolute path";
         let hint = "write a path that starts with `/`";
         let text = self.text(wanted, hint, problems)?;
@@ -209,7 +216,7 @@ impl<'n> Value<'n> {
 
     /// The name of a network interface, as `dev_valid_name` in the kernel's
     /// `net/core/dev.c` takes it: 1 to 15 bytes without `/`, `:` and white space.
-    pub(super) fn interface(self, problems: &mut Problems) -> Read<String> {
+    pub(super) fn interface(self, problems: &mut Problems) -> Parsed<String> {
         let wanted = "the name of a network interface, of 1 to 15 characters";
         let hint = "write a name such as `eth0`; `ip link` lists those of this host";
         let text = self.text(wanted, hint, problems)?;
@@ -226,13 +233,10 @@ impl<'n> Value<'n> {
 
 /// What stands there, for a message.
 pub(super) fn found(node: &Node) -> String {
-    match &node.content {
+    match node.content() {
         Content::Null => "nothing".to_owned(),
         Content::Bool(value) => format!("the truth value `{value}`"),
-        Content::Integer(_) | Content::Float(_) => {
-            let written = node.written.as_deref().unwrap_or_default();
-            format!("the number {}", shown(written))
-        }
+        Content::Number(written) => format!("the number {}", shown(written)),
         Content::Text(text) if text.is_empty() => "an empty text".to_owned(),
         Content::Text(text) => quoted(text),
         Content::Sequence(_) => "a list".to_owned(),

@@ -1,29 +1,22 @@
 //! The sections `http`, `control`, `director` and `real_server`.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{SysctlKey, Timeout};
 
+use super::declaration::{CONTROL, DIRECTOR, HTTP_SECTION, REAL_SERVER_ROLE, TIMEOUTS};
 use super::fields::Fields;
-use super::ipvs::LONGEST_TIMEOUT;
 use super::node::{Content, Entry, Located};
 use super::probe_mark::probe_mark;
-use super::problem::{Problems, Read, quoted};
+use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
-use super::{
-    Control, Director, DirectorExit, DirectorRemoval, Http, OnArpConflict, RealServerExit,
-    RealServerRole,
-};
+use super::{Control, Director, Http, OnArpConflict, RealServerRole};
 
 /// `sun_path` in `sys/un.h` less the final NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
-
-const DAY: Duration = Duration::from_hours(24);
-const RESYNC_INTERVAL: Duration = Duration::from_secs(10);
-const REMOVAL_DEADLINE: Duration = Duration::from_mins(5);
 
 /// What the how-to sets on every real server.
 const SYSCTLS: [(&str, &str); 5] = [
@@ -41,18 +34,16 @@ const DIRECTOR_SYSCTLS: [(&str, &str); 2] = [
     ("net.ipv4.vs.expire_nodest_conn", "1"),
 ];
 
-pub(super) fn http(entry: Option<&Entry>, problems: &mut Problems) -> Read<Http> {
-    let fields = Fields::section(entry, "the section `http`", &["listen"], problems)?;
-    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, Http::DEFAULT_PORT));
-    let listen = fields.or_default("listen", default, |value| value.listen(problems))?;
+pub(super) fn http(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Http> {
+    let fields = Fields::section(entry, &HTTP_SECTION, problems)?;
+    let listen = fields.value("listen", problems)?.listen(problems)?;
     Ok(Http { listen })
 }
 
-pub(super) fn control(entry: Option<&Entry>, problems: &mut Problems) -> Read<Control> {
-    let fields = Fields::section(entry, "the section `control`", &["socket"], problems)?;
-    let socket = fields.or_default("socket", Control::DEFAULT_SOCKET.into(), |value| {
-        value.path(Some(LONGEST_SOCKET_PATH), problems)
-    })?;
+pub(super) fn control(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Control> {
+    let fields = Fields::section(entry, &CONTROL, problems)?;
+    let value = fields.value("socket", problems)?;
+    let socket = value.path(Some(LONGEST_SOCKET_PATH), problems)?;
     Ok(Control { socket })
 }
 
@@ -60,14 +51,14 @@ pub(super) fn control(entry: Option<&Entry>, problems: &mut Problems) -> Read<Co
 fn of_role(
     fields: &Fields<'_>,
     problems: &mut Problems,
-) -> (Read<Option<Http>>, Read<Option<Control>>) {
-    let own_http = fields.optional("http").and_then(|entry| match entry {
-        Some(_) => http(entry, problems).map(Some),
-        None => Ok(None),
-    });
-    let own_control = fields.optional("control").and_then(|entry| match entry {
-        Some(_) => control(entry, problems).map(Some),
-        None => Ok(None),
+) -> (Parsed<Option<Http>>, Parsed<Option<Control>>) {
+    let own_http = fields
+        .optional("http")
+        .and_then(|entry| entry.map(|entry| http(Some(entry), problems)).transpose());
+    let own_control = fields.optional("control").and_then(|entry| {
+        entry
+            .map(|entry| control(Some(entry), problems))
+            .transpose()
     });
     (own_http, own_control)
 }
@@ -75,70 +66,44 @@ fn of_role(
 /// The control socket of one role's section, whatever else is wrong with it.
 pub(super) fn control_of_role(section: Option<&Entry>) -> Option<Control> {
     let mut problems = Problems::default();
-    let Content::Mapping(entries) = &section?.value.content else {
+    let Content::Mapping(entries) = section?.value.content() else {
         return None;
     };
-    let entry = entries.iter().find(|entry| entry.key.value == "control")?;
+    let entry = entries
+        .iter()
+        .find(|entry| &*entry.key.value == "control")?;
     control(Some(entry), &mut problems).ok()
 }
 
-pub(super) fn state_dir(fields: &Fields<'_>, problems: &mut Problems) -> Read<PathBuf> {
-    fields.or_default("state_dir", "/var/lib/lvs-agent".into(), |value| {
-        value.path(None, problems)
-    })
+pub(super) fn state_dir(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<PathBuf> {
+    fields.value("state_dir", problems)?.path(None, problems)
 }
 
-pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<Director> {
-    let keys = [
-        "http",
-        "control",
-        "interface",
-        "link",
-        "garp_refresh",
-        "resync_interval",
-        "timeouts",
-        "sysctls",
-        "on_arp_conflict",
-        "probe_mark",
-        "on_exit",
-        "on_removal",
-        "removal_deadline",
-    ];
-    let fields = Fields::section(entry, "the section `director`", &keys, problems)?;
+pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Director> {
+    let fields = Fields::section(entry, &DIRECTOR, problems)?;
     let (http, control) = of_role(&fields, problems);
-    let interface = fields.or_default("interface", None, |value| {
-        value.interface(problems).map(Some)
-    });
-    let link = fields.or_default("link", None, |value| value.interface(problems).map(Some));
+    let interface = fields.maybe("interface", |value| value.interface(problems));
+    let link = fields.maybe("link", |value| value.interface(problems));
     let garp_refresh = garp_refresh(&fields, problems);
-    let resync_interval = resync_interval(&fields, problems);
+    let resync_interval = fields.duration("resync_interval", problems);
     let timeouts = fields
         .optional("timeouts")
         .and_then(|entry| timeouts(entry, problems));
     let probe_mark = fields
         .optional("probe_mark")
         .and_then(|entry| probe_mark(entry, problems));
-    let mut all_sysctls = parsed(&DIRECTOR_SYSCTLS);
-    let given = fields.or_default("sysctls", BTreeMap::new(), |value| {
+    let given = fields.maybe("sysctls", |value| {
         let hint = "write pairs like `net.ipv4.vs.conntrack: 1`; \
                     they are set beside the defaults, or over them";
         sysctls(value, hint, problems)
     });
     let on_arp_conflict = on_arp_conflict(&fields, problems);
-    let on_exit = fields.or_default("on_exit", DirectorExit::Keep, |value| {
-        let words = [
-            ("keep", DirectorExit::Keep),
-            ("drain", DirectorExit::Drain),
-            ("remove", DirectorExit::Remove),
-        ];
-        let hint = "keep leaves the table, drain sets weights to 0, remove takes all away";
-        value.choice(&words, hint, problems)
-    });
-    let on_removal = on_removal(&fields, problems);
-    let removal_deadline = fields.or_default("removal_deadline", REMOVAL_DEADLINE, |value| {
-        value.duration(Duration::from_secs(1)..=DAY, problems)
-    });
+    let on_exit = fields.choice("on_exit", problems);
+    let on_removal = fields.choice("on_removal", problems);
+    let removal_deadline = fields.duration("removal_deadline", problems);
     let interface = interface?;
+    let mut all_sysctls = parsed(&DIRECTOR_SYSCTLS);
+    all_sysctls.extend(given?.unwrap_or_default());
     Ok(Director {
         http: http?,
         control: control?,
@@ -146,10 +111,7 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
         interface,
         garp_refresh: garp_refresh?,
         resync_interval: resync_interval?,
-        sysctls: {
-            all_sysctls.extend(given?);
-            all_sysctls
-        },
+        sysctls: all_sysctls,
         timeouts: timeouts?,
         on_arp_conflict: on_arp_conflict?,
         probe_mark: probe_mark?,
@@ -159,59 +121,37 @@ pub(super) fn director(entry: Option<&Entry>, problems: &mut Problems) -> Read<D
     })
 }
 
-fn garp_refresh(fields: &Fields<'_>, problems: &mut Problems) -> Read<Option<Duration>> {
-    fields.or_default("garp_refresh", None, |value| {
-        let refresh = value.duration(Duration::from_secs(1)..=DAY, problems)?;
+fn garp_refresh(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Option<Duration>> {
+    fields.maybe("garp_refresh", |value| {
+        let refresh = value.duration(problems)?;
         if fields.optional("interface")?.is_none() {
             let message = "`garp_refresh` means nothing without `interface`";
             let hint = "the agent announces only the VIPs that it puts on `interface`; what else \
                         owns the VIPs announces them, as keepalived does by `garp_master_refresh`";
             return Err(problems.add(value.node.location, message, hint));
         }
-        Ok(Some(refresh))
+        Ok(refresh)
     })
 }
 
-fn on_removal(fields: &Fields<'_>, problems: &mut Problems) -> Read<DirectorRemoval> {
-    fields.or_default("on_removal", DirectorRemoval::Remove, |value| {
-        let words = [
-            ("remove", DirectorRemoval::Remove),
-            ("drain", DirectorRemoval::Drain),
-        ];
-        let hint = "remove takes what left the file away as soon as what replaces it serves, \
-                    drain waits until its connections have ended, too";
-        value.choice(&words, hint, problems)
-    })
+fn on_arp_conflict(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<OnArpConflict> {
+    let value = fields.value("on_arp_conflict", problems)?;
+    let chosen = value.choice(problems)?;
+    let named = fields.optional("interface")?.is_some() || fields.optional("link")?.is_some();
+    if chosen == OnArpConflict::Quiesce && !named {
+        let message = "`on_arp_conflict: quiesce` needs `interface` or `link`";
+        let hint = "name the interface of the LAN, on which others who answer are heard";
+        return Err(problems.add(value.node.location, message, hint));
+    }
+    Ok(chosen)
 }
 
-fn on_arp_conflict(fields: &Fields<'_>, problems: &mut Problems) -> Read<OnArpConflict> {
-    fields.or_default("on_arp_conflict", OnArpConflict::Warn, |value| {
-        let words = [
-            ("warn", OnArpConflict::Warn),
-            ("quiesce", OnArpConflict::Quiesce),
-        ];
-        let hint = "warn tells it, quiesce gives it weight 0 while it answers for a VIP, too";
-        let chosen = value.choice(&words, hint, problems)?;
-        let named = fields.optional("interface")?.is_some() || fields.optional("link")?.is_some();
-        if chosen == OnArpConflict::Quiesce && !named {
-            let message = "`on_arp_conflict: quiesce` needs `interface` or `link`";
-            let hint = "name the interface of the LAN, on which others who answer are heard";
-            return Err(problems.add(value.node.location, message, hint));
-        }
-        Ok(chosen)
-    })
-}
-
-fn timeouts(entry: Option<&Entry>, problems: &mut Problems) -> Read<BTreeMap<Timeout, u32>> {
-    let keys = ["tcp", "tcpfin", "udp"];
-    let fields = Fields::section(entry, "the section `timeouts`", &keys, problems)?;
+fn timeouts(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<BTreeMap<Timeout, u32>> {
+    let fields = Fields::section(entry, &TIMEOUTS, problems)?;
     let mut timeouts = BTreeMap::new();
     let mut all = Ok(());
-    for (key, timeout) in keys.into_iter().zip(Timeout::ALL) {
-        let seconds = fields.or_default(key, None, |value| {
-            value.seconds(LONGEST_TIMEOUT, problems).map(Some)
-        });
-        match seconds {
+    for (key, timeout) in TIMEOUTS.keys().zip(Timeout::ALL) {
+        match fields.maybe(key.name, |value| value.seconds(problems)) {
             Ok(seconds) => timeouts.extend(seconds.map(|seconds| (timeout, seconds))),
             Err(reported) => all = Err(reported),
         }
@@ -223,69 +163,47 @@ fn timeouts(entry: Option<&Entry>, problems: &mut Problems) -> Read<BTreeMap<Tim
 pub(super) fn real_server(
     entry: Option<&Entry>,
     problems: &mut Problems,
-) -> (Read<RealServerRole>, Vec<Located<IpAddr>>) {
-    let keys = [
-        "http",
-        "control",
-        "interface",
-        "vips",
-        "sysctls",
-        "resync_interval",
-        "on_exit",
-    ];
-    let fields = match Fields::section(entry, "the section `real_server`", &keys, problems) {
+) -> (Parsed<RealServerRole>, Vec<Located<IpAddr>>) {
+    let fields = match Fields::section(entry, &REAL_SERVER_ROLE, problems) {
         Ok(fields) => fields,
         Err(reported) => return (Err(reported), Vec::new()),
     };
-    let located = fields.or_default("vips", None, |value| vips(value, problems).map(Some));
+    let located = fields.maybe("vips", |value| vips(value, problems));
     let vips = located.as_ref().ok().cloned().flatten().unwrap_or_default();
     (role(&fields, located, problems), vips)
 }
 
 fn role(
     fields: &Fields<'_>,
-    vips: Read<Option<Vec<Located<IpAddr>>>>,
+    vips: Parsed<Option<Vec<Located<IpAddr>>>>,
     problems: &mut Problems,
-) -> Read<RealServerRole> {
+) -> Parsed<RealServerRole> {
     let (http, control) = of_role(fields, problems);
-    let interface = fields.or_default("interface", "lo".to_owned(), |value| {
-        value.interface(problems)
-    });
-    let sysctls = fields.or_default("sysctls", parsed(&SYSCTLS), |value| {
+    let interface = fields
+        .value("interface", problems)
+        .and_then(|value| value.interface(problems));
+    let sysctls = fields.maybe("sysctls", |value| {
         let hint = "write pairs like `net.ipv4.conf.all.arp_ignore: 1`; \
                     `{}` is for none, and without the key the defaults are set";
         sysctls(value, hint, problems)
     });
-    let resync_interval = resync_interval(fields, problems);
-    let on_exit = fields.or_default("on_exit", RealServerExit::Keep, |value| {
-        let words = [
-            ("keep", RealServerExit::Keep),
-            ("remove", RealServerExit::Remove),
-        ];
-        let hint = "keep leaves VIPs and sysctls, remove takes them away";
-        value.choice(&words, hint, problems)
-    });
+    let resync_interval = fields.duration("resync_interval", problems);
+    let on_exit = fields.choice("on_exit", problems);
     Ok(RealServerRole {
         http: http?,
         control: control?,
         interface: interface?,
         vips: vips?.map(|vips| vips.into_iter().map(|vip| vip.value).collect()),
-        sysctls: sysctls?,
+        sysctls: sysctls?.unwrap_or_else(|| parsed(&SYSCTLS)),
         resync_interval: resync_interval?,
         on_exit: on_exit?,
     })
 }
 
-fn resync_interval(fields: &Fields<'_>, problems: &mut Problems) -> Read<Duration> {
-    fields.or_default("resync_interval", RESYNC_INTERVAL, |value| {
-        value.duration(Duration::from_secs(1)..=DAY, problems)
-    })
-}
-
-fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> {
+fn vips(list: Value<'_>, problems: &mut Problems) -> Parsed<Vec<Located<IpAddr>>> {
     let hint = "list the VIPs, like `vips: [192.168.11.200]`, or remove the key: \
                 then they are found by this host's addresses";
-    let Content::Sequence(nodes) = &list.node.content else {
+    let Content::Sequence(nodes) = list.node.content() else {
         return Err(list.wrong("a list of addresses", hint, problems));
     };
     if nodes.is_empty() {
@@ -297,14 +215,20 @@ fn vips(list: Value<'_>, problems: &mut Problems) -> Read<Vec<Located<IpAddr>>> 
     for (index, node) in nodes.iter().enumerate() {
         let location = node.location;
         let name = &format!("vips[{index}]");
-        match (Value { name, node }).host_address(problems) {
+        match (Value {
+            name,
+            node,
+            key: None,
+        })
+        .host_address(problems)
+        {
             Ok(value) if value.is_loopback() => {
                 let message = format!("`{value}` is a loopback address, which every host has");
                 let hint = "write the VIP that clients connect to";
                 all = Err(problems.add(location, message, hint));
             }
             Ok(value) => {
-                if let Some(line) = first.insert(value, location.line) {
+                if let Some(line) = first.insert(value, location.line()) {
                     let message = format!("the VIP {value} is already on line {line}");
                     all = Err(problems.add(location, message, "keep one of the two"));
                 }
@@ -328,8 +252,8 @@ fn sysctls(
     pairs: Value<'_>,
     hint: &str,
     problems: &mut Problems,
-) -> Read<BTreeMap<SysctlKey, String>> {
-    let Content::Mapping(entries) = &pairs.node.content else {
+) -> Parsed<BTreeMap<SysctlKey, String>> {
+    let Content::Mapping(entries) = pairs.node.content() else {
         return Err(pairs.wrong("a mapping", hint, problems));
     };
     let mut lines: BTreeMap<SysctlKey, usize> = BTreeMap::new();
@@ -356,15 +280,17 @@ fn sysctls(
             all = Err(problems.add(key.location, message, "keep one of the two"));
             continue;
         }
-        lines.insert(sysctl.clone(), key.location.line);
-        let value = match &entry.value.content {
-            Content::Integer(number) => number.to_string(),
+        lines.insert(sysctl.clone(), key.location.line());
+        let value = match entry.value.content() {
+            Content::Number(_) if entry.value.integer().is_some() => {
+                entry.value.integer().unwrap_or_default().to_string()
+            }
             Content::Text(text) if !text.is_empty() && !text.contains(char::is_control) => {
-                text.clone()
+                text.to_string()
             }
             Content::Null
             | Content::Bool(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_)
             | Content::Mapping(_) => {

@@ -8,11 +8,12 @@ use crate::model::{
 };
 
 use super::check::{check, says_kind, via_allowed_by};
+use super::declaration::{REAL_SERVER, SERVICE};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located, Location, Node};
-use super::pool::{self, PoolDraft, pool};
-use super::problem::{Problems, Read};
-use super::range::{Addresses, Room, real_server_name, service_name};
+use super::pool::{PoolDraft, pool};
+use super::problem::{Parsed, Problems};
+use super::range::{Addresses, ExpansionBudget, real_server_name, service_name};
 use super::scalar::Value;
 use super::service_key::Keys;
 use super::{Check, RealServer, VirtualService, ipvs};
@@ -21,45 +22,47 @@ use super::{Check, RealServer, VirtualService, ipvs};
 /// because a problem stands in their place.
 pub(super) struct ServiceDraft {
     pub(super) location: Location,
-    pub(super) name: Read<Located<Arc<str>>>,
-    pub(super) key: Read<Located<ServiceKey>>,
-    pub(super) forwarding: Read<Forwarding>,
-    pub(super) scheduler: Read<Scheduler>,
+    pub(super) name: Parsed<Located<Arc<str>>>,
+    pub(super) key: Parsed<Located<ServiceKey>>,
+    pub(super) forwarding: Parsed<Forwarding>,
+    pub(super) scheduler: Parsed<Scheduler>,
     /// Where the scheduler is, if it is written.
     pub(super) scheduler_location: Option<Location>,
-    pub(super) flags: Read<ServiceFlags>,
-    persistence: Read<Option<Persistence>>,
-    pub(super) check: Read<Check>,
+    pub(super) flags: Parsed<ServiceFlags>,
+    persistence: Parsed<Option<Persistence>>,
+    pub(super) check: Parsed<Check>,
     /// Where the check is, if it is written.
     pub(super) check_location: Option<Location>,
     /// Whether the file says no kind of check.
     pub(super) check_is_default: bool,
     pub(super) pool: PoolDraft,
-    pub(super) real_servers: Read<Vec<Read<RealServerDraft>>>,
+    pub(super) real_servers: Parsed<Vec<Parsed<RealServerDraft>>>,
 }
 
 /// A real server as it was read.
 #[derive(Clone)]
 pub(super) struct RealServerDraft {
     pub(super) location: Location,
-    pub(super) name: Read<Located<Arc<str>>>,
-    pub(super) address: Read<Located<IpAddr>>,
+    pub(super) name: Parsed<Located<Arc<str>>>,
+    pub(super) address: Parsed<Located<IpAddr>>,
     /// `None` for the service's.
-    pub(super) port: Read<Option<Located<u16>>>,
-    pub(super) weight: Read<Weight>,
+    pub(super) port: Parsed<Option<Located<u16>>>,
+    pub(super) weight: Parsed<Weight>,
     /// Upper and lower.
-    thresholds: Read<(u32, u32)>,
+    thresholds: Parsed<(u32, u32)>,
 }
 
 /// The list `virtual_services`.
 pub(super) fn services(
     fields: &Fields<'_>,
-    what: &str,
-    room: &mut Room,
+    room: &mut ExpansionBudget,
     problems: &mut Problems,
-) -> Read<Vec<Read<ServiceDraft>>> {
+) -> Parsed<Vec<Parsed<ServiceDraft>>> {
     let hint = "list at least one virtual service below `virtual_services:`, as in the examples";
-    let entry = fields.required("virtual_services", what, hint, problems)?;
+    let Some(entry) = fields.optional("virtual_services")? else {
+        let message = format!("{} has no `virtual_services`", fields.what());
+        return Err(problems.add(fields.location, message, hint));
+    };
     let nodes = list(entry, hint, problems)?;
     let mut services = Vec::new();
     // One stands for all that failed, of which there may be a million.
@@ -74,46 +77,34 @@ pub(super) fn services(
     Ok(services)
 }
 
-pub(super) fn list<'n>(entry: &'n Entry, hint: &str, problems: &mut Problems) -> Read<&'n [Node]> {
-    match &entry.value.content {
+pub(super) fn list<'n>(
+    entry: &'n Entry,
+    hint: &str,
+    problems: &mut Problems,
+) -> Parsed<&'n [Node]> {
+    match entry.value.content() {
         Content::Sequence(nodes) if !nodes.is_empty() => Ok(nodes),
         Content::Sequence(_) | Content::Null => Err(problems.add(
             entry.key.location,
             format!("the list `{}` is empty", entry.key.value),
             hint,
         )),
-        Content::Bool(_)
-        | Content::Integer(_)
-        | Content::Float(_)
-        | Content::Text(_)
-        | Content::Mapping(_) => Err(Value::of(entry).wrong("a list", hint, problems)),
+        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
+            Err(Value::of(entry).wrong("a list", hint, problems))
+        }
     }
 }
 
 /// The virtual services of one entry: one for each of its addresses.
-fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<ServiceDraft>> {
-    let what = "a virtual service";
-    let keys = [
-        "name",
-        "address",
-        "addresses",
-        "fwmark",
-        "family",
-        "protocol",
-        "scheduler",
-        "scheduler_flags",
-        "one_packet",
-        "forwarding",
-        "tunnel",
-        "persistence",
-        "check",
-        "real_servers",
-    ];
-    let keys = [keys.as_slice(), &pool::KEYS].concat();
-    let fields = Fields::read(node, what, &keys, problems)?;
-    let name = name(&fields, what, "add a line like `name: web`", problems);
+fn service(
+    node: &Node,
+    room: &mut ExpansionBudget,
+    problems: &mut Problems,
+) -> Parsed<Vec<ServiceDraft>> {
+    let fields = Fields::read(node, &SERVICE, problems)?;
+    let name = name(&fields, problems);
     let keys = Keys::read(&fields, problems);
-    let scheduler = fields.or_default("scheduler", Scheduler::default(), |value| {
+    let scheduler = fields.value("scheduler", problems).and_then(|value| {
         let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
         let hint = "write a name such as `wlc`, `wrr` or `sh`";
         let text = value.text(wanted, hint, problems)?;
@@ -124,7 +115,7 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
     let hint = "list at least one below `real_servers:`, \
                 like `- { name: rs1, address: 192.168.11.21 }`";
     let real_servers = fields
-        .required("real_servers", what, hint, problems)
+        .required("real_servers", problems)
         .and_then(|entry| list(entry, hint, problems))
         .map(|nodes| {
             nodes
@@ -155,7 +146,7 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
         .is_ok_and(|entry| !says_kind(entry));
     let scheduler_location = fields.optional("scheduler").ok().flatten();
     let scheduler_location = scheduler_location.map(|entry| entry.value.location);
-    let draft = |key: Read<Located<ServiceKey>>| {
+    let draft = |key: Parsed<Located<ServiceKey>>| {
         let name = match (&name, key.map(|key| key.value)) {
             (Ok(name), Ok(ServiceKey::Address { address, .. })) if several => {
                 service_name(name, address, problems)
@@ -191,56 +182,33 @@ fn service(node: &Node, room: &mut Room, problems: &mut Problems) -> Read<Vec<Se
     Ok(keys.into_iter().map(draft).collect())
 }
 
-fn name(
-    fields: &Fields<'_>,
-    what: &str,
-    hint: &str,
-    problems: &mut Problems,
-) -> Read<Located<Arc<str>>> {
-    let entry = fields.required("name", what, hint, problems)?;
-    let value = Value::of(entry).name(problems)?;
-    let location = entry.value.location;
+fn name(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Located<Arc<str>>> {
+    let value = fields.value("name", problems)?;
+    let location = value.node.location;
+    let value = value.name(problems)?;
     Ok(Located { value, location })
 }
 
 /// The real servers of one entry: one for each of its addresses.
 fn real_server(
     node: &Node,
-    room: &mut Room,
+    room: &mut ExpansionBudget,
     problems: &mut Problems,
-) -> Read<Vec<RealServerDraft>> {
-    let what = "a real server";
-    let keys = [
-        "name",
-        "address",
-        "port",
-        "weight",
-        "upper_threshold",
-        "lower_threshold",
-    ];
-    let fields = Fields::read(node, what, &keys, problems)?;
-    let name = name(&fields, what, "add a line like `name: rs1`", problems);
-    let addresses = fields
-        .required(
-            "address",
-            what,
-            "add a line like `address: 192.168.11.21`",
-            problems,
-        )
-        .and_then(|entry| {
-            let value = Value::of(entry).host_addresses(problems)?;
-            let location = entry.value.location;
-            Ok(Located { value, location })
-        });
-    let port = fields.or_default("port", None, |value| {
+) -> Parsed<Vec<RealServerDraft>> {
+    let fields = Fields::read(node, &REAL_SERVER, problems)?;
+    let name = name(&fields, problems);
+    let addresses = fields.value("address", problems).and_then(|value| {
         let location = value.node.location;
-        let value = value.integer(1..=u16::MAX, "80", problems)?;
-        Ok(Some(Located { value, location }))
+        let value = value.host_addresses(problems)?;
+        Ok(Located { value, location })
     });
-    let weight = fields.or_default("weight", Weight::ONE, |value| {
-        let weight = value.integer(0..=Weight::MAX.get(), "1", problems)?;
-        Ok(Weight::new(weight).unwrap_or(Weight::MAX))
+    let port = fields.maybe("port", |value| {
+        let location = value.node.location;
+        let value = value.integer(problems)?;
+        Ok(Located { value, location })
     });
+    let weight = fields.integer("weight", problems);
+    let weight = weight.map(|weight| Weight::new(weight).unwrap_or(Weight::MAX));
     let (address, range) = match addresses {
         Ok(Located { value, location }) => match value {
             Addresses::One(value) => (Ok(Located { value, location }), None),
@@ -276,7 +244,7 @@ fn real_server(
 
 impl ServiceDraft {
     /// The service, if nothing of it is missing.
-    pub(super) fn finish(self) -> Read<VirtualService> {
+    pub(super) fn finish(self) -> Parsed<VirtualService> {
         let key = self.key?.value;
         let port = match key {
             ServiceKey::Address { address, .. } => address.port(),
@@ -297,13 +265,13 @@ impl ServiceDraft {
             persistence: self.persistence?,
             check,
             pool,
-            real_servers: real_servers.collect::<Read<_>>()?,
+            real_servers: real_servers.collect::<Parsed<_>>()?,
         })
     }
 }
 
 impl RealServerDraft {
-    fn finish(self, service_port: u16) -> Read<RealServer> {
+    fn finish(self, service_port: u16) -> Parsed<RealServer> {
         let port = self.port?.map_or(service_port, |port| port.value);
         let (upper_threshold, lower_threshold) = self.thresholds?;
         Ok(RealServer {

@@ -7,7 +7,7 @@ use crate::model::{Family, Protocol, ServiceKey};
 
 use super::fields::Fields;
 use super::node::Located;
-use super::problem::{Problems, Read};
+use super::problem::{Parsed, Problems};
 use super::scalar::Value;
 use super::service::list;
 
@@ -20,7 +20,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// One address or several, or a firewall mark.
-    pub(super) fn read(fields: &Fields<'_>, problems: &mut Problems) -> Read<Self> {
+    pub(super) fn read(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Self> {
         let Some(entry) = fields.optional("addresses")? else {
             let key = key(fields, problems)?;
             return Ok(Self {
@@ -47,13 +47,18 @@ impl Keys {
             "an address has its own",
             problems,
         )?;
-        let protocol = protocol(fields, problems);
+        let protocol: Parsed<Protocol> = fields.choice("protocol", problems);
         let hint = "list VIPs with ports, like `[192.168.11.200:80, \"[2001:db8::200]:80\"]`";
         let nodes = list(entry, hint, problems)?;
         let mut keys = Ok(Vec::new());
         for (index, node) in nodes.iter().enumerate() {
             let name = &format!("addresses[{index}]");
-            let key = Value { name, node }.service_address(problems);
+            let key = Value {
+                name,
+                node,
+                key: None,
+            }
+            .service_address(problems);
             keys = keys.and_then(|mut keys| {
                 let (protocol, address) = (protocol?, key?);
                 keys.push(Located {
@@ -77,7 +82,7 @@ fn stray(
     goes_with: &str,
     reason: &str,
     problems: &mut Problems,
-) -> Read<()> {
+) -> Parsed<()> {
     if let Some(entry) = fields.optional(key)? {
         let message = format!("`{key}` goes with `{goes_with}` only: {reason}");
         problems.add(entry.key.location, message, format!("remove `{key}`"));
@@ -85,19 +90,8 @@ fn stray(
     Ok(())
 }
 
-fn protocol(fields: &Fields<'_>, problems: &mut Problems) -> Read<Protocol> {
-    fields.or_default("protocol", Protocol::Tcp, |value| {
-        let words = [
-            ("tcp", Protocol::Tcp),
-            ("udp", Protocol::Udp),
-            ("sctp", Protocol::Sctp),
-        ];
-        value.choice(&words, "write it like `protocol: tcp`", problems)
-    })
-}
-
 /// Address or firewall mark, and what goes with each.
-fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>> {
+fn key(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Located<ServiceKey>> {
     let address = fields.optional("address")?;
     let fwmark = fields.optional("fwmark")?;
     match (address, fwmark) {
@@ -114,7 +108,7 @@ fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>
         (Some(entry), None) => {
             let reason = "an address has its own";
             let family = stray(fields, "family", "fwmark", reason, problems);
-            let protocol = protocol(fields, problems);
+            let protocol: Parsed<Protocol> = fields.choice("protocol", problems);
             let address = Value::of(entry).service_address(problems)?;
             family?;
             let protocol = protocol?;
@@ -126,19 +120,15 @@ fn key(fields: &Fields<'_>, problems: &mut Problems) -> Read<Located<ServiceKey>
         (None, Some(entry)) => {
             let reason = "a firewall mark takes in every protocol";
             let protocol = stray(fields, "protocol", "address", reason, problems);
-            let family = fields.optional("family").and_then(|family| {
-                let words = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
-                let hint = "write it like `family: ipv4`";
-                match family {
-                    Some(entry) => Value::of(entry).choice(&words, hint, problems),
-                    None => Err(problems.add(
-                        entry.key.location,
-                        "`fwmark` needs `family` beside it",
-                        "add a line `family: ipv4` or `family: ipv6`",
-                    )),
-                }
+            let family: Parsed<Family> = fields.written("family").and_then(|value| match value {
+                Some(value) => value.choice(problems),
+                None => Err(problems.add(
+                    entry.key.location,
+                    "`fwmark` needs `family` beside it",
+                    "add a line `family: ipv4` or `family: ipv6`",
+                )),
             });
-            let mark = Value::of(entry).integer(1..=u32::MAX, "10", problems)?;
+            let mark = fields.integer("fwmark", problems)?;
             protocol?;
             let family = family?;
             let mark = NonZeroU32::new(mark).unwrap_or(NonZeroU32::MIN);

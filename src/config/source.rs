@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::node::Entry;
-use super::problem::{Problems, Read, quoted};
+use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
 use crate::runtime::regular_file;
 
@@ -70,7 +70,7 @@ pub(super) fn included(
     directory: Option<&Path>,
     taken: usize,
     problems: &mut Problems,
-) -> Read<Vec<Source>> {
+) -> Parsed<Vec<Source>> {
     let Some(directory) = directory else {
         let message = "`include` starts where the file is, and this text is from no file";
         return Err(problems.add(entry.key.location, message, "give the path of the file"));
@@ -107,7 +107,7 @@ pub(super) fn included(
     all.map(|()| sources)
 }
 
-fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Read<Vec<PathBuf>> {
+fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec<PathBuf>> {
     let value = Value::of(entry);
     let (wanted, hint) = (
         "the path of a file, or a pattern",

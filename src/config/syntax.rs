@@ -1,10 +1,8 @@
-//! What the YAML parsers say, in words that help at night.
+//! Messages of the YAML parser in words that help to correct the file.
 
 use super::node::Location;
 use super::problem::{Problem, quoted};
 
-/// Said where the two parsers do not see the same values.
-pub(super) const READERS_DIFFER: &str = "YAML readers differ on what this means";
 /// What to do where collections are nested too deeply.
 pub(super) const TOO_DEEP_HINT: &str =
     "a configuration is at most 10 deep: look for brackets that are opened and not closed";
@@ -29,7 +27,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// A bracket that is still open on a later line, where nothing fits any more.
 pub(super) fn unclosed_bracket(bracket: Location, closing: char, noticed: Location) -> Problem {
-    let line = noticed.line;
+    let line = noticed.line();
     Problem {
         location: Some(bracket),
         message: "this bracket is not closed".to_owned(),
@@ -37,16 +35,11 @@ pub(super) fn unclosed_bracket(bracket: Location, closing: char, noticed: Locati
     }
 }
 
-/// A character that no YAML file may hold, or that its readers disagree on.
+/// A character that no YAML file may hold, or that readers of YAML disagree on.
 pub(super) fn forbidden_character(text: &str) -> Option<Problem> {
     lines(text).enumerate().find_map(|(index, line)| {
         let (column, character) = line.chars().enumerate().find(|&(_, c)| is_forbidden(c))?;
-        let location = Location {
-            file: 0,
-            line: index + 1,
-            column: column + 1,
-            width: 1,
-        };
+        let location = Location::new(index + 1, column + 1, 1);
         Some(Problem {
             location: Some(location),
             message: format!(
@@ -69,21 +62,11 @@ fn is_forbidden(character: char) -> bool {
 
 /// What a parser says contains one of these; then the message and the hint are these.
 /// The first that fits is taken.
-const SENTENCES: [(&[&str], &str, &str); 15] = [
+const SENTENCES: [(&[&str], &str, &str); 13] = [
     (
         &["recursion limit"],
         "lists and mappings are nested too deeply",
         TOO_DEEP_HINT,
-    ),
-    (
-        &["repetition limit"],
-        "aliases stand for too many values",
-        ALIASES_HINT,
-    ),
-    (
-        &[READERS_DIFFER],
-        READERS_DIFFER,
-        "write it in a plainer way: one `key: value` a line, texts in quotes",
     ),
     (
         &["unknown anchor"],
@@ -107,7 +90,7 @@ const SENTENCES: [(&[&str], &str, &str); 15] = [
         "put the same quote at the end of the text",
     ),
     (
-        &["unexpected character", "cannot start any token"],
+        &["unexpected character"],
         "a value cannot start with this character",
         "put the value in quotes",
     ),
@@ -155,13 +138,13 @@ pub(super) fn explain(
     before: Option<Location>,
     text: &str,
 ) -> Problem {
-    let line = nth_line(text, location.line);
+    let line = nth_line(text, location.line());
     let before = before.filter(|before| {
-        before.line < location.line && said.contains("mapping values are not allowed")
+        before.line() < location.line() && said.contains("mapping values are not allowed")
     });
     // A tab is noticed on its line, or where the text starts that goes on into that line.
-    let last = location.line + usize::from(said.contains("found a tab"));
-    let tabs = (location.line..=last).find_map(|number| tabs(number, nth_line(text, number)));
+    let last = location.line() + usize::from(said.contains("found a tab"));
+    let tabs = (location.line()..=last).find_map(|number| tabs(number, nth_line(text, number)));
     let (location, message, hint) = if let Some(tabs) = tabs {
         (
             tabs,
@@ -203,20 +186,16 @@ fn swallowed_line(
     location: Location,
     text: &str,
 ) -> (Location, &'static str, &'static str) {
-    if indentation(nth_line(text, before.line)) + 1 == before.column {
+    if indentation(nth_line(text, before.line())) + 1 == before.column() {
         return (
             before,
             "this line has no `: ` after its key",
             "write `key: value`, with a space after the `:`",
         );
     }
-    let column = indentation(nth_line(text, location.line)) + 1;
-    let key = Location {
-        file: location.file,
-        line: location.line,
-        column,
-        width: location.column.saturating_sub(column).max(1),
-    };
+    let column = indentation(nth_line(text, location.line())) + 1;
+    let width = location.column().saturating_sub(column);
+    let key = Location::new(location.line(), column, width);
     (
         key,
         "this line is indented too far, and so continues the text above it",
@@ -237,12 +216,7 @@ fn indentation(line: &str) -> usize {
 fn tabs(number: usize, line: &str) -> Option<Location> {
     let indentation = indentation(line);
     let tab = line.chars().take(indentation).position(|c| c == '\t')?;
-    Some(Location {
-        file: 0,
-        line: number,
-        column: tab + 1,
-        width: indentation - tab,
-    })
+    Some(Location::new(number, tab + 1, indentation - tab))
 }
 
 /// Whether the line has something like `: [2001:db8::200]:80`, which YAML takes for a list.

@@ -34,7 +34,7 @@ const OTHER_NAMES: [(&str, &str); 12] = [
 ];
 
 pub(super) fn check(
-    services: &[super::problem::Read<ServiceDraft>],
+    services: &[super::problem::Parsed<ServiceDraft>],
     http: Option<(&str, SocketAddr)>,
     problems: &mut Problems,
 ) {

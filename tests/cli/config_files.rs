@@ -245,3 +245,31 @@ fn large_broken_files_take_little_memory_and_say_little() {
         LITTLE_MEMORY_KIB,
     );
 }
+
+#[test]
+fn twenty_thousand_real_servers_are_checked_in_30_mib() {
+    let service = |index: usize| {
+        let (high, low) = (index / 250, index % 250 + 1);
+        let real_servers: String = (0..20)
+            .map(|number| {
+                let first = number + 1;
+                format!(
+                    "      - {{ name: rs{number}, address: 10.{first}.{high}.{low}, weight: 1 }}\n"
+                )
+            })
+            .collect();
+        format!(
+            "  - name: s{index}\n    address: 10.0.{high}.{low}:80\n    real_servers:\n{real_servers}"
+        )
+    };
+    let services: String = (0..1000).map(service).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("large.yaml");
+    fs::write(&file, format!("virtual_services:\n{services}")).unwrap();
+    let mut command = Command::new("sh");
+    let limit = "ulimit -d 30720 && exec \"$@\"";
+    command.args(["-c", limit, "sh", env!("CARGO_BIN_EXE_lvs-agent")]);
+    command.arg("check-config").arg("--config").arg(&file);
+    let ended = end(command);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+}

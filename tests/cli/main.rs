@@ -33,6 +33,7 @@ mod probes;
 mod process;
 mod readers;
 mod reload;
+mod schema;
 mod secrets;
 mod server;
 mod site;

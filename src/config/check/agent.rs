@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::Http;
+use super::super::declaration::AGENT;
 use super::super::fields::Fields;
 use super::super::node::Entry;
-use super::super::problem::{Problems, Read};
+use super::super::problem::{Parsed, Problems};
 use super::{Check, CheckKind};
 use crate::model::ServiceKey;
 
@@ -19,11 +19,9 @@ pub struct AgentCheck {
     pub service: Option<ServiceKey>,
 }
 
-pub(super) fn read(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let fields = Fields::section(Some(entry), "an agent check", &["port"], problems)?;
-    let port = fields.or_default("port", Http::DEFAULT_PORT, |value| {
-        value.integer(1..=u16::MAX, "9477", problems)
-    });
+pub(super) fn read(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+    let fields = Fields::section(Some(entry), &AGENT, problems)?;
+    let port = fields.integer("port", problems);
     Ok(CheckKind::Agent(AgentCheck {
         port: port?,
         service: None,

@@ -1,55 +1,50 @@
 //! What is sent and what is awaited.
 
+use super::super::declaration::{BYTES, PATTERN, STEP};
 use super::super::fields::Fields;
 use super::super::literal;
 use super::super::node::Content;
-use super::super::problem::{Problems, Read, shown};
+use super::super::problem::{Parsed, Problems, shown};
 use super::super::scalar::Value;
 use super::{Expression, Pattern, Step};
 
 impl Value<'_> {
     /// A text, or `{ hex: … }` for bytes that are no text.
-    pub(super) fn bytes(self, problems: &mut Problems) -> Read<Vec<u8>> {
+    pub(super) fn bytes(self, problems: &mut Problems) -> Parsed<Vec<u8>> {
         let wanted = "a text, or `{ hex: \"…\" }`";
         let hint = "write it like `\"PING\\r\\n\"`, in double quotes where it has `\\r` or `\\n`";
-        match &self.node.content {
+        match self.node.content() {
             Content::Text(text) => {
                 literal::escapes(text, self.node.location, problems);
                 literal::sent(text, self.node.location, problems);
-                Ok(text.clone().into_bytes())
+                Ok(text.as_bytes().to_vec())
             }
             Content::Mapping(_) => {
-                let what = format!("`{}`", self.name);
-                let fields = Fields::read(self.node, &what, &["hex"], problems)?;
-                let entry = fields.required("hex", &what, "add a key `hex`", problems)?;
+                let fields = Fields::read(self.node, &BYTES, problems)?;
                 let wanted = "bytes in hexadecimal, two digits each";
                 let hint = "write it like `hex: \"00 ff\"`, in quotes";
-                let value = Value::of(entry);
+                let value = fields.value("hex", problems)?;
                 let text = value.text(wanted, hint, problems)?;
                 hexadecimal(text).ok_or_else(|| value.wrong(wanted, hint, problems))
             }
-            Content::Null
-            | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
-            | Content::Sequence(_) => Err(self.wrong(wanted, hint, problems)),
+            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Sequence(_) => {
+                Err(self.wrong(wanted, hint, problems))
+            }
         }
     }
 
     /// A text, or `{ regex: … }`; not empty.
-    pub(super) fn pattern(self, problems: &mut Problems) -> Read<Pattern> {
+    pub(super) fn pattern(self, problems: &mut Problems) -> Parsed<Pattern> {
         let wanted = "a text, or `{ regex: \"…\" }`";
         let hint = "write what the answer must have, like `\"220 \"`";
-        match &self.node.content {
+        match self.node.content() {
             Content::Text(text) if !text.is_empty() => {
                 literal::escapes(text, self.node.location, problems);
-                Ok(Pattern::Text(text.clone()))
+                Ok(Pattern::Text(text.to_string()))
             }
             Content::Mapping(_) => {
-                let what = format!("`{}`", self.name);
-                let fields = Fields::read(self.node, &what, &["regex"], problems)?;
-                let entry = fields.required("regex", &what, "add a key `regex`", problems)?;
-                let value = Value::of(entry);
+                let fields = Fields::read(self.node, &PATTERN, problems)?;
+                let value = fields.value("regex", problems)?;
                 let text = value.text("a regular expression", "put it in quotes", problems)?;
                 Expression::new(text).map(Pattern::Regex).map_err(|error| {
                     // The last line says what is wrong; those above show where.
@@ -59,28 +54,27 @@ impl Value<'_> {
                     let message = format!("`regex` cannot be read: {}", shown(reason));
                     let hint = "put it in single quotes, and a `\\` before a character \
                                 that is to stand for itself";
-                    problems.add(entry.value.location, message, hint)
+                    problems.add(value.node.location, message, hint)
                 })
             }
             Content::Null
             | Content::Bool(_)
-            | Content::Integer(_)
-            | Content::Float(_)
+            | Content::Number(_)
             | Content::Text(_)
             | Content::Sequence(_) => Err(self.wrong(wanted, hint, problems)),
         }
     }
 
     /// A list of `{ send: … }` and `{ expect: … }`.
-    pub(super) fn steps(self, problems: &mut Problems) -> Read<Vec<Step>> {
+    pub(super) fn steps(self, problems: &mut Problems) -> Parsed<Vec<Step>> {
         let hint = "write a list like `[{ expect: \"220 \" }, { send: \"QUIT\\r\\n\" }]`";
-        let Content::Sequence(nodes) = &self.node.content else {
+        let Content::Sequence(nodes) = self.node.content() else {
             return Err(self.wrong("a list of steps", hint, problems));
         };
         let mut steps = Vec::with_capacity(nodes.len());
         let mut all = Ok(());
         for node in nodes {
-            let step = Fields::read(node, "a step", &["send", "expect"], problems);
+            let step = Fields::read(node, &STEP, problems);
             let step = step.and_then(|fields| {
                 match (fields.optional("send")?, fields.optional("expect")?) {
                     (Some(entry), None) => Value::of(entry).bytes(problems).map(Step::Send),

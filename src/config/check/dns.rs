@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::rr::{Name, RecordType};
 
+use super::super::declaration::DNS;
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
-use super::super::problem::{Problems, Read, quoted};
+use super::super::problem::{Parsed, Problems, quoted};
 use super::super::scalar::{Value, found, list};
 use super::{CheckKind, DnsCheck};
 
@@ -17,34 +18,28 @@ pub(crate) const RCODES: [&str; 11] = [
     "NXRRSET", "NOTAUTH", "NOTZONE",
 ];
 
-pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let what = "a DNS check";
-    let keys = ["port", "name", "type", "answers", "rcode"];
-    let fields = Fields::section(Some(entry), what, &keys, problems)?;
-    let port = fields.or_default("port", 53, |value| {
-        value.integer(1..=u16::MAX, "53", problems)
+pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+    let fields = Fields::section(Some(entry), &DNS, problems)?;
+    let port = fields.integer("port", problems);
+    let name = fields.value("name", problems).and_then(|value| {
+        let (wanted, hint) = ("a name of the DNS", "write it like `name: example.com`");
+        let text = value.text(wanted, hint, problems)?;
+        Name::from_utf8(text).map_err(|_| match text.parse::<IpAddr>() {
+            Ok(address) => {
+                let hint = format!("the name of its PTR record is `{}`", Name::from(address));
+                value.wrong(wanted, &hint, problems)
+            }
+            Err(_) => value.wrong(wanted, hint, problems),
+        })?;
+        Ok(text.to_owned())
     });
-    let hint = "add a line like `name: example.com`";
-    let name = fields
-        .required("name", what, hint, problems)
-        .and_then(|entry| {
-            let (wanted, hint) = ("a name of the DNS", "write it like `name: example.com`");
-            let value = Value::of(entry);
-            let text = value.text(wanted, hint, problems)?;
-            Name::from_utf8(text).map_err(|_| match text.parse::<IpAddr>() {
-                Ok(address) => {
-                    let hint = format!("the name of its PTR record is `{}`", Name::from(address));
-                    value.wrong(wanted, &hint, problems)
-                }
-                Err(_) => value.wrong(wanted, hint, problems),
-            })?;
-            Ok(text.to_owned())
-        });
-    let record_type = fields.or_default("type", RecordType::A, |value| value.record_type(problems));
-    let answers = fields.or_default("answers", Vec::new(), |value| {
-        value.answers(record_type, problems)
-    });
-    let rcodes = fields.or_default("rcode", Vec::new(), |value| value.rcodes(problems));
+    let record_type = fields
+        .value("type", problems)
+        .and_then(|value| value.record_type(problems));
+    let answers = fields.maybe("answers", |value| value.answers(record_type, problems));
+    let answers = answers.map(Option::unwrap_or_default);
+    let rcodes = fields.maybe("rcode", |value| value.rcodes(problems));
+    let rcodes = rcodes.map(Option::unwrap_or_default);
     if let (Ok(name), Ok(record_type)) = (&name, &record_type)
         && let Ok(address) = name.parse::<IpAddr>()
         && let Some(entry) = fields.optional("name")?
@@ -84,7 +79,7 @@ impl Value<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "records of all other types come as answers"
     )]
-    fn record_type(self, problems: &mut Problems) -> Read<RecordType> {
+    fn record_type(self, problems: &mut Problems) -> Parsed<RecordType> {
         let (wanted, hint) = ("a type of DNS records", "write it like `type: AAAA`");
         let text = self.text(wanted, hint, problems)?;
         let Ok(record_type) = text.to_ascii_uppercase().parse::<RecordType>() else {
@@ -113,7 +108,11 @@ impl Value<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "what the others say has no one form"
     )]
-    fn answers(self, record_type: Read<RecordType>, problems: &mut Problems) -> Read<Vec<String>> {
+    fn answers(
+        self,
+        record_type: Parsed<RecordType>,
+        problems: &mut Problems,
+    ) -> Parsed<Vec<String>> {
         let answers = self.texts(problems)?;
         let impossible = |wanted: &str, valid: fn(&str) -> bool, problems: &mut Problems| {
             let wrong = answers.iter().find(|answer| !valid(answer));
@@ -145,8 +144,8 @@ impl Value<'_> {
     }
 
     /// A response code, or a list of them.
-    fn rcodes(self, problems: &mut Problems) -> Read<Vec<u16>> {
-        let nodes = if let Content::Sequence(nodes) = &self.node.content {
+    fn rcodes(self, problems: &mut Problems) -> Parsed<Vec<u16>> {
+        let nodes = if let Content::Sequence(nodes) = self.node.content() {
             nodes.as_slice()
         } else {
             std::slice::from_ref(self.node)
@@ -164,7 +163,7 @@ impl Value<'_> {
         };
         let mut rcodes = Ok(Vec::new());
         for node in nodes {
-            let text = if let Content::Text(text) = &node.content {
+            let text = if let Content::Text(text) = node.content() {
                 code(text)
             } else {
                 None

@@ -5,23 +5,20 @@ use std::ops::RangeInclusive;
 
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 
+use super::super::declaration::{EXPECT, HTTP, HTTPS};
 use super::super::fields::Fields;
 use super::super::literal::sent;
 use super::super::node::{Content, Entry, Node};
-use super::super::problem::{Problems, Read, quoted, shown};
+use super::super::problem::{Parsed, Problems, quoted, shown};
 use super::super::scalar::{Value, found};
 use super::{CheckKind, HttpCheck, StatusRanges, TlsSettings, tls};
 
 /// The longest name in the DNS, as text (RFC 1035, section 2.3.4), and a port.
 const LONGEST_HOST: usize = 253 + 6;
 
-const KEYS: [&str; 7] = [
-    "path", "host", "port", "method", "headers", "body", "expect",
-];
-
 /// The check of a service whose configuration says none.
 #[expect(clippy::unnecessary_wraps, reason = "like the readers of the kinds")]
-pub(super) fn default(vip: Option<IpAddr>) -> Read<CheckKind> {
+pub(super) fn default(vip: Option<IpAddr>) -> Parsed<CheckKind> {
     Ok(CheckKind::Http(HttpCheck {
         tls: None,
         method: "GET".to_owned(),
@@ -36,8 +33,12 @@ pub(super) fn default(vip: Option<IpAddr>) -> Read<CheckKind> {
     }))
 }
 
-pub(super) fn http(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let fields = Fields::section(Some(entry), "an HTTP check", &KEYS, problems)?;
+pub(super) fn http(
+    entry: &Entry,
+    vip: Option<IpAddr>,
+    problems: &mut Problems,
+) -> Parsed<CheckKind> {
+    let fields = Fields::section(Some(entry), &HTTP, problems)?;
     request(&fields, vip, 80, |_, _, _| Ok(None), problems)
 }
 
@@ -45,9 +46,8 @@ pub(super) fn https(
     entry: &Entry,
     vip: Option<IpAddr>,
     problems: &mut Problems,
-) -> Read<CheckKind> {
-    let keys = [KEYS.as_slice(), &tls::KEYS].concat();
-    let fields = Fields::section(Some(entry), "an HTTPS check", &keys, problems)?;
+) -> Parsed<CheckKind> {
+    let fields = Fields::section(Some(entry), &HTTPS, problems)?;
     let tls = |fields: &Fields<'_>, host: Option<&str>, problems: &mut Problems| {
         tls::settings(fields, host, problems).map(Some)
     };
@@ -70,39 +70,39 @@ fn request(
     fields: &Fields<'_>,
     vip: Option<IpAddr>,
     port: u16,
-    tls: impl FnOnce(&Fields<'_>, Option<&str>, &mut Problems) -> Read<Option<TlsSettings>>,
+    tls: impl FnOnce(&Fields<'_>, Option<&str>, &mut Problems) -> Parsed<Option<TlsSettings>>,
     problems: &mut Problems,
-) -> Read<CheckKind> {
-    let path = fields.or_default("path", "/".to_owned(), |value| value.target(problems));
+) -> Parsed<CheckKind> {
+    let path = fields
+        .value("path", problems)
+        .and_then(|value| value.target(problems));
     let host_is_vip = vip.is_some() && matches!(fields.optional("host"), Ok(None));
-    let host = fields.or_default("host", vip.map(host_of), |value| {
-        value.host(problems).map(Some)
-    });
-    let port = fields.or_default("port", own_or(port, vip), |value| {
-        value
-            .integer(1..=u16::MAX, &port.to_string(), problems)
-            .map(Some)
-    });
-    let method = fields.or_default("method", "GET".to_owned(), |value| value.method(problems));
+    let host = fields.maybe("host", |value| value.host(problems));
+    let host = host.map(|host| host.or_else(|| vip.map(host_of)));
+    let written = fields.maybe("port", |value| value.integer(problems));
+    let port = written.map(|written| written.or_else(|| own_or(port, vip)));
+    let method = fields
+        .value("method", problems)
+        .and_then(|value| value.method(problems));
     let headers = match fields.optional("headers") {
         Ok(Some(entry)) => headers(entry, problems),
         Ok(None) => Ok(Vec::new()),
         Err(reported) => Err(reported),
     };
-    let body = fields.or_default("body", None, |value| {
+    let body = fields.maybe("body", |value| {
         let text = value.text("a text", "put it in quotes", problems)?;
         sent(text, value.node.location, problems);
-        Ok(Some(text.to_owned()))
+        Ok(text.to_owned())
     });
     let expect = fields
         .optional("expect")
-        .and_then(|entry| Fields::section(entry, "`expect`", &["status", "body"], problems));
+        .and_then(|entry| Fields::section(entry, &EXPECT, problems));
     let (expected_status, expected_body) = match expect {
         Ok(fields) => (
-            fields.or_default("status", StatusRanges::success(), |value| {
-                value.statuses(problems)
-            }),
-            fields.or_default("body", None, |value| value.pattern(problems).map(Some)),
+            fields
+                .value("status", problems)
+                .and_then(|value| value.statuses(problems)),
+            fields.maybe("body", |value| value.pattern(problems)),
         ),
         Err(reported) => (Err(reported), Err(reported)),
     };
@@ -137,7 +137,7 @@ fn body_can_come(
     statuses: &StatusRanges,
     fields: &Fields<'_>,
     problems: &mut Problems,
-) -> Read<()> {
+) -> Parsed<()> {
     let bodiless = |status: u16| status < 200 || [204, 304].contains(&status);
     let (why, hint) = if method == "HEAD" {
         (
@@ -164,9 +164,9 @@ fn body_can_come(
 }
 
 /// Header fields beside those that the agent sets itself.
-fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>> {
+fn headers(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<(String, String)>> {
     let hint = "write it like `headers: { authorization: \"Bearer secret\" }`";
-    let Content::Mapping(entries) = &entry.value.content else {
+    let Content::Mapping(entries) = entry.value.content() else {
         return Err(Value::of(entry).wrong("a mapping of names to texts", hint, problems));
     };
     let mut headers = Vec::with_capacity(entries.len());
@@ -192,6 +192,7 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>
         let value = Value {
             name: &shown,
             node: &entry.value,
+            key: None,
         };
         let wanted = "a text on one line, in ASCII";
         let text = value.text(wanted, "put it in quotes", problems);
@@ -201,7 +202,7 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>
             Ok(text.to_owned())
         });
         match text {
-            Ok(text) => headers.push((name.clone(), text)),
+            Ok(text) => headers.push((name.to_string(), text)),
             Err(reported) => all = Err(reported),
         }
     }
@@ -210,7 +211,7 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Read<Vec<(String, String)>
 
 impl Value<'_> {
     /// A request method (RFC 9110, section 9) but CONNECT and TRACE, which ask nothing of a page.
-    fn method(self, problems: &mut Problems) -> Read<String> {
+    fn method(self, problems: &mut Problems) -> Parsed<String> {
         let wanted = "a request method in upper case";
         let hint = "write a method such as `HEAD` or `POST`";
         let text = self.text(wanted, hint, problems)?;
@@ -223,7 +224,7 @@ impl Value<'_> {
     }
 
     /// A request target in origin form (RFC 9112, section 3.2.1).
-    fn target(self, problems: &mut Problems) -> Read<String> {
+    fn target(self, problems: &mut Problems) -> Parsed<String> {
         let wanted = "a path that starts with `/`, in ASCII without spaces";
         let hint = "write it like `/health`; a space is `%20`";
         let text = self.text(wanted, hint, problems)?;
@@ -236,7 +237,7 @@ impl Value<'_> {
     }
 
     /// A `Host` header.
-    fn host(self, problems: &mut Problems) -> Read<String> {
+    fn host(self, problems: &mut Problems) -> Parsed<String> {
         let wanted = "a host name in ASCII without spaces";
         let hint = "write it like `www.example.com`, or remove the key: then it is the VIP";
         let text = self.text(wanted, hint, problems)?;
@@ -250,14 +251,11 @@ impl Value<'_> {
     }
 
     /// A list of status codes and ranges of them, or a single one.
-    fn statuses(self, problems: &mut Problems) -> Read<StatusRanges> {
+    fn statuses(self, problems: &mut Problems) -> Parsed<StatusRanges> {
         let hint = "write a list like `[200-299, 304]`";
-        let nodes = match &self.node.content {
-            Content::Sequence(nodes) => nodes.as_slice(),
-            Content::Integer(_) | Content::Text(_) => std::slice::from_ref(self.node),
-            Content::Null | Content::Bool(_) | Content::Float(_) | Content::Mapping(_) => {
-                return Err(self.wrong("a list of HTTP status codes", hint, problems));
-            }
+        let single = |node: &Node| matches!(node.content(), Content::Number(_) | Content::Text(_));
+        let Some(nodes) = self.node.one_or_many(single) else {
+            return Err(self.wrong("a list of HTTP status codes", hint, problems));
         };
         let mut ranges = Vec::new();
         let mut all = Ok(());
@@ -290,20 +288,18 @@ impl Value<'_> {
 /// A code, or two with a `-` between; `None` for anything else.
 fn status_range(node: &Node) -> Option<RangeInclusive<u16>> {
     let code = |text: &str| text.trim().parse::<u16>().ok();
-    let range = match &node.content {
-        Content::Integer(code) => {
-            let code = u16::try_from(*code).ok()?;
+    let range = match node.content() {
+        Content::Number(_) => {
+            let code = u16::try_from(node.integer()?).ok()?;
             code..=code
         }
         Content::Text(text) => match text.split_once('-') {
             Some((first, last)) => code(first)?..=code(last)?,
             None => code(text)?..=code(text)?,
         },
-        Content::Null
-        | Content::Bool(_)
-        | Content::Float(_)
-        | Content::Sequence(_)
-        | Content::Mapping(_) => return None,
+        Content::Null | Content::Bool(_) | Content::Sequence(_) | Content::Mapping(_) => {
+            return None;
+        }
     };
     StatusRanges::new([range.clone()]).map(|_| range)
 }

@@ -2,31 +2,29 @@
 
 use std::net::IpAddr;
 
+use super::super::declaration::{EXEC, FILE};
 use super::super::fields::Fields;
 use super::super::literal::filled_in;
 use super::super::node::{Content, Entry};
-use super::super::problem::{Problems, Read};
+use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
 use super::{CheckKind, ExecCheck, FileCheck};
 
-pub(super) fn exec(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let what = "an exec check";
-    let keys = ["command", "user", "advice"];
-    let fields = Fields::section(Some(entry), what, &keys, problems)?;
-    let hint = "add a line like `command: [/usr/local/bin/check, \"{address}\"]`";
+pub(super) fn exec(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+    let fields = Fields::section(Some(entry), &EXEC, problems)?;
     let command = fields
-        .required("command", what, hint, problems)
+        .required("command", problems)
         .and_then(|entry| command(entry, problems));
-    let user = fields.or_default("user", None, |value| {
+    let user = fields.maybe("user", |value| {
         let wanted = "the name of a user";
         let hint = "write it like `user: nobody`";
         let text = value.text(wanted, hint, problems)?;
         if text.is_empty() || text.contains(['\0', ':', '\n']) {
             return Err(value.wrong(wanted, hint, problems));
         }
-        Ok(Some(text.to_owned()))
+        Ok(text.to_owned())
     });
-    let advice = fields.or_default("advice", false, |value| value.truth(problems));
+    let advice = fields.truth("advice", problems);
     Ok(CheckKind::Exec(ExecCheck {
         command: command?,
         user: user?,
@@ -35,14 +33,14 @@ pub(super) fn exec(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) ->
 }
 
 /// No shell splits a line, so it is a list; the program is found by its path alone.
-fn command(entry: &Entry, problems: &mut Problems) -> Read<Vec<String>> {
+fn command(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<String>> {
     let wanted = "a list of the program's path and its arguments";
     let hint = "write a list like `[/usr/local/bin/check, \"{address}\"]`";
     let words = Value::of(entry).texts(problems)?;
     let [program, ..] = words.as_slice() else {
         return Err(Value::of(entry).wrong(wanted, hint, problems));
     };
-    let reason = if matches!(entry.value.content, Content::Text(_)) {
+    let reason = if matches!(entry.value.content(), Content::Text(_)) {
         return Err(Value::of(entry).wrong(wanted, hint, problems));
     } else if !program.starts_with('/') {
         "starts with no absolute path"
@@ -56,14 +54,12 @@ fn command(entry: &Entry, problems: &mut Problems) -> Read<Vec<String>> {
     Err(problems.add(entry.value.location, message, hint))
 }
 
-pub(super) fn file(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Read<CheckKind> {
-    let what = "a file check";
-    let fields = Fields::section(Some(entry), what, &["path"], problems)?;
-    let hint = "add a line like `path: \"/etc/lvs-agent/weights/{address}\"`";
-    let entry = fields.required("path", what, hint, problems)?;
-    Value::of(entry).path(None, problems)?;
-    let path = Value::of(entry).text("an absolute path", hint, problems)?;
-    filled_in(&[path.to_owned()], entry.value.location, problems);
+pub(super) fn file(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+    let fields = Fields::section(Some(entry), &FILE, problems)?;
+    let value = fields.value("path", problems)?;
+    value.path(None, problems)?;
+    let path = value.text("an absolute path", "write it as a text", problems)?;
+    filled_in(&[path.to_owned()], value.node.location, problems);
     Ok(CheckKind::File(FileCheck {
         path: path.to_owned(),
     }))

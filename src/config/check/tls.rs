@@ -4,36 +4,26 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::super::fields::Fields;
-use super::super::problem::{Problems, Read};
+use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
 use super::TlsSettings;
 
 /// The longest name in the DNS, as text (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
 
-pub(super) const KEYS: [&str; 5] = [
-    "server_name",
-    "ca",
-    "client_certificate",
-    "client_key",
-    "verify",
-];
-
 /// `host` is what the server is otherwise called, with or without a port.
 pub(super) fn settings(
     fields: &Fields<'_>,
     host: Option<&str>,
     problems: &mut Problems,
-) -> Read<TlsSettings> {
-    let server_name = fields.or_default("server_name", host.map(without_port), |value| {
-        value.server_name(problems).map(Some)
-    });
+) -> Parsed<TlsSettings> {
+    let server_name = fields.maybe("server_name", |value| value.server_name(problems));
+    let server_name = server_name.map(|name| name.or_else(|| host.map(without_port)));
     let trust = trust(fields, problems);
     let mut path = |key| {
-        fields.or_default(key, None, |value: Value<'_>| {
-            value
-                .path(None, problems)
-                .map(|path| Some((path, value.node.location)))
+        fields.maybe(key, |value: Value<'_>| {
+            let path = value.path(None, problems)?;
+            Ok((path, value.node.location))
         })
     };
     let certificate = path("client_certificate");
@@ -69,8 +59,8 @@ pub(super) fn settings(
 pub(in crate::config) fn trust(
     fields: &Fields<'_>,
     problems: &mut Problems,
-) -> Read<(Option<PathBuf>, bool)> {
-    let verify = fields.or_default("verify", true, |value| value.truth(problems));
+) -> Parsed<(Option<PathBuf>, bool)> {
+    let verify = fields.truth("verify", problems);
     let ca = match fields.optional("ca") {
         Ok(Some(entry)) if verify == Ok(false) => Err(problems.add(
             entry.key.location,
@@ -94,7 +84,7 @@ fn without_port(host: &str) -> String {
 }
 
 impl Value<'_> {
-    fn server_name(self, problems: &mut Problems) -> Read<String> {
+    fn server_name(self, problems: &mut Problems) -> Parsed<String> {
         let wanted = "the name or the address that the certificate is for";
         let hint = "write it like `www.example.com`";
         let text = self.text(wanted, hint, problems)?;

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
-use super::super::problem::{Problems, Read};
-use super::super::scalar::Value;
+use super::super::problem::{Parsed, Problems};
 use super::{CheckKind, Via};
 use crate::model::Forwarding;
 
@@ -16,23 +15,15 @@ pub(super) fn via(
     kind: Option<&CheckKind>,
     vip: Option<IpAddr>,
     problems: &mut Problems,
-) -> Read<Via> {
-    let Some(entry) = fields.optional("via")? else {
-        return Ok(Via::RealServer);
-    };
-    let words = [
-        ("real_server", Via::RealServer),
-        ("vip", Via::Vip),
-        ("both", Via::Both),
-    ];
-    let hint = "real_server asks its own address, vip takes the clients' path, both does both";
-    let via = Value::of(entry).choice(&words, hint, problems)?;
+) -> Parsed<Via> {
+    let value = fields.value("via", problems)?;
+    let via: Via = value.choice(problems)?;
     let Some(name) = via.name() else {
         return Ok(via);
     };
     if vip.is_none() {
         return Err(problems.add(
-            entry.value.location,
+            value.node.location,
             format!("`via: {name}` needs a VIP, and a firewall mark names none"),
             "remove `via`, or write `via: real_server`",
         ));
@@ -51,7 +42,7 @@ pub(super) fn via(
         return Ok(via);
     }
     Err(problems.add(
-        entry.value.location,
+        value.node.location,
         format!(
             "`via: {name}` goes with one check by `http`, `https`, `tcp` or `tls`, alone or in `all`"
         ),
@@ -61,19 +52,19 @@ pub(super) fn via(
 
 /// Masquerading rewrites the VIP, which the real server never sees.
 pub(in crate::config) fn allowed_by(
-    forwarding: Read<Forwarding>,
+    forwarding: Parsed<Forwarding>,
     check: Option<&Entry>,
     problems: &mut Problems,
-) -> Read<()> {
+) -> Parsed<()> {
     let (Ok(Forwarding::Masquerade), Some(entry)) = (forwarding, check) else {
         return Ok(());
     };
-    let Content::Mapping(entries) = &entry.value.content else {
+    let Content::Mapping(entries) = entry.value.content() else {
         return Ok(());
     };
     let way = |entry: &&Entry| {
-        entry.key.value == "via"
-            && matches!(&entry.value.content, Content::Text(text) if text != "real_server")
+        &*entry.key.value == "via"
+            && matches!(entry.value.content(), Content::Text(text) if &**text != "real_server")
     };
     match entries.iter().find(way) {
         None => Ok(()),

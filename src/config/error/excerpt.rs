@@ -16,8 +16,8 @@ const TAB: &str = "    ";
 
 /// Two lines: the source, cut to a window around the place, and the marks.
 pub(super) fn render(location: Location, line: &[char]) -> String {
-    let start = location.column.saturating_sub(1).min(line.len());
-    let end = start.saturating_add(location.width).min(line.len());
+    let start = location.column().saturating_sub(1).min(line.len());
+    let end = start.saturating_add(location.width()).min(line.len());
     let part = |from: usize, to: usize| line.get(from..to).unwrap_or_default();
 
     let before = part(0, start).iter().rev();
@@ -30,7 +30,7 @@ pub(super) fn render(location: Location, line: &[char]) -> String {
     let marks = width(&shown(part(start, end.min(last)))).max(1);
     let source = format!(
         "{:>6} | {cut_before}{}{cut_after}",
-        location.line,
+        location.line(),
         shown(part(first, last))
     );
     let source = source.trim_end();

@@ -2,14 +2,9 @@ use super::*;
 
 fn one(line: usize, column: usize, width: usize, text: &str) -> String {
     let problem = Problem {
-        location: Some(Location {
-            file: 0,
-            line,
-            column,
-            width,
-        }),
+        location: Some(Location::new(line, column, width)),
         message: "wrong".to_owned(),
-        hint: "mend it".to_owned(),
+        hint: "fix it".to_owned(),
     };
     ConfigErrors::new(&[("f.yaml".to_owned(), text.to_owned())], problem.into()).to_string()
 }
@@ -20,7 +15,7 @@ fn marks_stand_below_what_they_mark() {
         f.yaml:2:4: wrong
              2 | b: wl c
                |    ^^^^
-          hint: mend it
+          hint: fix it
         1 problem in f.yaml"]]
     .assert_eq(&one(2, 4, 4, "a: 1\nb: wl c\n"));
 }
@@ -31,7 +26,7 @@ fn wide_characters_and_tabs_take_their_room() {
         f.yaml:1:5: wrong
              1 | 漢字:    x y
                |          ^
-          hint: mend it
+          hint: fix it
         1 problem in f.yaml"]]
     .assert_eq(&one(1, 5, 1, "漢字:\tx y"));
 }
@@ -49,7 +44,7 @@ fn a_terminal_never_sees_control_characters() {
     );
     assert!(shown.contains("| ^^^^^^^^\n"), "{shown}");
 
-    let named = ConfigErrors::file("a\u{1b}\nb", "wrong", "mend it").to_string();
+    let named = ConfigErrors::file("a\u{1b}\nb", "wrong", "fix it").to_string();
     assert_eq!(named.lines().count(), 3, "{named}");
 }
 

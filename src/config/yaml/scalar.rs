@@ -1,0 +1,73 @@
+//! What a scalar without quotes means, in YAML's core schema (YAML 1.2,
+//! section 10.3), with binary numbers besides.
+
+use serde_yaml::Value;
+
+use crate::config::node::Content;
+
+/// The value of a scalar without quotes.
+pub(in crate::config) fn plain(text: &str) -> Content {
+    // serde_yaml reads `---` and `...` by themselves as marks between documents.
+    let is_mark = text.chars().all(|c| matches!(c, '-' | '.'));
+    let value = match serde_yaml::from_str(text) {
+        _ if is_mark && !text.is_empty() => Value::String(text.to_owned()),
+        Ok(value) => value,
+        Err(_) => Value::String(text.to_owned()),
+    };
+    match value {
+        Value::Null => Content::Null,
+        Value::Bool(value) => Content::Bool(value),
+        Value::Number(_) => Content::Number(text.into()),
+        Value::String(_) | Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => {
+            Content::Text(text.into())
+        }
+    }
+}
+
+/// The same as JSON.
+pub(in crate::config) fn plain_json(text: &str) -> serde_json::Value {
+    let number = || i64::try_from(integer(text)?).ok();
+    match plain(text) {
+        Content::Null | Content::Sequence(_) | Content::Mapping(_) => serde_json::Value::Null,
+        Content::Bool(value) => value.into(),
+        Content::Number(_) => number().into(),
+        Content::Text(text) => (&*text).into(),
+    }
+}
+
+/// A key as text: one that YAML takes for a number or so is no key of a
+/// configuration, and only has to be shown.
+pub(super) fn key_text(content: Content) -> Box<str> {
+    match content {
+        Content::Text(text) | Content::Number(text) => text,
+        Content::Bool(value) => value.to_string().into(),
+        Content::Null => "~".into(),
+        Content::Sequence(_) | Content::Mapping(_) => Box::default(),
+    }
+}
+
+/// `007` is a text: for some readers of YAML it is octal, and for others decimal.
+fn has_leading_zero(digits: &str) -> bool {
+    digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A whole number within `i128`: decimal, or with `0x`, `0o` or `0b` before it.
+pub(in crate::config) fn integer(text: &str) -> Option<i128> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let radices = [("0x", 16), ("0o", 8), ("0b", 2)];
+    let (digits, radix) = radices
+        .into_iter()
+        .find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, radix)))
+        .unwrap_or((digits, 10));
+    if digits.starts_with(['+', '-']) || (radix == 10 && has_leading_zero(digits)) {
+        return None;
+    }
+    let number = i128::from_str_radix(digits, radix).ok()?;
+    Some(if negative { -number } else { number })
+}
+
+#[cfg(test)]
+mod tests;
