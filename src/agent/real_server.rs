@@ -60,7 +60,7 @@ pub(crate) async fn run(
         Arc::clone(&metrics),
     )
     .await?
-    .telling(Arc::clone(&events));
+    .with_events(Arc::clone(&events));
     let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(1);

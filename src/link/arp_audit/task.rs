@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use super::announcements::{Announcements, Send};
 use super::audit::{Audit, PERIOD, SPREAD};
 use super::host_presence::HostPresence;
-use super::{UnresponsiveHosts, Vips, vips};
+use super::{UnresponsiveHosts, Vips, names, vips};
 use crate::config::Config;
 use crate::diagnosis::arp_conflict_fix;
 use crate::kernel::{ArpError, ArpLink, Host, HostChanges, Neighbours, OwnAddresses, Sysctls};
@@ -406,26 +406,4 @@ fn announce(vip: IpAddr, mac: MacAddress, conflict: &ConflictRecord) {
              another director, or a host that has the VIP and should not"
         );
     }
-}
-
-fn names(config: &Config) -> BTreeMap<(IpAddr, IpAddr), Arc<str>> {
-    let mut names = BTreeMap::new();
-    for service in &config.virtual_services {
-        let Some(vip) = service.key.vip() else {
-            continue;
-        };
-        for real_server in &service.real_servers {
-            let name = || Arc::clone(&real_server.name);
-            names
-                .entry((vip, real_server.key.0.ip()))
-                .or_insert_with(name);
-        }
-        if let Some(sorry_server) = &service.pool.sorry_server {
-            let name = || Arc::from("sorry_server");
-            names
-                .entry((vip, sorry_server.key.0.ip()))
-                .or_insert_with(name);
-        }
-    }
-    names
 }
