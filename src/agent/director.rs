@@ -89,7 +89,7 @@ pub(crate) async fn run<T: Ipvs>(
         Arc::clone(&metrics),
     )
     .await?
-    .telling(Arc::clone(&events))
+    .with_events(Arc::clone(&events))
     .with_mark_registry(Arc::clone(&board));
     let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
     let (found, loads) = (reconcile.found().clone(), reconcile.loads());

@@ -155,7 +155,7 @@ async fn reconciler(
         Arc::clone(&view.snapshot),
         Arc::clone(&view.metrics),
     );
-    Ok(reconciler.await?.telling(Arc::clone(events)))
+    Ok(reconciler.await?.with_events(Arc::clone(events)))
 }
 
 fn announce_ready(snapshot: &Snapshot, writing: Writing) {

@@ -240,21 +240,40 @@ impl ArpLink {
         Ok(message?)
     }
 
+    /// The next message that has arrived, if there is one.
+    pub(crate) fn try_recv(&self) -> Result<Option<NeighbourMessage>, ArpError> {
+        for socket in [&self.arp, &self.ipv6] {
+            loop {
+                match self.receive(socket) {
+                    Ok(Some(message)) => return Ok(Some(message)),
+                    Ok(None) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(None)
+    }
+
     async fn recv_on(&self, socket: &PacketSocket) -> io::Result<NeighbourMessage> {
-        let mut frame = [0; LONGEST];
         loop {
-            let received = socket.async_io(READABLE_OR_FAILED, || {
-                Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame)?)
-            });
-            let (length, from) = received.await?;
-            // A socket receives from all interfaces until it is bound to one.
-            let to_us = from
-                .is_some_and(|from| from.ifindex() == self.index && from.pkttype() < OTHER_HOST);
-            let frame = frame.get(..length).unwrap_or_default();
-            if let Some(message) = frame::decode(frame).filter(|_| to_us) {
+            let received = socket.async_io(READABLE_OR_FAILED, || self.receive(socket));
+            if let Some(message) = received.await? {
                 return Ok(message);
             }
         }
+    }
+
+    /// The next frame, if it is a message about neighbours for this host; fails
+    /// with [`io::ErrorKind::WouldBlock`] when there is no frame.
+    fn receive(&self, socket: &PacketSocket) -> io::Result<Option<NeighbourMessage>> {
+        let mut frame = [0; LONGEST];
+        let (length, from) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame)?;
+        // A socket receives from all interfaces until it is bound to one.
+        let to_us =
+            from.is_some_and(|from| from.ifindex() == self.index && from.pkttype() < OTHER_HOST);
+        let frame = frame.get(..length).unwrap_or_default();
+        Ok(frame::decode(frame).filter(|_| to_us))
     }
 }
 

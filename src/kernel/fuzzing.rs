@@ -1,7 +1,7 @@
 //! Messages and frames as the kernel hands them over, for `tests/fuzz`.
 
 use super::attributes::{GenericAttributes, RouteAttributes};
-use super::{arp, host, ipvs, listeners, neighbours, tap};
+use super::{arp, host, ipvs, listeners, neighbours, packet_capture};
 use crate::model::Protocol;
 
 pub(crate) use super::arp::decode;

@@ -3,77 +3,65 @@
 mod host;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 pub(crate) use self::host::MemoryAddresses;
 pub(super) use self::host::MemorySysctls;
 use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
-use crate::model::{
-    Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
-};
-use crate::plan::Step;
+use crate::model::{Connections, Destination, RealServerKey, ServiceKey, Statistics, Timeout};
+use crate::plan::{ServiceState, State, Step, StepKind, Subject};
+use crate::runtime::shared::Shared;
 
 /// A table that behaves as the kernel's does, without any traffic. A new table is
 /// empty, and a clone is a second handle on the same table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct MemoryIpvs {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Shared<State>>,
 }
 
-#[derive(Debug)]
-struct Table {
-    services: BTreeMap<ServiceKey, Row>,
-    timeouts: BTreeMap<Timeout, u32>,
-}
+/// The time-outs of `ip_vs_proto_tcp.c` and `ip_vs_proto_udp.c`, in seconds.
+const TIMEOUTS: [(Timeout, u32); 3] = [
+    (Timeout::Tcp, 900),
+    (Timeout::TcpFin, 120),
+    (Timeout::Udp, 300),
+];
 
-impl Default for Table {
-    /// With the time-outs of `ip_vs_proto_tcp.c` and `ip_vs_proto_udp.c`.
+impl Default for MemoryIpvs {
     fn default() -> Self {
-        let timeouts = [
-            (Timeout::Tcp, 900),
-            (Timeout::TcpFin, 120),
-            (Timeout::Udp, 300),
-        ];
+        let table = State {
+            timeouts: TIMEOUTS.into(),
+            ..State::default()
+        };
         Self {
-            services: BTreeMap::new(),
-            timeouts: timeouts.into(),
+            table: Arc::new(Shared::new(table)),
         }
     }
 }
 
-#[derive(Debug)]
-struct Row {
-    service: Service,
-    destinations: BTreeMap<RealServerKey, ObservedDestination>,
-}
-
-impl Row {
-    fn observed(&self) -> ObservedService {
-        ObservedService {
-            service: self.service.clone(),
-            statistics: Statistics::default(),
-        }
+fn observed_service(state: &ServiceState) -> ObservedService {
+    ObservedService {
+        service: state.service.clone(),
+        statistics: Statistics::default(),
     }
 }
 
-impl MemoryIpvs {
-    /// A write is atomic, so the table is consistent even after a panic in the user
-    /// of another handle.
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+fn observed_destination(destination: Destination) -> ObservedDestination {
+    ObservedDestination {
+        destination,
+        connections: Connections::default(),
+        statistics: Statistics::default(),
     }
 }
 
 impl Ipvs for MemoryIpvs {
     async fn services(&mut self) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
-        let table = self.table();
+        let table = self.table.lock();
         Ok(table
             .services
             .iter()
-            .map(|(key, row)| (*key, row.observed()))
+            .map(|(key, state)| (*key, observed_service(state)))
             .collect())
     }
 
@@ -81,10 +69,10 @@ impl Ipvs for MemoryIpvs {
         &mut self,
         services: &[ServiceKey],
     ) -> Result<BTreeMap<ServiceKey, ObservedService>, KernelError> {
-        let table = self.table();
+        let table = self.table.lock();
         let found = services
             .iter()
-            .filter_map(|key| Some((*key, table.services.get(key)?.observed())));
+            .filter_map(|key| Some((*key, observed_service(table.services.get(key)?))));
         Ok(found.collect())
     }
 
@@ -92,20 +80,20 @@ impl Ipvs for MemoryIpvs {
         &mut self,
         service: &ServiceKey,
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
-        let table = self.table();
-        Ok(table
-            .services
-            .get(service)
-            .map(|row| row.destinations.clone())
-            .unwrap_or_default())
+        let table = self.table.lock();
+        let state = table.services.get(service).into_iter();
+        let destinations = state.flat_map(|state| &state.destinations);
+        Ok(destinations
+            .map(|(key, destination)| (*key, observed_destination(*destination)))
+            .collect())
     }
 
     async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
-        Ok(self.table().timeouts.clone())
+        Ok(self.table.lock().timeouts.clone())
     }
 
     async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         steps
             .iter()
             .map(|step| {
@@ -115,69 +103,38 @@ impl Ipvs for MemoryIpvs {
     }
 }
 
-fn apply(table: &mut Table, step: &Step) -> Result<(), Cause> {
-    match step {
-        Step::AddService { key, service } => match table.services.entry(*key) {
-            Entry::Occupied(_) => return Err(Cause::Exists),
-            Entry::Vacant(entry) => {
-                entry.insert(Row {
-                    service: service.clone(),
-                    destinations: BTreeMap::new(),
-                });
-            }
-        },
-        Step::SetService { key, to, .. } => {
-            row(table, key)?.service = to.clone();
-        }
-        Step::RemoveService { key } => {
-            table.services.remove(key).ok_or(Cause::Missing)?;
-        }
-        Step::AddDestination {
-            service,
-            key,
-            destination,
-        } => {
-            let row = row(table, service)?;
-            check_thresholds(destination)?;
-            match row.destinations.entry(*key) {
-                Entry::Occupied(_) => return Err(Cause::Exists),
-                Entry::Vacant(entry) => {
-                    entry.insert(ObservedDestination {
-                        destination: *destination,
-                        connections: Connections::default(),
-                        statistics: Statistics::default(),
-                    });
-                }
-            }
-        }
-        Step::SetDestination {
-            service, key, to, ..
-        } => {
-            let row = row(table, service)?;
-            check_thresholds(to)?;
-            let observed = row.destinations.get_mut(key).ok_or(Cause::Missing)?;
-            observed.destination = *to;
-        }
-        Step::RemoveDestination { service, key } => {
-            let row = row(table, service)?;
-            row.destinations.remove(key).ok_or(Cause::Missing)?;
-        }
-        Step::SetTimeout { timeout, to, .. } | Step::RestoreTimeout { timeout, to, .. } => {
-            // As in `ip_vs_set_timeout`, 0 changes nothing.
-            if *to > 0 {
-                table.timeouts.insert(*timeout, *to);
-            }
-        }
-        Step::SetSysctl { .. }
-        | Step::RestoreSysctl { .. }
-        | Step::AddAddress(_)
-        | Step::RemoveAddress(_) => return Err(Cause::not_of_table()),
+/// Carries out a step with the refusals of `ip_vs_genl_set_cmd` in `ip_vs_ctl.c`.
+fn apply(table: &mut State, step: &Step) -> Result<(), Cause> {
+    let subject = step.subject();
+    if !subject.is_of_table() {
+        return Err(Cause::not_of_table());
+    }
+    let of = subject.service().filter(|_| step.kind() == StepKind::Add);
+    if let (Subject::Destination(..), Some(service)) = (&subject, of)
+        && !table.services.contains_key(service)
+    {
+        return Err(Cause::Missing);
+    }
+    if let Step::AddDestination {
+        destination: to, ..
+    }
+    | Step::SetDestination { to, .. } = step
+    {
+        check_thresholds(to)?;
+    }
+    match (step.kind(), table.has(&subject)) {
+        (StepKind::Add, true) => return Err(Cause::Exists),
+        (StepKind::Set | StepKind::Remove, false) => return Err(Cause::Missing),
+        (StepKind::Add, false) | (StepKind::Set | StepKind::Remove, true) => {}
+    }
+    // As in `ip_vs_set_timeout`, 0 changes nothing.
+    if !matches!(
+        step,
+        Step::SetTimeout { to: 0, .. } | Step::RestoreTimeout { to: 0, .. }
+    ) {
+        table.apply(step);
     }
     Ok(())
-}
-
-fn row<'a>(table: &'a mut Table, service: &ServiceKey) -> Result<&'a mut Row, Cause> {
-    table.services.get_mut(service).ok_or(Cause::Missing)
 }
 
 /// As `ip_vs_add_dest` and `ip_vs_edit_dest` in `ip_vs_ctl.c` do.

@@ -10,6 +10,8 @@
 //! A socket belongs to the network namespace of the thread that opened the
 //! socket. The first request opens it.
 
+mod answer;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use neli::consts::nl::{GenlId, NlmF};
 use neli::consts::rtnl::Rtm;
 use neli::consts::socket::NlFamily;
 use neli::err::RouterError;
-use neli::nl::{NlPayload, Nlmsghdr};
+use neli::nl::NlPayload;
 use neli::router::asynchronous::{NlRouter, NlRouterReceiverHandle};
 use neli::types::Buffer;
 use neli::utils::Groups;
@@ -25,6 +27,7 @@ use neli::{Size, ToBytes};
 use rustix::io::Errno;
 use tokio::time::timeout;
 
+use self::answer::collect;
 use super::Cause;
 
 /// How long the kernel may take for one request. It answers within
@@ -399,53 +402,6 @@ const fn breaks_connection(failure: &Failure) -> bool {
     match failure {
         Failure::Other(cause) => !matches!(cause, Cause::Unencodable(_)),
         Failure::NoFamily | Failure::Errno(_) | Failure::Interrupted => false,
-    }
-}
-
-async fn collect(mut receiver: Receiver) -> Result<Vec<Buffer>, Failure> {
-    let mut answer = Answer::default();
-    while let Some(message) = receiver.next::<u16, Buffer>().await {
-        answer.take(message?)?;
-    }
-    answer.finish()
-}
-
-/// The messages that answer one request, up to the end of the answer.
-#[derive(Default)]
-struct Answer {
-    parts: Vec<Buffer>,
-    interrupted: bool,
-    finished: bool,
-}
-
-impl Answer {
-    /// Adds a message. Fails with the first message that reports a failure.
-    fn take(&mut self, mut message: Nlmsghdr<u16, Buffer>) -> Result<(), Failure> {
-        self.interrupted |= message.nl_flags().contains(NlmF::DUMP_INTR);
-        if let Some(refusal) = message.get_err() {
-            return Err(Failure::Errno(refusal.error().saturating_neg()));
-        }
-        match message.nl_payload() {
-            NlPayload::Payload(part) => self.parts.push(part.clone()),
-            NlPayload::DumpExtAck(end) if *end.error() != 0 => {
-                return Err(Failure::Errno(end.error().saturating_neg()));
-            }
-            NlPayload::DumpExtAck(_) | NlPayload::Ack(_) => self.finished = true,
-            // The end of a dump without a result.
-            NlPayload::Empty | NlPayload::Err(_) => {}
-        }
-        Ok(())
-    }
-
-    /// The parts, if they are complete and of one state of the kernel.
-    fn finish(self) -> Result<Vec<Buffer>, Failure> {
-        if self.interrupted {
-            Err(Failure::Interrupted)
-        } else if self.finished {
-            Ok(self.parts)
-        } else {
-            Err(Failure::truncated("its end is missing"))
-        }
     }
 }
 

@@ -12,4 +12,4 @@ mod step;
 pub use diff::diff;
 pub use order::in_safe_order;
 pub use state::{ServiceState, State};
-pub use step::{Step, Subject};
+pub use step::{Step, StepKind, Subject};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Step;
+use super::{Step, Subject};
 use crate::model::{
     Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout, Weight,
 };
@@ -34,6 +34,17 @@ impl State {
     pub fn weight(&self, service: &ServiceKey, real_server: &RealServerKey) -> Option<Weight> {
         let state = self.services.get(service)?;
         Some(state.destinations.get(real_server)?.weight)
+    }
+
+    /// Whether this state has an object.
+    pub fn has(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Sysctl(key) => self.sysctls.contains_key(key),
+            Subject::Timeout(timeout) => self.timeouts.contains_key(timeout),
+            Subject::Service(key) => self.services.contains_key(key),
+            Subject::Destination(service, key) => self.weight(service, key).is_some(),
+            Subject::Address(address) => self.addresses.contains(address),
+        }
     }
 
     /// Changes this state as `step` changes the kernel: a destination without its

@@ -112,7 +112,62 @@ pub enum Subject {
     Address(LocalAddress),
 }
 
+impl Subject {
+    /// The kernel parameter, if the object is one.
+    pub fn sysctl(&self) -> Option<&SysctlKey> {
+        match self {
+            Self::Sysctl(key) => Some(key),
+            Self::Timeout(_) | Self::Service(_) | Self::Destination(..) | Self::Address(_) => None,
+        }
+    }
+
+    /// The virtual service, if the object is one or belongs to one.
+    pub fn service(&self) -> Option<&ServiceKey> {
+        match self {
+            Self::Service(key) | Self::Destination(key, _) => Some(key),
+            Self::Sysctl(_) | Self::Timeout(_) | Self::Address(_) => None,
+        }
+    }
+
+    /// Whether the IPVS table has the object.
+    pub fn is_of_table(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::Service(_) | Self::Destination(..) => true,
+            Self::Sysctl(_) | Self::Address(_) => false,
+        }
+    }
+}
+
+/// What a step does to its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// The object must not exist before.
+    Add,
+    /// The object must exist.
+    Set,
+    /// The object must exist, and does not after.
+    Remove,
+}
+
 impl Step {
+    /// What the step does to its object.
+    pub const fn kind(&self) -> StepKind {
+        match self {
+            Self::AddService { .. } | Self::AddDestination { .. } | Self::AddAddress(_) => {
+                StepKind::Add
+            }
+            Self::SetSysctl { .. }
+            | Self::RestoreSysctl { .. }
+            | Self::SetTimeout { .. }
+            | Self::RestoreTimeout { .. }
+            | Self::SetService { .. }
+            | Self::SetDestination { .. } => StepKind::Set,
+            Self::RemoveService { .. }
+            | Self::RemoveDestination { .. }
+            | Self::RemoveAddress(_) => StepKind::Remove,
+        }
+    }
+
     /// The operation, as an error message names it: `cannot` stands before the text.
     pub fn operation(&self) -> String {
         match self {

@@ -11,17 +11,17 @@ use crate::model::{Health, RealServerKey, ServiceKey, Weight};
 use crate::plan::probe_marks::Marks;
 use crate::plan::{State, desired, pending_removal};
 
-/// What a director that starts now desires, and what it found.
+/// The desired and the observed state at the start of a director.
 pub(crate) struct Adopted {
     pub(crate) desired: State,
     pub(crate) observed: Observation,
 }
 
-/// Looks at the table before anything is written.
+/// Observes the table before anything is written.
 ///
-/// A real server keeps the weight that the kernel has for it until there is a
-/// verdict, and a path of probes the mark that leads over it there. A service
-/// by a mark for probes is the agent's only if it is remembered to be.
+/// A real server keeps its weight in the kernel until health has a result, and a
+/// path of probes keeps its mark. Only the state file decides which services by
+/// marks for probes belong to the agent.
 pub(crate) async fn adopt<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
@@ -45,7 +45,7 @@ pub(crate) async fn adopt<T: Ipvs>(
     Ok(Adopted { desired, observed })
 }
 
-/// The marks of which the agent takes some, if it takes any.
+/// The range of marks, if a check leads through a VIP.
 pub(super) fn probe_marks(config: &Config) -> Option<ProbeMark> {
     let range = config.director.probe_mark;
     config.asks_through_vips().then_some(range)

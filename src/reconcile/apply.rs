@@ -9,36 +9,36 @@ use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::model::{LocalAddress, ServiceKey, SysctlKey};
 use crate::plan::{State, Step, Subject};
 
-/// What became of some steps. One that was not tried, for it stands on a
-/// failed one, is in neither.
+/// The result of some steps. A step that was not tried, because it depends on a
+/// failed step, is in neither list.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) done: Vec<Step>,
     pub(crate) failures: Vec<Failure>,
 }
 
-/// A step that was not done, and why.
+/// A failed step and its error.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) subject: Subject,
     pub(crate) error: StepError,
 }
 
-/// Why a step was not done.
+/// The error of a failed step.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum StepError {
-    /// The kernel did not do it.
+    /// The kernel refused the step.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// It would have done harm.
+    /// The step would have done harm.
     #[error(
         "address {0} is held back until every sysctl is set: it would answer ARP for the director"
     )]
     ArpNotSilenced(LocalAddress),
-    /// It would have done harm.
+    /// The step would have done harm.
     #[error("sysctl {0} is held back until every VIP is removed: it would be answered for by ARP")]
     VipStillThere(SysctlKey),
-    /// It would have done harm.
+    /// The step would have done harm.
     #[error(
         "sysctl {sysctl} is held back: {} is still on this host, put there by another hand, and would \
          be answered for by ARP; find it with `ip address`, remove it, and run `cleanup` again", list(.vips)
@@ -47,18 +47,18 @@ pub(crate) enum StepError {
         sysctl: SysctlKey,
         vips: BTreeSet<IpAddr>,
     },
-    /// It would have done harm.
+    /// The step would have done harm.
     #[error("address {0} is held back: none of its virtual services could be made")]
     NothingToServe(LocalAddress),
 }
 
 impl StepError {
-    /// Whether the next try will fail in the same way, unless somebody does
-    /// what the text says.
+    /// Whether the next attempt will fail in the same way, unless somebody follows
+    /// the advice in the message.
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::Kernel(error) => error.cause.is_lasting(),
-            // They last as long as what holds them back, which has its own words.
+            // These last as long as their cause, which has an error of its own.
             Self::ArpNotSilenced(_) | Self::NothingToServe(_) => true,
             Self::VipStillThere(_) | Self::VipElsewhere { .. } => false,
         }
@@ -70,23 +70,22 @@ fn list(vips: &BTreeSet<IpAddr>) -> String {
     vips.join(", ")
 }
 
-/// What decides on whether a step would do harm.
+/// What decides whether a step would do harm.
 #[derive(Debug, Default)]
 pub(crate) struct HeldBack {
-    /// The VIPs that a real server is to have no longer, and must not answer
-    /// ARP for while it has them; `None` for a director, which is meant to answer.
+    /// The VIPs that a real server has to lose, and must not answer ARP for until
+    /// then; `None` for a director, which has to answer.
     pub(crate) silent_about: Option<BTreeSet<IpAddr>>,
-    /// The parameters that a VIP can do without.
+    /// The parameters that a VIP does not need.
     pub(crate) unneeded: BTreeSet<SysctlKey>,
 }
 
-/// Does the steps, which are in safe order, and answers with those that were
-/// done and those that failed.
+/// Carries out the steps, which are in safe order, and returns the results.
 ///
-/// A step that stands on a failed one is not tried: a real server of a
-/// service that could not be made, a VIP whose ARP sysctls could not be set,
-/// a VIP none of whose services could be made, a sysctl's old value while a
-/// VIP could not be removed.
+/// A step that depends on a failed step is not tried: a real server of a service
+/// that could not be added, a VIP whose ARP sysctls could not be set, a VIP none
+/// of whose services could be added, the old value of a sysctl while a VIP could
+/// not be removed.
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
@@ -189,7 +188,7 @@ impl Batch {
 
 struct Run<'a> {
     desired: &'a State,
-    /// Of a real server, which does not answer ARP for its VIPs.
+    /// Whether this host is a real server, which must not answer ARP for its VIPs.
     silent: bool,
     unneeded: &'a BTreeSet<SysctlKey>,
     outcome: Outcome,
@@ -221,7 +220,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whether an address that had to go may still be there.
+    /// Whether an address that had to be removed may still exist.
     fn left_a_vip(&self) -> bool {
         let mut failures = self.outcome.failures.iter().filter(|_| self.silent);
         failures.any(|failure| {
@@ -237,12 +236,9 @@ impl Run<'_> {
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        let sysctl = |failure: &Failure| match &failure.subject {
-            Subject::Sysctl(key) => !self.unneeded.contains(key),
-            Subject::Service(_)
-            | Subject::Destination(..)
-            | Subject::Address(_)
-            | Subject::Timeout(_) => false,
+        let sysctl = |failure: &Failure| {
+            let sysctl = failure.subject.sysctl();
+            sysctl.is_some_and(|key| !self.unneeded.contains(key))
         };
         if self.silent && self.outcome.failures.iter().any(sysctl) {
             return Some(StepError::ArpNotSilenced(address.clone()));

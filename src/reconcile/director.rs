@@ -31,10 +31,10 @@ use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::signals::Stopping;
 use crate::status::Snapshot;
 
-/// How often the connections of what is being drained or leaving are looked at.
+/// How often connections are read during a drain or removal.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Keeps a director's table as the configuration and the verdicts want it.
+/// Maintains the table of a director by the configuration and the weights of health.
 pub(crate) struct DirectorLoop<T> {
     reconciler: Reconciler<T>,
     desired: State,
@@ -47,54 +47,53 @@ pub(crate) struct DirectorLoop<T> {
     retry: Retry,
     next_pass: Instant,
     host: HostWatch,
-    /// Of that section, what becomes of what is no longer configured.
+    /// The settings of removal.
     section: config::Director,
-    /// Of what is leaving, when it goes and what is left.
+    /// The deadlines and connections of real servers that are being removed.
     departures: Departures,
-    /// The real servers that are out of the table for as long as they are
-    /// down, as they are to be put back.
+    /// The real servers that are not in the table while they are down, with their
+    /// properties for the return.
     removed: BTreeMap<(ServiceKey, RealServerKey), Destination>,
-    /// Those whose connections are being ended.
+    /// The real servers whose connections are being ended.
     resets: Resets,
-    /// The configuration has changed since the table was last seen: what is
-    /// found then is no drift. With it, the names of before.
+    /// The snapshot before a reload, until the next observation: differences in that
+    /// observation are no drift.
     changed_from: Option<Arc<Snapshot>>,
 }
 
-/// What a director's loop is asked for when the configuration is read again.
+/// A request of a reload to the loop of a director.
 pub(crate) enum Request {
-    /// The weights that the kernel has for this configuration's real servers:
-    /// asked first, so that a kernel that cannot be read stops the reload.
+    /// Return the kernel's weights of this configuration's real servers. This request
+    /// comes first, so that the reload fails if the kernel cannot be read.
     Look {
         config: Arc<Config>,
         found: oneshot::Sender<Result<Weights, ReconcileError>>,
     },
-    /// To take it over.
+    /// Apply another configuration.
     Change(Change),
 }
 
 /// Another configuration, with the weights that health wants for it.
 pub(crate) struct Change {
     pub(crate) config: Arc<Config>,
-    /// Of every real server of it.
+    /// The weights of all its real servers.
     pub(crate) weights: Weights,
-    /// Those of them that are to be out of the table.
+    /// The real servers that must not be in the table.
     pub(crate) removed: BTreeSet<(ServiceKey, RealServerKey)>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Where health puts the weights that it wants from now on.
+    /// The weights that health wants from now on.
     pub(crate) intent: Arc<Intent>,
-    /// Told in how many steps the kernel became as the new configuration
-    /// wants it, or why it is not.
+    /// Receives the number of steps of the pass with the new configuration, or its error.
     pub(crate) done: oneshot::Sender<Result<usize, ReconcileError>>,
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Makes the table as configured, with the weights that are found there:
-    /// a real server that is not in the table yet begins with weight 0.
+    /// Brings the table to the configuration with the weights found in the table: a
+    /// new real server starts with weight 0.
     ///
-    /// Fails if the table cannot be read or nothing can be written at all;
-    /// a part that cannot be made is logged and tried again.
+    /// Fails if the table cannot be read or nothing can be written at all; other
+    /// failures are logged and tried again.
     pub(crate) async fn start(
         mut reconciler: Reconciler<T>,
         config: &Config,
@@ -142,8 +141,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         &self.found
     }
 
-    /// Writes weights as they change and the whole as it drifts, until
-    /// `stopping` says so. It stops between operations, never in one.
+    /// Writes changed weights and repairs drift until `stopping`, which takes effect
+    /// between operations.
     pub(crate) async fn run(
         mut self,
         mut stopping: Stopping,
@@ -180,7 +179,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     async fn answer(&mut self, request: Request) {
-        // Whoever asked may have gone away: that is no reason to stop.
+        // The sender may have gone away, which is no reason to stop.
         match request {
             Request::Look { config, found } => {
                 let _ = found.send(self.look(&config).await);
@@ -199,8 +198,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         Ok(weights(&observed.state))
     }
 
-    /// Takes another configuration over, with the fewest steps. What weights
-    /// the old intent still held are not lost: they are among the new ones.
+    /// Applies another configuration with the fewest steps. Pending weights of the
+    /// old intent are among the new weights.
     async fn change_to(&mut self, change: Change) {
         let Change {
             config,
@@ -221,7 +220,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.retry = Retry::new(config.director.resync_interval);
         self.reconciler.probe_marks = probe_marks(&config);
         self.reconciler.unneeded = desired::unneeded_by_director(&config);
-        // Of others' services the pass below knows, before anything is written.
+        // The pass below finds the services of other programs before anything is written.
         let marks = self.reconciler.mark_registry.marks();
         let marks = Marks::assign(&config, &marks, &BTreeSet::new());
         self.desired = desired::director(&config, &marks, |service, real_server, _| {
@@ -239,11 +238,11 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.see_replaced();
         let result = self.full_pass(ChangeCause::Wanted).await;
         self.reset_again(resets).await;
-        // Whoever asked may have gone away.
+        // The sender may have gone away.
         let _ = done.send(result);
     }
 
-    /// Answers in how many steps the kernel became as it should be.
+    /// Returns the number of steps.
     async fn full_pass(&mut self, difference: ChangeCause) -> Result<usize, ReconcileError> {
         let result = self.observe_and_converge(difference).await;
         self.watch_leaving();
@@ -252,7 +251,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         result
     }
 
-    /// Repairs what another hand has changed on this host.
+    /// Repairs changes by other programs on this host.
     async fn look_at_host(&mut self) {
         let addresses = self.host.begin();
         let differs = self.reconciler.host_differs(&self.desired, addresses);
@@ -307,7 +306,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         converged.await.map(drop)
     }
 
-    /// `on_exit: remove`: all that is ours goes.
+    /// `on_exit: remove`: everything that the agent owns is removed.
     pub(crate) async fn remove_all(mut self) -> Result<(), ReconcileError> {
         self.reconciler
             .remove_all(&self.desired)
@@ -316,7 +315,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 }
 
-/// Whether trying again cannot help: the whole agent lacks what it stands on.
+/// Whether another attempt cannot help, because the whole agent lacks a requirement.
 fn is_permanent(failure: &Failure) -> bool {
     match &failure.error {
         StepError::Kernel(error) => error.cause.is_permanent(),
@@ -327,8 +326,8 @@ fn is_permanent(failure: &Failure) -> bool {
     }
 }
 
-/// Whether an agent whose first pass ended so can do some of its work, or can
-/// later.
+/// Succeeds if an agent with this result of the first pass can do some of its work,
+/// now or later.
 pub(super) fn if_it_can_go_on(
     first_pass: Result<usize, ReconcileError>,
 ) -> Result<(), ReconcileError> {

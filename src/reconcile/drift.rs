@@ -11,7 +11,7 @@ use crate::notify::{Event, EventKind};
 use crate::plan::{Step, Subject};
 
 impl<T: Ipvs> Reconciler<T> {
-    /// One event for all that one pass repaired.
+    /// Emits one event for all repairs of a pass.
     pub(super) fn tell_drift(&self, done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
         let repaired = done
             .iter()
@@ -34,8 +34,7 @@ impl<T: Ipvs> Reconciler<T> {
         self.events.emit(Event::of_agent(EventKind::Drift, &detail));
     }
 
-    /// Counts the steps that another hand made necessary, and answers with
-    /// what they are done to.
+    /// Counts the steps that other programs made necessary, and returns their subjects.
     pub(super) fn count_drift(
         &self,
         steps: &[Step],
@@ -54,7 +53,7 @@ impl<T: Ipvs> Reconciler<T> {
     }
 }
 
-/// Says what was done; `drift` holds what another hand made necessary.
+/// Logs the steps that were done; `drift` has those that other programs made necessary.
 pub(super) fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
     let kind_of = |step: &Step| drift.get(&step.subject()).copied();
     let repaired: Vec<_> = done
@@ -75,7 +74,7 @@ pub(super) fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
     }
 }
 
-/// A line each, or one for all: `ipvsadm -C` takes a whole table away.
+/// One line for each, or one for all: `ipvsadm -C` removes a whole table.
 fn announce_drift(repaired: &[(DriftKind, &Step)]) {
     let one_by_one = repaired.len() <= LINES_AT_ONCE;
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();

@@ -6,10 +6,10 @@ use super::{Failure, count};
 use crate::kernel::KernelError;
 use crate::runtime::error_chain::error_chain;
 
-/// The kernel could not be brought to what is desired.
+/// The kernel could not be brought to the desired state.
 #[derive(Debug, Error)]
 pub(crate) enum ReconcileError {
-    /// It could not be read, or its answer is not to be trusted: nothing was written.
+    /// The kernel could not be read, or its answer cannot be trusted: nothing was written.
     #[error(transparent)]
     Observe(#[from] KernelError),
     /// Some steps failed; all others are done.

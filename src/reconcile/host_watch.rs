@@ -1,5 +1,5 @@
-//! What another hand changes on this host is repaired within a second: its
-//! addresses and interfaces are heard of, its parameters are looked at.
+//! Repair of changes by other programs on this host within a second: the kernel
+//! notifies of addresses and interfaces, and parameters are read regularly.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,29 +14,29 @@ use crate::plan::{State, Subject};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
-/// From a change to a look: what is changed together is seen together, and a
-/// host on which much changes is not looked at more often than this.
+/// From a notification to the comparison: changes that are made together are seen
+/// together, and a busy host is not compared more often than this.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// How often kernel parameters, of which nobody tells, are looked at.
+/// How often kernel parameters are read, for which there are no notifications.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// Repairs that may follow each other at once, and how long it takes until one
-/// more may: another program that wants it otherwise makes no busy loop.
+/// The number of repairs without a pause, and the time until one more is allowed:
+/// another program with other intentions causes no busy loop.
 const REPAIRS: u32 = 10;
 const REFILL: Duration = Duration::from_secs(10);
 
-/// While changes are not heard of.
+/// Without notifications of changes.
 const UNHEARD: &str = "changes by other programs are repaired only by the next full comparison \
      (`resync_interval`)";
 
-/// When to look at this host between two full passes, and how often to repair.
+/// When to compare this host between two full passes, and how often to repair.
 #[derive(Debug)]
 pub(super) struct HostWatch {
     changes: HostChanges,
-    /// When to look at addresses, since something changed there.
+    /// When to compare addresses, after a notification.
     changed: Option<Instant>,
-    /// When to look at parameters.
+    /// When to compare parameters.
     next: Instant,
     budget: Budget,
 }
@@ -53,7 +53,7 @@ impl HostWatch {
         }
     }
 
-    /// Waits until it is time to look. Cancel-safe.
+    /// Waits until the next comparison. Cancel-safe.
     pub(super) async fn due(&mut self) {
         loop {
             let next = self.changed.map_or(self.next, |at| at.min(self.next));
@@ -67,7 +67,7 @@ impl HostWatch {
         }
     }
 
-    /// Begins a look; whether addresses are to be looked at as well.
+    /// Begins a comparison; returns whether to compare addresses as well.
     pub(super) fn begin(&mut self) -> bool {
         let now = clock::monotonic();
         self.next = now + PERIOD;
@@ -78,7 +78,7 @@ impl HostWatch {
         due
     }
 
-    /// Whether a repair may be made now; else another look follows when it may.
+    /// Whether a repair is allowed now; otherwise the next comparison follows when it is.
     pub(super) fn may_repair(&mut self) -> bool {
         let now = clock::monotonic();
         match self.budget.take(now) {
@@ -92,7 +92,7 @@ impl HostWatch {
     }
 }
 
-/// So many at once, then one in so long.
+/// A number of repairs at once, then one after each pause.
 #[derive(Debug)]
 struct Budget {
     left: u32,
@@ -107,7 +107,7 @@ impl Budget {
         }
     }
 
-    /// Takes one; `Err` tells when there is one.
+    /// Takes one repair; `Err` is the time of the next one.
     fn take(&mut self, now: Instant) -> Result<(), Instant> {
         while self.left < REPAIRS && now >= self.refilled + REFILL {
             self.left += 1;
@@ -133,11 +133,11 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// Whether this host's parameters, and its addresses where `addresses` says
-    /// so, are not as desired. What the last pass could not bring about does
-    /// not count, unless an address or an interface changed since.
+    /// Whether this host's parameters, and with `addresses` its addresses, differ from
+    /// the desired ones. Failed steps of the last pass do not count, unless an
+    /// address or an interface changed since.
     ///
-    /// What cannot be read is found, and said, by the next full pass.
+    /// The next full pass reports what cannot be read.
     pub(super) async fn host_differs(&mut self, desired: &State, addresses: bool) -> bool {
         if self.writing == Writing::DryRun {
             return false;
@@ -148,7 +148,7 @@ impl<T: Ipvs> Reconciler<T> {
             found => found,
         };
         differs.unwrap_or_else(|error| {
-            debug!(error = error_chain(&error), "this host was not seen");
+            debug!(error = error_chain(&error), "this host could not be read");
             false
         })
     }

@@ -8,7 +8,7 @@ use crate::metrics::{IpvsCommand, Metrics};
 use crate::model::{RealServerKey, ServiceKey, Timeout};
 use crate::plan::Step;
 
-/// A table whose every operation is counted in `lvs_ipvs_operations_total`.
+/// A table that counts every operation in `lvs_ipvs_operations_total`.
 pub(crate) struct InstrumentedIpvs<T> {
     table: T,
     metrics: Arc<Metrics>,

@@ -1,8 +1,8 @@
-//! The only writer: observe, diff, apply, and look again.
+//! The only writer of the kernel: observe, diff, apply, and observe again.
 //!
-//! [`Reconciler::converge`] is what both roles share. [`DirectorLoop`] adds the
-//! fast path, on which a verdict becomes a weight in the kernel without a
-//! dump; [`RealServerLoop`] adds the search for this host's VIPs.
+//! Both roles share [`Reconciler::converge`]. [`DirectorLoop`] adds the fast path,
+//! which writes a new weight without a dump; [`RealServerLoop`] adds the search
+//! for this host's VIPs.
 
 mod adopt;
 mod apply;
@@ -65,29 +65,29 @@ use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 use crate::status::{Mode, Snapshot};
 
-/// Above this many steps, each is logged at DEBUG and only their number above it.
+/// Above this many steps, each step is logged at DEBUG and their number at INFO.
 const STEPS_AT_INFO: usize = 64;
 
-/// Above this many warnings of one kind at a time, one line stands for all.
+/// Above this many warnings of one kind at a time, one line replaces them.
 const LINES_AT_ONCE: usize = 16;
 
-/// How long the kernel waits for a disk, which may hang.
+/// How long writes to the kernel wait for a disk, which may hang.
 const SAVING: Duration = Duration::from_millis(500);
 
-/// The same where nothing comes after it.
+/// The same at the end of the process.
 const LAST_SAVING: Duration = Duration::from_secs(2);
 
-/// Whether the kernel is written.
+/// Whether steps are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {
-    /// It is.
+    /// The kernel is written.
     Real,
-    /// What would be written is logged instead.
+    /// The steps are only logged.
     DryRun,
 }
 
 impl Writing {
-    /// What follows the description of an agent that writes so.
+    /// The suffix of the agent's description.
     pub(crate) const fn mark(self) -> &'static str {
         match self {
             Self::Real => "",
@@ -96,12 +96,12 @@ impl Writing {
     }
 }
 
-/// Why a difference is there.
+/// The cause of the differences that a pass finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChangeCause {
-    /// It is this agent's own wish that is new: a start, a changed VIP.
+    /// The desired state is new: a start, a reload, a changed VIP.
     Wanted,
-    /// The kernel was as desired before: another hand was at it.
+    /// The kernel was as desired before: another program changed the kernel.
     Drift,
 }
 
@@ -109,7 +109,7 @@ fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Brings the kernel to a desired state and keeps count of what it took.
+/// Brings the kernel to a desired state, and owns everything that a pass needs.
 pub(crate) struct Reconciler<T> {
     kernel: Kernel<T>,
     owned: Owned,
@@ -117,9 +117,9 @@ pub(crate) struct Reconciler<T> {
     state_file: StateFile,
     /// What the state file holds; `None` if it is damaged.
     saved: Option<Owned>,
-    /// The writing of the state file that goes on.
+    /// The write of the state file in progress.
     saving: Option<JoinHandle<Result<Owned, StateFileError>>>,
-    /// The VIPs of this host's director, as they were last found.
+    /// The VIPs of a director on this host, as last read.
     directed_vips: BTreeSet<IpAddr>,
     /// Why the state file does not hold what is owned.
     not_remembered: Option<String>,
@@ -127,22 +127,22 @@ pub(crate) struct Reconciler<T> {
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
     events: Arc<Events>,
-    /// Where it is told which marks of probes the kernel has.
+    /// The marks of probes that the kernel has, for the probes.
     mark_registry: Arc<MarkRegistry>,
-    /// The marks for probes, where there are such probes.
+    /// The marks for probes, if a check leads through a VIP.
     probe_marks: Option<ProbeMark>,
     /// What was said of those marks.
     said_of_marks: SaidOfMarks,
     /// Of which services what is leaving goes on serving.
     unreplaced: Unreplaced,
-    /// What the last pass could not bring about: still missing, it is no drift.
+    /// The failed steps of the last pass, which are no drift in the next one.
     failed: BTreeSet<Subject>,
-    /// Whether it has been seen that the interfaces of the VIPs are there: one
-    /// that goes after that keeps nothing else from being repaired.
+    /// Whether the interfaces of the VIPs have been observed once: the later loss of
+    /// an interface does not prevent other repairs.
     interfaces_seen: bool,
     /// The parameters that traffic does not depend on.
     unneeded: BTreeSet<SysctlKey>,
-    /// What the last pass could not bring about, and traffic can do without.
+    /// The failed steps of the last pass that traffic does not depend on.
     tolerated: Vec<Failure>,
     /// What was last said to stand in the way.
     obstacles: Obstacles,
@@ -151,7 +151,7 @@ pub(crate) struct Reconciler<T> {
 }
 
 impl<T: Ipvs> Reconciler<T> {
-    /// Reads the state file; touches nothing.
+    /// Reads the state file, and changes nothing.
     pub(crate) fn new(
         kernel: Kernel<T>,
         state_file: StateFile,
@@ -165,7 +165,7 @@ impl<T: Ipvs> Reconciler<T> {
         ))
     }
 
-    /// The same for the running agent, which waits for no disk for long.
+    /// The same with a deadline for the disk, for the running agent.
     pub(crate) async fn load(
         kernel: Kernel<T>,
         state_file: StateFile,
@@ -213,19 +213,19 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// From now on drift is told to these.
-    pub(crate) fn telling(mut self, events: Arc<Events>) -> Self {
+    /// Sends events of drift to these targets.
+    pub(crate) fn with_events(mut self, events: Arc<Events>) -> Self {
         self.events = events;
         self
     }
 
-    /// From now on the marks of probes are told to this.
+    /// Reports the marks of probes to this registry.
     pub(crate) fn with_mark_registry(mut self, mark_registry: Arc<MarkRegistry>) -> Self {
         self.mark_registry = mark_registry;
         self
     }
 
-    /// Reads all that is desired or owned.
+    /// Reads everything that is desired or owned.
     async fn observe(&mut self, desired: &State) -> Result<Observation, KernelError> {
         let scope = Scope::new(desired, &self.owned, self.probe_marks);
         let scope = if self.interfaces_seen {
@@ -236,8 +236,8 @@ impl<T: Ipvs> Reconciler<T> {
         observe(&mut self.kernel, &scope).await
     }
 
-    /// The steps from what was observed to what is desired, and to what is
-    /// leaving in peace.
+    /// The steps from the observed state to the desired state and the real servers
+    /// that are being removed.
     pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
         self.steps(&self.kept(desired, observed), observed)
     }
@@ -253,9 +253,9 @@ impl<T: Ipvs> Reconciler<T> {
         in_safe_order(steps)
     }
 
-    /// One full pass from `observed`: diff, apply, and observe again to see
-    /// what the kernel made of it. What is leaving stays beside what is desired.
-    /// Returns how many steps there were.
+    /// One full pass from `observed`: diff, apply, and observe again to see the
+    /// result. Real servers that are being removed stay beside the desired state.
+    /// Returns the number of steps.
     async fn converge(
         &mut self,
         desired: &State,
@@ -310,22 +310,19 @@ impl<T: Ipvs> Reconciler<T> {
         Ok(number)
     }
 
-    /// Keeps apart what will fail again and traffic does not depend on: it is
-    /// shown and told, and keeps nothing from being ready. Answers with the rest.
+    /// Separates the failures that will repeat and that traffic does not depend on:
+    /// these are reported, and do not prevent readiness. Returns the other failures.
     fn set_aside_tolerable(&mut self, failures: Vec<Failure>) -> Vec<Failure> {
-        let tolerable = |failure: &Failure| match &failure.subject {
-            Subject::Sysctl(key) => self.unneeded.contains(key) && failure.error.is_lasting(),
-            Subject::Service(_)
-            | Subject::Destination(..)
-            | Subject::Address(_)
-            | Subject::Timeout(_) => false,
+        let tolerable = |failure: &Failure| {
+            let sysctl = failure.subject.sysctl();
+            sysctl.is_some_and(|key| self.unneeded.contains(key)) && failure.error.is_lasting()
         };
         let (tolerated, failures) = failures.into_iter().partition(tolerable);
         self.tolerated = tolerated;
         failures
     }
 
-    /// Logs what would be done, each step once.
+    /// Logs the steps of a dry run, each step once.
     fn propose(&mut self, steps: Vec<Step>) {
         let proposed = |step: &&Step| self.proposed.get(&step.subject()) != Some(*step);
         let new: Vec<_> = steps.iter().filter(proposed).collect();
@@ -349,7 +346,7 @@ impl<T: Ipvs> Reconciler<T> {
         self.proposed = steps.map(|step| (step.subject(), step)).collect();
     }
 
-    /// In a dry run, one more step is pending, or one has another weight.
+    /// Adds a pending step of a dry run, or replaces its weight.
     fn add_proposed(&mut self, step: Step) {
         let subject = step.subject();
         let step = match (self.proposed.remove(&subject), step) {
@@ -374,15 +371,13 @@ impl<T: Ipvs> Reconciler<T> {
         self.failed.contains(&subject) || self.is_of_failed_service(&subject)
     }
 
-    /// Whether it is a real server of a service that could not be made or set.
+    /// Whether the subject is a real server of a service whose own step failed.
     fn is_of_failed_service(&self, subject: &Subject) -> bool {
-        match subject {
-            Subject::Destination(service, _) => self.failed.contains(&Subject::Service(*service)),
-            Subject::Sysctl(_)
-            | Subject::Timeout(_)
-            | Subject::Service(_)
-            | Subject::Address(_) => false,
-        }
+        let service = subject.service();
+        service.is_some_and(|service| {
+            let of = Subject::Service(*service);
+            *subject != of && self.failed.contains(&of)
+        })
     }
 
     async fn held_back(&mut self, desired: &State) -> HeldBack {
@@ -523,13 +518,10 @@ impl<T: Ipvs> Reconciler<T> {
 }
 
 fn is_unreadable(unreadable: &BTreeMap<SysctlKey, KernelError>, step: &Step) -> bool {
-    match step.subject() {
-        Subject::Sysctl(key) => unreadable.contains_key(&key),
-        Subject::Service(_)
-        | Subject::Destination(..)
-        | Subject::Address(_)
-        | Subject::Timeout(_) => false,
-    }
+    let subject = step.subject();
+    subject
+        .sysctl()
+        .is_some_and(|key| unreadable.contains_key(key))
 }
 
 /// Whether the kernel's answer means that it is not what it was last seen to be.

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::plan::{ServiceState, State};
 
-/// What of the kernel is this agent's to look at: all else stays unseen.
+/// The part of the kernel that this agent observes.
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     desired: &'a State,
@@ -18,19 +18,19 @@ pub(crate) struct Scope<'a> {
     services: BTreeSet<ServiceKey>,
     /// Services by these marks are the agent's only if they are owned.
     probe_marks: Option<ProbeMark>,
-    /// Those that should be there: their interface must exist.
+    /// The desired addresses, whose interfaces must exist.
     addresses: BTreeSet<LocalAddress>,
-    /// Those that may have to go: without their interface they are gone.
+    /// The addresses that may have to be removed: without their interface they are gone.
     old_addresses: BTreeSet<LocalAddress>,
     sysctls: BTreeSet<SysctlKey>,
     timeouts: BTreeSet<Timeout>,
-    /// An interface that is not there has no addresses, which is no failure.
+    /// A missing interface counts as one without addresses.
     interfaces_may_be_gone: bool,
 }
 
 impl<'a> Scope<'a> {
-    /// What is desired, and what is owned from before. Of the services by
-    /// `probe_marks`, those that are desired and not owned are yet to be made.
+    /// The desired and the owned state. A service by `probe_marks` that is desired
+    /// and not owned does not exist yet.
     pub(crate) fn new(
         desired: &'a State,
         owned: &'a Owned,
@@ -68,7 +68,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The same; addresses of an interface that is not there are missing.
+    /// The same; a missing interface counts as one without addresses.
     pub(crate) fn with_interfaces_gone(self) -> Self {
         Self {
             interfaces_may_be_gone: true,
@@ -76,8 +76,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Whether a service that the table has is of others, though its mark is
-    /// one of those for probes.
+    /// Whether a service of the table with a mark for probes belongs to another program.
     fn is_foreign(&self, key: &ServiceKey) -> bool {
         is_for_probes(self.probe_marks, key) && !self.owned.services.contains(key)
     }
@@ -110,29 +109,29 @@ pub(crate) fn is_for_probes(probe_marks: Option<ProbeMark>, key: &ServiceKey) ->
     }
 }
 
-/// What the kernel was seen to hold, and what it has counted.
+/// The observed state of the kernel, and its counters.
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
     pub(crate) state: State,
-    /// The services of others by marks for probes; the state has none of them.
+    /// The services of other programs by marks for probes, which `state` does not have.
     pub(crate) foreign: BTreeSet<ServiceKey>,
     pub(crate) traffic: BTreeMap<ServiceKey, ServiceTraffic>,
-    /// The parameters that cannot be read, and why; the state has none of them.
+    /// The parameters that cannot be read, with the error, which `state` does not have.
     pub(crate) unreadable: BTreeMap<SysctlKey, KernelError>,
     /// All time-outs of the table in seconds, where there is one to look after.
     pub(crate) timeouts: BTreeMap<Timeout, u32>,
 }
 
-/// What the kernel has counted for one virtual service.
+/// The kernel's counters of one virtual service.
 #[derive(Debug)]
 pub(crate) struct ServiceTraffic {
     pub(crate) statistics: Statistics,
     pub(crate) real_servers: BTreeMap<RealServerKey, (Connections, Statistics)>,
 }
 
-/// Reads all of `scope`. On any error there is no observation at all, for a
-/// part of the truth must never pass for the whole; but a parameter that this
-/// process can never read is told apart from one that is not there.
+/// Reads all of `scope`. Any error means no observation at all, because a partial
+/// observation must never count as a whole one; but a parameter that this process
+/// can never read is reported separately from a missing parameter.
 pub(crate) async fn observe<T: Ipvs>(
     kernel: &mut Kernel<T>,
     scope: &Scope<'_>,

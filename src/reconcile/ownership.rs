@@ -6,8 +6,8 @@ use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
 use crate::plan::pending_removal::Leaving;
 use crate::plan::{State, Step};
 
-/// What this agent has written to the kernel and may therefore take away,
-/// even when it is no longer configured. Pure; `state_file` keeps it.
+/// The objects that this agent has written to the kernel and may therefore remove,
+/// even when they are no longer configured. Pure; `state_file` stores them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Owned {
     pub(crate) services: BTreeSet<ServiceKey>,
@@ -18,47 +18,47 @@ pub(crate) struct Owned {
     pub(crate) leaving: Leaving,
 }
 
-/// A kernel parameter that the agent looks after.
+/// A kernel parameter that the agent sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnedSysctl {
-    /// What the agent sets it to.
+    /// The value of the agent.
     pub(crate) ours: String,
-    /// What it was when the agent first looked; `None` if that is lost.
+    /// The value from before the agent; `None` if that is lost.
     pub(crate) original: Option<String>,
 }
 
 impl OwnedSysctl {
-    /// The value to give back where the parameter is now `have`.
+    /// The value to restore where the parameter is now `have`.
     fn gives_back(&self, have: Option<&String>) -> Option<&String> {
         let original = self.original.as_ref();
         original.filter(|original| **original != self.ours && have == Some(&self.ours))
     }
 }
 
-/// Whether a parameter's value that nothing is remembered of can be the
-/// agent's own, from a run whose memory is lost.
+/// Whether a value of a parameter that the state file does not have can come from
+/// an earlier run of the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StateFileStatus {
-    /// It cannot: it is another's.
+    /// The state file is whole: the value comes from another program.
     Whole,
-    /// It can.
+    /// The state file was damaged: the value may come from the agent.
     Lost,
 }
 
-/// A time-out of the table that the agent looks after, in seconds.
+/// A time-out of the table that the agent sets, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnedTimeout {
-    /// What the agent sets it to.
+    /// The value of the agent.
     pub(crate) ours: u32,
-    /// What it was when the agent first looked.
+    /// The value from before the agent.
     pub(crate) original: u32,
 }
 
 impl Owned {
-    /// Takes all of `desired` into ownership, before it is written, but for
-    /// parameters that another hand has set to a stricter value. A
-    /// parameter's first value is kept for ever after. Where memory was lost,
-    /// a value that is the agent's own tells nothing of the one before.
+    /// Takes all of `desired` into ownership before it is written, except parameters
+    /// that another program has set to a stricter value. The first value of a
+    /// parameter is kept permanently. After the loss of a state file, the agent's
+    /// own value says nothing about the value before.
     pub(crate) fn claim(&mut self, desired: &State, observed: &State, memory: StateFileStatus) {
         self.services.extend(desired.services.keys());
         self.addresses.extend(desired.addresses.iter().cloned());
@@ -89,7 +89,7 @@ impl Owned {
         }
     }
 
-    /// Gives up what is not desired and, by `observed`, no longer there.
+    /// Gives up everything that is neither desired nor observed.
     pub(crate) fn release(&mut self, desired: &State, observed: &State) {
         self.services.retain(|key| {
             desired.services.contains_key(key) || observed.services.contains_key(key)
@@ -110,8 +110,8 @@ impl Owned {
         });
     }
 
-    /// The steps that give back each parameter and time-out that is no longer
-    /// desired and still has the agent's value.
+    /// The steps that restore each parameter and time-out that is no longer desired
+    /// and still has the agent's value.
     pub(crate) fn restores(&self, desired: &State, observed: &State) -> Vec<Step> {
         let released = self.sysctls.iter();
         let released = released.filter(|(key, _)| !desired.sysctls.contains_key(key));

@@ -4,7 +4,7 @@ use super::observe::Observation;
 use crate::plan::State;
 use crate::status::{Snapshot, SysctlRecord, TimeoutRecord};
 
-/// Shows what was observed beside what is desired.
+/// Publishes the observed state beside the desired state.
 pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observation) {
     for service in &snapshot.services {
         let wanted = desired.services.get(&service.key);

@@ -18,17 +18,17 @@ use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::signals::Stopping;
 
-/// Of a host that is no real server of any service: yet, or by mistake.
+/// The warning on a host that is no real server of any service: not yet, or by mistake.
 pub(crate) const NOTHING_LISTED: &str = "no virtual service lists an address of this host";
 
 /// Another configuration for a real server.
 pub(crate) struct HostChange {
     pub(crate) config: Arc<Config>,
-    /// Told when the kernel is as the new configuration wants it, or is not.
+    /// Receives the result of the pass with the new configuration.
     pub(crate) done: oneshot::Sender<Result<(), ReconcileError>>,
 }
 
-/// Keeps the VIPs on a real server, and its kernel from answering ARP for them.
+/// Maintains the VIPs of a real server, and the sysctls that prevent ARP answers for them.
 pub(crate) struct RealServerLoop<T> {
     reconciler: Reconciler<T>,
     config: Arc<Config>,
@@ -40,11 +40,11 @@ pub(crate) struct RealServerLoop<T> {
 }
 
 impl<T: Ipvs> RealServerLoop<T> {
-    /// Sets the sysctls, then puts the VIPs where they belong.
+    /// Sets the sysctls, then adds the VIPs.
     ///
-    /// A VIP is held back while the sysctls that it needs cannot be set. Fails if
-    /// the host cannot be read or nothing can be written at all; a part that
-    /// cannot be done is logged and tried again.
+    /// A VIP is not added while the sysctls that the VIP needs cannot be set. Fails
+    /// if the host cannot be read or nothing can be written at all; other failures
+    /// are logged and tried again.
     pub(crate) async fn start(
         mut reconciler: Reconciler<T>,
         config: Arc<Config>,
@@ -72,8 +72,7 @@ impl<T: Ipvs> RealServerLoop<T> {
         })
     }
 
-    /// Watches and repairs until `stopping` says so. It stops between
-    /// operations, never in one.
+    /// Watches and repairs until `stopping`, which takes effect between operations.
     pub(crate) async fn run(
         mut self,
         mut stopping: Stopping,
@@ -100,8 +99,8 @@ impl<T: Ipvs> RealServerLoop<T> {
         }
     }
 
-    /// Repairs what another hand has changed on this host, and takes the VIPs
-    /// over that belong to an address which has come, as by DHCP.
+    /// Repairs changes by other programs on this host, and adds the VIPs that belong
+    /// to a new address of this host, as from DHCP.
     async fn look_at_host(&mut self) {
         let addresses = self.host.begin();
         let differs = self.reconciler.host_differs(&self.desired, addresses).await
@@ -112,7 +111,7 @@ impl<T: Ipvs> RealServerLoop<T> {
         }
     }
 
-    /// Whether by the addresses that this host has now, other VIPs are its own.
+    /// Whether this host's present addresses result in other VIPs.
     async fn wants_others(&mut self) -> bool {
         // A kernel that does not tell is asked again by the next pass.
         let found = desired_now(&mut self.reconciler, &self.config).await;
@@ -148,7 +147,7 @@ impl<T: Ipvs> RealServerLoop<T> {
     }
 }
 
-/// What this real server should hold now, and what it holds.
+/// The desired and the observed state of this real server.
 pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,

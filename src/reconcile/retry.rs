@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How long to wait for the next full pass: the resync interval when all is
-/// well, less after a failure, doubling up to it.
+/// The wait before the next full pass: the resync interval after success, less
+/// after a failure, doubling up to the resync interval.
 #[derive(Debug)]
 pub(crate) struct Retry {
     resync_interval: Duration,
@@ -11,7 +11,7 @@ pub(crate) struct Retry {
 }
 
 /// The first wait after a failure: long enough for a module to load or an
-/// interface to come back, short enough not to be noticed.
+/// interface to return, and too short to be noticed.
 const FIRST: Duration = Duration::from_millis(250);
 
 impl Retry {
@@ -22,7 +22,7 @@ impl Retry {
         }
     }
 
-    /// The wait after a pass that went well or did not.
+    /// The wait after a pass.
     pub(crate) fn after(&mut self, succeeded: bool) -> Duration {
         if succeeded {
             self.failures = 0;

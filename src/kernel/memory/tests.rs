@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Forwarding, Scheduler, ServiceFlags, Weight};
+use crate::model::{Forwarding, Scheduler, Service, ServiceFlags, Weight};
 
 #[tokio::test]
 async fn what_is_written_is_observed() {

@@ -1,7 +1,8 @@
 use neli::consts::nl::Nlmsg;
 use neli::err::{Nlmsgerr, NlmsgerrBuilder, NlmsghdrAckBuilder, NlmsghdrErrBuilder};
-use neli::nl::NlmsghdrBuilder;
+use neli::nl::{Nlmsghdr, NlmsghdrBuilder};
 
+use super::answer::Answer;
 use super::*;
 
 #[test]

@@ -37,6 +37,7 @@ mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub(crate) use task::{Announcing, ask, run};
 use tokio::sync::watch;
@@ -71,4 +72,27 @@ fn vips(config: &Config) -> Vips {
         }
     }
     vips
+}
+
+/// The names of the real servers of each VIP, by their addresses.
+fn names(config: &Config) -> BTreeMap<(IpAddr, IpAddr), Arc<str>> {
+    let mut names = BTreeMap::new();
+    for service in &config.virtual_services {
+        let Some(vip) = service.key.vip() else {
+            continue;
+        };
+        for real_server in &service.real_servers {
+            let name = || Arc::clone(&real_server.name);
+            names
+                .entry((vip, real_server.key.0.ip()))
+                .or_insert_with(name);
+        }
+        if let Some(sorry_server) = &service.pool.sorry_server {
+            let name = || Arc::from("sorry_server");
+            names
+                .entry((vip, sorry_server.key.0.ip()))
+                .or_insert_with(name);
+        }
+    }
+    names
 }

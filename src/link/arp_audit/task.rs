@@ -11,9 +11,11 @@ use super::announcements::{Announcements, Send};
 use super::audit::{Audit, PERIOD, SPREAD};
 use super::conflict_log::ConflictLog;
 use super::host_presence::HostPresence;
-use super::{UnresponsiveHosts, Vips, vips};
+use super::{UnresponsiveHosts, Vips, names, vips};
 use crate::config::Config;
-use crate::kernel::{ArpError, ArpLink, Host, HostChanges, Neighbours, OwnAddresses, Sysctls};
+use crate::kernel::{
+    ArpError, ArpLink, Host, HostChanges, NeighbourMessage, Neighbours, OwnAddresses, Sysctls,
+};
 use crate::model::{ArpConflicts, FreezeReason};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -30,6 +32,9 @@ const ANSWERED: Duration = Duration::from_secs(2);
 /// From a change of this host's addresses to a look at them: changes that are made
 /// together are seen together.
 const SETTLED: Duration = Duration::from_millis(50);
+
+/// Messages that are taken from the link before other work has its turn.
+const AT_ONCE: usize = 256;
 
 /// Without notifications of changes.
 const UNHEARD: &str = "new VIPs of this host are announced only at the next regular look";
@@ -179,6 +184,14 @@ impl Auditor {
                 own = self.own_addresses(link, now).await?;
                 own_until = now + PERIOD;
             }
+            // An answer that has arrived counts before an announcement is sent.
+            for _ in 0..AT_ONCE {
+                match link.try_recv()? {
+                    Some(message) => self.receive(&own, &message),
+                    None => break,
+                }
+            }
+            self.publish();
             let down = self.link.borrow_and_update().is_some();
             self.announcements.link(down, now);
             self.send(link, &own, now)?;
@@ -196,12 +209,7 @@ impl Auditor {
             let deadline = deadlines.fold(own_until, Instant::min);
             tokio::select! {
                 message = link.recv() => {
-                    let message = message?;
-                    if !own.has(message.from) {
-                        let now = clock::monotonic();
-                        self.audit.receive(&message, now);
-                        self.host_presence.receive(&message, now);
-                    }
+                    self.receive(&own, &message?);
                 }
                 Ok(()) = self.unresponsive_hosts.unresponsive.changed() => {}
                 Ok(()) = self.link.changed() => {}
@@ -210,6 +218,14 @@ impl Auditor {
                 }
                 () = sleep(deadline.saturating_duration_since(clock::monotonic())) => {}
             }
+        }
+    }
+
+    fn receive(&mut self, own: &OwnAddresses, message: &NeighbourMessage) {
+        if !own.has(message.from) {
+            let now = clock::monotonic();
+            self.audit.receive(message, now);
+            self.host_presence.receive(message, now);
         }
     }
 
@@ -396,26 +412,4 @@ impl Auditor {
             record.error = Some(error);
         }
     }
-}
-
-fn names(config: &Config) -> BTreeMap<(IpAddr, IpAddr), Arc<str>> {
-    let mut names = BTreeMap::new();
-    for service in &config.virtual_services {
-        let Some(vip) = service.key.vip() else {
-            continue;
-        };
-        for real_server in &service.real_servers {
-            let name = || Arc::clone(&real_server.name);
-            names
-                .entry((vip, real_server.key.0.ip()))
-                .or_insert_with(name);
-        }
-        if let Some(sorry_server) = &service.pool.sorry_server {
-            let name = || Arc::from("sorry_server");
-            names
-                .entry((vip, sorry_server.key.0.ip()))
-                .or_insert_with(name);
-        }
-    }
-    names
 }

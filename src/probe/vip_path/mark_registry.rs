@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{Family, ProbePath, ServiceKey};
 use crate::plan::probe_marks::Marks;
-use crate::plan::{State, Step, Subject};
+use crate::plan::{State, Step};
 use crate::runtime::shared::Shared;
 
 /// The marks that the kernel is known to have. Reconcile writes the registry, and
@@ -58,7 +58,8 @@ impl MarkRegistry {
 
     /// Withdraws the confirmation of every service that these steps concern.
     pub(crate) fn invalidate(&self, steps: &[Step]) {
-        let services: BTreeSet<_> = steps.iter().filter_map(service_of).collect();
+        let subjects = steps.iter().map(Step::subject);
+        let services: BTreeSet<_> = subjects.filter_map(|of| of.service().copied()).collect();
         let mut known = self.0.lock();
         known.confirmed.retain(|key, _| !services.contains(key));
     }
@@ -102,13 +103,6 @@ impl Known {
             mark,
             time,
         })
-    }
-}
-
-fn service_of(step: &Step) -> Option<ServiceKey> {
-    match step.subject() {
-        Subject::Service(key) | Subject::Destination(key, _) => Some(key),
-        Subject::Sysctl(_) | Subject::Timeout(_) | Subject::Address(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A verdict becomes a weight in the kernel, by one message and without a dump.
+//! The fast path: one message for a new weight, without a dump.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::reconcile::{
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
-/// A weight that is on its way to the kernel.
+/// A weight that has to be written.
 pub(super) struct Pending {
     pub(super) id: RealServerId,
     pub(super) change: WeightChange,
@@ -24,7 +24,7 @@ pub(super) struct Pending {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// The fast path: the weights that changed, one message each.
+    /// Writes the weights that changed, one message each.
     pub(super) async fn write_weights(&mut self) {
         let pending = self.take_pending();
         if pending.is_empty() {
@@ -51,8 +51,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         announce_unwritten(&unwritten);
     }
 
-    /// In a dry run, the weights are pending from now on; the next pass says
-    /// which of them the kernel has already.
+    /// In a dry run, the weights become pending; the next pass finds those that the
+    /// kernel has already.
     fn leave_out(&mut self, pending: Vec<Pending>) {
         let lines = pending.len();
         for Pending { step, .. } in pending {
@@ -69,8 +69,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.next_pass = self.next_pass.min(in_from_now(LOOK));
     }
 
-    /// What health wants and is not desired yet. Weights that rise come
-    /// first, so that a service is not empty in between.
+    /// The weights that health wants and that are not desired yet. Rising weights
+    /// come first, so that a service always has a real server.
     fn take_pending(&mut self) -> Vec<Pending> {
         let mut pending = Vec::new();
         for (id, change) in self.intent.take() {
@@ -88,8 +88,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         pending
     }
 
-    /// What makes the kernel as wanted; `None` if it is so. From then on it is
-    /// desired so.
+    /// Updates the desired state, and returns the step for the kernel, if one is needed.
     fn step_to(
         &mut self,
         id: RealServerId,
@@ -159,14 +158,14 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
     }
 
-    /// Answers whether it is to be told.
+    /// Returns whether the failure is to be logged.
     fn not_written(&mut self, pending: &Pending, error: &StepError) -> bool {
         if is_missing(error)
             && self
                 .reconciler
                 .is_of_failed_service(&pending.step.subject())
         {
-            // The cause was said, and the next pass tries again with this weight.
+            // The cause was logged, and the next pass tries again with this weight.
             debug!(error = error_chain(error), "not written: {}", pending.step);
             return false;
         }
@@ -181,7 +180,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 }
 
-/// A line each, or one for all: the kernel may refuse every weight at once.
+/// One line for each, or one for all: the kernel may refuse every weight at once.
 fn announce_unwritten(unwritten: &[(&Pending, StepError)]) {
     let one_by_one = unwritten.len() <= LINES_AT_ONCE;
     for (Pending { step, .. }, error) in unwritten {

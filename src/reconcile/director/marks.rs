@@ -1,4 +1,4 @@
-//! Which marks probes have, beside what others have by such marks.
+//! The marks of probes, beside the services of other programs by such marks.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,11 @@ impl<T: Ipvs> Reconciler<T> {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Gives up the marks that are others' by this look at the table, and
-    /// gives each path that lacks one what is free. Whether that changes what
-    /// is desired.
+    /// Gives up the marks of other programs in this observation, and gives free marks
+    /// to paths without one. Returns whether the desired state changes.
     ///
-    /// The services that are desired by it are owned or not in the table, so
-    /// the same look tells what there is of them.
+    /// The newly desired services are owned or not in the table, so the same
+    /// observation is valid for them.
     pub(super) fn assign_marks_again(&mut self, foreign: &BTreeSet<ServiceKey>) -> bool {
         let before = self.reconciler.mark_registry.marks();
         let marks = before.again(foreign);

@@ -1,4 +1,4 @@
-//! Connections of a real server that is lost to its clients, ended.
+//! The end of connections to a real server that is lost.
 //!
 //! IPVS keeps an entry for each connection for as long as the client sends,
 //! whatever the weight. With `net.ipv4.vs.expire_nodest_conn` it frees the
@@ -25,7 +25,7 @@ use crate::plan::Step;
 use crate::runtime::error_chain::error_chain;
 use crate::status::{RealServerRecord, ServiceRecord};
 
-/// For how long a destination is out of the table, each time that it is.
+/// How long a destination stays out of the table, by round.
 const WHILES: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
@@ -34,7 +34,7 @@ const WHILES: [Duration; 3] = [
 
 type Key = (ServiceKey, RealServerKey);
 
-/// The real servers that are out of the table for a while.
+/// The real servers that are temporarily out of the table.
 #[derive(Debug, Default)]
 pub(super) struct Resets {
     out: BTreeMap<Key, Out>,
@@ -42,9 +42,9 @@ pub(super) struct Resets {
 
 #[derive(Debug, Clone, Copy)]
 struct Out {
-    /// Its place in the configuration.
+    /// Its index in the configuration.
     id: RealServerId,
-    /// How often it was out before.
+    /// The number of rounds before.
     round: usize,
     back: Instant,
 }
@@ -54,7 +54,7 @@ impl Resets {
         !self.out.is_empty()
     }
 
-    /// When the first of them is to be put back; far away if there is none.
+    /// When the first of them returns; a second from now if there is none.
     pub(super) fn next(&self) -> Instant {
         let backs = self.out.values().map(|out| out.back);
         backs
@@ -62,7 +62,7 @@ impl Resets {
             .unwrap_or_else(|| in_from_now(Duration::from_secs(1)))
     }
 
-    /// Takes one that is about to be removed in; `false` if it is out already.
+    /// Adds a real server that is about to be removed; `false` if it is out already.
     pub(super) fn begin(&mut self, key: Key, id: RealServerId) -> bool {
         let new = !self.out.contains_key(&key);
         if new {
@@ -84,7 +84,7 @@ impl Resets {
         self.out.contains_key(key)
     }
 
-    /// It is put back before its time, or stays out.
+    /// Forgets a real server, which returns early or stays out.
     pub(super) fn forget(&mut self, key: &Key) {
         self.out.remove(key);
     }
@@ -96,8 +96,8 @@ impl Resets {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Puts back what has been out for long enough, and removes again what has
-    /// entries left.
+    /// Returns real servers whose time is up to the table, and removes those with
+    /// entries left again.
     pub(super) async fn go_on_with_resets(&mut self) {
         let due = self.resets.take_due(in_from_now(Duration::ZERO));
         self.put_back(&due).await;
@@ -133,14 +133,14 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.take_out(&again).await;
     }
 
-    /// Puts back all that is out, before its time; answers with it.
+    /// Returns all real servers to the table early, and returns their keys.
     pub(super) async fn put_back_all(&mut self) -> Vec<Key> {
         let out = std::mem::take(&mut self.resets.out);
         self.put_back(&out).await;
         out.into_keys().collect()
     }
 
-    /// Those that are wanted and not begun: taken from the intent, which ends.
+    /// The resets that are wanted and not begun, from the intent that ends.
     pub(super) fn unwritten_resets(&self) -> Vec<Key> {
         let snapshot = &self.reconciler.snapshot;
         let resets = self.intent.take().into_iter();
@@ -152,7 +152,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         keys.collect()
     }
 
-    /// Goes on with those that were put back before their time.
+    /// Continues with those that returned early.
     pub(super) async fn reset_again(&mut self, keys: Vec<Key>) {
         if keys.is_empty() {
             return;
@@ -196,7 +196,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
     }
 
-    /// What the kernel refuses is looked at in a full pass.
+    /// A refusal of the kernel leads to a full pass.
     async fn write_resets(&mut self, steps: Vec<Step>) {
         if steps.is_empty() {
             return;
@@ -210,7 +210,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 }
 
-/// Says what is done with a real server beside setting its weight.
+/// Logs what is done with a real server beside setting its weight.
 pub(super) fn tell_handling(pending: &Pending, service: &ServiceRecord, record: &RealServerRecord) {
     let (service, real_server) = (&*service.name, &*record.name);
     match pending.change.handling {
