@@ -1,3 +1,5 @@
+//! The loop of a director's reconcile: the fast path, full passes, drains and removals.
+
 mod fast_path;
 mod look;
 mod marks;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use super::{Core, Subscription};
 use crate::config::{Check, OnFailure, VirtualService};
 use crate::diagnosis::Loss;
+use crate::health::announcer::Announcer;
 use crate::health::drains::Drains;
 use crate::health::effect::{Effect, RealServerChange};
 use crate::health::freeze::Freeze;
 use crate::health::input::Configuration;
 use crate::health::inventory::Inventory;
-use crate::health::log_limit::LogLimiter;
 use crate::health::log_line::{Level, LogLine};
 use crate::health::mass_failure::MassFailureDetector;
 use crate::health::pool::{FailureRule, Policy, Pool, PreviousIndex, SorryServer};
@@ -54,7 +54,7 @@ impl Core {
             unresponsive: UnresponsiveHosts::default(),
             present: BTreeSet::new(),
             drains: Drains::default(),
-            log_limit: LogLimiter::default(),
+            announcer: Announcer::default(),
         };
         let mut core = core;
         let mut effects = Vec::new();
