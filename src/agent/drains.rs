@@ -1,4 +1,4 @@
-//! What operators want drained, and how it outlives the process.
+//! The file of the drains that operators want, and the search for a command's target.
 
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -33,10 +33,7 @@ pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
 /// `None` in a file of the first programs, which had none.
 pub(crate) type Drained = BTreeMap<(ServiceKey, RealServerKey), Option<SystemTime>>;
 
-/// Real servers by name: `web/rs1`, or `*/rs1` for that one in every service.
-///
-/// Such a name comes from the command line: that it fits nothing is the
-/// operator's to hear.
+/// The real servers that a command names. A target without any is an error that the operator sees.
 pub(crate) fn find(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServerId>, TargetError> {
     let mut found = Vec::new();
     for (service, record) in (0..).zip(&snapshot.services) {
@@ -96,7 +93,7 @@ pub(crate) enum TargetError {
         /// When it is removed whatever is left.
         deadline: SystemTime,
     },
-    /// Nothing has that name.
+    /// No real server has that name.
     #[error("no real server is called `{0}`: see `lvs-agent status` for the names")]
     Unknown(String),
 }
@@ -105,7 +102,7 @@ pub(crate) enum TargetError {
 #[derive(Debug, Clone)]
 pub(crate) struct DrainFile(PathBuf);
 
-/// What the file told.
+/// The content of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
     drained: Drained,
@@ -258,7 +255,7 @@ impl DrainFile {
         self.replace(&text).map_err(|cause| error(Cause::Io(cause)))
     }
 
-    /// Removes the file; tells whether there was one.
+    /// Removes the file. The answer is whether there was one.
     pub(crate) fn remove(&self) -> Result<bool, DrainFileError> {
         match fs::remove_file(&self.0) {
             Ok(()) => Ok(true),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Transition;
+use super::announcer::Announcer;
 use super::drains::Drains;
 use super::effect::{Effect, RealServerChange, WeightChange};
 use super::freeze::Freeze;
 use super::input::{DrainDeadline, Input};
 use super::inventory::Inventory;
-use super::line_kind::LineKind;
 use super::log_line::{self, Level, LogLine};
 use super::mass_failure::MassFailureDetector;
 use super::pool::{Handling, Pool};
@@ -24,11 +24,10 @@ use super::timers::Timers;
 use super::unresponsive::UnresponsiveHosts;
 use crate::diagnosis::Fix;
 use crate::model::{
-    AdminState, ArpConflicts, Diagnosis, FreezeReason, Health, PoolStatus, RealServerId, Weight,
+    AdminState, ArpConflicts, FreezeReason, Health, PoolStatus, RealServerId, Weight,
 };
 use crate::notify::EventKind;
 use crate::probe::{Pace, ProbeId, Report};
-use crate::runtime::log_limit::LogLimiter;
 
 /// A probe, and the real servers that it speaks of.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub(crate) struct Core {
     unresponsive: UnresponsiveHosts,
     present: BTreeSet<IpAddr>,
     drains: Drains,
-    log_limit: LogLimiter<LineKind>,
+    announcer: Announcer,
 }
 
 impl Core {
@@ -109,7 +108,7 @@ impl Core {
         let deadlines = [
             self.timers.next(),
             self.probe_errors.next_deadline(),
-            self.log_limit.next_deadline(),
+            self.announcer.next_deadline(),
             self.drains.next_deadline(),
             Some(self.probe_loops.next_check()),
         ];
@@ -123,8 +122,7 @@ impl Core {
         while let Some((probe, change)) = self.probe_errors.take_due(now) {
             self.log_probe_error(probe, change, None, effects);
         }
-        let summaries = self.log_limit.take_due(now).into_iter();
-        effects.extend(summaries.map(|summary| Effect::Log(log_line::summary(summary))));
+        effects.extend(self.announcer.take_due(now).map(Effect::Log));
         self.check_probe_loops(now, effects);
         let ended = self.drains.take_overdue(now);
         self.end_drains(ended, now, effects);
@@ -250,34 +248,15 @@ impl Core {
         }
         let transition =
             passed.and_then(|passed| pool.on_outcome(member, passed, report.started, now));
-        if let Some(share) = share {
-            self.log_advice(id, share, &report.outcome.detail, now, effects);
+        if let (Some(share), Some(names)) = (share, self.inventory.names(id)) {
+            let detail = &report.outcome.detail;
+            let line = self.announcer.advice(names, share, detail, now);
+            effects.extend(line.map(Effect::Log));
         }
         if let Some(transition) = transition {
             self.on_transition(id, transition, report, now, effects);
         } else if share.is_some() || is_worse {
             self.recompute(service, None, now, effects);
-        }
-    }
-
-    fn log_advice(
-        &mut self,
-        id: RealServerId,
-        share: Weight,
-        detail: &str,
-        now: Instant,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(names) = self.inventory.names(id) else {
-            return;
-        };
-        let (kind, subject) = (LineKind::OtherWeight, || names.joined());
-        if self.log_limit.admit(kind, "", subject, || None, now) {
-            effects.push(Effect::Log(LogLine {
-                weight: Some(share),
-                reason: Some(detail.to_owned()),
-                ..names.line(Level::Info, "real server reports another weight")
-            }));
         }
     }
 
@@ -316,7 +295,6 @@ impl Core {
         self.log_pool_status(service, before, now, effects);
     }
 
-    /// One line for the outage, with its cause and fix, or one among many that are alike.
     fn log_transition(
         &mut self,
         id: RealServerId,
@@ -329,36 +307,16 @@ impl Core {
         let Some(names) = self.inventory.names(id) else {
             return;
         };
-        let is_down = transition.to == Health::Down;
-        let symptoms = self.symptoms(id).filter(|_| is_down);
+        let symptoms = self.symptoms(id).filter(|_| transition.to == Health::Down);
         let diagnosis = symptoms.and_then(|symptoms| symptoms.diagnosis);
         let place = self.inventory.place(id);
         let mend = symptoms.and_then(|symptoms| symptoms.mend(place?));
-        let fix = || mend.as_ref().map(ToString::to_string);
-        let kind = if is_down {
-            LineKind::Down
-        } else {
-            LineKind::Up
-        };
-        let common = diagnosis.map_or("", Diagnosis::as_str);
-        let damped_rise = self
-            .pools
-            .get(id.service_index())
-            .and_then(|pool| pool.damped_rise(id.real_server_index(), now));
-        let subject = || names.joined();
-        let admitted = self.log_limit.admit(kind, common, subject, fix, now);
-        let mut line = log_line::transition(
-            names,
-            transition,
-            weight,
-            reason,
-            diagnosis,
-            fix(),
-            damped_rise,
-        );
-        if !admitted {
-            line.level = Level::Debug;
-        }
+        let pool = self.pools.get(id.service_index());
+        let damped_rise = pool.and_then(|pool| pool.damped_rise(id.real_server_index(), now));
+        let cause = (diagnosis, mend.as_ref());
+        let effect = (weight, reason);
+        let announcer = &mut self.announcer;
+        let line = announcer.transition(names, transition, cause, effect, damped_rise, now);
         effects.push(Effect::Log(line));
     }
 
@@ -518,18 +476,9 @@ impl Core {
         let Some(names) = self.inventory.names(id) else {
             return;
         };
-        let fix = || mend.as_ref().map(ToString::to_string);
-        let (kind, common) = (LineKind::OtherDiagnosis, diagnosis.as_str());
-        if self
-            .log_limit
-            .admit(kind, common, || names.joined(), fix, now)
-        {
-            effects.push(Effect::Log(LogLine {
-                diagnosis: Some(diagnosis),
-                fix: fix(),
-                ..names.line(Level::Warn, "real server still down, for another reason")
-            }));
-        }
+        let announcer = &mut self.announcer;
+        let line = announcer.other_diagnosis(names, diagnosis, mend.as_ref(), now);
+        effects.extend(line.map(Effect::Log));
     }
 
     fn note_unresponsive(&mut self, id: RealServerId) {
@@ -561,16 +510,8 @@ impl Core {
             deadline: is_drained.then_some(deadline.at),
         };
         effects.push(Effect::RealServer(id, change));
-        let (kind, common) = (LineKind::AdminState, admin.as_str());
-        let subject = || names.joined();
-        if self.log_limit.admit(kind, common, subject, || None, now) {
-            let message = match admin {
-                AdminState::Enabled => "an operator returns the real server to service",
-                AdminState::Draining => "an operator drains the real server",
-                AdminState::Drained => "real server drained",
-            };
-            effects.push(Effect::Log(names.line(Level::Info, message)));
-        }
+        let line = self.announcer.admin(names, admin, now);
+        effects.extend(line.map(Effect::Log));
         self.recompute(id.service_index(), None, now, effects);
         if is_drained {
             self.drains.begin(id, key, deadline, now);
@@ -593,10 +534,8 @@ impl Core {
                 deadline: None,
             };
             effects.push(Effect::RealServer(id, change));
-            let (kind, subject) = (LineKind::Drained, || names.joined());
-            if self.log_limit.admit(kind, "", subject, || None, now) {
-                effects.push(Effect::Log(names.line(Level::Info, "real server drained")));
-            }
+            let line = self.announcer.admin(names, AdminState::Drained, now);
+            effects.extend(line.map(Effect::Log));
             let detail = "no active connection is left".to_owned();
             effects.push(Effect::RealServerEvent(
                 EventKind::RealServerDrained,
@@ -669,13 +608,9 @@ impl Core {
             return;
         };
         let after = pool.status();
-        for kind in log_line::pool_lines(before, after) {
-            let subject = || service.name.to_string();
-            if self.log_limit.admit(kind, "", subject, || None, now) {
-                let line = log_line::pool_line(Arc::clone(&service.name), kind);
-                effects.push(Effect::Log(line));
-            }
-        }
+        let announcer = &mut self.announcer;
+        let lines = announcer.pool_status(&service.name, before, after, now);
+        effects.extend(lines.into_iter().map(Effect::Log));
         let events = log_line::pool_events(before, after);
         effects.extend(events.map(|(kind, detail)| Effect::ServiceEvent(kind, index, detail)));
     }
@@ -695,32 +630,13 @@ impl Core {
                 continue;
             };
             effects.push(Effect::RealServer(id, RealServerChange::Quiesced(quiesced)));
-            let (kind, level, message) = if quiesced.is_some() {
-                let message = "quiesced: the real server answers for the VIP on the link";
-                (LineKind::Quiesced, Level::Warn, message)
-            } else if pool.has_arp_conflict(member) {
-                let message = "quiesced no longer, though the real server still answers for the \
-                               VIP: the others that serve have less than half of the weight, or \
-                               less than the quorum";
-                (LineKind::QuiescedNoLonger, Level::Warn, message)
-            } else {
-                (
-                    LineKind::QuiescedNoLonger,
-                    Level::Info,
-                    "quiesced no longer",
-                )
-            };
             let Some(names) = self.inventory.names(id) else {
                 continue;
             };
-            let (common, subject) = ("they answer for the VIP on the link", || names.joined());
-            if self.log_limit.admit(kind, common, subject, || None, now) {
-                let reason = quiesced.or(before).map(|reason| reason.as_str().to_owned());
-                effects.push(Effect::Log(LogLine {
-                    reason,
-                    ..names.line(level, message)
-                }));
-            }
+            let conflict = pool.has_arp_conflict(member);
+            let announcer = &mut self.announcer;
+            let line = announcer.quiesced(names, before, quiesced, conflict, now);
+            effects.extend(line.map(Effect::Log));
         }
     }
 

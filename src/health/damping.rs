@@ -1,3 +1,5 @@
+//! Flap damping: a real server that keeps falling must pass longer to be up again. Pure.
+
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
@@ -18,14 +20,14 @@ pub(crate) struct Damping {
 }
 
 impl Damping {
-    /// It was up, and is down.
+    /// Counts a transition from up to down.
     pub(crate) fn fell(&mut self, now: Instant) {
         let remembered = self.remembered(now).min(DOUBLINGS);
         self.falls = remembered + 1;
         self.last = Some(now);
     }
 
-    /// The passes in a row that it needs, where `rise` is configured.
+    /// The passes in a row that bring the real server up, where `rise` is configured.
     pub(crate) fn rise(self, rise: NonZeroU16, now: Instant) -> NonZeroU16 {
         let doublings = self.remembered(now).saturating_sub(1);
         rise.saturating_mul(NonZeroU16::MIN.saturating_add((1 << doublings) - 1))

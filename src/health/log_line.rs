@@ -104,33 +104,6 @@ pub(super) fn reason(transition: Transition, outcome: &Outcome) -> String {
     }
 }
 
-/// The line of a transition. `diagnosis` and `fix` belong to a real server that is down.
-pub(super) fn transition(
-    names: Names,
-    transition: Transition,
-    weight: Weight,
-    reason: &str,
-    diagnosis: Option<Diagnosis>,
-    fix: Option<String>,
-    damped_rise: Option<NonZeroU16>,
-) -> LogLine {
-    let line = match transition.to {
-        Health::Down => LogLine {
-            diagnosis,
-            fix,
-            damped_rise,
-            ..names.line(Level::Warn, "real server down")
-        },
-        Health::Up | Health::Unknown => names.line(Level::Info, "real server up"),
-    };
-    LogLine {
-        from: Some(transition.from),
-        weight: Some(weight),
-        reason: Some(reason.to_owned()),
-        ..line
-    }
-}
-
 /// The kinds of lines that a change of a pool's status asks for.
 pub(super) fn pool_lines(before: PoolStatus, after: PoolStatus) -> impl Iterator<Item = LineKind> {
     let line = |before: bool, after: bool, begun, ended| match (before, after) {

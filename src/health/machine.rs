@@ -1,11 +1,13 @@
+//! Rise and fall: how the results of probes become the health of one real server. Pure.
+
 use std::num::NonZeroU16;
 use std::time::Instant;
 
 use crate::model::{Health, Weight};
 use crate::probe::Pace;
 
-/// The health of one real server of one virtual service: a count of equal
-/// outcomes in a row, and the verdict that the last long enough row gave.
+/// The health of one real server of one virtual service: the streak of equal outcomes, and the
+/// health that the last long enough streak gave.
 ///
 /// ```text
 ///              rise passes                 fall failures
@@ -21,7 +23,7 @@ pub(crate) struct Machine {
     streak: Streak,
 }
 
-/// The outcomes in a row that are alike, up to the newest one.
+/// The number of equal outcomes up to the newest one.
 #[derive(Debug, Clone, Copy)]
 enum Streak {
     None,
@@ -29,7 +31,7 @@ enum Streak {
     Failures { count: u16, first: Instant },
 }
 
-/// A change of verdict.
+/// A change of health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Transition {
     pub(crate) from: Health,
@@ -41,7 +43,7 @@ pub(crate) struct Transition {
 }
 
 impl Machine {
-    /// A machine without a verdict.
+    /// A machine of unknown health.
     pub(crate) fn new(rise: NonZeroU16, fall: NonZeroU16) -> Self {
         Self {
             rise,
@@ -56,13 +58,12 @@ impl Machine {
         self.rise = rise;
     }
 
-    /// The verdict.
+    /// The health.
     pub(crate) fn health(&self) -> Health {
         self.health
     }
 
-    /// This machine, which has no verdict yet, with the other's: what a check
-    /// that changed starts over with.
+    /// This machine with the health of another: how a real server whose check changed begins.
     pub(crate) fn with_verdict_of(&self, other: &Self) -> Self {
         let Self { rise, fall, .. } = *self;
         let health = other.health;
@@ -76,7 +77,7 @@ impl Machine {
     }
 
     /// Counts what another real server's machine has counted of the same probe
-    /// as this one's own, and tells the verdict that follows from it here.
+    /// as this one's own. The answer is the health that follows.
     pub(crate) fn learn_from(&mut self, other: &Self) -> Health {
         self.streak = other.streak;
         self.health = match (other.streak, other.health) {
@@ -89,7 +90,7 @@ impl Machine {
         self.health
     }
 
-    /// Forgets the outcomes since the last verdict: they prove nothing.
+    /// Forgets the outcomes since the last transition: they prove nothing.
     pub(crate) fn reset_streak(&mut self) {
         self.streak = Streak::None;
     }
@@ -136,10 +137,10 @@ impl Machine {
     }
 }
 
-/// The weight that a verdict asks for.
+/// The weight that a health asks for.
 ///
-/// `held` is what the kernel had when the agent first looked, 0 for a real
-/// server that was not there: until there is a verdict, it stays.
+/// `held` is the weight that the kernel had when the agent started, 0 for a real server that was
+/// not in the table. This weight stays while the health is unknown.
 pub(crate) fn weight(health: Health, configured: Weight, held: Weight) -> Weight {
     match health {
         Health::Up => configured,

@@ -1,3 +1,5 @@
+//! Detects that most real servers fail at once, which is more likely a fault of the director. Pure.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -14,10 +16,10 @@ const FEWEST: usize = 4;
 /// That is so when at least three quarters of the probes that passed before
 /// have begun to fail within one interval of theirs (and one time-out), when
 /// that hits half of the probes of at least two virtual services that share no
-/// real server, and when no sorry server passes: where one does, there is somebody
-/// who answers, and verdicts count. It is over when half of them pass again.
+/// real server, and when no sorry server passes: a sorry server that answers shows that the
+/// director can probe. It is over when half of them pass again.
 ///
-/// With `fall: 1`, a verdict comes before this can.
+/// With `fall: 1`, the transition comes before the detection.
 #[derive(Debug)]
 pub(crate) struct MassFailureDetector {
     probes: Vec<Probe>,
@@ -54,9 +56,8 @@ struct Tally {
 }
 
 impl MassFailureDetector {
-    /// For these probes; `is_sorry` tells the sorry servers, and `served` the
-    /// real servers that were found serving: for as long as nothing else is
-    /// known of them, they count as passing.
+    /// `is_sorry` selects the sorry servers. `served` selects the real servers that have a weight:
+    /// they count as passing until their probes show something else.
     pub(crate) fn new(
         targets: &[&ProbeTarget],
         is_sorry: impl Fn(RealServerId) -> bool,

@@ -10,6 +10,7 @@
 //!
 //! Everything but the driver and [`weight_updates`] is pure: a function of state, input and time.
 
+mod announcer;
 mod core;
 mod damping;
 mod drains;

@@ -1,3 +1,5 @@
+//! The real servers of one virtual service: from their health to their weights. Pure.
+
 mod failure;
 mod member;
 mod status;
@@ -39,22 +41,21 @@ pub(crate) struct PreviousIndex {
     pub(crate) same_kind: bool,
 }
 
-/// The real servers of one virtual service, and what of their verdicts
-/// becomes of their weights.
+/// The real servers of one virtual service, and the weights that follow from their health.
 ///
 /// - A real server that is up has its configured weight, or what it advises in
 ///   place of it, after slow start.
-/// - One without a verdict keeps what it was found with, and counts as up
+/// - A real server of unknown health keeps the weight that it was found with, and counts as up
 ///   until it is known better.
-/// - One that is down has weight 0, unless the pool fails open.
+/// - A real server that is down has weight 0, unless the pool fails open.
 /// - With the quorum lost and a sorry server that passes its check, that one
 ///   serves, and nobody else; it goes before failing open.
 ///   One that serves and begins to fail goes on while there is nobody else.
-/// - Nothing goes to 0 while what would replace it has no verdict yet.
-/// - One that steals the VIP's traffic is quiesced as long as those that do not
-///   steal have the quorum, and half of the weight of all that would serve: a
-///   LAN where most steal serves on. It counts in all sums as if it did not
-///   steal, so that this alone calls for no sorry server and no failing open.
+/// - No weight goes to 0 while the health of what would replace it is unknown.
+/// - A real server with an ARP conflict is quiesced as long as the others have the quorum, and half
+///   of the weight of all that would serve: a LAN where most have a conflict serves on. The sums
+///   count such a real server like any other, so that a conflict alone causes neither the sorry
+///   server nor fail-open.
 #[derive(Debug)]
 pub(crate) struct Pool {
     policy: Policy,
@@ -69,7 +70,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// `members` and `sorry_server` are each real server's configured weight
-    /// and the one that it was found with; all begin without a verdict.
+    /// and the one that it was found with. The health of all is unknown.
     pub(crate) fn new(
         policy: Policy,
         fall: NonZeroU16,
@@ -142,7 +143,7 @@ impl Pool {
     }
 
     /// Lets a real server that is new here begin with what the same probe has
-    /// shown elsewhere, and tells its verdict.
+    /// shown elsewhere. The answer is its health.
     pub(crate) fn learn(&mut self, member: usize, other: &Machine) -> Option<Health> {
         let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
         let member = members.nth(member)?;
@@ -156,7 +157,7 @@ impl Pool {
     /// Takes an outcome of the real server at this place, of a probe that
     /// began at `started`; the sorry server's place is after the last.
     ///
-    /// After a transition, [`recompute_weights`](Self::recompute_weights) tells the weights.
+    /// After a transition, call [`recompute_weights`](Self::recompute_weights).
     pub(crate) fn on_outcome(
         &mut self,
         member: usize,
@@ -247,7 +248,7 @@ impl Pool {
         }
     }
 
-    /// What an operator wants of the real server, also while frozen.
+    /// Sets what an operator wants of the real server. This works while frozen, too.
     pub(crate) fn set_admin(&mut self, member: usize, admin: AdminState) {
         if let Some(member) = self.members.get_mut(member) {
             if member.admin != AdminState::Enabled && admin == AdminState::Enabled {
@@ -295,7 +296,7 @@ impl Pool {
     }
 
     /// Whether the pool serves without the real servers that are leaving its
-    /// service: each real server that may serve has a verdict, or the weight
+    /// service: each real server that may serve has a known health, or the weight
     /// that it was found with, and at least one serves. Where none may serve,
     /// by its configured weight or an operator's word, none is waited for.
     pub(crate) fn replaces(&self) -> bool {
@@ -398,7 +399,7 @@ impl Pool {
         changes
     }
 
-    /// Whether the weight is needed of those that steal, out of these weights.
+    /// Whether the service needs the weight of the real servers with an ARP conflict.
     fn needs_conflicting(&self, weights: &[Weight]) -> bool {
         let (mut honest, mut all) = (0, 0);
         for (member, weight) in self.members.iter().zip(weights) {

@@ -1,3 +1,5 @@
+//! Which probes this host cannot make, and which of their reasons the log has. Pure.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -7,36 +9,35 @@ use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId};
 
 /// What strerror(3) has for `EMFILE`, and begins with for `ENFILE`.
 const TOO_MANY_OPEN_FILES: &str = "Too many open files";
-/// As many reasons at once are told each by itself.
+/// The most reasons that are logged one by one at a time.
 const MOST_REASONS: usize = 16;
-/// So often a probe that cannot be made is told to be so for another reason.
+/// How often another reason of the same probe is logged.
 const MOST_CHANGES: u8 = 4;
-/// So long after it was told that a probe could not be relied on, neither that
-/// probe nor that reason is told again.
+/// How long neither a probe nor a reason is logged again after a result that could not be relied
+/// on was logged.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// The probes that this host cannot make, each with its reason: until it can,
-/// no verdict of theirs changes, and that is not to go unseen.
+/// The probes that this host cannot make, each with its reason. The health of their real servers
+/// stays as it is meanwhile, which the log must show.
 ///
-/// Each reason is told once, with the first probe that it keeps from being
-/// made, and again when that is over; so that one probe that never can be made
-/// hides no other trouble. Of reasons without end, the first few are told; that
-/// there are no file descriptors always is.
+/// Each reason is logged once, with the first probe that it stops, and again when the reason has
+/// ended, so that one probe that never works hides no other problem. The number of reasons is
+/// bounded; a lack of file descriptors is always logged.
 ///
 /// A probe that was made and cannot be relied on counts among them from the
-/// second in a row on. That may come and go: what was told stays untold for a
-/// while, and is told then if it holds.
+/// second in a row on. Such a reason may come and go: after its line, the next line waits, and is
+/// written if the reason is still there.
 #[derive(Debug, Default)]
 pub(super) struct ProbeErrorLog {
     probes: BTreeMap<ProbeId, FailingProbe>,
     reasons: BTreeMap<String, Reason>,
     /// Those whose last result alone could not be relied on.
     odd: BTreeSet<ProbeId>,
-    /// Those that a wrong clock of this host keeps from a verdict.
+    /// The probes whose result depends on a clock of this host that is wrong.
     by_clock: BTreeSet<ProbeId>,
-    /// What was told not long ago, of those that could not be relied on.
+    /// The recent lines of results that could not be relied on.
     silent: RecentlyLogged,
-    /// When there may be something to tell that was not told then.
+    /// When a line that was left out may be written.
     due: Option<Instant>,
 }
 
@@ -50,13 +51,13 @@ struct FailingProbe {
 struct Reason {
     probes: usize,
     told: bool,
-    /// It may be told for a while, and then not: it is to be damped.
+    /// Whether the reason may come and go, so that its lines are damped.
     wavers: bool,
-    /// What was told before of a probe that is here now, and is not over yet.
+    /// The reason that the log has for a probe that has this reason now.
     instead_of: Option<String>,
 }
 
-/// What is to be told.
+/// What is to be logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProbeErrorChange {
     /// This is a new reason.
@@ -120,8 +121,7 @@ impl ProbeErrorLog {
         self.tell(probe, now)
     }
 
-    /// What was told not long ago, held again meanwhile, and still does: the
-    /// probe of which to tell it.
+    /// A line that was left out before and still holds, with its probe.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<(ProbeId, ProbeErrorChange)> {
         self.due.filter(|due| *due <= now)?;
         self.due = None;
@@ -144,7 +144,7 @@ impl ProbeErrorLog {
         self.due
     }
 
-    /// Whether this host's clock keeps a verdict from being made.
+    /// Whether a probe depends on this host's clock, which is wrong.
     pub(super) fn clock_is_wrong(&self) -> bool {
         !self.by_clock.is_empty()
     }
@@ -161,8 +161,8 @@ impl ProbeErrorLog {
         }
     }
 
-    /// Tells what keeps this probe from being made, unless it was told, not
-    /// long ago, or there is too much of it.
+    /// Logs why this probe cannot be made, unless the log has the reason already, had it not long
+    /// ago, or has too many.
     fn tell(&mut self, probe: ProbeId, now: Instant) -> Option<ProbeErrorChange> {
         let FailingProbe { reason, changes } = self.probes.get(&probe)?;
         let told = self.reasons.values().filter(|reason| reason.told).count();
@@ -195,7 +195,7 @@ impl ProbeErrorLog {
     }
 }
 
-/// When each was last told, of probes that could not be relied on.
+/// When each result that could not be relied on was last logged.
 #[derive(Debug, Default)]
 struct RecentlyLogged {
     probes: BTreeMap<ProbeId, Instant>,
@@ -211,7 +211,7 @@ impl RecentlyLogged {
         self.reasons.insert(reason.to_owned(), now);
     }
 
-    /// Until when neither is told; `None` if both may be.
+    /// Until when neither is logged; `None` if both may be.
     fn until(&self, probe: ProbeId, reason: &str, now: Instant) -> Option<Instant> {
         let told = self.probes.get(&probe).max(self.reasons.get(reason));
         told.map(|told| *told + SILENCE)

@@ -1,3 +1,5 @@
+//! Slow start: the weights between the transition to up and the full weight. Pure.
+
 use std::time::{Duration, Instant};
 
 use crate::model::{Scheduler, Weight};

@@ -1,3 +1,5 @@
+//! The next deadline of every pool, and the nearest of all. Pure.
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 

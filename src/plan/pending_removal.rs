@@ -1,6 +1,6 @@
-//! What left the configuration and is in the table yet: as long as nothing
-//! replaces it, with its weight; then, with `on_removal: drain`, with weight 0
-//! for its last connections. Pure.
+//! Real servers that were removed from the configuration and are still in the table. Each keeps its
+//! weight until the configured real servers serve. Then, with `on_removal: drain`, its weight is 0
+//! until its last connections have ended. Pure.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

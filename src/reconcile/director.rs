@@ -1,4 +1,4 @@
-//! The loop of a director.
+//! The loop of a director's reconcile: the fast path, full passes, drains and removals.
 
 mod fast_path;
 mod look;

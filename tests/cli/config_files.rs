@@ -250,14 +250,15 @@ fn large_broken_files_take_little_memory_and_say_little() {
 fn twenty_thousand_real_servers_are_checked_in_30_mib() {
     let service = |index: usize| {
         let (high, low) = (index / 250, index % 250 + 1);
-        let real_servers: String = (0..20)
-            .map(|number| {
-                let first = number + 1;
-                format!(
-                    "      - {{ name: rs{number}, address: 10.{first}.{high}.{low}, weight: 1 }}\n"
-                )
-            })
-            .collect();
+        let mut real_servers = String::new();
+        for number in 0..20 {
+            let first = number + 1;
+            writeln!(
+                real_servers,
+                "      - {{ name: rs{number}, address: 10.{first}.{high}.{low}, weight: 1 }}"
+            )
+            .unwrap();
+        }
         format!(
             "  - name: s{index}\n    address: 10.0.{high}.{low}:80\n    real_servers:\n{real_servers}"
         )

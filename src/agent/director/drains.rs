@@ -1,4 +1,4 @@
-//! What an operator wants of real servers: told to health, and remembered.
+//! The drains that operators want: passed to health, and kept in a file.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::shared::Shared;
 use crate::status::Snapshot;
 
-/// The deadline of a drain that another process began without one.
+/// The deadline of a drain that an earlier process began without one.
 const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
 
 /// So many lines are written at a time of drains that end with a reload.
@@ -204,7 +204,7 @@ fn in_from_now(deadline: Duration) -> DrainDeadline {
 }
 
 impl Director {
-    /// As [`Self::set_admin`], for the control socket.
+    /// [`Self::set_admin`] for the control socket.
     pub(super) async fn operate(
         &mut self,
         target: &Target,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Core, Subscription};
 use crate::config::{Check, OnFailure, VirtualService};
 use crate::diagnosis::Loss;
+use crate::health::announcer::Announcer;
 use crate::health::drains::Drains;
 use crate::health::effect::{Effect, RealServerChange};
 use crate::health::freeze::Freeze;
@@ -25,7 +26,6 @@ use crate::model::{
     ArpConflicts, Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights, deadline_only,
 };
 use crate::probe::{ProbeId, ProbeTarget};
-use crate::runtime::log_limit::LogLimiter;
 
 impl Core {
     /// No real server has a verdict, and each keeps the weight that it was found with.
@@ -54,7 +54,7 @@ impl Core {
             unresponsive: UnresponsiveHosts::default(),
             present: BTreeSet::new(),
             drains: Drains::default(),
-            log_limit: LogLimiter::default(),
+            announcer: Announcer::default(),
         };
         let mut core = core;
         let mut effects = Vec::new();

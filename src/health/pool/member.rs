@@ -1,3 +1,5 @@
+//! One real server of a pool, or its sorry server. Pure.
+
 use std::time::Instant;
 
 use crate::diagnosis::Loss;
@@ -14,18 +16,18 @@ pub(super) struct Member {
     pub(super) damping: Damping,
     pub(super) slow_start: SlowStartState,
     pub(super) admin: AdminState,
-    /// Whether it answers for the VIP, and is to have no new connections for that.
+    /// Whether the real server answers ARP for the VIP, and is to be quiesced for that.
     pub(super) arp_conflict: bool,
-    /// Whether it has weight 0 for that.
+    /// Whether the weight is 0 for that reason.
     pub(super) quiesced: bool,
     pub(super) configured: Weight,
-    /// The newest, if there was one.
+    /// The newest advice, if there was any.
     pub(super) advice: Option<Advice>,
-    /// What it should have in the kernel now.
+    /// The weight that the kernel should have.
     pub(super) wanted: Weight,
-    /// How it is lost to its clients: of all that was seen since it is down the worst.
+    /// How the real server is lost to its clients: the worst that was seen since it is down.
     pub(super) loss: Option<Loss>,
-    /// Since it is down, it was removed, or its connections were ended.
+    /// Whether the real server was removed or reset since it is down.
     pub(super) handled: bool,
 }
 
@@ -56,7 +58,7 @@ impl Member {
         }
     }
 
-    /// The weight that it is meant to have while it is up: what counts in every sum.
+    /// The full weight of the real server while it is up. Every sum counts with it.
     pub(super) fn share(&self) -> Weight {
         match self.advice {
             None | Some(Advice::Ready) => self.configured,
@@ -84,7 +86,7 @@ impl Member {
         (weight, next)
     }
 
-    /// The weight if it is a new one.
+    /// Sets the weight. The answer is the weight if it has changed.
     pub(super) fn want(&mut self, weight: Weight) -> Option<Weight> {
         let before = std::mem::replace(&mut self.wanted, weight);
         (before != weight).then_some(weight)

@@ -1,3 +1,5 @@
+//! The quorum, fail-open and the sorry server of a pool. Pure.
+
 use super::{Member, Policy, Pool};
 use crate::model::{AdminState, Health, PoolStatus};
 
