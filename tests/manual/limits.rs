@@ -35,10 +35,10 @@ const BOUNDS: [Bound; 50] = [
     ("real servers asked for", "audit.rs", "LOOKUPS"),
     ("configuration file", "source.rs", "LARGEST"),
     ("configuration file", "source.rs", "MOST_FILES"),
-    ("configuration file", "scan.rs", "MAX_VALUES"),
+    ("configuration file", "yaml.rs", "MAX_VALUES"),
     ("mistakes in a configuration", "problem.rs", "MOST"),
-    ("nesting of a configuration", "scan.rs", "MAX_DEPTH"),
-    ("nesting of a configuration", "scan.rs", "MAX_ALIASED"),
+    ("nesting of a configuration", "yaml.rs", "MAX_DEPTH"),
+    ("nesting of a configuration", "yaml.rs", "MAX_ALIASED"),
     ("threads that wait", "file_work.rs", "PER_DIRECTORY"),
     ("threads that wait", "file_work.rs", "PATIENCE"),
     ("wait for the state file", "mod.rs", "SAVING"),
@@ -103,7 +103,7 @@ const PHRASES: [Phrase; 27] = [
     (
         "configuration.md",
         "16 MiB and {} keys and values",
-        "scan.rs",
+        "yaml.rs",
         "MAX_VALUES",
     ),
     (
@@ -202,11 +202,16 @@ const PHRASES: [Phrase; 27] = [
         "sections.rs",
         "LONGEST_SOCKET_PATH",
     ),
-    ("cluster.yaml", "in at most {} steps", "ramp.rs", "STEPS"),
+    (
+        "cluster.yaml",
+        "in at most {} steps",
+        "slow_start.rs",
+        "STEPS",
+    ),
     (
         "cluster.yaml",
         "steps ({} with sh and mh)",
-        "ramp.rs",
+        "slow_start.rs",
         "STEPS_OF_A_HASH",
     ),
     (
