@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use self::drains::Drains;
+use crate::agent::conditions;
 use crate::agent::drains::DrainFile;
 use crate::agent::lifecycle::{
     AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
@@ -70,10 +71,10 @@ pub(crate) async fn run<T: Ipvs>(
 
     let snapshot = Arc::new(first_snapshot::<T>(&config, path, writing));
     let file = drain_file::<T>(&config);
-    let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
-    let services = config.virtual_services.iter();
-    let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
-    let events = start_events(&config, writing, &metrics)?;
+    let drains = Drains::load(&config, file, writing, &snapshot.conditions).await?;
+    let names = config.virtual_services.iter().map(|service| &*service.name);
+    let metrics = Arc::new(Metrics::new(names)?);
+    let events = start_events::<T>(&config, writing, &metrics, &snapshot)?;
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
@@ -173,16 +174,19 @@ fn warn_of_table_in_memory<T: Ipvs>(config: &Config) {
     }
 }
 
-fn start_events(
+fn start_events<T: Ipvs>(
     config: &Config,
     writing: Writing,
     metrics: &Metrics,
+    snapshot: &Snapshot,
 ) -> Result<Arc<Events>, notify::StartError> {
-    match writing {
-        Writing::Real => Events::start(&config.notify, Mode::Director, metrics),
+    let events = match writing {
+        Writing::Real => Events::start(&config.notify, Mode::Director, metrics)?,
         // The agent that really writes tells.
-        Writing::DryRun => Ok(Events::none()),
-    }
+        Writing::DryRun => Events::none(),
+    };
+    conditions::start::<T>(snapshot, &events, config);
+    Ok(events)
 }
 
 fn first_snapshot<T: Ipvs>(config: &Config, path: &Path, writing: Writing) -> Snapshot {
@@ -286,6 +290,8 @@ impl Director {
             liveness: view.liveness,
             intent: Arc::clone(&intent),
         });
+        let (director, in_kernel) = (Mode::Director, self.sysctls.is_some());
+        conditions::examine_capabilities(&snapshot.conditions, &config, director, in_kernel);
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::Request::Change(reconcile::Change {

@@ -16,10 +16,12 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{error, info};
 
+use crate::agent::conditions;
 use crate::agent::drains::DrainFileError;
 use crate::config::{Config, ConfigErrors, Control, Http};
 use crate::control::{self, Answer, BindError, ControlSocket, Operation, Request};
 use crate::http::{self, ListenError, Shown};
+use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{self, Event, EventKind, Events};
 use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError, StateLock, Writing};
 use crate::runtime::error_chain::error_chain;
@@ -148,6 +150,7 @@ impl Doors {
             systemd::feed_watchdog(shown.view().liveness),
         ));
         tasks.spawn(named("orphans", orphans::reap()));
+        tasks.spawn(named("conditions", conditions::watch(shown.clone())));
         tasks.spawn(named(
             "control",
             control::serve(self.socket, shown.clone(), requests),
@@ -264,6 +267,9 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
             events.emit(Event::of_agent(EventKind::ReloadSucceeded, summary));
             record.error = None;
             record.last_success = clock::wall();
+            let path = snapshot.config_path.display().to_string();
+            let kind = ConditionType::ReloadFailed;
+            snapshot.conditions.clear(kind, &path);
             Answer::done(message)
         }
         Err(error) => {
@@ -276,6 +282,14 @@ fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
                 error!("the configuration is not reloaded: {public}");
             }
             events.emit(Event::of_agent(EventKind::ReloadFailed, &public));
+            snapshot.conditions.raise(Condition {
+                kind: ConditionType::ReloadFailed,
+                subject: snapshot.config_path.display().to_string(),
+                severity: Severity::Problem,
+                message: public.clone(),
+                fix: error.fix(snapshot.mode),
+                since: clock::wall(),
+            });
             record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
             Answer {
@@ -332,6 +346,20 @@ impl ReloadError {
             | Self::Events(_)
             | Self::Ending
             | Self::Kernel(_) => error_chain(self),
+        }
+    }
+
+    /// What an operator does about it.
+    fn fix(&self, mode: Mode) -> String {
+        match self {
+            Self::Fixed(_) => {
+                let unit = mode.unit();
+                format!("lvs-agent check-config && systemctl restart {unit}")
+            }
+            Self::Kernel(_) | Self::Unreadable(_) => "lvs-agent doctor".to_owned(),
+            Self::Config(_) | Self::File(_) | Self::Metrics(_) | Self::Events(_) | Self::Ending => {
+                "lvs-agent check-config && lvs-agent reload".to_owned()
+            }
         }
     }
 

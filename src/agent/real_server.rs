@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
+use crate::agent::conditions;
 use crate::agent::lifecycle::{
     AgentError, Doors, Operated, ReloadError, finish, named, read_again, telling,
 };
@@ -49,6 +50,7 @@ pub(crate) async fn run(
         // The agent that really writes tells.
         Writing::DryRun => Events::none(),
     };
+    conditions::start::<KernelIpvs>(&snapshot, &events, &config);
     let liveness = Liveness::new(clock::monotonic(), role.resync_interval, [Loop::Reconcile]);
     let liveness = Arc::new(liveness);
     let reconciler = Reconciler::load(
@@ -73,10 +75,9 @@ pub(crate) async fn run(
         .keys()
         .map(|(vip, _)| vip.to_string())
         .collect();
-    let vips = if vips.is_empty() {
-        "no VIP".to_owned()
-    } else {
-        vips.join(", ")
+    let vips = match vips.as_slice() {
+        [] => "no VIP".to_owned(),
+        vips => vips.join(", "),
     };
     let summary = format!("real server: {vips}{}", writing.mark());
     info!("{summary}");

@@ -86,11 +86,11 @@ async fn left(at: &Path, target: &str) -> Result<String, Failure> {
             .filter(|real| real.name == real_server)
         {
             there = true;
-            if real.admin == "enabled" {
+            if real.admin.state == "enabled" {
                 let undrained = format!("{}/{} was undrained meanwhile", found.name, real.name);
                 return Err(Failure::Operation(undrained));
             }
-            if real.admin != "drained" {
+            if real.admin.state != "drained" {
                 left.push(format!(
                     "{}/{}: {} active connections left",
                     found.name, real.name, real.connections.active

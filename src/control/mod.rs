@@ -5,7 +5,7 @@ mod operator;
 mod request;
 mod socket;
 
-pub(crate) use client::{ControlError, get_status, get_status_as, operate};
+pub(crate) use client::{ControlError, get_status, operate};
 pub(crate) use request::{Answer, Operation, Request, Requests, requests};
 pub(crate) use socket::{BindError, ControlSocket, bind};
 

@@ -6,7 +6,6 @@ mod page;
 mod places;
 mod rendering;
 mod server;
-pub(crate) mod status;
 mod write_stall;
 
 use std::io;
@@ -37,8 +36,9 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::liveness::Liveness;
 use crate::runtime::shared::Shared;
 use crate::status::Snapshot;
+use crate::status::document::{self, Filter};
 
-/// How many real servers of a kind `/readyz` names.
+/// How many real servers of a kind, and how many conditions, `/readyz` names.
 const NAMED: usize = 10;
 
 /// What the endpoints show.
@@ -176,10 +176,41 @@ async fn page(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>
 pub(crate) async fn status(
     State(shown): State<Shown>,
     Extension(place): Extension<Arc<Place>>,
+    RawQuery(query): RawQuery,
 ) -> Response {
-    let render = |view: View| status::json(&view.snapshot).map_err(RenderError::from);
+    let filter = match filter_of(query.as_deref().unwrap_or_default()) {
+        Ok(filter) => filter,
+        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+    };
+    if let Some(name) = &filter.service {
+        let snapshot = shown.view().snapshot;
+        let mut services = snapshot.services.iter();
+        if !services.any(|service| *service.name == **name) {
+            let text = "There is no virtual service of that name.\n";
+            return (StatusCode::NOT_FOUND, text).into_response();
+        }
+    }
+    let large = if filter == Filter::default() {
+        Large::Status
+    } else {
+        Large::FilteredStatus(filter.clone())
+    };
+    let render = move |view: View| document::json(&view.snapshot, &filter).map_err(Into::into);
     let media_type = "application/json";
-    shown.large(Large::Status, media_type, &place, render).await
+    shown.large(large, media_type, &place, render).await
+}
+
+/// `service=NAME`, `problems`, or both.
+fn filter_of(query: &str) -> Result<Filter, &'static str> {
+    let mut filter = Filter::default();
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match (&*key, &*value) {
+            ("service", name) if !name.is_empty() => filter.service = Some(name.to_owned()),
+            ("problems", "") => filter.problems = true,
+            _ => return Err("/status takes ?service=NAME and ?problems, and nothing else.\n"),
+        }
+    }
+    Ok(filter)
 }
 
 /// What a director's `agent` check asks: small, whatever this host has.
@@ -188,7 +219,7 @@ async fn readiness(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Res
         let text = "Ask for one service, like /readiness?service=tcp/192.168.11.200:80.\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };
-    match status::readiness_of(&shown.view().snapshot, protocol, address) {
+    match document::readiness_of(&shown.view().snapshot, protocol, address) {
         Ok(json) => (content_type("application/json"), json).into_response(),
         Err(error) => not_rendered(&error.into()),
     }
@@ -215,20 +246,19 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     let missing = missing(&view);
     let snapshot = view.snapshot;
     if missing.is_empty() {
-        // Traffic does not suffer from a disk that cannot be written, nor from
-        // a parameter that it does not depend on.
-        let reconcile = snapshot.reconcile.lock().clone();
-        let drained = snapshot.drains_not_remembered.lock().clone();
+        // Conditions do not keep the agent from doing its work.
         let table = &snapshot.process;
-        let table = (!table.table_in_kernel).then(|| status::IN_MEMORY.to_owned());
-        let lines = [
-            Some("ready".to_owned()),
-            reconcile.not_remembered,
-            drained,
-            table,
-        ];
-        let lines = lines.into_iter().flatten().chain(reconcile.warnings);
+        let table = (!table.table_in_kernel).then(|| document::IN_MEMORY.to_owned());
+        let lines = [Some("ready".to_owned()), table];
+        let conditions = snapshot.conditions.list().into_iter().take(NAMED);
+        let conditions = conditions.map(|it| {
+            let (kind, subject, message) = (it.kind, it.subject, it.message);
+            format!("{} {kind} {subject}: {message}", it.severity)
+        });
         lines
+            .into_iter()
+            .flatten()
+            .chain(conditions)
             .map(|line| line + "\n")
             .collect::<String>()
             .into_response()
@@ -256,7 +286,7 @@ fn missing(view: &View) -> String {
     }
     let reconcile = match (reconcile.last_success, reconcile.error) {
         (_, None) if reconcile.pending_steps > 0 => {
-            let pending = status::pending(reconcile.pending_steps);
+            let pending = document::pending(reconcile.pending_steps);
             format!("not ready: {pending}\n")
         }
         (None, reason) => {

@@ -4,11 +4,11 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::status::{
-    ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status, until,
-};
 use crate::model::short_duration;
 use crate::status::Snapshot;
+use crate::status::document::{
+    LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status, until,
+};
 
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
@@ -80,36 +80,19 @@ fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
     for reservation in status.reservations() {
         writeln!(out, "<p class=\"unknown\">{}.</p>", sentence(reservation))?;
     }
-    let problems = [
-        ("Reconcile", &status.reconcile.error),
-        ("Reload", &status.config.last_reload.error),
-    ];
-    for (what, error) in problems {
-        if let Some(error) = error {
-            writeln!(
-                out,
-                "<p class=\"down\">{what} failed: {}</p>",
-                Escaped(error)
-            )?;
-        }
-    }
-    for warning in &status.reconcile.warnings {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(warning))?;
-    }
-    for error in status.not_remembered() {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
-    }
-    for reason in status.held() {
-        let what = if reason.holds_all() {
-            "All weights are held"
-        } else {
-            "Verdicts that depend on the dates of certificates are held"
-        };
-        writeln!(out, "<p class=\"down\">{what}: {reason}.</p>")?;
-    }
-    let audit = status.arp_audit.as_ref();
-    for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(&warning))?;
+    for condition in status.conditions_but_down() {
+        let summary = condition.summary(|at| age(at, now).to_string());
+        writeln!(
+            out,
+            "<p class=\"{}\">{}<br>fix: {}</p>",
+            if condition.severity == "problem" {
+                "down"
+            } else {
+                "unknown"
+            },
+            Escaped(&summary),
+            Escaped(&condition.fix),
+        )?;
     }
     if !status.vips.is_empty() {
         writeln!(out, "<table><tr><th>VIP<th>Interface<th>State</tr>")?;
@@ -228,7 +211,7 @@ fn service_table(
         row(out, real_server, now)?;
     }
     writeln!(out, "</table>")?;
-    for line in service.mend_lines(held) {
+    for line in service.fix_lines(held) {
         writeln!(out, "<p class=\"down\">{}</p>", Escaped(&line))?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 mod admin_state;
 mod arp_conflicts;
+mod condition;
 mod diagnosis;
 mod duration;
 mod forwarding;
@@ -29,6 +30,7 @@ mod weight;
 
 pub(crate) use admin_state::{AdminState, Quiesced};
 pub(crate) use arp_conflicts::ArpConflicts;
+pub(crate) use condition::{Announcement, Condition, ConditionType, Severity};
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use duration::short_duration;
 pub use forwarding::Forwarding;

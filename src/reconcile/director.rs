@@ -95,7 +95,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         reconciler.check_link(config).await?;
         let Adopted { desired, observed } = adopt(&mut reconciler, config).await?;
         reconciler.interfaces_seen = true;
-        reconciler.say_of_marks(&observed.foreign);
+        reconciler.update_mark_conditions(&observed.foreign);
         let result = reconciler
             .converge(&desired, observed, Difference::Wanted)
             .await;

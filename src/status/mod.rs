@@ -5,6 +5,8 @@
 //! probe's result nor a scrape costs more than what it touches.
 
 mod arp;
+mod conditions;
+pub(crate) mod document;
 mod process;
 mod real_server;
 
@@ -25,10 +27,9 @@ use crate::readiness::{ArpValues, ServiceReadiness};
 use crate::runtime::shared::Shared;
 
 pub(crate) use arp::{ArpRecord, ConflictRecord};
+pub(crate) use conditions::{ConditionChange, Conditions, Examiner, SharedConditions};
 pub(crate) use process::ProcessRecord;
-#[cfg(test)]
-pub(crate) use real_server::LastProbe;
-pub(crate) use real_server::{RealServerLive, RealServerRecord};
+pub(crate) use real_server::{LastProbe, RealServerLive, RealServerRecord};
 
 /// Which of the two roles this process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,14 @@ impl Mode {
         match self {
             Self::Director => "director",
             Self::RealServer => "real_server",
+        }
+    }
+
+    /// The name of the systemd unit that runs the agent in this role.
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Self::Director => "lvs-agent-director",
+            Self::RealServer => "lvs-agent-real-server",
         }
     }
 }
@@ -74,9 +83,8 @@ pub(crate) struct Snapshot {
     pub(crate) reconcile: Shared<ReconcileRecord>,
     /// The real servers whose connections are waited for to end.
     pub(crate) draining: Shared<BTreeSet<RealServerId>>,
-    /// Why what is drained would not be so after a restart, if it would not:
-    /// one for all configurations that are read.
-    pub(crate) drains_not_remembered: Arc<Shared<Option<String>>>,
+    /// What is not as it should be: one registry for all configurations that are read.
+    pub(crate) conditions: SharedConditions,
     /// What is no longer configured, and is removed when its connections have ended.
     pub(crate) leaving: Shared<Vec<LeavingRecord>>,
     /// Why no weight is changed now; empty if they are.
@@ -170,7 +178,7 @@ impl Snapshot {
         let next = Self {
             arp: Arc::clone(&self.arp),
             process: self.process.clone(),
-            drains_not_remembered: Arc::clone(&self.drains_not_remembered),
+            conditions: Arc::clone(&self.conditions),
             ..Self::director(config, self.config_path.clone(), loaded_at)
         };
         let known: BTreeMap<_, _> = self
@@ -282,7 +290,7 @@ impl Snapshot {
             readiness: Shared::default(),
             reconcile: Shared::default(),
             draining: Shared::default(),
-            drains_not_remembered: Arc::default(),
+            conditions: Arc::default(),
             leaving: Shared::default(),
             held: Shared::default(),
             arp: Arc::default(),
@@ -324,11 +332,6 @@ pub(crate) struct ReconcileRecord {
     pub(crate) error: Option<String>,
     /// In a dry run, how many steps would bring the kernel to what is configured.
     pub(crate) pending_steps: usize,
-    /// Why the state file does not hold what the agent owns, if it does not:
-    /// the kernel may be as configured all the same.
-    pub(crate) not_remembered: Option<String>,
-    /// What the kernel cannot be brought to, and traffic does not depend on.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// A real server that is no longer configured, and not removed yet.

@@ -223,7 +223,7 @@ fn commands_and_signals_at_once_are_done_one_after_the_other() {
     });
     let shown = site.real_server(0, 0);
     assert_eq!(
-        (&shown["health"], &shown["admin"]),
+        (&shown["health"], &shown["admin"]["state"]),
         (&"up".into(), &"enabled".into())
     );
     let service = site.service("web", 1, CHECK, &[2, 1]);

@@ -398,7 +398,7 @@ fn without_the_capability_all_else_works_and_it_is_said_once() {
         &format!("http: {{ listen: 127.0.0.1:9477 }}\n{}", configuration("")),
         &["--table", "memory"],
     );
-    let said = "no ARP audit, so nobody else who answers for a VIP is found: it needs CAP_NET_RAW";
+    let said = "reason=\"it needs CAP_NET_RAW";
     agent.wait_for_line(PATIENCE, |line| line.contains(said));
     until(PATIENCE, "verdicts", || {
         let seen = status(&lan.director);

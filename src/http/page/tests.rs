@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{Condition, ConditionType, Severity};
 use crate::status::fixture;
 
 fn page(snapshot: Snapshot) -> String {
@@ -14,7 +15,7 @@ fn the_page_tells_what_a_reader_needs() {
         "<td class=\"up\">up 1m 3s<td class=\"n\">1<",
         "<td class=\"down\">down 35s<td class=\"n\">none<",
         "connection refused, port 80, 300us, 5s ago",
-        "<p class=\"down\">rs2: application_down; to mend it: on 192.168.11.22, see \
+        "<p class=\"down\">rs2: application_down; fix: on 192.168.11.22, see \
          whether the service runs: `ss -ltnup &#39;sport = :80&#39;` and its log; if it does, what a firewall there drops: `nft list ruleset`</p>",
         "fwmark 10 ipv6",
         "none yet",
@@ -36,8 +37,14 @@ fn everything_is_escaped() {
     config.virtual_services[0].real_servers[0].name = attack.into();
     let path = attack.into();
     let snapshot = Snapshot::director(&config, path, fixture::start());
-    snapshot.reconcile.lock().error = Some(attack.to_owned());
-    snapshot.reload.lock().error = Some(attack.to_owned());
+    snapshot.conditions.raise(Condition {
+        kind: ConditionType::ReloadFailed,
+        subject: attack.to_owned(),
+        severity: Severity::Problem,
+        message: attack.to_owned(),
+        fix: attack.to_owned(),
+        since: fixture::start(),
+    });
     snapshot.services[0].real_servers[0].live.lock().last_probe = Some(crate::status::LastProbe {
         at: fixture::start(),
         result: crate::model::ProbeResult::Internal,
@@ -49,7 +56,7 @@ fn everything_is_escaped() {
     assert_eq!(
         page.matches("&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;")
             .count(),
-        6
+        7
     );
 }
 
@@ -62,10 +69,13 @@ fn a_real_server_shows_its_host() {
 
 #[test]
 fn who_else_answers_for_a_vip_is_told() {
-    let page = page(fixture::with_arp_conflicts());
+    let snapshot = fixture::with_arp_conflicts();
+    fixture::examine(&snapshot);
+    let page = page(snapshot);
     for text in [
-        "192.168.11.200 is answered for by 02:00:00:00:00:21 as well, which is rs1: there, \
-         keep the VIP on lo alone: `ip -o address show to 192.168.11.200`",
+        "192.168.11.200 is answered for by 02:00:00:00:00:21 as well, which is rs1 \
+         (192.168.11.21)<br>fix: there, keep the VIP on lo alone: `ip -o address show to \
+         192.168.11.200`",
         "192.168.11.200 is answered for by 02:00:00:00:00:99 as well, which is no real server",
         "up 1m 3s<br>quiesced: arp_conflict<td class=\"n\">1<",
     ] {

@@ -46,7 +46,7 @@ pub(crate) enum Announcing {
 /// Audits the VIPs of the newest configuration for as long as it is asked.
 /// `link` tells what is wrong with the director's link.
 ///
-/// Where that cannot be done, it is said once, and tried again.
+/// Where that cannot be done, the record has the reason, and it is tried again.
 pub(crate) async fn run(
     mut config: watch::Receiver<Arc<Config>>,
     announcing: Announcing,
@@ -360,25 +360,12 @@ impl Auditor {
     }
 
     fn succeeded(&self) {
-        if self.record.lock().error.take().is_some() {
-            info!("the ARP audit works now");
-        }
+        self.record.lock().error = None;
     }
 
     /// What was found holds until it can be asked for again.
     fn failed(&self, error: &ArpError) {
-        let error = error_chain(error);
-        let mut record = self.record.lock();
-        if record.error.as_ref() != Some(&error) {
-            let announced = match self.announcing {
-                Announcing::Vips => ", and no VIP is announced",
-                Announcing::Nothing => "",
-            };
-            warn!(
-                "no ARP audit, so nobody else who answers for a VIP is found{announced}: {error}"
-            );
-            record.error = Some(error);
-        }
+        self.record.lock().error = Some(error_chain(error));
     }
 }
 
