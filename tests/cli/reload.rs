@@ -100,7 +100,7 @@ fn a_broken_file_changes_nothing_and_is_seen_everywhere() {
         assert_eq!(site.status()["config"]["last_reload"]["ok"], false);
         let shown = end(site.command("status", &[]));
         assert_eq!((shown.code, &*shown.stderr), (0, ""));
-        assert!(shown.stdout.contains("the last reload failed"));
+        assert!(shown.stdout.contains("problem reload_failed "));
     }
     fs::remove_file(site.configuration()).unwrap();
     let ended = end({
