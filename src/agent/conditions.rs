@@ -8,7 +8,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 use tokio::time::sleep;
 
 use crate::config::{CheckKind, Config};
-use crate::http::Shown;
+use crate::http::SharedState;
 use crate::kernel::Ipvs;
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{Event, Events};
@@ -27,7 +27,7 @@ pub(crate) fn start<T: Ipvs>(snapshot: &Snapshot, events: &Arc<Events>, config: 
 }
 
 /// Derives conditions from the newest snapshot, again and again.
-pub(crate) async fn watch(shown: Shown) -> Infallible {
+pub(crate) async fn watch(shown: SharedState) -> Infallible {
     let mut examiner = Examiner::default();
     loop {
         examiner.step(&shown.view().snapshot, clock::wall());

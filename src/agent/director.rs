@@ -30,7 +30,7 @@ use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::health::weight_updates::Intent;
 use crate::health::{self, Handover, HealthTask, Outlook, Subscriptions};
-use crate::http::{Shown, View};
+use crate::http::{AppState, SharedState};
 use crate::kernel::{Ipvs, Kernel, Sysctls};
 use crate::link::arp_audit::{self, Announcing, Silence};
 use crate::link::carrier;
@@ -118,7 +118,7 @@ pub(crate) async fn run<T: Ipvs>(
     tasks.spawn(named("drains", drains::keep(Arc::clone(&drains))));
 
     announce_ready(&config, writing, probes.len());
-    let shown = Shown::new(View {
+    let shown = SharedState::new(AppState {
         snapshot,
         metrics,
         liveness,
@@ -222,7 +222,7 @@ struct Director {
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
     perches: watch::Sender<Vec<Perch>>,
-    shown: Shown,
+    shown: SharedState,
     events: Arc<Events>,
 }
 
@@ -284,7 +284,7 @@ impl Director {
         if let Some(interval) = report_interval(&probe_targets(&config)) {
             view.liveness.expect(&[Loop::Probes], interval);
         }
-        self.shown.show(View {
+        self.shown.show(AppState {
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(&metrics),
             liveness: view.liveness,

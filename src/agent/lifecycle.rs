@@ -20,7 +20,7 @@ use crate::agent::conditions;
 use crate::agent::drains::DrainFileError;
 use crate::config::{Config, ConfigErrors, Control, Http};
 use crate::control::{self, Answer, BindError, ControlSocket, Operation, Request};
-use crate::http::{self, ListenError, Shown};
+use crate::http::{self, ListenError, SharedState};
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{self, Event, EventKind, Events};
 use crate::reconcile::{LockError, ReconcileError, RoleLock, StateFileError, StateLock, Writing};
@@ -137,7 +137,7 @@ impl Doors {
     /// Fails if a task ends by itself.
     pub(crate) async fn serve_until_stopped<L>(
         mut self,
-        shown: Shown,
+        shown: SharedState,
         mut tasks: JoinSet<&'static str>,
         mut reconcile: JoinHandle<L>,
         stop: Stop,
@@ -251,7 +251,7 @@ pub(crate) enum Operated {
 }
 
 /// Shows what is to be shown of an operation, and makes the answer to it.
-fn settle(shown: &Shown, events: &Events, operated: Operated) -> Answer {
+fn settle(shown: &SharedState, events: &Events, operated: Operated) -> Answer {
     let result = match operated {
         Operated::Reload(result) => result,
         Operated::Other(answer) => return answer,

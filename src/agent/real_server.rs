@@ -16,7 +16,7 @@ use crate::agent::lifecycle::{
 };
 use crate::config::{Config, RealServerExit};
 use crate::control::{Answer, Operation};
-use crate::http::{Shown, View};
+use crate::http::{AppState, SharedState};
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
 use crate::notify::Events;
@@ -88,7 +88,7 @@ pub(crate) async fn run(
         "look",
         look::watch(Arc::clone(&snapshot), configured),
     ));
-    let shown = Shown::new(View {
+    let shown = SharedState::new(AppState {
         snapshot,
         metrics,
         liveness,

@@ -16,11 +16,15 @@ use axum::{Extension, Router};
 use tokio::net::UnixStream;
 
 use self::operator::Operator;
-use crate::http::{self, Shown};
+use crate::http::{self, SharedState};
 
 /// Answers `GET /status` and hands requests to the agent until it is dropped;
 /// then the socket goes too, if it is still ours.
-pub(crate) async fn serve(socket: ControlSocket, shown: Shown, requests: Requests) -> Infallible {
+pub(crate) async fn serve(
+    socket: ControlSocket,
+    shown: SharedState,
+    requests: Requests,
+) -> Infallible {
     let ControlSocket { listener, _file } = socket;
     let router = Router::new()
         .route("/status", get(http::status).with_state(shown))

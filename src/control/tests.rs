@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::http::View;
+use crate::http::AppState;
 use crate::metrics::Metrics;
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::fixture;
 
-fn shown() -> Shown {
-    Shown::new(View {
+fn shown() -> SharedState {
+    SharedState::new(AppState {
         intent: Arc::default(),
         snapshot: Arc::new(fixture::director()),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),

@@ -2,15 +2,16 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use super::readyz::missing;
 use super::*;
-use crate::model::{Condition, ConditionType, Severity, Weight};
+use crate::model::{Condition, ConditionType, Health, Severity, Weight};
 use crate::runtime::liveness::Loop;
 use crate::status::{ProcessRecord, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
-fn shown(snapshot: Snapshot) -> Shown {
-    Shown::new(View {
+fn shown(snapshot: Snapshot) -> SharedState {
+    SharedState::new(AppState {
         intent: Arc::default(),
         snapshot: Arc::new(snapshot),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -23,7 +24,7 @@ fn shown(snapshot: Snapshot) -> Shown {
 }
 
 /// A server that ends with the test's runtime.
-async fn served(shown: Shown) -> SocketAddr {
+async fn served(shown: SharedState) -> SocketAddr {
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, move |_| router(shown.clone())));
@@ -272,7 +273,7 @@ fn settled() -> Snapshot {
 #[tokio::test]
 async fn what_waits_to_be_written_is_not_ready() {
     let shown = shown(settled());
-    let View {
+    let AppState {
         snapshot, intent, ..
     } = shown.view();
     let address = served(shown).await;
@@ -344,7 +345,7 @@ async fn alive_is_loops_that_turn() {
         [Loop::Reconcile, Loop::Health],
     );
     liveness.beat(Loop::Health, clock::monotonic());
-    shown.show(View {
+    shown.show(AppState {
         liveness: Arc::new(liveness),
         ..shown.view()
     });
