@@ -117,6 +117,20 @@ fn other_configuration(status: &StatusResponse, config: &Config, facts: &Facts) 
     Some(Finding::bad(verdict, check, "configuration", message, fix))
 }
 
+/// Whether `doctor` examines by itself what the condition is about.
+fn is_examined(condition: &ConditionStatus) -> bool {
+    let examined = [
+        ConditionType::VipMissing,
+        ConditionType::SysctlWrong,
+        ConditionType::ServiceNotReady,
+        ConditionType::HostUnreadable,
+        ConditionType::ArpConflict,
+        ConditionType::ForeignMark,
+        ConditionType::MarksExhausted,
+    ];
+    examined.iter().any(|kind| kind.as_str() == condition.kind)
+}
+
 /// A condition that the agent shows.
 fn of_condition(condition: &ConditionStatus) -> Finding {
     let verdict = if condition.severity == Severity::Warning.as_str() {
@@ -178,7 +192,9 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("agent", "process", message)];
     findings.extend(without_effect(status, facts.mode));
     findings.extend(other_configuration(status, config, facts));
-    findings.extend(status.conditions_but_down().map(of_condition));
+    let conditions = status.conditions_but_down();
+    let conditions = conditions.filter(|condition| !is_examined(condition));
+    findings.extend(conditions.map(of_condition));
     if status.all_weights_are_frozen() {
         // The director's own fault comes first: what probes see then says
         // nothing of the real servers.

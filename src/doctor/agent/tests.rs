@@ -70,8 +70,9 @@ fn what_the_agent_knows_is_told() {
     };
     status["conditions"] = json!([
         condition("ownership_not_saved", "problem"),
-        condition("sysctl_wrong", "warning"),
+        condition("certificate_ending", "warning"),
         condition("real_server_down", "problem"),
+        condition("vip_missing", "problem"),
         condition("of_a_later_version", "problem"),
     ]);
     status["weights_frozen"] = json!(["link"]);
@@ -83,7 +84,7 @@ fn what_the_agent_knows_is_told() {
         findings(Mode::Director, status.clone())[1..],
         [
             "problem condition ownership_not_saved it: no room | make room",
-            "warning condition sysctl_wrong it: no room | make room",
+            "warning condition certificate_ending it: no room | make room",
             "problem condition of_a_later_version it: no room | make room",
             "warning diagnosis real servers: 1 real server seems to fail, which says nothing of it \
              while all weights are frozen | fix this host first, then lvs-agent doctor",
