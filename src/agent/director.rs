@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use self::drains::Drains;
+use crate::agent::conditions;
 use crate::agent::drains::DrainFile;
 use crate::agent::lifecycle::{AgentError, finish, start_events};
 use crate::agent::reload::{OperationResult, ReloadError, reload_config};
@@ -31,7 +32,7 @@ use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
 use crate::health::weight_updates::Intent;
 use crate::health::{self, LinkInputs, ReloadResult, Subscriptions};
-use crate::http::{Shown, View};
+use crate::http::{AppState, SharedState};
 use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
 use crate::link::carrier;
@@ -73,10 +74,11 @@ pub(crate) async fn run<T: Ipvs>(
 
     let snapshot = Arc::new(first_snapshot(&config, path, writing, table));
     let file = drain_file(&config, table);
-    let drains = Drains::load(&config, file, writing, &snapshot.drains_not_remembered).await?;
+    let drains = Drains::load(&config, file, writing, &snapshot.conditions).await?;
     let services = config.virtual_services.iter();
     let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
     let events = start_events(&config, Mode::Director, writing, &metrics)?;
+    conditions::start(&snapshot, &events, &config, in_kernel);
     let liveness = Arc::new(watched_loops(&config));
     let intent = Arc::new(Intent::default());
 
@@ -130,7 +132,7 @@ pub(crate) async fn run<T: Ipvs>(
     spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
 
     announce_ready(&config, writing, probes.len());
-    let shown = Shown::new(View {
+    let shown = SharedState::new(AppState {
         snapshot,
         metrics,
         liveness,
@@ -200,7 +202,7 @@ struct Director {
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
     perches: watch::Sender<Vec<CanaryTarget>>,
-    shown: Shown,
+    shown: SharedState,
     events: Arc<Events>,
 }
 
@@ -279,7 +281,7 @@ impl Director {
         if let Some(interval) = report_interval(&probe_targets(&config)) {
             view.liveness.expect(&[Loop::Probes], interval);
         }
-        self.shown.show(View {
+        self.shown.show(AppState {
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(&metrics),
             liveness: view.liveness,
@@ -287,6 +289,8 @@ impl Director {
         });
         snapshot.tls_not_read.forget();
         self.drain_changes.send_replace(());
+        let (director, in_kernel) = (Mode::Director, self.table == TableKind::Kernel);
+        conditions::examine_capabilities(&snapshot.conditions, &config, director, in_kernel);
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::Request::Change(reconcile::Change {

@@ -131,6 +131,10 @@ impl DrainFile {
         Self(state_dir.join("drains.json"))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The file of a director whose table is inside its process: a drain there
     /// is none of the kernel's real servers.
     pub(crate) fn of_memory(state_dir: &Path) -> Self {

@@ -1,5 +1,6 @@
 //! The two roles of the agent, and what they share: start, reload, end.
 
+pub(crate) mod conditions;
 pub(crate) mod director;
 pub(crate) mod drains;
 pub(crate) mod lifecycle;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
+use crate::agent::conditions;
 use crate::agent::lifecycle::{AgentError, finish, start_events};
 use crate::agent::reload::{OperationResult, ReloadError, reload_config};
 use crate::agent::serve::serve_until_stopped;
@@ -17,7 +18,7 @@ use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, RealServerExit};
 use crate::control::{Answer, Operation};
-use crate::http::{Shown, View};
+use crate::http::{AppState, SharedState};
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
 use crate::notify::Events;
@@ -41,9 +42,10 @@ pub(crate) async fn run(
     let snapshot = Arc::new(first_snapshot(&config, path, writing));
     let metrics = Arc::new(Metrics::new([])?);
     let events = start_events(&config, Mode::RealServer, writing, &metrics)?;
+    conditions::start(&snapshot, &events, &config, true);
     let interval = config.real_server.resync_interval;
     let liveness = Liveness::new(clock::monotonic(), interval, [Loop::Reconcile]);
-    let view = View {
+    let view = AppState {
         snapshot,
         metrics,
         liveness: Arc::new(liveness),
@@ -74,7 +76,7 @@ pub(crate) async fn run(
         to_reconcile,
     };
     let operate = async |operation| real_server.operate(operation).await;
-    let shown = Shown::new(view);
+    let shown = SharedState::new(view);
     let serving = serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
     let reconcile = serving.await;
     finish(&events, reconcile, async |reconcile| {
@@ -91,7 +93,7 @@ struct RealServer {
     path: PathBuf,
     config: Arc<Config>,
     writing: Writing,
-    view: View,
+    view: AppState,
     events: Arc<Events>,
     to_look: watch::Sender<Arc<Config>>,
     to_reconcile: mpsc::Sender<HostChange>,
@@ -144,7 +146,7 @@ fn first_snapshot(config: &Config, path: &Path, writing: Writing) -> Snapshot {
 async fn reconciler(
     config: &Config,
     writing: Writing,
-    view: &View,
+    view: &AppState,
     events: &Arc<Events>,
 ) -> Result<Reconciler<KernelIpvs>, AgentError> {
     let reconciler = Reconciler::load(
@@ -165,10 +167,9 @@ fn announce_ready(snapshot: &Snapshot, writing: Writing) {
         .keys()
         .map(|(vip, _)| vip.to_string())
         .collect();
-    let vips = if vips.is_empty() {
-        "no VIP".to_owned()
-    } else {
-        vips.join(", ")
+    let vips = match vips.as_slice() {
+        [] => "no VIP".to_owned(),
+        vips => vips.join(", "),
     };
     let summary = format!("real server: {vips}{}", writing.mark());
     info!("{summary}");

@@ -10,7 +10,8 @@ use tracing::{error, info};
 use crate::agent::startup_resources::endpoints;
 use crate::config::{Config, ConfigErrors};
 use crate::control::Answer;
-use crate::http::Shown;
+use crate::http::SharedState;
+use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{self, Event, EventKind, Events};
 use crate::reconcile::ReconcileError;
 use crate::runtime::error_chain::error_chain;
@@ -66,6 +67,20 @@ impl ReloadError {
         }
     }
 
+    /// What an operator does about it.
+    fn fix(&self, mode: Mode) -> String {
+        match self {
+            Self::Fixed(_) => {
+                let unit = mode.unit();
+                format!("lvs-agent check-config && systemctl restart {unit}")
+            }
+            Self::Kernel(_) | Self::Unreadable(_) => "lvs-agent doctor".to_owned(),
+            Self::Config(_) | Self::File(_) | Self::Metrics(_) | Self::Events(_) | Self::Ending => {
+                "lvs-agent check-config && lvs-agent reload".to_owned()
+            }
+        }
+    }
+
     /// Whether the new configuration is the one that the agent works by now.
     const fn is_in_force(&self) -> bool {
         match self {
@@ -115,7 +130,7 @@ pub(crate) enum OperationResult {
 /// Records the result of a reload in status, log and events, and makes the
 /// answer for whoever asked for the operation; `Err` is an answer that comes later.
 pub(super) fn record_reload(
-    shown: &Shown,
+    shown: &SharedState,
     events: &Events,
     result: OperationResult,
 ) -> Result<Answer, BoxFuture<'static, Answer>> {
@@ -135,6 +150,9 @@ pub(super) fn record_reload(
             events.emit(Event::of_agent(EventKind::ReloadSucceeded, summary));
             record.error = None;
             record.last_success = clock::wall();
+            let path = snapshot.config_path.display().to_string();
+            let kind = ConditionType::ReloadFailed;
+            snapshot.conditions.clear(kind, &path);
             Ok(Answer::done(message))
         }
         Err(error) => {
@@ -147,6 +165,14 @@ pub(super) fn record_reload(
                 error!("the configuration is not reloaded: {public}");
             }
             events.emit(Event::of_agent(EventKind::ReloadFailed, &public));
+            snapshot.conditions.raise(Condition {
+                kind: ConditionType::ReloadFailed,
+                subject: snapshot.config_path.display().to_string(),
+                severity: Severity::Problem,
+                message: public.clone(),
+                fix: error.fix(snapshot.mode),
+                since: clock::wall(),
+            });
             record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
             Ok(Answer {

@@ -11,12 +11,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::info;
 
+use crate::agent::conditions;
 use crate::agent::lifecycle::AgentError;
 use crate::agent::reload::{OperationResult, record_reload};
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::spawn_named;
 use crate::control::{self, Answer, Operation, Request};
-use crate::http::{self, Shown};
+use crate::http::{self, SharedState};
 use crate::notify::Events;
 use crate::runtime::signals::{Hangup, Stop, Terminate};
 use crate::runtime::{orphans, systemd};
@@ -31,7 +32,7 @@ const LAST_OPERATION: Duration = Duration::from_secs(1);
 /// Fails if a task ends by itself.
 pub(crate) async fn serve_until_stopped<L>(
     resources: StartupResources,
-    shown: Shown,
+    shown: SharedState,
     mut tasks: JoinSet<&'static str>,
     mut reconcile: JoinHandle<L>,
     stop: Stop,
@@ -49,6 +50,8 @@ pub(crate) async fn serve_until_stopped<L>(
     let watchdog = systemd::feed_watchdog(shown.view().liveness);
     spawn_named(&mut tasks, "watchdog", watchdog);
     spawn_named(&mut tasks, "orphans", orphans::reap());
+    let conditions = conditions::watch(shown.clone());
+    spawn_named(&mut tasks, "conditions", conditions);
     let control = control::serve(socket, shown.clone(), requests);
     spawn_named(&mut tasks, "control", control);
     let router = http::router(shown.clone());

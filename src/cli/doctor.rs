@@ -15,7 +15,7 @@ struct FindingResponse<'f> {
     subject: &'f str,
     verdict: &'static str,
     message: &'f str,
-    mend: Option<&'f str>,
+    fix: Option<&'f str>,
 }
 
 pub(super) async fn run(arguments: DoctorArguments) -> Result<ExitStatus, CommandFailure> {
@@ -50,7 +50,7 @@ fn response(finding: &Finding) -> FindingResponse<'_> {
         subject: &finding.subject,
         verdict: finding.verdict.as_str(),
         message: &finding.message,
-        mend: finding.mend.as_deref(),
+        fix: finding.mend.as_deref(),
     }
 }
 
@@ -73,7 +73,7 @@ fn alike(findings: &[Finding]) -> Vec<(usize, usize)> {
     findings.iter().map(number).zip(places).collect()
 }
 
-/// One line each, the mend of what is not ok below it, and a line of how many.
+/// One line each, the fix of what is not ok below it, and a line of how many.
 /// Of many that say the same, the first stands for all.
 fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     for (finding, (number, before)) in findings.iter().zip(alike(findings)) {
@@ -93,8 +93,8 @@ fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
         } = finding;
         let verdict = verdict.as_str();
         writeln!(out, "{verdict:<8} {check:<13} {subject}{more}: {message}")?;
-        if let Some(mend) = mend {
-            writeln!(out, "{:<8} {:<13} mend: {mend}", "", "")?;
+        if let Some(fix) = mend {
+            writeln!(out, "{:<8} {:<13} fix: {fix}", "", "")?;
         }
     }
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();

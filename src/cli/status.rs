@@ -9,13 +9,13 @@ use thiserror::Error;
 use super::{CommandFailure, ExitStatus, socket};
 use crate::cli::arguments::StatusArguments;
 use crate::control::{self, ControlError};
-use crate::http::status::{
-    ArpAuditStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse, until,
-};
 use crate::model::short_duration;
 use crate::reconcile::NOTHING_LISTED;
 use crate::runtime::clock;
 use crate::status::Mode;
+use crate::status::document::{
+    ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse, until,
+};
 
 /// From one display to the next with `--watch`.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -102,35 +102,17 @@ pub(crate) fn render(
         out,
         "lvs-agent {version}, {role}, {path} loaded {loaded} ago"
     )?;
-    if let Some(error) = &status.config.last_reload.error {
-        writeln!(out, "the last reload failed: {error}")?;
-    }
     for reservation in status.reservations() {
         writeln!(out, "{reservation}")?;
     }
     writeln!(out, "{}", status.convergence(|at| age(at, now)))?;
-    if let Some(error) = &status.reconcile.error {
-        writeln!(out, "the last reconcile failed: {error}")?;
-    }
-    for warning in &status.reconcile.warnings {
-        writeln!(out, "{warning}; traffic does not depend on it")?;
-    }
-    for error in status.not_remembered() {
-        writeln!(out, "{error}")?;
-    }
-    for error in &status.tls_not_read {
-        writeln!(out, "{error}")?;
+    for condition in status.conditions_but_down() {
+        writeln!(out, "{}", condition.summary(|at| age(at, now)))?;
+        writeln!(out, "  fix: {}", condition.fix)?;
     }
     let converged = status.reconcile.last_success.is_some();
     if status.mode == Mode::RealServer.as_str() && converged && status.vips.is_empty() {
         writeln!(out, "{NOTHING_LISTED}")?;
-    }
-    for reason in status.held() {
-        writeln!(out, "{}: {reason}", reason.what())?;
-    }
-    let audit = status.arp_audit.as_ref();
-    for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {
-        writeln!(out, "{warning}")?;
     }
 
     if !status.vips.is_empty() {
@@ -170,7 +152,7 @@ pub(crate) fn render(
     }
     for service in status.virtual_services.iter().flatten() {
         writeln!(out)?;
-        render_service(service, !status.weights_held.is_empty(), now, out)?;
+        render_service(service, status.all_weights_are_frozen(), now, out)?;
     }
     Ok(())
 }
@@ -235,7 +217,7 @@ fn render_readiness(readiness: &ReadinessStatus, out: &mut impl Write) -> io::Re
 
 fn render_service(
     service: &ServiceStatus,
-    weights_held: bool,
+    is_frozen: bool,
     now: SystemTime,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -262,7 +244,7 @@ fn render_service(
     ];
     let rows = service.servers().map(|real_server| row(real_server, now));
     table(out, head, rows.collect())?;
-    for line in service.mend_lines(weights_held) {
+    for line in service.fix_lines(is_frozen) {
         writeln!(out, "  {line}")?;
     }
     Ok(())
@@ -275,8 +257,8 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
         ..
     } = real_server;
     let mut health = real_server.health.clone();
-    if real_server.admin != "enabled" {
-        health = format!("{health}, {}", real_server.admin);
+    if real_server.admin.state != "enabled" {
+        health = format!("{health}, {}", real_server.admin.state);
     }
     if let Some(reason) = &real_server.quiesced {
         health = format!("{health}, quiesced: {reason}");

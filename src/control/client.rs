@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
 use super::{Answer, Operation};
-use crate::http::status::{SCHEMA, StatusResponse};
 use crate::net::tls::{TlsError, http_client};
+use crate::status::document::{SCHEMA, StatusResponse};
 
 /// How long the agent may take to answer: it reads what is there already.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,13 +91,15 @@ pub(crate) enum ControlError {
 
 /// The status of the agent whose control socket this is.
 pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlError> {
-    exchange(path, None, STATUS, PATIENCE).await
-}
-
-/// The same, of which only what `T` has is looked at: the agent may be of
-/// another version.
-pub(crate) async fn get_status_as<T: DeserializeOwned>(path: &Path) -> Result<T, ControlError> {
-    exchange(path, None, STATUS, PATIENCE).await
+    let status: StatusResponse = exchange(path, None, STATUS, PATIENCE).await?;
+    // Whatever else is missing has a default.
+    if status.mode.is_empty() {
+        return Err(ControlError::NotUnderstood {
+            path: path.to_owned(),
+            what: "it is not the status of an lvs-agent".to_owned(),
+        });
+    }
+    Ok(status)
 }
 
 /// Asks an operation of the agent whose control socket this is.

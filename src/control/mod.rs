@@ -5,7 +5,7 @@ mod operator;
 mod request;
 mod socket;
 
-pub(crate) use client::{ControlError, get_status, get_status_as, operate};
+pub(crate) use client::{ControlError, get_status, operate};
 pub(crate) use request::{Answer, Operation, Request, Requests, requests};
 pub(crate) use socket::{BindError, ControlSocket, bind};
 
@@ -16,11 +16,15 @@ use axum::{Extension, Router};
 use tokio::net::UnixStream;
 
 use self::operator::Operator;
-use crate::http::{self, Shown};
+use crate::http::{self, SharedState};
 
 /// Answers `GET /status` and hands requests to the agent until it is dropped;
 /// then the socket goes too, if it is still ours.
-pub(crate) async fn serve(socket: ControlSocket, shown: Shown, requests: Requests) -> Infallible {
+pub(crate) async fn serve(
+    socket: ControlSocket,
+    shown: SharedState,
+    requests: Requests,
+) -> Infallible {
     let ControlSocket { listener, _file } = socket;
     let router = Router::new()
         .route("/status", get(http::status).with_state(shown))

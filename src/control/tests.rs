@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::http::View;
+use crate::http::AppState;
 use crate::metrics::Metrics;
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::fixture;
 
-fn shown() -> Shown {
-    Shown::new(View {
+fn shown() -> SharedState {
+    SharedState::new(AppState {
         intent: Arc::default(),
         snapshot: Arc::new(fixture::director()),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -140,8 +140,6 @@ async fn foreign_socket_that_never_answers_does_not_hang_the_start() {
 
 #[tokio::test]
 async fn status_of_newer_agent_is_refused_though_it_could_be_read() {
-    #[derive(Debug, serde::Deserialize)]
-    struct Any {}
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("control.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -157,7 +155,7 @@ async fn status_of_newer_agent_is_refused_though_it_could_be_read() {
         )
         .unwrap();
     });
-    let error = get_status_as::<Any>(&path).await.unwrap_err();
+    let error = get_status(&path).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("has version 99.0.0"), "{said}");
     server.join().unwrap();

@@ -1,8 +1,8 @@
 //! Facts of a director on which all is well, for tests that spoil one of them.
 
 use super::*;
-use crate::http::status;
-use crate::model::{Family, HostAddress, Interface, MarkRule};
+use crate::model::{Condition, ConditionType, Family, HostAddress, Interface, MarkRule, Severity};
+use crate::status::document::{self, Filter};
 use crate::status::fixture;
 
 pub(super) const VIP: &str = "192.168.11.200";
@@ -62,16 +62,28 @@ pub(super) fn mark_rule(family: Family, mark: u32, bits: u32) -> MarkRule {
 
 /// The status of a director's agent that is well.
 pub(super) fn running_agent() -> RunningAgent {
-    let status = status::json(&fixture::director()).unwrap();
+    let status = document::json(&fixture::director(), &Filter::default()).unwrap();
     RunningAgent::Status(serde_json::from_slice(&status).unwrap())
 }
 
 /// One whose state file cannot be written.
 pub(super) fn forgetful_agent() -> RunningAgent {
     let director = fixture::director();
-    director.reconcile.lock().not_remembered = Some("the disk is full".to_owned());
-    let status = status::json(&director).unwrap();
+    director.conditions.raise(not_saved());
+    let status = document::json(&director, &Filter::default()).unwrap();
     RunningAgent::Status(serde_json::from_slice(&status).unwrap())
+}
+
+/// The condition that the state file cannot be written.
+pub(super) fn not_saved() -> Condition {
+    Condition {
+        kind: ConditionType::OwnershipNotSaved,
+        subject: "/var/lib/lvs-agent/director.json".to_owned(),
+        severity: Severity::Problem,
+        message: "the disk is full".to_owned(),
+        fix: "df -h /var/lib/lvs-agent".to_owned(),
+        since: fixture::start(),
+    }
 }
 
 pub(super) fn facts(mode: Mode) -> Facts {

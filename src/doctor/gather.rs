@@ -331,7 +331,7 @@ fn name(config: &Config, id: RealServerId) -> Option<String> {
 }
 
 async fn running_agent(socket: &Path) -> RunningAgent {
-    match control::get_status_as(socket).await {
+    match control::get_status(socket).await {
         Ok(status) => RunningAgent::Status(Box::new(status)),
         Err(error @ ControlError::OtherVersion { .. }) => {
             RunningAgent::OtherVersion(error_chain(&error))

@@ -145,7 +145,7 @@ pub(crate) struct Facts {
     /// Whether one of IPVS's synchronization daemons runs on this director.
     runs_sync_daemon: bool,
     /// Those that the agent has written, by its state file; the running agent
-    /// may say that it holds less ([`Facts::not_remembered`]).
+    /// may say that it holds less ([`Facts::state_is_not_saved`]).
     owned: BTreeSet<ServiceKey>,
     /// Those of them that are leaving.
     leaving: BTreeSet<ServiceKey>,

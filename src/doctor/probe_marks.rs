@@ -21,7 +21,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let marks = marks(config, ways, facts, &foreign);
     let wanted = marks.services();
     // Which of them are the agent's, and so which marks it takes, cannot be told.
-    let unknown = facts.not_remembered();
+    let unknown = facts.state_is_not_saved();
     let mut findings = if unknown {
         Vec::new()
     } else {
@@ -47,7 +47,7 @@ pub(super) fn told(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
     let Some(ways) = &facts.ways else {
         return BTreeSet::new();
     };
-    if facts.not_remembered() {
+    if facts.state_is_not_saved() {
         return ways.by_mark.keys().copied().collect();
     }
     let mut told = foreign(ways, facts);
@@ -58,7 +58,7 @@ pub(super) fn told(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
 
 /// Whether it is the agent's, or may be, for all that is known.
 fn may_be_own(key: &ServiceKey, facts: &Facts) -> bool {
-    facts.not_remembered() || facts.owned.contains(key)
+    facts.state_is_not_saved() || facts.owned.contains(key)
 }
 
 /// What is by a mark of the range, and not remembered as the agent's.

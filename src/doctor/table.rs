@@ -42,7 +42,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         } else if facts.owned.contains(key) {
             let message = "the agent has made it, and it is no longer configured";
             Finding::warning("table", key, message, "lvs-agent reload")
-        } else if facts.not_remembered() {
+        } else if facts.state_is_not_saved() {
             let message = "it is not configured, and whether the agent has made it cannot be told \
                            while the agent does not remember what it owns: leave it alone";
             let mend = "let the agent write its state file, then: lvs-agent doctor";

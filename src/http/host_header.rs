@@ -15,13 +15,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::Shown;
+use super::SharedState;
 
 /// What machines ask for.
 const FOR_MACHINES: [&str; 3] = ["/metrics", "/livez", "/readyz"];
 
 /// Refuses a request by a name that is not this host's.
-pub(super) async fn check(State(shown): State<Shown>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(shown): State<SharedState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let own = shown.view().snapshot.process.host.clone();
     let machine = FOR_MACHINES.contains(&request.uri().path()) && !is_of_browser(request.headers());
     // hyper takes the authority of an absolute request target as the host, as RFC 9112 has it.

@@ -4,9 +4,9 @@
 mod host_header;
 mod page;
 mod places;
+mod readyz;
 mod rendering;
 mod server;
-pub(crate) mod status;
 mod write_stall;
 
 use std::io;
@@ -31,19 +31,17 @@ use self::rendering::{Large, RenderError, Renderings};
 
 use crate::health::weight_updates::Intent;
 use crate::metrics::{self as exposition, Metrics};
-use crate::model::{Health, Protocol};
+use crate::model::Protocol;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::liveness::Liveness;
 use crate::runtime::shared::Shared;
 use crate::status::Snapshot;
-
-/// How many real servers of a kind `/readyz` names.
-const NAMED: usize = 10;
+use crate::status::document::{self, Filter};
 
 /// What the endpoints show.
 #[derive(Debug, Clone)]
-pub(crate) struct View {
+pub(crate) struct AppState {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) liveness: Arc<Liveness>,
@@ -51,15 +49,15 @@ pub(crate) struct View {
     pub(crate) intent: Arc<Intent>,
 }
 
-/// Where every request takes the newest [`View`] from: a reload puts another there.
+/// Where every request takes the newest [`AppState`] from: a reload puts another there.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
-    view: Arc<Shared<View>>,
+pub(crate) struct SharedState {
+    view: Arc<Shared<AppState>>,
     renderings: Arc<Renderings>,
 }
 
-impl Shown {
-    pub(crate) fn new(view: View) -> Self {
+impl SharedState {
+    pub(crate) fn new(view: AppState) -> Self {
         Self {
             view: Arc::new(Shared::new(view)),
             renderings: Arc::default(),
@@ -67,11 +65,11 @@ impl Shown {
     }
 
     /// From the next request on.
-    pub(crate) fn show(&self, view: View) {
+    pub(crate) fn show(&self, view: AppState) {
         *self.view.lock() = view;
     }
 
-    pub(crate) fn view(&self) -> View {
+    pub(crate) fn view(&self) -> AppState {
         self.view.lock().clone()
     }
 
@@ -81,7 +79,7 @@ impl Shown {
         large: Large,
         media_type: &'static str,
         place: &Arc<Place>,
-        render: impl FnOnce(View) -> Result<Vec<u8>, RenderError> + Send + 'static,
+        render: impl FnOnce(AppState) -> Result<Vec<u8>, RenderError> + Send + 'static,
     ) -> Response {
         let shown = self.clone();
         let render = move || render(shown.view());
@@ -138,12 +136,12 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, ListenError>
 }
 
 /// All endpoints.
-pub(crate) fn router(shown: Shown) -> Router {
+pub(crate) fn router(shown: SharedState) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
+        .route("/readyz", get(readyz::readyz))
         .route("/status", get(status))
         .route("/readiness", get(readiness))
         .fallback(no_such_page)
@@ -153,16 +151,22 @@ pub(crate) fn router(shown: Shown) -> Router {
         .with_state(shown)
 }
 
-async fn metrics(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>>) -> Response {
-    let render = |view: View| Ok(joined(view.metrics.exposition(view.snapshot)));
+async fn metrics(
+    State(shown): State<SharedState>,
+    Extension(place): Extension<Arc<Place>>,
+) -> Response {
+    let render = |view: AppState| Ok(joined(view.metrics.exposition(view.snapshot)));
     let media_type = exposition::CONTENT_TYPE;
     shown
         .large(Large::Metrics, media_type, &place, render)
         .await
 }
 
-async fn page(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>>) -> Response {
-    let render = |view: View| Ok(joined(page::render(view.snapshot, clock::wall())));
+async fn page(
+    State(shown): State<SharedState>,
+    Extension(place): Extension<Arc<Place>>,
+) -> Response {
+    let render = |view: AppState| Ok(joined(page::render(view.snapshot, clock::wall())));
     let media_type = "text/html; charset=utf-8";
     let mut response = shown.large(Large::Page, media_type, &place, render).await;
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
@@ -174,21 +178,52 @@ async fn page(State(shown): State<Shown>, Extension(place): Extension<Arc<Place>
 }
 
 pub(crate) async fn status(
-    State(shown): State<Shown>,
+    State(shown): State<SharedState>,
     Extension(place): Extension<Arc<Place>>,
+    RawQuery(query): RawQuery,
 ) -> Response {
-    let render = |view: View| status::json(&view.snapshot).map_err(RenderError::from);
+    let filter = match filter_of(query.as_deref().unwrap_or_default()) {
+        Ok(filter) => filter,
+        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+    };
+    if let Some(name) = &filter.service {
+        let snapshot = shown.view().snapshot;
+        let mut services = snapshot.services.iter();
+        if !services.any(|service| *service.name == **name) {
+            let text = "There is no virtual service of that name.\n";
+            return (StatusCode::NOT_FOUND, text).into_response();
+        }
+    }
+    let large = if filter == Filter::default() {
+        Large::Status
+    } else {
+        Large::FilteredStatus(filter.clone())
+    };
+    let render = move |view: AppState| document::json(&view.snapshot, &filter).map_err(Into::into);
     let media_type = "application/json";
-    shown.large(Large::Status, media_type, &place, render).await
+    shown.large(large, media_type, &place, render).await
+}
+
+/// `service=NAME`, `problems`, or both.
+fn filter_of(query: &str) -> Result<Filter, &'static str> {
+    let mut filter = Filter::default();
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match (&*key, &*value) {
+            ("service", name) if !name.is_empty() => filter.service = Some(name.to_owned()),
+            ("problems", "") => filter.problems = true,
+            _ => return Err("/status takes ?service=NAME and ?problems, and nothing else.\n"),
+        }
+    }
+    Ok(filter)
 }
 
 /// What a director's `agent` check asks: small, whatever this host has.
-async fn readiness(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Response {
+async fn readiness(State(shown): State<SharedState>, RawQuery(query): RawQuery) -> Response {
     let Some((protocol, address)) = query.as_deref().and_then(asked_service) else {
         let text = "Ask for one service, like /readiness?service=tcp/192.168.11.200:80.\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };
-    match status::readiness_of(&shown.view().snapshot, protocol, address) {
+    match document::readiness_of(&shown.view().snapshot, protocol, address) {
         Ok(json) => (content_type("application/json"), json).into_response(),
         Err(error) => not_rendered(&error.into()),
     }
@@ -200,7 +235,7 @@ fn asked_service(query: &str) -> Option<(Protocol, SocketAddr)> {
     Some((protocol.parse().ok()?, address.parse().ok()?))
 }
 
-async fn livez(State(shown): State<Shown>) -> Response {
+async fn livez(State(shown): State<SharedState>) -> Response {
     let stuck = shown.view().liveness.stuck(clock::monotonic());
     if stuck.is_empty() {
         return "alive\n".into_response();
@@ -208,107 +243,6 @@ async fn livez(State(shown): State<Shown>) -> Response {
     let lines = stuck.iter().map(|stuck| format!("{stuck}\n"));
     let text: String = lines.collect();
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-}
-
-async fn readyz(State(shown): State<Shown>) -> Response {
-    let view = shown.view();
-    let missing = missing(&view);
-    let snapshot = view.snapshot;
-    if missing.is_empty() {
-        // Traffic does not suffer from a disk that cannot be written, nor from
-        // a parameter that it does not depend on.
-        let reconcile = snapshot.reconcile.lock().clone();
-        let drained = snapshot.drains_not_remembered.lock().clone();
-        let table = &snapshot.process;
-        let table = (!table.table_in_kernel).then(|| status::IN_MEMORY.to_owned());
-        let lines = [
-            Some("ready".to_owned()),
-            reconcile.not_remembered,
-            drained,
-            table,
-        ];
-        let lines = lines
-            .into_iter()
-            .flatten()
-            .chain(reconcile.warnings)
-            .chain(snapshot.tls_not_read.lines());
-        lines
-            .map(|line| line + "\n")
-            .collect::<String>()
-            .into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, missing).into_response()
-    }
-}
-
-/// What stands between this process and being ready, a line each.
-fn missing(view: &View) -> String {
-    let snapshot = &view.snapshot;
-    let reconcile = snapshot.reconcile.lock().clone();
-    let (mut unwritten, mut without_verdict) = (Named::default(), Named::default());
-    for service in &snapshot.services {
-        for real_server in service.records() {
-            let live = real_server.live.lock();
-            let name = || format!("{}/{}", service.name, real_server.name);
-            if live.kernel != Some(live.desired) {
-                unwritten.add(name);
-            }
-            if live.health == Health::Unknown {
-                without_verdict.add(name);
-            }
-        }
-    }
-    let reconcile = match (reconcile.last_success, reconcile.error) {
-        (_, None) if reconcile.pending_steps > 0 => {
-            let pending = status::pending(reconcile.pending_steps);
-            format!("not ready: {pending}\n")
-        }
-        (None, reason) => {
-            let reason = reason.unwrap_or_else(|| "under way".to_owned());
-            format!("the first reconcile is not done: {reason}\n")
-        }
-        (Some(_), Some(reason)) => format!("the last reconcile failed: {reason}\n"),
-        (Some(_), None) => {
-            let waiting = view.intent.waiting();
-            let waiting = (waiting > 0).then(|| {
-                let noun = if waiting == 1 { "weight" } else { "weights" };
-                format!("{waiting} changed {noun} not written yet\n")
-            });
-            let unwritten = unwritten.line("the kernel does not have the weight wanted yet of");
-            waiting.unwrap_or_default() + &unwritten
-        }
-    };
-    reconcile + &without_verdict.line("no verdict yet on")
-}
-
-/// Real servers of a kind: all are counted, the first are named.
-#[derive(Default)]
-struct Named {
-    count: usize,
-    names: Vec<String>,
-}
-
-impl Named {
-    fn add(&mut self, name: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.names.len() < NAMED {
-            self.names.push(name());
-        }
-    }
-
-    /// `WHAT 2 real servers: NAME, NAME`; empty if there is none.
-    fn line(&self, what: &str) -> String {
-        let more = match self.count - self.names.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let names = self.names.join(", ");
-        match self.count {
-            0 => String::new(),
-            1 => format!("{what} 1 real server: {names}\n"),
-            count => format!("{what} {count} real servers: {names}{more}\n"),
-        }
-    }
 }
 
 async fn no_such_page() -> impl IntoResponse {

@@ -1,14 +1,18 @@
 //! The page for people: self-contained, and the same for any reader.
+//!
+//! The templates escape whatever they are given.
 
-use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::status::{
-    ArpAuditStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status, until,
-};
-use crate::model::short_duration;
+use maud::{Markup, html};
+
+use crate::model::{Severity, short_duration};
 use crate::status::Snapshot;
+use crate::status::document::{
+    ConditionStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status,
+    SysctlStatus, TimeoutStatus, VipStatus, until,
+};
 
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
@@ -25,6 +29,7 @@ h2 { font-size: 1.1rem; margin: 1.5rem 0 .3rem; } h2 small { font-weight: normal
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
 .n { text-align: right; }
+p.condition { margin: .3rem 0; } .fix { display: block; }
 .up { color: var(--up); } .down { color: var(--down); } .unknown { color: var(--unknown); }
 </style>
 </head>
@@ -39,113 +44,59 @@ pub(super) fn render(
     snapshot: Arc<Snapshot>,
     now: SystemTime,
 ) -> impl Iterator<Item = String> + Send {
-    let held = snapshot.all_weights_are_held();
+    let is_frozen = snapshot.all_weights_are_held();
     let services = (0..snapshot.services.len()).map({
         let snapshot = Arc::clone(&snapshot);
-        move |place| {
-            let service = snapshot.services.get(place);
-            service.map_or_else(String::new, |record| {
-                written(|out| service_table(out, &ServiceStatus::of(record), held, now))
+        move |index| {
+            let record = snapshot.services.get(index);
+            record.map_or_else(String::new, |record| {
+                service(&ServiceStatus::of(record), is_frozen, now).into_string()
             })
         }
     });
-    let host = std::iter::once_with(move || written(|out| host(out, &snapshot, now)));
-    host.chain(services).chain(std::iter::once(TAIL.to_owned()))
-}
-
-/// What `render` writes. Writing to a String cannot fail.
-fn written(render: impl FnOnce(&mut String) -> fmt::Result) -> String {
-    let mut out = String::new();
-    let _ = render(&mut out);
-    out
-}
-
-fn host(out: &mut String, snapshot: &Snapshot, now: SystemTime) -> fmt::Result {
-    let status: Status<()> = Status::of(snapshot, None);
-    out.write_str(HEAD)?;
-    writeln!(
-        out,
-        "<p>{} {}, configured by {} of {}. ",
-        if snapshot.is_real_server() {
+    let host = std::iter::once_with(move || {
+        let status: Status<()> = Status::of(&snapshot, None);
+        let role = if snapshot.is_real_server() {
             "Real server"
         } else {
             "Director"
-        },
-        Escaped(&status.version),
-        Escaped(&status.config.path),
-        status.config.loaded_at,
-    )?;
-    let convergence = status.convergence(|at| age(at, now).to_string());
-    writeln!(out, "{}.</p>", Escaped(&sentence(&convergence)))?;
-    for reservation in status.reservations() {
-        writeln!(out, "<p class=\"unknown\">{}.</p>", sentence(reservation))?;
-    }
-    let problems = [
-        ("Reconcile", &status.reconcile.error),
-        ("Reload", &status.config.last_reload.error),
-    ];
-    for (what, error) in problems {
-        if let Some(error) = error {
-            writeln!(
-                out,
-                "<p class=\"down\">{what} failed: {}</p>",
-                Escaped(error)
-            )?;
-        }
-    }
-    for warning in &status.reconcile.warnings {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(warning))?;
-    }
-    for error in status.not_remembered() {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
-    }
-    for error in &status.tls_not_read {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(error))?;
-    }
-    for reason in status.held() {
-        let what = if reason.holds_all() {
-            "All weights are held"
-        } else {
-            "Verdicts that depend on the dates of certificates are held"
         };
-        writeln!(out, "<p class=\"down\">{what}: {reason}.</p>")?;
-    }
-    let audit = status.arp_audit.as_ref();
-    for warning in audit.into_iter().flat_map(ArpAuditStatus::warnings) {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(&warning))?;
-    }
-    if !status.vips.is_empty() {
-        writeln!(out, "<table><tr><th>VIP<th>Interface<th>State</tr>")?;
-        for vip in &status.vips {
-            let state = if vip.configured {
-                "<td class=\"up\">configured"
-            } else {
-                "<td class=\"down\">missing"
-            };
-            let (address, interface) = (Escaped(&vip.address), Escaped(&vip.interface));
-            writeln!(out, "<tr><td>{address}<td>{interface}{state}</tr>")?;
+        HEAD.to_owned() + &host(&status, role, now).into_string()
+    });
+    host.chain(services).chain(std::iter::once(TAIL.to_owned()))
+}
+
+fn host(status: &Status<()>, role: &str, now: SystemTime) -> Markup {
+    let convergence = status.convergence(|at| age(at, now));
+    html! {
+        @for one in status.conditions_but_down() { (condition(one, now)) }
+        p {
+            (role) " " (status.version) " on " (status.host) ", configured by "
+            (status.config.path) " of " (status.config.loaded_at) ". " (sentence(&convergence)) "."
         }
-        writeln!(out, "</table>")?;
-    }
-    if !status.sysctls.is_empty() {
-        writeln!(out, "<table><tr><th>Sysctl<th>Configured<th>Kernel</tr>")?;
-        for sysctl in &status.sysctls {
-            let ok = sysctl.have.as_ref() == Some(&sysctl.want);
-            writeln!(
-                out,
-                "<tr><td>{}<td>{}<td class=\"{}\">{}</tr>",
-                Escaped(&sysctl.key),
-                Escaped(&sysctl.want),
-                if ok { "up" } else { "down" },
-                Escaped(sysctl.have.as_deref().unwrap_or("missing")),
-            )?;
+        @for reservation in status.reservations() {
+            p.unknown { (sentence(reservation)) "." }
         }
-        writeln!(out, "</table>")?;
+        (vips(&status.vips))
+        (sysctls(&status.sysctls))
+        (timeouts(&status.timeouts))
+        (leaving(&status.leaving, now))
+        @if let Some(readiness) = &status.readiness { (ready(readiness)) }
     }
-    leaving(out, &status.leaving, now)?;
-    status
-        .readiness
-        .map_or(Ok(()), |readiness| ready(out, &readiness))
+}
+
+fn condition(condition: &ConditionStatus, now: SystemTime) -> Markup {
+    let class = if condition.severity == Severity::Problem.as_str() {
+        "down"
+    } else {
+        "unknown"
+    };
+    html! {
+        p.condition.(class) {
+            (condition.summary(|at| age(at, now)))
+            span.fix { "fix: " (condition.fix) }
+        }
+    }
 }
 
 /// The same with a capital letter.
@@ -158,148 +109,171 @@ fn sentence(text: &str) -> String {
         .collect()
 }
 
+fn vips(vips: &[VipStatus]) -> Markup {
+    html! {
+        @if !vips.is_empty() {
+            table {
+                tr { th { "VIP" } th { "Interface" } th { "State" } }
+                @for vip in vips {
+                    tr {
+                        td { (vip.address) }
+                        td { (vip.interface) }
+                        @if vip.configured {
+                            td.up { "configured" }
+                        } @else {
+                            td.down { "missing" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sysctls(sysctls: &[SysctlStatus]) -> Markup {
+    html! {
+        @if !sysctls.is_empty() {
+            table {
+                tr { th { "Sysctl" } th { "Configured" } th { "Kernel" } }
+                @for sysctl in sysctls {
+                    @let is_ok = sysctl.have.as_ref() == Some(&sysctl.want);
+                    tr {
+                        td { (sysctl.key) }
+                        td { (sysctl.want) }
+                        td class=(if is_ok { "up" } else { "down" }) {
+                            (sysctl.have.as_deref().unwrap_or("missing"))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn timeouts(timeouts: &[TimeoutStatus]) -> Markup {
+    let seconds = |seconds: u32| short_duration(Duration::from_secs(seconds.into())).to_string();
+    html! {
+        @if !timeouts.is_empty() {
+            table {
+                tr { th { "Time-out" } th { "Configured" } th { "Kernel" } }
+                @for timeout in timeouts {
+                    @let is_ok = timeout.want.is_none_or(|want| want == timeout.have);
+                    tr {
+                        td { (timeout.name) }
+                        td { (timeout.want.map_or_else(|| "as it is".to_owned(), seconds)) }
+                        td class=(if is_ok { "up" } else { "down" }) { (seconds(timeout.have)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// What is no longer configured.
-fn leaving(out: &mut String, leaving: &[LeavingStatus], now: SystemTime) -> fmt::Result {
-    if leaving.is_empty() {
-        return Ok(());
+fn leaving(leaving: &[LeavingStatus], now: SystemTime) -> Markup {
+    html! {
+        @if !leaving.is_empty() {
+            table {
+                tr {
+                    th { "Leaving" } th { "Service" } th { "Address" } th { "State" }
+                    th.n { "Active" } th { "At the latest" }
+                }
+                @for leaver in leaving {
+                    tr {
+                        td { (leaver.service) "/" (leaver.name) }
+                        td { (leaver.service_address) }
+                        td { (leaver.address) }
+                        td { (leaver.state()) }
+                        td.n { (leaver.connections.active) }
+                        td { (until(leaver.deadline.0, now, age)) }
+                    }
+                }
+            }
+        }
     }
-    writeln!(
-        out,
-        "<table><tr><th>Leaving<th>Service<th>Address<th>State<th class=\"n\">Active\
-         <th>At the latest</tr>"
-    )?;
-    for leaver in leaving {
-        writeln!(
-            out,
-            "<tr><td>{}/{}<td>{}<td>{}<td>{}<td class=\"n\">{}<td>{}</tr>",
-            Escaped(&leaver.service),
-            Escaped(&leaver.name),
-            Escaped(&leaver.service_address),
-            Escaped(&leaver.address),
-            leaver.state(),
-            leaver.connections.active,
-            until(leaver.deadline.0, now, |then, now| age(then, now)
-                .to_string()),
-        )?;
-    }
-    writeln!(out, "</table>")
 }
 
-fn ready(out: &mut String, readiness: &ReadinessStatus) -> fmt::Result {
-    if readiness.services.is_empty() {
-        return Ok(());
+fn ready(readiness: &ReadinessStatus) -> Markup {
+    html! {
+        @if !readiness.services.is_empty() {
+            table {
+                tr { th { "Service" } th { "Address" } th { "Ready" } }
+                @for service in &readiness.services {
+                    tr {
+                        td { (service.name) }
+                        td { (service.protocol) " " (service.address) }
+                        @if service.ready {
+                            td.up { "yes" }
+                        } @else {
+                            td.down { "no: " (service.reasons.join("; ")) }
+                        }
+                    }
+                }
+            }
+        }
     }
-    writeln!(out, "<table><tr><th>Service<th>Address<th>Ready</tr>")?;
-    for service in &readiness.services {
-        let state = if service.ready {
-            "<td class=\"up\">yes".to_owned()
-        } else {
-            let reasons = service.reasons.join("; ");
-            format!("<td class=\"down\">no: {}", Escaped(&reasons))
-        };
-        let (name, address) = (Escaped(&service.name), Escaped(&service.address));
-        let protocol = Escaped(&service.protocol);
-        writeln!(out, "<tr><td>{name}<td>{protocol} {address}{state}</tr>")?;
-    }
-    writeln!(out, "</table>")
 }
 
-fn service_table(
-    out: &mut String,
-    service: &ServiceStatus,
-    held: bool,
-    now: SystemTime,
-) -> fmt::Result {
-    writeln!(
-        out,
-        "<h2>{} <small>{}, {}, {}</small></h2>",
-        Escaped(&service.name),
-        Escaped(&service.key()),
-        Escaped(&service.scheduler),
-        Escaped(&service.forwarding),
-    )?;
-    for warning in service.warnings() {
-        writeln!(out, "<p class=\"down\">{warning}</p>")?;
+fn service(service: &ServiceStatus, is_frozen: bool, now: SystemTime) -> Markup {
+    html! {
+        h2 {
+            (service.name) " "
+            small { (service.key()) ", " (service.scheduler) ", " (service.forwarding) }
+        }
+        @for warning in service.warnings() { p.down { (warning) } }
+        table {
+            tr {
+                th { "Real server" } th { "Address" } th { "Health" } th.n { "Weight" }
+                th.n { "Desired" } th.n { "Configured" } th.n { "Active" } th.n { "Inactive" }
+                th { "Last probe" }
+            }
+            @for server in service.servers() { (row(server, now)) }
+        }
+        @for line in service.fix_lines(is_frozen) { p.down { (line) } }
     }
-    writeln!(
-        out,
-        "<table><tr><th>Real server<th>Address<th>Health<th class=\"n\">Weight\
-         <th class=\"n\">Desired<th class=\"n\">Configured<th class=\"n\">Active\
-         <th class=\"n\">Inactive<th>Last probe</tr>"
-    )?;
-    for real_server in service.servers() {
-        row(out, real_server, now)?;
-    }
-    writeln!(out, "</table>")?;
-    for line in service.mend_lines(held) {
-        writeln!(out, "<p class=\"down\">{}</p>", Escaped(&line))?;
-    }
-    Ok(())
 }
 
-fn row(out: &mut String, real_server: &RealServerStatus, now: SystemTime) -> fmt::Result {
-    let RealServerStatus {
-        health,
-        weight,
-        connections,
-        ..
-    } = real_server;
-    write!(
-        out,
-        "<tr><td>{}<td>{}<td class=\"{}\">{} {}",
-        Escaped(&real_server.name),
-        Escaped(&real_server.address),
-        Escaped(health),
-        Escaped(health),
-        age(real_server.since.0, now),
-    )?;
-    if let Some(reason) = &real_server.quiesced {
-        write!(out, "<br>quiesced: {}", Escaped(reason))?;
+fn row(server: &RealServerStatus, now: SystemTime) -> Markup {
+    let (weight, connections) = (&server.weight, &server.connections);
+    html! {
+        tr {
+            td { (server.name) }
+            td { (server.address) }
+            td class=(server.health) {
+                (server.health) " " (age(server.since.0, now))
+                @if let Some(reason) = &server.quiesced { br; "quiesced: " (reason) }
+                @if let Some(drain) = drain(server, now) { br; (drain) }
+            }
+            td.n { (weight.kernel.map_or_else(|| "none".to_owned(), |kernel| kernel.to_string())) }
+            td.n { (weight.desired) }
+            td.n {
+                (weight.configured)
+                @if let Some(advised) = weight.advised { ", advised " (advised) }
+            }
+            td.n { (connections.active) }
+            td.n { (connections.inactive) }
+            td {
+                @match &server.last_probe {
+                    Some(probe) => { (probe.summary()) ", " (age(probe.at.0, now)) " ago" },
+                    None => { "none yet" },
+                }
+            }
+        }
     }
-    write!(out, "<td class=\"n\">")?;
-    match weight.kernel {
-        Some(kernel) => write!(out, "{kernel}")?,
-        None => write!(out, "none")?,
-    }
-    write!(
-        out,
-        "<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>",
-        weight.desired, weight.configured, connections.active, connections.inactive,
-    )?;
-    match &real_server.last_probe {
-        Some(probe) => writeln!(
-            out,
-            "{}, {} ago</tr>",
-            Escaped(&probe.summary()),
-            age(probe.at.0, now),
-        ),
-        None => writeln!(out, "none yet</tr>"),
-    }
+}
+
+/// What an operator has asked for; `None` of a real server that is enabled.
+fn drain(server: &RealServerStatus, now: SystemTime) -> Option<String> {
+    let state = server.admin.state.as_str();
+    let deadline = server.drain_deadline;
+    let deadline = deadline.map(|at| format!(" (deadline {})", until(at.0, now, age)));
+    (state != "enabled").then(|| format!("{state}{}", deadline.unwrap_or_default()))
 }
 
 /// How long ago `then` was, to the second.
-pub(crate) fn age(then: SystemTime, now: SystemTime) -> impl Display {
+fn age(then: SystemTime, now: SystemTime) -> String {
     let age = now.duration_since(then).unwrap_or(Duration::ZERO);
-    short_duration(Duration::from_secs(age.as_secs()))
-}
-
-/// Text as HTML, in an element or in a quoted attribute.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                plain => f.write_char(plain)?,
-            }
-        }
-        Ok(())
-    }
+    short_duration(Duration::from_secs(age.as_secs())).to_string()
 }
 
 #[cfg(test)]

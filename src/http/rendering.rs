@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, oneshot};
 use super::places::Place;
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
+use crate::status::document::Filter;
 
 /// How many renderings of one resource may be in memory, for readers that take
 /// their time.
@@ -28,10 +29,12 @@ const READING_TIME: Duration = Duration::from_secs(5);
 const NICE: i32 = 10;
 
 /// A large resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Large {
     Metrics,
     Status,
+    /// A part of the status: only readers of the same part share a rendering.
+    FilteredStatus(Filter),
     Page,
 }
 
@@ -50,6 +53,7 @@ pub(super) enum RenderError {
 
 #[derive(Debug)]
 struct Rendering {
+    large: Large,
     text: Vec<u8>,
     begun: Instant,
     readers: Shared<Vec<Weak<Place>>>,
@@ -62,6 +66,15 @@ impl AsRef<[u8]> for RenderedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0.text
     }
+}
+
+/// What a reader finds before a rendering is made for it.
+enum Found {
+    /// One that it shares.
+    Rendering(Arc<Rendering>),
+    /// As many as may be in memory, and none that it can share.
+    NoRoom,
+    Nothing,
 }
 
 /// Of one resource.
@@ -81,6 +94,7 @@ pub(super) struct Renderings {
     turn: Arc<Mutex<()>>,
     metrics: Arc<Shared<Shelf>>,
     status: Arc<Shared<Shelf>>,
+    filtered_status: Arc<Shared<Shelf>>,
     page: Arc<Shared<Shelf>>,
 }
 
@@ -120,13 +134,16 @@ impl Renderings {
         let resource = match large {
             Large::Metrics => &self.metrics,
             Large::Status => &self.status,
+            Large::FilteredStatus(_) => &self.filtered_status,
             Large::Page => &self.page,
         };
         let _waiting = Waiting::at(resource);
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let begun = clock::monotonic();
-        if let Some(rendering) = resource.lock().there(asked, begun) {
-            return Ok(rendering.shown_to(place));
+        match resource.lock().there(&large, asked, begun) {
+            Found::Rendering(rendering) => return Ok(rendering.shown_to(place)),
+            Found::NoRoom => return Err(RenderError::TooMany),
+            Found::Nothing => {}
         }
         let (done, rendered) = oneshot::channel();
         let to = Arc::clone(resource);
@@ -138,6 +155,7 @@ impl Renderings {
             let rendering = render().map(|mut text| {
                 text.shrink_to_fit();
                 Arc::new(Rendering {
+                    large,
                     text,
                     begun,
                     readers: Shared::default(),
@@ -159,24 +177,30 @@ impl Renderings {
 impl Shelf {
     /// What is shown instead of a new rendering: one that was begun since
     /// `asked`, or the newest if there is no room for another one.
-    fn there(&mut self, asked: Instant, now: Instant) -> Option<Arc<Rendering>> {
-        if let Some(kept) = self.kept.as_ref().filter(|kept| kept.begun >= asked) {
-            return Some(Arc::clone(kept));
+    fn there(&mut self, large: &Large, asked: Instant, now: Instant) -> Found {
+        let kept = self.kept.as_ref();
+        let kept = kept.filter(|kept| kept.begun >= asked && kept.large == *large);
+        if let Some(kept) = kept {
+            return Found::Rendering(Arc::clone(kept));
         }
         self.kept = None;
         self.alive.retain(|rendering| rendering.strong_count() > 0);
         if self.alive.len() < IN_MEMORY {
-            return None;
+            return Found::Nothing;
         }
-        let oldest = self.alive.first().and_then(Weak::upgrade)?;
+        let Some(oldest) = self.alive.first().and_then(Weak::upgrade) else {
+            return Found::Nothing;
+        };
         if now.saturating_duration_since(oldest.begun) < READING_TIME {
-            return self.alive.last().and_then(Weak::upgrade);
+            let newest = self.alive.iter().rev().filter_map(Weak::upgrade);
+            let mut same = newest.filter(|rendering| rendering.large == *large);
+            return same.next().map_or(Found::NoRoom, Found::Rendering);
         }
         self.alive.remove(0);
         for place in oldest.readers.lock().iter().filter_map(Weak::upgrade) {
             place.end();
         }
-        None
+        Found::Nothing
     }
 
     fn put(&mut self, rendering: &Arc<Rendering>) {

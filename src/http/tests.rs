@@ -2,15 +2,16 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use super::readyz::missing;
 use super::*;
-use crate::model::Weight;
+use crate::model::{Condition, ConditionType, Health, Severity, Weight};
 use crate::runtime::liveness::Loop;
 use crate::status::{ProcessRecord, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
-fn shown(snapshot: Snapshot) -> Shown {
-    Shown::new(View {
+fn shown(snapshot: Snapshot) -> SharedState {
+    SharedState::new(AppState {
         intent: Arc::default(),
         snapshot: Arc::new(snapshot),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -23,7 +24,7 @@ fn shown(snapshot: Snapshot) -> Shown {
 }
 
 /// A server that ends with the test's runtime.
-async fn served(shown: Shown) -> SocketAddr {
+async fn served(shown: SharedState) -> SocketAddr {
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, move |_| router(shown.clone())));
@@ -203,17 +204,19 @@ async fn ready_is_a_reconcile_and_a_verdict_on_everyone() {
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(head(&response).1, "ready\n");
 
-    snapshot.reconcile.lock().not_remembered = Some("the disk is full".to_owned());
-    let response = ask(address, "GET /readyz").await;
-    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
-    assert_eq!(head(&response).1, "ready\nthe disk is full\n");
-
-    *snapshot.drains_not_remembered.lock() = Some("nor are drains".to_owned());
+    snapshot.conditions.raise(Condition {
+        kind: ConditionType::DrainsNotSaved,
+        subject: "drains.json".to_owned(),
+        severity: Severity::Problem,
+        message: "the disk is full".to_owned(),
+        fix: "df -h".to_owned(),
+        since: fixture::start(),
+    });
     let response = ask(address, "GET /readyz").await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(
         head(&response).1,
-        "ready\nthe disk is full\nnor are drains\n"
+        "ready\nproblem drains_not_saved drains.json: the disk is full\n"
     );
 }
 
@@ -270,7 +273,7 @@ fn settled() -> Snapshot {
 #[tokio::test]
 async fn what_waits_to_be_written_is_not_ready() {
     let shown = shown(settled());
-    let View {
+    let AppState {
         snapshot, intent, ..
     } = shown.view();
     let address = served(shown).await;
@@ -308,12 +311,26 @@ async fn what_waits_to_be_written_is_not_ready() {
 }
 
 #[tokio::test]
-async fn what_traffic_can_do_without_keeps_nobody_from_being_ready() {
-    let snapshot = settled();
-    snapshot.reconcile.lock().warnings = vec!["cannot set it: read-only".to_owned()];
-    let response = ask(served(shown(snapshot)).await, "GET /readyz").await;
+async fn part_of_the_status_is_asked_for() {
+    let address = served(shown(fixture::director())).await;
+    let response = ask(address, "GET /status?service=web&problems").await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
-    assert_eq!(head(&response).1, "ready\ncannot set it: read-only\n");
+    assert!(response.contains(r#""name":"rs2""#), "{response}");
+    for absent in [r#""name":"rs1""#, r#""name":"marked""#] {
+        assert!(!response.contains(absent), "{response}");
+    }
+    for (query, status) in [
+        ("service=nothing", 404),
+        ("service", 400),
+        ("problem", 400),
+        ("problems=yes", 400),
+    ] {
+        let response = ask(address, &format!("GET /status?{query}")).await;
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{query}: {response}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -328,7 +345,7 @@ async fn alive_is_loops_that_turn() {
         [Loop::Reconcile, Loop::Health],
     );
     liveness.beat(Loop::Health, clock::monotonic());
-    shown.show(View {
+    shown.show(AppState {
         liveness: Arc::new(liveness),
         ..shown.view()
     });

@@ -79,7 +79,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_virtual_service_fail_open", &["service"]),
     ("lvs_sorry_server_up", &["service"]),
     ("lvs_sorry_server_active", &["service"]),
-    ("lvs_weights_held", &["reason"]),
+    ("lvs_weights_frozen", &["reason"]),
     ("lvs_probes_total", &["service", "real_server", "result"]),
     ("lvs_probe_duration_seconds_count", &["service"]),
     ("lvs_transitions_total", &["service", "real_server", "to"]),
@@ -143,10 +143,10 @@ fn what_is_wrong_with_a_pool_is_told() {
         (r#"lvs_virtual_service_fail_open{service="web"}"#, 1),
         (r#"lvs_virtual_service_fail_open{service="marked"}"#, 0),
         (r#"lvs_sorry_server_active{service="marked"}"#, 1),
-        (r#"lvs_weights_held{reason="link"}"#, 0),
-        (r#"lvs_weights_held{reason="interface"}"#, 0),
-        (r#"lvs_weights_held{reason="probes"}"#, 1),
-        (r#"lvs_weights_held{reason="clock"}"#, 0),
+        (r#"lvs_weights_frozen{reason="link"}"#, 0),
+        (r#"lvs_weights_frozen{reason="interface"}"#, 0),
+        (r#"lvs_weights_frozen{reason="probes"}"#, 1),
+        (r#"lvs_weights_frozen{reason="clock"}"#, 0),
     ] {
         assert!((found[series] - f64::from(value)).abs() < 0.1, "{series}");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why weights are held: the label `reason` of `lvs_weights_held`.
+/// Why weights are frozen: the label `reason` of `lvs_weights_frozen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FreezeReason {
     /// The director's own interface has no carrier, or is down.
@@ -12,7 +12,7 @@ pub(crate) enum FreezeReason {
     /// Most probes of unrelated virtual services began to fail within one interval.
     Probes,
     /// The director's clock is wrong: only the verdicts that depend on the
-    /// dates of certificates are held, since those alone are in doubt.
+    /// dates of certificates are frozen, since those alone are in doubt.
     Clock,
 }
 
@@ -38,7 +38,7 @@ impl FreezeReason {
         }
     }
 
-    /// What is held for it.
+    /// What is frozen for it.
     pub(crate) const fn what(self) -> &'static str {
         if self.holds_all() {
             "all weights are held"

@@ -5,6 +5,7 @@
 
 mod admin_state;
 mod arp_conflicts;
+mod condition;
 mod diagnosis;
 mod drain;
 mod duration;
@@ -31,6 +32,7 @@ mod weight;
 
 pub(crate) use admin_state::{AdminState, Quiesced};
 pub(crate) use arp_conflicts::ArpConflicts;
+pub(crate) use condition::{Announcement, Condition, ConditionType, Severity};
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use drain::{DestinationLoad, DrainRule, deadline_only};
 pub(crate) use duration::short_duration;

@@ -3,8 +3,9 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
+use crate::model::Condition;
 use crate::runtime::printable::printable;
-use crate::status::{Mode, RealServerRecord, ServiceRecord};
+use crate::status::{ConditionChange, Mode, RealServerRecord, ServiceRecord};
 
 /// The longest detail that is passed on, in characters: an environment
 /// variable and a chat message are no place for more.
@@ -19,6 +20,8 @@ pub(crate) struct Event {
     /// Name, and what the kernel knows it by.
     real_server: Option<(Arc<str>, String)>,
     detail: String,
+    /// The condition that changed.
+    condition: Option<Condition>,
 }
 
 /// What happened.
@@ -44,6 +47,10 @@ pub(crate) enum EventKind {
     ReloadSucceeded,
     /// A new configuration was refused; the old one goes on.
     ReloadFailed,
+    /// A condition was raised, or has another severity or cause.
+    ConditionRaised,
+    /// A condition is over.
+    ConditionCleared,
 }
 
 impl EventKind {
@@ -59,6 +66,8 @@ impl EventKind {
             Self::Drift => "drift",
             Self::ReloadSucceeded => "reload_succeeded",
             Self::ReloadFailed => "reload_failed",
+            Self::ConditionRaised => "condition_raised",
+            Self::ConditionCleared => "condition_cleared",
         }
     }
 }
@@ -72,6 +81,20 @@ impl Event {
             service: None,
             real_server: None,
             detail,
+            condition: None,
+        }
+    }
+
+    /// Of a condition that the registry announces; the detail is its cause.
+    pub(crate) fn of_condition(change: &ConditionChange) -> Self {
+        let kind = match change {
+            ConditionChange::Raised(_) => EventKind::ConditionRaised,
+            ConditionChange::Cleared(_) => EventKind::ConditionCleared,
+        };
+        let condition = change.condition();
+        Self {
+            condition: Some(condition.clone()),
+            ..Self::of_agent(kind, &condition.message)
         }
     }
 
@@ -117,6 +140,7 @@ impl Message {
             service,
             real_server,
             detail,
+            condition,
         } = &self.event;
         let mut fields = vec![
             ("event", kind.as_str().to_owned()),
@@ -131,6 +155,13 @@ impl Message {
         if let Some((name, key)) = real_server {
             fields.push(("real_server", name.to_string()));
             fields.push(("real_server_address", key.clone()));
+        }
+        if let Some(condition) = condition {
+            let short = |text: &str| printable(text).chars().take(LONGEST_DETAIL).collect();
+            fields.push(("condition", condition.kind.to_string()));
+            fields.push(("subject", short(&condition.subject)));
+            fields.push(("severity", condition.severity.to_string()));
+            fields.push(("fix", short(&condition.fix)));
         }
         fields.push(("detail", detail.clone()));
         fields

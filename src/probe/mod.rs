@@ -11,6 +11,7 @@ mod early_answer;
 mod fix;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod live;
 mod own_tasks;
 mod pace;
 mod probing;

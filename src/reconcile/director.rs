@@ -102,7 +102,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         reconciler.check_link(config).await?;
         let Adopted { desired, observed } = adopt(&mut reconciler, config).await?;
         reconciler.interfaces_seen = true;
-        reconciler.say_of_marks(&observed.foreign);
+        reconciler.update_mark_conditions(&observed.foreign);
         let found = weights(&reconciler.kept(&desired, &observed.state));
         let result = reconciler
             .converge(&desired, observed, ChangeCause::Wanted)

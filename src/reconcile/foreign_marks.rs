@@ -1,62 +1,56 @@
-//! Services of other programs by marks of probes.
+//! The services of others by marks for probes, and what to do where marks run out.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
-use tracing::{info, warn};
-
-use super::{LINES_AT_ONCE, Reconciler};
+use super::Reconciler;
 use crate::kernel::Ipvs;
-use crate::model::ServiceKey;
+use crate::model::{Condition, ConditionType, ServiceKey, Severity};
 use crate::plan::probe_marks::Marks;
+use crate::status::Conditions;
 
-/// What was said of the marks for probes: each trouble once.
-#[derive(Debug, Default)]
-pub(super) struct SaidOfMarks {
-    foreign: BTreeSet<ServiceKey>,
-    shortage: Option<String>,
+/// Raises the conditions of the marks for probes: the services of others by such
+/// marks, and that no mark is left for some paths.
+pub(super) fn update(
+    conditions: &Conditions,
+    foreign: &BTreeSet<ServiceKey>,
+    marks: &Marks,
+    now: SystemTime,
+) {
+    let foreign_marks = foreign.iter().map(|key| Condition {
+        kind: ConditionType::ForeignMark,
+        subject: key.to_string(),
+        severity: Severity::Warning,
+        message: format!("{}: {LEFT_ALONE}", found(key)),
+        fix: format!("if nobody needs it: {}", key.removal()),
+        since: now,
+    });
+    let shortage = marks.shortage().map(|shortage| Condition {
+        kind: ConditionType::MarksExhausted,
+        subject: "director.probe_mark".to_owned(),
+        severity: Severity::Warning,
+        message: shortage,
+        fix: more_marks(foreign),
+        since: now,
+    });
+    let kinds = [ConditionType::ForeignMark, ConditionType::MarksExhausted];
+    conditions.replace(&kinds, foreign_marks.chain(shortage));
 }
 
-impl SaidOfMarks {
-    /// Says which services of others were found by such marks, and whether
-    /// marks are left for all paths.
-    pub(super) fn note(&mut self, foreign: &BTreeSet<ServiceKey>, marks: &Marks) {
-        let new: Vec<_> = foreign.difference(&self.foreign).collect();
-        for key in new.iter().take(LINES_AT_ONCE) {
-            warn!("{}", not_remembered(key));
-        }
-        if let Some(number) = new
-            .len()
-            .checked_sub(LINES_AT_ONCE)
-            .filter(|more| *more > 0)
-        {
-            warn!(
-                number,
-                "more services by a mark of `director.probe_mark` are not remembered"
-            );
-        }
-        self.foreign.clone_from(foreign);
+/// What becomes of a service of others by a mark for probes.
+const LEFT_ALONE: &str = "it is left alone, and probes take other marks";
 
-        let shortage = marks.shortage();
-        if shortage == self.shortage {
-            return;
-        }
-        if let Some(shortage) = &shortage {
-            warn!("{}", mark_shortage(shortage, foreign));
-        } else {
-            info!("each way to a real server has a mark of `director.probe_mark` again");
-        }
-        self.shortage = shortage;
-    }
+fn found(key: &ServiceKey) -> String {
+    format!(
+        "the table has the service {key} by a mark of `director.probe_mark`, and the agent does \
+         not remember to have made it"
+    )
 }
 
 /// What there is to say of a service by a mark for probes that is not owned.
 pub(crate) fn not_remembered(key: &ServiceKey) -> String {
-    format!(
-        "the table has the service {key} by a mark of `director.probe_mark`, and the agent does \
-         not remember to have made it: it is left alone, and probes take other marks; if nobody \
-         needs it: {}",
-        key.removal()
-    )
+    let (found, removal) = (found(key), key.removal());
+    format!("{found}: {LEFT_ALONE}; if nobody needs it: {removal}")
 }
 
 impl<T: Ipvs> Reconciler<T> {

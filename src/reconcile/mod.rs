@@ -8,6 +8,7 @@ mod adopt;
 mod apply;
 #[cfg(test)]
 pub(crate) mod captured_log;
+mod conditions;
 mod director;
 mod drift;
 mod error;
@@ -16,7 +17,6 @@ mod host_watch;
 mod instrumented;
 mod lock;
 mod observe;
-mod obstacles;
 mod ownership;
 mod publish;
 mod real_server;
@@ -43,12 +43,10 @@ use self::apply::{HeldBack, Outcome, StepError};
 pub(crate) use self::director::{Change, DirectorLoop, Request};
 use self::drift::announce;
 pub(crate) use self::error::ReconcileError;
-use self::foreign_marks::SaidOfMarks;
 pub(crate) use self::foreign_marks::{more_marks, not_remembered};
 pub(crate) use self::instrumented::InstrumentedIpvs;
 pub(crate) use self::lock::{LockError, RoleLock, StateLock};
 use self::observe::{Observation, Scope, observe};
-use self::obstacles::Obstacles;
 use self::ownership::{Owned, StateFileStatus};
 pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
 use self::state_file::Remembered;
@@ -56,7 +54,7 @@ pub(crate) use self::state_file::{StateFile, StateFileError};
 use crate::config::ProbeMark;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::metrics::Metrics;
-use crate::model::SysctlKey;
+use crate::model::{Condition, ConditionType, Severity, SysctlKey};
 use crate::notify::Events;
 use crate::plan::pending_removal::{self, Unreplaced};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
@@ -121,8 +119,6 @@ pub(crate) struct Reconciler<T> {
     saving: Option<JoinHandle<Result<Owned, StateFileError>>>,
     /// The VIPs of a director on this host, as last read.
     directed_vips: BTreeSet<IpAddr>,
-    /// Why the state file does not hold what is owned.
-    not_remembered: Option<String>,
     writing: Writing,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
@@ -131,8 +127,6 @@ pub(crate) struct Reconciler<T> {
     mark_registry: Arc<MarkRegistry>,
     /// The marks for probes, if a check leads through a VIP.
     probe_marks: Option<ProbeMark>,
-    /// What was said of those marks.
-    said_of_marks: SaidOfMarks,
     /// Of which services what is leaving goes on serving.
     unreplaced: Unreplaced,
     /// The failed steps of the last pass, which are no drift in the next one.
@@ -144,8 +138,6 @@ pub(crate) struct Reconciler<T> {
     unneeded: BTreeSet<SysctlKey>,
     /// The failed steps of the last pass that traffic does not depend on.
     tolerated: Vec<Failure>,
-    /// What was last said to stand in the way.
-    obstacles: Obstacles,
     /// In a dry run, the steps that are pending.
     proposed: BTreeMap<Subject, Step>,
 }
@@ -190,7 +182,6 @@ impl<T: Ipvs> Reconciler<T> {
         Self {
             kernel,
             saved: (memory == StateFileStatus::Whole).then(|| owned.clone()),
-            not_remembered: None,
             owned,
             memory,
             state_file,
@@ -200,13 +191,11 @@ impl<T: Ipvs> Reconciler<T> {
             events: Events::none(),
             mark_registry: Arc::default(),
             probe_marks: None,
-            said_of_marks: SaidOfMarks::default(),
             unreplaced: Unreplaced::new(),
             failed: BTreeSet::new(),
             interfaces_seen: false,
             unneeded: BTreeSet::new(),
             tolerated: Vec::new(),
-            obstacles: Obstacles::of(writing),
             proposed: BTreeMap::new(),
             saving: None,
             directed_vips: BTreeSet::new(),
@@ -486,17 +475,26 @@ impl<T: Ipvs> Reconciler<T> {
             Ok(Err(error)) => Some(error_chain(&error)),
             Err(error) => Some(error_chain(&error)),
         };
-        self.not_remembered = trouble.map(|error| {
-            format!(
-                "what the agent owns is not remembered: {error}; should it crash or be killed, \
-                 what it has made since stays in the kernel, as nobody's"
-            )
+        let kind = ConditionType::OwnershipNotSaved;
+        let subject = self.state_file.path().display().to_string();
+        let Some(error) = trouble else {
+            return self.snapshot.conditions.clear(kind, &subject);
+        };
+        let directory = self.state_file.directory().display();
+        self.snapshot.conditions.raise(Condition {
+            kind,
+            severity: Severity::Problem,
+            message: format!(
+                "what the agent owns is not remembered: {error}; if the agent crashes, what it has \
+                 made since stays in the kernel"
+            ),
+            fix: format!("df -h {directory}; make room there, or let the agent write there"),
+            subject,
+            since: clock::wall(),
         });
-        let error = self.not_remembered.as_deref();
-        self.obstacles.note_memory(error, clock::monotonic());
     }
 
-    /// Keeps the outcome of a pass where it is shown, and says what is in the way.
+    /// Keeps the outcome of a pass where it is shown, and raises its conditions.
     fn note<Done>(&mut self, result: &Result<Done, ReconcileError>) {
         let text = result.as_ref().err().map(|error| error_chain(error));
         {
@@ -506,14 +504,9 @@ impl<T: Ipvs> Reconciler<T> {
                 record.last_success = Some(clock::wall());
             }
             record.error = text;
-            record.not_remembered.clone_from(&self.not_remembered);
-            let tolerated = self.tolerated.iter();
-            record.warnings = tolerated
-                .map(|failure| error_chain(&failure.error))
-                .collect();
         }
-        self.obstacles
-            .note(result, &self.tolerated, clock::monotonic());
+        let (snapshot, tolerated) = (&self.snapshot, &self.tolerated);
+        conditions::update(snapshot, result, tolerated, self.writing, clock::wall());
     }
 }
 

@@ -114,6 +114,15 @@ struct Seconds {
 }
 
 impl StateFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state directory.
+    pub(super) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// The file of a director whose table is inside its process: what that
     /// one owns is not the kernel's.
     pub(crate) fn of_memory(state_dir: &Path) -> Self {

@@ -182,6 +182,17 @@ where
     all().run(file_use, path, deadline, work).await
 }
 
+/// The files whose work is past its deadline.
+pub(crate) fn hung_files() -> Vec<PathBuf> {
+    let (all, now) = (all(), now());
+    let hung = all.uses.iter().flat_map(|(_, state)| {
+        let claimed = state.claimed();
+        let hung = claimed.iter().filter(|other| other.hangs(now));
+        hung.map(|other| other.path.clone()).collect::<Vec<_>>()
+    });
+    hung.collect()
+}
+
 /// The threads of this process.
 #[cfg(not(test))]
 fn all() -> Arc<FileWork> {

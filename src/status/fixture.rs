@@ -228,6 +228,11 @@ pub(crate) fn director() -> Snapshot {
     snapshot
 }
 
+/// A minute later, its conditions are derived.
+pub(crate) fn examine(snapshot: &Snapshot) {
+    Examiner::default().step(snapshot, start() + Duration::from_mins(1));
+}
+
 /// The same, where rs1 and a stranger answer for the VIP, and rs1 is quiesced.
 pub(crate) fn with_arp_conflicts() -> Snapshot {
     let snapshot = director();

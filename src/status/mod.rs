@@ -5,6 +5,8 @@
 //! probe's result nor a scrape costs more than what it touches.
 
 mod arp;
+mod conditions;
+pub(crate) mod document;
 mod process;
 mod real_server;
 
@@ -26,10 +28,9 @@ use crate::readiness::{ArpValues, ServiceReadiness};
 use crate::runtime::shared::Shared;
 
 pub(crate) use arp::{ArpRecord, ConflictRecord};
+pub(crate) use conditions::{ConditionChange, Conditions, Examiner, SharedConditions};
 pub(crate) use process::ProcessRecord;
-#[cfg(test)]
-pub(crate) use real_server::LastProbe;
-pub(crate) use real_server::{RealServerLive, RealServerRecord};
+pub(crate) use real_server::{LastProbe, RealServerLive, RealServerRecord};
 
 /// Which of the two roles this process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,14 @@ impl Mode {
         match self {
             Self::Director => "director",
             Self::RealServer => "real_server",
+        }
+    }
+
+    /// The name of the systemd unit that runs the agent in this role.
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Self::Director => "lvs-agent-director",
+            Self::RealServer => "lvs-agent-real-server",
         }
     }
 }
@@ -73,9 +82,8 @@ pub(crate) struct Snapshot {
     pub(crate) readiness: Shared<Option<ReadinessRecord>>,
     /// How the last reconcile went.
     pub(crate) reconcile: Shared<ReconcileRecord>,
-    /// Why what is drained would not be so after a restart, if it would not:
-    /// one for all configurations that are read.
-    pub(crate) drains_not_remembered: Arc<Shared<Option<String>>>,
+    /// What is not as it should be: one registry for all configurations that are read.
+    pub(crate) conditions: SharedConditions,
     /// The files of TLS that checks cannot read again: one record for all
     /// configurations that are read.
     pub(crate) tls_not_read: Arc<StaleFiles>,
@@ -172,7 +180,7 @@ impl Snapshot {
         let next = Self {
             arp: Arc::clone(&self.arp),
             process: self.process.clone(),
-            drains_not_remembered: Arc::clone(&self.drains_not_remembered),
+            conditions: Arc::clone(&self.conditions),
             tls_not_read: Arc::clone(&self.tls_not_read),
             ..Self::director(config, self.config_path.clone(), loaded_at)
         };
@@ -283,7 +291,7 @@ impl Snapshot {
             timeouts: Shared::default(),
             readiness: Shared::default(),
             reconcile: Shared::default(),
-            drains_not_remembered: Arc::default(),
+            conditions: Arc::default(),
             tls_not_read: Arc::default(),
             leaving: Shared::default(),
             held: Shared::default(),
@@ -326,11 +334,6 @@ pub(crate) struct ReconcileRecord {
     pub(crate) error: Option<String>,
     /// In a dry run, how many steps would bring the kernel to what is configured.
     pub(crate) pending_steps: usize,
-    /// Why the state file does not hold what the agent owns, if it does not:
-    /// the kernel may be as configured all the same.
-    pub(crate) not_remembered: Option<String>,
-    /// What the kernel cannot be brought to, and traffic does not depend on.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// A real server that is no longer configured, and not removed yet.

@@ -6,7 +6,6 @@ use crate::model::{
     AdminState, Connections, Diagnosis, Health, ProbeResult, Quiesced, RealServerKey, Statistics,
     Weight,
 };
-use crate::probe::Report;
 use crate::runtime::shared::Shared;
 
 /// One real server of one virtual service.
@@ -85,26 +84,6 @@ impl RealServerLive {
     pub(crate) fn mend(&self, place: Place) -> Option<Mend> {
         let mend = self.diagnosis?.mend(place)?;
         Some(mend.found(self.fix.clone()))
-    }
-
-    /// Takes the newest probe's result in; the verdict is health's.
-    pub(crate) fn note_probe(&mut self, report: &Report) {
-        let Report { outcome, at, .. } = report;
-        if let Some(count) = self.probes.get_mut(outcome.result.index()) {
-            *count += 1;
-        }
-        if outcome.certificate_expiry.is_some() {
-            self.certificate_expiry = outcome.certificate_expiry;
-        }
-        if self.seen.note(outcome.plain, outcome.vip) {
-            self.fix.clone_from(&outcome.fix);
-        }
-        self.last_probe = Some(LastProbe {
-            at: *at,
-            result: outcome.result,
-            detail: outcome.detail.clone(),
-            duration: outcome.duration,
-        });
     }
 }
 

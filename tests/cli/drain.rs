@@ -45,7 +45,8 @@ fn a_drain_outlives_verdicts_reloads_and_the_process() {
         "{}",
         ended.stdout
     );
-    let drained = |shown: &Value| shown["admin"] == "drained" && shown["weight"]["kernel"] == 0;
+    let drained =
+        |shown: &Value| shown["admin"]["state"] == "drained" && shown["weight"]["kernel"] == 0;
     wait_for(&site, 0, drained);
 
     server.set(Behaviour::Close);
@@ -69,7 +70,9 @@ fn a_drain_outlives_verdicts_reloads_and_the_process() {
     wait_for(&site, 1, drained);
 
     assert_eq!(run(&site, &["undrain", "web/rs1"]).code, 0);
-    wait_for(&site, 1, |shown| up(shown) && shown["admin"] == "enabled");
+    wait_for(&site, 1, |shown| {
+        up(shown) && shown["admin"]["state"] == "enabled"
+    });
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn one_real_server_in_every_service() {
     let ended = run(&site, &["drain", "*/rs1", "--wait"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     for service in [0, 1] {
-        assert_eq!(site.real_server(service, 0)["admin"], "drained");
+        assert_eq!(site.real_server(service, 0)["admin"]["state"], "drained");
     }
 }
 
@@ -141,17 +144,23 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let said = "what is drained is not remembered across a restart: ";
     assert!(ended.stdout.contains(said), "{}", ended.stdout);
-    let shown = site.status()["drains_not_remembered"].clone();
-    assert!(shown.as_str().unwrap().starts_with(said), "{shown}");
+    let shown = site.status()["conditions"][0].clone();
+    assert_eq!(shown["type"], "drains_not_saved", "{shown}");
+    let message = shown["message"].as_str().unwrap();
+    assert!(message.starts_with(said), "{shown}");
 
     std::fs::remove_file(&state).unwrap();
     std::fs::rename(&away, &state).unwrap();
-    agent.wait_for_line(AMPLE, |line| line.contains("mended: what is drained"));
-    assert!(site.status()["drains_not_remembered"].is_null());
+    agent.wait_for_line(AMPLE, |line| line.contains("cleared: drains not saved"));
+    let conditions = site.status()["conditions"].clone();
+    assert!(
+        !conditions.to_string().contains("drains_not_saved"),
+        "{conditions}"
+    );
     agent.signal(Signal::SIGKILL);
     agent.wait(AMPLE);
     let _agent = site.agent();
-    wait_for(&site, 0, |shown| shown["admin"] == "drained");
+    wait_for(&site, 0, |shown| shown["admin"]["state"] == "drained");
 
     site.configure(&service.replace("192.0.2.1:80", "192.0.2.1:81"));
     let ended = run(&site, &["reload"]);
@@ -209,7 +218,7 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
     wait_for(&site, 0, up);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| run(&site, &["drain", "web/rs1", "--wait"]));
-        let shown = wait_for(&site, 0, |shown| shown["admin"] == "draining");
+        let shown = wait_for(&site, 0, |shown| shown["admin"]["state"] == "draining");
         let deadline = shown["drain_deadline"].clone();
         assert!(deadline.is_string(), "{shown}");
         assert_eq!(run(&site, &["reload"]).code, 0);
@@ -222,7 +231,7 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
         let goes_on = "the drain of web/rs1 goes on when the agent is back: see `lvs-agent status`";
         assert!(ended.stderr.contains(goes_on), "{}", ended.stderr);
         agent = site.agent();
-        let again = wait_for(&site, 0, |shown| shown["admin"] == "draining");
+        let again = wait_for(&site, 0, |shown| shown["admin"]["state"] == "draining");
         let seconds = |at: &Value| at.as_str().unwrap()[..19].to_owned();
         assert_eq!(seconds(&again["drain_deadline"]), seconds(&deadline));
 
@@ -240,11 +249,15 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
     assert_eq!(run(&site, &["undrain", "web/rs1"]).code, 1);
     site.configure(&udp(&[1, 2]));
     assert_eq!(run(&site, &["reload"]).code, 0);
-    wait_for(&site, 0, |shown| up(shown) && shown["admin"] == "enabled");
+    wait_for(&site, 0, |shown| {
+        up(shown) && shown["admin"]["state"] == "enabled"
+    });
     agent.signal(Signal::SIGKILL);
     agent.wait(AMPLE);
     let _agent = site.agent();
-    wait_for(&site, 0, |shown| up(shown) && shown["admin"] == "enabled");
+    wait_for(&site, 0, |shown| {
+        up(shown) && shown["admin"]["state"] == "enabled"
+    });
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn dry_run_leaves_the_state_directory_as_it_is_and_refuses_drains() {
     let mut agent = dry_run(&site);
     site.wait_for(&["up", "up"]);
     assert_eq!(
-        site.real_server(0, 0)["admin"],
+        site.real_server(0, 0)["admin"]["state"],
         "draining",
         "as in the file"
     );
@@ -66,7 +66,7 @@ fn dry_run_leaves_the_state_directory_as_it_is_and_refuses_drains() {
              undrains a real server: start the agent without --dry-run, and ask again\n"
         );
     }
-    assert_eq!(site.real_server(0, 1)["admin"], "enabled");
+    assert_eq!(site.real_server(0, 1)["admin"]["state"], "enabled");
     // What is drained is no longer configured now, which a real run would note.
     site.configure(&site.service("web", 1, CHECK, &[2]));
     let ended = end(site.command("reload", &[]));
@@ -189,7 +189,7 @@ fn table_in_memory_leaves_the_drains_of_the_kernel_alone_and_is_shown() {
     let _agent = site.agent();
     site.wait_for(&["up", "up"]);
     assert_eq!(
-        site.real_server(0, 0)["admin"],
+        site.real_server(0, 0)["admin"]["state"],
         "enabled",
         "the kernel's drain"
     );

@@ -112,9 +112,9 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
                 "admin",
                 "connections",
                 "diagnosis",
+                "fix",
                 "health",
                 "last_probe",
-                "mend",
                 "name",
                 "quiesced",
                 "since",
@@ -125,7 +125,7 @@ fn the_status_has_the_shape_that_scripts_rely_on() {
         let ip = site.ip(u8::try_from(place + 1).unwrap());
         assert_eq!(real_server["address"], format!("{ip}:80"));
         assert_eq!(real_server["health"], health);
-        assert_eq!(real_server["admin"], "enabled");
+        assert_eq!(real_server["admin"]["state"], "enabled");
         assert_eq!(real_server["quiesced"], Value::Null);
         assert_eq!(
             real_server["connections"],

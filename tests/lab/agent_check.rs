@@ -40,7 +40,7 @@ fn wait_for_detail(director: &Namespace, detail: &str) -> Value {
 
 /// The commands of its mend, in their order.
 fn commands(rs1: &Value) -> Vec<String> {
-    let mend = rs1["mend"].as_str().unwrap();
+    let mend = rs1["fix"].as_str().unwrap();
     let commands = mend.split('`').skip(1).step_by(2);
     commands.map(str::to_owned).collect()
 }
@@ -100,7 +100,7 @@ fn the_weight_follows_what_the_real_server_says_of_itself() {
     let told = wait_for_detail(director, "nothing listens on tcp 192.168.11.200:80");
     assert_eq!(told["diagnosis"], "application_down");
     let of_service = "`ss -ltnup 'sport = :80'`";
-    assert!(told["mend"].as_str().unwrap().contains(of_service));
+    assert!(told["fix"].as_str().unwrap().contains(of_service));
     // A child of another test may hold the socket for a moment longer.
     let _of_rip = until(PATIENCE, "free port 80", || {
         rs1.enter(|| TcpListener::bind("192.168.11.21:80"))
@@ -110,7 +110,7 @@ fn the_weight_follows_what_the_real_server_says_of_itself() {
     let told = wait_for_detail(director, reason);
     assert_eq!(told["diagnosis"], "not_listening_on_vip");
     assert_eq!(
-        told["mend"],
+        told["fix"],
         "on 192.168.11.21, let the server listen on 192.168.11.200:80 or on all addresses; what \
          listens now: `ss -ltnp 'sport = :80'`"
     );
@@ -148,7 +148,7 @@ fn an_agent_that_is_gone_is_a_failure_also_beside_another_check() {
     let _agent = elsewhere.start(&cluster.lan.rs1, &["--real-server"]);
     let told = wait_for_detail(director, "the agent does not serve tcp 192.168.11.200:80");
     assert_eq!(told["diagnosis"], "application_down");
-    let mend = told["mend"].as_str().unwrap();
+    let mend = told["fix"].as_str().unwrap();
     let list = "list the host's address among the real servers of tcp 192.168.11.200:80";
     assert!(mend.contains(list), "{mend}");
 }

@@ -69,7 +69,7 @@ fn bad(findings: &[Value]) -> Vec<String> {
     let bad = findings.iter().filter(|finding| finding["verdict"] != "ok");
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
     bad.map(|finding| {
-        assert!(finding["mend"].is_string(), "{finding}");
+        assert!(finding["fix"].is_string(), "{finding}");
         ["verdict", "check", "subject"]
             .map(|key| text(finding, key))
             .join(" ")
@@ -126,7 +126,7 @@ fn a_director_is_well_and_then_is_not() {
     );
     // Each mend mends.
     for finding in findings.iter().filter(|finding| finding["verdict"] != "ok") {
-        director.run(&finding["mend"].as_str().unwrap().replace('"', ""));
+        director.run(&finding["fix"].as_str().unwrap().replace('"', ""));
     }
     assert_eq!(doctor(&cluster).0, 0);
 
@@ -185,7 +185,7 @@ fn printed_mend(site: &Site, director: &Namespace, finding: &str) -> String {
     assert!(found, "no {finding} in:\n{text}");
     let mend = lines
         .next()
-        .and_then(|line| line.trim().strip_prefix("mend: "));
+        .and_then(|line| line.trim().strip_prefix("fix: "));
     mend.unwrap_or_else(|| panic!("no mend in:\n{text}"))
         .to_owned()
 }

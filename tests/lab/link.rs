@@ -150,7 +150,7 @@ fn a_client_of_the_old_director_comes_at_once_and_after_the_cable_is_back() {
 
     bridge.run("ip link set director down");
     believe_in_the_old_director(client);
-    wait_for_metric(director, "lvs_weights_held{reason=\"link\"}", 1.0);
+    wait_for_metric(director, "lvs_weights_frozen{reason=\"link\"}", 1.0);
     bridge.run("ip link set director up");
     wait_for_cache(client, &mac);
     answers_both(client);

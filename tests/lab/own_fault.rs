@@ -39,7 +39,7 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
     let agent = cluster.direct();
     cluster.wait_for_weight("192.168.11.21", 1);
     cluster.wait_for_weight("192.168.11.22", 1);
-    let held = "lvs_weights_held{reason=\"link\"}";
+    let held = "lvs_weights_frozen{reason=\"link\"}";
     wait_for_metric(director, held, 0.0);
     let before = agent.output().len();
 
@@ -51,7 +51,7 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
     let (_, status) = cluster.site.finish(director, &["status"]);
     assert!(status.contains("own link is down"), "{status}");
     assert!(
-        !status.contains("to mend it"),
+        !status.contains("; fix: "),
         "no real server is blamed: {status}"
     );
     let output = agent.output();
@@ -138,7 +138,7 @@ fn while_most_probes_fail_at_once_all_weights_are_held() {
     }
     let right = ipvsadm_save(director);
     assert_eq!(weights(&right), [1; 4], "{right}");
-    let held = "lvs_weights_held{reason=\"probes\"}";
+    let held = "lvs_weights_frozen{reason=\"probes\"}";
     wait_for_metric(director, held, 0.0);
 
     director.run("nft add table inet fault");

@@ -94,7 +94,7 @@ fn read_only_parameters_matter_as_far_as_traffic_depends_on_them() {
     cluster.lan.director.run(set);
     wait_for_readyz(&cluster, 200, &["ready\n", &nodest]);
     let said = agent.output();
-    let warned = format!("WARN lvs_agent::reconcile::obstacles: {nodest}");
+    let warned = format!("reason=\"{nodest}");
     assert_eq!(said.matches(&warned).count(), 1, "{said}");
 }
 

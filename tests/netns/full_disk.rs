@@ -79,7 +79,7 @@ fn a_full_disk_keeps_no_vip_away_and_is_made_up_for_when_there_is_room() {
 
     fs::remove_file(state.join("filler")).unwrap();
     agent.wait_for_line(DEADLINE, |line| {
-        line.contains("mended: what the agent owns")
+        line.contains("cleared: state file not written")
     });
     let remembered = fs::read_to_string(state.join("real_server.json")).unwrap();
     assert!(remembered.contains("192.168.11.200"), "{remembered}");

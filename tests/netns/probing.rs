@@ -109,7 +109,7 @@ fn a_host_that_is_gone_is_down_and_comes_back() {
     assert!(result == "timeout" || result == "unreachable", "{shown}");
     lan.bridge.run("ip link set rs1 up");
     let shown = wait_for(&lan, 0, "up", 3);
-    assert_eq!(shown["admin"], "enabled");
+    assert_eq!(shown["admin"]["state"], "enabled");
 }
 
 /// As with the kernel's table.
@@ -130,7 +130,7 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
     wait_for(&lan, 1, "up", 1);
 
     lan.bridge.run("ip link set director down");
-    let held = || status(&lan.director)["weights_held"].take();
+    let held = || status(&lan.director)["weights_frozen"].take();
     until(DEADLINE, "weights that are held", || {
         let held = held();
         if held == serde_json::json!(["link"]) {

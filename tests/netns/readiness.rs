@@ -53,7 +53,7 @@ fn diagnosed(site: &Site, host: &Namespace) -> (Option<i32>, Vec<String>, Vec<St
         .map(|f| {
             (
                 format!("{} {}", text(&f["check"]), text(&f["subject"])),
-                text(&f["mend"]),
+                text(&f["fix"]),
             )
         })
         .unzip();

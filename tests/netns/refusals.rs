@@ -114,11 +114,14 @@ fn a_read_only_parameter_that_is_not_about_arp_keeps_nothing_away() {
     });
     // By another hand: the agent sees it, though it could not do it.
     set_sysctls(&lan.rs1, [("net.ipv4.conf.default.rp_filter", "1")]);
-    agent.wait_for_line(DEADLINE, |line| line.contains("mended: "));
+    agent.wait_for_line(DEADLINE, |line| {
+        line.contains("cleared: kernel parameter not as configured")
+    });
     let said = agent.output();
-    let once = format!("WARN lvs_agent::reconcile::obstacles: {cause}");
+    let once = format!("reason=\"{cause}");
     assert_eq!(said.matches(&once).count(), 1, "{said}");
-    assert_eq!(readyz(&lan.rs1).unwrap(), (200, "ready\n".to_owned()));
+    let (code, body) = readyz(&lan.rs1).unwrap();
+    assert!(code == 200 && !body.contains(cause), "{code} {body}");
 }
 
 #[test]
@@ -128,8 +131,10 @@ fn read_only_parameters_keep_the_vip_away_until_somebody_sets_them() {
     let site = Site::new(&configuration(""));
     let mut agent = where_it_is_read_only(&site, &lan.rs1, "/proc/sys/net");
     agent.wait_for_line(DEADLINE, |line| {
-        line.contains("ERROR cannot set net.ipv4.conf.all.arp_ignore to 1: /proc/sys is read-only")
-            || line.contains("ERROR") && line.contains("ReadWritePaths=/proc/sys/net")
+        line.contains("ERROR")
+            && (line
+                .contains("cannot set net.ipv4.conf.all.arp_ignore to 1: /proc/sys is read-only")
+                || line.contains("ReadWritePaths=/proc/sys/net"))
     });
     assert!(!has_vip(&lan.rs1));
     set_sysctls(&lan.rs1, OURS);
@@ -139,7 +144,7 @@ fn read_only_parameters_keep_the_vip_away_until_somebody_sets_them() {
         other => Err(other),
     });
     let said = agent.output();
-    let once = "ERROR lvs_agent::reconcile::obstacles: cannot set net.ipv4.conf.all.arp_ignore";
+    let once = "reason=\"cannot set net.ipv4.conf.all.arp_ignore";
     assert_eq!(said.matches(once).count(), 1, "{said}");
 }
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{error, info};
+use tracing::info;
 
 use super::Director;
 use crate::agent::drains::{self, DrainFile, DrainFileError, Drained, TargetError};
@@ -19,13 +19,15 @@ use crate::config::{Config, VirtualService};
 use crate::control::Answer;
 use crate::health::{self, DrainDeadline};
 use crate::kernel::{Sysctls, TableKind};
-use crate::model::{AdminState, RealServerKey, ServiceFlags, ServiceKey, SysctlKey, Target};
+use crate::model::{
+    AdminState, Condition, ConditionType, RealServerKey, ServiceFlags, ServiceKey, Severity,
+    SysctlKey, Target,
+};
 use crate::plan::desired;
 use crate::reconcile::Writing;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::runtime::shared::Shared;
-use crate::status::Snapshot;
+use crate::status::{SharedConditions, Snapshot};
 
 /// The deadline of a drain that an earlier process began without one.
 const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
@@ -46,6 +48,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it neither drains nor \
                        undrains a real server: start the agent without --dry-run, and ask again";
 
+/// Raised while the file does not hold what is drained.
+const NOT_SAVED: ConditionType = ConditionType::DrainsNotSaved;
+
 /// What of a drain goes on after a reload or a restart.
 pub(super) struct Drains {
     file: DrainFile,
@@ -56,8 +61,8 @@ pub(super) struct Drains {
     saved: Option<Drained>,
     /// The writing of the file that goes on.
     saving: Option<JoinHandle<Result<Drained, DrainFileError>>>,
-    /// Why the file does not hold what is drained, where it is shown.
-    not_remembered: Arc<Shared<Option<String>>>,
+    /// Where it is raised that the file does not hold what is drained.
+    conditions: SharedConditions,
 }
 
 impl Drains {
@@ -66,7 +71,7 @@ impl Drains {
         config: &Config,
         file: DrainFile,
         writing: Writing,
-        not_remembered: &Arc<Shared<Option<String>>>,
+        conditions: &SharedConditions,
     ) -> Result<Self, DrainFileError> {
         let (drained, whole) = match writing {
             Writing::Real => file.patiently(DrainFile::load_or_set_aside).await?,
@@ -78,7 +83,7 @@ impl Drains {
             saved: whole.then(|| drained.clone()),
             saving: None,
             drained,
-            not_remembered: Arc::clone(not_remembered),
+            conditions: Arc::clone(conditions),
         };
         drains.forget_unconfigured(config, config).await;
         Ok(drains)
@@ -118,8 +123,8 @@ impl Drains {
             info!(number, "more real servers are no longer drained");
         }
         self.remember().await;
-        if let (false, Some(error)) = (ended.is_empty(), &*self.not_remembered.lock()) {
-            ended.push(error.clone());
+        if let (false, Some(error)) = (ended.is_empty(), self.not_saved()) {
+            ended.push(error);
         }
         ended
     }
@@ -141,7 +146,7 @@ impl Drains {
         }
         if let Some(saving) = &mut self.saving {
             let Ok(saved) = timeout(SAVING, saving).await else {
-                // Shown as it was until that is known.
+                // SharedState as it was until that is known.
                 return;
             };
             self.saving = None;
@@ -151,18 +156,27 @@ impl Drains {
                 Err(error) => trouble = Some(error_chain(&error)),
             }
         }
-        let trouble = trouble
-            .map(|error| format!("what is drained is not remembered across a restart: {error}"));
-        let mut shown = self.not_remembered.lock();
-        if *shown == trouble {
-            return;
-        }
-        match (&trouble, &*shown) {
-            (Some(error), _) => error!("{error}"),
-            (None, Some(error)) => info!("mended: {error}"),
-            (None, None) => {}
-        }
-        *shown = trouble;
+        let (kind, subject) = (NOT_SAVED, self.file.path().display().to_string());
+        let Some(error) = trouble else {
+            return self.conditions.clear(kind, &subject);
+        };
+        let directory = self.file.path().parent().unwrap_or(self.file.path());
+        let directory = directory.display();
+        self.conditions.raise(Condition {
+            kind,
+            severity: Severity::Problem,
+            message: format!("what is drained is not remembered across a restart: {error}"),
+            fix: format!("df -h {directory}; make room there, or let the agent write there"),
+            subject,
+            since: clock::wall(),
+        });
+    }
+
+    /// Why the file does not hold what is drained, if it does not.
+    fn not_saved(&self) -> Option<String> {
+        let subject = self.file.path().display().to_string();
+        let condition = self.conditions.get(NOT_SAVED, &subject);
+        condition.map(|condition| condition.message)
     }
 }
 
@@ -289,7 +303,7 @@ impl Director {
             lines.extend(held_notes(&snapshot));
         }
         drains.remember().await;
-        if let Some(error) = &*drains.not_remembered.lock() {
+        if let Some(error) = drains.not_saved() {
             lines.push(format!("note: {error}"));
         } else if drains.saving.is_some() {
             lines.push(

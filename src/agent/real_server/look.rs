@@ -6,21 +6,22 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::kernel::{Cause, Host, Ipvs as _, KernelError, KernelIpvs, Listeners, Sysctls};
-use crate::model::{Interface, Protocol, ServiceKey};
-use crate::readiness::{ArpValues, HostFacts, SelfTest, ServedService, ServiceReadiness, served};
+use crate::model::{Condition, ConditionType, Interface, Protocol, ServiceKey, Severity};
+use crate::readiness::{
+    ArpValues, HostFacts, Lack, SelfTest, ServedService, ServiceReadiness, served,
+};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::status::{ReadinessRecord, Snapshot};
+use crate::status::{Conditions, ReadinessRecord, Snapshot};
 
 /// From one look to the next: the default interval of a director's check,
 /// which asks for what was seen last.
@@ -215,13 +216,12 @@ async fn connect(from: Option<IpAddr>, to: SocketAddr) -> SelfTest {
     SelfTest { failure }
 }
 
-/// Keeps what is shown of this host's readiness the latest, and tells changes.
+/// Keeps what is shown of this host's readiness current.
 pub(crate) async fn watch(
     snapshot: Arc<Snapshot>,
     config: watch::Receiver<Arc<Config>>,
 ) -> Infallible {
     let mut eyes = Eyes::new();
-    let mut told = BTreeMap::new();
     loop {
         let config = Arc::clone(&config.borrow());
         let vips = snapshot.vips.lock().keys().map(|(vip, _)| *vip).collect();
@@ -236,16 +236,21 @@ pub(crate) async fn watch(
         };
         match seen {
             Ok(Seen { facts, services }) => {
-                tell(&services, &mut told);
+                update_conditions(&snapshot.conditions, &services, at);
                 record.arp = facts.arp;
                 record.services = services;
             }
             Err(error) => {
                 let error = error_chain(&error);
+                snapshot.conditions.raise(Condition {
+                    kind: ConditionType::HostUnreadable,
+                    subject: "host".to_owned(),
+                    severity: Severity::Problem,
+                    message: error.clone(),
+                    fix: "lvs-agent doctor --real-server".to_owned(),
+                    since: at,
+                });
                 if let Some(before) = snapshot.readiness.lock().take() {
-                    if before.error.as_ref() != Some(&error) {
-                        warn!("this host cannot be looked at: {error}");
-                    }
                     record.arp = before.arp;
                     record.services = before.services;
                 }
@@ -257,54 +262,23 @@ pub(crate) async fn watch(
     }
 }
 
-/// So many services of one kind are named line by line when they change at once.
-const LINES_AT_ONCE: usize = 16;
-
-/// One line for each service whose readiness has changed, and a number beyond
-/// the first few.
-fn tell(services: &[ServiceReadiness], told: &mut BTreeMap<ServiceKey, Vec<String>>) {
-    let now: BTreeMap<_, _> = services
-        .iter()
-        .map(|service| {
-            let reasons: Vec<_> = service.lacks.iter().map(ToString::to_string).collect();
-            (service.service.key(), reasons)
-        })
-        .collect();
-    let (mut ready, mut not_ready) = (0_usize, 0_usize);
-    for service in services {
-        let (name, key) = (&service.service.name, service.service.key());
-        let reasons = now.get(&key).cloned().unwrap_or_default();
-        if told.get(&key) == Some(&reasons) {
-            continue;
+/// Raises a condition for each service that is not ready on this host.
+fn update_conditions(conditions: &Conditions, services: &[ServiceReadiness], at: SystemTime) {
+    let kinds = [
+        ConditionType::ServiceNotReady,
+        ConditionType::HostUnreadable,
+    ];
+    let not_ready = services.iter().filter(|service| !service.ready());
+    let found = not_ready.map(|service| {
+        let join = |texts: Vec<String>| texts.join("; ");
+        Condition {
+            kind: ConditionType::ServiceNotReady,
+            subject: format!("{} {}", service.service.name, service.service.key()),
+            severity: Severity::Problem,
+            message: join(service.lacks.iter().map(ToString::to_string).collect()),
+            fix: join(service.lacks.iter().map(Lack::mend).collect()),
+            since: at,
         }
-        let lines = if reasons.is_empty() {
-            &mut ready
-        } else {
-            &mut not_ready
-        };
-        *lines += 1;
-        if *lines > LINES_AT_ONCE {
-            continue;
-        }
-        if reasons.is_empty() {
-            info!("{name} ({key}) is ready on this host");
-        } else {
-            warn!(
-                "{name} ({key}) is not ready on this host: {}",
-                reasons.join("; ")
-            );
-        }
-    }
-    if ready > LINES_AT_ONCE {
-        let number = ready - LINES_AT_ONCE;
-        info!(number, "more services are ready on this host");
-    }
-    if not_ready > LINES_AT_ONCE {
-        let number = not_ready - LINES_AT_ONCE;
-        warn!(
-            number,
-            "more services are not ready on this host: `lvs-agent status` says why"
-        );
-    }
-    *told = now;
+    });
+    conditions.replace(&kinds, found);
 }

@@ -19,7 +19,7 @@ fn of_many_findings_that_say_the_same_the_first_stands_for_all() {
     };
     expect![[r"
         problem  real_server   web/rs1 and 399 more: no route
-                               mend: ping 192.168.11.1
+                               fix: ping 192.168.11.1
         400 problems, 0 warnings, 0 ok
     "]]
     .assert_eq(&text(400));
@@ -49,11 +49,11 @@ fn for_people_and_for_programs() {
     expect![[r"
         ok       vip           192.168.11.200: it is on eth0
         problem  real_server   web/rs2: connection refused
-                               mend: ping 192.168.11.22
+                               fix: ping 192.168.11.22
         1 problem, 0 warnings, 1 ok
     "]]
     .assert_eq(&String::from_utf8(out).unwrap());
     let json = serde_json::to_string(&findings.each_ref().map(response)).unwrap();
-    expect![[r#"[{"check":"vip","subject":"192.168.11.200","verdict":"ok","message":"it is on eth0","mend":null},{"check":"real_server","subject":"web/rs2","verdict":"problem","message":"connection refused","mend":"ping 192.168.11.22"}]"#]]
+    expect![[r#"[{"check":"vip","subject":"192.168.11.200","verdict":"ok","message":"it is on eth0","fix":null},{"check":"real_server","subject":"web/rs2","verdict":"problem","message":"connection refused","fix":"ping 192.168.11.22"}]"#]]
     .assert_eq(&json);
 }

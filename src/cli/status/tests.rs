@@ -1,12 +1,14 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::http::status::json;
-use crate::model::{AdminState, Connections, FreezeReason, Timeout, Weight};
+use crate::model::{
+    AdminState, Condition, ConditionType, Connections, FreezeReason, Severity, Timeout, Weight,
+};
+use crate::status::document::{Filter, json};
 use crate::status::{LeavingRecord, Snapshot, TimeoutRecord, fixture};
 
 fn check(snapshot: &Snapshot, expected: &Expect) {
-    let status = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();
+    let status = serde_json::from_slice(&json(snapshot, &Filter::default()).unwrap()).unwrap();
     let now = fixture::start() + Duration::from_secs(65);
     let mut out = Vec::new();
     render(&status, now, &mut out).unwrap();
@@ -28,7 +30,7 @@ fn a_director_for_people() {
               REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
               rs1          192.168.11.21:80  up      1m 3s       1        1           1       0         3  HTTP 200, port 80, 1.2ms, 5s ago
               rs2          192.168.11.22:80  down    35s      none        0           2       0         0  connection refused, port 80, 300us, 5s ago
-              rs2: application_down; to mend it: on 192.168.11.22, see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`
+              rs2: application_down; fix: on 192.168.11.22, see whether the service runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there drops: `nft list ruleset`
 
             marked  fwmark 10 ipv6  wlc  direct
               REAL SERVER   ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
@@ -48,12 +50,14 @@ fn what_is_wrong_with_pools_for_people() {
         standing.quorum_met = false;
         standing.sorry_serves = true;
     }
-    let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
+    fixture::examine(&snapshot);
+    let status = serde_json::from_slice(&json(&snapshot, &Filter::default()).unwrap()).unwrap();
     let mut out = Vec::new();
     render(&status, fixture::start(), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     for lines in [
-        "all weights are held: the director's own link is down\n",
+        "\nproblem weights_frozen link for 0s: all weights are frozen: the director's own link is down\n  fix: ",
+        "\nproblem quorum_lost marked for 0s: ",
         "direct\n  failing open: failing real servers serve, too\n  REAL SERVER",
         "direct\n  quorum lost\n  the sorry server serves\n  REAL SERVER",
     ] {
@@ -70,8 +74,14 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
         live.drain_deadline = Some(fixture::start() + Duration::from_secs(40));
         live.advised = Some(Weight::new(7).unwrap());
     }
-    snapshot.reconcile.lock().not_remembered = Some("nothing is remembered".to_owned());
-    *snapshot.drains_not_remembered.lock() = Some("nor are drains".to_owned());
+    snapshot.conditions.raise(Condition {
+        kind: ConditionType::DrainsNotSaved,
+        subject: "drains.json".to_owned(),
+        severity: Severity::Problem,
+        message: "the disk is full".to_owned(),
+        fix: "df -h".to_owned(),
+        since: fixture::start() - Duration::from_secs(3),
+    });
     let record = TimeoutRecord {
         want: Some(900),
         have: 600,
@@ -94,12 +104,12 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
         serves: true,
         deadline: fixture::start() + Duration::from_secs(61),
     });
-    let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
+    let status = serde_json::from_slice(&json(&snapshot, &Filter::default()).unwrap()).unwrap();
     let mut out = Vec::new();
     render(&status, fixture::start(), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     for line in [
-        "nothing is remembered\nnor are drains\n",
+        "\nproblem drains_not_saved drains.json for 3s: the disk is full\n  fix: df -h\n",
         "TIME-OUT  CONFIGURED  KERNEL\ntcp       15m         10m\nudp       as it is    5m\n",
         "LEAVING  SERVICE                ADDRESS           STATE   ACTIVE  INACTIVE  AT THE LATEST\n\
          web/rs3  tcp 192.168.11.200:80  192.168.11.23:80  serves       2         0  in 1m 1s\n",
@@ -132,7 +142,7 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
 #[test]
 fn fixes_of_many_are_a_few_lines_and_a_number_and_none_while_weights_are_held() {
     let snapshot = fixture::director();
-    let status = serde_json::from_slice(&json(&snapshot).unwrap());
+    let status = serde_json::from_slice(&json(&snapshot, &Filter::default()).unwrap());
     let mut status: StatusResponse = status.unwrap();
     let real_servers = &mut status.virtual_services.as_mut().unwrap()[0].real_servers;
     let failing = real_servers[1].clone();
@@ -146,28 +156,33 @@ fn fixes_of_many_are_a_few_lines_and_a_number_and_none_while_weights_are_held() 
         String::from_utf8(out).unwrap()
     };
     let shown = text(&status);
-    assert_eq!(shown.matches("to mend it").count(), 5, "{shown}");
+    assert_eq!(
+        shown.matches("application_down; fix: ").count(),
+        5,
+        "{shown}"
+    );
     assert!(
         shown.contains("\n  294 more: application_down\n"),
         "{shown}"
     );
-    status.weights_held = vec!["link".to_owned()];
+    status.weights_frozen = vec!["link".to_owned()];
     let shown = text(&status);
-    assert!(!shown.contains("to mend it"), "{shown}");
+    assert!(!shown.contains("fix: "), "{shown}");
 }
 
 #[test]
 fn who_else_answers_for_a_vip_for_people() {
     let snapshot = fixture::with_arp_conflicts();
     snapshot.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
-    let status = serde_json::from_slice(&json(&snapshot).unwrap()).unwrap();
+    fixture::examine(&snapshot);
+    let status = serde_json::from_slice(&json(&snapshot, &Filter::default()).unwrap()).unwrap();
     let mut out = Vec::new();
     render(&status, fixture::start(), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     for lines in [
-        "\nno ARP audit: it needs CAP_NET_RAW\n",
-        "\n192.168.11.200 is answered for by 02:00:00:00:00:21 as well, which is rs1: there,",
-        "\n192.168.11.200 is answered for by 02:00:00:00:00:99 as well, which is no real server\n",
+        "\nwarning arp_audit_failed director.link for 0s: it needs CAP_NET_RAW\n  fix: see",
+        "200 is answered for by 02:00:00:00:00:21 as well, which is rs1 (192.168.11.21)\n  fix: there,",
+        "200 is answered for by 02:00:00:00:00:99 as well, which is no real server: another",
         "  up, quiesced: arp_conflict  ",
     ] {
         assert!(text.contains(lines), "{lines:?} in:\n{text}");
@@ -177,13 +192,11 @@ fn who_else_answers_for_a_vip_for_people() {
 #[test]
 fn a_real_server_for_people() {
     let snapshot = fixture::real_server();
-    snapshot.reconcile.lock().error = Some("cannot write net.ipv4.conf.all.arp_ignore".to_owned());
     check(
         &snapshot,
         &expect![[r"
             lvs-agent 0.1.0, real server, /etc/lvs-agent/config.yaml loaded 1m 5s ago
             the kernel has not been as configured yet
-            the last reconcile failed: cannot write net.ipv4.conf.all.arp_ignore
 
             VIP             INTERFACE  STATE
             192.168.11.200  lo         configured

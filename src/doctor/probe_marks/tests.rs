@@ -206,13 +206,10 @@ fn a_state_file_that_cannot_be_written_is_the_one_problem() {
         assert_eq!(marks, [NO_RULE]);
         assert_eq!(table, ["ok table IPVS: it holds 1 of 1 virtual services"]);
         let told = lines(&agent::examine(&config, facts));
-        let state_dir = config.state_dir.display();
         assert_eq!(
             told[1],
-            format!(
-                "problem agent {state_dir}: the disk is full | df -h {state_dir}; make room \
-                 there, or let the agent write there"
-            )
+            "problem condition ownership_not_saved /var/lib/lvs-agent/director.json: the disk is \
+             full | df -h /var/lib/lvs-agent"
         );
         // The marks that the services in the table have are looked for.
         facts.rules = vec![mark_rule(Family::Ipv4, 8193, u32::MAX)];

@@ -64,9 +64,34 @@ async fn slow_readers_keep_two_renderings_in_memory() {
     }
     assert_eq!(seen, ["0", "1", "1", "1", "1", "1", "1", "1", "1", "1"]);
     let aged = clock::monotonic().checked_add(READING_TIME).unwrap();
-    assert!(renderings.metrics.lock().there(aged, aged).is_none());
+    let found = renderings.metrics.lock().there(&Large::Metrics, aged, aged);
+    assert!(matches!(found, Found::Nothing));
     // The oldest one's reader ends.
     readers[0].0.ended().await;
+}
+
+#[tokio::test]
+async fn readers_of_different_parts_share_no_rendering_and_its_memory_is_bounded() {
+    let renderings = Renderings::default();
+    let count = Arc::new(AtomicUsize::new(0));
+    let part = |name: &str| {
+        Large::FilteredStatus(Filter {
+            service: Some(name.to_owned()),
+            problems: false,
+        })
+    };
+    let mut readers = Vec::new();
+    for (name, expected) in [("a", "0"), ("b", "1"), ("a", "0"), ("b", "1")] {
+        let reader = reader().await;
+        let text = renderings.get(part(name), &reader, counted(&count)).await;
+        let text = text.unwrap();
+        assert_eq!(text, expected, "{name}");
+        readers.push((reader, text));
+    }
+    let text = renderings
+        .get(part("c"), &reader().await, counted(&count))
+        .await;
+    assert!(matches!(text, Err(RenderError::TooMany)), "{text:?}");
 }
 
 #[tokio::test]

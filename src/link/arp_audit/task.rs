@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::announcements::{Announcements, Send};
 use super::audit::{Audit, PERIOD, SPREAD};
@@ -51,7 +51,7 @@ pub(crate) enum Announcing {
 /// Audits the VIPs of the newest configuration, as long as this task runs. `link`
 /// has the trouble with the director's link.
 ///
-/// An audit that is impossible is logged once, and tried again.
+/// Where that cannot be done, the record has the reason, and it is tried again.
 pub(crate) async fn run(
     mut config: watch::Receiver<Arc<Config>>,
     announcing: Announcing,
@@ -392,24 +392,11 @@ impl Auditor {
     }
 
     fn succeeded(&self) {
-        if self.record.lock().error.take().is_some() {
-            info!("the ARP audit works now");
-        }
+        self.record.lock().error = None;
     }
 
     /// The last findings stay in effect until the link can be used again.
     fn failed(&self, error: &ArpError) {
-        let error = error_chain(error);
-        let mut record = self.record.lock();
-        if record.error.as_ref() != Some(&error) {
-            let announced = match self.announcing {
-                Announcing::Vips => ", and no VIP is announced",
-                Announcing::Nothing => "",
-            };
-            warn!(
-                "no ARP audit, so nobody else who answers for a VIP is found{announced}: {error}"
-            );
-            record.error = Some(error);
-        }
+        self.record.lock().error = Some(error_chain(error));
     }
 }

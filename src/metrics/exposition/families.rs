@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use super::served::served;
 use super::{Samples, Seconds, names};
-use crate::model::{Diagnosis, FreezeReason, Health, ProbeResult, Quiesced};
+use crate::model::{ConditionType, Diagnosis, FreezeReason, Health, ProbeResult, Quiesced};
 use crate::runtime::logging;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
@@ -291,9 +291,22 @@ pub(super) const FAMILIES: &[Family] = &[
         }),
     },
     Family {
-        name: "lvs_weights_held",
+        name: "lvs_condition",
         kind: GAUGE,
-        help: "Whether weights are held, since the fault is likely the director's own: all of \
+        help: "How many conditions of the type and severity hold now.",
+        source: Source::Host(|samples, snapshot| {
+            for kind in ConditionType::ALL {
+                for severity in kind.declaration().severities {
+                    let labels = [("type", kind.as_str()), ("severity", severity.as_str())];
+                    samples.add(&labels, snapshot.conditions.count(*kind, *severity));
+                }
+            }
+        }),
+    },
+    Family {
+        name: "lvs_weights_frozen",
+        kind: GAUGE,
+        help: "Whether weights are frozen, since the fault is likely the director's own: all of \
                them, or (clock) those that depend on the dates of certificates.",
         source: Source::Host(|samples, snapshot| {
             if snapshot.is_real_server() {

@@ -48,6 +48,21 @@ impl Consists {
             verify: *verify,
         }
     }
+
+    /// The files, for people.
+    pub(super) fn files(&self) -> String {
+        let client = self
+            .client
+            .iter()
+            .flat_map(|(certificate, key)| [certificate, key]);
+        let files = self.ca.iter().chain(client);
+        let files: Vec<_> = files.map(|file| file.display().to_string()).collect();
+        if files.is_empty() {
+            "the certificates of the system".to_owned()
+        } else {
+            files.join(", ")
+        }
+    }
 }
 
 /// A configuration that is kept up to date.
@@ -139,12 +154,8 @@ impl Shared {
                 let why = error_chain(&error);
                 if state.loaded.is_some() {
                     let fix = error.fix();
-                    let trouble = format!("{STALE}: {why}");
-                    let told = match &fix {
-                        Some(fix) => format!("{trouble}; {fix}"),
-                        None => trouble,
-                    };
-                    self.stale.note(&self.consists, Some(told));
+                    let failure = (format!("{STALE}: {why}"), fix.clone());
+                    self.stale.note(&self.consists, Some(failure));
                     if before.as_ref() != Some(&why) {
                         warn!(error = why, fix, "{STALE}");
                     }

@@ -1,37 +1,49 @@
-//! Files of TLS that cannot be read again, for all who show them.
+//! Files of TLS that cannot be read again, for the conditions of the agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::shared::Consists;
 
-/// Why the files of which configuration of TLS cannot be read again.
+/// Why files cannot be read again, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StaleFile {
+    /// The certificates and keys that were read together.
+    pub(crate) files: String,
+    pub(crate) reason: String,
+    pub(crate) fix: Option<String>,
+}
+
+/// The configurations of TLS whose files cannot be read again.
 #[derive(Debug, Default)]
-pub(crate) struct StaleFiles(Mutex<BTreeMap<Consists, String>>);
+pub(crate) struct StaleFiles(Mutex<BTreeMap<Consists, StaleFile>>);
 
 impl StaleFiles {
-    /// Those of one configuration cannot be read again, or can.
-    pub(super) fn note(&self, consists: &Consists, trouble: Option<String>) {
-        match trouble {
-            Some(trouble) => self.troubles().insert(consists.clone(), trouble),
-            None => self.troubles().remove(consists),
+    /// Records that the files of one configuration can be read again, or the
+    /// reason why they cannot.
+    pub(super) fn note(&self, consists: &Consists, failure: Option<(String, Option<String>)>) {
+        match failure {
+            Some((reason, fix)) => {
+                let files = consists.files();
+                let stale = StaleFile { files, reason, fix };
+                self.stale().insert(consists.clone(), stale)
+            }
+            None => self.stale().remove(consists),
         };
     }
 
     /// Forgets all, for the configuration of the agent is another one: what is
     /// still read and still cannot be read is noted at the next attempt.
     pub(crate) fn forget(&self) {
-        self.troubles().clear();
+        self.stale().clear();
     }
 
-    /// What is wrong, for people. One file that several configurations have is
-    /// said once.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let lines: BTreeSet<_> = self.troubles().values().cloned().collect();
-        lines.into_iter().collect()
+    /// The files that cannot be read again, once each.
+    pub(crate) fn list(&self) -> BTreeSet<StaleFile> {
+        self.stale().values().cloned().collect()
     }
 
-    fn troubles(&self) -> MutexGuard<'_, BTreeMap<Consists, String>> {
+    fn stale(&self) -> MutexGuard<'_, BTreeMap<Consists, StaleFile>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

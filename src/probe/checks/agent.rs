@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, HOST};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::timeout_at;
 
 use crate::config::AgentCheck;
@@ -17,6 +17,7 @@ use crate::probe::checks::http::{drive, handshake};
 use crate::probe::probing::Probing;
 use crate::probe::progress::Doing;
 use crate::probe::verdict::{Failure, Pass, Verdict};
+use crate::status::document::Status;
 
 /// The most that is read of a status: some thousand services.
 const LARGEST: usize = 1024 * 1024;
@@ -24,27 +25,9 @@ const LARGEST: usize = 1024 * 1024;
 /// The most that is told of what the other end says, in characters.
 const LONGEST: usize = 300;
 
-/// What is read of the other end's `/readiness`, or of `/status`. Whatever else it says is not
-/// looked at, so that it may be of another version.
-#[derive(Deserialize)]
-struct Answer {
-    mode: String,
-    readiness: Option<Readiness>,
-}
-
-#[derive(Deserialize)]
-struct Readiness {
-    services: Vec<Service>,
-}
-
-#[derive(Deserialize)]
-struct Service {
-    address: SocketAddr,
-    protocol: String,
-    ready: bool,
-    reasons: Vec<String>,
-    diagnosis: Option<String>,
-}
+/// What is read of the other end's `/readiness`, or of `/status`: it may be of
+/// another version. Virtual services are a director's, and not looked at.
+type Answer = Status<IgnoredAny>;
 
 /// Asks the real server's own agent whether it can serve this VIP and port.
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
@@ -131,10 +114,13 @@ async fn get(
     .await
     .map_err(|failure| reset.explain(failure))?;
     let Some(body) = body else { return Ok(None) };
-    let answer = serde_json::from_slice(&body).map_err(|error| {
-        let error = printable(&error.to_string());
-        Failure::protocol(format!("not the status of a real server's agent: {error}"))
-    })?;
+    let not_understood =
+        |why: &str| Failure::protocol(format!("not the status of a real server's agent: {why}"));
+    let answer: Answer = serde_json::from_slice(&body)
+        .map_err(|error| not_understood(&printable(&error.to_string())))?;
+    if answer.mode.is_empty() {
+        return Err(not_understood("the field `mode` is missing"));
+    }
     Ok(Some(answer))
 }
 
@@ -156,7 +142,7 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
     let mut services = readiness.services.into_iter();
     let service = services.find(|service| {
         let same = service.protocol.parse() == Ok(protocol);
-        same && service.address == vip
+        same && service.address.parse() == Ok(vip)
     });
     match service {
         None => {

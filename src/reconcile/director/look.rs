@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::DirectorLoop;
 use crate::config::{Director, DirectorRemoval};
 use crate::health::Loads;
 use crate::kernel::Ipvs;
-use crate::model::{Connections, DestinationLoad, DrainRule, RealServerKey, ServiceKey, Weight};
+use crate::model::{
+    Condition, ConditionType, Connections, DestinationLoad, DrainRule, RealServerKey, ServiceKey,
+    Severity, Weight,
+};
 use crate::plan::State;
 use crate::plan::pending_removal::{self, Leaver};
 use crate::reconcile::{ChangeCause, LINES_AT_ONCE, Reconciler, Writing};
@@ -30,8 +33,6 @@ pub(super) struct Departure {
     until: Instant,
     /// As of the last look.
     connections: Connections,
-    /// It was said that it stays though its time is up.
-    outstays: bool,
     /// When it was first seen without weight.
     idle_since: Option<Instant>,
 }
@@ -95,16 +96,21 @@ impl<T: Ipvs> Reconciler<T> {
         notes.collect()
     }
 
-    /// Says that a real server serves on though it was to be removed by now.
-    fn tell_outstaying(&self, key: &(ServiceKey, RealServerKey)) {
-        if let Some(leaver) = self.owned.leaving.get(key) {
-            warn!(
-                service = leaver.service,
-                real_server = leaver.real_server,
-                "it is no longer configured, and serves beyond `removal_deadline`: no configured \
-                 real server of this service serves; mend one, or remove the service"
-            );
-        }
+    /// Raises that these real servers serve on though they were to be removed by now.
+    fn update_overdue(&self, overdue: &BTreeSet<(ServiceKey, RealServerKey)>) {
+        let leaving = overdue.iter().filter_map(|key| self.owned.leaving.get(key));
+        let conditions = leaving.map(|leaver| Condition {
+            kind: ConditionType::RemovalOverdue,
+            subject: format!("{}/{}", leaver.service, leaver.real_server),
+            severity: Severity::Warning,
+            message: "the real server is no longer configured, and serves beyond \
+                      `removal_deadline`: no configured real server of its service serves"
+                .to_owned(),
+            fix: "return a configured real server to health, or remove the service".to_owned(),
+            since: clock::wall(),
+        });
+        let kinds = [ConditionType::RemovalOverdue];
+        self.snapshot.conditions.replace(&kinds, conditions);
     }
 
     /// Whether a real server is one to have no weight while what is leaving
@@ -166,7 +172,6 @@ impl<T: Ipvs> DirectorLoop<T> {
                 Departure {
                     until: clock::monotonic() + left.unwrap_or_default().min(longest),
                     connections: Connections::default(),
-                    outstays: false,
                     idle_since: None,
                 }
             });
@@ -189,8 +194,9 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// left, or whose time is up. What serves has its time until it is
     /// replaced, and longer where without it nobody would serve.
     pub(super) async fn look_at_leaving(&mut self) {
+        let mut overdue = BTreeSet::new();
         if self.departures.is_empty() || self.reconciler.writing == Writing::DryRun {
-            return;
+            return self.reconciler.update_overdue(&overdue);
         }
         self.see_replaced();
         let mut over = BTreeMap::new();
@@ -219,8 +225,8 @@ impl<T: Ipvs> DirectorLoop<T> {
             if serves && !is_replaced {
                 if late && has_weight(&self.desired, service) {
                     given_up.insert(*service);
-                } else if late && !std::mem::replace(&mut departure.outstays, true) {
-                    self.reconciler.tell_outstaying(key);
+                } else if late {
+                    overdue.insert(*key);
                 }
             } else if serves {
                 quiesces = true;
@@ -240,6 +246,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 over.insert(*key, "no active connection is left");
             }
         }
+        self.reconciler.update_overdue(&overdue);
         self.show_leaving();
         if over.is_empty() && given_up.is_empty() && !quiesces {
             return;

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use super::DirectorLoop;
 use crate::kernel::Ipvs;
 use crate::model::ServiceKey;
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Reconciler, foreign_marks};
+use crate::runtime::clock;
 
 impl<T: Ipvs> Reconciler<T> {
-    pub(super) fn say_of_marks(&mut self, foreign: &BTreeSet<ServiceKey>) {
-        self.said_of_marks
-            .note(foreign, &self.mark_registry.marks());
+    /// Raises what is not as it should be with the marks for probes.
+    pub(super) fn update_mark_conditions(&self, foreign: &BTreeSet<ServiceKey>) {
+        let (conditions, marks) = (&self.snapshot.conditions, self.mark_registry.marks());
+        foreign_marks::update(conditions, foreign, &marks, clock::wall());
     }
 }
 
@@ -32,7 +34,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             services.extend(marks.services());
             self.reconciler.mark_registry.assign(marks);
         }
-        self.reconciler.say_of_marks(foreign);
+        self.reconciler.update_mark_conditions(foreign);
         changes
     }
 }

@@ -23,7 +23,7 @@ fn mend(cluster: &Cluster) -> Vec<String> {
             serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
         let findings = findings.as_array().unwrap().iter();
         let of_tunnels = findings.filter(|finding| finding["check"] == "tunnel");
-        let found = of_tunnels.filter_map(|finding| finding["mend"].as_str());
+        let found = of_tunnels.filter_map(|finding| finding["fix"].as_str());
         // Several services are told of the same.
         let found: BTreeSet<_> = found.map(str::to_owned).collect();
         for mend in &found {

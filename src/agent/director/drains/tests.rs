@@ -83,7 +83,7 @@ async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
     }
 }
 
-async fn load(config: &Config, shown: &Arc<Shared<Option<String>>>) -> Drains {
+async fn load(config: &Config, shown: &SharedConditions) -> Drains {
     let file = DrainFile::new(&config.state_dir);
     let drains = Drains::load(config, file, Writing::Real, shown).await;
     drains.unwrap()
@@ -95,22 +95,23 @@ async fn what_could_not_be_written_is_shown_and_written_later() {
     let directory = tempfile::tempdir().unwrap();
     let blocked = directory.path().join("state");
     config.state_dir.clone_from(&blocked);
-    let shown = Arc::new(Shared::default());
+    let shown = SharedConditions::default();
     let file = || DrainFile::new(&blocked);
     let mut drains = load(&config, &shown).await;
     drains.remember().await;
-    assert_eq!((&*shown.lock(), blocked.exists()), (&None, false));
+    assert_eq!((drains.not_saved(), blocked.exists()), (None, false));
 
     fs::write(&blocked, "").unwrap();
     drains.drained.insert((service, real_server), None);
     drains.remember().await;
-    let error = shown.lock().clone().unwrap();
+    let error = drains.not_saved().unwrap();
+    assert_eq!(shown.list().len(), 1);
     assert!(error.contains("is not remembered"), "{error}");
     let drains = Arc::new(Mutex::new(drains));
     let keep = tokio::spawn(keep(Arc::clone(&drains)));
     fs::remove_file(&blocked).unwrap();
     let mended = async {
-        while shown.lock().is_some() {
+        while !shown.list().is_empty() {
             sleep(Duration::from_millis(10)).await;
         }
     };

@@ -6,10 +6,11 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::time::{advance, timeout};
 
 use super::*;
-use crate::http::status::json;
+use crate::status::document::{Filter, json};
 use crate::net::tls::TlsConfigs;
 use crate::runtime::file_work::{self, FileUse};
-use crate::status::{Snapshot, fixture};
+use crate::runtime::clock;
+use crate::status::{Examiner, Snapshot, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
@@ -61,13 +62,17 @@ async fn services_of_different_hosts_share_one_configuration() {
     }
 }
 
-/// What `/status` shows of it.
+/// The conditions of files of TLS that `/status` shows.
 fn status(snapshot: &Snapshot) -> Vec<String> {
-    let status: serde_json::Value = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();
-    let lines = status["tls_not_read"].as_array();
-    let lines = lines.into_iter().flatten();
-    lines
-        .map(|line| line.as_str().unwrap().to_owned())
+    Examiner::default().step(snapshot, clock::wall());
+    let status: serde_json::Value = serde_json::from_slice(&json(snapshot, &Filter::default()).unwrap()).unwrap();
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    conditions
+        .filter(|condition| condition["type"] == "tls_files_stale")
+        .map(|condition| {
+            let text = |key: &str| condition[key].as_str().unwrap();
+            format!("{} | {}", text("message"), text("fix"))
+        })
         .collect()
 }
 
@@ -108,14 +113,14 @@ async fn files_that_cannot_be_read_again_are_in_the_status_until_they_can_be() {
     fs::remove_file(&ca).unwrap();
     let gone = format!(
         "the files of TLS cannot be read again: what was read before is used: the certificate \
-         {at}: I/O error: No such file or directory (os error 2); put the file there and let the agent's \
+         {at}: I/O error: No such file or directory (os error 2) | put the file there and let the agent's \
          user read it: see `namei -l {at}`"
     );
     until(&[gone]).await;
     fs::write(&ca, "no PEM").unwrap();
     let damaged = format!(
         "the files of TLS cannot be read again: what was read before is used: {at} has no \
-         certificate in PEM; write the certificate to it in PEM: see `openssl x509 -noout -text \
+         certificate in PEM | write the certificate to it in PEM: see `openssl x509 -noout -text \
          -in {at}`"
     );
     until(&[damaged]).await;

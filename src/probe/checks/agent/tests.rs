@@ -7,7 +7,8 @@ use crate::diagnosis::Sight;
 use crate::model::{Diagnosis, ProbeResult};
 use crate::probe::Outcome;
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
-use crate::{http, status};
+use crate::status;
+use crate::status::document::{self, Filter};
 
 fn agent(port: u16) -> CheckKind {
     CheckKind::Agent(AgentCheck {
@@ -90,7 +91,7 @@ async fn what_the_other_end_says_decides() {
 #[tokio::test]
 async fn our_own_status_is_understood() {
     let snapshot = status::fixture::real_server();
-    let body = http::status::json(&snapshot).unwrap();
+    let body = document::json(&snapshot, &Filter::default()).unwrap();
     assert_outcome(
         &answered("200 OK", body.clone()).await,
         ProbeResult::Status,
@@ -101,7 +102,7 @@ async fn our_own_status_is_understood() {
     for readiness in snapshot.readiness.lock().iter_mut() {
         readiness.services[0].lacks.clear();
     }
-    let body = http::status::json(&snapshot).unwrap();
+    let body = document::json(&snapshot, &Filter::default()).unwrap();
     let outcome = answered("200 OK", body).await;
     assert_outcome(&outcome, ProbeResult::Ok, "the agent is ready");
 }
@@ -113,7 +114,7 @@ async fn an_agent_that_cannot_look_is_not_ready() {
         readiness.services[0].lacks.clear();
         readiness.error = Some("cannot list the interfaces".to_owned());
     }
-    let body = http::status::json(&snapshot).unwrap();
+    let body = document::json(&snapshot, &Filter::default()).unwrap();
     assert_outcome(
         &answered("200 OK", body).await,
         ProbeResult::Status,
@@ -128,7 +129,7 @@ async fn what_was_seen_long_ago_is_not_ready() {
         readiness.services[0].lacks.clear();
         readiness.seen -= std::time::Duration::from_secs(65);
     }
-    let body = http::status::json(&snapshot).unwrap();
+    let body = document::json(&snapshot, &Filter::default()).unwrap();
     assert_outcome(
         &answered("200 OK", body).await,
         ProbeResult::Status,
@@ -161,13 +162,15 @@ async fn other_answers_and_none() {
             "200 OK",
             b"{}".to_vec(),
             ProbeResult::Protocol,
-            "not the status of a real server's agent: missing field `mode` at line 1 column 2",
+            "not the status of a real server's agent: the field `mode` is missing",
         ),
         (
             "200 OK",
-            status(&json!([{ "protocol": "tcp", "address": "192.168.11.200:80" }])).into_bytes(),
+            status(&json!([{ "protocol": "tcp", "address": "192.168.11.200:80", "ready": 1 }]))
+                .into_bytes(),
             ProbeResult::Protocol,
-            "not the status of a real server's agent: missing field `ready` at line 1 column 95",
+            "not the status of a real server's agent: invalid type: integer `1`, expected a \
+             boolean at line 1 column 104",
         ),
     ] {
         let (port, outcome) = answered_at(head, body).await;
@@ -207,7 +210,10 @@ async fn asks_older_agent_for_its_whole_status() {
             let path = request.split(' ').nth(1).unwrap().to_owned();
             let snapshot = status::fixture::real_server();
             let (head, body) = if path == "/status" {
-                ("200 OK", http::status::json(&snapshot).unwrap())
+                (
+                    "200 OK",
+                    document::json(&snapshot, &Filter::default()).unwrap(),
+                )
             } else {
                 ("404 Not Found", b"There is no such page\n".to_vec())
             };

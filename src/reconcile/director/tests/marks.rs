@@ -54,7 +54,7 @@ async fn what_looks_like_ours_and_is_not_remembered_is_left_alone() {
     let said = log.take();
     let warned: Vec<_> = said.iter().filter(|line| line.contains("WARN")).collect();
     assert_eq!(warned.len(), 1, "{said:?}");
-    assert!(warned[0].ends_with(&removal(8194)), "{warned:?}");
+    assert!(warned[0].contains(&removal(8194)), "{warned:?}");
     let ours = |lab: &Lab| [CANARY, FIRST, THIRD].map(|mark| lab.table(mark));
     let expected = ["rr".to_owned(), only(21), only(22)];
     assert_eq!(ours(&lab), expected);
@@ -130,7 +130,7 @@ async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
     );
     let said = log.take().join("\n");
     assert!(
-        said.contains("has a mark of `director.probe_mark` again"),
+        said.contains("cleared: no mark is left for some probes through VIPs"),
         "{said}"
     );
     assert_eq!(lab.drift().values().sum::<u64>(), 0, "nobody was at it");

@@ -1,11 +1,13 @@
 use expect_test::expect_file;
 
 use super::*;
-use crate::model::ServiceFlags;
+use crate::model::{ServiceFlags, Weight};
 use crate::status::fixture;
 
 fn pretty(snapshot: &Snapshot) -> String {
-    let status: StatusResponse = serde_json::from_slice(&json(snapshot).unwrap()).unwrap();
+    fixture::examine(snapshot);
+    let status: StatusResponse =
+        serde_json::from_slice(&json(snapshot, &Filter::default()).unwrap()).unwrap();
     serde_json::to_string_pretty(&status).unwrap() + "\n"
 }
 
@@ -56,7 +58,8 @@ fn the_status_of_a_real_server() {
 #[test]
 fn the_status_of_a_director_whose_vip_others_answer_for() {
     let status: serde_json::Value =
-        serde_json::from_slice(&json(&fixture::with_arp_conflicts()).unwrap()).unwrap();
+        serde_json::from_slice(&json(&fixture::with_arp_conflicts(), &Filter::default()).unwrap())
+            .unwrap();
     let conflict = |mac: &str, real_servers: &[&str]| {
         serde_json::json!({
             "mac": mac, "real_servers": real_servers, "since": "2026-01-02T03:04:15.000Z"
@@ -79,7 +82,55 @@ fn the_status_of_a_director_whose_vip_others_answer_for() {
 
 #[test]
 fn reading_loses_nothing() {
-    let json = json(&fixture::director()).unwrap();
+    let json = json(&fixture::director(), &Filter::default()).unwrap();
     let status: StatusResponse = serde_json::from_slice(&json).unwrap();
     assert_eq!(serde_json::to_vec(&status).unwrap(), json);
+}
+
+#[test]
+fn filters_by_service_and_by_problem() {
+    let snapshot = fixture::director();
+    snapshot.services[1].pool.lock().standing.quorum_met = false;
+    fixture::examine(&snapshot);
+    let names = |filter: &Filter| {
+        let json = json(&snapshot, filter).unwrap();
+        let status: StatusResponse = serde_json::from_slice(&json).unwrap();
+        let services = status.virtual_services.unwrap();
+        let servers = services.iter().flat_map(ServiceStatus::servers);
+        let servers: Vec<_> = servers.map(|server| server.name.clone()).collect();
+        let conditions = status.conditions.into_iter();
+        let conditions: Vec<_> = conditions.map(|it| it.subject).collect();
+        (servers.join(" "), conditions.join(" "))
+    };
+    let filter = |service: Option<&str>, problems| Filter {
+        service: service.map(str::to_owned),
+        problems,
+    };
+    let (all, of_all) = ("rs1 rs2 rs6 sorry_server", "marked web/rs2");
+    let expected = |servers: &str, conditions: &str| (servers.to_owned(), conditions.to_owned());
+    assert_eq!(names(&Filter::default()), expected(all, of_all));
+    assert_eq!(
+        names(&filter(Some("web"), false)),
+        expected("rs1 rs2", "web/rs2")
+    );
+    assert_eq!(
+        names(&filter(None, true)),
+        expected("rs2 rs6 sorry_server", of_all)
+    );
+    assert_eq!(
+        names(&filter(Some("web"), true)),
+        expected("rs2", "web/rs2")
+    );
+}
+
+#[test]
+fn agent_of_another_version_is_understood() {
+    let status = r#"{"schema":1,"mode":"director","later":{"a":[1]},"virtual_services":[
+        {"name":"web","real_servers":[{"name":"rs1","later":2}]}]}"#;
+    let status: StatusResponse = serde_json::from_str(status).unwrap();
+    assert_eq!(status.table, "kernel");
+    let web = &status.virtual_services.as_ref().unwrap()[0];
+    assert_eq!(web.warnings(), [""; 0]);
+    assert_eq!(web.real_servers[0].admin.state, "enabled");
+    assert_eq!(web.real_servers[0].name, "rs1");
 }

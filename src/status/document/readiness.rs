@@ -1,3 +1,5 @@
+//! Whether a real server can serve through its VIPs.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,7 +29,8 @@ struct AskedReadiness {
 }
 
 /// Whether a real server can serve through its VIPs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ReadinessStatus {
     pub(crate) checked_at: Timestamp,
     /// Why the host cannot be looked at.
@@ -38,7 +41,8 @@ pub(crate) struct ReadinessStatus {
 }
 
 /// What holds on an interface: the larger of `all` and its own value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct InterfaceStatus {
     pub(crate) name: String,
     pub(crate) arp_ignore: u32,
@@ -46,7 +50,8 @@ pub(crate) struct InterfaceStatus {
 }
 
 /// A service that this host is a real server of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ServedStatus {
     pub(crate) name: String,
     /// VIP and port.
@@ -68,7 +73,7 @@ pub(crate) struct ServedStatus {
 
 /// Whether this host can serve that service, as JSON of some hundred bytes:
 /// `/status` without all that a director does not ask, and with reasons cut.
-pub(in crate::http) fn readiness_of(
+pub(crate) fn readiness_of(
     snapshot: &Snapshot,
     protocol: Protocol,
     address: SocketAddr,

@@ -1,0 +1,113 @@
+//! What keeps the registry of conditions current, in both roles.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::thread::{CapabilitySet, capabilities};
+use tokio::time::sleep;
+
+use crate::config::{CheckKind, Config};
+use crate::http::SharedState;
+use crate::model::{Condition, ConditionType, Severity};
+use crate::notify::{Event, Events};
+use crate::runtime::clock;
+use crate::status::{Conditions, Examiner, Mode, Snapshot};
+
+/// From one step of the examination to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// From now on, each change that the registry announces is an event as well.
+pub(crate) fn start(snapshot: &Snapshot, events: &Arc<Events>, config: &Config, in_kernel: bool) {
+    let events = Arc::clone(events);
+    let conditions = &snapshot.conditions;
+    conditions.listen(move |change| events.emit(Event::of_condition(change)));
+    examine_capabilities(conditions, config, snapshot.mode, in_kernel);
+}
+
+/// Derives conditions from the newest snapshot, again and again.
+pub(crate) async fn watch(shown: SharedState) -> Infallible {
+    let mut examiner = Examiner::default();
+    loop {
+        examiner.step(&shown.view().snapshot, clock::wall());
+        sleep(PERIOD).await;
+    }
+}
+
+/// Raises a condition for each capability that the configuration needs and the
+/// process lacks. A process never gains capabilities, so this is examined with
+/// each configuration only.
+pub(crate) fn examine_capabilities(
+    conditions: &Conditions,
+    config: &Config,
+    mode: Mode,
+    in_kernel: bool,
+) {
+    // A kernel that does not tell gives no reason to complain.
+    let Ok(held) = capabilities(None) else { return };
+    let found = missing(config, mode, in_kernel, held.effective);
+    conditions.replace(&[ConditionType::CapabilityMissing], found);
+}
+
+fn missing(config: &Config, mode: Mode, in_kernel: bool, held: CapabilitySet) -> Vec<Condition> {
+    let users = mode == Mode::Director && runs_programs_by_user(config);
+    let needed = [
+        (
+            in_kernel,
+            CapabilitySet::NET_ADMIN,
+            "CAP_NET_ADMIN",
+            "the kernel cannot be written",
+        ),
+        (
+            users,
+            CapabilitySet::SETUID,
+            "CAP_SETUID",
+            "programs of checks cannot be run by their `user`",
+        ),
+        (
+            users,
+            CapabilitySet::SETGID,
+            "CAP_SETGID",
+            "programs of checks cannot be run by their `user`",
+        ),
+    ];
+    let missing = needed
+        .into_iter()
+        .filter(|(is_needed, bit, ..)| *is_needed && !held.contains(*bit));
+    let missing = missing.map(|(_, _, name, message)| Condition {
+        kind: ConditionType::CapabilityMissing,
+        subject: name.to_owned(),
+        severity: Severity::Problem,
+        message: format!("the process lacks {name}: {message}"),
+        fix: format!(
+            "run the agent as root, or add {name} to CapabilityBoundingSet= and \
+             AmbientCapabilities= of its unit, and restart it"
+        ),
+        since: clock::wall(),
+    });
+    missing.collect()
+}
+
+/// Whether a check, or a part of one, runs a program by a user that it names.
+fn runs_programs_by_user(config: &Config) -> bool {
+    let by_user = |kind: &CheckKind| matches!(kind, CheckKind::Exec(check) if check.user.is_some());
+    let services = config.virtual_services.iter();
+    let mut checks = services.flat_map(|service| service.checked().map(|(_, check)| check));
+    checks.any(|check| match &check.kind {
+        // A combination has no part that is one.
+        CheckKind::All(parts) | CheckKind::Any(parts) => parts.iter().any(by_user),
+        CheckKind::Http(_)
+        | CheckKind::Stream(_)
+        | CheckKind::Udp(_)
+        | CheckKind::Dns(_)
+        | CheckKind::Ping
+        | CheckKind::Grpc(_)
+        | CheckKind::Exec(_)
+        | CheckKind::File(_)
+        | CheckKind::HaproxyAgent(_)
+        | CheckKind::Agent(_) => by_user(&check.kind),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::*;
+
+#[test]
+fn names_differ_and_each_type_has_a_severity() {
+    let names: BTreeSet<_> = ConditionType::ALL
+        .iter()
+        .map(|kind| kind.as_str())
+        .collect();
+    assert_eq!(names.len(), ConditionType::ALL.len());
+    for kind in ConditionType::ALL {
+        assert!(!kind.declaration().severities.is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn table_of_the_manual_is_the_declaration() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manual/conditions.md");
+    let manual = fs::read_to_string(path).unwrap();
+    let rows: Vec<_> = manual
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let expected: Vec<_> = ConditionType::ALL
+        .iter()
+        .map(|kind| {
+            let declared = kind.declaration();
+            let severities: Vec<_> = declared.severities.iter().map(|it| it.as_str()).collect();
+            format!(
+                "| `{}` | {} | {} | {} |",
+                declared.name,
+                severities.join(", "),
+                declared.subject,
+                declared.meaning
+            )
+        })
+        .collect();
+    assert_eq!(rows, expected, "expected:\n{}", expected.join("\n"));
+}

@@ -1,0 +1,26 @@
+//! What the record of a real server keeps of its newest probe.
+
+use crate::probe::Report;
+use crate::status::{LastProbe, RealServerLive};
+
+impl RealServerLive {
+    /// Takes the newest probe's result in; the verdict is health's.
+    pub(crate) fn note_probe(&mut self, report: &Report) {
+        let Report { outcome, at, .. } = report;
+        if let Some(count) = self.probes.get_mut(outcome.result.index()) {
+            *count += 1;
+        }
+        if outcome.certificate_expiry.is_some() {
+            self.certificate_expiry = outcome.certificate_expiry;
+        }
+        if self.seen.note(outcome.plain, outcome.vip) {
+            self.fix.clone_from(&outcome.fix);
+        }
+        self.last_probe = Some(LastProbe {
+            at: *at,
+            result: outcome.result,
+            detail: outcome.detail.clone(),
+            duration: outcome.duration,
+        });
+    }
+}

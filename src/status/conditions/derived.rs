@@ -1,0 +1,282 @@
+//! The conditions that follow from what the snapshot holds.
+//!
+//! Facts of the host are examined at every step. Real servers are examined a
+//! bounded number at a time, so that a step costs the same for any number of them.
+
+use std::time::{Duration, SystemTime};
+
+use crate::diagnosis::arp_conflict_fix;
+use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity};
+use crate::runtime::file_work;
+use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
+
+/// Real servers that are examined in one step, at least: 20,000 of them take 10 steps.
+const REAL_SERVERS_AT_ONCE: usize = 2048;
+
+/// A certificate that ends this soon is a warning: renewal by ACME is due 30
+/// days before the end, so it has failed for two weeks.
+const CERTIFICATE_WARNING: Duration = Duration::from_hours(14 * 24);
+
+/// A certificate that ends this soon is a problem: what is left is a weekend.
+const CERTIFICATE_PROBLEM: Duration = Duration::from_hours(3 * 24);
+
+const OF_HOST: &[ConditionType] = &[
+    ConditionType::WeightsFrozen,
+    ConditionType::ArpAuditFailed,
+    ConditionType::ArpConflict,
+    ConditionType::FileSystemHung,
+    ConditionType::TlsFilesStale,
+];
+
+const OF_SERVICES: &[ConditionType] = &[
+    ConditionType::QuorumLost,
+    ConditionType::SorryServerActive,
+    ConditionType::FailOpen,
+    ConditionType::RealServerDown,
+    ConditionType::CertificateEnding,
+    ConditionType::DrainOverdue,
+];
+
+/// Keeps the conditions that follow from a snapshot current.
+#[derive(Debug, Default)]
+pub(crate) struct Examiner {
+    /// The next service to examine.
+    next: usize,
+    /// What was found in this round over the services.
+    found: Vec<Condition>,
+}
+
+impl Examiner {
+    /// One step at `now`: all facts of the host, and the next services.
+    pub(crate) fn step(&mut self, snapshot: &Snapshot, now: SystemTime) {
+        snapshot.conditions.replace(OF_HOST, of_host(snapshot, now));
+        let mut examined = 0;
+        while examined < REAL_SERVERS_AT_ONCE {
+            let Some(service) = snapshot.services.get(self.next) else {
+                let found = std::mem::take(&mut self.found);
+                snapshot.conditions.replace(OF_SERVICES, found);
+                self.next = 0;
+                return;
+            };
+            self.next += 1;
+            examined += service.real_servers.len() + 1;
+            of_service(&mut self.found, snapshot, service, now);
+        }
+    }
+}
+
+/// A sentence for people of each fact of the host that is not as it should be.
+fn of_host(snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
+    let mut found = Vec::new();
+    let condition = |kind, severity, subject: String, message: String, fix: String| Condition {
+        kind,
+        subject,
+        severity,
+        message,
+        fix,
+        since: now,
+    };
+    for reason in &*snapshot.held.lock() {
+        let fix = match reason {
+            FreezeReason::Link | FreezeReason::NoInterface | FreezeReason::Probes => {
+                "see `ip -brief link` and `ip route` on this host"
+            }
+            FreezeReason::Clock => "timedatectl set-ntp true",
+        };
+        let frozen = if reason.holds_all() {
+            "all weights are frozen"
+        } else {
+            "verdicts that depend on the dates of certificates are frozen"
+        };
+        let message = format!("{frozen}: {reason}");
+        let (kind, subject) = (ConditionType::WeightsFrozen, reason.as_str().to_owned());
+        let severity = Severity::Problem;
+        found.push(condition(kind, severity, subject, message, fix.to_owned()));
+    }
+    let arp = snapshot.arp.lock();
+    if let Some(error) = &arp.error {
+        let kind = ConditionType::ArpAuditFailed;
+        let fix = "see `ip -brief link`; the audit needs CAP_NET_RAW".to_owned();
+        let subject = "director.link".to_owned();
+        found.push(condition(
+            kind,
+            Severity::Warning,
+            subject,
+            error.clone(),
+            fix,
+        ));
+    }
+    for (vip, conflicts) in &arp.vips {
+        for (mac, conflict) in conflicts {
+            let (message, fix) = match conflict.owner() {
+                Some(owner) => (
+                    format!("{vip} is answered for by {mac} as well, which is {owner}"),
+                    format!("there, {}", arp_conflict_fix(*vip)),
+                ),
+                None => (
+                    format!(
+                        "{vip} is answered for by {mac} as well, which is no real server: another \
+                         director, or a host that has the VIP and should not"
+                    ),
+                    format!("take the VIP off the host that has the MAC address {mac}"),
+                ),
+            };
+            let (kind, subject) = (ConditionType::ArpConflict, format!("{vip} {mac}"));
+            let severity = Severity::Problem;
+            found.push(Condition {
+                since: conflict.since,
+                ..condition(kind, severity, subject, message, fix)
+            });
+        }
+    }
+    drop(arp);
+    for path in file_work::hung_files() {
+        let (kind, subject) = (ConditionType::FileSystemHung, path.display().to_string());
+        let message = format!("the file system of `{subject}` does not answer");
+        let fix = format!("see `timeout 5 stat {subject}` and `findmnt -T {subject}`");
+        found.push(condition(kind, Severity::Problem, subject, message, fix));
+    }
+    for stale in snapshot.tls_not_read.list() {
+        let fix = stale
+            .fix
+            .unwrap_or_else(|| "correct the files; the agent reads them again".to_owned());
+        let kind = ConditionType::TlsFilesStale;
+        found.push(condition(
+            kind,
+            Severity::Warning,
+            stale.files,
+            stale.reason,
+            fix,
+        ));
+    }
+    found
+}
+
+fn of_service(
+    found: &mut Vec<Condition>,
+    snapshot: &Snapshot,
+    service: &ServiceRecord,
+    now: SystemTime,
+) {
+    let status = service.pool.lock().standing;
+    let fix = "return real servers of the service to health: `lvs-agent status` says what is wrong \
+               with each";
+    let facts = [
+        (
+            !status.quorum_met,
+            ConditionType::QuorumLost,
+            "the weight of the real servers that are up is below the quorum",
+        ),
+        (
+            status.sorry_serves,
+            ConditionType::SorryServerActive,
+            "the sorry server serves in place of the real servers",
+        ),
+        (
+            status.fail_open,
+            ConditionType::FailOpen,
+            "real servers that fail serve, since too few others are up",
+        ),
+    ];
+    for (_, kind, message) in facts.into_iter().filter(|(holds, ..)| *holds) {
+        found.push(Condition {
+            kind,
+            subject: service.name.to_string(),
+            severity: Severity::Problem,
+            message: message.to_owned(),
+            fix: fix.to_owned(),
+            since: now,
+        });
+    }
+    let is_frozen = snapshot.all_weights_are_held();
+    for record in service.records() {
+        found.extend(down(service, record).filter(|_| !is_frozen));
+        found.extend(certificate_ending(service, record, now));
+        found.extend(drain_overdue(service, record, now));
+    }
+}
+
+fn subject(service: &ServiceRecord, record: &RealServerRecord) -> String {
+    format!("{}/{}", service.name, record.name)
+}
+
+fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition> {
+    let live = record.live.lock();
+    if live.health != Health::Down {
+        return None;
+    }
+    let detail = live.last_probe.as_ref().map(|probe| probe.detail.as_str());
+    let message = match (live.diagnosis, detail) {
+        (Some(diagnosis), Some(detail)) => format!("{diagnosis}: {detail}"),
+        (Some(diagnosis), None) => diagnosis.to_string(),
+        (None, detail) => detail.unwrap_or("the check fails").to_owned(),
+    };
+    let place = service.place(record);
+    let fix = live.mend(place).map_or_else(
+        || format!("on {}: `lvs-agent doctor --real-server`", record.key),
+        |fix| fix.to_string(),
+    );
+    Some(Condition {
+        kind: ConditionType::RealServerDown,
+        subject: subject(service, record),
+        severity: Severity::Problem,
+        message,
+        fix,
+        since: live.since,
+    })
+}
+
+fn certificate_ending(
+    service: &ServiceRecord,
+    record: &RealServerRecord,
+    now: SystemTime,
+) -> Option<Condition> {
+    let end = record.live.lock().certificate_expiry?;
+    let left = end.duration_since(now).unwrap_or_default();
+    let severity = match left {
+        left if left <= CERTIFICATE_PROBLEM => Severity::Problem,
+        left if left <= CERTIFICATE_WARNING => Severity::Warning,
+        _ => return None,
+    };
+    let at = humantime::format_rfc3339_seconds(end);
+    Some(Condition {
+        kind: ConditionType::CertificateEnding,
+        subject: subject(service, record),
+        severity,
+        message: format!("the certificate that the real server shows ends at {at}"),
+        fix: format!(
+            "renew the certificate on {}, and reload its server",
+            record.key
+        ),
+        since: now,
+    })
+}
+
+fn drain_overdue(
+    service: &ServiceRecord,
+    record: &RealServerRecord,
+    now: SystemTime,
+) -> Option<Condition> {
+    let live = record.live.lock();
+    let deadline = live.drain_deadline.filter(|deadline| *deadline < now)?;
+    if live.admin != AdminState::Draining {
+        return None;
+    }
+    let at = humantime::format_rfc3339_seconds(deadline);
+    let name = subject(service, record);
+    Some(Condition {
+        kind: ConditionType::DrainOverdue,
+        message: format!("the drain should have ended at {at}, and connections are left"),
+        fix: format!(
+            "wait for the clients, or end their connections on {}; `lvs-agent undrain {name}` \
+             returns the real server to service",
+            record.key
+        ),
+        subject: name,
+        severity: Severity::Warning,
+        since: deadline,
+    })
+}
+
+#[cfg(test)]
+mod tests;

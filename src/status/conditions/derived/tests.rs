@@ -1,0 +1,137 @@
+use super::*;
+use crate::status::fixture;
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn examined(snapshot: &Snapshot) -> Vec<(ConditionType, String, Severity)> {
+    Examiner::default().step(snapshot, fixture::start() + Duration::from_mins(2));
+    let list = snapshot.conditions.list().into_iter();
+    list.map(|it| (it.kind, it.subject, it.severity)).collect()
+}
+
+fn subjects(snapshot: &Snapshot) -> Vec<String> {
+    let examined = examined(snapshot).into_iter();
+    examined
+        .map(|(kind, subject, _)| format!("{kind} {subject}"))
+        .collect()
+}
+
+#[test]
+fn real_server_that_is_down_has_its_cause_and_fix() {
+    let snapshot = fixture::director();
+    assert_eq!(subjects(&snapshot), ["real_server_down web/rs2"]);
+    let down = &snapshot.conditions.list()[0];
+    assert_eq!(down.message, "application_down: connection refused");
+    assert!(
+        down.fix.starts_with("on 192.168.11.22, see whether"),
+        "{}",
+        down.fix
+    );
+    assert_eq!(down.since, fixture::start() + Duration::from_secs(30));
+
+    snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
+    assert_eq!(subjects(&snapshot), [""; 0]);
+}
+
+#[test]
+fn frozen_weights_blame_no_real_server() {
+    let snapshot = fixture::director();
+    snapshot.held.lock().insert(FreezeReason::Link);
+    assert_eq!(subjects(&snapshot), ["weights_frozen link"]);
+    snapshot.held.lock().clear();
+    snapshot.held.lock().insert(FreezeReason::Clock);
+    assert_eq!(
+        subjects(&snapshot),
+        ["weights_frozen clock", "real_server_down web/rs2"]
+    );
+}
+
+#[test]
+fn pools_and_arp_conflicts_are_conditions() {
+    let snapshot = fixture::with_arp_conflicts();
+    snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
+    snapshot.services[0].pool.lock().standing.fail_open = true;
+    {
+        let standing = &mut snapshot.services[1].pool.lock().standing;
+        standing.quorum_met = false;
+        standing.sorry_serves = true;
+    }
+    snapshot.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
+    assert_eq!(
+        subjects(&snapshot),
+        [
+            "arp_conflict 192.168.11.200 02:00:00:00:00:21",
+            "arp_conflict 192.168.11.200 02:00:00:00:00:99",
+            "quorum_lost marked",
+            "sorry_server_active marked",
+            "fail_open web",
+            "arp_audit_failed director.link",
+        ]
+    );
+}
+
+#[test]
+fn certificate_is_a_warning_two_weeks_before_its_end_and_a_problem_three_days_before() {
+    let snapshot = fixture::director();
+    snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
+    let now = fixture::start() + Duration::from_mins(2);
+    for (left, severity) in [
+        (15 * DAY, None),
+        (14 * DAY, Some(Severity::Warning)),
+        (4 * DAY, Some(Severity::Warning)),
+        (3 * DAY, Some(Severity::Problem)),
+        (Duration::ZERO, Some(Severity::Problem)),
+    ] {
+        let record = &snapshot.services[0].real_servers[0];
+        record.live.lock().certificate_expiry = Some(now + left);
+        let found = examined(&snapshot);
+        let expected =
+            severity.map(|it| (ConditionType::CertificateEnding, "web/rs1".to_owned(), it));
+        assert_eq!(found.first(), expected.as_ref(), "{left:?}");
+    }
+}
+
+#[test]
+fn drain_past_its_deadline_is_overdue_until_it_has_ended() {
+    let snapshot = fixture::director();
+    snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
+    let record = &snapshot.services[0].real_servers[0];
+    let overdue = fixture::start() + Duration::from_secs(119);
+    {
+        let mut live = record.live.lock();
+        live.admin = AdminState::Draining;
+        live.drain_deadline = Some(overdue + Duration::from_secs(10));
+    }
+    assert_eq!(subjects(&snapshot), [""; 0]);
+    record.live.lock().drain_deadline = Some(overdue);
+    assert_eq!(subjects(&snapshot), ["drain_overdue web/rs1"]);
+    record.live.lock().admin = AdminState::Drained;
+    assert_eq!(subjects(&snapshot), [""; 0]);
+}
+
+#[test]
+fn step_examines_a_bounded_number_of_real_servers() {
+    let mut config = fixture::config();
+    let service = config.virtual_services[0].clone();
+    config.virtual_services = vec![service; 2000];
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
+    for service in &snapshot.services {
+        service.real_servers[0].live.lock().health = Health::Down;
+    }
+    let mut examiner = Examiner::default();
+    examiner.step(&snapshot, fixture::start());
+    assert!(
+        examiner.next > 0 && examiner.next < 700,
+        "{}",
+        examiner.next
+    );
+    assert_eq!(snapshot.conditions.list(), []);
+    for _ in 0..3 {
+        examiner.step(&snapshot, fixture::start());
+    }
+    assert_eq!(
+        snapshot.conditions.list().len(),
+        1,
+        "the same name 2000 times"
+    );
+}

@@ -1,0 +1,296 @@
+//! `/status`: the snapshot as JSON, in the types that clients parse as well.
+//!
+//! Clients are tolerant: unknown fields are ignored, and missing ones have a
+//! default, so that the agent may be of another version.
+
+mod arp;
+mod host;
+mod readiness;
+mod service;
+mod timestamp;
+
+use std::time::{Duration, SystemTime};
+
+use serde::ser::{Serialize, Serializer};
+
+pub(crate) use arp::ArpAuditStatus;
+pub(crate) use host::{
+    ConditionStatus, ConfigStatus, LeavingStatus, ReconcileStatus, ReloadStatus, SysctlStatus,
+    TimeoutStatus, VipStatus,
+};
+pub(crate) use readiness::{ReadinessStatus, readiness_of};
+pub(crate) use service::{ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus};
+pub(crate) use timestamp::Timestamp;
+
+use crate::model::{ConditionType, FreezeReason};
+use crate::status::{ServiceRecord, Snapshot, TimeoutRecord};
+
+/// The status, with its virtual services as `S`: on the side that asks a list,
+/// on the side that answers a view of the snapshot, since a list of all would
+/// take as much memory again as the JSON itself.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub(crate) struct Status<S> {
+    /// The version of this form; what is added to it changes no number.
+    pub(crate) schema: u32,
+    /// The host on which the agent runs.
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+    /// `None` of an agent of an earlier version.
+    pub(crate) started_at: Option<Timestamp>,
+    /// Nothing is written, neither to the kernel nor to the state directory.
+    pub(crate) dry_run: bool,
+    /// Where the IPVS table is: `kernel`, or `memory` inside the agent.
+    #[serde(default = "in_kernel")]
+    pub(crate) table: String,
+    /// What is not as it should be, problems first.
+    pub(crate) conditions: Vec<ConditionStatus>,
+    /// `director` or `real_server`.
+    pub(crate) mode: String,
+    pub(crate) version: String,
+    pub(crate) config: ConfigStatus,
+    /// Only of a director.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) virtual_services: Option<S>,
+    pub(crate) vips: Vec<VipStatus>,
+    pub(crate) sysctls: Vec<SysctlStatus>,
+    /// Only of a director.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) timeouts: Vec<TimeoutStatus>,
+    /// What is no longer configured, and is removed when its connections have
+    /// ended; left out where there is nothing of that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leaving: Vec<LeavingStatus>,
+    /// Only of a real server, once it has looked at its host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) readiness: Option<ReadinessStatus>,
+    pub(crate) reconcile: ReconcileStatus,
+    /// Why no weight is changed now: `link`, `probes`; empty if they are.
+    pub(crate) weights_frozen: Vec<String>,
+    /// Only of a director.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) arp_audit: Option<ArpAuditStatus>,
+}
+
+/// What there is to say of a table inside the agent.
+pub(crate) const IN_MEMORY: &str = "--table memory: the table is inside the agent and forwards \
+                                    nothing";
+
+/// Why the kernel is not as configured in a dry run.
+pub(crate) fn pending(steps: usize) -> String {
+    let (noun, verb) = if steps == 1 {
+        ("step", "is")
+    } else {
+        ("steps", "are")
+    };
+    format!(
+        "dry run: {steps} {noun} {verb} pending, which a dry run never makes (`lvs-agent plan` \
+         lists them)"
+    )
+}
+
+/// When `then` is, or that it has passed: `in 3m 5s`, `now`, `passed 12s ago`.
+/// `age` says how long it is from one point in time to another.
+pub(crate) fn until(
+    then: SystemTime,
+    now: SystemTime,
+    age: impl FnOnce(SystemTime, SystemTime) -> String,
+) -> String {
+    match then.duration_since(now) {
+        Ok(left) if left >= Duration::from_secs(1) => format!("in {}", age(now, then)),
+        Ok(_) => "now".to_owned(),
+        Err(_) => format!("passed {} ago", age(then, now)),
+    }
+}
+
+/// The version of the status's form.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// Where an agent that does not say so has its table.
+fn in_kernel() -> String {
+    "kernel".to_owned()
+}
+
+/// The status as it is read from the control socket.
+pub(crate) type StatusResponse = Status<Vec<ServiceStatus>>;
+
+/// Which part of a status is asked for: everything by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// The name of the only virtual service.
+    pub(crate) service: Option<String>,
+    /// Only the virtual services, and of them the real servers, with which
+    /// something is wrong.
+    pub(crate) problems: bool,
+}
+
+impl Filter {
+    fn includes(&self, record: &ServiceRecord) -> bool {
+        let name = self.service.as_deref();
+        name.is_none_or(|name| name == &*record.name)
+    }
+
+    /// The service as far as it is asked for.
+    fn apply(&self, mut service: ServiceStatus) -> Option<ServiceStatus> {
+        if self.problems {
+            service.real_servers.retain(RealServerStatus::has_problem);
+            let is_well = service.real_servers.is_empty() && service.warnings().is_empty();
+            return (!is_well).then_some(service);
+        }
+        Some(service)
+    }
+
+    /// Whether a condition is asked for: one of another virtual service is not.
+    fn includes_condition(&self, snapshot: &Snapshot, condition: &ConditionStatus) -> bool {
+        let Some(name) = &self.service else {
+            return true;
+        };
+        let subject = condition.subject.as_str();
+        let subject = subject.split_once('/').map_or(subject, |(first, _)| first);
+        let mut services = snapshot.services.iter();
+        subject == name || !services.any(|service| *service.name == *subject)
+    }
+}
+
+/// The virtual services of a snapshot, each made when it is its turn.
+struct Services<'a> {
+    records: &'a [ServiceRecord],
+    filter: &'a Filter,
+}
+
+impl Serialize for Services<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let records = self.records.iter();
+        let records = records.filter(|record| self.filter.includes(record));
+        let services = records.map(ServiceStatus::of);
+        serializer.collect_seq(services.filter_map(|service| self.filter.apply(service)))
+    }
+}
+
+/// The snapshot as JSON. Fails only where serde does, which none of these types lets it.
+pub(crate) fn json(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<u8>, serde_json::Error> {
+    let services = (!snapshot.is_real_server()).then_some(Services {
+        records: &snapshot.services,
+        filter,
+    });
+    let mut status = Status::of(snapshot, services);
+    let conditions = &mut status.conditions;
+    conditions.retain(|condition| filter.includes_condition(snapshot, condition));
+    serde_json::to_vec(&status)
+}
+
+impl<S> Status<S> {
+    /// Whether the agent is one that changes the kernel, for people.
+    pub(crate) fn reservations(&self) -> impl Iterator<Item = &'static str> {
+        let dry_run = self.dry_run.then_some("dry run: nothing is written");
+        let in_memory = (self.table == "memory").then_some(IN_MEMORY);
+        dry_run.into_iter().chain(in_memory)
+    }
+
+    /// How far what the agent writes is as configured, for people; `age` says
+    /// how long ago a point in time was.
+    pub(crate) fn convergence(&self, age: impl FnOnce(SystemTime) -> String) -> String {
+        if self.reconcile.pending_steps > 0 {
+            return pending(self.reconcile.pending_steps);
+        }
+        let what = if self.table == "memory" {
+            "the table in memory"
+        } else {
+            "the kernel"
+        };
+        match self.reconcile.last_success {
+            Some(at) => format!("{what} was as configured {} ago", age(at.0)),
+            None => format!("{what} has not been as configured yet"),
+        }
+    }
+
+    /// The conditions that concern more than one real server: those of a real
+    /// server that is down stand with its virtual service.
+    pub(crate) fn conditions_but_down(&self) -> impl Iterator<Item = &ConditionStatus> {
+        let down = ConditionType::RealServerDown.as_str();
+        self.conditions.iter().filter(move |one| one.kind != down)
+    }
+
+    /// Whether no weight at all is changed.
+    pub(crate) fn all_weights_are_frozen(&self) -> bool {
+        let clock = FreezeReason::Clock.as_str();
+        self.weights_frozen.iter().any(|reason| reason != clock)
+    }
+
+    /// All but the virtual services, which are given.
+    pub(crate) fn of(snapshot: &Snapshot, virtual_services: Option<S>) -> Self {
+        let reload = snapshot.reload.lock().clone();
+        let reconcile = snapshot.reconcile.lock().clone();
+        let vips = snapshot.vips.lock().clone();
+        let sysctls = snapshot.sysctls.lock().clone();
+        let timeouts = snapshot.timeouts.lock().clone();
+        let leaving = snapshot.leaving.lock().clone();
+        let readiness = snapshot.readiness.lock().clone();
+        let held = snapshot.held.lock().clone();
+        let loaded = snapshot.loaded.lock().clone();
+        let process = &snapshot.process;
+        Self {
+            schema: SCHEMA,
+            host: process.host.clone(),
+            pid: process.pid,
+            started_at: Some(Timestamp(process.started_at)),
+            dry_run: process.dry_run,
+            table: process.table().to_owned(),
+            conditions: snapshot
+                .conditions
+                .list()
+                .into_iter()
+                .map(ConditionStatus::of)
+                .collect(),
+            mode: snapshot.mode.as_str().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: ConfigStatus {
+                path: snapshot.config_path.display().to_string(),
+                loaded_at: Timestamp(loaded.at),
+                sha256: loaded.sha256,
+                last_reload: ReloadStatus {
+                    ok: reload.error.is_none(),
+                    error: reload.error,
+                },
+            },
+            virtual_services,
+            vips: vips
+                .into_iter()
+                .map(|((address, interface), configured)| VipStatus {
+                    address: address.to_string(),
+                    interface,
+                    configured,
+                })
+                .collect(),
+            sysctls: sysctls
+                .into_iter()
+                .map(|(key, record)| SysctlStatus {
+                    key: key.to_string(),
+                    want: record.want,
+                    have: record.have,
+                })
+                .collect(),
+            timeouts: timeouts
+                .into_iter()
+                .map(|(timeout, TimeoutRecord { want, have })| TimeoutStatus {
+                    name: timeout.to_string(),
+                    want,
+                    have,
+                })
+                .collect(),
+            leaving: leaving.into_iter().map(LeavingStatus::of).collect(),
+            readiness: readiness.map(ReadinessStatus::of),
+            reconcile: ReconcileStatus {
+                last_success: reconcile.last_success.map(Timestamp),
+                error: reconcile.error,
+                pending_steps: reconcile.pending_steps,
+            },
+            weights_frozen: held.iter().map(|r| r.as_str().to_owned()).collect(),
+            arp_audit: (!snapshot.is_real_server())
+                .then(|| ArpAuditStatus::of(&snapshot.arp.lock())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! A virtual service and its real servers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use crate::model::{AdminState, Connections, Quiesced, ServiceKey, Weight, short_duration};
+use crate::status::{RealServerRecord, ServiceRecord};
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ServiceStatus {
+    pub(crate) name: String,
+    /// VIP and port; `None` of a service by firewall mark.
+    pub(crate) address: Option<String>,
+    /// Only of a service by firewall mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fwmark: Option<u32>,
+    /// Only of a service by firewall mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) family: Option<String>,
+    /// `None` of a service by firewall mark, which takes any.
+    pub(crate) protocol: Option<String>,
+    pub(crate) scheduler: String,
+    pub(crate) forwarding: String,
+    pub(crate) quorum: QuorumStatus,
+    /// Whether failing real servers serve, because too few others are up.
+    pub(crate) fail_open: bool,
+    pub(crate) real_servers: Vec<RealServerStatus>,
+    /// The real servers of weight 0 whose clients the scheduler refuses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused_clients_of: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sorry_server: Option<SorryServerStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct QuorumStatus {
+    pub(crate) weight: u32,
+    pub(crate) hysteresis: u32,
+    pub(crate) met: bool,
+}
+
+impl Default for QuorumStatus {
+    /// An agent that does not tell has no quorum to lose.
+    fn default() -> Self {
+        Self {
+            weight: 0,
+            hysteresis: 0,
+            met: true,
+        }
+    }
+}
+
+/// What an operator wants of a real server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct AdminStatus {
+    /// `enabled`, `draining` or `drained`.
+    pub(crate) state: String,
+    /// When an operator asked for that, if the agent knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Timestamp>,
+    /// Who asked for it, if the agent knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    /// Why, if the operator said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+impl Default for AdminStatus {
+    fn default() -> Self {
+        Self {
+            state: AdminState::Enabled.as_str().to_owned(),
+            since: None,
+            by: None,
+            reason: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SorryServerStatus {
+    /// Whether it serves in place of the real servers.
+    pub(crate) active: bool,
+    #[serde(flatten)]
+    pub(crate) server: RealServerStatus,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct RealServerStatus {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    /// `unknown`, `up` or `down`.
+    pub(crate) health: String,
+    pub(crate) admin: AdminStatus,
+    /// When the drain should be over; only while it is draining.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drain_deadline: Option<Timestamp>,
+    /// Why it has weight 0 though neither its health nor an operator asks for
+    /// it: `arp_conflict`.
+    pub(crate) quiesced: Option<String>,
+    /// `ok`, or what is wrong with it; `None` before the first probe.
+    pub(crate) diagnosis: Option<String>,
+    /// What to do about that; `None` where nothing is wrong.
+    pub(crate) fix: Option<String>,
+    pub(crate) weight: WeightStatus,
+    pub(crate) connections: ConnectionsStatus,
+    pub(crate) last_probe: Option<ProbeStatus>,
+    pub(crate) since: Timestamp,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct WeightStatus {
+    pub(crate) configured: u32,
+    /// What its check says in place of that; only where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advised: Option<u32>,
+    pub(crate) desired: u32,
+    /// `None` if the kernel has no such destination.
+    pub(crate) kernel: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ConnectionsStatus {
+    pub(crate) active: u32,
+    pub(crate) inactive: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProbeStatus {
+    pub(crate) at: Timestamp,
+    pub(crate) result: String,
+    pub(crate) detail: String,
+    /// Where it asked; `None` where that is no port, or several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
+    pub(crate) duration_ms: f64,
+}
+
+impl ServiceStatus {
+    pub(crate) fn of(record: &ServiceRecord) -> Self {
+        let (address, fwmark, family, protocol) = match record.key {
+            ServiceKey::Address { protocol, address } => (
+                Some(address.to_string()),
+                None,
+                None,
+                Some(protocol.to_string()),
+            ),
+            ServiceKey::Fwmark { mark, family } => {
+                (None, Some(mark.get()), Some(family.to_string()), None)
+            }
+        };
+        let pool = *record.pool.lock();
+        let sorry_server = record.sorry_server.as_ref();
+        let real_servers = record.real_servers.iter();
+        let real_servers: Vec<_> = real_servers
+            .map(|real_server| RealServerStatus::of(record, real_server))
+            .collect();
+        let refused = real_servers.iter().filter(|server| {
+            let weight = &server.weight;
+            record.refuses_clients && weight.configured > 0 && weight.kernel == Some(0)
+        });
+        Self {
+            refused_clients_of: refused.map(|server| server.name.clone()).collect(),
+            name: record.name.to_string(),
+            address,
+            fwmark,
+            family,
+            protocol,
+            scheduler: record.scheduler.to_string(),
+            forwarding: record.forwarding.to_string(),
+            quorum: QuorumStatus {
+                weight: pool.quorum,
+                hysteresis: pool.hysteresis,
+                met: pool.standing.quorum_met,
+            },
+            fail_open: pool.standing.fail_open,
+            real_servers,
+            sorry_server: sorry_server.map(|sorry_server| SorryServerStatus {
+                active: pool.standing.sorry_serves,
+                server: RealServerStatus::of(record, sorry_server),
+            }),
+        }
+    }
+
+    /// What is not as it should be with the pool as a whole, for people.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let active = self.sorry_server.as_ref().is_some_and(|s| s.active);
+        let warnings = [
+            (!self.quorum.met, "quorum lost"),
+            (active, "the sorry server serves"),
+            (
+                self.fail_open,
+                "failing open: failing real servers serve, too",
+            ),
+        ];
+        let true_ones = warnings.into_iter().filter(|(is_so, _)| *is_so);
+        let warnings = true_ones.map(|(_, warning)| warning.to_owned());
+        let refused = (!self.refused_clients_of.is_empty()).then(|| {
+            format!(
+                "the scheduler {} refuses the clients of {}, until {} weight again: \
+                 `scheduler_flags: [fallback]` gives them to others",
+                self.scheduler,
+                self.refused_clients_of.join(", "),
+                if self.refused_clients_of.len() == 1 {
+                    "it has"
+                } else {
+                    "they have"
+                },
+            )
+        });
+        warnings.chain(refused).collect()
+    }
+
+    /// The real servers with which something is wrong: the name, the diagnosis
+    /// and the fix, for people.
+    pub(crate) fn fixes(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.servers().filter_map(|server| {
+            let diagnosis = server.diagnosis.as_deref()?;
+            Some((server.name.as_str(), diagnosis, server.fix.as_deref()?))
+        })
+    }
+
+    /// The same as lines; beyond the first few of a diagnosis, a number. While
+    /// all weights are frozen, the director is at fault, and no real server is blamed.
+    pub(crate) fn fix_lines(&self, is_frozen: bool) -> Vec<String> {
+        /// Of one diagnosis.
+        const LINES: usize = 5;
+        let mut lines = Vec::new();
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        for (real_server, diagnosis, fix) in self.fixes().filter(|_| !is_frozen) {
+            let number = numbers.entry(diagnosis).or_default();
+            *number += 1;
+            if *number <= LINES {
+                lines.push(format!("{real_server}: {diagnosis}; fix: {fix}"));
+            }
+        }
+        let more = numbers.into_iter().filter(|(_, number)| *number > LINES);
+        let more = more.map(|(diagnosis, number)| format!("{} more: {diagnosis}", number - LINES));
+        lines.extend(more);
+        lines
+    }
+
+    /// The real servers, and after them the sorry server.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &RealServerStatus> {
+        let sorry_server = self.sorry_server.iter();
+        let sorry_server = sorry_server.map(|sorry_server| &sorry_server.server);
+        self.real_servers.iter().chain(sorry_server)
+    }
+
+    /// What the kernel knows it by, for people.
+    pub(crate) fn key(&self) -> String {
+        let part = |part: &Option<String>| part.as_deref().unwrap_or("?").to_owned();
+        match self.fwmark {
+            Some(mark) => format!("fwmark {mark} {}", part(&self.family)),
+            None => format!("{} {}", part(&self.protocol), part(&self.address)),
+        }
+    }
+}
+
+impl ConnectionsStatus {
+    pub(super) fn of(connections: Connections) -> Self {
+        Self {
+            active: connections.active,
+            inactive: connections.inactive,
+        }
+    }
+}
+
+impl ProbeStatus {
+    /// What was seen, where and in what time, for people.
+    pub(crate) fn summary(&self) -> String {
+        let duration = Duration::try_from_secs_f64(self.duration_ms / 1000.0).unwrap_or_default();
+        let (detail, duration) = (&self.detail, short_duration(duration));
+        match self.port {
+            Some(port) => format!("{detail}, port {port}, {duration}"),
+            None => format!("{detail}, {duration}"),
+        }
+    }
+}
+
+impl RealServerStatus {
+    /// Whether something is wrong with the real server, or its check has no verdict.
+    pub(crate) fn has_problem(&self) -> bool {
+        self.health != "up" || self.fix.is_some() || self.quiesced.is_some()
+    }
+
+    fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
+        let live = record.live.lock().clone();
+        let place = service.place(record);
+        let fix = live.mend(place);
+        Self {
+            name: record.name.to_string(),
+            address: record.key.to_string(),
+            health: live.health.to_string(),
+            admin: AdminStatus {
+                state: live.admin.as_str().to_owned(),
+                ..AdminStatus::default()
+            },
+            drain_deadline: live.drain_deadline.map(Timestamp),
+            quiesced: live.quiesced.map(Quiesced::as_str).map(str::to_owned),
+            diagnosis: live.diagnosis.map(|diagnosis| diagnosis.to_string()),
+            fix: fix.map(|fix| fix.to_string()),
+            weight: WeightStatus {
+                configured: record.configured.get(),
+                advised: live.advised.map(Weight::get),
+                desired: live.desired.get(),
+                kernel: live.kernel.map(Weight::get),
+            },
+            connections: ConnectionsStatus::of(live.connections),
+            last_probe: live.last_probe.map(|probe| ProbeStatus {
+                at: Timestamp(probe.at),
+                result: probe.result.as_str().to_owned(),
+                detail: probe.detail,
+                port: (record.checked_port != 0).then_some(record.checked_port),
+                duration_ms: probe.duration.as_secs_f64() * 1000.0,
+            }),
+            since: Timestamp(live.since),
+        }
+    }
+}
