@@ -91,9 +91,9 @@ fn dry_run_says_everywhere_what_it_is_and_is_not_ready() {
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let agent = dry_run(&site);
     site.wait_for(&["up"]);
-    // The service and the real server with weight 1.
-    let status = until(AMPLE, "two steps", || match site.status() {
-        status if status["reconcile"]["pending_steps"] == 2 => Ok(status),
+    // The service, the real server with weight 1 and two sysctls of IPVS.
+    let status = until(AMPLE, "four steps", || match site.status() {
+        status if status["reconcile"]["pending_steps"] == 4 => Ok(status),
         status => Err(status),
     });
     assert_eq!(status["schema"], 1);
@@ -113,7 +113,7 @@ fn dry_run_says_everywhere_what_it_is_and_is_not_ready() {
         (answer.status, &*answer.body),
         (
             503,
-            "not ready: dry run: 2 steps are pending, which a dry run never makes (`lvs-agent plan` \
+            "not ready: dry run: 4 steps are pending, which a dry run never makes (`lvs-agent plan` \
              lists them)\n"
         )
     );
@@ -131,7 +131,7 @@ fn dry_run_says_everywhere_what_it_is_and_is_not_ready() {
     );
     let shown = end(site.command("status", &[])).stdout;
     for shown in [shown, site.get("/").body] {
-        assert!(shown.contains("ry run: 2 steps are pending"), "{shown}");
+        assert!(shown.contains("ry run: 4 steps are pending"), "{shown}");
         assert!(
             shown.contains("--table memory: the table is inside the agent"),
             "{shown}"
