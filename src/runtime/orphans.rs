@@ -94,5 +94,15 @@ pub(crate) async fn reap() {
     }
 }
 
+/// One look of [`reap`] that waits for no child: other tests of the process
+/// wait for theirs.
+#[cfg(test)]
+pub(crate) fn end_what_is_left() {
+    let waited_for = waited_for().clone();
+    let mut orphans = tree::own_children();
+    orphans.retain(|child| !waited_for.contains_key(&child.as_raw_pid()));
+    mark::end_those_that_are_over(&orphans);
+}
+
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::config::{CheckKind, ExecCheck};
 use crate::model::ProbeResult;
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome};
 use crate::probe::{Advice, Outcome};
+use crate::runtime::orphans;
 
 fn target() -> SocketAddr {
     "192.0.2.7:8080".parse().unwrap()
@@ -170,8 +171,14 @@ async fn all_end(pids: &str) {
         stat.map_or(true, |stat| stat.contains(") Z "))
     };
     let all_gone = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(250));
         while !pids.lines().all(gone) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::select! {
+                // The kernel's list of children may lack some while others exit
+                // (proc(5)): what one look misses, the agent's next one finds.
+                _ = looks.tick() => orphans::end_what_is_left(),
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
         }
     };
     tokio::time::timeout(AMPLE, all_gone).await.unwrap();
