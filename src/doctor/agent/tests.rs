@@ -92,7 +92,7 @@ fn what_the_agent_knows_is_told() {
     );
     status["weights_frozen"] = json!([]);
     assert_eq!(
-        findings(Mode::Director, status)[5..],
+        findings(Mode::Director, status)[4..],
         [
             "ok diagnosis web/rs1: ok",
             "problem diagnosis web/rs2: vip_missing: connection refused | on 192.168.11.22, add it",

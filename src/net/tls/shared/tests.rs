@@ -6,10 +6,10 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::time::{advance, timeout};
 
 use super::*;
-use crate::status::document::{Filter, json};
 use crate::net::tls::TlsConfigs;
-use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::clock;
+use crate::runtime::file_work::{self, FileUse};
+use crate::status::document::{Filter, json};
 use crate::status::{Examiner, Snapshot, fixture};
 
 const AMPLE: Duration = Duration::from_secs(20);
@@ -65,7 +65,8 @@ async fn services_of_different_hosts_share_one_configuration() {
 /// The conditions of files of TLS that `/status` shows.
 fn status(snapshot: &Snapshot) -> Vec<String> {
     Examiner::default().step(snapshot, clock::wall());
-    let status: serde_json::Value = serde_json::from_slice(&json(snapshot, &Filter::default()).unwrap()).unwrap();
+    let status: serde_json::Value =
+        serde_json::from_slice(&json(snapshot, &Filter::default()).unwrap()).unwrap();
     let conditions = status["conditions"].as_array().into_iter().flatten();
     conditions
         .filter(|condition| condition["type"] == "tls_files_stale")
