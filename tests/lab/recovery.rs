@@ -106,6 +106,6 @@ fn a_server_that_keeps_falling_must_pass_for_longer() {
         assert!(taken >= rise, "{taken} of {rise}");
     }
     agent.wait_for_line(PATIENCE, |line| {
-        line.contains("it keeps falling: 8 probes in a row must pass")
+        line.contains("real server down") && line.contains("damped_rise=8")
     });
 }
