@@ -292,8 +292,9 @@ fn no_answer_is_taken_for_another_real_servers() {
     let all: Vec<_> = names.iter().map(|name| counted.all_of(name)).collect();
     let made = until(PATIENCE, "the connections of these probes", || {
         let made = connections(director);
-        assert_eq!(made.len(), names.len(), "{made:?}");
-        if made.iter().zip(&all).all(|(made, counted)| made >= counted) {
+        // A dump is resumed by counting, so ipvsadm may list services twice.
+        let once = made.len() == names.len();
+        if once && made.iter().zip(&all).all(|(made, counted)| made >= counted) {
             Ok(made)
         } else {
             Err((made, all.clone()))

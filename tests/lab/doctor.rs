@@ -301,7 +301,7 @@ fn an_interface_that_is_not_there_comes_first() {
             .filter(move |finding| finding["check"] == check);
         let told = of.map(|finding| {
             let text = |key: &str| finding[key].as_str().unwrap_or("none").to_owned();
-            [text("verdict"), text("subject"), text("mend")].join(" ")
+            [text("verdict"), text("subject"), text("fix")].join(" ")
         });
         told.collect::<Vec<_>>()
     };
