@@ -302,9 +302,10 @@ fn no_answer_is_taken_for_another_real_servers() {
     });
     let later = Counted::read(director);
     for (name, made) in names.iter().zip(made) {
-        // Those under way, and one in twenty that is begun again because others
-        // ended as it was looked for.
+        // Those under way, and some that are begun again because others by the
+        // same mark ended between the two dumps: one in twenty where probes by
+        // other marks take the processors meanwhile, and seldom one in ten.
         let counted = later.all_of(name) + u32::from(SERVICES);
-        assert!(made <= counted + counted / 20, "{name}: {made}, {counted}");
+        assert!(made <= counted + counted / 10, "{name}: {made}, {counted}");
     }
 }
