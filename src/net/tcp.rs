@@ -121,40 +121,29 @@ impl Icmp {
 impl Opening<'_> {
     /// Connects to `target`.
     pub(crate) async fn open(&self, target: SocketAddr) -> Result<TcpStream, OpenError> {
-        self.start(target)?.finish().await
+        self.prepare(target)?.connect()?.finish().await
     }
 
-    /// Sends the first packet to `target`, and waits for nothing.
+    /// Makes the socket for a connection to `target`, and sends nothing.
     ///
     /// With a mark, the connection ends by a reset: neither end then waits for
     /// the other, and IPVS forgets it in 10 s.
-    pub(crate) fn start(&self, target: SocketAddr) -> Result<Opened, OpenError> {
+    pub(crate) fn prepare(&self, target: SocketAddr) -> Result<Prepared, OpenError> {
         let socket = Socket::new(
             Domain::for_address(target),
             Type::STREAM.nonblocking(),
             Some(Protocol::TCP),
         );
         let socket = socket.map_err(OpenError::Socket)?;
-        self.prepare(&socket, target)?;
-        match socket.connect(&target.into()) {
-            Ok(()) => {}
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
-            Err(error)
-                if Errno::from_io_error(&error) == Some(Errno::ADDRNOTAVAIL)
-                    && self.marked.is_some() =>
-            {
-                return Err(OpenError::PortTaken);
-            }
-            Err(source) => {
-                let icmp = icmp_error(socket.as_fd(), target);
-                return Err(OpenError::Connect { source, icmp });
-            }
-        }
-        let stream = TcpStream::from_std(socket.into()).map_err(OpenError::Socket)?;
-        Ok(Opened { stream, target })
+        self.set_up(&socket, target)?;
+        Ok(Prepared {
+            socket,
+            target,
+            has_port: self.marked.is_some(),
+        })
     }
 
-    fn prepare(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
+    fn set_up(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
         // To learn of ICMP errors as such, and not only what they amount to.
         tell_icmp(socket, target, true).map_err(OpenError::Socket)?;
         if let Some(interface) = self.interface {
@@ -192,17 +181,50 @@ impl Opening<'_> {
     }
 }
 
+/// The socket of a connection that has not begun.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    socket: Socket,
+    target: SocketAddr,
+    /// The source port was chosen before, and not by the kernel.
+    has_port: bool,
+}
+
+impl Prepared {
+    /// Sends the first packet by one system call, and waits for nothing.
+    pub(crate) fn connect(self) -> Result<Opened, OpenError> {
+        let Self {
+            socket,
+            target,
+            has_port,
+        } = self;
+        match socket.connect(&target.into()) {
+            Ok(()) => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRNOTAVAIL) && has_port => {
+                return Err(OpenError::PortTaken);
+            }
+            Err(source) => {
+                let icmp = icmp_error(socket.as_fd(), target);
+                return Err(OpenError::Connect { source, icmp });
+            }
+        }
+        Ok(Opened { socket, target })
+    }
+}
+
 /// A connection whose first packet has been sent.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    stream: TcpStream,
+    socket: Socket,
     target: SocketAddr,
 }
 
 impl Opened {
     /// Waits until it is established.
     pub(crate) async fn finish(self) -> Result<TcpStream, OpenError> {
-        let Self { stream, target } = self;
+        let Self { socket, target } = self;
+        let stream = TcpStream::from_std(socket.into()).map_err(OpenError::Socket)?;
         let ready = stream.writable().await;
         match ready.and_then(|()| stream.take_error()) {
             Ok(None) => {

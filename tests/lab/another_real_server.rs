@@ -225,23 +225,27 @@ fn a_rule_that_clears_marks_changes_no_verdict() {
 
 /// The connections that IPVS ever made for each real server's mark, in the
 /// order of the marks.
+///
+/// The kernel resumes a dump by counting the services of all network namespaces
+/// (`ip_vs_genl_dump_services`), and the test beside this one has some in its
+/// own: `ipvsadm` may list a service of this table twice, or leave one out.
 fn connections(director: &Namespace) -> Vec<u32> {
     let table = director.run("ipvsadm -Ln --stats --exact");
     let mut lines = table.lines();
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     while let Some(line) = lines.next() {
         let mark = line.strip_prefix("FWM").and_then(|rest| {
             let mark = rest.split_whitespace().next()?;
             mark.parse::<u32>().ok()
         });
         // The first mark is the canary's.
-        if mark.is_some_and(|mark| mark > 8192) {
+        if let Some(mark) = mark.filter(|mark| *mark > 8192) {
             let destination = lines.next().expect("the only destination");
             let count = destination.split_whitespace().nth(2).expect("a count");
-            found.push(count.parse().expect("a count"));
+            found.insert(mark, count.parse().expect("a count"));
         }
     }
-    found
+    found.into_values().collect()
 }
 
 /// IPVS knows a connection by its ports alone: a port that came to the dead
@@ -292,9 +296,9 @@ fn no_answer_is_taken_for_another_real_servers() {
     let all: Vec<_> = names.iter().map(|name| counted.all_of(name)).collect();
     let made = until(PATIENCE, "the connections of these probes", || {
         let made = connections(director);
-        // A dump is resumed by counting, so ipvsadm may list services twice.
-        let once = made.len() == names.len();
-        if once && made.iter().zip(&all).all(|(made, counted)| made >= counted) {
+        assert!(made.len() <= names.len(), "{made:?}");
+        let complete = made.len() == names.len();
+        if complete && made.iter().zip(&all).all(|(made, counted)| made >= counted) {
             Ok(made)
         } else {
             Err((made, all.clone()))
@@ -302,10 +306,13 @@ fn no_answer_is_taken_for_another_real_servers() {
     });
     let later = Counted::read(director);
     for (name, made) in names.iter().zip(made) {
-        // Those under way, and some that are begun again because others by the
-        // same mark ended between the two dumps: one in twenty where probes by
-        // other marks take the processors meanwhile, and seldom one in ten.
+        // Those under way, and one in twenty that is begun again because others
+        // ended as it was looked for.
+        println!(
+            "{name}: {made} connections for {counted} probes",
+            counted = later.all_of(name)
+        );
         let counted = later.all_of(name) + u32::from(SERVICES);
-        assert!(made <= counted + counted / 10, "{name}: {made}, {counted}");
+        assert!(made <= counted + counted / 20, "{name}: {made}, {counted}");
     }
 }

@@ -123,9 +123,14 @@ impl VipConnection {
                     segment: self.segment(),
                 }),
             };
+            // The less there is between the two dumps, the fewer connections end there.
+            let prepared = match opening.prepare(target) {
+                Err(OpenError::PortTaken) => continue,
+                prepared => prepared?,
+            };
             let mut reader = readers.of_mark(self.confirmed.mark).await;
             let before = self.connections(&mut reader).await?;
-            let opened = match opening.start(target) {
+            let opened = match prepared.connect() {
                 Err(OpenError::PortTaken) => continue,
                 opened => opened?,
             };
