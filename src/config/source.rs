@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use glob::{MatchOptions, Pattern};
+
 use super::node::Entry;
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
@@ -118,9 +120,9 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec
     let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) else {
         return Err(value.wrong(wanted, hint, problems));
     };
-    let wild = |text: &str| text.contains(['*', '?']);
+    let wild = |text: &str| text.contains(['*', '?', '[']);
     if wild(&parent.to_string_lossy()) && !wild(&directory.to_string_lossy()) {
-        let hint = "only the last part of the path may have `*` and `?`";
+        let hint = "only the last part of the path may have `*`, `?` and `[`";
         return Err(value.wrong(wanted, hint, problems));
     }
     let name = name.to_string_lossy();
@@ -130,6 +132,11 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec
     if !wild(&name) {
         return Ok(vec![whole]);
     }
+    let name = Pattern::new(&name).map_err(|error| {
+        let message = format!("{} is no pattern: {}", quoted(pattern), error.msg);
+        let hint = "`[` begins a set such as `[ab]`; the character itself is `[[]`";
+        problems.add(value.node.location, message, hint)
+    })?;
     let found = match matching(parent, &name) {
         Ok(found) if !found.is_empty() => found,
         // The services of files that are gone would be removed.
@@ -169,51 +176,26 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec
 
 /// The files in `directory` whose names fit, sorted. Like a shell's, a
 /// wildcard at the start fits no hidden file.
-fn matching(directory: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+fn matching(directory: &Path, pattern: &Pattern) -> io::Result<Vec<PathBuf>> {
     // Of a file that is named without a directory, it is this one.
     let listed = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
         directory
     };
+    let options = MatchOptions {
+        require_literal_leading_dot: true,
+        ..MatchOptions::new()
+    };
+    let mut found = Vec::new();
     for entry in fs::read_dir(listed)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let hidden = name.starts_with('.') && !pattern.starts_with('.');
-        if !hidden && fits(pattern.as_bytes(), name.as_bytes()) {
-            found.push(directory.join(entry.file_name()));
+        let name = entry?.file_name();
+        if pattern.matches_with(&name.to_string_lossy(), options) {
+            found.push(directory.join(name));
         }
     }
     found.sort();
     Ok(found)
-}
-
-/// Whether `name` fits `pattern`, in which `*` stands for any bytes and `?`
-/// for one. Takes the product of the two lengths at most.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    // The last `*`, and how far it has taken the name in.
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(b'?') => (p, n) = (p + 1, n + 1),
-            Some(byte) if Some(byte) == name.get(n) => (p, n) = (p + 1, n + 1),
-            Some(_) | None => {
-                let Some((at, taken)) = star else {
-                    return false;
-                };
-                star = Some((at, taken + 1));
-                (p, n) = (at + 1, taken + 1);
-            }
-        }
-    }
-    pattern.iter().skip(p).all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

@@ -2,20 +2,29 @@ use super::*;
 
 #[test]
 fn a_pattern_fits_as_in_a_shell() {
-    for (pattern, name, wanted) in [
-        ("*.yaml", "a.yaml", true),
-        ("*.yaml", "a.yaml~", false),
-        ("*.yaml", ".yaml", true),
-        ("a*b*c", "aXbXbc", true),
-        ("a*b*c", "aXbXb", false),
-        ("?.yaml", "ab.yaml", false),
-        ("??.yaml", "ab.yaml", true),
-        ("*", "", true),
-        ("", "a", false),
+    let directory = tempfile::tempdir().unwrap();
+    for name in [
+        "a.yaml", "b.yaml", "ab.yaml", "a.yaml~", ".a.yaml", "[a].yaml",
     ] {
-        let found = fits(pattern.as_bytes(), name.as_bytes());
-        assert_eq!(found, wanted, "{pattern} {name}");
+        fs::write(directory.path().join(name), "").unwrap();
     }
-    let (pattern, name) = ("*a".repeat(200) + "b", "a".repeat(4000));
-    assert!(!fits(pattern.as_bytes(), name.as_bytes()), "and in time");
+    for (pattern, wanted) in [
+        ("*.yaml", vec!["[a].yaml", "a.yaml", "ab.yaml", "b.yaml"]),
+        ("?.yaml", vec!["a.yaml", "b.yaml"]),
+        ("[!a].yaml", vec!["b.yaml"]),
+        ("[[]a].yaml", vec!["[a].yaml"]),
+        (".*", vec![".a.yaml"]),
+        ("a*l", vec!["a.yaml", "ab.yaml"]),
+        ("*.yml", vec![]),
+    ] {
+        let found = matching(directory.path(), &Pattern::new(pattern).unwrap()).unwrap();
+        let names = found.iter().map(|path| path.file_name().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), wanted, "{pattern}");
+    }
+}
+
+#[test]
+fn a_pattern_with_many_wildcards_takes_no_exponential_time() {
+    let pattern = Pattern::new(&("*a".repeat(100) + "b")).unwrap();
+    assert!(!pattern.matches(&"a".repeat(4000)));
 }
