@@ -44,6 +44,8 @@ pub(crate) enum Request {
         real_servers: Vec<RealServerId>,
         admin: AdminState,
         deadline: DrainDeadline,
+        /// Gets a value when the decision is shown and its weights are on their way.
+        done: oneshot::Sender<()>,
     },
 }
 
@@ -190,15 +192,10 @@ impl Driver {
                     Some(loads) => Input::Loads(loads),
                     None => continue,
                 },
-                Some(request) = requests.recv() => match request {
-                    Request::Change(change) => {
-                        self.change_to(change, clock::monotonic());
-                        continue;
-                    }
-                    Request::SetAdmin { real_servers, admin, deadline } => {
-                        Input::SetAdmin { real_servers, admin, deadline }
-                    }
-                },
+                Some(request) = requests.recv() => {
+                    self.answer(request, clock::monotonic());
+                    continue;
+                }
                 report = reports.recv() => match report {
                     Some(report) => Input::Report(Arc::new(report)),
                     None => return,
@@ -206,6 +203,27 @@ impl Driver {
                 () = sleep(wait.min(LONGEST_WAIT)) => continue,
             };
             self.handle(input, clock::monotonic());
+        }
+    }
+
+    fn answer(&mut self, request: Request, now: Instant) {
+        match request {
+            Request::Change(change) => self.change_to(change, now),
+            Request::SetAdmin {
+                real_servers,
+                admin,
+                deadline,
+                done,
+            } => {
+                let input = Input::SetAdmin {
+                    real_servers,
+                    admin,
+                    deadline,
+                };
+                self.handle(input, now);
+                // The sender may have gone away.
+                let _ = done.send(());
+            }
         }
     }
 

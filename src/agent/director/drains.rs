@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::info;
@@ -291,12 +291,15 @@ impl Director {
                 lines.extend(notes(service, sysctls.as_ref()));
             }
         }
+        let (done, decided) = oneshot::channel();
         let request = health::Request::SetAdmin {
             real_servers,
             admin,
             deadline,
+            done,
         };
-        if self.to_health.send(request).await.is_err() {
+        // Who has the answer, and asks for the end of the drain next, must find that drain.
+        if self.to_health.send(request).await.is_err() || decided.await.is_err() {
             return Answer::failed(ReloadError::Ending.to_string());
         }
         if admin == AdminState::Enabled {

@@ -529,6 +529,25 @@ fn nothing_is_drained_before_the_kernel_shows_weight_0_and_no_connection() {
 }
 
 #[test]
+fn who_asks_for_a_drain_gets_the_answer_when_the_drain_is_shown() {
+    let mut fixture = Fixture::new();
+    let (done, mut decided) = oneshot::channel();
+    let request = Request::SetAdmin {
+        real_servers: vec![SLOW],
+        admin: AdminState::Draining,
+        deadline: DrainDeadline {
+            until: fixture.start,
+            at: SystemTime::UNIX_EPOCH,
+        },
+        done,
+    };
+    fixture.driver.answer(request, fixture.start);
+    assert_eq!(decided.try_recv(), Ok(()));
+    assert_eq!(fixture.live(SLOW).admin, AdminState::Draining);
+    assert!(fixture.driver.intent.draining().contains(&SLOW));
+}
+
+#[test]
 fn new_real_server_begins_with_what_the_same_probe_has_shown_in_another_service() {
     let moved = |fixture: &mut Fixture, service: &str| {
         let (this, that) = (format!("{service}:80"), format!("{service}7:80"));
