@@ -4,34 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::config::Config;
 use crate::kernel::{Cause, Host, HostChanges, KernelError};
 use crate::model::FreezeReason;
-use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
 /// From a notification to the look: changes that are made together are seen together.
 const SETTLED: Duration = Duration::from_millis(20);
 
-/// From one look to the next without a notification. The kernel announces every
-/// change, except while the socket for notifications is not open; and it may
-/// delay a notification by a second ([`CLOSE`]) because of links in other
-/// network namespaces.
-const PERIOD: Duration = Duration::from_secs(2);
-
-/// The same after a notification, for [`CLOSE`], and after a look that failed:
-/// well within `fall` times the shortest interval of a check, with `fall` at 3.
-const CLOSE_PERIOD: Duration = Duration::from_millis(200);
-
-/// After one change of a carrier, the kernel delays the notification of the next
-/// by up to a second (`linkwatch_schedule_work` in `net/core/link_watch.c`).
-const CLOSE: Duration = Duration::from_secs(1);
+/// From one look to the next, each of which is one small request: well within `fall`
+/// times the shortest interval of a check, with `fall` at 3. A notification only makes
+/// the look earlier: after one change of a carrier, the kernel delays the notification
+/// of the next by up to a second, also of a link in another network namespace
+/// (`linkwatch_schedule_work` in `net/core/link_watch.c`).
+const PERIOD: Duration = Duration::from_millis(200);
 
 /// Without notifications.
-const UNHEARD: &str = "a change of the director's link is found only every 2s";
+const UNHEARD: &str = "a change of the director's link is found only by the look every 200ms";
 
 /// Reports in `trouble` why weights must be frozen, as long as this task runs: the
 /// interface that the newest configuration names as the director's link does not
@@ -46,14 +38,12 @@ pub(crate) async fn watch(
 ) {
     let mut host = Host::new();
     let mut changes = HostChanges::of_links(UNHEARD);
-    let mut close_until = Instant::from_std(clock::monotonic());
     loop {
         let interface = config.borrow_and_update().director.link.clone();
         let found = match &interface {
             Some(interface) => look(&mut host, interface).await,
             None => Ok(None),
         };
-        let failed = found.is_err();
         match found {
             Ok(now) => {
                 let now = now.filter(|now| !(may_be_missing && *now == FreezeReason::NoInterface));
@@ -61,16 +51,13 @@ pub(crate) async fn watch(
             }
             Err(error) => debug!(error = error_chain(&error), "the link could not be read"),
         }
-        let close = failed || Instant::from_std(clock::monotonic()) < close_until;
-        let period = if close { CLOSE_PERIOD } else { PERIOD };
         let notified = async {
             tokio::select! {
                 () = changes.changed() => true,
                 Ok(()) = config.changed() => false,
             }
         };
-        if timeout(period, notified).await == Ok(true) {
-            close_until = Instant::from_std(clock::monotonic()) + CLOSE;
+        if timeout(PERIOD, notified).await == Ok(true) {
             sleep(SETTLED).await;
         }
     }

@@ -9,10 +9,32 @@ async fn missing_interface_differs_from_one_without_carrier() {
     assert_ne!(there, Some(FreezeReason::NoInterface));
 }
 
+/// Else the director's own link could take weights away before they are frozen.
+#[test]
+fn link_is_looked_at_before_three_probes_of_the_shortest_interval_have_failed() {
+    let cluster = |interval: &str| {
+        let cluster = format!(
+            "virtual_services:
+  - name: web
+    address: 192.0.2.1:80
+    check: {{ tcp: {{}}, interval: {interval}, timeout: 50ms, fall: 3 }}
+    real_servers: [{{ name: rs1, address: 192.0.2.11 }}]
+"
+        );
+        Config::parse("cluster.yaml", &cluster)
+    };
+    assert!(cluster("99ms").is_err());
+    let config = cluster("100ms").unwrap();
+    let check = &config.virtual_services[0].check;
+    let failed = check.interval * u32::from(check.fall.get());
+    assert!(PERIOD + SETTLED < failed, "{failed:?}");
+}
+
 /// Against this machine's kernel, each in a network namespace of its own.
 mod netns {
     use super::super::*;
     use crate::kernel::namespace::{in_namespace, run};
+    use crate::runtime::clock;
     use crate::status::fixture;
 
     const PATIENCE: Duration = Duration::from_secs(10);
