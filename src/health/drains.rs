@@ -19,6 +19,8 @@ pub(super) struct Drain {
 #[derive(Debug, Default)]
 pub(super) struct Drains {
     under_way: BTreeMap<RealServerId, Drain>,
+    /// When the first drain ends by its deadline. Every report asks for this.
+    next_deadline: Option<Instant>,
     changed: bool,
 }
 
@@ -36,12 +38,18 @@ impl Drains {
             began: now,
             deadline: deadline.until,
         };
-        self.under_way.insert(id, drain);
+        if self.under_way.insert(id, drain).is_some() {
+            return self.note_change();
+        }
+        let ends = drain.rule.deadline_only().then_some(drain.deadline);
+        self.next_deadline = self.next_deadline.into_iter().chain(ends).min();
         self.changed = true;
     }
 
     pub(super) fn cancel(&mut self, id: RealServerId) {
-        self.changed |= self.under_way.remove(&id).is_some();
+        if self.under_way.remove(&id).is_some() {
+            self.note_change();
+        }
     }
 
     /// Takes the drains that the kernel shows to have ended. A value that was read before a drain
@@ -67,14 +75,15 @@ impl Drains {
 
     /// Takes the drains that only a deadline ends, and whose deadline has passed.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<RealServerId> {
+        if self.next_deadline.is_none_or(|next| now < next) {
+            return Vec::new();
+        }
         self.take(|_, drain| drain.rule.is_over_by_deadline(drain.deadline, now))
     }
 
     /// When the next drain ends by its deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let drains = self.under_way.values();
-        let by_deadline = drains.filter(|drain| drain.rule.deadline_only());
-        by_deadline.map(|drain| drain.deadline).min()
+        self.next_deadline
     }
 
     /// Numbers the drains as another configuration does. A drain whose real server is not
@@ -91,7 +100,7 @@ impl Drains {
                 .filter_map(|(key, id)| Some((id, known.remove(&key)?)))
                 .collect();
         }
-        self.changed = true;
+        self.note_change();
     }
 
     /// The real servers that are being drained, if they have changed since the last call.
@@ -105,7 +114,16 @@ impl Drains {
             .under_way
             .extract_if(.., |id, drain| has_ended(*id, drain));
         let ended: Vec<_> = ended.map(|(id, _)| id).collect();
-        self.changed |= !ended.is_empty();
+        if !ended.is_empty() {
+            self.note_change();
+        }
         ended
+    }
+
+    fn note_change(&mut self) {
+        let drains = self.under_way.values();
+        let by_deadline = drains.filter(|drain| drain.rule.deadline_only());
+        self.next_deadline = by_deadline.map(|drain| drain.deadline).min();
+        self.changed = true;
     }
 }
