@@ -9,13 +9,13 @@ use crate::config::{Check, OnFailure, VirtualService};
 use crate::diagnosis::Loss;
 use crate::health::announcer::Announcer;
 use crate::health::drains::Drains;
-use crate::health::effect::{Effect, RealServerChange};
+use crate::health::effect::{Effect, RealServerChange, WeightChange};
 use crate::health::freeze::Freeze;
 use crate::health::input::Configuration;
 use crate::health::inventory::Inventory;
 use crate::health::log_line::{Level, LogLine};
 use crate::health::mass_failure::MassFailureDetector;
-use crate::health::pool::{FailureRule, Policy, Pool, PreviousIndex, SorryServer};
+use crate::health::pool::{FailureRule, Handling, Policy, Pool, PreviousIndex, SorryServer};
 use crate::health::probe_errors::ProbeErrorLog;
 use crate::health::probe_loops::ProbeLoops;
 use crate::health::slow_start::SlowStart;
@@ -113,12 +113,15 @@ impl Core {
         for probe in probes {
             self.update_rate(probe, effects);
         }
-        // All weights are handed over at once.
-        effects.retain(|effect| !matches!(effect, Effect::Weights(_)));
+        // All weights are handed over at once. Connections that are to be ended are not among them.
+        let resets = take_resets(effects);
         effects.push(Effect::Reloaded {
             weights: self.weights(),
             removed: self.removed(),
         });
+        if !resets.is_empty() {
+            effects.push(Effect::Weights(resets));
+        }
     }
 
     fn show_pools(&mut self, effects: &mut Vec<Effect>) {
@@ -268,6 +271,22 @@ impl Core {
         });
         weights.collect()
     }
+}
+
+/// Takes the weights out of the effects, and returns those of real servers whose connections are
+/// to be ended.
+fn take_resets(effects: &mut Vec<Effect>) -> Vec<(RealServerId, WeightChange)> {
+    let weights = effects.extract_if(.., |effect| matches!(effect, Effect::Weights(_)));
+    let changes = weights.flat_map(|effect| {
+        if let Effect::Weights(changes) = effect {
+            changes
+        } else {
+            Vec::new()
+        }
+    });
+    changes
+        .filter(|(_, change)| change.handling == Handling::Reset)
+        .collect()
 }
 
 /// The index that each real server of `after`, and then its sorry server, had in `before`.

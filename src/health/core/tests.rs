@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
+use crate::diagnosis::Sight;
 use crate::health::input::{Configuration, Loads};
 use crate::model::{
     DestinationLoad, ProbeResult, RealServerKey, ServiceKey, Weights, deadline_only,
@@ -435,4 +436,68 @@ fn down_real_server_stays_down_after_a_reload_until_a_probe_passes() {
     world.take(&Step::Wait(3_600_000)).unwrap();
     assert_eq!(world.health[&web_rs3.0], Health::Down);
     assert_eq!(world.table[&web_rs3.0], Weight::ZERO);
+}
+
+/// A client of UDP never comes back by itself from a real server that is lost.
+#[test]
+fn reload_that_asks_for_it_ends_the_connections_of_a_lost_real_server() {
+    let cluster = |on_failure: &str| {
+        let text = format!(
+            "virtual_services:
+  - name: dns
+    address: 192.0.2.3:53
+    protocol: udp
+    check: {{ tcp: {{}}, rise: 1, fall: 1 }}
+    on_failure: {on_failure}
+    real_servers: [{{ name: rs1, address: 192.0.2.11 }}, {{ name: rs2, address: 192.0.2.12 }}]
+"
+        );
+        configuration(&text, &Weights::new())
+    };
+    let start = clock::monotonic();
+    let (mut core, _) = Core::new(cluster("quiesce"), start);
+    let ids: Vec<_> = core.inventory.ids().map(|(_, id)| id).collect();
+    let lost = (ProbeResult::Timeout, Sight::Silent);
+    for (id, (result, plain)) in ids.iter().zip([lost, (ProbeResult::Ok, Sight::Well)]) {
+        let mut probes = core.subscriptions.iter();
+        let probe = probes.find(|(_, probe)| probe.real_servers.contains(id));
+        let report = Report {
+            probe: *probe.unwrap().0,
+            outcome: Outcome {
+                result,
+                detail: result.as_str().to_owned(),
+                duration: Duration::from_millis(3),
+                advice: None,
+                certificate_expiry: None,
+                plain: Some(plain),
+                vip: None,
+                fix: None,
+            },
+            started: start,
+            at: SystemTime::UNIX_EPOCH,
+        };
+        core.handle(Input::Report(Arc::new(report)), start);
+    }
+    let reload = |core: &mut Core, on_failure| {
+        let effects = core.handle(Input::Reload(cluster(on_failure)), start);
+        let written = effects.into_iter().skip_while(|effect| {
+            assert!(!matches!(effect, Effect::Weights(_)), "before the others");
+            !matches!(effect, Effect::Reloaded { .. })
+        });
+        let weights = written.filter_map(|effect| {
+            if let Effect::Weights(changes) = effect {
+                Some(changes)
+            } else {
+                None
+            }
+        });
+        weights.flatten().collect::<Vec<_>>()
+    };
+    let reset = WeightChange {
+        weight: Weight::ZERO,
+        first_failure: None,
+        handling: Handling::Reset,
+    };
+    assert_eq!(reload(&mut core, "reset"), [(ids[0], reset)]);
+    assert_eq!(reload(&mut core, "reset"), [], "once");
 }
