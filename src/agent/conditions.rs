@@ -50,7 +50,7 @@ pub(crate) fn examine_capabilities(
 }
 
 fn missing(config: &Config, mode: Mode, in_kernel: bool, held: CapabilitySet) -> Vec<Condition> {
-    let users = mode == Mode::Director && runs_programs_by_user(config);
+    let users = mode == Mode::Director && config.checks_any(CheckKind::runs_by_user);
     let needed = [
         (
             in_kernel,
@@ -86,27 +86,6 @@ fn missing(config: &Config, mode: Mode, in_kernel: bool, held: CapabilitySet) ->
         since: clock::wall(),
     });
     missing.collect()
-}
-
-/// Whether a check, or a part of one, runs a program by a user that it names.
-fn runs_programs_by_user(config: &Config) -> bool {
-    let by_user = |kind: &CheckKind| matches!(kind, CheckKind::Exec(check) if check.user.is_some());
-    let services = config.virtual_services.iter();
-    let mut checks = services.flat_map(|service| service.checked().map(|(_, check)| check));
-    checks.any(|check| match &check.kind {
-        // A combination has no part that is one.
-        CheckKind::All(parts) | CheckKind::Any(parts) => parts.iter().any(by_user),
-        CheckKind::Http(_)
-        | CheckKind::Stream(_)
-        | CheckKind::Udp(_)
-        | CheckKind::Dns(_)
-        | CheckKind::Ping
-        | CheckKind::Grpc(_)
-        | CheckKind::Exec(_)
-        | CheckKind::File(_)
-        | CheckKind::HaproxyAgent(_)
-        | CheckKind::Agent(_) => by_user(&check.kind),
-    })
 }
 
 #[cfg(test)]

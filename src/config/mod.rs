@@ -97,6 +97,20 @@ impl Config {
         services.any(|service| service.checked().any(|(_, check)| check.via.through_vip()))
     }
 
+    /// Whether a check, or a part of one, is such.
+    pub(crate) fn checks_any(&self, such: impl Fn(&CheckKind) -> bool) -> bool {
+        let services = self.virtual_services.iter();
+        let mut checks = services.flat_map(|service| service.checked().map(|(_, check)| check));
+        checks.any(|check| {
+            // A combination has no part that is one.
+            if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
+                parts.iter().any(&such)
+            } else {
+                such(&check.kind)
+            }
+        })
+    }
+
     /// How much there is of it: `1 virtual service, 2 real servers`.
     pub fn summary(&self) -> String {
         let count = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });

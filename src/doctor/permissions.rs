@@ -53,7 +53,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if facts.mode == Mode::RealServer {
         return findings;
     }
-    if uses(config, |kind| matches!(kind, CheckKind::Ping)) {
+    if config.checks_any(|kind| matches!(kind, CheckKind::Ping)) {
         findings.push(if may.has(Capability::NetRaw) || may.ping_group {
             Finding::ok(check, "ping", "the agent's checks can send ICMP echoes")
         } else {
@@ -65,10 +65,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             )
         });
     }
-    if uses(
-        config,
-        |kind| matches!(kind, CheckKind::Exec(check) if check.user.is_some()),
-    ) {
+    if config.checks_any(CheckKind::runs_by_user) {
         findings.push(
             if may.has(Capability::Setuid) && may.has(Capability::Setgid) {
                 let subject = "CAP_SETUID, CAP_SETGID";
@@ -88,19 +85,6 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         );
     }
     findings
-}
-
-/// Whether a check, or a part of one, is such.
-fn uses(config: &Config, such: fn(&CheckKind) -> bool) -> bool {
-    let services = config.virtual_services.iter();
-    let mut checks = services.flat_map(|service| service.checked().map(|(_, check)| check));
-    checks.any(|check| {
-        if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
-            parts.iter().any(such)
-        } else {
-            such(&check.kind)
-        }
-    })
 }
 
 #[cfg(test)]

@@ -125,6 +125,11 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
+    /// Whether the check runs a program by another user than the agent's own.
+    pub(crate) fn runs_by_user(&self) -> bool {
+        matches!(self, Self::Exec(check) if check.user.is_some())
+    }
+
     /// The port that a probe's target has, for a real server with the port
     /// `own`: the only one that the check speaks to, or 0 where it does not
     /// matter. Equal checks of one host are then equal targets.
