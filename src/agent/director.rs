@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
 use self::drains::Drains;
@@ -37,7 +37,7 @@ use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
 use crate::link::carrier;
 use crate::metrics::Metrics;
-use crate::model::{AdminState, ArpConflicts};
+use crate::model::{AdminState, ArpConflicts, Weights};
 use crate::notify::Events;
 use crate::probe::vip_path::{CanaryTarget, MarkRegistry};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets, vip_path};
@@ -68,77 +68,44 @@ pub(crate) async fn run<T: Ipvs>(
 ) -> Result<(), AgentError> {
     raise_file_limit();
     let table = kernel.table;
-    let asking = prober(&config).await?;
     let in_kernel = table == TableKind::Kernel;
-    let resources = StartupResources::acquire(&config, Mode::Director, writing, in_kernel).await?;
-
-    let snapshot = Arc::new(first_snapshot(&config, path, writing, table));
+    let prober = prober(&config).await?;
+    let acquired = StartupResources::acquire(&config, Mode::Director, writing, in_kernel);
+    let (resources, _locks) = acquired.await?;
+    let (view, events) = first_generation(&config, path, (writing, table))?;
     let file = drain_file(&config, table);
-    let drains = Drains::load(&config, file, writing, &snapshot.conditions).await?;
-    let services = config.virtual_services.iter();
-    let metrics = Arc::new(Metrics::new(services.map(|service| &*service.name))?);
-    let events = start_events(&config, Mode::Director, writing, &metrics)?;
-    conditions::start(&snapshot, &events, &config, in_kernel);
-    let liveness = Arc::new(watched_loops(&config));
-    let intent = Arc::new(Intent::default());
+    let drains = Drains::load(&config, file, writing, &view.snapshot.conditions).await?;
 
-    let board = Arc::new(MarkRegistry::default());
-    let reconciler = Reconciler::load(
-        kernel.map_table(|ipvs| InstrumentedIpvs::new(ipvs, Arc::clone(&metrics))),
-        state_file(&config, table),
-        writing,
-        Arc::clone(&snapshot),
-        Arc::clone(&metrics),
-    )
-    .await?
-    .with_events(Arc::clone(&events))
-    .with_mark_registry(Arc::clone(&board));
-    let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&intent)).await?;
+    let registry = Arc::new(MarkRegistry::default());
+    let reconciler = reconciler(&config, kernel, writing, &view).await?;
+    let reconciler = reconciler.with_events(Arc::clone(&events));
+    let reconciler = reconciler.with_mark_registry(Arc::clone(&registry));
+    let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&view.intent)).await?;
     let (found, loads) = (reconcile.found().clone(), reconcile.loads());
     let (stop, stopping) = Stop::new();
-    let (to_reconcile, reconcile_changes) = mpsc::channel(CHANGES);
-    let reconcile = reconcile.run(stopping, Arc::clone(&liveness), reconcile_changes);
+    let (to_reconcile, changes) = mpsc::channel(CHANGES);
+    let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), changes);
     let reconcile = spawn_joinable("reconcile", reconcile);
 
-    let (report, reports) = mpsc::channel(REPORTS);
     let mut tasks = JoinSet::new();
-    let (passages, perches) = ways_through_vips::start(&mut tasks, &config, board, table).await;
-    let asking = asking.showing(Arc::clone(&snapshot.tls_not_read));
-    let mut probes = Probes::new(asking.through(passages), report);
-    let health = health::Driver::new(
-        Arc::clone(&config),
-        subscribe(&mut probes, &config),
-        found,
-        Arc::clone(&snapshot),
-        Arc::clone(&metrics),
-        Arc::clone(&intent),
-    )
-    .with_events(Arc::clone(&events));
+    let (paths, canary) = ways_through_vips::start(&mut tasks, &config, registry, table).await;
+    let prober = prober.showing(Arc::clone(&view.snapshot.tls_not_read));
+    let (report, reports) = mpsc::channel(REPORTS);
+    let mut probes = Probes::new(prober.through(paths), report);
+    let subscriptions = subscribe(&mut probes, &config);
+    let health = health(&config, &view, subscriptions, found).with_events(Arc::clone(&events));
     let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
     let drain_changes = health.drain_changes();
-    let drains = Arc::new(Mutex::new(drains));
-    let (to_health, health_changes) = mpsc::channel(CHANGES);
-    liveness.beat(Loop::Probes, clock::monotonic());
-    let (link_inputs, to_audit) =
-        look_at_the_link(&mut tasks, &config, &snapshot, (writing, table));
-    let health = health.run(
-        reports,
-        health_changes,
-        loads,
-        link_inputs,
-        Arc::clone(&liveness),
-    );
+    let (to_health, changes) = mpsc::channel(CHANGES);
+    view.liveness.beat(Loop::Probes, clock::monotonic());
+    let (link, to_audit) = look_at_the_link(&mut tasks, &config, &view.snapshot, (writing, table));
+    let health = health.run(reports, changes, loads, link, Arc::clone(&view.liveness));
     spawn_named(&mut tasks, "health", health);
+    let drains = Arc::new(Mutex::new(drains));
     spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
 
     announce_ready(&config, writing, probes.len());
-    let shown = SharedState::new(AppState {
-        snapshot,
-        metrics,
-        liveness,
-        intent: Arc::clone(&intent),
-    });
-    let mut director = Director {
+    let director = Director {
         path: path.to_owned(),
         config,
         writing,
@@ -149,23 +116,58 @@ pub(crate) async fn run<T: Ipvs>(
         table,
         to_reconcile,
         to_audit,
-        perches,
-        shown: shown.clone(),
-        events: Arc::clone(&events),
+        canary,
+        shown: SharedState::new(view),
+        events,
     };
-    let operate = async |operation| director.carry_out(operation).await;
-    let serving = serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
-    let reconcile = serving.await;
-    let Director { config, probes, .. } = director;
-    drop(probes);
-    finish(&events, reconcile, async |reconcile| {
-        match config.director.on_exit {
-            DirectorExit::Keep => Ok(()),
-            DirectorExit::Drain => reconcile.quiesce_all().await,
-            DirectorExit::Remove => reconcile.remove_all().await,
-        }
-    })
-    .await
+    director.serve(resources, tasks, reconcile, stop).await
+}
+
+/// What is shown and measured from the start on, and where its events go.
+fn first_generation(
+    config: &Config,
+    path: &Path,
+    (writing, table): (Writing, TableKind),
+) -> Result<(AppState, Arc<Events>), AgentError> {
+    let services = config.virtual_services.iter();
+    let view = AppState {
+        snapshot: Arc::new(first_snapshot(config, path, writing, table)),
+        metrics: Arc::new(Metrics::new(services.map(|service| &*service.name))?),
+        liveness: Arc::new(watched_loops(config)),
+        intent: Arc::default(),
+    };
+    let events = start_events(config, Mode::Director, writing, &view.metrics)?;
+    let in_kernel = table == TableKind::Kernel;
+    conditions::start(&view.snapshot, &events, config, in_kernel);
+    Ok((view, events))
+}
+
+async fn reconciler<T: Ipvs>(
+    config: &Config,
+    kernel: Kernel<T>,
+    writing: Writing,
+    view: &AppState,
+) -> Result<Reconciler<InstrumentedIpvs<T>>, AgentError> {
+    let file = state_file(config, kernel.table);
+    let kernel = kernel.map_table(|ipvs| InstrumentedIpvs::new(ipvs, Arc::clone(&view.metrics)));
+    let (snapshot, metrics) = (Arc::clone(&view.snapshot), Arc::clone(&view.metrics));
+    Ok(Reconciler::load(kernel, file, writing, snapshot, metrics).await?)
+}
+
+fn health(
+    config: &Arc<Config>,
+    view: &AppState,
+    subscriptions: Subscriptions,
+    found: Weights,
+) -> health::Driver {
+    health::Driver::new(
+        Arc::clone(config),
+        subscriptions,
+        found,
+        Arc::clone(&view.snapshot),
+        Arc::clone(&view.metrics),
+        Arc::clone(&view.intent),
+    )
 }
 
 fn first_snapshot(config: &Config, path: &Path, writing: Writing, table: TableKind) -> Snapshot {
@@ -201,12 +203,37 @@ struct Director {
     to_reconcile: mpsc::Sender<reconcile::Request>,
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
-    perches: watch::Sender<Vec<CanaryTarget>>,
+    canary: watch::Sender<Vec<CanaryTarget>>,
     shown: SharedState,
     events: Arc<Events>,
 }
 
 impl Director {
+    /// Serves until a signal comes, and then does what `on_exit` asks for.
+    async fn serve<T: Ipvs>(
+        mut self,
+        resources: StartupResources,
+        tasks: JoinSet<&'static str>,
+        reconcile: JoinHandle<DirectorLoop<T>>,
+        stop: Stop,
+    ) -> Result<(), AgentError> {
+        let (shown, events) = (self.shown.clone(), Arc::clone(&self.events));
+        let operate = async |operation| self.carry_out(operation).await;
+        let serving =
+            serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
+        let reconcile = serving.await;
+        let Self { config, probes, .. } = self;
+        drop(probes);
+        finish(&events, reconcile, async |reconcile| {
+            match config.director.on_exit {
+                DirectorExit::Keep => Ok(()),
+                DirectorExit::Drain => reconcile.quiesce_all().await,
+                DirectorExit::Remove => reconcile.remove_all().await,
+            }
+        })
+        .await
+    }
+
     async fn carry_out(&mut self, operation: Operation) -> OperationResult {
         match operation {
             Operation::Reload => OperationResult::Reload(self.reload().await),
@@ -268,7 +295,7 @@ impl Director {
             removed,
         } = health_done.await.map_err(|_| ReloadError::Ending)?;
 
-        self.perches.send_replace(vip_path::canary_targets(&config));
+        self.canary.send_replace(vip_path::canary_targets(&config));
         let before = mem::replace(&mut self.config, Arc::clone(&config));
         let ended = {
             let mut drains = self.drains.lock().await;

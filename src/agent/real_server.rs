@@ -38,7 +38,8 @@ pub(crate) async fn run(
     path: &Path,
     writing: Writing,
 ) -> Result<(), AgentError> {
-    let resources = StartupResources::acquire(&config, Mode::RealServer, writing, true).await?;
+    let acquired = StartupResources::acquire(&config, Mode::RealServer, writing, true);
+    let (resources, _locks) = acquired.await?;
     let snapshot = Arc::new(first_snapshot(&config, path, writing));
     let metrics = Arc::new(Metrics::new([])?);
     let events = start_events(&config, Mode::RealServer, writing, &metrics)?;

@@ -44,7 +44,6 @@ pub(crate) async fn serve_until_stopped<L>(
         mut hangup,
         listener,
         socket,
-        locks: _locks,
     } = resources;
     let (requests, mut asked) = control::requests();
     let watchdog = systemd::feed_watchdog(shown.view().liveness);

@@ -12,14 +12,20 @@ use crate::reconcile::{RoleLock, StateLock, Writing};
 use crate::runtime::signals::{Hangup, Terminate};
 use crate::status::Mode;
 
-/// The signals, the HTTP listener, the control socket and the locks of a role.
+/// The signals, the HTTP listener and the control socket of a role.
 pub(crate) struct StartupResources {
     pub(super) terminate: Terminate,
     pub(super) hangup: Hangup,
     pub(super) listener: TcpListener,
     pub(super) socket: ControlSocket,
-    /// Held as long as the agent runs.
-    pub(super) locks: (Option<RoleLock>, Option<StateLock>),
+}
+
+/// The locks of a role and of its state directory. They are held until the agent has done what
+/// `on_exit` asks for, which writes both.
+#[must_use]
+pub(crate) struct Locks {
+    _role: Option<RoleLock>,
+    _state: Option<StateLock>,
 }
 
 impl StartupResources {
@@ -30,11 +36,11 @@ impl StartupResources {
         mode: Mode,
         writing: Writing,
         in_kernel: bool,
-    ) -> Result<Self, AgentError> {
+    ) -> Result<(Self, Locks), AgentError> {
         let terminate = Terminate::new().map_err(AgentError::Signals)?;
         let hangup = Hangup::new().map_err(AgentError::Signals)?;
         let writes = writing == Writing::Real;
-        let lock = if writes && in_kernel {
+        let role = if writes && in_kernel {
             Some(RoleLock::take(mode).await?)
         } else {
             None
@@ -44,20 +50,24 @@ impl StartupResources {
         let listener = listener.map_err(|error| taken(error.into(), mode))?;
         let socket = control::bind(&control.socket);
         let socket = socket.map_err(|error| taken(error.into(), mode))?;
-        let state_lock = if writes {
+        let state = if writes {
             Some(StateLock::take(&config.state_dir, mode).await?)
         } else {
             None
         };
         let http = listener.local_addr().unwrap_or(http.listen);
         info!(%http, control = %control.socket.display(), "listening");
-        Ok(Self {
+        let resources = Self {
             terminate,
             hangup,
             listener,
             socket,
-            locks: (lock, state_lock),
-        })
+        };
+        let locks = Locks {
+            _role: role,
+            _state: state,
+        };
+        Ok((resources, locks))
     }
 }
 
