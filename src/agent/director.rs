@@ -75,7 +75,6 @@ pub(crate) async fn run<T: Ipvs>(
     let (view, events) = first_generation(&config, path, (writing, table))?;
     let file = drain_file(&config, table);
     let drains = Drains::load(&config, file, writing, &view.snapshot.conditions).await?;
-
     let registry = Arc::new(MarkRegistry::default());
     let reconciler = reconciler(&config, kernel, writing, &view).await?;
     let reconciler = reconciler.with_events(Arc::clone(&events));
@@ -86,14 +85,13 @@ pub(crate) async fn run<T: Ipvs>(
     let (to_reconcile, changes) = mpsc::channel(CHANGES);
     let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), changes);
     let reconcile = spawn_joinable("reconcile", reconcile);
-
     let mut tasks = JoinSet::new();
     let (paths, canary) = ways_through_vips::start(&mut tasks, &config, registry, table).await;
     let prober = prober.showing(Arc::clone(&view.snapshot.tls_not_read));
     let (report, reports) = mpsc::channel(REPORTS);
     let mut probes = Probes::new(prober.through(paths), report);
-    let subscriptions = subscribe(&mut probes, &config);
-    let health = health(&config, &view, subscriptions, found).with_events(Arc::clone(&events));
+    let subscribed = subscribe(&mut probes, &config);
+    let health = health(&config, &view, subscribed, found).with_events(Arc::clone(&events));
     let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
     let drain_changes = health.drain_changes();
     let (to_health, changes) = mpsc::channel(CHANGES);
@@ -103,7 +101,6 @@ pub(crate) async fn run<T: Ipvs>(
     spawn_named(&mut tasks, "health", health);
     let drains = Arc::new(Mutex::new(drains));
     spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
-
     announce_ready(&config, writing, probes.len());
     let director = Director {
         path: path.to_owned(),
