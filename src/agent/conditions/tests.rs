@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::ExecCheck;
 use crate::status::fixture;
 
 #[test]
@@ -14,4 +15,31 @@ fn names_each_capability_that_is_needed_and_missing() {
     assert_eq!(subjects(CapabilitySet::empty(), true), ["CAP_NET_ADMIN"]);
     assert_eq!(subjects(CapabilitySet::NET_ADMIN, true), [""; 0]);
     assert_eq!(subjects(CapabilitySet::empty(), false), [""; 0]);
+}
+
+#[test]
+fn director_that_runs_programs_by_user_needs_to_become_that_user() {
+    let mut config = fixture::config();
+    let program = |user: Option<&str>| {
+        CheckKind::Exec(ExecCheck {
+            command: vec!["/bin/true".to_owned()],
+            user: user.map(str::to_owned),
+            advice: false,
+        })
+    };
+    let mut subjects = |kind, mode| -> Vec<_> {
+        config.virtual_services[0].check = Arc::new(fixture::check(kind));
+        let found = missing(&config, mode, false, CapabilitySet::empty());
+        found
+            .into_iter()
+            .map(|condition| condition.subject)
+            .collect()
+    };
+    let both = ["CAP_SETUID", "CAP_SETGID"];
+    let by_user = program(Some("nobody"));
+    assert_eq!(subjects(by_user.clone(), Mode::Director), both);
+    let part = CheckKind::All([by_user.clone()].into());
+    assert_eq!(subjects(part, Mode::Director), both);
+    assert_eq!(subjects(by_user, Mode::RealServer), [""; 0]);
+    assert_eq!(subjects(program(None), Mode::Director), [""; 0]);
 }
