@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Forwarding, Scheduler, Service, ServiceFlags, Weight};
+use crate::model::{Forwarding, LocalAddress, Scheduler, Service, ServiceFlags, Weight};
 
 #[tokio::test]
 async fn what_is_written_is_observed() {
@@ -98,6 +98,22 @@ async fn an_error_names_the_operation() {
         results[0].as_ref().unwrap_err().to_string(),
         "cannot remove real server 192.168.11.21:80 of tcp 192.168.11.200:80"
     );
+}
+
+#[test]
+fn address_is_on_its_own_interface_alone() {
+    let address = LocalAddress {
+        interface: "eth0".to_owned(),
+        address: "192.0.2.1".parse().unwrap(),
+    };
+    let mut addresses = MemoryAddresses::default();
+    addresses.add(&address).unwrap();
+    assert_eq!(addresses.list("eth0").len(), 1);
+    assert_eq!(addresses.list("eth1").len(), 0);
+    let again = addresses.add(&address).unwrap_err();
+    assert_eq!(again.cause, Cause::Exists);
+    addresses.remove(&address).unwrap();
+    assert_eq!(addresses.local(), [].into());
 }
 
 async fn causes(table: &mut MemoryIpvs, writes: &[Step]) -> Vec<Option<Cause>> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{DirectorRemoval, SorryServer};
+use crate::model::ConditionType;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 const BOTH: &str = "wlc 192.168.11.21:80=1 192.168.11.22:80=1";
@@ -26,6 +27,15 @@ fn without(lab: &Lab, whole_service: bool) -> Config {
         config.virtual_services[0].real_servers.remove(1);
     }
     config
+}
+
+impl Lab {
+    /// The real servers that serve on though they were to be removed by now.
+    fn overdue(&self) -> Vec<String> {
+        let conditions = self.snapshot.conditions.list().into_iter();
+        let overdue = conditions.filter(|found| found.kind == ConditionType::RemovalOverdue);
+        overdue.map(|found| found.subject).collect()
+    }
 }
 
 /// Lets time pass, which stands still while the state file is written.
@@ -209,12 +219,15 @@ async fn the_deadline_ends_the_waiting_for_the_last_but_never_empties_what_serve
         seconds(30).await;
         let serve = lab.table(WEB).starts_with(BOTH);
         assert_eq!(serve, others == 0, "{on_removal:?}: {}", lab.table(WEB));
+        let overdue: &[&str] = if serve { &["web/rs1", "web/rs2"] } else { &[] };
+        assert_eq!(lab.overdue(), overdue, "{on_removal:?}");
         // Those who come later still replace them.
         intend_again(&lab, &[(RS1, 1), (RS2, 1)], true).await;
         seconds(2).await;
         seconds(2).await;
         let end = "wlc 192.168.11.23:80=1 192.168.11.24:80=1";
         assert_eq!(lab.table(WEB), end, "{on_removal:?}");
+        assert_eq!(lab.overdue(), [""; 0], "{on_removal:?}");
     }
 }
 
