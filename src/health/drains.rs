@@ -127,3 +127,6 @@ impl Drains {
         self.changed = true;
     }
 }
+
+#[cfg(test)]
+mod tests;
