@@ -293,6 +293,8 @@ fn configuration(config: Arc<Config>, probes: Subscriptions, found: Weights) -> 
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod safety_tests;
 #[cfg(test)]
 mod tests;

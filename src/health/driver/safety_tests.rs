@@ -6,7 +6,7 @@ use crate::config::{OnArpConflict, RealServer};
 use crate::diagnosis::Sight;
 use crate::model::{Diagnosis, Health, ProbeResult, Quiesced, Weight};
 use crate::net::tls::Wrong;
-use crate::probe::{Outcome, Probe, ProbeId, probe_targets};
+use crate::probe::ProbeId;
 use crate::reconcile::captured_log::CapturedLog;
 use crate::status::fixture as status_fixture;
 
@@ -41,28 +41,8 @@ struct Fixture {
 
 impl Fixture {
     fn new(config: &Config) -> Self {
-        let snapshot = Snapshot::director(config, "config.yaml".into(), status_fixture::start());
-        let snapshot = Arc::new(snapshot);
-        let intent = Arc::new(Intent::default());
-        let targets = probe_targets(config);
-        let names = config.virtual_services.iter().map(|service| &*service.name);
-        let metrics = Arc::new(Metrics::new(names).unwrap());
-        let probes = (0..targets.len()).map(|n| Probe {
-            id: ProbeId(n.try_into().unwrap()),
-            pace: Arc::default(),
-        });
-        let subscriptions = Subscriptions {
-            probes: probes.collect(),
-            targets: targets.clone(),
-        };
-        let driver = Driver::new(
-            Arc::new(config.clone()),
-            subscriptions,
-            Weights::new(),
-            Arc::clone(&snapshot),
-            metrics,
-            Arc::clone(&intent),
-        );
+        let (driver, targets) = fixture::driver(config);
+        let (snapshot, intent) = (Arc::clone(&driver.snapshot), Arc::clone(&driver.intent));
         let (reports, reports_end) = mpsc::channel(1);
         let (link, link_end) = watch::channel(None);
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
@@ -116,21 +96,10 @@ impl Fixture {
             .targets
             .iter()
             .position(|t| t.subscribers.contains(&id));
-        let report = Report {
-            probe: ProbeId(probe.unwrap().try_into().unwrap()),
-            outcome: Outcome {
-                result,
-                detail: detail.to_owned(),
-                duration: Duration::ZERO,
-                advice: None,
-                certificate_expiry: None,
-                plain,
-                vip: None,
-                fix: None,
-            },
-            started: clock::monotonic(),
-            at: status_fixture::start(),
-        };
+        let probe = ProbeId(probe.unwrap().try_into().unwrap());
+        let mut report = fixture::report(probe, result);
+        report.outcome.detail = detail.to_owned();
+        report.outcome.plain = plain;
         self.reports.send(report).await.unwrap();
         self.after(Duration::from_millis(1)).await
     }

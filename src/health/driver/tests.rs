@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use super::*;
 use crate::health::WeightChange;
 use crate::model::{DestinationLoad, Health, ProbeResult, Weight};
-use crate::probe::{Advice, Outcome, Pace, probe_targets};
+use crate::probe::{Advice, Pace};
 use crate::reconcile::captured_log::second_dispatch;
 use crate::runtime::shared::Shared;
 
@@ -45,28 +45,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let config = Arc::new(Config::parse("cluster.yaml", CLUSTER).unwrap());
-        let targets = probe_targets(&config);
+        let config = Config::parse("cluster.yaml", CLUSTER).unwrap();
+        let (driver, targets) = fixture::driver(&config);
         assert_eq!(targets.len(), 2, "rs1 is probed once for both services");
         assert_eq!(targets[0].subscribers, [FAST, SLOW]);
-        let names = config.virtual_services.iter().map(|service| &*service.name);
-        let probes = (0..targets.len()).map(|n| Probe {
-            id: ProbeId(n.try_into().unwrap()),
-            pace: Arc::default(),
-        });
-        let probes = probes.collect();
-        let driver = Driver::new(
-            Arc::clone(&config),
-            Subscriptions { probes, targets },
-            Weights::new(),
-            Arc::new(Snapshot::director(
-                &config,
-                "cluster.yaml".into(),
-                SystemTime::UNIX_EPOCH,
-            )),
-            Arc::new(Metrics::new(names).unwrap()),
-            Arc::new(Intent::default()),
-        );
         Self {
             driver,
             start: clock::monotonic(),
@@ -82,21 +64,12 @@ impl Fixture {
     fn report_with(&mut self, probe: u32, result: ProbeResult, advice: Option<Advice>) {
         self.reported += 1;
         let since = Duration::from_secs(self.reported);
-        let report = Report {
-            probe: ProbeId(probe),
-            outcome: Outcome {
-                result,
-                detail: format!("it was {}", result.as_str()),
-                duration: Duration::from_millis(3),
-                advice,
-                certificate_expiry: None,
-                plain: None,
-                vip: None,
-                fix: None,
-            },
-            started: self.start + since,
-            at: SystemTime::UNIX_EPOCH + since,
-        };
+        let mut report = fixture::report(ProbeId(probe), result);
+        report.outcome.detail = format!("it was {}", result.as_str());
+        report.outcome.duration = Duration::from_millis(3);
+        report.outcome.advice = advice;
+        report.started = self.start + since;
+        report.at = SystemTime::UNIX_EPOCH + since;
         let input = Input::Report(Arc::new(report));
         self.driver.handle(input, self.start + since);
     }
@@ -363,20 +336,17 @@ fn new_subscriber_of_a_kept_probe_raises_its_rate() {
     real_servers: [{ name: rs1, address: 192.0.2.11 }]
 ";
     let config = Config::parse("cluster.yaml", &format!("{CLUSTER}{third}")).unwrap();
-    let targets = probe_targets(&config);
-    let probes = (0..).zip(&targets).map(|(n, _)| Probe {
-        id: ProbeId(n),
-        pace: if n == 0 {
+    let probes = fixture::subscriptions(&config, |id| {
+        if id == ProbeId(0) {
             Arc::clone(&cell)
         } else {
             Arc::default()
-        },
+        }
     });
-    let probes = probes.collect();
     let names = config.virtual_services.iter().map(|service| &*service.name);
     let (done, _result) = tokio::sync::oneshot::channel();
     let change = Change {
-        probes: Subscriptions { probes, targets },
+        probes,
         found: Weights::new(),
         loaded_at: SystemTime::UNIX_EPOCH,
         metrics: Arc::new(Metrics::new(names).unwrap()),
@@ -421,18 +391,10 @@ fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
     let text = CLUSTER.replace(this, that);
     assert!(this == that || text != CLUSTER);
     let config = Config::parse("cluster.yaml", &text).unwrap();
-    let targets = probe_targets(&config);
-    let probes = (0..).zip(&targets).map(|(n, _)| Probe {
-        id: ProbeId(n),
-        pace: Arc::default(),
-    });
     let names = config.virtual_services.iter().map(|service| &*service.name);
     let (done, mut result) = tokio::sync::oneshot::channel();
     let change = Change {
-        probes: Subscriptions {
-            probes: probes.collect(),
-            targets,
-        },
+        probes: fixture::subscriptions(&config, |_| Arc::default()),
         found: Weights::new(),
         loaded_at: SystemTime::UNIX_EPOCH,
         metrics: Arc::new(Metrics::new(names).unwrap()),
