@@ -69,7 +69,7 @@ pub(crate) async fn run<T: Ipvs>(
     raise_file_limit();
     let table = kernel.table;
     let in_kernel = table == TableKind::Kernel;
-    let prober = prober(&config).await?;
+    let probing = prober(&config).await?;
     let acquired = StartupResources::acquire(&config, Mode::Director, writing, in_kernel);
     let (resources, _locks) = acquired.await?;
     let (view, events) = first_generation(&config, path, (writing, table))?;
@@ -87,9 +87,9 @@ pub(crate) async fn run<T: Ipvs>(
     let reconcile = spawn_joinable("reconcile", reconcile);
     let mut tasks = JoinSet::new();
     let (paths, canary) = ways_through_vips::start(&mut tasks, &config, registry, table).await;
-    let prober = prober.showing(Arc::clone(&view.snapshot.tls_not_read));
+    let probing = probing.showing(Arc::clone(&view.snapshot.tls_not_read));
     let (report, reports) = mpsc::channel(REPORTS);
-    let mut probes = Probes::new(prober.through(paths), report);
+    let mut probes = Probes::new(probing.through(paths), report);
     let subscribed = subscribe(&mut probes, &config);
     let health = health(&config, &view, subscribed, found).with_events(Arc::clone(&events));
     let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
