@@ -55,6 +55,27 @@ mod netns {
         });
     }
 
+    /// The audit takes answers so before it announces a VIP.
+    #[test]
+    #[ignore = "needs root: run by tests/run.sh"]
+    fn message_that_has_arrived_is_taken_without_waiting() {
+        in_namespace(async || {
+            wire();
+            let mut host = Host::new();
+            let here = ArpLink::open(&mut host, "eth0").await.unwrap();
+            let there = ArpLink::open(&mut host, "eth1").await.unwrap();
+            let own = here.own_addresses(&mut host, |_| false).await.unwrap();
+            for asked in ["192.168.11.21", "2001:db8::21"] {
+                let asked: IpAddr = asked.parse().unwrap();
+                here.ask(&own, asked).unwrap();
+                // On veth a frame has arrived when it is sent.
+                let received = std::iter::from_fn(|| there.try_recv().unwrap());
+                let questions: Vec<_> = received.map(|message| message.question).collect();
+                assert!(questions.contains(&Some(asked)), "{questions:?}");
+            }
+        });
+    }
+
     /// The kernel's filter keeps all else of IPv6 from waking anybody up.
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
