@@ -118,7 +118,8 @@ impl RealServer {
         }
         self.config = config;
         let config = &self.config;
-        *self.view.snapshot.loaded.lock() = LoadedRecord::of(config, clock::wall());
+        *self.view.snapshot.loaded.lock() =
+            LoadedRecord::of(config, Mode::RealServer, clock::wall());
         self.to_look.send_replace(Arc::clone(config));
         let interval = config.real_server.resync_interval;
         self.view.liveness.expect(&[Loop::Reconcile], interval);
@@ -137,7 +138,7 @@ impl RealServer {
 fn first_snapshot(config: &Config, path: &Path, writing: Writing) -> Snapshot {
     let now = clock::wall();
     let snapshot = Snapshot::real_server(&config.real_server, [], path.to_owned(), now);
-    *snapshot.loaded.lock() = LoadedRecord::of(config, now);
+    *snapshot.loaded.lock() = LoadedRecord::of(config, Mode::RealServer, now);
     snapshot.of_process(ProcessRecord {
         dry_run: writing == Writing::DryRun,
         ..ProcessRecord::this(now)

@@ -6,6 +6,7 @@
 //! their records, and never exist all at once.
 
 mod families;
+mod info;
 mod served;
 
 use std::fmt::{self, Display, Write as _};

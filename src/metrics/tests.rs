@@ -40,6 +40,23 @@ fn series(text: &str) -> BTreeMap<String, f64> {
 const TABLE: &[(&str, &[&str])] = &[
     ("lvs_agent_info", &["version", "mode", "table", "dry_run"]),
     ("lvs_config_info", &["sha256"]),
+    (
+        "lvs_virtual_service_info",
+        &[
+            "service",
+            "address",
+            "port",
+            "protocol",
+            "fwmark",
+            "scheduler",
+            "forwarding",
+        ],
+    ),
+    ("lvs_check_interval_seconds", &["service"]),
+    (
+        "lvs_real_server_info",
+        &["service", "real_server", "address", "port"],
+    ),
     ("lvs_real_server_up", &["service", "real_server"]),
     (
         "lvs_real_server_weight",
@@ -83,9 +100,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_probes_total", &["service", "real_server", "result"]),
     ("lvs_probe_duration_seconds_count", &["service"]),
     ("lvs_transitions_total", &["service", "real_server", "to"]),
+    (
+        "lvs_real_server_last_transition_timestamp_seconds",
+        &["service", "real_server"],
+    ),
     ("lvs_detection_seconds_count", &["service"]),
     ("lvs_ipvs_operations_total", &["command", "result"]),
     ("lvs_ipvs_drift_total", &["kind"]),
+    ("lvs_resync_interval_seconds", &[]),
     ("lvs_reconcile_last_success_timestamp_seconds", &[]),
     ("lvs_reconcile_duration_seconds_count", &[]),
     ("lvs_config_last_reload_successful", &[]),
@@ -340,4 +362,59 @@ fn of_all_that_may_be_wrong_one_is_told() {
     };
     assert_eq!(of("rs1"), (vec![("ok\"}", 1.0)], 7));
     assert_eq!(of("rs2"), (vec![("application_down\"}", 1.0)], 7));
+}
+
+#[test]
+fn facts_of_services_and_real_servers_are_labels() {
+    let found = series(&scrape(fixture::director()));
+    for info in [
+        r#"lvs_virtual_service_info{service="web",address="192.168.11.200",port="80",protocol="tcp",fwmark="",scheduler="wlc",forwarding="direct"}"#,
+        r#"lvs_virtual_service_info{service="marked",address="",port="",protocol="",fwmark="10",scheduler="wlc",forwarding="direct"}"#,
+        r#"lvs_real_server_info{service="web",real_server="rs2",address="192.168.11.22",port="80"}"#,
+        r#"lvs_real_server_info{service="marked",real_server="rs6",address="2001:db8::21",port="0"}"#,
+    ] {
+        let value = found.get(info);
+        assert!(value.is_some_and(|value| *value > 0.9), "{info}: {value:?}");
+    }
+}
+
+#[test]
+fn the_configured_intervals_are_shown_by_both_roles() {
+    let mut config = fixture::config();
+    config.director.resync_interval = Duration::from_millis(2500);
+    let check = Arc::make_mut(&mut config.virtual_services[1].check);
+    check.interval = Duration::from_millis(200);
+    let found = series(&scrape(Snapshot::director(
+        &config,
+        "c".into(),
+        fixture::start(),
+    )));
+    for (series, value) in [
+        ("lvs_resync_interval_seconds", 2.5),
+        (r#"lvs_check_interval_seconds{service="web"}"#, 1.0),
+        (r#"lvs_check_interval_seconds{service="marked"}"#, 0.2),
+    ] {
+        assert!((found[series] - value).abs() < 0.001, "{series}");
+    }
+    let found = series(&scrape(fixture::real_server()));
+    assert!((found["lvs_resync_interval_seconds"] - 10.0).abs() < 0.001);
+}
+
+#[test]
+fn the_last_transition_has_a_time_once_there_was_one() {
+    let of = |real_server: &str| {
+        format!(
+            "lvs_real_server_last_transition_timestamp_seconds{{service=\"web\",\
+             real_server=\"{real_server}\"}}"
+        )
+    };
+    let snapshot = Snapshot::director(&fixture::config(), "c".into(), fixture::start());
+    assert!(!series(&scrape(snapshot)).contains_key(&of("rs2")));
+    let snapshot = fixture::director();
+    {
+        let mut live = snapshot.services[0].real_servers[1].live.lock();
+        live.since = fixture::start() + Duration::from_millis(1500);
+    }
+    let found = series(&scrape(snapshot));
+    assert!((found[&of("rs2")] - 1_767_323_046.5).abs() < 0.001);
 }

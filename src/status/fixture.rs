@@ -261,7 +261,7 @@ pub(crate) fn real_server() -> Snapshot {
     let snapshot =
         Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), start())
             .of_process(process("web1"));
-    *snapshot.loaded.lock() = LoadedRecord::of(&config(), start());
+    *snapshot.loaded.lock() = LoadedRecord::of(&config(), Mode::RealServer, start());
     snapshot.vips.lock().insert((vip, "lo".to_owned()), true);
     let address = SocketAddr::new(vip, 80);
     *snapshot.readiness.lock() = Some(ReadinessRecord {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, RealServerRole, SorryServer};
 use crate::diagnosis::Place;
@@ -118,6 +118,7 @@ impl Snapshot {
                 scheduler: service.scheduler.clone(),
                 refuses_clients: desired::refuses_clients(service),
                 forwarding: service.forwarding,
+                check_interval: service.check.interval,
                 statistics: Shared::default(),
                 pool: Shared::new(PoolRecord {
                     quorum: service.pool.quorum,
@@ -158,7 +159,7 @@ impl Snapshot {
         Self {
             services: services.collect(),
             vips: Shared::new(vips.collect()),
-            loaded: Shared::new(LoadedRecord::of(config, loaded_at)),
+            loaded: Shared::new(LoadedRecord::of(config, Mode::Director, loaded_at)),
             ..Self::empty(Mode::Director, config_path, loaded_at)
         }
     }
@@ -280,6 +281,7 @@ impl Snapshot {
             loaded: Shared::new(LoadedRecord {
                 at: loaded_at,
                 sha256: String::new(),
+                resync_interval: None,
             }),
             reload: Shared::new(ReloadRecord {
                 last_success: loaded_at,
@@ -306,13 +308,20 @@ pub(crate) struct LoadedRecord {
     pub(crate) at: SystemTime,
     /// Of its files; empty before one is loaded.
     pub(crate) sha256: String,
+    /// How often the kernel is compared with it; `None` before one is loaded.
+    pub(crate) resync_interval: Option<Duration>,
 }
 
 impl LoadedRecord {
-    pub(crate) fn of(config: &Config, at: SystemTime) -> Self {
+    pub(crate) fn of(config: &Config, mode: Mode, at: SystemTime) -> Self {
+        let resync_interval = match mode {
+            Mode::Director => config.director.resync_interval,
+            Mode::RealServer => config.real_server.resync_interval,
+        };
         Self {
             at,
             sha256: config.sha256.clone(),
+            resync_interval: Some(resync_interval),
         }
     }
 }
@@ -374,6 +383,8 @@ pub(crate) struct ServiceRecord {
     /// Whether the scheduler refuses the clients of a real server with weight 0.
     pub(crate) refuses_clients: bool,
     pub(crate) forwarding: Forwarding,
+    /// From the start of one probe to the start of the next, as configured.
+    pub(crate) check_interval: Duration,
     /// As of the last resync.
     pub(crate) statistics: Shared<Statistics>,
     pub(crate) pool: Shared<PoolRecord>,

@@ -14,6 +14,7 @@ mod certificates;
 mod check_config;
 mod clock;
 mod config_files;
+mod dashboards;
 mod descriptors;
 mod drain;
 mod dry_run;

@@ -31,6 +31,7 @@ const BOTH: &[(&str, &[&str])] = &[
     ("lvs_agent_info", &["dry_run", "mode", "table", "version"]),
     ("lvs_config_info", &["sha256"]),
     ("lvs_ipvs_drift_total", &["kind"]),
+    ("lvs_resync_interval_seconds", &[]),
     ("lvs_reconcile_last_success_timestamp_seconds", &[]),
     ("lvs_reconcile_duration_seconds_count", &[]),
     ("lvs_reconcile_duration_seconds_sum", &[]),
@@ -45,6 +46,23 @@ const BOTH: &[(&str, &[&str])] = &[
 
 /// What a director shows beside that.
 const DIRECTOR: &[(&str, &[&str])] = &[
+    (
+        "lvs_virtual_service_info",
+        &[
+            "address",
+            "forwarding",
+            "fwmark",
+            "port",
+            "protocol",
+            "scheduler",
+            "service",
+        ],
+    ),
+    ("lvs_check_interval_seconds", SERVICE),
+    (
+        "lvs_real_server_info",
+        &["address", "port", "real_server", "service"],
+    ),
     ("lvs_real_server_up", REAL_SERVER),
     (
         "lvs_real_server_weight",

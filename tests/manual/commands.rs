@@ -42,7 +42,7 @@ fn variants(line: &str) -> Vec<String> {
 }
 
 /// Why the program refuses the command line, which begins with a subcommand.
-fn refused(line: &str) -> Option<String> {
+pub(crate) fn refused(line: &str) -> Option<String> {
     variants(line).into_iter().find_map(|variant| {
         let words = variant.split_whitespace();
         let error = Cli::try_parse_from(std::iter::once("lvs-agent").chain(words)).err()?;

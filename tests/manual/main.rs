@@ -1,6 +1,7 @@
 //! The manual, held against the program: README.md, `deploy/manual/*.md` and
 //! the changelog name nothing that the program does not have, and leave out
-//! nothing that they promise to list.
+//! nothing that they promise to list. The same holds for the rules of Prometheus
+//! and the dashboards of Grafana.
 //!
 //! Each test reads the text, asks the program (its parser of configurations,
 //! its command line, its metrics, its source) and reports every disagreement
@@ -26,6 +27,7 @@ mod page;
 #[path = "../support/process.rs"]
 #[allow(dead_code, reason = "the tests of the program use the rest of it")]
 mod process;
+mod prometheus;
 #[path = "../cli/site.rs"]
 #[allow(dead_code, reason = "the tests of the program use the rest of it")]
 mod site;

@@ -12,7 +12,7 @@ use super::site::Site;
 use super::source::{source, words};
 
 /// The metrics that the source declares: a name, followed by its help or kind.
-fn declared() -> BTreeSet<String> {
+pub(crate) fn declared() -> BTreeSet<String> {
     let declaration = Regex::new(r#""(lvs_[a-z_]+)",\s*(kind:|"[A-Z])"#).unwrap();
     let source = source();
     let found = declaration.captures_iter(&source);
@@ -20,9 +20,9 @@ fn declared() -> BTreeSet<String> {
 }
 
 /// Every series of a director's scrape: the metric, its labels with their values.
-type Labels = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Labels = BTreeMap<String, BTreeSet<String>>;
 
-fn scraped() -> BTreeMap<String, Labels> {
+pub(crate) fn scraped() -> BTreeMap<String, Labels> {
     let site = Site::new();
     let check = "interval: 1s, timeout: 500ms, fall: 1";
     let service = site.service("web", 1, check, &[1, 2]);
@@ -50,7 +50,7 @@ fn scraped() -> BTreeMap<String, Labels> {
 }
 
 /// `a_{b,c}_total` as `a_b_total` and `a_c_total`.
-fn expanded(name: &str) -> Vec<String> {
+pub(crate) fn expanded(name: &str) -> Vec<String> {
     match (name.split_once('{'), name.split_once('}')) {
         (Some((before, rest)), Some((_, after))) => {
             let names = rest.split_once('}').map_or("", |(names, _)| names);
@@ -73,7 +73,7 @@ fn named(piece: &Piece) -> Vec<(usize, String)> {
         .collect()
 }
 
-fn table() -> Table {
+pub(crate) fn table() -> Table {
     let tables = page("deploy/manual/metrics.md").tables().into_iter();
     let mut tables = tables.filter(|table| table.head[0] == "metric");
     tables.next().unwrap()

@@ -1,5 +1,6 @@
 use std::time::SystemTime;
 
+use super::info::{real_server_info, service_info};
 use super::served::served;
 use super::{Samples, Seconds, names};
 use crate::model::{ConditionType, Diagnosis, FreezeReason, Health, ProbeResult, Quiesced};
@@ -52,6 +53,27 @@ pub(super) const FAMILIES: &[Family] = &[
             let sha256 = snapshot.loaded.lock().sha256.clone();
             samples.add(&[("sha256", &sha256)], 1);
         }),
+    },
+    Family {
+        name: "lvs_virtual_service_info",
+        kind: GAUGE,
+        help: "Always 1; the labels say what the virtual service is.",
+        source: Source::Service(service_info),
+    },
+    Family {
+        name: "lvs_check_interval_seconds",
+        kind: GAUGE,
+        help: "From the start of one probe to the start of the next, as configured.",
+        source: Source::Service(|samples, service| {
+            let interval = service.check_interval.as_secs_f64();
+            samples.add(&[("service", &service.name)], interval);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_info",
+        kind: GAUGE,
+        help: "Always 1; the labels say where the real server is.",
+        source: Source::RealServer(real_server_info),
     },
     Family {
         name: "lvs_real_server_up",
@@ -342,6 +364,32 @@ pub(super) const FAMILIES: &[Family] = &[
             };
             samples.add_for(service, real_server, ("to", "up"), up);
             samples.add_for(service, real_server, ("to", "down"), down);
+        }),
+    },
+    Family {
+        name: "lvs_real_server_last_transition_timestamp_seconds",
+        kind: GAUGE,
+        help: "When the health of the real server, or of the sorry server, last changed; absent \
+               before the first change.",
+        source: Source::Probed(|samples, service, real_server| {
+            let (since, transitions) = {
+                let live = real_server.live.lock();
+                (live.since, live.transitions_up + live.transitions_down)
+            };
+            if transitions > 0 {
+                samples.add(&names(service, real_server), Seconds(since));
+            }
+        }),
+    },
+    Family {
+        name: "lvs_resync_interval_seconds",
+        kind: GAUGE,
+        help: "How often the kernel is compared with the configuration, as configured.",
+        source: Source::Host(|samples, snapshot| {
+            let interval = snapshot.loaded.lock().resync_interval;
+            if let Some(interval) = interval {
+                samples.add(&[], interval.as_secs_f64());
+            }
         }),
     },
     Family {
