@@ -84,10 +84,10 @@ impl<'n> Value<'n> {
             })
     }
 
-    /// A number as its default is written: in hexadecimal for bits.
+    /// The example of the declaration; for bits, in hexadecimal as the default is.
     fn number(self, example: i64) -> String {
         match self.key.map(|key| key.presence) {
-            Some(Presence::Default(text)) => text.to_owned(),
+            Some(Presence::Default(text)) if text.starts_with("0x") => text.to_owned(),
             _ => example.to_string(),
         }
     }
@@ -146,7 +146,12 @@ impl<'n> Value<'n> {
         if let Content::Bool(value) = self.node.content() {
             return Ok(*value);
         }
-        let hint = format!("write `{0}: true` or `{0}: false`", self.name);
+        let hint = match self.key.map(|key| key.presence) {
+            Some(Presence::Default("false")) => {
+                format!("write `{}: true`, or remove it", self.name)
+            }
+            _ => format!("write `{0}: true` or `{0}: false`", self.name),
+        };
         Err(self.wrong("`true` or `false`", hint, problems))
     }
 
