@@ -226,7 +226,6 @@ fn assert_internal_probes_have_known_causes(
             let ago = now.1.duration_since(probe.at).unwrap();
             let end = now.0.checked_sub(ago).unwrap();
             let late = late(lateness, end.checked_sub(all).unwrap(), end);
-            println!("{} for {still:?}; a thread was late by {late:?}", probe.of);
             late >= still / 2
         });
         assert!(is_first && reads_files || stood_still, "{}", probe.line);
@@ -329,6 +328,7 @@ fn nobody_suffers_from_a_hostile_server() {
     let now = (Instant::now(), SystemTime::now());
     let lateness = lateness.end();
 
+    assert_internal_probes_have_known_causes(&agent.output(), &internal, &lateness, now);
     let (_, gap, late, ip) = longest_gap(&arrivals, begun, &lateness);
     println!(
         "{hostile} hostile servers of {} kinds for {seconds} s: at most {} KiB, {} threads and {} \
@@ -346,5 +346,4 @@ fn nobody_suffers_from_a_hostile_server() {
         "{ip} was not asked for {gap:?}; this machine was late by {late:?} of it"
     );
     assert!(took <= here(END), "it ended after {took:?}");
-    assert_internal_probes_have_known_causes(&agent.output(), &internal, &lateness, now);
 }
