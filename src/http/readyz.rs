@@ -21,8 +21,10 @@ pub(super) async fn readyz(State(shown): State<SharedState>) -> Response {
         let table = &snapshot.process;
         let table = (!table.table_in_kernel).then(|| document::IN_MEMORY.to_owned());
         let lines = [Some("ready".to_owned()), table];
-        let conditions = snapshot.conditions.list().into_iter().take(NAMED);
-        let conditions = conditions.map(|it| {
+        let all = snapshot.conditions.list();
+        let more = all.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("and {more} more: see `lvs-agent status`"));
+        let conditions = all.into_iter().take(NAMED).map(|it| {
             let (kind, subject, message) = (it.kind, it.subject, it.message);
             format!("{} {kind} {subject}: {message}", it.severity)
         });
@@ -30,6 +32,7 @@ pub(super) async fn readyz(State(shown): State<SharedState>) -> Response {
             .into_iter()
             .flatten()
             .chain(conditions)
+            .chain(more)
             .map(|line| line + "\n")
             .collect::<String>()
             .into_response()

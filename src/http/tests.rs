@@ -311,6 +311,29 @@ async fn what_waits_to_be_written_is_not_ready() {
 }
 
 #[tokio::test]
+async fn ready_names_warnings_and_the_number_of_conditions_that_it_leaves_out() {
+    let snapshot = settled();
+    for number in 1..=12 {
+        snapshot.conditions.raise(Condition {
+            kind: ConditionType::SysctlWrong,
+            subject: format!("net.ipv4.vs.parameter{number:02}"),
+            severity: Severity::Warning,
+            message: "cannot set it: read-only".to_owned(),
+            fix: "mount -o remount,rw /proc/sys".to_owned(),
+            since: fixture::start(),
+        });
+    }
+    let response = ask(served(shown(snapshot)).await, "GET /readyz").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    let named = (1..=10).map(|number| {
+        format!("warning sysctl_wrong net.ipv4.vs.parameter{number:02}: cannot set it: read-only\n")
+    });
+    let named: String = named.collect();
+    let expected = format!("ready\n{named}and 2 more: see `lvs-agent status`\n");
+    assert_eq!(head(&response).1, expected);
+}
+
+#[tokio::test]
 async fn part_of_the_status_is_asked_for() {
     let address = served(shown(fixture::director())).await;
     let response = ask(address, "GET /status?service=web&problems").await;
