@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Let a real server get no new connections; established ones go on
     Drain(DrainArguments),
-    /// Let a drained real server's health decide again
+    /// Return a drained real server to service
     Undrain(UndrainArguments),
     /// Let the running agent read its configuration again
     Reload(ControlSocket),
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Remove from the kernel all that this agent owns
     Cleanup(CleanupArguments),
-    /// Look at everything once, and say what is wrong and what mends it; exit 3 for a problem
+    /// Look at everything once, and say what is wrong and how to fix it; exit 3 for a problem
     Doctor(DoctorArguments),
 }
 
