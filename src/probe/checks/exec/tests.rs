@@ -171,7 +171,10 @@ async fn all_end(pids: &str) {
         stat.map_or(true, |stat| stat.contains(") Z "))
     };
     let all_gone = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(250));
+        // Not at once: the end of the probe is what has to end them.
+        let period = Duration::from_millis(250);
+        let first = tokio::time::Instant::from_std(crate::runtime::clock::monotonic()) + period;
+        let mut looks = tokio::time::interval_at(first, period);
         while !pids.lines().all(gone) {
             tokio::select! {
                 // The kernel's list of children may lack some while others exit
