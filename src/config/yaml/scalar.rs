@@ -1,41 +1,26 @@
 //! What a scalar without quotes means, in YAML's core schema (YAML 1.2,
 //! section 10.3), with binary numbers besides.
 
+use serde_yaml::Value;
+
 use crate::config::node::Content;
 
 /// The value of a scalar without quotes.
 pub(in crate::config) fn plain(text: &str) -> Content {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => Content::Null,
-        "true" | "True" | "TRUE" => Content::Bool(true),
-        "false" | "False" | "FALSE" => Content::Bool(false),
-        _ if is_number(text) => Content::Number(text.into()),
-        _ => Content::Text(text.into()),
-    }
-}
-
-/// Whether a scalar is a number, however large.
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if has_leading_zero(digits) || digits.starts_with(['+', '-']) {
-        return false;
-    }
-    let of_radix = |radix, digits: &str| {
-        !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix))
+    // serde_yaml reads `---` and `...` by themselves as marks between documents.
+    let is_mark = text.chars().all(|c| matches!(c, '-' | '.'));
+    let value = match serde_yaml::from_str(text) {
+        _ if is_mark && !text.is_empty() => Value::String(text.to_owned()),
+        Ok(value) => value,
+        Err(_) => Value::String(text.to_owned()),
     };
-    match digits {
-        ".inf" | ".Inf" | ".INF" => true,
-        ".nan" | ".NaN" | ".NAN" => digits == text,
-        _ => match digits.get(..2) {
-            Some("0x") => of_radix(16, &digits[2..]),
-            Some("0o") => of_radix(8, &digits[2..]),
-            Some("0b") => of_radix(2, &digits[2..]),
-            // Rust's words for what is no number begin with a letter.
-            _ => {
-                digits.starts_with(|c: char| c == '.' || c.is_ascii_digit())
-                    && digits.parse::<f64>().is_ok()
-            }
-        },
+    match value {
+        Value::Null => Content::Null,
+        Value::Bool(value) => Content::Bool(value),
+        Value::Number(_) => Content::Number(text.into()),
+        Value::String(_) | Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => {
+            Content::Text(text.into())
+        }
     }
 }
 
