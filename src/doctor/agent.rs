@@ -163,7 +163,7 @@ fn fix(server: &RealServerStatus) -> String {
 pub(super) fn start(config: &Config, facts: &Facts) -> String {
     let start = format!("systemctl start {}", facts.mode.unit());
     match missing_interface(config, facts) {
-        Some(missing) => format!("{}; then {start}", missing.mend(facts)),
+        Some(missing) => format!("{}; then {start}", missing.fix(facts)),
         None => start,
     }
 }
