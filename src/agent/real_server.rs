@@ -27,7 +27,7 @@ use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::signals::Stop;
 use crate::runtime::{clock, systemd};
 use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
-pub(crate) use look::{Eyes, Seen};
+pub(crate) use look::{HostInspection, HostInspector};
 
 /// Why a real server's own agent drains nothing.
 const NO_DRAIN: &str = "this is a real server: drain it on its directors";

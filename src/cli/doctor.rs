@@ -50,7 +50,7 @@ fn response(finding: &Finding) -> FindingResponse<'_> {
         subject: &finding.subject,
         verdict: finding.verdict.as_str(),
         message: &finding.message,
-        fix: finding.mend.as_deref(),
+        fix: finding.fix.as_deref(),
     }
 }
 
@@ -89,11 +89,11 @@ fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
             subject,
             verdict,
             message,
-            mend,
+            fix,
         } = finding;
         let verdict = verdict.as_str();
         writeln!(out, "{verdict:<8} {check:<13} {subject}{more}: {message}")?;
-        if let Some(fix) = mend {
+        if let Some(fix) = fix {
             writeln!(out, "{:<8} {:<13} fix: {fix}", "", "")?;
         }
     }

@@ -2,15 +2,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-/// What to do about the failure of one probe, known where the failure was seen:
-/// words and commands that need no filling in.
+/// The fix for the failure of one probe, as the check suggests it: a sentence
+/// with complete commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fix {
     host: FixHost,
     text: Cow<'static, str>,
 }
 
-/// The host on which a fix is made.
+/// The host on which a fix is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FixHost {
     RealServer,
@@ -19,7 +19,7 @@ enum FixHost {
 
 impl Fix {
     /// On the real server.
-    pub(crate) fn there(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn on_real_server(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             host: FixHost::RealServer,
             text: text.into(),
@@ -27,7 +27,7 @@ impl Fix {
     }
 
     /// On the director, or in its configuration.
-    pub(crate) fn here(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn on_director(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             host: FixHost::Director,
             text: text.into(),

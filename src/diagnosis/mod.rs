@@ -1,61 +1,62 @@
-//! From what probes saw to what is wrong with a real server, and what mends it. Pure.
+//! The diagnosis of a real server from the results of its probes, and the fix. Pure.
 
 mod arp_conflict;
+mod diagnosis_fix;
 mod fix;
-mod mend;
-mod seen;
+mod observation;
 
 use crate::model::Diagnosis;
 
 pub(crate) use arp_conflict::arp_conflict_fix;
+pub(crate) use diagnosis_fix::{DiagnosisFix, DiagnosisSubject};
 pub(crate) use fix::Fix;
-pub(crate) use mend::{Mend, Place};
-pub(crate) use seen::Seen;
+pub(crate) use observation::Observation;
 
-/// What one probe showed of its way and of what is at the end of it.
+/// The result of one probe on one path: what the probe shows of the network
+/// and of the real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sight {
+pub(crate) enum PathResult {
     /// The check passed.
-    Well,
+    Passed,
     /// The connection was refused.
     Refused,
-    /// It was made, and the answer was wrong or did not come.
-    Wrong,
-    /// Nothing came back.
-    Silent,
-    /// A datagram had no answer, which does not show whether the host is there.
-    Mute,
-    /// An ICMP error said that the packets may not pass.
+    /// The connection was established, and the answer was wrong or missing.
+    WrongAnswer,
+    /// No packet came back.
+    NoReply,
+    /// A datagram had no reply, which does not show whether the host is up.
+    NoDatagramReply,
+    /// An ICMP error reports that a filter rejects the packets.
     Filtered,
-    /// The last hop found nobody who has the address.
+    /// The last hop found no neighbour with the address.
     NoNeighbour,
-    /// Nothing that could be relied on.
+    /// The probe was unreliable.
     Unknown,
-    /// The real server's own agent said what is wrong there.
-    Told(Diagnosis),
+    /// The agent on the real server reported this diagnosis.
+    Reported(Diagnosis),
 }
 
-/// How a real server that fails is lost to the clients that it has.
+/// How existing clients lose a real server that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Loss {
-    /// It refuses, or nothing comes back.
+    /// The real server refuses, or does not reply.
     Unreachable,
-    /// Nobody has its address, or no route leads there.
+    /// No host has the address, or no route leads to it.
     Gone,
 }
 
 impl Diagnosis {
-    /// What follows from the last probe of the real server's own address and
-    /// the last through the VIP, as far as there are such, and from whether it
-    /// answers ARP for the VIP, or for its own address; `None` as long as there
-    /// is nothing to go by.
+    /// The diagnosis from the newest result at the real server's own address
+    /// (`plain`), the newest through the VIP (`vip`), whether the real server
+    /// answers ARP for the VIP (`arp_conflict`), and whether it answers ARP for
+    /// its own address (`present`). `None` if no input says anything.
     ///
-    /// A thief of the VIP is named before all else: what the clients' packets
-    /// meet depends on it, whatever probes see. After it comes what a probe
-    /// was told in so many words, then what can only be concluded.
+    /// An ARP conflict comes first, since it decides where packets of clients
+    /// go whatever probes see. A diagnosis that an agent reported comes next,
+    /// and then the conclusion from both results.
     pub(crate) fn of(
-        plain: Option<Sight>,
-        vip: Option<Sight>,
+        plain: Option<PathResult>,
+        vip: Option<PathResult>,
         arp_conflict: bool,
         present: bool,
     ) -> Option<Self> {
@@ -65,10 +66,10 @@ impl Diagnosis {
         if arp_conflict {
             return Some(Self::ArpConflict);
         }
-        let known = |sight: &Sight| *sight != Sight::Unknown;
+        let known = |path_result: &PathResult| *path_result != PathResult::Unknown;
         let (seen_plain, seen_vip) = (plain.filter(known), vip.filter(known));
         let found = match (seen_plain, seen_vip) {
-            (Some(Sight::Well), None) if vip.is_some() => Self::Unverified,
+            (Some(PathResult::Passed), None) if vip.is_some() => Self::Unverified,
             (Some(plain), None) => Self::of_one(plain),
             (None, None) => Self::Unverified,
             (None, Some(vip)) => Self::of_one(vip),
@@ -82,35 +83,41 @@ impl Diagnosis {
         })
     }
 
-    const fn of_both(plain: Sight, vip: Sight) -> Self {
-        use Sight::{Filtered, Mute, NoNeighbour, Refused, Silent, Told, Unknown, Well, Wrong};
+    const fn of_both(plain: PathResult, vip: PathResult) -> Self {
+        use PathResult::{
+            Filtered, NoDatagramReply, NoNeighbour, NoReply, Passed, Refused, Reported, Unknown,
+            WrongAnswer,
+        };
         match (plain, vip) {
-            (Told(told), _) | (_, Told(told)) => told,
-            (Well, Well) => Self::Ok,
-            // What comes there by one way and not by the other is held up on it.
-            (Filtered, _) | (_, Filtered) | (Silent | NoNeighbour, Well) => Self::PathFiltered,
-            (Well, Refused) => Self::NotListeningOnVip,
-            (Well, Silent | NoNeighbour) => Self::VipMissing,
-            (Silent | NoNeighbour, Silent | NoNeighbour) => Self::Unreachable,
-            (Refused | Wrong | Mute, _) | (_, Refused | Wrong | Mute) => Self::ApplicationDown,
+            (Reported(reported), _) | (_, Reported(reported)) => reported,
+            (Passed, Passed) => Self::Ok,
+            // Packets that arrive by one path only are filtered on the other.
+            (Filtered, _) | (_, Filtered) | (NoReply | NoNeighbour, Passed) => Self::PathFiltered,
+            (Passed, Refused) => Self::NotListeningOnVip,
+            (Passed, NoReply | NoNeighbour) => Self::VipMissing,
+            (NoReply | NoNeighbour, NoReply | NoNeighbour) => Self::Unreachable,
+            (Refused | WrongAnswer | NoDatagramReply, _)
+            | (_, Refused | WrongAnswer | NoDatagramReply) => Self::ApplicationDown,
             (Unknown, _) | (_, Unknown) => Self::Unverified,
         }
     }
 
-    /// Where nothing else was asked, or nothing else can be relied on.
-    const fn of_one(sight: Sight) -> Self {
-        match sight {
-            Sight::Well => Self::Ok,
-            Sight::Refused | Sight::Wrong | Sight::Mute => Self::ApplicationDown,
-            Sight::Filtered => Self::PathFiltered,
-            Sight::Silent | Sight::NoNeighbour => Self::Unreachable,
-            Sight::Unknown => Self::Unverified,
-            Sight::Told(told) => told,
+    /// The diagnosis if only one path has a reliable result.
+    const fn of_one(path_result: PathResult) -> Self {
+        match path_result {
+            PathResult::Passed => Self::Ok,
+            PathResult::Refused | PathResult::WrongAnswer | PathResult::NoDatagramReply => {
+                Self::ApplicationDown
+            }
+            PathResult::Filtered => Self::PathFiltered,
+            PathResult::NoReply | PathResult::NoNeighbour => Self::Unreachable,
+            PathResult::Unknown => Self::Unverified,
+            PathResult::Reported(reported) => reported,
         }
     }
 
-    /// Whether what one probe has found is what is wrong: the others follow
-    /// from two ways that differ, or from ARP.
+    /// Whether the fix of one probe applies to this diagnosis. The other
+    /// diagnoses follow from two paths that differ, or from ARP.
     const fn is_as_found(self) -> bool {
         match self {
             Self::ApplicationDown | Self::Unreachable | Self::Unverified => true,

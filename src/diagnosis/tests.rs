@@ -1,21 +1,21 @@
 use super::*;
 use crate::model::Diagnosis;
 
-const SIGHTS: [Sight; 7] = [
-    Sight::Well,
-    Sight::Refused,
-    Sight::Wrong,
-    Sight::Silent,
-    Sight::Filtered,
-    Sight::NoNeighbour,
-    Sight::Unknown,
+const PATH_RESULTS: [PathResult; 7] = [
+    PathResult::Passed,
+    PathResult::Refused,
+    PathResult::WrongAnswer,
+    PathResult::NoReply,
+    PathResult::Filtered,
+    PathResult::NoNeighbour,
+    PathResult::Unknown,
 ];
 
 /// Every combination: a row for what the real server's own address showed, a
-/// column for what the VIP did, in the order of `SIGHTS`, the first of each
+/// column for what the VIP did, in the order of `PATH_RESULTS`, the first of each
 /// for a way that was not asked.
 #[test]
-fn every_pair_of_sights_has_its_diagnosis() {
+fn every_pair_of_path_results_has_its_diagnosis() {
     // - none, + ok, a application down, m VIP missing, l not listening on the
     // VIP, f filtered, u unreachable, ? unverified
     let table = [
@@ -28,7 +28,7 @@ fn every_pair_of_sights_has_its_diagnosis() {
         "u f a a u f u u", // no neighbour
         "? + a a u f u ?", // unknown
     ];
-    let ways = || [None].into_iter().chain(SIGHTS.map(Some));
+    let ways = || [None].into_iter().chain(PATH_RESULTS.map(Some));
     for (plain, row) in ways().zip(table) {
         for (vip, letter) in ways().zip(row.split(' ')) {
             let expected = match letter {
@@ -49,17 +49,21 @@ fn every_pair_of_sights_has_its_diagnosis() {
             };
             let found = Diagnosis::of(plain, vip, false, true);
             assert_eq!(found, there, "{plain:?} {vip:?}, and it is there");
-            let thief = Diagnosis::of(plain, vip, true, true);
-            assert_eq!(thief, Some(Diagnosis::ArpConflict), "{plain:?} {vip:?}");
+            let arp_conflict = Diagnosis::of(plain, vip, true, true);
+            assert_eq!(
+                arp_conflict,
+                Some(Diagnosis::ArpConflict),
+                "{plain:?} {vip:?}"
+            );
         }
     }
 }
 
 #[test]
-fn what_the_other_end_says_of_itself_decides() {
-    let told = Some(Sight::Told(Diagnosis::VipMissing));
-    for other in [None].into_iter().chain(SIGHTS.map(Some)) {
-        for (plain, vip) in [(told, other), (other, told)] {
+fn reported_diagnosis_takes_precedence() {
+    let reported = Some(PathResult::Reported(Diagnosis::VipMissing));
+    for other in [None].into_iter().chain(PATH_RESULTS.map(Some)) {
+        for (plain, vip) in [(reported, other), (other, reported)] {
             let found = Diagnosis::of(plain, vip, false, true);
             assert_eq!(found, Some(Diagnosis::VipMissing), "{plain:?} {vip:?}");
         }

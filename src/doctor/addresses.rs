@@ -16,8 +16,8 @@ pub(super) struct MissingInterface<'c> {
 }
 
 impl MissingInterface<'_> {
-    /// What mends it.
-    pub(super) fn mend(self, facts: &Facts) -> String {
+    /// The fix.
+    pub(super) fn fix(self, facts: &Facts) -> String {
         let Self { name, key } = self;
         match facts.interface_called(name) {
             Some(real) => format!("write `director.{key}: {real}` in the configuration"),
@@ -36,7 +36,7 @@ impl MissingInterface<'_> {
             }
             None => format!("this host has no such interface, so {lost}"),
         };
-        Finding::problem("interface", self.name, message, self.mend(facts))
+        Finding::problem("interface", self.name, message, self.fix(facts))
     }
 }
 
@@ -203,7 +203,7 @@ fn claimed(vip: IpAddr, config: &Config, facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     };
     let finding =
-        |message: String, mend: &str| Finding::problem("duplicate_vip", &vip, message, mend);
+        |message: String, fix: &str| Finding::problem("duplicate_vip", &vip, message, fix);
     let found = match (&claims.error, claims.vips.get(&vip)) {
         (Some(error), _) => {
             return vec![Finding::warning(

@@ -117,18 +117,26 @@ fn other_configuration(status: &StatusResponse, config: &Config, facts: &Facts) 
     Some(Finding::bad(verdict, check, "configuration", message, fix))
 }
 
-/// Whether `doctor` examines by itself what the condition is about.
-fn is_examined(condition: &ConditionStatus) -> bool {
+/// Whether `doctor` has examined the subject of the condition by itself. Without
+/// the permission to ask on the link or to read the table, the agent knows more.
+fn is_examined(condition: &ConditionStatus, facts: &Facts) -> bool {
+    let link = facts.claims.as_ref();
+    let link_is_examined = link.is_some_and(|claims| claims.error.is_none());
+    let marks_are_examined = facts.vip_probes.is_some()
+        && matches!(facts.table, Some(Ok(_)))
+        && !facts.state_is_not_saved();
     let examined = [
-        ConditionType::VipMissing,
-        ConditionType::SysctlWrong,
-        ConditionType::ServiceNotReady,
-        ConditionType::HostUnreadable,
-        ConditionType::ArpConflict,
-        ConditionType::ForeignMark,
-        ConditionType::MarksExhausted,
+        (ConditionType::VipMissing, true),
+        (ConditionType::SysctlWrong, true),
+        (ConditionType::ServiceNotReady, true),
+        (ConditionType::HostUnreadable, true),
+        (ConditionType::ArpConflict, link_is_examined),
+        (ConditionType::ForeignMark, marks_are_examined),
+        (ConditionType::MarksExhausted, marks_are_examined),
     ];
-    examined.iter().any(|kind| kind.as_str() == condition.kind)
+    examined
+        .iter()
+        .any(|(kind, is_examined)| *is_examined && kind.as_str() == condition.kind)
 }
 
 /// A condition that the agent shows.
@@ -163,7 +171,7 @@ fn fix(server: &RealServerStatus) -> String {
 pub(super) fn start(config: &Config, facts: &Facts) -> String {
     let start = format!("systemctl start {}", facts.mode.unit());
     match missing_interface(config, facts) {
-        Some(missing) => format!("{}; then {start}", missing.mend(facts)),
+        Some(missing) => format!("{}; then {start}", missing.fix(facts)),
         None => start,
     }
 }
@@ -193,7 +201,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings.extend(without_effect(status, facts.mode));
     findings.extend(other_configuration(status, config, facts));
     let conditions = status.conditions_but_down();
-    let conditions = conditions.filter(|condition| !is_examined(condition));
+    let conditions = conditions.filter(|condition| !is_examined(condition, facts));
     findings.extend(conditions.map(of_condition));
     if status.all_weights_are_frozen() {
         // The director's own fault comes first: what probes see then says

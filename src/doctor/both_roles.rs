@@ -57,13 +57,13 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Option<Finding> {
     let message = "this host is director and real server of it: where another real server of it \
                    is a director as well, the standby balances again what the active one sends \
                    it, and packets go round between them";
-    let mend = format!(
+    let fix = format!(
         "if there is another such host: on both, `sysctl -w {BACKUP_ONLY}=1` with IPVS's \
          synchronization (`ipvsadm --start-daemon backup` on the standby, `master` alone on the \
          active one); or balance by a firewall mark (`fwmark`) that is not set on packets from \
          the MAC address of the other"
     );
-    Some(Finding::warning("loop", &names, message, mend))
+    Some(Finding::warning("loop", &names, message, fix))
 }
 
 /// Whether this host has it in its table, is one of its real servers, and

@@ -67,7 +67,7 @@ pub(super) fn running_agent() -> RunningAgent {
 }
 
 /// One whose state file cannot be written.
-pub(super) fn forgetful_agent() -> RunningAgent {
+pub(super) fn agent_with_unsaved_state() -> RunningAgent {
     let director = fixture::director();
     director.conditions.raise(not_saved());
     let status = document::json(&director, &Filter::default()).unwrap();
@@ -113,13 +113,13 @@ pub(super) fn facts(mode: Mode) -> Facts {
         runs_sync_daemon: false,
         owned: BTreeSet::new(),
         leaving: BTreeSet::new(),
-        ways: None,
+        vip_probes: None,
         probed: Vec::new(),
         agent: RunningAgent::None("nobody listens".to_owned()),
     }
 }
 
-/// One line for each finding: `verdict check subject: message | mend`.
+/// One line for each finding: `verdict check subject: message | fix`.
 pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| {
         let Finding {
@@ -127,13 +127,13 @@ pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
             subject,
             verdict,
             message,
-            mend,
+            fix,
         } = finding;
-        assert_eq!(*verdict == Verdict::Ok, mend.is_none(), "{finding:?}");
-        let mend = mend
+        assert_eq!(*verdict == Verdict::Ok, fix.is_none(), "{finding:?}");
+        let fix = fix
             .as_ref()
-            .map_or(String::new(), |mend| format!(" | {mend}"));
-        format!("{} {check} {subject}: {message}{mend}", verdict.as_str())
+            .map_or(String::new(), |fix| format!(" | {fix}"));
+        format!("{} {check} {subject}: {message}{fix}", verdict.as_str())
     };
     findings.iter().map(line).collect()
 }

@@ -17,9 +17,9 @@ use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
 use super::stale_neighbours;
-use super::through_vip::{Source, Ways};
+use super::through_vip::{Source, VipProbeFacts};
 use crate::agent::drains::{DrainFile, DrainFileError};
-use crate::agent::real_server::{Eyes, Seen};
+use crate::agent::real_server::{HostInspection, HostInspector};
 use crate::config::{Config, Via};
 use crate::control::{self, ControlError};
 use crate::kernel::{
@@ -73,14 +73,14 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
             desired::vips_with_memory(config, &addresses, owned)
         }
     };
-    let Seen { facts, services } = {
+    let HostInspection { facts, services } = {
         let keep = config.real_server.resync_interval;
-        Eyes::new().look(config, &vips, keep).await?
+        HostInspector::new().inspect(config, &vips, keep).await?
     };
     let sysctls = sysctls(&parameters::keys(config, mode, &interfaces))?;
     let modules = modules();
     let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
-    let (mut ways, mut by_mark) = (None, BTreeMap::new());
+    let (mut vip_probes, mut by_mark) = (None, BTreeMap::new());
     let mut claims = None;
     let mut runs_sync_daemon = false;
     let mut stale_neighbours = BTreeSet::new();
@@ -102,7 +102,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
             } else {
                 Ok(false)
             };
-            ways = Some(Ways {
+            vip_probes = Some(VipProbeFacts {
                 sources: sources(config),
                 by_mark,
                 passes_everything,
@@ -138,7 +138,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
             .into_keys()
             .map(|(service, _)| service)
             .collect(),
-        ways,
+        vip_probes,
         probed,
         agent,
     })

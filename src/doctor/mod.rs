@@ -1,5 +1,5 @@
-//! What a look at a host comes to: everything once, each as ok, a warning or a
-//! problem, with what mends it. Pure but for [`gather()`], which only reads.
+//! Findings about a host: each subject once, as ok, a warning or a problem, with
+//! the fix. Pure but for [`gather()`], which only reads.
 
 mod addresses;
 mod agent;
@@ -27,7 +27,7 @@ use agent::RunningAgent;
 use modules::Modules;
 use permissions::Permissions;
 use reach::Probed;
-use through_vip::Ways;
+use through_vip::VipProbeFacts;
 
 use crate::config::Config;
 use crate::kernel::{KernelError, Route};
@@ -35,7 +35,7 @@ use crate::model::{MarkRule, ServiceKey, SysctlKey};
 use crate::readiness::{HostFacts, ServiceReadiness};
 use crate::status::{ArpRecord, Mode};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// As it should be.
@@ -56,7 +56,7 @@ impl Verdict {
     }
 }
 
-/// One thing that was looked at.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// What was looked for: `module`, `vip`, `real_server`.
@@ -65,8 +65,8 @@ pub(crate) struct Finding {
     pub(crate) subject: String,
     pub(crate) verdict: Verdict,
     pub(crate) message: String,
-    /// What to do, mostly a command; `None` of what is ok.
-    pub(crate) mend: Option<String>,
+    /// What to do, mostly a command; `None` for [`Verdict::Ok`].
+    pub(crate) fix: Option<String>,
 }
 
 impl Finding {
@@ -80,7 +80,7 @@ impl Finding {
             subject: subject.to_string(),
             verdict: Verdict::Ok,
             message: message.into(),
-            mend: None,
+            fix: None,
         }
     }
 
@@ -89,14 +89,14 @@ impl Finding {
         check: &'static str,
         subject: &(impl ToString + ?Sized),
         message: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         Self {
             check,
             subject: subject.to_string(),
             verdict,
             message: message.into(),
-            mend: Some(mend.into()),
+            fix: Some(fix.into()),
         }
     }
 
@@ -104,22 +104,22 @@ impl Finding {
         check: &'static str,
         subject: &(impl ToString + ?Sized),
         message: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
-        Self::bad(Verdict::Warning, check, subject, message, mend)
+        Self::bad(Verdict::Warning, check, subject, message, fix)
     }
 
     fn problem(
         check: &'static str,
         subject: &(impl ToString + ?Sized),
         message: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
-        Self::bad(Verdict::Problem, check, subject, message, mend)
+        Self::bad(Verdict::Problem, check, subject, message, fix)
     }
 }
 
-/// What was seen.
+/// The facts that [`gather()`] reads.
 pub(crate) struct Facts {
     pub(crate) mode: Mode,
     /// The file that the configuration was read from.
@@ -149,8 +149,8 @@ pub(crate) struct Facts {
     owned: BTreeSet<ServiceKey>,
     /// Those of them that are leaving.
     leaving: BTreeSet<ServiceKey>,
-    /// What probes through VIPs stand on; `None` where no check asks for them.
-    ways: Option<Ways>,
+    /// The facts about probes through VIPs; `None` if no check is made through one.
+    vip_probes: Option<VipProbeFacts>,
     probed: Vec<Probed>,
     agent: RunningAgent,
 }

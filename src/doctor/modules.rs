@@ -42,7 +42,7 @@ impl Refusal {
         }
     }
 
-    fn mend(&self, name: &str) -> String {
+    fn fix(&self, name: &str) -> String {
         match self {
             Self::ModprobeD(file) => {
                 let file = file.display();
@@ -111,11 +111,11 @@ impl Modules {
     fn refusal(&self, name: &str) -> Option<(String, String)> {
         if self.disabled {
             let message = "it is not loaded, and kernel.modules_disabled is 1: none is any more";
-            let mend = format!("let {name} be loaded at boot (/etc/modules-load.d), and reboot");
-            return Some((message.to_owned(), mend));
+            let fix = format!("let {name} be loaded at boot (/etc/modules-load.d), and reboot");
+            return Some((message.to_owned(), fix));
         }
         let refusal = self.refused.get(name)?;
-        Some((refusal.message(name), refusal.mend(name)))
+        Some((refusal.message(name), refusal.fix(name)))
     }
 
     /// The kernel loads by itself what it is asked for.
@@ -123,9 +123,9 @@ impl Modules {
         if self.loaded.contains(name) {
             Finding::ok("module", name, "it is loaded")
         } else if self.loadable.contains(name)
-            && let Some((message, mend)) = self.refusal(name)
+            && let Some((message, fix)) = self.refusal(name)
         {
-            Finding::problem("module", name, message, mend)
+            Finding::problem("module", name, message, fix)
         } else if self.loadable.contains(name) {
             Finding::ok("module", name, "it is loaded when it is needed")
         } else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::clash;
-use super::through_vip::Ways;
+use super::through_vip::VipProbeFacts;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, ServiceKey};
@@ -14,18 +14,18 @@ use crate::reconcile::more_marks;
 const SUBJECT: &str = "director.probe_mark";
 
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
-    let Some(ways) = &facts.ways else {
+    let Some(vip_probes) = &facts.vip_probes else {
         return Vec::new();
     };
-    let foreign = foreign(ways, facts);
-    let marks = marks(config, ways, facts, &foreign);
+    let foreign = foreign(vip_probes, facts);
+    let marks = marks(config, vip_probes, facts, &foreign);
     let wanted = marks.services();
     // Which of them are the agent's, and so which marks it takes, cannot be told.
     let unknown = facts.state_is_not_saved();
     let mut findings = if unknown {
         Vec::new()
     } else {
-        services(&wanted, ways, facts)
+        services(&wanted, vip_probes, facts)
     };
     findings.extend(foreign.iter().map(not_the_agents));
     findings.extend(
@@ -43,17 +43,17 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 
 /// Those services by mark that are not to be told of again: all of the range,
 /// but those that the agent has made and does not need any more.
-pub(super) fn told(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
-    let Some(ways) = &facts.ways else {
+pub(super) fn reported(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
+    let Some(vip_probes) = &facts.vip_probes else {
         return BTreeSet::new();
     };
     if facts.state_is_not_saved() {
-        return ways.by_mark.keys().copied().collect();
+        return vip_probes.by_mark.keys().copied().collect();
     }
-    let mut told = foreign(ways, facts);
-    let marks = marks(config, ways, facts, &told);
-    told.extend(marks.services().into_keys());
-    told
+    let mut reported = foreign(vip_probes, facts);
+    let marks = marks(config, vip_probes, facts, &reported);
+    reported.extend(marks.services().into_keys());
+    reported
 }
 
 /// Whether it is the agent's, or may be, for all that is known.
@@ -62,8 +62,8 @@ fn may_be_own(key: &ServiceKey, facts: &Facts) -> bool {
 }
 
 /// What is by a mark of the range, and not remembered as the agent's.
-fn foreign(ways: &Ways, facts: &Facts) -> BTreeSet<ServiceKey> {
-    let there = ways.by_mark.keys();
+fn foreign(vip_probes: &VipProbeFacts, facts: &Facts) -> BTreeSet<ServiceKey> {
+    let there = vip_probes.by_mark.keys();
     there
         .filter(|key| !may_be_own(key, facts))
         .copied()
@@ -72,9 +72,14 @@ fn foreign(ways: &Ways, facts: &Facts) -> BTreeSet<ServiceKey> {
 
 /// The marks of a director that starts now: paths keep those that its
 /// services in the table have for them.
-fn marks(config: &Config, ways: &Ways, facts: &Facts, foreign: &BTreeSet<ServiceKey>) -> Marks {
+fn marks(
+    config: &Config,
+    vip_probes: &VipProbeFacts,
+    facts: &Facts,
+    foreign: &BTreeSet<ServiceKey>,
+) -> Marks {
     let mut own = State::default();
-    own.services.clone_from(&ways.by_mark);
+    own.services.clone_from(&vip_probes.by_mark);
     own.services.retain(|key, _| may_be_own(key, facts));
     Marks::assign(config, &Marks::found(config, &own), foreign)
 }
@@ -86,10 +91,10 @@ fn is_read(facts: &Facts) -> bool {
 
 fn services(
     wanted: &BTreeMap<ServiceKey, ServiceState>,
-    ways: &Ways,
+    vip_probes: &VipProbeFacts,
     facts: &Facts,
 ) -> Vec<Finding> {
-    let mend = if facts.director_runs() {
+    let fix = if facts.director_runs() {
         "lvs-agent reload"
     } else {
         "systemctl start lvs-agent-director"
@@ -97,17 +102,19 @@ fn services(
     if !is_read(facts) {
         return Vec::new();
     }
-    let there = wanted.keys().filter(|key| ways.by_mark.contains_key(key));
+    let there = wanted
+        .keys()
+        .filter(|key| vip_probes.by_mark.contains_key(key));
     if there.count() == 0 && !wanted.is_empty() {
         let message = format!(
             "the table has none of the {} services by mark that probes through VIPs need",
             wanted.len()
         );
-        return vec![Finding::problem("mark", SUBJECT, message, mend)];
+        return vec![Finding::problem("mark", SUBJECT, message, fix)];
     }
     let mut findings = Vec::new();
     for (key, state) in wanted {
-        let message = match ways.by_mark.get(key) {
+        let message = match vip_probes.by_mark.get(key) {
             Some(found) if found == state => continue,
             Some(_) => "it does not lead where it should",
             None => "it is not in the table",
@@ -120,7 +127,7 @@ fn services(
             }
             None => format!("{message}: no probe through a VIP is verified without its canary"),
         };
-        findings.push(Finding::problem("mark", key, message, mend));
+        findings.push(Finding::problem("mark", key, message, fix));
     }
     findings
 }
@@ -128,11 +135,11 @@ fn services(
 fn not_the_agents(key: &ServiceKey) -> Finding {
     let message = "it is by a mark that probes through VIPs may carry, and the agent does not \
                    remember to have made it: it is left alone, and probes take other marks";
-    let mend = format!(
+    let fix = format!(
         "another `{SUBJECT}`; or, if nobody needs it: {}",
         key.removal()
     );
-    Finding::warning("mark", key, message, mend)
+    Finding::warning("mark", key, message, fix)
 }
 
 /// Rules of routing that take packets with these marks elsewhere.

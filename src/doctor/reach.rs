@@ -48,7 +48,7 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
             let message = format!("{own}{}", outcome.detail);
             let ip = probed.target.ip();
             let port = probed.target.port();
-            let mend = match &outcome.fix {
+            let fix = match &outcome.fix {
                 Some(fix) => fix.for_real_server(ip).to_string(),
                 None if outcome.result == ProbeResult::Refused && port != 0 => {
                     format!("on {ip}: ss -ltnup 'sport = :{port}'; lvs-agent doctor --real-server")
@@ -61,18 +61,18 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
                     let message = format!("{message}; its check asks this through the VIP");
                     Finding::ok(check, &names, message)
                 }
-                (Via::Vip, false) => Finding::warning(check, &names, message, mend),
-                (Via::RealServer | Via::Both, _) => Finding::problem(check, &names, message, mend),
+                (Via::Vip, false) => Finding::warning(check, &names, message, fix),
+                (Via::RealServer | Via::Both, _) => Finding::problem(check, &names, message, fix),
             }
         }
         None => {
             let message = format!("it could not be probed: {}", outcome.detail);
-            let mend = match (unmade(&probed.origin, facts), &outcome.fix) {
-                (Some(mend), _) => mend.to_owned(),
+            let fix = match (unmade(&probed.origin, facts), &outcome.fix) {
+                (Some(fix), _) => fix.to_owned(),
                 (None, Some(fix)) => fix.for_real_server(probed.target.ip()).to_string(),
                 (None, None) => "LVS_AGENT_LOG=debug lvs-agent run --dry-run".to_owned(),
             };
-            Finding::warning(check, &names, message, mend)
+            Finding::warning(check, &names, message, fix)
         }
     }
 }

@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Finding};
 use crate::model::Family;
-use crate::readiness::{Lack, ServiceReadiness, narrow};
+use crate::readiness::{ReadinessIssue, ServiceReadiness, host_prefix_command};
 use crate::reconcile::NOTHING_LISTED;
 
 /// Whether a real server can serve through its VIPs.
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
     if facts.services.is_empty() {
-        let mend = "correct `real_servers` in the configuration, or `real_server.vips`";
-        return vec![Finding::warning("vip", "none", NOTHING_LISTED, mend)];
+        let fix = "correct `real_servers` in the configuration, or `real_server.vips`";
+        return vec![Finding::warning("vip", "none", NOTHING_LISTED, fix)];
     }
     let mut findings = vips(facts);
     findings.extend(arp(facts));
@@ -28,20 +28,22 @@ fn vips(facts: &Facts) -> Vec<Finding> {
         if !seen.insert(vip) {
             continue;
         }
-        let lacks = readiness.lacks.iter();
-        let lacks = lacks.filter(|lack| {
+        let issues = readiness.issues.iter();
+        let issues = issues.filter(|issue| {
             matches!(
-                lack,
-                Lack::Vip { .. } | Lack::OnLan { .. } | Lack::WidePrefix { .. }
+                issue,
+                ReadinessIssue::Vip { .. }
+                    | ReadinessIssue::OnLan { .. }
+                    | ReadinessIssue::WidePrefix { .. }
             )
         });
-        findings.extend(lacks.map(|lack| problem("vip", &vip.to_string(), lack)));
+        findings.extend(issues.map(|issue| problem("vip", &vip.to_string(), issue)));
         let bits = Family::from(vip).host_prefix_length();
         let held = facts.host.addresses.iter();
         let held: Vec<_> = held.filter(|held| held.address == vip).collect();
         let is_told = |prefix: u8| {
-            let mut lacks = readiness.lacks.iter();
-            lacks.any(|lack| matches!(lack, Lack::WidePrefix { prefix_length, .. } if *prefix_length == prefix))
+            let mut issues = readiness.issues.iter();
+            issues.any(|issue| matches!(issue, ReadinessIssue::WidePrefix { prefix_length, .. } if *prefix_length == prefix))
         };
         for &held in &held {
             let (interface, prefix) = (&held.interface, held.prefix_length);
@@ -58,7 +60,7 @@ fn vips(facts: &Facts) -> Vec<Finding> {
                             "it is on {interface} as /{prefix}: on lo, the kernel takes that whole \
                          network for itself"
                         ),
-                        narrow(vip, prefix, interface),
+                        host_prefix_command(vip, prefix, interface),
                     )
                 },
             );
@@ -71,20 +73,19 @@ fn vips(facts: &Facts) -> Vec<Finding> {
 fn arp(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (interface, values) in &facts.host.arp {
-        let lacks = facts.services.iter().flat_map(|service| &service.lacks);
-        let of_this = lacks.filter(|lack| match lack {
-            Lack::ArpIgnore { interface: on, .. } | Lack::ArpAnnounce { interface: on, .. } => {
-                on == interface
-            }
-            Lack::Vip { .. }
-            | Lack::OnLan { .. }
-            | Lack::WidePrefix { .. }
-            | Lack::Listener { .. }
-            | Lack::Unseen { .. }
-            | Lack::SelfTest { .. } => false,
+        let issues = facts.services.iter().flat_map(|service| &service.issues);
+        let of_this = issues.filter(|issue| match issue {
+            ReadinessIssue::ArpIgnore { interface: on, .. }
+            | ReadinessIssue::ArpAnnounce { interface: on, .. } => on == interface,
+            ReadinessIssue::Vip { .. }
+            | ReadinessIssue::OnLan { .. }
+            | ReadinessIssue::WidePrefix { .. }
+            | ReadinessIssue::Listener { .. }
+            | ReadinessIssue::ListenersUnknown { .. }
+            | ReadinessIssue::SelfTest { .. } => false,
         });
         let mut found: Vec<_> = of_this
-            .map(|lack| problem("arp", interface, lack))
+            .map(|issue| problem("arp", interface, issue))
             .collect();
         // Several services lack the same.
         let mut said = BTreeSet::new();
@@ -111,24 +112,24 @@ fn service(readiness: &ServiceReadiness) -> Vec<Finding> {
         let message = "a connection from this host itself is accepted";
         findings.push(Finding::ok("self_test", &subject, message));
     }
-    for lack in &readiness.lacks {
-        match lack {
-            Lack::Listener { .. } | Lack::Unseen { .. } => {
-                findings.push(problem("listening", &subject, lack));
+    for issue in &readiness.issues {
+        match issue {
+            ReadinessIssue::Listener { .. } | ReadinessIssue::ListenersUnknown { .. } => {
+                findings.push(problem("listening", &subject, issue));
             }
-            Lack::SelfTest { .. } => findings.push(problem("self_test", &subject, lack)),
-            Lack::Vip { .. }
-            | Lack::OnLan { .. }
-            | Lack::WidePrefix { .. }
-            | Lack::ArpIgnore { .. }
-            | Lack::ArpAnnounce { .. } => {}
+            ReadinessIssue::SelfTest { .. } => findings.push(problem("self_test", &subject, issue)),
+            ReadinessIssue::Vip { .. }
+            | ReadinessIssue::OnLan { .. }
+            | ReadinessIssue::WidePrefix { .. }
+            | ReadinessIssue::ArpIgnore { .. }
+            | ReadinessIssue::ArpAnnounce { .. } => {}
         }
     }
     findings
 }
 
-fn problem(check: &'static str, subject: &str, lack: &Lack) -> Finding {
-    Finding::problem(check, subject, lack.to_string(), lack.mend())
+fn problem(check: &'static str, subject: &str, issue: &ReadinessIssue) -> Finding {
+    Finding::problem(check, subject, issue.to_string(), issue.fix())
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let table = match &facts.table {
         None => return Vec::new(),
         Some(Err(error)) => {
-            let (why, mend) = (error_chain(error), unread(&error.cause));
-            return vec![Finding::problem("table", "IPVS", why, mend)];
+            let (why, fix) = (error_chain(error), unread(&error.cause));
+            return vec![Finding::problem("table", "IPVS", why, fix)];
         }
         Some(Ok(table)) => table,
     };
     let services = config.virtual_services.iter();
     let configured: BTreeSet<_> = services.map(|service| service.key).collect();
     let there = table.intersection(&configured).count();
-    let told = probe_marks::told(config, facts);
+    let reported = probe_marks::reported(config, facts);
     let mut findings = Vec::new();
     if there > 0 {
         let message = format!("it holds {there} of {} virtual services", configured.len());
@@ -34,7 +34,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         )
     }));
     let others = table.difference(&configured);
-    findings.extend(others.filter(|key| !told.contains(key)).map(|key| {
+    findings.extend(others.filter(|key| !reported.contains(key)).map(|key| {
         if facts.leaving.contains(key) {
             let message = "it is no longer configured, and goes when its last connections have \
                            ended, at the latest at its deadline: see `lvs-agent status`";
@@ -45,8 +45,8 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         } else if facts.state_is_not_saved() {
             let message = "it is not configured, and whether the agent has made it cannot be told \
                            while the agent does not remember what it owns: leave it alone";
-            let mend = "let the agent write its state file, then: lvs-agent doctor";
-            Finding::warning("table", key, message, mend)
+            let fix = "let the agent write its state file, then: lvs-agent doctor";
+            Finding::warning("table", key, message, fix)
         } else {
             let message = "it is not the agent's, which leaves it alone: remove it only if nobody \
                            needs it";

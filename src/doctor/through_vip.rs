@@ -14,8 +14,8 @@ use crate::model::{OwnSource, ServiceKey};
 use crate::plan::ServiceState;
 use crate::runtime::error_chain::error_chain;
 
-/// What such probes stand on.
-pub(super) struct Ways {
+/// The facts on which probes through VIPs depend.
+pub(super) struct VipProbeFacts {
     /// Each VIP that is asked, and the addresses of this host from which.
     pub(super) sources: BTreeSet<Source>,
     /// The table's services by marks of `director.probe_mark`.
@@ -47,10 +47,11 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             start(config, facts),
         ));
     }
-    if let Some(ways) = &facts.ways {
-        findings.extend(passes(&ways.passes_everything));
+    if let Some(vip_probes) = &facts.vip_probes {
+        findings.extend(passes(&vip_probes.passes_everything));
         findings.extend(
-            ways.sources
+            vip_probes
+                .sources
                 .iter()
                 .filter_map(|source| answers(source, config, facts)),
         );
@@ -59,7 +60,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 }
 
 fn passes(found: &Result<bool, KernelError>) -> Option<Finding> {
-    let (message, mend) = match found {
+    let (message, fix) = match found {
         Ok(false) => return None,
         Ok(true) => (
             "probes through VIPs are suspended, and change no verdict: this host is another \
@@ -75,7 +76,7 @@ fn passes(found: &Result<bool, KernelError>) -> Option<Finding> {
             unread(&error.cause),
         ),
     };
-    Some(Finding::warning("through_vip", "probes", message, mend))
+    Some(Finding::warning("through_vip", "probes", message, fix))
 }
 
 /// Whether this host takes the answers, which come from an address of its own;
@@ -85,17 +86,17 @@ fn answers(source: &Source, config: &Config, facts: &Facts) -> Option<Finding> {
     let address = match &source.address {
         Ok(address) => *address,
         Err((why, real_server)) => {
-            let mend = format!(
+            let fix = format!(
                 "ip route get {real_server}; or give the check `source`, an address of this host"
             );
             let message = format!("it cannot be asked: {why}");
-            return Some(Finding::problem(check, &vip, message, mend));
+            return Some(Finding::problem(check, &vip, message, fix));
         }
     };
     if !facts.host.has(vip) {
         return None;
     }
-    Some(match kept_out(vip, address, facts) {
+    Some(match dropped_by_rp_filter(vip, address, facts) {
         None => Finding::ok(check, &vip, format!("its answers to {address} come in")),
         Some(reason) => Finding::problem(
             check,
@@ -118,7 +119,7 @@ fn is_configured(reason: &OwnSource, config: &Config) -> bool {
 }
 
 /// As the canary judges it.
-fn kept_out(vip: IpAddr, address: IpAddr, facts: &Facts) -> Option<OwnSource> {
+fn dropped_by_rp_filter(vip: IpAddr, address: IpAddr, facts: &Facts) -> Option<OwnSource> {
     if vip.is_ipv6() {
         return None;
     }

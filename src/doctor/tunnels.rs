@@ -149,12 +149,12 @@ fn unpacked(
                 || config.real_server.sysctls.iter().any(|(key, value)| {
                     key.as_str() == "net.ipv4.conf.default.rp_filter" && value == "1"
                 }));
-        let mends: Vec<_> = ends.iter().map(|end| end.mend(own, filtered)).collect();
+        let fixes: Vec<_> = ends.iter().map(|end| end.fix(own, filtered)).collect();
         return vec![Finding::problem(
             "tunnel",
             name,
             "no interface that unpacks its tunnel is up: what the director sends is lost",
-            mends.join("; or "),
+            fixes.join("; or "),
         )];
     }
     findings

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Transition;
 use super::line_kind::LineKind;
 use super::log_line::{self, Level, LogLine, Names};
-use crate::diagnosis::Mend;
+use crate::diagnosis::DiagnosisFix;
 use crate::model::{AdminState, Diagnosis, Health, PoolStatus, Quiesced, Weight};
 use crate::runtime::log_limit::LogLimiter;
 
@@ -36,13 +36,13 @@ impl Announcer {
         &mut self,
         names: Names,
         transition: Transition,
-        cause: (Option<Diagnosis>, Option<&Mend>),
+        cause: (Option<Diagnosis>, Option<&DiagnosisFix>),
         (weight, reason): (Weight, &str),
         damped_rise: Option<NonZeroU16>,
         now: Instant,
     ) -> LogLine {
-        let (diagnosis, mend) = cause;
-        let fix = || mend.map(ToString::to_string);
+        let (diagnosis, fix) = cause;
+        let fix = || fix.map(ToString::to_string);
         let kind = match transition.to {
             Health::Down => LineKind::Down,
             Health::Up | Health::Unknown => LineKind::Up,
@@ -73,10 +73,10 @@ impl Announcer {
         &mut self,
         names: Names,
         diagnosis: Diagnosis,
-        mend: Option<&Mend>,
+        fix: Option<&DiagnosisFix>,
         now: Instant,
     ) -> Option<LogLine> {
-        let fix = || mend.map(ToString::to_string);
+        let fix = || fix.map(ToString::to_string);
         let (kind, common) = (LineKind::OtherDiagnosis, diagnosis.as_str());
         let admitted = self
             .limiter

@@ -27,7 +27,7 @@ use crate::model::{
     AdminState, ArpConflicts, FreezeReason, Health, PoolStatus, RealServerId, Weight,
 };
 use crate::notify::EventKind;
-use crate::probe::{Pace, ProbeId, Report};
+use crate::probe::{ProbeId, ProbeRate, Report};
 
 /// A probe, and the real servers that it speaks of.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Subscription {
     index: usize,
     real_servers: Arc<[RealServerId]>,
     /// The rate that was last asked for.
-    rate: Option<Pace>,
+    rate: Option<ProbeRate>,
 }
 
 /// All that health knows.
@@ -209,9 +209,9 @@ impl Core {
         let pools = &self.pools;
         let rates = subscription.real_servers.iter().filter_map(|id| {
             let pool = pools.get(id.service_index())?;
-            pool.pace(id.real_server_index())
+            pool.rate(id.real_server_index())
         });
-        let rate = rates.reduce(Pace::and);
+        let rate = rates.reduce(ProbeRate::and);
         if let Some(rate) = rate.filter(|rate| subscription.rate != Some(*rate)) {
             subscription.rate = Some(rate);
             effects.push(Effect::ProbeRate(probe, rate));
@@ -232,7 +232,7 @@ impl Core {
             return;
         };
         symptoms.note(&report.outcome);
-        let loss = symptoms.seen.loss();
+        let loss = symptoms.observation.loss();
         self.note_unresponsive(id);
         self.diagnose(id, now, effects);
         let (service, member) = (id.service_index(), id.real_server_index());
@@ -309,11 +309,11 @@ impl Core {
         };
         let symptoms = self.symptoms(id).filter(|_| transition.to == Health::Down);
         let diagnosis = symptoms.and_then(|symptoms| symptoms.diagnosis);
-        let place = self.inventory.place(id);
-        let mend = symptoms.and_then(|symptoms| symptoms.mend(place?));
+        let subject = self.inventory.subject(id);
+        let fix = symptoms.and_then(|symptoms| symptoms.suggested_fix(subject?));
         let pool = self.pools.get(id.service_index());
         let damped_rise = pool.and_then(|pool| pool.damped_rise(id.real_server_index(), now));
-        let cause = (diagnosis, mend.as_ref());
+        let cause = (diagnosis, fix.as_ref());
         let effect = (weight, reason);
         let announcer = &mut self.announcer;
         let line = announcer.transition(names, transition, cause, effect, damped_rise, now);
@@ -459,7 +459,7 @@ impl Core {
             present: self.present.contains(&rip),
             frozen: self.freeze.is_frozen(),
         };
-        let place = self.inventory.place(id);
+        let subject = self.inventory.subject(id);
         let Some(symptoms) = self.symptoms_mut(id) else {
             return;
         };
@@ -469,15 +469,15 @@ impl Core {
             let change = RealServerChange::Diagnosis(symptoms.diagnosis);
             effects.push(Effect::RealServer(id, change));
         }
-        let (Some(diagnosis), Some(place)) = (to_log, place) else {
+        let (Some(diagnosis), Some(subject)) = (to_log, subject) else {
             return;
         };
-        let mend = symptoms.mend(place);
+        let fix = symptoms.suggested_fix(subject);
         let Some(names) = self.inventory.names(id) else {
             return;
         };
         let announcer = &mut self.announcer;
-        let line = announcer.other_diagnosis(names, diagnosis, mend.as_ref(), now);
+        let line = announcer.other_diagnosis(names, diagnosis, fix.as_ref(), now);
         effects.extend(line.map(Effect::Log));
     }
 

@@ -21,7 +21,7 @@ use crate::model::{
     AdminState, ArpConflicts, FreezeReason, RealServerId, RealServerKey, ServiceKey, Weights,
 };
 use crate::notify::Events;
-use crate::probe::{PaceCell, Probe, ProbeId, ProbeTarget, Report};
+use crate::probe::{Probe, ProbeId, ProbeTarget, Report, SharedProbeRate};
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::Snapshot;
@@ -87,7 +87,7 @@ pub(crate) struct LinkInputs {
 /// Carries out what [`Core`] decides.
 pub(crate) struct Driver {
     core: Core,
-    rates: BTreeMap<ProbeId, Arc<PaceCell>>,
+    rates: BTreeMap<ProbeId, Arc<SharedProbeRate>>,
     unresponsive: Option<watch::Sender<BTreeSet<IpAddr>>>,
     liveness: Option<Arc<Liveness>>,
     /// Changes with the state of any drain.
@@ -276,10 +276,10 @@ impl Driver {
     }
 }
 
-fn rates(probes: &Subscriptions) -> BTreeMap<ProbeId, Arc<PaceCell>> {
+fn rates(probes: &Subscriptions) -> BTreeMap<ProbeId, Arc<SharedProbeRate>> {
     let probes = probes.probes.iter();
     probes
-        .map(|probe| (probe.id, Arc::clone(&probe.pace)))
+        .map(|probe| (probe.id, Arc::clone(&probe.rate)))
         .collect()
 }
 

@@ -12,7 +12,7 @@ use crate::model::{
     ServiceKey, Weight, Weights,
 };
 use crate::notify::EventKind;
-use crate::probe::{Pace, ProbeId, Report};
+use crate::probe::{ProbeId, ProbeRate, Report};
 
 /// One consequence of an input. Effects are carried out in their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) enum Effect {
     /// The real servers whose connections are to be counted every second.
     CountConnections(BTreeSet<RealServerId>),
     /// How urgent the next result of a probe is.
-    ProbeRate(ProbeId, Pace),
+    ProbeRate(ProbeId, ProbeRate),
     /// The hosts that answer no probe, of which the link is to say whether they are present.
     UnresponsiveHosts(BTreeSet<IpAddr>),
     /// What is shown of a real server has changed.

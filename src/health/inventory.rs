@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::log_line::Names;
 use crate::config::{Check, Config, SorryServer, VirtualService};
-use crate::diagnosis::Place;
+use crate::diagnosis::DiagnosisSubject;
 use crate::model::{RealServerId, RealServerKey, ServiceKey};
 
 /// What health looks up of a configuration. The sorry server's number is after the last real
@@ -70,11 +70,11 @@ impl Inventory {
     }
 
     /// Where the real server serves, for the fix of what is wrong with it.
-    pub(super) fn place(&self, id: RealServerId) -> Option<Place> {
+    pub(super) fn subject(&self, id: RealServerId) -> Option<DiagnosisSubject> {
         let service = self.service(id)?;
         let (key, check) = member(service, id)?;
         let port = key.0.port();
-        Some(Place {
+        Some(DiagnosisSubject {
             service: service.key,
             forwarding: service.forwarding,
             real_server: key.0.ip(),

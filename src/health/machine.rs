@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::time::Instant;
 
 use crate::model::{Health, Weight};
-use crate::probe::Pace;
+use crate::probe::ProbeRate;
 
 /// The health of one real server of one virtual service: the streak of equal outcomes, and the
 /// health that the last long enough streak gave.
@@ -126,13 +126,13 @@ impl Machine {
     }
 
     /// How urgent the next outcome is.
-    pub(crate) fn pace(&self) -> Pace {
+    pub(crate) fn rate(&self) -> ProbeRate {
         match (self.health, self.streak) {
-            (Health::Up, Streak::None | Streak::Passes(_)) => Pace::Steady,
-            (Health::Down, Streak::None | Streak::Failures { .. }) => Pace::Down,
+            (Health::Up, Streak::None | Streak::Passes(_)) => ProbeRate::Normal,
+            (Health::Down, Streak::None | Streak::Failures { .. }) => ProbeRate::Down,
             (Health::Unknown, _)
             | (Health::Up, Streak::Failures { .. })
-            | (Health::Down, Streak::Passes(_)) => Pace::Doubt,
+            | (Health::Down, Streak::Passes(_)) => ProbeRate::Fast,
         }
     }
 }

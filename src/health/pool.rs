@@ -12,7 +12,7 @@ use self::member::{Member, SlowStartState};
 use super::slow_start::SlowStart;
 use super::{Machine, Transition};
 use crate::model::{AdminState, Health, PoolStatus, Quiesced, Weight};
-use crate::probe::{Advice, Pace};
+use crate::probe::{ProbeRate, WeightAdvice};
 
 /// What a virtual service asks of its pool.
 #[derive(Debug, Clone)]
@@ -204,7 +204,7 @@ impl Pool {
     /// connections, and tells that share if it is another one than before;
     /// [`recompute_weights`](Self::recompute_weights) tells the weights that follow. The advice of a
     /// sorry server, which serves alone, changes nothing.
-    pub(crate) fn on_advice(&mut self, member: usize, advice: Advice) -> Option<Weight> {
+    pub(crate) fn on_advice(&mut self, member: usize, advice: WeightAdvice) -> Option<Weight> {
         let member = self.members.get_mut(member)?;
         let before = member.share();
         member.advice = Some(advice);
@@ -216,15 +216,17 @@ impl Pool {
     /// one; `None` if there is no such advice.
     pub(crate) fn advised(&self, member: usize) -> Option<Weight> {
         let member = self.members.get(member)?;
-        let advice = member.advice.filter(|advice| *advice != Advice::Ready);
+        let advice = member
+            .advice
+            .filter(|advice| *advice != WeightAdvice::Ready);
         advice.map(|_| member.share())
     }
 
     /// How urgent the next outcome of the real server at this place is; the
     /// sorry server's place is after the last.
-    pub(crate) fn pace(&self, member: usize) -> Option<Pace> {
+    pub(crate) fn rate(&self, member: usize) -> Option<ProbeRate> {
         let mut members = self.members.iter().chain(&self.sorry_server);
-        members.nth(member).map(|member| member.machine.pace())
+        members.nth(member).map(|member| member.machine.rate())
     }
 
     /// The passes in a row that the real server needs to be up, where damping

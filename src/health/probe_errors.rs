@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::model::ProbeResult;
-use crate::net::tls::Wrong;
+use crate::net::tls::ClockError;
 use crate::probe::{OUT_OF_DESCRIPTORS, Outcome, ProbeId};
 
 /// What strerror(3) has for `EMFILE`, and begins with for `ENFILE`.
@@ -74,7 +74,7 @@ impl ProbeErrorLog {
         outcome: &Outcome,
         now: Instant,
     ) -> Option<ProbeErrorChange> {
-        if outcome.result == ProbeResult::Internal && Wrong::is_told_in(&outcome.detail) {
+        if outcome.result == ProbeResult::Internal && ClockError::is_reported_in(&outcome.detail) {
             self.by_clock.insert(probe);
         } else {
             self.by_clock.remove(&probe);

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::diagnosis::{Fix, Mend, Place, Seen};
+use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{Diagnosis, Health, Quiesced};
 use crate::probe::Outcome;
 
 /// The symptoms of one real server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Symptoms {
-    pub(super) seen: Seen,
-    /// What the probe of `seen` has found to be done, if it failed.
+    pub(super) observation: Observation,
+    /// What the probe of `observation` has found to be done, if it failed.
     pub(super) fix: Option<Arc<Fix>>,
     pub(super) diagnosis: Option<Diagnosis>,
     /// The diagnosis that the log last had.
@@ -33,7 +33,7 @@ impl Symptoms {
     /// What is known of a real server whose probe has also shown `other`.
     pub(super) fn learned(other: &Self) -> Self {
         Self {
-            seen: other.seen,
+            observation: other.observation,
             diagnosis: other.diagnosis,
             logged: other.logged,
             ..Self::default()
@@ -41,14 +41,14 @@ impl Symptoms {
     }
 
     pub(super) fn note(&mut self, outcome: &Outcome) {
-        if self.seen.note(outcome.plain, outcome.vip) {
+        if self.observation.note(outcome.plain, outcome.vip) {
             self.fix.clone_from(&outcome.fix);
         }
     }
 
     /// Whether the newest probe had no answer at all.
     pub(super) fn is_unresponsive(&self) -> bool {
-        let found = Diagnosis::of(self.seen.plain, self.seen.vip, false, false);
+        let found = Diagnosis::of(self.observation.plain, self.observation.vip, false, false);
         found == Some(Diagnosis::Unreachable)
     }
 
@@ -65,7 +65,12 @@ impl Symptoms {
             present,
             frozen,
         } = circumstances;
-        let after = Diagnosis::of(self.seen.plain, self.seen.vip, arp_conflict, present);
+        let after = Diagnosis::of(
+            self.observation.plain,
+            self.observation.vip,
+            arp_conflict,
+            present,
+        );
         let before = std::mem::replace(&mut self.diagnosis, after);
         if frozen || health != Health::Down || before != after || self.logged == after {
             return None;
@@ -82,7 +87,11 @@ impl Symptoms {
     }
 
     /// What to do about what is wrong.
-    pub(super) fn mend(&self, place: Place) -> Option<Mend> {
-        Some(self.diagnosis?.mend(place)?.found(self.fix.clone()))
+    pub(super) fn suggested_fix(&self, subject: DiagnosisSubject) -> Option<DiagnosisFix> {
+        Some(
+            self.diagnosis?
+                .fix(subject)?
+                .with_probe_fix(self.fix.clone()),
+        )
     }
 }

@@ -18,16 +18,16 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use crate::config::TlsSettings;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::{clock, regular_file};
-use shared::{Consists, Shared};
+use no_verification::NoVerification;
+use shared::{Shared, TlsConfigKey};
 pub(crate) use stale::StaleFiles;
-use unverified::Unverified;
 pub(crate) use verified::OutOfDate;
 use verified::Verified;
-pub(crate) use wrong_clock::{Dated, Dates, Moment, Wrong, WrongClock};
+pub(crate) use wrong_clock::{CertificateDates, ClockError, Dates, Moment, WrongClock};
 
+mod no_verification;
 mod shared;
 mod stale;
-mod unverified;
 mod verified;
 mod wrong_clock;
 
@@ -113,7 +113,7 @@ impl TlsError {
 #[derive(Debug)]
 pub(crate) struct TlsConfigs {
     provider: Arc<CryptoProvider>,
-    configs: Mutex<BTreeMap<Consists, Arc<Shared>>>,
+    configs: Mutex<BTreeMap<TlsConfigKey, Arc<Shared>>>,
     /// Where it is shown that files cannot be read again.
     stale: Arc<StaleFiles>,
     /// What the certificates of real servers say of this host's clock.
@@ -146,7 +146,7 @@ impl TlsConfigs {
 
     /// Takes in a certificate that was verified now, or would have been but for
     /// its dates, and says whether this host's clock is to blame for them.
-    pub(crate) fn note(&self, server: SocketAddr, dated: Dated) -> Option<Wrong> {
+    pub(crate) fn note(&self, server: SocketAddr, dated: CertificateDates) -> Option<ClockError> {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Moment {
             wall: clock::wall(),
@@ -165,11 +165,11 @@ impl TlsConfigs {
     ) -> Result<Arc<ClientConfig>, TlsError> {
         let shared = {
             let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            let consists = Consists::of(settings);
-            let new = || Arc::new(Shared::new(consists.clone(), Arc::clone(&self.stale)));
-            Arc::clone(configs.entry(consists.clone()).or_insert_with(new))
+            let key = TlsConfigKey::of(settings);
+            let new = || Arc::new(Shared::new(key.clone(), Arc::clone(&self.stale)));
+            Arc::clone(configs.entry(key.clone()).or_insert_with(new))
         };
-        let read = || read(Arc::clone(&self.provider), Consists::of(settings));
+        let read = || read(Arc::clone(&self.provider), TlsConfigKey::of(settings));
         Ok(shared.get(application, read).await?)
     }
 }
@@ -193,19 +193,19 @@ pub(crate) fn http_client(tls: Option<&ClientConfig>) -> Result<ClientBuilder, T
     Ok(builder.tls_backend_preconfigured(tls))
 }
 
-async fn read(provider: Arc<CryptoProvider>, consists: Consists) -> Result<ClientConfig, TlsError> {
+async fn read(provider: Arc<CryptoProvider>, key: TlsConfigKey) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Protocol)?;
-    let verifier: Arc<dyn ServerCertVerifier> = if consists.verify {
-        Arc::new(verified(provider, consists.ca).await?)
+    let verifier: Arc<dyn ServerCertVerifier> = if key.verify {
+        Arc::new(verified(provider, key.ca).await?)
     } else {
-        Arc::new(Unverified)
+        Arc::new(NoVerification)
     };
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match consists.client {
+    let mut config = match key.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate).await?;

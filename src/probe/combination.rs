@@ -1,37 +1,37 @@
-//! Checks that ask several things at once.
+//! Checks of several parts: `all` and `any`.
 
 use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::Advice;
+use super::WeightAdvice;
 use super::checks::haproxy_agent::still_down;
 use super::probing::{Probing, ask_one};
 use super::verdict::{Failure, Pass, Verdict};
 use crate::config::CheckKind;
 use crate::model::ProbeResult;
 
-/// Which parts of a check are asked.
+/// The parts of a check that one probe makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    Whole,
-    /// What goes the way of clients.
+pub(super) enum CheckScope {
+    All,
+    /// The parts that go through the VIP, as clients do.
     ThroughVip,
-    /// What is asked beside that, at the real server's own address.
-    Beside,
+    /// The other parts, at the real server's own address.
+    OwnAddress,
 }
 
-impl Scope {
-    pub(super) fn takes(self, part: &CheckKind) -> bool {
+impl CheckScope {
+    pub(super) fn includes(self, part: &CheckKind) -> bool {
         match self {
-            Self::Whole => true,
+            Self::All => true,
             Self::ThroughVip => part.through_vip().is_some(),
-            Self::Beside => part.through_vip().is_none(),
+            Self::OwnAddress => part.through_vip().is_none(),
         }
     }
 
-    /// The parts of a check of this kind that it takes.
+    /// The parts of this check that the scope includes.
     pub(super) fn of(self, kind: &CheckKind) -> impl Iterator<Item = &CheckKind> {
         let parts = match kind {
             CheckKind::All(parts) => parts,
@@ -47,19 +47,19 @@ impl Scope {
             | CheckKind::Agent(_)
             | CheckKind::Any(_) => std::slice::from_ref(kind),
         };
-        parts.iter().filter(move |part| self.takes(part))
+        parts.iter().filter(move |part| self.includes(part))
     }
 }
 
-/// What the parts said of a real server that passed.
+/// The results of the parts that passed.
 #[derive(Default)]
-struct Gathered {
+struct PassedParts {
     details: Vec<String>,
-    advice: Option<Advice>,
+    advice: Option<WeightAdvice>,
     certificate_expiry: Option<SystemTime>,
 }
 
-impl Gathered {
+impl PassedParts {
     /// Of several certificates, the one that ends first matters.
     fn add(&mut self, pass: Pass) {
         self.details.push(pass.detail);
@@ -82,10 +82,10 @@ impl Gathered {
 pub(super) async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
     let mut asked: FuturesUnordered<_> = parts
         .iter()
-        .filter(|part| probing.scope.takes(part))
+        .filter(|part| probing.scope.includes(part))
         .map(|part| async move { (part, ask_one(probing, part).await) })
         .collect();
-    let mut gathered = Gathered::default();
+    let mut gathered = PassedParts::default();
     let mut own_fault = None;
     while let Some((part, verdict)) = asked.next().await {
         match verdict {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::datagrams::Datagrams;
-use super::progress::{Doing, Progress};
+use super::progress::{Activity, Progress};
 use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
 use crate::model::ProbeResult;
@@ -207,7 +207,7 @@ pub(super) async fn tcp(
     origin: &Origin,
     progress: &Arc<Progress>,
 ) -> Result<Stream, Failure> {
-    progress.begin(Doing::Connecting);
+    progress.begin(Activity::Connecting);
     let opening = Opening {
         source: origin.source,
         interface: origin.interface.as_deref(),
@@ -217,31 +217,32 @@ pub(super) async fn tcp(
     Ok(Stream::new(tcp, false, Arc::clone(progress)))
 }
 
-/// A connection over TCP through a VIP, which the passage keeps open.
+/// A connection over TCP through a VIP, which `vip_connection` keeps open.
 pub(super) async fn through(
-    passage: &VipConnection,
+    vip_connection: &VipConnection,
     target: SocketAddr,
     origin: &Origin,
     progress: &Arc<Progress>,
 ) -> Result<Stream, Failure> {
-    progress.begin(Doing::Connecting);
-    let source = passage.source(origin, target.ip());
+    progress.begin(Activity::Connecting);
+    let source = vip_connection.source(origin, target.ip());
     let source = source.map_err(Failure::internal)?;
-    let opened = passage.start(source, target).await;
+    let opened = vip_connection.start(source, target).await;
     let opened = opened.map_err(|error| match error {
         StartError::Unverified(error) => Failure::unverified(&error),
-        StartError::Open(error) => failure(left_to_passage(error)),
-        StartError::NoPort => Failure::internal(error.to_string()).fixed_here(OTHER_PORTS),
+        StartError::Open(error) => failure(without_local_icmp(error)),
+        StartError::NoPort => Failure::internal(error.to_string()).with_director_fix(OTHER_PORTS),
     })?;
-    let opened = opened.finish().await.map_err(left_to_passage);
+    let opened = opened.finish().await.map_err(without_local_icmp);
     let tcp = opened.map_err(failure)?;
-    passage.hold(&tcp)?;
+    vip_connection.hold(&tcp)?;
     Ok(Stream::new(tcp, true, Arc::clone(progress)))
 }
 
-/// What this host rejects on the way through a VIP, the passage finds out and
-/// explains (`VipConnection::verify_again`).
-fn left_to_passage(error: OpenError) -> OpenError {
+/// The error without the note that this host sent the ICMP message: for a probe
+/// through a VIP, the verification of the connection explains a
+/// rejection (`VipConnection::verify_again`).
+fn without_local_icmp(error: OpenError) -> OpenError {
     match error {
         OpenError::Connect {
             source,
@@ -263,7 +264,9 @@ fn left_to_passage(error: OpenError) -> OpenError {
 fn failure(error: OpenError) -> Failure {
     match error {
         OpenError::Origin { origin, source } => cannot_use(origin, &source),
-        OpenError::PortTaken => Failure::internal("out of local ports").fixed_here(OTHER_PORTS),
+        OpenError::PortTaken => {
+            Failure::internal("out of local ports").with_director_fix(OTHER_PORTS)
+        }
         OpenError::Socket(source) => of_socket(&source),
         OpenError::Connect { source, icmp } => match icmp {
             Some(icmp) => Failure::by_icmp(icmp, &source, Transport::Tcp),
@@ -303,7 +306,7 @@ pub(super) fn broadcast() -> Failure {
         ProbeResult::Unreachable,
         "the address is a broadcast address",
     )
-    .fixed_here("correct the real server's address: `ip route get` names it `broadcast`")
+    .with_director_fix("correct the real server's address: `ip route get` names it `broadcast`")
 }
 
 /// The host's own configuration does not fit the check's.
@@ -323,5 +326,5 @@ pub(super) fn cannot_use(origin: impl std::fmt::Display, error: &io::Error) -> F
              `source`"
         }
     };
-    Failure::internal(format!("cannot probe from {origin}: {error}{hint}")).fixed_here(fix)
+    Failure::internal(format!("cannot probe from {origin}: {error}{hint}")).with_director_fix(fix)
 }

@@ -15,10 +15,10 @@ use tokio::net::UdpSocket;
 use super::verdict::{Failure, Transport, from_io};
 use crate::net::tcp;
 
-/// How many datagrams are looked at: a peer that sends without end is given up.
-const MOST: u32 = 256;
-/// How often a datagram is sent again that was too large for the way.
-const AGAIN: u32 = 3;
+/// The most datagrams that one probe reads.
+const MAX_DATAGRAMS: u32 = 256;
+/// The most times that a datagram is sent again which exceeds the path MTU.
+const MAX_RESENDS: u32 = 3;
 
 /// A connected socket of UDP or of ICMP echoes.
 pub(super) struct Datagrams {
@@ -79,11 +79,12 @@ impl Datagrams {
                 .async_io(Interest::READABLE | Interest::ERROR, || take(fd))
                 .await;
             match received {
-                Ok(taken) if self.received.fetch_add(1, Ordering::Relaxed) < MOST => {
+                Ok(taken) if self.received.fetch_add(1, Ordering::Relaxed) < MAX_DATAGRAMS => {
                     return Ok(taken);
                 }
                 Ok(_) => {
-                    let detail = format!("more than {MOST} datagrams came, none of which fits");
+                    let detail =
+                        format!("more than {MAX_DATAGRAMS} datagrams came, none of which fits");
                     return Err(Failure::protocol(detail));
                 }
                 Err(error) => self.on_error(&error).await?,
@@ -95,19 +96,20 @@ impl Datagrams {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails unless it can be mended here: the kernel has learned from an
-    /// error of too large a packet what fits, and takes it in parts.
+    /// Sends the datagram again after an ICMP error that it is too large, since
+    /// the kernel has learned the path MTU and fragments it. Every other error
+    /// fails the probe.
     async fn on_error(&self, error: &io::Error) -> Result<(), Failure> {
-        let told = tcp::icmp_error(self.socket.as_fd(), self.target);
-        let too_large = Errno::from_io_error(error) == Some(Errno::MSGSIZE) && told.is_some();
-        if too_large && self.too_large.fetch_add(1, Ordering::Relaxed) < AGAIN {
+        let icmp = tcp::icmp_error(self.socket.as_fd(), self.target);
+        let too_large = Errno::from_io_error(error) == Some(Errno::MSGSIZE) && icmp.is_some();
+        if too_large && self.too_large.fetch_add(1, Ordering::Relaxed) < MAX_RESENDS {
             let sent = self.sent().clone();
             return match self.socket.send(&sent).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(from_io(&error)),
             };
         }
-        Err(match told {
+        Err(match icmp {
             Some(icmp) => Failure::by_icmp(icmp, error, Transport::Datagrams),
             None => from_io(error),
         })

@@ -1,21 +1,21 @@
 //! What to do about a failure of which no more is known than its result.
 
-use crate::diagnosis::{Fix, Sight};
+use crate::diagnosis::{Fix, PathResult};
 use crate::model::ProbeResult;
 
 /// `None` where the diagnosis says as much.
-pub(super) fn by_result(result: ProbeResult, sight: Sight) -> Option<Fix> {
-    if let Sight::Told(_) = sight {
+pub(super) fn by_result(result: ProbeResult, path_result: PathResult) -> Option<Fix> {
+    if let PathResult::Reported(_) = path_result {
         return None;
     }
-    let there = |text: &'static str| Some(Fix::there(text));
-    match (result, sight) {
-        (ProbeResult::Timeout, Sight::Wrong) => there(
+    let there = |text: &'static str| Some(Fix::on_real_server(text));
+    match (result, path_result) {
+        (ProbeResult::Timeout, PathResult::WrongAnswer) => there(
             "see why the server accepts the connection and does not answer in time: its log, its \
              load (`uptime`), and its connections (`ss -tnp`); if it needs longer, raise the \
              check's `timeout`",
         ),
-        (ProbeResult::Reset, Sight::Wrong) => there(
+        (ProbeResult::Reset, PathResult::WrongAnswer) => there(
             "see in the server's log why it resets the connection; a limit of connections or a \
              firewall there may do so, too (`nft list ruleset`)",
         ),
@@ -34,7 +34,7 @@ pub(super) fn by_result(result: ProbeResult, sight: Sight) -> Option<Fix> {
             "see in the server's log why the TLS handshake fails, and which versions and suites it \
              offers",
         ),
-        (ProbeResult::Internal, _) => Some(Fix::here(
+        (ProbeResult::Internal, _) => Some(Fix::on_director(
             "see what keeps this host from probing: `lvs-agent doctor`",
         )),
         (

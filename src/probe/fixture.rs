@@ -47,7 +47,7 @@ pub(crate) fn serve_on(
 }
 
 /// Where little fits into the buffers of a connection.
-pub(crate) fn narrow() -> TcpListener {
+pub(crate) fn small_buffer_listener() -> TcpListener {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     setsockopt(&listener.as_fd(), sockopt::RcvBuf, &1).unwrap();
     setsockopt(&listener.as_fd(), sockopt::TcpMaxSeg, &536).unwrap();
@@ -55,18 +55,18 @@ pub(crate) fn narrow() -> TcpListener {
 }
 
 /// Holds the connection until the test ends, without a read.
-pub(crate) fn hold(stream: TcpStream) {
+pub(crate) fn keep_open(stream: TcpStream) {
     std::mem::forget(stream);
 }
 
 /// Accepts, and never reads.
-pub(crate) fn deaf() -> SocketAddr {
-    serve_on(narrow(), hold)
+pub(crate) fn never_reads() -> SocketAddr {
+    serve_on(small_buffer_listener(), keep_open)
 }
 
 /// Reads, and never answers.
-pub(crate) fn mute() -> SocketAddr {
-    serve_on(narrow(), |mut stream| {
+pub(crate) fn never_answers() -> SocketAddr {
+    serve_on(small_buffer_listener(), |mut stream| {
         // A client that is ended resets the connection.
         let _ = stream.read_to_end(&mut Vec::new());
     })
@@ -132,7 +132,7 @@ pub(crate) async fn wait_for_no_socket(name: &str, peer: SocketAddr) {
 }
 
 /// Says `words`, and holds the connection until the client closes it.
-pub(crate) fn say(words: &'static [u8]) -> SocketAddr {
+pub(crate) fn server_that_sends(words: &'static [u8]) -> SocketAddr {
     serve(move |mut stream| {
         let _ = stream.write_all(words);
         let _ = stream.read_to_end(&mut Vec::new());
@@ -140,7 +140,7 @@ pub(crate) fn say(words: &'static [u8]) -> SocketAddr {
 }
 
 /// Where nobody listens.
-pub(crate) fn nobody() -> SocketAddr {
+pub(crate) fn closed_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()
 }

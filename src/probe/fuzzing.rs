@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 
-use super::advice::Said;
+use super::agent_reply::AgentReply;
 use super::checks::{agent, dns, exec, grpc, http, stream};
 use super::probing;
 use super::probing::Probing;
@@ -57,9 +57,9 @@ pub fn agent_answer(bytes: &[u8]) {
     };
     let told = match kind % 4 {
         0 => return agent::fuzzing::status(answer),
-        1 => Ok(Said::of_agent(answer)),
-        2 => Said::read(answer),
-        _ => Said::read(&exec::lines(answer, usize::from(*kind) * 16)),
+        1 => Ok(AgentReply::parse_agent(answer)),
+        2 => AgentReply::parse(answer),
+        _ => AgentReply::parse(&exec::lines(answer, usize::from(*kind) * 16)),
     };
     let told = told.and_then(|said| {
         let lengths = [said.shown().len(), said.unknown().unwrap_or_default().len()];

@@ -13,7 +13,7 @@ impl RealServerLive {
         if outcome.certificate_expiry.is_some() {
             self.certificate_expiry = outcome.certificate_expiry;
         }
-        if self.seen.note(outcome.plain, outcome.vip) {
+        if self.observation.note(outcome.plain, outcome.vip) {
             self.fix.clone_from(&outcome.fix);
         }
         self.last_probe = Some(LastProbe {

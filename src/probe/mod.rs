@@ -1,6 +1,6 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
-mod advice;
+mod agent_reply;
 mod body;
 mod by_hand;
 pub(crate) mod checks;
@@ -13,7 +13,7 @@ mod fix;
 pub(crate) mod fuzzing;
 mod live;
 mod own_tasks;
-mod pace;
+mod probe_rate;
 mod probing;
 mod progress;
 mod schedule;
@@ -27,11 +27,11 @@ pub(crate) mod vip_path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::diagnosis::{Fix, Sight};
+use crate::diagnosis::{Fix, PathResult};
 use crate::model::ProbeResult;
 
-pub(crate) use advice::Advice;
-pub(crate) use pace::{Pace, PaceCell};
+pub(crate) use agent_reply::WeightAdvice;
+pub(crate) use probe_rate::{ProbeRate, SharedProbeRate};
 pub(crate) use probing::Prober;
 pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
 pub(crate) use task::{Probe, ProbeId, ProbeSpec, Probes, Report, Route};
@@ -50,13 +50,13 @@ pub(crate) struct Outcome {
     /// From the start of the connection to the verdict.
     pub(crate) duration: Duration,
     /// What the real server, or somebody for it, says of its share.
-    pub(crate) advice: Option<Advice>,
+    pub(crate) advice: Option<WeightAdvice>,
     /// When the certificate ends that the real server showed; `None` without TLS.
     pub(crate) certificate_expiry: Option<SystemTime>,
     /// What was seen at the real server's own address, if it was asked there.
-    pub(crate) plain: Option<Sight>,
+    pub(crate) plain: Option<PathResult>,
     /// What was seen through the VIP, if it was asked there.
-    pub(crate) vip: Option<Sight>,
+    pub(crate) vip: Option<PathResult>,
     /// What to do about a failure, as far as the probe can say.
     pub(crate) fix: Option<Arc<Fix>>,
 }

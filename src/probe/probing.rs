@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::checks::haproxy_agent::AgentStates;
 use super::checks::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
-use super::combination::{self, Scope};
+use super::combination::{self, CheckScope};
 use super::connect::{self, Stream};
 use super::fix;
-use super::progress::{Doing, Progress};
+use super::progress::{Activity, Progress};
 use super::verdict::{Failure, Verdict};
 use super::{Outcome, ProbeSpec, Route};
 use crate::config::{Check, CheckKind, Origin, Via};
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::kernel::Neighbours;
 use crate::model::{ProbeResult, short_duration};
 use crate::net::tls::{StaleFiles, TlsConfigs};
@@ -32,51 +32,53 @@ pub(crate) struct Prober {
     tls: TlsConfigs,
     neighbours: Mutex<Neighbours>,
     agents: AgentStates,
-    passages: Option<Arc<VipPaths>>,
+    vip_paths: Option<Arc<VipPaths>>,
     standstill: Arc<Standstill>,
 }
 
 /// How the detail of a probe through a VIP begins.
 const THROUGH_VIP: &str = "through the VIP: ";
 
-/// What the kinds need to know of the probe that they make.
+/// The context of one probe for the kinds of check.
 #[derive(Clone, Copy)]
 pub(super) struct Probing<'a> {
     target: SocketAddr,
     pub(super) origin: &'a Origin,
-    /// When the whole probe is given up.
+    /// The end of the whole probe.
     pub(super) deadline: Instant,
     /// From the start to the deadline.
     pub(super) timeout: Duration,
     pub(super) tls: &'a TlsConfigs,
     pub(super) neighbours: &'a Mutex<Neighbours>,
     pub(super) agents: &'a AgentStates,
-    /// The way through the VIP, which is the target then.
-    passage: Option<&'a VipConnection>,
-    pub(super) scope: Scope,
+    /// The connection through the VIP, if the VIP is the target.
+    vip_connection: Option<&'a VipConnection>,
+    pub(super) scope: CheckScope,
     /// Whether a connection was made.
     connected: &'a AtomicBool,
     pub(super) progress: &'a Arc<Progress>,
 }
 
 impl Probing<'_> {
-    /// Where to: the real server, on this port or its own.
+    /// The address of the real server with this port, or with its own.
     pub(super) fn target(&self, port: Option<u16>) -> SocketAddr {
         SocketAddr::new(self.target.ip(), port.unwrap_or(self.target.port()))
     }
 
-    /// A connection over TCP, the probe's way.
+    /// A connection over TCP, on the path of the probe.
     pub(super) async fn connect(&self, target: SocketAddr) -> Result<Stream, Failure> {
-        let stream = match self.passage {
+        let stream = match self.vip_connection {
             None => connect::tcp(target, self.origin, self.progress).await?,
-            Some(passage) => connect::through(passage, target, self.origin, self.progress).await?,
+            Some(vip_connection) => {
+                connect::through(vip_connection, target, self.origin, self.progress).await?
+            }
         };
         self.connected.store(true, Ordering::Relaxed);
         Ok(stream)
     }
 
-    /// For what this host does itself: a little before the whole probe is given
-    /// up as if that were the real server's fault.
+    /// The deadline of local work, such as reading files. It is before the deadline
+    /// of the probe, so that a local delay never counts against the real server.
     pub(super) fn own_deadline(&self) -> Instant {
         self.deadline - self.timeout / 10
     }
@@ -86,12 +88,12 @@ impl Probing<'_> {
         self.progress.late()
     }
 
-    /// Says what the probe is doing now.
-    pub(super) fn begin(&self, doing: Doing) {
-        self.progress.begin(doing);
+    /// Records the current activity of the probe.
+    pub(super) fn begin(&self, activity: Activity) {
+        self.progress.begin(activity);
     }
 
-    /// A command's word or a path, with the real server put in.
+    /// A word of a command or a path, with the address and port of the real server.
     pub(super) fn fill_in(&self, text: &str) -> String {
         text.replace(crate::config::ADDRESS, &self.target.ip().to_string())
             .replace(crate::config::PORT, &self.target.port().to_string())
@@ -104,7 +106,7 @@ impl Prober {
             tls: TlsConfigs::new(),
             neighbours: Mutex::new(Neighbours::new()),
             agents: AgentStates::default(),
-            passages: None,
+            vip_paths: None,
             standstill: Standstill::unknown(),
         }
     }
@@ -115,21 +117,32 @@ impl Prober {
         self
     }
 
-    /// Shows there which files of TLS cannot be read again.
+    /// Records in `stale` which files of TLS cannot be read again.
     pub(crate) fn showing(mut self, stale: Arc<StaleFiles>) -> Self {
         self.tls = self.tls.showing(stale);
         self
     }
 
-    /// Takes no failure for a real server's that may come of a standstill of this process.
+    /// Loads the TLS configuration of these settings, so that probes have it at once.
+    #[cfg(test)]
+    pub(super) async fn load_tls(
+        &self,
+        settings: &crate::config::TlsSettings,
+        application: crate::net::tls::Application,
+    ) {
+        self.tls.config(settings, application).await.unwrap();
+    }
+
+    /// Counts no failure against a real server that a standstill of this process may
+    /// have caused.
     pub(crate) fn watching(mut self, standstill: Arc<Standstill>) -> Self {
         self.standstill = standstill;
         self
     }
 
-    /// Through VIPs, too, from now on.
-    pub(crate) fn through(mut self, passages: Arc<VipPaths>) -> Self {
-        self.passages = Some(passages);
+    /// Also probes through VIPs, by these paths.
+    pub(crate) fn through(mut self, vip_paths: Arc<VipPaths>) -> Self {
+        self.vip_paths = Some(vip_paths);
         self
     }
 
@@ -156,7 +169,7 @@ impl Prober {
                         Some(beside) => both(through, beside),
                     };
                 }
-                // To tell what is missing from what is not there at all.
+                // The own address shows whether the VIP or the whole real server fails.
                 let plain = self.probe_own_address(spec).await.plain;
                 let through = self.confirm(through, plain, spec, route).await;
                 let outcome = match beside {
@@ -176,21 +189,25 @@ impl Prober {
 
     /// Asks the real server's own address once, whichever way the check says.
     pub(crate) async fn probe_own_address(&self, spec: &ProbeSpec) -> Outcome {
-        self.probe_own_address_of(spec, Scope::Whole).await
+        self.probe_own_address_of(spec, CheckScope::All).await
     }
 
     /// The same for what of it goes the way of clients.
     pub(crate) async fn probe_as_clients_would(&self, spec: &ProbeSpec) -> Outcome {
-        self.probe_own_address_of(spec, Scope::ThroughVip).await
+        self.probe_own_address_of(spec, CheckScope::ThroughVip)
+            .await
     }
 
     /// The same for what cannot be asked through the VIP, if there is anything.
     pub(crate) async fn probe_beside(&self, spec: &ProbeSpec) -> Option<Outcome> {
-        Scope::Beside.of(&spec.check.kind).next()?;
-        Some(self.probe_own_address_of(spec, Scope::Beside).await)
+        CheckScope::OwnAddress.of(&spec.check.kind).next()?;
+        Some(
+            self.probe_own_address_of(spec, CheckScope::OwnAddress)
+                .await,
+        )
     }
 
-    async fn probe_own_address_of(&self, spec: &ProbeSpec, scope: Scope) -> Outcome {
+    async fn probe_own_address_of(&self, spec: &ProbeSpec, scope: CheckScope) -> Outcome {
         // The source that the way through the VIP needs is of its family; a
         // tunnel may lead to a real server of the other.
         let route = spec.route.as_ref();
@@ -208,10 +225,10 @@ impl Prober {
 
     /// Asks `target` once, and is done within the check's time-out whatever comes.
     pub(crate) async fn probe(&self, target: SocketAddr, check: &Check) -> Outcome {
-        self.probe_in(target, check, Scope::Whole).await
+        self.probe_in(target, check, CheckScope::All).await
     }
 
-    async fn probe_in(&self, target: SocketAddr, check: &Check, scope: Scope) -> Outcome {
+    async fn probe_in(&self, target: SocketAddr, check: &Check, scope: CheckScope) -> Outcome {
         let started = clock::monotonic();
         // What connects to nothing is silent for a reason of its own.
         let connects = scope.of(&check.kind).any(CheckKind::connects);
@@ -220,36 +237,46 @@ impl Prober {
             .ask_in_time(target, check, None, scope, &connected)
             .await;
         let is_late = |failure: &Failure| failure.result == ProbeResult::Timeout;
-        let mute = !connects && scope.of(&check.kind).any(CheckKind::is_of_datagrams);
-        let sight = if mute && verdict.as_ref().is_err_and(is_late) {
-            Sight::Mute
+        let is_datagram = !connects && scope.of(&check.kind).any(CheckKind::is_of_datagrams);
+        let path_result = if is_datagram && verdict.as_ref().is_err_and(is_late) {
+            PathResult::NoDatagramReply
         } else {
-            sight(&verdict, &connected)
+            path_result(&verdict, &connected)
         };
         Outcome {
-            plain: Some(sight),
-            ..outcome(verdict, sight, started)
+            plain: Some(path_result),
+            ..outcome(verdict, path_result, started)
         }
     }
 
     async fn probe_through(&self, route: &Route, port: u16, check: &Check) -> Outcome {
         let started = clock::monotonic();
         let connected = AtomicBool::new(false);
-        let entered = match &self.passages {
-            Some(passages) => passages.open(route.path),
+        let entered = match &self.vip_paths {
+            Some(vip_paths) => vip_paths.open(route.path),
             None => Err(Unverified::NoKernel),
         };
         let verdict = match entered {
             Err(error) => Err(Failure::unverified(&error)),
-            Ok(passage) => {
+            Ok(vip_connection) => {
                 let target = SocketAddr::new(route.vip, port);
                 let verdict = self
-                    .ask_in_time(target, check, Some(&passage), Scope::ThroughVip, &connected)
+                    .ask_in_time(
+                        target,
+                        check,
+                        Some(&vip_connection),
+                        CheckScope::ThroughVip,
+                        &connected,
+                    )
                     .await;
                 let verified = match &verdict {
-                    Ok(_) => passage.verify_pass(),
+                    Ok(_) => vip_connection.verify_pass(),
                     Err(failure) if failure.result.evidence().is_none() => Ok(()),
-                    Err(_) => passage.verify_failure(&check.origin, route.vip).await,
+                    Err(_) => {
+                        vip_connection
+                            .verify_failure(&check.origin, route.vip)
+                            .await
+                    }
                 };
                 match verified {
                     Ok(()) => verdict,
@@ -257,40 +284,40 @@ impl Prober {
                 }
             }
         };
-        let sight = sight(&verdict, &connected);
-        let mut outcome = outcome(verdict, sight, started);
+        let path_result = path_result(&verdict, &connected);
+        let mut outcome = outcome(verdict, path_result, started);
         outcome.detail.insert_str(0, THROUGH_VIP);
         Outcome {
-            vip: Some(sight),
+            vip: Some(path_result),
             ..outcome
         }
     }
 
-    /// Where no connection to the VIP can be made or it hangs, and the real
-    /// server's own address is well, that may be this host's own doing.
+    /// Verifies again a failure through the VIP while the real server's own address
+    /// passes, since this host itself may have caused the failure.
     async fn confirm(
         &self,
         through: Outcome,
-        plain: Option<Sight>,
+        plain: Option<PathResult>,
         spec: &ProbeSpec,
         route: &Route,
     ) -> Outcome {
-        let (Some(passages), Some(Sight::Well)) = (&self.passages, plain) else {
+        let (Some(vip_paths), Some(PathResult::Passed)) = (&self.vip_paths, plain) else {
             return through;
         };
         let was_connected = match (through.vip, through.result) {
-            (Some(Sight::Silent | Sight::Refused | Sight::Filtered), _) => false,
-            (Some(Sight::Wrong), ProbeResult::Timeout | ProbeResult::Reset) => true,
+            (Some(PathResult::NoReply | PathResult::Refused | PathResult::Filtered), _) => false,
+            (Some(PathResult::WrongAnswer), ProbeResult::Timeout | ProbeResult::Reset) => true,
             _ => return through,
         };
         let check = &spec.check;
         let port = check.kind.clients_port(spec.target.port());
         let target = SocketAddr::new(route.vip, port);
         let confirmed = async {
-            let passage = passages.open(route.path)?;
-            match passage.source(&check.origin, route.vip) {
+            let vip_connection = vip_paths.open(route.path)?;
+            match vip_connection.source(&check.origin, route.vip) {
                 Ok(source) => {
-                    passage
+                    vip_connection
                         .verify_again(source, target, check.timeout, was_connected)
                         .await
                 }
@@ -310,7 +337,7 @@ impl Prober {
                     fix: fix.map(Arc::new),
                     result,
                     detail: format!("{THROUGH_VIP}{detail}"),
-                    vip: Some(Sight::Unknown),
+                    vip: Some(PathResult::Unknown),
                     ..through
                 }
             }
@@ -321,8 +348,8 @@ impl Prober {
         &self,
         target: SocketAddr,
         check: &Check,
-        passage: Option<&VipConnection>,
-        scope: Scope,
+        vip_connection: Option<&VipConnection>,
+        scope: CheckScope,
         connected: &AtomicBool,
     ) -> Verdict {
         let started = clock::monotonic();
@@ -335,7 +362,7 @@ impl Prober {
             tls: &self.tls,
             neighbours: &self.neighbours,
             agents: &self.agents,
-            passage,
+            vip_connection,
             scope,
             connected,
             progress: &Arc::new(Progress::new(check.timeout)),
@@ -374,15 +401,15 @@ impl Prober {
         Failure::internal(format!(
             "this host stood still for {still} of the {all} that the probe took"
         ))
-        .fixed_here(
+        .with_director_fix(
             "see what held it up: `vmstat 1` (columns st and wa), `uptime`, a virtual machine that \
              was suspended",
         )
     }
 }
 
-/// Of which only the way is still to be said.
-fn outcome(verdict: Verdict, sight: Sight, started: std::time::Instant) -> Outcome {
+/// The outcome, without the result by path.
+fn outcome(verdict: Verdict, path_result: PathResult, started: std::time::Instant) -> Outcome {
     let duration = clock::monotonic().saturating_duration_since(started);
     let (plain, vip) = (None, None);
     // Whatever of it came from the server, and by whichever check.
@@ -401,7 +428,7 @@ fn outcome(verdict: Verdict, sight: Sight, started: std::time::Instant) -> Outco
         Err(failure) => Outcome {
             fix: failure
                 .fix
-                .or_else(|| fix::by_result(failure.result, sight))
+                .or_else(|| fix::by_result(failure.result, path_result))
                 .map(Arc::new),
             result: failure.result,
             detail: shown(failure.detail),
@@ -438,25 +465,25 @@ fn both(through: Outcome, plain: Outcome) -> Outcome {
     }
 }
 
-fn sight(verdict: &Verdict, connected: &AtomicBool) -> Sight {
+fn path_result(verdict: &Verdict, connected: &AtomicBool) -> PathResult {
     let Err(failure) = verdict else {
-        return Sight::Well;
+        return PathResult::Passed;
     };
-    if let Some(sight) = failure.sight {
-        return sight;
+    if let Some(path_result) = failure.path_result {
+        return path_result;
     }
     match failure.result {
-        ProbeResult::Ok => Sight::Well,
-        ProbeResult::Refused => Sight::Refused,
-        ProbeResult::Timeout if !connected.load(Ordering::Relaxed) => Sight::Silent,
-        ProbeResult::Unreachable => Sight::NoNeighbour,
+        ProbeResult::Ok => PathResult::Passed,
+        ProbeResult::Refused => PathResult::Refused,
+        ProbeResult::Timeout if !connected.load(Ordering::Relaxed) => PathResult::NoReply,
+        ProbeResult::Unreachable => PathResult::NoNeighbour,
         ProbeResult::Timeout
         | ProbeResult::Reset
         | ProbeResult::Tls
         | ProbeResult::Protocol
         | ProbeResult::Status
-        | ProbeResult::Body => Sight::Wrong,
-        ProbeResult::Internal | ProbeResult::Unverified => Sight::Unknown,
+        | ProbeResult::Body => PathResult::WrongAnswer,
+        ProbeResult::Internal | ProbeResult::Unverified => PathResult::Unknown,
     }
 }
 
@@ -487,7 +514,7 @@ pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
     ask_in_time(probing, kind).await
 }
 
-/// Done by the deadline, whatever comes; says what was being done then.
+/// Ends by the deadline, and then names the current activity.
 async fn ask_in_time(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
     match tokio::time::timeout_at(probing.deadline, ask_kind(probing, kind)).await {
         Ok(Err(failure)) => Err(probing.progress.stopped().unwrap_or(failure)),

@@ -1,4 +1,4 @@
-//! What a probe is doing, how much of an answer has come, and how much may come.
+//! The activity of a probe, the bytes received, and their limit.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ const KIB: usize = 1024;
 /// How much of what came is shown, in bytes.
 const SHOWN: usize = 60;
 
-/// What a probe is doing.
+/// The activity of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    /// Nothing that has a name yet.
+pub(super) enum Activity {
+    /// Before the first named activity.
     Starting,
     Connecting,
     TlsHandshake,
@@ -37,10 +37,10 @@ pub(super) enum Doing {
     Program,
 }
 
-impl Doing {
-    /// How many bytes may come on the wire meanwhile, TLS and framing
-    /// included: far more than a real answer needs, and little enough that a
-    /// peer that sends without end costs next to nothing.
+impl Activity {
+    /// The most bytes that may be received meanwhile, TLS and framing included: far
+    /// more than a real answer needs, and few enough that a peer that sends without
+    /// end costs little.
     const fn allowance(self) -> usize {
         match self {
             Self::Head => 32 * KIB,
@@ -63,7 +63,7 @@ impl Doing {
         }
     }
 
-    /// Whether it is something that comes from the other end in parts.
+    /// Whether the peer sends the awaited data in parts.
     const fn receives(self) -> bool {
         match self {
             Self::Head
@@ -85,7 +85,7 @@ impl Doing {
         }
     }
 
-    /// Whether what comes is text that people can read.
+    /// Whether the awaited data is text.
     const fn shows_text(self) -> bool {
         matches!(
             self,
@@ -94,7 +94,7 @@ impl Doing {
     }
 }
 
-impl fmt::Display for Doing {
+impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
             Self::Starting => "starting",
@@ -118,7 +118,7 @@ impl fmt::Display for Doing {
     }
 }
 
-/// The progress of one part of a probe, known to it and to its connection.
+/// The progress of one part of a probe, shared with its connection.
 #[derive(Debug)]
 pub(super) struct Progress {
     timeout: Duration,
@@ -127,25 +127,25 @@ pub(super) struct Progress {
 
 #[derive(Debug)]
 struct State {
-    doing: Doing,
-    /// Bytes on the wire that may still come.
+    activity: Activity,
+    /// Bytes that may still be received.
     left: usize,
-    /// Bytes of what is awaited that have come.
+    /// Bytes received of the awaited data.
     came: usize,
     /// The first of them.
     start: Vec<u8>,
-    /// The other end does not take what is sent.
+    /// The peer does not read.
     blocked: bool,
-    /// What was being done when more came than may.
-    too_much: Option<Doing>,
+    /// The activity that exceeded its limit.
+    too_much: Option<Activity>,
 }
 
 impl Progress {
     pub(super) fn new(timeout: Duration) -> Self {
-        let doing = Doing::Starting;
+        let activity = Activity::Starting;
         let state = State {
-            doing,
-            left: doing.allowance(),
+            activity,
+            left: activity.allowance(),
             came: 0,
             start: Vec::new(),
             blocked: false,
@@ -157,32 +157,32 @@ impl Progress {
         }
     }
 
-    /// Begins something, for which as many bytes may come as it needs at most.
-    pub(super) fn begin(&self, doing: Doing) {
+    /// Begins an activity, with its own limit of bytes.
+    pub(super) fn begin(&self, activity: Activity) {
         let mut state = self.lock();
-        state.doing = doing;
-        state.left = doing.allowance();
+        state.activity = activity;
+        state.left = activity.allowance();
         state.came = 0;
         state.start.clear();
     }
 
-    /// How many bytes may still be read; `None` if it is enough.
+    /// The bytes that may still be read; `None` at the limit.
     pub(super) fn room(&self) -> Option<usize> {
         let mut state = self.lock();
         if state.left == 0 {
-            state.too_much = Some(state.doing);
+            state.too_much = Some(state.activity);
             return None;
         }
         Some(state.left)
     }
 
-    /// So many bytes came on the wire.
+    /// Counts received bytes.
     pub(super) fn took(&self, bytes: usize) {
         let mut state = self.lock();
         state.left = state.left.saturating_sub(bytes);
     }
 
-    /// This came of what is awaited.
+    /// Counts and keeps awaited data.
     pub(super) fn came(&self, bytes: &[u8]) {
         let mut state = self.lock();
         state.came += bytes.len();
@@ -196,11 +196,11 @@ impl Progress {
         self.lock().blocked = blocked;
     }
 
-    /// What made the connection end, if it was this.
+    /// The failure, if the limit ended the connection.
     pub(super) fn stopped(&self) -> Option<Failure> {
-        let doing = self.lock().too_much.take()?;
-        let most = doing.allowance() / KIB;
-        let detail = format!("more than {most} KiB came while {doing}");
+        let activity = self.lock().too_much.take()?;
+        let most = activity.allowance() / KIB;
+        let detail = format!("more than {most} KiB came while {activity}");
         Some(Failure::protocol(detail))
     }
 
@@ -208,9 +208,9 @@ impl Progress {
     pub(super) fn late(&self) -> Failure {
         let timeout = short_duration(self.timeout);
         let state = self.lock();
-        let doing = state.doing;
+        let activity = state.activity;
         let more = state.so_far();
-        let detail = format!("timed out after {timeout} while {doing}{more}");
+        let detail = format!("timed out after {timeout} while {activity}{more}");
         Failure::new(ProbeResult::Timeout, detail)
     }
 
@@ -220,16 +220,16 @@ impl Progress {
 }
 
 impl State {
-    /// What came until now, where something is awaited that comes in parts.
+    /// The data received so far, if it arrives in parts.
     fn so_far(&self) -> String {
         let came = self.came;
         if self.blocked {
             ", and the other end does not take what is sent".to_owned()
-        } else if !self.doing.receives() {
+        } else if !self.activity.receives() {
             String::new()
         } else if came == 0 {
             ", of which nothing came".to_owned()
-        } else if self.doing.shows_text() {
+        } else if self.activity.shows_text() {
             let more = if came > self.start.len() { "..." } else { "" };
             let start = self.start.escape_ascii();
             format!(", of which {came} bytes came: \"{start}{more}\"")

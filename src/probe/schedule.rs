@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
-use super::Pace;
+use super::ProbeRate;
 
-/// When one probe is due: at the steady pace, on a fixed grid of instants one
-/// interval apart; in doubt and down, one interval of that pace after the last.
+/// When one probe is due: at the steady rate, on a fixed grid of instants one
+/// interval apart; in doubt and down, one interval of that rate after the last.
 ///
 /// Many schedules with the same interval are spread over it, so that the
 /// load is flat from the start and stays so whatever delays a probe.
@@ -21,31 +21,31 @@ pub(super) struct Schedule {
 /// From one probe to the next, none of them zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Intervals {
-    pub(super) steady: Duration,
-    pub(super) doubt: Duration,
+    pub(super) normal: Duration,
+    pub(super) fast: Duration,
     pub(super) down: Duration,
 }
 
 impl Intervals {
-    fn at(&self, pace: Pace) -> Duration {
-        match pace {
-            Pace::Steady => self.steady,
-            Pace::Doubt => self.doubt,
-            Pace::Down => self.down,
+    fn at(&self, rate: ProbeRate) -> Duration {
+        match rate {
+            ProbeRate::Normal => self.normal,
+            ProbeRate::Fast => self.fast,
+            ProbeRate::Down => self.down,
         }
     }
 
     fn shortest(&self) -> Duration {
-        self.steady.min(self.doubt).min(self.down)
+        self.normal.min(self.fast).min(self.down)
     }
 }
 
-/// What a sleeper that has woken should do.
+/// The next step of a probe task that has woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Woken {
+pub(super) enum WakeAction {
     /// Probe.
     Probe,
-    /// Sleep until then.
+    /// Sleep until this instant.
     Sleep(Instant),
 }
 
@@ -62,47 +62,47 @@ impl Schedule {
             |interval: Duration| start + duration_from_nanos(interval.as_nanos() * part / count);
         Self {
             intervals,
-            anchor: at(intervals.steady),
-            last: at(intervals.doubt),
+            anchor: at(intervals.normal),
+            last: at(intervals.fast),
             ended: None,
         }
     }
 
-    /// When to wake: the earliest that the next probe can be due at any pace.
+    /// When to wake: the earliest that the next probe can be due at any rate.
     pub(super) fn wake(&self) -> Instant {
         let Some(ended) = self.ended else {
             return self.last;
         };
         let shortest = self.intervals.shortest();
-        let steady = self.due(Pace::Steady);
-        if shortest == self.intervals.steady {
-            steady
+        let normal = self.due(ProbeRate::Normal);
+        if shortest == self.intervals.normal {
+            normal
         } else {
-            steady.min(after(self.last, shortest, ended))
+            normal.min(after(self.last, shortest, ended))
         }
     }
 
     /// To be called when the sleep has ended: whether it is time for the
-    /// probe, at the pace of now.
+    /// probe, at the rate of now.
     ///
     /// A sleeper that wakes more than half an interval late was held up with
     /// all the others (a suspended virtual machine, a stalled runtime), and
     /// the burst of all of them at once is what the grid is there to avoid. So
     /// the probe is left out, and the next one is due on the grid after `now`.
-    pub(super) fn woke(&mut self, now: Instant, pace: Pace) -> Woken {
-        let due = self.due(pace);
+    pub(super) fn on_wake(&mut self, now: Instant, rate: ProbeRate) -> WakeAction {
+        let due = self.due(rate);
         if now < due {
-            return Woken::Sleep(due);
+            return WakeAction::Sleep(due);
         }
-        let interval = self.intervals.at(pace);
+        let interval = self.intervals.at(rate);
         if now.saturating_duration_since(due) <= interval / 2 {
             self.last = due;
-            return Woken::Probe;
+            return WakeAction::Probe;
         }
         let next = after(due, interval, now);
         self.last = next.checked_sub(interval).unwrap_or(due);
         self.ended = Some(now);
-        Woken::Sleep(self.wake())
+        WakeAction::Sleep(self.wake())
     }
 
     /// To be called when the probe has ended.
@@ -113,14 +113,14 @@ impl Schedule {
     /// A probe that takes its whole time-out, where that is the interval, ends
     /// a moment after the next one was due; so up to a tenth of the interval
     /// the next one is still made, at once. After that it is left out.
-    fn due(&self, pace: Pace) -> Instant {
+    fn due(&self, rate: ProbeRate) -> Instant {
         let Some(ended) = self.ended else {
             return self.last;
         };
-        let interval = self.intervals.at(pace);
-        let slot = match pace {
-            Pace::Steady => after(self.anchor, interval, ended.max(self.last)),
-            Pace::Doubt | Pace::Down => after(self.last, interval, ended),
+        let interval = self.intervals.at(rate);
+        let slot = match rate {
+            ProbeRate::Normal => after(self.anchor, interval, ended.max(self.last)),
+            ProbeRate::Fast | ProbeRate::Down => after(self.last, interval, ended),
         };
         match slot.checked_sub(interval) {
             Some(latest)

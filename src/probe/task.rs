@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::schedule::{Intervals, Schedule, Woken};
-use super::{Identity, Outcome, PaceCell, ProbeTarget, Prober};
+use super::schedule::{Intervals, Schedule, WakeAction};
+use super::{Identity, Outcome, ProbeTarget, Prober, SharedProbeRate};
 use crate::config::Check;
 use crate::diagnosis::Fix;
 use crate::model::{ProbePath, ProbeResult};
@@ -44,7 +44,7 @@ pub(crate) struct Probe {
     /// What its reports are known by.
     pub(crate) id: ProbeId,
     /// How urgent its next outcome is; health sets it.
-    pub(crate) pace: Arc<PaceCell>,
+    pub(crate) rate: Arc<SharedProbeRate>,
 }
 
 /// One probe that was made.
@@ -93,7 +93,7 @@ impl Probes {
     }
 
     /// Makes these the probes that run, and tells each one, in their order.
-    /// One that runs already goes on undisturbed, at its pace. The new ones of
+    /// One that runs already goes on undisturbed, at its rate. The new ones of
     /// one interval are spread over it from now on.
     #[expect(
         clippy::mutable_key_type,
@@ -118,8 +118,8 @@ impl Probes {
                 let count = counts.get(&check.interval).copied().unwrap_or_default();
                 let index = indexes.entry(check.interval).or_default();
                 let intervals = Intervals {
-                    steady: check.interval,
-                    doubt: check.fast_interval,
+                    normal: check.interval,
+                    fast: check.fast_interval,
                     down: check.down_interval,
                 };
                 let schedule = Schedule::spread(start, intervals, *index, count);
@@ -140,15 +140,15 @@ impl Probes {
     fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (Probe, ProbeTask) {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);
-        let pace = Arc::new(PaceCell::default());
+        let rate = Arc::new(SharedProbeRate::default());
         let prober = Arc::clone(&self.prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
             let spec = spec.clone();
             async move { prober.probe_spec(&spec).await }
         };
-        let task = run(id, schedule, Arc::clone(&pace), probe, self.reports.clone());
-        (Probe { id, pace }, ProbeTask(tokio::spawn(task)))
+        let task = run(id, schedule, Arc::clone(&rate), probe, self.reports.clone());
+        (Probe { id, rate }, ProbeTask(tokio::spawn(task)))
     }
 }
 
@@ -163,7 +163,7 @@ impl Probes {
 fn run<P, F>(
     id: ProbeId,
     mut schedule: Schedule,
-    pace: Arc<PaceCell>,
+    rate: Arc<SharedProbeRate>,
     probe: P,
     reports: mpsc::Sender<Report>,
 ) -> impl Future<Output = ()>
@@ -175,7 +175,7 @@ where
         let mut wake = schedule.wake();
         loop {
             tokio::time::sleep_until(wake.into()).await;
-            if let Woken::Sleep(until) = schedule.woke(clock::monotonic(), pace.get()) {
+            if let WakeAction::Sleep(until) = schedule.on_wake(clock::monotonic(), rate.get()) {
                 wake = until;
                 continue;
             }
@@ -215,7 +215,7 @@ where
 
 /// The agent's own code failed: that says nothing of the real server.
 fn not_made(panic: &str, started: Instant) -> Outcome {
-    let fix = Fix::here(
+    let fix = Fix::on_director(
         "this is an error in lvs-agent: report it, with its version and the lines of the log that \
          begin with `thread`",
     );

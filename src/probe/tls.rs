@@ -11,11 +11,11 @@ use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::connect::{Stream, TlsText};
-use super::progress::Doing;
+use super::progress::Activity;
 use super::verdict::Failure;
 use crate::config::TlsSettings;
 use crate::model::ProbeResult;
-use crate::net::tls::{Application, Dated, OutOfDate, TlsConfigs};
+use crate::net::tls::{Application, CertificateDates, OutOfDate, TlsConfigs};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
@@ -42,24 +42,24 @@ impl TlsConfigs {
         let config = timeout_at(files_until, self.config(settings, application)).await;
         let config = config.map_err(|_| {
             Failure::internal("the files of TLS are not read in time: their file system hangs, or this host is busy")
-                .fixed_here(
+                .with_director_fix(
                     "see whether the file systems of the check's `ca`, `client_certificate` and \
                      `client_key` answer: `timeout 5 stat FILE`, `findmnt -T FILE`",
                 )
         })?;
         let config = config.map_err(|error| {
-            Failure::internal(error_chain(&error)).fixed_here(
+            Failure::internal(error_chain(&error)).with_director_fix(
                 "let the agent read whole PEM files where the check's `ca`, `client_certificate` \
                  and `client_key` name them",
             )
         })?;
         let (stream, progress) = stream.for_tls();
-        progress.begin(Doing::TlsHandshake);
+        progress.begin(Activity::TlsHandshake);
         let stream = TlsConnector::from(config).connect(name, stream).await;
         let stream = stream.map_err(|error| self.handshake_failure(server, error))?;
         let (_, connection) = stream.get_ref();
         let shown = connection.peer_certificates();
-        let dated = shown.and_then(|chain| Dated::of(chain.first()?, clock::wall()));
+        let dated = shown.and_then(|chain| CertificateDates::of(chain.first()?, clock::wall()));
         if let Some(dated) = dated
             && settings.verify
         {
@@ -80,8 +80,9 @@ impl TlsConfigs {
         if let Some(OutOfDate(dated)) = inner.and_then(OutOfDate::of)
             && let Some(wrong) = self.note(server, *dated)
         {
-            return Failure::internal(wrong.to_string())
-                .fixed_here("set this host's clock, for example with `timedatectl set-ntp true`");
+            return Failure::internal(wrong.to_string()).with_director_fix(
+                "set this host's clock, for example with `timedatectl set-ntp true`",
+            );
         }
         error.into()
     }

@@ -18,7 +18,7 @@ pub(super) fn of(error: &Error) -> Option<Fix> {
     };
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "what else is wrong with a certificate is mended by another certificate"
+        reason = "another certificate fixes every other error of a certificate"
     )]
     let text = match wrong {
         Certificate::Expired | Certificate::ExpiredContext { .. } => {
@@ -44,7 +44,7 @@ pub(super) fn of(error: &Error) -> Option<Fix> {
              check"
         }
     };
-    Some(Fix::there(text))
+    Some(Fix::on_real_server(text))
 }
 
 /// What a server that refuses the handshake misses.
@@ -78,7 +78,7 @@ fn of_alert(alert: AlertDescription) -> Option<Fix> {
         }
         _ => return None,
     };
-    Some(Fix::there(text))
+    Some(Fix::on_real_server(text))
 }
 
 #[cfg(test)]

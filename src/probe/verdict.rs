@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 use tokio_rustls::rustls;
 
-use super::{Advice, tls_fix};
-use crate::diagnosis::{Fix, Sight};
+use super::{WeightAdvice, tls_fix};
+use crate::diagnosis::{Fix, PathResult};
 use crate::model::ProbeResult;
 use crate::net::tcp::Icmp;
 use crate::net::tls::{Dates, OutOfDate};
@@ -59,7 +59,7 @@ pub(super) type Verdict = Result<Pass, Failure>;
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) detail: String,
-    pub(super) advice: Option<Advice>,
+    pub(super) advice: Option<WeightAdvice>,
     pub(super) certificate_expiry: Option<SystemTime>,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct Failure {
     pub(super) result: ProbeResult,
     pub(super) detail: String,
     /// What it shows of the way, where the result alone does not.
-    pub(super) sight: Option<Sight>,
+    pub(super) path_result: Option<PathResult>,
     /// What to do about it, where the result alone does not say.
     pub(super) fix: Option<Fix>,
 }
@@ -100,20 +100,20 @@ impl Failure {
         Self {
             result,
             detail: detail.into(),
-            sight: None,
+            path_result: None,
             fix: None,
         }
     }
 
     /// The same, with what to do on the real server.
-    pub(super) fn fixed_there(self, text: impl Into<Cow<'static, str>>) -> Self {
-        let fix = Some(Fix::there(text));
+    pub(super) fn with_real_server_fix(self, text: impl Into<Cow<'static, str>>) -> Self {
+        let fix = Some(Fix::on_real_server(text));
         Self { fix, ..self }
     }
 
     /// The same, with what to do on this host.
-    pub(super) fn fixed_here(self, text: impl Into<Cow<'static, str>>) -> Self {
-        let fix = Some(Fix::here(text));
+    pub(super) fn with_director_fix(self, text: impl Into<Cow<'static, str>>) -> Self {
+        let fix = Some(Fix::on_director(text));
         Self { fix, ..self }
     }
 
@@ -122,22 +122,26 @@ impl Failure {
     pub(super) fn by_icmp(icmp: Icmp, error: &io::Error, over: Transport) -> Self {
         if icmp.from_here {
             let failure = Self::internal("this host's own firewall rejects it");
-            return failure.fixed_here(OWN_FIREWALL);
+            return failure.with_director_fix(OWN_FIREWALL);
         }
-        let of = |result, detail: &str, sight| Self {
-            sight: Some(sight),
+        let of = |result, detail: &str, path_result| Self {
+            path_result: Some(path_result),
             ..Self::new(result, detail)
         };
         let unreachable = ProbeResult::Unreachable;
         if icmp.is_host_unreachable() {
-            return of(unreachable, "host unreachable", Sight::NoNeighbour);
+            return of(unreachable, "host unreachable", PathResult::NoNeighbour);
         }
         if icmp.is_protocol_unknown() {
             let detail = "nobody unpacks the tunnel there (by ICMP)";
-            return of(unreachable, detail, Sight::Silent);
+            return of(unreachable, detail, PathResult::NoReply);
         }
         if icmp.is_port_unreachable() && over == Transport::Datagrams {
-            return of(ProbeResult::Refused, "connection refused", Sight::Refused);
+            return of(
+                ProbeResult::Refused,
+                "connection refused",
+                PathResult::Refused,
+            );
         }
         let detail = if icmp.is_prohibited() {
             "forbidden on the way (by ICMP)"
@@ -147,14 +151,18 @@ impl Failure {
             "the packets go in a circle, or too far (by ICMP)"
         } else if icmp.is_port_unreachable() {
             let detail = "connection refused (by ICMP)";
-            return of(ProbeResult::Refused, detail, Sight::Filtered);
+            return of(ProbeResult::Refused, detail, PathResult::Filtered);
         } else {
             let errno = Errno::from_io_error(error);
             let known = errno.and_then(of_network);
             let (_, known) = known.unwrap_or((unreachable, "unreachable"));
-            return of(unreachable, &format!("{known} (by ICMP)"), Sight::Filtered);
+            return of(
+                unreachable,
+                &format!("{known} (by ICMP)"),
+                PathResult::Filtered,
+            );
         };
-        of(unreachable, detail, Sight::Filtered)
+        of(unreachable, detail, PathResult::Filtered)
     }
 
     /// The probe could not be made for a reason of this host's own.
@@ -165,7 +173,7 @@ impl Failure {
     /// It is not known where the probe went.
     pub(super) fn unverified(error: &Unverified) -> Self {
         let failure = Self::new(ProbeResult::Unverified, format!("unverified: {error}"));
-        failure.fixed_here(error.fix())
+        failure.with_director_fix(error.fix())
     }
 
     /// The answer was none of this protocol.
@@ -203,7 +211,7 @@ fn from_http(error: &hyper::Error) -> Option<Failure> {
         "the head of the answer is too large"
     } else if error.is_parse() {
         let failure = Failure::protocol("not an HTTP answer");
-        return Some(failure.fixed_there(
+        return Some(failure.with_real_server_fix(
             "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, the check is \
              `https`; if another port has the HTTP server, set the check's `port`",
         ));
@@ -231,8 +239,8 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
     if let Some((result, detail)) = of_network(errno) {
         let failure = Failure::new(result, detail);
         return match errno {
-            Errno::INVAL | Errno::ACCESS => failure.fixed_here(OWN_ROUTES),
-            Errno::NETUNREACH | Errno::NETDOWN => failure.fixed_here(NO_ROUTE),
+            Errno::INVAL | Errno::ACCESS => failure.with_director_fix(OWN_ROUTES),
+            Errno::NETUNREACH | Errno::NETDOWN => failure.with_director_fix(NO_ROUTE),
             _ => failure,
         };
     }
@@ -304,7 +312,7 @@ fn of_this_host(errno: Errno) -> Option<Failure> {
         ),
         _ => return None,
     };
-    Some(Failure::internal(detail).fixed_here(fix))
+    Some(Failure::internal(detail).with_director_fix(fix))
 }
 
 /// A socket that could not be made or set up, before anything was sent: this
@@ -355,21 +363,21 @@ fn from_tls(error: &rustls::Error) -> Failure {
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => {
-            return Failure::new(ProbeResult::Tls, NO_VERSION).fixed_there(
+            return Failure::new(ProbeResult::Tls, NO_VERSION).with_real_server_fix(
                 "let the server speak TLS 1.2 or 1.3, or use a `tcp` check on its port",
             );
         }
         Tls::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
         ) => {
-            return Failure::new(ProbeResult::Tls, NO_SUITE).fixed_there(
+            return Failure::new(ProbeResult::Tls, NO_SUITE).with_real_server_fix(
                 "let the server take one of these suites and groups; if it asks for a certificate \
                  of the client's, set the check's `client_certificate` and `client_key`; else use \
                  a `tcp` check on its port",
             );
         }
         Tls::InvalidMessage(_) => {
-            return Failure::new(ProbeResult::Tls, "not a TLS answer").fixed_there(
+            return Failure::new(ProbeResult::Tls, "not a TLS answer").with_real_server_fix(
                 "see what listens on the check's port (`ss -ltnp`): if it speaks no TLS, the check \
                  is `http` or `tcp`; if another port has TLS, set the check's `port`",
             );

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::{HostFacts, Lack};
+use super::{HostFacts, ReadinessIssue};
 use crate::model::{Family, HostAddress};
 
 /// What holds on one interface: of `all` and the interface's own value the
@@ -39,46 +39,46 @@ impl ArpValues {
 ///
 /// IPv6 needs no parameter: an interface answers for its own addresses alone
 /// (`ndisc_recv_ns` in `net/ipv6/ndisc.c`).
-pub(super) fn lacks(facts: &HostFacts, vip: IpAddr) -> Vec<Lack> {
+pub(super) fn issues(facts: &HostFacts, vip: IpAddr) -> Vec<ReadinessIssue> {
     let asked = facts.interfaces.iter().filter(|i| i.is_asked());
     let asked: Vec<_> = asked.map(|interface| interface.name.as_str()).collect();
     let held = || facts.addresses.iter().filter(|held| held.address == vip);
     // A director answers for its VIP, and has it on the LAN.
     let directed = facts.directed.contains(&vip);
     let exposed = held().filter(|held| !directed && asked.contains(&held.interface.as_str()));
-    let mut lacks: Vec<_> = exposed
-        .map(|held| Lack::OnLan {
+    let mut issues: Vec<_> = exposed
+        .map(|held| ReadinessIssue::OnLan {
             vip,
             prefix_length: held.prefix_length,
             interface: held.interface.clone(),
         })
         .collect();
-    lacks.extend(wide_prefix(facts, vip));
+    issues.extend(wide_prefix(facts, vip));
     if vip.is_ipv6() {
-        return lacks;
+        return issues;
     }
     let host_scope = held().count() > 0 && held().all(|held| held.host_scope);
     for (interface, values) in &facts.arp {
         let interface = || interface.clone();
         if !values.ignores(host_scope) {
-            lacks.push(Lack::ArpIgnore {
+            issues.push(ReadinessIssue::ArpIgnore {
                 interface: interface(),
                 value: values.ignore,
             });
         }
         if !values.is_discreet() {
-            lacks.push(Lack::ArpAnnounce {
+            issues.push(ReadinessIssue::ArpAnnounce {
                 interface: interface(),
                 value: values.announce,
             });
         }
     }
-    lacks
+    issues
 }
 
 /// On lo, the kernel takes the whole network of an address for its own: then
 /// no packet leaves to the hosts of the LAN that it contains.
-fn wide_prefix(facts: &HostFacts, vip: IpAddr) -> Option<Lack> {
+fn wide_prefix(facts: &HostFacts, vip: IpAddr) -> Option<ReadinessIssue> {
     let mut held = facts.addresses.iter().filter(|held| held.address == vip);
     let loopback = |name: &str| {
         let mut interfaces = facts.interfaces.iter();
@@ -92,7 +92,7 @@ fn wide_prefix(facts: &HostFacts, vip: IpAddr) -> Option<Lack> {
         let bits = Family::from(vip).host_prefix_length();
         held.prefix_length < bits && loopback(&held.interface) && of_lan(held)
     })?;
-    Some(Lack::WidePrefix {
+    Some(ReadinessIssue::WidePrefix {
         vip,
         prefix_length: wide.prefix_length,
         interface: wide.interface.clone(),

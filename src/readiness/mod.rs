@@ -1,15 +1,15 @@
-//! Whether a real server can serve through its VIPs: what was seen of the
-//! host, and what of it stands in the way. Pure.
+//! Whether a real server can serve through its VIPs: the facts about the host,
+//! and the issues that they show. Pure.
 
 mod arp;
-mod lack;
+mod issue;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub(crate) use arp::ArpValues;
-pub(crate) use lack::{Lack, narrow};
+pub(crate) use issue::{ReadinessIssue, host_prefix_command};
 
 use crate::config::{Config, VirtualService};
 use crate::model::{Forwarding, HostAddress, Interface, Listener, Protocol, ServiceKey};
@@ -83,7 +83,7 @@ pub(crate) struct SelfTest {
     pub(crate) failure: Option<String>,
 }
 
-/// What was seen of a host.
+/// The facts about a host, read from its kernel.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HostFacts {
     pub(crate) interfaces: Vec<Interface>,
@@ -109,13 +109,13 @@ pub(crate) struct ServiceReadiness {
     pub(crate) listening: Option<bool>,
     /// `None` where none could be made: UDP, SCTP, or nothing listens.
     pub(crate) self_test: Option<SelfTest>,
-    /// What stands in the way; empty if the service is ready.
-    pub(crate) lacks: Vec<Lack>,
+    /// The issues; empty if the service is ready.
+    pub(crate) issues: Vec<ReadinessIssue>,
 }
 
 impl ServiceReadiness {
     pub(crate) fn ready(&self) -> bool {
-        self.lacks.is_empty()
+        self.issues.is_empty()
     }
 }
 
@@ -147,37 +147,37 @@ impl HostFacts {
         bound.is_none_or(|interface| !interface.loopback)
     }
 
-    /// What stands in the way of a service; `interface` is where its VIP belongs.
+    /// The readiness of a service; `interface` is the configured one of VIPs.
     pub(crate) fn judge(&self, service: ServedService, interface: &str) -> ServiceReadiness {
         let vip = service.address.ip();
         let vip_configured = self.has(vip);
-        let mut lacks = Vec::new();
+        let mut issues = Vec::new();
         if !vip_configured {
             let interface = interface.to_owned();
-            lacks.push(Lack::Vip { vip, interface });
+            issues.push(ReadinessIssue::Vip { vip, interface });
         }
-        lacks.extend(arp::lacks(self, vip));
+        issues.extend(arp::issues(self, vip));
         let listening = self.listening(service.protocol, service.address);
         let (protocol, address) = (service.protocol, service.address);
         match listening {
             Some(true) => {}
-            Some(false) => lacks.push(Lack::Listener {
+            Some(false) => issues.push(ReadinessIssue::Listener {
                 protocol,
                 address,
                 elsewhere: self.elsewhere(protocol, address),
             }),
-            None => lacks.push(Lack::Unseen { protocol }),
+            None => issues.push(ReadinessIssue::ListenersUnknown { protocol }),
         }
         let self_test = self.self_tests.get(&service.key()).cloned();
         if let Some(failure) = self_test.as_ref().and_then(|test| test.failure.clone()) {
-            lacks.push(Lack::SelfTest { address, failure });
+            issues.push(ReadinessIssue::SelfTest { address, failure });
         }
         ServiceReadiness {
             service,
             vip_configured,
             listening,
             self_test,
-            lacks,
+            issues,
         }
     }
 

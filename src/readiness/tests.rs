@@ -68,8 +68,8 @@ fn web() -> ServedService {
 
 fn reasons(facts: &HostFacts) -> Vec<String> {
     let judged = facts.judge(web(), "lo");
-    assert_eq!(judged.ready(), judged.lacks.is_empty());
-    judged.lacks.iter().map(ToString::to_string).collect()
+    assert_eq!(judged.ready(), judged.issues.is_empty());
+    judged.issues.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn all_in_order_is_ready() {
 }
 
 #[test]
-fn each_lack_is_named_with_its_mend() {
+fn each_issue_is_named_with_its_fix() {
     let nothing_there = good().judge(web(), "lo");
     assert!(nothing_there.ready());
     let listening = |listeners: Option<Vec<Listener>>| HostFacts {
@@ -91,7 +91,7 @@ fn each_lack_is_named_with_its_mend() {
     let failed = SelfTest {
         failure: Some("connection refused".to_owned()),
     };
-    for (facts, reason, mend) in [
+    for (facts, reason, fix) in [
         (
             HostFacts {
                 addresses: vec![held("eth0", "192.168.11.21", 24)],
@@ -137,7 +137,7 @@ fn each_lack_is_named_with_its_mend() {
     ] {
         assert_eq!(reasons(&facts), [reason]);
         let judged = facts.judge(web(), "lo");
-        assert_eq!(judged.lacks[0].mend(), mend);
+        assert_eq!(judged.issues[0].fix(), fix);
     }
     assert_eq!(
         reasons(&listening(Some(vec![listener("0.0.0.0", Some(2))]))),
@@ -147,14 +147,14 @@ fn each_lack_is_named_with_its_mend() {
 }
 
 #[test]
-fn the_mend_of_arp_fits_what_is_wrong() {
-    let ignore = |value| Lack::ArpIgnore {
+fn fix_of_arp_issue_fits_the_value() {
+    let ignore = |value| ReadinessIssue::ArpIgnore {
         interface: "eth0.7".to_owned(),
         value,
     };
-    assert_eq!(ignore(0).mend(), "sysctl -w net.ipv4.conf.all.arp_ignore=1");
+    assert_eq!(ignore(0).fix(), "sysctl -w net.ipv4.conf.all.arp_ignore=1");
     assert_eq!(
-        ignore(3).mend(),
+        ignore(3).fix(),
         "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.eth0/7.arp_ignore=1"
     );
 }

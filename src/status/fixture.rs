@@ -14,7 +14,7 @@ use crate::model::{
     Diagnosis, Family, Health, MacAddress, ProbePath, ProbeResult, Protocol, Quiesced,
     ServiceFlags, Weight,
 };
-use crate::readiness::{Lack, SelfTest, ServedService};
+use crate::readiness::{ReadinessIssue, SelfTest, ServedService};
 use crate::status::ConflictRecord;
 
 /// 2026-01-02T03:04:05Z.
@@ -285,7 +285,7 @@ pub(crate) fn real_server() -> Snapshot {
             vip_configured: true,
             listening: Some(true),
             self_test: Some(SelfTest { failure: None }),
-            lacks: vec![Lack::ArpIgnore {
+            issues: vec![ReadinessIssue::ArpIgnore {
                 interface: "eth0".to_owned(),
                 value: 0,
             }],

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, RealServerRole, SorryServer};
-use crate::diagnosis::Place;
+use crate::diagnosis::DiagnosisSubject;
 use crate::model::{
     Connections, Forwarding, FreezeReason, PoolStatus, RealServerId, RealServerKey, Scheduler,
     ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
@@ -264,9 +264,9 @@ impl Snapshot {
     /// a sorry server is after the last real server.
     pub(crate) fn records(&self, id: RealServerId) -> Option<(&ServiceRecord, &RealServerRecord)> {
         let service = self.services.get(id.service_index())?;
-        let place = id.real_server_index();
-        let real_server = match service.real_servers.get(place) {
-            None if place == service.real_servers.len() => service.sorry_server.as_ref(),
+        let index = id.real_server_index();
+        let real_server = match service.real_servers.get(index) {
+            None if index == service.real_servers.len() => service.sorry_server.as_ref(),
             real_server => real_server,
         };
         Some((service, real_server?))
@@ -409,9 +409,9 @@ impl ServiceRecord {
         self.real_servers.iter().chain(&self.sorry_server)
     }
 
-    /// Where one of them stands.
-    pub(crate) fn place(&self, record: &RealServerRecord) -> Place {
-        Place {
+    /// One of the real servers as the subject of a diagnosis.
+    pub(crate) fn subject(&self, record: &RealServerRecord) -> DiagnosisSubject {
+        DiagnosisSubject {
             service: self.key,
             forwarding: self.forwarding,
             real_server: record.key.0.ip(),

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::diagnosis::{Fix, Mend, Place, Seen};
+use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
     AdminState, Connections, Diagnosis, Health, ProbeResult, Quiesced, RealServerKey, Statistics,
     Weight,
@@ -41,8 +41,8 @@ pub(crate) struct RealServerLive {
     pub(crate) statistics: Statistics,
     pub(crate) last_probe: Option<LastProbe>,
     /// What probes saw last.
-    pub(crate) seen: Seen,
-    /// What the probe of `seen` has found to be done, if it failed.
+    pub(crate) observation: Observation,
+    /// What the probe of `observation` has found to be done, if it failed.
     pub(crate) fix: Option<Arc<Fix>>,
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
@@ -68,7 +68,7 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: Statistics::default(),
             last_probe: None,
-            seen: Seen::default(),
+            observation: Observation::default(),
             fix: None,
             diagnosis: None,
             certificate_expiry: None,
@@ -81,9 +81,9 @@ impl RealServerLive {
 
 impl RealServerLive {
     /// What to do about what is wrong, if something is.
-    pub(crate) fn mend(&self, place: Place) -> Option<Mend> {
-        let mend = self.diagnosis?.mend(place)?;
-        Some(mend.found(self.fix.clone()))
+    pub(crate) fn suggested_fix(&self, subject: DiagnosisSubject) -> Option<DiagnosisFix> {
+        let fix = self.diagnosis?.fix(subject)?;
+        Some(fix.with_probe_fix(self.fix.clone()))
     }
 }
 

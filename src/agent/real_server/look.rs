@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::kernel::{Cause, Host, Ipvs as _, KernelError, KernelIpvs, Listeners, Sysctls};
 use crate::model::{Condition, ConditionType, Interface, Protocol, ServiceKey, Severity};
 use crate::readiness::{
-    ArpValues, HostFacts, Lack, SelfTest, ServedService, ServiceReadiness, served,
+    ArpValues, HostFacts, ReadinessIssue, SelfTest, ServedService, ServiceReadiness, served,
 };
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Connections of a host to itself that are made at a time.
 const AT_ONCE: usize = 32;
 
-/// What this host is looked at with.
-pub(crate) struct Eyes {
+/// Reads from the kernel what readiness depends on.
+pub(crate) struct HostInspector {
     host: Host,
     listeners: Listeners,
     sysctls: Sysctls,
@@ -46,13 +46,13 @@ pub(crate) struct Eyes {
     tested: BTreeMap<ServiceKey, (Instant, SelfTest)>,
 }
 
-/// What a look has seen.
-pub(crate) struct Seen {
+/// The result of one inspection of this host.
+pub(crate) struct HostInspection {
     pub(crate) facts: HostFacts,
     pub(crate) services: Vec<ServiceReadiness>,
 }
 
-impl Eyes {
+impl HostInspector {
     /// Opens nothing yet: the first look does.
     pub(crate) fn new() -> Self {
         Self {
@@ -64,14 +64,14 @@ impl Eyes {
         }
     }
 
-    /// One look at the services of these VIPs. A connection that passed is
+    /// Inspects the services of these VIPs once. A connection that passed is
     /// made again when `keep` is over.
-    pub(crate) async fn look(
+    pub(crate) async fn inspect(
         &mut self,
         config: &Config,
         vips: &BTreeSet<IpAddr>,
         keep: Duration,
-    ) -> Result<Seen, KernelError> {
+    ) -> Result<HostInspection, KernelError> {
         let interfaces = self.host.interfaces().await?;
         let addresses = self.host.addresses(&interfaces).await?;
         let own = addresses.iter().map(|held| held.address).collect();
@@ -101,7 +101,7 @@ impl Eyes {
         let interface = &config.real_server.interface;
         let services = services.into_iter();
         let services = services.map(|service| facts.judge(service, interface));
-        Ok(Seen {
+        Ok(HostInspection {
             services: services.collect(),
             facts,
         })
@@ -221,12 +221,12 @@ pub(crate) async fn watch(
     snapshot: Arc<Snapshot>,
     config: watch::Receiver<Arc<Config>>,
 ) -> Infallible {
-    let mut eyes = Eyes::new();
+    let mut inspector = HostInspector::new();
     loop {
         let config = Arc::clone(&config.borrow());
         let vips = snapshot.vips.lock().keys().map(|(vip, _)| *vip).collect();
         let keep = config.real_server.resync_interval;
-        let (seen, at) = (eyes.look(&config, &vips, keep).await, clock::wall());
+        let (seen, at) = (inspector.inspect(&config, &vips, keep).await, clock::wall());
         let mut record = ReadinessRecord {
             at,
             seen: clock::monotonic(),
@@ -235,7 +235,7 @@ pub(crate) async fn watch(
             error: None,
         };
         match seen {
-            Ok(Seen { facts, services }) => {
+            Ok(HostInspection { facts, services }) => {
                 update_conditions(&snapshot.conditions, &services, at);
                 record.arp = facts.arp;
                 record.services = services;
@@ -275,8 +275,8 @@ fn update_conditions(conditions: &Conditions, services: &[ServiceReadiness], at:
             kind: ConditionType::ServiceNotReady,
             subject: format!("{} {}", service.service.name, service.service.key()),
             severity: Severity::Problem,
-            message: join(service.lacks.iter().map(ToString::to_string).collect()),
-            fix: join(service.lacks.iter().map(Lack::mend).collect()),
+            message: join(service.issues.iter().map(ToString::to_string).collect()),
+            fix: join(service.issues.iter().map(ReadinessIssue::fix).collect()),
             since: at,
         }
     });

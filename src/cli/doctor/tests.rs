@@ -9,7 +9,7 @@ fn of_many_findings_that_say_the_same_the_first_stands_for_all() {
         subject: format!("web/rs{n}"),
         verdict: Verdict::Problem,
         message: "no route".to_owned(),
-        mend: Some(format!("ping 192.168.11.{n}")),
+        fix: Some(format!("ping 192.168.11.{n}")),
     };
     let text = |number| {
         let findings: Vec<_> = (1..=number).map(finding).collect();
@@ -34,14 +34,14 @@ fn for_people_and_for_programs() {
             subject: "192.168.11.200".to_owned(),
             verdict: Verdict::Ok,
             message: "it is on eth0".to_owned(),
-            mend: None,
+            fix: None,
         },
         Finding {
             check: "real_server",
             subject: "web/rs2".to_owned(),
             verdict: Verdict::Problem,
             message: "connection refused".to_owned(),
-            mend: Some("ping 192.168.11.22".to_owned()),
+            fix: Some("ping 192.168.11.22".to_owned()),
         },
     ];
     let mut out = Vec::new();

@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
 use crate::doctor::fixture::{config, facts, lines};
+use crate::doctor::through_vip::VipProbeFacts;
+use crate::status::ArpRecord;
 use crate::status::document::{self, Filter};
 use crate::status::fixture;
 
@@ -202,4 +204,42 @@ fn other_configuration_of_the_running_agent_is_named() {
     assert!(!findings(Mode::Director, status.clone())[1].contains("agent configuration"));
     status["config"].as_object_mut().unwrap().remove("sha256");
     assert!(!findings(Mode::Director, status)[1].contains("agent configuration"));
+}
+
+#[test]
+fn condition_of_the_agent_is_shown_unless_doctor_has_examined_its_subject() {
+    let mut status = director();
+    status["conditions"] = ["arp_conflict", "foreign_mark", "marks_exhausted"]
+        .into_iter()
+        .map(|kind| {
+            json!({
+                "type": kind, "subject": "it", "severity": "problem", "message": "found",
+                "fix": "end it", "since": "2026-01-02T03:04:05Z",
+            })
+        })
+        .collect();
+    let shown = |facts: &Facts| {
+        let lines = lines(&examine(&config(), facts));
+        let shown = lines.iter().filter(|line| line.contains("condition"));
+        shown.cloned().collect::<Vec<_>>()
+    };
+    let mut facts = facts(Mode::Director);
+    facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
+    let expected = ["arp_conflict", "foreign_mark", "marks_exhausted"]
+        .map(|kind| format!("problem condition {kind} it: found | end it"));
+    assert_eq!(shown(&facts), expected, "nothing is examined");
+
+    facts.claims = Some(ArpRecord {
+        error: Some("no permission".to_owned()),
+        ..ArpRecord::default()
+    });
+    assert_eq!(shown(&facts), expected, "nobody could be asked");
+    facts.claims = Some(ArpRecord::default());
+    facts.table = Some(Ok(std::collections::BTreeSet::new()));
+    facts.vip_probes = Some(VipProbeFacts {
+        sources: std::collections::BTreeSet::new(),
+        by_mark: std::collections::BTreeMap::new(),
+        passes_everything: Ok(false),
+    });
+    assert_eq!(shown(&facts), [""; 0], "all are examined");
 }

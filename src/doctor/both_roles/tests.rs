@@ -19,10 +19,10 @@ fn loop_of_two_hosts_is_named_with_what_prevents_it() {
     let mut facts = on_real_server();
     let found = examine(&config(), &facts).unwrap();
     assert_eq!(found.verdict, Verdict::Warning);
-    let mend = found.mend.unwrap();
+    let fix = found.fix.unwrap();
     assert!(
-        mend.contains("net.ipv4.vs.backup_only=1") && mend.contains("fwmark"),
-        "{mend}"
+        fix.contains("net.ipv4.vs.backup_only=1") && fix.contains("fwmark"),
+        "{fix}"
     );
 
     facts
@@ -36,9 +36,9 @@ fn loop_of_two_hosts_is_named_with_what_prevents_it() {
     let found = examine(&config(), &facts).unwrap();
     assert_eq!(found.verdict, Verdict::Ok);
     let all = examine_all(&config(), &facts);
-    let advice: Vec<_> = all.into_iter().filter_map(|finding| finding.mend).collect();
+    let advice: Vec<_> = all.into_iter().filter_map(|finding| finding.fix).collect();
     assert!(
-        !advice.iter().any(|mend| mend.contains("backup_only=0")),
+        !advice.iter().any(|fix| fix.contains("backup_only=0")),
         "{advice:?}"
     );
 }

@@ -1,6 +1,6 @@
 use crate::config::ProbeMark;
 use crate::doctor::fixture::{
-    config_through_vip, facts, forgetful_agent, lines, mark_rule, running_agent,
+    agent_with_unsaved_state, config_through_vip, facts, lines, mark_rule, running_agent,
 };
 use crate::doctor::{RunningAgent, agent, table};
 use crate::status::Mode;
@@ -23,7 +23,7 @@ fn well() -> Facts {
     facts.owned.clone_from(&keys);
     facts.table = Some(Ok(keys));
     facts.agent = running_agent();
-    facts.ways = Some(Ways {
+    facts.vip_probes = Some(VipProbeFacts {
         sources: BTreeSet::new(),
         by_mark,
         passes_everything: Ok(false),
@@ -36,7 +36,7 @@ fn mark(number: u32) -> ServiceKey {
 }
 
 fn by_mark(facts: &mut Facts) -> &mut BTreeMap<ServiceKey, ServiceState> {
-    &mut facts.ways.as_mut().unwrap().by_mark
+    &mut facts.vip_probes.as_mut().unwrap().by_mark
 }
 
 /// Those about the marks, and those about the table.
@@ -184,13 +184,13 @@ fn where_none_is_remembered_each_is_told() {
 fn a_state_file_that_cannot_be_written_is_the_one_problem() {
     let config = config_through_vip();
     let mut full = well();
-    full.agent = forgetful_agent();
+    full.agent = agent_with_unsaved_state();
     full.owned.clear();
     let mut partly = well();
-    partly.agent = forgetful_agent();
+    partly.agent = agent_with_unsaved_state();
     partly.owned.remove(&mark(8193));
     let mut elsewhere = well();
-    elsewhere.agent = forgetful_agent();
+    elsewhere.agent = agent_with_unsaved_state();
     elsewhere.owned.clear();
     let number = mark(8205);
     let states = by_mark(&mut elsewhere);
@@ -225,7 +225,7 @@ fn marks_that_run_out_are_told_whatever_is_remembered() {
     let mut config = config_through_vip();
     config.director.probe_mark = ProbeMark::new(0x2000, 1).unwrap();
     let mut facts = well();
-    facts.agent = forgetful_agent();
+    facts.agent = agent_with_unsaved_state();
     facts.owned.clear();
     by_mark(&mut facts).remove(&mark(8194));
     let found = lines(&examine(&config, &facts));

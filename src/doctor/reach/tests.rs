@@ -54,7 +54,7 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
 #[test]
 fn where_this_host_cannot_ask_from_is_named() {
     let mut facts = facts(Mode::Director);
-    let mut mend = |interface: Option<&str>, source: &str| {
+    let mut fix = |interface: Option<&str>, source: &str| {
         facts.probed = vec![Probed {
             origin: Origin {
                 source: Some(source.parse().unwrap()),
@@ -68,21 +68,21 @@ fn where_this_host_cannot_ask_from_is_named() {
             )
         }];
         let line = lines(&examine(&facts)).remove(0);
-        let (told, mend) = line.split_once(" | ").unwrap();
+        let (told, fix) = line.split_once(" | ").unwrap();
         let expected = "warning real_server web/rs1: it could not be probed: cannot probe from it";
         assert_eq!(told, expected);
-        mend.to_owned()
+        fix.to_owned()
     };
     assert_eq!(
-        mend(Some("eht0"), "192.168.11.10"),
+        fix(Some("eht0"), "192.168.11.10"),
         "see `ip -brief link`, and correct `check.interface`"
     );
     assert_eq!(
-        mend(Some("eth0"), "192.168.11.99"),
+        fix(Some("eth0"), "192.168.11.99"),
         "see `ip -brief address`, and correct `check.source`"
     );
     assert_eq!(
-        mend(Some("eth0"), "192.168.11.10"),
+        fix(Some("eth0"), "192.168.11.10"),
         "LVS_AGENT_LOG=debug lvs-agent run --dry-run"
     );
 }
@@ -97,10 +97,10 @@ fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
         probed(Via::Both, refused, detail),
         probed(Via::Vip, refused, detail),
     ];
-    let mend = "on 192.168.11.21: lvs-agent doctor --real-server; from here: ping 192.168.11.21";
+    let fix = "on 192.168.11.21: lvs-agent doctor --real-server; from here: ping 192.168.11.21";
     let failed = |verdict: &str| {
-        let mend = "on 192.168.11.21: ss -ltnup 'sport = :80'; lvs-agent doctor --real-server";
-        format!("{verdict} real_server web/rs1: at its own address: {detail} | {mend}")
+        let fix = "on 192.168.11.21: ss -ltnup 'sport = :80'; lvs-agent doctor --real-server";
+        format!("{verdict} real_server web/rs1: at its own address: {detail} | {fix}")
     };
     let passed = "ok real_server web/rs1: at its own address: HTTP 200, in 1.2 ms".to_owned();
     assert_eq!(
@@ -120,6 +120,6 @@ fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
         beside: Some(outcome(ProbeResult::Status, "not ready: the VIP is gone")),
         ..probed(Via::Vip, ProbeResult::Ok, "HTTP 200")
     }];
-    let told = format!("problem real_server web/rs1: not ready: the VIP is gone | {mend}");
+    let told = format!("problem real_server web/rs1: not ready: the VIP is gone | {fix}");
     assert_eq!(lines(&examine(&facts)), [passed, told]);
 }

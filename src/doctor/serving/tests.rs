@@ -65,11 +65,11 @@ fn each_theme_tells_its_own() {
     assert_eq!(missing, good_but(0, line)[..3]);
 
     let wide = findings(|host| host.addresses[0].prefix_length = 24);
-    let mend = "ip address replace 192.168.11.200/32 dev lo && ip address del \
+    let fix = "ip address replace 192.168.11.200/32 dev lo && ip address del \
                 192.168.11.200/24 dev lo";
     let line = format!(
         "problem vip 192.168.11.200: the VIP 192.168.11.200 is on lo as /24, so that this host \
-         takes its whole LAN for itself and answers nobody there | {mend}"
+         takes its whole LAN for itself and answers nobody there | {fix}"
     );
     assert_eq!(wide[0], line);
     assert_eq!(wide[1..], GOOD[1..]);
@@ -77,7 +77,7 @@ fn each_theme_tells_its_own() {
     let line = format!(
         "problem vip 192.168.11.200: it is on lo as /30: on lo, the kernel takes that whole \
          network for itself | {}",
-        mend.replace("/24", "/30")
+        fix.replace("/24", "/30")
     );
     assert_eq!(wide[0], line, "the LAN is outside");
 
@@ -101,13 +101,13 @@ fn each_theme_tells_its_own() {
         ]
     );
 
-    let deaf = findings(|host| {
+    let unbound = findings(|host| {
         host.listeners.insert(Protocol::Tcp, Some(Vec::new()));
         host.self_tests.clear();
     });
     assert!(
-        deaf[2].starts_with("problem listening web (tcp 192.168.11.200:80): nothing listens"),
-        "{deaf:?}"
+        unbound[2].starts_with("problem listening web (tcp 192.168.11.200:80): nothing listens"),
+        "{unbound:?}"
     );
 
     let refused = findings(|host| {

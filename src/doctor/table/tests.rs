@@ -1,4 +1,4 @@
-use crate::doctor::fixture::{config, facts, forgetful_agent, lines};
+use crate::doctor::fixture::{agent_with_unsaved_state, config, facts, lines};
 use crate::kernel::KernelError;
 use crate::status::Mode;
 
@@ -39,7 +39,7 @@ fn what_is_ours_foreign_old_and_missing() {
 fn what_mends_a_table_that_cannot_be_read_is_by_the_cause() {
     const AGAIN: &str = "ask again: lvs-agent doctor; if it stays so, see whether the kernel \
                          tells others: ipvsadm -Ln";
-    for (cause, mend) in [
+    for (cause, fix) in [
         (Cause::NotPermitted, "run as root"),
         (
             Cause::NoIpvs,
@@ -50,7 +50,7 @@ fn what_mends_a_table_that_cannot_be_read_is_by_the_cause() {
         (Cause::Truncated("its end is missing".to_owned()), AGAIN),
     ] {
         let mut facts = facts(Mode::Director);
-        let expected = format!("problem table IPVS: cannot list: {cause} | {mend}");
+        let expected = format!("problem table IPVS: cannot list: {cause} | {fix}");
         facts.table = Some(Err(KernelError::new("list", cause)));
         assert_eq!(lines(&examine(&config(), &facts)), [expected]);
     }
@@ -67,7 +67,7 @@ fn whose_it_is_cannot_be_told_while_the_agent_does_not_remember() {
         "udp 192.168.11.9:53",
     ])));
     facts.owned = keys(&["tcp 192.168.11.201:80"]);
-    facts.agent = forgetful_agent();
+    facts.agent = agent_with_unsaved_state();
     assert_eq!(
         lines(&examine(&config(), &facts))[1..],
         [

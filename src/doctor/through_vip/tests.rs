@@ -11,7 +11,7 @@ use super::*;
 fn well() -> Facts {
     let mut facts = facts(Mode::Director);
     facts.agent = running_agent();
-    facts.ways = Some(Ways {
+    facts.vip_probes = Some(VipProbeFacts {
         sources: from(Ok(address("192.168.11.10"))),
         by_mark: BTreeMap::new(),
         passes_everything: Ok(false),
@@ -102,9 +102,9 @@ fn the_interface_comes_first() {
     );
 }
 
-/// Or the agent would undo the mend.
+/// The agent would undo any other fix.
 #[test]
-fn what_the_configuration_itself_keeps_so_is_mended_there() {
+fn sysctl_of_the_configuration_is_fixed_in_the_configuration() {
     let mut facts = well();
     facts.sysctls = sysctls(&[("eth0.accept_local", "0")]);
     let mut config = config_through_vip();
@@ -126,8 +126,8 @@ fn nothing_keeps_answers_out_that_come_with_ipv6() {
     facts.sysctls = sysctls(&[("eth0.accept_local", "0"), ("all.rp_filter", "1")]);
     let (vip, own) = ("2001:db8::200", "2001:db8::10");
     facts.host.addresses = vec![held("lo", vip, 128), held("eth0", own, 64)];
-    let ways = facts.ways.as_mut().unwrap();
-    ways.sources = [Source {
+    let vip_probes = facts.vip_probes.as_mut().unwrap();
+    vip_probes.sources = [Source {
         vip: address(vip),
         address: Ok(address(own)),
     }]
@@ -140,8 +140,8 @@ fn nothing_keeps_answers_out_that_come_with_ipv6() {
 fn no_address_to_ask_from() {
     let mut facts = well();
     let why = "there is no way to 192.168.11.21: network unreachable".to_owned();
-    let ways = facts.ways.as_mut().unwrap();
-    ways.sources = from(Err((why, address("192.168.11.21"))));
+    let vip_probes = facts.vip_probes.as_mut().unwrap();
+    vip_probes.sources = from(Err((why, address("192.168.11.21"))));
     assert_eq!(
         findings(&facts),
         [
@@ -155,14 +155,14 @@ fn no_address_to_ask_from() {
 #[test]
 fn a_backup_suspends_probes() {
     let mut facts = well();
-    facts.ways.as_mut().unwrap().passes_everything = Ok(true);
+    facts.vip_probes.as_mut().unwrap().passes_everything = Ok(true);
     let expected = "warning through_vip probes: probes through VIPs are suspended, and change no \
                     verdict: this host is another director's backup, with \
                     net.ipv4.vs.backup_only | none while it is the backup; where it is to serve: \
                     ipvsadm --stop-daemon backup";
     assert_eq!(findings(&facts), [expected, OK]);
     let refused = KernelError::new("list", Cause::Errno(22));
-    facts.ways.as_mut().unwrap().passes_everything = Err(refused);
+    facts.vip_probes.as_mut().unwrap().passes_everything = Err(refused);
     let found = findings(&facts);
     assert!(
         found[0].starts_with("warning through_vip probes: it is not known whether IPVS takes"),

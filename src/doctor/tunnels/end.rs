@@ -67,7 +67,7 @@ impl End {
 
     /// What makes one, at this address of the real server's; `filtered` says
     /// whether what is unpacked on a new interface would be dropped.
-    pub(super) fn mend(self, own: Option<IpAddr>, filtered: bool) -> String {
+    pub(super) fn fix(self, own: Option<IpAddr>, filtered: bool) -> String {
         let [kind, module, interface] = self.names();
         let up = match self.tunnel {
             Tunnel::Gre { checksum: true } => {
@@ -95,15 +95,15 @@ impl End {
         } else {
             String::new()
         };
-        let mend = format!("modprobe {module} && {up}{unfiltered}");
+        let fix = format!("modprobe {module} && {up}{unfiltered}");
         match (self.tunnel, self.outer) {
             (Tunnel::Gue { port, .. }, Family::Ipv4) => {
-                format!("{mend} && modprobe fou && ip fou add port {port} gue")
+                format!("{fix} && modprobe fou && ip fou add port {port} gue")
             }
             (Tunnel::Gue { port, .. }, Family::Ipv6) => {
-                format!("{mend} && modprobe -a fou fou6 && ip -6 fou add port {port} gue")
+                format!("{fix} && modprobe -a fou fou6 && ip -6 fou add port {port} gue")
             }
-            (Tunnel::Ipip | Tunnel::Gre { .. }, _) => mend,
+            (Tunnel::Ipip | Tunnel::Gre { .. }, _) => fix,
         }
     }
 

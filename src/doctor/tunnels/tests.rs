@@ -137,7 +137,7 @@ fn each_tunnel_has_its_own_end() {
     let (vip6, own6) = ("2001:db8::200", "2001:db8::21");
     let own = "192.168.11.21";
     let gre = |checksum| Tunnel::Gre { checksum };
-    for (tunnel, vip, own, end, mend) in [
+    for (tunnel, vip, own, end, fix) in [
         (
             Tunnel::Ipip,
             VIP,
@@ -208,7 +208,7 @@ fn each_tunnel_has_its_own_end() {
         for (name, kind) in ENDS.iter().filter(|(name, _)| Some(*name) != end) {
             add(&mut facts, name, kind);
         }
-        let expected = format!("{NONE_UP} | {mend}");
+        let expected = format!("{NONE_UP} | {fix}");
         let found = lines(&examine_real_server(&config, &facts));
         assert_eq!(found, [expected], "{tunnel} from {vip} to {own}");
 

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::health::input::{Configuration, Loads};
 use crate::model::{
     DestinationLoad, ProbeResult, RealServerKey, ServiceKey, Weights, deadline_only,
 };
-use crate::probe::{Advice, Outcome, probe_targets};
+use crate::probe::{Outcome, WeightAdvice, probe_targets};
 use crate::runtime::clock;
 
 /// Two services share rs1; `dns` is UDP; `web` has a sorry server and a quorum; `app` fails open.
@@ -73,7 +73,7 @@ type Key = (ServiceKey, RealServerKey);
 #[derive(Debug, Clone)]
 enum Step {
     /// A probe by its number, that began so many milliseconds ago.
-    Report(usize, ProbeResult, Option<Advice>, u64),
+    Report(usize, ProbeResult, Option<WeightAdvice>, u64),
     Link(Option<FreezeReason>),
     Conflicts(Vec<(u8, u8)>),
     Present(Vec<u8>),
@@ -95,9 +95,9 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let advice = prop_oneof![
         9 => Just(None),
-        1 => (0..150_u16).prop_map(|percent| Some(Advice::Percent(percent))),
-        1 => Just(Some(Advice::Drain)),
-        1 => Just(Some(Advice::Ready)),
+        1 => (0..150_u16).prop_map(|percent| Some(WeightAdvice::Percent(percent))),
+        1 => Just(Some(WeightAdvice::Drain)),
+        1 => Just(Some(WeightAdvice::Ready)),
     ];
     let link = prop_oneof![
         2 => Just(None),
@@ -457,8 +457,11 @@ fn reload_that_asks_for_it_ends_the_connections_of_a_lost_real_server() {
     let start = clock::monotonic();
     let (mut core, _) = Core::new(cluster("quiesce"), start);
     let ids: Vec<_> = core.inventory.ids().map(|(_, id)| id).collect();
-    let lost = (ProbeResult::Timeout, Sight::Silent);
-    for (id, (result, plain)) in ids.iter().zip([lost, (ProbeResult::Ok, Sight::Well)]) {
+    let lost = (ProbeResult::Timeout, PathResult::NoReply);
+    for (id, (result, plain)) in ids
+        .iter()
+        .zip([lost, (ProbeResult::Ok, PathResult::Passed)])
+    {
         let mut probes = core.subscriptions.iter();
         let probe = probes.find(|(_, probe)| probe.real_servers.contains(id));
         let report = Report {

@@ -105,12 +105,12 @@ impl Driver {
             && let Some((_, other)) = before.records(*from)
             && let Some((_, record)) = self.snapshot.records(*id)
         {
-            let (seen, last_probe) = {
+            let (observation, last_probe) = {
                 let other = other.live.lock();
-                (other.seen, other.last_probe.clone())
+                (other.observation, other.last_probe.clone())
             };
             let mut live = record.live.lock();
-            (live.seen, live.last_probe) = (seen, last_probe);
+            (live.observation, live.last_probe) = (observation, last_probe);
         }
     }
 }

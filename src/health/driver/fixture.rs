@@ -24,11 +24,11 @@ pub(super) fn driver(config: &Config) -> (Driver, Vec<ProbeTarget>) {
 /// The probes of a configuration, each with its rate.
 pub(super) fn subscriptions(
     config: &Config,
-    pace: impl Fn(ProbeId) -> Arc<PaceCell>,
+    rate: impl Fn(ProbeId) -> Arc<SharedProbeRate>,
 ) -> Subscriptions {
     let targets = probe_targets(config);
     let ids = (0..).map(ProbeId).zip(&targets);
-    let probes = ids.map(|(id, _)| Probe { id, pace: pace(id) }).collect();
+    let probes = ids.map(|(id, _)| Probe { id, rate: rate(id) }).collect();
     Subscriptions { probes, targets }
 }
 

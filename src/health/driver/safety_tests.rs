@@ -3,9 +3,9 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::config::{OnArpConflict, RealServer};
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::model::{Diagnosis, Health, ProbeResult, Quiesced, Weight};
-use crate::net::tls::Wrong;
+use crate::net::tls::ClockError;
 use crate::probe::ProbeId;
 use crate::reconcile::captured_log::CapturedLog;
 use crate::status::fixture as status_fixture;
@@ -80,7 +80,7 @@ impl Fixture {
         &self,
         id: RealServerId,
         result: ProbeResult,
-        plain: Option<Sight>,
+        plain: Option<PathResult>,
     ) -> BTreeMap<RealServerId, u32> {
         self.probe_that_told(id, result, plain, "").await
     }
@@ -89,7 +89,7 @@ impl Fixture {
         &self,
         id: RealServerId,
         result: ProbeResult,
-        plain: Option<Sight>,
+        plain: Option<PathResult>,
         detail: &str,
     ) -> BTreeMap<RealServerId, u32> {
         let probe = self
@@ -174,7 +174,7 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
     fixture.probe(RS1, ProbeResult::Ok).await;
     fixture.probe(RS2, ProbeResult::Ok).await;
     log.take();
-    let wrong = format!("through the VIP: {}", Wrong::Late);
+    let wrong = format!("through the VIP: {}", ClockError::Ahead);
     for _ in 0..3 {
         let internal = ProbeResult::Internal;
         let weights = fixture.probe_that_told(RS1, internal, None, &wrong).await;
@@ -322,13 +322,13 @@ async fn unresponsive_host_that_is_present_has_a_diagnosis_of_its_application() 
         let (_, record) = fixture.snapshot.records(RS1).unwrap();
         record.live.lock().diagnosis
     };
-    let saw = async |result, sight| {
-        fixture.probe_that_saw(RS1, result, Some(sight)).await;
+    let saw = async |result, path_result| {
+        fixture.probe_that_saw(RS1, result, Some(path_result)).await;
     };
-    saw(ProbeResult::Refused, Sight::Refused).await;
+    saw(ProbeResult::Refused, PathResult::Refused).await;
     assert_eq!(unresponsive(), BTreeSet::new());
 
-    saw(ProbeResult::Timeout, Sight::Silent).await;
+    saw(ProbeResult::Timeout, PathResult::NoReply).await;
     assert_eq!(unresponsive(), BTreeSet::from([rip]));
     assert_eq!(diagnosis(), Some(Diagnosis::Unreachable));
     let moment = Duration::from_millis(1);
@@ -341,10 +341,10 @@ async fn unresponsive_host_that_is_present_has_a_diagnosis_of_its_application() 
         fixture.after(moment).await;
         assert_eq!(diagnosis(), Some(expected));
     }
-    saw(ProbeResult::Timeout, Sight::Silent).await;
+    saw(ProbeResult::Timeout, PathResult::NoReply).await;
     assert_eq!(diagnosis(), Some(Diagnosis::ApplicationDown));
 
-    saw(ProbeResult::Ok, Sight::Well).await;
+    saw(ProbeResult::Ok, PathResult::Passed).await;
     fixture.after(moment).await;
     assert_eq!(unresponsive(), BTreeSet::new());
     assert_eq!(diagnosis(), Some(Diagnosis::Ok));
@@ -362,29 +362,37 @@ async fn diagnosis_is_logged_with_the_transition_and_a_new_one_after_two_probes(
         });
         told.collect::<Vec<_>>()
     };
-    for (result, sight, expected) in [
-        (ProbeResult::Ok, Sight::Well, None),
-        (ProbeResult::Ok, Sight::Well, None),
-        (ProbeResult::Timeout, Sight::Silent, Some("unreachable")),
-        (ProbeResult::Refused, Sight::Refused, None),
+    for (result, path_result, expected) in [
+        (ProbeResult::Ok, PathResult::Passed, None),
+        (ProbeResult::Ok, PathResult::Passed, None),
+        (
+            ProbeResult::Timeout,
+            PathResult::NoReply,
+            Some("unreachable"),
+        ),
+        (ProbeResult::Refused, PathResult::Refused, None),
         (
             ProbeResult::Refused,
-            Sight::Refused,
+            PathResult::Refused,
             Some("application_down"),
         ),
-        (ProbeResult::Refused, Sight::Refused, None),
-        (ProbeResult::Ok, Sight::Well, None),
+        (ProbeResult::Refused, PathResult::Refused, None),
+        (ProbeResult::Ok, PathResult::Passed, None),
         (
             ProbeResult::Refused,
-            Sight::Refused,
+            PathResult::Refused,
             Some("application_down"),
         ),
-        (ProbeResult::Ok, Sight::Well, None),
-        (ProbeResult::Ok, Sight::Well, None),
+        (ProbeResult::Ok, PathResult::Passed, None),
+        (ProbeResult::Ok, PathResult::Passed, None),
     ] {
-        fixture.probe_that_saw(RS1, result, Some(sight)).await;
+        fixture.probe_that_saw(RS1, result, Some(path_result)).await;
         fixture.after(Duration::from_millis(1)).await;
-        assert_eq!(told(), Vec::from_iter(expected), "{result:?} {sight:?}");
+        assert_eq!(
+            told(),
+            Vec::from_iter(expected),
+            "{result:?} {path_result:?}"
+        );
     }
 }
 
@@ -404,7 +412,7 @@ fn many() -> Config {
     config
 }
 
-async fn probe_all(fixture: &Fixture, result: ProbeResult, plain: Sight, times: usize) {
+async fn probe_all(fixture: &Fixture, result: ProbeResult, plain: PathResult, times: usize) {
     for _ in 0..times {
         for real_server in 0..60 {
             let id = RealServerId {
@@ -423,10 +431,10 @@ async fn many_real_servers_down_are_ten_lines_and_a_summary_with_cause_and_fix()
     let fixture = Fixture::new(&config);
     let check = &config.virtual_services[0].check;
     let (rise, fall) = (check.rise.get().into(), check.fall.get().into());
-    probe_all(&fixture, ProbeResult::Ok, Sight::Well, rise).await;
+    probe_all(&fixture, ProbeResult::Ok, PathResult::Passed, rise).await;
     fixture.after(Duration::from_secs(30)).await;
     log.take();
-    probe_all(&fixture, ProbeResult::Refused, Sight::Refused, fall).await;
+    probe_all(&fixture, ProbeResult::Refused, PathResult::Refused, fall).await;
     fixture.after(Duration::from_secs(30)).await;
     let said = log.take();
     let down: Vec<_> = said.iter().filter(|line| line.contains("down")).collect();
@@ -458,16 +466,28 @@ async fn no_real_server_is_logged_as_down_while_the_link_of_the_director_is_down
     let config = many();
     let fixture = Fixture::new(&config);
     let rise = config.virtual_services[0].check.rise.get().into();
-    probe_all(&fixture, ProbeResult::Ok, Sight::Well, rise).await;
+    probe_all(&fixture, ProbeResult::Ok, PathResult::Passed, rise).await;
     fixture.after(Duration::from_secs(30)).await;
     log.take();
     fixture.link.send(Some(FreezeReason::Link)).unwrap();
     fixture.after(Duration::from_millis(1)).await;
-    probe_all(&fixture, ProbeResult::Unreachable, Sight::NoNeighbour, 5).await;
+    probe_all(
+        &fixture,
+        ProbeResult::Unreachable,
+        PathResult::NoNeighbour,
+        5,
+    )
+    .await;
     for _ in 0..6 {
         fixture.after(Duration::from_secs(5)).await;
         // Probes that do not report at all are told of.
-        probe_all(&fixture, ProbeResult::Unreachable, Sight::NoNeighbour, 1).await;
+        probe_all(
+            &fixture,
+            ProbeResult::Unreachable,
+            PathResult::NoNeighbour,
+            1,
+        )
+        .await;
     }
     let said = log.take();
     assert_eq!(said.len(), 1, "{said:?}");
@@ -480,7 +500,7 @@ async fn probes_that_do_not_report_are_logged_once() {
     let config = many();
     let fixture = Fixture::new(&config);
     let rise = config.virtual_services[0].check.rise.get().into();
-    probe_all(&fixture, ProbeResult::Ok, Sight::Well, rise).await;
+    probe_all(&fixture, ProbeResult::Ok, PathResult::Passed, rise).await;
     log.take();
     fixture.after(Duration::from_mins(1)).await;
     let said = log.take();
@@ -498,7 +518,7 @@ async fn new_diagnosis_of_a_real_server_that_is_down_is_one_more_line() {
     };
     for _ in 0..5 {
         fixture
-            .probe_that_saw(id, ProbeResult::Timeout, Some(Sight::Silent))
+            .probe_that_saw(id, ProbeResult::Timeout, Some(PathResult::NoReply))
             .await;
     }
     let said = log.take();
@@ -506,7 +526,7 @@ async fn new_diagnosis_of_a_real_server_that_is_down_is_one_more_line() {
     assert_eq!(down, 1, "{said:?}");
     for _ in 0..3 {
         fixture
-            .probe_that_saw(id, ProbeResult::Refused, Some(Sight::Refused))
+            .probe_that_saw(id, ProbeResult::Refused, Some(PathResult::Refused))
             .await;
     }
     let said = log.take();

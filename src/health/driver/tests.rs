@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use super::*;
 use crate::health::WeightChange;
 use crate::model::{DestinationLoad, Health, ProbeResult, Weight};
-use crate::probe::{Advice, Pace};
+use crate::probe::{ProbeRate, WeightAdvice};
 use crate::reconcile::captured_log::second_dispatch;
 use crate::runtime::shared::Shared;
 
@@ -61,7 +61,7 @@ impl Fixture {
         self.report_with(probe, result, None);
     }
 
-    fn report_with(&mut self, probe: u32, result: ProbeResult, advice: Option<Advice>) {
+    fn report_with(&mut self, probe: u32, result: ProbeResult, advice: Option<WeightAdvice>) {
         self.reported += 1;
         let since = Duration::from_secs(self.reported);
         let mut report = fixture::report(ProbeId(probe), result);
@@ -306,13 +306,13 @@ fn most_urgent_real_server_sets_the_probe_rate() {
     let mut fixture = Fixture::new();
     let pace = |fixture: &Fixture| fixture.driver.rates[&ProbeId(0)].get();
     let steps = [
-        (ProbeResult::Ok, Pace::Doubt),        // fast: up; slow: 1 of 2
-        (ProbeResult::Ok, Pace::Steady),       // both up
-        (ProbeResult::Internal, Pace::Steady), // says nothing
-        (ProbeResult::Status, Pace::Doubt),    // fast: down; slow: 1 of 3
-        (ProbeResult::Status, Pace::Doubt),
-        (ProbeResult::Status, Pace::Down), // both down
-        (ProbeResult::Ok, Pace::Doubt),
+        (ProbeResult::Ok, ProbeRate::Fast),   // fast: up; slow: 1 of 2
+        (ProbeResult::Ok, ProbeRate::Normal), // both up
+        (ProbeResult::Internal, ProbeRate::Normal), // says nothing
+        (ProbeResult::Status, ProbeRate::Fast), // fast: down; slow: 1 of 3
+        (ProbeResult::Status, ProbeRate::Fast),
+        (ProbeResult::Status, ProbeRate::Down), // both down
+        (ProbeResult::Ok, ProbeRate::Fast),
     ];
     for (result, expected) in steps {
         fixture.report(0, result);
@@ -327,7 +327,7 @@ fn new_subscriber_of_a_kept_probe_raises_its_rate() {
         fixture.report(0, ProbeResult::Refused);
     }
     let cell = Arc::clone(&fixture.driver.rates[&ProbeId(0)]);
-    assert_eq!(cell.get(), Pace::Down);
+    assert_eq!(cell.get(), ProbeRate::Down);
 
     let third = "
   - name: third
@@ -355,30 +355,30 @@ fn new_subscriber_of_a_kept_probe_raises_its_rate() {
         config: Arc::new(config),
     };
     fixture.driver.change_to(change, fixture.start);
-    assert_eq!(cell.get(), Pace::Doubt);
+    assert_eq!(cell.get(), ProbeRate::Fast);
 }
 
 #[test]
 fn advice_changes_the_weight_without_a_transition() {
     let mut fixture = Fixture::new();
-    let half = Some(Advice::Percent(50));
+    let half = Some(WeightAdvice::Percent(50));
     fixture.report_with(0, ProbeResult::Ok, half);
     fixture.report(0, ProbeResult::Ok);
     let both = [(FAST, (2, None)), (SLOW, (3, None))];
     assert_eq!(fixture.wanted(), both.into(), "of 5 and of 7");
     fixture.report_with(0, ProbeResult::Ok, half);
     assert_eq!(fixture.wanted(), [].into());
-    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Drain));
+    fixture.report_with(0, ProbeResult::Ok, Some(WeightAdvice::Drain));
     let none = [(FAST, (0, None)), (SLOW, (0, None))];
     assert_eq!(fixture.wanted(), none.into());
     assert_eq!(fixture.health([FAST, SLOW]), [Health::Up, Health::Up]);
     assert_eq!(fixture.live(SLOW).advised, Some(Weight::ZERO));
-    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Ready));
+    fixture.report_with(0, ProbeResult::Ok, Some(WeightAdvice::Ready));
     let whole = [(FAST, (5, None)), (SLOW, (7, None))];
     assert_eq!(fixture.wanted(), whole.into());
     assert_eq!(fixture.live(SLOW).advised, None);
     let same = Weight::new(7).unwrap();
-    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Weight(same)));
+    fixture.report_with(0, ProbeResult::Ok, Some(WeightAdvice::Weight(same)));
     assert_eq!(
         fixture.live(SLOW).advised,
         Some(same),
@@ -409,7 +409,7 @@ fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
 #[test]
 fn advice_is_shown_as_it_counts_after_a_reload() {
     let mut fixture = Fixture::new();
-    fixture.report_with(0, ProbeResult::Ok, Some(Advice::Percent(50)));
+    fixture.report_with(0, ProbeResult::Ok, Some(WeightAdvice::Percent(50)));
     assert_eq!(fixture.live(FAST).advised, Weight::new(2));
     reload(&mut fixture, "weight: 5", "weight: 8");
     assert_eq!(fixture.live(FAST).advised, Weight::new(4));

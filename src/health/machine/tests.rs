@@ -128,19 +128,19 @@ fn machine(rise: u16, fall: u16) -> Machine {
 fn doubt_lasts_from_the_first_outcome_that_disagrees_to_the_verdict() {
     let now = clock::monotonic();
     let mut machine = machine(2, 2);
-    assert_eq!(machine.pace(), Pace::Doubt);
+    assert_eq!(machine.rate(), ProbeRate::Fast);
     let paces = [
-        (true, Pace::Doubt),
-        (true, Pace::Steady),
-        (false, Pace::Doubt),
-        (true, Pace::Steady),
-        (false, Pace::Doubt),
-        (false, Pace::Down),
-        (true, Pace::Doubt),
-        (false, Pace::Down),
+        (true, ProbeRate::Fast),
+        (true, ProbeRate::Normal),
+        (false, ProbeRate::Fast),
+        (true, ProbeRate::Normal),
+        (false, ProbeRate::Fast),
+        (false, ProbeRate::Down),
+        (true, ProbeRate::Fast),
+        (false, ProbeRate::Down),
     ];
-    for (passed, pace) in paces {
+    for (passed, rate) in paces {
         machine.on_outcome(passed, now);
-        assert_eq!(machine.pace(), pace);
+        assert_eq!(machine.rate(), rate);
     }
 }

@@ -7,7 +7,7 @@ use crate::health::damping::Damping;
 use crate::health::slow_start::SlowStart;
 use crate::health::{Machine, weight};
 use crate::model::{AdminState, Health, Weight};
-use crate::probe::Advice;
+use crate::probe::WeightAdvice;
 
 /// One real server of a pool, or its sorry server.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Member {
     pub(super) quiesced: bool,
     pub(super) configured: Weight,
     /// The newest advice, if there was any.
-    pub(super) advice: Option<Advice>,
+    pub(super) advice: Option<WeightAdvice>,
     /// The weight that the kernel should have.
     pub(super) wanted: Weight,
     /// How the real server is lost to its clients: the worst that was seen since it is down.
@@ -61,10 +61,10 @@ impl Member {
     /// The full weight of the real server while it is up. Every sum counts with it.
     pub(super) fn share(&self) -> Weight {
         match self.advice {
-            None | Some(Advice::Ready) => self.configured,
-            Some(Advice::Drain) => Weight::ZERO,
-            Some(Advice::Weight(weight)) => weight,
-            Some(Advice::Percent(percent)) => scaled(self.configured, percent),
+            None | Some(WeightAdvice::Ready) => self.configured,
+            Some(WeightAdvice::Drain) => Weight::ZERO,
+            Some(WeightAdvice::Weight(weight)) => weight,
+            Some(WeightAdvice::Percent(percent)) => scaled(self.configured, percent),
         }
     }
 

@@ -525,16 +525,20 @@ fn advice_scales_the_weight_of_one_that_is_up_until_the_next() {
         assert_eq!(share.is_some(), !bench.recompute_weights().is_empty());
         bench.table[member]
     };
-    assert_eq!(advise(0, Advice::Percent(75)), 7);
-    assert_eq!(advise(0, Advice::Percent(75)), 7);
-    assert_eq!(advise(1, Advice::Percent(1)), 1, "not rounded to nothing");
-    assert_eq!(advise(1, Advice::Percent(0)), 0);
-    assert_eq!(advise(0, Advice::Weight(weight(40))), 40);
-    assert_eq!(advise(0, Advice::Drain), 0);
-    assert_eq!(advise(0, Advice::Percent(50)), 5);
-    assert_eq!(advise(0, Advice::Ready), 10);
+    assert_eq!(advise(0, WeightAdvice::Percent(75)), 7);
+    assert_eq!(advise(0, WeightAdvice::Percent(75)), 7);
+    assert_eq!(
+        advise(1, WeightAdvice::Percent(1)),
+        1,
+        "not rounded to nothing"
+    );
+    assert_eq!(advise(1, WeightAdvice::Percent(0)), 0);
+    assert_eq!(advise(0, WeightAdvice::Weight(weight(40))), 40);
+    assert_eq!(advise(0, WeightAdvice::Drain), 0);
+    assert_eq!(advise(0, WeightAdvice::Percent(50)), 5);
+    assert_eq!(advise(0, WeightAdvice::Ready), 10);
 
-    assert!(bench.pool.on_advice(0, Advice::Drain).is_some());
+    assert!(bench.pool.on_advice(0, WeightAdvice::Drain).is_some());
     assert_eq!(bench.goes(1, false), [(0, 0)]);
     assert_eq!(bench.health(0), Health::Up);
     assert_eq!(bench.goes(1, true), [], "it is still at 0%");
@@ -544,7 +548,7 @@ fn advice_scales_the_weight_of_one_that_is_up_until_the_next() {
 fn one_that_is_down_gets_nothing_whatever_it_advises() {
     let mut bench = Bench::new(policy(), &[(10, 10)], None);
     bench.goes(0, false);
-    bench.pool.on_advice(0, Advice::Weight(weight(40)));
+    bench.pool.on_advice(0, WeightAdvice::Weight(weight(40)));
     assert_eq!(bench.recompute_weights(), []);
     assert_eq!(bench.goes(0, true), [(0, 40)]);
 }
@@ -554,10 +558,10 @@ fn the_sorry_server_serves_when_all_advise_against_themselves() {
     let mut bench = Bench::new(policy(), &[(10, 10)], Some(0));
     bench.goes(0, true);
     bench.goes(1, true);
-    bench.pool.on_advice(0, Advice::Drain);
+    bench.pool.on_advice(0, WeightAdvice::Drain);
     assert_eq!(bench.recompute_weights(), [(0, 0), (1, 1)]);
-    assert_eq!(bench.pool.on_advice(1, Advice::Drain), None);
-    bench.pool.on_advice(0, Advice::Ready);
+    assert_eq!(bench.pool.on_advice(1, WeightAdvice::Drain), None);
+    bench.pool.on_advice(0, WeightAdvice::Ready);
     assert_eq!(bench.recompute_weights(), [(0, 10), (1, 0)]);
 }
 
@@ -566,7 +570,7 @@ fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
     for (same_kind, expected) in [(true, 5), (false, 10)] {
         let mut bench = Bench::new(policy(), &[(10, 10)], None);
         bench.goes(0, true);
-        bench.pool.on_advice(0, Advice::Percent(50));
+        bench.pool.on_advice(0, WeightAdvice::Percent(50));
         bench.recompute_weights();
         let members = [(weight(10), weight(5))];
         let mut next = Pool::new(policy(), count(3), members, None);

@@ -28,13 +28,13 @@ const STALE: &str = "the files of TLS cannot be read again: what was read before
 
 /// What a configuration consists of: all of the settings but the server's name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Consists {
+pub(super) struct TlsConfigKey {
     pub(super) ca: Option<PathBuf>,
     pub(super) client: Option<(PathBuf, PathBuf)>,
     pub(super) verify: bool,
 }
 
-impl Consists {
+impl TlsConfigKey {
     pub(super) fn of(settings: &TlsSettings) -> Self {
         let TlsSettings {
             server_name: _,
@@ -68,7 +68,7 @@ impl Consists {
 /// A configuration that is kept up to date.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    consists: Consists,
+    key: TlsConfigKey,
     stale: Arc<StaleFiles>,
     state: Mutex<State>,
     /// Told when an attempt to read it has ended.
@@ -94,9 +94,9 @@ struct Loaded {
 
 impl Shared {
     /// Nothing is read yet. That it cannot be read again is shown in `stale`.
-    pub(super) fn new(consists: Consists, stale: Arc<StaleFiles>) -> Self {
+    pub(super) fn new(key: TlsConfigKey, stale: Arc<StaleFiles>) -> Self {
         Self {
-            consists,
+            key,
             stale,
             ..Self::default()
         }
@@ -145,17 +145,17 @@ impl Shared {
         match read {
             Ok(config) => {
                 if let (Some(error), true) = (before, state.loaded.is_some()) {
-                    info!("mended: the files of TLS are read again (was: {error})");
+                    info!(was = error, "the files of TLS are read again");
                 }
                 state.loaded = Some(Loaded::new(config));
-                self.stale.note(&self.consists, None);
+                self.stale.note(&self.key, None);
             }
             Err(error) => {
                 let why = error_chain(&error);
                 if state.loaded.is_some() {
                     let fix = error.fix();
                     let failure = (format!("{STALE}: {why}"), fix.clone());
-                    self.stale.note(&self.consists, Some(failure));
+                    self.stale.note(&self.key, Some(failure));
                     if before.as_ref() != Some(&why) {
                         warn!(error = why, fix, "{STALE}");
                     }

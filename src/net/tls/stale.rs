@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::shared::Consists;
+use super::shared::TlsConfigKey;
 
 /// Why files cannot be read again, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,19 +16,19 @@ pub(crate) struct StaleFile {
 
 /// The configurations of TLS whose files cannot be read again.
 #[derive(Debug, Default)]
-pub(crate) struct StaleFiles(Mutex<BTreeMap<Consists, StaleFile>>);
+pub(crate) struct StaleFiles(Mutex<BTreeMap<TlsConfigKey, StaleFile>>);
 
 impl StaleFiles {
     /// Records that the files of one configuration can be read again, or the
     /// reason why they cannot.
-    pub(super) fn note(&self, consists: &Consists, failure: Option<(String, Option<String>)>) {
+    pub(super) fn note(&self, key: &TlsConfigKey, failure: Option<(String, Option<String>)>) {
         match failure {
             Some((reason, fix)) => {
-                let files = consists.files();
+                let files = key.files();
                 let stale = StaleFile { files, reason, fix };
-                self.stale().insert(consists.clone(), stale)
+                self.stale().insert(key.clone(), stale)
             }
-            None => self.stale().remove(consists),
+            None => self.stale().remove(key),
         };
     }
 
@@ -43,7 +43,7 @@ impl StaleFiles {
         self.stale().values().cloned().collect()
     }
 
-    fn stale(&self) -> MutexGuard<'_, BTreeMap<Consists, StaleFile>> {
+    fn stale(&self) -> MutexGuard<'_, BTreeMap<TlsConfigKey, StaleFile>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,13 +20,13 @@ use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use super::{Dated, Dates};
+use super::{CertificateDates, Dates};
 
 /// A certificate of a server whose time is over, or has not come; else nothing
 /// is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[error("the certificate is out of date")]
-pub(crate) struct OutOfDate(pub(crate) Dated);
+pub(crate) struct OutOfDate(pub(crate) CertificateDates);
 
 impl OutOfDate {
     /// The certificate in this error, if it is one of those.
@@ -38,7 +38,7 @@ impl OutOfDate {
     }
 }
 
-impl Dated {
+impl CertificateDates {
     /// What is known of a server's certificate at `now`; `None` if it cannot be read.
     pub(crate) fn of(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<Self> {
         let parsed = Certificate::from_der(certificate).ok()?;
@@ -88,7 +88,7 @@ fn explained(error: Error, end_entity: &CertificateDer<'_>, now: UnixTime) -> Er
         // An authority's own certificate, which nobody said to trust.
         return CertificateError::UnknownIssuer.into();
     }
-    match Dated::of(end_entity, now) {
+    match CertificateDates::of(end_entity, now) {
         Some(dated) if is_dated && dated.dates != Dates::Valid => {
             CertificateError::Other(OtherError(Arc::new(OutOfDate(dated)))).into()
         }

@@ -48,7 +48,7 @@ pub(crate) struct Moment {
 
 /// A certificate that was verified, or would have been but for its dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dated {
+pub(crate) struct CertificateDates {
     /// A digest of the certificate.
     pub(crate) certificate: u64,
     pub(crate) not_before: SystemTime,
@@ -58,16 +58,16 @@ pub(crate) struct Dated {
 
 /// What is wrong with the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrong {
+pub(crate) enum ClockError {
     /// The clock is before the validity of every certificate.
-    Early,
+    Behind,
     /// The clock is after the validity of every certificate.
-    Late,
+    Ahead,
 }
 
-impl Wrong {
+impl ClockError {
     /// Whether the detail of a probe tells of a wrong clock.
-    pub(crate) fn is_told_in(detail: &str) -> bool {
+    pub(crate) fn is_reported_in(detail: &str) -> bool {
         detail.contains(CLOCK)
     }
 }
@@ -79,27 +79,27 @@ pub(crate) struct WrongClock {
     reached: Option<SystemTime>,
     /// By the address that was connected to, where several servers may be
     /// behind a VIP, and the certificate.
-    servers: BTreeMap<(SocketAddr, u64), Seen>,
+    servers: BTreeMap<(SocketAddr, u64), SeenCertificate>,
     judged: Option<(Moment, Dates, Judgement)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Judgement {
-    wrong: Option<Wrong>,
+    wrong: Option<ClockError>,
     /// The time is later than this, whatever the clock shows.
     reached: SystemTime,
 }
 
 impl Judgement {
     /// Whether the clock is to blame for this certificate.
-    fn of(&self, dated: &Dated) -> Option<Wrong> {
+    fn of(&self, dated: &CertificateDates) -> Option<ClockError> {
         self.wrong.filter(|_| !dated.has_ended_by(self.reached))
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
-    dated: Dated,
+struct SeenCertificate {
+    dated: CertificateDates,
     at: Moment,
     /// When the host started, by the clock by which this certificate was last valid.
     valid: Option<SystemTime>,
@@ -116,14 +116,20 @@ impl WrongClock {
 
     /// Takes in what a server showed, and says whether the clock is to blame
     /// where the certificate is out of date.
-    pub(crate) fn note(&mut self, server: SocketAddr, dated: Dated, at: Moment) -> Option<Wrong> {
+    pub(crate) fn note(
+        &mut self,
+        server: SocketAddr,
+        dated: CertificateDates,
+        at: Moment,
+    ) -> Option<ClockError> {
         let key = (server, dated.certificate);
         let before = self.servers.get(&key);
         let valid = match dated.dates {
             Dates::Valid => Some(at.booted()),
             Dates::NotYetValid | Dates::Expired => before.and_then(|seen| seen.valid),
         };
-        self.servers.insert(key, Seen { dated, at, valid });
+        self.servers
+            .insert(key, SeenCertificate { dated, at, valid });
         if dated.dates == Dates::Valid {
             self.judged = None;
             return None;
@@ -143,8 +149,8 @@ impl WrongClock {
     fn judge(&mut self, dates: Dates, now: Moment) -> Judgement {
         let oldest = now.since_boot.saturating_sub(MEMORY);
         self.servers.retain(|_, seen| seen.at.since_boot >= oldest);
-        let by_this_clock = |seen: &&Seen| apart(seen.at.booted(), now.booted()) < STEP;
-        let seen: Vec<&Seen> = self.servers.values().filter(by_this_clock).collect();
+        let by_this_clock = |seen: &&SeenCertificate| apart(seen.at.booted(), now.booted()) < STEP;
+        let seen: Vec<&SeenCertificate> = self.servers.values().filter(by_this_clock).collect();
         let reached = reached(&seen);
         let wrong = if seen.iter().any(|seen| seen.dated.dates != dates) {
             None
@@ -158,10 +164,10 @@ impl WrongClock {
     fn judge_alike(
         &self,
         dates: Dates,
-        mut seen: Vec<&Seen>,
+        mut seen: Vec<&SeenCertificate>,
         reached: SystemTime,
         now: Moment,
-    ) -> Option<Wrong> {
+    ) -> Option<ClockError> {
         seen.retain(|seen| !seen.dated.has_ended_by(reached));
         let certificates = seen.iter().map(|seen| seen.dated.certificate);
         let certificates = certificates.collect::<BTreeSet<_>>().len();
@@ -170,17 +176,17 @@ impl WrongClock {
             // Nobody uses a certificate before its time, and two do it still less.
             Dates::NotYetValid => {
                 let went_back = self.reached.is_some_and(|reached| now.wall < reached);
-                (went_back || certificates >= 2).then_some(Wrong::Early)
+                (went_back || certificates >= 2).then_some(ClockError::Behind)
             }
             Dates::Expired => {
                 let stepped = seen.iter().any(|seen| seen.expired_by_a_step(now));
-                (stepped || (certificates >= 3 && ended_apart(&seen))).then_some(Wrong::Late)
+                (stepped || (certificates >= 3 && ended_apart(&seen))).then_some(ClockError::Ahead)
             }
         }
     }
 }
 
-impl Dated {
+impl CertificateDates {
     /// Whether no clock is to blame for it, as the time is later than `reached`.
     fn has_ended_by(&self, reached: SystemTime) -> bool {
         self.dates == Dates::Expired && self.not_after < reached
@@ -189,7 +195,7 @@ impl Dated {
 
 /// What the time is later than, whatever the clock shows: each certificate was
 /// made when it began to be valid, or later.
-fn reached(seen: &[&Seen]) -> SystemTime {
+fn reached(seen: &[&SeenCertificate]) -> SystemTime {
     let begun = seen
         .iter()
         .filter(|seen| seen.dated.dates != Dates::NotYetValid)
@@ -197,7 +203,7 @@ fn reached(seen: &[&Seen]) -> SystemTime {
     begun.fold(SystemTime::UNIX_EPOCH + PROGRAM, SystemTime::max)
 }
 
-impl Seen {
+impl SeenCertificate {
     /// Whether the certificate would still be valid, had the clock that it was
     /// valid by not been set forward.
     fn expired_by_a_step(&self, now: Moment) -> bool {
@@ -218,11 +224,11 @@ impl Moment {
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for ClockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match self {
-            Self::Early => "before",
-            Self::Late => "after",
+            Self::Behind => "before",
+            Self::Ahead => "after",
         };
         write!(
             f,
@@ -240,7 +246,7 @@ fn apart(one: SystemTime, other: SystemTime) -> Duration {
 
 /// Whether certificates that were never seen to be valid ended on different
 /// days: each would have been renewed or noticed in its time.
-fn ended_apart(seen: &[&Seen]) -> bool {
+fn ended_apart(seen: &[&SeenCertificate]) -> bool {
     let ends = || seen.iter().map(|seen| seen.dated.not_after);
     let never_valid = seen.iter().all(|seen| seen.valid.is_none());
     match (ends().min(), ends().max()) {

@@ -8,22 +8,25 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::TlsSettings;
 use crate::notify::event::{Event, EventKind};
-use crate::probe::fixture::{deaf, hold, mute, narrow, serve_on, tls_server, wait_for_no_socket};
+use crate::probe::fixture::{
+    keep_open, never_answers, never_reads, serve_on, small_buffer_listener, tls_server,
+    wait_for_no_socket,
+};
 use crate::status::Mode;
 
 const LIMIT: Duration = Duration::from_millis(300);
 
 /// Begins an answer, and does not end it.
 fn half() -> SocketAddr {
-    serve_on(narrow(), |mut stream| {
+    serve_on(small_buffer_listener(), |mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le");
-        hold(stream);
+        keep_open(stream);
     })
 }
 
 /// The same after a TLS handshake.
 fn deaf_over_tls() -> SocketAddr {
-    tls_server(narrow(), &[], |mut stream| {
+    tls_server(small_buffer_listener(), &[], |mut stream| {
         let _ = stream.flush();
         std::mem::forget(stream);
     })
@@ -38,10 +41,10 @@ async fn no_connection_outlives_an_attempt_that_is_given_up() {
         mode: Mode::Director,
     };
     for (name, scheme, peer) in [
-        ("reads nothing", "http", deaf as fn() -> SocketAddr),
-        ("answers nothing", "http", mute),
+        ("reads nothing", "http", never_reads as fn() -> SocketAddr),
+        ("answers nothing", "http", never_answers),
         ("answers half", "http", half),
-        ("shakes no hands", "https", deaf),
+        ("shakes no hands", "https", never_reads),
         ("says nothing after the handshake", "https", deaf_over_tls),
     ] {
         let peer = peer();

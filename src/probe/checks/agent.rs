@@ -11,11 +11,11 @@ use serde::de::IgnoredAny;
 use tokio::time::timeout_at;
 
 use crate::config::AgentCheck;
-use crate::diagnosis::{Fix, Sight};
+use crate::diagnosis::{Fix, PathResult};
 use crate::model::{Diagnosis, ProbeResult, Protocol, ServiceKey};
 use crate::probe::checks::http::{drive, handshake};
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 use crate::status::document::Status;
 
@@ -46,7 +46,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &AgentCheck) ->
                 "the agent at {target} could not be asked: {}",
                 failure.detail
             ),
-            fix: Some(Fix::there(format!(
+            fix: Some(Fix::on_real_server(format!(
                 "see whether the agent runs and lets this director ask: `systemctl status \
                  lvs-agent-real-server`, `ss -ltnp 'sport = :{}'`, `nft list ruleset`, and \
                  `http.listen` in its configuration",
@@ -90,7 +90,7 @@ async fn get(
         .map_err(|error| Failure::internal(format!("no request: {error}")))?;
     let (mut sender, connection, reset) = handshake(stream).await?;
     let body = drive(connection, async move {
-        probing.begin(Doing::Head);
+        probing.begin(Activity::Head);
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if status == 404 {
@@ -100,7 +100,7 @@ async fn get(
             let detail = format!("HTTP {status}, expected 200");
             return Err(Failure::new(ProbeResult::Status, detail));
         }
-        probing.begin(Doing::AgentStatus);
+        probing.begin(Activity::AgentStatus);
         let (mut body, mut read) = (response.into_body(), Vec::new());
         while let Some(frame) = body.frame().await {
             let frame = frame?;
@@ -129,9 +129,11 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
     if answer.mode != "real_server" {
         let mode = printable(&answer.mode);
         let failure = format!("the agent there is a {mode}, not a real_server");
-        return Err(Failure::new(ProbeResult::Status, failure).fixed_there(
-            "let `lvs-agent run --real-server` listen there, or correct the check's `port`",
-        ));
+        return Err(
+            Failure::new(ProbeResult::Status, failure).with_real_server_fix(
+                "let `lvs-agent run --real-server` listen there, or correct the check's `port`",
+            ),
+        );
     }
     let Some(readiness) = answer.readiness else {
         return not_ready(
@@ -149,7 +151,7 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
             let detail =
                 format!("the agent does not serve {protocol} {vip}: see its configuration");
             Err(
-                Failure::new(ProbeResult::Status, detail).fixed_there(format!(
+                Failure::new(ProbeResult::Status, detail).with_real_server_fix(format!(
                     "list the host's address among the real servers of {protocol} {vip} in the \
                  configuration of its lvs-agent, and `lvs-agent reload`"
                 )),
@@ -166,13 +168,13 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
             let failure = if told.is_some() {
                 failure
             } else {
-                failure.fixed_there(
+                failure.with_real_server_fix(
                     "do what `lvs-agent doctor --real-server` says for the reasons that the last \
                      probe shows",
                 )
             };
             Err(Failure {
-                sight: told.map(Sight::Told),
+                path_result: told.map(PathResult::Reported),
                 ..failure
             })
         }

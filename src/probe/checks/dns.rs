@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout_at;
 
 use crate::config::DnsCheck;
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::probe::connect;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Verdict};
 use reply::Reply;
 
@@ -49,7 +49,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> V
     };
     answer::judge(&answer, &question.query, check).map_err(|failure| {
         let target = probing.target(Some(check.port));
-        failure.fixed_there(format!(
+        failure.with_real_server_fix(format!(
             "correct the server's zone or the check's `answers` or `rcode`: `dig @{} -p {} {} {record_type}` \
              shows what the server says",
             target.ip(),
@@ -73,7 +73,7 @@ async fn over_udp(
     question: &Question,
 ) -> Result<Option<Message>, Failure> {
     let socket = connect::udp(probing.target(Some(port)), probing.origin).await?;
-    probing.begin(Doing::DnsAnswer);
+    probing.begin(Activity::DnsAnswer);
     socket.send(&question.bytes).await?;
     let mut answer = vec![0; DATAGRAM];
     let mut ignored = None;
@@ -99,7 +99,7 @@ async fn over_tcp(
     let mut ignored = None;
     let exchange = async {
         let mut stream = probing.connect(probing.target(Some(port))).await?;
-        probing.begin(Doing::DnsAnswerOverTcp);
+        probing.begin(Activity::DnsAnswerOverTcp);
         let bytes = &question.bytes;
         let length = u16::try_from(bytes.len())
             .map_err(|_| Failure::internal("the question is too long"))?;
@@ -147,13 +147,13 @@ fn after_truncation(failure: Failure, port: u16) -> Failure {
         let detail = failure.detail;
         format!("the answer over UDP was truncated, and over TCP port {port}: {detail}")
     };
-    let sight = Some(Sight::Wrong);
+    let path_result = Some(PathResult::WrongAnswer);
     let failure = Failure {
         detail,
-        sight,
+        path_result,
         ..failure
     };
-    failure.fixed_there(format!(
+    failure.with_real_server_fix(format!(
         "let the server answer on TCP port {port} as well (`ss -ltnp`, the packet filter on the \
          way), or let the check ask for a name of fewer records"
     ))

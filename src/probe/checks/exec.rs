@@ -19,9 +19,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::ExecCheck;
 use crate::model::ProbeResult;
-use crate::probe::advice::Said;
+use crate::probe::agent_reply::AgentReply;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
@@ -61,15 +61,15 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> 
         .map_err(|error| {
             let user = user.map_or_else(String::new, |name| format!(" as the user `{name}`"));
             Failure::internal(format!("cannot run {program}{user}: {error}"))
-                .fixed_here(not_started(program, &error))
+                .with_director_fix(not_started(program, &error))
         })?;
-    probing.begin(Doing::Program);
+    probing.begin(Activity::Program);
     let ended = timeout_at(probing.deadline, output.read_until_end(&mut group)).await;
     let said = crate::probe::checks::agent::printable(output.last_line().trim());
     let judged = if let Ok(status) = ended {
         let status = status?;
         if status.success() && check.advice {
-            return Said::read(output.first_line())?.verdict();
+            return AgentReply::parse(output.first_line())?.verdict();
         }
         let memory_ran_out = status.code().is_none() && memory_kills() > killed_before;
         verdict(status, &said, memory_ran_out)
@@ -80,7 +80,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> 
             ..late
         })
     };
-    judged.map_err(|failure| failure.fixed_here(by_hand(program, user)))
+    judged.map_err(|failure| failure.with_director_fix(by_hand(program, user)))
 }
 
 /// Gives the program nothing of the agent's own, and the user that it runs as.
@@ -233,7 +233,7 @@ async fn user(name: &str, deadline: Instant) -> Result<User, Failure> {
         })?
         .map_err(|error| Failure::internal(format!("the user `{name}`: {error}")))?;
     found.ok_or_else(|| {
-        Failure::internal(format!("there is no user `{name}`")).fixed_here(format!(
+        Failure::internal(format!("there is no user `{name}`")).with_director_fix(format!(
             "make the user (`useradd --system {name}`), or correct the check's `user`"
         ))
     })

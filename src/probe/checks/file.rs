@@ -4,8 +4,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::FileCheck;
-use crate::probe::Advice;
-use crate::probe::advice::Said;
+use crate::probe::WeightAdvice;
+use crate::probe::agent_reply::AgentReply;
 use crate::probe::probing::Probing;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
@@ -23,7 +23,7 @@ const LINE: u64 = 1024;
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
     let path = probing.fill_in(&check.path);
     let ready = |detail| Pass {
-        advice: Some(Advice::Ready),
+        advice: Some(WeightAdvice::Ready),
         ..Pass::new(detail)
     };
     let deadline = probing.own_deadline();
@@ -34,7 +34,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> 
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(ready("no file")),
         Ok(Err(error)) => {
             let failure = Failure::internal(format!("cannot read {path}: {error}"));
-            return Err(failure.fixed_here(format!(
+            return Err(failure.with_director_fix(format!(
                 "let the agent read the file (`namei -l {path}`, `stat {path}`), or correct the \
                  check's `path`"
             )));
@@ -43,7 +43,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> 
             return Err(Failure::internal(format!(
                 "cannot read {path} in time: its file system does not answer, or this host is busy"
             ))
-            .fixed_here(format!(
+            .with_director_fix(format!(
                 "see whether the file system answers: `timeout 5 stat {path}`, `findmnt -T {path}`"
             )));
         }
@@ -52,15 +52,14 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> 
             return Err(Failure::internal(format!("cannot read {path}: {error}")));
         }
     };
-    match Said::read(content.trim_ascii_start()) {
-        Ok(said) if said.is_empty() => Ok(ready("an empty file")),
-        Ok(said) => said.verdict(),
-        Err(failure) => Err(
-            Failure::internal(format!("{path}: {}", failure.detail)).fixed_here(format!(
+    match AgentReply::parse(content.trim_ascii_start()) {
+        Ok(reply) if reply.is_empty() => Ok(ready("an empty file")),
+        Ok(reply) => reply.verdict(),
+        Err(failure) => Err(Failure::internal(format!("{path}: {}", failure.detail))
+            .with_director_fix(format!(
                 "write one of `up`, `down`, `drain`, `maint`, `ready`, a weight or a percentage \
                  into {path}"
-            )),
-        ),
+            ))),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::probe::checks::http::drive;
 use crate::probe::early_answer::EarlyAnswer;
 use crate::probe::own_tasks::OwnTasks;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// `HealthCheckRequest` of `grpc/health/v1/health.proto`.
@@ -88,9 +88,9 @@ where
     let tasks = OwnTasks::new();
     let (mut sender, connection) = http2::handshake(tasks.executor(), stream).await?;
     drive(connection, async move {
-        probing.begin(Doing::GrpcHead);
+        probing.begin(Activity::GrpcHead);
         let response = sender.send_request(request).await?;
-        probing.begin(Doing::GrpcMessage);
+        probing.begin(Activity::GrpcMessage);
         judge(response).await
     })
     .await
@@ -128,7 +128,9 @@ async fn judge(response: Response<Incoming>) -> Verdict {
         .and_then(|status| NAMES.get(status));
     let name = name.unwrap_or(&"an unknown status");
     let failure = Failure::new(ProbeResult::Status, *name);
-    Err(failure.fixed_there("see in the server's log why its health service does not say SERVING"))
+    Err(failure.with_real_server_fix(
+        "see in the server's log why its health service does not say SERVING",
+    ))
 }
 
 /// The status of the call; 0 is success.
@@ -137,25 +139,26 @@ fn code(headers: &HeaderMap) -> Result<(), Failure> {
         None => return Ok(()),
         Some(code) => code.to_str().ok().and_then(|code| code.parse().ok()),
     };
-    let detail = match code {
-        Some(0_u32) => return Ok(()),
-        // The health service says so of a service that it does not know.
-        Some(5) => {
-            let detail = "gRPC status 5: no such service";
-            return Err(Failure::new(ProbeResult::Status, detail).fixed_there(
+    let detail =
+        match code {
+            Some(0_u32) => return Ok(()),
+            // The health service says so of a service that it does not know.
+            Some(5) => {
+                let detail = "gRPC status 5: no such service";
+                return Err(Failure::new(ProbeResult::Status, detail).with_real_server_fix(
                 "let the server register the service with its health service, or correct the \
                  check's `service` (empty: the server as a whole)",
             ));
-        }
-        Some(12) => {
-            let detail = "gRPC status 12: no health service there";
-            return Err(Failure::new(ProbeResult::Status, detail).fixed_there(
+            }
+            Some(12) => {
+                let detail = "gRPC status 12: no health service there";
+                return Err(Failure::new(ProbeResult::Status, detail).with_real_server_fix(
                 "let the server offer grpc.health.v1.Health, or use a check of the kind `tcp`",
             ));
-        }
-        Some(code) => format!("gRPC status {code}"),
-        None => return Err(Failure::protocol("no valid gRPC status")),
-    };
+            }
+            Some(code) => format!("gRPC status {code}"),
+            None => return Err(Failure::protocol("no valid gRPC status")),
+        };
     Err(Failure::new(ProbeResult::Status, detail))
 }
 

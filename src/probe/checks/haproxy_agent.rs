@@ -6,11 +6,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::config::HaproxyAgentCheck;
 use crate::model::ProbeResult;
-use crate::probe::Advice;
-use crate::probe::advice::{Admin, Health, Said, WHY_DOWN, advice};
+use crate::probe::WeightAdvice;
+use crate::probe::agent_reply::{AgentReply, ReportedAdmin, ReportedHealth, WHY_DOWN, advice};
 use crate::probe::early_answer::EarlyAnswer;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// The most that is read of an answer.
@@ -21,7 +21,7 @@ const LINE: usize = 1024;
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
     let target = probing.target(Some(check.port));
     let mut stream = EarlyAnswer::at_once(probing.connect(target).await?);
-    probing.begin(Doing::AgentLine);
+    probing.begin(Activity::AgentLine);
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();
     while line.len() < LINE && !line.contains(&b'\n') && !line.contains(&b'\r') {
@@ -29,16 +29,16 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCh
             break;
         }
     }
-    let said = Said::of_agent(&line);
-    if said.is_empty() {
-        let but = said
+    let reply = AgentReply::parse_agent(&line);
+    if reply.is_empty() {
+        let but = reply
             .unknown()
             .map(|words| format!(" that is known, but `{words}`"));
         let but = but.unwrap_or_default();
         let failure = Failure::protocol(format!("the agent said nothing{but}"));
-        return Err(failure.fixed_here(by_hand(target, check)));
+        return Err(failure.with_director_fix(by_hand(target, check)));
     }
-    probing.agents.hear(target, &check.send, said)
+    probing.agents.on_reply(target, &check.send, reply)
 }
 
 /// How a person asks the agent. What is sent may hold a secret, and stays in the
@@ -71,7 +71,7 @@ pub(in crate::probe) fn still_down(
 
 fn said_down_before(now: &str, why: &str) -> Failure {
     let detail = format!("{now}; it said {why} before, and not up since");
-    Failure::new(ProbeResult::Status, detail).fixed_there(WHY_DOWN)
+    Failure::new(ProbeResult::Status, detail).with_real_server_fix(WHY_DOWN)
 }
 
 /// What each agent has said last of its health, of its administrative state
@@ -82,9 +82,9 @@ pub(in crate::probe) struct AgentStates(Mutex<BTreeMap<(SocketAddr, Vec<u8>), Ag
 
 #[derive(Default)]
 struct AgentState {
-    health: Option<Health>,
-    admin: Option<Admin>,
-    share: Option<Advice>,
+    health: Option<ReportedHealth>,
+    admin: Option<ReportedAdmin>,
+    weight: Option<WeightAdvice>,
 }
 
 impl AgentStates {
@@ -93,28 +93,28 @@ impl AgentStates {
     fn why_down(&self, target: SocketAddr, question: &[u8]) -> Option<String> {
         let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &states.get(&(target, question.to_vec()))?.health {
-            Some(Health::Down(why)) => Some(why.clone()),
-            Some(Health::Up) | None => None,
+            Some(ReportedHealth::Down(why)) => Some(why.clone()),
+            Some(ReportedHealth::Up) | None => None,
         }
     }
 
     /// Takes an answer of the agent at this address to this question.
-    fn hear(&self, target: SocketAddr, question: &[u8], said: Said) -> Verdict {
+    fn on_reply(&self, target: SocketAddr, question: &[u8], reply: AgentReply) -> Verdict {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let state = states.entry((target, question.to_vec())).or_default();
-        state.admin = said.admin.or(state.admin);
-        state.share = said.share.or(state.share);
-        if said.health.is_some() {
-            state.health.clone_from(&said.health);
+        state.admin = reply.admin.or(state.admin);
+        state.weight = reply.weight.or(state.weight);
+        if reply.health.is_some() {
+            state.health.clone_from(&reply.health);
         }
-        let shown = said.shown();
-        match (&said.health, &state.health) {
-            (Some(Health::Down(_)), _) => said.verdict(),
-            (None, Some(Health::Down(why))) => Err(said_down_before(&shown, why)),
+        let shown = reply.shown();
+        match (&reply.health, &state.health) {
+            (Some(ReportedHealth::Down(_)), _) => reply.verdict(),
+            (None, Some(ReportedHealth::Down(why))) => Err(said_down_before(&shown, why)),
             _ => {
                 let drains = state
                     .admin
-                    .filter(|admin| admin.drains() && said.admin.is_none());
+                    .filter(|admin| admin.drains() && reply.admin.is_none());
                 let detail = match drains {
                     Some(admin) => {
                         let word = admin.as_str();
@@ -123,7 +123,7 @@ impl AgentStates {
                     None => shown,
                 };
                 Ok(Pass {
-                    advice: advice(state.admin, state.share),
+                    advice: advice(state.admin, state.weight),
                     ..Pass::new(detail)
                 })
             }

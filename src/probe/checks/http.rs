@@ -20,7 +20,7 @@ use crate::probe::body;
 use crate::probe::by_hand::curl;
 use crate::probe::early_answer::{EarlyAnswer, Reset};
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// The most header lines of an answer. hyper makes room for all of them, 64 bytes
@@ -42,7 +42,7 @@ type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;
 /// percent-encoded. Percent-encoding that is there already stays.
 ///
 /// The head of a response is bounded: [`MAX_HEADERS`], and as many bytes as
-/// [`Doing::Head`] may take, those of interim responses (1xx) included.
+/// [`Activity::Head`] may take, those of interim responses (1xx) included.
 ///
 /// What is read of the body, [`body::judge`] says. Where the status is none of
 /// those expected, the body is not waited for.
@@ -73,8 +73,8 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> 
     .await
 }
 
-/// An answer that is not as expected is looked at by hand, and mended in the
-/// server or in the check.
+/// Adds the command that repeats the request, for an answer that is not as
+/// expected.
 fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure {
     let key = match failure.result {
         ProbeResult::Status => "expect.status",
@@ -89,7 +89,7 @@ fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure 
         | ProbeResult::Unverified
         | ProbeResult::Internal => return failure,
     };
-    failure.fixed_there(format!(
+    failure.with_real_server_fix(format!(
         "see in the server's log why it answers so (`{}` asks as the check does); if the answer is \
          right, correct the check's `{key}`",
         curl(target, check)
@@ -153,14 +153,14 @@ where
 {
     let (mut sender, connection, reset) = handshake(stream).await?;
     let judged = drive(connection, async move {
-        probing.begin(Doing::Head);
+        probing.begin(Activity::Head);
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         if !check.expected_status.contains(status) {
             let detail = format!("HTTP {status}, expected {}", check.expected_status);
             return Err(Failure::new(ProbeResult::Status, detail));
         }
-        probing.begin(Doing::Body);
+        probing.begin(Activity::Body);
         let (body, expected) = (response.into_body(), check.expected_body.as_ref());
         body::judge(status, body, expected, probing.deadline, probing.timeout).await
     });

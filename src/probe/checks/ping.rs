@@ -11,7 +11,7 @@ use crate::net::tcp::tell_icmp;
 use crate::probe::connect::{broadcast, cannot_use};
 use crate::probe::datagrams::Datagrams;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict, of_socket};
 
 /// The types of echo and echo reply in ICMP (RFC 792).
@@ -35,7 +35,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>) -> Verdict {
     let socket = Datagrams::new(socket, target);
     let token = token();
     socket.send(&request(target.ip(), token)).await?;
-    probing.begin(Doing::EchoReply);
+    probing.begin(Activity::EchoReply);
     let mut answer = [0; 256];
     loop {
         let length = socket.recv(&mut answer).await?;
@@ -66,7 +66,7 @@ fn open(target: IpAddr) -> Result<Socket, Failure> {
                 "not allowed to ping: the agent's group is not in net.ipv4.ping_group_range, \
                  and it lacks CAP_NET_RAW, which the unit in deploy/ gives it",
             )
-            .fixed_here(
+            .with_director_fix(
                 "give the agent CAP_NET_RAW (`AmbientCapabilities=` in its unit), or `sysctl -w \
                  net.ipv4.ping_group_range=\"0 2147483647\"`",
             )

@@ -6,7 +6,7 @@ use crate::model::ProbeResult;
 use crate::net::tls::Application;
 use crate::probe::early_answer::EarlyAnswer;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// How much may come before what a step expects: it is looked through again
@@ -48,12 +48,12 @@ pub(in crate::probe) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             Step::Send(bytes) => {
                 // What follows is an answer to this, as with HAProxy's `send`.
                 came.clear();
-                probing.begin(Doing::SendStep(number));
+                probing.begin(Activity::SendStep(number));
                 stream.write_all(bytes).await?;
                 stream.flush().await?;
             }
             Step::Expect(pattern) => {
-                probing.begin(Doing::ExpectStep(number));
+                probing.begin(Activity::ExpectStep(number));
                 expect(probing, &mut stream, pattern, &mut came).await?;
             }
         }

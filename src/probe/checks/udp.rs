@@ -4,13 +4,13 @@ use nix::net::if_::if_nametoindex;
 use tokio::time::timeout_at;
 
 use crate::config::UdpCheck;
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::kernel::{Hop, NextHop};
 use crate::model::ProbeResult;
 use crate::probe::checks::stream::missing;
 use crate::probe::connect;
 use crate::probe::probing::Probing;
-use crate::probe::progress::Doing;
+use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 
@@ -23,7 +23,7 @@ use crate::runtime::error_chain::error_chain;
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> Verdict {
     let target = probing.target(check.port);
     let socket = connect::udp(target, probing.origin).await?;
-    probing.begin(Doing::Datagram);
+    probing.begin(Activity::Datagram);
     socket.send(&check.send).await?;
     let Some(pattern) = &check.expect else {
         let deadline = probing.deadline - probing.timeout / 2;
@@ -53,9 +53,7 @@ async fn silent(probing: Probing<'_>, target: SocketAddr) -> Verdict {
         let source = origin.source;
         neighbours.next_hop(target.ip(), source, interface).await
     };
-    // A little before the whole probe is given up as if it were the real server's fault.
-    let deadline = probing.deadline - probing.timeout / 10;
-    let found = match timeout_at(deadline, asking).await {
+    let found = match timeout_at(probing.own_deadline(), asking).await {
         Ok(found) => found.map_err(|error| Failure::internal(error_chain(&error)))?,
         Err(_) => {
             return Err(Failure::internal(
@@ -67,8 +65,8 @@ async fn silent(probing: Probing<'_>, target: SocketAddr) -> Verdict {
 }
 
 fn judge(found: NextHop) -> Verdict {
-    let nobody = |who: String| Failure {
-        sight: Some(Sight::NoNeighbour),
+    let closed_port = |who: String| Failure {
+        path_result: Some(PathResult::NoNeighbour),
         ..Failure::new(
             ProbeResult::Unreachable,
             format!("nobody answers ARP or neighbour discovery for {who}"),
@@ -80,8 +78,10 @@ fn judge(found: NextHop) -> Verdict {
         NextHop::Resolved(Hop::Router(router)) => Ok(Pass::new(format!(
             "not refused, and the router {router} is there"
         ))),
-        NextHop::Unresolved(Hop::Target) => Err(nobody("it".to_owned())),
-        NextHop::Unresolved(Hop::Router(router)) => Err(nobody(format!("the router {router}"))),
+        NextHop::Unresolved(Hop::Target) => Err(closed_port("it".to_owned())),
+        NextHop::Unresolved(Hop::Router(router)) => {
+            Err(closed_port(format!("the router {router}")))
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::config::{Check, CheckKind, ExecCheck};
 use crate::model::ProbeResult;
 use crate::probe::fixture::{
-    AMPLE, SHORT, agent, ask, ask_within, assert_outcome, nobody, say, serve, tcp,
+    AMPLE, SHORT, agent, ask, ask_within, assert_outcome, closed_port, serve, server_that_sends,
+    tcp,
 };
-use crate::probe::{Advice, Prober};
+use crate::probe::{Prober, WeightAdvice};
 use crate::status::fixture;
 
 fn no_program() -> CheckKind {
@@ -22,16 +23,16 @@ fn no_program() -> CheckKind {
 
 #[tokio::test]
 async fn all_pass_together_and_the_advice_is_kept() {
-    let (open, advising) = (say(b""), say(b"50%\n"));
+    let (open, advising) = (server_that_sends(b""), server_that_sends(b"50%\n"));
     let kind = CheckKind::All(vec![tcp(open.port()), agent(advising.port())]);
     let outcome = ask(open, kind).await;
     assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
-    assert_eq!(outcome.advice, Some(Advice::Percent(50)));
+    assert_eq!(outcome.advice, Some(WeightAdvice::Percent(50)));
 }
 
 #[tokio::test]
 async fn one_failure_fails_all_and_is_not_held_up_by_the_others() {
-    let (hanging, closed) = (say(b""), nobody());
+    let (hanging, closed) = (server_that_sends(b""), closed_port());
     let kind = CheckKind::All(vec![
         agent(hanging.port()),
         tcp(closed.port()),
@@ -47,7 +48,11 @@ async fn one_failure_fails_all_and_is_not_held_up_by_the_others() {
 
 #[tokio::test]
 async fn an_agent_that_is_not_there_is_no_evidence_beside_others() {
-    let (open, closed, down) = (say(b""), nobody(), say(b"down\n"));
+    let (open, closed, down) = (
+        server_that_sends(b""),
+        closed_port(),
+        server_that_sends(b"down\n"),
+    );
     let both = |port| CheckKind::All(vec![tcp(open.port()), agent(port)]);
     let outcome = ask(open, both(closed.port())).await;
     assert_eq!(outcome.result, ProbeResult::Ok, "{outcome:?}");
@@ -75,7 +80,7 @@ async fn an_agent_that_said_down_keeps_its_real_server_down_while_it_says_nothin
                 _ => stream.write_all(b"up\n").unwrap(),
             },
         );
-        let open = say(b"");
+        let open = server_that_sends(b"");
         let prober = Prober::new();
         let within = |timeout| Check {
             timeout,
@@ -94,7 +99,11 @@ async fn an_agent_that_said_down_keeps_its_real_server_down_while_it_says_nothin
 
 #[tokio::test]
 async fn one_pass_is_enough_for_any() {
-    let (hanging, open, closed) = (say(b""), say(b""), nobody());
+    let (hanging, open, closed) = (
+        server_that_sends(b""),
+        server_that_sends(b""),
+        closed_port(),
+    );
     let kind = CheckKind::Any(vec![
         agent(hanging.port()),
         no_program(),

@@ -14,8 +14,8 @@ pub(crate) async fn probing<F: AsyncFnOnce(Probing<'_>)>(check: &Check, work: F)
         tls: &prober.tls,
         neighbours: &prober.neighbours,
         agents: &prober.agents,
-        passage: None,
-        scope: Scope::Whole,
+        vip_connection: None,
+        scope: CheckScope::All,
         connected: &connected,
         progress: &Arc::new(Progress::new(check.timeout)),
     })

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::{Prober, both};
 use crate::config::{Check, CheckKind, Pattern, Step, StreamCheck, Via};
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::model::{Family, Forwarding, ProbePath, ProbeResult};
-use crate::probe::fixture::{AMPLE, SHORT, agent, assert_outcome, nobody, say, tcp};
+use crate::probe::fixture::{
+    AMPLE, SHORT, agent, assert_outcome, closed_port, server_that_sends, tcp,
+};
 use crate::probe::{Outcome, ProbeSpec, Route};
 use crate::runtime::clock;
 use crate::runtime::standstill::Standstill;
@@ -22,7 +24,7 @@ async fn ask_silent(standstill: Arc<Standstill>) -> Outcome {
         }))
     };
     let prober = Prober::new().watching(standstill);
-    prober.probe(say(b""), &check).await
+    prober.probe(server_that_sends(b""), &check).await
 }
 
 #[tokio::test]
@@ -101,12 +103,12 @@ fn spec(target: SocketAddr, via: Via, kind: CheckKind) -> ProbeSpec {
 
 #[tokio::test]
 async fn without_a_kernel_that_says_where_packets_go_nothing_passes_through_a_vip() {
-    let target = say(b"hello");
+    let target = server_that_sends(b"hello");
     for via in [Via::Vip, Via::Both] {
         let spec = spec(target, via, tcp(target.port()));
         let outcome = Prober::new().probe_spec(&spec).await;
         assert_eq!(outcome.result, ProbeResult::Unverified, "{outcome:?}");
-        assert_eq!(outcome.vip, Some(Sight::Unknown));
+        assert_eq!(outcome.vip, Some(PathResult::Unknown));
     }
 }
 
@@ -114,18 +116,24 @@ async fn without_a_kernel_that_says_where_packets_go_nothing_passes_through_a_vi
 /// address; nobody listens where the rest of the check asks.
 #[tokio::test]
 async fn what_cannot_go_through_the_vip_is_asked_beside_it() {
-    let (up, down, nobody) = (say(b"up\n"), say(b"down\n"), nobody());
+    let (up, down, closed_port) = (
+        server_that_sends(b"up\n"),
+        server_that_sends(b"down\n"),
+        closed_port(),
+    );
     let asked = async |via, agent_port| {
-        let kind = CheckKind::All(vec![tcp(nobody.port()), agent(agent_port)]);
-        Prober::new().probe_spec(&spec(nobody, via, kind)).await
+        let kind = CheckKind::All(vec![tcp(closed_port.port()), agent(agent_port)]);
+        Prober::new()
+            .probe_spec(&spec(closed_port, via, kind))
+            .await
     };
     let outcome = asked(Via::Vip, up.port()).await;
     assert_eq!(outcome.result, ProbeResult::Unverified, "{outcome:?}");
-    assert_eq!(outcome.plain, Some(Sight::Well));
-    assert_eq!(outcome.vip, Some(Sight::Unknown));
+    assert_eq!(outcome.plain, Some(PathResult::Passed));
+    assert_eq!(outcome.vip, Some(PathResult::Unknown));
     let outcome = asked(Via::Vip, down.port()).await;
     assert_outcome(&outcome, ProbeResult::Status, "says down");
-    assert_eq!(outcome.plain, Some(Sight::Wrong));
+    assert_eq!(outcome.plain, Some(PathResult::WrongAnswer));
     let outcome = asked(Via::Both, up.port()).await;
     assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
 }

@@ -9,12 +9,12 @@ fn progress() -> Progress {
 #[test]
 fn a_time_out_says_what_the_probe_was_doing() {
     let progress = progress();
-    progress.begin(Doing::Connecting);
+    progress.begin(Activity::Connecting);
     assert_eq!(
         progress.late().detail,
         "timed out after 400ms while connecting"
     );
-    progress.begin(Doing::Head);
+    progress.begin(Activity::Head);
     assert_eq!(
         progress.late().detail,
         "timed out after 400ms while waiting for the head of the answer, of which nothing came"
@@ -25,7 +25,7 @@ fn a_time_out_says_what_the_probe_was_doing() {
         "timed out after 400ms while waiting for the head of the answer, \
          of which 17 bytes came: \"HTTP/1.1 200 OK\\r\\n\""
     );
-    progress.begin(Doing::Body);
+    progress.begin(Activity::Body);
     progress.came(&[b'x'; 50]);
     progress.came(&[b'y'; 50]);
     let (x, y) = ("x".repeat(50), "y".repeat(10));
@@ -45,7 +45,7 @@ fn a_time_out_says_what_the_probe_was_doing() {
 #[test]
 fn no_more_may_come_than_what_is_done_needs() {
     let progress = progress();
-    progress.begin(Doing::Head);
+    progress.begin(Activity::Head);
     assert_eq!(progress.room(), Some(32 * KIB));
     progress.took(32 * KIB - 1);
     assert_eq!(progress.room(), Some(1));

@@ -7,14 +7,14 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn every(interval: Duration) -> Intervals {
     Intervals {
-        steady: interval,
-        doubt: interval,
+        normal: interval,
+        fast: interval,
         down: interval,
     }
 }
 
 fn phase(schedule: &Schedule, start: Instant) -> u128 {
-    (schedule.wake() - start).as_nanos() % schedule.intervals.steady.as_nanos()
+    (schedule.wake() - start).as_nanos() % schedule.intervals.normal.as_nanos()
 }
 
 proptest! {
@@ -52,7 +52,7 @@ proptest! {
         for (overslept, took) in delays {
             now = now.max(schedule.wake()) + MILLISECOND * overslept;
             let due = schedule.wake();
-            if schedule.woke(now, Pace::Steady) == Woken::Probe {
+            if schedule.on_wake(now, ProbeRate::Normal) == WakeAction::Probe {
                 let slot = (due - start).as_nanos() / interval.as_nanos();
                 prop_assert!(last_slot < Some(slot));
                 prop_assert!(now - due <= interval / 2);
@@ -78,7 +78,7 @@ proptest! {
         let at_once = (0..1000).filter(|&index| {
             let mut schedule = Schedule::spread(start, every(interval), index, 1000);
             schedule.ended(start + MILLISECOND * index);
-            schedule.wake() <= now && schedule.woke(now, Pace::Steady) == Woken::Probe
+            schedule.wake() <= now && schedule.on_wake(now, ProbeRate::Normal) == WakeAction::Probe
         }).count();
         // A short pause is made up for; after a longer one, what fell due in
         // the last half interval is late by less than that, and made.
@@ -95,8 +95,8 @@ fn a_probe_that_took_the_whole_interval_loses_no_slot() {
     schedule.ended(start + interval + MILLISECOND * 2);
     assert_eq!(schedule.wake(), start + interval);
     assert_eq!(
-        schedule.woke(start + interval + MILLISECOND * 2, Pace::Steady),
-        Woken::Probe
+        schedule.on_wake(start + interval + MILLISECOND * 2, ProbeRate::Normal),
+        WakeAction::Probe
     );
     schedule.ended(start + interval + MILLISECOND * 3);
     assert_eq!(schedule.wake(), start + interval * 2);
@@ -105,20 +105,20 @@ fn a_probe_that_took_the_whole_interval_loses_no_slot() {
 }
 
 /// When the probes of 20 seconds start, each taking a millisecond, at the pace
-/// that `pace` says after so many of them.
-fn starts(intervals: Intervals, pace: impl Fn(usize) -> Pace) -> Vec<u64> {
+/// that `rate` says after so many of them.
+fn starts(intervals: Intervals, rate: impl Fn(usize) -> ProbeRate) -> Vec<u64> {
     let start = clock::monotonic();
     let mut schedule = Schedule::spread(start, intervals, 0, 1);
     let mut starts = Vec::new();
     let mut wake = schedule.wake();
     while wake < start + Duration::from_secs(20) {
-        match schedule.woke(wake, pace(starts.len())) {
-            Woken::Probe => {
+        match schedule.on_wake(wake, rate(starts.len())) {
+            WakeAction::Probe => {
                 starts.push(u64::try_from((wake - start).as_millis()).unwrap());
                 schedule.ended(wake + MILLISECOND);
                 wake = schedule.wake();
             }
-            Woken::Sleep(until) => {
+            WakeAction::Sleep(until) => {
                 assert!(until > wake);
                 wake = until;
             }
@@ -130,22 +130,25 @@ fn starts(intervals: Intervals, pace: impl Fn(usize) -> Pace) -> Vec<u64> {
 #[test]
 fn the_pace_decides_which_interval_holds_and_the_steady_grid_stays() {
     let intervals = Intervals {
-        steady: Duration::from_secs(2),
-        doubt: MILLISECOND * 300,
+        normal: Duration::from_secs(2),
+        fast: MILLISECOND * 300,
         down: Duration::from_secs(5),
     };
-    let steady = starts(intervals, |_| Pace::Steady);
-    assert_eq!(steady, (0..10).map(|slot| slot * 2000).collect::<Vec<_>>());
-    assert_eq!(starts(intervals, |_| Pace::Down), [0, 5000, 10_000, 15_000]);
+    let normal = starts(intervals, |_| ProbeRate::Normal);
+    assert_eq!(normal, (0..10).map(|slot| slot * 2000).collect::<Vec<_>>());
+    assert_eq!(
+        starts(intervals, |_| ProbeRate::Down),
+        [0, 5000, 10_000, 15_000]
+    );
     let doubtful = starts(intervals, |made| match made {
-        3..=4 => Pace::Doubt,
-        _ => Pace::Steady,
+        3..=4 => ProbeRate::Fast,
+        _ => ProbeRate::Normal,
     });
     assert_eq!(doubtful[..6], [0, 2000, 4000, 4300, 4600, 6000]);
     let fell = starts(intervals, |made| match made {
-        0 => Pace::Steady,
-        1..=3 => Pace::Doubt,
-        _ => Pace::Down,
+        0 => ProbeRate::Normal,
+        1..=3 => ProbeRate::Fast,
+        _ => ProbeRate::Down,
     });
     assert_eq!(fell[..6], [0, 300, 600, 900, 5900, 10_900]);
 }
@@ -155,21 +158,21 @@ fn the_pace_decides_which_interval_holds_and_the_steady_grid_stays() {
 fn all_are_asked_within_one_interval_of_doubt_and_steadily_on_their_grid() {
     let start = clock::monotonic();
     let intervals = Intervals {
-        doubt: MILLISECOND * 100,
+        fast: MILLISECOND * 100,
         ..every(Duration::from_hours(1))
     };
     for index in 0..4 {
         let mut schedule = Schedule::spread(start, intervals, index, 4);
         let first = schedule.wake();
         assert_eq!(first, start + MILLISECOND * 25 * index);
-        assert_eq!(schedule.woke(first, Pace::Doubt), Woken::Probe);
+        assert_eq!(schedule.on_wake(first, ProbeRate::Fast), WakeAction::Probe);
         schedule.ended(first + MILLISECOND);
         let next = schedule.wake();
         assert_eq!(next, first + MILLISECOND * 100);
         let quarter = Duration::from_mins(15);
         let slot = if index == 0 { 4 } else { index };
-        let steady = Woken::Sleep(start + quarter * slot);
-        assert_eq!(schedule.woke(next, Pace::Steady), steady);
+        let normal = WakeAction::Sleep(start + quarter * slot);
+        assert_eq!(schedule.on_wake(next, ProbeRate::Normal), normal);
     }
 }
 
@@ -178,7 +181,7 @@ fn all_are_asked_within_one_interval_of_doubt_and_steadily_on_their_grid() {
 fn a_pause_in_doubt_makes_no_burst() {
     let start = clock::monotonic();
     let intervals = Intervals {
-        doubt: MILLISECOND * 200,
+        fast: MILLISECOND * 200,
         ..every(Duration::from_secs(1))
     };
     let now = start + Duration::from_mins(1);
@@ -186,9 +189,9 @@ fn a_pause_in_doubt_makes_no_burst() {
         .map(|index| {
             let mut schedule = Schedule::spread(start, intervals, index, 1000);
             schedule.ended(schedule.wake());
-            match schedule.woke(now, Pace::Doubt) {
-                Woken::Probe => panic!("made, after a minute"),
-                Woken::Sleep(until) => until,
+            match schedule.on_wake(now, ProbeRate::Fast) {
+                WakeAction::Probe => panic!("made, after a minute"),
+                WakeAction::Sleep(until) => until,
             }
         })
         .collect();

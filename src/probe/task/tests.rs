@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::config::CheckKind;
-use crate::probe::Pace;
+use crate::probe::ProbeRate;
 use crate::status::fixture;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,8 +26,8 @@ fn ids(probes: &[Probe]) -> Vec<ProbeId> {
 
 fn every_second() -> Schedule {
     let intervals = Intervals {
-        steady: SECOND,
-        doubt: SECOND,
+        normal: SECOND,
+        fast: SECOND,
         down: SECOND,
     };
     Schedule::spread(clock::monotonic(), intervals, 0, 1)
@@ -227,7 +227,7 @@ async fn a_probe_that_stays_keeps_its_number_and_its_task() {
     let another_rise = "another rise is the same probe";
     assert_eq!(ids(&second), [2, 1, 0].map(ProbeId), "{another_rise}");
     assert_eq!(tasks(&running)[..2], before[..]);
-    assert!(Arc::ptr_eq(&first[1].pace, &second[1].pace));
+    assert!(Arc::ptr_eq(&first[1].rate, &second[1].rate));
     let third = running.change_to(&[target(3, 1)]);
     assert_eq!(ids(&third), [ProbeId(2)]);
     assert_eq!(tasks(&running).len(), 1);
@@ -255,27 +255,27 @@ async fn a_sleeping_probe_is_small() {
 async fn the_pace_of_now_decides_without_waking_the_sleeper() {
     let start = clock::monotonic();
     let intervals = Intervals {
-        steady: SECOND * 10,
-        doubt: SECOND,
+        normal: SECOND * 10,
+        fast: SECOND,
         down: SECOND * 60,
     };
     let schedule = Schedule::spread(start, intervals, 0, 1);
-    let pace = Arc::new(PaceCell::default());
-    pace.set(Pace::Steady);
+    let rate = Arc::new(SharedProbeRate::default());
+    rate.set(ProbeRate::Normal);
     let (sender, mut reports) = mpsc::channel(1);
     let probe = || async { passed() };
-    let task = run(ProbeId(0), schedule, Arc::clone(&pace), probe, sender);
+    let task = run(ProbeId(0), schedule, Arc::clone(&rate), probe, sender);
     let _task = ProbeTask(tokio::spawn(task));
     let mut started = Vec::new();
     for next in [
-        Pace::Steady,
-        Pace::Doubt,
-        Pace::Doubt,
-        Pace::Down,
-        Pace::Steady,
+        ProbeRate::Normal,
+        ProbeRate::Fast,
+        ProbeRate::Fast,
+        ProbeRate::Down,
+        ProbeRate::Normal,
     ] {
         started.push((reports.recv().await.unwrap().started - start).as_secs());
-        pace.set(next);
+        rate.set(next);
     }
     assert_eq!(started, [0, 10, 11, 12, 72]);
 }

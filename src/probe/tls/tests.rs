@@ -18,7 +18,7 @@ use super::*;
 use crate::config::{CheckKind, Pattern, Step, StreamCheck};
 use crate::model::ProbeResult;
 use crate::probe::Outcome;
-use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say, serve};
+use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, serve, server_that_sends};
 use crate::status::fixture;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -144,12 +144,15 @@ async fn the_certificate_must_be_valid_for_the_name() {
             server(certificate(&theirs, "rs1.example.com", 2090), None),
             "the certificate is from an unknown authority",
         ),
-        (say(b"220 this is not TLS\r\n"), "not a TLS answer"),
+        (
+            server_that_sends(b"220 this is not TLS\r\n"),
+            "not a TLS answer",
+        ),
     ] {
         let outcome = connect(target, &settings).await;
         assert_outcome(&outcome, ProbeResult::Tls, detail);
     }
-    let hanging = ask_within(SHORT, say(b""), tls(&settings)).await;
+    let hanging = ask_within(SHORT, server_that_sends(b""), tls(&settings)).await;
     assert_eq!(hanging.result, ProbeResult::Timeout);
 }
 

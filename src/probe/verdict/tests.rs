@@ -38,35 +38,35 @@ fn icmp_says_what_it_is_that_does_not_answer() {
             3,
             1,
             Errno::HOSTUNREACH,
-            (unreachable, "host unreachable", Sight::NoNeighbour),
+            (unreachable, "host unreachable", PathResult::NoNeighbour),
         ),
         (
             true,
             1,
             3,
             Errno::HOSTUNREACH,
-            (unreachable, "host unreachable", Sight::NoNeighbour),
+            (unreachable, "host unreachable", PathResult::NoNeighbour),
         ),
         (
             false,
             3,
             2,
             Errno::NOPROTOOPT,
-            (unreachable, no_tunnel, Sight::Silent),
+            (unreachable, no_tunnel, PathResult::NoReply),
         ),
         (
             true,
             4,
             1,
             Errno::PROTO,
-            (unreachable, no_tunnel, Sight::Silent),
+            (unreachable, no_tunnel, PathResult::NoReply),
         ),
         (
             false,
             3,
             3,
             Errno::CONNREFUSED,
-            (ProbeResult::Refused, refused, Sight::Filtered),
+            (ProbeResult::Refused, refused, PathResult::Filtered),
         ),
         // The same numbers, of the other protocol.
         (
@@ -74,14 +74,14 @@ fn icmp_says_what_it_is_that_does_not_answer() {
             1,
             1,
             Errno::ACCESS,
-            (unreachable, forbidden, Sight::Filtered),
+            (unreachable, forbidden, PathResult::Filtered),
         ),
         (
             false,
             3,
             13,
             Errno::HOSTUNREACH,
-            (unreachable, forbidden, Sight::Filtered),
+            (unreachable, forbidden, PathResult::Filtered),
         ),
     ] {
         let icmp = Icmp {
@@ -91,9 +91,9 @@ fn icmp_says_what_it_is_that_does_not_answer() {
             from_here: false,
         };
         let failure = Failure::by_icmp(icmp, &errno.into(), Transport::Tcp);
-        let (result, detail, sight) = expected;
-        let found = (failure.result, &*failure.detail, failure.sight);
-        assert_eq!(found, (result, detail, Some(sight)), "{icmp:?}");
+        let (result, detail, path_result) = expected;
+        let found = (failure.result, &*failure.detail, failure.path_result);
+        assert_eq!(found, (result, detail, Some(path_result)), "{icmp:?}");
     }
 }
 
@@ -114,7 +114,7 @@ fn each_fault_of_this_host_has_a_fix_of_its_own() {
 }
 
 #[test]
-fn routes_of_this_host_are_mended_here() {
+fn routes_of_this_host_are_fixed_on_the_director() {
     for (errno, fix) in [
         (Errno::NETUNREACH, NO_ROUTE),
         (Errno::NETDOWN, NO_ROUTE),
@@ -123,7 +123,7 @@ fn routes_of_this_host_are_mended_here() {
     ] {
         assert_eq!(
             from_io(&errno.into()).fix,
-            Some(Fix::here(fix)),
+            Some(Fix::on_director(fix)),
             "{errno:?}"
         );
     }

@@ -54,7 +54,7 @@ fn which_values_keep_a_host_silent() {
         // It would speak as soon as the VIP is there.
         ((0, 2), &[], vec!["arp_ignore is 0"]),
     ] {
-        let found = lacks(&facts(values, held), vip);
+        let found = issues(&facts(values, held), vip);
         let found: Vec<_> = found.iter().map(ToString::to_string).collect();
         let fits = found.len() == expected.len()
             && found.iter().zip(&expected).all(|(f, e)| f.starts_with(e));
@@ -66,14 +66,14 @@ fn which_values_keep_a_host_silent() {
 fn ipv6_is_silent_unless_the_vip_is_on_the_lan() {
     let vip: IpAddr = "2001:db8::200".parse().unwrap();
     let mut facts = facts((0, 0), &[]);
-    assert_eq!(lacks(&facts, vip), []);
+    assert_eq!(issues(&facts, vip), []);
     facts.addresses.push(HostAddress {
         interface: "eth0".to_owned(),
         address: vip,
         prefix_length: 128,
         host_scope: false,
     });
-    let found = lacks(&facts, vip);
+    let found = issues(&facts, vip);
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].mend(), "ip address del 2001:db8::200/128 dev eth0");
+    assert_eq!(found[0].fix(), "ip address del 2001:db8::200/128 dev eth0");
 }

@@ -211,8 +211,7 @@ fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition>
         (Some(diagnosis), None) => diagnosis.to_string(),
         (None, detail) => detail.unwrap_or("the check fails").to_owned(),
     };
-    let place = service.place(record);
-    let fix = live.mend(place).map_or_else(
+    let fix = live.suggested_fix(service.subject(record)).map_or_else(
         || format!("on {}: `lvs-agent doctor --real-server`", record.key),
         |fix| fix.to_string(),
     );

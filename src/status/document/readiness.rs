@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use crate::model::{Protocol, short_duration};
-use crate::readiness::{Lack, ServiceReadiness};
+use crate::readiness::{ReadinessIssue, ServiceReadiness};
 use crate::runtime::clock;
 use crate::status::{ReadinessRecord, Snapshot};
 
@@ -144,14 +144,14 @@ impl ReadinessStatus {
 impl ServedStatus {
     fn of(readiness: &ServiceReadiness, obstacle: Option<&String>) -> Self {
         let service = &readiness.service;
-        let lacks = readiness.lacks.iter().map(ToString::to_string);
-        let diagnosis = readiness.lacks.first().and_then(Lack::diagnosis);
+        let issues = readiness.issues.iter().map(ToString::to_string);
+        let diagnosis = readiness.issues.first().and_then(ReadinessIssue::diagnosis);
         Self {
             name: service.name.to_string(),
             address: service.address.to_string(),
             protocol: service.protocol.to_string(),
             ready: readiness.ready() && obstacle.is_none(),
-            reasons: obstacle.cloned().into_iter().chain(lacks).collect(),
+            reasons: obstacle.cloned().into_iter().chain(issues).collect(),
             diagnosis: diagnosis.map(|diagnosis| diagnosis.to_string()),
             vip_configured: readiness.vip_configured,
             listening: readiness.listening,

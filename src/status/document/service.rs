@@ -297,8 +297,8 @@ impl RealServerStatus {
 
     fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
-        let place = service.place(record);
-        let fix = live.mend(place);
+        let subject = service.subject(record);
+        let fix = live.suggested_fix(subject);
         Self {
             name: record.name.to_string(),
             address: record.key.to_string(),

@@ -16,7 +16,7 @@ fn server(host: u8) -> SocketAddr {
 }
 
 /// A certificate that is valid from day 1000 to 2000 and a number of days.
-fn certificate(number: u32, now: Moment) -> Dated {
+fn certificate(number: u32, now: Moment) -> CertificateDates {
     let not_after = day(2000 + number);
     let dates = if now.wall < day(1000) {
         NotYetValid
@@ -25,7 +25,7 @@ fn certificate(number: u32, now: Moment) -> Dated {
     } else {
         Valid
     };
-    Dated {
+    CertificateDates {
         certificate: number.into(),
         not_before: day(1000),
         not_after,
@@ -48,7 +48,7 @@ fn shown(
     numbers: &[u32],
     wall: SystemTime,
     from: u32,
-) -> Vec<Option<Wrong>> {
+) -> Vec<Option<ClockError>> {
     let servers = (1..).zip(numbers).zip(from..);
     let noted = servers.map(|((host, number), second)| {
         let now = at(wall, second);
@@ -90,7 +90,7 @@ fn a_clock_that_is_set_forward_is_wrong_at_the_first_certificate() {
     for numbers in [[1, 5, 9], [7, 7, 7]] {
         let mut clock = WrongClock::default();
         assert_eq!(shown(&mut clock, &numbers, day(1500), 0), [None; 3]);
-        let late = Some(Wrong::Late);
+        let late = Some(ClockError::Ahead);
         assert_eq!(shown(&mut clock, &numbers, day(9000), 10), [late; 3]);
         // And right again.
         assert_eq!(shown(&mut clock, &numbers, day(1500), 20), [None; 3]);
@@ -110,7 +110,7 @@ fn a_small_step_does_not_excuse_an_expired_certificate() {
 fn a_clock_that_is_set_back_is_wrong() {
     let mut clock = WrongClock::default();
     assert_eq!(shown(&mut clock, &[1, 5], day(1500), 0), [None; 2]);
-    let early = Some(Wrong::Early);
+    let early = Some(ClockError::Behind);
     assert_eq!(shown(&mut clock, &[1, 5], day(10), 10), [None, early]);
     assert_eq!(shown(&mut clock, &[1, 5], day(10), 20), [early, early]);
 }
@@ -118,14 +118,17 @@ fn a_clock_that_is_set_back_is_wrong() {
 #[test]
 fn a_clock_before_what_it_had_reached_is_wrong_by_one_certificate() {
     let mut clock = WrongClock::after(Some(day(1400)));
-    assert_eq!(shown(&mut clock, &[1], day(10), 0), [Some(Wrong::Early)]);
+    assert_eq!(
+        shown(&mut clock, &[1], day(10), 0),
+        [Some(ClockError::Behind)]
+    );
     // What is beyond it may be a certificate of tomorrow.
     let mut clock = WrongClock::after(Some(day(500)));
     assert_eq!(shown(&mut clock, &[1], day(999), 0), [None]);
     // Another that is valid by the same clock speaks for the clock.
     let mut clock = WrongClock::after(Some(day(1400)));
     let now = at(day(10), 0);
-    let valid = Dated {
+    let valid = CertificateDates {
         dates: Valid,
         ..certificate(5, now)
     };
@@ -136,14 +139,14 @@ fn a_clock_before_what_it_had_reached_is_wrong_by_one_certificate() {
 /// At the start of the agent, with nothing that was valid before.
 #[test]
 fn three_certificates_that_ended_on_different_days_do_not_fail_together() {
-    let late = Some(Wrong::Late);
+    let late = Some(ClockError::Ahead);
     let found = shown(&mut WrongClock::default(), &[1, 5, 9, 5], day(9000), 0);
     assert_eq!(found, [None, None, late, late]);
     // Those of one day may have been forgotten together.
     let mut clock = WrongClock::default();
     for (host, number) in [(1, 1), (2, 2), (3, 3)] {
         let now = at(day(9000), 0);
-        let dated = Dated {
+        let dated = CertificateDates {
             not_after: day(2001),
             ..certificate(number, now)
         };
@@ -155,11 +158,11 @@ fn three_certificates_that_ended_on_different_days_do_not_fail_together() {
 fn neglected(
     clock: &mut WrongClock,
     validities: &[(SystemTime, SystemTime)],
-) -> Vec<Option<Wrong>> {
+) -> Vec<Option<ClockError>> {
     let noted = (1..)
         .zip(validities)
         .map(|(host, &(not_before, not_after))| {
-            let dated = Dated {
+            let dated = CertificateDates {
                 certificate: host.into(),
                 not_before,
                 not_after,
@@ -184,7 +187,7 @@ fn certificates_that_were_never_valid_together_are_the_servers_fault() {
     assert_eq!(found, [None; 4]);
     // The others may be valid, and the neglected one among them is not excused.
     let mut clock = WrongClock::default();
-    let late = Some(Wrong::Late);
+    let late = Some(ClockError::Ahead);
     let three = [
         (day(3000), day(4000)),
         (day(3001), day(4010)),
@@ -203,7 +206,7 @@ fn certificates_that_ended_before_the_program_was_there_are_the_servers_fault() 
     assert_eq!(found, [None; 3]);
     let ends = [30, 20, 1].map(|days| (begin, day(days)));
     let found = neglected(&mut WrongClock::default(), &ends);
-    assert_eq!(found, [None, None, Some(Wrong::Late)]);
+    assert_eq!(found, [None, None, Some(ClockError::Ahead)]);
 }
 
 /// The clock was behind while they counted as valid.
@@ -211,7 +214,7 @@ fn certificates_that_ended_before_the_program_was_there_are_the_servers_fault() 
 fn a_clock_that_is_set_right_excuses_nothing_that_another_certificate_outlives() {
     let mut clock = WrongClock::default();
     assert_eq!(shown(&mut clock, &[1, 5], day(1500), 0), [None; 2]);
-    let newer = Dated {
+    let newer = CertificateDates {
         certificate: 77,
         not_before: day(2003),
         not_after: day(2500),
@@ -219,7 +222,7 @@ fn a_clock_that_is_set_right_excuses_nothing_that_another_certificate_outlives()
     };
     let now = at(day(3000), 10);
     assert_eq!(clock.note(server(9), newer, now), None);
-    let late = Some(Wrong::Late);
+    let late = Some(ClockError::Ahead);
     assert_eq!(shown(&mut clock, &[1, 5], day(3000), 11), [None, late]);
 }
 
@@ -233,7 +236,7 @@ fn before_and_after_at_once_is_no_clock() {
         (3, Expired),
         (4, NotYetValid),
     ] {
-        let dated = Dated {
+        let dated = CertificateDates {
             dates,
             ..certificate(host.into(), now)
         };
@@ -247,7 +250,7 @@ fn what_was_seen_long_ago_is_forgotten() {
     let mut clock = WrongClock::default();
     assert_eq!(
         shown(&mut clock, &[1, 5, 9], day(9000), 0)[2],
-        Some(Wrong::Late)
+        Some(ClockError::Ahead)
     );
     let found = shown(&mut clock, &[1], day(9000), 20_000);
     assert_eq!(found, [None]);

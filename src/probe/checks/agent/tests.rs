@@ -3,10 +3,12 @@ use std::io::{Read as _, Write as _};
 use serde_json::{Value, json};
 
 use crate::config::{AgentCheck, CheckKind};
-use crate::diagnosis::Sight;
+use crate::diagnosis::PathResult;
 use crate::model::{Diagnosis, ProbeResult};
 use crate::probe::Outcome;
-use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
+use crate::probe::fixture::{
+    SHORT, ask, ask_within, assert_outcome, closed_port, serve, server_that_sends,
+};
 use crate::status;
 use crate::status::document::{self, Filter};
 
@@ -98,9 +100,9 @@ async fn our_own_status_is_understood() {
         "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP",
     );
     let told = answered("200 OK", body).await.plain;
-    assert_eq!(told, Some(Sight::Told(Diagnosis::ArpConflict)));
+    assert_eq!(told, Some(PathResult::Reported(Diagnosis::ArpConflict)));
     for readiness in snapshot.readiness.lock().iter_mut() {
-        readiness.services[0].lacks.clear();
+        readiness.services[0].issues.clear();
     }
     let body = document::json(&snapshot, &Filter::default()).unwrap();
     let outcome = answered("200 OK", body).await;
@@ -111,7 +113,7 @@ async fn our_own_status_is_understood() {
 async fn an_agent_that_cannot_look_is_not_ready() {
     let snapshot = status::fixture::real_server();
     for readiness in snapshot.readiness.lock().iter_mut() {
-        readiness.services[0].lacks.clear();
+        readiness.services[0].issues.clear();
         readiness.error = Some("cannot list the interfaces".to_owned());
     }
     let body = document::json(&snapshot, &Filter::default()).unwrap();
@@ -126,7 +128,7 @@ async fn an_agent_that_cannot_look_is_not_ready() {
 async fn what_was_seen_long_ago_is_not_ready() {
     let snapshot = status::fixture::real_server();
     for readiness in snapshot.readiness.lock().iter_mut() {
-        readiness.services[0].lacks.clear();
+        readiness.services[0].issues.clear();
         readiness.seen -= std::time::Duration::from_secs(65);
     }
     let body = document::json(&snapshot, &Filter::default()).unwrap();
@@ -176,16 +178,16 @@ async fn other_answers_and_none() {
         let (port, outcome) = answered_at(head, body).await;
         assert_unasked(&outcome, result, port, why);
     }
-    let other = say(b"220 smtp ready\r\n");
+    let other = server_that_sends(b"220 smtp ready\r\n");
     let outcome = ask(other, agent(other.port())).await;
     let (result, port) = (ProbeResult::Protocol, other.port());
     assert_unasked(&outcome, result, port, "not an HTTP answer");
-    let silent = say(b"");
+    let silent = server_that_sends(b"");
     let outcome = ask_within(SHORT, silent, agent(silent.port())).await;
     let why =
         "timed out after 300ms while waiting for the head of the answer, of which nothing came";
     assert_unasked(&outcome, ProbeResult::Timeout, silent.port(), why);
-    let target = nobody();
+    let target = closed_port();
     let outcome = ask(target, agent(target.port())).await;
     let result = ProbeResult::Refused;
     assert_unasked(&outcome, result, target.port(), "connection refused");

@@ -475,7 +475,7 @@ async fn a_truncated_answer_without_tcp_is_told_as_that() {
             "the answer over UDP was truncated, and TCP port {port} refused the connection"
         );
         assert_outcome(&outcome, ProbeResult::Refused, &detail);
-        assert_eq!(outcome.plain, Some(Sight::Wrong));
+        assert_eq!(outcome.plain, Some(PathResult::WrongAnswer));
         let fix = outcome.fix.unwrap();
         let text = format!("{fix:?}");
         assert!(text.contains(&format!("TCP port {port}")), "{text}");

@@ -10,7 +10,7 @@ use super::verdict;
 use crate::config::{CheckKind, ExecCheck};
 use crate::model::ProbeResult;
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome};
-use crate::probe::{Advice, Outcome};
+use crate::probe::{Outcome, WeightAdvice};
 use crate::runtime::orphans;
 
 fn target() -> SocketAddr {
@@ -342,7 +342,7 @@ async fn words_are_passed_as_they_are_but_for_the_real_servers_address() {
 async fn the_output_advises_if_asked_for() {
     let outcome = advise("echo 30%; echo more").await;
     assert_outcome(&outcome, ProbeResult::Ok, "says 30%");
-    assert_eq!(outcome.advice, Some(Advice::Percent(30)));
+    assert_eq!(outcome.advice, Some(WeightAdvice::Percent(30)));
     assert_outcome(&advise("").await, ProbeResult::Ok, "says nothing");
     assert_outcome(
         &advise("echo 30%; exit 1").await,

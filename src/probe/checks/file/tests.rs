@@ -24,13 +24,13 @@ async fn the_file_of_a_real_server_advises() {
 
     let outcome = ask().await;
     assert_outcome(&outcome, ProbeResult::Ok, "no file");
-    assert_eq!(outcome.advice, Some(Advice::Ready));
+    assert_eq!(outcome.advice, Some(WeightAdvice::Ready));
     fs::write(&file, "25%\n").unwrap();
     let outcome = ask().await;
     assert_outcome(&outcome, ProbeResult::Ok, "says 25%");
-    assert_eq!(outcome.advice, Some(Advice::Percent(25)));
+    assert_eq!(outcome.advice, Some(WeightAdvice::Percent(25)));
     fs::write(&file, "\n").unwrap();
-    assert_eq!(ask().await.advice, Some(Advice::Ready));
+    assert_eq!(ask().await.advice, Some(WeightAdvice::Ready));
     fs::write(&file, "\r\n \n\n40\nignored\n").unwrap();
     assert_outcome(&ask().await, ProbeResult::Ok, "says weight 40");
     fs::write(&file, "down\n").unwrap();

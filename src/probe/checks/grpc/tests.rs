@@ -12,7 +12,9 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::config::{CheckKind, TlsSettings};
 use crate::probe::Outcome;
-use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, say, tls_server};
+use crate::probe::fixture::{
+    SHORT, ask, ask_within, assert_outcome, server_that_sends, tls_server,
+};
 
 /// Answers each call with `status`, or with this status of gRPC.
 async fn health(answer: Result<i32, u32>) -> SocketAddr {
@@ -93,9 +95,9 @@ async fn only_serving_passes() {
 
 #[tokio::test]
 async fn what_is_not_http2_and_silence_fail() {
-    let outcome = ask(say(b"HTTP/1.1 200 OK\r\n\r\n"), kind()).await;
+    let outcome = ask(server_that_sends(b"HTTP/1.1 200 OK\r\n\r\n"), kind()).await;
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
-    let outcome = ask_within(SHORT, say(b""), kind()).await;
+    let outcome = ask_within(SHORT, server_that_sends(b""), kind()).await;
     assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
 }
 

@@ -2,8 +2,10 @@ use std::io::{Read as _, Write as _};
 
 use crate::config::{Check, CheckKind, HaproxyAgentCheck};
 use crate::model::ProbeResult;
-use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
-use crate::probe::{Advice, Prober};
+use crate::probe::fixture::{
+    AMPLE, SHORT, ask, ask_within, assert_outcome, closed_port, serve, server_that_sends,
+};
+use crate::probe::{Prober, WeightAdvice};
 use crate::status::fixture;
 
 fn agent(port: u16) -> CheckKind {
@@ -15,17 +17,17 @@ fn agent(port: u16) -> CheckKind {
 
 #[tokio::test]
 async fn the_agent_is_asked_on_its_port_and_advises() {
-    let target = say(b"up 75%\n");
-    let outcome = ask(nobody(), agent(target.port())).await;
+    let target = server_that_sends(b"up 75%\n");
+    let outcome = ask(closed_port(), agent(target.port())).await;
     assert_outcome(&outcome, ProbeResult::Ok, "says 75%");
-    assert_eq!(outcome.advice, Some(Advice::Percent(75)));
+    assert_eq!(outcome.advice, Some(WeightAdvice::Percent(75)));
 
     let closing = serve(|mut stream| stream.write_all(b"drain").unwrap());
     let outcome = ask(closing, agent(closing.port())).await;
-    assert_eq!(outcome.advice, Some(Advice::Drain));
+    assert_eq!(outcome.advice, Some(WeightAdvice::Drain));
 
-    let limited = say(b"maxconn:30\n");
-    let outcome = ask(nobody(), agent(limited.port())).await;
+    let limited = server_that_sends(b"maxconn:30\n");
+    let outcome = ask(closed_port(), agent(limited.port())).await;
     assert_outcome(
         &outcome,
         ProbeResult::Ok,
@@ -47,69 +49,79 @@ async fn the_agent_is_asked_on_its_port_and_advises() {
 }
 
 /// What is said, one after the other, and what comes of it: as with HAProxy 2.6.
-const LINES: [(&str, ProbeResult, &str, Option<Advice>); 19] = [
+const LINES: [(&str, ProbeResult, &str, Option<WeightAdvice>); 19] = [
     (
         "up 75%",
         ProbeResult::Ok,
         "says 75%",
-        Some(Advice::Percent(75)),
+        Some(WeightAdvice::Percent(75)),
     ),
     (
         "250%",
         ProbeResult::Ok,
         "says 250%",
-        Some(Advice::Percent(250)),
+        Some(WeightAdvice::Percent(250)),
     ),
     (
         "99999999999999999999%",
         ProbeResult::Ok,
         "says 25600%",
-        Some(Advice::Percent(25600)),
+        Some(WeightAdvice::Percent(25600)),
     ),
     (
         "hello 50% world",
         ProbeResult::Ok,
         "says 50%",
-        Some(Advice::Percent(50)),
+        Some(WeightAdvice::Percent(50)),
     ),
     // No weight without a `%`, and none with more than digits before it.
     (
         "40 7.5% 5%% up",
         ProbeResult::Ok,
         "says up",
-        Some(Advice::Percent(50)),
+        Some(WeightAdvice::Percent(50)),
     ),
-    ("drain", ProbeResult::Ok, "says drain", Some(Advice::Drain)),
+    (
+        "drain",
+        ProbeResult::Ok,
+        "says drain",
+        Some(WeightAdvice::Drain),
+    ),
     (
         "20%",
         ProbeResult::Ok,
         "says 20%; it said drain before, and not ready since",
-        Some(Advice::Drain),
+        Some(WeightAdvice::Drain),
     ),
     (
         "ready",
         ProbeResult::Ok,
         "says ready",
-        Some(Advice::Percent(20)),
+        Some(WeightAdvice::Percent(20)),
     ),
     (
         "maint,100%\tready",
         ProbeResult::Ok,
         "says 100%",
-        Some(Advice::Percent(100)),
+        Some(WeightAdvice::Percent(100)),
     ),
-    ("maint", ProbeResult::Ok, "says maint", Some(Advice::Drain)),
+    (
+        "maint",
+        ProbeResult::Ok,
+        "says maint",
+        Some(WeightAdvice::Drain),
+    ),
     (
         "up 50%",
         ProbeResult::Ok,
         "says 50%; it said maint before, and not ready since",
-        Some(Advice::Drain),
+        Some(WeightAdvice::Drain),
     ),
     (
         "ready 100%",
         ProbeResult::Ok,
         "says 100%",
-        Some(Advice::Percent(100)),
+        Some(WeightAdvice::Percent(100)),
     ),
     ("down", ProbeResult::Status, "says down", None),
     (
@@ -134,19 +146,19 @@ const LINES: [(&str, ProbeResult, &str, Option<Advice>); 19] = [
         "down up",
         ProbeResult::Ok,
         "says up",
-        Some(Advice::Percent(30)),
+        Some(WeightAdvice::Percent(30)),
     ),
     (
         "up failed#x",
         ProbeResult::Ok,
         "says up",
-        Some(Advice::Percent(30)),
+        Some(WeightAdvice::Percent(30)),
     ),
     (
         "maxconn:30",
         ProbeResult::Ok,
         "says only a limit of connections",
-        Some(Advice::Percent(30)),
+        Some(WeightAdvice::Percent(30)),
     ),
 ];
 
@@ -192,7 +204,7 @@ async fn down_garbage_silence_and_absence() {
         ),
         (b"\n", ProbeResult::Protocol, "the agent said nothing"),
     ] {
-        let target = say(words);
+        let target = server_that_sends(words);
         let outcome = ask(target, agent(target.port())).await;
         assert_outcome(&outcome, result, detail);
         let asks = format!(
@@ -210,10 +222,10 @@ async fn down_garbage_silence_and_absence() {
     let endless = serve(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
     let outcome = ask(endless, agent(endless.port())).await;
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
-    let silent = say(b"");
+    let silent = server_that_sends(b"");
     let outcome = ask_within(SHORT, silent, agent(silent.port())).await;
     assert_eq!(outcome.result, ProbeResult::Timeout);
-    let target = nobody();
+    let target = closed_port();
     let outcome = ask(target, agent(target.port())).await;
     assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
 }

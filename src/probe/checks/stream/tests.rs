@@ -4,7 +4,9 @@ use std::net::{SocketAddr, TcpStream};
 use crate::config::{Check, CheckKind, Expression, Origin, Pattern, Step, StreamCheck};
 use crate::model::ProbeResult;
 use crate::probe::Prober;
-use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome, nobody, say, serve};
+use crate::probe::fixture::{
+    AMPLE, SHORT, ask, ask_within, assert_outcome, closed_port, serve, server_that_sends,
+};
 use crate::status::fixture;
 
 fn tcp(steps: Vec<Step>) -> CheckKind {
@@ -53,9 +55,9 @@ fn smtp_answers(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn a_connection_is_enough_without_steps() {
-    let outcome = ask(say(b""), tcp(Vec::new())).await;
+    let outcome = ask(server_that_sends(b""), tcp(Vec::new())).await;
     assert_outcome(&outcome, ProbeResult::Ok, "connected");
-    let outcome = ask(nobody(), tcp(Vec::new())).await;
+    let outcome = ask(closed_port(), tcp(Vec::new())).await;
     assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
 }
 
@@ -93,10 +95,12 @@ async fn a_conversation_goes_step_by_step() {
 async fn each_answer_counts_once() {
     let steps = vec![text("one"), text("one")];
     assert_eq!(
-        ask(say(b"one one"), tcp(steps.clone())).await.result,
+        ask(server_that_sends(b"one one"), tcp(steps.clone()))
+            .await
+            .result,
         ProbeResult::Ok
     );
-    let outcome = ask_within(SHORT, say(b"one two"), tcp(steps)).await;
+    let outcome = ask_within(SHORT, server_that_sends(b"one two"), tcp(steps)).await;
     assert_outcome(
         &outcome,
         ProbeResult::Body,
@@ -140,13 +144,13 @@ async fn after_a_send_only_what_comes_then_counts() {
     let outcome = ask(greeting, tcp(twice)).await;
     assert_outcome(&outcome, ProbeResult::Ok, "connected");
     let early = vec![send("PING\r\n"), regex("^\\+PONG")];
-    let outcome = ask(say(b"+PONG\r\n"), tcp(early)).await;
+    let outcome = ask(server_that_sends(b"+PONG\r\n"), tcp(early)).await;
     assert_outcome(&outcome, ProbeResult::Ok, "connected");
 }
 
 #[tokio::test]
 async fn silence_closing_and_floods_end() {
-    let outcome = ask_within(SHORT, say(b""), tcp(vec![text("220 ")])).await;
+    let outcome = ask_within(SHORT, server_that_sends(b""), tcp(vec![text("220 ")])).await;
     assert_outcome(
         &outcome,
         ProbeResult::Timeout,

@@ -28,7 +28,7 @@ fn server(answer: Option<&'static str>) -> SocketAddr {
     address
 }
 
-fn nobody() -> SocketAddr {
+fn closed_port() -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.local_addr().unwrap()
 }
@@ -50,7 +50,7 @@ async fn the_answer_decides() {
 #[tokio::test]
 async fn a_port_that_is_refused_fails_with_and_without_an_answer_wanted() {
     for expect in [None, Some("pong")] {
-        let outcome = ask(nobody(), udp(b"ping", expect)).await;
+        let outcome = ask(closed_port(), udp(b"ping", expect)).await;
         assert_outcome(&outcome, ProbeResult::Refused, "connection refused");
     }
 }

@@ -3,8 +3,13 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::model::Tunnel;
 
-fn place(service: &str, forwarding: Forwarding, real_server: &str, port: u16) -> Place {
-    Place {
+fn subject(
+    service: &str,
+    forwarding: Forwarding,
+    real_server: &str,
+    port: u16,
+) -> DiagnosisSubject {
+    DiagnosisSubject {
         service: service.parse().unwrap(),
         forwarding,
         real_server: real_server.parse().unwrap(),
@@ -12,12 +17,12 @@ fn place(service: &str, forwarding: Forwarding, real_server: &str, port: u16) ->
     }
 }
 
-/// Every mend of one place, a line each.
-fn check(place: Place, expected: &Expect) {
+/// Every fix for one subject, a line each.
+fn check(subject: DiagnosisSubject, expected: &Expect) {
     let line = |diagnosis: Diagnosis| {
-        let mend = diagnosis.mend(place);
-        assert_eq!(mend.is_none(), diagnosis == Diagnosis::Ok, "{diagnosis}");
-        Some(format!("{diagnosis}: {}\n", mend?))
+        let fix = diagnosis.fix(subject);
+        assert_eq!(fix.is_none(), diagnosis == Diagnosis::Ok, "{diagnosis}");
+        Some(format!("{diagnosis}: {}\n", fix?))
     };
     let lines: String = Diagnosis::ALL.into_iter().filter_map(line).collect();
     // The one that is left is told by a command beside it.
@@ -28,9 +33,9 @@ fn check(place: Place, expected: &Expect) {
 }
 
 #[test]
-fn each_names_the_place_it_is_for() {
+fn each_fix_names_its_subject() {
     check(
-        place(
+        subject(
             "tcp 192.168.11.200:80",
             Forwarding::Direct,
             "192.168.11.21",
@@ -49,39 +54,42 @@ fn each_names_the_place_it_is_for() {
 }
 
 #[test]
-fn what_the_probe_has_found_replaces_what_the_diagnosis_can_only_guess() {
-    let place = place(
+fn fix_of_the_probe_replaces_a_less_precise_one() {
+    let subject = subject(
         "tcp 192.168.11.200:80",
         Forwarding::Direct,
         "192.168.11.21",
         80,
     );
     let found = |diagnosis: Diagnosis, fix| {
-        let mend = diagnosis.mend(place).unwrap().found(Some(Arc::new(fix)));
-        mend.to_string()
+        let fix = diagnosis
+            .fix(subject)
+            .unwrap()
+            .with_probe_fix(Some(Arc::new(fix)));
+        fix.to_string()
     };
     assert_eq!(
         found(
             Diagnosis::ApplicationDown,
-            Fix::there("renew the certificate")
+            Fix::on_real_server("renew the certificate")
         ),
         "on 192.168.11.21, renew the certificate"
     );
     assert_eq!(
-        found(Diagnosis::Unverified, Fix::here("raise the limit")),
+        found(Diagnosis::Unverified, Fix::on_director("raise the limit")),
         "on this director, raise the limit"
     );
     // Two ways that differ say more than one of them.
     for diagnosis in [Diagnosis::VipMissing, Diagnosis::ArpConflict] {
-        let mend = found(diagnosis, Fix::here("raise the limit"));
-        assert_eq!(mend, diagnosis.mend(place).unwrap().to_string());
+        let fix = found(diagnosis, Fix::on_director("raise the limit"));
+        assert_eq!(fix, diagnosis.fix(subject).unwrap().to_string());
     }
 }
 
 #[test]
-fn with_ipv6_they_are_true_for_ipv6() {
+fn fixes_for_ipv6_use_its_commands() {
     check(
-        place(
+        subject(
             "tcp [2001:db8::200]:443",
             Forwarding::Tunnel(Tunnel::Ipip),
             "2001:db8::21",
@@ -100,9 +108,9 @@ fn with_ipv6_they_are_true_for_ipv6() {
 }
 
 #[test]
-fn a_firewall_mark_has_no_vip() {
+fn fixes_for_a_firewall_mark_name_no_vip() {
     check(
-        place("fwmark 10 ipv4", Forwarding::Direct, "192.168.11.21", 0),
+        subject("fwmark 10 ipv4", Forwarding::Direct, "192.168.11.21", 0),
         &expect![[r"
             application_down: on 192.168.11.21, see whether the service runs: `ss -ltnup` and its log; if it does, what a firewall there drops: `nft list ruleset`
             vip_missing: on 192.168.11.21, see with `lvs-agent doctor --real-server` whether its VIPs are on lo and let in

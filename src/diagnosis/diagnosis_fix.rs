@@ -8,62 +8,62 @@ use std::sync::Arc;
 
 use super::{Fix, arp_conflict_fix};
 use crate::model::{Diagnosis, Forwarding, LocalAddress, Protocol, ServiceKey};
-use crate::readiness::Lack;
+use crate::readiness::ReadinessIssue;
 
-/// Where the real server stands that a diagnosis is of.
+/// The real server that a diagnosis is about, in one virtual service.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    /// The service in which it serves.
+pub(crate) struct DiagnosisSubject {
+    /// The virtual service of the real server.
     pub(crate) service: ServiceKey,
     pub(crate) forwarding: Forwarding,
     pub(crate) real_server: IpAddr,
-    /// Where its check asks; 0 where that is no port.
+    /// The port of the check; 0 if the check has no port.
     pub(crate) port: u16,
 }
 
-/// What mends something, written when it is shown: a sentence, whose commands
-/// stand between backquotes.
+/// The fix of a diagnosis, formatted on display: one sentence, with commands
+/// between backquotes.
 #[derive(Debug, Clone)]
-pub(crate) struct Mend {
+pub(crate) struct DiagnosisFix {
     diagnosis: Diagnosis,
-    place: Place,
-    /// What the newest probe that counts has found to be done.
-    found: Option<Arc<Fix>>,
+    subject: DiagnosisSubject,
+    /// The fix that the newest reliable probe suggests.
+    probe_fix: Option<Arc<Fix>>,
 }
 
-impl Mend {
-    /// The same, where the newest probe says more than the diagnosis.
-    pub(crate) fn found(self, found: Option<Arc<Fix>>) -> Self {
-        Self { found, ..self }
+impl DiagnosisFix {
+    /// The same fix, with the more precise one that the newest probe suggests.
+    pub(crate) fn with_probe_fix(self, probe_fix: Option<Arc<Fix>>) -> Self {
+        Self { probe_fix, ..self }
     }
 }
 
 impl Diagnosis {
-    /// What to do about it, where and by which command; `None` where nothing
-    /// is wrong.
-    pub(crate) fn mend(self, place: Place) -> Option<Mend> {
-        (self != Self::Ok).then_some(Mend {
+    /// The host and the command that fix the diagnosis; `None` for
+    /// [`Diagnosis::Ok`].
+    pub(crate) fn fix(self, subject: DiagnosisSubject) -> Option<DiagnosisFix> {
+        (self != Self::Ok).then_some(DiagnosisFix {
             diagnosis: self,
-            place,
-            found: None,
+            subject,
+            probe_fix: None,
         })
     }
 }
 
-impl Place {
-    /// VIP and port, where there is a VIP: a firewall mark has none.
-    fn asked(&self) -> Option<SocketAddr> {
+impl DiagnosisSubject {
+    /// VIP and port of the check; `None` for a service by firewall mark.
+    fn vip_address(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.service.vip()?, self.port))
     }
 }
 
-impl fmt::Display for Mend {
+impl fmt::Display for DiagnosisFix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let real_server = self.place.real_server;
-        if let Some(found) = &self.found
+        let real_server = self.subject.real_server;
+        if let Some(probe_fix) = &self.probe_fix
             && self.diagnosis.is_as_found()
         {
-            return write!(f, "{}", found.for_real_server(real_server));
+            return write!(f, "{}", probe_fix.for_real_server(real_server));
         }
         match self.diagnosis {
             Diagnosis::Ok => f.write_str("nothing"),
@@ -71,27 +71,27 @@ impl fmt::Display for Mend {
             Diagnosis::VipMissing => self.vip_missing(f),
             Diagnosis::NotListeningOnVip => {
                 write!(f, "on {real_server}, ")?;
-                let Some(address) = self.place.asked() else {
+                let Some(address) = self.subject.vip_address() else {
                     return f.write_str("let the server listen on all addresses: `ss -ltnp`");
                 };
-                let lack = Lack::Listener {
+                let lack = ReadinessIssue::Listener {
                     protocol: Protocol::Tcp,
                     address,
                     elsewhere: BTreeSet::new(),
                 };
-                f.write_str(&lack.mend())
+                f.write_str(&lack.fix())
             }
             Diagnosis::PathFiltered => {
                 write!(f, "let packets to {real_server}")?;
                 if let (Some(asked), Forwarding::Direct | Forwarding::Tunnel(_)) =
-                    (self.place.asked(), self.place.forwarding)
+                    (self.subject.vip_address(), self.subject.forwarding)
                 {
                     write!(f, ", and there to {asked},")?;
                 }
                 f.write_str(
                     " pass: `nft list ruleset` on it, on this director and on what is between them",
                 )?;
-                if matches!(self.place.forwarding, Forwarding::Tunnel(_)) {
+                if matches!(self.subject.forwarding, Forwarding::Tunnel(_)) {
                     f.write_str(
                         "; or nobody unpacks the tunnel there: `lvs-agent doctor --real-server`",
                     )?;
@@ -100,7 +100,7 @@ impl fmt::Display for Mend {
             }
             Diagnosis::ArpConflict => {
                 write!(f, "on {real_server}, ")?;
-                match self.place.service.vip() {
+                match self.subject.service.vip() {
                     Some(vip) => f.write_str(&arp_conflict_fix(vip)),
                     None => f.write_str("`lvs-agent doctor --real-server`"),
                 }
@@ -118,13 +118,13 @@ impl fmt::Display for Mend {
     }
 }
 
-impl Mend {
-    /// Refused, or silent though the host is there: what else may be wrong with
-    /// an application, the probe says.
+impl DiagnosisFix {
+    /// The port refuses, or does not reply although the host is present. The
+    /// probe names any other fault of an application.
     fn application_down(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place {
+        let DiagnosisSubject {
             real_server, port, ..
-        } = self.place;
+        } = self.subject;
         write!(
             f,
             "on {real_server}, see whether the service runs: `ss -ltnup"
@@ -135,11 +135,11 @@ impl Mend {
         f.write_str("` and its log; if it does, what a firewall there drops: `nft list ruleset`")
     }
 
-    /// Not on lo, dropped on the way in, or never unpacked: the VIP is as
-    /// silent in each case.
+    /// The VIP is not on lo, a firewall drops its packets, or no tunnel
+    /// interface decapsulates them: a probe sees no reply in each case.
     fn vip_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "on {}, ", self.place.real_server)?;
-        let Some(asked) = self.place.asked() else {
+        write!(f, "on {}, ", self.subject.real_server)?;
+        let Some(asked) = self.subject.vip_address() else {
             return f.write_str(
                 "see with `lvs-agent doctor --real-server` whether its VIPs are on lo and let in",
             );
@@ -154,7 +154,7 @@ impl Mend {
              {asked} (`nft list ruleset`)",
             vip.command()
         )?;
-        if let Forwarding::Tunnel(_) = self.place.forwarding {
+        if let Forwarding::Tunnel(_) = self.subject.forwarding {
             f.write_str(", or no tunnel interface unpacks them (`ip -d link`)")?;
         }
         f.write_str(

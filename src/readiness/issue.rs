@@ -1,20 +1,22 @@
+//! The reasons why a real server is not ready, and their fixes.
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::{Diagnosis, Family, LocalAddress, Protocol};
 
-/// What keeps a real server from serving a virtual service, or makes it take
-/// what is the director's.
+/// A reason why a real server cannot serve a virtual service, or why it takes
+/// packets that are for the director.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lack {
+pub(crate) enum ReadinessIssue {
     /// The VIP is on no interface.
     Vip {
         vip: IpAddr,
-        /// Where it belongs.
+        /// The configured interface of VIPs.
         interface: String,
     },
-    /// The VIP is on an interface that is asked for it, and that answers.
+    /// The VIP is on an interface that answers ARP for it.
     OnLan {
         vip: IpAddr,
         prefix_length: u8,
@@ -46,7 +48,7 @@ pub(crate) enum Lack {
         elsewhere: BTreeSet<IpAddr>,
     },
     /// The kernel does not tell which sockets listen.
-    Unseen { protocol: Protocol },
+    ListenersUnknown { protocol: Protocol },
     /// A connection from this host itself failed.
     SelfTest {
         address: SocketAddr,
@@ -54,8 +56,8 @@ pub(crate) enum Lack {
     },
 }
 
-impl Lack {
-    /// What a director calls it; `None` where that is not clear.
+impl ReadinessIssue {
+    /// The director's diagnosis of this issue; `None` if there is no single one.
     pub(crate) fn diagnosis(&self) -> Option<Diagnosis> {
         match self {
             Self::Vip { .. } => Some(Diagnosis::VipMissing),
@@ -67,12 +69,12 @@ impl Lack {
             }
             Self::Listener { .. } => Some(Diagnosis::NotListeningOnVip),
             Self::SelfTest { .. } => Some(Diagnosis::ApplicationDown),
-            Self::WidePrefix { .. } | Self::Unseen { .. } => None,
+            Self::WidePrefix { .. } | Self::ListenersUnknown { .. } => None,
         }
     }
 
-    /// The command that mends it, to be run on this host.
-    pub(crate) fn mend(&self) -> String {
+    /// The command that fixes the issue, to be run on this host.
+    pub(crate) fn fix(&self) -> String {
         match self {
             Self::Vip { vip, interface } => LocalAddress {
                 interface: interface.clone(),
@@ -88,7 +90,7 @@ impl Lack {
                 vip,
                 prefix_length,
                 interface,
-            } => narrow(*vip, *prefix_length, interface),
+            } => host_prefix_command(*vip, *prefix_length, interface),
             Self::ArpIgnore { interface, value } => sysctl("arp_ignore", 1, interface, *value),
             Self::ArpAnnounce { interface, value } => sysctl("arp_announce", 2, interface, *value),
             Self::Listener {
@@ -105,7 +107,7 @@ impl Lack {
                      `ss {sockets} 'sport = :{port}'`"
                 )
             }
-            Self::Unseen { protocol } => format!("modprobe {protocol}_diag"),
+            Self::ListenersUnknown { protocol } => format!("modprobe {protocol}_diag"),
             Self::SelfTest { address, .. } => {
                 let port = address.port();
                 format!(
@@ -119,8 +121,9 @@ impl Lack {
     }
 }
 
-/// Leaves a VIP there as one host's address, whether that is there already or not.
-pub(crate) fn narrow(vip: IpAddr, prefix_length: u8, interface: &str) -> String {
+/// The command that leaves a VIP on the interface with the prefix of one host,
+/// whether or not that address exists already.
+pub(crate) fn host_prefix_command(vip: IpAddr, prefix_length: u8, interface: &str) -> String {
     let bits = Family::from(vip).host_prefix_length();
     format!(
         "ip address replace {vip}/{bits} dev {interface} && \
@@ -141,7 +144,7 @@ fn sysctl(key: &str, wanted: u32, interface: &str, value: u32) -> String {
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for ReadinessIssue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vip { vip, interface } => {
@@ -183,7 +186,7 @@ impl fmt::Display for Lack {
                 }
                 Ok(())
             }
-            Self::Unseen { protocol } => {
+            Self::ListenersUnknown { protocol } => {
                 write!(
                     f,
                     "this kernel does not tell which {protocol} sockets listen"

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::{DigitallySignedStruct, Error, SignatureScheme};
 /// Takes any certificate, whatever its version, its key and its extensions are,
 /// and does not look at signatures: nothing about them may fail the check.
 #[derive(Debug)]
-pub(super) struct Unverified;
+pub(super) struct NoVerification;
 
 /// `rsa_pss_pss_sha256`, `_sha384` and `_sha512` (RFC 8446, section 4.2.3), for
 /// certificates whose keys are for RSASSA-PSS alone.
@@ -25,7 +25,7 @@ const BRAINPOOL: [SignatureScheme; 3] = [
     SignatureScheme::Unknown(0x081c),
 ];
 
-impl ServerCertVerifier for Unverified {
+impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
