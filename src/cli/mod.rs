@@ -3,8 +3,10 @@
 mod arguments;
 mod check_config;
 mod cleanup;
+mod completions;
 mod doctor;
 mod drain;
+mod man;
 mod plan;
 mod reload;
 mod run;
@@ -90,9 +92,9 @@ enum CommandFailure {
     Usage(&'static str),
     #[error("{0}")]
     Operation(String),
-    /// The log has the failure already.
+    /// The log or standard output has the failure already.
     #[error(transparent)]
-    AlreadyLogged(Box<CommandFailure>),
+    AlreadyReported(Box<CommandFailure>),
 }
 
 impl CommandFailure {
@@ -119,7 +121,7 @@ impl CommandFailure {
             | Self::Control(_)
             | Self::Operation(_)
             | Self::Usage(_)
-            | Self::AlreadyLogged(_) => format!("lvs-agent: {message}"),
+            | Self::AlreadyReported(_) => format!("lvs-agent: {message}"),
         }
     }
 
@@ -153,7 +155,7 @@ impl CommandFailure {
             | Self::Status(_)
             | Self::Control(_)
             | Self::Operation(_) => ExitCode::FAILURE,
-            Self::AlreadyLogged(failure) => failure.exit_code(),
+            Self::AlreadyReported(failure) => failure.exit_code(),
         }
     }
 }
@@ -164,11 +166,11 @@ impl CommandError {
         self.0.exit_code()
     }
 
-    /// The message with its sources; `None` if the log of `run` has the message
-    /// already.
+    /// The message with its sources; `None` if the log or standard output has
+    /// the message already.
     pub fn message(&self) -> Option<String> {
-        let logged = matches!(self.0, CommandFailure::AlreadyLogged(_));
-        (!logged).then(|| self.0.message())
+        let reported = matches!(self.0, CommandFailure::AlreadyReported(_));
+        (!reported).then(|| self.0.message())
     }
 
     /// Whether the reader of standard output has closed it, as `head` does.
@@ -192,8 +194,10 @@ impl CommandError {
 pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments)?,
-        Command::CheckConfig(file) => check_config::run(&file.path)?,
+        Command::CheckConfig(arguments) => check_config::run(&arguments)?,
         Command::Schema => schema::run()?,
+        Command::Completions(arguments) => completions::run(&arguments)?,
+        Command::Man(arguments) => man::run(&arguments)?,
         Command::Plan(arguments) => block_on(plan::run(arguments))?,
         Command::Drain(arguments) => block_on(drain::run(arguments))?,
         Command::Undrain(arguments) => block_on(drain::undo(arguments))?,

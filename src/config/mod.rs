@@ -48,7 +48,7 @@ pub use check::{
     UdpCheck, Via,
 };
 pub use declaration::{reference, schema};
-pub use error::{ConfigErrors, ConfigWarning};
+pub use error::{ConfigErrors, ConfigWarning, Report};
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
 pub(crate) use source::is_handed_over;
