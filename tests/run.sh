@@ -134,7 +134,8 @@ stage_deploy() {
 }
 
 stage_test() {
-	need openssl openssl && need socat socat && need faketime faketime || return
+	need openssl openssl && need socat socat && need faketime faketime &&
+		need man man-db || return
 	tests cargo test --locked -- "${filter[@]}"
 }
 

@@ -64,6 +64,8 @@ enum CommandFailure {
     Runtime(#[source] io::Error),
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
+    #[error("cannot write {}", path.display())]
+    ManualPage { path: PathBuf, source: io::Error },
     #[error("cannot write JSON to standard output")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
@@ -108,6 +110,7 @@ impl CommandFailure {
             Self::Logging(_)
             | Self::Runtime(_)
             | Self::Output(_)
+            | Self::ManualPage { .. }
             | Self::Json(_)
             | Self::Agent(_)
             | Self::Kernel(_)
@@ -143,6 +146,7 @@ impl CommandFailure {
             }
             Self::Runtime(_)
             | Self::Output(_)
+            | Self::ManualPage { .. }
             | Self::Json(_)
             | Self::Agent(_)
             | Self::Kernel(_)
