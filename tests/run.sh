@@ -149,7 +149,8 @@ stage_deploy() {
 }
 
 stage_test() {
-	need openssl openssl && need socat socat && need faketime faketime && need_prometheus || return
+	need openssl openssl && need socat socat && need faketime faketime &&
+		need man man-db && need_prometheus || return
 	tests cargo test --locked -- "${filter[@]}"
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::agent::drains::LONGEST_DEADLINE;
 use crate::model::Target;
@@ -30,9 +31,13 @@ pub(crate) enum Command {
     /// Run the agent: a director, or with --real-server the agent on a real server
     Run(RunArguments),
     /// Show every problem of a configuration file at once, each with its place
-    CheckConfig(ConfigFile),
+    CheckConfig(CheckConfigArguments),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Print the completions of a shell
+    Completions(CompletionsArguments),
+    /// Write the manual pages into a directory
+    Man(ManArguments),
     /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
     Plan(PlanArguments),
     /// Let a real server get no new connections; established ones go on
@@ -56,12 +61,40 @@ pub(crate) const DEFAULT_CONFIG: &str = "/etc/lvs-agent/config.yaml";
 pub(crate) struct ConfigFile {
     /// The configuration file
     #[arg(
+        short = 'c',
         long = "config",
         value_name = "FILE",
         env = "LVS_AGENT_CONFIG",
         default_value = DEFAULT_CONFIG
     )]
     pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArguments {
+    /// `-` is standard input
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// The directory in which `include` begins; default: the file's own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// The directory, which is there
+    #[arg(value_name = "DIRECTORY")]
+    pub(crate) directory: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -177,7 +210,7 @@ pub(crate) struct ControlSocket {
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
     /// The configuration file that names the control socket
-    #[arg(long, value_name = "FILE", env = "LVS_AGENT_CONFIG")]
+    #[arg(short, long, value_name = "FILE", env = "LVS_AGENT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Ask the real server's agent, on a host that is a director as well
     #[arg(long)]

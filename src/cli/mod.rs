@@ -3,8 +3,10 @@
 mod arguments;
 mod check_config;
 mod cleanup;
+mod completions;
 mod doctor;
 mod drain;
+mod man;
 mod plan;
 mod reload;
 mod run;
@@ -62,6 +64,8 @@ enum CommandFailure {
     Runtime(#[source] io::Error),
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
+    #[error("cannot write {}", path.display())]
+    ManualPage { path: PathBuf, source: io::Error },
     #[error("cannot write JSON to standard output")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
@@ -90,9 +94,9 @@ enum CommandFailure {
     Usage(&'static str),
     #[error("{0}")]
     Operation(String),
-    /// The log has the failure already.
+    /// The log or standard output has the failure already.
     #[error(transparent)]
-    AlreadyLogged(Box<CommandFailure>),
+    AlreadyReported(Box<CommandFailure>),
 }
 
 impl CommandFailure {
@@ -106,6 +110,7 @@ impl CommandFailure {
             Self::Logging(_)
             | Self::Runtime(_)
             | Self::Output(_)
+            | Self::ManualPage { .. }
             | Self::Json(_)
             | Self::Agent(_)
             | Self::Kernel(_)
@@ -119,7 +124,7 @@ impl CommandFailure {
             | Self::Control(_)
             | Self::Operation(_)
             | Self::Usage(_)
-            | Self::AlreadyLogged(_) => format!("lvs-agent: {message}"),
+            | Self::AlreadyReported(_) => format!("lvs-agent: {message}"),
         }
     }
 
@@ -141,6 +146,7 @@ impl CommandFailure {
             }
             Self::Runtime(_)
             | Self::Output(_)
+            | Self::ManualPage { .. }
             | Self::Json(_)
             | Self::Agent(_)
             | Self::Kernel(_)
@@ -153,7 +159,7 @@ impl CommandFailure {
             | Self::Status(_)
             | Self::Control(_)
             | Self::Operation(_) => ExitCode::FAILURE,
-            Self::AlreadyLogged(failure) => failure.exit_code(),
+            Self::AlreadyReported(failure) => failure.exit_code(),
         }
     }
 }
@@ -164,11 +170,11 @@ impl CommandError {
         self.0.exit_code()
     }
 
-    /// The message with its sources; `None` if the log of `run` has the message
-    /// already.
+    /// The message with its sources; `None` if the log or standard output has
+    /// the message already.
     pub fn message(&self) -> Option<String> {
-        let logged = matches!(self.0, CommandFailure::AlreadyLogged(_));
-        (!logged).then(|| self.0.message())
+        let reported = matches!(self.0, CommandFailure::AlreadyReported(_));
+        (!reported).then(|| self.0.message())
     }
 
     /// Whether the reader of standard output has closed it, as `head` does.
@@ -192,8 +198,10 @@ impl CommandError {
 pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments)?,
-        Command::CheckConfig(file) => check_config::run(&file.path)?,
+        Command::CheckConfig(arguments) => check_config::run(&arguments)?,
         Command::Schema => schema::run()?,
+        Command::Completions(arguments) => completions::run(&arguments)?,
+        Command::Man(arguments) => man::run(&arguments)?,
         Command::Plan(arguments) => block_on(plan::run(arguments))?,
         Command::Drain(arguments) => block_on(drain::run(arguments))?,
         Command::Undrain(arguments) => block_on(drain::undo(arguments))?,

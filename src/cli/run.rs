@@ -30,7 +30,7 @@ pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure>
             error_chain(&failure)
         };
         log.message(&message, &plain);
-        CommandFailure::AlreadyLogged(Box::new(failure))
+        CommandFailure::AlreadyReported(Box::new(failure))
     })
 }
 

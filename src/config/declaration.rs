@@ -4,6 +4,7 @@
 
 mod check;
 mod choices;
+mod manual_page;
 mod reference;
 mod schema;
 mod sections;
@@ -16,6 +17,7 @@ pub(super) use check::{
     PING, SCHEDULE, STEP, TCP, TLS, TLS_KEYS, UDP,
 };
 pub(super) use choices::{Choice, TunnelType, words};
+pub use manual_page::manual_page;
 pub use reference::reference;
 pub use schema::schema;
 pub(super) use sections::{

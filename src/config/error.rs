@@ -25,8 +25,9 @@ pub struct ConfigErrors {
     warnings: Vec<ConfigWarning>,
 }
 
+/// A problem or a warning, with the place and the texts as they are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Report {
+pub struct Report {
     file: String,
     /// Line and column, both from 1.
     place: Option<(usize, usize)>,
@@ -63,6 +64,17 @@ impl ConfigErrors {
     /// Beside what is wrong, what is hardly meant.
     pub(super) fn beside(self, warnings: Vec<ConfigWarning>) -> Self {
         Self { warnings, ..self }
+    }
+
+    /// The problems, in the order of the files and lines; see
+    /// [`unreported`](Self::unreported) for what is beside them.
+    pub(crate) fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
+    /// The number of problems after the first 100.
+    pub(crate) const fn unreported(&self) -> usize {
+        self.more
     }
 
     /// What is hardly meant in the same files, as far as they could be read.
@@ -121,6 +133,10 @@ impl ConfigWarning {
     /// `FILE:LINE:COL`.
     pub fn place(&self) -> String {
         self.0.place()
+    }
+
+    pub(crate) const fn report(&self) -> &Report {
+        &self.0
     }
 
     /// What is hardly meant, in one sentence, without anything of the file.
@@ -184,6 +200,26 @@ fn of_one_file(file: &str, text: &str, problems: &[Problem]) -> Vec<Report> {
 }
 
 impl Report {
+    /// The name of the file, as it is shown.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Line and column, both from 1; the column counts characters.
+    pub(crate) const fn line_and_column(&self) -> Option<(usize, usize)> {
+        self.place
+    }
+
+    /// What is wrong, for those who may read the file.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do.
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
+    }
+
     /// `FILE:LINE:COL`, or `FILE` of a problem with the file as a whole.
     fn place(&self) -> String {
         let Self { file, place, .. } = self;

@@ -21,6 +21,26 @@ impl Config {
         Self::read(main(path)?, Some(directory(path)))
     }
 
+    /// Reads the file for a check alone: `-` is standard input, and included
+    /// files are relative to `base_directory`, if there is one, in place of the
+    /// file's own directory (of standard input: the working directory).
+    ///
+    /// The errors are those of [`load`](Self::load).
+    pub fn load_for_check(
+        path: &Path,
+        base_directory: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        let main = if path == Path::new("-") {
+            source_of("-".to_owned(), source::read_standard_input())?
+        } else {
+            main(path)?
+        };
+        Self::read(
+            main,
+            Some(base_directory.unwrap_or_else(|| directory(path))),
+        )
+    }
+
     /// The control sockets that the file names, whatever else is wrong with it:
     /// the agent that runs can be asked although its file is broken by now.
     /// Of a file that is no YAML, the lines of its `control` section count.
@@ -122,8 +142,11 @@ fn directory(path: &Path) -> &Path {
 
 /// The file that was named.
 fn main(path: &Path) -> Result<Source, ConfigErrors> {
-    let name = path.display().to_string();
-    let bytes = source::read_main(path).map_err(|error| {
+    source_of(path.display().to_string(), source::read_main(path))
+}
+
+fn source_of(name: String, read: io::Result<Vec<u8>>) -> Result<Source, ConfigErrors> {
+    let bytes = read.map_err(|error| {
         let kind = error.kind();
         let (message, hint) = if kind == io::ErrorKind::NotFound {
             (

@@ -47,8 +47,8 @@ pub use check::{
     HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
     UdpCheck, Via,
 };
-pub use declaration::{reference, schema};
-pub use error::{ConfigErrors, ConfigWarning};
+pub use declaration::{manual_page, reference, schema};
+pub use error::{ConfigErrors, ConfigWarning, Report};
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
 pub(crate) use source::is_handed_over;

@@ -41,14 +41,14 @@ impl Source {
 
 /// At most one byte more than [`LARGEST`], of a regular file.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    up_to_largest(regular_file::open(path)?)
+    up_to_largest(&regular_file::open(path)?)
 }
 
 /// The same of the file that was named, which may also be what whoever started
 /// the program handed over: `/dev/stdin`, or a shell's `<(COMMAND)`.
 pub(super) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
     if is_handed_over(path) {
-        up_to_largest(File::open(path)?)
+        up_to_largest(&File::open(path)?)
     } else {
         read(path)
     }
@@ -59,9 +59,14 @@ pub(crate) fn is_handed_over(path: &Path) -> bool {
     path == Path::new("/dev/stdin") || path.starts_with("/dev/fd")
 }
 
-fn up_to_largest(file: File) -> io::Result<Vec<u8>> {
+/// The same of standard input.
+pub(super) fn read_standard_input() -> io::Result<Vec<u8>> {
+    up_to_largest(io::stdin().lock())
+}
+
+fn up_to_largest(input: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    input.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

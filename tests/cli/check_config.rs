@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::{Ended, Site, end, fifo, program};
 
 const CHECK: &str = "interval: 200ms, timeout: 200ms";
@@ -119,6 +121,79 @@ fn standard_input_may_be_the_file() {
     let mut command = program(&["check-config", "--config", "/dev/stdin"]);
     let output = command.stdin(reader).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+/// As Ansible's `validate:` has it: the new file lies elsewhere than the files
+/// that it includes.
+#[test]
+fn included_files_are_found_from_the_base_directory() {
+    let site = Site::new();
+    fs::create_dir(site.path("conf.d")).unwrap();
+    fs::write(
+        site.path("conf.d/web.yaml"),
+        format!("virtual_services:\n{}", site.service("web", 1, CHECK, &[1])),
+    )
+    .unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let new = elsewhere.path().join("new.yaml");
+    fs::write(&new, "include: conf.d/*.yaml\n").unwrap();
+    let base_dir = site.path("");
+    let check = |configuration: &str, base_dir: &[&str]| {
+        let mut arguments = vec!["check-config", "-c", configuration];
+        arguments.extend(base_dir);
+        let mut command = program(&arguments);
+        command.stdin(fs::File::open(&new).unwrap());
+        command.output().unwrap()
+    };
+    let with = ["--base-dir", base_dir.to_str().unwrap()];
+    for configuration in [new.to_str().unwrap(), "-"] {
+        let output = check(configuration, &with);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let summary = format!("{configuration}: valid: 1 virtual service, 1 real server\n");
+        assert!(said.starts_with(&summary), "{said}");
+    }
+    let output = check(new.to_str().unwrap(), &[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("nothing is included"), "{said}");
+}
+
+#[test]
+fn json_has_every_problem_and_warning_with_its_line() {
+    let site = Site::new();
+    let broken = format!(
+        "{}  - name: web\n    adress: 192.0.2.9:80\n    scheduler: wlcc\n",
+        site.service("web", 1, CHECK, &[1])
+    );
+    site.configure(&broken);
+    let ended = end(site.command("check-config", &["--json"]));
+    assert_eq!((ended.code, &*ended.stderr), (2, ""));
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(document["valid"], false);
+    assert_eq!(document["more_problems"], 0);
+    let problems = document["problems"].as_array().unwrap();
+    let misspelt = problems.iter().find(|problem| {
+        let message = problem["message"].as_str().unwrap();
+        message.contains("`adress`")
+    });
+    let misspelt = misspelt.unwrap_or_else(|| panic!("{document:#}"));
+    let lines = fs::read_to_string(site.configuration()).unwrap();
+    let line = lines
+        .lines()
+        .position(|line| line.contains("adress"))
+        .unwrap();
+    assert_eq!(misspelt["line"], line + 1);
+    assert_eq!(misspelt["column"], 5);
+    assert_eq!(misspelt["file"], site.configuration().to_str().unwrap());
+
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let ended = end(site.command("check-config", &["--json"]));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(document["valid"], true);
+    assert_eq!(document["summary"], "1 virtual service, 1 real server");
+    assert_eq!(document["problems"], json!([]));
 }
 
 /// Files that cannot be a configuration, and what is said of each.

@@ -24,6 +24,7 @@ mod endpoints;
 mod exchange;
 mod hostile;
 mod log;
+mod man;
 mod many;
 mod probes;
 #[path = "../support/process.rs"]

@@ -39,23 +39,27 @@ fn section(mapping: &'static Mapping, seen: &mut BTreeSet<&'static str>, page: &
 }
 
 fn row(key: &Key) -> String {
-    let without = match key.presence {
-        Presence::Required(_) => "an error".to_owned(),
-        Presence::Default(default) => format!("`{default}`"),
-        Presence::Optional(words) => words.to_owned(),
-    };
     let cells = [
         &format!("`{}`", key.name),
         &value(&key.kind),
-        &without,
+        &without(key),
         key.doc,
     ];
     let cells = cells.map(|cell| cell.replace('|', "\\|"));
     format!("| {} |\n", cells.join(" | "))
 }
 
+/// What holds where the key is not there.
+pub(super) fn without(key: &Key) -> String {
+    match key.presence {
+        Presence::Required(_) => "an error".to_owned(),
+        Presence::Default(default) => format!("`{default}`"),
+        Presence::Optional(words) => words.to_owned(),
+    }
+}
+
 /// What a key of the kind can have, in words.
-fn value(kind: &Kind) -> String {
+pub(super) fn value(kind: &Kind) -> String {
     match kind {
         Kind::Bool => "`true` or `false`".to_owned(),
         Kind::Integer(i64::MIN, ..) => "a whole number".to_owned(),
@@ -91,7 +95,7 @@ fn value(kind: &Kind) -> String {
 }
 
 /// The mappings that a key of the kind can have.
-fn mappings(kind: &Kind) -> Vec<&'static Mapping> {
+pub(super) fn mappings(kind: &Kind) -> Vec<&'static Mapping> {
     match kind {
         Kind::Mapping(mapping) => vec![mapping],
         Kind::List(kind, _) | Kind::Map(kind) => mappings(kind),

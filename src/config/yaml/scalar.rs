@@ -12,6 +12,8 @@ pub(in crate::config) fn plain(text: &str) -> Content {
     let value = match serde_yaml::from_str(text) {
         _ if is_mark && !text.is_empty() => Value::String(text.to_owned()),
         Ok(value) => value,
+        // serde_yaml has no value for a whole number of more than 64 bits.
+        Err(_) if is_long_number(text) => return Content::Number(text.into()),
         Err(_) => Value::String(text.to_owned()),
     };
     match value {
@@ -44,6 +46,12 @@ pub(super) fn key_text(content: Content) -> Box<str> {
         Content::Null => "~".into(),
         Content::Sequence(_) | Content::Mapping(_) => Box::default(),
     }
+}
+
+/// Whether only digits follow the sign, if there is one.
+fn is_long_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && !has_leading_zero(digits)
 }
 
 /// `007` is a text: for some readers of YAML it is octal, and for others decimal.

@@ -3,7 +3,20 @@ use super::*;
 #[test]
 fn a_scalar_without_quotes_means_what_the_core_schema_says() {
     for text in [
-        "1", "+1", "-17", "0", "0x1f", "0o17", "0b11", "1e3", "1.5", ".5", "-.inf", ".nan",
+        "1",
+        "+1",
+        "-17",
+        "0",
+        "0x1f",
+        "0o17",
+        "0b11",
+        "1e3",
+        "1.5",
+        ".5",
+        "-.inf",
+        ".nan",
+        "99999999999999999999",
+        "-99999999999999999999",
     ] {
         assert_eq!(plain(text), Content::Number(text.into()), "{text}");
     }

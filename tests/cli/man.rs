@@ -1,0 +1,92 @@
+//! `man` and `completions`, read by man and by the shells themselves.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use super::{end, program};
+
+/// The text of a page as man shows it.
+fn page(file: &std::path::Path) -> String {
+    let output = Command::new("man")
+        .args(["--warnings", "-l"])
+        .arg(file)
+        .env("MANPAGER", "cat")
+        .env("MANWIDTH", "100")
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {warnings}", file.display());
+    assert_eq!(warnings, "", "{}", file.display());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn man_reads_the_pages_without_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = end(program(&["man", directory.path().to_str().unwrap()]));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        names.push(entry.file_name().into_string().unwrap());
+        assert!(page(&entry.path()).contains("NAME"), "{names:?}");
+    }
+    names.sort();
+    let help = end(program(&["--help"])).stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    let mut wanted: Vec<_> = commands
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .map(|command| format!("lvs-agent-{command}.8"))
+        .collect();
+    wanted.extend(["lvs-agent.8".to_owned(), "lvs-agent.yaml.5".to_owned()]);
+    wanted.sort();
+    assert_eq!(names, wanted);
+
+    let reference = page(&directory.path().join("lvs-agent.yaml.5"));
+    let words: Vec<_> = reference.split_whitespace().collect();
+    let text = words.join(" ");
+    for part in [
+        "state_dir The directory in which the agent remembers what it owns in the kernel.",
+        "Value: an absolute path. Without the key: /var/lib/lvs-agent.",
+    ] {
+        assert!(text.contains(part), "{part:?} in {reference}");
+    }
+    assert!(!text.contains("](#"), "{reference}");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let ended = end(program(&["man", "/nonexistent/directory"]));
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("cannot write /nonexistent/directory/"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn bash_completes_subcommands_and_options() {
+    let script = end(program(&["completions", "bash"]));
+    assert_eq!((script.code, &*script.stderr), (0, ""));
+    let complete = |words: &str| {
+        let line = format!(
+            "{}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             function=$(complete -p lvs-agent); function=${{function#*-F }}; \
+             ${{function%% *}} lvs-agent \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            script.stdout
+        );
+        let output = Command::new("bash").args(["-c", &line]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(complete("lvs-agent che"), "check-config\n");
+    assert_eq!(complete("lvs-agent check-config --ba"), "--base-dir\n");
+}
