@@ -740,3 +740,41 @@ fn the_manual_has_every_key() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/manual/configuration-reference.md");
     expect_file![path].assert_eq(&config::reference());
 }
+
+/// The page for man(1) has the keys, the mappings and the meanings of the
+/// manual's page, in the same order.
+#[test]
+fn the_manual_page_has_every_key() {
+    let page = config::manual_page();
+    let mut rest = page.as_str();
+    for line in config::reference().lines() {
+        let name = match line.strip_prefix("## `") {
+            Some(mapping) => mapping.split('`').next(),
+            None => line
+                .strip_prefix("| `")
+                .and_then(|row| row.split('`').next()),
+        };
+        let Some(name) = name else { continue };
+        let name = name.replace('-', r"\-");
+        let at = rest
+            .find(&name)
+            .unwrap_or_else(|| panic!("{name} is missing in {page}"));
+        rest = &rest[at + name.len()..];
+    }
+    assert!(!page.contains('`') && !page.contains("](#"), "{page}");
+}
+
+/// What is logged, and shown at `/status`, has places, and nothing of the file.
+#[test]
+fn what_others_read_has_nothing_of_the_file() {
+    let text = "http: { listen: secret-one }\nstate_dir: secret-two\ncontrol: secret-three\n\
+                secret-four: 1\nnotify: secret-five\nvirtual_services: secret-six\n";
+    let errors = Config::parse("a.yaml", text).unwrap_err();
+    let public = errors.public();
+    assert!(errors.to_string().contains("secret-one"), "{errors}");
+    assert!(!public.contains("secret"), "{public}");
+    assert!(public.starts_with("a.yaml:1:17: "), "{public}");
+    let end = "and so on; 6 problems: `lvs-agent check-config` shows the lines";
+    assert!(public.ends_with(end), "{public}");
+    assert_eq!(public.lines().count(), 1);
+}
