@@ -8,14 +8,14 @@ use thiserror::Error;
 use tokio::task::JoinError;
 use tokio::time::timeout;
 
-use crate::agent::drains::DrainFileError;
 use crate::config::Config;
 use crate::control::BindError;
 use crate::http::ListenError;
 use crate::metrics::Metrics;
 use crate::notify::{self, Events};
-use crate::reconcile::{LockError, ReconcileError, StateFileError, Writing};
+use crate::reconcile::{LockError, ReconcileError, Writing};
 use crate::runtime::file_work::FileWorkError;
+use crate::runtime::stored_file::StoredFileError;
 use crate::status::Mode;
 
 /// For all that `on_exit` asks for. systemd itself waits for 90 s.
@@ -41,9 +41,7 @@ pub(crate) enum AgentError {
     )]
     OtherRole(#[source] Box<AgentError>),
     #[error(transparent)]
-    StateFile(#[from] StateFileError),
-    #[error(transparent)]
-    Drains(#[from] DrainFileError),
+    StateFile(#[from] StoredFileError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error(transparent)]

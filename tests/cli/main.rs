@@ -14,6 +14,7 @@ mod certificates;
 mod check_config;
 mod clock;
 mod config_files;
+mod damaged_state;
 mod dashboards;
 mod descriptors;
 mod drain;
