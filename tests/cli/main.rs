@@ -27,6 +27,7 @@ mod hostile;
 mod log;
 mod man;
 mod many;
+mod many_readers;
 mod probes;
 #[path = "../support/process.rs"]
 #[allow(
