@@ -16,7 +16,7 @@ use crate::notify::{self, Events};
 use crate::reconcile::{LockError, ReconcileError, Writing};
 use crate::runtime::file_work::FileWorkError;
 use crate::runtime::stored_file::StoredFileError;
-use crate::status::Mode;
+use crate::status::{Mode, Snapshot};
 
 /// For all that `on_exit` asks for. systemd itself waits for 90 s.
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
@@ -72,9 +72,13 @@ pub(super) fn start_events(
     mode: Mode,
     writing: Writing,
     metrics: &Metrics,
+    snapshot: &Snapshot,
 ) -> Result<Arc<Events>, notify::StartError> {
     match writing {
-        Writing::Real => Events::start(&config.notify, mode, metrics),
+        Writing::Real => {
+            let stale = Arc::clone(&snapshot.tls_not_read);
+            Events::start(&config.notify, mode, metrics, stale)
+        }
         Writing::DryRun => Ok(Events::none()),
     }
 }

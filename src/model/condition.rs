@@ -132,7 +132,7 @@ condition_types! {
     TlsFilesStale {
         "tls_files_stale", [Warning], Source, "the files of TLS cannot be read again",
         "the files",
-        "Certificates or keys that checks use cannot be read again; what was read before stays in use."
+        "Certificates or keys that checks or webhooks use cannot be read again; what was read before stays in use. For webhooks, also that they were never read."
     }
     ReloadFailed {
         "reload_failed", [Problem], Source, "configuration not reloaded", "the configuration file",

@@ -84,7 +84,7 @@ pub(crate) struct Snapshot {
     pub(crate) reconcile: Shared<ReconcileRecord>,
     /// What is not as it should be: one registry for all configurations that are read.
     pub(crate) conditions: SharedConditions,
-    /// The files of TLS that checks cannot read again: one record for all
+    /// The files of TLS that checks and webhooks cannot read again: one record for all
     /// configurations that are read.
     pub(crate) tls_not_read: Arc<StaleFiles>,
     /// What is no longer configured, and is removed when its connections have ended.
