@@ -212,7 +212,7 @@ fn content(text: &[u8]) -> Content<Drained> {
     wrong.truncate(ENTRIES_NAMED);
     let mut cause = wrong.join("; ");
     if number > ENTRIES_NAMED {
-        cause.push_str(&format!("; and {} more", number - ENTRIES_NAMED));
+        cause = format!("{cause}; and {} more", number - ENTRIES_NAMED);
     }
     let cause = (number > 0).then_some(cause);
     Content { value, cause }

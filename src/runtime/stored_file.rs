@@ -142,7 +142,7 @@ impl StoredFile {
             IfDamaged::Leave => Err("nothing is written here".to_owned()),
             IfDamaged::SetAside => self.set_aside().map_err(|error| error.to_string()),
         };
-        let damage = Some(self.damage(cause, aside));
+        let damage = Some(self.damage(&cause, aside));
         Ok(Loaded { value, damage })
     }
 
@@ -173,7 +173,7 @@ impl StoredFile {
                 let aside = self.set_aside();
                 let aside =
                     aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
-                Some(self.damage(cause, Ok(aside)))
+                Some(self.damage(&cause, Ok(aside)))
             }
             None => None,
         };
@@ -202,13 +202,13 @@ impl StoredFile {
         let text = match regular_file::read(&self.path, LARGEST) {
             Ok(text) => text,
             Err(error) => {
-                return match error.kind() {
-                    io::ErrorKind::NotFound => Ok(Content::default()),
-                    io::ErrorKind::FileTooLarge => damaged(error.to_string()),
-                    _ if self.purpose.is_needed => {
-                        Err(StoredFileError::Read(self.path.clone(), error))
-                    }
-                    _ => damaged(error.to_string()),
+                let kind = error.kind();
+                return if kind == io::ErrorKind::NotFound {
+                    Ok(Content::default())
+                } else if self.purpose.is_needed && kind != io::ErrorKind::FileTooLarge {
+                    Err(StoredFileError::Read(self.path.clone(), error))
+                } else {
+                    damaged(error.to_string())
                 };
             }
         };
@@ -222,7 +222,7 @@ impl StoredFile {
         Ok(understand(&text))
     }
 
-    fn damage(&self, cause: String, aside: Result<PathBuf, String>) -> Damage {
+    fn damage(&self, cause: &str, aside: Result<PathBuf, String>) -> Damage {
         Damage {
             path: self.path.clone(),
             purpose: self.purpose,

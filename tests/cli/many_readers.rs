@@ -89,7 +89,7 @@ fn window(long: Duration) -> (Instant, Instant) {
     let begun = now();
     thread::park_timeout(long);
     until(AMPLE, "the end of the window", || {
-        if begun.elapsed() >= long {
+        if now() - begun >= long {
             Ok(())
         } else {
             Err(())
@@ -105,7 +105,7 @@ fn read(listen: SocketAddr, ended: &AtomicBool) -> Vec<Duration> {
         let begun = now();
         let answer = exchange(listen, "GET", "/metrics", AMPLE).unwrap();
         assert_eq!(answer.status, 200);
-        took.push(begun.elapsed());
+        took.push(now() - begun);
     }
     took
 }
@@ -124,7 +124,7 @@ fn many_readers_of_many_real_servers_are_measured() {
         .collect();
     // One socket, since a process may have fewer descriptors than there are servers.
     let all = (Ipv4Addr::UNSPECIFIED, site.port).into();
-    let server = Server::start(&[all], Behaviour::good());
+    let listener = Server::start(&[all], Behaviour::good());
     site.configure(&configuration(&servers));
     let agent = site.agent();
     until(START, "a verdict of each", || {
@@ -151,7 +151,7 @@ fn many_readers_of_many_real_servers_are_measured() {
     let mut took: Vec<_> = took.flatten().collect();
     took.sort();
     let memory = most_memory(&agent);
-    let arrivals = server.arrivals();
+    let arrivals = listener.arrivals();
     for (name, window) in [("without readers", quiet), ("with readers", busy)] {
         let (all, late) = late(&arrivals, window);
         println!(
