@@ -114,12 +114,12 @@ fn read(listen: SocketAddr, ended: &AtomicBool) -> Vec<Duration> {
 #[ignore = "it measures, for minutes, on an idle machine"]
 fn many_readers_of_many_real_servers_are_measured() {
     raise_file_limit();
-    let size = usize::try_from(number("READERS_SERVERS", 20_000)).unwrap();
+    let count = usize::try_from(number("READERS_SERVERS", 20_000)).unwrap();
     let long = Duration::from_secs(number("READERS_SECONDS", 60));
     let readers = number("READERS", 20);
     let site = Site::new();
     let network = u8::try_from(1 + (std::process::id() + 100) % 250).unwrap();
-    let servers: Vec<SocketAddr> = (0..size)
+    let servers: Vec<SocketAddr> = (0..count)
         .map(|place| (address(network, place), site.port).into())
         .collect();
     // One socket, since a process may have fewer descriptors than there are servers.
@@ -129,7 +129,7 @@ fn many_readers_of_many_real_servers_are_measured() {
     let agent = site.agent();
     until(START, "a verdict of each", || {
         let up = site.sum("lvs_virtual_service_real_servers", "health=\"up\"");
-        if up < f64::from(u32::try_from(size).unwrap()) {
+        if up < f64::from(u32::try_from(count).unwrap()) {
             Err(up)
         } else {
             Ok(())
@@ -161,7 +161,7 @@ fn many_readers_of_many_real_servers_are_measured() {
     }
     let down = site.sum("lvs_transitions_total", "to=\"down\"");
     println!(
-        "{size} real servers, {readers} readers, {long:?} each: {down} went down; peak memory \
+        "{count} real servers, {readers} readers, {long:?} each: {down} went down; peak memory \
          {memory_before} KiB without readers, {memory} KiB with readers; {} scrapes, median \
          {:?}, slowest {:?}",
         took.len(),
