@@ -106,6 +106,7 @@ static PURPOSE: Purpose = Purpose {
            their checks pass",
     fix: "see `lvs-agent status` for what is still drained, and drain again what the damaged file \
           names",
+    moved: "drain again what it names",
 };
 
 /// Where [`Drained`] outlives the process: `drains.json` in the state directory.

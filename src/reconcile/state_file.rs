@@ -34,6 +34,7 @@ static PURPOSE: Purpose = Purpose {
            is no longer configured stays in the kernel, as do values of kernel parameters",
     fix: "compare `ipvsadm -Ln` and `ip address` with the configuration, and remove by hand what \
           is left over; the names may be readable in the damaged file",
+    moved: "remove from the kernel by hand what it names and is no longer configured",
 };
 
 /// Where [`Owned`] outlives the process: `director.json` or

@@ -39,6 +39,8 @@ pub(crate) struct Purpose {
     pub(crate) loss: &'static str,
     /// What to do then; the name of the damaged file follows.
     pub(crate) fix: &'static str,
+    /// What to do when a newer program's file is moved away.
+    pub(crate) moved: &'static str,
 }
 
 /// A file in the state directory that the agent reads back.
@@ -101,13 +103,16 @@ pub(crate) enum StoredFileError {
     /// The file is of a program newer than this one.
     #[error(
         "`{}` has version {version}, which a newer lvs-agent wrote and this one cannot read: \
-         run that one, or move the file away", .path.display()
+         run that one, for this one does not start with this file; or move the file away, and \
+         {moved}", .path.display()
     )]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its version.
         version: u64,
+        /// What to do when the file is moved away.
+        moved: &'static str,
     },
 }
 
@@ -217,7 +222,12 @@ impl StoredFile {
         }
         if let Some(version) = version(&text).filter(|version| *version > self.purpose.version) {
             let path = self.path.clone();
-            return Err(StoredFileError::Newer { path, version });
+            let moved = self.purpose.moved;
+            return Err(StoredFileError::Newer {
+                path,
+                version,
+                moved,
+            });
         }
         Ok(understand(&text))
     }

@@ -218,7 +218,8 @@ fn file_of_newer_version_is_refused_and_left_alone_whatever_its_shape() {
                 assert_eq!(ended.code, 1, "{}", ended.stderr);
                 let last = ended.stderr.lines().last().unwrap();
                 let sentence = "which a newer lvs-agent wrote and this one cannot read: run that \
-                                one, or move the file away";
+                                one, for this one does not start with this file; or move the \
+                                file away, and ";
                 assert!(last.contains(sentence), "{last}");
                 assert!(last.contains(file.to_str().unwrap()), "{last}");
                 assert_eq!(entries(&state), [name], "{newer}");

@@ -10,6 +10,7 @@ const fn purpose(is_needed: bool) -> Purpose {
         severity: Severity::Warning,
         loss: "something is forgotten",
         fix: "remember it",
+        moved: "remember it",
     }
 }
 
