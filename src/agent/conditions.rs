@@ -1,6 +1,9 @@
 //! What keeps the registry of conditions current, in both roles.
 
 use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +15,14 @@ use crate::http::SharedState;
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{Event, Events};
 use crate::runtime::clock;
+use crate::runtime::file_work::{self, FileUse};
 use crate::status::{Conditions, Examiner, Mode, Snapshot};
 
 /// From one step of the examination to the next.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// How long the look at a damaged state file may take.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// From now on, each change that the registry announces is an event as well.
 pub(crate) fn start(snapshot: &Snapshot, events: &Arc<Events>, config: &Config, in_kernel: bool) {
@@ -29,8 +36,29 @@ pub(crate) fn start(snapshot: &Snapshot, events: &Arc<Events>, config: &Config, 
 pub(crate) async fn watch(shown: SharedState) -> Infallible {
     let mut examiner = Examiner::default();
     loop {
-        examiner.step(&shown.view().snapshot, clock::wall());
+        let snapshot = shown.view().snapshot;
+        examiner.step(&snapshot, clock::wall());
+        clear_removed_files(&snapshot.conditions).await;
         sleep(PERIOD).await;
+    }
+}
+
+/// Clears the conditions of damaged state files that are not there any more.
+async fn clear_removed_files(conditions: &Conditions) {
+    let kind = ConditionType::StateFileDamaged;
+    let held = conditions.list().into_iter();
+    for Condition { subject, .. } in held.filter(|condition| condition.kind == kind) {
+        let path = PathBuf::from(&subject);
+        let deadline = clock::monotonic() + LOOK;
+        let look = {
+            let path = path.clone();
+            move || fs::symlink_metadata(path).err()
+        };
+        let found = file_work::run(FileUse::State, &path, deadline.into(), look).await;
+        let is_gone = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+        if found.is_ok_and(|error| error.is_some_and(is_gone)) {
+            conditions.clear(kind, &subject);
+        }
     }
 }
 

@@ -133,7 +133,13 @@ fn first_generation(
         liveness: Arc::new(watched_loops(config)),
         intent: Arc::default(),
     };
-    let events = start_events(config, Mode::Director, writing, &view.metrics)?;
+    let events = start_events(
+        config,
+        Mode::Director,
+        writing,
+        &view.metrics,
+        &view.snapshot,
+    )?;
     let in_kernel = table == TableKind::Kernel;
     conditions::start(&view.snapshot, &events, config, in_kernel);
     Ok((view, events))

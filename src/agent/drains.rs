@@ -4,27 +4,26 @@
 pub(crate) mod fuzzing;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
-use tracing::error;
 
-use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey, Target};
+use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey, Severity, Target};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
-use crate::runtime::{atomic_write, regular_file};
+use crate::runtime::stored_file::{
+    Content, Damage, IfDamaged, Loaded, Purpose, StoredFile, StoredFileError,
+};
 use crate::status::{LeavingRecord, ServiceRecord, Snapshot};
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
 
-/// Far above what a file has: a drain takes about 150 bytes.
-const LARGEST: u64 = 64 * 1024 * 1024;
+/// So many damaged entries of a file are named.
+const ENTRIES_NAMED: usize = 8;
 
 /// The longest that a drain may be given.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
@@ -98,17 +97,21 @@ pub(crate) enum TargetError {
     Unknown(String),
 }
 
+/// A drain cannot be guessed from the kernel, whose weight of 0 has many causes.
+static PURPOSE: Purpose = Purpose {
+    version: VERSION as u64,
+    is_needed: false,
+    severity: Severity::Problem,
+    loss: "the real servers whose drains cannot be read there are drained no more, and serve when \
+           their checks pass",
+    fix: "see `lvs-agent status` for what is still drained, and drain again what the damaged file \
+          names",
+    moved: "drain again what it names",
+};
+
 /// Where [`Drained`] outlives the process: `drains.json` in the state directory.
 #[derive(Debug, Clone)]
-pub(crate) struct DrainFile(PathBuf);
-
-/// The content of the file.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
-    drained: Drained,
-    /// The entries that are damaged, and what is wrong with each.
-    damaged: Vec<String>,
-}
+pub(crate) struct DrainFile(StoredFile);
 
 /// The file's shape. A damaged entry is no reason to forget the others.
 #[derive(Serialize, Deserialize)]
@@ -128,121 +131,43 @@ struct Entry {
 
 impl DrainFile {
     pub(crate) fn new(state_dir: &Path) -> Self {
-        Self(state_dir.join("drains.json"))
+        Self(StoredFile::new(state_dir.join("drains.json"), &PURPOSE))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// The file of a director whose table is inside its process: a drain there
     /// is none of the kernel's real servers.
     pub(crate) fn of_memory(state_dir: &Path) -> Self {
-        Self(state_dir.join("drains-memory.json"))
+        let path = state_dir.join("drains-memory.json");
+        Self(StoredFile::new(path, &PURPOSE))
     }
 
     /// What was wanted drained when the file was last written; nothing if
-    /// there is no file.
-    fn load(&self) -> Result<Told, DrainFileError> {
-        let error = |cause| DrainFileError {
-            path: self.0.clone(),
-            cause,
-        };
-        let text = match regular_file::read(&self.0, LARGEST) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Told::default()),
-            Err(cause) => return Err(error(Cause::Io(cause))),
-        };
-        let mut told = Told::default();
-        for entry in entries(&text).map_err(error)? {
-            match drain(&entry) {
-                Ok((key, deadline)) => {
-                    told.drained.insert(key, deadline);
-                }
-                Err(cause) => told
-                    .damaged
-                    .push(format!("{entry}: {}", error_chain(&cause))),
-            }
-        }
-        Ok(told)
-    }
-
-    /// What was wanted drained; a file that is damaged stays where it is. Fails
-    /// as [`DrainFile::load_or_set_aside`] does.
-    pub(crate) fn load_only(&self) -> Result<Drained, DrainFileError> {
-        let (drained, why) = match self.load() {
-            Ok(Told { drained, damaged }) if damaged.is_empty() => return Ok(drained),
-            Ok(Told { drained, damaged }) => (drained, damaged.join("; ")),
-            Err(error) if matches!(error.cause, Cause::Newer(_)) => return Err(error),
-            Err(error) => (Drained::new(), error_chain(&error)),
-        };
-        error!(
-            error = why,
-            "the drains in `{}` are damaged; the dry run leaves the file as it is",
-            self.0.display()
-        );
-        Ok(drained)
-    }
-
-    /// Fails if the file is of a program newer than this one.
-    pub(crate) fn refuse_newer(&self) -> Result<(), DrainFileError> {
-        match self.load() {
-            Err(error) if matches!(error.cause, Cause::Newer(_)) => Err(error),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// What was wanted drained, and whether the file holds it. A file that is
-    /// damaged is set aside with an ERROR, for health checks come first; what
-    /// can be read of it is still drained. Fails if the file is of a program
-    /// newer than this one.
-    pub(crate) fn load_or_set_aside(&self) -> Result<(Drained, bool), DrainFileError> {
-        let (drained, what, why) = match self.load() {
-            Ok(Told { drained, damaged }) if damaged.is_empty() => return Ok((drained, true)),
-            Err(error) if matches!(error.cause, Cause::Newer(_)) => return Err(error),
-            Ok(Told { drained, damaged }) => {
-                let what = "some real servers are not drained any more";
-                (drained, what, damaged.join("; "))
-            }
-            Err(error) => {
-                let what = "nothing is drained any more";
-                (Drained::new(), what, error_chain(&error))
-            }
-        };
-        let aside = self.0.with_extension("json.damaged");
-        let kept = fs::rename(&self.0, &aside);
-        error!(
-            error = why,
-            set_aside = kept.is_ok(),
-            "{what}: see `{}`, and drain again what it names",
-            aside.display()
-        );
-        Ok((drained, false))
+    /// there is no file. What can be read of a damaged file is still drained.
+    ///
+    /// Fails if a newer program wrote the file.
+    pub(crate) fn load(&self, if_damaged: IfDamaged) -> Result<Loaded<Drained>, StoredFileError> {
+        self.0.load(if_damaged, content)
     }
 
     /// Does `work` with the file on a thread for it, within a deadline: else
     /// the file system counts as one that does not answer.
     pub(crate) async fn patiently<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&Self) -> Result<R, DrainFileError> + Send + 'static,
-    ) -> Result<R, DrainFileError> {
+        work: impl FnOnce(&Self) -> Result<R, StoredFileError> + Send + 'static,
+    ) -> Result<R, StoredFileError> {
         let file = self.clone();
-        let done = file_work::run_patiently(FileUse::Drains, &self.0, move || work(&file)).await;
-        done.unwrap_or_else(|error| {
-            Err(DrainFileError {
-                path: self.0.clone(),
-                cause: Cause::Io(error.into()),
-            })
+        let done = file_work::run_patiently(FileUse::Drains, self.path(), move || work(&file));
+        done.await.unwrap_or_else(|error| {
+            Err(StoredFileError::Read(self.path().to_owned(), error.into()))
         })
     }
 
-    /// Writes the file whole or not at all.
-    pub(crate) fn save(&self, drained: &Drained) -> Result<(), DrainFileError> {
-        self.refuse_newer()?;
-        let error = |cause| DrainFileError {
-            path: self.0.clone(),
-            cause,
-        };
+    /// Writes the file whole or not at all, as [`StoredFile::save`] does.
+    pub(crate) fn save(&self, drained: &Drained) -> Result<Option<Damage>, StoredFileError> {
         let drains = drained
             .iter()
             .map(|((service, real_server), deadline)| Entry {
@@ -255,27 +180,43 @@ impl DrainFile {
             version: VERSION,
             drains,
         };
-        let text = serde_json::to_vec_pretty(&shape).map_err(|cause| error(Cause::Json(cause)))?;
-        self.replace(&text).map_err(|cause| error(Cause::Io(cause)))
+        let write =
+            |error: serde_json::Error| StoredFileError::Write(self.path().to_owned(), error.into());
+        let text = serde_json::to_vec_pretty(&shape).map_err(write)?;
+        self.0.save(&text, content)
     }
 
     /// Removes the file. The answer is whether there was one.
-    pub(crate) fn remove(&self) -> Result<bool, DrainFileError> {
-        match fs::remove_file(&self.0) {
-            Ok(()) => Ok(true),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(cause) => Err(DrainFileError {
-                path: self.0.clone(),
-                cause: Cause::Io(cause),
-            }),
+    pub(crate) fn remove(&self) -> Result<bool, StoredFileError> {
+        self.0.remove()
+    }
+}
+
+fn content(text: &[u8]) -> Content<Drained> {
+    let entries = match entries(text) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let (value, cause) = (Drained::new(), Some(error.to_string()));
+            return Content { value, cause };
+        }
+    };
+    let (mut value, mut wrong) = (Drained::new(), Vec::new());
+    for entry in entries {
+        match drain(&entry) {
+            Ok((key, deadline)) => {
+                value.insert(key, deadline);
+            }
+            Err(error) => wrong.push(format!("{entry}: {}", error_chain(&error))),
         }
     }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let directory = self.0.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(directory)?;
-        atomic_write::replace(&self.0, text)
+    let number = wrong.len();
+    wrong.truncate(ENTRIES_NAMED);
+    let mut cause = wrong.join("; ");
+    if number > ENTRIES_NAMED {
+        cause = format!("{cause}; and {} more", number - ENTRIES_NAMED);
     }
+    let cause = (number > 0).then_some(cause);
+    Content { value, cause }
 }
 
 /// The entries of a file, each still to be understood.
@@ -286,9 +227,6 @@ fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
         return Ok(entries);
     }
     let shape: Shape<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
-    if shape.version > VERSION {
-        return Err(Cause::Newer(shape.version));
-    }
     Ok(shape.drains)
 }
 
@@ -301,88 +239,56 @@ fn drain(entry: &Value) -> Result<Drain, Cause> {
     Ok((key, deadline.transpose()?))
 }
 
-/// The file of what is drained cannot be used.
-#[derive(Debug, Error)]
-#[error(
-    "cannot use `{}`",
-    path.display()
-)]
-pub(crate) struct DrainFileError {
-    path: PathBuf,
-    #[source]
-    cause: Cause,
-}
-
+/// What is wrong with a file or an entry.
 #[derive(Debug, Error)]
 enum Cause {
-    #[error(transparent)]
-    Io(io::Error),
     #[error(transparent)]
     Json(serde_json::Error),
     #[error(transparent)]
     Key(#[from] ParseError),
-    #[error(
-        "it has version {0}, which a newer lvs-agent wrote and this one cannot read: run that one, \
-         for this one does not start with this file; or move the file away, and drain again what \
-         it names"
-    )]
-    Newer(u32),
     #[error("a deadline is no point in time")]
     Deadline(#[from] humantime::TimestampError),
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
     use crate::model::Connections;
     use crate::status::fixture;
 
+    fn load(file: &DrainFile) -> (Drained, bool) {
+        let loaded = file.load(IfDamaged::SetAside).unwrap();
+        (loaded.value, loaded.damage.is_none())
+    }
+
     #[test]
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let file = DrainFile::new(&directory.path().join("made"));
-        assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), true));
+        assert_eq!(load(&file), (Drained::new(), true));
         let key = (
             "tcp [2001:db8::200]:80".parse().unwrap(),
             "[2001:db8::21]:80".parse().unwrap(),
         );
         let drained: Drained = [(key, Some(fixture::start()))].into();
         file.save(&drained).unwrap();
-        assert_eq!(file.load_or_set_aside().unwrap(), (drained.clone(), true));
+        assert_eq!(load(&file), (drained.clone(), true));
         let path = directory.path().join("made/drains.json");
         let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(text["version"], 1);
         let first = r#"[{"service":"tcp [2001:db8::200]:80","real_server":"[2001:db8::21]:80"}]"#;
         fs::write(&path, first).unwrap();
-        assert_eq!(
-            file.load_or_set_aside().unwrap(),
-            ([(key, None)].into(), true)
-        );
+        assert_eq!(load(&file), ([(key, None)].into(), true));
         assert!(file.remove().unwrap());
         assert!(!file.remove().unwrap());
     }
 
     #[test]
-    fn what_is_damaged_is_set_aside_and_the_rest_is_still_drained() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = DrainFile::new(directory.path());
-        let path = directory.path().join("drains.json");
-        let aside = || fs::read_to_string(path.with_extension("json.damaged")).unwrap();
-        for (damaged, why) in [
-            ("[{", "EOF"),
-            (r#"{"drains":[]}"#, "missing field `version`"),
-        ] {
-            fs::write(&path, damaged).unwrap();
-            let error = error_chain(&file.load().unwrap_err());
-            assert!(error.contains("drains.json"), "{error}");
-            assert!(error.contains(why), "{error}");
-            assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), false));
-            assert_eq!(aside(), damaged, "nothing is lost");
-            assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), true));
-        }
-
+    fn damaged_entries_are_named_and_the_others_are_still_drained() {
         let entry = |real_server: &str, deadline: &str| {
             format!(
                 r#"{{"service":"tcp 192.0.2.1:80","real_server":"{real_server}","deadline":"{deadline}"}}"#
@@ -392,46 +298,28 @@ mod tests {
         let wrong = entry("rs1", "2026-01-01T00:00:00Z");
         let late = entry("192.0.2.22:80", "soon");
         let damaged = format!(r#"{{"version":1,"drains":[{wrong},7,{good},{late}]}}"#);
-        fs::write(&path, &damaged).unwrap();
-        let dropped = file.load().unwrap().damaged;
-        assert_eq!(dropped.len(), 3, "{dropped:?}");
-        assert!(dropped[0].contains("\"rs1\""), "{dropped:?}");
-        let (drained, whole) = file.load_or_set_aside().unwrap();
-        let kept: Vec<_> = drained.keys().map(|(_, key)| key.to_string()).collect();
-        assert_eq!((kept, whole), (vec!["192.0.2.21:80".to_owned()], false));
-        assert_eq!(aside(), damaged);
-    }
-
-    #[test]
-    fn file_of_newer_program_is_refused_and_left_as_it_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = DrainFile::new(directory.path());
-        let newer = r#"{"version":2,"drains":[{"service":"web"}]}"#;
-        fs::write(&file.0, newer).unwrap();
-        for error in [
-            file.load_or_set_aside().unwrap_err(),
-            file.save(&Drained::new()).unwrap_err(),
-        ] {
-            let said = error_chain(&error);
-            assert!(said.contains("drains.json"), "{said}");
-            assert!(
-                said.contains("version 2, which a newer lvs-agent"),
-                "{said}"
-            );
+        let Content { value, cause } = content(damaged.as_bytes());
+        let kept: Vec<_> = value.keys().map(|(_, key)| key.to_string()).collect();
+        assert_eq!(kept, ["192.0.2.21:80"]);
+        let cause = cause.unwrap();
+        for named in ["\"rs1\"", "; 7: ", "no point in time"] {
+            assert!(cause.contains(named), "{cause}");
         }
-        assert_eq!(fs::read_to_string(&file.0).unwrap(), newer);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        let many = format!(r#"{{"version":1,"drains":[{}7]}}"#, "7,".repeat(99));
+        let cause = content(many.as_bytes()).cause.unwrap();
+        assert!(cause.ends_with("; and 92 more"), "{cause}");
     }
 
     #[test]
     fn what_is_no_regular_file_is_set_aside() {
         let directory = tempfile::tempdir().unwrap();
         let file = DrainFile::new(directory.path());
-        mknodat(CWD, &file.0, FileType::Fifo, Mode::RUSR, 0).unwrap();
-        let said = error_chain(&file.load().unwrap_err());
+        mknodat(CWD, file.path(), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let loaded = file.load(IfDamaged::Leave).unwrap();
+        let said = loaded.damage.unwrap().to_string();
         assert!(said.contains("this is a FIFO"), "{said}");
-        assert_eq!(file.load_or_set_aside().unwrap(), (Drained::new(), false));
-        assert!(!file.0.exists());
+        assert_eq!(load(&file), (Drained::new(), false));
+        assert!(!file.path().exists());
     }
 
     #[test]

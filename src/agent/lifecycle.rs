@@ -8,15 +8,15 @@ use thiserror::Error;
 use tokio::task::JoinError;
 use tokio::time::timeout;
 
-use crate::agent::drains::DrainFileError;
 use crate::config::Config;
 use crate::control::BindError;
 use crate::http::ListenError;
 use crate::metrics::Metrics;
 use crate::notify::{self, Events};
-use crate::reconcile::{LockError, ReconcileError, StateFileError, Writing};
+use crate::reconcile::{LockError, ReconcileError, Writing};
 use crate::runtime::file_work::FileWorkError;
-use crate::status::Mode;
+use crate::runtime::stored_file::StoredFileError;
+use crate::status::{Mode, Snapshot};
 
 /// For all that `on_exit` asks for. systemd itself waits for 90 s.
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
@@ -41,9 +41,7 @@ pub(crate) enum AgentError {
     )]
     OtherRole(#[source] Box<AgentError>),
     #[error(transparent)]
-    StateFile(#[from] StateFileError),
-    #[error(transparent)]
-    Drains(#[from] DrainFileError),
+    StateFile(#[from] StoredFileError),
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error(transparent)]
@@ -74,9 +72,13 @@ pub(super) fn start_events(
     mode: Mode,
     writing: Writing,
     metrics: &Metrics,
+    snapshot: &Snapshot,
 ) -> Result<Arc<Events>, notify::StartError> {
     match writing {
-        Writing::Real => Events::start(&config.notify, mode, metrics),
+        Writing::Real => {
+            let stale = Arc::clone(&snapshot.tls_not_read);
+            Events::start(&config.notify, mode, metrics, stale)
+        }
         Writing::DryRun => Ok(Events::none()),
     }
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(
     let (resources, _locks) = acquired.await?;
     let snapshot = Arc::new(first_snapshot(&config, path, writing));
     let metrics = Arc::new(Metrics::new([])?);
-    let events = start_events(&config, Mode::RealServer, writing, &metrics)?;
+    let events = start_events(&config, Mode::RealServer, writing, &metrics, &snapshot)?;
     conditions::start(&snapshot, &events, &config, true);
     let interval = config.real_server.resync_interval;
     let liveness = Liveness::new(clock::monotonic(), interval, [Loop::Reconcile]);
@@ -116,6 +116,7 @@ impl RealServer {
         if self.writing == Writing::Real && config.notify != self.config.notify {
             self.events.configure(&config.notify, &self.view.metrics)?;
         }
+        self.view.snapshot.tls_not_read.forget();
         self.config = config;
         let config = &self.config;
         *self.view.snapshot.loaded.lock() =

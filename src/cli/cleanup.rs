@@ -40,14 +40,19 @@ async fn clean_up(
     };
     let _lock = RoleLock::take(mode).await?;
     let _state_lock = StateLock::take(&config.state_dir, mode).await?;
+    let snapshot = Arc::new(Snapshot::empty(mode, arguments.config.path, clock::wall()));
     if mode == Mode::Director {
-        DrainFile::new(&config.state_dir).refuse_newer()?;
+        StateFile::of_memory(&config.state_dir).refuse_newer()?;
+        let drains = DrainFile::new(&config.state_dir);
+        let damage = drains.load(Writing::Real.if_damaged())?.damage;
+        let conditions = &snapshot.conditions;
+        conditions.note_damage(drains.path(), damage.as_ref(), clock::wall());
     }
     let mut reconciler = Reconciler::new(
         Kernel::with_table(KernelIpvs::new()),
         StateFile::new(&config.state_dir, mode),
         Writing::Real,
-        Arc::new(Snapshot::empty(mode, arguments.config.path, clock::wall())),
+        Arc::clone(&snapshot),
         Arc::new(Metrics::new([])?),
     )?;
     let configured = match mode {
@@ -59,7 +64,7 @@ async fn clean_up(
     for step in &removal.done {
         writeln!(stdout, "{step}")?;
     }
-    for note in &removal.notes {
+    for note in snapshot.notes_of_damage().iter().chain(&removal.notes) {
         writeln!(stdout, "# {note}")?;
     }
     let nothing = removal.done.is_empty();

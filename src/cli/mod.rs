@@ -22,16 +22,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::agent::drains::DrainFileError;
 use crate::agent::lifecycle::AgentError;
 use crate::config::{Config, ConfigErrors, Control, Sockets};
 use crate::control::{self, ControlError, Operation};
 use crate::doctor::GatherError;
 use crate::kernel::KernelError;
-use crate::reconcile::{LockError, ReconcileError, StateFileError};
+use crate::reconcile::{LockError, ReconcileError};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::inheritance;
 use crate::runtime::logging::LoggingError;
+use crate::runtime::stored_file::StoredFileError;
 pub use arguments::Cli;
 use arguments::{Command, ControlSocket, DEFAULT_CONFIG};
 use status::StatusError;
@@ -75,9 +75,7 @@ enum CommandFailure {
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
     #[error(transparent)]
-    StateFile(#[from] StateFileError),
-    #[error(transparent)]
-    Drains(#[from] DrainFileError),
+    StateFile(#[from] StoredFileError),
     #[error(transparent)]
     Gather(#[from] GatherError),
     #[error(transparent)]
@@ -116,7 +114,6 @@ impl CommandFailure {
             | Self::Kernel(_)
             | Self::Reconcile(_)
             | Self::StateFile(_)
-            | Self::Drains(_)
             | Self::Gather(_)
             | Self::Lock(_)
             | Self::Metrics(_)
@@ -152,7 +149,6 @@ impl CommandFailure {
             | Self::Kernel(_)
             | Self::Reconcile(_)
             | Self::StateFile(_)
-            | Self::Drains(_)
             | Self::Gather(_)
             | Self::Lock(_)
             | Self::Metrics(_)

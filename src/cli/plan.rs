@@ -108,11 +108,14 @@ pub(super) fn observer(
     config: &Config,
     mode: Mode,
 ) -> Result<Reconciler<KernelIpvs>, CommandFailure> {
-    if mode == Mode::Director {
-        DrainFile::new(&config.state_dir).refuse_newer()?;
-    }
     let now = clock::wall();
     let snapshot = Arc::new(Snapshot::empty(mode, "".into(), now));
+    if mode == Mode::Director {
+        let drains = DrainFile::new(&config.state_dir);
+        let damage = drains.load(Writing::DryRun.if_damaged())?.damage;
+        let conditions = &snapshot.conditions;
+        conditions.note_damage(drains.path(), damage.as_ref(), now);
+    }
     let metrics = Arc::new(Metrics::new([])?);
     let state_file = StateFile::new(&config.state_dir, mode);
     let kernel = Kernel::with_table(KernelIpvs::new());
@@ -132,7 +135,8 @@ fn notes<T: Ipvs>(
     desired: &State,
     foreign: &BTreeSet<ServiceKey>,
 ) -> Vec<String> {
-    let mut notes = waiting(config, desired);
+    let mut notes = reconciler.notes_of_damage();
+    notes.extend(waiting(config, desired));
     notes.extend(reconciler.notes_of_leaving());
     notes.extend(reconciler.notes_of_marks(foreign));
     notes

@@ -113,6 +113,7 @@ pub(super) fn facts(mode: Mode) -> Facts {
         runs_sync_daemon: false,
         owned: BTreeSet::new(),
         leaving: BTreeSet::new(),
+        damaged: Vec::new(),
         vip_probes: None,
         probed: Vec::new(),
         agent: RunningAgent::None("nobody listens".to_owned()),

@@ -18,7 +18,7 @@ use super::permissions::Permissions;
 use super::reach::Probed;
 use super::stale_neighbours;
 use super::through_vip::{Source, VipProbeFacts};
-use crate::agent::drains::{DrainFile, DrainFileError};
+use crate::agent::drains::DrainFile;
 use crate::agent::real_server::{HostInspection, HostInspector};
 use crate::config::{Config, Via};
 use crate::control::{self, ControlError};
@@ -29,8 +29,9 @@ use crate::link::arp_audit;
 use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
 use crate::plan::{ServiceState, desired};
 use crate::probe::{ProbeTarget, Prober, probe_targets, vip_path};
-use crate::reconcile::{StateFile, StateFileError};
+use crate::reconcile::StateFile;
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::stored_file::{IfDamaged, StoredFileError};
 use crate::status::Mode;
 
 /// Probes that are under way at a time.
@@ -42,12 +43,9 @@ pub(crate) enum GatherError {
     /// The kernel did not tell.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// What the agent owns is not known.
+    /// What the agent owns or what is drained is not known.
     #[error(transparent)]
-    StateFile(#[from] StateFileError),
-    /// What is drained is not known.
-    #[error(transparent)]
-    Drains(#[from] DrainFileError),
+    StateFile(#[from] StoredFileError),
 }
 
 /// All facts about this host in this role.
@@ -58,10 +56,13 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         Mode::RealServer => config.real_server_control(),
     };
     let agent = running_agent(&control.socket).await;
+    let remembered = StateFile::new(&config.state_dir, mode).load(IfDamaged::Leave)?;
+    let owned = remembered.owned;
+    let mut damaged: Vec<_> = remembered.damage.into_iter().collect();
     if mode == Mode::Director {
-        DrainFile::new(&config.state_dir).refuse_newer()?;
+        let drains = DrainFile::new(&config.state_dir).load(IfDamaged::Leave)?;
+        damaged.extend(drains.damage);
     }
-    let owned = StateFile::new(&config.state_dir, mode).load()?.owned;
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;
     let addresses = host.addresses(&interfaces).await?;
@@ -132,6 +133,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         rules: host.mark_rules().await?,
         table,
         runs_sync_daemon,
+        damaged,
         owned: owned.services,
         leaving: owned
             .leaving

@@ -31,8 +31,9 @@ use through_vip::VipProbeFacts;
 
 use crate::config::Config;
 use crate::kernel::{KernelError, Route};
-use crate::model::{MarkRule, ServiceKey, SysctlKey};
+use crate::model::{MarkRule, ServiceKey, Severity, SysctlKey};
 use crate::readiness::{HostFacts, ServiceReadiness};
+use crate::runtime::stored_file::Damage;
 use crate::status::{ArpRecord, Mode};
 
 /// The severity of a finding.
@@ -147,6 +148,8 @@ pub(crate) struct Facts {
     /// Those that the agent has written, by its state file; the running agent
     /// may say that it holds less ([`Facts::state_is_not_saved`]).
     owned: BTreeSet<ServiceKey>,
+    /// The files in the state directory that are damaged.
+    damaged: Vec<Damage>,
     /// Those of them that are leaving.
     leaving: BTreeSet<ServiceKey>,
     /// The facts about probes through VIPs; `None` if no check is made through one.
@@ -186,6 +189,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::ok("configuration", "file", config.summary()));
     }
+    findings.extend(facts.damaged.iter().map(of_damage));
     findings.extend(permissions::examine(config, facts));
     findings.extend(modules::examine(config, facts));
     findings.extend(parameters::examine(config, facts));
@@ -208,6 +212,22 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     }
     findings.extend(agent::examine(config, facts));
     findings
+}
+
+/// A state file that is damaged, and that the next start of the agent sets aside.
+fn of_damage(damage: &Damage) -> Finding {
+    let verdict = match damage.severity() {
+        Severity::Problem => Verdict::Problem,
+        Severity::Warning => Verdict::Warning,
+    };
+    let subject = damage.path().display();
+    Finding::bad(
+        verdict,
+        "state_file",
+        &subject,
+        damage.to_string(),
+        damage.fix(),
+    )
 }
 
 #[cfg(test)]

@@ -120,6 +120,11 @@ condition_types! {
         "drains_not_saved", [Problem], Registry, "drains not saved", "the file of drains",
         "The file of drains cannot be written, so a restart would end or forget drains."
     }
+    StateFileDamaged {
+        "state_file_damaged", [Problem, Warning], Registry, "state file damaged",
+        "the damaged file",
+        "A file in `state_dir` was damaged, and its content is lost: a problem if drains are lost. The condition ends when the damaged file is removed."
+    }
     FileSystemHung {
         "file_system_hung", [Problem], Registry, "file system does not answer", "a file",
         "The file system of a file that the agent needs does not answer."
@@ -127,7 +132,7 @@ condition_types! {
     TlsFilesStale {
         "tls_files_stale", [Warning], Source, "the files of TLS cannot be read again",
         "the files",
-        "Certificates or keys that checks use cannot be read again; what was read before stays in use."
+        "Certificates or keys that checks or webhooks use cannot be read again; what was read before stays in use. For webhooks, also that they were never read."
     }
     ReloadFailed {
         "reload_failed", [Problem], Source, "configuration not reloaded", "the configuration file",

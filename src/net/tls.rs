@@ -116,6 +116,9 @@ pub(crate) struct TlsConfigs {
     configs: Mutex<BTreeMap<TlsConfigKey, Arc<Shared>>>,
     /// Where it is shown that files cannot be read again.
     stale: Arc<StaleFiles>,
+    /// Whether files that were never read are shown as well: those of checks are not,
+    /// since the check fails and says why.
+    shows_unread: bool,
     /// What the certificates of real servers say of this host's clock.
     clock: Mutex<WrongClock>,
 }
@@ -127,6 +130,7 @@ impl TlsConfigs {
             provider: Arc::new(ring::default_provider()),
             configs: Mutex::default(),
             stale: Arc::default(),
+            shows_unread: false,
             clock: Mutex::default(),
         }
     }
@@ -142,6 +146,14 @@ impl TlsConfigs {
     /// Shows there which files cannot be read again.
     pub(crate) fn showing(self, stale: Arc<StaleFiles>) -> Self {
         Self { stale, ..self }
+    }
+
+    /// Shows there files that were never read, too.
+    pub(crate) fn and_unread(self) -> Self {
+        Self {
+            shows_unread: true,
+            ..self
+        }
     }
 
     /// Takes in a certificate that was verified now, or would have been but for
@@ -166,7 +178,10 @@ impl TlsConfigs {
         let shared = {
             let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
             let key = TlsConfigKey::of(settings);
-            let new = || Arc::new(Shared::new(key.clone(), Arc::clone(&self.stale)));
+            let new = || {
+                let stale = Arc::clone(&self.stale);
+                Arc::new(Shared::new(key.clone(), stale, self.shows_unread))
+            };
             Arc::clone(configs.entry(key.clone()).or_insert_with(new))
         };
         let read = || read(Arc::clone(&self.provider), TlsConfigKey::of(settings));

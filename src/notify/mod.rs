@@ -12,6 +12,7 @@ mod queue;
 mod webhook;
 mod worker;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::process::ExitStatus;
@@ -30,7 +31,7 @@ use self::queue::Queue;
 use self::webhook::Poster;
 use crate::config::{Notify, NotifyTarget};
 use crate::metrics::{Metrics, NotificationCounters};
-use crate::net::tls::{TlsConfigs, TlsError};
+use crate::net::tls::{StaleFiles, TlsConfigs, TlsError};
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
 use crate::status::Mode;
@@ -128,17 +129,19 @@ impl Events {
     }
 
     /// Starts a task for each of the targets; to be called within a runtime.
-    /// What waits in their queues when this is dropped is given up.
+    /// What waits in their queues when this is dropped is given up. Files of TLS that
+    /// cannot be read are shown in `stale`.
     pub(crate) fn start(
         configured: &[Notify],
         mode: Mode,
         metrics: &Metrics,
+        stale: Arc<StaleFiles>,
     ) -> Result<Arc<Self>, StartError> {
         let host = rustix::system::uname().nodename().to_string_lossy().into();
         let events = Self {
             host,
             mode,
-            tls: Arc::new(TlsConfigs::new()),
+            tls: Arc::new(TlsConfigs::new().showing(stale).and_unread()),
             targets: Shared::default(),
         };
         events.configure(configured, metrics)?;
@@ -220,7 +223,9 @@ impl Events {
             }
             NotifyTarget::Webhook(webhook) => {
                 let poster = Arc::new(Poster::new(webhook, Arc::clone(&self.tls), limit));
-                spawn(work, limit, move |message| {
+                let reader = Arc::clone(&poster);
+                let reading = async move { reader.keep_tls_read().await };
+                spawn_beside(reading, work, limit, move |message| {
                     let poster = Arc::clone(&poster);
                     async move { poster.post(&message).await }
                 })
@@ -238,6 +243,20 @@ impl Events {
 
 /// The task of one target, whose every attempt ends within `limit`.
 fn spawn<D, F>(
+    work: (String, Arc<Queue>, NotificationCounters),
+    limit: Duration,
+    deliver: D,
+) -> JoinHandle<()>
+where
+    D: Fn(Arc<Message>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), DeliveryError>> + Send + 'static,
+{
+    spawn_beside(std::future::pending(), work, limit, deliver)
+}
+
+/// The same, and `beside` until the task ends.
+fn spawn_beside<D, F>(
+    beside: impl Future<Output = Infallible> + Send + 'static,
     (name, queue, counters): (String, Arc<Queue>, NotificationCounters),
     limit: Duration,
     deliver: D,
@@ -250,5 +269,11 @@ where
         let attempt = timeout(limit, deliver(message));
         async move { attempt.await.unwrap_or(Err(DeliveryError::TimedOut(limit))) }
     };
-    tokio::spawn(worker::work(name, queue, counters, deliver))
+    let work = worker::work(name, queue, counters, deliver);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = work => {}
+            never = beside => match never {},
+        }
+    })
 }

@@ -1,15 +1,20 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::DeliveryError;
 use super::event::Message;
 use crate::config::Webhook;
 use crate::net::tls::{Application, TlsConfigs, http_client};
+
+/// From one look whether the files of TLS are due to the next.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Posts events to one URL.
 #[derive(Debug)]
@@ -32,6 +37,16 @@ impl Poster {
             tls,
             limit,
             client: Mutex::default(),
+        }
+    }
+
+    /// Has the files of TLS read again when they are due, whether or not there are
+    /// events, so that files that cannot be read are known before an event needs them.
+    pub(super) async fn keep_tls_read(&self) -> Infallible {
+        loop {
+            // What is wrong is shown among the conditions.
+            let _ = self.client().await;
+            sleep(LOOK).await;
         }
     }
 

@@ -49,8 +49,8 @@ pub(crate) use self::lock::{LockError, RoleLock, StateLock};
 use self::observe::{Observation, Scope, observe};
 use self::ownership::{Owned, StateFileStatus};
 pub(crate) use self::real_server::{HostChange, NOTHING_LISTED, RealServerLoop, find_desired};
-use self::state_file::Remembered;
-pub(crate) use self::state_file::{StateFile, StateFileError};
+pub(crate) use self::state_file::StateFile;
+use self::state_file::{Remembered, Saved};
 use crate::config::ProbeMark;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
 use crate::metrics::Metrics;
@@ -61,6 +61,7 @@ use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::stored_file::{IfDamaged, StoredFileError};
 use crate::status::{Mode, Snapshot};
 
 /// Above this many steps, each step is logged at DEBUG and their number at INFO.
@@ -92,6 +93,14 @@ impl Writing {
             Self::DryRun => "; dry run: nothing is written",
         }
     }
+
+    /// What happens to a damaged file.
+    pub(crate) const fn if_damaged(self) -> IfDamaged {
+        match self {
+            Self::Real => IfDamaged::SetAside,
+            Self::DryRun => IfDamaged::Leave,
+        }
+    }
 }
 
 /// The cause of the differences that a pass finds.
@@ -113,10 +122,10 @@ pub(crate) struct Reconciler<T> {
     owned: Owned,
     memory: StateFileStatus,
     state_file: StateFile,
-    /// What the state file holds; `None` if it is damaged.
+    /// What the state file holds; `None` if that is not what is owned, or not known.
     saved: Option<Owned>,
     /// The write of the state file in progress.
-    saving: Option<JoinHandle<Result<Owned, StateFileError>>>,
+    saving: Option<JoinHandle<Result<Saved, StoredFileError>>>,
     /// The VIPs of a director on this host, as last read.
     directed_vips: BTreeSet<IpAddr>,
     writing: Writing,
@@ -143,15 +152,15 @@ pub(crate) struct Reconciler<T> {
 }
 
 impl<T: Ipvs> Reconciler<T> {
-    /// Reads the state file, and changes nothing.
+    /// Reads the state file; sets it aside if it is damaged, unless this is a dry run.
     pub(crate) fn new(
         kernel: Kernel<T>,
         state_file: StateFile,
         writing: Writing,
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, StateFileError> {
-        let remembered = state_file.load()?;
+    ) -> Result<Self, StoredFileError> {
+        let remembered = state_file.load(writing.if_damaged())?;
         Ok(Self::remembering(
             remembered, kernel, state_file, writing, snapshot, metrics,
         ))
@@ -164,21 +173,27 @@ impl<T: Ipvs> Reconciler<T> {
         writing: Writing,
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, StateFileError> {
-        let remembered = state_file.load_patiently().await?;
+    ) -> Result<Self, StoredFileError> {
+        let remembered = state_file.load_patiently(writing.if_damaged()).await?;
         Ok(Self::remembering(
             remembered, kernel, state_file, writing, snapshot, metrics,
         ))
     }
 
     fn remembering(
-        Remembered { owned, memory }: Remembered,
+        Remembered {
+            owned,
+            memory,
+            damage,
+        }: Remembered,
         kernel: Kernel<T>,
         state_file: StateFile,
         writing: Writing,
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let conditions = &snapshot.conditions;
+        conditions.note_damage(state_file.path(), damage.as_ref(), clock::wall());
         Self {
             kernel,
             saved: (memory == StateFileStatus::Whole).then(|| owned.clone()),
@@ -200,6 +215,11 @@ impl<T: Ipvs> Reconciler<T> {
             saving: None,
             directed_vips: BTreeSet::new(),
         }
+    }
+
+    /// A sentence for each state file that is damaged.
+    pub(crate) fn notes_of_damage(&self) -> Vec<String> {
+        self.snapshot.notes_of_damage()
     }
 
     /// Sends events of drift to these targets.
@@ -466,10 +486,12 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    fn note_saved(&mut self, saved: Result<Result<Owned, StateFileError>, JoinError>) {
+    fn note_saved(&mut self, saved: Result<Result<Saved, StoredFileError>, JoinError>) {
         let trouble = match saved {
-            Ok(Ok(owned)) => {
+            Ok(Ok(Saved { owned, damage })) => {
                 self.saved = Some(owned);
+                let conditions = &self.snapshot.conditions;
+                conditions.note_damage(self.state_file.path(), damage.as_ref(), clock::wall());
                 None
             }
             Ok(Err(error)) => Some(error_chain(&error)),

@@ -4,60 +4,43 @@
 pub(crate) mod fuzzing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tracing::warn;
 
 use super::ownership::{Owned, OwnedSysctl, OwnedTimeout, StateFileStatus};
-use crate::model::{LocalAddress, ServiceKey};
+use crate::model::{LocalAddress, ParseError, ServiceKey, Severity};
 use crate::plan::pending_removal::Leaver;
+use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
-use crate::runtime::{atomic_write, clock, regular_file};
+use crate::runtime::stored_file::{
+    Content, Damage, IfDamaged, Loaded, Purpose, StoredFile, StoredFileError,
+};
 use crate::status::Mode;
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
 
-/// Far above what a file has: a service or address takes less than 100 bytes.
-const LARGEST: u64 = 64 * 1024 * 1024;
+/// Nothing is removed that may be another program's: after a loss, everything stays
+/// in the kernel.
+static PURPOSE: Purpose = Purpose {
+    version: VERSION as u64,
+    is_needed: true,
+    severity: Severity::Warning,
+    loss: "the agent takes over everything that is configured, and what an earlier run wrote and \
+           is no longer configured stays in the kernel, as do values of kernel parameters",
+    fix: "compare `ipvsadm -Ln` and `ip address` with the configuration, and remove by hand what \
+          is left over; the names may be readable in the damaged file",
+    moved: "remove from the kernel by hand what it names and is no longer configured",
+};
 
 /// Where [`Owned`] outlives the process: `director.json` or
 /// `real_server.json` in the state directory.
 #[derive(Debug, Clone)]
-pub(crate) struct StateFile {
-    path: PathBuf,
-}
-
-/// The state file could not be read or written.
-#[derive(Debug, Error)]
-pub(crate) enum StateFileError {
-    /// The directory cannot be made.
-    #[error("cannot make the directory `{}`: correct `state_dir`, or its owner and mode", .0.display())]
-    Directory(PathBuf, #[source] io::Error),
-    /// The file cannot be read.
-    #[error("cannot read the state file `{}`: correct `state_dir`, or its owner and mode", .0.display())]
-    Read(PathBuf, #[source] io::Error),
-    /// The file cannot be written.
-    #[error("cannot write the state file `{}`", .0.display())]
-    Write(PathBuf, #[source] io::Error),
-    /// The file is of a program newer than this one.
-    #[error(
-        "`{}` has version {version}, which a newer lvs-agent wrote and this one cannot read: \
-         run that one", .path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: u32,
-    },
-}
+pub(crate) struct StateFile(StoredFile);
 
 /// The file's shape.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,11 +83,13 @@ struct Sysctl {
 }
 
 /// What a state file told.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Remembered {
     pub(crate) owned: Owned,
     /// `Lost` if the file is damaged.
     pub(crate) memory: StateFileStatus,
+    /// What is wrong with the file.
+    pub(crate) damage: Option<Damage>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -115,178 +100,148 @@ struct Seconds {
 
 impl StateFile {
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// The state directory.
     pub(super) fn directory(&self) -> &Path {
-        self.path.parent().unwrap_or(&self.path)
+        self.0.directory()
     }
 
     /// The file of a director whose table is inside its process: what that
     /// one owns is not the kernel's.
     pub(crate) fn of_memory(state_dir: &Path) -> Self {
-        Self {
-            path: state_dir.join("director-memory.json"),
-        }
+        Self(StoredFile::new(
+            state_dir.join("director-memory.json"),
+            &PURPOSE,
+        ))
     }
 
     /// The file of `mode` in `state_dir`; nothing is touched yet.
     pub(crate) fn new(state_dir: &Path, mode: Mode) -> Self {
-        Self {
-            path: state_dir.join(mode.as_str()).with_extension("json"),
-        }
+        let path = state_dir.join(mode.as_str()).with_extension("json");
+        Self(StoredFile::new(path, &PURPOSE))
     }
 
     /// What was owned when the file was last written; nothing if there is no
-    /// file. Writes nothing.
-    ///
-    /// A file that cannot be understood counts as none, with a warning; the
-    /// next [`StateFile::save`] sets it aside.
-    pub(crate) fn load(&self) -> Result<Remembered, StateFileError> {
-        let remembered = |owned, memory| Remembered { owned, memory };
-        let text = match regular_file::read(&self.path, LARGEST) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(remembered(Owned::default(), StateFileStatus::Whole));
-            }
-            Err(error) => return Err(StateFileError::Read(self.path.clone(), error)),
+    /// file, or the file is damaged.
+    pub(crate) fn load(&self, if_damaged: IfDamaged) -> Result<Remembered, StoredFileError> {
+        let Loaded { value, damage } = self.0.load(if_damaged, content)?;
+        let memory = match damage {
+            Some(_) => StateFileStatus::Lost,
+            None => StateFileStatus::Whole,
         };
-        match understand(&text) {
-            Ok(owned) => Ok(remembered(owned, StateFileStatus::Whole)),
-            Err(NotUnderstood::Newer(version)) => Err(StateFileError::Newer {
-                path: self.path.clone(),
-                version,
-            }),
-            Err(NotUnderstood::Damaged(why)) => {
-                warn!(
-                    path = %self.path.display(), error = why,
-                    "the state file is damaged: what an earlier run wrote and is no longer \
-                     configured stays in the kernel; see `ipvsadm -Ln` and `ip addr`"
-                );
-                Ok(remembered(Owned::default(), StateFileStatus::Lost))
-            }
-        }
+        Ok(Remembered {
+            owned: value,
+            memory,
+            damage,
+        })
     }
 
     /// The same by a thread for it, within a deadline.
-    pub(super) async fn load_patiently(&self) -> Result<Remembered, StateFileError> {
+    pub(super) async fn load_patiently(
+        &self,
+        if_damaged: IfDamaged,
+    ) -> Result<Remembered, StoredFileError> {
         let file = self.clone();
-        let load = move || file.load();
-        let loaded = file_work::run_patiently(FileUse::State, &self.path, load).await;
-        loaded.unwrap_or_else(|error| Err(StateFileError::Read(self.path.clone(), error.into())))
+        let load = move || file.load(if_damaged);
+        let loaded = file_work::run_patiently(FileUse::State, self.path(), load).await;
+        loaded.unwrap_or_else(|error| {
+            Err(StoredFileError::Read(self.path().to_owned(), error.into()))
+        })
     }
 
     /// As [`StateFile::save`], by a thread for it and within a deadline; hands
     /// back what was saved.
-    pub(super) async fn save_patiently(&self, owned: Owned) -> Result<Owned, StateFileError> {
+    pub(super) async fn save_patiently(&self, owned: Owned) -> Result<Saved, StoredFileError> {
         let file = self.clone();
-        let save = move || file.save(&owned).map(|()| owned);
-        let saved = file_work::run_patiently(FileUse::State, &self.path, save).await;
-        saved.unwrap_or_else(|error| Err(StateFileError::Write(self.path.clone(), error.into())))
+        let save = move || {
+            let damage = file.save(&owned)?;
+            Ok(Saved { owned, damage })
+        };
+        let saved = file_work::run_patiently(FileUse::State, self.path(), save).await;
+        saved.unwrap_or_else(|error| {
+            Err(StoredFileError::Write(self.path().to_owned(), error.into()))
+        })
     }
 
-    /// As [`StateFile::directed_vips`], by a thread for it; `None` if its file
-    /// system does not answer.
+    /// The VIPs that this host's director has, as its own state file in the same
+    /// directory tells; `None` if that is not known, or its file system does not answer.
     pub(super) async fn directed_vips_patiently(
         &self,
         patience: Duration,
     ) -> Option<BTreeSet<IpAddr>> {
-        let (file, deadline) = (self.clone(), clock::monotonic() + patience);
-        let look = move || file.directed_vips();
-        let path = self.path.with_file_name("director.json");
+        let director = Self::new(self.directory(), Mode::Director);
+        let path = director.path().to_owned();
+        let deadline = clock::monotonic() + patience;
+        let look = move || director.vips();
         let found = file_work::run(FileUse::State, &path, deadline.into(), look).await;
-        found.ok()
+        found.ok().flatten()
     }
 
-    /// The VIPs that this host's director has, as its own state file in the
-    /// same directory tells.
-    pub(crate) fn directed_vips(&self) -> BTreeSet<IpAddr> {
-        let file = self.path.with_file_name("director.json");
-        let text = regular_file::read(&file, LARGEST).ok();
-        let owned = text.and_then(|text| understand(&text).ok());
-        let Some(owned) = owned else {
-            return BTreeSet::new();
-        };
+    /// The VIPs of a director's services and addresses; `None` if the file does not
+    /// tell. The file is the director's to set aside.
+    fn vips(&self) -> Option<BTreeSet<IpAddr>> {
+        let remembered = self.load(IfDamaged::Leave).ok()?;
+        if remembered.memory == StateFileStatus::Lost {
+            return None;
+        }
+        let owned = remembered.owned;
         let services = owned.services.iter().filter_map(ServiceKey::vip);
         let addresses = owned.addresses.iter().map(|owned| owned.address);
-        services.chain(addresses).collect()
+        Some(services.chain(addresses).collect())
     }
 
-    /// Writes the file whole or not at all: a new file, flushed, takes the old one's name.
-    ///
-    /// Fails if a program newer than this one has written it meanwhile.
-    pub(crate) fn save(&self, owned: &Owned) -> Result<(), StateFileError> {
-        let directory = self.path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(directory)
-            .map_err(|error| StateFileError::Directory(directory.to_owned(), error))?;
-        let write = |error| StateFileError::Write(self.path.clone(), error);
-        self.set_damaged_aside().map_err(write)??;
-        self.replace(owned).map_err(write)
+    /// Writes the file whole or not at all, as [`StoredFile::save`] does.
+    pub(crate) fn save(&self, owned: &Owned) -> Result<Option<Damage>, StoredFileError> {
+        let write =
+            |error: serde_json::Error| StoredFileError::Write(self.path().to_owned(), error.into());
+        let mut text = serde_json::to_vec_pretty(&shape(owned)).map_err(write)?;
+        text.push(b'\n');
+        self.0.save(&text, content)
+    }
+
+    /// Fails if a newer program wrote the file.
+    pub(crate) fn refuse_newer(&self) -> Result<(), StoredFileError> {
+        self.0.refuse_newer()
     }
 
     /// Removes the file, if there is one.
-    pub(crate) fn remove(&self) -> Result<(), StateFileError> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StateFileError::Write(self.path.clone(), error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn replace(&self, owned: &Owned) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(&shape(owned))?;
-        text.push(b'\n');
-        atomic_write::replace(&self.path, &text)
-    }
-
-    fn set_damaged_aside(&self) -> io::Result<Result<(), StateFileError>> {
-        let text = match regular_file::read(&self.path, LARGEST) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(())),
-            Err(error) => return Err(error),
-        };
-        match understand(&text) {
-            Ok(_) => Ok(Ok(())),
-            Err(NotUnderstood::Newer(version)) => Ok(Err(StateFileError::Newer {
-                path: self.path.clone(),
-                version,
-            })),
-            Err(NotUnderstood::Damaged(_)) => {
-                fs::rename(&self.path, self.path.with_extension("json.damaged"))?;
-                Ok(Ok(()))
-            }
-        }
+    pub(crate) fn remove(&self) -> Result<(), StoredFileError> {
+        self.0.remove().map(|_| ())
     }
 }
 
-enum NotUnderstood {
-    Newer(u32),
-    Damaged(String),
+/// What was written to the state file.
+#[derive(Debug)]
+pub(super) struct Saved {
+    pub(super) owned: Owned,
+    /// What was wrong with the file before.
+    pub(super) damage: Option<Damage>,
 }
 
-impl From<serde_json::Error> for NotUnderstood {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Damaged(error.to_string())
+/// The text could not be understood.
+#[derive(Debug, Error)]
+enum ShapeError {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Key(#[from] ParseError),
+    #[error("a deadline is no point in time: {0}")]
+    Deadline(#[from] humantime::TimestampError),
+}
+
+fn content(text: &[u8]) -> Content<Owned> {
+    match understand(text) {
+        Ok(value) => Content { value, cause: None },
+        Err(error) => Content {
+            value: Owned::default(),
+            cause: Some(error.to_string()),
+        },
     }
 }
 
-impl From<crate::model::ParseError> for NotUnderstood {
-    fn from(error: crate::model::ParseError) -> Self {
-        Self::Damaged(error.to_string())
-    }
-}
-
-fn understand(text: &[u8]) -> Result<Owned, NotUnderstood> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let Version { version } = serde_json::from_slice(text)?;
-    if version > VERSION {
-        return Err(NotUnderstood::Newer(version));
-    }
+fn understand(text: &[u8]) -> Result<Owned, ShapeError> {
     let shape: Shape = serde_json::from_slice(text)?;
     let mut owned = Owned::default();
     for service in &shape.services {
@@ -311,7 +266,7 @@ fn understand(text: &[u8]) -> Result<Owned, NotUnderstood> {
         let leaver = Leaver {
             service: leaves.service_name,
             real_server: leaves.real_server_name,
-            deadline: deadline.map_err(|error| NotUnderstood::Damaged(error.to_string()))?,
+            deadline: deadline?,
             has_weight: false,
         };
         owned.leaving.insert(key, leaver);

@@ -17,4 +17,5 @@ pub(crate) mod regular_file;
 pub(crate) mod shared;
 pub(crate) mod signals;
 pub(crate) mod standstill;
+pub(crate) mod stored_file;
 pub(crate) mod systemd;

@@ -8,12 +8,15 @@ mod derived;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use tracing::{debug, error, info, warn};
 
 use crate::model::{Announcement, Condition, ConditionType, Severity};
 use crate::runtime::shared::Shared;
+use crate::runtime::stored_file::Damage;
 
 pub(crate) use derived::Examiner;
 
@@ -70,6 +73,17 @@ impl Conditions {
         let removed = self.held.lock().remove(&(kind, subject.to_owned()));
         let change = removed.map(ConditionChange::Cleared);
         self.announce(change.as_slice());
+    }
+
+    /// Notes that the state file of this name is damaged, or that it is not.
+    pub(crate) fn note_damage(&self, path: &Path, damage: Option<&Damage>, now: SystemTime) {
+        if damage.is_none_or(Damage::is_set_aside) {
+            let subject = path.display().to_string();
+            self.clear(ConditionType::StateFileDamaged, &subject);
+        }
+        if let Some(damage) = damage {
+            self.raise(damage.condition(now));
+        }
     }
 
     /// Makes `found` all conditions of these types: others of them are cleared.

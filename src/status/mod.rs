@@ -19,8 +19,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::config::{Config, RealServerRole, SorryServer};
 use crate::diagnosis::DiagnosisSubject;
 use crate::model::{
-    Connections, Forwarding, FreezeReason, PoolStatus, RealServerId, RealServerKey, Scheduler,
-    ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
+    ConditionType, Connections, Forwarding, FreezeReason, PoolStatus, RealServerId, RealServerKey,
+    Scheduler, ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -84,7 +84,7 @@ pub(crate) struct Snapshot {
     pub(crate) reconcile: Shared<ReconcileRecord>,
     /// What is not as it should be: one registry for all configurations that are read.
     pub(crate) conditions: SharedConditions,
-    /// The files of TLS that checks cannot read again: one record for all
+    /// The files of TLS that checks and webhooks cannot read again: one record for all
     /// configurations that are read.
     pub(crate) tls_not_read: Arc<StaleFiles>,
     /// What is no longer configured, and is removed when its connections have ended.
@@ -100,6 +100,14 @@ impl Snapshot {
     /// Whether no weight is changed, since the fault is likely this host's.
     pub(crate) fn all_weights_are_held(&self) -> bool {
         self.held.lock().iter().any(|reason| reason.holds_all())
+    }
+
+    /// A sentence for each state file that is damaged, with what to do.
+    pub(crate) fn notes_of_damage(&self) -> Vec<String> {
+        let conditions = self.conditions.list().into_iter();
+        let damaged = conditions.filter(|one| one.kind == ConditionType::StateFileDamaged);
+        let notes = damaged.map(|one| format!("{}; {}", one.message, one.fix));
+        notes.collect()
     }
 
     /// Whether this process keeps a VIP on lo, rather than the table.

@@ -179,7 +179,7 @@ fn drains_in_a_file_of_a_newer_agent_are_said_to_be_forgotten_until_it_is_moved_
     let newer = r#"{"version":9,"all":"different","drains":[]}"#;
     std::fs::write(&file, newer).unwrap();
     let trouble = format!(
-        "what is drained is not remembered across a restart: cannot use `{}`: it has version 9, \
+        "what is drained is not remembered across a restart: `{}` has version 9, \
          which a newer lvs-agent wrote and this one cannot read: run that one, for this one does \
          not start with this file; or move the file away, and drain again what it names",
         file.display()

@@ -14,6 +14,7 @@ mod certificates;
 mod check_config;
 mod clock;
 mod config_files;
+mod damaged_state;
 mod dashboards;
 mod descriptors;
 mod drain;
@@ -26,6 +27,7 @@ mod hostile;
 mod log;
 mod man;
 mod many;
+mod many_readers;
 mod probes;
 #[path = "../support/process.rs"]
 #[allow(

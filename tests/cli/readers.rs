@@ -33,7 +33,7 @@ fn director(site: &Site) -> (Agent, Server) {
 }
 
 /// The most memory that the process ever had, in KiB.
-fn most_memory(agent: &Agent) -> u64 {
+pub(crate) fn most_memory(agent: &Agent) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.unwrap().trim().trim_end_matches(" kB");

@@ -98,7 +98,9 @@ async fn accept(
     let ip = listener.local_addr().unwrap().ip();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        arrivals.lock().unwrap().push((ip, Instant::now()));
+        // Of a listener on all addresses, the one that was asked.
+        let asked = stream.local_addr().map_or(ip, |local| local.ip());
+        arrivals.lock().unwrap().push((asked, Instant::now()));
         tokio::spawn(serve(stream, behaviour.clone()));
     }
 }

@@ -89,6 +89,62 @@ fn state_of_newer_program_is_refused_by_every_command_and_left_as_it_is() {
     }
 }
 
+/// What `run` does with damaged files of a director is in `tests/cli/damaged_state.rs`.
+#[test]
+fn damaged_file_of_a_real_server_is_set_aside_by_run_and_only_reported_by_who_reads() {
+    let lan = Lan::new();
+    let site = Site::new(&configuration(""));
+    let directory = site.state_directory();
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("real_server.json");
+    let aside = directory.join("real_server.json.damaged");
+    let whole = r#"{"version":1,"services":[],"addresses":[],"sysctls":{}}"#;
+    let kinds: [(&str, Vec<u8>); 5] = [
+        ("it is empty", Vec::new()),
+        ("EOF while parsing", whole.as_bytes()[..20].into()),
+        ("expected value", vec![0; 100]),
+        ("invalid type", br#"{"version":1,"services":7}"#.into()),
+        ("it is larger than 64 MiB", vec![b' '; 64 * 1024 * 1024 + 1]),
+    ];
+    for (cause, text) in kinds {
+        fs::write(&file, &text).unwrap();
+        for subcommand in ["plan", "doctor"] {
+            let ended = of_real_server(&site, &lan.rs1, subcommand);
+            let damage = format!("`{}` is damaged ({cause}", file.display());
+            assert!(ended.stdout.contains(&damage), "{subcommand}: {ended:?}");
+            assert!(fs::read(&file).unwrap() == text, "{subcommand}, {cause}");
+            assert!(!aside.exists(), "{subcommand}");
+        }
+        let mut agent = start(&site, &lan.rs1);
+        assert!(fs::read(&aside).unwrap() == text, "{cause}");
+        let written = fs::read_to_string(&file).unwrap();
+        assert!(written.contains("192.168.11.200"), "{written}");
+        let output = agent.output();
+        let lines = output
+            .lines()
+            .filter(|line| line.contains("state file damaged"));
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines.len(), 1, "{output}");
+        assert!(
+            lines[0].contains("WARN") && lines[0].contains(cause),
+            "{output}"
+        );
+        agent.signal(Signal::SIGKILL);
+        agent.wait(DEADLINE);
+
+        fs::write(&file, "again").unwrap();
+        let done = of_real_server(&site, &lan.rs1, "cleanup");
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let second = directory.join("real_server.json.damaged.1");
+        assert!(done.stdout.contains(second.to_str().unwrap()), "{done:?}");
+        assert_eq!(fs::read_to_string(&second).unwrap(), "again");
+        assert!(fs::read(&aside).unwrap() == text, "{cause}");
+        for file in [&aside, &second] {
+            fs::remove_file(file).unwrap();
+        }
+    }
+}
+
 #[test]
 fn stricter_arp_sysctl_of_the_administrator_stays() {
     const KEY: &str = "net.ipv4.conf.all.arp_ignore";

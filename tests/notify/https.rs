@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::Bench;
-use crate::support::{Authority, PATIENCE, Recorder, until};
+use crate::support::{Authority, PATIENCE, Recorder, exchange, until};
 
 /// The file of an authority that is trusted; it lies in the bench's directory.
 fn trusted(bench: &Bench, authority: &Authority) -> PathBuf {
@@ -91,6 +93,68 @@ fn a_certificate_is_taken_again_when_the_authority_is_known() {
         line.contains("notifications are delivered again")
     });
     assert_eq!(hook.bodies()[0]["event"], "reload_succeeded");
+}
+
+/// The reasons of the conditions about files of TLS that `/status` shows.
+fn stale(bench: &Bench) -> Vec<String> {
+    let answer = exchange(bench.listen, "GET", "/status", PATIENCE).unwrap();
+    let status: Value = serde_json::from_str(&answer.body).unwrap();
+    let conditions = status["conditions"].as_array().unwrap().iter();
+    let stale = conditions.filter(|one| one["type"] == "tls_files_stale");
+    let told = stale.map(|one| {
+        assert_eq!(one["severity"], "warning", "{one}");
+        assert!(
+            one["subject"].as_str().unwrap().ends_with("ca.pem"),
+            "{one}"
+        );
+        one["message"].as_str().unwrap().to_owned()
+    });
+    told.collect()
+}
+
+#[test]
+fn files_that_cannot_be_read_are_a_condition_until_they_can_be_without_any_event() {
+    let web = Recorder::start(|_| Some(200));
+    let ours = Authority::new();
+    let hook = Recorder::start_tls(ours.server("127.0.0.1"), |_| Some(204));
+    let bench = Bench::new(&web, 1);
+    let missing = bench.site.directory().join("ca.pem");
+    let url = format!("https://{}/", hook.address);
+    let notify = format!("- webhook: {{ url: '{url}', ca: {} }}", missing.display());
+    let mut agent = bench.start(&notify);
+    agent.wait_for_line(PATIENCE, |line| line.contains("director: "));
+    let said = until(PATIENCE, "a condition", || match &*stale(&bench) {
+        [said] => Ok(said.clone()),
+        other => Err(other.to_vec()),
+    });
+    assert!(
+        said.starts_with("the files of TLS cannot be read: "),
+        "{said}"
+    );
+    // The event of the start is given up, and no other one comes.
+    bench.wait_until_told(0, "failed", 1);
+    ours.write(&missing);
+    until(PATIENCE, "no condition", || match &*stale(&bench) {
+        [] => Ok(()),
+        other => Err(other.to_vec()),
+    });
+
+    assert_eq!(hook.bodies().len(), 0, "no event was needed");
+
+    // A target that is not configured any more has no condition.
+    std::fs::remove_file(&missing).unwrap();
+    bench.configure(&notify.replace("ca.pem", "other-ca.pem"));
+    bench.run("reload", &[]);
+    until(PATIENCE, "a condition", || match &*stale(&bench) {
+        [_] => Ok(()),
+        other => Err(other.to_vec()),
+    });
+    bench.configure("- exec: [/bin/true]");
+    bench.run("reload", &[]);
+    until(PATIENCE, "no condition", || match &*stale(&bench) {
+        [] => Ok(()),
+        other => Err(other.to_vec()),
+    });
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use super::Director;
-use crate::agent::drains::{self, DrainFile, DrainFileError, Drained, TargetError};
+use crate::agent::drains::{self, DrainFile, Drained, TargetError};
 use crate::agent::reload::{OperationResult, ReloadError};
 use crate::config::{Config, VirtualService};
 use crate::control::Answer;
@@ -27,6 +27,7 @@ use crate::plan::desired;
 use crate::reconcile::Writing;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::stored_file::{Damage, StoredFileError};
 use crate::status::{SharedConditions, Snapshot};
 
 /// The deadline of a drain that an earlier process began without one.
@@ -51,6 +52,9 @@ const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it nei
 /// Raised while the file does not hold what is drained.
 const NOT_SAVED: ConditionType = ConditionType::DrainsNotSaved;
 
+/// What was saved, and what was wrong with the file before.
+type Saved = (Drained, Option<Damage>);
+
 /// What of a drain goes on after a reload or a restart.
 pub(super) struct Drains {
     file: DrainFile,
@@ -60,7 +64,7 @@ pub(super) struct Drains {
     /// What the file holds, if that is known.
     saved: Option<Drained>,
     /// The writing of the file that goes on.
-    saving: Option<JoinHandle<Result<Drained, DrainFileError>>>,
+    saving: Option<JoinHandle<Result<Saved, StoredFileError>>>,
     /// Where it is raised that the file does not hold what is drained.
     conditions: SharedConditions,
 }
@@ -72,11 +76,11 @@ impl Drains {
         file: DrainFile,
         writing: Writing,
         conditions: &SharedConditions,
-    ) -> Result<Self, DrainFileError> {
-        let (drained, whole) = match writing {
-            Writing::Real => file.patiently(DrainFile::load_or_set_aside).await?,
-            Writing::DryRun => (file.patiently(DrainFile::load_only).await?, true),
-        };
+    ) -> Result<Self, StoredFileError> {
+        let load = move |file: &DrainFile| file.load(writing.if_damaged());
+        let loaded = file.patiently(load).await?;
+        conditions.note_damage(file.path(), loaded.damage.as_ref(), clock::wall());
+        let (drained, whole) = (loaded.value, loaded.damage.is_none());
         let mut drains = Self {
             file,
             writing,
@@ -140,7 +144,10 @@ impl Drains {
             self.saved = None;
             let (file, drained) = (self.file.clone(), self.drained.clone());
             self.saving = Some(tokio::spawn(async move {
-                let save = move |file: &DrainFile| file.save(&drained).map(|()| drained);
+                let save = move |file: &DrainFile| {
+                    let damage = file.save(&drained)?;
+                    Ok((drained, damage))
+                };
                 file.patiently(save).await
             }));
         }
@@ -151,7 +158,11 @@ impl Drains {
             };
             self.saving = None;
             match saved {
-                Ok(Ok(drained)) => self.saved = Some(drained),
+                Ok(Ok((drained, damage))) => {
+                    self.saved = Some(drained);
+                    let (path, now) = (self.file.path(), clock::wall());
+                    self.conditions.note_damage(path, damage.as_ref(), now);
+                }
                 Ok(Err(error)) => trouble = Some(error_chain(&error)),
                 Err(error) => trouble = Some(error_chain(&error)),
             }

@@ -26,6 +26,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What is wrong when the files cannot be read again.
 const STALE: &str = "the files of TLS cannot be read again: what was read before is used";
 
+/// What is wrong when the files could not be read even once.
+const UNREAD: &str = "the files of TLS cannot be read";
+
 /// What a configuration consists of: all of the settings but the server's name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TlsConfigKey {
@@ -70,6 +73,7 @@ impl TlsConfigKey {
 pub(super) struct Shared {
     key: TlsConfigKey,
     stale: Arc<StaleFiles>,
+    shows_unread: bool,
     state: Mutex<State>,
     /// Told when an attempt to read it has ended.
     read: Notify,
@@ -93,11 +97,13 @@ struct Loaded {
 }
 
 impl Shared {
-    /// Nothing is read yet. That it cannot be read again is shown in `stale`.
-    pub(super) fn new(key: TlsConfigKey, stale: Arc<StaleFiles>) -> Self {
+    /// Nothing is read yet. That it cannot be read again is shown in `stale`; with
+    /// `shows_unread`, also that it was never read.
+    pub(super) fn new(key: TlsConfigKey, stale: Arc<StaleFiles>, shows_unread: bool) -> Self {
         Self {
             key,
             stale,
+            shows_unread,
             ..Self::default()
         }
     }
@@ -144,7 +150,7 @@ impl Shared {
         let before = state.error.take().map(|error| error_chain(&error));
         match read {
             Ok(config) => {
-                if let (Some(error), true) = (before, state.loaded.is_some()) {
+                if let (Some(error), true) = (before, state.loaded.is_some() || self.shows_unread) {
                     info!(was = error, "the files of TLS are read again");
                 }
                 state.loaded = Some(Loaded::new(config));
@@ -158,6 +164,13 @@ impl Shared {
                     self.stale.note(&self.key, Some(failure));
                     if before.as_ref() != Some(&why) {
                         warn!(error = why, fix, "{STALE}");
+                    }
+                } else if self.shows_unread {
+                    let fix = error.fix();
+                    let failure = (format!("{UNREAD}: {why}"), fix.clone());
+                    self.stale.note(&self.key, Some(failure));
+                    if before.as_ref() != Some(&why) {
+                        warn!(error = why, fix, "{UNREAD}");
                     }
                 }
                 state.error = Some(Arc::new(error));

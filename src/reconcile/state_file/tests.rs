@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::model::Timeout;
 use crate::status::fixture;
@@ -7,14 +9,14 @@ fn what_is_saved_is_loaded() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(&directory.path().join("made/when/needed"), Mode::Director);
     assert_eq!(
-        file.load().unwrap().owned,
+        load(&file).owned,
         Owned::default(),
         "no file, nothing owned"
     );
     file.save(&owned()).unwrap();
-    assert_eq!(file.load().unwrap().owned, owned());
+    assert_eq!(load(&file).owned, owned());
     file.save(&Owned::default()).unwrap();
-    assert_eq!(file.load().unwrap().owned, Owned::default());
+    assert_eq!(load(&file).owned, Owned::default());
 }
 
 #[test]
@@ -22,29 +24,45 @@ fn the_first_programs_file_without_time_outs_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path(), Mode::Director);
     fs::write(
-        &file.path,
+        file.path(),
         br#"{"version":1,"services":["tcp 192.168.11.200:80"],"addresses":[],"sysctls":{}}"#,
     )
     .unwrap();
-    let owned = file.load().unwrap().owned;
+    let owned = load(&file).owned;
     assert_eq!((owned.services.len(), owned.timeouts.len()), (1, 0));
 }
 
+fn load(file: &StateFile) -> Remembered {
+    file.load(IfDamaged::SetAside).unwrap()
+}
+
 #[test]
-fn a_damaged_file_is_set_aside_and_not_lost() {
+fn damaged_file_is_lost_as_a_whole_and_a_new_one_can_be_saved() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path(), Mode::Director);
     file.save(&owned()).unwrap();
-    let whole = fs::read(&file.path).unwrap();
+    let whole = fs::read(file.path()).unwrap();
     for length in [0, 1, whole.len() / 2, whole.len() - 3] {
-        fs::write(&file.path, &whole[..length]).unwrap();
-        let remembered = file.load().unwrap();
+        fs::write(file.path(), &whole[..length]).unwrap();
+        let remembered = load(&file);
         assert_eq!(remembered.owned, Owned::default());
         assert_eq!(remembered.memory, StateFileStatus::Lost);
-        file.save(&owned()).unwrap();
-        assert_eq!(file.load().unwrap().owned, owned());
-        let aside = fs::read(directory.path().join("director.json.damaged")).unwrap();
-        assert_eq!(aside, whole[..length]);
+        assert!(file.save(&owned()).unwrap().is_none());
+        assert_eq!(load(&file).owned, owned());
+    }
+}
+
+#[test]
+fn vips_of_a_director_whose_file_is_damaged_are_not_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path(), Mode::Director);
+    assert_eq!(file.vips(), Some(BTreeSet::new()));
+    file.save(&owned()).unwrap();
+    assert_eq!(file.vips().map(|vips| vips.len()), Some(2));
+    for text in ["", "{", r#"{"version":2}"#] {
+        fs::write(file.path(), text).unwrap();
+        assert_eq!(file.vips(), None, "{text}");
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), text);
     }
 }
 
@@ -53,13 +71,13 @@ fn a_newer_programs_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path(), Mode::RealServer);
     fs::write(
-        &file.path,
+        file.path(),
         br#"{"version":2,"services":{"shape":"unknown"}}"#,
     )
     .unwrap();
     assert!(matches!(
-        file.load(),
-        Err(StateFileError::Newer { version: 2, .. })
+        file.load(IfDamaged::SetAside),
+        Err(StoredFileError::Newer { version: 2, .. })
     ));
 }
 
@@ -71,7 +89,7 @@ fn a_full_or_forbidden_directory_is_an_error_and_leaves_the_old_file() {
     let file = StateFile::new(&in_the_way, Mode::Director);
     assert!(matches!(
         file.save(&owned()),
-        Err(StateFileError::Directory(..))
+        Err(StoredFileError::Directory(..))
     ));
 }
 

@@ -1,0 +1,343 @@
+//! The files that the agent writes to its state directory and reads back, with one
+//! rule for all of them: a file of a newer version is refused, and a damaged file is
+//! set aside.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{atomic_write, regular_file};
+use crate::model::{Condition, ConditionType, Severity};
+
+/// The largest file that is read: 64 MiB. An entry takes about 150 bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// So many damaged files are kept beside one file.
+const MOST_ASIDE: u32 = 100;
+
+/// So many characters of a cause are kept: a damaged file may have entries of any length.
+const LONGEST_CAUSE: usize = 500;
+
+/// What one of these files is for.
+#[derive(Debug)]
+pub(crate) struct Purpose {
+    /// The newest version of the file's shape that this program reads.
+    pub(crate) version: u64,
+    /// Whether the agent cannot start without having read the file. Another file that
+    /// cannot be read counts as damaged.
+    pub(crate) is_needed: bool,
+    /// How much it matters that the content is lost.
+    pub(crate) severity: Severity,
+    /// What the loss of the content means, as a sentence.
+    pub(crate) loss: &'static str,
+    /// What to do then; the name of the damaged file follows.
+    pub(crate) fix: &'static str,
+    /// What to do when a newer program's file is moved away.
+    pub(crate) moved: &'static str,
+}
+
+/// A file in the state directory that the agent reads back.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredFile {
+    path: PathBuf,
+    purpose: &'static Purpose,
+}
+
+/// What happens to a damaged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfDamaged {
+    /// The file gets another name: for those who write it.
+    SetAside,
+    /// The file stays as it is: for those who only read.
+    Leave,
+}
+
+/// What a file holds; its damage does not exclude that a part is understood.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Content<T> {
+    pub(crate) value: T,
+    /// What is wrong with the file, if it is damaged.
+    pub(crate) cause: Option<String>,
+}
+
+/// What was read from a file.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded<T> {
+    /// Empty where there is no file, or nothing of the file is understood.
+    pub(crate) value: T,
+    pub(crate) damage: Option<Damage>,
+}
+
+/// A file that is damaged.
+#[derive(Debug, Clone)]
+pub(crate) struct Damage {
+    path: PathBuf,
+    purpose: &'static Purpose,
+    cause: String,
+    /// Where the file is now; the error says why it has its name still.
+    aside: Result<PathBuf, String>,
+}
+
+/// A file in the state directory cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum StoredFileError {
+    /// The directory cannot be made.
+    #[error("cannot make the directory `{}`: correct `state_dir`, or its owner and mode", .0.display())]
+    Directory(PathBuf, #[source] io::Error),
+    /// The file cannot be read.
+    #[error("cannot read the state file `{}`: correct `state_dir`, or its owner and mode", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The file cannot be written.
+    #[error("cannot write the state file `{}`", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    /// The file is damaged, must not be overwritten, and cannot be set aside.
+    #[error("cannot set the damaged state file `{}` aside", .0.display())]
+    SetAside(PathBuf, #[source] io::Error),
+    /// The file is of a program newer than this one.
+    #[error(
+        "`{}` has version {version}, which a newer lvs-agent wrote and this one cannot read: \
+         run that one, for this one does not start with this file; or move the file away, and \
+         {moved}", .path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+        /// What to do when the file is moved away.
+        moved: &'static str,
+    },
+}
+
+impl StoredFile {
+    pub(crate) const fn new(path: PathBuf, purpose: &'static Purpose) -> Self {
+        Self { path, purpose }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// What the file holds, as `understand` reads it; nothing if there is no file.
+    ///
+    /// Fails if a newer program wrote the file, or if a needed file cannot be read.
+    pub(crate) fn load<T: Default>(
+        &self,
+        if_damaged: IfDamaged,
+        understand: impl FnOnce(&[u8]) -> Content<T>,
+    ) -> Result<Loaded<T>, StoredFileError> {
+        let Content { value, cause } = self.content(understand)?;
+        let Some(cause) = cause else {
+            let damage = None;
+            return Ok(Loaded { value, damage });
+        };
+        let aside = match if_damaged {
+            IfDamaged::Leave => Err("nothing is written here".to_owned()),
+            IfDamaged::SetAside => self.set_aside().map_err(|error| error.to_string()),
+        };
+        let damage = Some(self.damage(&cause, aside));
+        Ok(Loaded { value, damage })
+    }
+
+    /// Fails if a newer program wrote the file.
+    pub(crate) fn refuse_newer(&self) -> Result<(), StoredFileError> {
+        match self.content(|_| Content::<()>::default()) {
+            Err(error @ StoredFileError::Newer { .. }) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes the file whole or not at all: a new file, flushed, takes the old one's
+    /// name. Sets aside what the old one is if it was damaged meanwhile, and returns
+    /// that.
+    ///
+    /// Fails if a newer program wrote the file meanwhile, or if a damaged file cannot
+    /// be set aside.
+    pub(crate) fn save<T: Default>(
+        &self,
+        text: &[u8],
+        understand: impl FnOnce(&[u8]) -> Content<T>,
+    ) -> Result<Option<Damage>, StoredFileError> {
+        let directory = self.directory();
+        fs::create_dir_all(directory)
+            .map_err(|error| StoredFileError::Directory(directory.to_owned(), error))?;
+        let damage = match self.content(understand)?.cause {
+            Some(cause) => {
+                let aside = self.set_aside();
+                let aside =
+                    aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
+                Some(self.damage(&cause, Ok(aside)))
+            }
+            None => None,
+        };
+        let written = atomic_write::replace(&self.path, text);
+        written.map_err(|error| StoredFileError::Write(self.path.clone(), error))?;
+        Ok(damage)
+    }
+
+    /// Removes the file. Returns whether there was one.
+    pub(crate) fn remove(&self) -> Result<bool, StoredFileError> {
+        match fs::remove_file(&self.path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoredFileError::Write(self.path.clone(), error)),
+        }
+    }
+
+    fn content<T: Default>(
+        &self,
+        understand: impl FnOnce(&[u8]) -> Content<T>,
+    ) -> Result<Content<T>, StoredFileError> {
+        let damaged = |cause: String| {
+            let (value, cause) = (T::default(), Some(cause));
+            Ok(Content { value, cause })
+        };
+        let text = match regular_file::read(&self.path, LARGEST) {
+            Ok(text) => text,
+            Err(error) => {
+                let kind = error.kind();
+                return if kind == io::ErrorKind::NotFound {
+                    Ok(Content::default())
+                } else if self.purpose.is_needed && kind != io::ErrorKind::FileTooLarge {
+                    Err(StoredFileError::Read(self.path.clone(), error))
+                } else {
+                    damaged(error.to_string())
+                };
+            }
+        };
+        if text.is_empty() {
+            return damaged("it is empty".to_owned());
+        }
+        if let Some(version) = version(&text).filter(|version| *version > self.purpose.version) {
+            let path = self.path.clone();
+            let moved = self.purpose.moved;
+            return Err(StoredFileError::Newer {
+                path,
+                version,
+                moved,
+            });
+        }
+        Ok(understand(&text))
+    }
+
+    fn damage(&self, cause: &str, aside: Result<PathBuf, String>) -> Damage {
+        Damage {
+            path: self.path.clone(),
+            purpose: self.purpose,
+            cause: cause.chars().take(LONGEST_CAUSE).collect(),
+            aside,
+        }
+    }
+
+    /// Gives the file the first free of the names `FILE.damaged`, `FILE.damaged.1`,
+    /// `FILE.damaged.2`, …, and returns the name.
+    fn set_aside(&self) -> io::Result<PathBuf> {
+        for number in 0..MOST_ASIDE {
+            let mut name = self.path.clone().into_os_string();
+            name.push(".damaged");
+            if number > 0 {
+                name.push(format!(".{number}"));
+            }
+            let aside = PathBuf::from(name);
+            match rename_to_free(&self.path, &aside) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                renamed => return renamed.map(|()| aside),
+            }
+        }
+        let name = self.path.display();
+        let message = format!("{MOST_ASIDE} files `{name}.damaged…` are there: remove some");
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
+    }
+}
+
+impl Damage {
+    /// The condition that says so: its subject is where the damaged file is.
+    pub(crate) fn condition(&self, since: SystemTime) -> Condition {
+        let Self { path, purpose, .. } = self;
+        let subject = self.aside.as_deref().unwrap_or(path).display();
+        Condition {
+            kind: ConditionType::StateFileDamaged,
+            subject: subject.to_string(),
+            severity: purpose.severity,
+            message: self.to_string(),
+            fix: self.fix(),
+            since,
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn fix(&self) -> String {
+        let file = self.aside.as_deref().unwrap_or(&self.path);
+        format!("{}; then remove `{}`", self.purpose.fix, file.display())
+    }
+
+    pub(crate) const fn severity(&self) -> Severity {
+        self.purpose.severity
+    }
+
+    /// The file that is damaged, by the name that it had.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the damaged file has another name now.
+    pub(crate) const fn is_set_aside(&self) -> bool {
+        self.aside.is_ok()
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, cause) = (self.path.display(), &self.cause);
+        match &self.aside {
+            Ok(aside) => write!(
+                f,
+                "`{path}` is damaged ({cause}) and was set aside as `{}`",
+                aside.display()
+            )?,
+            Err(why) => write!(
+                f,
+                "`{path}` is damaged ({cause}) and stays where it is ({why})"
+            )?,
+        }
+        write!(f, ": {}", self.purpose.loss)
+    }
+}
+
+/// The version that the text of a file states, if the text is understood so far.
+fn version(text: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u64,
+    }
+    let found: Version = serde_json::from_slice(text).ok()?;
+    Some(found.version)
+}
+
+/// Renames a file to a name that nothing has yet.
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // The file system does not know the flag (renameat2(2)).
+        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+            Err(error) => Err(error),
+        },
+        renamed => Ok(renamed?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

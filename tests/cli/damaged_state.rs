@@ -1,0 +1,255 @@
+//! State files that are damaged, or of a newer version: one rule for all of them.
+//! `tests/netns/state_directory.rs` holds the same of a real server's file.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use super::{AMPLE, Agent, Behaviour, Server, Site, end, until};
+
+const CHECK: &str = "interval: 200ms, timeout: 1s, rise: 1, fall: 1";
+
+/// The files that a director with a table in memory reads back, and a text of each
+/// that is whole.
+const FILES: [(&str, &str); 2] = [
+    (
+        "director-memory.json",
+        r#"{"version":1,"services":["tcp 192.0.2.9:80"],"addresses":[],"sysctls":{}}"#,
+    ),
+    (
+        "drains-memory.json",
+        r#"{"version":1,"drains":[{"service":"tcp 192.0.2.9:80","real_server":"192.0.2.99:80"}]}"#,
+    ),
+];
+
+/// A kind of damage, what it makes of a whole text, and what is said of the cause.
+struct Kind {
+    name: &'static str,
+    damage: fn(&str) -> Vec<u8>,
+    cause: &'static str,
+}
+
+const KINDS: [Kind; 7] = [
+    Kind {
+        name: "empty",
+        damage: |_| Vec::new(),
+        cause: "it is empty",
+    },
+    Kind {
+        name: "truncated",
+        damage: |whole| whole[..whole.len() / 2].into(),
+        cause: "EOF while parsing",
+    },
+    Kind {
+        name: "zeros, as after a loss of power",
+        damage: |whole| vec![0; whole.len()],
+        cause: "expected value",
+    },
+    Kind {
+        name: "two texts",
+        damage: |whole| whole.repeat(2).into(),
+        cause: "trailing characters",
+    },
+    Kind {
+        name: "another shape",
+        damage: |_| br#"{"version":1,"services":7,"drains":{}}"#.into(),
+        cause: "invalid type",
+    },
+    Kind {
+        name: "no version",
+        damage: |whole| whole.replace("version", "edition").into(),
+        cause: "missing field `version`",
+    },
+    Kind {
+        name: "too large",
+        damage: |_| vec![b' '; 64 * 1024 * 1024 + 1],
+        cause: "it is larger than 64 MiB",
+    },
+];
+
+fn site() -> (Site, Server) {
+    let site = Site::new();
+    let server = Server::start(&[site.server(1)], Behaviour::good());
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    (site, server)
+}
+
+fn stop(mut agent: Agent) -> String {
+    agent.signal(Signal::SIGTERM);
+    agent.wait(AMPLE);
+    agent.output()
+}
+
+/// The one condition of damage in `/status`.
+fn condition(site: &Site) -> serde_json::Value {
+    let status = site.status();
+    let all = status["conditions"].as_array().unwrap().iter();
+    let damaged: Vec<_> = all
+        .filter(|one| one["type"] == "state_file_damaged")
+        .collect();
+    assert_eq!(damaged.len(), 1, "{status}");
+    damaged[0].clone()
+}
+
+/// The line of the log that says so, once.
+fn line(output: &str, path: &Path) -> String {
+    let path = path.display().to_string();
+    let lines: Vec<_> = output
+        .lines()
+        .filter(|line| line.contains("state file damaged") && line.contains(&path))
+        .filter(|line| !line.contains("cleared"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{output}");
+    lines[0].to_owned()
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn run_sets_every_damaged_file_aside_says_so_once_and_goes_on() {
+    for (name, whole) in FILES {
+        let (site, _server) = site();
+        let state = site.path("state");
+        fs::create_dir(&state).unwrap();
+        let file = state.join(name);
+        let (first, second) = (
+            state.join(format!("{name}.damaged")),
+            state.join(format!("{name}.damaged.1")),
+        );
+        for Kind {
+            name: kind,
+            damage,
+            cause,
+        } in KINDS
+        {
+            let text = damage(whole);
+            fs::write(&file, &text).unwrap();
+            fs::write(&first, "an earlier one").unwrap();
+            let agent = site.agent();
+            site.wait_for(&["up"]);
+            assert!(fs::read(&second).unwrap() == text, "{name}, {kind}");
+            assert_eq!(fs::read_to_string(&first).unwrap(), "an earlier one");
+            let condition = condition(&site);
+            assert_eq!(condition["subject"], second.to_str().unwrap(), "{kind}");
+            let message = condition["message"].as_str().unwrap();
+            assert!(message.contains(cause), "{name}, {kind}: {message}");
+            assert!(message.contains(file.to_str().unwrap()), "{message}");
+            let (severity, level) = match name {
+                "drains-memory.json" => ("problem", "ERROR"),
+                _ => ("warning", "WARN"),
+            };
+            assert_eq!(condition["severity"], severity);
+            let shown = end(site.command("status", &[])).stdout;
+            assert!(shown.contains("state_file_damaged"), "{shown}");
+            let written: serde_json::Value =
+                serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            assert_eq!(written["version"], 1, "{name}, {kind}");
+
+            // The condition ends when somebody has removed the file.
+            fs::remove_file(&second).unwrap();
+            until(AMPLE, "no condition", || {
+                let status = site.status();
+                match status["conditions"].as_array().unwrap().as_slice() {
+                    [] => Ok(()),
+                    _ => Err(status),
+                }
+            });
+            let output = stop(agent);
+            let line = line(&output, &second);
+            assert!(line.contains(level), "{line}");
+            assert!(line.contains("fix="), "{line}");
+        }
+    }
+}
+
+#[test]
+fn dry_run_says_that_a_file_is_damaged_and_leaves_it() {
+    for (name, whole) in FILES {
+        let (site, _server) = site();
+        let state = site.path("state");
+        fs::create_dir(&state).unwrap();
+        let file = state.join(name);
+        for Kind {
+            name: kind,
+            damage,
+            cause,
+        } in KINDS
+        {
+            let text = damage(whole);
+            fs::write(&file, &text).unwrap();
+            let agent = Site::start(site.command("run", &["--table", "memory", "--dry-run"]));
+            site.wait_for(&["up"]);
+            let condition = condition(&site);
+            assert_eq!(condition["subject"], file.to_str().unwrap(), "{kind}");
+            let message = condition["message"].as_str().unwrap();
+            assert!(message.contains(cause), "{name}, {kind}: {message}");
+            assert!(message.contains("stays where it is"), "{message}");
+            line(&stop(agent), &file);
+            assert_eq!(entries(&state), [name], "{kind}");
+            assert!(fs::read(&file).unwrap() == text, "{name}, {kind}");
+        }
+    }
+}
+
+#[test]
+fn file_of_newer_version_is_refused_and_left_alone_whatever_its_shape() {
+    for (name, _) in FILES {
+        for newer in [
+            r#"{"version":2}"#,
+            r#"{"version":99999999999,"services":7,"drains":7}"#,
+        ] {
+            let (site, _server) = site();
+            let state = site.path("state");
+            fs::create_dir(&state).unwrap();
+            let file = state.join(name);
+            fs::write(&file, newer).unwrap();
+            for arguments in [
+                &["--table", "memory"][..],
+                &["--table", "memory", "--dry-run"],
+            ] {
+                let ended = end(site.command("run", arguments));
+                assert_eq!(ended.code, 1, "{}", ended.stderr);
+                let last = ended.stderr.lines().last().unwrap();
+                let sentence = "which a newer lvs-agent wrote and this one cannot read: run that \
+                                one, for this one does not start with this file; or move the \
+                                file away, and ";
+                assert!(last.contains(sentence), "{last}");
+                assert!(last.contains(file.to_str().unwrap()), "{last}");
+                assert_eq!(entries(&state), [name], "{newer}");
+                assert_eq!(fs::read_to_string(&file).unwrap(), newer);
+            }
+        }
+    }
+}
+
+/// A drain that can be read goes on, and the others are not given up in silence.
+#[test]
+fn drains_that_can_be_read_go_on_and_the_file_of_the_others_is_set_aside() {
+    let (site, _server) = site();
+    let state = site.path("state");
+    fs::create_dir(&state).unwrap();
+    let ip = site.ip(1);
+    let text = format!(
+        r#"{{"version":1,"drains":[{{"service":"tcp 192.0.2.1:80","real_server":"{ip}:80","deadline":"2030-01-01T00:00:00Z"}},{{"service":"tcp 192.0.2.1:80","real_server":"rs2"}}]}}"#
+    );
+    let file = state.join("drains-memory.json");
+    fs::write(&file, &text).unwrap();
+    let _agent = site.agent();
+    site.wait_for(&["up"]);
+    assert_ne!(site.real_server(0, 0)["admin"]["state"], "enabled");
+    let condition = condition(&site);
+    assert!(
+        condition["message"].as_str().unwrap().contains("rs2"),
+        "{condition}"
+    );
+    let aside = state.join("drains-memory.json.damaged");
+    assert_eq!(fs::read_to_string(aside).unwrap(), text);
+    assert!(fs::read_to_string(&file).unwrap().contains(&ip.to_string()));
+}
