@@ -275,11 +275,11 @@ impl Director {
             found.map_err(ReloadError::Unreadable)?
         };
 
-        // From here on nothing refuses the new configuration.
-        // The agent that really writes tells of events.
+        // Only the agent that really writes sends events.
         if self.writing == Writing::Real && config.notify != self.config.notify {
             self.events.configure(&config.notify, &metrics)?;
         }
+        // From here on nothing refuses the new configuration.
         let (done, health_done) = oneshot::channel();
         let change = health::Change {
             config: Arc::clone(&config),
@@ -427,9 +427,9 @@ fn watched_loops(config: &Config) -> Liveness {
     }
 }
 
-/// The longest time in which some probe surely reports, if there are any: that
-/// of the most frequent check. Probes are tasks of their own, so that one of
-/// them reports shows that all are scheduled.
+/// How often the probe loops report that they turn, if there are any: the longest
+/// time from report to report of the most frequent check. `health::probe_loops`
+/// watches each probe by itself.
 fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
     let checks = targets.iter().map(|target| &target.spec.check);
     checks

@@ -4,7 +4,8 @@
 pub(crate) mod fuzzing;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -154,16 +155,16 @@ impl DrainFile {
     }
 
     /// Does `work` with the file on a thread for it, within a deadline: else
-    /// the file system counts as one that does not answer.
+    /// the file system counts as one that does not answer, which is `failed`.
     pub(crate) async fn patiently<R: Send + 'static>(
         &self,
+        failed: fn(PathBuf, io::Error) -> StoredFileError,
         work: impl FnOnce(&Self) -> Result<R, StoredFileError> + Send + 'static,
     ) -> Result<R, StoredFileError> {
         let file = self.clone();
         let done = file_work::run_patiently(FileUse::Drains, self.path(), move || work(&file));
-        done.await.unwrap_or_else(|error| {
-            Err(StoredFileError::Read(self.path().to_owned(), error.into()))
-        })
+        done.await
+            .unwrap_or_else(|error| Err(failed(self.path().to_owned(), error.into())))
     }
 
     /// Writes the file whole or not at all, as [`StoredFile::save`] does.

@@ -81,7 +81,7 @@ impl Core {
                     pool.is_some_and(|pool| pool.is_removed(id.real_server_index()))
                 };
                 let ended = self.drains.take_idle(&loads, is_removed);
-                self.end_drains(ended, now, &mut effects);
+                self.end_drains(ended, "no active connection is left", now, &mut effects);
             }
             Input::SetAdmin {
                 real_servers,
@@ -125,7 +125,7 @@ impl Core {
         effects.extend(self.announcer.take_due(now).map(Effect::Log));
         self.check_probe_loops(now, effects);
         let ended = self.drains.take_overdue(now);
-        self.end_drains(ended, now, effects);
+        self.end_drains(ended, "its deadline has passed", now, effects);
     }
 
     fn check_probe_loops(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -504,23 +504,30 @@ impl Core {
             return;
         };
         pool.set_admin(id.real_server_index(), admin);
-        let is_drained = admin == AdminState::Draining;
+        let is_draining = admin == AdminState::Draining;
         let change = RealServerChange::Admin {
             admin,
-            deadline: is_drained.then_some(deadline.at),
+            deadline: is_draining.then_some(deadline.at),
         };
         effects.push(Effect::RealServer(id, change));
         let line = self.announcer.admin(names, admin, now);
         effects.extend(line.map(Effect::Log));
         self.recompute(id.service_index(), None, now, effects);
-        if is_drained {
+        if is_draining {
             self.drains.begin(id, key, deadline, now);
         } else {
             self.drains.cancel(id);
         }
     }
 
-    fn end_drains(&mut self, ended: Vec<RealServerId>, now: Instant, effects: &mut Vec<Effect>) {
+    /// `reason` goes into the event.
+    fn end_drains(
+        &mut self,
+        ended: Vec<RealServerId>,
+        reason: &str,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
         for id in ended {
             let (Some(names), Some(pool)) = (
                 self.inventory.names(id),
@@ -536,11 +543,10 @@ impl Core {
             effects.push(Effect::RealServer(id, change));
             let line = self.announcer.admin(names, AdminState::Drained, now);
             effects.extend(line.map(Effect::Log));
-            let detail = "no active connection is left".to_owned();
             effects.push(Effect::RealServerEvent(
                 EventKind::RealServerDrained,
                 id,
-                detail,
+                reason.to_owned(),
             ));
         }
     }

@@ -31,7 +31,8 @@ static PURPOSE: Purpose = Purpose {
     is_needed: true,
     severity: Severity::Warning,
     loss: "the agent takes over everything that is configured, and what an earlier run wrote and \
-           is no longer configured stays in the kernel, as do values of kernel parameters",
+           is no longer configured stays in the kernel: virtual services, VIPs, time-outs and kernel \
+           parameters",
     fix: "compare `ipvsadm -Ln` and `ip address` with the configuration, and remove by hand what \
           is left over; the names may be readable in the damaged file",
     moved: "remove from the kernel by hand what it names and is no longer configured",

@@ -24,7 +24,7 @@ const BOUNDS: [Bound; 50] = [
     ("output of `exec`", "output.rs", "PIPE"),
     ("processes left behind", "mark.rs", "MOST"),
     ("DNS answer", "dns.rs", "DATAGRAM"),
-    ("datagrams examined", "datagrams.rs", "MOST"),
+    ("datagrams examined", "datagrams.rs", "MAX_DATAGRAMS"),
     ("one turn of one connection", "connect.rs", "TURN"),
     ("one turn of one connection", "connect.rs", "READS"),
     ("answer quoted", "progress.rs", "SHOWN"),

@@ -78,7 +78,7 @@ impl Drains {
         conditions: &SharedConditions,
     ) -> Result<Self, StoredFileError> {
         let load = move |file: &DrainFile| file.load(writing.if_damaged());
-        let loaded = file.patiently(load).await?;
+        let loaded = file.patiently(StoredFileError::Read, load).await?;
         conditions.note_damage(file.path(), loaded.damage.as_ref(), clock::wall());
         let (drained, whole) = (loaded.value, loaded.damage.is_none());
         let mut drains = Self {
@@ -148,12 +148,12 @@ impl Drains {
                     let damage = file.save(&drained)?;
                     Ok((drained, damage))
                 };
-                file.patiently(save).await
+                file.patiently(StoredFileError::Write, save).await
             }));
         }
         if let Some(saving) = &mut self.saving {
             let Ok(saved) = timeout(SAVING, saving).await else {
-                // SharedState as it was until that is known.
+                // The condition stays as it was until the result is known.
                 return;
             };
             self.saving = None;
