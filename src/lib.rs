@@ -32,8 +32,8 @@
 //!
 //! # Rooms
 //!
-//! Each folder imports only folders above it in this list, or none; `tests/layout.rs`
-//! holds that no circle arises.
+//! Each folder imports only folders above it in this list, or before it on its line;
+//! `tests/layout.rs` reads this list.
 //!
 //! | folder | contents |
 //! |---|---|
@@ -41,11 +41,11 @@
 //! | `runtime` | clock, signals, systemd, log, files, panics, child processes |
 //! | `config` | the configuration file, validated, with positions of errors |
 //! | `net` | TCP sockets and TLS |
-//! | `kernel` | the edge: netlink, IPVS, addresses, sysctls, ARP, the table in memory |
-//! | `readiness`, `diagnosis` | what was seen → what is wrong and how to fix it; pure |
 //! | `plan` | desired state, diff, safe order, text of the steps; pure |
-//! | `probe` | schedule, tasks, one file per kind of check, probes through the VIP |
+//! | `readiness`, `diagnosis` | what was seen → what is wrong and how to fix it; pure |
+//! | `kernel` | the edge: netlink, IPVS, addresses, sysctls, ARP, the table in memory |
 //! | `status` | the latest values, for everything that is shown |
+//! | `probe` | schedule, tasks, kinds of check (`checks`), probes through the VIP (`vip_path`) |
 //! | `metrics`, `notify` | exposition for Prometheus; events to programs and webhooks |
 //! | `link` | carrier of the director's link, ARP audit |
 //! | `health` | verdicts, pools, drains, weights |
@@ -85,11 +85,16 @@
 //! | check | the configured way to ask a real server |
 //! | probe | one execution of a check; a probe has an outcome |
 //! | rise, fall | passed or failed probes in a row that make a verdict |
+//! | report | what a probe sends to the health task |
+//! | verdict | what health holds of a real server: unknown, up or down (`model::Health`) |
 //! | transition | a change of verdict |
 //! | mark | the firewall mark of probes through VIPs to one real server |
 //! | canary | a connection with the mark that leads to no real server |
 //! | unverified | the outcome of a probe that another host may have answered |
 //! | diagnosis | what is wrong with a real server, from all its probes, and the fix |
+//! | drain | an operator's wish that a real server gets no new connections; `model::DrainRule` tells when a drain is over |
+//! | leaving | no longer configured, and still in the kernel until connections end |
+//! | owned | made or taken over by the agent, as the state file says |
 //! | drift | the kernel differs from what the agent left there |
 //! | event | a transition, drift, or another change that operators are notified of |
 //! | resync | the regular comparison of the kernel with the configuration |

@@ -20,6 +20,26 @@ fn no_folder_of_src_imports_in_a_circle() {
     assert!(circle.is_none(), "{}", describe(&imports, &circle.unwrap()));
 }
 
+/// The list in `src/lib.rs` is where newcomers begin.
+#[test]
+fn each_folder_imports_only_folders_that_the_list_has_before_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let listed = listed_folders(&fs::read_to_string(src.join("lib.rs")).unwrap());
+    let imports = imports(&src);
+    let mut wrong = Vec::new();
+    for (folder, imported) in &imports {
+        let before = listed.iter().take_while(|listed| *listed != folder);
+        let before: BTreeSet<_> = before.collect();
+        assert!(before.len() < listed.len(), "the list lacks {folder}");
+        for (named, file) in imported {
+            if !before.contains(named) {
+                wrong.push(format!("{} imports {named}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn circle_is_found_and_described() {
     let edge = |to: &str, file: &str| BTreeMap::from([(to.to_owned(), PathBuf::from(file))]);
@@ -44,6 +64,17 @@ fn only_code_outside_tests_and_comments_counts() {
     let text = "// crate::doctor\nuse crate::{config, model::Weight};\nfn f() { crate::plan::diff() }\n\
                 #[cfg(test)]\nmod tests { use crate::status::fixture; }\n";
     assert_eq!(folders_named_in(text), ["config", "model", "plan"]);
+}
+
+/// The folders of the table whose head is `folder`, in its order.
+fn listed_folders(text: &str) -> Vec<String> {
+    let rows = text.lines().skip_while(|line| !line.contains("| folder |"));
+    let rows = rows.skip(2).map_while(|line| line.strip_prefix("//! | "));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let names = cells.flat_map(|cell| cell.split(", "));
+    names
+        .map(|name| name.trim_matches('`').to_owned())
+        .collect()
 }
 
 fn imports(src: &Path) -> Imports {
