@@ -1,7 +1,7 @@
 //! The director: what runs, and in what order it starts and ends.
 //!
 //! ```text
-//! probes ──Report──▶ health ──Intent──▶ reconcile ──▶ kernel
+//! probes ──Report──▶ health ──WeightUpdates──▶ reconcile ──▶ kernel
 //! link, ARP audit ─────▲└──────┬────────────┘
 //!                          Snapshot ──▶ http, control
 //! ```
@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
-use self::drains::Drains;
+use self::drains::DrainStore;
 use crate::agent::conditions;
 use crate::agent::drains::DrainFile;
 use crate::agent::lifecycle::{AgentError, finish, start_events};
@@ -30,7 +30,7 @@ use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, DirectorExit};
 use crate::control::Operation;
-use crate::health::weight_updates::Intent;
+use crate::health::weight_updates::WeightUpdates;
 use crate::health::{self, LinkInputs, ReloadResult, Subscriptions};
 use crate::http::{AppState, SharedState};
 use crate::kernel::{Ipvs, Kernel, TableKind};
@@ -74,12 +74,13 @@ pub(crate) async fn run<T: Ipvs>(
     let (resources, _locks) = acquired.await?;
     let (view, events) = first_generation(&config, path, (writing, table))?;
     let file = drain_file(&config, table);
-    let drains = Drains::load(&config, file, writing, &view.snapshot.conditions).await?;
+    let drains = DrainStore::load(&config, file, writing, &view.snapshot.conditions).await?;
     let registry = Arc::new(MarkRegistry::default());
     let reconciler = reconciler(&config, kernel, writing, &view).await?;
     let reconciler = reconciler.with_events(Arc::clone(&events));
     let reconciler = reconciler.with_mark_registry(Arc::clone(&registry));
-    let reconcile = DirectorLoop::start(reconciler, &config, Arc::clone(&view.intent)).await?;
+    let reconcile =
+        DirectorLoop::start(reconciler, &config, Arc::clone(&view.weight_updates)).await?;
     let (found, loads) = (reconcile.found().clone(), reconcile.loads());
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(CHANGES);
@@ -131,7 +132,7 @@ fn first_generation(
         snapshot: Arc::new(first_snapshot(config, path, writing, table)),
         metrics: Arc::new(Metrics::new(services.map(|service| &*service.name))?),
         liveness: Arc::new(watched_loops(config)),
-        intent: Arc::default(),
+        weight_updates: Arc::default(),
     };
     let events = start_events(
         config,
@@ -169,7 +170,7 @@ fn health(
         found,
         Arc::clone(&view.snapshot),
         Arc::clone(&view.metrics),
-        Arc::clone(&view.intent),
+        Arc::clone(&view.weight_updates),
     )
 }
 
@@ -201,7 +202,7 @@ struct Director {
     to_health: mpsc::Sender<health::Request>,
     /// Changes when health has shown another state of a drain.
     drain_changes: watch::Sender<()>,
-    drains: Arc<Mutex<Drains>>,
+    drains: Arc<Mutex<DrainStore>>,
     table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::Request>,
     to_audit: watch::Sender<Arc<Config>>,
@@ -266,7 +267,7 @@ impl Director {
         let view = self.shown.view();
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(view.metrics.for_services(names)?);
-        let intent = Arc::new(Intent::default());
+        let weight_updates = Arc::new(WeightUpdates::default());
         let found = {
             let (found, answer) = oneshot::channel();
             let config = Arc::clone(&config);
@@ -287,7 +288,7 @@ impl Director {
             found,
             loaded_at: clock::wall(),
             metrics: Arc::clone(&metrics),
-            intent: Arc::clone(&intent),
+            weight_updates: Arc::clone(&weight_updates),
             done,
         };
         let sent = self.to_health.send(health::Request::Change(change)).await;
@@ -315,7 +316,7 @@ impl Director {
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(&metrics),
             liveness: view.liveness,
-            intent: Arc::clone(&intent),
+            weight_updates: Arc::clone(&weight_updates),
         });
         snapshot.tls_not_read.forget();
         self.drain_changes.send_replace(());
@@ -329,7 +330,7 @@ impl Director {
             removed,
             snapshot,
             metrics,
-            intent,
+            weight_updates,
             done,
         }))
         .await?;

@@ -50,7 +50,7 @@ pub(crate) async fn run(
         snapshot,
         metrics,
         liveness: Arc::new(liveness),
-        intent: Arc::default(),
+        weight_updates: Arc::default(),
     };
     let reconcile = RealServerLoop::start(
         reconciler(&config, writing, &view, &events).await?,

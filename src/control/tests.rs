@@ -13,7 +13,7 @@ use crate::status::fixture;
 
 fn shown() -> SharedState {
     SharedState::new(AppState {
-        intent: Arc::default(),
+        weight_updates: Arc::default(),
         snapshot: Arc::new(fixture::director()),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
         liveness: Arc::new(Liveness::new(

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::Transition;
 use super::announcer::Announcer;
-use super::drains::Drains;
+use super::drains::DrainTracker;
 use super::effect::{Effect, RealServerChange, WeightChange};
 use super::freeze::Freeze;
 use super::input::{DrainDeadline, Input};
@@ -58,7 +58,7 @@ pub(crate) struct Core {
     arp_conflicts: ArpConflicts,
     unresponsive: UnresponsiveHosts,
     present: BTreeSet<IpAddr>,
-    drains: Drains,
+    drains: DrainTracker,
     announcer: Announcer,
 }
 

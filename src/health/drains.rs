@@ -17,14 +17,14 @@ pub(super) struct Drain {
 
 /// The drains under way, by real server.
 #[derive(Debug, Default)]
-pub(super) struct Drains {
+pub(super) struct DrainTracker {
     under_way: BTreeMap<RealServerId, Drain>,
     /// When the first drain ends by its deadline. Every report asks for this.
     next_deadline: Option<Instant>,
     changed: bool,
 }
 
-impl Drains {
+impl DrainTracker {
     pub(super) fn begin(
         &mut self,
         id: RealServerId,

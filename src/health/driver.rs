@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::core::Core;
 use super::effect::Effect;
 use super::input::{Configuration, DrainDeadline, Input, Loads};
-use super::weight_updates::Intent;
+use super::weight_updates::WeightUpdates;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::model::{
@@ -58,7 +58,7 @@ pub(crate) struct Change {
     pub(crate) loaded_at: SystemTime,
     pub(crate) metrics: Arc<Metrics>,
     /// Where weights are put from now on.
-    pub(crate) intent: Arc<Intent>,
+    pub(crate) weight_updates: Arc<WeightUpdates>,
     /// Gets what follows for the new configuration's real servers.
     pub(crate) done: oneshot::Sender<ReloadResult>,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Driver {
     drain_changes: watch::Sender<()>,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
-    intent: Arc<Intent>,
+    weight_updates: Arc<WeightUpdates>,
     events: Arc<Events>,
 }
 
@@ -106,7 +106,7 @@ impl Driver {
         found: Weights,
         snapshot: Arc<Snapshot>,
         metrics: Arc<Metrics>,
-        intent: Arc<Intent>,
+        weight_updates: Arc<WeightUpdates>,
     ) -> Self {
         let rates = rates(&probes);
         let configuration = configuration(config, probes, found);
@@ -119,7 +119,7 @@ impl Driver {
             drain_changes: watch::Sender::new(()),
             snapshot,
             metrics,
-            intent,
+            weight_updates,
             events: Events::none(),
         };
         driver.carry_out_all(effects);
@@ -246,13 +246,13 @@ impl Driver {
             found,
             loaded_at,
             metrics,
-            intent,
+            weight_updates,
             done,
         } = change;
         let next = self.snapshot.director_again(&config, loaded_at, &found);
         let before = std::mem::replace(&mut self.snapshot, Arc::new(next));
         self.metrics = metrics;
-        self.intent = intent;
+        self.weight_updates = weight_updates;
         self.rates = rates(&probes);
         let mut reloaded = None;
         let reload = Input::Reload(configuration(config, probes, found));

@@ -24,7 +24,7 @@ pub(super) struct FreezeChange {
 impl Freeze {
     /// Whether no weight may change.
     pub(super) fn is_frozen(&self) -> bool {
-        holds_all(&self.reasons)
+        freezes_all(&self.reasons)
     }
 
     pub(super) fn set(&mut self, reasons: BTreeSet<FreezeReason>) -> Option<FreezeChange> {
@@ -37,12 +37,12 @@ impl Freeze {
             began: self.reasons.difference(&before).copied().collect(),
             clock_ended: before.contains(&FreezeReason::Clock)
                 && !self.reasons.contains(&FreezeReason::Clock),
-            frozen: (frozen != holds_all(&before)).then_some(frozen),
+            frozen: (frozen != freezes_all(&before)).then_some(frozen),
             reasons: self.reasons.clone(),
         })
     }
 }
 
-fn holds_all(reasons: &BTreeSet<FreezeReason>) -> bool {
-    reasons.iter().any(|reason| reason.holds_all())
+fn freezes_all(reasons: &BTreeSet<FreezeReason>) -> bool {
+    reasons.iter().any(|reason| reason.freezes_all())
 }

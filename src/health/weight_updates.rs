@@ -14,7 +14,7 @@ use crate::runtime::shared::Shared;
 /// It holds at most one entry for each real server, so a slow kernel neither
 /// stalls health nor piles up stale work.
 #[derive(Debug, Default)]
-pub(crate) struct Intent {
+pub(crate) struct WeightUpdates {
     dirty: Shared<BTreeMap<RealServerId, WeightChange>>,
     changed: Notify,
     /// The services whose configured real servers serve by themselves.
@@ -23,7 +23,7 @@ pub(crate) struct Intent {
     draining: Shared<BTreeSet<RealServerId>>,
 }
 
-impl Intent {
+impl WeightUpdates {
     /// Wants these weights, whatever was wanted before.
     ///
     /// They are taken together or not at all: what replaces another real

@@ -29,7 +29,7 @@ pub(crate) use server::serve;
 use self::places::Place;
 use self::rendering::{Large, RenderError, Renderings};
 
-use crate::health::weight_updates::Intent;
+use crate::health::weight_updates::WeightUpdates;
 use crate::metrics::{self as exposition, Metrics};
 use crate::model::Protocol;
 use crate::runtime::clock;
@@ -46,7 +46,7 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) liveness: Arc<Liveness>,
     /// What health wants and reconcile has not taken yet.
-    pub(crate) intent: Arc<Intent>,
+    pub(crate) weight_updates: Arc<WeightUpdates>,
 }
 
 /// Where every request takes the newest [`AppState`] from: a reload puts another there.

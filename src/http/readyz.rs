@@ -69,7 +69,7 @@ pub(super) fn missing(view: &AppState) -> String {
         }
         (Some(_), Some(reason)) => format!("the last reconcile failed: {reason}\n"),
         (Some(_), None) => {
-            let waiting = view.intent.waiting();
+            let waiting = view.weight_updates.waiting();
             let waiting = (waiting > 0).then(|| {
                 let noun = if waiting == 1 { "weight" } else { "weights" };
                 format!("{waiting} changed {noun} not written yet\n")

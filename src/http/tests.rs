@@ -12,7 +12,7 @@ const AMPLE: Duration = Duration::from_secs(20);
 
 fn shown(snapshot: Snapshot) -> SharedState {
     SharedState::new(AppState {
-        intent: Arc::default(),
+        weight_updates: Arc::default(),
         snapshot: Arc::new(snapshot),
         metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
         liveness: Arc::new(Liveness::new(
@@ -274,7 +274,9 @@ fn settled() -> Snapshot {
 async fn what_waits_to_be_written_is_not_ready() {
     let shown = shown(settled());
     let AppState {
-        snapshot, intent, ..
+        snapshot,
+        weight_updates,
+        ..
     } = shown.view();
     let address = served(shown).await;
     let ready = async || {
@@ -294,13 +296,13 @@ async fn what_waits_to_be_written_is_not_ready() {
         service: 0,
         real_server: 1,
     };
-    intent.set(vec![(id, change)]);
+    weight_updates.set(vec![(id, change)]);
     let not_ready = |line: &str| ("503".to_owned(), line.to_owned());
     assert_eq!(
         ready().await,
         not_ready("1 changed weight not written yet\n")
     );
-    intent.take();
+    weight_updates.take();
     snapshot.services[0].real_servers[1].live.lock().desired = Weight::ZERO;
     assert_eq!(
         ready().await,

@@ -157,7 +157,7 @@ fn what_is_wrong_with_a_pool_is_told() {
         standing.sorry_serves = true;
     }
     snapshot.services[0].pool.lock().standing.fail_open = true;
-    snapshot.held.lock().insert(FreezeReason::Probes);
+    snapshot.frozen.lock().insert(FreezeReason::Probes);
     let found = series(&scrape(snapshot));
     for (series, value) in [
         (r#"lvs_virtual_service_quorum{service="web"}"#, 1),

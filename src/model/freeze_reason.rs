@@ -31,7 +31,7 @@ impl FreezeReason {
     }
 
     /// Whether no weight at all is changed for it.
-    pub(crate) const fn holds_all(self) -> bool {
+    pub(crate) const fn freezes_all(self) -> bool {
         match self {
             Self::Link | Self::NoInterface | Self::Probes => true,
             Self::Clock => false,
@@ -40,7 +40,7 @@ impl FreezeReason {
 
     /// What is frozen for it.
     pub(crate) const fn what(self) -> &'static str {
-        if self.holds_all() {
+        if self.freezes_all() {
             "all weights are held"
         } else {
             "verdicts that depend on the dates of certificates are held"

@@ -20,7 +20,7 @@ use super::retry::Retry;
 use super::{ChangeCause, Failure, ReconcileError, Reconciler, StepError};
 use crate::config::{self, Config};
 use crate::health::Loads;
-use crate::health::weight_updates::Intent;
+use crate::health::weight_updates::WeightUpdates;
 use crate::kernel::Ipvs;
 use crate::metrics::Metrics;
 use crate::model::{Destination, RealServerKey, ServiceKey, Weight, Weights};
@@ -40,7 +40,7 @@ pub(crate) struct DirectorLoop<T> {
     desired: State,
     /// The weights with which the table was adopted.
     found: Weights,
-    intent: Arc<Intent>,
+    weight_updates: Arc<WeightUpdates>,
     /// Where health is told of the connections that it waits for. The latest value replaces all
     /// earlier ones, so one place is enough.
     loads: watch::Sender<Option<Loads>>,
@@ -83,7 +83,7 @@ pub(crate) struct Change {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     /// The weights that health wants from now on.
-    pub(crate) intent: Arc<Intent>,
+    pub(crate) weight_updates: Arc<WeightUpdates>,
     /// Receives the number of steps of the pass with the new configuration, or its error.
     pub(crate) done: oneshot::Sender<Result<usize, ReconcileError>>,
 }
@@ -97,7 +97,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     pub(crate) async fn start(
         mut reconciler: Reconciler<T>,
         config: &Config,
-        intent: Arc<Intent>,
+        weight_updates: Arc<WeightUpdates>,
     ) -> Result<Self, ReconcileError> {
         reconciler.check_link(config).await?;
         let Adopted { desired, observed } = adopt(&mut reconciler, config).await?;
@@ -116,7 +116,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             reconciler,
             desired,
             found,
-            intent,
+            weight_updates,
             loads: watch::Sender::new(None),
             retry,
             next_pass,
@@ -159,7 +159,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                     return self;
                 }
                 Some(request) = requests.recv() => self.answer(request).await,
-                () = self.intent.changed() => self.write_weights().await,
+                () = self.weight_updates.changed() => self.write_weights().await,
                 () = sleep_until(next_look) => {
                     next_look = in_from_now(LOOK);
                     self.count_connections().await;
@@ -199,7 +199,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Applies another configuration with the fewest steps. Pending weights of the
-    /// old intent are among the new weights.
+    /// old configuration are among the new weights.
     async fn change_to(&mut self, change: Change) {
         let Change {
             config,
@@ -207,12 +207,12 @@ impl<T: Ipvs> DirectorLoop<T> {
             removed,
             snapshot,
             metrics,
-            intent,
+            weight_updates,
             done,
         } = change;
         let mut resets = self.put_back_all().await;
         resets.extend(self.unwritten_resets());
-        self.intent = intent;
+        self.weight_updates = weight_updates;
         let before = std::mem::replace(&mut self.reconciler.snapshot, snapshot);
         self.changed_from.get_or_insert(before);
         self.section.clone_from(&config.director);

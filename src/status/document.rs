@@ -226,7 +226,7 @@ impl<S> Status<S> {
         let timeouts = snapshot.timeouts.lock().clone();
         let leaving = snapshot.leaving.lock().clone();
         let readiness = snapshot.readiness.lock().clone();
-        let held = snapshot.held.lock().clone();
+        let frozen = snapshot.frozen.lock().clone();
         let loaded = snapshot.loaded.lock().clone();
         let process = &snapshot.process;
         Self {
@@ -285,7 +285,7 @@ impl<S> Status<S> {
                 error: reconcile.error,
                 pending_steps: reconcile.pending_steps,
             },
-            weights_frozen: held.iter().map(|r| r.as_str().to_owned()).collect(),
+            weights_frozen: frozen.iter().map(|r| r.as_str().to_owned()).collect(),
             arp_audit: (!snapshot.is_real_server())
                 .then(|| ArpAuditStatus::of(&snapshot.arp.lock())),
         }

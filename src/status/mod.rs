@@ -90,7 +90,7 @@ pub(crate) struct Snapshot {
     /// What is no longer configured, and is removed when its connections have ended.
     pub(crate) leaving: Shared<Vec<LeavingRecord>>,
     /// Why no weight is changed now; empty if they are.
-    pub(crate) held: Shared<BTreeSet<FreezeReason>>,
+    pub(crate) frozen: Shared<BTreeSet<FreezeReason>>,
     /// Who else on the link says that they have a VIP: one record for all
     /// configurations that are read.
     pub(crate) arp: Arc<Shared<ArpRecord>>,
@@ -99,7 +99,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Whether no weight is changed, since the fault is likely this host's.
     pub(crate) fn all_weights_are_held(&self) -> bool {
-        self.held.lock().iter().any(|reason| reason.holds_all())
+        self.frozen.lock().iter().any(|reason| reason.freezes_all())
     }
 
     /// A sentence for each state file that is damaged, with what to do.
@@ -216,7 +216,7 @@ impl Snapshot {
                 }
             }
         }
-        next.held.lock().clone_from(&self.held.lock());
+        next.frozen.lock().clone_from(&self.frozen.lock());
         next.leaving.lock().clone_from(&self.leaving.lock());
         let vips = self.vips.lock();
         for (vip, configured) in &mut *next.vips.lock() {
@@ -304,7 +304,7 @@ impl Snapshot {
             conditions: Arc::default(),
             tls_not_read: Arc::default(),
             leaving: Shared::default(),
-            held: Shared::default(),
+            frozen: Shared::default(),
             arp: Arc::default(),
         }
     }

@@ -56,7 +56,7 @@ const NOT_SAVED: ConditionType = ConditionType::DrainsNotSaved;
 type Saved = (Drained, Option<Damage>);
 
 /// What of a drain goes on after a reload or a restart.
-pub(super) struct Drains {
+pub(super) struct DrainStore {
     file: DrainFile,
     /// In a dry run the file is read and never written.
     writing: Writing,
@@ -69,7 +69,7 @@ pub(super) struct Drains {
     conditions: SharedConditions,
 }
 
-impl Drains {
+impl DrainStore {
     /// Those of the file that are still configured.
     pub(super) async fn load(
         config: &Config,
@@ -192,7 +192,7 @@ impl Drains {
 }
 
 /// Writes what could not be written, when there is room again.
-pub(super) async fn keep(drains: Arc<Mutex<Drains>>) -> Infallible {
+pub(super) async fn keep(drains: Arc<Mutex<DrainStore>>) -> Infallible {
     loop {
         sleep(AGAIN).await;
         drains.lock().await.remember().await;
@@ -364,9 +364,10 @@ fn drain_progress(snapshot: &Snapshot, target: &Target) -> Answer {
 
 /// Why what is enabled gets its weight only later.
 fn held_notes(snapshot: &Snapshot) -> Vec<String> {
-    let held = snapshot.held.lock();
-    let note = |reason| format!("note: its weight stays as it is while all are held: {reason}");
-    let all = held.iter().filter(|reason| reason.holds_all());
+    let frozen = snapshot.frozen.lock();
+    let note =
+        |reason| format!("note: its weight stays as it is while all weights are frozen: {reason}");
+    let all = frozen.iter().filter(|reason| reason.freezes_all());
     all.map(note).collect()
 }
 

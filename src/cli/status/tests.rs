@@ -43,7 +43,7 @@ fn a_director_for_people() {
 #[test]
 fn what_is_wrong_with_pools_for_people() {
     let snapshot = fixture::director();
-    snapshot.held.lock().insert(FreezeReason::Link);
+    snapshot.frozen.lock().insert(FreezeReason::Link);
     snapshot.services[0].pool.lock().standing.fail_open = true;
     {
         let standing = &mut snapshot.services[1].pool.lock().standing;

@@ -8,7 +8,7 @@ use super::{Core, Subscription};
 use crate::config::{Check, OnFailure, VirtualService};
 use crate::diagnosis::Loss;
 use crate::health::announcer::Announcer;
-use crate::health::drains::Drains;
+use crate::health::drains::DrainTracker;
 use crate::health::effect::{Effect, RealServerChange, WeightChange};
 use crate::health::freeze::Freeze;
 use crate::health::input::Configuration;
@@ -53,7 +53,7 @@ impl Core {
             arp_conflicts: ArpConflicts::new(),
             unresponsive: UnresponsiveHosts::default(),
             present: BTreeSet::new(),
-            drains: Drains::default(),
+            drains: DrainTracker::default(),
             announcer: Announcer::default(),
         };
         let mut core = core;

@@ -272,7 +272,7 @@ impl World {
                     self.pools.insert(service, status);
                 }
                 Effect::Frozen(reasons) => {
-                    self.frozen = reasons.iter().any(|reason| reason.holds_all());
+                    self.frozen = reasons.iter().any(|reason| reason.freezes_all());
                 }
                 Effect::RealServer(
                     id,

@@ -17,8 +17,8 @@ fn next_deadline_is_that_of_the_first_drain_that_ends_by_its_deadline() {
             "192.0.2.11:53".parse::<RealServerKey>().unwrap(),
         )
     };
-    let mut drains = Drains::default();
-    let begin = |drains: &mut Drains, id: usize, service, seconds| {
+    let mut drains = DrainTracker::default();
+    let begin = |drains: &mut DrainTracker, id: usize, service, seconds| {
         let deadline = DrainDeadline {
             until: after(seconds),
             at: SystemTime::UNIX_EPOCH,

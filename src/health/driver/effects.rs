@@ -14,9 +14,11 @@ use crate::status::Snapshot;
 impl Driver {
     pub(super) fn carry_out(&self, effect: Effect) {
         match effect {
-            Effect::Weights(weights) => self.intent.set(weights),
-            Effect::Replaced { service, replaced } => self.intent.set_replaced(service, replaced),
-            Effect::CountConnections(draining) => self.intent.set_draining(draining),
+            Effect::Weights(weights) => self.weight_updates.set(weights),
+            Effect::Replaced { service, replaced } => {
+                self.weight_updates.set_replaced(service, replaced);
+            }
+            Effect::CountConnections(draining) => self.weight_updates.set_draining(draining),
             Effect::ProbeRate(probe, rate) => {
                 if let Some(cell) = self.rates.get(&probe) {
                     cell.set(rate);
@@ -33,7 +35,7 @@ impl Driver {
                     record.pool.lock().standing = status;
                 }
             }
-            Effect::Frozen(reasons) => *self.snapshot.held.lock() = reasons,
+            Effect::Frozen(reasons) => *self.snapshot.frozen.lock() = reasons,
             Effect::RealServerEvent(kind, id, detail) => {
                 if let Some((service, record)) = self.snapshot.records(id) {
                     let event = Event::of_real_server(kind, service, record, &detail);

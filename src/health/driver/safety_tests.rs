@@ -36,13 +36,16 @@ struct Fixture {
     unresponsive: watch::Receiver<BTreeSet<IpAddr>>,
     present: watch::Sender<BTreeSet<IpAddr>>,
     snapshot: Arc<Snapshot>,
-    intent: Arc<Intent>,
+    weight_updates: Arc<WeightUpdates>,
 }
 
 impl Fixture {
     fn new(config: &Config) -> Self {
         let (driver, targets) = fixture::driver(config);
-        let (snapshot, intent) = (Arc::clone(&driver.snapshot), Arc::clone(&driver.intent));
+        let (snapshot, weight_updates) = (
+            Arc::clone(&driver.snapshot),
+            Arc::clone(&driver.weight_updates),
+        );
         let (reports, reports_end) = mpsc::channel(1);
         let (link, link_end) = watch::channel(None);
         let liveness = Liveness::new(clock::monotonic(), Duration::from_secs(10), [Loop::Health]);
@@ -67,7 +70,7 @@ impl Fixture {
             unresponsive,
             present,
             snapshot,
-            intent,
+            weight_updates,
         }
     }
 
@@ -107,7 +110,7 @@ impl Fixture {
     /// What is wanted anew when so much time has passed.
     async fn after(&self, time: Duration) -> BTreeMap<RealServerId, u32> {
         tokio::time::sleep(time).await;
-        let changes = self.intent.take().into_iter();
+        let changes = self.weight_updates.take().into_iter();
         changes
             .map(|(id, change)| (id, change.weight.get()))
             .collect()
@@ -145,7 +148,7 @@ async fn without_a_link_weights_are_frozen_and_probes_that_began_then_do_not_cou
     fixture.link.send(Some(FreezeReason::Link)).unwrap();
     assert_eq!(fixture.probe(RS1, ProbeResult::Timeout).await, wanted([]));
     assert_eq!(fixture.probe(RS2, ProbeResult::Ok).await, wanted([]));
-    assert!(fixture.snapshot.held.lock().contains(&FreezeReason::Link));
+    assert!(fixture.snapshot.frozen.lock().contains(&FreezeReason::Link));
     let health = || {
         fixture.snapshot.services[0].real_servers[0]
             .live
@@ -156,12 +159,12 @@ async fn without_a_link_weights_are_frozen_and_probes_that_began_then_do_not_cou
 
     fixture.link.send(Some(FreezeReason::NoInterface)).unwrap();
     fixture.after(Duration::from_millis(1)).await;
-    let held = fixture.snapshot.held.lock().clone();
+    let held = fixture.snapshot.frozen.lock().clone();
     assert_eq!(held, [FreezeReason::NoInterface].into());
 
     fixture.link.send(None).unwrap();
     fixture.after(Duration::from_millis(1)).await;
-    assert!(fixture.snapshot.held.lock().is_empty());
+    assert!(fixture.snapshot.frozen.lock().is_empty());
     let gone = wanted([(RS1, 0)]);
     assert_eq!(fixture.probe(RS1, ProbeResult::Timeout).await, gone);
 }
@@ -180,7 +183,10 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
         let weights = fixture.probe_that_told(RS1, internal, None, &wrong).await;
         assert_eq!(weights, wanted([]));
     }
-    assert_eq!(*fixture.snapshot.held.lock(), [FreezeReason::Clock].into());
+    assert_eq!(
+        *fixture.snapshot.frozen.lock(),
+        [FreezeReason::Clock].into()
+    );
     assert!(!fixture.snapshot.all_weights_are_held());
     let said = log.take();
     let held = said.iter().filter(|line| {
@@ -194,15 +200,18 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
     fixture.link.send(Some(FreezeReason::Link)).unwrap();
     fixture.after(Duration::from_millis(1)).await;
     assert_eq!(fixture.probe(RS1, ProbeResult::Refused).await, wanted([]));
-    assert_eq!(*fixture.snapshot.held.lock(), [FreezeReason::Link].into());
+    assert_eq!(*fixture.snapshot.frozen.lock(), [FreezeReason::Link].into());
     let internal = ProbeResult::Internal;
     fixture.probe_that_told(RS1, internal, None, &wrong).await;
     fixture.link.send(None).unwrap();
     fixture.after(Duration::from_millis(1)).await;
-    assert_eq!(*fixture.snapshot.held.lock(), [FreezeReason::Clock].into());
+    assert_eq!(
+        *fixture.snapshot.frozen.lock(),
+        [FreezeReason::Clock].into()
+    );
     let gone = wanted([(RS1, 0)]);
     assert_eq!(fixture.probe(RS1, ProbeResult::Refused).await, gone);
-    assert!(fixture.snapshot.held.lock().is_empty());
+    assert!(fixture.snapshot.frozen.lock().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +243,7 @@ async fn mass_failure_freezes_all_weights() {
         }
     }
     assert!(
-        fixture.snapshot.held.lock().is_empty(),
+        fixture.snapshot.frozen.lock().is_empty(),
         "no evidence at all"
     );
     for _ in 0..5 {
@@ -242,11 +251,17 @@ async fn mass_failure_freezes_all_weights() {
             assert_eq!(fixture.probe(id, ProbeResult::Timeout).await, wanted([]));
         }
     }
-    assert!(fixture.snapshot.held.lock().contains(&FreezeReason::Probes));
+    assert!(
+        fixture
+            .snapshot
+            .frozen
+            .lock()
+            .contains(&FreezeReason::Probes)
+    );
     for id in [RS1, RS2] {
         assert_eq!(fixture.probe(id, ProbeResult::Ok).await, wanted([]));
     }
-    assert!(fixture.snapshot.held.lock().is_empty());
+    assert!(fixture.snapshot.frozen.lock().is_empty());
     fixture.probe(RS6, ProbeResult::Timeout).await;
     let gone = wanted([(RS6, 0)]);
     assert_eq!(fixture.probe(RS6, ProbeResult::Timeout).await, gone);

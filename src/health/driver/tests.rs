@@ -94,7 +94,7 @@ impl Fixture {
 
     /// Weights that reconcile would find, and the second of the first failure.
     fn wanted(&self) -> BTreeMap<RealServerId, (u32, Option<u64>)> {
-        let changes = self.driver.intent.take();
+        let changes = self.driver.weight_updates.take();
         let change = |change: WeightChange| {
             let first = change.first_failure;
             let first = first.map(|first| (first - self.start).as_secs());
@@ -350,7 +350,7 @@ fn new_subscriber_of_a_kept_probe_raises_its_rate() {
         found: Weights::new(),
         loaded_at: SystemTime::UNIX_EPOCH,
         metrics: Arc::new(Metrics::new(names).unwrap()),
-        intent: Arc::default(),
+        weight_updates: Arc::default(),
         done,
         config: Arc::new(config),
     };
@@ -398,7 +398,7 @@ fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
         found: Weights::new(),
         loaded_at: SystemTime::UNIX_EPOCH,
         metrics: Arc::new(Metrics::new(names).unwrap()),
-        intent: Arc::default(),
+        weight_updates: Arc::default(),
         done,
         config: Arc::new(config),
     };
@@ -506,7 +506,7 @@ fn who_asks_for_a_drain_gets_the_answer_when_the_drain_is_shown() {
     fixture.driver.answer(request, fixture.start);
     assert_eq!(decided.try_recv(), Ok(()));
     assert_eq!(fixture.live(SLOW).admin, AdminState::Draining);
-    assert!(fixture.driver.intent.draining().contains(&SLOW));
+    assert!(fixture.driver.weight_updates.draining().contains(&SLOW));
 }
 
 #[test]
@@ -553,7 +553,7 @@ fn new_real_server_begins_with_what_the_same_probe_has_shown_in_another_service(
 fn removed_real_server_is_replaced_once_all_others_have_a_verdict_and_one_serves() {
     let mut fixture = Fixture::new();
     let slow = "tcp 192.0.2.2:80".parse().unwrap();
-    let replaced = |fixture: &Fixture| fixture.driver.intent.is_replaced(&slow);
+    let replaced = |fixture: &Fixture| fixture.driver.weight_updates.is_replaced(&slow);
     assert!(!replaced(&fixture));
     for _ in 0..2 {
         fixture.report(0, ProbeResult::Ok);

@@ -334,10 +334,10 @@ pub(super) const FAMILIES: &[Family] = &[
             if snapshot.is_real_server() {
                 return;
             }
-            let held = snapshot.held.lock();
+            let frozen = snapshot.frozen.lock();
             for reason in FreezeReason::ALL {
-                let is_held = u8::from(held.contains(&reason));
-                samples.add(&[("reason", reason.as_str())], is_held);
+                let is_frozen = u8::from(frozen.contains(&reason));
+                samples.add(&[("reason", reason.as_str())], is_frozen);
             }
         }),
     },

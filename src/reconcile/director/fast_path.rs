@@ -73,7 +73,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// come first, so that a service always has a real server.
     fn take_pending(&mut self) -> Vec<Pending> {
         let mut pending = Vec::new();
-        for (id, change) in self.intent.take() {
+        for (id, change) in self.weight_updates.take() {
             let Some((service, record)) = self.reconciler.snapshot.records(id) else {
                 continue;
             };

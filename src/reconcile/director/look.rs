@@ -124,7 +124,7 @@ impl<T: Ipvs> Reconciler<T> {
 impl<T: Ipvs> DirectorLoop<T> {
     /// Reads the connections of the real servers whose drain health waits for, and tells health.
     pub(super) async fn count_connections(&mut self) {
-        let draining = self.intent.draining();
+        let draining = self.weight_updates.draining();
         if draining.is_empty() {
             return;
         }
@@ -182,7 +182,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// Notes of which services what is configured serves by itself by now.
     pub(super) fn see_replaced(&mut self) {
         let services = self.reconciler.snapshot.services.iter();
-        let unreplaced = services.filter(|service| !self.intent.is_replaced(&service.key));
+        let unreplaced = services.filter(|service| !self.weight_updates.is_replaced(&service.key));
         let unreplaced = unreplaced.map(|service| {
             let sorry_server = service.sorry_server.as_ref();
             (service.key, sorry_server.map(|record| record.key))

@@ -140,10 +140,10 @@ impl<T: Ipvs> DirectorLoop<T> {
         out.into_keys().collect()
     }
 
-    /// The resets that are wanted and not begun, from the intent that ends.
+    /// The resets that are wanted and not begun, of the configuration that ends.
     pub(super) fn unwritten_resets(&self) -> Vec<Key> {
         let snapshot = &self.reconciler.snapshot;
-        let resets = self.intent.take().into_iter();
+        let resets = self.weight_updates.take().into_iter();
         let resets = resets.filter(|(_, change)| change.handling == Handling::Reset);
         let keys = resets.filter_map(|(id, _)| {
             let (service, record) = snapshot.records(id)?;

@@ -63,7 +63,7 @@ async fn what_is_found_is_adopted_and_what_is_foreign_is_left_alone() {
     let right = "wlc 192.168.11.21:80=1 192.168.11.22:80=0";
     let serves_on = format!("{right} 192.168.11.77:80=1");
     assert_eq!(lab.table(WEB), serves_on, "rs2 has no verdict");
-    lab.intent.set_replaced(WEB.parse().unwrap(), true);
+    lab.weight_updates.set_replaced(WEB.parse().unwrap(), true);
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(lab.table(WEB), right);
     assert_eq!(lab.drift().values().sum::<u64>(), 0);
@@ -94,7 +94,7 @@ async fn a_slow_kernel_gets_the_latest_weight_only() {
     let lab = Lab::start(&[]).await;
     lab.calls.lock().unwrap().clear();
     for weight in [1, 0, 1, 0, 1] {
-        lab.intent.set(vec![(RS1, change(weight))]);
+        lab.weight_updates.set(vec![(RS1, change(weight))]);
     }
     settle().await;
     assert_eq!(lab.calls.lock().unwrap().len(), 1);
@@ -106,8 +106,8 @@ async fn weights_that_rise_are_written_before_those_that_fall() {
     let lab = Lab::start(&[]).await;
     lab.intend(RS1, 1).await;
     lab.calls.lock().unwrap().clear();
-    lab.intent.set(vec![(RS1, change(0))]);
-    lab.intent.set(vec![(RS2, change(2))]);
+    lab.weight_updates.set(vec![(RS1, change(0))]);
+    lab.weight_updates.set(vec![(RS2, change(2))]);
     settle().await;
     assert_eq!(
         lab.writes(),
@@ -390,7 +390,7 @@ async fn a_weight_wanted_of_the_old_configuration_does_not_reach_the_new_one() {
     let lab = Lab::start(&[]).await;
     let mut config = lab.config.clone();
     config.virtual_services[0].real_servers.remove(0);
-    lab.intent.set(vec![(RS1, change(7))]);
+    lab.weight_updates.set(vec![(RS1, change(7))]);
     lab.reload(config, &[]).await.unwrap();
     assert_eq!(lab.table(WEB), "wlc 192.168.11.22:80=0");
 }
@@ -427,7 +427,7 @@ proptest! {
                 match act {
                     Act::Intend(server, weight) => {
                         weights[server] = weight;
-                        lab.intent.set(vec![([RS1, RS2][server], change(weight))]);
+                        lab.weight_updates.set(vec![([RS1, RS2][server], change(weight))]);
                     }
                     Act::Meddle(write) => lab.meddle(&[write]).await,
                     Act::Wait(milliseconds) => advance(Duration::from_millis(milliseconds)).await,
@@ -537,9 +537,9 @@ struct Lab {
     writing: Writing,
     snapshot: Arc<Snapshot>,
     metrics: Arc<Metrics>,
-    intent: Arc<Intent>,
+    weight_updates: Arc<WeightUpdates>,
     /// Of the last configuration that was taken over.
-    reloaded: Mutex<Arc<Intent>>,
+    reloaded: Mutex<Arc<WeightUpdates>>,
     /// What the next reload says is out of the table.
     removed: Mutex<Vec<(&'static str, &'static str)>>,
     stop: Mutex<Option<Stop>>,
@@ -567,7 +567,7 @@ impl Lab {
             writing: Writing::Real,
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
             snapshot,
-            intent: Arc::default(),
+            weight_updates: Arc::default(),
             reloaded: Mutex::default(),
             removed: Mutex::default(),
             stop: Mutex::default(),
@@ -600,7 +600,7 @@ impl Lab {
         let (snapshot, metrics) = (Arc::clone(&self.snapshot), Arc::clone(&self.metrics));
         let reconciler =
             Reconciler::new(kernel, state_file, self.writing, snapshot, metrics).unwrap();
-        DirectorLoop::start(reconciler, &self.config, Arc::clone(&self.intent)).await
+        DirectorLoop::start(reconciler, &self.config, Arc::clone(&self.weight_updates)).await
     }
 
     async fn run(mut self) -> Self {
@@ -647,13 +647,13 @@ impl Lab {
         });
         let (done, result) = oneshot::channel();
         let found = Weights::new();
-        let intent = Arc::new(Intent::default());
+        let weight_updates = Arc::new(WeightUpdates::default());
         for service in &config.virtual_services {
             let mut real_servers = service.real_servers.iter();
             let pass = real_servers.all(|real_server| weight(real_server.key) > 0);
-            intent.set_replaced(service.key, pass);
+            weight_updates.set_replaced(service.key, pass);
         }
-        self.reloaded.lock().unwrap().clone_from(&intent);
+        self.reloaded.lock().unwrap().clone_from(&weight_updates);
         let change = Change {
             weights: weights.collect(),
             removed: {
@@ -668,7 +668,7 @@ impl Lab {
                     .director_again(&config, fixture::start(), &found),
             ),
             metrics: Arc::clone(&self.metrics),
-            intent,
+            weight_updates,
             config: Arc::new(config),
             done,
         };
@@ -678,7 +678,7 @@ impl Lab {
     }
 
     async fn intend(&self, id: RealServerId, weight: u32) {
-        self.intent.set(vec![(id, change(weight))]);
+        self.weight_updates.set(vec![(id, change(weight))]);
         settle().await;
     }
 

@@ -76,14 +76,14 @@ fn of_host(snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
         fix,
         since: now,
     };
-    for reason in &*snapshot.held.lock() {
+    for reason in &*snapshot.frozen.lock() {
         let fix = match reason {
             FreezeReason::Link | FreezeReason::NoInterface | FreezeReason::Probes => {
                 "see `ip -brief link` and `ip route` on this host"
             }
             FreezeReason::Clock => "timedatectl set-ntp true",
         };
-        let frozen = if reason.holds_all() {
+        let frozen = if reason.freezes_all() {
             "all weights are frozen"
         } else {
             "verdicts that depend on the dates of certificates are frozen"

@@ -91,9 +91,9 @@ fn saved(file: &DrainFile) -> Drained {
     loaded.value
 }
 
-async fn load(config: &Config, shown: &SharedConditions) -> Drains {
+async fn load(config: &Config, shown: &SharedConditions) -> DrainStore {
     let file = DrainFile::new(&config.state_dir);
-    let drains = Drains::load(config, file, Writing::Real, shown).await;
+    let drains = DrainStore::load(config, file, Writing::Real, shown).await;
     drains.unwrap()
 }
 
@@ -145,9 +145,11 @@ fn a_deadline_goes_on_and_is_never_out_of_reach() {
 fn who_undrains_while_weights_are_held_is_told() {
     let snapshot = crate::status::fixture::director();
     assert_eq!(held_notes(&snapshot), [""; 0]);
-    snapshot.held.lock().insert(FreezeReason::Link);
+    snapshot.frozen.lock().insert(FreezeReason::Link);
     assert_eq!(
         held_notes(&snapshot),
-        ["note: its weight stays as it is while all are held: the director's own link is down"]
+        [
+            "note: its weight stays as it is while all weights are frozen: the director's own link is down"
+        ]
     );
 }

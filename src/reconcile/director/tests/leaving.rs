@@ -166,10 +166,10 @@ fn replaced(lab: &Lab) -> Config {
 }
 
 async fn intend_again(lab: &Lab, weights: &[(RealServerId, u32)], pass: bool) {
-    let intent = Arc::clone(&lab.reloaded.lock().unwrap());
+    let weight_updates = Arc::clone(&lab.reloaded.lock().unwrap());
     let weights = weights.iter().map(|(id, weight)| (*id, change(*weight)));
-    intent.set_replaced(WEB.parse().unwrap(), pass);
-    intent.set(weights.collect());
+    weight_updates.set_replaced(WEB.parse().unwrap(), pass);
+    weight_updates.set(weights.collect());
     super::settle().await;
 }
 
@@ -248,7 +248,7 @@ async fn another_process_lets_serve_what_it_finds_serving() {
         assert_eq!(next.table(WEB), waits);
         seconds(25).await;
         assert_eq!(next.table(WEB), waits);
-        next.intent.set_replaced(WEB.parse().unwrap(), true);
+        next.weight_updates.set_replaced(WEB.parse().unwrap(), true);
         next.intend(RS1, 1).await;
         next.intend(RS2, 1).await;
         seconds(4).await;

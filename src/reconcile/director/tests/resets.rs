@@ -17,7 +17,7 @@ async fn lost(handling: Handling) -> Lab {
     lab.intend(RS1, 1).await;
     lab.intend(RS2, 1).await;
     lab.calls.lock().unwrap().clear();
-    lab.intent.set(vec![(RS1, handle(handling))]);
+    lab.weight_updates.set(vec![(RS1, handle(handling))]);
     settle().await;
     assert_eq!(lab.table(WEB), SERVES);
     lab
@@ -68,7 +68,7 @@ async fn a_resync_waits_and_a_weight_does_not() {
     assert_eq!(lab.table(WEB), both);
     // As if every resync came while it is out.
     for _ in 0..40 {
-        lab.intent.set(vec![(RS1, handle(Handling::Reset))]);
+        lab.weight_updates.set(vec![(RS1, handle(Handling::Reset))]);
         milliseconds(99).await;
         assert_eq!(lab.table(WEB), SERVES);
         milliseconds(401).await;
@@ -126,8 +126,8 @@ async fn what_is_removed_stays_out_until_it_has_a_weight() {
     let reloaded = lab.reload(lab.config.clone(), &[(RIP2, 1)]).await;
     assert_eq!(reloaded.unwrap(), 0);
     assert_eq!(lab.table(WEB), SERVES);
-    let intent = Arc::clone(&lab.reloaded.lock().unwrap());
-    intent.set(vec![(RS1, change(1))]);
+    let weight_updates = Arc::clone(&lab.reloaded.lock().unwrap());
+    weight_updates.set(vec![(RS1, change(1))]);
     settle().await;
     assert_eq!(lab.table(WEB), "wlc 192.168.11.21:80=1 192.168.11.22:80=1");
     assert_eq!(lab.drift().values().sum::<u64>(), 0);

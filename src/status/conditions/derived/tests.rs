@@ -36,10 +36,10 @@ fn real_server_that_is_down_has_its_cause_and_fix() {
 #[test]
 fn frozen_weights_blame_no_real_server() {
     let snapshot = fixture::director();
-    snapshot.held.lock().insert(FreezeReason::Link);
+    snapshot.frozen.lock().insert(FreezeReason::Link);
     assert_eq!(subjects(&snapshot), ["weights_frozen link"]);
-    snapshot.held.lock().clear();
-    snapshot.held.lock().insert(FreezeReason::Clock);
+    snapshot.frozen.lock().clear();
+    snapshot.frozen.lock().insert(FreezeReason::Clock);
     assert_eq!(
         subjects(&snapshot),
         ["weights_frozen clock", "real_server_down web/rs2"]
