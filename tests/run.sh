@@ -151,7 +151,7 @@ stage_deploy() {
 stage_test() {
 	need openssl openssl && need socat socat && need faketime faketime &&
 		need man man-db && need_prometheus || return
-	tests cargo test --locked -- "${filter[@]}"
+	tests cargo test --locked --no-fail-fast -- "${filter[@]}"
 }
 
 # FILTER names the targets here.
