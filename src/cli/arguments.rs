@@ -72,9 +72,15 @@ pub(crate) struct ConfigFile {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfigArguments {
-    /// `-` is standard input
-    #[command(flatten)]
-    pub(crate) config: ConfigFile,
+    /// The configuration file; `-` is standard input
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        env = "LVS_AGENT_CONFIG",
+        default_value = DEFAULT_CONFIG
+    )]
+    pub(crate) path: PathBuf,
     /// The directory in which `include` begins; default: the file's own
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,

@@ -9,7 +9,7 @@ use super::{CommandFailure, ExitStatus};
 use crate::config::{Config, ConfigErrors, ConfigWarning, Report};
 
 pub(super) fn run(arguments: &CheckConfigArguments) -> Result<ExitStatus, CommandFailure> {
-    let path = &arguments.config.path;
+    let path = &arguments.path;
     let loaded = Config::load_for_check(path, arguments.base_dir.as_deref());
     if arguments.json {
         return json(loaded);

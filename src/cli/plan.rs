@@ -112,9 +112,9 @@ pub(super) fn observer(
     let snapshot = Arc::new(Snapshot::empty(mode, "".into(), now));
     if mode == Mode::Director {
         let drains = DrainFile::new(&config.state_dir);
-        let damage = drains.load(Writing::DryRun.if_damaged())?.damage;
+        let loaded = drains.load(Writing::DryRun.if_damaged())?;
         let conditions = &snapshot.conditions;
-        conditions.note_damage(drains.path(), damage.as_ref(), now);
+        conditions.note_damage(drains.path(), loaded.reported(), now);
     }
     let metrics = Arc::new(Metrics::new([])?);
     let state_file = StateFile::new(&config.state_dir, mode);

@@ -137,6 +137,12 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec
     if !wild(&name) {
         return Ok(vec![whole]);
     }
+    // A shell may take `[^` for `[!`; glob(7) leaves the meaning open.
+    if name.contains("[^") {
+        let message = format!("{} has `[^`", quoted(pattern));
+        let hint = "write `[!a]` for any character but `a`";
+        return Err(problems.add(value.node.location, message, hint));
+    }
     let name = Pattern::new(&name).map_err(|error| {
         let message = format!("{} is no pattern: {}", quoted(pattern), error.msg);
         let hint = "`[` begins a set such as `[ab]`; the character itself is `[[]`";

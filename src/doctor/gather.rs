@@ -61,7 +61,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
     let mut damaged: Vec<_> = remembered.damage.into_iter().collect();
     if mode == Mode::Director {
         let drains = DrainFile::new(&config.state_dir).load(IfDamaged::Leave)?;
-        damaged.extend(drains.damage);
+        damaged.extend(drains.reported().cloned());
     }
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;

@@ -127,15 +127,15 @@ impl StateFile {
     /// What was owned when the file was last written; nothing if there is no
     /// file, or the file is damaged.
     pub(crate) fn load(&self, if_damaged: IfDamaged) -> Result<Remembered, StoredFileError> {
-        let Loaded { value, damage } = self.0.load(if_damaged, content)?;
-        let memory = match damage {
+        let loaded: Loaded<Owned> = self.0.load(if_damaged, content)?;
+        let memory = match loaded.damage {
             Some(_) => StateFileStatus::Lost,
             None => StateFileStatus::Whole,
         };
         Ok(Remembered {
-            owned: value,
+            damage: loaded.reported().cloned(),
+            owned: loaded.value,
             memory,
-            damage,
         })
     }
 

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -73,6 +74,16 @@ pub(crate) struct Loaded<T> {
     /// Empty where there is no file, or nothing of the file is understood.
     pub(crate) value: T,
     pub(crate) damage: Option<Damage>,
+    /// The file that was set aside last, if the file is well now and nobody has
+    /// removed the other: what was lost may still be lost.
+    earlier: Option<Damage>,
+}
+
+impl<T> Loaded<T> {
+    /// The damage that operators have to see: of now, else of an earlier start.
+    pub(crate) fn reported(&self) -> Option<&Damage> {
+        self.damage.as_ref().or(self.earlier.as_ref())
+    }
 }
 
 /// A file that is damaged.
@@ -140,15 +151,41 @@ impl StoredFile {
     ) -> Result<Loaded<T>, StoredFileError> {
         let Content { value, cause } = self.content(understand)?;
         let Some(cause) = cause else {
-            let damage = None;
-            return Ok(Loaded { value, damage });
+            return Ok(Loaded {
+                value,
+                damage: None,
+                earlier: self.set_aside_earlier(),
+            });
         };
         let aside = match if_damaged {
             IfDamaged::Leave => Err("nothing is written here".to_owned()),
             IfDamaged::SetAside => self.set_aside().map_err(|error| error.to_string()),
         };
-        let damage = Some(self.damage(&cause, aside));
-        Ok(Loaded { value, damage })
+        Ok(Loaded {
+            value,
+            damage: Some(self.damage(&cause, aside)),
+            earlier: None,
+        })
+    }
+
+    /// The file that was set aside last. A directory that cannot be listed has none.
+    fn set_aside_earlier(&self) -> Option<Damage> {
+        let prefix = format!("{}.damaged", self.path.file_name()?.to_str()?);
+        let entries = fs::read_dir(self.directory()).ok()?.flatten();
+        let aside = entries.filter(|entry| {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(&*prefix));
+            rest.is_some_and(|rest| {
+                let number = rest.strip_prefix('.');
+                rest.is_empty() || number.is_some_and(|number| number.parse::<u32>().is_ok())
+            })
+        });
+        // The change of the name is the last change of the inode.
+        let last = aside.max_by_key(|entry| {
+            let metadata = entry.metadata().ok();
+            metadata.map(|metadata| (metadata.ctime(), metadata.ctime_nsec()))
+        })?;
+        Some(self.damage("found at an earlier start", Ok(last.path())))
     }
 
     /// Fails if a newer program wrote the file.

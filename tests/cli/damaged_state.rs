@@ -253,3 +253,37 @@ fn drains_that_can_be_read_go_on_and_the_file_of_the_others_is_set_aside() {
     assert_eq!(fs::read_to_string(aside).unwrap(), text);
     assert!(fs::read_to_string(&file).unwrap().contains(&ip.to_string()));
 }
+
+/// Drains that were lost stay lost after a restart: so the condition stays, until
+/// somebody has removed the file.
+#[test]
+fn condition_is_there_after_a_restart_until_the_file_is_removed() {
+    for (name, whole) in FILES {
+        let (site, _server) = site();
+        let state = site.path("state");
+        fs::create_dir(&state).unwrap();
+        fs::write(state.join(name), &whole[..whole.len() / 2]).unwrap();
+        let aside = state.join(format!("{name}.damaged"));
+        let agent = site.agent();
+        site.wait_for(&["up"]);
+        assert_eq!(condition(&site)["subject"], aside.to_str().unwrap());
+        stop(agent);
+        let agent = site.agent();
+        site.wait_for(&["up"]);
+        let after = condition(&site);
+        assert_eq!(after["subject"], aside.to_str().unwrap(), "{name}");
+        let message = after["message"].as_str().unwrap();
+        assert!(message.contains("found at an earlier start"), "{message}");
+        fs::remove_file(&aside).unwrap();
+        until(AMPLE, "the end of the condition", || {
+            let status = site.status();
+            let all = status["conditions"].as_array().unwrap();
+            if all.iter().any(|one| one["type"] == "state_file_damaged") {
+                Err(status)
+            } else {
+                Ok(())
+            }
+        });
+        stop(agent);
+    }
+}

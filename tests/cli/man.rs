@@ -52,6 +52,7 @@ fn man_reads_the_pages_without_a_warning() {
     for part in [
         "state_dir The directory in which the agent remembers what it owns in the kernel.",
         "Value: an absolute path. Without the key: /var/lib/lvs-agent.",
+        "[2001:db8::200]:80",
     ] {
         assert!(text.contains(part), "{part:?} in {reference}");
     }

@@ -79,7 +79,7 @@ impl DrainStore {
     ) -> Result<Self, StoredFileError> {
         let load = move |file: &DrainFile| file.load(writing.if_damaged());
         let loaded = file.patiently(StoredFileError::Read, load).await?;
-        conditions.note_damage(file.path(), loaded.damage.as_ref(), clock::wall());
+        conditions.note_damage(file.path(), loaded.reported(), clock::wall());
         let (drained, whole) = (loaded.value, loaded.damage.is_none());
         let mut drains = Self {
             file,

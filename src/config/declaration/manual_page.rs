@@ -48,16 +48,23 @@ fn section(mapping: &'static Mapping, seen: &mut BTreeSet<&'static str>, page: &
     }
 }
 
-/// What stands between backticks is bold; a link is its text.
+/// What stands between backticks is bold; a link to a mapping is its name.
 fn inlines(markdown: &str) -> Vec<Inline> {
-    let text = markdown.split('[').map(|part| match part.split_once("](") {
-        Some((text, rest)) => {
-            let after = rest.split_once(')').map_or("", |(_, after)| after);
-            format!("{text}{after}")
+    let mut text = String::new();
+    let mut rest = markdown;
+    while let Some((before, link)) = rest.split_once("[`") {
+        text.push_str(before);
+        if let Some((name, after)) = link_to_mapping(link) {
+            text.push('`');
+            text.push_str(name);
+            text.push('`');
+            rest = after;
+        } else {
+            text.push_str("[`");
+            rest = link;
         }
-        None => part.to_owned(),
-    });
-    let text: String = text.collect();
+    }
+    text.push_str(rest);
     let parts = text.split('`').enumerate();
     parts
         .map(|(index, part)| {
@@ -68,4 +75,11 @@ fn inlines(markdown: &str) -> Vec<Inline> {
             }
         })
         .collect()
+}
+
+/// The name in a link whose first two characters are gone, and what follows the link.
+fn link_to_mapping(link: &str) -> Option<(&str, &str)> {
+    let (name, after) = link.split_once("`](#")?;
+    let (_, after) = after.split_once(')')?;
+    (!name.contains('`')).then_some((name, after))
 }
