@@ -46,8 +46,7 @@ pub(crate) async fn watch(shown: SharedState) -> Infallible {
 /// Clears the conditions of damaged state files that are not there any more.
 async fn clear_removed_files(conditions: &Conditions) {
     let kind = ConditionType::StateFileDamaged;
-    let held = conditions.list().into_iter();
-    for Condition { subject, .. } in held.filter(|condition| condition.kind == kind) {
+    for Condition { subject, .. } in conditions.of_kind(kind) {
         let path = PathBuf::from(&subject);
         let deadline = clock::monotonic() + LOOK;
         let look = {

@@ -71,16 +71,10 @@ pub(crate) struct ConfigFile {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("path", |path| path.help("The configuration file; `-` is standard input")))]
 pub(crate) struct CheckConfigArguments {
-    /// The configuration file; `-` is standard input
-    #[arg(
-        short = 'c',
-        long = "config",
-        value_name = "FILE",
-        env = "LVS_AGENT_CONFIG",
-        default_value = DEFAULT_CONFIG
-    )]
-    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// The directory in which `include` begins; default: the file's own
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::arguments::CheckConfigArguments;
-use super::{CommandFailure, ExitStatus};
+use super::{CommandFailure, ExitStatus, write_json};
 use crate::config::{Config, ConfigErrors, ConfigWarning, Report};
 
 pub(super) fn run(arguments: &CheckConfigArguments) -> Result<ExitStatus, CommandFailure> {
-    let path = &arguments.path;
+    let path = &arguments.config.path;
     let loaded = Config::load_for_check(path, arguments.base_dir.as_deref());
     if arguments.json {
         return json(loaded);
@@ -82,23 +82,29 @@ impl<'a> From<&'a Report> for Entry<'a> {
 fn json(loaded: Result<Config, ConfigErrors>) -> Result<ExitStatus, CommandFailure> {
     match loaded {
         Ok(config) => {
-            print_json(&Document {
-                valid: true,
-                summary: Some(config.summary()),
-                problems: Vec::new(),
-                more_problems: 0,
-                warnings: entries(warnings_of(&config).map(ConfigWarning::report)),
-            })?;
+            write_json(
+                &mut io::stdout(),
+                &Document {
+                    valid: true,
+                    summary: Some(config.summary()),
+                    problems: Vec::new(),
+                    more_problems: 0,
+                    warnings: entries(warnings_of(&config).map(ConfigWarning::report)),
+                },
+            )?;
             Ok(ExitStatus::Success)
         }
         Err(errors) => {
-            print_json(&Document {
-                valid: false,
-                summary: None,
-                problems: entries(errors.reports()),
-                more_problems: errors.unreported(),
-                warnings: entries(errors.warnings().iter().map(ConfigWarning::report)),
-            })?;
+            write_json(
+                &mut io::stdout(),
+                &Document {
+                    valid: false,
+                    summary: None,
+                    problems: entries(errors.reports()),
+                    more_problems: errors.unreported(),
+                    warnings: entries(errors.warnings().iter().map(ConfigWarning::report)),
+                },
+            )?;
             Err(CommandFailure::AlreadyReported(Box::new(errors.into())))
         }
     }
@@ -106,11 +112,4 @@ fn json(loaded: Result<Config, ConfigErrors>) -> Result<ExitStatus, CommandFailu
 
 fn entries<'r>(reports: impl IntoIterator<Item = &'r Report>) -> Vec<Entry<'r>> {
     reports.into_iter().map(Entry::from).collect()
-}
-
-fn print_json(document: &Document<'_>) -> Result<(), CommandFailure> {
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut stdout, document)?;
-    writeln!(stdout)?;
-    Ok(())
 }

@@ -44,9 +44,9 @@ async fn clean_up(
     if mode == Mode::Director {
         StateFile::of_memory(&config.state_dir).refuse_newer()?;
         let drains = DrainFile::new(&config.state_dir);
-        let damage = drains.load(Writing::Real.if_damaged())?.damage;
+        let loaded = drains.load(Writing::Real.if_damaged())?;
         let conditions = &snapshot.conditions;
-        conditions.note_damage(drains.path(), damage.as_ref(), clock::wall());
+        conditions.note_damage(drains.path(), loaded.reported(), clock::wall());
     }
     let mut reconciler = Reconciler::new(
         Kernel::with_table(KernelIpvs::new()),

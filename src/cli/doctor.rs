@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{CommandFailure, ExitStatus, load};
+use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::cli::arguments::DoctorArguments;
 use crate::doctor::{self, Finding, Verdict};
 use crate::status::Mode;
@@ -30,8 +30,7 @@ pub(super) async fn run(arguments: DoctorArguments) -> Result<ExitStatus, Comman
     let mut stdout = io::stdout().lock();
     if arguments.json {
         let findings: Vec<_> = findings.iter().map(response).collect();
-        serde_json::to_writer_pretty(&mut stdout, &findings)?;
-        writeln!(stdout)?;
+        write_json(&mut stdout, &findings)?;
     } else {
         render(&findings, &mut stdout)?;
     }

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::agent::lifecycle::AgentError;
@@ -233,6 +234,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
         .enable_all()
         .build()
         .map_err(CommandFailure::Runtime)
+}
+
+/// Prints a document as JSON, with a line break at its end.
+fn write_json(out: &mut impl io::Write, document: &impl Serialize) -> Result<(), CommandFailure> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)?;
+    Ok(())
 }
 
 /// Asks an operation of the running agent, and says what it did.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{CommandFailure, ExitStatus, load};
+use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::agent::drains::DrainFile;
 use crate::cli::arguments::PlanArguments;
 use crate::config::Config;
@@ -82,8 +82,7 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<ExitStatus, CommandF
     let mut stdout = io::stdout().lock();
     if arguments.json {
         let changes = steps.iter().map(change).collect();
-        serde_json::to_writer_pretty(&mut stdout, &PlanResponse { changes, notes })?;
-        writeln!(stdout)?;
+        write_json(&mut stdout, &PlanResponse { changes, notes })?;
     } else {
         for step in &steps {
             writeln!(stdout, "{step}")?;

@@ -125,7 +125,10 @@ fn is_examined(condition: &ConditionStatus, facts: &Facts) -> bool {
     let marks_are_examined = facts.vip_probes.is_some()
         && matches!(facts.table, Some(Ok(_)))
         && !facts.state_is_not_saved();
+    let mut damaged = facts.damaged.iter();
+    let file_is_examined = damaged.any(|damage| damage.file().as_os_str() == &*condition.subject);
     let examined = [
+        (ConditionType::StateFileDamaged, file_is_examined),
         (ConditionType::VipMissing, true),
         (ConditionType::SysctlWrong, true),
         (ConditionType::ServiceNotReady, true),

@@ -214,7 +214,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// A state file that is damaged, and that the next start of the agent sets aside.
+/// A state file that is damaged, or that an earlier start of the agent set aside.
 fn of_damage(damage: &Damage) -> Finding {
     let verdict = match damage.severity() {
         Severity::Problem => Verdict::Problem,

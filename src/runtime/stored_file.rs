@@ -302,12 +302,10 @@ impl StoredFile {
 impl Damage {
     /// The condition that says so: its subject is where the damaged file is.
     pub(crate) fn condition(&self, since: SystemTime) -> Condition {
-        let Self { path, purpose, .. } = self;
-        let subject = self.aside.as_deref().unwrap_or(path).display();
         Condition {
             kind: ConditionType::StateFileDamaged,
-            subject: subject.to_string(),
-            severity: purpose.severity,
+            subject: self.file().display().to_string(),
+            severity: self.purpose.severity,
             message: self.to_string(),
             fix: self.fix(),
             since,
@@ -316,8 +314,13 @@ impl Damage {
 
     /// What to do.
     pub(crate) fn fix(&self) -> String {
-        let file = self.aside.as_deref().unwrap_or(&self.path);
-        format!("{}; then remove `{}`", self.purpose.fix, file.display())
+        let file = self.file().display();
+        format!("{}; then remove `{file}`", self.purpose.fix)
+    }
+
+    /// The file that is damaged, by the name that it has now.
+    pub(crate) fn file(&self) -> &Path {
+        self.aside.as_deref().unwrap_or(&self.path)
     }
 
     pub(crate) const fn severity(&self) -> Severity {

@@ -120,11 +120,13 @@ impl Conditions {
     /// How many conditions of a type and a severity there are.
     pub(crate) fn count(&self, kind: ConditionType, severity: Severity) -> usize {
         let held = self.held.lock();
-        let of_kind = held.range((kind, String::new())..);
-        of_kind
-            .take_while(|((other, _), _)| *other == kind)
-            .filter(|(_, condition)| condition.severity == severity)
-            .count()
+        let of_kind = of_kind(&held, kind);
+        of_kind.filter(|one| one.severity == severity).count()
+    }
+
+    /// The conditions of a type.
+    pub(crate) fn of_kind(&self, kind: ConditionType) -> Vec<Condition> {
+        of_kind(&self.held.lock(), kind).cloned().collect()
     }
 
     /// The condition with that key.
@@ -158,6 +160,15 @@ impl ConditionChange {
             Self::Raised(condition) | Self::Cleared(condition) => condition,
         }
     }
+}
+
+fn of_kind(
+    held: &BTreeMap<Key, Condition>,
+    kind: ConditionType,
+) -> impl Iterator<Item = &Condition> {
+    let from = held.range((kind, String::new())..);
+    from.take_while(move |((other, _), _)| *other == kind)
+        .map(|(_, condition)| condition)
 }
 
 /// Inserts a condition, and returns what that changes.

@@ -104,9 +104,10 @@ impl Snapshot {
 
     /// A sentence for each state file that is damaged, with what to do.
     pub(crate) fn notes_of_damage(&self) -> Vec<String> {
-        let conditions = self.conditions.list().into_iter();
-        let damaged = conditions.filter(|one| one.kind == ConditionType::StateFileDamaged);
-        let notes = damaged.map(|one| format!("{}; {}", one.message, one.fix));
+        let damaged = self.conditions.of_kind(ConditionType::StateFileDamaged);
+        let notes = damaged
+            .iter()
+            .map(|one| format!("{}; {}", one.message, one.fix));
         notes.collect()
     }
 
