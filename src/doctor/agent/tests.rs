@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use crate::doctor::fixture::{config, facts, lines};
 use crate::doctor::through_vip::VipProbeFacts;
+use crate::reconcile::StateFile;
+use crate::runtime::stored_file::IfDamaged;
 use crate::status::ArpRecord;
 use crate::status::document::{self, Filter};
 use crate::status::fixture;
@@ -204,6 +206,32 @@ fn other_configuration_of_the_running_agent_is_named() {
     assert!(!findings(Mode::Director, status.clone())[1].contains("agent configuration"));
     status["config"].as_object_mut().unwrap().remove("sha256");
     assert!(!findings(Mode::Director, status)[1].contains("agent configuration"));
+}
+
+#[test]
+fn damaged_file_that_doctor_has_found_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let aside = directory.path().join("director.json.damaged");
+    std::fs::write(&aside, "[{").unwrap();
+    let file = StateFile::new(directory.path(), Mode::Director);
+    let damage = file.load(IfDamaged::Leave).unwrap().damage;
+    let mut status = director();
+    status["conditions"] = json!([{
+        "type": "state_file_damaged", "subject": aside.to_str(), "severity": "warning",
+        "message": "found", "fix": "end it", "since": "2026-01-02T03:04:05Z",
+    }]);
+    let mut facts = facts(Mode::Director);
+    facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
+    for (damaged, wanted) in [(None, "condition"), (damage, "state_file")] {
+        facts.damaged = damaged.into_iter().collect();
+        let lines = lines(&crate::doctor::examine(&config(), &facts));
+        let told: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains("director.json.damaged"))
+            .collect();
+        assert_eq!(told.len(), 1, "{lines:#?}");
+        assert!(told[0].contains(wanted), "{told:?}");
+    }
 }
 
 #[test]
