@@ -195,5 +195,16 @@ fn a_damaged_state_file_is_set_aside_and_the_host_stays_as_it_is() {
     });
     let mut lines = done.stdout.lines();
     assert_eq!(lines.next(), Some("- address 192.168.11.200/32 on lo"));
+    // What the lost file named is not removed: the note says where to look.
+    let aside = file.with_extension("json.damaged");
+    let damage = format!(
+        "# `{}` is damaged (found at an earlier start) and was set aside as `{}`: ",
+        file.display(),
+        aside.display()
+    );
+    let note = lines.next().unwrap_or_default();
+    assert!(note.starts_with(&damage), "{note}");
+    let fix = format!("; then remove `{}`", aside.display());
+    assert!(note.ends_with(&fix), "{note}");
     assert_eq!(lines.collect::<Vec<_>>(), expected);
 }
