@@ -44,7 +44,20 @@ const BOOT: &str = r#"
     chmod 640 /etc/lvs-agent/config.yaml
     exec 3<&- 4<&- 5<&-
     export container=lab
-    exec /lib/systemd/systemd --system --log-target=console --unit="$unit"
+    exec /lib/systemd/systemd --system --log-target=journal --unit="$unit"
+"#;
+
+/// Gives the systemd a tree of control groups of its own: two that have a unit of the
+/// same name would else remove each other's control group between its making and the
+/// start of the process in it (`status=219/CGROUP`).
+const OWN_CONTROL_GROUPS: &str = r#"
+    set -e
+    groups=/sys/fs/cgroup
+    mount -t cgroup2 cgroup2 "$groups"
+    sed 's/[^ ]*/+&/g' "$groups/cgroup.controllers" >"$groups/cgroup.subtree_control"
+    own=$(mktemp -d "$groups/systemd.XXXXXX")
+    echo $$ >"$own/cgroup.procs"
+    exec unshare --pid --fork --kill-child --mount --cgroup "$@"
 "#;
 
 /// A systemd that runs one unit of `deploy/` in a network namespace.
@@ -66,7 +79,7 @@ impl<'a> Systemd<'a> {
         let mut command = Command::new("unshare");
         // When this process is killed, so is systemd, and with it all of its own.
         command
-            .args(["--pid", "--fork", "--kill-child", "--mount", "--cgroup"])
+            .args(["--mount", "bash", "-c", OWN_CONTROL_GROUPS, "groups"])
             .args(["bash", "-c", BOOT, "boot", &unit_file(unit), PROGRAM])
             .arg(&file)
             .arg(unit_file("sysusers.d/lvs-agent.conf"));
