@@ -79,6 +79,7 @@ pub(crate) async fn run<T: Ipvs>(
     let reconciler = reconciler(&config, kernel, writing, &view).await?;
     let reconciler = reconciler.with_events(Arc::clone(&events));
     let reconciler = reconciler.with_mark_registry(Arc::clone(&registry));
+    let state_file = reconciler.state_file();
     let reconcile =
         DirectorLoop::start(reconciler, &config, Arc::clone(&view.weight_updates)).await?;
     let (found, loads) = (reconcile.found().clone(), reconcile.loads());
@@ -102,6 +103,7 @@ pub(crate) async fn run<T: Ipvs>(
     spawn_named(&mut tasks, "health", health);
     let drains = Arc::new(Mutex::new(drains));
     spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
+    spawn_named(&mut tasks, "state file", state_file.watch());
     announce_ready(&config, writing, probes.len());
     let director = Director {
         path: path.to_owned(),

@@ -16,7 +16,7 @@ use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey, Severity
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::stored_file::{
-    Content, Damage, IfDamaged, Loaded, Purpose, StoredFile, StoredFileError,
+    Content, Damage, IfDamaged, Loaded, OnDisk, Purpose, StoredFile, StoredFileError,
 };
 use crate::status::{LeavingRecord, ServiceRecord, Snapshot};
 
@@ -116,12 +116,14 @@ pub(crate) struct DrainFile(StoredFile);
 
 /// The file's shape. A damaged entry is no reason to forget the others.
 #[derive(Serialize, Deserialize)]
+#[serde(expecting = "an object with `version` and `drains`")]
 struct Shape<Entry> {
     version: u32,
     drains: Vec<Entry>,
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(expecting = "an object with `service` and `real_server`")]
 struct Entry {
     service: String,
     real_server: String,
@@ -167,24 +169,23 @@ impl DrainFile {
             .unwrap_or_else(|error| Err(failed(self.path().to_owned(), error.into())))
     }
 
-    /// Writes the file whole or not at all, as [`StoredFile::save`] does.
-    pub(crate) fn save(&self, drained: &Drained) -> Result<Option<Damage>, StoredFileError> {
-        let drains = drained
-            .iter()
-            .map(|((service, real_server), deadline)| Entry {
-                service: service.to_string(),
-                real_server: real_server.to_string(),
-                deadline: deadline.map(|at| humantime::format_rfc3339_millis(at).to_string()),
-            })
-            .collect();
-        let shape = Shape {
-            version: VERSION,
-            drains,
-        };
-        let write =
-            |error: serde_json::Error| StoredFileError::Write(self.path().to_owned(), error.into());
-        let text = serde_json::to_vec_pretty(&shape).map_err(write)?;
-        self.0.save(&text, content)
+    /// Writes the file unless it holds what is drained, as [`StoredFile::save`] does.
+    pub(crate) fn save(
+        &self,
+        drained: Drained,
+        before: &OnDisk<Drained>,
+    ) -> Result<(OnDisk<Drained>, Option<Damage>), StoredFileError> {
+        self.0.save(drained, before, text, content)
+    }
+
+    /// Looks whether another hand has changed or removed the file.
+    pub(crate) fn look(&self) -> bool {
+        self.0.look()
+    }
+
+    /// What was last seen of that.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.0.is_changed()
     }
 
     /// Removes the file. The answer is whether there was one.
@@ -193,11 +194,25 @@ impl DrainFile {
     }
 }
 
+fn text(drained: &Drained) -> serde_json::Result<Vec<u8>> {
+    let entries = drained
+        .iter()
+        .map(|((service, real_server), deadline)| Entry {
+            service: service.to_string(),
+            real_server: real_server.to_string(),
+            deadline: deadline.map(|at| humantime::format_rfc3339_millis(at).to_string()),
+        });
+    serde_json::to_vec_pretty(&Shape {
+        version: VERSION,
+        drains: entries.collect(),
+    })
+}
+
 fn content(text: &[u8]) -> Content<Drained> {
     let entries = match entries(text) {
         Ok(entries) => entries,
         Err(error) => {
-            let (value, cause) = (Drained::new(), Some(error.to_string()));
+            let (value, cause) = (whole_entries(text), Some(error.to_string()));
             return Content { value, cause };
         }
     };
@@ -231,6 +246,18 @@ fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
     Ok(shape.drains)
 }
 
+/// The entries that can be read in a text that is none as a whole: cut off, or with
+/// something before or after it. No entry has another in it.
+fn whole_entries(text: &[u8]) -> Drained {
+    let pieces = text.split_inclusive(|byte| *byte == b'}');
+    let entries = pieces.filter_map(|piece| {
+        let begin = piece.iter().rposition(|byte| *byte == b'{')?;
+        let entry = serde_json::from_slice(&piece[begin..]).ok()?;
+        drain(&entry).ok()
+    });
+    entries.collect()
+}
+
 type Drain = ((ServiceKey, RealServerKey), Option<SystemTime>);
 
 fn drain(entry: &Value) -> Result<Drain, Cause> {
@@ -255,8 +282,6 @@ enum Cause {
 mod tests {
     use std::fs;
 
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-
     use super::*;
     use crate::model::Connections;
     use crate::status::fixture;
@@ -276,7 +301,7 @@ mod tests {
             "[2001:db8::21]:80".parse().unwrap(),
         );
         let drained: Drained = [(key, Some(fixture::start()))].into();
-        file.save(&drained).unwrap();
+        file.save(drained.clone(), &OnDisk::Unknown).unwrap();
         assert_eq!(load(&file), (drained.clone(), true));
         let path = directory.path().join("made/drains.json");
         let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -312,15 +337,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_set_aside() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = DrainFile::new(directory.path());
-        mknodat(CWD, file.path(), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        let loaded = file.load(IfDamaged::Leave).unwrap();
-        let said = loaded.damage.unwrap().to_string();
-        assert!(said.contains("this is a FIFO"), "{said}");
-        assert_eq!(load(&file), (Drained::new(), false));
-        assert!(!file.path().exists());
+    fn whole_entries_of_a_text_that_is_damaged_elsewhere_are_still_drained() {
+        let key = |number: u8| {
+            let real_server = format!("192.0.2.{number}:80").parse().unwrap();
+            ("tcp 192.0.2.1:80".parse().unwrap(), real_server)
+        };
+        let drained: Drained = [(key(21), Some(fixture::start())), (key(22), None)].into();
+        let whole = text(&drained).unwrap();
+        let first = whole.iter().position(|byte| *byte == b'}').unwrap() + 1;
+        let cases = [
+            ("cut off after the first", whole[..first].to_vec(), 1),
+            ("cut off before its end", whole[..first - 1].to_vec(), 0),
+            ("cut off in the second", whole[..first + 60].to_vec(), 1),
+            ("zeros after it", [&whole[..], &[0; 512]].concat(), 2),
+            ("zeros before it", [&[0; 512][..], &whole].concat(), 2),
+            (
+                "a byte order mark",
+                [&b"\xef\xbb\xbf"[..], &whole].concat(),
+                2,
+            ),
+            ("twice", whole.repeat(2), 2),
+            ("no drains", b"{\"version\":1,\"drains\":{}}".to_vec(), 0),
+            ("braces", b"}{}{{}}".to_vec(), 0),
+        ];
+        for (name, text, number) in cases {
+            let Content { value, cause } = content(&text);
+            assert!(cause.is_some(), "{name}");
+            let expected: Drained = drained.clone().into_iter().take(number).collect();
+            assert_eq!(value, expected, "{name}");
+        }
     }
 
     #[test]

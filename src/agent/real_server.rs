@@ -52,11 +52,9 @@ pub(crate) async fn run(
         liveness: Arc::new(liveness),
         weight_updates: Arc::default(),
     };
-    let reconcile = RealServerLoop::start(
-        reconciler(&config, writing, &view, &events).await?,
-        Arc::clone(&config),
-    );
-    let reconcile = reconcile.await?;
+    let reconciler = reconciler(&config, writing, &view, &events).await?;
+    let state_file = reconciler.state_file();
+    let reconcile = RealServerLoop::start(reconciler, Arc::clone(&config)).await?;
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(1);
     let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), changes);
@@ -67,6 +65,7 @@ pub(crate) async fn run(
     let mut tasks = JoinSet::new();
     let look = look::watch(Arc::clone(&view.snapshot), configured);
     spawn_named(&mut tasks, "look", look);
+    spawn_named(&mut tasks, "state file", state_file.watch());
     let mut real_server = RealServer {
         path: path.to_owned(),
         config,

@@ -62,7 +62,8 @@ async fn agent(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
         (false, Table::Kernel) => {
             let mut table = KernelIpvs::new();
             tracing::info!("{}", table.info().await?);
-            director::run(config, path, writing, Kernel::with_table(table)).await?;
+            let kernel = Kernel::with_table(table);
+            Box::pin(director::run(config, path, writing, kernel)).await?;
         }
         (false, Table::Memory) => {
             tracing::warn!("--table memory: the weights stay in this process and forward nothing");

@@ -61,7 +61,7 @@ use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::runtime::stored_file::{IfDamaged, StoredFileError};
+use crate::runtime::stored_file::{IfDamaged, OnDisk, StoredFileError};
 use crate::status::{Mode, Snapshot};
 
 /// Above this many steps, each step is logged at DEBUG and their number at INFO.
@@ -122,8 +122,7 @@ pub(crate) struct Reconciler<T> {
     owned: Owned,
     memory: StateFileStatus,
     state_file: StateFile,
-    /// What the state file holds; `None` if that is not what is owned, or not known.
-    saved: Option<Owned>,
+    on_disk: OnDisk<Owned>,
     /// The write of the state file in progress.
     saving: Option<JoinHandle<Result<Saved, StoredFileError>>>,
     /// The VIPs of a director on this host, as last read.
@@ -185,6 +184,7 @@ impl<T: Ipvs> Reconciler<T> {
             owned,
             memory,
             damage,
+            on_disk,
         }: Remembered,
         kernel: Kernel<T>,
         state_file: StateFile,
@@ -196,7 +196,7 @@ impl<T: Ipvs> Reconciler<T> {
         conditions.note_damage(state_file.path(), damage.as_ref(), clock::wall());
         Self {
             kernel,
-            saved: (memory == StateFileStatus::Whole).then(|| owned.clone()),
+            on_disk,
             owned,
             memory,
             state_file,
@@ -215,6 +215,11 @@ impl<T: Ipvs> Reconciler<T> {
             saving: None,
             directed_vips: BTreeSet::new(),
         }
+    }
+
+    /// To be watched for changes by another hand.
+    pub(crate) fn state_file(&self) -> StateFile {
+        self.state_file.clone()
     }
 
     /// A sentence for each state file that is damaged.
@@ -456,12 +461,12 @@ impl<T: Ipvs> Reconciler<T> {
             self.saving = None;
             self.note_saved(saved);
         }
-        if self.saved.as_ref() == Some(&self.owned) {
+        if self.on_disk.holds(&self.owned) && !self.state_file.is_changed() {
             return;
         }
-        self.saved = None;
         let (file, owned) = (self.state_file.clone(), self.owned.clone());
-        let mut saving = tokio::spawn(async move { file.save_patiently(owned).await });
+        let before = self.on_disk.clone();
+        let mut saving = tokio::spawn(async move { file.save_patiently(owned, before).await });
         match timeout(SAVING, &mut saving).await {
             Ok(saved) => self.note_saved(saved),
             Err(_) => self.saving = Some(saving),
@@ -470,11 +475,11 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// The same at the end, when there is no next pass.
     async fn remember_at_the_end(&mut self) {
-        if let Some(saving) = &mut self.saving {
-            // What came of it is seen below.
-            let _ = timeout(LAST_SAVING, saving).await;
-            self.saving = None;
-            self.saved = None;
+        if let Some(saving) = self.saving.take() {
+            match timeout(LAST_SAVING, saving).await {
+                Ok(saved) => self.note_saved(saved),
+                Err(_) => self.on_disk = self.on_disk.after_failure(),
+            }
         }
         self.remember().await;
         if let Some(saving) = self.saving.take() {
@@ -488,8 +493,8 @@ impl<T: Ipvs> Reconciler<T> {
 
     fn note_saved(&mut self, saved: Result<Result<Saved, StoredFileError>, JoinError>) {
         let trouble = match saved {
-            Ok(Ok(Saved { owned, damage })) => {
-                self.saved = Some(owned);
+            Ok(Ok((on_disk, damage))) => {
+                self.on_disk = on_disk;
                 let conditions = &self.snapshot.conditions;
                 conditions.note_damage(self.state_file.path(), damage.as_ref(), clock::wall());
                 None
@@ -502,6 +507,7 @@ impl<T: Ipvs> Reconciler<T> {
         let Some(error) = trouble else {
             return self.snapshot.conditions.clear(kind, &subject);
         };
+        self.on_disk = self.on_disk.after_failure();
         let directory = self.state_file.directory().display();
         self.snapshot.conditions.raise(Condition {
             kind,

@@ -4,12 +4,14 @@
 pub(crate) mod fuzzing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::time::sleep;
 
 use super::ownership::{Owned, OwnedSysctl, OwnedTimeout, StateFileStatus};
 use crate::model::{LocalAddress, ParseError, ServiceKey, Severity};
@@ -17,9 +19,12 @@ use crate::plan::pending_removal::Leaver;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::stored_file::{
-    Content, Damage, IfDamaged, Loaded, Purpose, StoredFile, StoredFileError,
+    Content, Damage, IfDamaged, Loaded, OnDisk, Purpose, StoredFile, StoredFileError,
 };
 use crate::status::Mode;
+
+/// From one look for changes by another hand to the next.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The version of the file's shape that this program writes.
 const VERSION: u32 = 1;
@@ -45,6 +50,7 @@ pub(crate) struct StateFile(StoredFile);
 
 /// The file's shape.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(expecting = "an object with `version` and `services`")]
 struct Shape {
     version: u32,
     services: BTreeSet<String>,
@@ -59,6 +65,7 @@ struct Shape {
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(expecting = "an object with `interface` and `address`")]
 struct Address {
     interface: String,
     address: IpAddr,
@@ -67,6 +74,7 @@ struct Address {
 /// One that is leaving: what the kernel knows it by, its names, and its
 /// deadline in RFC 3339.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(expecting = "an object with `service` and `real_server`")]
 struct Leaves {
     service: String,
     real_server: String,
@@ -76,6 +84,7 @@ struct Leaves {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(expecting = "an object with `ours`")]
 struct Sysctl {
     ours: String,
     /// Left out where it is lost.
@@ -89,11 +98,13 @@ pub(crate) struct Remembered {
     pub(crate) owned: Owned,
     /// `Lost` if the file is damaged.
     pub(crate) memory: StateFileStatus,
+    pub(super) on_disk: OnDisk<Owned>,
     /// What is wrong with the file.
     pub(crate) damage: Option<Damage>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(expecting = "an object with `ours` and `original`")]
 struct Seconds {
     ours: u32,
     original: u32,
@@ -134,6 +145,7 @@ impl StateFile {
         };
         Ok(Remembered {
             damage: loaded.reported().cloned(),
+            on_disk: loaded.on_disk(),
             owned: loaded.value,
             memory,
         })
@@ -152,18 +164,35 @@ impl StateFile {
         })
     }
 
-    /// As [`StateFile::save`], by a thread for it and within a deadline; hands
-    /// back what was saved.
-    pub(super) async fn save_patiently(&self, owned: Owned) -> Result<Saved, StoredFileError> {
+    /// As [`StateFile::save`], by a thread for it and within a deadline.
+    pub(super) async fn save_patiently(
+        &self,
+        owned: Owned,
+        before: OnDisk<Owned>,
+    ) -> Result<Saved, StoredFileError> {
         let file = self.clone();
-        let save = move || {
-            let damage = file.save(&owned)?;
-            Ok(Saved { owned, damage })
-        };
+        let save = move || file.save(owned, &before);
         let saved = file_work::run_patiently(FileUse::State, self.path(), save).await;
         saved.unwrap_or_else(|error| {
             Err(StoredFileError::Write(self.path().to_owned(), error.into()))
         })
+    }
+
+    /// Looks again and again whether another hand has changed or removed the file: then
+    /// the next pass writes it.
+    pub(crate) async fn watch(self) -> Infallible {
+        loop {
+            sleep(LOOK).await;
+            let file = self.0.clone();
+            let look = move || file.look();
+            // What does not answer has been reported, and is looked at again.
+            let _ = file_work::run_patiently(FileUse::State, self.path(), look).await;
+        }
+    }
+
+    /// What was last seen of that.
+    pub(super) fn is_changed(&self) -> bool {
+        self.0.is_changed()
     }
 
     /// The VIPs that this host's director has, as its own state file in the same
@@ -193,13 +222,9 @@ impl StateFile {
         Some(services.chain(addresses).collect())
     }
 
-    /// Writes the file whole or not at all, as [`StoredFile::save`] does.
-    pub(crate) fn save(&self, owned: &Owned) -> Result<Option<Damage>, StoredFileError> {
-        let write =
-            |error: serde_json::Error| StoredFileError::Write(self.path().to_owned(), error.into());
-        let mut text = serde_json::to_vec_pretty(&shape(owned)).map_err(write)?;
-        text.push(b'\n');
-        self.0.save(&text, content)
+    /// Writes the file unless it holds what is owned, as [`StoredFile::save`] does.
+    fn save(&self, owned: Owned, before: &OnDisk<Owned>) -> Result<Saved, StoredFileError> {
+        self.0.save(owned, before, text, content)
     }
 
     /// Fails if a newer program wrote the file.
@@ -213,13 +238,8 @@ impl StateFile {
     }
 }
 
-/// What was written to the state file.
-#[derive(Debug)]
-pub(super) struct Saved {
-    pub(super) owned: Owned,
-    /// What was wrong with the file before.
-    pub(super) damage: Option<Damage>,
-}
+/// What the state file holds now, and what was wrong with it before.
+pub(super) type Saved = (OnDisk<Owned>, Option<Damage>);
 
 /// The text could not be understood.
 #[derive(Debug, Error)]
@@ -273,6 +293,12 @@ fn understand(text: &[u8]) -> Result<Owned, ShapeError> {
         owned.leaving.insert(key, leaver);
     }
     Ok(owned)
+}
+
+fn text(owned: &Owned) -> serde_json::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(&shape(owned))?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 fn shape(owned: &Owned) -> Shape {

@@ -7,13 +7,17 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::Deserialize;
 use thiserror::Error;
+use tracing::warn;
 
+use super::shared::Shared;
 use super::{atomic_write, regular_file};
 use crate::model::{Condition, ConditionType, Severity};
 
@@ -44,11 +48,29 @@ pub(crate) struct Purpose {
     pub(crate) moved: &'static str,
 }
 
-/// A file in the state directory that the agent reads back.
+/// A file in the state directory that the agent reads back. Clones are the same file.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredFile {
     path: PathBuf,
     purpose: &'static Purpose,
+    last: Arc<Last>,
+}
+
+/// The file as this process last read or wrote it.
+#[derive(Debug, Default)]
+struct Last {
+    stamp: Shared<Option<Stamp>>,
+    /// Whether another hand has changed or removed it since, as last seen.
+    is_changed: AtomicBool,
+}
+
+/// Which file has a name, and when it was written: a file that another hand has
+/// changed, replaced or removed has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    length: u64,
+    written: (i64, i64),
 }
 
 /// What happens to a damaged file.
@@ -79,10 +101,47 @@ pub(crate) struct Loaded<T> {
     earlier: Option<Damage>,
 }
 
+/// What is known of a file by those who write it.
+#[derive(Debug, Clone)]
+pub(crate) enum OnDisk<T> {
+    /// This, unless another hand has changed it.
+    Holds(T),
+    /// The file was damaged, and could not be set aside.
+    Damaged,
+    /// Nothing that matters.
+    Unknown,
+}
+
+impl<T: PartialEq> OnDisk<T> {
+    /// Whether the file holds this, as far as is known.
+    pub(crate) fn holds(&self, value: &T) -> bool {
+        matches!(self, Self::Holds(held) if held == value)
+    }
+
+    /// The same after a write that may have failed half-way.
+    pub(crate) fn after_failure(&self) -> Self {
+        match self {
+            Self::Damaged => Self::Damaged,
+            Self::Holds(..) | Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
 impl<T> Loaded<T> {
     /// The damage that operators have to see: of now, else of an earlier start.
     pub(crate) fn reported(&self) -> Option<&Damage> {
         self.damage.as_ref().or(self.earlier.as_ref())
+    }
+
+    pub(crate) fn on_disk(&self) -> OnDisk<T>
+    where
+        T: Clone,
+    {
+        match &self.damage {
+            None => OnDisk::Holds(self.value.clone()),
+            Some(damage) if damage.is_set_aside() => OnDisk::Unknown,
+            Some(_) => OnDisk::Damaged,
+        }
     }
 }
 
@@ -128,8 +187,12 @@ pub(crate) enum StoredFileError {
 }
 
 impl StoredFile {
-    pub(crate) const fn new(path: PathBuf, purpose: &'static Purpose) -> Self {
-        Self { path, purpose }
+    pub(crate) fn new(path: PathBuf, purpose: &'static Purpose) -> Self {
+        Self {
+            path,
+            purpose,
+            last: Arc::default(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -149,6 +212,7 @@ impl StoredFile {
         if_damaged: IfDamaged,
         understand: impl FnOnce(&[u8]) -> Content<T>,
     ) -> Result<Loaded<T>, StoredFileError> {
+        *self.last.stamp.lock() = self.stamp();
         let Content { value, cause } = self.content(understand)?;
         let Some(cause) = cause else {
             return Ok(Loaded {
@@ -197,31 +261,75 @@ impl StoredFile {
     }
 
     /// Writes the file whole or not at all: a new file, flushed, takes the old one's
-    /// name. Sets aside what the old one is if it was damaged meanwhile, and returns
-    /// that.
+    /// name. `before` is what is known of the old one: a file that holds `value` is not
+    /// written again, unless another hand has changed or removed it, and one that was
+    /// damaged and not understood is set aside first, which is returned.
     ///
     /// Fails if a newer program wrote the file meanwhile, or if a damaged file cannot
     /// be set aside.
-    pub(crate) fn save<T: Default>(
+    pub(crate) fn save<T: Default + PartialEq>(
         &self,
-        text: &[u8],
+        value: T,
+        before: &OnDisk<T>,
+        text: impl FnOnce(&T) -> serde_json::Result<Vec<u8>>,
         understand: impl FnOnce(&[u8]) -> Content<T>,
-    ) -> Result<Option<Damage>, StoredFileError> {
+    ) -> Result<(OnDisk<T>, Option<Damage>), StoredFileError> {
+        let mut damage = None;
+        match before {
+            OnDisk::Holds(held) if *held == value => {
+                if !self.look() {
+                    return Ok((OnDisk::Holds(value), None));
+                }
+                let file = self.path.display();
+                warn!(%file, "another hand has changed or removed the file: it is written again");
+            }
+            OnDisk::Damaged => damage = self.set_aside_damaged(understand)?,
+            OnDisk::Holds(..) | OnDisk::Unknown => {}
+        }
         let directory = self.directory();
         fs::create_dir_all(directory)
             .map_err(|error| StoredFileError::Directory(directory.to_owned(), error))?;
-        let damage = match self.content(understand)?.cause {
-            Some(cause) => {
-                let aside = self.set_aside();
-                let aside =
-                    aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
-                Some(self.damage(&cause, Ok(aside)))
-            }
-            None => None,
-        };
-        let written = atomic_write::replace(&self.path, text);
+        self.refuse_newer()?;
+        let written = text(&value)
+            .map_err(io::Error::from)
+            .and_then(|text| atomic_write::replace(&self.path, &text));
         written.map_err(|error| StoredFileError::Write(self.path.clone(), error))?;
-        Ok(damage)
+        *self.last.stamp.lock() = self.stamp();
+        self.last.is_changed.store(false, Ordering::Relaxed);
+        Ok((OnDisk::Holds(value), damage))
+    }
+
+    /// Looks whether another hand has changed or removed the file.
+    pub(crate) fn look(&self) -> bool {
+        let is_changed = self.stamp() != *self.last.stamp.lock();
+        self.last.is_changed.store(is_changed, Ordering::Relaxed);
+        is_changed
+    }
+
+    /// What [`Self::look`] last saw.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.last.is_changed.load(Ordering::Relaxed)
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        let found = fs::symlink_metadata(&self.path).ok()?;
+        Some(Stamp {
+            file: (found.dev(), found.ino()),
+            length: found.len(),
+            written: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+
+    fn set_aside_damaged<T: Default>(
+        &self,
+        understand: impl FnOnce(&[u8]) -> Content<T>,
+    ) -> Result<Option<Damage>, StoredFileError> {
+        let Some(cause) = self.content(understand)?.cause else {
+            return Ok(None);
+        };
+        let aside = self.set_aside();
+        let aside = aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
+        Ok(Some(self.damage(&cause, Ok(aside))))
     }
 
     /// Removes the file. Returns whether there was one.
@@ -244,13 +352,13 @@ impl StoredFile {
         let text = match regular_file::read(&self.path, LARGEST) {
             Ok(text) => text,
             Err(error) => {
-                let kind = error.kind();
-                return if kind == io::ErrorKind::NotFound {
-                    Ok(Content::default())
-                } else if self.purpose.is_needed && kind != io::ErrorKind::FileTooLarge {
-                    Err(StoredFileError::Read(self.path.clone(), error))
-                } else {
-                    damaged(error.to_string())
+                return match what_is_no_file(&self.path, &error) {
+                    Some(cause) => damaged(cause),
+                    None if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
+                    None if self.purpose.is_needed => {
+                        Err(StoredFileError::Read(self.path.clone(), error))
+                    }
+                    None => damaged(error.to_string()),
                 };
             }
         };
@@ -353,6 +461,29 @@ impl fmt::Display for Damage {
             )?,
         }
         write!(f, ": {}", self.purpose.loss)
+    }
+}
+
+/// What has the file's name and is none that the agent can have written, so that
+/// reading it again would not help.
+fn what_is_no_file(path: &Path, error: &io::Error) -> Option<String> {
+    let kind = error.kind();
+    // `regular_file` says `InvalidInput` of a FIFO, a socket and a device.
+    if matches!(
+        kind,
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge
+    ) {
+        Some(error.to_string())
+    } else if kind == io::ErrorKind::IsADirectory {
+        Some("this is a directory".to_owned())
+    } else if kind == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::LOOP) {
+        let target = fs::read_link(path).ok()?;
+        let target = target.display();
+        Some(format!(
+            "this is a link to `{target}`, which cannot be followed: {error}"
+        ))
+    } else {
+        None
     }
 }
 

@@ -123,15 +123,6 @@ fn what_is_no_file_is_refused_at_once() {
         assert_eq!(ended.code, 2, "{ended:?}");
         assert!(ended.stderr.contains(what), "{ended:?}");
     }
-    // In the state directory as well.
-    fs::create_dir(site.path("state")).unwrap();
-    super::fifo(&site.path("state/director-memory.json"));
-    let ended = end(site.run());
-    assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(
-        ended.stderr.contains("this is a FIFO, not a regular file"),
-        "{ended:?}"
-    );
 }
 
 /// `check-config` of `file` with an address space of so much.

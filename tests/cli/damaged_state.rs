@@ -2,6 +2,7 @@
 //! `tests/netns/state_directory.rs` holds the same of a real server's file.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -285,5 +286,109 @@ fn condition_is_there_after_a_restart_until_the_file_is_removed() {
             }
         });
         stop(agent);
+    }
+}
+
+/// While the agent runs it knows what its files hold: whatever another hand does to
+/// them, a restart afterwards finds them whole, and nothing is said to be lost.
+#[test]
+fn what_another_hand_does_to_a_file_of_a_running_agent_is_undone() {
+    type Deed = fn(&Path);
+    let deeds: [(&str, Deed); 7] = [
+        ("removed", |file| fs::remove_file(file).unwrap()),
+        ("emptied", |file| fs::write(file, "").unwrap()),
+        ("damaged", |file| fs::write(file, "{").unwrap()),
+        ("moved away", |file| {
+            fs::rename(file, file.with_extension("away")).unwrap();
+        }),
+        ("a link that leads nowhere", |file| {
+            fs::remove_file(file).unwrap();
+            symlink("nowhere", file).unwrap();
+        }),
+        ("directory removed", |file| {
+            fs::remove_dir_all(file.parent().unwrap()).unwrap();
+        }),
+        ("directory moved away", |file| {
+            let directory = file.parent().unwrap();
+            fs::rename(directory, directory.with_extension("away")).unwrap();
+        }),
+    ];
+    for (deed, perform) in deeds {
+        let site = Site::new();
+        let _server = Server::start(&[site.server(1)], Behaviour::good());
+        let services = site.service("web", 1, CHECK, &[1]);
+        site.configure(&format!("{services}director: {{ resync_interval: 1s }}\n"));
+        let state = site.path("state");
+        let agent = site.agent();
+        site.wait_for(&["up"]);
+        let drained = end(site.command("drain", &["web/rs1"]));
+        assert_eq!(drained.code, 0, "{}", drained.stderr);
+        let files = FILES.map(|(name, _)| state.join(name));
+        let whole = files.each_ref().map(|file| fs::read(file).unwrap());
+        for file in &files {
+            if file.exists() {
+                perform(file);
+            }
+        }
+        until(AMPLE, "files as they were", || {
+            let found = files
+                .each_ref()
+                .map(|file| fs::read(file).unwrap_or_default());
+            if found == whole {
+                Ok(())
+            } else {
+                Err((deed, found))
+            }
+        });
+        assert_nothing_is_lost(&site, deed);
+        let output = stop(agent);
+        assert!(
+            output.contains("another hand has changed or removed the file"),
+            "{output}"
+        );
+        let _agent = site.agent();
+        until(AMPLE, "drain after the restart", || {
+            let real_server = site.real_server(0, 0);
+            match real_server["admin"]["state"].as_str() {
+                Some("drained" | "draining") => Ok(()),
+                _ => Err((deed, real_server)),
+            }
+        });
+        assert_nothing_is_lost(&site, deed);
+    }
+}
+
+fn assert_nothing_is_lost(site: &Site, deed: &str) {
+    let status = site.status();
+    let conditions = status["conditions"].as_array().unwrap().iter();
+    let mut others = conditions.filter(|one| one["type"] != "quorum_lost");
+    assert!(others.next().is_none(), "{deed}: {status}");
+}
+
+/// What stands in the place of a file and is none keeps no agent from its start.
+#[test]
+fn what_is_no_file_is_set_aside_at_the_start() {
+    type Make = fn(&Path);
+    let kinds: [(&str, Make); 3] = [
+        ("this is a directory", |path| fs::create_dir(path).unwrap()),
+        ("this is a FIFO, not a regular file", super::fifo),
+        ("this is a link to `nowhere`", |path| {
+            symlink("nowhere", path).unwrap();
+        }),
+    ];
+    for (name, _) in FILES {
+        for (what, make) in kinds {
+            let (site, _server) = site();
+            let state = site.path("state");
+            fs::create_dir(&state).unwrap();
+            make(&state.join(name));
+            let _agent = site.agent();
+            site.wait_for(&["up"]);
+            let condition = condition(&site);
+            let message = condition["message"].as_str().unwrap();
+            assert!(message.contains(what), "{message}");
+            let aside = state.join(format!("{name}.damaged"));
+            assert!(fs::symlink_metadata(aside).is_ok());
+        }
     }
 }

@@ -27,7 +27,7 @@ use crate::plan::desired;
 use crate::reconcile::Writing;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::runtime::stored_file::{Damage, StoredFileError};
+use crate::runtime::stored_file::{Damage, OnDisk, StoredFileError};
 use crate::status::{SharedConditions, Snapshot};
 
 /// The deadline of a drain that an earlier process began without one.
@@ -53,7 +53,7 @@ const DRY_RUN: &str = "this agent makes a dry run and changes nothing, so it nei
 const NOT_SAVED: ConditionType = ConditionType::DrainsNotSaved;
 
 /// What was saved, and what was wrong with the file before.
-type Saved = (Drained, Option<Damage>);
+type Saved = (OnDisk<Drained>, Option<Damage>);
 
 /// What of a drain goes on after a reload or a restart.
 pub(super) struct DrainStore {
@@ -61,8 +61,7 @@ pub(super) struct DrainStore {
     /// In a dry run the file is read and never written.
     writing: Writing,
     pub(super) drained: Drained,
-    /// What the file holds, if that is known.
-    saved: Option<Drained>,
+    on_disk: OnDisk<Drained>,
     /// The writing of the file that goes on.
     saving: Option<JoinHandle<Result<Saved, StoredFileError>>>,
     /// Where it is raised that the file does not hold what is drained.
@@ -80,13 +79,12 @@ impl DrainStore {
         let load = move |file: &DrainFile| file.load(writing.if_damaged());
         let loaded = file.patiently(StoredFileError::Read, load).await?;
         conditions.note_damage(file.path(), loaded.reported(), clock::wall());
-        let (drained, whole) = (loaded.value, loaded.damage.is_none());
         let mut drains = Self {
             file,
             writing,
-            saved: whole.then(|| drained.clone()),
+            on_disk: loaded.on_disk(),
             saving: None,
-            drained,
+            drained: loaded.value,
             conditions: Arc::clone(conditions),
         };
         drains.forget_unconfigured(config, config).await;
@@ -140,31 +138,33 @@ impl DrainStore {
             return;
         }
         let mut trouble = None;
-        if self.saving.is_none() && self.saved.as_ref() != Some(&self.drained) {
-            self.saved = None;
-            let (file, drained) = (self.file.clone(), self.drained.clone());
-            self.saving = Some(tokio::spawn(async move {
-                let save = move |file: &DrainFile| {
-                    let damage = file.save(&drained)?;
-                    Ok((drained, damage))
-                };
-                file.patiently(StoredFileError::Write, save).await
-            }));
-        }
-        if let Some(saving) = &mut self.saving {
+        while self.saving.is_some() || !self.is_saved() {
+            let saving = self.saving.get_or_insert_with(|| {
+                let (file, drained) = (self.file.clone(), self.drained.clone());
+                let before = self.on_disk.clone();
+                tokio::spawn(async move {
+                    let save = move |file: &DrainFile| file.save(drained, &before);
+                    file.patiently(StoredFileError::Write, save).await
+                })
+            });
             let Ok(saved) = timeout(SAVING, saving).await else {
                 // The condition stays as it was until the result is known.
                 return;
             };
             self.saving = None;
-            match saved {
-                Ok(Ok((drained, damage))) => {
-                    self.saved = Some(drained);
+            trouble = match saved {
+                Ok(Ok((on_disk, damage))) => {
+                    self.on_disk = on_disk;
                     let (path, now) = (self.file.path(), clock::wall());
                     self.conditions.note_damage(path, damage.as_ref(), now);
+                    None
                 }
-                Ok(Err(error)) => trouble = Some(error_chain(&error)),
-                Err(error) => trouble = Some(error_chain(&error)),
+                Ok(Err(error)) => Some(error_chain(&error)),
+                Err(error) => Some(error_chain(&error)),
+            };
+            if trouble.is_some() {
+                self.on_disk = self.on_disk.after_failure();
+                break;
             }
         }
         let (kind, subject) = (NOT_SAVED, self.file.path().display().to_string());
@@ -183,6 +183,10 @@ impl DrainStore {
         });
     }
 
+    fn is_saved(&self) -> bool {
+        self.on_disk.holds(&self.drained) && !self.file.is_changed()
+    }
+
     /// Why the file does not hold what is drained, if it does not.
     fn not_saved(&self) -> Option<String> {
         let subject = self.file.path().display().to_string();
@@ -191,10 +195,15 @@ impl DrainStore {
     }
 }
 
-/// Writes what could not be written, when there is room again.
+/// Writes what could not be written, when there is room again, and what another hand
+/// has changed or removed.
 pub(super) async fn keep(drains: Arc<Mutex<DrainStore>>) -> Infallible {
+    let file = drains.lock().await.file.clone();
     loop {
         sleep(AGAIN).await;
+        // An error comes again when the file is written, and is shown then.
+        let look = |file: &DrainFile| Ok(file.look());
+        let _ = file.patiently(StoredFileError::Read, look).await;
         drains.lock().await.remember().await;
     }
 }

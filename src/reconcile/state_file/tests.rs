@@ -13,9 +13,9 @@ fn what_is_saved_is_loaded() {
         Owned::default(),
         "no file, nothing owned"
     );
-    file.save(&owned()).unwrap();
+    save(&file, owned()).unwrap();
     assert_eq!(load(&file).owned, owned());
-    file.save(&Owned::default()).unwrap();
+    save(&file, Owned::default()).unwrap();
     assert_eq!(load(&file).owned, Owned::default());
 }
 
@@ -32,6 +32,10 @@ fn the_first_programs_file_without_time_outs_is_read() {
     assert_eq!((owned.services.len(), owned.timeouts.len()), (1, 0));
 }
 
+fn save(file: &StateFile, owned: Owned) -> Result<Saved, StoredFileError> {
+    file.save(owned, &OnDisk::Unknown)
+}
+
 fn load(file: &StateFile) -> Remembered {
     file.load(IfDamaged::SetAside).unwrap()
 }
@@ -40,14 +44,14 @@ fn load(file: &StateFile) -> Remembered {
 fn damaged_file_is_lost_as_a_whole_and_a_new_one_can_be_saved() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path(), Mode::Director);
-    file.save(&owned()).unwrap();
+    save(&file, owned()).unwrap();
     let whole = fs::read(file.path()).unwrap();
     for length in [0, 1, whole.len() / 2, whole.len() - 3] {
         fs::write(file.path(), &whole[..length]).unwrap();
         let remembered = load(&file);
         assert_eq!(remembered.owned, Owned::default());
         assert_eq!(remembered.memory, StateFileStatus::Lost);
-        assert!(file.save(&owned()).unwrap().is_none());
+        save(&file, owned()).unwrap();
         assert_eq!(load(&file).owned, owned());
     }
 }
@@ -57,7 +61,7 @@ fn vips_of_a_director_whose_file_is_damaged_are_not_known() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path(), Mode::Director);
     assert_eq!(file.vips(), Some(BTreeSet::new()));
-    file.save(&owned()).unwrap();
+    save(&file, owned()).unwrap();
     assert_eq!(file.vips().map(|vips| vips.len()), Some(2));
     for text in ["", "{", r#"{"version":2}"#] {
         fs::write(file.path(), text).unwrap();
@@ -88,7 +92,7 @@ fn a_full_or_forbidden_directory_is_an_error_and_leaves_the_old_file() {
     fs::write(&in_the_way, "").unwrap();
     let file = StateFile::new(&in_the_way, Mode::Director);
     assert!(matches!(
-        file.save(&owned()),
+        save(&file, owned()),
         Err(StoredFileError::Directory(..))
     ));
 }

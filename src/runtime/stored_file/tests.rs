@@ -1,3 +1,8 @@
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use rustix::fs::{FileType, Mode, mknodat};
+
 use super::*;
 
 static NEEDED: Purpose = purpose(true);
@@ -23,6 +28,14 @@ fn number(text: &[u8]) -> Content<u64> {
             cause: Some(error.to_string()),
         },
     }
+}
+
+type Known = OnDisk<u64>;
+
+/// What is known after it was written.
+fn save(file: &StoredFile, value: u64, before: &Known) -> Result<Known, StoredFileError> {
+    let saved = file.save(value, before, serde_json::to_vec, number);
+    saved.map(|(on_disk, _)| on_disk)
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -53,15 +66,16 @@ fn damaged_files_take_one_free_name_after_the_other_and_none_is_overwritten() {
     let damage = file.load(IfDamaged::SetAside, number).unwrap().damage;
     let said = damage.unwrap().to_string();
     assert!(said.contains("stays where it is (100 files"), "{said}");
-    let refused = file.save(b"7", number).unwrap_err();
+    let refused = save(&file, 7, &OnDisk::Damaged).unwrap_err();
     assert!(
         matches!(refused, StoredFileError::SetAside(..)),
         "{refused}"
     );
     assert_eq!(read("some.json"), "one too many");
     fs::remove_file(directory.path().join("some.json.damaged.5")).unwrap();
-    let damage = file.save(b"7", number).unwrap().unwrap();
-    assert!(damage.is_set_aside());
+    let saved = file.save(7, &OnDisk::Damaged, serde_json::to_vec, number);
+    let (_, damage) = saved.unwrap();
+    assert!(damage.unwrap().is_set_aside());
     assert_eq!(read("some.json.damaged.5"), "one too many");
     assert_eq!(file.load(IfDamaged::Leave, number).unwrap().value, 7);
 }
@@ -100,7 +114,8 @@ fn file_of_newer_version_is_refused_whatever_its_shape_and_stays() {
             for refused in [
                 file.load(IfDamaged::SetAside, number).map(|_| ()),
                 file.load(IfDamaged::Leave, number).map(|_| ()),
-                file.save(b"7", number).map(|_| ()),
+                save(&file, 7, &OnDisk::Damaged).map(|_| ()),
+                save(&file, 7, &OnDisk::Unknown).map(|_| ()),
                 file.refuse_newer(),
             ] {
                 let said = refused.unwrap_err().to_string();
@@ -133,9 +148,95 @@ fn too_large_a_file_is_damaged_and_one_that_cannot_be_read_depends_on_the_purpos
         );
     }
     fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
+    fs::write(directory.path().join("file"), "7").unwrap();
+    let below_a_file = directory.path().join("file/some.json");
+    let needed = StoredFile::new(below_a_file.clone(), &NEEDED);
+    let dispensable = StoredFile::new(below_a_file, &DISPENSABLE);
     let refused = needed.load(IfDamaged::SetAside, number);
     assert!(matches!(refused, Err(StoredFileError::Read(..))));
-    assert!(path.is_dir());
-    assert!(said(&dispensable).contains("irectory"));
+    assert!(said(&dispensable).contains("ot a directory"));
+}
+
+/// Nothing of it can be what the agent once wrote, so no start depends on it.
+#[test]
+fn what_is_no_file_is_set_aside_whatever_the_purpose() {
+    type Make = fn(&Path);
+    let kinds: [(&str, Make); 5] = [
+        ("this is a directory", |path| fs::create_dir(path).unwrap()),
+        ("this is a FIFO", |path| {
+            mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        }),
+        ("this is a socket", |path| {
+            UnixListener::bind(path).unwrap();
+        }),
+        ("a link to `nowhere`, which cannot be followed", |path| {
+            symlink("nowhere", path).unwrap();
+        }),
+        ("a link to `some.json`, which cannot be followed", |path| {
+            symlink("some.json", path).unwrap();
+        }),
+    ];
+    for purpose in [&NEEDED, &DISPENSABLE] {
+        for (cause, make) in kinds {
+            let directory = tempfile::tempdir().unwrap();
+            let file = StoredFile::new(directory.path().join("some.json"), purpose);
+            make(file.path());
+            let left = file.load(IfDamaged::Leave, number).unwrap().damage;
+            let left = left.unwrap().to_string();
+            assert!(left.contains(cause), "{left}");
+            let damage = file.load(IfDamaged::SetAside, number).unwrap().damage;
+            assert!(damage.unwrap().is_set_aside(), "{cause}");
+            assert_eq!(names(directory.path()), ["some.json.damaged"], "{cause}");
+            save(&file, 7, &OnDisk::Unknown).unwrap();
+            assert_eq!(file.load(IfDamaged::Leave, number).unwrap().value, 7);
+        }
+    }
+}
+
+#[test]
+fn file_that_another_hand_has_changed_is_written_again_and_no_other() {
+    type Change = fn(&Path);
+    let directory = tempfile::tempdir().unwrap();
+    let file = StoredFile::new(directory.path().join("made/some.json"), &NEEDED);
+    // Nothing is to be remembered, and nothing is: no file is made.
+    let nothing = file.load(IfDamaged::SetAside, number).unwrap();
+    save(&file, 0, &nothing.on_disk()).unwrap();
+    assert!(!file.path().exists());
+
+    save(&file, 7, &nothing.on_disk()).unwrap();
+    let mut known = file.load(IfDamaged::SetAside, number).unwrap().on_disk();
+    let changes: [Change; 7] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::write(path, "70").unwrap(),
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::rename(path, path.with_extension("away")).unwrap(),
+        |path| {
+            fs::copy(path, path.with_extension("copy")).unwrap();
+            fs::rename(path.with_extension("copy"), path).unwrap();
+        },
+        |path| {
+            fs::rename(path, path.with_extension("away")).unwrap();
+            symlink("nowhere", path).unwrap();
+        },
+        |path| {
+            let made = path.parent().unwrap();
+            fs::rename(made, made.with_extension("away")).unwrap();
+        },
+    ];
+    for change in changes {
+        let before = file.stamp();
+        known = save(&file, 7, &known).unwrap();
+        assert!(!file.look());
+        assert_eq!(file.stamp(), before);
+        change(file.path());
+        assert!(!file.is_changed());
+        assert!(file.look() && file.clone().is_changed());
+        known = save(&file, 7, &known).unwrap();
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), "7");
+        assert!(
+            names(file.directory())
+                .iter()
+                .all(|name| !name.contains("damaged"))
+        );
+    }
 }

@@ -74,7 +74,7 @@ async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
             "web/rs1 is no longer drained: it has another address",
         ),
     ] {
-        file().save(&drained).unwrap();
+        file().save(drained.clone(), &OnDisk::Unknown).unwrap();
         let mut drains = load(&config, &Arc::default()).await;
         assert_eq!(drains.drained, drained);
         let ended = drains.forget_unconfigured(&config, after).await;
