@@ -1,5 +1,6 @@
 //! The command line: argument types, no behaviour.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +58,15 @@ pub(crate) enum Command {
 /// The configuration file where none is named.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/lvs-agent/config.yaml";
 
+/// The environment variable that names the configuration file.
+pub(crate) const CONFIG_VARIABLE: &str = "LVS_AGENT_CONFIG";
+
+/// `None` where the variable is empty: clap would report `--config` without a value.
+fn config_variable() -> Option<&'static str> {
+    let is_empty = env::var_os(CONFIG_VARIABLE).is_some_and(|value| value.is_empty());
+    (!is_empty).then_some(CONFIG_VARIABLE)
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
     /// The configuration file
@@ -64,7 +74,7 @@ pub(crate) struct ConfigFile {
         short = 'c',
         long = "config",
         value_name = "FILE",
-        env = "LVS_AGENT_CONFIG",
+        env = config_variable(),
         default_value = DEFAULT_CONFIG
     )]
     pub(crate) path: PathBuf,
@@ -210,7 +220,7 @@ pub(crate) struct ControlSocket {
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
     /// The configuration file that names the control socket
-    #[arg(short, long, value_name = "FILE", env = "LVS_AGENT_CONFIG")]
+    #[arg(short, long, value_name = "FILE", env = config_variable())]
     pub(crate) config: Option<PathBuf>,
     /// Ask the real server's agent, on a host that is a director as well
     #[arg(long)]

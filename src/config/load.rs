@@ -9,7 +9,7 @@ use super::node::{Content, Entry, Node};
 use super::problem::{First, Parsed, Problems, quoted};
 use super::range::ExpansionBudget;
 use super::service::ServiceDraft;
-use super::source::{self, LARGEST, Source};
+use super::source::{self, Base, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
 use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
 
@@ -18,7 +18,7 @@ impl Config {
     ///
     /// The error tells every problem that the file has.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        Self::read(main(path)?, Some(directory(path)))
+        Self::read(main(path)?, Some(Base::File(directory(path))))
     }
 
     /// Reads the file for a check alone: `-` is standard input, and included
@@ -30,15 +30,19 @@ impl Config {
         path: &Path,
         base_directory: Option<&Path>,
     ) -> Result<Self, ConfigErrors> {
-        let main = if path == Path::new("-") {
+        base_directory.map_or(Ok(()), check_base_directory)?;
+        let is_standard_input = path == Path::new("-");
+        let main = if is_standard_input {
             source_of("-".to_owned(), source::read_standard_input())?
         } else {
             main(path)?
         };
-        Self::read(
-            main,
-            Some(base_directory.unwrap_or_else(|| directory(path))),
-        )
+        let base = match base_directory {
+            Some(directory) => Base::Named(directory),
+            None if is_standard_input => Base::Working,
+            None => Base::File(directory(path)),
+        };
+        Self::read(main, Some(base))
     }
 
     /// The control sockets that the file names, whatever else is wrong with it:
@@ -50,7 +54,7 @@ impl Config {
         let main = main(path)?;
         match main.text().ok().and_then(sockets) {
             Some(sockets) => Ok(sockets),
-            None => Self::read(main, Some(directory(path))).map(|config| Sockets {
+            None => Self::read(main, Some(Base::File(directory(path)))).map(|config| Sockets {
                 director: config.director_control().socket.clone(),
                 real_server: config.real_server_control().socket.clone(),
             }),
@@ -68,10 +72,10 @@ impl Config {
         Self::read(source, None)
     }
 
-    fn read(main: Source, directory: Option<&Path>) -> Result<Self, ConfigErrors> {
+    fn read(main: Source, base: Option<Base<'_>>) -> Result<Self, ConfigErrors> {
         let mut problems = Problems::default();
         let mut sources = Vec::new();
-        let config = read_all(main, directory, &mut sources, &mut problems);
+        let config = read_all(main, base, &mut sources, &mut problems);
         let text = |source: &Source| source.text().unwrap_or_default().to_owned();
         let texts: Vec<_> = sources
             .iter()
@@ -140,6 +144,29 @@ fn directory(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
+/// Says why the directory of `--base-dir` is none.
+fn check_base_directory(directory: &Path) -> Result<(), ConfigErrors> {
+    let message = match source::is_directory(directory) {
+        Ok(true) => return Ok(()),
+        Ok(false) => "this is not a directory".to_owned(),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            "there is no such directory".to_owned()
+        }
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    let hint = "give --base-dir the directory in which the path of `include` starts";
+    Err(ConfigErrors::file(
+        &directory.display().to_string(),
+        message,
+        hint,
+    ))
+}
+
 /// The file that was named.
 fn main(path: &Path) -> Result<Source, ConfigErrors> {
     source_of(path.display().to_string(), source::read_main(path))
@@ -186,7 +213,7 @@ fn source_of(name: String, read: io::Result<Vec<u8>>) -> Result<Source, ConfigEr
 /// Reads `main` and what it includes; all of them are put into `sources`.
 fn read_all(
     main: Source,
-    directory: Option<&Path>,
+    base: Option<Base<'_>>,
     sources: &mut Vec<Source>,
     problems: &mut Problems,
 ) -> Parsed<Config> {
@@ -203,7 +230,7 @@ fn read_all(
     let mut all_read = Ok(());
     let mut roots = Vec::new();
     if let Some(entry) = fields.optional("include")? {
-        match source::included(entry, directory, taken, problems) {
+        match source::included(entry, base, taken, problems) {
             Ok(included) => {
                 for (file, source) in (1..).zip(included) {
                     problems.add_file(&source.name);

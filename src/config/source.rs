@@ -1,6 +1,7 @@
 //! The files of a configuration: the one that is named, and those that it
 //! includes. The only place in `config` that reads files.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -70,19 +71,57 @@ fn up_to_largest(input: impl io::Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The files that `include` names, relative to `directory` and sorted by name.
+/// Whether the path leads to a directory.
+pub(super) fn is_directory(path: &Path) -> io::Result<bool> {
+    fs::metadata(path).map(|found| found.is_dir())
+}
+
+/// Where the path of `include` starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Base<'p> {
+    /// In the directory of the file that has `include`.
+    File(&'p Path),
+    /// In another directory, which the user named.
+    Named(&'p Path),
+    /// In the working directory: the text is from standard input.
+    Working,
+}
+
+impl<'p> Base<'p> {
+    fn directory(self) -> &'p Path {
+        match self {
+            Self::File(directory) | Self::Named(directory) => directory,
+            Self::Working => Path::new(""),
+        }
+    }
+}
+
+/// As in "the path starts ...".
+impl fmt::Display for Base<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(_) => f.write_str("where this file is"),
+            Self::Named(directory) => {
+                write!(f, "in {}", quoted(&directory.display().to_string()))
+            }
+            Self::Working => f.write_str("in the working directory"),
+        }
+    }
+}
+
+/// The files that `include` names, relative to `base` and sorted by name.
 /// `taken` is how many bytes the including file has.
 pub(super) fn included(
     entry: &Entry,
-    directory: Option<&Path>,
+    base: Option<Base<'_>>,
     taken: usize,
     problems: &mut Problems,
 ) -> Parsed<Vec<Source>> {
-    let Some(directory) = directory else {
+    let Some(base) = base else {
         let message = "`include` starts where the file is, and this text is from no file";
         return Err(problems.add(entry.key.location, message, "give the path of the file"));
     };
-    let paths = paths(entry, directory, problems)?;
+    let paths = paths(entry, base, problems)?;
     let mut taken = u64::try_from(taken).unwrap_or(u64::MAX);
     let mut sources = Vec::new();
     let mut all = Ok(());
@@ -106,7 +145,7 @@ pub(super) fn included(
             }
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", quoted(&name));
-                let hint = "correct the path, which starts where this file is, or the file's mode";
+                let hint = format!("correct the path, which starts {base}, or the file's mode");
                 all = Err(problems.add(entry.value.location, message, hint));
             }
         }
@@ -114,13 +153,13 @@ pub(super) fn included(
     all.map(|()| sources)
 }
 
-fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec<PathBuf>> {
+fn paths(entry: &Entry, base: Base<'_>, problems: &mut Problems) -> Parsed<Vec<PathBuf>> {
     let value = Value::of(entry);
-    let (wanted, hint) = (
-        "the path of a file, or a pattern",
-        "write it like `include: conf.d/*.yaml`; it starts where this file is",
-    );
-    let pattern = value.text(wanted, hint, problems)?;
+    let directory = base.directory();
+    let wanted = "the path of a file, or a pattern";
+    let hint = format!("write it like `include: conf.d/*.yaml`; it starts {base}");
+    let nothing_hint = format!("correct the path, which starts {base}, or remove the line");
+    let pattern = value.text(wanted, &hint, problems)?;
     let whole = directory.join(pattern);
     let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) else {
         return Err(value.wrong(wanted, hint, problems));
@@ -155,7 +194,7 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec
             problems.warn(
                 value.node.location,
                 format!("no file fits {}, so nothing is included", quoted(pattern)),
-                "correct the path, which starts where this file is, or remove the line",
+                nothing_hint,
             );
             none
         }
@@ -166,7 +205,7 @@ fn paths(entry: &Entry, directory: &Path, problems: &mut Problems) -> Parsed<Vec
                     "the directory of {} is not there, so nothing is included",
                     quoted(pattern)
                 ),
-                "correct the path, which starts where this file is, or remove the line",
+                nothing_hint,
             );
             Vec::new()
         }

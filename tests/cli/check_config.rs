@@ -160,6 +160,65 @@ fn included_files_are_found_from_the_base_directory() {
 }
 
 #[test]
+fn base_directory_that_is_none_is_named() {
+    let site = Site::new();
+    site.configure(&site.service("web", 1, CHECK, &[1]));
+    let configuration = site.configuration();
+    for (base_dir, said) in [
+        (site.path("absent"), "there is no such directory"),
+        (configuration.clone(), "this is not a directory"),
+        (configuration.join("below"), "there is no such directory"),
+    ] {
+        let base_dir = base_dir.to_str().unwrap();
+        let ended = end(site.command("check-config", &["--base-dir", base_dir]));
+        assert_eq!((ended.code, &*ended.stdout), (2, ""), "{}", ended.stderr);
+        let first = format!("{base_dir}: {said}");
+        assert!(ended.stderr.starts_with(&first), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("hint: give --base-dir"),
+            "{}",
+            ended.stderr
+        );
+
+        let ended = end(site.command("check-config", &["--json", "--base-dir", base_dir]));
+        assert_eq!((ended.code, &*ended.stderr), (2, ""));
+        let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(document["problems"][0]["file"], base_dir);
+    }
+}
+
+#[test]
+fn hint_names_the_directory_where_the_path_of_include_starts() {
+    let site = Site::new();
+    let configuration = site.path("main.yaml");
+    fs::write(&configuration, "include: absent.yaml\n").unwrap();
+    let base = tempfile::tempdir().unwrap();
+    let base = base.path().to_str().unwrap();
+    let in_base = format!("starts in `{base}`");
+    for (file, options, start) in [
+        (
+            configuration.to_str().unwrap(),
+            &[][..],
+            "starts where this file is",
+        ),
+        (
+            configuration.to_str().unwrap(),
+            &["--base-dir", base],
+            &in_base,
+        ),
+        ("-", &["--base-dir", base], &in_base),
+        ("-", &[], "starts in the working directory"),
+    ] {
+        let mut command = program(&["check-config", "-c", file]);
+        command.stdin(fs::File::open(&configuration).unwrap());
+        let output = command.args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(start), "{said}");
+    }
+}
+
+#[test]
 fn json_has_every_problem_and_warning_with_its_line() {
     let site = Site::new();
     let broken = format!(

@@ -46,17 +46,84 @@ fn man_reads_the_pages_without_a_warning() {
     wanted.sort();
     assert_eq!(names, wanted);
 
-    let reference = page(&directory.path().join("lvs-agent.yaml.5"));
-    let words: Vec<_> = reference.split_whitespace().collect();
-    let text = words.join(" ");
+    let text = |name: &str| {
+        let text = page(&directory.path().join(name));
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let reference = text("lvs-agent.yaml.5");
     for part in [
         "state_dir The directory in which the agent remembers what it owns in the kernel.",
         "Value: an absolute path. Without the key: /var/lib/lvs-agent.",
         "[2001:db8::200]:80",
+        "FILES /etc/lvs-agent/config.yaml The configuration",
+        "SEE ALSO keepalived.conf(5), ipvsadm(8), lvs-agent(8)",
     ] {
-        assert!(text.contains(part), "{part:?} in {reference}");
+        assert!(reference.contains(part), "{part:?} in {reference}");
     }
-    assert!(!text.contains("](#"), "{reference}");
+    assert!(!reference.contains("](#"), "{reference}");
+
+    for (name, parts) in [
+        (
+            "lvs-agent.8",
+            &[
+                "EXIT STATUS 0 The command is done.",
+                "1 The command failed.",
+                "2 Bad usage",
+                "3 plan found changes",
+                "ENVIRONMENT LVS_AGENT_CONFIG The configuration file",
+                "LVS_AGENT_LOG",
+                "FILES /etc/lvs-agent/config.yaml",
+                "/run/lvs-agent/control.sock",
+                "/var/lib/lvs-agent/drains.json",
+                "/var/lib/lvs-agent/director.lock /var/lib/lvs-agent/real_server.lock The locks",
+                "SEE ALSO lvs-agent.yaml(5), ip(8), ipvsadm(8), keepalived(8)",
+            ][..],
+        ),
+        (
+            "lvs-agent-doctor.8",
+            &["3 There is a problem.", "LVS_AGENT_CONFIG", "FILES /etc"],
+        ),
+        (
+            "lvs-agent-drain.8",
+            &["/control.sock", "SEE ALSO", "undrain(8)"],
+        ),
+    ] {
+        let text = text(name);
+        for part in parts {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+        assert!(!text.contains("EXTRA"), "{text}");
+    }
+    let schema = text("lvs-agent-schema.8");
+    assert!(schema.contains("EXIT STATUS 0"), "{schema}");
+    for absent in [" 3 ", "LVS_AGENT_CONFIG", "FILES"] {
+        assert!(!schema.contains(absent), "{absent:?} in {schema}");
+    }
+}
+
+/// The pages name every command with `--config`, whose variable they have.
+#[test]
+fn pages_of_commands_with_a_configuration_have_its_variable() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = end(program(&["man", directory.path().to_str().unwrap()]));
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "8") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let has = |part| text.contains(part);
+        if !path.ends_with("lvs-agent.8") {
+            let is_configured = has(r"\fB\-\-config\fR");
+            assert_eq!(is_configured, has("LVS_AGENT_CONFIG"), "{text}");
+            assert_eq!(is_configured, has(".SH FILES"), "{text}");
+        }
+        assert!(
+            has(".SH \"EXIT STATUS\"") && has(".SH \"SEE ALSO\""),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -90,4 +157,10 @@ fn bash_completes_subcommands_and_options() {
     };
     assert_eq!(complete("lvs-agent che"), "check-config\n");
     assert_eq!(complete("lvs-agent check-config --ba"), "--base-dir\n");
+    assert!(complete("lvs-agent completions ''").contains("\nzsh\n"));
+    for command in ["drain", "undrain", "man"] {
+        let offered = complete(&format!("lvs-agent {command} ''"));
+        assert!(offered.contains("--help\n"), "{command}: {offered}");
+        assert!(!offered.contains('<'), "{command}: {offered}");
+    }
 }

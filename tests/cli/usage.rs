@@ -87,3 +87,23 @@ fn the_configuration_is_the_options_then_the_environments() {
     assert!(ended.stderr.contains(&place), "{}", ended.stderr);
     assert!(!ended.stderr.contains("one.yaml"), "{}", ended.stderr);
 }
+
+#[test]
+fn empty_variable_counts_as_unset() {
+    for (arguments, wanted) in [
+        (
+            &["check-config", "--base-dir", "/nonexistent"][..],
+            "/nonexistent: ",
+        ),
+        (
+            &["status", "--socket", "/nonexistent/socket"],
+            "/nonexistent/socket",
+        ),
+    ] {
+        let mut command = program(arguments);
+        command.env("LVS_AGENT_CONFIG", "");
+        let ended = end(command);
+        assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("--config"), "{}", ended.stderr);
+    }
+}

@@ -227,7 +227,10 @@ fn dotted_keys_exist() {
                 let mut characters = key.chars();
                 !key.is_empty() && characters.all(|c| c.is_ascii_lowercase() || c == '_')
             });
-            let is_file = matches!(*path.last().unwrap(), "json" | "md" | "yaml" | "service");
+            let is_file = matches!(
+                *path.last().unwrap(),
+                "json" | "lock" | "md" | "service" | "sock" | "yaml"
+            );
             if path.len() < 2 || !named || is_file || !root.contains(path[0]) {
                 continue;
             }

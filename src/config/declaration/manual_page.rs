@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap_mangen::roff::{Inline, Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use super::reference::{mappings, value, without};
 use super::{CONFIGURATION, Mapping};
@@ -16,12 +16,22 @@ pub fn manual_page() -> String {
     page.text([roman("lvs-agent.yaml - configuration of lvs-agent(8)")]);
     page.control("SH", ["DESCRIPTION"]);
     page.text([roman(
-        "A YAML file, by default /etc/lvs-agent/config.yaml. Each section below is one mapping.",
+        "A YAML file, the same on directors and real servers. Each section between this one and \
+         FILES is one mapping.",
     )]);
     let mut seen = BTreeSet::new();
     section(&CONFIGURATION, &mut seen, &mut page);
+    page.control("SH", ["FILES"]).control("TP", []);
+    page.text([italic("/etc/lvs-agent/config.yaml")]);
+    page.text([roman(
+        "The configuration where neither --config nor LVS_AGENT_CONFIG names another file. \
+         lvs-agent(8) has the other files.",
+    )]);
     page.control("SH", ["SEE ALSO"]);
-    page.text([roman("lvs-agent(8), lvs-agent-check-config(8)")]);
+    page.text([roman(
+        "keepalived.conf(5), ipvsadm(8), lvs-agent(8), lvs-agent-check-config(8), \
+         lvs-agent-schema(8)",
+    )]);
     page.render()
 }
 

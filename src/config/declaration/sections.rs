@@ -24,7 +24,8 @@ pub(in crate::config) static CONFIGURATION: Mapping = Mapping::new(
             text("the path of a file, or a pattern", ""),
             Optional("nothing is included"),
             "Further files, such as `conf.d/*.yaml`, which hold `virtual_services` alone. \
-             The path starts where this file is.",
+             The path starts where this file is. A file that is missing, cannot be read or has a \
+             mistake makes the whole configuration invalid.",
         ),
         HTTP_KEY,
         CONTROL_KEY,
