@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::agent::drains::LONGEST_DEADLINE;
+use crate::config::Config;
 use crate::model::Target;
 use crate::runtime::logging::LogFormat;
 
@@ -54,9 +55,6 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
 }
 
-/// The configuration file where none is named.
-pub(crate) const DEFAULT_CONFIG: &str = "/etc/lvs-agent/config.yaml";
-
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
     /// The configuration file
@@ -65,7 +63,7 @@ pub(crate) struct ConfigFile {
         long = "config",
         value_name = "FILE",
         env = "LVS_AGENT_CONFIG",
-        default_value = DEFAULT_CONFIG
+        default_value = Config::DEFAULT_PATH
     )]
     pub(crate) path: PathBuf,
 }
