@@ -68,7 +68,10 @@ pub(crate) fn find(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServe
             target: target.to_string(),
             deadline: one.deadline,
         },
-        None => TargetError::Unknown(target.to_string()),
+        None => TargetError::Unknown {
+            target: target.to_string(),
+            status: snapshot.command_line("status"),
+        },
     })
 }
 
@@ -94,8 +97,13 @@ pub(crate) enum TargetError {
         deadline: SystemTime,
     },
     /// No real server has that name.
-    #[error("no real server is called `{0}`: see `lvs-agent status` for the names")]
-    Unknown(String),
+    #[error("no real server is called `{target}`: see `{status}` for the names")]
+    Unknown {
+        /// As it was said.
+        target: String,
+        /// The command line that shows the names.
+        status: String,
+    },
 }
 
 /// A drain cannot be guessed from the kernel, whose weight of 0 has many causes.

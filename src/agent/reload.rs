@@ -17,7 +17,7 @@ use crate::reconcile::ReconcileError;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::{clock, systemd};
-use crate::status::Mode;
+use crate::status::{Mode, Snapshot};
 
 /// The message about a key that is fixed while the agent runs.
 pub(crate) const FIXED: &str =
@@ -54,9 +54,12 @@ pub(crate) enum ReloadError {
 
 impl ReloadError {
     /// What may be read by those who may not read the configuration.
-    fn public(&self) -> String {
+    fn public(&self, snapshot: &Snapshot) -> String {
         match self {
-            Self::Config(errors) => errors.public(),
+            Self::Config(errors) => {
+                let check = snapshot.command_line("check-config");
+                format!("{}: `{check}` shows the lines", errors.public())
+            }
             Self::File(_)
             | Self::Fixed(_)
             | Self::Metrics(_)
@@ -68,15 +71,13 @@ impl ReloadError {
     }
 
     /// What an operator does about it.
-    fn fix(&self, mode: Mode) -> String {
+    fn fix(&self, snapshot: &Snapshot) -> String {
+        let check = snapshot.command_line("check-config");
         match self {
-            Self::Fixed(_) => {
-                let unit = mode.unit();
-                format!("lvs-agent check-config && systemctl restart {unit}")
-            }
-            Self::Kernel(_) | Self::Unreadable(_) => "lvs-agent doctor".to_owned(),
+            Self::Fixed(_) => format!("{check} && systemctl restart {}", snapshot.mode.unit()),
+            Self::Kernel(_) | Self::Unreadable(_) => snapshot.command_line("doctor"),
             Self::Config(_) | Self::File(_) | Self::Metrics(_) | Self::Events(_) | Self::Ending => {
-                "lvs-agent check-config && lvs-agent reload".to_owned()
+                format!("{check} && {}", snapshot.command_line("reload"))
             }
         }
     }
@@ -158,7 +159,7 @@ pub(super) fn record_reload(
         Err(error) => {
             // Only whoever asked may read the configuration, with its secrets.
             let message = error_chain(&error);
-            let public = error.public();
+            let public = error.public(&snapshot);
             if error.is_in_force() {
                 error!("reloaded with an error: {public}");
             } else {
@@ -170,7 +171,7 @@ pub(super) fn record_reload(
                 subject: snapshot.config_path.display().to_string(),
                 severity: Severity::Problem,
                 message: public.clone(),
-                fix: error.fix(snapshot.mode),
+                fix: error.fix(&snapshot),
                 since: clock::wall(),
             });
             record.error = Some(public);

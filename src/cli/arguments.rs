@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::agent::drains::LONGEST_DEADLINE;
+use crate::config::Config;
 use crate::model::Target;
 use crate::runtime::logging::LogFormat;
 
@@ -55,9 +56,6 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
 }
 
-/// The configuration file where none is named.
-pub(crate) const DEFAULT_CONFIG: &str = "/etc/lvs-agent/config.yaml";
-
 /// The environment variable that names the configuration file.
 pub(crate) const CONFIG_VARIABLE: &str = "LVS_AGENT_CONFIG";
 
@@ -75,7 +73,7 @@ pub(crate) struct ConfigFile {
         long = "config",
         value_name = "FILE",
         env = config_variable(),
-        default_value = DEFAULT_CONFIG
+        default_value = Config::DEFAULT_PATH
     )]
     pub(crate) path: PathBuf,
 }

@@ -10,6 +10,7 @@ use crate::control::{self, ControlError, Operation};
 use crate::model::Target;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::shell_word::quoted;
 
 /// The longest time without a word of what is left.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ async fn wait_until_drained(
             millis: millis.unwrap_or_default(),
         };
         let answer = control::operate(at, &operation).await;
-        let answer = answer.map_err(|error| out_of_sight(target, &error))?;
+        let answer = answer.map_err(|error| out_of_sight(at, target, &error))?;
         if !answer.ok {
             return Err(CommandFailure::Operation(answer.message));
         }
@@ -79,9 +80,11 @@ async fn wait_until_drained(
 }
 
 /// The agent does not answer, for it was stopped or is restarted.
-fn out_of_sight(target: &Target, error: &ControlError) -> CommandFailure {
+fn out_of_sight(at: &Path, target: &Target, error: &ControlError) -> CommandFailure {
     CommandFailure::Operation(format!(
-        "{}; the drain of {target} goes on when the agent is back: see `lvs-agent status`",
-        error_chain(error)
+        "{}; the drain of {target} goes on when the agent is back: see `lvs-agent status \
+         --socket {}`",
+        error_chain(error),
+        quoted(&at.display().to_string())
     ))
 }

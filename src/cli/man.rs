@@ -8,9 +8,9 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use super::arguments::{CONFIG_VARIABLE, Cli, DEFAULT_CONFIG, ManArguments};
+use super::arguments::{CONFIG_VARIABLE, Cli, ManArguments};
 use super::{CommandFailure, ExitStatus};
-use crate::config::{self, Control};
+use crate::config::{self, Config, Control};
 use crate::runtime::logging;
 
 /// System administration commands, man-pages(7).
@@ -122,7 +122,7 @@ fn environment(command: &Command, page: &mut Roff) {
 const FILES: [(Reach, &str, &str); 9] = [
     (
         Reach::Configuration,
-        DEFAULT_CONFIG,
+        Config::DEFAULT_PATH,
         "The configuration, lvs-agent.yaml(5).",
     ),
     (

@@ -34,7 +34,7 @@ use crate::runtime::inheritance;
 use crate::runtime::logging::LoggingError;
 use crate::runtime::stored_file::StoredFileError;
 pub use arguments::Cli;
-use arguments::{Command, ControlSocket, DEFAULT_CONFIG};
+use arguments::{Command, ControlSocket};
 use status::StatusError;
 
 /// The time that background threads have to end after a command: a thread
@@ -123,16 +123,6 @@ impl CommandFailure {
             | Self::Operation(_)
             | Self::Usage(_)
             | Self::AlreadyReported(_) => format!("lvs-agent: {message}"),
-        }
-    }
-
-    /// The same message without excerpts of the configuration, for a log that
-    /// others read.
-    fn public_message(&self) -> String {
-        if let Self::Config(errors) = self {
-            errors.public()
-        } else {
-            self.message()
         }
     }
 
@@ -281,7 +271,7 @@ fn socket_or(
     let config = match (socket, config) {
         (Some(socket), _) => return Ok(socket),
         (None, Some(config)) => config,
-        (None, None) if real_server => PathBuf::from(DEFAULT_CONFIG),
+        (None, None) if real_server => PathBuf::from(Config::DEFAULT_PATH),
         (None, None) => return Ok(default.to_owned()),
     };
     let sockets = Config::load_sockets(&config);

@@ -74,7 +74,7 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<ExitStatus, CommandF
     let steps = reconciler.plan(&desired, &observed.state);
     let mut notes = notes(&config, &reconciler, &desired, &observed.foreign);
     if mode == Mode::Director {
-        notes.extend(doctor::notes_of_modules(&config));
+        notes.extend(doctor::notes_of_modules(&config, &arguments.config.path));
     }
     if mode == Mode::RealServer && desired.addresses.is_empty() {
         notes.push(NOTHING_LISTED.to_owned());

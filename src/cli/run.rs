@@ -11,25 +11,32 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
+use crate::status::{Mode, command_line};
 
 pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
+    let mode = if arguments.real_server {
+        Mode::RealServer
+    } else {
+        Mode::Director
+    };
+    let check = command_line("check-config", mode, &arguments.config.path);
     let format = arguments.log_format;
     let format = format.unwrap_or_else(LogFormat::of_standard_error);
     let mut log = logging::init(format)?;
     let result = block_on(agent(arguments));
     result.map_err(|failure| {
+        // Others read a log, which has no excerpts of the configuration.
+        let public = if let CommandFailure::Config(errors) = &failure {
+            Some(format!("{}: `{check}` shows the lines", errors.public()))
+        } else {
+            None
+        };
         // On a terminal is whoever reads the configuration; elsewhere is a log.
-        let plain = if io::stderr().is_terminal() {
-            failure.message()
-        } else {
-            failure.public_message()
-        };
-        let message = if let CommandFailure::Config(errors) = &failure {
-            errors.public()
-        } else {
-            error_chain(&failure)
-        };
-        log.message(&message, &plain);
+        let plain = public.clone().filter(|_| !io::stderr().is_terminal());
+        log.message(
+            &public.unwrap_or_else(|| error_chain(&failure)),
+            &plain.unwrap_or_else(|| failure.message()),
+        );
         CommandFailure::AlreadyReported(Box::new(failure))
     })
 }

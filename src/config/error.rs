@@ -106,7 +106,7 @@ impl ConfigErrors {
             text.push_str("and so on; ");
         }
         let noun = if count == 1 { "problem" } else { "problems" };
-        format!("{text}{count} {noun}: `lvs-agent check-config` shows the lines")
+        format!("{text}{count} {noun}")
     }
 }
 

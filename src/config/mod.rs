@@ -91,6 +91,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// The file where none is named.
+    pub const DEFAULT_PATH: &str = "/etc/lvs-agent/config.yaml";
+
     /// Whether a check leads through a VIP.
     pub(crate) fn asks_through_vips(&self) -> bool {
         let mut services = self.virtual_services.iter();

@@ -7,10 +7,11 @@ use super::{Facts, Finding, Verdict};
 use crate::agent::FIXED;
 use crate::config::Config;
 use crate::model::{ConditionType, Diagnosis, Severity};
-use crate::status::Mode;
+use crate::runtime::shell_word::quoted;
 use crate::status::document::{
     ConditionStatus, ConfigStatus, ProbeStatus, RealServerStatus, ServiceStatus, StatusResponse,
 };
+use crate::status::{Mode, command_line};
 
 /// What the running agent says of itself on its control socket.
 pub(super) enum RunningAgent {
@@ -43,7 +44,7 @@ impl Facts {
 }
 
 /// How many real servers seem to fail while all weights are frozen.
-fn failing_while_frozen(status: &StatusResponse) -> Option<Finding> {
+fn failing_while_frozen(status: &StatusResponse, facts: &Facts) -> Option<Finding> {
     let services = status.virtual_services.iter().flatten();
     let real_servers = services.flat_map(|service| &service.real_servers);
     let fails =
@@ -56,7 +57,7 @@ fn failing_while_frozen(status: &StatusResponse) -> Option<Finding> {
     };
     let message =
         format!("{number} {fail}, which says nothing of {them} while all weights are frozen");
-    let fix = "fix this host first, then lvs-agent doctor";
+    let fix = format!("fix this host first, then {}", facts.command_line("doctor"));
     (number > 0).then(|| Finding::warning("diagnosis", "real servers", message, fix))
 }
 
@@ -79,13 +80,13 @@ fn without_effect(status: &StatusResponse, mode: Mode) -> Option<Finding> {
 }
 
 /// How the agent comes to work by its files as they are now.
-fn load_again(status: &StatusResponse, mode: Mode) -> String {
+fn load_again(status: &StatusResponse, facts: &Facts) -> String {
+    let check = facts.command_line("check-config");
     let error = status.config.last_reload.error.as_ref();
     if error.is_some_and(|error| error.ends_with(FIXED)) {
-        let unit = mode.unit();
-        return format!("lvs-agent check-config && systemctl restart {unit}");
+        return format!("{check} && systemctl restart {}", facts.mode.unit());
     }
-    "lvs-agent check-config && lvs-agent reload".to_owned()
+    format!("{check} && {}", facts.command_line("reload"))
 }
 
 /// An agent whose configuration is not the one that was read here.
@@ -99,16 +100,18 @@ fn other_configuration(status: &StatusResponse, config: &Config, facts: &Facts) 
     let (message, fix) = if Path::new(path) == given {
         (
             format!("the files of {path} have changed since the agent loaded them"),
-            load_again(status, facts.mode),
+            load_again(status, facts),
         )
     } else {
         let given = given.display();
         let unit = facts.mode.unit();
+        let doctor = command_line("doctor", facts.mode, Path::new(""));
+        let loaded = quoted(path);
         (
             format!("the agent has loaded {path}, which differs from {given}"),
             format!(
-                "lvs-agent doctor --config {path}; or, if {given} is to be in force, name it in \
-                 the unit, and systemctl restart {unit}"
+                "{doctor} --config {loaded}; or, if {given} is to be in force, name it in the unit, \
+                 and systemctl restart {unit}"
             ),
         )
     };
@@ -186,17 +189,21 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             return vec![Finding::warning("agent", "process", why, fix)];
         }
         RunningAgent::OtherVersion(why) => {
-            let fix = "run `lvs-agent doctor` of that version, or restart the agent with this one";
+            let fix = format!(
+                "run `{}` of that version, or restart the agent with this one",
+                facts.command_line("doctor")
+            );
             return vec![Finding::warning("agent", "process", why, fix)];
         }
         RunningAgent::Status(status) => status,
     };
     if status.mode != facts.mode.as_str() {
         let message = format!("the agent that runs here is a {}", status.mode);
-        let fix = match facts.mode {
-            Mode::Director => "lvs-agent doctor --real-server",
-            Mode::RealServer => "lvs-agent doctor",
+        let other = match facts.mode {
+            Mode::Director => Mode::RealServer,
+            Mode::RealServer => Mode::Director,
         };
+        let fix = command_line("doctor", other, &facts.config_path);
         return vec![Finding::warning("agent", "process", message, fix)];
     }
     let message = format!("version {} runs", status.version);
@@ -209,23 +216,24 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if status.all_weights_are_frozen() {
         // The director's own fault comes first: what probes see then says
         // nothing of the real servers.
-        findings.extend(failing_while_frozen(status));
+        findings.extend(failing_while_frozen(status, facts));
         return findings;
     }
     for service in status.virtual_services.iter().flatten() {
-        findings.extend(of_service(service));
+        findings.extend(of_service(service, facts));
     }
     findings
 }
 
-fn of_service(service: &ServiceStatus) -> Vec<Finding> {
+fn of_service(service: &ServiceStatus, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !service.refused_clients_of.is_empty() {
         let message = format!(
             "the scheduler refuses the clients of {}, as its weight is 0",
             service.refused_clients_of.join(", ")
         );
-        let fix = "write `scheduler_flags: [fallback]` for it, then: lvs-agent reload";
+        let reload = facts.command_line("reload");
+        let fix = format!("write `scheduler_flags: [fallback]` for it, then: {reload}");
         findings.push(Finding::warning("diagnosis", &service.name, message, fix));
     }
     for server in &service.real_servers {

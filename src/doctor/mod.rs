@@ -19,7 +19,7 @@ mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use gather::{GatherError, gather};
 
@@ -34,7 +34,7 @@ use crate::kernel::{KernelError, Route};
 use crate::model::{MarkRule, ServiceKey, Severity, SysctlKey};
 use crate::readiness::{HostFacts, ServiceReadiness};
 use crate::runtime::stored_file::Damage;
-use crate::status::{ArpRecord, Mode};
+use crate::status::{ArpRecord, Mode, command_line};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,6 +159,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The command line of a subcommand for the agent in this role.
+    fn command_line(&self, subcommand: &str) -> String {
+        command_line(subcommand, self.mode, &self.config_path)
+    }
+
     fn has_interface(&self, name: &str) -> bool {
         let mut there = self.host.interfaces.iter();
         there.any(|interface| interface.name == name)
@@ -174,8 +179,8 @@ impl Facts {
 
 /// What `plan` notes of the schedulers and persistence engines that this kernel
 /// does not have, or not yet.
-pub(crate) fn notes_of_modules(config: &Config) -> Vec<String> {
-    modules::notes(config, &gather::modules())
+pub(crate) fn notes_of_modules(config: &Config, config_path: &Path) -> Vec<String> {
+    modules::notes(config, config_path, &gather::modules())
 }
 
 /// All findings: those of the configuration first, then from the kernel's

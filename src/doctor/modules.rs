@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Scheduler, Tunnel};
-use crate::status::Mode;
+use crate::status::{Mode, command_line};
 
 /// The kernel's modules by name, `_` for each `-`.
 #[derive(Debug, Clone, Default)]
@@ -155,7 +155,8 @@ fn needed_by_table(config: &Config) -> BTreeSet<String> {
 }
 
 /// A note for each scheduler and persistence engine that is not loaded.
-pub(super) fn notes(config: &Config, modules: &Modules) -> Vec<String> {
+pub(super) fn notes(config: &Config, config_path: &Path, modules: &Modules) -> Vec<String> {
+    let see = |subcommand| command_line(subcommand, Mode::Director, config_path);
     let needed = needed_by_table(config);
     let missing = needed.iter().filter(|name| !modules.loaded.contains(*name));
     missing
@@ -164,7 +165,8 @@ pub(super) fn notes(config: &Config, modules: &Modules) -> Vec<String> {
             if modules.loadable.contains(name) && refused {
                 format!(
                     "the module {name} is not loaded, and this host refuses to load it: \
-                     see `lvs-agent doctor`"
+                     see `{}`",
+                    see("doctor")
                 )
             } else if modules.loadable.contains(name) {
                 format!("the module {name} is not loaded: the kernel loads it for the service")
@@ -172,8 +174,9 @@ pub(super) fn notes(config: &Config, modules: &Modules) -> Vec<String> {
                 let what = name.trim_start_matches("ip_vs_");
                 format!(
                     "this kernel has no module {name}, so it will refuse every service with `{}`: \
-                     see `lvs-agent check-config`",
-                    what.trim_start_matches("pe_")
+                     see `{}`",
+                    what.trim_start_matches("pe_"),
+                    see("check-config")
                 )
             }
         })

@@ -95,9 +95,9 @@ fn services(
     facts: &Facts,
 ) -> Vec<Finding> {
     let fix = if facts.director_runs() {
-        "lvs-agent reload"
+        facts.command_line("reload")
     } else {
-        "systemctl start lvs-agent-director"
+        "systemctl start lvs-agent-director".to_owned()
     };
     if !is_read(facts) {
         return Vec::new();
@@ -127,7 +127,7 @@ fn services(
             }
             None => format!("{message}: no probe through a VIP is verified without its canary"),
         };
-        findings.push(Finding::problem("mark", key, message, fix));
+        findings.push(Finding::problem("mark", key, message, &*fix));
     }
     findings
 }

@@ -70,7 +70,10 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
             let fix = match (unmade(&probed.origin, facts), &outcome.fix) {
                 (Some(fix), _) => fix.to_owned(),
                 (None, Some(fix)) => fix.for_real_server(probed.target.ip()).to_string(),
-                (None, None) => "LVS_AGENT_LOG=debug lvs-agent run --dry-run".to_owned(),
+                (None, None) => {
+                    let run = facts.command_line("run --dry-run");
+                    format!("LVS_AGENT_LOG=debug {run}")
+                }
             };
             Finding::warning(check, &names, message, fix)
         }

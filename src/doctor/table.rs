@@ -10,7 +10,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let table = match &facts.table {
         None => return Vec::new(),
         Some(Err(error)) => {
-            let (why, fix) = (error_chain(error), unread(&error.cause));
+            let (why, fix) = (error_chain(error), unread(&error.cause, facts));
             return vec![Finding::problem("table", "IPVS", why, fix)];
         }
         Some(Ok(table)) => table,
@@ -30,22 +30,26 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             "table",
             key,
             message,
-            "start lvs-agent, or: lvs-agent reload",
+            format!("start lvs-agent, or: {}", facts.command_line("reload")),
         )
     }));
     let others = table.difference(&configured);
     findings.extend(others.filter(|key| !reported.contains(key)).map(|key| {
         if facts.leaving.contains(key) {
-            let message = "it is no longer configured, and goes when its last connections have \
-                           ended, at the latest at its deadline: see `lvs-agent status`";
+            let message = format!(
+                "it is no longer configured, and goes when its last connections have ended, at \
+                 the latest at its deadline: see `{}`",
+                facts.command_line("status")
+            );
             Finding::ok("table", key, message)
         } else if facts.owned.contains(key) {
             let message = "the agent has made it, and it is no longer configured";
-            Finding::warning("table", key, message, "lvs-agent reload")
+            Finding::warning("table", key, message, facts.command_line("reload"))
         } else if facts.state_is_not_saved() {
             let message = "it is not configured, and whether the agent has made it cannot be told \
                            while the agent does not remember what it owns: leave it alone";
-            let fix = "let the agent write its state file, then: lvs-agent doctor";
+            let doctor = facts.command_line("doctor");
+            let fix = format!("let the agent write its state file, then: {doctor}");
             Finding::warning("table", key, message, fix)
         } else {
             let message = "it is not the agent's, which leaves it alone: remove it only if nobody \
@@ -57,10 +61,10 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 }
 
 /// What helps where IPVS did not tell something, for this cause.
-pub(super) const fn unread(cause: &Cause) -> &'static str {
+pub(super) fn unread(cause: &Cause, facts: &Facts) -> String {
     match cause {
-        Cause::NotPermitted => "run as root",
-        Cause::NoIpvs => "modprobe ip_vs, or boot a kernel that has it",
+        Cause::NotPermitted => "run as root".to_owned(),
+        Cause::NoIpvs => "modprobe ip_vs, or boot a kernel that has it".to_owned(),
         Cause::NoScheduler(_)
         | Cause::NoSchedulerOrEngine(..)
         | Cause::NoInterface(_)
@@ -75,10 +79,10 @@ pub(super) const fn unread(cause: &Cause) -> &'static str {
         | Cause::Transport(_)
         | Cause::Truncated(_)
         | Cause::Unencodable(_)
-        | Cause::Undecodable(_) => {
-            "ask again: lvs-agent doctor; if it stays so, see whether the kernel tells others: \
-             ipvsadm -Ln"
-        }
+        | Cause::Undecodable(_) => format!(
+            "ask again: {}; if it stays so, see whether the kernel tells others: ipvsadm -Ln",
+            facts.command_line("doctor")
+        ),
     }
 }
 

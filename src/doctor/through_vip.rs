@@ -48,7 +48,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         ));
     }
     if let Some(vip_probes) = &facts.vip_probes {
-        findings.extend(passes(&vip_probes.passes_everything));
+        findings.extend(passes(&vip_probes.passes_everything, facts));
         findings.extend(
             vip_probes
                 .sources
@@ -59,21 +59,22 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-fn passes(found: &Result<bool, KernelError>) -> Option<Finding> {
+fn passes(found: &Result<bool, KernelError>, facts: &Facts) -> Option<Finding> {
     let (message, fix) = match found {
         Ok(false) => return None,
         Ok(true) => (
             "probes through VIPs are suspended, and change no verdict: this host is another \
              director's backup, with net.ipv4.vs.backup_only"
                 .to_owned(),
-            "none while it is the backup; where it is to serve: ipvsadm --stop-daemon backup",
+            "none while it is the backup; where it is to serve: ipvsadm --stop-daemon backup"
+                .to_owned(),
         ),
         Err(error) => (
             format!(
                 "it is not known whether IPVS takes their packets: {}",
                 error_chain(error)
             ),
-            unread(&error.cause),
+            unread(&error.cause, facts),
         ),
     };
     Some(Finding::warning("through_vip", "probes", message, fix))
@@ -103,8 +104,8 @@ fn answers(source: &Source, config: &Config, facts: &Facts) -> Option<Finding> {
             &vip,
             format!("this host drops its answers to {address}: {reason}"),
             if is_configured(&reason, config) {
-                let key = reason.key();
-                format!("change `{key}` in `director.sysctls`, and `lvs-agent reload`")
+                let (key, reload) = (reason.key(), facts.command_line("reload"));
+                format!("change `{key}` in `director.sysctls`, and `{reload}`")
             } else {
                 reason.command()
             },

@@ -115,6 +115,11 @@ impl Core {
         deadlines.into_iter().flatten().min()
     }
 
+    /// Whether a real server of the virtual service gets new connections.
+    pub(super) fn serves(&self, service: usize) -> bool {
+        self.pools.get(service).is_some_and(Pool::serves)
+    }
+
     fn on_tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         while let Some(index) = self.timers.take_due(now) {
             self.recompute(index, None, now, effects);

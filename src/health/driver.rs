@@ -44,8 +44,9 @@ pub(crate) enum Request {
         real_servers: Vec<RealServerId>,
         admin: AdminState,
         deadline: DrainDeadline,
-        /// Gets a value when the decision is shown and its weights are on their way.
-        done: oneshot::Sender<()>,
+        /// Gets the indices of those of their services of which no real server serves, when
+        /// the decision is shown and its weights are on their way.
+        done: oneshot::Sender<BTreeSet<usize>>,
     },
 }
 
@@ -215,14 +216,17 @@ impl Driver {
                 deadline,
                 done,
             } => {
+                let services: Vec<_> = real_servers.iter().map(|id| id.service_index()).collect();
                 let input = Input::SetAdmin {
                     real_servers,
                     admin,
                     deadline,
                 };
                 self.handle(input, now);
+                let services = services.into_iter();
+                let without = services.filter(|service| !self.core.serves(*service));
                 // The sender may have gone away.
-                let _ = done.send(());
+                let _ = done.send(without.collect());
             }
         }
     }

@@ -297,6 +297,12 @@ impl Pool {
             .map(wanted)
     }
 
+    /// Whether a real server gets new connections; the sorry server is none.
+    pub(crate) fn serves(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.wanted != Weight::ZERO)
+    }
+
     /// Whether the pool serves without the real servers that are leaving its
     /// service: each real server that may serve has a known health, or the weight
     /// that it was found with, and at least one serves. Where none may serve,

@@ -23,7 +23,8 @@ pub(super) async fn readyz(State(shown): State<SharedState>) -> Response {
         let lines = [Some("ready".to_owned()), table];
         let all = snapshot.conditions.list();
         let more = all.len().saturating_sub(NAMED);
-        let more = (more > 0).then(|| format!("and {more} more: see `lvs-agent status`"));
+        let status = snapshot.command_line("status");
+        let more = (more > 0).then(|| format!("and {more} more: see `{status}`"));
         let conditions = all.into_iter().take(NAMED).map(|it| {
             let (kind, subject, message) = (it.kind, it.subject, it.message);
             format!("{} {kind} {subject}: {message}", it.severity)
@@ -60,7 +61,8 @@ pub(super) fn missing(view: &AppState) -> String {
     }
     let reconcile = match (reconcile.last_success, reconcile.error) {
         (_, None) if reconcile.pending_steps > 0 => {
-            let pending = document::pending(reconcile.pending_steps);
+            let pending =
+                document::pending(reconcile.pending_steps, &snapshot.command_line("plan"));
             format!("not ready: {pending}\n")
         }
         (None, reason) => {

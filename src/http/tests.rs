@@ -234,7 +234,7 @@ async fn dry_run_is_ready_only_while_no_step_is_pending() {
     let response = ask(address, "GET /readyz").await;
     assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     let pending = "not ready: dry run: 1 step is pending, which a dry run never makes (`lvs-agent \
-                   plan` lists them)\n";
+                   plan --config c` lists them)\n";
     assert_eq!(head(&response).1, pending);
     snapshot.reconcile.lock().pending_steps = 0;
     let response = ask(address, "GET /readyz").await;
@@ -331,7 +331,7 @@ async fn ready_names_warnings_and_the_number_of_conditions_that_it_leaves_out() 
         format!("warning sysctl_wrong net.ipv4.vs.parameter{number:02}: cannot set it: read-only\n")
     });
     let named: String = named.collect();
-    let expected = format!("ready\n{named}and 2 more: see `lvs-agent status`\n");
+    let expected = format!("ready\n{named}and 2 more: see `lvs-agent status --config c`\n");
     assert_eq!(head(&response).1, expected);
 }
 

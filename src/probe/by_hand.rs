@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::checks::http::host;
 use crate::config::HttpCheck;
+use crate::runtime::shell_word::quoted;
 
 /// Parts of the names of headers, and words of a body, beside which a secret stands.
 const SECRET: [&str; 10] = [
@@ -95,15 +96,6 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
 fn may_be_secret(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     SECRET.iter().any(|secret| text.contains(secret))
-}
-
-/// A word for the shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) fn update<Done>(
                 subject: "kernel".to_owned(),
                 severity: Severity::Problem,
                 message: error_chain(error),
-                fix: "lvs-agent doctor".to_owned(),
+                fix: snapshot.command_line("doctor"),
                 since: now,
             });
         }
@@ -47,54 +47,63 @@ pub(super) fn update<Done>(
         let vips = snapshot.vips.lock();
         for ((vip, interface), _) in vips.iter().filter(|(_, configured)| !**configured) {
             let message = format!("{vip} is not on {interface}");
-            let condition = missing_vip(format!("{vip} {interface}"), message, now);
+            let condition = missing_vip(snapshot, format!("{vip} {interface}"), message, now);
             found.insert((condition.kind, condition.subject.clone()), condition);
         }
     }
     let failures = failures.iter().map(|failure| (failure, Severity::Problem));
     let tolerated = tolerated.iter().map(|failure| (failure, Severity::Warning));
     for (failure, severity) in failures.chain(tolerated) {
-        let condition = of_failure(failure, severity, now);
+        let condition = of_failure(snapshot, failure, severity, now);
         found.insert((condition.kind, condition.subject.clone()), condition);
     }
     snapshot.conditions.replace(OF_PASS, found.into_values());
 }
 
-fn missing_vip(subject: String, message: String, now: SystemTime) -> Condition {
+fn missing_vip(
+    snapshot: &Snapshot,
+    subject: String,
+    message: String,
+    now: SystemTime,
+) -> Condition {
     Condition {
         kind: ConditionType::VipMissing,
         subject,
         severity: Severity::Problem,
         message,
-        fix: "lvs-agent doctor".to_owned(),
+        fix: snapshot.command_line("doctor"),
         since: now,
     }
 }
 
-fn of_failure(failure: &Failure, severity: Severity, now: SystemTime) -> Condition {
+fn of_failure(
+    snapshot: &Snapshot,
+    failure: &Failure,
+    severity: Severity,
+    now: SystemTime,
+) -> Condition {
     let message = error_chain(&failure.error);
+    let [plan, doctor] = ["plan", "doctor"].map(|name| snapshot.command_line(name));
+    let see_steps = || format!("see `{plan}` for the steps, and `{doctor}`");
     let (kind, subject, fix) = match &failure.subject {
         Subject::Address(address) => {
             let subject = format!("{} {}", address.address, address.interface);
-            return missing_vip(subject, message, now);
+            return missing_vip(snapshot, subject, message, now);
         }
         Subject::Sysctl(key) => {
-            let fix = "correct or remove it under `sysctls`, or let the agent write it: see \
-                       `lvs-agent doctor`";
+            let fix = format!(
+                "correct or remove it under `sysctls`, or let the agent write it: see `{doctor}`"
+            );
             (ConditionType::SysctlWrong, key.to_string(), fix)
         }
         Subject::Timeout(timeout) => {
-            let fix = "correct it under `director.timeouts`";
+            let fix = "correct it under `director.timeouts`".to_owned();
             (ConditionType::StepFailed, format!("timeout {timeout}"), fix)
         }
-        Subject::Service(service) => {
-            let fix = "see `lvs-agent plan` for the steps, and `lvs-agent doctor`";
-            (ConditionType::StepFailed, service.to_string(), fix)
-        }
+        Subject::Service(service) => (ConditionType::StepFailed, service.to_string(), see_steps()),
         Subject::Destination(service, real_server) => {
-            let fix = "see `lvs-agent plan` for the steps, and `lvs-agent doctor`";
             let subject = format!("{service} {real_server}");
-            (ConditionType::StepFailed, subject, fix)
+            (ConditionType::StepFailed, subject, see_steps())
         }
     };
     Condition {
@@ -103,7 +112,7 @@ fn of_failure(failure: &Failure, severity: Severity, now: SystemTime) -> Conditi
         // A warning is declared for parameters alone, and nothing else is tolerated.
         severity,
         message,
-        fix: fix.to_owned(),
+        fix,
         since: now,
     }
 }

@@ -29,6 +29,7 @@ pub(crate) mod state_file;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +62,7 @@ use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::runtime::stored_file::{IfDamaged, OnDisk, StoredFileError};
+use crate::runtime::stored_file::{IfDamaged, OnDisk, StoredFileError, unsaved};
 use crate::status::{Mode, Snapshot};
 
 /// Above this many steps, each step is logged at DEBUG and their number at INFO.
@@ -349,8 +350,9 @@ impl<T: Ipvs> Reconciler<T> {
         }
         if new.len() > STEPS_AT_INFO {
             info!(
-                "would do {}: `lvs-agent plan` lists the steps",
-                count(new.len(), "step")
+                "would do {}: `{}` lists the steps",
+                count(new.len(), "step"),
+                self.snapshot.command_line("plan")
             );
         }
         if steps.is_empty() && !self.proposed.is_empty() {
@@ -499,8 +501,11 @@ impl<T: Ipvs> Reconciler<T> {
                 conditions.note_damage(self.state_file.path(), damage.as_ref(), clock::wall());
                 None
             }
-            Ok(Err(error)) => Some(error_chain(&error)),
-            Err(error) => Some(error_chain(&error)),
+            Ok(Err(error)) => Some(error),
+            Err(error) => Some(StoredFileError::Write(
+                self.state_file.path().to_owned(),
+                io::Error::other(error),
+            )),
         };
         let kind = ConditionType::OwnershipNotSaved;
         let subject = self.state_file.path().display().to_string();
@@ -508,15 +513,15 @@ impl<T: Ipvs> Reconciler<T> {
             return self.snapshot.conditions.clear(kind, &subject);
         };
         self.on_disk = self.on_disk.after_failure();
-        let directory = self.state_file.directory().display();
         self.snapshot.conditions.raise(Condition {
             kind,
             severity: Severity::Problem,
             message: format!(
-                "what the agent owns is not remembered: {error}; if the agent crashes, what it has \
-                 made since stays in the kernel"
+                "what the agent owns is not remembered: {}; if the agent crashes, what it has \
+                 made since stays in the kernel",
+                error_chain(&error)
             ),
-            fix: format!("df -h {directory}; make room there, or let the agent write there"),
+            fix: unsaved::fix(&error, self.snapshot.mode.unit()),
             subject,
             since: clock::wall(),
         });

@@ -116,7 +116,7 @@ impl StateFile {
     }
 
     /// The state directory.
-    pub(super) fn directory(&self) -> &Path {
+    fn directory(&self) -> &Path {
         self.0.directory()
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod panics;
 pub(crate) mod printable;
 pub(crate) mod regular_file;
 pub(crate) mod shared;
+pub(crate) mod shell_word;
 pub(crate) mod signals;
 pub(crate) mod standstill;
 pub(crate) mod stored_file;

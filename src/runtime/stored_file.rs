@@ -2,6 +2,8 @@
 //! rule for all of them: a file of a newer version is refused, and a damaged file is
 //! set aside.
 
+pub(crate) mod unsaved;
+
 use std::fmt;
 use std::fs;
 use std::io;

@@ -9,6 +9,7 @@ mod readiness;
 mod service;
 mod timestamp;
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::ser::{Serialize, Serializer};
@@ -23,7 +24,7 @@ pub(crate) use service::{ConnectionsStatus, ProbeStatus, RealServerStatus, Servi
 pub(crate) use timestamp::Timestamp;
 
 use crate::model::{ConditionType, FreezeReason};
-use crate::status::{ServiceRecord, Snapshot, TimeoutRecord};
+use crate::status::{Mode, ServiceRecord, Snapshot, TimeoutRecord, command_line};
 
 /// The status, with its virtual services as `S`: on the side that asks a list,
 /// on the side that answers a view of the snapshot, since a list of all would
@@ -76,16 +77,17 @@ pub(crate) struct Status<S> {
 pub(crate) const IN_MEMORY: &str = "--table memory: the table is inside the agent and forwards \
                                     nothing";
 
-/// Why the kernel is not as configured in a dry run.
-pub(crate) fn pending(steps: usize) -> String {
+/// Why the kernel is not as configured in a dry run; `plan` is the command line that
+/// lists the steps.
+pub(crate) fn pending(steps: usize, plan: &str) -> String {
     let (noun, verb) = if steps == 1 {
         ("step", "is")
     } else {
         ("steps", "are")
     };
     format!(
-        "dry run: {steps} {noun} {verb} pending, which a dry run never makes (`lvs-agent plan` \
-         lists them)"
+        "dry run: {steps} {noun} {verb} pending, which a dry run never makes (`{plan}` lists \
+         them)"
     )
 }
 
@@ -191,7 +193,14 @@ impl<S> Status<S> {
     /// how long ago a point in time was.
     pub(crate) fn convergence(&self, age: impl FnOnce(SystemTime) -> String) -> String {
         if self.reconcile.pending_steps > 0 {
-            return pending(self.reconcile.pending_steps);
+            let is_real_server = self.mode == Mode::RealServer.as_str();
+            let mode = if is_real_server {
+                Mode::RealServer
+            } else {
+                Mode::Director
+            };
+            let plan = command_line("plan", mode, Path::new(&self.config.path));
+            return pending(self.reconcile.pending_steps, &plan);
         }
         let what = if self.table == "memory" {
             "the table in memory"

@@ -5,6 +5,7 @@
 //! probe's result nor a scrape costs more than what it touches.
 
 mod arp;
+mod command_line;
 mod conditions;
 pub(crate) mod document;
 mod process;
@@ -28,6 +29,7 @@ use crate::readiness::{ArpValues, ServiceReadiness};
 use crate::runtime::shared::Shared;
 
 pub(crate) use arp::{ArpRecord, ConflictRecord};
+pub(crate) use command_line::command_line;
 pub(crate) use conditions::{ConditionChange, Conditions, Examiner, SharedConditions};
 pub(crate) use process::ProcessRecord;
 pub(crate) use real_server::{LastProbe, RealServerLive, RealServerRecord};

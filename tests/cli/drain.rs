@@ -148,6 +148,8 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
     assert_eq!(shown["type"], "drains_not_saved", "{shown}");
     let message = shown["message"].as_str().unwrap();
     assert!(message.starts_with(said), "{shown}");
+    let fix = shown["fix"].as_str().unwrap();
+    assert!(fix.contains("is in the way, and move it away"), "{shown}");
 
     std::fs::remove_file(&state).unwrap();
     std::fs::rename(&away, &state).unwrap();
@@ -166,6 +168,75 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
     let ended = run(&site, &["reload"]);
     let note = "\nnote: web/rs1 is no longer drained: it has another address";
     assert!(ended.stdout.contains(note), "{}", ended.stdout);
+}
+
+#[test]
+fn who_drains_the_last_real_server_that_serves_is_told_and_how_to_undo_the_drain() {
+    let site = Site::new();
+    let hosts = [1, 2, 3].map(|host| site.server(host));
+    let _server = Server::start(&hosts, Behaviour::good());
+    let service = site.service("web", 1, CHECK, &[1, 2]);
+    site.configure(&service);
+    let _agent = site.agent();
+    wait_for(&site, 0, up);
+    wait_for(&site, 1, up);
+    let none_serves = "\nnote: web has no other real server that serves: ";
+    let drain = |name: &str| {
+        let ended = run(&site, &["drain", name]);
+        assert_eq!((ended.code, &*ended.stderr), (0, ""));
+        ended.stdout
+    };
+    let first = drain("web/rs1");
+    assert!(!first.contains("note: "), "{first}");
+    let second = drain("web/rs2");
+    let refused = format!("{none_serves}new connections are refused");
+    assert!(second.contains(&refused), "{second}");
+    let condition = until(AMPLE, "a lost quorum", || {
+        let status = site.status();
+        let conditions = status["conditions"].as_array().unwrap().iter();
+        let mut found = conditions.filter(|condition| condition["type"] == "quorum_lost");
+        found.next().cloned().ok_or(status.clone())
+    });
+    let fix = condition["fix"].as_str().unwrap();
+    let config = site.configuration();
+    for name in ["web/rs1", "web/rs2"] {
+        let undrain = format!("`lvs-agent undrain {name} --config {}`", config.display());
+        assert!(fix.contains(&undrain), "{fix}");
+    }
+    assert_eq!(run(&site, &["undrain", "web/rs2"]).code, 0);
+    wait_for(&site, 1, up);
+
+    let sorry_server = format!("    sorry_server: {{ address: {} }}\n", site.ip(3));
+    site.configure(&service.replace("    check:", &format!("{sorry_server}    check:")));
+    assert_eq!(run(&site, &["reload"]).code, 0);
+    until(AMPLE, "a sorry server that is up", || {
+        let shown = site.status()["virtual_services"][0]["sorry_server"].clone();
+        if shown["health"] == "up" {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    });
+    let again = drain("web/rs2");
+    let takes_over = format!("{none_serves}the sorry server takes over\n");
+    assert!(again.contains(&takes_over), "{again}");
+}
+
+#[test]
+fn who_undrains_while_the_file_cannot_be_written_is_told_that_a_restart_would_drain_again() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    site.configure(&site.service("web", 1, CHECK, &[1, 2]));
+    let _agent = site.agent();
+    wait_for(&site, 0, up);
+    assert_eq!(run(&site, &["drain", "web/rs1"]).code, 0);
+    let (state, away) = (site.path("state"), site.path("away"));
+    std::fs::rename(&state, &away).unwrap();
+    std::fs::write(&state, "").unwrap();
+    let ended = run(&site, &["undrain", "web/rs1"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let again = "until the file is written, a restart of the agent would drain web/rs1 again";
+    assert!(ended.stdout.contains(again), "{}", ended.stdout);
 }
 
 #[test]
@@ -238,7 +309,8 @@ fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
         // Whoever waits has lost the agent, and waits no longer.
         let ended = waiting.join().unwrap();
         assert_eq!(ended.code, 1);
-        let goes_on = "the drain of web/rs1 goes on when the agent is back: see `lvs-agent status`";
+        let goes_on = "the drain of web/rs1 goes on when the agent is back: see `lvs-agent status \
+                       --socket ";
         assert!(ended.stderr.contains(goes_on), "{}", ended.stderr);
         agent = site.agent();
         let again = wait_for(&site, 0, |shown| shown["admin"]["state"] == "draining");

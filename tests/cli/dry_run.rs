@@ -109,14 +109,12 @@ fn dry_run_says_everywhere_what_it_is_and_is_not_ready() {
     );
     assert_eq!(status["reconcile"]["last_success"], serde_json::Value::Null);
     let answer = site.get("/readyz");
-    assert_eq!(
-        (answer.status, &*answer.body),
-        (
-            503,
-            "not ready: dry run: 4 steps are pending, which a dry run never makes (`lvs-agent plan` \
-             lists them)\n"
-        )
+    let pending = format!(
+        "not ready: dry run: 4 steps are pending, which a dry run never makes (`lvs-agent plan \
+         --config {}` lists them)\n",
+        site.configuration().display()
     );
+    assert_eq!((answer.status, answer.body), (503, pending));
     let labels = "mode=\"director\",table=\"memory\",dry_run=\"true\"} 1";
     let metrics = site.get("/metrics").body;
     assert!(metrics.contains(labels), "{metrics}");

@@ -85,6 +85,36 @@ fn a_changed_check_starts_over_in_the_present_state() {
 }
 
 #[test]
+fn fix_of_a_failed_reload_works_as_it_is_pasted_into_a_shell() {
+    let site = Site::new();
+    let (mut agent, _server) = up_and_down(&site);
+    let elsewhere = site.path("it's elsewhere.yaml");
+    fs::copy(site.configuration(), &elsewhere).unwrap();
+    agent.signal(Signal::SIGTERM);
+    agent.wait(AMPLE);
+    let mut command = super::program(&["run", "--table", "memory", "--config"]);
+    command.arg(&elsewhere);
+    let _agent = Site::start(command);
+    fs::write(&elsewhere, "virtual_services: 1").unwrap();
+    let mut reload = super::program(&["reload", "--socket"]);
+    reload.arg(site.socket());
+    assert_eq!(end(reload).code, 2);
+    let conditions = site.status()["conditions"].clone();
+    let failed = conditions.as_array().unwrap().iter();
+    let mut failed = failed.filter(|condition| condition["type"] == "reload_failed");
+    let fix = failed.next().unwrap()["fix"].as_str().unwrap().to_owned();
+
+    fs::copy(site.configuration(), &elsewhere).unwrap();
+    let mut shell = std::process::Command::new("/bin/sh");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_lvs-agent"));
+    shell.env_clear().env("PATH", program.parent().unwrap());
+    shell.args(["-c", &fix]);
+    let ended = end(shell);
+    assert_eq!((ended.code, &*ended.stderr), (0, ""), "{fix}");
+    assert!(ended.stdout.contains("\nreloaded: "), "{}", ended.stdout);
+}
+
+#[test]
 fn a_broken_file_changes_nothing_and_is_seen_everywhere() {
     let site = Site::new();
     let (mut agent, _server) = up_and_down(&site);

@@ -131,12 +131,8 @@ fn doctor_notices_that_the_agent_has_another_configuration() {
     site.write_configuration(&format!("{}# more\n", configuration("")));
     let doctor = of_real_server(&site, &lan.rs1, "doctor");
     assert!(doctor.stdout.contains(changed), "{doctor:?}");
-    assert!(
-        doctor
-            .stdout
-            .contains("lvs-agent check-config && lvs-agent reload"),
-        "{doctor:?}"
-    );
+    let reload = " && lvs-agent reload --real-server --config ";
+    assert!(doctor.stdout.contains(reload), "{doctor:?}");
     let reloaded = finish(&lan.rs1, site.command("reload"));
     assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
     let doctor = of_real_server(&site, &lan.rs1, "doctor");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,8 +28,8 @@ use crate::plan::desired;
 use crate::reconcile::Writing;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::runtime::stored_file::{Damage, OnDisk, StoredFileError};
-use crate::status::{SharedConditions, Snapshot};
+use crate::runtime::stored_file::{Damage, OnDisk, StoredFileError, unsaved};
+use crate::status::{Mode, ServiceRecord, SharedConditions, Snapshot};
 
 /// The deadline of a drain that an earlier process began without one.
 const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
@@ -159,8 +160,11 @@ impl DrainStore {
                     self.conditions.note_damage(path, damage.as_ref(), now);
                     None
                 }
-                Ok(Err(error)) => Some(error_chain(&error)),
-                Err(error) => Some(error_chain(&error)),
+                Ok(Err(error)) => Some(error),
+                Err(error) => {
+                    let path = self.file.path().to_owned();
+                    Some(StoredFileError::Write(path, io::Error::other(error)))
+                }
             };
             if trouble.is_some() {
                 self.on_disk = self.on_disk.after_failure();
@@ -171,13 +175,12 @@ impl DrainStore {
         let Some(error) = trouble else {
             return self.conditions.clear(kind, &subject);
         };
-        let directory = self.file.path().parent().unwrap_or(self.file.path());
-        let directory = directory.display();
+        let message = error_chain(&error);
         self.conditions.raise(Condition {
             kind,
             severity: Severity::Problem,
-            message: format!("what is drained is not remembered across a restart: {error}"),
-            fix: format!("df -h {directory}; make room there, or let the agent write there"),
+            message: format!("what is drained is not remembered across a restart: {message}"),
+            fix: unsaved::fix(&error, Mode::Director.unit()),
             subject,
             since: clock::wall(),
         });
@@ -319,15 +322,25 @@ impl Director {
             done,
         };
         // Who has the answer, and asks for the end of the drain next, must find that drain.
-        if self.to_health.send(request).await.is_err() || decided.await.is_err() {
+        let sent = self.to_health.send(request).await;
+        let (Ok(()), Ok(without_server)) = (sent, decided.await) else {
             return Answer::failed(ReloadError::Ending.to_string());
-        }
+        };
         if admin == AdminState::Enabled {
             lines.extend(held_notes(&snapshot));
+        } else {
+            let without = without_server.into_iter();
+            let services = without.filter_map(|service| snapshot.services.get(service));
+            let is_frozen = snapshot.all_weights_are_held();
+            lines.extend(services.map(|service| empty_pool_note(service, is_frozen)));
         }
         drains.remember().await;
         if let Some(error) = drains.not_saved() {
-            lines.push(format!("note: {error}"));
+            let again = format!(
+                "; until the file is written, a restart of the agent would drain {target} again"
+            );
+            let again = (admin == AdminState::Enabled).then_some(again);
+            lines.push(format!("note: {error}{}", again.unwrap_or_default()));
         } else if drains.saving.is_some() {
             lines.push(
                 "note: the disk takes its time: it is not sure yet that this outlives the agent"
@@ -342,7 +355,7 @@ impl Director {
 fn drain_progress(snapshot: &Snapshot, target: &Target) -> Answer {
     let ids = match drains::find(snapshot, target) {
         Ok(ids) => ids,
-        Err(TargetError::Unknown(_) | TargetError::Leaving { .. }) => {
+        Err(TargetError::Unknown { .. } | TargetError::Leaving { .. }) => {
             return Answer::failed(format!(
                 "{target} is no longer in the agent's configuration"
             ));
@@ -378,6 +391,24 @@ fn held_notes(snapshot: &Snapshot) -> Vec<String> {
         |reason| format!("note: its weight stays as it is while all weights are frozen: {reason}");
     let all = frozen.iter().filter(|reason| reason.freezes_all());
     all.map(note).collect()
+}
+
+/// What becomes of new connections to a service of which no real server serves.
+fn empty_pool_note(service: &ServiceRecord, is_frozen: bool) -> String {
+    let sorry_serves = service.pool.lock().standing.sorry_serves;
+    let then = match &service.sorry_server {
+        Some(_) if sorry_serves => "the sorry server takes over",
+        Some(_) if is_frozen => {
+            "new connections are refused, as the sorry server does not take over while all weights \
+             are frozen"
+        }
+        Some(_) => {
+            "new connections are refused until the sorry server or a real server passes its check"
+        }
+        None => "new connections are refused until one serves",
+    };
+    let name = &service.name;
+    format!("note: {name} has no other real server that serves: {then}")
 }
 
 /// What a weight of 0 does not do in this service. `sysctls` are the kernel's,

@@ -247,7 +247,7 @@ pub(crate) async fn watch(
                     subject: "host".to_owned(),
                     severity: Severity::Problem,
                     message: error.clone(),
-                    fix: "lvs-agent doctor --real-server".to_owned(),
+                    fix: snapshot.command_line("doctor"),
                     since: at,
                 });
                 if let Some(before) = snapshot.readiness.lock().take() {

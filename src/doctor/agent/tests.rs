@@ -117,6 +117,20 @@ fn a_key_that_is_fixed_while_the_agent_runs_takes_a_restart() {
 }
 
 #[test]
+fn proposed_commands_name_a_configuration_that_is_elsewhere() {
+    let mut status = director();
+    status["config"]["path"] = json!("/srv/my lvs.yaml");
+    status["config"]["sha256"] = json!("another");
+    let mut facts = facts(Mode::Director);
+    facts.config_path = "/srv/my lvs.yaml".into();
+    facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
+    let found = lines(&examine(&config(), &facts)).join("\n");
+    let again = " | lvs-agent check-config --config '/srv/my lvs.yaml' && lvs-agent reload \
+                 --config '/srv/my lvs.yaml'";
+    assert!(found.contains(again), "{found}");
+}
+
+#[test]
 fn wrong_clock_hides_no_real_server() {
     let mut status = director();
     status["weights_frozen"] = json!(["clock"]);

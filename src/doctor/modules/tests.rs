@@ -49,7 +49,7 @@ fn plan_notes_what_is_not_loaded() {
             loadable: names(loadable),
             ..Modules::default()
         };
-        notes(&config(), &modules)
+        notes(&config(), Path::new(Config::DEFAULT_PATH), &modules)
     };
     assert_eq!(notes(&["ip_vs", "ip_vs_wlc"], &[]), Vec::<String>::new());
     assert_eq!(
@@ -62,7 +62,7 @@ fn plan_notes_what_is_not_loaded() {
         ..Modules::default()
     };
     assert_eq!(
-        super::notes(&config(), &refused),
+        super::notes(&config(), Path::new(Config::DEFAULT_PATH), &refused),
         [
             "the module ip_vs_wlc is not loaded, and this host refuses to load it: \
              see `lvs-agent doctor`"

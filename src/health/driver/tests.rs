@@ -504,7 +504,7 @@ fn who_asks_for_a_drain_gets_the_answer_when_the_drain_is_shown() {
         done,
     };
     fixture.driver.answer(request, fixture.start);
-    assert_eq!(decided.try_recv(), Ok(()));
+    assert_eq!(decided.try_recv(), Ok([1].into()), "nobody else serves");
     assert_eq!(fixture.live(SLOW).admin, AdminState::Draining);
     assert!(fixture.driver.weight_updates.draining().contains(&SLOW));
 }

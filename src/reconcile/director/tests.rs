@@ -328,7 +328,7 @@ async fn where_nothing_can_be_remembered_what_follows_is_said() {
     );
     for part in [
         "reason=\"what the agent owns is not remembered: cannot ",
-        "; if the agent crashes, what it has made since stays in the kernel\" fix=\"df -h ",
+        "; if the agent crashes, what it has made since stays in the kernel\" fix=\"see by `namei -l ",
     ] {
         assert!(errors[0].contains(part), "{part} in {errors:?}");
     }

@@ -13,6 +13,9 @@ use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 /// Real servers that are examined in one step, at least: 20,000 of them take 10 steps.
 const REAL_SERVERS_AT_ONCE: usize = 2048;
 
+/// So many drained real servers are named in one fix.
+const DRAINS_NAMED: usize = 8;
+
 /// A certificate that ends this soon is a warning: renewal by ACME is due 30
 /// days before the end, so it has failed for two weeks.
 const CERTIFICATE_WARNING: Duration = Duration::from_hours(14 * 24);
@@ -159,8 +162,6 @@ fn of_service(
     now: SystemTime,
 ) {
     let status = service.pool.lock().standing;
-    let fix = "return real servers of the service to health: `lvs-agent status` says what is wrong \
-               with each";
     let facts = [
         (
             !status.quorum_met,
@@ -184,7 +185,7 @@ fn of_service(
             subject: service.name.to_string(),
             severity: Severity::Problem,
             message: message.to_owned(),
-            fix: fix.to_owned(),
+            fix: pool_fix(snapshot, service),
             since: now,
         });
     }
@@ -192,8 +193,45 @@ fn of_service(
     for record in service.records() {
         found.extend(down(service, record).filter(|_| !is_frozen));
         found.extend(certificate_ending(service, record, now));
-        found.extend(drain_overdue(service, record, now));
+        found.extend(drain_overdue(snapshot, service, record, now));
     }
+}
+
+/// What gives a pool real servers again: the end of the drains that take some from
+/// the pool, and the health of the others.
+fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
+    let (mut drained, mut others_fail) = (Vec::new(), false);
+    for record in &service.real_servers {
+        let live = record.live.lock();
+        if live.health == Health::Down {
+            others_fail = true;
+        } else if live.admin != AdminState::Enabled {
+            drained.push(record);
+        }
+    }
+    let to_health = format!(
+        "return real servers of the service to health: `{}` says what is wrong with each",
+        snapshot.command_line("status")
+    );
+    if drained.is_empty() {
+        return to_health;
+    }
+    let more = drained.len().saturating_sub(DRAINS_NAMED);
+    let named = drained.iter().take(DRAINS_NAMED).map(|record| {
+        let undrain = format!("undrain {}", subject(service, record));
+        format!("`{}`", snapshot.command_line(&undrain))
+    });
+    let mut fix = format!(
+        "return what is drained to service: {}",
+        named.collect::<Vec<_>>().join(", ")
+    );
+    if more > 0 {
+        fix = format!("{fix} and {more} more");
+    }
+    if others_fail {
+        fix = format!("{fix}; or {to_health}");
+    }
+    fix
 }
 
 fn subject(service: &ServiceRecord, record: &RealServerRecord) -> String {
@@ -252,6 +290,7 @@ fn certificate_ending(
 }
 
 fn drain_overdue(
+    snapshot: &Snapshot,
     service: &ServiceRecord,
     record: &RealServerRecord,
     now: SystemTime,
@@ -267,9 +306,10 @@ fn drain_overdue(
         kind: ConditionType::DrainOverdue,
         message: format!("the drain should have ended at {at}, and connections are left"),
         fix: format!(
-            "wait for the clients, or end their connections on {}; `lvs-agent undrain {name}` \
-             returns the real server to service",
-            record.key
+            "wait for the clients, or end their connections on {}; `{}` returns the real server \
+             to service",
+            record.key,
+            snapshot.command_line(&format!("undrain {name}"))
         ),
         subject: name,
         severity: Severity::Warning,

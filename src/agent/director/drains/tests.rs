@@ -142,6 +142,30 @@ fn a_deadline_goes_on_and_is_never_out_of_reach() {
 }
 
 #[test]
+fn who_drains_is_told_what_becomes_of_a_service_of_which_no_real_server_serves() {
+    let snapshot = fixture::director();
+    let [web, marked] = snapshot.services.as_slice() else {
+        panic!("there are two services");
+    };
+    let none_serves = "has no other real server that serves: ";
+    assert_eq!(
+        empty_pool_note(web, true),
+        format!("note: web {none_serves}new connections are refused until one serves")
+    );
+    let fails = "new connections are refused until the sorry server or a real server passes its \
+                 check";
+    let frozen = "new connections are refused, as the sorry server does not take over while all \
+                  weights are frozen";
+    for (is_frozen, then) in [(false, fails), (true, frozen)] {
+        let expected = format!("note: marked {none_serves}{then}");
+        assert_eq!(empty_pool_note(marked, is_frozen), expected);
+    }
+    marked.pool.lock().standing.sorry_serves = true;
+    let expected = format!("note: marked {none_serves}the sorry server takes over");
+    assert_eq!(empty_pool_note(marked, true), expected);
+}
+
+#[test]
 fn who_undrains_while_weights_are_held_is_told() {
     let snapshot = crate::status::fixture::director();
     assert_eq!(held_notes(&snapshot), [""; 0]);

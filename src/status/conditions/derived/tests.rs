@@ -71,6 +71,28 @@ fn pools_and_arp_conflicts_are_conditions() {
 }
 
 #[test]
+fn fix_of_a_lost_quorum_names_the_drains_that_cause_it() {
+    let snapshot = fixture::director();
+    let service = &snapshot.services[0];
+    service.pool.lock().standing.quorum_met = false;
+    let fix = || {
+        examined(&snapshot);
+        let lost = snapshot.conditions.get(ConditionType::QuorumLost, "web");
+        lost.unwrap().fix
+    };
+    let to_health = "return real servers of the service to health: `lvs-agent status` says what is \
+                     wrong with each";
+    assert_eq!(fix(), to_health);
+    service.real_servers[1].live.lock().admin = AdminState::Drained;
+    assert_eq!(fix(), to_health, "it is down as well");
+    service.real_servers[0].live.lock().admin = AdminState::Draining;
+    let drained = "return what is drained to service: `lvs-agent undrain web/rs1`";
+    assert_eq!(fix(), format!("{drained}; or {to_health}"));
+    service.real_servers[1].live.lock().health = Health::Up;
+    assert_eq!(fix(), format!("{drained}, `lvs-agent undrain web/rs2`"));
+}
+
+#[test]
 fn certificate_is_a_warning_two_weeks_before_its_end_and_a_problem_three_days_before() {
     let snapshot = fixture::director();
     snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
