@@ -1,4 +1,5 @@
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
 use super::{CommandFailure, ExitStatus, block_on, load};
 use crate::agent::lifecycle::AgentError;
@@ -19,11 +20,14 @@ pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure>
     } else {
         Mode::Director
     };
-    let check = command_line("check-config", mode, &arguments.config.path);
+    // Shown as it is, wherever those are who look.
+    let path = std::path::absolute(&arguments.config.path);
+    let path = path.unwrap_or_else(|_| arguments.config.path.clone());
+    let check = command_line("check-config", mode, &path);
     let format = arguments.log_format;
     let format = format.unwrap_or_else(LogFormat::of_standard_error);
     let mut log = logging::init(format)?;
-    let result = block_on(agent(arguments));
+    let result = block_on(agent(arguments, &path));
     result.map_err(|failure| {
         // Others read a log, which has no excerpts of the configuration.
         let public = if let CommandFailure::Config(errors) = &failure {
@@ -41,16 +45,13 @@ pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure>
     })
 }
 
-async fn agent(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
+async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, CommandFailure> {
     if arguments.real_server && arguments.table == Table::Memory {
         return Err(CommandFailure::Usage(
             "--table memory is for a director: a real server has no table, and its VIPs and \
              sysctls would be real; --dry-run shows what `run --real-server` would do",
         ));
     }
-    // Shown as it is, wherever those are who look.
-    let path = &std::path::absolute(&arguments.config.path)
-        .unwrap_or_else(|_| arguments.config.path.clone());
     let config = if is_handed_over(&arguments.config.path) {
         load(&arguments.config.path)?
     } else {
