@@ -1,11 +1,14 @@
-//! Kill -9 of the director's agent under traffic.
+//! Kill -9 of the director's agent under traffic, and a restart with damaged files.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::cluster::{Cluster, Ending, QUICK, request};
-use crate::support::{PATIENCE, Web, ipvsadm_save, until};
 use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::cluster::{Cluster, Ending, QUICK, request, shown};
+use crate::support::{PATIENCE, Web, ipvsadm_save, until};
 
 #[test]
 fn ten_kills_lose_no_request_and_change_nothing() {
@@ -59,5 +62,68 @@ fn ten_kills_lose_no_request_and_change_nothing() {
         drop(end);
         client.join().expect("no failed request");
         watcher.join().expect("no change of the table");
+    });
+}
+
+/// What is in the kernel is taken over as it is. Only what the files alone tell is lost:
+/// a drain, and what was no longer configured.
+#[test]
+fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
+    let old = "  - name: old\n    address: 192.168.11.201:80\n    \
+               real_servers: [{ name: rs1, address: 192.168.11.21 }]\n";
+    let quick = QUICK.replace("timeout: 10s", "timeout: 30s");
+    let cluster = Cluster::new(&quick);
+    let director = &cluster.lan.director;
+    let _webs = [
+        Web::start(&cluster.lan.rs1, "rs1"),
+        Web::start(&cluster.lan.rs2, "rs2"),
+    ];
+    cluster.site.write_configuration(&format!("{quick}{old}"));
+    let mut agent = cluster.direct();
+    cluster.wait_for_weight("192.168.11.21", 1);
+    cluster.wait_for_weight("192.168.11.22", 1);
+    let (code, printed) = cluster.site.finish(director, &["drain", "web/rs2"]);
+    assert_eq!(code, 0, "{printed}");
+    cluster.wait_for_weight("192.168.11.22", 0);
+
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                request(&cluster.lan.client).expect("an answer");
+            }
+        });
+        let end = Ending(&over);
+        agent.signal(Signal::SIGTERM);
+        agent.wait(PATIENCE);
+        let files = ["director.json", "drains.json"];
+        let files = files.map(|file| cluster.site.state_directory().join(file));
+        for file in &files {
+            let whole = fs::read(file).unwrap();
+            fs::write(file, &whole[..whole.len() / 3]).unwrap();
+        }
+        cluster.site.write_configuration(&quick);
+        let _agent = cluster.direct();
+        // Its drain is lost.
+        cluster.wait_for_weight("192.168.11.22", 1);
+        let table = ipvsadm_save(director);
+        for line in [
+            "-a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1",
+            "-a -t 192.168.11.201:80 -r 192.168.11.21:80 -g -w 1",
+        ] {
+            assert!(table.contains(line), "{table}");
+        }
+        let status: Value = serde_json::from_str(&shown(director, "/status")).unwrap();
+        let conditions = status["conditions"].as_array().unwrap().iter();
+        let damaged = conditions.filter(|one| one["type"] == "state_file_damaged");
+        let subjects: Vec<_> = damaged
+            .map(|one| one["subject"].as_str().unwrap())
+            .collect();
+        let aside = files.map(|file| format!("{}.damaged", file.display()));
+        assert_eq!(subjects, aside, "{status}");
+        let vip = director.run("ip -o address show to 192.168.11.201");
+        assert!(vip.contains("eth0"), "{vip}");
+        drop(end);
+        client.join().expect("no failed request");
     });
 }
