@@ -85,6 +85,15 @@ fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
     let (code, printed) = cluster.site.finish(director, &["drain", "web/rs2"]);
     assert_eq!(code, 0, "{printed}");
     cluster.wait_for_weight("192.168.11.22", 0);
+    let serving = "-a -t 192.168.11.201:80 -r 192.168.11.21:80 -g -w 1";
+    until(PATIENCE, serving, || {
+        let table = ipvsadm_save(director);
+        if table.contains(serving) {
+            Ok(())
+        } else {
+            Err(table)
+        }
+    });
 
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -96,7 +105,8 @@ fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
         let end = Ending(&over);
         agent.signal(Signal::SIGTERM);
         agent.wait(PATIENCE);
-        let files = ["director.json", "drains.json"];
+        // In the order of their conditions: what is worse comes first.
+        let files = ["drains.json", "director.json"];
         let files = files.map(|file| cluster.site.state_directory().join(file));
         for file in &files {
             let whole = fs::read(file).unwrap();
@@ -109,7 +119,7 @@ fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
         let table = ipvsadm_save(director);
         for line in [
             "-a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1",
-            "-a -t 192.168.11.201:80 -r 192.168.11.21:80 -g -w 1",
+            serving,
         ] {
             assert!(table.contains(line), "{table}");
         }
