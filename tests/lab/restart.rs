@@ -70,6 +70,7 @@ fn ten_kills_lose_no_request_and_change_nothing() {
 #[test]
 fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
     let old = "  - name: old\n    address: 192.168.11.201:80\n    \
+               check: { http: {}, interval: 300ms, timeout: 30s, rise: 2, fall: 2 }\n    \
                real_servers: [{ name: rs1, address: 192.168.11.21 }]\n";
     let quick = QUICK.replace("timeout: 10s", "timeout: 30s");
     let cluster = Cluster::new(&quick);
