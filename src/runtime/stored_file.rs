@@ -153,8 +153,18 @@ pub(crate) struct Damage {
     path: PathBuf,
     purpose: &'static Purpose,
     cause: String,
-    /// Where the file is now; the error says why it has its name still.
-    aside: Result<PathBuf, String>,
+    place: Place,
+}
+
+/// Where a damaged file is now.
+#[derive(Debug, Clone)]
+enum Place {
+    /// It was set aside, and has this name.
+    Aside(PathBuf),
+    /// It could not be set aside, for this reason.
+    Stuck(String),
+    /// It was only read.
+    Left,
 }
 
 /// A file in the state directory cannot be used.
@@ -223,13 +233,16 @@ impl StoredFile {
                 earlier: self.set_aside_earlier(),
             });
         };
-        let aside = match if_damaged {
-            IfDamaged::Leave => Err("nothing is written here".to_owned()),
-            IfDamaged::SetAside => self.set_aside().map_err(|error| error.to_string()),
+        let place = match if_damaged {
+            IfDamaged::Leave => Place::Left,
+            IfDamaged::SetAside => match self.set_aside() {
+                Ok(aside) => Place::Aside(aside),
+                Err(error) => Place::Stuck(error.to_string()),
+            },
         };
         Ok(Loaded {
             value,
-            damage: Some(self.damage(&cause, aside)),
+            damage: Some(self.damage(&cause, place)),
             earlier: None,
         })
     }
@@ -251,7 +264,7 @@ impl StoredFile {
             let metadata = entry.metadata().ok();
             metadata.map(|metadata| (metadata.ctime(), metadata.ctime_nsec()))
         })?;
-        Some(self.damage("found at an earlier start", Ok(last.path())))
+        Some(self.damage("found at an earlier start", Place::Aside(last.path())))
     }
 
     /// Fails if a newer program wrote the file.
@@ -331,7 +344,7 @@ impl StoredFile {
         };
         let aside = self.set_aside();
         let aside = aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
-        Ok(Some(self.damage(&cause, Ok(aside))))
+        Ok(Some(self.damage(&cause, Place::Aside(aside))))
     }
 
     /// Removes the file. Returns whether there was one.
@@ -379,12 +392,12 @@ impl StoredFile {
         Ok(understand(&text))
     }
 
-    fn damage(&self, cause: &str, aside: Result<PathBuf, String>) -> Damage {
+    fn damage(&self, cause: &str, place: Place) -> Damage {
         Damage {
             path: self.path.clone(),
             purpose: self.purpose,
             cause: cause.chars().take(LONGEST_CAUSE).collect(),
-            aside,
+            place,
         }
     }
 
@@ -424,13 +437,22 @@ impl Damage {
 
     /// What to do.
     pub(crate) fn fix(&self) -> String {
-        let file = self.file().display();
-        format!("{}; then remove `{file}`", self.purpose.fix)
+        let (file, fix) = (self.file().display(), self.purpose.fix);
+        match self.place {
+            Place::Aside(_) | Place::Stuck(_) => format!("{fix}; then remove `{file}`"),
+            Place::Left => format!(
+                "start the agent, which takes over what can be read of `{file}` and sets the file \
+                 aside; then {fix}"
+            ),
+        }
     }
 
     /// The file that is damaged, by the name that it has now.
     pub(crate) fn file(&self) -> &Path {
-        self.aside.as_deref().unwrap_or(&self.path)
+        match &self.place {
+            Place::Aside(aside) => aside,
+            Place::Stuck(_) | Place::Left => &self.path,
+        }
     }
 
     pub(crate) const fn severity(&self) -> Severity {
@@ -444,23 +466,18 @@ impl Damage {
 
     /// Whether the damaged file has another name now.
     pub(crate) const fn is_set_aside(&self) -> bool {
-        self.aside.is_ok()
+        matches!(self.place, Place::Aside(_))
     }
 }
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, cause) = (self.path.display(), &self.cause);
-        match &self.aside {
-            Ok(aside) => write!(
-                f,
-                "`{path}` is damaged ({cause}) and was set aside as `{}`",
-                aside.display()
-            )?,
-            Err(why) => write!(
-                f,
-                "`{path}` is damaged ({cause}) and stays where it is ({why})"
-            )?,
+        write!(f, "`{path}` is damaged ({cause}) and ")?;
+        match &self.place {
+            Place::Aside(aside) => write!(f, "was set aside as `{}`", aside.display())?,
+            Place::Stuck(why) => write!(f, "stays where it is ({why})")?,
+            Place::Left => f.write_str("stays where it is (nothing is written here)")?,
         }
         write!(f, ": {}", self.purpose.loss)
     }

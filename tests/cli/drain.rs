@@ -235,7 +235,7 @@ fn who_undrains_while_the_file_cannot_be_written_is_told_that_a_restart_would_dr
     std::fs::write(&state, "").unwrap();
     let ended = run(&site, &["undrain", "web/rs1"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    let again = "until the file is written, a restart of the agent would drain web/rs1 again";
+    let again = "until the file is written, a restart of the agent may drain web/rs1 again";
     assert!(ended.stdout.contains(again), "{}", ended.stdout);
 }
 

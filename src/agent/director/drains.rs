@@ -337,7 +337,7 @@ impl Director {
         drains.remember().await;
         if let Some(error) = drains.not_saved() {
             let again = format!(
-                "; until the file is written, a restart of the agent would drain {target} again"
+                "; until the file is written, a restart of the agent may drain {target} again"
             );
             let again = (admin == AdminState::Enabled).then_some(again);
             lines.push(format!("note: {error}{}", again.unwrap_or_default()));

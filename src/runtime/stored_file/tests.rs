@@ -95,7 +95,9 @@ fn who_only_reads_leaves_a_damaged_file_and_says_so() {
             "{condition:?}"
         );
         assert!(
-            condition.fix.starts_with("remember it; then"),
+            condition
+                .fix
+                .starts_with("start the agent, which takes over what can be read"),
             "{condition:?}"
         );
         assert_eq!(names(directory.path()), ["some.json"]);
