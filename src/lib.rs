@@ -6,7 +6,7 @@
 //! cluster.yaml ──load, validate──▶ config
 //!                                    │ desired services, checks, addresses, sysctls
 //! ┌── director ──────────────────────▼──────────────────────────────────────────┐
-//! │ probe      one task per distinct (target, check)  ──Report──▶ health        │
+//! │ probe      one task per distinct (target, check)  ──ProbeReport──▶ health        │
 //! │ link       carrier, ARP audit                     ──inputs──▶ health        │
 //! │ health     rise, fall, pools, drains         ──weight update──▶ reconcile   │
 //! │ reconcile  the only writer: observe, diff, apply ───────────▶ kernel        │

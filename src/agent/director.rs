@@ -1,7 +1,7 @@
 //! The director: what runs, and in what order it starts and ends.
 //!
 //! ```text
-//! probes ──Report──▶ health ──WeightUpdates──▶ reconcile ──▶ kernel
+//! probes ──ProbeReport──▶ health ──WeightUpdates──▶ reconcile ──▶ kernel
 //! link, ARP audit ─────▲└──────┬────────────┘
 //!                          Snapshot ──▶ http, control
 //! ```

@@ -38,7 +38,7 @@ pub(crate) enum PathResult {
 
 /// How existing clients lose a real server that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Loss {
+pub(crate) enum Unavailability {
     /// The real server refuses, or does not reply.
     Unreachable,
     /// No host has the address, or no route leads to it.

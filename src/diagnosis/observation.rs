@@ -1,4 +1,4 @@
-use super::{Loss, PathResult};
+use super::{PathResult, Unavailability};
 
 /// The newest reliable results of a real server's probes, by path. Two
 /// unreliable probes in a row replace them, one alone does not.
@@ -13,17 +13,17 @@ pub(crate) struct Observation {
 impl Observation {
     /// How clients lose the real server; `None` while the real server answers.
     /// The result through the VIP decides, if there is one.
-    pub(crate) fn loss(self) -> Option<Loss> {
+    pub(crate) fn unavailability(self) -> Option<Unavailability> {
         let known = |path_result: &PathResult| *path_result != PathResult::Unknown;
         if self.plain == Some(PathResult::NoNeighbour) && self.vip != Some(PathResult::Passed) {
-            return Some(Loss::Gone);
+            return Some(Unavailability::Gone);
         }
         match self.vip.filter(known).or(self.plain)? {
-            PathResult::NoNeighbour => Some(Loss::Gone),
+            PathResult::NoNeighbour => Some(Unavailability::Gone),
             PathResult::Refused
             | PathResult::NoReply
             | PathResult::NoDatagramReply
-            | PathResult::Filtered => Some(Loss::Unreachable),
+            | PathResult::Filtered => Some(Unavailability::Unreachable),
             PathResult::Passed
             | PathResult::WrongAnswer
             | PathResult::Unknown

@@ -27,7 +27,7 @@ use crate::model::{
     AdminState, ArpConflicts, FreezeReason, Health, PoolStatus, RealServerId, Weight,
 };
 use crate::notify::EventKind;
-use crate::probe::{ProbeId, ProbeRate, Report};
+use crate::probe::{ProbeId, ProbeRate, ProbeReport};
 
 /// A probe, and the real servers that it speaks of.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Core {
     pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::Report(report) => self.on_report(&report, now, &mut effects),
+            Input::ProbeReport(report) => self.on_report(&report, now, &mut effects),
             Input::Link(reason) => {
                 self.link = reason;
                 self.update_freeze(now, &mut effects);
@@ -161,7 +161,7 @@ impl Core {
         subscription.real_servers.first().copied()
     }
 
-    fn on_report(&mut self, report: &Arc<Report>, now: Instant, effects: &mut Vec<Effect>) {
+    fn on_report(&mut self, report: &Arc<ProbeReport>, now: Instant, effects: &mut Vec<Effect>) {
         self.probe_loops.reported(report.probe, now);
         let Some(subscription) = self.subscriptions.get(&report.probe) else {
             return;
@@ -226,7 +226,7 @@ impl Core {
     fn on_outcome(
         &mut self,
         id: RealServerId,
-        report: &Arc<Report>,
+        report: &Arc<ProbeReport>,
         passed: Option<bool>,
         now: Instant,
         effects: &mut Vec<Effect>,
@@ -237,14 +237,14 @@ impl Core {
             return;
         };
         symptoms.note(&report.outcome);
-        let loss = symptoms.observation.loss();
+        let unavailability = symptoms.observation.unavailability();
         self.note_unresponsive(id);
         self.diagnose(id, now, effects);
         let (service, member) = (id.service_index(), id.real_server_index());
         let Some(pool) = self.pools.get_mut(service) else {
             return;
         };
-        let is_worse = pool.set_loss(member, loss, report.started);
+        let is_worse = pool.set_unavailability(member, unavailability, report.started);
         let advice = report.outcome.advice;
         let share = advice.and_then(|advice| pool.on_advice(member, advice));
         if advice.is_some() {
@@ -269,7 +269,7 @@ impl Core {
         &mut self,
         id: RealServerId,
         transition: Transition,
-        report: &Report,
+        report: &ProbeReport,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {

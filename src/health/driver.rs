@@ -21,7 +21,7 @@ use crate::model::{
     AdminState, ArpConflicts, FreezeReason, RealServerId, RealServerKey, ServiceKey, Weights,
 };
 use crate::notify::Events;
-use crate::probe::{Probe, ProbeId, ProbeTarget, Report, SharedProbeRate};
+use crate::probe::{Probe, ProbeId, ProbeReport, ProbeTarget, SharedProbeRate};
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::Snapshot;
@@ -160,7 +160,7 @@ impl Driver {
     /// Works until no probe can report any more.
     pub(crate) async fn run(
         mut self,
-        mut reports: mpsc::Receiver<Report>,
+        mut reports: mpsc::Receiver<ProbeReport>,
         mut requests: mpsc::Receiver<Request>,
         mut loads: watch::Receiver<Option<Loads>>,
         link: LinkInputs,
@@ -198,7 +198,7 @@ impl Driver {
                     continue;
                 }
                 report = reports.recv() => match report {
-                    Some(report) => Input::Report(Arc::new(report)),
+                    Some(report) => Input::ProbeReport(Arc::new(report)),
                     None => return,
                 },
                 () = sleep(wait.min(LONGEST_WAIT)) => continue,

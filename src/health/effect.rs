@@ -12,7 +12,7 @@ use crate::model::{
     ServiceKey, Weight, Weights,
 };
 use crate::notify::EventKind;
-use crate::probe::{ProbeId, ProbeRate, Report};
+use crate::probe::{ProbeId, ProbeRate, ProbeReport};
 
 /// One consequence of an input. Effects are carried out in their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ pub(crate) enum Effect {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RealServerChange {
     /// A probe has finished.
-    Probe(Arc<Report>),
+    Probe(Arc<ProbeReport>),
     /// The health has changed by a probe that began at `at`.
     Health {
         health: Health,

@@ -10,13 +10,13 @@ use crate::model::{
     AdminState, ArpConflicts, DestinationLoad, FreezeReason, RealServerId, RealServerKey,
     ServiceKey, Weights,
 };
-use crate::probe::{ProbeId, ProbeTarget, Report};
+use crate::probe::{ProbeId, ProbeReport, ProbeTarget};
 
 /// One input of [`Core`](super::core::Core).
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A probe has finished.
-    Report(Arc<Report>),
+    ProbeReport(Arc<ProbeReport>),
     /// The state of the director's own link: a reason to freeze all weights, or none.
     Link(Option<FreezeReason>),
     /// Which real servers answer ARP for a VIP, as the ARP audit last found.

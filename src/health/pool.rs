@@ -130,7 +130,7 @@ impl Pool {
             member.arp_conflict = old.arp_conflict;
             member.quiesced = old.quiesced;
             member.wanted = old.wanted;
-            member.loss = old.loss;
+            member.unavailability = old.unavailability;
             member.handled = old.handled;
         }
     }
@@ -173,7 +173,7 @@ impl Pool {
             let sorry_server = sorry_server.filter(|_| member == self.members.len())?;
             let transition = sorry_server.machine.on_outcome(passed, started)?;
             if transition.to == Health::Up {
-                (sorry_server.loss, sorry_server.handled) = (None, false);
+                (sorry_server.unavailability, sorry_server.handled) = (None, false);
             }
             return Some(transition);
         };
@@ -183,7 +183,7 @@ impl Pool {
         }
         let transition = member.machine.on_outcome(passed, started)?;
         if transition.to == Health::Up {
-            (member.loss, member.handled) = (None, false);
+            (member.unavailability, member.handled) = (None, false);
         }
         if (transition.from, transition.to) == (Health::Up, Health::Down) {
             member.damping.fell(now);

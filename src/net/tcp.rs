@@ -18,19 +18,19 @@ const ORIGIN_ICMP: u8 = 2;
 /// `SO_EE_ORIGIN_ICMP6`.
 const ORIGIN_ICMP6: u8 = 3;
 
-/// Where a connection comes from, and what its packets carry.
+/// The source of a connection and the options of its socket.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Opening<'a> {
+pub(crate) struct ConnectOptions<'a> {
     /// `None` for what the routes choose.
     pub(crate) source: Option<IpAddr>,
     /// The interface, whatever the routes say.
     pub(crate) interface: Option<&'a str>,
-    pub(crate) marked: Option<Marked>,
+    pub(crate) vip: Option<VipSocketOptions>,
 }
 
-/// What a connection through a VIP has of its own.
+/// The options of the socket of a connection through a VIP.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Marked {
+pub(crate) struct VipSocketOptions {
     /// The source port.
     pub(crate) port: u16,
     /// The firewall mark.
@@ -118,7 +118,7 @@ impl Icmp {
     }
 }
 
-impl Opening<'_> {
+impl ConnectOptions<'_> {
     /// Connects to `target`.
     pub(crate) async fn open(&self, target: SocketAddr) -> Result<TcpStream, OpenError> {
         self.prepare(target)?.connect()?.finish().await
@@ -139,13 +139,13 @@ impl Opening<'_> {
         Ok(Prepared {
             socket,
             target,
-            has_port: self.marked.is_some(),
+            has_port: self.vip.is_some(),
         })
     }
 
     fn set_up(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
         // To learn of ICMP errors as such, and not only what they amount to.
-        tell_icmp(socket, target, true).map_err(OpenError::Socket)?;
+        receive_icmp_errors(socket, target, true).map_err(OpenError::Socket)?;
         if let Some(interface) = self.interface {
             let bound = socket.bind_device(Some(interface.as_bytes()));
             bound.map_err(|source| OpenError::Origin {
@@ -156,7 +156,7 @@ impl Opening<'_> {
         let Some(address) = self.source else {
             return Ok(());
         };
-        let port = match self.marked {
+        let port = match self.vip {
             None => {
                 // The port is chosen by connect: then 28,000 of them are enough
                 // for each target, and not for all together (ip(7)).
@@ -164,9 +164,9 @@ impl Opening<'_> {
                     .map_err(|errno| OpenError::Socket(errno.into()))?;
                 0
             }
-            Some(marked) => {
-                mark(socket, marked).map_err(OpenError::Socket)?;
-                marked.port
+            Some(options) => {
+                set_vip_options(socket, options).map_err(OpenError::Socket)?;
+                options.port
             }
         };
         match socket.bind(&SocketAddr::new(address, port).into()) {
@@ -229,7 +229,7 @@ impl Opened {
         match ready.and_then(|()| stream.take_error()) {
             Ok(None) => {
                 // From here on an ICMP error is but a sign, as TCP has it.
-                tell_icmp(&stream, target, false).map_err(OpenError::Socket)?;
+                receive_icmp_errors(&stream, target, false).map_err(OpenError::Socket)?;
                 Ok(stream)
             }
             Ok(Some(source)) | Err(source) => {
@@ -242,7 +242,11 @@ impl Opened {
 
 /// Whether the socket is told of every ICMP error, and keeps what it said
 /// (ip(7), `IP_RECVERR`).
-pub(crate) fn tell_icmp(socket: &impl AsFd, target: SocketAddr, on: bool) -> io::Result<()> {
+pub(crate) fn receive_icmp_errors(
+    socket: &impl AsFd,
+    target: SocketAddr,
+    on: bool,
+) -> io::Result<()> {
     let told = match target {
         SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &on),
         SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &on),
@@ -250,9 +254,9 @@ pub(crate) fn tell_icmp(socket: &impl AsFd, target: SocketAddr, on: bool) -> io:
     told.map_err(io::Error::from)
 }
 
-fn mark(socket: &Socket, marked: Marked) -> io::Result<()> {
-    socket.set_mark(marked.mark)?;
-    socket.set_tcp_mss(marked.segment)?;
+fn set_vip_options(socket: &Socket, options: VipSocketOptions) -> io::Result<()> {
+    socket.set_mark(options.mark)?;
+    socket.set_tcp_mss(options.segment)?;
     socket.set_linger(Some(Duration::ZERO))?;
     // Others of this host may connect from the same port to other places.
     socket.set_reuse_address(true)

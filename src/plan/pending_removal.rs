@@ -11,11 +11,11 @@ use crate::model::{Destination, RealServerKey, ServiceFlags, ServiceKey, Weight}
 use crate::plan::{ServiceState, State};
 
 /// The real servers that are leaving.
-pub(crate) type Leaving = BTreeMap<(ServiceKey, RealServerKey), Leaver>;
+pub(crate) type PendingRemovals = BTreeMap<(ServiceKey, RealServerKey), PendingRemoval>;
 
 /// A real server that is leaving.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leaver {
+pub(crate) struct PendingRemoval {
     /// The names that it and its virtual service had.
     pub(crate) service: String,
     pub(crate) real_server: String,
@@ -32,9 +32,13 @@ pub(crate) struct Leaver {
 pub(crate) type Unreplaced = BTreeMap<ServiceKey, Option<RealServerKey>>;
 
 /// Whether something serves in a virtual service that is leaving it.
-pub(crate) fn serves(leaving: &Leaving, unreplaced: &Unreplaced, service: &ServiceKey) -> bool {
+pub(crate) fn serves(
+    leaving: &PendingRemovals,
+    unreplaced: &Unreplaced,
+    service: &ServiceKey,
+) -> bool {
     let of_service =
-        |((of, _), leaver): (&(ServiceKey, _), &Leaver)| of == service && leaver.has_weight;
+        |((of, _), leaver): (&(ServiceKey, _), &PendingRemoval)| of == service && leaver.has_weight;
     unreplaced.contains_key(service) && leaving.iter().any(of_service)
 }
 
@@ -62,16 +66,16 @@ pub(crate) fn unreplaced(config: &Config, configured: &State) -> Unreplaced {
 /// Adds what the table has and the configuration lacks, and drops what is
 /// configured again.
 pub(crate) fn note(
-    leaving: &mut Leaving,
+    leaving: &mut PendingRemovals,
     configured: &State,
     observed: &State,
-    leaver: impl Fn(&ServiceKey, &RealServerKey) -> Leaver,
+    leaver: impl Fn(&ServiceKey, &RealServerKey) -> PendingRemoval,
 ) {
     let has = |service: &ServiceKey, real_server: &RealServerKey| {
         configured.weight(service, real_server).is_some()
     };
     leaving.retain(|(service, real_server), _| !has(service, real_server));
-    see(leaving, observed);
+    note_weights(leaving, observed);
     for (service, state) in &observed.services {
         for real_server in state.destinations.keys() {
             if !has(service, real_server) {
@@ -84,7 +88,7 @@ pub(crate) fn note(
 }
 
 /// Notes which of them are seen with a weight.
-pub(crate) fn see(leaving: &mut Leaving, observed: &State) {
+pub(crate) fn note_weights(leaving: &mut PendingRemovals, observed: &State) {
     for ((service, real_server), leaver) in leaving {
         let weight = observed.weight(service, real_server);
         leaver.has_weight = weight.is_some_and(|weight| weight != Weight::ZERO);
@@ -98,7 +102,7 @@ pub(crate) fn see(leaving: &mut Leaving, observed: &State) {
 /// `sh` and `mh` would refuse the share of clients that a weight of 0 has;
 /// their fallback flag gives it to those that serve.
 pub(crate) fn kept<'a>(
-    leaving: &Leaving,
+    leaving: &PendingRemovals,
     unreplaced: &Unreplaced,
     configured: &'a State,
     observed: &State,

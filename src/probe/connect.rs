@@ -15,7 +15,7 @@ use super::progress::{Activity, Progress};
 use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
 use crate::model::ProbeResult;
-use crate::net::tcp::{Icmp, OpenError, Opening, tell_icmp};
+use crate::net::tcp::{ConnectOptions, Icmp, OpenError, receive_icmp_errors};
 use crate::probe::vip_path::{StartError, VipConnection};
 
 /// How much is read in one turn. A peer that never makes its reader wait
@@ -208,12 +208,12 @@ pub(super) async fn tcp(
     progress: &Arc<Progress>,
 ) -> Result<Stream, Failure> {
     progress.begin(Activity::Connecting);
-    let opening = Opening {
+    let options = ConnectOptions {
         source: origin.source,
         interface: origin.interface.as_deref(),
-        marked: None,
+        vip: None,
     };
-    let tcp = opening.open(target).await.map_err(failure)?;
+    let tcp = options.open(target).await.map_err(failure)?;
     Ok(Stream::new(tcp, false, Arc::clone(progress)))
 }
 
@@ -289,7 +289,7 @@ pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<Datagrams
             .bind_device(Some(interface.as_bytes()))
             .map_err(|error| cannot_use(interface, &error))?;
     }
-    tell_icmp(&socket, target, true).map_err(|error| of_socket(&error))?;
+    receive_icmp_errors(&socket, target, true).map_err(|error| of_socket(&error))?;
     if let Err(error) = socket.connect(target).await {
         let again = Errno::from_io_error(&error) == Some(Errno::ACCESS)
             && socket.set_broadcast(true).is_ok()

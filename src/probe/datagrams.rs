@@ -31,7 +31,7 @@ pub(super) struct Datagrams {
 
 impl Datagrams {
     /// Of a socket that is connected to `target`, and takes in ICMP errors from
-    /// now on ([`tcp::tell_icmp`]).
+    /// now on ([`tcp::receive_icmp_errors`]).
     pub(super) fn new(socket: UdpSocket, target: SocketAddr) -> Self {
         Self {
             socket,

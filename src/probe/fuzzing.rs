@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::agent_reply::AgentReply;
 use super::checks::{agent, dns, exec, grpc, http, stream};
-use super::probing;
+use super::prober;
 use super::probing::Probing;
 use super::verdict::Failure;
 use crate::config::{Check, CheckKind, Config};
@@ -83,7 +83,7 @@ pub fn conversation(bytes: &[u8]) {
         piece: usize::from(*piece).max(1),
         turn: false,
     };
-    RUNTIME.block_on(probing::fuzzing::probing(
+    RUNTIME.block_on(prober::fuzzing::probing(
         check,
         async |probing: Probing<'_>| {
             let told = match &check.kind {

@@ -1,12 +1,12 @@
 //! What the record of a real server keeps of its newest probe.
 
-use crate::probe::Report;
+use crate::probe::ProbeReport;
 use crate::status::{LastProbe, RealServerLive};
 
 impl RealServerLive {
     /// Takes the newest probe's result in; the verdict is health's.
-    pub(crate) fn note_probe(&mut self, report: &Report) {
-        let Report { outcome, at, .. } = report;
+    pub(crate) fn note_probe(&mut self, report: &ProbeReport) {
+        let ProbeReport { outcome, at, .. } = report;
         if let Some(count) = self.probes.get_mut(outcome.result.index()) {
             *count += 1;
         }

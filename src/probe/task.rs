@@ -49,7 +49,7 @@ pub(crate) struct Probe {
 
 /// One probe that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Report {
+pub(crate) struct ProbeReport {
     /// Which.
     pub(crate) probe: ProbeId,
     /// What came of it.
@@ -64,7 +64,7 @@ pub(crate) struct Report {
 #[must_use = "the probes end when this is dropped"]
 pub(crate) struct Probes {
     prober: Arc<Prober>,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<ProbeReport>,
     running: BTreeMap<Identity, (Probe, ProbeTask)>,
     next: u32,
 }
@@ -82,7 +82,7 @@ impl Drop for ProbeTask {
 impl Probes {
     /// None yet; all will report to `reports`. While that is full, probes wait
     /// with their report, and leave out what falls due meanwhile.
-    pub(crate) fn new(prober: Prober, reports: mpsc::Sender<Report>) -> Self {
+    pub(crate) fn new(prober: Prober, reports: mpsc::Sender<ProbeReport>) -> Self {
         let (running, next) = (BTreeMap::new(), 0);
         Self {
             prober: Arc::new(prober),
@@ -165,7 +165,7 @@ fn run<P, F>(
     mut schedule: Schedule,
     rate: Arc<SharedProbeRate>,
     probe: P,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<ProbeReport>,
 ) -> impl Future<Output = ()>
 where
     P: Fn() -> F,
@@ -194,7 +194,7 @@ struct Closed;
 async fn probe_once<P, F>(
     id: ProbeId,
     probe: &P,
-    reports: &mpsc::Sender<Report>,
+    reports: &mpsc::Sender<ProbeReport>,
 ) -> Result<(), Closed>
 where
     P: Fn() -> F,
@@ -204,7 +204,7 @@ where
     let at = clock::wall();
     let made = panics::caught(async { probe().await }).await;
     let outcome = made.unwrap_or_else(|message| not_made(&message, started));
-    let report = Report {
+    let report = ProbeReport {
         probe: id,
         outcome,
         started,

@@ -163,7 +163,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = sleep_until(next_look) => {
                     next_look = in_from_now(LOOK);
                     self.count_connections().await;
-                    self.look_at_leaving().await;
+                    self.check_pending_removals().await;
                 }
                 () = sleep_until(self.resets.next()), if self.resets.any() => {
                     self.go_on_with_resets().await;
@@ -266,7 +266,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         let observed = self.reconciler.observe(&self.desired).await?;
-        pending_removal::see(&mut self.reconciler.owned.leaving, &observed.state);
+        pending_removal::note_weights(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {
             ChangeCause::Wanted
         } else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{LocalAddress, ServiceKey, SysctlKey, Timeout};
-use crate::plan::pending_removal::Leaving;
+use crate::plan::pending_removal::PendingRemovals;
 use crate::plan::{State, Step};
 
 /// The objects that this agent has written to the kernel and may therefore remove,
@@ -15,7 +15,7 @@ pub(crate) struct Owned {
     pub(crate) sysctls: BTreeMap<SysctlKey, OwnedSysctl>,
     pub(crate) timeouts: BTreeMap<Timeout, OwnedTimeout>,
     /// What is no longer configured, and stays until its connections have ended.
-    pub(crate) leaving: Leaving,
+    pub(crate) leaving: PendingRemovals,
 }
 
 /// A kernel parameter that the agent sets.

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
+use super::apply::{self, Outcome};
 use super::drift::announce;
 use super::observe::is_for_probes;
 use super::ownership::{OwnedSysctl, StateFileStatus};
-use super::{Failure, Outcome, ReconcileError, Reconciler, Writing, apply, not_remembered};
+use super::{Failure, ReconcileError, Reconciler, Writing, not_remembered};
 use crate::kernel::Ipvs;
 use crate::plan::{State, Step};
 

@@ -15,11 +15,12 @@ use tokio::time::sleep;
 
 use super::ownership::{Owned, OwnedSysctl, OwnedTimeout, StateFileStatus};
 use crate::model::{LocalAddress, ParseError, ServiceKey, Severity};
-use crate::plan::pending_removal::Leaver;
+use crate::plan::pending_removal::PendingRemoval;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::stored_file::{
-    Content, Damage, IfDamaged, Loaded, OnDisk, Purpose, StoredFile, StoredFileError,
+    BackgroundWriter, Content, Damage, Format, IfDamaged, Loaded, OnDisk, Purpose, StoredFile,
+    StoredFileError,
 };
 use crate::status::Mode;
 
@@ -42,6 +43,8 @@ static PURPOSE: Purpose = Purpose {
           is left over; the names may be readable in the damaged file",
     moved: "remove from the kernel by hand what it names and is no longer configured",
 };
+
+const FORMAT: Format<Owned> = Format { text, content };
 
 /// Where [`Owned`] outlives the process: `director.json` or
 /// `real_server.json` in the state directory.
@@ -164,18 +167,9 @@ impl StateFile {
         })
     }
 
-    /// As [`StateFile::save`], by a thread for it and within a deadline.
-    pub(super) async fn save_patiently(
-        &self,
-        owned: Owned,
-        before: OnDisk<Owned>,
-    ) -> Result<Saved, StoredFileError> {
-        let file = self.clone();
-        let save = move || file.save(owned, &before);
-        let saved = file_work::run_patiently(FileUse::State, self.path(), save).await;
-        saved.unwrap_or_else(|error| {
-            Err(StoredFileError::Write(self.path().to_owned(), error.into()))
-        })
+    /// Writes the file, of which `on_disk` is known.
+    pub(super) fn writer(&self, on_disk: OnDisk<Owned>) -> BackgroundWriter<Owned> {
+        BackgroundWriter::new(self.0.clone(), FileUse::State, FORMAT, on_disk)
     }
 
     /// Looks again and again whether another hand has changed or removed the file: then
@@ -188,11 +182,6 @@ impl StateFile {
             // What does not answer has been reported, and is looked at again.
             let _ = file_work::run_patiently(FileUse::State, self.path(), look).await;
         }
-    }
-
-    /// What was last seen of that.
-    pub(super) fn is_changed(&self) -> bool {
-        self.0.is_changed()
     }
 
     /// The VIPs that this host's director has, as its own state file in the same
@@ -222,11 +211,6 @@ impl StateFile {
         Some(services.chain(addresses).collect())
     }
 
-    /// Writes the file unless it holds what is owned, as [`StoredFile::save`] does.
-    fn save(&self, owned: Owned, before: &OnDisk<Owned>) -> Result<Saved, StoredFileError> {
-        self.0.save(owned, before, text, content)
-    }
-
     /// Fails if a newer program wrote the file.
     pub(crate) fn refuse_newer(&self) -> Result<(), StoredFileError> {
         self.0.refuse_newer()
@@ -237,9 +221,6 @@ impl StateFile {
         self.0.remove().map(|_| ())
     }
 }
-
-/// What the state file holds now, and what was wrong with it before.
-pub(super) type Saved = (OnDisk<Owned>, Option<Damage>);
 
 /// The text could not be understood.
 #[derive(Debug, Error)]
@@ -284,7 +265,7 @@ fn understand(text: &[u8]) -> Result<Owned, ShapeError> {
     for leaves in shape.leaving {
         let key = (leaves.service.parse()?, leaves.real_server.parse()?);
         let deadline = humantime::parse_rfc3339(&leaves.deadline);
-        let leaver = Leaver {
+        let leaver = PendingRemoval {
             service: leaves.service_name,
             real_server: leaves.real_server_name,
             deadline: deadline?,

@@ -2,16 +2,16 @@
 //! rule for all of them: a file of a newer version is refused, and a damaged file is
 //! set aside.
 
+mod background_writer;
+mod damage;
 pub(crate) mod unsaved;
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -21,7 +21,11 @@ use tracing::warn;
 
 use super::shared::Shared;
 use super::{atomic_write, regular_file};
-use crate::model::{Condition, ConditionType, Severity};
+use crate::model::Severity;
+
+pub(crate) use background_writer::{BackgroundWriter, Format, WriteResult};
+pub(crate) use damage::Damage;
+use damage::{Place, what_is_no_file};
 
 /// The largest file that is read: 64 MiB. An entry takes about 150 bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -147,26 +151,6 @@ impl<T> Loaded<T> {
     }
 }
 
-/// A file that is damaged.
-#[derive(Debug, Clone)]
-pub(crate) struct Damage {
-    path: PathBuf,
-    purpose: &'static Purpose,
-    cause: String,
-    place: Place,
-}
-
-/// Where a damaged file is now.
-#[derive(Debug, Clone)]
-enum Place {
-    /// It was set aside, and has this name.
-    Aside(PathBuf),
-    /// It could not be set aside, for this reason.
-    Stuck(String),
-    /// It was only read.
-    Left,
-}
-
 /// A file in the state directory cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum StoredFileError {
@@ -287,7 +271,7 @@ impl StoredFile {
         value: T,
         before: &OnDisk<T>,
         text: impl FnOnce(&T) -> serde_json::Result<Vec<u8>>,
-        understand: impl FnOnce(&[u8]) -> Content<T>,
+        understand: impl Fn(&[u8]) -> Content<T>,
     ) -> Result<(OnDisk<T>, Option<Damage>), StoredFileError> {
         let mut damage = None;
         match before {
@@ -298,13 +282,17 @@ impl StoredFile {
                 let file = self.path.display();
                 warn!(%file, "another hand has changed or removed the file: it is written again");
             }
-            OnDisk::Damaged => damage = self.set_aside_damaged(understand)?,
+            OnDisk::Damaged => damage = self.set_aside_damaged(&understand)?,
             OnDisk::Holds(..) | OnDisk::Unknown => {}
         }
         let directory = self.directory();
         fs::create_dir_all(directory)
             .map_err(|error| StoredFileError::Directory(directory.to_owned(), error))?;
         self.refuse_newer()?;
+        // A file takes the name of anything but a directory.
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_dir()) {
+            damage = self.set_aside_damaged(understand)?;
+        }
         let written = text(&value)
             .map_err(io::Error::from)
             .and_then(|text| atomic_write::replace(&self.path, &text));
@@ -419,90 +407,6 @@ impl StoredFile {
         let name = self.path.display();
         let message = format!("{MOST_ASIDE} files `{name}.damaged…` are there: remove some");
         Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
-    }
-}
-
-impl Damage {
-    /// The condition that says so: its subject is where the damaged file is.
-    pub(crate) fn condition(&self, since: SystemTime) -> Condition {
-        Condition {
-            kind: ConditionType::StateFileDamaged,
-            subject: self.file().display().to_string(),
-            severity: self.purpose.severity,
-            message: self.to_string(),
-            fix: self.fix(),
-            since,
-        }
-    }
-
-    /// What to do.
-    pub(crate) fn fix(&self) -> String {
-        let (file, fix) = (self.file().display(), self.purpose.fix);
-        match self.place {
-            Place::Aside(_) | Place::Stuck(_) => format!("{fix}; then remove `{file}`"),
-            Place::Left => format!(
-                "start the agent, which takes over what can be read of `{file}` and sets the file \
-                 aside; then {fix}"
-            ),
-        }
-    }
-
-    /// The file that is damaged, by the name that it has now.
-    pub(crate) fn file(&self) -> &Path {
-        match &self.place {
-            Place::Aside(aside) => aside,
-            Place::Stuck(_) | Place::Left => &self.path,
-        }
-    }
-
-    pub(crate) const fn severity(&self) -> Severity {
-        self.purpose.severity
-    }
-
-    /// The file that is damaged, by the name that it had.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether the damaged file has another name now.
-    pub(crate) const fn is_set_aside(&self) -> bool {
-        matches!(self.place, Place::Aside(_))
-    }
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, cause) = (self.path.display(), &self.cause);
-        write!(f, "`{path}` is damaged ({cause}) and ")?;
-        match &self.place {
-            Place::Aside(aside) => write!(f, "was set aside as `{}`", aside.display())?,
-            Place::Stuck(why) => write!(f, "stays where it is ({why})")?,
-            Place::Left => f.write_str("stays where it is (nothing is written here)")?,
-        }
-        write!(f, ": {}", self.purpose.loss)
-    }
-}
-
-/// What has the file's name and is none that the agent can have written, so that
-/// reading it again would not help.
-fn what_is_no_file(path: &Path, error: &io::Error) -> Option<String> {
-    let kind = error.kind();
-    // `regular_file` says `InvalidInput` of a FIFO, a socket and a device.
-    if matches!(
-        kind,
-        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge
-    ) {
-        Some(error.to_string())
-    } else if kind == io::ErrorKind::IsADirectory {
-        Some("this is a directory".to_owned())
-    } else if kind == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::LOOP) {
-        let target = fs::read_link(path).ok()?;
-        let target = target.display();
-        Some(format!(
-            "this is a link to `{target}`, which cannot be followed: {error}"
-        ))
-    } else {
-        None
     }
 }
 

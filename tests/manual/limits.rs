@@ -41,7 +41,7 @@ const BOUNDS: [Bound; 50] = [
     ("nesting of a configuration", "yaml.rs", "MAX_ALIASED"),
     ("threads that wait", "file_work.rs", "PER_DIRECTORY"),
     ("threads that wait", "file_work.rs", "PATIENCE"),
-    ("wait for the state file", "mod.rs", "SAVING"),
+    ("wait for the state file", "reconciler.rs", "SAVING"),
     ("age of certificates", "shared.rs", "FRESH"),
     ("age of certificates", "shared.rs", "AGAIN"),
     ("connections to `http.listen`", "places.rs", "PLACES"),

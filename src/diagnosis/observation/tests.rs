@@ -53,9 +53,9 @@ fn loss_follows_the_path_of_clients() {
     let loss = |plain, vip| {
         let mut observation = Observation::default();
         observation.note(plain, vip);
-        observation.loss()
+        observation.unavailability()
     };
-    let unreachable = Some(Loss::Unreachable);
+    let unreachable = Some(Unavailability::Unreachable);
     for (plain, vip, expected) in [
         (None, None, None),
         (Some(PathResult::Passed), None, None),
@@ -65,7 +65,11 @@ fn loss_follows_the_path_of_clients() {
         (Some(PathResult::NoReply), None, unreachable),
         (Some(PathResult::Filtered), None, unreachable),
         (Some(PathResult::NoDatagramReply), None, unreachable),
-        (Some(PathResult::NoNeighbour), None, Some(Loss::Gone)),
+        (
+            Some(PathResult::NoNeighbour),
+            None,
+            Some(Unavailability::Gone),
+        ),
         // What clients meet counts, where that is known.
         (
             Some(PathResult::Passed),
@@ -76,7 +80,7 @@ fn loss_follows_the_path_of_clients() {
         (
             Some(PathResult::NoNeighbour),
             Some(PathResult::NoReply),
-            Some(Loss::Gone),
+            Some(Unavailability::Gone),
         ),
         (
             Some(PathResult::NoNeighbour),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Core, Subscription};
 use crate::config::{Check, OnFailure, VirtualService};
-use crate::diagnosis::Loss;
+use crate::diagnosis::Unavailability;
 use crate::health::announcer::Announcer;
 use crate::health::drains::DrainTracker;
 use crate::health::effect::{Effect, RealServerChange, WeightChange};
@@ -391,8 +391,8 @@ fn failure_rule(service: &VirtualService) -> FailureRule {
             even_the_last: true,
             ..FailureRule::QUIESCE
         },
-        Some(OnFailure::Reset) => reset(Loss::Unreachable, true),
-        None if deadline_only(service.key) => reset(Loss::Unreachable, false),
-        None => reset(Loss::Gone, false),
+        Some(OnFailure::Reset) => reset(Unavailability::Unreachable, true),
+        None if deadline_only(service.key) => reset(Unavailability::Unreachable, false),
+        None => reset(Unavailability::Gone, false),
     }
 }

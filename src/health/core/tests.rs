@@ -73,7 +73,7 @@ type Key = (ServiceKey, RealServerKey);
 #[derive(Debug, Clone)]
 enum Step {
     /// A probe by its number, that began so many milliseconds ago.
-    Report(usize, ProbeResult, Option<WeightAdvice>, u64),
+    ProbeReport(usize, ProbeResult, Option<WeightAdvice>, u64),
     Link(Option<FreezeReason>),
     Conflicts(Vec<(u8, u8)>),
     Present(Vec<u8>),
@@ -107,7 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
     let load = proptest::option::of((0..2_u32, 0..2_u32));
     prop_oneof![
         20 => (0..9_usize, result, advice, 0..2500_u64)
-            .prop_map(|(probe, result, advice, age)| Step::Report(probe, result, advice, age)),
+            .prop_map(|(probe, result, advice, age)| Step::ProbeReport(probe, result, advice, age)),
         2 => link.prop_map(Step::Link),
         1 => proptest::collection::vec((1..4_u8, 11..16_u8), 0..3).prop_map(Step::Conflicts),
         1 => proptest::collection::vec(11..16_u8, 0..3).prop_map(Step::Present),
@@ -184,7 +184,7 @@ impl World {
             Step::Load(number, ..) | Step::Drain(number, _) | Step::Undrain(number) => {
                 ids[number % ids.len()]
             }
-            Step::Report(..)
+            Step::ProbeReport(..)
             | Step::Link(_)
             | Step::Conflicts(_)
             | Step::Present(_)
@@ -194,9 +194,9 @@ impl World {
         let ago = |millis| self.now.checked_sub(Duration::from_millis(millis)).unwrap();
         let rip = |last: u8| IpAddr::from([192, 0, 2, last]);
         match step {
-            Step::Report(probe, result, advice, age) => {
+            Step::ProbeReport(probe, result, advice, age) => {
                 let probes: Vec<_> = self.core.subscriptions.keys().copied().collect();
-                Input::Report(Arc::new(Report {
+                Input::ProbeReport(Arc::new(ProbeReport {
                     probe: probes[probe % probes.len()],
                     outcome: Outcome {
                         result: *result,
@@ -313,7 +313,7 @@ impl World {
         let (before, health, admin) = (self.table.clone(), self.health.clone(), self.admin.clone());
         let was_frozen = self.frozen;
         let sets_admin = matches!(input, Input::SetAdmin { .. });
-        let passed = matches!(step, Step::Report(_, ProbeResult::Ok, ..));
+        let passed = matches!(step, Step::ProbeReport(_, ProbeResult::Ok, ..));
         let is_reload = matches!(step, Step::Reload(_));
         let load = if let Input::Loads(loads) = &input {
             Some(loads.clone())
@@ -428,7 +428,7 @@ fn down_real_server_stays_down_after_a_reload_until_a_probe_passes() {
     let mut numbers = probes.map(|(_, probe)| probe.real_servers.contains(&web_rs3.1));
     let number = numbers.position(|speaks| speaks).unwrap();
     for _ in 0..2 {
-        let step = Step::Report(number, ProbeResult::Refused, None, 0);
+        let step = Step::ProbeReport(number, ProbeResult::Refused, None, 0);
         world.take(&step).unwrap();
     }
     assert_eq!(world.health[&web_rs3.0], Health::Down);
@@ -464,7 +464,7 @@ fn reload_that_asks_for_it_ends_the_connections_of_a_lost_real_server() {
     {
         let mut probes = core.subscriptions.iter();
         let probe = probes.find(|(_, probe)| probe.real_servers.contains(id));
-        let report = Report {
+        let report = ProbeReport {
             probe: *probe.unwrap().0,
             outcome: Outcome {
                 result,
@@ -479,7 +479,7 @@ fn reload_that_asks_for_it_ends_the_connections_of_a_lost_real_server() {
             started: start,
             at: SystemTime::UNIX_EPOCH,
         };
-        core.handle(Input::Report(Arc::new(report)), start);
+        core.handle(Input::ProbeReport(Arc::new(report)), start);
     }
     let reload = |core: &mut Core, on_failure| {
         let effects = core.handle(Input::Reload(cluster(on_failure)), start);

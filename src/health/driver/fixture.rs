@@ -33,8 +33,8 @@ pub(super) fn subscriptions(
 }
 
 /// A probe that began and ended now, and showed nothing but its result.
-pub(super) fn report(probe: ProbeId, result: ProbeResult) -> Report {
-    Report {
+pub(super) fn report(probe: ProbeId, result: ProbeResult) -> ProbeReport {
+    ProbeReport {
         probe,
         outcome: Outcome {
             result,

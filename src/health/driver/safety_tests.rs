@@ -30,7 +30,7 @@ const SORRY: RealServerId = RealServerId {
 /// A health task at work, in virtual time.
 struct Fixture {
     targets: Vec<ProbeTarget>,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<ProbeReport>,
     link: watch::Sender<Option<FreezeReason>>,
     conflicts: watch::Sender<ArpConflicts>,
     unresponsive: watch::Receiver<BTreeSet<IpAddr>>,

@@ -70,7 +70,7 @@ impl Fixture {
         report.outcome.advice = advice;
         report.started = self.start + since;
         report.at = SystemTime::UNIX_EPOCH + since;
-        let input = Input::Report(Arc::new(report));
+        let input = Input::ProbeReport(Arc::new(report));
         self.driver.handle(input, self.start + since);
     }
 

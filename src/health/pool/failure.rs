@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Member, Pool};
-use crate::diagnosis::Loss;
+use crate::diagnosis::Unavailability;
 use crate::model::{AdminState, Health, Weight};
 
 /// What a virtual service asks for when a real server of it fails.
@@ -12,7 +12,7 @@ pub(crate) struct FailureRule {
     /// It is out of the table while it is down.
     pub(crate) removes: bool,
     /// Its connections are ended when it is lost so much; `None` for never.
-    pub(crate) resets_from: Option<Loss>,
+    pub(crate) resets_from: Option<Unavailability>,
     /// Both also where nobody else serves.
     pub(crate) even_the_last: bool,
 }
@@ -42,7 +42,12 @@ impl Pool {
     /// place is lost to its clients; the sorry server's place is after the
     /// last. Tells whether that is worse than what was known since it is down:
     /// then [`take_handling`](Self::take_handling) may tell what follows.
-    pub(crate) fn set_loss(&mut self, member: usize, loss: Option<Loss>, started: Instant) -> bool {
+    pub(crate) fn set_unavailability(
+        &mut self,
+        member: usize,
+        unavailability: Option<Unavailability>,
+        started: Instant,
+    ) -> bool {
         if self.frozen || self.evidence_from.is_some_and(|from| started < from) {
             return false;
         }
@@ -51,9 +56,9 @@ impl Pool {
             return false;
         };
         let is_down = member.machine.health() == Health::Down;
-        let known = member.loss.filter(|_| is_down);
-        member.loss = known.max(loss);
-        is_down && member.loss > known
+        let known = member.unavailability.filter(|_| is_down);
+        member.unavailability = known.max(unavailability);
+        is_down && member.unavailability > known
     }
 
     /// What is to be done, since the last [`recompute_weights`](Self::recompute_weights), with real
@@ -78,7 +83,7 @@ impl Pool {
             }
             let is_lost = rule
                 .resets_from
-                .is_some_and(|from| member.loss >= Some(from));
+                .is_some_and(|from| member.unavailability >= Some(from));
             let what = if rule.removes {
                 Handling::Remove
             } else if is_lost {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::diagnosis::Loss;
+use crate::diagnosis::Unavailability;
 use crate::health::damping::Damping;
 use crate::health::slow_start::SlowStart;
 use crate::health::{Machine, weight};
@@ -26,7 +26,7 @@ pub(super) struct Member {
     /// The weight that the kernel should have.
     pub(super) wanted: Weight,
     /// How the real server is lost to its clients: the worst that was seen since it is down.
-    pub(super) loss: Option<Loss>,
+    pub(super) unavailability: Option<Unavailability>,
     /// Whether the real server was removed or reset since it is down.
     pub(super) handled: bool,
 }
@@ -53,7 +53,7 @@ impl Member {
             configured,
             advice: None,
             wanted: weight(Health::Unknown, configured, found),
-            loss: None,
+            unavailability: None,
             handled: false,
         }
     }

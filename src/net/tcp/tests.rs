@@ -13,10 +13,10 @@ fn listener() -> (TcpListener, SocketAddr) {
 async fn a_connection_comes_from_where_it_is_told() {
     let (listener, address) = listener();
     let source = IpAddr::from([127, 0, 0, 9]);
-    let opening = Opening {
+    let opening = ConnectOptions {
         source: Some(source),
         interface: Some("lo"),
-        ..Opening::default()
+        ..ConnectOptions::default()
     };
     let _stream = opening.open(address).await.unwrap();
     let (_, peer) = listener.accept().unwrap();
@@ -28,7 +28,7 @@ async fn a_connection_comes_from_where_it_is_told() {
 async fn a_refusal_by_the_host_is_told_from_one_by_icmp() {
     let (listener, address) = listener();
     drop(listener);
-    let error = Opening::default().open(address).await.unwrap_err();
+    let error = ConnectOptions::default().open(address).await.unwrap_err();
     assert!(
         matches!(&error, OpenError::Connect { source, icmp: None }
             if source.kind() == io::ErrorKind::ConnectionRefused),
@@ -39,13 +39,13 @@ async fn a_refusal_by_the_host_is_told_from_one_by_icmp() {
 #[tokio::test]
 async fn an_address_or_an_interface_that_is_not_there_is_named() {
     let (_listener, address) = listener();
-    let elsewhere = Opening {
+    let elsewhere = ConnectOptions {
         source: Some([192, 0, 2, 1].into()),
-        ..Opening::default()
+        ..ConnectOptions::default()
     };
-    let nowhere = Opening {
+    let nowhere = ConnectOptions {
         interface: Some("nosuch0"),
-        ..Opening::default()
+        ..ConnectOptions::default()
     };
     for (opening, name) in [(elsewhere, "192.0.2.1"), (nowhere, "nosuch0")] {
         let error = opening.open(address).await.unwrap_err();
@@ -59,7 +59,7 @@ async fn an_address_or_an_interface_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_server_that_answers_is_read() {
     let (listener, address) = listener();
-    let stream = Opening::default().open(address).await.unwrap();
+    let stream = ConnectOptions::default().open(address).await.unwrap();
     let (mut accepted, _) = listener.accept().unwrap();
     drop(stream);
     assert_eq!(accepted.read(&mut [0]).unwrap(), 0);

@@ -13,8 +13,8 @@ fn hashed(service: &mut VirtualService) {
     service.scheduler = "sh".parse().unwrap();
 }
 
-fn leaver() -> Leaver {
-    Leaver {
+fn leaver() -> PendingRemoval {
+    PendingRemoval {
         service: "web".to_owned(),
         real_server: "rs".to_owned(),
         deadline: fixture::start(),
@@ -28,9 +28,9 @@ fn addresses(state: &State) -> Vec<String> {
 
 /// What the kernel holds of `before`, what of it is leaving with `after`, and
 /// what is desired then.
-fn left(before: &Config, after: &Config) -> (State, Leaving, State) {
+fn left(before: &Config, after: &Config) -> (State, PendingRemovals, State) {
     let (observed, configured) = (state(before), state(after));
-    let mut leaving = Leaving::new();
+    let mut leaving = PendingRemovals::new();
     note(&mut leaving, &configured, &observed, |_, _| leaver());
     let desired = kept(&leaving, &Unreplaced::new(), &configured, &observed).into_owned();
     (observed, leaving, desired)
@@ -40,7 +40,7 @@ fn left(before: &Config, after: &Config) -> (State, Leaving, State) {
 fn nothing_that_is_configured_leaves() {
     let config = fixture::config();
     let (_, leaving, desired) = left(&config, &config);
-    assert_eq!(leaving, Leaving::new());
+    assert_eq!(leaving, PendingRemovals::new());
     assert_eq!(desired, state(&config));
 }
 
@@ -69,7 +69,7 @@ fn a_real_server_stays_as_it_was_but_for_its_weight() {
 
     let mut again = leaving;
     note(&mut again, &state(&before), &observed, |_, _| leaver());
-    assert_eq!(again, Leaving::new(), "it is configured again");
+    assert_eq!(again, PendingRemovals::new(), "it is configured again");
 }
 
 #[test]

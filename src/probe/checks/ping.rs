@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::config::Origin;
-use crate::net::tcp::tell_icmp;
+use crate::net::tcp::receive_icmp_errors;
 use crate::probe::connect::{broadcast, cannot_use};
 use crate::probe::datagrams::Datagrams;
 use crate::probe::probing::Probing;
@@ -87,7 +87,7 @@ fn aim(socket: &Socket, target: SocketAddr, origin: &Origin) -> Result<(), Failu
             .bind(&SocketAddr::new(source, 0).into())
             .map_err(|error| cannot_use(source, &error))?;
     }
-    tell_icmp(socket, target, true).map_err(|error| of_socket(&error))?;
+    receive_icmp_errors(socket, target, true).map_err(|error| of_socket(&error))?;
     let address = target.into();
     socket.connect(&address).map_err(|error| {
         let again = Errno::from_io_error(&error) == Some(Errno::ACCESS)

@@ -13,7 +13,7 @@ use super::ports::Ending;
 use super::{Unverified, VipPaths};
 use crate::config::{Config, Origin};
 use crate::model::{Family, ProbePath};
-use crate::net::tcp::{Marked, OpenError, Opening};
+use crate::net::tcp::{ConnectOptions, OpenError, VipSocketOptions};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
@@ -101,16 +101,16 @@ impl VipPaths {
             let Some(port) = self.take_port(canary.target, None) else {
                 break;
             };
-            let opening = Opening {
+            let options = ConnectOptions {
                 source: Some(address),
                 interface: None,
-                marked: Some(Marked {
+                vip: Some(VipSocketOptions {
                     port,
                     mark: confirmed.mark.get(),
                     segment: SEGMENT,
                 }),
             };
-            let opened = timeout(PATIENCE, opening.open(canary.target)).await;
+            let opened = timeout(PATIENCE, options.open(canary.target)).await;
             let (ending, found) = match opened {
                 Ok(Err(OpenError::PortTaken)) => (Ending::Unusable, None),
                 Ok(Err(OpenError::Connect {

@@ -16,7 +16,7 @@ use super::{Confirmed, Unverified, VipPaths};
 use crate::config::Origin;
 use crate::kernel::{CapturedPacket, IpvsReader, PacketCapture};
 use crate::model::{Connections, Family, Forwarding, ProbePath};
-use crate::net::tcp::{Marked, OpenError, Opened, Opening};
+use crate::net::tcp::{ConnectOptions, OpenError, Opened, VipSocketOptions};
 use crate::plan::probe_marks::service_for_path;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -114,17 +114,17 @@ impl VipConnection {
         let mut attempts = 0;
         for _ in 0..TRIES {
             let port = self.next_port(target).ok_or(StartError::NoPort)?;
-            let opening = Opening {
+            let options = ConnectOptions {
                 source: Some(source),
                 interface: None,
-                marked: Some(Marked {
+                vip: Some(VipSocketOptions {
                     port,
                     mark: self.confirmed.mark.get(),
                     segment: self.segment(),
                 }),
             };
             // The less there is between the two dumps, the fewer connections end there.
-            let prepared = match opening.prepare(target) {
+            let prepared = match options.prepare(target) {
                 Err(OpenError::PortTaken) => continue,
                 prepared => prepared?,
             };

@@ -15,7 +15,7 @@ use crate::model::{
     Severity, Weight,
 };
 use crate::plan::State;
-use crate::plan::pending_removal::{self, Leaver};
+use crate::plan::pending_removal::{self, PendingRemoval};
 use crate::reconcile::{ChangeCause, LINES_AT_ONCE, Reconciler, Writing};
 use crate::runtime::clock;
 use crate::status::{LeavingRecord, Snapshot};
@@ -60,7 +60,7 @@ impl<T: Ipvs> Reconciler<T> {
         let real_servers: BTreeMap<_, _> = real_servers.collect();
         pending_removal::note(leaving, configured, observed, |service, real_server| {
             let name = real_servers.get(&(*service, *real_server));
-            Leaver {
+            PendingRemoval {
                 service: services
                     .get(service)
                     .map_or_else(|| service.to_string(), |name| (*name).to_owned()),
@@ -193,7 +193,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// Reads the connections of what is leaving, and removes what has none
     /// left, or whose time is up. What serves has its time until it is
     /// replaced, and longer where without it nobody would serve.
-    pub(super) async fn look_at_leaving(&mut self) {
+    pub(super) async fn check_pending_removals(&mut self) {
         let mut overdue = BTreeSet::new();
         if self.departures.is_empty() || self.reconciler.writing == Writing::DryRun {
             return self.reconciler.update_overdue(&overdue);

@@ -32,8 +32,9 @@ fn the_first_programs_file_without_time_outs_is_read() {
     assert_eq!((owned.services.len(), owned.timeouts.len()), (1, 0));
 }
 
-fn save(file: &StateFile, owned: Owned) -> Result<Saved, StoredFileError> {
-    file.save(owned, &OnDisk::Unknown)
+fn save(file: &StateFile, owned: Owned) -> Result<(), StoredFileError> {
+    let saved = file.0.save(owned, &OnDisk::Unknown, text, content);
+    saved.map(|_| ())
 }
 
 fn load(file: &StateFile) -> Remembered {
@@ -114,7 +115,7 @@ fn owned() -> Owned {
         "tcp [2001:db8::200]:80".parse().unwrap(),
         "[2001:db8::21]:80".parse().unwrap(),
     );
-    let leaver = Leaver {
+    let leaver = PendingRemoval {
         has_weight: false,
         service: "web".into(),
         real_server: "rs1".into(),

@@ -1,5 +1,6 @@
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::time::SystemTime;
 
 use rustix::fs::{FileType, Mode, mknodat};
 
@@ -241,4 +242,21 @@ fn file_that_another_hand_has_changed_is_written_again_and_no_other() {
                 .all(|name| !name.contains("damaged"))
         );
     }
+}
+
+#[test]
+fn directory_that_takes_the_name_of_the_file_is_set_aside_by_the_next_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StoredFile::new(directory.path().join("some.json"), &NEEDED);
+    let known = save(&file, 7, &OnDisk::Unknown).unwrap();
+    fs::remove_file(file.path()).unwrap();
+    fs::create_dir(file.path()).unwrap();
+    fs::write(file.path().join("inside"), "kept").unwrap();
+    let (_, damage) = file.save(7, &known, serde_json::to_vec, number).unwrap();
+    let damage = damage.unwrap();
+    assert!(damage.is_set_aside(), "{damage}");
+    assert_eq!(names(directory.path()), ["some.json", "some.json.damaged"]);
+    let inside = directory.path().join("some.json.damaged/inside");
+    assert_eq!(fs::read_to_string(inside).unwrap(), "kept");
+    assert_eq!(file.load(IfDamaged::Leave, number).unwrap().value, 7);
 }

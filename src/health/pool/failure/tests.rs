@@ -7,11 +7,11 @@ use crate::health::slow_start::SlowStart;
 use crate::runtime::clock;
 
 const RESET: FailureRule = FailureRule {
-    resets_from: Some(Loss::Unreachable),
+    resets_from: Some(Unavailability::Unreachable),
     ..FailureRule::QUIESCE
 };
 const GONE: FailureRule = FailureRule {
-    resets_from: Some(Loss::Gone),
+    resets_from: Some(Unavailability::Gone),
     ..FailureRule::QUIESCE
 };
 const REMOVE: FailureRule = FailureRule {
@@ -48,18 +48,18 @@ fn pool(on_failure: FailureRule, sorry_server: bool) -> Pool {
 fn probe(
     pool: &mut Pool,
     place: usize,
-    outcome: Result<(), Option<Loss>>,
+    outcome: Result<(), Option<Unavailability>>,
 ) -> Vec<(usize, Handling)> {
     let now = clock::monotonic();
-    pool.set_loss(place, outcome.err().flatten(), now);
+    pool.set_unavailability(place, outcome.err().flatten(), now);
     pool.on_outcome(place, outcome.is_ok(), now, now);
     pool.recompute_weights(now);
     pool.take_handling()
 }
 
-const BADLY: Result<(), Option<Loss>> = Err(None);
-const UNREACHABLE: Result<(), Option<Loss>> = Err(Some(Loss::Unreachable));
-const LOST: Result<(), Option<Loss>> = Err(Some(Loss::Gone));
+const BADLY: Result<(), Option<Unavailability>> = Err(None);
+const UNREACHABLE: Result<(), Option<Unavailability>> = Err(Some(Unavailability::Unreachable));
+const LOST: Result<(), Option<Unavailability>> = Err(Some(Unavailability::Gone));
 
 #[test]
 fn only_what_is_lost_is_reset_and_once_while_it_is_down() {
@@ -94,7 +94,7 @@ fn only_what_is_lost_is_reset_and_once_while_it_is_down() {
 fn what_is_seen_later_counts_as_well() {
     let mut pool = pool(GONE, false);
     assert_eq!(probe(&mut pool, 0, UNREACHABLE), []);
-    assert!(pool.set_loss(0, Some(Loss::Gone), clock::monotonic()));
+    assert!(pool.set_unavailability(0, Some(Unavailability::Gone), clock::monotonic()));
     assert_eq!(pool.take_handling(), [(0, Handling::Reset)]);
 }
 
@@ -133,7 +133,7 @@ fn nothing_is_cut_while_held_or_for_a_drain() {
     assert_eq!(pool_of_two.take_handling(), [], "verdicts begin anew");
 
     let mut held_late = pool(RESET, false);
-    held_late.set_loss(0, Some(Loss::Gone), now);
+    held_late.set_unavailability(0, Some(Unavailability::Gone), now);
     held_late.on_outcome(0, false, now, now);
     held_late.recompute_weights(now);
     held_late.set_frozen(true, now);

@@ -1,0 +1,116 @@
+//! A state file that is damaged: where the file is now, and what to do.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::io::Errno;
+
+use super::Purpose;
+use crate::model::{Condition, ConditionType, Severity};
+
+/// A file that is damaged.
+#[derive(Debug, Clone)]
+pub(crate) struct Damage {
+    pub(super) path: PathBuf,
+    pub(super) purpose: &'static Purpose,
+    pub(super) cause: String,
+    pub(super) place: Place,
+}
+
+/// Where a damaged file is now.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// It was set aside, and has this name.
+    Aside(PathBuf),
+    /// It could not be set aside, for this reason.
+    Stuck(String),
+    /// It was only read.
+    Left,
+}
+
+impl Damage {
+    /// The condition that says so: its subject is where the damaged file is.
+    pub(crate) fn condition(&self, since: SystemTime) -> Condition {
+        Condition {
+            kind: ConditionType::StateFileDamaged,
+            subject: self.file().display().to_string(),
+            severity: self.purpose.severity,
+            message: self.to_string(),
+            fix: self.fix(),
+            since,
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn fix(&self) -> String {
+        let (file, fix) = (self.file().display(), self.purpose.fix);
+        match self.place {
+            Place::Aside(_) | Place::Stuck(_) => format!("{fix}; then remove `{file}`"),
+            Place::Left => format!(
+                "start the agent, which takes over what can be read of `{file}` and sets the file \
+                 aside; then {fix}"
+            ),
+        }
+    }
+
+    /// The file that is damaged, by the name that it has now.
+    pub(crate) fn file(&self) -> &Path {
+        match &self.place {
+            Place::Aside(aside) => aside,
+            Place::Stuck(_) | Place::Left => &self.path,
+        }
+    }
+
+    pub(crate) const fn severity(&self) -> Severity {
+        self.purpose.severity
+    }
+
+    /// The file that is damaged, by the name that it had.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the damaged file has another name now.
+    pub(crate) const fn is_set_aside(&self) -> bool {
+        matches!(self.place, Place::Aside(_))
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, cause) = (self.path.display(), &self.cause);
+        write!(f, "`{path}` is damaged ({cause}) and ")?;
+        match &self.place {
+            Place::Aside(aside) => write!(f, "was set aside as `{}`", aside.display())?,
+            Place::Stuck(why) => write!(f, "stays where it is ({why})")?,
+            Place::Left => f.write_str("stays where it is (nothing is written here)")?,
+        }
+        write!(f, ": {}", self.purpose.loss)
+    }
+}
+
+/// What has the file's name and is none that the agent can have written, so that
+/// reading it again would not help.
+pub(super) fn what_is_no_file(path: &Path, error: &io::Error) -> Option<String> {
+    let kind = error.kind();
+    // `regular_file` says `InvalidInput` of a FIFO, a socket and a device.
+    if matches!(
+        kind,
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge
+    ) {
+        Some(error.to_string())
+    } else if kind == io::ErrorKind::IsADirectory {
+        Some("this is a directory".to_owned())
+    } else if kind == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::LOOP) {
+        let target = fs::read_link(path).ok()?;
+        let target = target.display();
+        Some(format!(
+            "this is a link to `{target}`, which cannot be followed: {error}"
+        ))
+    } else {
+        None
+    }
+}
