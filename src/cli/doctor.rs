@@ -1,3 +1,5 @@
+//! `lvs-agent doctor`: the findings as text or JSON.
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -5,7 +7,7 @@ use serde::Serialize;
 
 use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::cli::arguments::DoctorArguments;
-use crate::doctor::{self, Finding, Verdict};
+use crate::doctor::{self, Finding, FindingSeverity};
 use crate::status::Mode;
 
 /// An element of what `doctor --json` prints.
@@ -28,14 +30,16 @@ pub(super) async fn run(arguments: DoctorArguments) -> Result<ExitStatus, Comman
     let facts = doctor::gather(&config, &arguments.config.path, mode).await?;
     let findings = doctor::examine(&config, &facts);
     let mut stdout = io::stdout().lock();
+    let is_shown = |finding: &Finding| arguments.all || finding.verdict != FindingSeverity::Ok;
     if arguments.json {
-        let findings: Vec<_> = findings.iter().map(response).collect();
-        write_json(&mut stdout, &findings)?;
+        let shown = findings.iter().filter(|finding| is_shown(finding));
+        let shown: Vec<_> = shown.map(response).collect();
+        write_json(&mut stdout, &shown)?;
     } else {
-        render(&findings, &mut stdout)?;
+        render(&findings, is_shown, &mut stdout)?;
     }
     stdout.flush()?;
-    let problem = |finding: &Finding| finding.verdict == Verdict::Problem;
+    let problem = |finding: &Finding| finding.verdict == FindingSeverity::Problem;
     Ok(if findings.iter().any(problem) {
         ExitStatus::Findings
     } else {
@@ -72,11 +76,15 @@ fn alike(findings: &[Finding]) -> Vec<(usize, usize)> {
     findings.iter().map(number).zip(places).collect()
 }
 
-/// One line each, the fix of what is not ok below it, and a line of how many.
-/// Of many that say the same, the first stands for all.
-fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+/// A line for each finding that is shown, its fix below it, and a line that counts all
+/// findings. The first of many that say the same stands for all of them.
+fn render(
+    findings: &[Finding],
+    is_shown: impl Fn(&Finding) -> bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     for (finding, (number, before)) in findings.iter().zip(alike(findings)) {
-        if number > ALIKE && before > 0 {
+        if !is_shown(finding) || (number > ALIKE && before > 0) {
             continue;
         }
         let more = match number {
@@ -101,9 +109,9 @@ fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{}, {}, {} ok",
-        plural(count(Verdict::Problem), "problem"),
-        plural(count(Verdict::Warning), "warning"),
-        count(Verdict::Ok)
+        plural(count(FindingSeverity::Problem), "problem"),
+        plural(count(FindingSeverity::Warning), "warning"),
+        count(FindingSeverity::Ok)
     )
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::addresses::missing_interface;
-use super::{Facts, Finding, Verdict};
+use super::{Facts, Finding, FindingSeverity};
 use crate::agent::FIXED;
 use crate::config::Config;
 use crate::model::{ConditionType, Diagnosis, Severity};
@@ -115,7 +115,7 @@ fn other_configuration(status: &StatusResponse, config: &Config, facts: &Facts) 
             ),
         )
     };
-    let verdict = Verdict::Warning;
+    let verdict = FindingSeverity::Warning;
     let check = "agent";
     Some(Finding::bad(verdict, check, "configuration", message, fix))
 }
@@ -148,9 +148,9 @@ fn is_examined(condition: &ConditionStatus, facts: &Facts) -> bool {
 /// A condition that the agent shows.
 fn of_condition(condition: &ConditionStatus) -> Finding {
     let verdict = if condition.severity == Severity::Warning.as_str() {
-        Verdict::Warning
+        FindingSeverity::Warning
     } else {
-        Verdict::Problem
+        FindingSeverity::Problem
     };
     let subject = format!("{} {}", condition.kind, condition.subject);
     let (message, fix) = (&condition.message, &condition.fix);
@@ -244,9 +244,9 @@ fn of_service(service: &ServiceStatus, facts: &Facts) -> Vec<Finding> {
             Some(diagnosis) => {
                 // What cannot be told changes no verdict.
                 let verdict = if diagnosis == Diagnosis::Unverified.as_str() {
-                    Verdict::Warning
+                    FindingSeverity::Warning
                 } else {
-                    Verdict::Problem
+                    FindingSeverity::Problem
                 };
                 let (cause, fix) = (cause(server, diagnosis), fix(server));
                 findings.push(Finding::bad(verdict, "diagnosis", &subject, cause, fix));

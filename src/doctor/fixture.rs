@@ -130,7 +130,11 @@ pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
             message,
             fix,
         } = finding;
-        assert_eq!(*verdict == Verdict::Ok, fix.is_none(), "{finding:?}");
+        assert_eq!(
+            *verdict == FindingSeverity::Ok,
+            fix.is_none(),
+            "{finding:?}"
+        );
         let fix = fix
             .as_ref()
             .map_or(String::new(), |fix| format!(" | {fix}"));

@@ -38,7 +38,7 @@ use crate::status::{ArpRecord, Mode, command_line};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Verdict {
+pub(crate) enum FindingSeverity {
     /// As it should be.
     Ok,
     /// It works, or may be meant so.
@@ -47,7 +47,7 @@ pub(crate) enum Verdict {
     Problem,
 }
 
-impl Verdict {
+impl FindingSeverity {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -64,9 +64,9 @@ pub(crate) struct Finding {
     pub(crate) check: &'static str,
     /// On what: `ip_vs`, `192.168.11.200`, `web/rs1`.
     pub(crate) subject: String,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: FindingSeverity,
     pub(crate) message: String,
-    /// What to do, mostly a command; `None` for [`Verdict::Ok`].
+    /// What to do, mostly a command; `None` for [`FindingSeverity::Ok`].
     pub(crate) fix: Option<String>,
 }
 
@@ -79,14 +79,14 @@ impl Finding {
         Self {
             check,
             subject: subject.to_string(),
-            verdict: Verdict::Ok,
+            verdict: FindingSeverity::Ok,
             message: message.into(),
             fix: None,
         }
     }
 
     fn bad(
-        verdict: Verdict,
+        verdict: FindingSeverity,
         check: &'static str,
         subject: &(impl ToString + ?Sized),
         message: impl Into<String>,
@@ -107,7 +107,7 @@ impl Finding {
         message: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self::bad(Verdict::Warning, check, subject, message, fix)
+        Self::bad(FindingSeverity::Warning, check, subject, message, fix)
     }
 
     fn problem(
@@ -116,7 +116,7 @@ impl Finding {
         message: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self::bad(Verdict::Problem, check, subject, message, fix)
+        Self::bad(FindingSeverity::Problem, check, subject, message, fix)
     }
 }
 
@@ -222,8 +222,8 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 /// A state file that is damaged, or that an earlier start of the agent set aside.
 fn of_damage(damage: &Damage) -> Finding {
     let verdict = match damage.severity() {
-        Severity::Problem => Verdict::Problem,
-        Severity::Warning => Verdict::Warning,
+        Severity::Problem => FindingSeverity::Problem,
+        Severity::Warning => FindingSeverity::Warning,
     };
     let subject = damage.path().display();
     Finding::bad(

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Facts, Finding, Verdict, both_roles};
+use super::{Facts, Finding, FindingSeverity, both_roles};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Interface, SysctlKey};
 use crate::status::Mode;
@@ -141,7 +141,7 @@ fn quiescent(config: &Config, facts: &Facts) -> Option<Finding> {
     let persistent = services.find(|service| service.persistence.is_some())?;
     (value(facts, QUIESCENT) == Some("0")).then(|| {
         Finding::bad(
-            Verdict::Warning,
+            FindingSeverity::Warning,
             "persistence",
             &persistent.name,
             format!("{QUIESCENT} is 0: known clients stay on a real server with weight 0"),

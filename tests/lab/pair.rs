@@ -168,7 +168,7 @@ fn no_connection_is_lost_when_the_active_directors_cable_is_pulled_and_put_back(
     }
     b.wait_for_connections();
     assert!(a.has_vip() && !b.has_vip());
-    let (_, printed) = b.site.finish(b.host, &["doctor"]);
+    let (_, printed) = b.site.finish(b.host, &["doctor", "--all"]);
     assert!(printed.contains("this one is the standby"), "{printed}");
     assert!(!printed.contains("ip address add"), "{printed}");
 

@@ -1,5 +1,5 @@
 use super::super::fixture::{VIP, address, config, facts, held};
-use super::super::{Verdict, examine as examine_all};
+use super::super::{FindingSeverity, examine as examine_all};
 use super::*;
 
 fn on_real_server() -> Facts {
@@ -18,7 +18,7 @@ fn director_that_is_no_real_server_has_no_loop() {
 fn loop_of_two_hosts_is_named_with_what_prevents_it() {
     let mut facts = on_real_server();
     let found = examine(&config(), &facts).unwrap();
-    assert_eq!(found.verdict, Verdict::Warning);
+    assert_eq!(found.verdict, FindingSeverity::Warning);
     let fix = found.fix.unwrap();
     assert!(
         fix.contains("net.ipv4.vs.backup_only=1") && fix.contains("fwmark"),
@@ -29,12 +29,12 @@ fn loop_of_two_hosts_is_named_with_what_prevents_it() {
         .sysctls
         .insert(BACKUP_ONLY.parse().unwrap(), "1".to_owned());
     let found = examine(&config(), &facts).unwrap();
-    assert_eq!(found.verdict, Verdict::Warning);
+    assert_eq!(found.verdict, FindingSeverity::Warning);
     assert!(found.message.contains("no effect"), "{}", found.message);
 
     facts.runs_sync_daemon = true;
     let found = examine(&config(), &facts).unwrap();
-    assert_eq!(found.verdict, Verdict::Ok);
+    assert_eq!(found.verdict, FindingSeverity::Ok);
     let all = examine_all(&config(), &facts);
     let advice: Vec<_> = all.into_iter().filter_map(|finding| finding.fix).collect();
     assert!(
@@ -49,7 +49,7 @@ fn vip_of_real_server_on_lo_of_director_is_right() {
     let findings = super::super::addresses::examine(&config(), &facts);
     let of_vip: Vec<_> = findings.iter().filter(|f| f.subject == VIP).collect();
     assert!(
-        of_vip.iter().all(|f| f.verdict == Verdict::Ok),
+        of_vip.iter().all(|f| f.verdict == FindingSeverity::Ok),
         "{of_vip:?}"
     );
     assert!(
