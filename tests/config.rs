@@ -16,7 +16,7 @@ use std::time::Duration;
 use expect_test::expect_file;
 use lvs_agent::config::{
     self, AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict,
-    OnFailure, Pool, RealServerExit, Step, VirtualService,
+    OnFailure, Pattern, Pool, RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
@@ -431,7 +431,11 @@ fn every_kind_of_check_is_read() {
     };
     assert_eq!(smtp.port, None);
     assert_eq!(smtp.steps[1], Step::Send(b"EHLO director\r\n".to_vec()));
-    assert_eq!(smtp.steps[3], Step::Send(b"QUIT\r\n".to_vec()));
+    assert_eq!(
+        smtp.steps[3],
+        Step::Expect(Pattern::Bytes(b"\r\n".to_vec()))
+    );
+    assert_eq!(smtp.steps[4], Step::Send(b"QUIT\r\n".to_vec()));
     assert_eq!(check("smtp").fast_interval, check("smtp").interval);
 
     let CheckKind::Udp(ntp) = &check("ntp").kind else {

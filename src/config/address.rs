@@ -17,7 +17,7 @@ impl Value<'_> {
         }
     }
 
-    /// VIP and port of a virtual service.
+    /// VIP and port of a virtual service; `*`, which is port 0, for every port.
     pub(super) fn service_address(self, problems: &mut Problems) -> Parsed<SocketAddr> {
         let wanted = "a VIP with a port";
         let hint = "write it like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`";
@@ -28,16 +28,18 @@ impl Value<'_> {
             Some(IpAddr::V6(ip)) => format!("add brackets, port and quotes, like `\"[{ip}]:80\"`"),
             None => hint.to_owned(),
         };
-        let address: SocketAddr = match text.parse() {
+        let every_port = text.strip_suffix(":*").map(|vip| format!("{vip}:0"));
+        let address: SocketAddr = match every_port.as_deref().unwrap_or(text).parse() {
             Ok(address) if !text.contains('%') => address,
             _ => return Err(self.wrong(wanted, hint, problems)),
         };
         self.usable(address.ip(), problems)?;
-        if address.port() == 0 {
+        if address.port() == 0 && every_port.is_none() {
             return Err(problems.add(
                 self.node.location,
                 "port 0 is not a port that clients can connect to",
-                "write a port from 1 to 65535; for several ports, use `fwmark`",
+                "write a port from 1 to 65535; for every port, write `*`; for several ports, use \
+                 `fwmark`",
             ));
         }
         Ok(address)

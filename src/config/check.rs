@@ -7,10 +7,11 @@ mod http;
 mod kind;
 mod local;
 mod network;
+mod pattern;
 pub(super) mod tls;
 mod via;
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ pub use agent::AgentCheck;
 pub(crate) use dns::RCODES;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
-    Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
-    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck, Via,
+    Check, CheckKind, DnsCheck, ExecCheck, FileCheck, GrpcCheck, HaproxyAgentCheck, HttpCheck,
+    Origin, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck, Via,
 };
+pub use pattern::{ExpectedBody, Expression, Pattern};
 pub(super) use via::allowed_by as via_allowed_by;
 
 use super::declaration::{CHECK, PART, SCHEDULE};
@@ -30,7 +32,7 @@ use super::problem::{Parsed, Problems};
 use super::scalar::{Value, list};
 
 /// Reads the mapping of one kind.
-type Reader = fn(&Entry, Option<IpAddr>, &mut Problems) -> Parsed<CheckKind>;
+type Reader = fn(&Entry, Option<SocketAddr>, &mut Problems) -> Parsed<CheckKind>;
 
 /// The kinds that ask one thing.
 const SIMPLE: [(&str, Reader); 12] = [
@@ -51,11 +53,11 @@ const SIMPLE: [(&str, Reader); 12] = [
 /// The kinds that combine others.
 const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
 
-/// The check of a service with this VIP; without one (fwmark), the probed
+/// The check of a service with this VIP and port (0 for every port); without one (fwmark), the probed
 /// address is the default host, which is not known here.
 pub(super) fn check(
     entry: Option<&Entry>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<Check> {
     let fields = Fields::section(entry, &CHECK, problems)?;
@@ -134,7 +136,7 @@ fn fast_interval(
 /// The one kind of a mapping; `None` if there is none.
 fn kind(
     fields: &Fields<'_>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<Option<CheckKind>> {
     let mut found: Option<(&str, &Entry, Reader)> = None;
@@ -156,15 +158,19 @@ fn kind(
         .transpose()
 }
 
-fn all(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+fn all(entry: &Entry, vip: Option<SocketAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
     parts(entry, vip, problems).map(CheckKind::All)
 }
 
-fn any(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+fn any(entry: &Entry, vip: Option<SocketAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
     parts(entry, vip, problems).map(CheckKind::Any)
 }
 
-fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<Vec<CheckKind>> {
+fn parts(
+    entry: &Entry,
+    vip: Option<SocketAddr>,
+    problems: &mut Problems,
+) -> Parsed<Vec<CheckKind>> {
     let hint = "write a list like `[{ tcp: { port: 25 } }, { ping: {} }]`";
     let Content::Sequence(nodes) = entry.value.content() else {
         return Err(Value::of(entry).wrong("a list of checks", hint, problems));
@@ -177,7 +183,7 @@ fn parts(entry: &Entry, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<
     parts.into_iter().collect()
 }
 
-fn part(node: &Node, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+fn part(node: &Node, vip: Option<SocketAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
     let fields = Fields::read(node, &PART, problems)?;
     match kind(&fields, vip, problems)? {
         Some(kind) => Ok(kind),
@@ -189,23 +195,24 @@ fn part(node: &Node, vip: Option<IpAddr>, problems: &mut Problems) -> Parsed<Che
     }
 }
 
-/// The port on the real server; without the key, its own, which a service by
-/// firewall mark (without a VIP) does not give it.
+/// The port on the real server; without the key, its own, which a service by firewall
+/// mark (without a VIP) or of every port does not give it.
 fn own_port(
     fields: &Fields<'_>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<Option<u16>> {
-    match fields.written("port")? {
-        Some(value) => value.integer(problems).map(Some),
-        None if vip.is_none() => Err(problems.add(
-            fields.location,
-            format!(
-                "{} has no `port`, and a firewall mark gives none",
-                fields.what()
-            ),
-            "add the port on the real server, like `port: 443`",
-        )),
-        None => Ok(None),
+    if let Some(value) = fields.written("port")? {
+        return value.integer(problems).map(Some);
     }
+    let service = match vip {
+        None => "a firewall mark",
+        Some(vip) if vip.port() == 0 => "a service of every port",
+        Some(_) => return Ok(None),
+    };
+    Err(problems.add(
+        fields.location,
+        format!("{} has no `port`, and {service} gives none", fields.what()),
+        "add the port on the real server, like `port: 443`",
+    ))
 }

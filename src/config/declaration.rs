@@ -13,8 +13,8 @@ mod service;
 use std::time::Duration;
 
 pub(super) use check::{
-    AGENT, BYTES, CHECK, DNS, EXEC, EXPECT, FILE, GRPC, HAPROXY_AGENT, HTTP, HTTPS, PART, PATTERN,
-    PING, SCHEDULE, STEP, TCP, TLS, TLS_KEYS, UDP,
+    AGENT, BYTES, CHECK, DNS, EXEC, EXPECT, EXPECTED_BODY, FILE, GRPC, HAPROXY_AGENT, HTTP, HTTPS,
+    PART, PATTERN, PING, SCHEDULE, STEP, TCP, TLS, TLS_KEYS, UDP,
 };
 pub(super) use choices::{Choice, TunnelType, words};
 pub use manual_page::manual_page;
@@ -184,8 +184,8 @@ const INTERFACE: Kind = text(
 );
 const HOST_ADDRESS: Kind = text("an IP address", "^[0-9A-Fa-f.:]+$");
 const SERVICE_ADDRESS: Kind = text(
-    "a VIP with a port",
-    "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$",
+    "a VIP with a port, or with `*` for every port",
+    "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):([0-9]+|\\*)$",
 );
 const LISTEN: Kind = text(
     "an IP address with a port",

@@ -218,6 +218,30 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// The value of the only one of these keys that is there.
+    pub(super) fn exactly_one(
+        &self,
+        names: &[&'static str],
+        hint: &str,
+        problems: &mut Problems,
+    ) -> Parsed<Value<'_>> {
+        let mut found: Option<Value<'_>> = None;
+        for name in names {
+            let Some(entry) = self.optional(name)? else {
+                continue;
+            };
+            if let Some(first) = found {
+                let message = format!("{} has both `{}` and `{name}`", self.what(), first.name);
+                return Err(problems.add(entry.key.location, message, "keep one of the two"));
+            }
+            found = self.written(name)?;
+        }
+        found.ok_or_else(|| {
+            let message = format!("{} has none of {}", self.what(), list(names, "and"));
+            problems.add(self.location, message, hint)
+        })
+    }
+
     /// The entry of a key that must be there.
     pub(super) fn required(&self, key: &'static str, problems: &mut Problems) -> Parsed<&'n Entry> {
         if let Some(entry) = self.optional(key)? {

@@ -11,7 +11,7 @@ use crate::model::{
 
 use super::declaration::{PERSISTENCE, TUNNEL, TunnelType};
 use super::fields::Fields;
-use super::node::{Content, Entry};
+use super::node::{Content, Entry, Located};
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::{Value, found};
 
@@ -215,12 +215,24 @@ impl Value<'_> {
 /// The key `persistence`.
 pub(super) fn persistence(
     fields: &Fields<'_>,
-    key: Parsed<ServiceKey>,
+    key: Parsed<Located<ServiceKey>>,
     problems: &mut Problems,
 ) -> Parsed<Option<Persistence>> {
+    let every_port = |key: &ServiceKey| key.vip().is_some() && key.port() == 0;
     let Some(entry) = fields.optional("persistence")? else {
-        return Ok(None);
+        return match key {
+            // `ip_vs_schedule` of net/netfilter/ipvs/ip_vs_core.c gives a service of port 0
+            // no connection without persistence.
+            Ok(key) if every_port(&key.value) => Err(problems.add(
+                key.location,
+                "a service of every port has no `persistence`, without which IPVS gives it no \
+                 connection",
+                "add a line like `persistence: { timeout: 5m }`, or write a port in place of `*`",
+            )),
+            _ => Ok(None),
+        };
     };
+    let key = key.map(|key| key.value);
     if !matches!(entry.value.content(), Content::Mapping(_)) {
         return Err(problems.add(
             entry.value.location,

@@ -43,9 +43,9 @@ mod yaml;
 
 pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck,
-    HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
-    UdpCheck, Via,
+    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, ExpectedBody, Expression, FileCheck,
+    GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck,
+    TlsSettings, UdpCheck, Via,
 };
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};

@@ -40,7 +40,7 @@ pub(super) struct SorryServerDraft {
 /// Of the virtual service with this VIP, where it has one.
 pub(super) fn pool(
     fields: &Fields<'_>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
 ) -> PoolDraft {
@@ -82,7 +82,7 @@ pub(super) fn pool(
 
 fn sorry_server(
     value: Value<'_>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
 ) -> Parsed<SorryServerDraft> {

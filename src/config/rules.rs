@@ -389,13 +389,21 @@ fn port(service: &ServiceDraft, port: Parsed<Option<Located<u16>>>, problems: &m
     else {
         return;
     };
+    let is_fwmark = service.key.is_ok_and(|key| key.value.vip().is_none());
+    if wanted == 0 && !is_fwmark {
+        problems.add(
+            port.location,
+            "a real server of a service of every port keeps the port of the client",
+            "remove `port`",
+        );
+        return;
+    }
     if forwarding.translates_ports() || port.value == wanted {
         return;
     }
-    let own = if wanted == 0 {
-        "is a firewall mark, which has no port".to_owned()
-    } else {
-        format!("has port {wanted}")
+    let own = match wanted {
+        0 => "is a firewall mark, which has no port".to_owned(),
+        wanted => format!("has port {wanted}"),
     };
     problems.add(
         port.location,
@@ -410,8 +418,5 @@ fn port(service: &ServiceDraft, port: Parsed<Option<Located<u16>>>, problems: &m
 
 /// What a real server's port is unless it is given.
 pub(super) fn service_port(service: &ServiceDraft) -> Option<u16> {
-    service.key.ok().map(|key| match key.value {
-        ServiceKey::Address { address, .. } => address.port(),
-        ServiceKey::Fwmark { .. } => 0,
-    })
+    service.key.ok().map(|key| key.value.port())
 }

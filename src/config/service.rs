@@ -154,7 +154,7 @@ fn service(
             (name, _) => name.clone(),
         };
         let value = key.map(|key| key.value);
-        let vip = value.ok().and_then(|key| key.vip());
+        let vip = value.ok().and_then(|key| key.address());
         ServiceDraft {
             location,
             name,
@@ -166,7 +166,7 @@ fn service(
                 value,
                 problems,
             ),
-            persistence: ipvs::persistence(&fields, value, problems),
+            persistence: ipvs::persistence(&fields, key, problems),
             check: fields.optional("check").and_then(|entry| {
                 via_allowed_by(forwarding, entry, problems)?;
                 check(entry, vip, problems)
@@ -246,10 +246,7 @@ impl ServiceDraft {
     /// The service, if nothing of it is missing.
     pub(super) fn finish(self) -> Parsed<VirtualService> {
         let key = self.key?.value;
-        let port = match key {
-            ServiceKey::Address { address, .. } => address.port(),
-            ServiceKey::Fwmark { .. } => 0,
-        };
+        let port = key.port();
         let real_servers = self
             .real_servers?
             .into_iter()

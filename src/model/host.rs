@@ -80,6 +80,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether it is of this port; port 0 is every port.
+    pub(crate) const fn is_of_port(&self, port: u16) -> bool {
+        port == 0 || self.port == port
+    }
+
     /// Whether packets to this address reach it, if they reach the host.
     pub fn takes(&self, address: IpAddr) -> bool {
         match (self.address, address) {

@@ -14,7 +14,7 @@ pub enum ServiceKey {
     Address {
         /// The transport protocol.
         protocol: Protocol,
-        /// VIP and port.
+        /// VIP and port; port 0 is every port.
         address: SocketAddr,
     },
     /// A firewall mark, which the kernel keeps one of for each family.
@@ -41,6 +41,19 @@ impl ServiceKey {
             Self::Address { address, .. } => Some(address.ip()),
             Self::Fwmark { .. } => None,
         }
+    }
+
+    /// VIP and port, where the service is named by them; port 0 is every port.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address { address, .. } => Some(*address),
+            Self::Fwmark { .. } => None,
+        }
+    }
+
+    /// The port; 0 for every port, and for a firewall mark, which has none.
+    pub(crate) fn port(&self) -> u16 {
+        self.address().map_or(0, |address| address.port())
     }
 
     /// The command, see ipvsadm(8), that removes the service.

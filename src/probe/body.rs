@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::Failure;
-use crate::config::Pattern;
+use crate::config::{ExpectedBody, Pattern};
 use crate::model::{ProbeResult, short_duration};
 use crate::runtime::clock;
 
@@ -39,26 +39,79 @@ enum End {
 /// Where nothing is expected of the body, the body only has to be well-formed
 /// as far as it comes within a second: a body that does not end, as an event
 /// stream's, leaves the decision to the status, as in HAProxy. What is expected
-/// passes as soon as it has come.
+/// passes as soon as it has come. What must not be there fails as soon as it has come,
+/// and passes with the end of the body.
 pub(super) async fn judge(
     status: u16,
     body: Incoming,
-    expected: Option<&Pattern>,
+    expected: Option<&ExpectedBody>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<String, Failure> {
+    match expected {
+        None => judge_any(status, body, deadline, timeout).await,
+        Some(ExpectedBody::With(pattern)) => {
+            judge_with(status, body, pattern, deadline, timeout).await
+        }
+        Some(ExpectedBody::Without(pattern)) => {
+            judge_without(status, body, pattern, deadline, timeout).await
+        }
+    }
+}
+
+async fn judge_any(
+    status: u16,
+    body: Incoming,
     deadline: Instant,
     timeout: Duration,
 ) -> Result<String, Failure> {
     let started = Instant::from_std(clock::monotonic());
-    let Some(pattern) = expected else {
-        let wait = LONGEST.min(deadline.saturating_duration_since(started));
-        let (end, _) = read(body, None, started + wait).await?;
-        return Ok(match end {
-            End::Late => {
-                let wait = short_duration(LONGEST.min(timeout));
-                format!("HTTP {status}, whose body had not ended after {wait}")
-            }
-            End::Found | End::Whole | End::Limit => format!("HTTP {status}"),
-        });
-    };
+    let wait = LONGEST.min(deadline.saturating_duration_since(started));
+    let (end, _) = read(body, None, started + wait).await?;
+    Ok(match end {
+        End::Late => {
+            let wait = short_duration(LONGEST.min(timeout));
+            format!("HTTP {status}, whose body had not ended after {wait}")
+        }
+        End::Found | End::Whole | End::Limit => format!("HTTP {status}"),
+    })
+}
+
+async fn judge_without(
+    status: u16,
+    body: Incoming,
+    pattern: &Pattern,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<String, Failure> {
+    let (end, kept) = read(body, Some(pattern), deadline).await?;
+    if end == End::Found || pattern.end_in(&kept).is_some() {
+        let detail = format!("HTTP {status}, with {pattern} in its body, which must not be there");
+        return Err(Failure::new(ProbeResult::Body, detail));
+    }
+    if end == End::Late {
+        let timeout = short_duration(timeout);
+        let detail = format!(
+            "HTTP {status}, whose body had not ended after {timeout}; {pattern} may still come"
+        );
+        return Err(Failure::new(ProbeResult::Timeout, detail));
+    }
+    if end == End::Limit {
+        let limit = BODY_LIMIT / 1024;
+        return Ok(format!(
+            "HTTP {status}, without {pattern} in the first {limit} KiB of its body"
+        ));
+    }
+    Ok(format!("HTTP {status}"))
+}
+
+async fn judge_with(
+    status: u16,
+    body: Incoming,
+    pattern: &Pattern,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<String, Failure> {
     let (end, kept) = read(body, Some(pattern), deadline).await?;
     if end == End::Found || pattern.end_in(&kept).is_some() {
         return Ok(format!("HTTP {status}"));

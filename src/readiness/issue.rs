@@ -101,10 +101,13 @@ impl ReadinessIssue {
                     Protocol::Udp => "-lunp",
                     Protocol::Sctp => "-lSnp",
                 };
-                let port = address.port();
+                let of_port = match address.port() {
+                    0 => String::new(),
+                    port => format!(" 'sport = :{port}'"),
+                };
                 format!(
                     "let the server listen on {address} or on all addresses; what listens now: \
-                     `ss {sockets} 'sport = :{port}'`"
+                     `ss {sockets}{of_port}`"
                 )
             }
             Self::ListenersUnknown { protocol } => format!("modprobe {protocol}_diag"),

@@ -136,7 +136,7 @@ impl HostFacts {
     /// clients; `None` if the kernel cannot say.
     pub(crate) fn listening(&self, protocol: Protocol, address: SocketAddr) -> Option<bool> {
         let listeners = self.listeners.get(&protocol)?.as_ref()?;
-        let mut of_port = listeners.iter().filter(|l| l.port == address.port());
+        let mut of_port = listeners.iter().filter(|l| l.is_of_port(address.port()));
         Some(of_port.any(|l| l.takes(address.ip()) && self.is_open_to_clients(l)))
     }
 
@@ -185,7 +185,7 @@ impl HostFacts {
     fn elsewhere(&self, protocol: Protocol, address: SocketAddr) -> BTreeSet<IpAddr> {
         let listeners = self.listeners.get(&protocol).cloned().flatten();
         let listeners = listeners.unwrap_or_default().into_iter();
-        let of_port = listeners.filter(|listener| listener.port == address.port());
+        let of_port = listeners.filter(|listener| listener.is_of_port(address.port()));
         of_port.map(|listener| listener.address).collect()
     }
 }

@@ -1,14 +1,18 @@
 //! All that IPVS can, with ipvsadm as the witness.
 
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 
 use crate::cluster::{Cluster, QUICK, metric, shown};
 use crate::support::{
-    Behaviour, Lan, Namespace, PATIENCE, Process, Site, Web, ipvsadm_save, until,
+    Behaviour, Lan, Namespace, PATIENCE, Process, Site, Web, http_get, ipvsadm_save, nginx,
+    nginx_on, until,
 };
+
+const VIP_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 11, 200);
 
 /// Waits for three full passes, and sees that none found anything to repair.
 fn stays_for_three_resyncs(director: &Namespace) {
@@ -302,6 +306,56 @@ fn the_client_of_a_dead_server_is_moved_at_its_next_connection() {
     webs[dead].behave(Behaviour::Unavailable);
     cluster.wait_for_weight(addresses[dead], 0);
     assert_eq!(cluster.request().unwrap(), other);
+}
+
+#[test]
+fn a_service_of_every_port_gives_a_client_one_real_server_for_all_of_them() {
+    let every_port = QUICK.replace(
+        "192.168.11.200:80\n",
+        "192.168.11.200:*\n    persistence: { timeout: 5m }\n",
+    );
+    let cluster = Cluster::new(&every_port);
+    let Lan {
+        client,
+        director,
+        rs1,
+        rs2,
+        ..
+    } = &cluster.lan;
+    let mut servers = [(rs1, "rs1"), (rs2, "rs2")].map(|(host, page)| {
+        let other = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
+        [nginx(host, page), nginx_on(host, page, other)]
+    });
+    let _agent = cluster.direct();
+    let wait_for = |line: &str| {
+        until(PATIENCE, line, || {
+            let table = ipvsadm_save(director);
+            let found = table.lines().any(|found| found.trim_end() == line);
+            if found { Ok(()) } else { Err(table) }
+        });
+    };
+    wait_for("-A -t 192.168.11.200:0 -s wlc -p 300");
+    for address in ["192.168.11.21", "192.168.11.22"] {
+        wait_for(&format!("-a -t 192.168.11.200:0 -r {address}:0 -g -w 1"));
+    }
+    let ask = |port: u16| http_get(client, (VIP_ADDRESS, port).into(), PATIENCE).unwrap();
+    let first = ask(80);
+    for port in [8080, 80, 8080, 80, 8080, 80] {
+        assert_eq!(ask(port), first, "port {port}");
+    }
+    stays_for_three_resyncs(director);
+
+    let (dead, address, other) = match &*first {
+        "rs1" => (0, "192.168.11.21", "rs2"),
+        _ => (1, "192.168.11.22", "rs1"),
+    };
+    let [web, _] = &mut servers[dead];
+    web.signal(Signal::SIGTERM);
+    web.wait(PATIENCE);
+    wait_for(&format!("-a -t 192.168.11.200:0 -r {address}:0 -g -w 0"));
+    for port in [8080, 80] {
+        assert_eq!(ask(port), other, "port {port}");
+    }
 }
 
 #[test]

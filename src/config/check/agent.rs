@@ -1,6 +1,6 @@
 //! The check by the real server's own lvs-agent.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use super::super::declaration::AGENT;
 use super::super::fields::Fields;
@@ -19,7 +19,11 @@ pub struct AgentCheck {
     pub service: Option<ServiceKey>,
 }
 
-pub(super) fn read(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+pub(super) fn read(
+    entry: &Entry,
+    _: Option<SocketAddr>,
+    problems: &mut Problems,
+) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &AGENT, problems)?;
     let port = fields.integer("port", problems);
     Ok(CheckKind::Agent(AgentCheck {

@@ -1,12 +1,18 @@
 //! What is sent and what is awaited.
 
-use super::super::declaration::{BYTES, PATTERN, STEP};
+use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN, STEP};
 use super::super::fields::Fields;
 use super::super::literal;
 use super::super::node::Content;
 use super::super::problem::{Parsed, Problems, shown};
 use super::super::scalar::Value;
-use super::{Expression, Pattern, Step};
+use super::Step;
+use super::pattern::{ExpectedBody, Expression, Pattern};
+
+const PATTERN_FORMS: &str = "a text, `{ regex: \"…\" }` or `{ hex: \"…\" }`";
+const BODY_FORMS: &str = "a text, `{ regex: \"…\" }`, `{ hex: \"…\" }` or `{ not: … }`";
+const PATTERN_HINT: &str = "write what the answer must have, like `\"220 \"`";
+const HEX_HINT: &str = "write it like `hex: \"00 ff\"`, in quotes";
 
 impl Value<'_> {
     /// A text, or `{ hex: … }` for bytes that are no text.
@@ -21,11 +27,7 @@ impl Value<'_> {
             }
             Content::Mapping(_) => {
                 let fields = Fields::read(self.node, &BYTES, problems)?;
-                let wanted = "bytes in hexadecimal, two digits each";
-                let hint = "write it like `hex: \"00 ff\"`, in quotes";
-                let value = fields.value("hex", problems)?;
-                let text = value.text(wanted, hint, problems)?;
-                hexadecimal(text).ok_or_else(|| value.wrong(wanted, hint, problems))
+                fields.value("hex", problems)?.hexadecimal(problems)
             }
             Content::Null | Content::Bool(_) | Content::Number(_) | Content::Sequence(_) => {
                 Err(self.wrong(wanted, hint, problems))
@@ -33,36 +35,72 @@ impl Value<'_> {
         }
     }
 
-    /// A text, or `{ regex: … }`; not empty.
+    /// A text, `{ regex: … }` or `{ hex: … }`; not empty.
     pub(super) fn pattern(self, problems: &mut Problems) -> Parsed<Pattern> {
-        let wanted = "a text, or `{ regex: \"…\" }`";
-        let hint = "write what the answer must have, like `\"220 \"`";
+        let Content::Mapping(_) = self.node.content() else {
+            return self.text_pattern(PATTERN_FORMS, problems);
+        };
+        let fields = Fields::read(self.node, &PATTERN, problems)?;
+        let one = fields.exactly_one(&["regex", "hex"], PATTERN_HINT, problems)?;
+        one.pattern_of_kind(problems)
+    }
+
+    /// What a body must have, or must not have with `{ not: … }`.
+    pub(super) fn expected_body(self, problems: &mut Problems) -> Parsed<ExpectedBody> {
+        let Content::Mapping(_) = self.node.content() else {
+            let text = self.text_pattern(BODY_FORMS, problems);
+            return text.map(ExpectedBody::With);
+        };
+        let fields = Fields::read(self.node, &EXPECTED_BODY, problems)?;
+        let one = fields.exactly_one(&["regex", "hex", "not"], PATTERN_HINT, problems)?;
+        if one.name == "not" {
+            one.pattern(problems).map(ExpectedBody::Without)
+        } else {
+            one.pattern_of_kind(problems).map(ExpectedBody::With)
+        }
+    }
+
+    fn text_pattern(self, wanted: &str, problems: &mut Problems) -> Parsed<Pattern> {
         match self.node.content() {
             Content::Text(text) if !text.is_empty() => {
                 literal::escapes(text, self.node.location, problems);
                 Ok(Pattern::Text(text.to_string()))
             }
-            Content::Mapping(_) => {
-                let fields = Fields::read(self.node, &PATTERN, problems)?;
-                let value = fields.value("regex", problems)?;
-                let text = value.text("a regular expression", "put it in quotes", problems)?;
-                Expression::new(text).map(Pattern::Regex).map_err(|error| {
-                    // The last line says what is wrong; those above show where.
-                    let said = error.to_string();
-                    let reason = said.lines().last().unwrap_or_default();
-                    let reason = reason.trim_start_matches("error: ");
-                    let message = format!("`regex` cannot be read: {}", shown(reason));
-                    let hint = "put it in single quotes, and a `\\` before a character \
-                                that is to stand for itself";
-                    problems.add(value.node.location, message, hint)
-                })
-            }
             Content::Null
             | Content::Bool(_)
             | Content::Number(_)
             | Content::Text(_)
-            | Content::Sequence(_) => Err(self.wrong(wanted, hint, problems)),
+            | Content::Sequence(_)
+            | Content::Mapping(_) => Err(self.wrong(wanted, PATTERN_HINT, problems)),
         }
+    }
+
+    /// The value of `regex` or `hex`.
+    fn pattern_of_kind(self, problems: &mut Problems) -> Parsed<Pattern> {
+        if self.name == "hex" {
+            let bytes = self.hexadecimal(problems)?;
+            if bytes.is_empty() {
+                return Err(self.wrong("at least one byte", HEX_HINT, problems));
+            }
+            return Ok(Pattern::Bytes(bytes));
+        }
+        let text = self.text("a regular expression", "put it in quotes", problems)?;
+        Expression::new(text).map(Pattern::Regex).map_err(|error| {
+            // The last line says what is wrong; those above show where.
+            let said = error.to_string();
+            let reason = said.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            let message = format!("`regex` cannot be read: {}", shown(reason));
+            let hint = "put it in single quotes, and a `\\` before a character \
+                        that is to stand for itself";
+            problems.add(self.node.location, message, hint)
+        })
+    }
+
+    fn hexadecimal(self, problems: &mut Problems) -> Parsed<Vec<u8>> {
+        let wanted = "bytes in hexadecimal, two digits each";
+        let text = self.text(wanted, HEX_HINT, problems)?;
+        hexadecimal(text).ok_or_else(|| self.wrong(wanted, HEX_HINT, problems))
     }
 
     /// A list of `{ send: … }` and `{ expect: … }`.

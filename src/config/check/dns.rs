@@ -1,6 +1,6 @@
 //! The mapping `dns`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_proto::rr::{Name, RecordType};
 
@@ -18,7 +18,11 @@ pub(crate) const RCODES: [&str; 11] = [
     "NXRRSET", "NOTAUTH", "NOTZONE",
 ];
 
-pub(super) fn dns(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+pub(super) fn dns(
+    entry: &Entry,
+    _: Option<SocketAddr>,
+    problems: &mut Problems,
+) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &DNS, problems)?;
     let port = fields.integer("port", problems);
     let name = fields.value("name", problems).and_then(|value| {

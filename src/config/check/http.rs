@@ -1,6 +1,6 @@
 //! The mappings `http` and `https`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
@@ -18,7 +18,7 @@ const LONGEST_HOST: usize = 253 + 6;
 
 /// The check of a service whose configuration says none.
 #[expect(clippy::unnecessary_wraps, reason = "like the readers of the kinds")]
-pub(super) fn default(vip: Option<IpAddr>) -> Parsed<CheckKind> {
+pub(super) fn default(vip: Option<SocketAddr>) -> Parsed<CheckKind> {
     Ok(CheckKind::Http(HttpCheck {
         tls: None,
         method: "GET".to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn default(vip: Option<IpAddr>) -> Parsed<CheckKind> {
 
 pub(super) fn http(
     entry: &Entry,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &HTTP, problems)?;
@@ -44,7 +44,7 @@ pub(super) fn http(
 
 pub(super) fn https(
     entry: &Entry,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &HTTPS, problems)?;
@@ -54,13 +54,14 @@ pub(super) fn https(
     request(&fields, vip, 443, tls, problems)
 }
 
-/// The real server's own port, which a firewall mark (without a VIP) does not give it.
-fn own_or(default: u16, vip: Option<IpAddr>) -> Option<u16> {
-    vip.is_none().then_some(default)
+/// `None` for the real server's own port, which a service by firewall mark (without a VIP)
+/// or of every port does not give it.
+fn own_or(default: u16, vip: Option<SocketAddr>) -> Option<u16> {
+    vip.is_none_or(|vip| vip.port() == 0).then_some(default)
 }
 
-fn host_of(vip: IpAddr) -> String {
-    match vip {
+fn host_of(vip: SocketAddr) -> String {
+    match vip.ip() {
         IpAddr::V4(vip) => vip.to_string(),
         IpAddr::V6(vip) => format!("[{vip}]"),
     }
@@ -68,7 +69,7 @@ fn host_of(vip: IpAddr) -> String {
 
 fn request(
     fields: &Fields<'_>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     port: u16,
     tls: impl FnOnce(&Fields<'_>, Option<&str>, &mut Problems) -> Parsed<Option<TlsSettings>>,
     problems: &mut Problems,
@@ -102,7 +103,7 @@ fn request(
             fields
                 .value("status", problems)
                 .and_then(|value| value.statuses(problems)),
-            fields.maybe("body", |value| value.pattern(problems)),
+            fields.maybe("body", |value| value.expected_body(problems)),
         ),
         Err(reported) => (Err(reported), Err(reported)),
     };

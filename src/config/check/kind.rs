@@ -1,6 +1,5 @@
 //! What a check can be.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -8,11 +7,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::ParserBuilder;
-use regex_syntax::hir::Look;
-
 use super::agent::AgentCheck;
+use super::pattern::{ExpectedBody, Pattern};
 
 /// What is asked of a real server, how often, and how many answers decide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -294,8 +290,8 @@ pub struct HttpCheck {
     pub body: Option<String>,
     /// The status codes that pass.
     pub expected_status: StatusRanges,
-    /// What the answer's body must have.
-    pub expected_body: Option<Pattern>,
+    /// What the answer's body must have or must not have.
+    pub expected_body: Option<ExpectedBody>,
 }
 
 /// How a server proves who it is, and the client too.
@@ -397,110 +393,6 @@ pub struct HaproxyAgentCheck {
     pub port: u16,
     /// What is sent first; may be empty.
     pub send: Vec<u8>,
-}
-
-/// What must be found in an answer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pattern {
-    /// This text.
-    Text(String),
-    /// A match of this.
-    Regex(Expression),
-}
-
-impl Pattern {
-    /// Where the first match ends.
-    pub fn end_in(&self, bytes: &[u8]) -> Option<usize> {
-        match self {
-            Self::Text(text) if text.is_empty() => Some(0),
-            Self::Text(text) => {
-                let at = bytes
-                    .windows(text.len())
-                    .position(|window| window == text.as_bytes())?;
-                Some(at + text.len())
-            }
-            Self::Regex(expression) => expression.regex.find(bytes).map(|found| found.end()),
-        }
-    }
-
-    /// Whether what is found in the first part of an answer is there whatever
-    /// comes after it.
-    pub fn is_settled_by_a_part(&self) -> bool {
-        match self {
-            Self::Text(_) => true,
-            Self::Regex(expression) => !expression.looks_ahead,
-        }
-    }
-}
-
-impl fmt::Display for Pattern {
-    /// On one line, without anything that a terminal acts on.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "\"{}\"", text.escape_debug()),
-            Self::Regex(expression) => {
-                write!(f, "/{}/", expression.regex.as_str().escape_debug())
-            }
-        }
-    }
-}
-
-/// A regular expression over bytes, in the syntax of the `regex` crate; equal
-/// to others that are written alike.
-#[derive(Debug, Clone)]
-pub struct Expression {
-    regex: Regex,
-    /// Whether the byte after a match, or that there is none, matters.
-    looks_ahead: bool,
-}
-
-impl Expression {
-    /// The most that a compiled expression may take, in bytes.
-    const LARGEST: usize = 256 * 1024;
-
-    /// Fails if it is not one, or too large.
-    pub fn new(text: &str) -> Result<Self, regex::Error> {
-        let mut builder = RegexBuilder::new(text);
-        let builder = builder.size_limit(Self::LARGEST);
-        let regex = builder.dfa_size_limit(Self::LARGEST).build()?;
-        Ok(Self {
-            looks_ahead: looks_ahead(text),
-            regex,
-        })
-    }
-}
-
-/// Whether an expression has more than `^` that matches a place and not a
-/// byte, as `$` and `\b` do.
-fn looks_ahead(text: &str) -> bool {
-    let mut parser = ParserBuilder::new().utf8(false).build();
-    let Ok(parsed) = parser.parse(text) else {
-        return true;
-    };
-    let places = parsed.properties().look_set();
-    places
-        .iter()
-        .any(|place| !matches!(place, Look::Start | Look::StartLF))
-}
-
-impl PartialEq for Expression {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Expression {}
-
-impl PartialOrd for Expression {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Expression {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.regex.as_str().cmp(other.regex.as_str())
-    }
 }
 
 /// A set of HTTP status codes, each range within 100 to 599, not empty.

@@ -1,6 +1,6 @@
 //! The kinds that ask on this host.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use super::super::declaration::{EXEC, FILE};
 use super::super::fields::Fields;
@@ -10,7 +10,11 @@ use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
 use super::{CheckKind, ExecCheck, FileCheck};
 
-pub(super) fn exec(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+pub(super) fn exec(
+    entry: &Entry,
+    _: Option<SocketAddr>,
+    problems: &mut Problems,
+) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &EXEC, problems)?;
     let command = fields
         .required("command", problems)
@@ -54,7 +58,11 @@ fn command(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<String>> {
     Err(problems.add(entry.value.location, message, hint))
 }
 
-pub(super) fn file(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+pub(super) fn file(
+    entry: &Entry,
+    _: Option<SocketAddr>,
+    problems: &mut Problems,
+) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &FILE, problems)?;
     let value = fields.value("path", problems)?;
     value.path(None, problems)?;

@@ -1,6 +1,6 @@
 //! The kinds that speak to the real server, but for HTTP.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use super::super::declaration::{GRPC, HAPROXY_AGENT, Key, PING, TCP, TLS, TLS_KEYS, UDP};
 use super::super::fields::Fields;
@@ -13,7 +13,7 @@ use super::{
 
 pub(super) fn tcp(
     entry: &Entry,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &TCP, problems)?;
@@ -28,7 +28,7 @@ pub(super) fn tcp(
 
 pub(super) fn tls(
     entry: &Entry,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &TLS, problems)?;
@@ -44,7 +44,7 @@ pub(super) fn tls(
 
 pub(super) fn udp(
     entry: &Entry,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &UDP, problems)?;
@@ -58,14 +58,18 @@ pub(super) fn udp(
     }))
 }
 
-pub(super) fn ping(entry: &Entry, _: Option<IpAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
+pub(super) fn ping(
+    entry: &Entry,
+    _: Option<SocketAddr>,
+    problems: &mut Problems,
+) -> Parsed<CheckKind> {
     Fields::section(Some(entry), &PING, problems)?;
     Ok(CheckKind::Ping)
 }
 
 pub(super) fn grpc(
     entry: &Entry,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &GRPC, problems)?;
@@ -96,7 +100,7 @@ pub(super) fn grpc(
 
 pub(super) fn haproxy_agent(
     entry: &Entry,
-    _: Option<IpAddr>,
+    _: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<CheckKind> {
     let fields = Fields::section(Some(entry), &HAPROXY_AGENT, problems)?;

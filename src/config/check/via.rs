@@ -1,6 +1,6 @@
 //! The key `via`.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
@@ -13,7 +13,7 @@ use crate::model::Forwarding;
 pub(super) fn via(
     fields: &Fields<'_>,
     kind: Option<&CheckKind>,
-    vip: Option<IpAddr>,
+    vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<Via> {
     let value = fields.value("via", problems)?;

@@ -27,7 +27,8 @@ pub(in crate::config) static SERVICE: Mapping = Mapping::new(
                 "address",
                 SERVICE_ADDRESS,
                 Optional("`addresses` or `fwmark`"),
-                "The VIP and its port, like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`.",
+                "The VIP and its port, like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`; \
+                 `192.168.11.200:*` is every port and needs `persistence`.",
             ),
             key(
                 "addresses",

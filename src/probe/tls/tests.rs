@@ -15,7 +15,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
-use crate::config::{CheckKind, Pattern, Step, StreamCheck};
+use crate::config::{CheckKind, ExpectedBody, Pattern, Step, StreamCheck};
 use crate::model::ProbeResult;
 use crate::probe::Outcome;
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, serve, server_that_sends};
@@ -284,7 +284,7 @@ async fn the_end_of_the_connection_ends_what_has_no_length_of_its_own() {
         CheckKind::Http(crate::config::HttpCheck {
             port: None,
             tls: Some(settings.clone()),
-            expected_body: expected.map(|text| Pattern::Text(text.to_owned())),
+            expected_body: expected.map(|text| ExpectedBody::With(Pattern::Text(text.to_owned()))),
             ..fixture::http_check()
         })
     };
@@ -390,7 +390,7 @@ async fn an_answer_before_the_request_passes_over_tls_too() {
                 client: None,
                 verify: false,
             }),
-            expected_body: Some(Pattern::Text("well".to_owned())),
+            expected_body: Some(ExpectedBody::With(Pattern::Text("well".to_owned()))),
             ..fixture::http_check()
         });
         let outcome = ask(hasty, http).await;

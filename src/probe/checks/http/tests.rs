@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{Check, CheckKind, Expression, Pattern, StatusRanges};
+use crate::config::{Check, CheckKind, ExpectedBody, Expression, Pattern, StatusRanges};
 use crate::probe::body::BODY_LIMIT;
 use crate::probe::{Outcome, Prober};
 use crate::runtime::clock;
@@ -435,7 +435,7 @@ async fn with_body(body: &'static str, expected: Pattern) -> (ProbeResult, Strin
         stream.write_all(answer.as_bytes()).unwrap();
     });
     let check = HttpCheck {
-        expected_body: Some(expected),
+        expected_body: Some(ExpectedBody::With(expected)),
         ..check()
     };
     let outcome = probe(address, &check, AMPLE).await;

@@ -29,7 +29,7 @@ fn open(parts: &'static [&'static [u8]]) -> SocketAddr {
 
 fn expecting(pattern: Pattern) -> HttpCheck {
     HttpCheck {
-        expected_body: Some(pattern),
+        expected_body: Some(ExpectedBody::With(pattern)),
         ..check()
     }
 }
@@ -174,6 +174,67 @@ async fn an_expected_body_that_does_not_come_fails_and_says_what_did() {
         (
             ProbeResult::Body,
             "HTTP 200, without \"well\" in the first 64 KiB of its body"
+        )
+    );
+}
+
+fn excluding(pattern: Pattern) -> HttpCheck {
+    HttpCheck {
+        expected_body: Some(ExpectedBody::Without(pattern)),
+        ..check()
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_must_not_have_something_passes_with_its_end() {
+    let in_time = AMPLE / 4;
+    for (parts, pattern, result, detail) in [
+        (
+            [CHUNKED, b"5\r\nhello\r\n0\r\n\r\n"].as_slice(),
+            text("maintenance"),
+            ProbeResult::Ok,
+            "HTTP 200",
+        ),
+        (
+            &[CHUNKED, b"5\r\nmaint\r\n", b"6\r\nenance\r\n"],
+            text("maintenance"),
+            ProbeResult::Body,
+            "HTTP 200, with \"maintenance\" in its body, which must not be there",
+        ),
+        (
+            &[OPEN, b"in maintenance"],
+            regex("main.*e"),
+            ProbeResult::Body,
+            "HTTP 200, with /main.*e/ in its body, which must not be there",
+        ),
+        (
+            &[OPEN, b"\x00\xff"],
+            Pattern::Bytes(vec![0, 255]),
+            ProbeResult::Body,
+            "HTTP 200, with the bytes 00 ff in its body, which must not be there",
+        ),
+    ] {
+        let parts: &'static [&'static [u8]] = Box::leak(parts.to_vec().into_boxed_slice());
+        let outcome = probe(open(parts), &excluding(pattern), AMPLE).await;
+        assert_eq!((outcome.result, outcome.detail.as_str()), (result, detail));
+        assert!(outcome.duration < in_time, "{outcome:?}");
+    }
+    let outcome = probe(open(&[OPEN, b"well"]), &excluding(text("bad")), LIMIT).await;
+    assert_eq!(
+        (outcome.result, outcome.detail.as_str()),
+        (
+            ProbeResult::Timeout,
+            "HTTP 200, whose body had not ended after 700ms; \"bad\" may still come"
+        )
+    );
+    let long: [&'static [u8]; 2] = [OPEN, "x".repeat(BODY_LIMIT).leak().as_bytes()];
+    let long = open(Box::leak(Box::new(long)));
+    let outcome = probe(long, &excluding(text("bad")), AMPLE).await;
+    assert_eq!(
+        (outcome.result, outcome.detail.as_str()),
+        (
+            ProbeResult::Ok,
+            "HTTP 200, without \"bad\" in the first 64 KiB of its body"
         )
     );
 }
