@@ -24,15 +24,9 @@ impl Element<'_> {
 }
 
 /// The elements of all headers of this name. What cannot be read says nothing.
-fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<Vec<u8>> {
-    let values = headers.get_all(name).iter();
-    values.map(|value| value.as_bytes().to_vec()).collect()
-}
-
-fn list(values: &[Vec<u8>]) -> impl Iterator<Item = Element<'_>> {
-    let values = values
-        .iter()
-        .filter_map(|value| std::str::from_utf8(value).ok());
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Element<'_>> {
+    let values = headers.get_all(name).into_iter();
+    let values = values.filter_map(|value| value.to_str().ok());
     values
         .flat_map(|value| value.split(','))
         .filter_map(element)
@@ -70,9 +64,8 @@ fn quality(text: &str) -> Option<u16> {
 
 /// gzip where the client takes it, and likes it at least as much as no encoding.
 pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
-    let values = elements(headers, &header::ACCEPT_ENCODING);
     let of = |wanted: &[&str]| {
-        let mut named = list(&values).filter(|element| {
+        let mut named = elements(headers, header::ACCEPT_ENCODING).filter(|element| {
             let mut wanted = wanted.iter();
             wanted.any(|name| element.name.eq_ignore_ascii_case(name))
         });
@@ -87,12 +80,10 @@ pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
     }
 }
 
-/// The format with the highest quality; of equal ones, the first. Nobody who does not ask
-/// for OpenMetrics gets it, as `expfmt.NegotiateIncludingOpenMetrics` has it, which answers
-/// Prometheus's scrapers elsewhere.
+/// The format with the highest quality; of equal ones, the first. As in Prometheus's own
+/// `expfmt.NegotiateIncludingOpenMetrics`, only who names OpenMetrics gets it: `*/*` does not.
 pub(super) fn format(headers: &HeaderMap) -> Format {
-    let values = elements(headers, &header::ACCEPT);
-    let offered = list(&values).filter_map(|element| {
+    let offered = elements(headers, header::ACCEPT).filter_map(|element| {
         let format = offered(&element)?;
         (element.quality > 0).then_some((element.quality, format))
     });

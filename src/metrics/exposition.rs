@@ -149,10 +149,14 @@ impl Exposition {
     fn step(&mut self, out: &mut String) -> bool {
         let mut writer = Writer::new(out, self.format);
         if let Some(family) = self.own.next() {
-            let only = self
-                .only
-                .and_then(|index| self.snapshot.services.get(index));
-            own::write(&mut writer, &family, only.map(|service| &*service.name));
+            match self.only {
+                None => own::write(&mut writer, &family, None),
+                Some(index) => {
+                    if let Some(service) = self.snapshot.services.get(index) {
+                        own::write(&mut writer, &family, Some(&service.name));
+                    }
+                }
+            }
             return true;
         }
         let Some(family) = families::nth(self.family) else {

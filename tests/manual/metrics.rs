@@ -164,7 +164,10 @@ fn diagnoses_are_listed() {
     let causes = declaration.captures_iter(&source);
     let causes = &causes.map(|captures| captures[1].to_owned()).collect();
     let shown = &scraped()["lvs_real_server_diagnosis"]["cause"];
-    assert!(shown.is_subset(causes), "the source declares diagnoses otherwise");
+    assert!(
+        shown.is_subset(causes),
+        "the source declares diagnoses otherwise"
+    );
     let at = page.at(table.line);
     let missing = causes.difference(&listed);
     let missing = missing.map(|cause| format!("{at}: the table lacks the diagnosis `{cause}`"));
