@@ -24,10 +24,19 @@ complain() {
 
 # need COMMAND PACKAGE...
 need() {
-	local command=$1
+	command -v "$1" >/dev/null || install_for "$@"
+}
+
+# need_python MODULE PACKAGE..., for Debian's Python
+need_python() {
+	/usr/bin/python3 -c "import $1" 2>/dev/null || install_for "$@"
+}
+
+# install_for WHAT PACKAGE...
+install_for() {
+	local what=$1
 	shift
-	command -v "$command" >/dev/null && return
-	((EUID == 0)) || complain "$command is missing, and only root can install $*" || return
+	((EUID == 0)) || complain "$what is missing, and only root can install $*" || return
 	local install=(apt-get install -qq -y --no-install-recommends "$@")
 	"${install[@]}" >/dev/null || { apt-get update -qq && "${install[@]}" >/dev/null; } ||
 		complain "apt cannot install $*; install it by hand: apt-get install $*"
@@ -150,7 +159,8 @@ stage_deploy() {
 
 stage_test() {
 	need openssl openssl && need socat socat && need faketime faketime &&
-		need man man-db && need_prometheus || return
+		need man man-db && need_python prometheus_client python3-prometheus-client &&
+		need_prometheus || return
 	tests cargo test --locked --no-fail-fast -- "${filter[@]}"
 }
 

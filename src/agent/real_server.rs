@@ -41,7 +41,7 @@ pub(crate) async fn run(
     let acquired = StartupResources::acquire(&config, Mode::RealServer, writing, true);
     let (resources, _locks) = acquired.await?;
     let snapshot = Arc::new(first_snapshot(&config, path, writing));
-    let metrics = Arc::new(Metrics::new([])?);
+    let metrics = Arc::new(Metrics::of_real_server()?);
     let events = start_events(&config, Mode::RealServer, writing, &metrics, &snapshot)?;
     conditions::start(&snapshot, &events, &config, true);
     let interval = config.real_server.resync_interval;

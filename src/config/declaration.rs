@@ -21,8 +21,8 @@ pub use manual_page::manual_page;
 pub use reference::reference;
 pub use schema::schema;
 pub(super) use sections::{
-    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, NOTIFY, PROBE_MARK, REAL_SERVER_ROLE,
-    TIMEOUTS, WEBHOOK,
+    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, NOTIFY, PROBE_MARK,
+    REAL_SERVER_ROLE, TIMEOUTS, WEBHOOK,
 };
 pub(super) use service::{PERSISTENCE, REAL_SERVER, SERVICE, SORRY_SERVER, TUNNEL};
 

@@ -314,6 +314,9 @@ fn validate(
     let http = fields
         .optional("http")
         .and_then(|entry| sections::http(entry, problems));
+    let metrics = fields
+        .optional("metrics")
+        .and_then(|entry| sections::metrics(entry, problems));
     let control = fields
         .optional("control")
         .and_then(|entry| sections::control(entry, problems));
@@ -350,6 +353,7 @@ fn validate(
         .map(|service| service.and_then(service::ServiceDraft::finish));
     Ok(Config {
         http: http?,
+        metrics: metrics?,
         control: control?,
         state_dir: state_dir?,
         notify: notify?,

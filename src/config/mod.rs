@@ -69,6 +69,8 @@ use crate::model::{
 pub struct Config {
     /// The read-only HTTP endpoints.
     pub http: Http,
+    /// What the metrics are about.
+    pub metrics: MetricsSection,
     /// The control socket.
     pub control: Control,
     /// Where the agent remembers what it owns in the kernel.
@@ -136,6 +138,24 @@ pub struct Http {
 impl Http {
     /// The port where none is configured.
     pub const DEFAULT_PORT: u16 = 9477;
+}
+
+/// The section `metrics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSection {
+    /// Which series each real server has.
+    pub per_real_server: PerRealServer,
+}
+
+/// `metrics.per_real_server`; what is greater shows all that a smaller one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PerRealServer {
+    /// None.
+    Off,
+    /// Health, weight, transitions and probes.
+    Compact,
+    /// All.
+    Full,
 }
 
 /// The section `control`.

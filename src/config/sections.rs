@@ -1,4 +1,4 @@
-//! The sections `http`, `control`, `director` and `real_server`.
+//! The sections `http`, `metrics`, `control`, `director` and `real_server`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::model::{SysctlKey, Timeout};
 
-use super::declaration::{CONTROL, DIRECTOR, HTTP_SECTION, REAL_SERVER_ROLE, TIMEOUTS};
+use super::declaration::{CONTROL, DIRECTOR, HTTP_SECTION, METRICS, REAL_SERVER_ROLE, TIMEOUTS};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located};
 use super::probe_mark::probe_mark;
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
-use super::{Control, Director, Http, OnArpConflict, RealServerRole};
+use super::{Control, Director, Http, MetricsSection, OnArpConflict, RealServerRole};
 
 /// `sun_path` in `sys/un.h` less the final NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -38,6 +38,12 @@ pub(super) fn http(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Htt
     let fields = Fields::section(entry, &HTTP_SECTION, problems)?;
     let listen = fields.value("listen", problems)?.listen(problems)?;
     Ok(Http { listen })
+}
+
+pub(super) fn metrics(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<MetricsSection> {
+    let fields = Fields::section(entry, &METRICS, problems)?;
+    let per_real_server = fields.choice("per_real_server", problems)?;
+    Ok(MetricsSection { per_real_server })
 }
 
 pub(super) fn control(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Control> {

@@ -2,11 +2,13 @@
 //! `/readyz` and a page for people.
 
 mod host_header;
+mod negotiation;
 mod page;
 mod places;
 mod readyz;
 mod rendering;
 mod server;
+mod sink;
 mod write_stall;
 
 use std::io;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -27,10 +29,12 @@ use tokio::net::TcpListener;
 pub(crate) use server::serve;
 
 use self::places::Place;
-use self::rendering::{Large, RenderError, Renderings};
+use self::rendering::{Large, RenderError, Renderings, Wanted};
+use self::server::KeptOpen;
+use self::sink::{Encoding, Sink};
 
 use crate::health::weight_updates::WeightUpdates;
-use crate::metrics::{self as exposition, Metrics};
+use crate::metrics::Metrics;
 use crate::model::Protocol;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -76,17 +80,34 @@ impl SharedState {
     /// An answer that is rendered on a thread of its own.
     async fn large(
         &self,
-        large: Large,
+        wanted: Wanted,
         media_type: &'static str,
         place: &Arc<Place>,
-        render: impl FnOnce(AppState) -> Result<Vec<u8>, RenderError> + Send + 'static,
+        render: impl FnOnce(AppState, &mut Sink) -> Result<(), RenderError> + Send + 'static,
     ) -> Response {
         let shown = self.clone();
-        let render = move || render(shown.view());
-        match self.renderings.get(large, place, render).await {
+        let encoding = wanted.encoding;
+        let render = move |sink: &mut Sink| render(shown.view(), sink);
+        let mut response = match self.renderings.get(wanted, place, render).await {
             Ok(text) => (content_type(media_type), Body::from(text)).into_response(),
-            Err(error) => not_rendered(&error),
+            Err(error) => return not_rendered(&error),
+        };
+        let headers = response.headers_mut();
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("accept, accept-encoding"),
+        );
+        if encoding == Encoding::Gzip {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        response
+    }
+
+    /// The place of the virtual service of this name.
+    fn service(&self, name: &str) -> Option<usize> {
+        let snapshot = self.view().snapshot;
+        let mut services = snapshot.services.iter();
+        services.position(|service| &*service.name == name)
     }
 }
 
@@ -151,24 +172,80 @@ pub(crate) fn router(shown: SharedState) -> Router {
         .with_state(shown)
 }
 
+/// The answer leaves the connection open for the next scrape.
 async fn metrics(
     State(shown): State<SharedState>,
     Extension(place): Extension<Arc<Place>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Response {
-    let render = |view: AppState| Ok(joined(view.metrics.exposition(view.snapshot)));
-    let media_type = exposition::CONTENT_TYPE;
-    shown
-        .large(Large::Metrics, media_type, &place, render)
-        .await
+    let service = match metrics_filter(query.as_deref().unwrap_or_default()) {
+        Ok(service) => service,
+        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+    };
+    if service
+        .as_ref()
+        .is_some_and(|name| shown.service(name).is_none())
+    {
+        return no_such_service();
+    }
+    let format = negotiation::format(&headers);
+    let wanted = Wanted {
+        large: match &service {
+            None => Large::Metrics(format),
+            Some(name) => Large::FilteredMetrics(format, name.clone()),
+        },
+        encoding: negotiation::encoding(&headers),
+    };
+    let render = move |view: AppState, sink: &mut Sink| {
+        let snapshot = view.snapshot;
+        // A service that a reload has removed since then has no series.
+        let only = service.map(|name| {
+            let mut services = snapshot.services.iter();
+            let found = services.position(|service| *service.name == *name);
+            found.unwrap_or(snapshot.services.len())
+        });
+        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only))?)
+    };
+    let media_type = format.content_type();
+    let mut response = shown.large(wanted, media_type, &place, render).await;
+    if response.status().is_success() {
+        response.extensions_mut().insert(KeptOpen);
+    }
+    response
+}
+
+/// `service=NAME`.
+fn metrics_filter(query: &str) -> Result<Option<String>, &'static str> {
+    let mut service = None;
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match (&*key, &*value) {
+            ("service", name) if !name.is_empty() => service = Some(name.to_owned()),
+            _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
+        }
+    }
+    Ok(service)
+}
+
+fn no_such_service() -> Response {
+    let text = "There is no virtual service of that name.\n";
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
 async fn page(
     State(shown): State<SharedState>,
     Extension(place): Extension<Arc<Place>>,
+    headers: HeaderMap,
 ) -> Response {
-    let render = |view: AppState| Ok(joined(page::render(view.snapshot, clock::wall())));
+    let wanted = Wanted {
+        large: Large::Page,
+        encoding: negotiation::encoding(&headers),
+    };
+    let render = |view: AppState, sink: &mut Sink| {
+        Ok(sink.put_all(page::render(view.snapshot, clock::wall()))?)
+    };
     let media_type = "text/html; charset=utf-8";
-    let mut response = shown.large(Large::Page, media_type, &place, render).await;
+    let mut response = shown.large(wanted, media_type, &place, render).await;
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
@@ -180,28 +257,32 @@ async fn page(
 pub(crate) async fn status(
     State(shown): State<SharedState>,
     Extension(place): Extension<Arc<Place>>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     let filter = match filter_of(query.as_deref().unwrap_or_default()) {
         Ok(filter) => filter,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    if let Some(name) = &filter.service {
-        let snapshot = shown.view().snapshot;
-        let mut services = snapshot.services.iter();
-        if !services.any(|service| *service.name == **name) {
-            let text = "There is no virtual service of that name.\n";
-            return (StatusCode::NOT_FOUND, text).into_response();
-        }
+    let named = filter.service.as_ref();
+    if named.is_some_and(|name| shown.service(name).is_none()) {
+        return no_such_service();
     }
     let large = if filter == Filter::default() {
         Large::Status
     } else {
         Large::FilteredStatus(filter.clone())
     };
-    let render = move |view: AppState| document::json(&view.snapshot, &filter).map_err(Into::into);
-    let media_type = "application/json";
-    shown.large(large, media_type, &place, render).await
+    let wanted = Wanted {
+        large,
+        encoding: negotiation::encoding(&headers),
+    };
+    let render = move |view: AppState, sink: &mut Sink| {
+        Ok(document::write_json(&view.snapshot, &filter, sink)?)
+    };
+    shown
+        .large(wanted, "application/json", &place, render)
+        .await
 }
 
 /// `service=NAME`, `problems`, or both.
@@ -277,15 +358,6 @@ async fn not_sniffed(mut response: Response) -> Response {
 
 fn content_type(value: &'static str) -> [(HeaderName, &'static str); 1] {
     [(header::CONTENT_TYPE, value)]
-}
-
-/// The pieces as one text.
-fn joined(pieces: impl Iterator<Item = String>) -> Vec<u8> {
-    let mut text = Vec::new();
-    for piece in pieces {
-        text.extend_from_slice(piece.as_bytes());
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The connections that are served at once, and which of them has to end when
-//! there is no place left for the next one.
+//! The connections that are served at once: how long each may stay, and which of them has to
+//! end when there is no place left for the next one.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::sleep_until;
 
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
@@ -24,6 +25,16 @@ const REQUEST_GRACE: Duration = Duration::from_millis(250);
 /// A reader that has taken so long ends for a newer one.
 const READING_GRACE: Duration = Duration::from_secs(1);
 
+/// For the head of the first request, from the connection's being accepted.
+const HEAD_DEADLINE: Duration = Duration::from_secs(3);
+
+/// From a whole head to the last byte of the answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a connection is kept for the next request: more than the usual intervals of
+/// scrapes. It costs nobody a place, as it ends for any newer connection.
+const IDLE_DEADLINE: Duration = Duration::from_mins(3);
+
 /// How often a full house is looked at again.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -35,6 +46,8 @@ enum Phase {
     Answered,
     /// A large answer is made or written.
     Reading,
+    /// A large answer is written, and the next request may come.
+    Idle,
 }
 
 #[derive(Debug)]
@@ -42,7 +55,11 @@ struct Entry {
     source: Option<IpAddr>,
     phase: Phase,
     since: Instant,
-    ended: Arc<Notify>,
+    /// When the last request came, or the connection was accepted.
+    requested: Instant,
+    /// How many requests came.
+    requests: u64,
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +80,23 @@ pub(super) struct Places {
 pub(crate) struct Place {
     places: Arc<Places>,
     id: u64,
-    ended: Arc<Notify>,
+    changed: Arc<Notify>,
+}
+
+/// A connection that a large answer is written to.
+#[derive(Debug)]
+pub(super) struct Reader {
+    place: Arc<Place>,
+    request: u64,
+}
+
+/// Why a connection has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Another one takes its place.
+    Displaced,
+    /// It has had its time.
+    Late,
 }
 
 impl Places {
@@ -82,24 +115,27 @@ impl Places {
         let mut table = self.table.lock();
         if table.entries.len() >= PLACES {
             let ends = table
-                .oldest(Phase::Requesting, now, REQUEST_GRACE)
+                .oldest(Phase::Idle, now, Duration::ZERO)
+                .or_else(|| table.oldest(Phase::Requesting, now, REQUEST_GRACE))
                 .or_else(|| table.oldest(Phase::Reading, now, READING_GRACE))?;
             table.end(ends);
         }
         let id = table.next;
         table.next += 1;
-        let ended = Arc::new(Notify::new());
+        let changed = Arc::new(Notify::new());
         let entry = Entry {
             source,
             phase: Phase::Requesting,
             since: now,
-            ended: Arc::clone(&ended),
+            requested: now,
+            requests: 0,
+            changed: Arc::clone(&changed),
         };
         table.entries.insert(id, entry);
         Some(Place {
             places: Arc::clone(self),
             id,
-            ended,
+            changed,
         })
     }
 }
@@ -127,7 +163,23 @@ impl Table {
 
     fn end(&mut self, id: u64) {
         if let Some(entry) = self.entries.remove(&id) {
-            entry.ended.notify_one();
+            entry.changed.notify_one();
+        }
+    }
+}
+
+impl Entry {
+    fn enter(&mut self, phase: Phase, now: Instant) {
+        self.phase = phase;
+        self.since = now;
+        self.changed.notify_one();
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.phase {
+            Phase::Requesting => self.since + HEAD_DEADLINE,
+            Phase::Answered | Phase::Reading => self.requested + ANSWER_DEADLINE,
+            Phase::Idle => self.since + IDLE_DEADLINE,
         }
     }
 }
@@ -135,33 +187,34 @@ impl Table {
 impl Place {
     /// The request is complete.
     pub(super) fn requested(&self) {
-        self.change(Phase::Answered);
+        let now = clock::monotonic();
+        if let Some(entry) = self.places.table.lock().entries.get_mut(&self.id) {
+            entry.requested = now;
+            entry.requests += 1;
+            entry.enter(Phase::Answered, now);
+        }
     }
 
-    /// The answer is a large one. `false` if too many read such a one already,
+    /// The answer is a large one. `None` if too many read such a one already,
     /// none of which has taken long enough to end for this one.
-    pub(super) fn reads(&self) -> bool {
+    pub(super) fn reads(place: &Arc<Self>) -> Option<Reader> {
         let now = clock::monotonic();
-        let mut table = self.places.table.lock();
+        let mut table = place.places.table.lock();
         let entries = table.entries.values();
         let readers = entries.filter(|entry| entry.phase == Phase::Reading);
         if readers.count() >= READERS {
-            let Some(ends) = table.oldest(Phase::Reading, now, READING_GRACE) else {
-                return false;
-            };
+            let ends = table.oldest(Phase::Reading, now, READING_GRACE)?;
             table.end(ends);
         }
-        drop(table);
-        self.change(Phase::Reading);
-        true
-    }
-
-    fn change(&self, phase: Phase) {
-        let now = clock::monotonic();
-        if let Some(entry) = self.places.table.lock().entries.get_mut(&self.id) {
-            entry.phase = phase;
-            entry.since = now;
-        }
+        let entry = table.entries.get_mut(&place.id);
+        let request = entry.map_or(0, |entry| {
+            entry.enter(Phase::Reading, now);
+            entry.requests
+        });
+        Some(Reader {
+            place: Arc::clone(place),
+            request,
+        })
     }
 
     /// Ends the connection.
@@ -171,8 +224,37 @@ impl Place {
     }
 
     /// Waits until the connection has to end.
-    pub(super) async fn ended(&self) {
-        self.ended.notified().await;
+    pub(super) async fn ended(&self) -> End {
+        loop {
+            let deadline = {
+                let table = self.places.table.lock();
+                match table.entries.get(&self.id) {
+                    Some(entry) => entry.deadline(),
+                    None => return End::Displaced,
+                }
+            };
+            if clock::monotonic() >= deadline {
+                return End::Late;
+            }
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = sleep_until(deadline.into()) => {}
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// The answer is written, unless the client has asked again meanwhile.
+    pub(super) fn done(&self) {
+        let now = clock::monotonic();
+        let mut table = self.place.places.table.lock();
+        let entry = table.entries.get_mut(&self.place.id);
+        if let Some(entry) =
+            entry.filter(|entry| entry.requests == self.request && entry.phase == Phase::Reading)
+        {
+            entry.enter(Phase::Idle, now);
+        }
     }
 }
 

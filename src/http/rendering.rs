@@ -12,7 +12,9 @@ use rustix::thread::gettid;
 use thiserror::Error;
 use tokio::sync::{Mutex, oneshot};
 
-use super::places::Place;
+use super::places::{Place, Reader};
+use super::sink::{Encoding, Sink};
+use crate::metrics::Format;
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
 use crate::status::document::Filter;
@@ -31,11 +33,20 @@ const NICE: i32 = 10;
 /// A large resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Large {
-    Metrics,
+    Metrics(Format),
+    /// The series of one virtual service, by its name.
+    FilteredMetrics(Format, String),
     Status,
-    /// A part of the status: only readers of the same part share a rendering.
+    /// A part of the status.
     FilteredStatus(Filter),
     Page,
+}
+
+/// What is rendered: only readers of the same share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) large: Large,
+    pub(super) encoding: Encoding,
 }
 
 /// Why there is nothing to show.
@@ -49,22 +60,33 @@ pub(super) enum RenderError {
     Ended,
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("it cannot be compressed")]
+    Compress(#[from] io::Error),
 }
 
 #[derive(Debug)]
 struct Rendering {
-    large: Large,
+    wanted: Wanted,
     text: Vec<u8>,
     begun: Instant,
     readers: Shared<Vec<Weak<Place>>>,
 }
 
-/// One reader's hold on a rendering.
-struct RenderedBytes(Arc<Rendering>);
+/// One reader's hold on a rendering, until its last byte is written.
+struct RenderedBytes {
+    rendering: Arc<Rendering>,
+    reader: Reader,
+}
 
 impl AsRef<[u8]> for RenderedBytes {
     fn as_ref(&self) -> &[u8] {
-        &self.0.text
+        &self.rendering.text
+    }
+}
+
+impl Drop for RenderedBytes {
+    fn drop(&mut self) {
+        self.reader.done();
     }
 }
 
@@ -93,6 +115,7 @@ pub(super) struct Renderings {
     /// Held by whatever renders.
     turn: Arc<Mutex<()>>,
     metrics: Arc<Shared<Shelf>>,
+    filtered_metrics: Arc<Shared<Shelf>>,
     status: Arc<Shared<Shelf>>,
     filtered_status: Arc<Shared<Shelf>>,
     page: Arc<Shared<Shelf>>,
@@ -123,16 +146,15 @@ impl Renderings {
     /// since this one asked for it.
     pub(super) async fn get(
         &self,
-        large: Large,
+        wanted: Wanted,
         place: &Arc<Place>,
-        render: impl FnOnce() -> Result<Vec<u8>, RenderError> + Send + 'static,
+        render: impl FnOnce(&mut Sink) -> Result<(), RenderError> + Send + 'static,
     ) -> Result<Bytes, RenderError> {
         let asked = clock::monotonic();
-        if !place.reads() {
-            return Err(RenderError::TooMany);
-        }
-        let resource = match large {
-            Large::Metrics => &self.metrics,
+        let reader = Place::reads(place).ok_or(RenderError::TooMany)?;
+        let resource = match wanted.large {
+            Large::Metrics(_) => &self.metrics,
+            Large::FilteredMetrics(..) => &self.filtered_metrics,
             Large::Status => &self.status,
             Large::FilteredStatus(_) => &self.filtered_status,
             Large::Page => &self.page,
@@ -140,8 +162,8 @@ impl Renderings {
         let _waiting = Waiting::at(resource);
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let begun = clock::monotonic();
-        match resource.lock().there(&large, asked, begun) {
-            Found::Rendering(rendering) => return Ok(rendering.shown_to(place)),
+        match resource.lock().there(&wanted, asked, begun) {
+            Found::Rendering(rendering) => return Ok(rendering.shown_to(place, reader)),
             Found::NoRoom => return Err(RenderError::TooMany),
             Found::Nothing => {}
         }
@@ -152,10 +174,11 @@ impl Renderings {
             if let Err(error) = setpriority_process(Some(gettid()), NICE) {
                 tracing::debug!(%error, "rendering has the priority of probes");
             }
-            let rendering = render().map(|mut text| {
-                text.shrink_to_fit();
+            let mut sink = Sink::new(wanted.encoding);
+            let rendered = render(&mut sink).and_then(|()| Ok(sink.finish()?));
+            let rendering = rendered.map(|text| {
                 Arc::new(Rendering {
-                    large,
+                    wanted,
                     text,
                     begun,
                     readers: Shared::default(),
@@ -170,16 +193,16 @@ impl Renderings {
         });
         thread.map_err(RenderError::Thread)?;
         let rendering = rendered.await.map_err(|_| RenderError::Ended)??;
-        Ok(rendering.shown_to(place))
+        Ok(rendering.shown_to(place, reader))
     }
 }
 
 impl Shelf {
     /// What is shown instead of a new rendering: one that was begun since
     /// `asked`, or the newest if there is no room for another one.
-    fn there(&mut self, large: &Large, asked: Instant, now: Instant) -> Found {
+    fn there(&mut self, wanted: &Wanted, asked: Instant, now: Instant) -> Found {
         let kept = self.kept.as_ref();
-        let kept = kept.filter(|kept| kept.begun >= asked && kept.large == *large);
+        let kept = kept.filter(|kept| kept.begun >= asked && kept.wanted == *wanted);
         if let Some(kept) = kept {
             return Found::Rendering(Arc::clone(kept));
         }
@@ -193,7 +216,7 @@ impl Shelf {
         };
         if now.saturating_duration_since(oldest.begun) < READING_TIME {
             let newest = self.alive.iter().rev().filter_map(Weak::upgrade);
-            let mut same = newest.filter(|rendering| rendering.large == *large);
+            let mut same = newest.filter(|rendering| rendering.wanted == *wanted);
             return same.next().map_or(Found::NoRoom, Found::Rendering);
         }
         self.alive.remove(0);
@@ -213,12 +236,15 @@ impl Shelf {
 
 impl Rendering {
     /// The text without a copy of it, for as long as this reader takes.
-    fn shown_to(self: &Arc<Self>, place: &Arc<Place>) -> Bytes {
+    fn shown_to(self: &Arc<Self>, place: &Arc<Place>, reader: Reader) -> Bytes {
         let mut readers = self.readers.lock();
         readers.retain(|place| place.strong_count() > 0);
         readers.push(Arc::downgrade(place));
         drop(readers);
-        Bytes::from_owner(RenderedBytes(Arc::clone(self)))
+        Bytes::from_owner(RenderedBytes {
+            rendering: Arc::clone(self),
+            reader,
+        })
     }
 }
 

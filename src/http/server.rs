@@ -1,13 +1,12 @@
-//! Serves connections, each for one request and within bounds: of their number,
-//! of the size and time of a head, of the time that a client takes to read.
+//! Serves connections within bounds: of their number, of the size and time of a head, of the
+//! time that a client takes to read. Only scrapes leave their connection open.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,17 +15,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::task::{JoinError, JoinSet};
 
-use super::places::{Place, Places};
+use super::places::{End, Place, Places};
 use super::write_stall::WriteStall;
-
-/// For the head of a request, from the connection's being accepted.
-const HEAD_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The most bytes of a head; a longer one is answered with 431.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-/// For one connection, from its being accepted to the last byte written.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Marks a response after which the connection stays open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeptOpen;
 
 /// Where a connection comes from, as far as that tells one host from another.
 pub(crate) trait Source {
@@ -47,10 +44,10 @@ impl Source for tokio::net::unix::SocketAddr {
 
 /// Serves until it is dropped, and every connection with it.
 ///
-/// A connection serves one request. Its client has 3 seconds for the head of
-/// at most 16 KiB, may take nothing of the answer for 5 seconds, and has 30
-/// seconds for everything. While all places are taken, a newer connection ends
-/// an older one that has not asked yet, or that reads slowly; see [`Places`].
+/// A connection serves one request, or one scrape after another. Its client has 3 seconds for
+/// the first head of at most 16 KiB, may take nothing of an answer for 5 seconds, and has 30
+/// seconds for all of it. While all places are taken, a newer connection ends an older one
+/// that waits for its next request, has not asked yet, or reads slowly; see [`Places`].
 /// `router_for` a connection is what answers on it.
 pub(crate) async fn serve<L: Listener<Addr: Source>>(
     mut listener: L,
@@ -78,25 +75,31 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         here.requested();
         request.extensions_mut().insert(Arc::clone(&here));
-        service.call(request)
-    });
-    let connection = http1::Builder::new()
-        .keep_alive(false)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let done = tokio::time::timeout(DEADLINE, async {
-        tokio::select! {
-            done = connection => Some(done),
-            () = place.ended() => None,
+        let response = service.call(request);
+        async move {
+            let mut response = response.await?;
+            if response.extensions().get::<KeptOpen>().is_none() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
         }
     });
-    match done.await {
-        Ok(Some(Ok(()))) => {}
-        Ok(Some(Err(error))) => tracing::debug!(%error, "a client's connection failed"),
-        Ok(None) => tracing::debug!("a client's connection ended for a newer one"),
-        Err(_) => tracing::debug!("a client took too long"),
+    let connection = http1::Builder::new()
+        .keep_alive(true)
+        .timer(TokioTimer::new())
+        // It would end a connection that waits for the next scrape: `Places` has the time.
+        .header_read_timeout(None)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        done = connection => if let Err(error) = done {
+            tracing::debug!(%error, "a client's connection failed");
+        },
+        end = place.ended() => match end {
+            End::Displaced => tracing::debug!("a client's connection ended for a newer one"),
+            End::Late => tracing::debug!("a client took too long"),
+        },
     }
 }
 

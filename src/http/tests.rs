@@ -1,6 +1,8 @@
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
+
+use flate2::read::GzDecoder;
 
 use super::readyz::missing;
 use super::*;
@@ -61,11 +63,6 @@ fn head(response: &str) -> (&str, &str) {
 async fn every_endpoint_answers_and_closes() {
     let address = served(shown(fixture::director())).await;
     for (path, media_type, text) in [
-        (
-            "/metrics",
-            "text/plain; version=0.0.4",
-            "lvs_real_server_up{",
-        ),
         ("/status", "application/json", "\"mode\":\"director\","),
         ("/", "text/html; charset=utf-8", "<h2>web"),
         ("/livez", "text/plain; charset=utf-8", "alive"),
@@ -114,7 +111,8 @@ async fn foreign_names_are_for_machines_alone() {
             421,
         ),
     ] {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n");
         let response = send(address, request).await;
         let expected = if path == "/readyz" {
             "HTTP/1.1 503".to_owned()
@@ -438,7 +436,7 @@ async fn a_slow_reader_of_much_holds_up_nobody() {
     let mut slow = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
         stream.read_exact(&mut [0; 1024]).unwrap();
         stream
@@ -448,5 +446,161 @@ async fn a_slow_reader_of_much_holds_up_nobody() {
     let response = ask(address, "GET /livez").await;
     assert!(response.contains("alive"));
     let rest = tokio::task::spawn_blocking(move || std::io::copy(&mut slow, &mut std::io::sink()));
-    assert!(rest.await.unwrap().unwrap() > 20_000 * 24 * 50);
+    assert!(rest.await.unwrap().unwrap() > 20_000 * 12 * 50);
+}
+
+/// The head in lower case and the body of the next answer on a connection, by `Content-Length`.
+fn next_answer(stream: &mut BufReader<TcpStream>) -> (String, Vec<u8>) {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let read = stream.read_line(&mut head).unwrap();
+        assert!(read > 0, "closed after {head:?}");
+    }
+    let head = head.to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    (head, body)
+}
+
+/// The answers to these requests on one connection, each a target and further headers.
+async fn ask_all(address: SocketAddr, requests: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
+    let requests = requests
+        .iter()
+        .map(|(target, more)| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n"));
+    let requests: Vec<_> = requests.collect();
+    let exchange = tokio::task::spawn_blocking(move || {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(AMPLE)).unwrap();
+        let mut stream = BufReader::new(stream);
+        let answers = requests.iter().map(|request| {
+            stream.get_mut().write_all(request.as_bytes()).unwrap();
+            next_answer(&mut stream)
+        });
+        answers.collect()
+    });
+    exchange.await.unwrap()
+}
+
+fn unzipped(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn scraper_keeps_its_connection_and_gets_what_it_asks_for() {
+    let address = served(shown(fixture::director())).await;
+    let openmetrics = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1\r\n";
+    let answers = ask_all(
+        address,
+        &[
+            ("/metrics", ""),
+            ("/metrics", openmetrics),
+            ("/metrics", "Accept-Encoding: gzip\r\n"),
+            ("/metrics?service=web", "Accept-Encoding: gzip;q=0\r\n"),
+        ],
+    )
+    .await;
+    let [plain, openmetrics, zipped, filtered] = answers.try_into().unwrap();
+    for (head, _) in [&plain, &openmetrics, &zipped, &filtered] {
+        assert!(head.starts_with("http/1.1 200 ok\r\n"), "{head}");
+        assert!(!head.contains("connection: close"), "{head}");
+        assert!(head.contains("vary: accept, accept-encoding\r\n"), "{head}");
+        assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+    }
+    let text = |answer: &(String, Vec<u8>)| String::from_utf8(answer.1.clone()).unwrap();
+    assert!(
+        plain
+            .0
+            .contains("content-type: text/plain; version=0.0.4\r\n")
+    );
+    assert!(text(&plain).contains("lvs_real_server_up{"));
+    let media_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert!(openmetrics.0.contains(media_type), "{}", openmetrics.0);
+    assert!(text(&openmetrics).ends_with("# EOF\n"));
+    assert!(
+        zipped.0.contains("content-encoding: gzip\r\n"),
+        "{}",
+        zipped.0
+    );
+    assert!(unzipped(&zipped.1).contains("lvs_real_server_up{"));
+    assert!(zipped.1.len() * 4 < plain.1.len());
+    let filtered = text(&filtered);
+    assert!(filtered.contains("service=\"web\"") && !filtered.contains("service=\"marked\""));
+}
+
+#[tokio::test]
+async fn status_and_page_are_compressed_and_close() {
+    let address = served(shown(fixture::director())).await;
+    for (path, text) in [("/status", "\"mode\":\"director\","), ("/", "<h2>web")] {
+        let request = [(path, "Accept-Encoding: br, gzip\r\n")];
+        let answers = ask_all(address, &request).await;
+        let (head, body) = &answers[0];
+        assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert!(unzipped(body).contains(text));
+    }
+}
+
+#[tokio::test]
+async fn scrape_of_no_service_is_refused_in_a_sentence() {
+    let address = served(shown(fixture::director())).await;
+    for (query, status, text) in [
+        (
+            "service=nothing",
+            404,
+            "There is no virtual service of that name.\n",
+        ),
+        (
+            "service",
+            400,
+            "/metrics takes ?service=NAME, and nothing else.\n",
+        ),
+        (
+            "name=web",
+            400,
+            "/metrics takes ?service=NAME, and nothing else.\n",
+        ),
+    ] {
+        // The connection closes, or this would wait.
+        let response = ask(address, &format!("GET /metrics?{query}")).await;
+        let (head, body) = head(&response);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert_eq!(body, text);
+    }
+}
+
+/// As many scrapers as there are places keep their connections.
+#[tokio::test]
+async fn idle_scrapers_cost_nobody_a_place() {
+    let address = served(shown(fixture::director())).await;
+    let scrapers = tokio::task::spawn_blocking(move || {
+        let scrapers = (0..places::PLACES).map(|_| {
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(AMPLE)).unwrap();
+            let mut stream = BufReader::new(stream);
+            let request = b"GET /metrics?service=web HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            stream.get_mut().write_all(request).unwrap();
+            next_answer(&mut stream);
+            stream
+        });
+        scrapers.collect::<Vec<_>>()
+    });
+    let mut scrapers = scrapers.await.unwrap();
+    let response = ask(address, "GET /livez").await;
+    assert!(response.contains("alive"), "{response}");
+    let ended = tokio::task::spawn_blocking(move || {
+        let request = b"GET /metrics?service=web HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        // The oldest made room.
+        let mut rest = Vec::new();
+        let ended = scrapers.remove(0).read_to_end(&mut rest);
+        let mut last = scrapers.pop().unwrap();
+        last.get_mut().write_all(request).unwrap();
+        next_answer(&mut last);
+        (ended.map_err(|error| error.kind()), rest)
+    });
+    assert_eq!(ended.await.unwrap(), (Ok(0), Vec::new()));
 }

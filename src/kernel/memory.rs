@@ -10,7 +10,9 @@ use rustix::io::Errno;
 pub(crate) use self::host::MemoryAddresses;
 pub(super) use self::host::MemorySysctls;
 use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
-use crate::model::{Connections, Destination, RealServerKey, ServiceKey, Statistics, Timeout};
+use crate::model::{
+    Connections, Destination, RealServerKey, ServiceKey, Statistics, TableStatus, Timeout,
+};
 use crate::plan::{ServiceState, State, Step, StepKind, Subject};
 use crate::runtime::shared::Shared;
 
@@ -90,6 +92,10 @@ impl Ipvs for MemoryIpvs {
 
     async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
         Ok(self.table.lock().timeouts.clone())
+    }
+
+    async fn status(&mut self) -> Result<TableStatus, KernelError> {
+        Ok(TableStatus::default())
     }
 
     async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {

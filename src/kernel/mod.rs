@@ -42,7 +42,7 @@ pub(crate) use sysctl::SysctlFault;
 pub(crate) use sysctl::Sysctls;
 
 use crate::model::{
-    Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, Timeout,
+    Connections, Destination, RealServerKey, Service, ServiceKey, Statistics, TableStatus, Timeout,
 };
 use crate::plan::Step;
 
@@ -137,6 +137,9 @@ pub(crate) trait Ipvs: Send + 'static {
     fn timeouts(
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<Timeout, u32>, KernelError>> + Send;
+
+    /// What concerns the table as a whole.
+    fn status(&mut self) -> impl Future<Output = Result<TableStatus, KernelError>> + Send;
 
     /// Carries out steps that concern the table, in their order, and returns one
     /// result for each. A step for an address or a sysctl is refused.

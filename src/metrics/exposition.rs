@@ -1,24 +1,28 @@
-//! The text format, rendered from the snapshot a piece at a time.
+//! The text formats, rendered from the snapshot a piece at a time.
 //!
 //! The prometheus crate's model of a scrape takes some hundred bytes for each
-//! series, and a director of 20,000 real servers has half a million; so the
+//! series, and a director of 20,000 real servers has hundreds of thousands; so the
 //! series of real servers and virtual services are written straight from
 //! their records, and never exist all at once.
 
 mod families;
+mod format;
 mod info;
+mod own;
 mod served;
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use prometheus::TextEncoder;
 use prometheus::proto::MetricFamily;
 
-use families::{FAMILIES, Family, Source};
+use families::{Family, Source};
+pub(crate) use format::Format;
+use format::Writer;
 
-use crate::model::Statistics;
+use crate::config::PerRealServer;
+use crate::model::{ContinuousStatistics, Statistics};
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// A piece ends with the first record that passes this many bytes: enough to
@@ -36,17 +40,23 @@ type Label<'a> = (&'static str, &'a str);
 
 /// Writes the samples of one family.
 struct Samples<'a> {
-    out: &'a mut String,
+    writer: Writer<'a>,
     family: &'static Family,
     /// Whether `# HELP` and `# TYPE` are still to be written: before the first
     /// sample, so that a family without one does not appear.
     head_pending: &'a mut bool,
+    per_real_server: PerRealServer,
 }
 
 impl Samples<'_> {
     fn add(&mut self, labels: &[Label<'_>], value: impl Display) {
-        // Writing to a String cannot fail.
-        let _ = self.write(labels, value);
+        let Family {
+            name, kind, help, ..
+        } = *self.family;
+        if std::mem::take(self.head_pending) {
+            self.writer.head(name, kind, help);
+        }
+        self.writer.sample(name, labels.iter().copied(), value);
     }
 
     fn add_for(
@@ -60,47 +70,26 @@ impl Samples<'_> {
         self.add(&[service, real_server, label], value);
     }
 
-    fn count(
+    /// A counter of one real server, which the compact form has once it is not 0.
+    fn count_for(
         &mut self,
         service: &ServiceRecord,
         real_server: &RealServerRecord,
+        label: Label<'_>,
+        count: u64,
+    ) {
+        if count > 0 || self.per_real_server == PerRealServer::Full {
+            self.add_for(service, real_server, label, count);
+        }
+    }
+
+    fn count(
+        &mut self,
+        labels: &[Label<'_>],
+        statistics: ContinuousStatistics,
         counter: fn(&Statistics) -> u64,
     ) {
-        let count = counter(&real_server.live.lock().statistics);
-        self.add(&names(service, real_server), count);
-    }
-
-    fn count_all(&mut self, service: &ServiceRecord, counter: fn(&Statistics) -> u64) {
-        let count = counter(&service.statistics.lock());
-        self.add(&[("service", &service.name)], count);
-    }
-
-    fn write(&mut self, labels: &[Label<'_>], value: impl Display) -> fmt::Result {
-        let Family {
-            name, kind, help, ..
-        } = self.family;
-        if std::mem::take(self.head_pending) {
-            write!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")?;
-        }
-        self.out.write_str(name)?;
-        let mut separator = '{';
-        for (label, value) in labels {
-            write!(self.out, "{separator}{label}=\"")?;
-            for character in value.chars() {
-                match character {
-                    '\\' => self.out.write_str("\\\\")?,
-                    '"' => self.out.write_str("\\\"")?,
-                    '\n' => self.out.write_str("\\n")?,
-                    plain => self.out.write_char(plain)?,
-                }
-            }
-            self.out.write_char('"')?;
-            separator = ',';
-        }
-        if !labels.is_empty() {
-            self.out.write_char('}')?;
-        }
-        writeln!(self.out, " {value}")
+        self.add(labels, counter(&statistics.total()));
     }
 }
 
@@ -122,58 +111,93 @@ impl Display for Seconds {
 
 /// Where in a scrape one is.
 pub(super) struct Exposition {
+    format: Format,
     own: std::vec::IntoIter<MetricFamily>,
     snapshot: Arc<Snapshot>,
+    /// The only virtual service that the scrape is about, if it is about one.
+    only: Option<usize>,
     family: usize,
     head_pending: bool,
     service: usize,
     real_server: usize,
+    is_ended: bool,
 }
 
 impl Exposition {
-    /// `own` are the families that are not made from the snapshot.
-    pub(super) fn new(own: Vec<MetricFamily>, snapshot: Arc<Snapshot>) -> Self {
+    /// `own` are the families that are not made from the snapshot. With `only`, the scrape
+    /// has the series of the virtual service at that place, and nothing else.
+    pub(super) fn new(
+        own: Vec<MetricFamily>,
+        snapshot: Arc<Snapshot>,
+        format: Format,
+        only: Option<usize>,
+    ) -> Self {
         Self {
+            format,
             own: own.into_iter(),
             snapshot,
+            only,
             family: 0,
             head_pending: true,
-            service: 0,
+            service: only.unwrap_or(0),
             real_server: 0,
+            is_ended: false,
         }
     }
 
     /// Renders the next record; `false` at the end.
     fn step(&mut self, out: &mut String) -> bool {
+        let mut writer = Writer::new(out, self.format);
         if let Some(family) = self.own.next() {
-            if let Err(error) = TextEncoder::new().encode_utf8(&[family], out) {
-                tracing::warn!(%error, "a metric is left out of this scrape");
+            match self.only {
+                None => own::write(&mut writer, &family, None),
+                Some(index) => {
+                    if let Some(service) = self.snapshot.services.get(index) {
+                        own::write(&mut writer, &family, Some(&service.name));
+                    }
+                }
             }
             return true;
         }
-        let Some(family) = FAMILIES.get(self.family) else {
-            return false;
+        let Some(family) = families::nth(self.family) else {
+            let at_end = !std::mem::replace(&mut self.is_ended, true);
+            if at_end {
+                writer.end();
+            }
+            return at_end;
         };
         let mut samples = Samples {
-            out,
+            writer,
             family,
             head_pending: &mut self.head_pending,
+            per_real_server: self.snapshot.per_real_server,
         };
+        let is_wanted = self.only.is_none_or(|only| only == self.service);
         let service = self.snapshot.services.get(self.service);
-        match (&family.source, service) {
+        match (&family.source, service.filter(|_| is_wanted)) {
             (Source::Host(render), _) => {
-                render(&mut samples, &self.snapshot);
+                if self.only.is_none() {
+                    render(&mut samples, &self.snapshot);
+                }
                 self.next_family();
             }
-            (Source::Service(_) | Source::RealServer(_) | Source::Probed(_), None) => {
+            (Source::Service(_) | Source::RealServer(..) | Source::Probed(..), None) => {
+                self.next_family();
+            }
+            (Source::RealServer(from, _) | Source::Probed(from, _), Some(_))
+                if *from > self.snapshot.per_real_server =>
+            {
                 self.next_family();
             }
             (Source::Service(render), Some(service)) => {
                 render(&mut samples, service);
                 self.service += 1;
             }
-            (source @ (Source::RealServer(render) | Source::Probed(render)), Some(service)) => {
-                let with_sorry_server = matches!(source, Source::Probed(_));
+            (
+                source @ (Source::RealServer(_, render) | Source::Probed(_, render)),
+                Some(service),
+            ) => {
+                let with_sorry_server = matches!(source, Source::Probed(..));
                 let sorry_server = service.sorry_server.as_ref().filter(|_| {
                     with_sorry_server && self.real_server == service.real_servers.len()
                 });
@@ -193,7 +217,7 @@ impl Exposition {
     fn next_family(&mut self) {
         self.family += 1;
         self.head_pending = true;
-        self.service = 0;
+        self.service = self.only.unwrap_or(0);
         self.real_server = 0;
     }
 }

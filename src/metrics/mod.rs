@@ -2,8 +2,9 @@
 //! and at scrape time the latest values of the snapshot.
 
 mod exposition;
+mod labels;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,124 +14,20 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
+pub(crate) use self::exposition::Format;
+pub(crate) use self::labels::{DriftKind, IpvsCommand};
 use crate::status::Snapshot;
 
-/// The content type of [`Metrics::exposition`].
-pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
-
-/// Upper bounds in seconds, around the usual time-outs of probes.
-const PROBE_BUCKETS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// Upper bounds in seconds, each twice the one before: from an answer on the LAN to the
+/// usual time-outs of probes.
+const PROBE_BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048,
+    4.096,
+];
 /// Upper bounds in seconds, around the usual `fall` times `interval`.
 const DETECTION_BUCKETS: [f64; 8] = [0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0];
 /// Upper bounds in seconds, from a few services to tables of thousands.
 const RECONCILE_BUCKETS: [f64; 8] = [0.001, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0];
-
-/// A command to the IPVS table: the label `command` of `lvs_ipvs_operations_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IpvsCommand {
-    /// Dump the virtual services.
-    GetServices,
-    /// Look for virtual services that the dump lacks.
-    GetService,
-    /// Dump the real servers of one virtual service.
-    GetDestinations,
-    /// Read the time-outs.
-    GetConfig,
-    /// Add a virtual service.
-    NewService,
-    /// Change a virtual service.
-    SetService,
-    /// Remove a virtual service.
-    DelService,
-    /// Add a real server.
-    NewDest,
-    /// Change a real server.
-    SetDest,
-    /// Remove a real server.
-    DelDest,
-    /// Change a time-out.
-    SetConfig,
-}
-
-impl IpvsCommand {
-    const ALL: [Self; 11] = [
-        Self::GetServices,
-        Self::GetService,
-        Self::GetDestinations,
-        Self::GetConfig,
-        Self::NewService,
-        Self::SetService,
-        Self::DelService,
-        Self::NewDest,
-        Self::SetDest,
-        Self::DelDest,
-        Self::SetConfig,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::GetServices => "get_services",
-            Self::GetService => "get_service",
-            Self::GetDestinations => "get_destinations",
-            Self::GetConfig => "get_config",
-            Self::NewService => "new_service",
-            Self::SetService => "set_service",
-            Self::DelService => "del_service",
-            Self::NewDest => "new_dest",
-            Self::SetDest => "set_dest",
-            Self::DelDest => "del_dest",
-            Self::SetConfig => "set_config",
-        }
-    }
-}
-
-/// How the kernel differed from what this agent had left there: the label
-/// `kind` of `lvs_ipvs_drift_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DriftKind {
-    /// A virtual service was gone.
-    ServiceMissing,
-    /// A virtual service had other properties.
-    ServiceChanged,
-    /// A real server was gone.
-    RealServerMissing,
-    /// A real server had another weight or forwarding.
-    RealServerChanged,
-    /// One of our virtual services had a real server that is not configured.
-    RealServerExtra,
-    /// A VIP was gone from its interface.
-    AddressMissing,
-    /// A kernel parameter had another value.
-    SysctlChanged,
-    /// A time-out of the table had another value.
-    TimeoutChanged,
-}
-
-impl DriftKind {
-    const ALL: [Self; 8] = [
-        Self::ServiceMissing,
-        Self::ServiceChanged,
-        Self::RealServerMissing,
-        Self::RealServerChanged,
-        Self::RealServerExtra,
-        Self::AddressMissing,
-        Self::SysctlChanged,
-        Self::TimeoutChanged,
-    ];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::ServiceMissing => "service_missing",
-            Self::ServiceChanged => "service_changed",
-            Self::RealServerMissing => "real_server_missing",
-            Self::RealServerChanged => "real_server_changed",
-            Self::RealServerExtra => "real_server_extra",
-            Self::AddressMissing => "address_missing",
-            Self::SysctlChanged => "sysctl_changed",
-            Self::TimeoutChanged => "timeout_changed",
-        }
-    }
-}
 
 /// How messages to one target of events ended: `lvs_notifications_total`.
 #[derive(Debug, Clone)]
@@ -159,10 +56,10 @@ pub(crate) struct Metrics {
     names: Vec<String>,
     /// By the place of the virtual service in the configuration.
     services: Vec<ServiceHistograms>,
-    /// By [`IpvsCommand`]: done, failed.
+    /// By [`IpvsCommand`]: done, failed; empty on a real server.
     ipvs_operations: Vec<[IntCounter; 2]>,
-    /// By [`DriftKind`].
-    drift: Vec<IntCounter>,
+    /// Of the kinds that there can be in this role.
+    drift: BTreeMap<DriftKind, IntCounter>,
     reconcile_duration: Histogram,
     notifications: IntCounterVec,
 }
@@ -198,11 +95,24 @@ impl ServiceHistogramVecs {
 }
 
 impl Metrics {
-    /// For the virtual services of these names, in the configuration's order.
+    /// Of a director with the virtual services of these names, in the configuration's order.
     ///
     /// Fails only if two metrics of this file were given the same name.
     pub(crate) fn new<'a>(
         services: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, prometheus::Error> {
+        Self::with_labels(services, &IpvsCommand::ALL, &DriftKind::ALL)
+    }
+
+    /// Of a real server, which has no table.
+    pub(crate) fn of_real_server() -> Result<Self, prometheus::Error> {
+        Self::with_labels([], &[], &DriftKind::OF_REAL_SERVER)
+    }
+
+    fn with_labels<'a>(
+        services: impl IntoIterator<Item = &'a str>,
+        commands: &[IpvsCommand],
+        drift_kinds: &[DriftKind],
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let histogram =
@@ -242,7 +152,7 @@ impl Metrics {
                 &["command", "result"],
             )?,
         )?;
-        let ipvs_operations = IpvsCommand::ALL.into_iter().map(|command| {
+        let ipvs_operations = commands.iter().map(|command| {
             Ok([
                 operations.get_metric_with_label_values(&[command.as_str(), "ok"])?,
                 operations.get_metric_with_label_values(&[command.as_str(), "error"])?,
@@ -254,15 +164,16 @@ impl Metrics {
             &registry,
             IntCounterVec::new(
                 Opts::new(
-                    "lvs_ipvs_drift_total",
+                    "lvs_drift_total",
                     "Differences found in the kernel that this agent had not made.",
                 ),
                 &["kind"],
             )?,
         )?;
-        let drift = DriftKind::ALL
-            .into_iter()
-            .map(|kind| drift_total.get_metric_with_label_values(&[kind.as_str()]));
+        let drift = drift_kinds.iter().map(|kind| {
+            let counter = drift_total.get_metric_with_label_values(&[kind.as_str()])?;
+            Ok((*kind, counter))
+        });
         let drift = drift.collect::<Result<_, prometheus::Error>>()?;
 
         let reconcile_duration = register(
@@ -349,7 +260,7 @@ impl Metrics {
 
     /// The kernel differed from what this agent had left there.
     pub(crate) fn drift(&self, kind: DriftKind) {
-        if let Some(counter) = self.drift.get(kind as usize) {
+        if let Some(counter) = self.drift.get(&kind) {
             counter.inc();
         }
     }
@@ -392,13 +303,15 @@ impl Metrics {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// All metrics as Prometheus's text format 0.0.4, piece by piece, each
-    /// rendered when it is asked for.
+    /// All metrics, or with `only` those of the virtual service at that place, piece by piece,
+    /// each rendered when it is asked for.
     pub(crate) fn exposition(
         &self,
         snapshot: Arc<Snapshot>,
+        format: Format,
+        only: Option<usize>,
     ) -> impl Iterator<Item = String> + Send + use<> {
-        exposition::Exposition::new(self.registry.gather(), snapshot)
+        exposition::Exposition::new(self.registry.gather(), snapshot, format, only)
     }
 }
 

@@ -1,7 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::model::{FreezeReason, Health};
+use crate::config::PerRealServer;
+use crate::model::{
+    AdminState, FreezeReason, Health, ProbeResult, Quiesced, Statistics, SyncDaemon, SyncState,
+    TableStatus, Weight,
+};
 use crate::status::fixture;
 
 fn scrape(snapshot: Snapshot) -> String {
@@ -11,7 +15,9 @@ fn scrape(snapshot: Snapshot) -> String {
         .map(|service| Arc::clone(&service.name))
         .collect();
     let metrics = Metrics::new(names.iter().map(AsRef::as_ref)).unwrap();
-    metrics.exposition(Arc::new(snapshot)).collect()
+    metrics
+        .exposition(Arc::new(snapshot), Format::Text, None)
+        .collect()
 }
 
 /// Every series with its value, having checked what the format demands: each
@@ -63,7 +69,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &["service", "real_server", "kind"],
     ),
     (
-        "lvs_real_server_connections",
+        "lvs_real_server_current_connections",
         &["service", "real_server", "state"],
     ),
     (
@@ -92,8 +98,26 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_virtual_service_incoming_bytes_total", &["service"]),
     ("lvs_virtual_service_outgoing_bytes_total", &["service"]),
     ("lvs_virtual_service_real_servers", &["service", "health"]),
-    ("lvs_virtual_service_quorum", &["service"]),
+    ("lvs_virtual_service_quorum_met", &["service"]),
     ("lvs_virtual_service_fail_open", &["service"]),
+    ("lvs_virtual_service_quorum_weight", &["service"]),
+    ("lvs_virtual_service_up_weight", &["service"]),
+    ("lvs_virtual_service_configured_weight", &["service"]),
+    ("lvs_ipvs_connections_total", &[]),
+    ("lvs_ipvs_incoming_packets_total", &[]),
+    ("lvs_ipvs_outgoing_packets_total", &[]),
+    ("lvs_ipvs_incoming_bytes_total", &[]),
+    ("lvs_ipvs_outgoing_bytes_total", &[]),
+    ("lvs_ipvs_sync_daemon", &["state", "interface", "sync_id"]),
+    ("lvs_reconcile_pending_steps", &[]),
+    (
+        "lvs_real_server_last_probe_duration_seconds",
+        &["service", "real_server"],
+    ),
+    (
+        "lvs_real_server_drain_started_timestamp_seconds",
+        &["service", "real_server"],
+    ),
     ("lvs_sorry_server_up", &["service"]),
     ("lvs_sorry_server_active", &["service"]),
     ("lvs_weights_frozen", &["reason"]),
@@ -106,7 +130,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("lvs_detection_seconds_count", &["service"]),
     ("lvs_ipvs_operations_total", &["command", "result"]),
-    ("lvs_ipvs_drift_total", &["kind"]),
+    ("lvs_drift_total", &["kind"]),
     ("lvs_resync_interval_seconds", &[]),
     ("lvs_reconcile_last_success_timestamp_seconds", &[]),
     ("lvs_reconcile_duration_seconds_count", &[]),
@@ -131,6 +155,16 @@ fn every_metric_of_the_interface_is_there() {
     let snapshot = fixture::director();
     let sorry_server = snapshot.services[1].sorry_server.as_ref().unwrap();
     sorry_server.live.lock().health = Health::Up;
+    {
+        let mut live = snapshot.services[0].real_servers[1].live.lock();
+        live.quiesced = Some(Quiesced::ArpConflict);
+        live.drain_started = Some(fixture::start());
+    }
+    snapshot.table.lock().sync_daemons.insert(SyncDaemon {
+        state: SyncState::Backup,
+        interface: "eth0".to_owned(),
+        sync_id: 7,
+    });
     let text = scrape(snapshot);
     let found = series(&text);
     for (name, labels) in TABLE {
@@ -160,8 +194,8 @@ fn what_is_wrong_with_a_pool_is_told() {
     snapshot.frozen.lock().insert(FreezeReason::Probes);
     let found = series(&scrape(snapshot));
     for (series, value) in [
-        (r#"lvs_virtual_service_quorum{service="web"}"#, 1),
-        (r#"lvs_virtual_service_quorum{service="marked"}"#, 0),
+        (r#"lvs_virtual_service_quorum_met{service="web"}"#, 1),
+        (r#"lvs_virtual_service_quorum_met{service="marked"}"#, 0),
         (r#"lvs_virtual_service_fail_open{service="web"}"#, 1),
         (r#"lvs_virtual_service_fail_open{service="marked"}"#, 0),
         (r#"lvs_sorry_server_active{service="marked"}"#, 1),
@@ -199,7 +233,7 @@ fn values_come_from_the_snapshot() {
             1.0,
         ),
         (
-            r#"lvs_real_server_connections{service="web",real_server="rs1",state="inactive"}"#,
+            r#"lvs_real_server_current_connections{service="web",real_server="rs1",state="inactive"}"#,
             3.0,
         ),
         (
@@ -254,15 +288,15 @@ fn series_exist_from_the_start() {
             .count()
     };
     assert_eq!(count("lvs_real_server_up"), 0);
-    assert_eq!(count("lvs_probes_total"), 4 * 11, "the sorry server, too");
+    assert_eq!(count("lvs_probes_total"), 4 * 2, "the sorry server, too");
     assert_eq!(count("lvs_transitions_total"), 4 * 2);
     let sorry = r#"lvs_transitions_total{service="marked",real_server="sorry_server",to="up"}"#;
     assert!(found.contains_key(sorry));
-    assert_eq!(count("lvs_real_server_connections"), 3 * 3);
+    assert_eq!(count("lvs_real_server_current_connections"), 3 * 2);
     assert_eq!(count("lvs_probe_duration_seconds_count"), 2);
     assert_eq!(count("lvs_detection_seconds_count"), 2);
-    assert_eq!(count("lvs_ipvs_operations_total"), 11 * 2);
-    assert_eq!(count("lvs_ipvs_drift_total"), 8);
+    assert_eq!(count("lvs_ipvs_operations_total"), 12 * 2);
+    assert_eq!(count("lvs_drift_total"), 8);
     assert!(found["lvs_reconcile_last_success_timestamp_seconds"].abs() < 0.1);
 }
 
@@ -285,14 +319,15 @@ fn what_the_tasks_count_is_shown() {
     metrics.ipvs_operation(IpvsCommand::GetServices, true);
     metrics.drift(DriftKind::SysctlChanged);
     metrics.reconciled(Duration::from_millis(7));
-    let text: String = metrics.exposition(Arc::new(fixture::director())).collect();
+    let snapshot = Arc::new(fixture::director());
+    let text: String = metrics.exposition(snapshot, Format::Text, None).collect();
     let found = series(&text);
     for series in [
         r#"lvs_probe_duration_seconds_count{service="marked"}"#,
         r#"lvs_detection_seconds_bucket{service="web",le="3"}"#,
         r#"lvs_ipvs_operations_total{command="del_dest",result="error"}"#,
         r#"lvs_ipvs_operations_total{command="get_services",result="ok"}"#,
-        r#"lvs_ipvs_drift_total{kind="sysctl_changed"}"#,
+        r#"lvs_drift_total{kind="sysctl_changed"}"#,
         "lvs_reconcile_duration_seconds_count",
     ] {
         assert!((found[series] - 1.0).abs() < 0.001, "{series}");
@@ -322,9 +357,10 @@ fn a_scrape_of_many_comes_in_small_pieces() {
         .collect();
     let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
     let metrics = Metrics::new(["web", "marked"]).unwrap();
-    let pieces: Vec<_> = metrics.exposition(Arc::new(snapshot)).collect();
+    let pieces = metrics.exposition(Arc::new(snapshot), Format::Text, None);
+    let pieces: Vec<_> = pieces.collect();
     assert!(pieces.iter().all(|piece| piece.len() < 64 * 1024));
-    assert!(series(&pieces.concat()).len() > 2000 * 20);
+    assert!(series(&pieces.concat()).len() > 2000 * 12);
 }
 
 #[test]
@@ -336,10 +372,10 @@ fn who_answers_for_a_vip_is_counted_while_that_is_known() {
         )
     };
     let found = series(&scrape(fixture::director()));
-    assert!(found[conflicts] < 0.1 && found[&quiesced("rs1")] < 0.1);
+    assert!(found[conflicts] < 0.1 && !found.contains_key(&quiesced("rs1")));
     let found = series(&scrape(fixture::with_arp_conflicts()));
     assert!((found[conflicts] - 2.0).abs() < 0.1);
-    assert!(found[&quiesced("rs1")] > 0.9 && found[&quiesced("rs2")] < 0.1);
+    assert!(found[&quiesced("rs1")] > 0.9 && !found.contains_key(&quiesced("rs2")));
 
     let blind = fixture::with_arp_conflicts();
     blind.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
@@ -349,19 +385,18 @@ fn who_answers_for_a_vip_is_counted_while_that_is_known() {
 #[test]
 fn of_all_that_may_be_wrong_one_is_told() {
     let text = scrape(fixture::director());
-    let found = series(&text);
-    let of = |real_server: &str| {
-        let start = format!(
-            "lvs_real_server_diagnosis{{service=\"web\",real_server=\"{real_server}\",cause=\""
-        );
-        let found = found
-            .iter()
-            .filter_map(|(series, value)| Some((series.strip_prefix(&start)?, *value)));
-        let (there, absent): (Vec<_>, Vec<_>) = found.partition(|(_, value)| *value > 0.5);
-        (there, absent.len())
+    let diagnoses: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("lvs_real_server_diagnosis{"))
+        .collect();
+    let diagnosis = |real_server: &str, cause: &str| {
+        format!(
+            "lvs_real_server_diagnosis{{service=\"web\",real_server=\"{real_server}\",\
+             cause=\"{cause}\"}} 1"
+        )
     };
-    assert_eq!(of("rs1"), (vec![("ok\"}", 1.0)], 7));
-    assert_eq!(of("rs2"), (vec![("application_down\"}", 1.0)], 7));
+    let expected = [diagnosis("rs1", "ok"), diagnosis("rs2", "application_down")];
+    assert_eq!(diagnoses, expected);
 }
 
 #[test]
@@ -417,4 +452,194 @@ fn the_last_transition_has_a_time_once_there_was_one() {
     }
     let found = series(&scrape(snapshot));
     assert!((found[&of("rs2")] - 1_767_323_046.5).abs() < 0.001);
+}
+
+#[test]
+fn a_probe_counts_as_failed_and_by_its_cause() {
+    let snapshot = fixture::director();
+    {
+        let mut live = snapshot.services[0].real_servers[1].live.lock();
+        live.probes[ProbeResult::Timeout.index()] = 3;
+        live.probes[ProbeResult::Unverified.index()] = 5;
+    }
+    let text = scrape(snapshot);
+    let start = "lvs_probes_total{service=\"web\",real_server=\"rs2\",result=\"";
+    let found: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(start))
+        .collect();
+    let expected = [
+        "ok\"} 0",
+        "failed\"} 33",
+        "refused\"} 30",
+        "timeout\"} 3",
+        "unverified\"} 5",
+    ];
+    assert_eq!(found, expected);
+}
+
+/// The series of one real server of `web`.
+fn of_real_server<'a>(text: &'a str, real_server: &str) -> Vec<&'a str> {
+    let label = format!("{{service=\"web\",real_server=\"{real_server}\"");
+    let lines = text.lines();
+    let series = lines.filter_map(|line| line.contains(&label).then(|| line.rsplit_once(' ')));
+    series.map(|series| series.unwrap().0).collect()
+}
+
+/// A persistent service, and a real server with TLS that is up after a transition.
+#[test]
+fn real_server_that_is_well_has_twenty_series() {
+    let snapshot = fixture::director();
+    let text = scrape(snapshot);
+    let found = of_real_server(&text, "rs1");
+    assert_eq!(found.len(), 19, "{found:#?}");
+
+    let mut snapshot = fixture::director();
+    snapshot.services[0].is_persistent = true;
+    let text = scrape(snapshot);
+    let found = of_real_server(&text, "rs1");
+    assert_eq!(found.len(), 20, "{found:#?}");
+}
+
+#[test]
+fn compact_form_has_health_weight_transitions_and_probes() {
+    let mut snapshot = fixture::director();
+    snapshot.per_real_server = PerRealServer::Compact;
+    let text = scrape(snapshot);
+    let names = |text: &str, real_server: &str| {
+        let found = of_real_server(text, real_server).into_iter();
+        let label = format!("service=\"web\",real_server=\"{real_server}\"");
+        let names: Vec<_> = found.map(|series| series.replace(&label, "")).collect();
+        names
+    };
+    let expected = [
+        "lvs_real_server_up{}",
+        "lvs_real_server_weight{,kind=\"kernel\"}",
+        "lvs_probes_total{,result=\"ok\"}",
+        "lvs_transitions_total{,to=\"up\"}",
+    ];
+    assert_eq!(names(&text, "rs1"), expected);
+    // The kernel has lost this one, which failed.
+    let expected = [
+        "lvs_real_server_up{}",
+        "lvs_real_server_weight{,kind=\"desired\"}",
+        "lvs_probes_total{,result=\"failed\"}",
+        "lvs_transitions_total{,to=\"down\"}",
+    ];
+    assert_eq!(names(&text, "rs2"), expected);
+    assert!(text.contains("lvs_virtual_service_connections_total{service=\"web\"} 42\n"));
+    assert!(text.contains("lvs_probe_duration_seconds_bucket{service=\"web\",le=\"0.0005\"} 0\n"));
+}
+
+#[test]
+fn off_leaves_services_and_totals() {
+    let mut snapshot = fixture::director();
+    snapshot.per_real_server = PerRealServer::Off;
+    let text = scrape(snapshot);
+    assert!(!text.contains("real_server=\""), "{text}");
+    let found = series(&text);
+    assert!(found.contains_key("lvs_ipvs_connections_total"));
+    assert!(found[r#"lvs_virtual_service_real_servers{service="web",health="down"}"#] > 0.9);
+}
+
+#[test]
+fn only_one_service_is_shown() {
+    let metrics = Metrics::new(["web", "marked"]).unwrap();
+    let of = |only| {
+        let snapshot = Arc::new(fixture::director());
+        let text: String = metrics
+            .exposition(snapshot, Format::Text, Some(only))
+            .collect();
+        series(&text)
+    };
+    let found = of(1);
+    assert!(found.len() > 20, "{found:?}");
+    for series in found.keys() {
+        assert!(series.contains("service=\"marked\""), "{series}");
+    }
+    for series in [
+        r#"lvs_probe_duration_seconds_count{service="marked"}"#,
+        r#"lvs_probes_total{service="marked",real_server="sorry_server",result="ok"}"#,
+        r#"lvs_sorry_server_active{service="marked"}"#,
+    ] {
+        assert!(found.contains_key(series), "{series}");
+    }
+    assert!(
+        of(0)
+            .keys()
+            .all(|series| series.contains("service=\"web\""))
+    );
+    assert!(of(2).is_empty(), "a reload may have removed it");
+}
+
+#[test]
+fn openmetrics_differs_in_heads_bounds_and_end() {
+    let metrics = Metrics::new(["web", "marked"]).unwrap();
+    let snapshot = Arc::new(fixture::director());
+    let of = |format| -> String {
+        let pieces = metrics.exposition(Arc::clone(&snapshot), format, None);
+        pieces.collect()
+    };
+    let (text, open) = (of(Format::Text), of(Format::OpenMetrics));
+    for line in [
+        "# TYPE lvs_probes counter",
+        "# HELP process_cpu_seconds Total user and system CPU time spent in seconds.",
+        "lvs_probes_total{service=\"web\",real_server=\"rs1\",result=\"ok\"} 60",
+        "lvs_detection_seconds_bucket{service=\"web\",le=\"1.0\"} 0",
+        "lvs_detection_seconds_bucket{service=\"web\",le=\"+Inf\"} 0",
+    ] {
+        assert!(open.lines().any(|found| found == line), "{line}");
+    }
+    for line in [
+        "# TYPE lvs_probes_total counter",
+        "lvs_detection_seconds_bucket{service=\"web\",le=\"1\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    assert!(open.ends_with("\n# EOF\n") && open.matches("# EOF").count() == 1);
+    assert!(!text.contains("# EOF"));
+}
+
+#[test]
+fn weights_of_the_quorum_are_those_that_the_decision_sees() {
+    let snapshot = fixture::director();
+    let set = |index: usize, change: fn(&mut crate::status::RealServerLive)| {
+        change(&mut snapshot.services[0].real_servers[index].live.lock());
+    };
+    let service = &snapshot.services[0];
+    assert_eq!((service.up_weight(), service.configured_weight()), (1, 3));
+    set(1, |live| live.health = Health::Up);
+    assert_eq!(service.up_weight(), 3);
+    set(1, |live| live.advised = Weight::new(7));
+    assert_eq!(service.up_weight(), 8);
+    set(0, |live| live.admin = AdminState::Draining);
+    assert_eq!((service.up_weight(), service.configured_weight()), (7, 3));
+}
+
+#[test]
+fn totals_of_the_table_are_a_directors() {
+    let status = TableStatus {
+        statistics: Statistics {
+            connections: 17,
+            ..Statistics::default()
+        },
+        ..TableStatus::default()
+    };
+    let snapshot = fixture::director();
+    snapshot.table.lock().observe(&status);
+    let found = series(&scrape(snapshot));
+    assert!((found["lvs_ipvs_connections_total"] - 17.0).abs() < 0.1);
+
+    let metrics = Metrics::of_real_server().unwrap();
+    let snapshot = Arc::new(fixture::real_server());
+    let text: String = metrics.exposition(snapshot, Format::Text, None).collect();
+    let found = series(&text);
+    let of_table = found
+        .keys()
+        .filter(|series| series.starts_with("lvs_ipvs_"));
+    assert_eq!(of_table.count(), 0);
+    let drift = found
+        .keys()
+        .filter(|series| series.starts_with("lvs_drift_total"));
+    assert_eq!(drift.count(), 2);
 }

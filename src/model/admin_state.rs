@@ -31,9 +31,6 @@ pub(crate) enum Quiesced {
 }
 
 impl Quiesced {
-    /// All of them.
-    pub(crate) const ALL: [Self; 1] = [Self::ArpConflict];
-
     /// As it is shown.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

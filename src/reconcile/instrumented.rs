@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::kernel::{Ipvs, KernelError, ObservedDestination, ObservedService};
 use crate::metrics::{IpvsCommand, Metrics};
-use crate::model::{RealServerKey, ServiceKey, Timeout};
+use crate::model::{RealServerKey, ServiceKey, TableStatus, Timeout};
 use crate::plan::Step;
 
 /// A table that counts every operation in `lvs_ipvs_operations_total`.
@@ -53,6 +53,13 @@ impl<T: Ipvs> Ipvs for InstrumentedIpvs<T> {
         self.metrics
             .ipvs_operation(IpvsCommand::GetConfig, timeouts.is_ok());
         timeouts
+    }
+
+    async fn status(&mut self) -> Result<TableStatus, KernelError> {
+        let status = self.table.status().await;
+        self.metrics
+            .ipvs_operation(IpvsCommand::GetDaemons, status.is_ok());
+        status
     }
 
     async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::debug;
+
 use super::ownership::Owned;
 use crate::config::ProbeMark;
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError, ObservedDestination, present};
 use crate::model::{
-    Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, Timeout,
+    Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, TableStatus,
+    Timeout,
 };
 use crate::plan::{ServiceState, State};
+use crate::runtime::error_chain::error_chain;
 
 /// The part of the kernel that this agent observes.
 #[derive(Debug)]
@@ -120,6 +124,9 @@ pub(crate) struct Observation {
     pub(crate) unreadable: BTreeMap<SysctlKey, KernelError>,
     /// All time-outs of the table in seconds, where there is one to look after.
     pub(crate) timeouts: BTreeMap<Timeout, u32>,
+    /// What is shown of the table as a whole, where there is one to look after and this could
+    /// be read: nothing is decided by it.
+    pub(crate) table: Option<TableStatus>,
 }
 
 /// The kernel's counters of one virtual service.
@@ -145,6 +152,10 @@ pub(crate) async fn observe<T: Ipvs>(
         let mut timeouts = observation.timeouts.clone();
         timeouts.retain(|timeout, _| scope.timeouts.contains(timeout));
         observation.state.timeouts = timeouts;
+        match kernel.ipvs.status().await {
+            Ok(status) => observation.table = Some(status),
+            Err(error) => debug!(error = error_chain(&error), "totals of the table not read"),
+        }
     }
     observation.state.addresses = observe_addresses(kernel, scope).await?;
     for key in &scope.sysctls {

@@ -10,7 +10,9 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
         let wanted = desired.services.get(&service.key);
         let held = observed.state.services.get(&service.key);
         let traffic = observed.traffic.get(&service.key);
-        *service.statistics.lock() = traffic.map(|t| t.statistics).unwrap_or_default();
+        if let Some(traffic) = traffic {
+            service.statistics.lock().observe(traffic.statistics);
+        }
         for real_server in service.real_servers.iter().chain(&service.sorry_server) {
             let key = &real_server.key;
             let mut live = real_server.live.lock();
@@ -20,11 +22,17 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
             live.kernel = held
                 .and_then(|state| state.destinations.get(key))
                 .map(|held| held.weight);
-            (live.connections, live.statistics) = traffic
-                .and_then(|t| t.real_servers.get(key))
-                .copied()
+            let traffic = traffic.and_then(|t| t.real_servers.get(key)).copied();
+            live.connections = traffic
+                .map(|(connections, _)| connections)
                 .unwrap_or_default();
+            if let Some((_, statistics)) = traffic {
+                live.statistics.observe(statistics);
+            }
         }
+    }
+    if let Some(status) = &observed.table {
+        snapshot.table.lock().observe(status);
     }
     *snapshot.vips.lock() = desired
         .addresses
@@ -57,3 +65,6 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
         })
         .collect();
 }
+
+#[cfg(test)]
+mod tests;

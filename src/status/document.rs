@@ -9,6 +9,7 @@ mod readiness;
 mod service;
 mod timestamp;
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -170,7 +171,11 @@ impl Serialize for Services<'_> {
 }
 
 /// The snapshot as JSON. Fails only where serde does, which none of these types lets it.
-pub(crate) fn json(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn write_json(
+    snapshot: &Snapshot,
+    filter: &Filter,
+    to: impl io::Write,
+) -> Result<(), serde_json::Error> {
     let services = (!snapshot.is_real_server()).then_some(Services {
         records: &snapshot.services,
         filter,
@@ -178,7 +183,14 @@ pub(crate) fn json(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<u8>, serd
     let mut status = Status::of(snapshot, services);
     let conditions = &mut status.conditions;
     conditions.retain(|condition| filter.includes_condition(snapshot, condition));
-    serde_json::to_vec(&status)
+    serde_json::to_writer(to, &status)
+}
+
+#[cfg(test)]
+pub(crate) fn json(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = Vec::new();
+    write_json(snapshot, filter, &mut text)?;
+    Ok(text)
 }
 
 impl<S> Status<S> {

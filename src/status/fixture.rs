@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::*;
 use crate::config::{
     Check, CheckKind, Config, Control, Director, DirectorExit, DirectorRemoval, Http, HttpCheck,
-    OnArpConflict, Origin, Pool, ProbeMark, RealServer, RealServerExit, RealServerRole,
-    SorryServer, StatusRanges, Via, VirtualService,
+    MetricsSection, OnArpConflict, Origin, PerRealServer, Pool, ProbeMark, RealServer,
+    RealServerExit, RealServerRole, SorryServer, StatusRanges, Via, VirtualService,
 };
 use crate::model::{
     Diagnosis, Family, Health, MacAddress, ProbePath, ProbeResult, Protocol, Quiesced,
-    ServiceFlags, Weight,
+    ServiceFlags, Statistics, Weight,
 };
 use crate::readiness::{ReadinessIssue, SelfTest, ServedService};
 use crate::status::ConflictRecord;
@@ -92,6 +92,9 @@ pub(crate) fn config() -> Config {
         suggestions: Vec::new(),
         http: Http {
             listen: ([127, 0, 0, 1], 9477).into(),
+        },
+        metrics: MetricsSection {
+            per_real_server: PerRealServer::Full,
         },
         control: Control {
             socket: "/run/lvs-agent/control.sock".into(),
@@ -190,8 +193,11 @@ pub(crate) fn director() -> Snapshot {
         live.desired = Weight::ONE;
         live.kernel = Some(Weight::ONE);
         live.connections.inactive = 3;
-        live.statistics.connections = 42;
-        live.statistics.incoming_bytes = 9000;
+        live.statistics.observe(Statistics {
+            connections: 42,
+            incoming_bytes: 9000,
+            ..Statistics::default()
+        });
         live.last_probe = Some(LastProbe {
             at: later,
             result: ProbeResult::Ok,
@@ -216,7 +222,10 @@ pub(crate) fn director() -> Snapshot {
         live.diagnosis = Some(Diagnosis::ApplicationDown);
         live.transitions_down = 1;
     }
-    snapshot.services[0].statistics.lock().connections = 42;
+    snapshot.services[0].statistics.lock().observe(Statistics {
+        connections: 42,
+        ..Statistics::default()
+    });
     snapshot.reconcile.lock().last_success = Some(later);
     snapshot
         .vips

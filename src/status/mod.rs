@@ -17,11 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::{Config, RealServerRole, SorryServer};
+use crate::config::{Config, PerRealServer, RealServerRole, SorryServer};
 use crate::diagnosis::DiagnosisSubject;
 use crate::model::{
-    ConditionType, Connections, Forwarding, FreezeReason, PoolStatus, RealServerId, RealServerKey,
-    Scheduler, ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
+    AdminState, ConditionType, Connections, ContinuousStatistics, Forwarding, FreezeReason, Health,
+    PoolStatus, RealServerId, RealServerKey, Scheduler, ServiceKey, SyncDaemon, SysctlKey,
+    TableStatus, Timeout, Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -77,6 +78,10 @@ pub(crate) struct Snapshot {
     pub(crate) vips: Shared<BTreeMap<(IpAddr, String), bool>>,
     /// The kernel parameters of this host.
     pub(crate) sysctls: Shared<BTreeMap<SysctlKey, SysctlRecord>>,
+    /// What is shown of the table as a whole.
+    pub(crate) table: Shared<TableRecord>,
+    /// Which metrics each real server has.
+    pub(crate) per_real_server: PerRealServer,
     /// The table's time-outs; empty on a real server.
     pub(crate) timeouts: Shared<BTreeMap<Timeout, TimeoutRecord>>,
     /// What this host lacks as a real server; `None` on a director, and before
@@ -130,6 +135,7 @@ impl Snapshot {
                 refuses_clients: desired::refuses_clients(service),
                 forwarding: service.forwarding,
                 check_interval: service.check.interval,
+                is_persistent: service.persistence.is_some(),
                 statistics: Shared::default(),
                 pool: Shared::new(PoolRecord {
                     quorum: service.pool.quorum,
@@ -170,6 +176,7 @@ impl Snapshot {
         Self {
             services: services.collect(),
             vips: Shared::new(vips.collect()),
+            per_real_server: config.metrics.per_real_server,
             loaded: Shared::new(LoadedRecord::of(config, Mode::Director, loaded_at)),
             ..Self::empty(Mode::Director, config_path, loaded_at)
         }
@@ -226,6 +233,7 @@ impl Snapshot {
             *configured = vips.get(vip).copied().unwrap_or(false);
         }
         next.sysctls.lock().clone_from(&self.sysctls.lock());
+        next.table.lock().clone_from(&self.table.lock());
         next.timeouts.lock().clone_from(&self.timeouts.lock());
         *next.reconcile.lock() = self.reconcile.lock().clone();
         next
@@ -301,6 +309,8 @@ impl Snapshot {
             services: Vec::new(),
             vips: Shared::default(),
             sysctls: Shared::default(),
+            table: Shared::default(),
+            per_real_server: PerRealServer::Full,
             timeouts: Shared::default(),
             readiness: Shared::default(),
             reconcile: Shared::default(),
@@ -396,8 +406,10 @@ pub(crate) struct ServiceRecord {
     pub(crate) forwarding: Forwarding,
     /// From the start of one probe to the start of the next, as configured.
     pub(crate) check_interval: Duration,
+    /// Whether clients are kept on their real server.
+    pub(crate) is_persistent: bool,
     /// As of the last resync.
-    pub(crate) statistics: Shared<Statistics>,
+    pub(crate) statistics: Shared<ContinuousStatistics>,
     pub(crate) pool: Shared<PoolRecord>,
     /// In the configuration's order.
     pub(crate) real_servers: Vec<RealServerRecord>,
@@ -420,6 +432,28 @@ impl ServiceRecord {
         self.real_servers.iter().chain(&self.sorry_server)
     }
 
+    /// The weight of the real servers that are up, as the quorum counts it: of those that no
+    /// operator drains, with the advised weights.
+    pub(crate) fn up_weight(&self) -> u64 {
+        let weights = self.real_servers.iter().map(|real_server| {
+            let live = real_server.live.lock();
+            if live.health == Health::Up && live.admin == AdminState::Enabled {
+                live.advised.unwrap_or(real_server.configured)
+            } else {
+                Weight::ZERO
+            }
+        });
+        weights.map(|weight| u64::from(weight.get())).sum()
+    }
+
+    /// The weight of all real servers, as configured.
+    pub(crate) fn configured_weight(&self) -> u64 {
+        let weights = self.real_servers.iter();
+        weights
+            .map(|real_server| u64::from(real_server.configured.get()))
+            .sum()
+    }
+
     /// One of the real servers as the subject of a diagnosis.
     pub(crate) fn subject(&self, record: &RealServerRecord) -> DiagnosisSubject {
         DiagnosisSubject {
@@ -431,6 +465,20 @@ impl ServiceRecord {
                 port => port,
             },
         }
+    }
+}
+
+/// The table as a whole, as of the last resync.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TableRecord {
+    pub(crate) statistics: ContinuousStatistics,
+    pub(crate) sync_daemons: BTreeSet<SyncDaemon>,
+}
+
+impl TableRecord {
+    pub(crate) fn observe(&mut self, status: &TableStatus) {
+        self.statistics.observe(status.statistics);
+        self.sync_daemons.clone_from(&status.sync_daemons);
     }
 }
 

@@ -3,8 +3,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
-    AdminState, Connections, Diagnosis, Health, ProbeResult, Quiesced, RealServerKey, Statistics,
-    Weight,
+    AdminState, Connections, ContinuousStatistics, Diagnosis, Health, ProbeResult, Quiesced,
+    RealServerKey, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -28,6 +28,8 @@ pub(crate) struct RealServerLive {
     pub(crate) quiesced: Option<Quiesced>,
     /// When `health` last changed.
     pub(crate) since: SystemTime,
+    /// When an operator asked for the drain, as far as this process knows; `None` if no one did.
+    pub(crate) drain_started: Option<SystemTime>,
     /// When the drain that is under way should be over: UDP counts as drained then.
     pub(crate) drain_deadline: Option<SystemTime>,
     /// The weight that it, or somebody for it, asks for in place of the configured one.
@@ -38,7 +40,7 @@ pub(crate) struct RealServerLive {
     /// As of the last resync; while it is drained, of the last second.
     pub(crate) connections: Connections,
     /// As of the last resync.
-    pub(crate) statistics: Statistics,
+    pub(crate) statistics: ContinuousStatistics,
     pub(crate) last_probe: Option<LastProbe>,
     /// What probes saw last.
     pub(crate) observation: Observation,
@@ -61,12 +63,13 @@ impl RealServerLive {
             admin: AdminState::Enabled,
             quiesced: None,
             since,
+            drain_started: None,
             drain_deadline: None,
             advised: None,
             desired: Weight::ZERO,
             kernel: None,
             connections: Connections::default(),
-            statistics: Statistics::default(),
+            statistics: ContinuousStatistics::default(),
             last_probe: None,
             observation: Observation::default(),
             fix: None,

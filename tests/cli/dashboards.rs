@@ -36,13 +36,13 @@ fn deployed(name: &str) -> PathBuf {
 }
 
 /// A Prometheus that scrapes every second and evaluates the rules of `deploy/`.
-struct Prometheus {
+pub(crate) struct Prometheus {
     listen: SocketAddr,
-    process: Process,
+    pub(crate) process: Process,
 }
 
 impl Prometheus {
-    fn start(site: &Site, targets: &[SocketAddr]) -> Self {
+    pub(crate) fn start(site: &Site, targets: &[SocketAddr]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let targets: Vec<_> = targets
             .iter()
@@ -94,7 +94,7 @@ impl Prometheus {
     }
 
     /// The series of an instant query.
-    fn query(&self, query: &str) -> Result<Vec<Value>, String> {
+    pub(crate) fn query(&self, query: &str) -> Result<Vec<Value>, String> {
         let data = self.api("query", &[("query", query)])?;
         Ok(data["result"].as_array().unwrap().clone())
     }

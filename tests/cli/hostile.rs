@@ -230,7 +230,7 @@ fn answers_that_never_pause_fail_in_time_and_make_no_other_probe_late() {
 }
 
 /// In seconds, of all the agent's threads (`/proc/PID/stat` of proc(5)).
-fn processor_time(agent: &Agent) -> f64 {
+pub(crate) fn processor_time(agent: &Agent) -> f64 {
     const TICK: f64 = 0.01;
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();

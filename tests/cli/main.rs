@@ -38,6 +38,7 @@ mod process;
 mod readers;
 mod reload;
 mod schema;
+mod scrapes;
 mod secrets;
 mod server;
 mod site;

@@ -5,7 +5,8 @@
 //! cargo test --release --test cli many_readers -- --ignored --nocapture
 //! ```
 //!
-//! `READERS_SERVERS`, `READERS_SECONDS` and `READERS` make the measurement shorter. The
+//! `READERS_SERVERS`, `READERS_SECONDS` and `READERS` make the measurement shorter;
+//! `READERS_FORM` is `metrics.per_real_server`. The
 //! servers run in this process, beside the agent: an idle machine is needed, and more
 //! than two processors for figures of the agent alone.
 
@@ -17,10 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hostile::processor_time;
 use super::many::raise_file_limit;
 use super::readers::most_memory;
+use super::scrapes::ask;
 use super::zoo::number;
-use super::{AMPLE, Behaviour, Server, Site, exchange, until};
+use super::{AMPLE, Agent, Behaviour, Server, Site, exchange, until};
 
 /// Real servers of one virtual service.
 const EACH: usize = 20;
@@ -98,6 +101,28 @@ fn window(long: Duration) -> (Instant, Instant) {
     (begun, now())
 }
 
+/// Prints the size of a scrape, and the processor time that it takes beside all other work
+/// of the agent, which took `other` seconds in each second.
+fn measure_scrapes(site: &Site, agent: &Agent, other: f64) {
+    const SCRAPES: u32 = 20;
+    for (name, headers) in [("plain", ""), ("gzip", "Accept-Encoding: gzip\r\n")] {
+        let (begun, before) = (now(), processor_time(agent));
+        let mut size = 0;
+        for _ in 0..SCRAPES {
+            let (head, body) = ask(site.listen, "/metrics", headers);
+            assert!(head.starts_with("http/1.1 200"), "{head}");
+            size = body.len();
+        }
+        let took = (now() - begun).as_secs_f64();
+        let spent = processor_time(agent) - before - other * took;
+        println!(
+            "{name}: a scrape has {size} bytes, and takes {:.0} ms of one core and {:.0} ms in all",
+            1000.0 * spent / f64::from(SCRAPES),
+            1000.0 * took / f64::from(SCRAPES)
+        );
+    }
+}
+
 /// Reads `/metrics` again and again. Returns how long each scrape took.
 fn read(listen: SocketAddr, ended: &AtomicBool) -> Vec<Duration> {
     let mut took = Vec::new();
@@ -125,7 +150,9 @@ fn many_readers_of_many_real_servers_are_measured() {
     // One socket, since a process may have fewer descriptors than there are servers.
     let all = (Ipv4Addr::UNSPECIFIED, site.port).into();
     let listener = Server::start(&[all], Behaviour::good());
-    site.configure(&configuration(&servers));
+    let form = std::env::var("READERS_FORM").unwrap_or_else(|_| "full".to_owned());
+    let form = format!("metrics: {{ per_real_server: {form} }}\n");
+    site.configure(&(configuration(&servers) + &form));
     let agent = site.agent();
     until(START, "a verdict of each", || {
         let up = site.sum("lvs_virtual_service_real_servers", "health=\"up\"");
@@ -136,8 +163,12 @@ fn many_readers_of_many_real_servers_are_measured() {
         }
     });
 
+    let spent = processor_time(&agent);
     let quiet = window(long);
+    let spent = processor_time(&agent) - spent;
     let memory_before = most_memory(&agent);
+    let seconds = (quiet.1 - quiet.0).as_secs_f64();
+    measure_scrapes(&site, &agent, spent / seconds);
     let ended = Arc::new(AtomicBool::new(false));
     let reading: Vec<_> = (0..readers)
         .map(|_| {

@@ -185,8 +185,9 @@ fn agent_check_is_answered_beside_clients_that_never_ask() {
     // The other agent is no real server's, and says so; that it was asked is what counts.
     let series = |result| {
         let labels = format!("service=\"web\",real_server=\"rs1\",result=\"{result}\"");
+        // A result has a series once it occurs.
         site.metric(&format!("lvs_probes_total{{{labels}}}"))
-            .unwrap()
+            .unwrap_or_default()
     };
     let mut more = Vec::new();
     until(AMPLE, "20 answers", || {

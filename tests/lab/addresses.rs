@@ -37,7 +37,7 @@ fn addresses(host: &Namespace, interface: &str) -> Vec<String> {
 }
 
 fn drift(host: &Namespace) -> f64 {
-    metric(host, "lvs_ipvs_drift_total{kind=\"address_missing\"}")
+    metric(host, "lvs_drift_total{kind=\"address_missing\"}")
 }
 
 /// Without the addresses that the kernel gives to every link by itself.

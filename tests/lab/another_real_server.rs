@@ -94,7 +94,11 @@ impl Counted {
             };
             if line.starts_with("lvs_probes_total{") {
                 let key = label("real_server").zip(label("result"));
-                *probes.entry(key.expect("labels")).or_default() += value();
+                let key = key.expect("labels");
+                // Their causes are counted.
+                if key.1 != "failed" {
+                    *probes.entry(key).or_default() += value();
+                }
             } else if line.starts_with("lvs_transitions_total{")
                 && label("to").as_deref() == Some("down")
             {

@@ -103,7 +103,7 @@ fn services_of_others_that_come_and_go_hide_none_of_ours() {
     let metrics = shown(director, "/metrics");
     let drift: Vec<_> = metrics
         .lines()
-        .filter(|line| line.starts_with("lvs_ipvs_drift_total{"))
+        .filter(|line| line.starts_with("lvs_drift_total{"))
         .collect();
     assert!(!drift.is_empty());
     assert!(drift.iter().all(|line| line.ends_with(" 0")), "{drift:#?}");

@@ -107,7 +107,7 @@ fn every_kind_is_repaired_and_counted() {
         ),
     ];
     for (kind, meddling) in kinds {
-        let series = format!("lvs_ipvs_drift_total{{kind=\"{kind}\"}}");
+        let series = format!("lvs_drift_total{{kind=\"{kind}\"}}");
         let before = metric(director, &series);
         director.run(&meddling);
         until(

@@ -29,7 +29,7 @@ fn stays_for_three_resyncs(director: &Namespace) {
     let metrics = shown(director, "/metrics");
     let drift: Vec<_> = metrics
         .lines()
-        .filter(|line| line.starts_with("lvs_ipvs_drift_total{"))
+        .filter(|line| line.starts_with("lvs_drift_total{"))
         .collect();
     assert!(!drift.is_empty());
     assert!(drift.iter().all(|line| line.ends_with(" 0")), "{drift:#?}");
@@ -260,7 +260,7 @@ fn time_outs_and_sysctls_are_set_watched_and_restored() {
         }
     });
     for kind in ["timeout_changed", "sysctl_changed"] {
-        let series = format!("lvs_ipvs_drift_total{{kind=\"{kind}\"}}");
+        let series = format!("lvs_drift_total{{kind=\"{kind}\"}}");
         until(PATIENCE, &series, || {
             let count = metric(director, &series);
             if count > 0.5 { Ok(()) } else { Err(count) }

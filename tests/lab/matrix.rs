@@ -30,7 +30,7 @@ const CAUSES: [&str; 8] = [
     "unverified",
 ];
 
-/// The label's values of the diagnosis of one real server that are 1, and how
+/// The label's values of the diagnosis of one real server, which is one at a time, and how
 /// many probes of it have ended: of one and the same scrape. No fork is in it,
 /// which would cost longer than a probe.
 #[derive(Debug)]
@@ -53,15 +53,19 @@ impl Scrape {
             values.collect::<Vec<_>>()
         };
         let diagnosis = series("lvs_real_server_diagnosis");
-        let mut causes: Vec<_> = diagnosis.iter().map(|(cause, _)| &**cause).collect();
-        causes.sort_unstable();
-        let mut all = CAUSES;
-        all.sort_unstable();
-        assert_eq!(causes, all, "the causes of {real_server}");
-        let ones = diagnosis.into_iter().filter(|(_, value)| *value > 0.5);
+        for (cause, value) in &diagnosis {
+            let is_known = CAUSES.contains(&&**cause);
+            assert!(
+                is_known && (*value - 1.0).abs() < 0.1,
+                "{real_server}: {cause} {value}"
+            );
+        }
+        let probes = series("lvs_probes_total").into_iter();
+        // The causes of failed probes are counted.
+        let probes = probes.filter(|(result, _)| result != "failed");
         Self {
-            causes: ones.map(|(cause, _)| cause).collect(),
-            probes: series("lvs_probes_total").iter().map(|(_, n)| n).sum(),
+            causes: diagnosis.into_iter().map(|(cause, _)| cause).collect(),
+            probes: probes.map(|(_, count)| count).sum(),
         }
     }
 }

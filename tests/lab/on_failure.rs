@@ -186,10 +186,7 @@ fn no_drift(director: &Namespace) {
         "real_server_extra",
     ] {
         assert!(
-            metric(
-                director,
-                &format!("lvs_ipvs_drift_total{{kind=\"{kind}\"}}")
-            ) < 0.5,
+            metric(director, &format!("lvs_drift_total{{kind=\"{kind}\"}}")) < 0.5,
             "{kind}"
         );
     }

@@ -10,7 +10,13 @@ fn failures(director: &Namespace) -> f64 {
     let text = shown(director, "/metrics");
     let lines = text
         .lines()
-        .filter(|line| line.starts_with("lvs_probes_total{") && !line.contains("result=\"ok\""));
+        .filter(|line| line.starts_with("lvs_probes_total{"))
+        .filter(|line| {
+            let results = ["failed", "unverified", "internal"];
+            results
+                .iter()
+                .any(|result| line.contains(&format!("result=\"{result}\"")))
+        });
     lines
         .map(|line| {
             let (_, count) = line.rsplit_once(' ').expect("a value");

@@ -62,7 +62,11 @@ fn sorry_server_takes_over_without_a_gap(scheduler: &str) {
             cluster.wait_for_weight("192.168.11.21", 0);
             cluster.wait_for_weight("192.168.11.22", 1);
             wait_for_metric(director, "lvs_sorry_server_active{service=\"web\"}", 1.0);
-            wait_for_metric(director, "lvs_virtual_service_quorum{service=\"web\"}", 0.0);
+            wait_for_metric(
+                director,
+                "lvs_virtual_service_quorum_met{service=\"web\"}",
+                0.0,
+            );
             for _ in 0..3 {
                 assert_eq!(cluster.request().unwrap(), "sorry");
             }

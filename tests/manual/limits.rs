@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 50] = [
+const BOUNDS: [Bound; 51] = [
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
     ("body of an HTTP answer of which", "body.rs", "LONGEST"),
     ("status of a real server's agent", "agent.rs", "LARGEST"),
@@ -47,10 +47,11 @@ const BOUNDS: [Bound; 50] = [
     ("connections to `http.listen`", "places.rs", "PLACES"),
     ("connections to `http.listen`", "places.rs", "REQUEST_GRACE"),
     ("connections to `http.listen`", "places.rs", "READING_GRACE"),
-    ("head of a request", "server.rs", "HEAD_DEADLINE"),
+    ("head of a request", "places.rs", "HEAD_DEADLINE"),
     ("head of a request", "server.rs", "LONGEST_HEAD"),
     ("pause of a reader", "write_stall.rs", "STALL"),
-    ("lifetime of a connection", "server.rs", "DEADLINE"),
+    ("answer to a request", "places.rs", "ANSWER_DEADLINE"),
+    ("wait for the next scrape", "places.rs", "IDLE_DEADLINE"),
     ("renderings in memory", "rendering.rs", "IN_MEMORY"),
     ("operations on the control socket", "request.rs", "WAITING"),
     ("events that wait", "queue.rs", "DEPTH"),

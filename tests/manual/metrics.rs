@@ -159,7 +159,15 @@ fn diagnoses_are_listed() {
     let table = table.unwrap();
     let listed = table.rows.iter().map(|(_, row)| row[0].replace('`', ""));
     let listed: BTreeSet<_> = listed.collect();
-    let causes = &scraped()["lvs_real_server_diagnosis"]["cause"];
+    let source = fs::read_to_string(root().join("src/model/diagnosis.rs")).unwrap();
+    let declaration = Regex::new(r#"Self::\w+ => "([a-z_]+)""#).unwrap();
+    let causes = declaration.captures_iter(&source);
+    let causes = &causes.map(|captures| captures[1].to_owned()).collect();
+    let shown = &scraped()["lvs_real_server_diagnosis"]["cause"];
+    assert!(
+        shown.is_subset(causes),
+        "the source declares diagnoses otherwise"
+    );
     let at = page.at(table.line);
     let missing = causes.difference(&listed);
     let missing = missing.map(|cause| format!("{at}: the table lacks the diagnosis `{cause}`"));

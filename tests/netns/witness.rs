@@ -153,6 +153,6 @@ pub(crate) fn metric(host: &Namespace, series: &str) -> Option<u64> {
 
 /// How often drift of this kind was counted.
 pub(crate) fn drift(host: &Namespace, kind: &str) -> u64 {
-    let series = format!("lvs_ipvs_drift_total{{kind=\"{kind}\"}}");
+    let series = format!("lvs_drift_total{{kind=\"{kind}\"}}");
     metric(host, &series).unwrap_or_else(|| panic!("no series {series}"))
 }

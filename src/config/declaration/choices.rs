@@ -2,7 +2,9 @@
 
 use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceFlags, Tunnel};
 
-use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, OnFailure, RealServerExit, Via};
+use super::super::{
+    DirectorExit, DirectorRemoval, OnArpConflict, OnFailure, PerRealServer, RealServerExit, Via,
+};
 
 /// A value that is written as one of a few words.
 pub(in crate::config) trait Choice: Copy + 'static {
@@ -46,6 +48,11 @@ choices! {
     OnArpConflict {
         "warn" => Self::Warn, "reports the conflict";
         "quiesce" => Self::Quiesce, "also gives the real server weight 0 while it answers for a VIP";
+    }
+    PerRealServer {
+        "full" => Self::Full, "shows all";
+        "compact" => Self::Compact, "shows health, the kernel's weight, transitions and probes";
+        "off" => Self::Off, "shows virtual services and totals only";
     }
     RealServerExit {
         "keep" => Self::Keep, "leaves VIPs and sysctls";

@@ -1,6 +1,6 @@
 //! The keys of all mappings but those of a virtual service.
 
-use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, RealServerExit};
+use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, PerRealServer, RealServerExit};
 use super::{
     Alternatives, DAY, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, Optional,
     PATH, Required, SECRET, SERVICE, key, millis, seconds, text, words,
@@ -28,6 +28,12 @@ pub(in crate::config) static CONFIGURATION: Mapping = Mapping::new(
              mistake makes the whole configuration invalid.",
         ),
         HTTP_KEY,
+        key(
+            "metrics",
+            Kind::Mapping(&METRICS),
+            Optional("the defaults of its keys"),
+            "What a director's metrics are about.",
+        ),
         CONTROL_KEY,
         key(
             "state_dir",
@@ -117,6 +123,18 @@ pub(in crate::config) static HTTP_SECTION: Mapping = Mapping::section(
         LISTEN,
         Default("127.0.0.1:9477"),
         "Address and port of metrics, status and the status page.",
+    )]],
+);
+
+pub(in crate::config) static METRICS: Mapping = Mapping::section(
+    "metrics",
+    "the section `metrics`",
+    "What the metrics of a director are about.",
+    &[&[key(
+        "per_real_server",
+        Kind::Choice(words::<PerRealServer>),
+        Default("full"),
+        "Which series each real server has in each virtual service.",
     )]],
 );
 

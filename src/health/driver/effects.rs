@@ -5,7 +5,7 @@ use tracing::debug;
 use super::Driver;
 use super::log::log;
 use crate::health::effect::{Effect, RealServerChange};
-use crate::model::{Health, RealServerId};
+use crate::model::{AdminState, Health, RealServerId};
 use crate::notify::Event;
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
@@ -95,6 +95,12 @@ impl Driver {
             RealServerChange::Quiesced(quiesced) => live.quiesced = quiesced,
             RealServerChange::Admin { admin, deadline } => {
                 (live.admin, live.drain_deadline) = (admin, deadline);
+                live.drain_started = match admin {
+                    AdminState::Enabled => None,
+                    AdminState::Draining | AdminState::Drained => {
+                        live.drain_started.or_else(|| Some(clock::wall()))
+                    }
+                };
                 drop(live);
                 self.drain_changes.send_replace(());
             }

@@ -3,6 +3,7 @@
 mod codec;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing;
+mod totals;
 mod uapi;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,9 @@ use rustix::io::Errno;
 use super::attributes::DecodeError;
 use super::netlink::{Failure, MessageType, Netlink, Protocol, Request};
 use super::{Cause, Ipvs, KernelError, ObservedDestination, ObservedService};
-use crate::model::{RealServerKey, Service, ServiceKey, Timeout};
+use crate::model::{
+    RealServerKey, Service, ServiceKey, SyncDaemon, SyncState, TableStatus, Timeout,
+};
 use crate::plan::Step;
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
@@ -66,22 +69,22 @@ impl KernelIpvs {
     /// `net.ipv4.vs.backup_only`, IPVS lets all packets pass
     /// (`sysctl_backup_only` in `net/netfilter/ipvs/ip_vs_core.c`).
     pub(crate) async fn is_sync_backup(&mut self) -> Result<bool, KernelError> {
-        let states = self.sync_daemon_states().await?;
-        Ok(states.contains(&uapi::STATE_BACKUP))
+        let daemons = self.sync_daemons().await?;
+        Ok(daemons.iter().any(|one| one.state == SyncState::Backup))
     }
 
     /// Whether a synchronization daemon runs here, in either state.
     pub(crate) async fn runs_sync_daemon(&mut self) -> Result<bool, KernelError> {
-        Ok(!self.sync_daemon_states().await?.is_empty())
+        Ok(!self.sync_daemons().await?.is_empty())
     }
 
-    async fn sync_daemon_states(&mut self) -> Result<BTreeSet<u32>, KernelError> {
+    async fn sync_daemons(&mut self) -> Result<BTreeSet<SyncDaemon>, KernelError> {
         let daemons = self.dump(codec::get_daemons(), |part| {
-            codec::daemon_state(part).map(|state| Some((state, ())))
+            codec::sync_daemon(part).map(|daemon| Some((daemon, ())))
         });
         daemons
             .await
-            .map(|states| states.into_keys().collect())
+            .map(|daemons| daemons.into_keys().collect())
             .map_err(|cause| KernelError::new("list the synchronization daemons", cause))
     }
 
@@ -161,6 +164,13 @@ impl Ipvs for KernelIpvs {
         self.get(codec::get_timeouts(), codec::timeouts)
             .await
             .map_err(|cause| KernelError::new("read the time-outs", cause))
+    }
+
+    async fn status(&mut self) -> Result<TableStatus, KernelError> {
+        Ok(TableStatus {
+            statistics: totals::read()?,
+            sync_daemons: self.sync_daemons().await?,
+        })
     }
 
     async fn write(&mut self, steps: &[Step]) -> Vec<Result<(), KernelError>> {

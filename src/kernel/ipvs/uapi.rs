@@ -179,10 +179,16 @@ impl NlAttrType for DestinationAttribute {}
 pub(super) enum DaemonAttribute {
     /// `IPVS_DAEMON_ATTR_STATE`: u32.
     State = 1,
+    /// `IPVS_DAEMON_ATTR_MCAST_IFN`: text with a final NUL.
+    Interface = 2,
+    /// `IPVS_DAEMON_ATTR_SYNC_ID`: u32.
+    SyncId = 3,
 }
 
 impl NlAttrType for DaemonAttribute {}
 
+/// `IP_VS_STATE_MASTER`: the daemon sends the connections of this director.
+pub(super) const STATE_MASTER: u32 = 1;
 /// `IP_VS_STATE_BACKUP`: the daemon takes the connections of another director.
 pub(super) const STATE_BACKUP: u32 = 2;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::MemoryIpvs;
-use crate::model::{Destination, Forwarding, Service, ServiceFlags, Timeout, Weight};
+use crate::model::{Destination, Forwarding, Service, ServiceFlags, TableStatus, Timeout, Weight};
 use crate::plan::Step;
 
 /// A table whose dumps leave out what the test says, each dump its own.
@@ -45,6 +45,10 @@ impl Ipvs for Skipping {
 
     async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
         self.table.timeouts().await
+    }
+
+    async fn status(&mut self) -> Result<TableStatus, KernelError> {
+        self.table.status().await
     }
 
     async fn write(&mut self, writes: &[Step]) -> Vec<Result<(), KernelError>> {

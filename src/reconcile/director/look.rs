@@ -147,7 +147,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                     let mut live = record.live.lock();
                     live.kernel = Some(observed.destination.weight);
                     live.connections = observed.connections;
-                    live.statistics = observed.statistics;
+                    live.statistics.observe(observed.statistics);
                 }
                 let load = observed.map(|observed| DestinationLoad {
                     weight: observed.destination.weight,

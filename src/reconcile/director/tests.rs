@@ -15,10 +15,10 @@ use super::*;
 use crate::health::Handling;
 use crate::health::WeightChange;
 use crate::kernel::{Cause, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService};
-use crate::metrics::Metrics;
+use crate::metrics::{Format, Metrics};
 use crate::model::{
     Destination, Forwarding, RealServerId, RealServerKey, Service, ServiceFlags, ServiceKey,
-    SysctlKey, Timeout,
+    SysctlKey, TableStatus, Timeout,
 };
 use crate::plan::Step;
 use crate::reconcile::captured_log::CapturedLog;
@@ -718,11 +718,11 @@ impl Lab {
         let mut drift = BTreeMap::new();
         let text: String = self
             .metrics
-            .exposition(Arc::clone(&self.snapshot))
+            .exposition(Arc::clone(&self.snapshot), Format::Text, None)
             .collect();
         for line in text
             .lines()
-            .filter(|line| line.starts_with("lvs_ipvs_drift_total{"))
+            .filter(|line| line.starts_with("lvs_drift_total{"))
         {
             let (kind, count) = line.split_once('"').unwrap().1.split_once("\"} ").unwrap();
             drift.insert(kind.to_owned(), count.parse().unwrap());
@@ -791,6 +791,10 @@ impl Ipvs for Table {
     async fn timeouts(&mut self) -> Result<BTreeMap<Timeout, u32>, KernelError> {
         self.calls.lock().unwrap().push("list time-outs".to_owned());
         self.memory.timeouts().await
+    }
+
+    async fn status(&mut self) -> Result<TableStatus, KernelError> {
+        self.memory.status().await
     }
 
     async fn write(&mut self, writes: &[Step]) -> Vec<Result<(), KernelError>> {

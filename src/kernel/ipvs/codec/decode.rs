@@ -8,7 +8,7 @@ use neli::consts::genl::NlAttrType;
 use neli::genl::Genlmsghdr;
 
 use crate::kernel::attributes::{
-    DecodeError, GenericAttributes, decode, text_of, u16_of, u32_of, value_error,
+    DecodeError, GenericAttributes, decode, name_of, text_of, u16_of, u32_of, value_error,
 };
 use crate::kernel::ipvs::IpvsInfo;
 use crate::kernel::ipvs::uapi::{
@@ -18,7 +18,8 @@ use crate::kernel::ipvs::uapi::{
 use crate::kernel::{ObservedDestination, ObservedService};
 use crate::model::{
     Checksum, Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey,
-    Scheduler, Service, ServiceFlags, ServiceKey, Statistics, Timeout, Tunnel, Weight,
+    Scheduler, Service, ServiceFlags, ServiceKey, Statistics, SyncDaemon, SyncState, Timeout,
+    Tunnel, Weight,
 };
 
 /// One item of a dump of services.
@@ -208,12 +209,21 @@ pub(in crate::kernel::ipvs) fn timeouts(
     Ok(timeouts)
 }
 
-/// The state of a daemon, one item of a dump of them: `IP_VS_STATE_*`.
-pub(in crate::kernel::ipvs) fn daemon_state(message: &[u8]) -> Result<u32, DecodeError> {
+/// One item of a dump of daemons.
+pub(in crate::kernel::ipvs) fn sync_daemon(message: &[u8]) -> Result<SyncDaemon, DecodeError> {
     let top = top::<CommandAttribute>(message, Command::NewDaemon)?;
     let attributes: GenericAttributes<'_, DaemonAttribute> =
         GenericAttributes::of(top.attrs()).nested(CommandAttribute::Daemon, "DAEMON")?;
-    attributes.value(DaemonAttribute::State, "STATE", u32_of)
+    let state = |bytes| match u32_of(bytes)? {
+        uapi::STATE_MASTER => Some(SyncState::Master),
+        uapi::STATE_BACKUP => Some(SyncState::Backup),
+        _ => None,
+    };
+    Ok(SyncDaemon {
+        state: attributes.value(DaemonAttribute::State, "STATE", state)?,
+        interface: attributes.value(DaemonAttribute::Interface, "MCAST_IFN", name_of)?,
+        sync_id: attributes.value(DaemonAttribute::SyncId, "SYNC_ID", u32_of)?,
+    })
 }
 
 /// The answer to `GET_INFO`.

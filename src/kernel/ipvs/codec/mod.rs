@@ -7,7 +7,7 @@
 mod decode;
 mod encode;
 
-pub(super) use decode::{daemon_state, destination, info, service, timeouts};
+pub(super) use decode::{destination, info, service, sync_daemon, timeouts};
 pub(super) use encode::{
     Message, get_daemons, get_destinations, get_info, get_service, get_services, get_timeouts,
     write,

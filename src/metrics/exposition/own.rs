@@ -1,0 +1,59 @@
+//! The families of the prometheus crate's registry.
+
+use std::iter;
+
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+
+use super::families::Kind;
+use super::format::Writer;
+
+/// Writes a family; with `service`, only the series of that virtual service.
+pub(super) fn write(writer: &mut Writer<'_>, family: &MetricFamily, service: Option<&str>) {
+    let kind = match family.get_field_type() {
+        MetricType::COUNTER => Kind::Counter,
+        MetricType::GAUGE => Kind::Gauge,
+        MetricType::HISTOGRAM => Kind::Histogram,
+        MetricType::SUMMARY | MetricType::UNTYPED => return,
+    };
+    let is_wanted = |metric: &&Metric| {
+        service.is_none_or(|service| {
+            let mut labels = metric.get_label().iter();
+            labels.any(|label| label.name() == "service" && label.value() == service)
+        })
+    };
+    let mut metrics = family.get_metric().iter().filter(is_wanted).peekable();
+    if metrics.peek().is_some() {
+        writer.head(family.name(), kind, family.help());
+    }
+    for metric in metrics {
+        let labels = labels(metric);
+        match kind {
+            Kind::Counter => {
+                writer.sample(family.name(), labels, metric.get_counter().get_value());
+            }
+            Kind::Gauge => writer.sample(family.name(), labels, metric.get_gauge().get_value()),
+            Kind::Histogram => histogram(writer, family.name(), metric),
+        }
+    }
+}
+
+fn labels(metric: &Metric) -> impl Iterator<Item = (&str, &str)> {
+    let labels = metric.get_label().iter();
+    labels.map(|label| (label.name(), label.value()))
+}
+
+fn histogram(writer: &mut Writer<'_>, name: &str, metric: &Metric) {
+    let histogram = metric.get_histogram();
+    let bucket = format!("{name}_bucket");
+    for part in histogram.get_bucket() {
+        let bound = writer.bound(part.upper_bound());
+        let labels = labels(metric).chain(iter::once(("le", &*bound)));
+        writer.sample(&bucket, labels, part.cumulative_count());
+    }
+    let count = histogram.get_sample_count();
+    let labels_of_all = labels(metric).chain(iter::once(("le", "+Inf")));
+    writer.sample(&bucket, labels_of_all, count);
+    let sum = histogram.get_sample_sum();
+    writer.sample(&format!("{name}_sum"), labels(metric), sum);
+    writer.sample(&format!("{name}_count"), labels(metric), count);
+}
