@@ -49,9 +49,10 @@ pub use check::{
 };
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
+pub(crate) use foreign::meaning as foreign_meaning;
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
-pub(crate) use source::is_handed_over;
+pub(crate) use source::{is_handed_over, read as read_file, read_main, read_standard_input};
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
