@@ -4,9 +4,17 @@ use super::node::Location;
 use super::problem::Problem;
 use super::syntax::lines;
 
+/// The first words of a line, a sign that it has, the program's name for such a file, and what
+/// `lvs-agent import` calls the format.
+type Format = (
+    &'static [&'static str],
+    Option<&'static str>,
+    &'static str,
+    Option<&'static str>,
+);
+
 /// How a line of another program's file begins, in words: none of them is YAML.
-/// Last, what `lvs-agent import` calls the format.
-const FORMATS: [(&[&str], Option<&str>, &str, Option<&str>); 4] = [
+const FORMATS: [Format; 4] = [
     (
         &[
             "virtual_server",
@@ -67,7 +75,7 @@ pub(super) fn other_format(text: &str) -> Option<Problem> {
             message: format!("this is {program}, not one of lvs-agent"),
             hint: match format {
                 Some(format) => format!(
-                    "`lvs-agent import {format} FILE` prints the configuration that it is here"
+                    "`lvs-agent import {format} FILE` prints it as a configuration of lvs-agent"
                 ),
                 None => "write the services in YAML below `virtual_services:`, \
                          as in config/cluster.yaml and in README.md"

@@ -15,7 +15,7 @@ use crate::runtime::regular_file;
 
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB. Holds for
 /// all files of a configuration together.
-pub(super) const LARGEST: u64 = 16 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 16 * 1024 * 1024;
 /// How many files a configuration may include.
 const MOST_FILES: usize = 1000;
 

@@ -6,15 +6,8 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::note::{Notes, Place};
-use crate::config::Expression;
+use crate::config::{CHECK_TIMEOUTS, Expression, INTERVALS, RUN};
 use crate::model::Protocol;
-
-/// The shortest and the longest interval that our configuration takes.
-const INTERVAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
-/// The same of a time-out.
-const TIMEOUT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
-/// The most failures in a row that our configuration takes.
-const MOST_FAILURES: u32 = 1000;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,25 +131,35 @@ impl Timing {
         place: Place,
         notes: &mut Notes,
     ) -> Self {
-        let interval = within("the interval of checks", interval, INTERVAL, place, notes);
+        let millis = |(first, last)| (Duration::from_millis(first), Duration::from_millis(last));
+        let (shortest, longest) = millis(INTERVALS);
+        let bounds = (shortest, longest);
+        let interval = within("the interval of checks", interval, bounds, place, notes);
         let fast = fast_interval.map(|fast| {
-            let bounds = (INTERVAL.0, interval);
+            let bounds = (shortest, interval);
             within("the delay before a retry", fast, bounds, place, notes)
         });
-        if fall > MOST_FAILURES {
+        let most = u32::try_from(RUN.1).unwrap_or(u32::MAX);
+        if fall > most {
             notes.add(
                 place,
                 format!(
                     "{fall} failures in a row are more than `fall` takes: \
-                     {MOST_FAILURES} is written"
+                     {most} is written"
                 ),
             );
         }
         Self {
             interval: Some(interval),
             fast_interval: fast.filter(|fast| *fast != interval),
-            timeout: Some(within("the time-out", timeout, TIMEOUT, place, notes)),
-            streaks: Some((1, fall.clamp(1, MOST_FAILURES))),
+            timeout: Some(within(
+                "the time-out",
+                timeout,
+                millis(CHECK_TIMEOUTS),
+                place,
+                notes,
+            )),
+            streaks: Some((1, fall.clamp(1, most))),
         }
     }
 

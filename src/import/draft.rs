@@ -1,6 +1,6 @@
 //! A virtual service as a file of another program has it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::check::Check;
 use super::note::Place;
@@ -129,23 +129,6 @@ pub(super) struct SorryServer {
     pub(super) port: Option<u16>,
     /// `None` for that of the service.
     pub(super) forwarding: Option<Forwarding>,
-}
-
-/// All addresses from one to another one of the same family; `None` if they are not in order.
-pub(super) fn range(first: IpAddr, last: IpAddr) -> Option<(u128, impl Iterator<Item = IpAddr>)> {
-    let number = |address| match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => address.into(),
-    };
-    let in_order = first.is_ipv4() == last.is_ipv4() && first <= last;
-    let (from, to) = (number(first), number(last));
-    in_order.then(|| {
-        let addresses = (from..=to).map(move |number| match first {
-            IpAddr::V4(_) => Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)).into(),
-            IpAddr::V6(_) => Ipv6Addr::from(number).into(),
-        });
-        ((to - from).saturating_add(1), addresses)
-    })
 }
 
 /// A number as it is written, and the highest of those that our configuration

@@ -9,23 +9,21 @@ use std::num::NonZeroU16;
 use self::options::{Options, Tunnelling, options};
 use super::draft::{Draft, Key, Netmask, Persistence, RealServer, number};
 use super::note::{Notes, Place};
-use super::render::Timeouts;
+use super::render::{Timeouts, timeout};
 use super::{ImportError, SourceText};
 use crate::model::{Checksum, Family, Forwarding, Protocol, Tunnel};
 
 /// How long clients are kept by `-p` without a number, in seconds.
 const PERSISTENCE: u64 = 300;
-/// The longest time-out that our configuration takes, in seconds.
-const LONGEST_TIMEOUT: u32 = 24 * 24 * 3600;
 /// The scheduler of ipvsadm.
 const SCHEDULER: &str = "wlc";
 
 /// The services of the table, and the time-outs that it sets.
 pub(super) fn read(
-    main: SourceText,
+    main: &SourceText,
     notes: &mut Notes,
 ) -> Result<(Vec<Draft>, Timeouts), ImportError> {
-    let file = notes.add_file(&main);
+    let file = notes.add_file(main);
     let mut table = Table::default();
     let mut timeouts = Timeouts::new();
     for (index, line) in main.text.lines().enumerate() {
@@ -48,35 +46,41 @@ pub(super) fn read(
             "-A" | "--add-service" => table.add_service(rest, place, notes)?,
             "-a" | "--add-server" => table.add_server(rest, place, notes)?,
             "--set" => timeouts = read_timeouts(rest, place, notes)?,
-            "-C" | "--clear" | "-Z" | "--zero" => {}
-            "--start-daemon" | "--stop-daemon" => notes.add(
-                place,
-                format!(
-                    "`{command}` is left out: the agent shows the kernel's synchronization \
-                     daemon, and does not start it; let ipvsadm or keepalived do so as before"
-                ),
-            ),
-            "-E" | "--edit-service" | "-e" | "--edit-server" | "-D" | "--delete-service" | "-d"
-            | "--delete-server" => notes.add(
-                place,
-                format!(
-                    "the line `{}` is left out: it changes what lines before it made; import \
-                     the output of `ipvsadm -S -n`",
-                    words.join(" ")
-                ),
-            ),
-            _ => {
-                return Err(notes.not_understood(
-                    place,
-                    format!(
-                        "`{command}` begins no line of `ipvsadm -S -n`, which begin with `-A` or `-a`: \
-                         give its output, as in `ipvsadm -S -n | lvs-agent import ipvsadm -`"
-                    ),
-                ));
-            }
+            command => other(command, words, place, notes)?,
         }
     }
     Ok((table.drafts, timeouts))
+}
+
+/// A line that adds nothing to the table.
+fn other(
+    command: &str,
+    words: &[&str],
+    place: Place,
+    notes: &mut Notes,
+) -> Result<(), ImportError> {
+    let text = match command {
+        "-C" | "--clear" | "-Z" | "--zero" => return Ok(()),
+        "--start-daemon" | "--stop-daemon" => format!(
+            "`{command}` is left out: the agent shows the kernel's synchronization daemon, and \
+             does not start it; let ipvsadm or keepalived do so as before"
+        ),
+        "-E" | "--edit-service" | "-e" | "--edit-server" | "-D" | "--delete-service" | "-d"
+        | "--delete-server" => format!(
+            "the line `{}` is left out: it changes what lines before it made; import the output \
+             of `ipvsadm -S -n`",
+            words.join(" ")
+        ),
+        _ => {
+            let message = format!(
+                "`{command}` begins no line of `ipvsadm -S -n`, which begin with `-A` or `-a`: \
+                 give its output, as in `ipvsadm -S -n | lvs-agent import ipvsadm -`"
+            );
+            return Err(notes.not_understood(place, message));
+        }
+    };
+    notes.add(place, text);
+    Ok(())
 }
 
 /// The services as far as they are read.
@@ -113,9 +117,8 @@ impl Table {
                 _ => notes.left_out(place, "-b", flag),
             }
         }
-        let is_persistent = options.persistent.is_some() || options.engine.is_some();
-        if is_persistent {
-            let written = options.persistent.flatten();
+        if options.is_persistent || options.engine.is_some() {
+            let written = options.persistence;
             draft.persistence = Some(Persistence {
                 seconds: written.map_or(PERSISTENCE, |text| text.parse().unwrap_or(u64::MAX)),
                 netmask: netmask(options.netmask, place, notes),
@@ -198,10 +201,7 @@ fn key(options: &Options<'_>, place: Place, notes: &mut Notes) -> Option<Key> {
     };
     let address = address(text);
     if address.is_none() {
-        notes.add(
-            place,
-            format!("the service `{text}` is left out: {}", NAMES),
-        );
+        notes.add(place, format!("the service `{text}` is left out: {NAMES}"));
     }
     let addresses = vec![address?];
     Some(Key::Addresses {
@@ -314,12 +314,8 @@ fn read_timeouts(words: &[&str], place: Place, notes: &mut Notes) -> Result<Time
             let message = format!("`--set`: `{text}` is no number of seconds");
             return Err(notes.not_understood(place, message));
         };
-        if seconds > LONGEST_TIMEOUT {
-            let text = format!("the time-out of {key} is at most 24days here, which is written");
-            notes.add(place, text);
-        }
         if seconds > 0 {
-            timeouts.push((key, seconds.min(LONGEST_TIMEOUT)));
+            timeouts.push((key, timeout(key, seconds, place, notes)));
         }
     }
     Ok(timeouts)

@@ -117,8 +117,8 @@ fn note_others(others: &[&Statement], notes: &mut Notes) {
     names.dedup();
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     let text = format!(
-        "{} stay with keepalived, which goes on with VRRP: remove the virtual servers from \
-         its file, or start it with `--vrrp`, and leave out `director.interface` here",
+        "keepalived goes on with {}: remove the virtual servers from its file, or start it \
+         with `--vrrp`, and leave out `director.interface` here",
         names.join(", ")
     );
     notes.once("others", first.place, text);

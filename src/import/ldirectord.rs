@@ -14,10 +14,10 @@ use super::{ExpansionBudget, ImportError, SourceText};
 
 /// The services of a file.
 pub(super) fn read(
-    main: SourceText,
+    main: &SourceText,
     notes: &mut Notes,
 ) -> Result<(Vec<Draft>, Timeouts), ImportError> {
-    let file = notes.add_file(&main);
+    let file = notes.add_file(main);
     let (global, sections) = sections(&main.text, file, notes)?;
     let mut budget = ExpansionBudget::default();
     let mut drafts = Vec::new();

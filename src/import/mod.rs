@@ -27,13 +27,8 @@ use clap::ValueEnum;
 use thiserror::Error;
 
 use self::note::{Notes, Place};
-use crate::config::Config;
+use crate::config::{Config, LARGEST, MOST_EXPANDED};
 use crate::runtime::printable::printable;
-
-/// The most bytes of all files of one import together.
-pub(crate) const LARGEST: usize = 16 * 1024 * 1024;
-/// The most real servers, VIPs and marks that ranges of one import make.
-const MOST_EXPANDED: usize = 65_536;
 
 /// What is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,7 +65,7 @@ impl SourceText {
     /// Comments may be in any encoding: what is not UTF-8 is replaced. The error
     /// is for what is no text.
     pub(crate) fn new(name: String, bytes: &[u8]) -> Result<Self, ImportError> {
-        let message = if bytes.len() > LARGEST {
+        let message = if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
             format!(
                 "larger than {} MiB: give the path of a configuration file",
                 LARGEST / (1024 * 1024)
@@ -148,11 +143,11 @@ pub(crate) fn import(
     let mut notes = Notes::new(format.name());
     let (drafts, timeouts) = match format {
         Format::Keepalived => keepalived::read(main, read_included, &mut notes)?,
-        Format::Ldirectord => ldirectord::read(main, &mut notes)?,
-        Format::Ipvsadm => ipvsadm::read(main, &mut notes)?,
+        Format::Ldirectord => ldirectord::read(&main, &mut notes)?,
+        Format::Ipvsadm => ipvsadm::read(&main, &mut notes)?,
     };
     let (count, services) = (drafts.len(), settle::settle(drafts, &mut notes));
-    let yaml = render::yaml(format, &name, count, &services, timeouts, &mut notes);
+    let yaml = render::yaml(format, &name, count, &services, &timeouts, &mut notes);
     let Some(yaml) = yaml else {
         let told: Vec<_> = notes.lines().collect();
         let message = if told.is_empty() {

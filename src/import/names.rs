@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::draft::{Draft, Key};
+use crate::config::LONGEST_NAME;
 use crate::model::{Family, Protocol};
 
-/// The longest name that our configuration takes.
-const LONGEST: usize = 63;
 /// The longest suffix that a list of VIPs adds to a name: an IPv6 address, a
 /// port, and a `-` before each.
 const LONGEST_SUFFIX: usize = 1 + 39 + 1 + 5;
@@ -19,8 +18,8 @@ pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
     /// The name, with a number behind it if it is taken.
-    pub(super) fn unique(&mut self, name: String, longest: usize) -> String {
-        let mut unique = name.clone();
+    fn unique(&mut self, name: &str, longest: usize) -> String {
+        let mut unique = name.to_owned();
         let mut number = 1_usize;
         while self.0.contains(&unique) {
             number += 1;
@@ -35,8 +34,10 @@ impl Names {
     /// The name of a service: what the file calls it, or its VIP and port.
     pub(super) fn of_service(&mut self, draft: &Draft) -> String {
         let longest = match &draft.key {
-            Key::Addresses { addresses, .. } if addresses.len() > 1 => LONGEST - LONGEST_SUFFIX,
-            Key::Addresses { .. } | Key::Mark { .. } => LONGEST,
+            Key::Addresses { addresses, .. } if addresses.len() > 1 => {
+                LONGEST_NAME - LONGEST_SUFFIX
+            }
+            Key::Addresses { .. } | Key::Mark { .. } => LONGEST_NAME,
         };
         let label = draft.label.as_deref().map(plain);
         let label = label.filter(|label| !label.is_empty());
@@ -47,39 +48,25 @@ impl Names {
             ),
             Key::Mark { mark, .. } => format!("fwmark-{mark}"),
         });
-        let suffix = match &draft.key {
-            Key::Addresses {
-                protocol: Protocol::Tcp,
-                ..
-            } => "",
-            Key::Addresses {
-                protocol: Protocol::Udp,
-                ..
-            } => "-udp",
-            Key::Addresses {
-                protocol: Protocol::Sctp,
-                ..
-            } => "-sctp",
-            Key::Mark {
-                family: Family::Ipv4,
-                ..
-            } => "",
-            Key::Mark {
-                family: Family::Ipv6,
-                ..
-            } => "-ipv6",
+        let suffix = match (draft.key.protocol(), draft.key.family()) {
+            (Some(Protocol::Udp), _) => "-udp",
+            (Some(Protocol::Sctp), _) => "-sctp",
+            (None, Family::Ipv6) => "-ipv6",
+            (Some(Protocol::Tcp), _) | (None, Family::Ipv4) => "",
         };
         name.truncate(longest.saturating_sub(suffix.len()));
         name.push_str(suffix);
-        self.unique(name, longest)
+        self.unique(&name, longest)
     }
 
     /// The name of a real server of one service.
     pub(super) fn of_real_server(&mut self, address: IpAddr, port: Option<u16>) -> String {
         let name = of_address(address);
         match port {
-            Some(port) if self.0.contains(&name) => self.unique(format!("{name}-{port}"), LONGEST),
-            _ => self.unique(name, LONGEST),
+            Some(port) if self.0.contains(&name) => {
+                self.unique(&format!("{name}-{port}"), LONGEST_NAME)
+            }
+            _ => self.unique(&name, LONGEST_NAME),
         }
     }
 }

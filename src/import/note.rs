@@ -33,7 +33,7 @@ pub(super) struct Notes {
     program: &'static str,
     files: Vec<String>,
     service: Option<usize>,
-    notes: Vec<Note>,
+    all: Vec<Note>,
     /// The keys of notes that are made once.
     said: BTreeSet<&'static str>,
     /// Those that are there: VIPs of one group have the same real servers.
@@ -46,7 +46,7 @@ impl Notes {
             program,
             files: Vec::new(),
             service: None,
-            notes: Vec::new(),
+            all: Vec::new(),
             said: BTreeSet::new(),
             seen: BTreeSet::new(),
         }
@@ -72,7 +72,7 @@ impl Notes {
     pub(super) fn add(&mut self, place: Place, text: impl AsRef<str>) {
         let text = shown(text.as_ref());
         if self.seen.insert((place, text.clone())) {
-            self.notes.push(Note {
+            self.all.push(Note {
                 place,
                 service: self.service,
                 text,
@@ -109,7 +109,7 @@ impl Notes {
         };
         match foreign_meaning(self.program, keyword) {
             Some(meaning) if meaning.starts_with('`') => {
-                format!("{written} is left out: write {meaning} if it is needed")
+                format!("{written} is left out: here this is {meaning}")
             }
             Some(meaning) => format!("{written} is left out: {meaning}"),
             None => format!("{written} is left out: it has no equal here"),
@@ -131,7 +131,7 @@ impl Notes {
 
     /// All notes as `FILE:LINE: TEXT`, in the order of the files.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        let mut notes: Vec<_> = self.notes.iter().collect();
+        let mut notes: Vec<_> = self.all.iter().collect();
         notes.sort_by_key(|note| note.place);
         notes.into_iter().map(|note| self.line(note))
     }
@@ -139,7 +139,7 @@ impl Notes {
     /// The same by what they are about; `None` has those on the whole file.
     pub(super) fn by_service(&self) -> BTreeMap<Option<usize>, Vec<String>> {
         let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for note in &self.notes {
+        for note in &self.all {
             lines.entry(note.service).or_default().push(self.line(note));
         }
         lines

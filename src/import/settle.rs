@@ -6,7 +6,7 @@ mod majority;
 mod real_servers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 
 use serde_yaml::{Mapping, Value};
@@ -17,10 +17,8 @@ use super::check::{Check, Kind, duration};
 use super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
 use super::names::Names;
 use super::note::{Notes, Place};
+use crate::config::LONGEST_TIMEOUT;
 use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceKey, Tunnel};
-
-/// The longest persistence that our configuration takes, in seconds.
-const LONGEST_PERSISTENCE: u64 = 24 * 24 * 3600;
 
 /// A virtual service as it is written.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ pub(super) fn settle(drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Service> {
 
 fn vips(draft: &Draft) -> Vec<IpAddr> {
     match &draft.key {
-        Key::Addresses { addresses, .. } => addresses.iter().map(|one| one.ip()).collect(),
+        Key::Addresses { addresses, .. } => addresses.iter().map(SocketAddr::ip).collect(),
         Key::Mark { .. } => Vec::new(),
     }
 }
@@ -89,7 +87,7 @@ impl Settler {
         }
         let sorry_server = draft.sorry_server.take();
         let sorry_server = sorry_server
-            .and_then(|server| self.sorry_server(&draft, server, forwarding, &kept, notes));
+            .and_then(|server| self.sorry_server(&draft, &server, forwarding, &kept, notes));
         keys.insert("check".into(), check.into());
         write_quorum(&draft, &kept, &mut keys, notes);
         if let Some(on_failure) = draft.on_failure {
@@ -154,7 +152,7 @@ impl Settler {
     fn sorry_server(
         &self,
         draft: &Draft,
-        server: SorryServer,
+        server: &SorryServer,
         forwarding: Forwarding,
         kept: &[Kept],
         notes: &mut Notes,
@@ -239,7 +237,8 @@ fn write_flags(draft: &Draft, keys: &mut Mapping, notes: &mut Notes) {
     let flags = [(draft.fallback, "fallback"), (draft.by_port, "port")];
     let flags: Vec<Value> = flags
         .into_iter()
-        .filter_map(|(is_set, flag)| is_set.then(|| flag.into()))
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, flag)| flag.into())
         .collect();
     if !flags.is_empty() && !["sh", "mh"].contains(&draft.scheduler.as_str()) {
         let text = format!(
@@ -291,7 +290,7 @@ fn write_forwarding(forwarding: Forwarding, keys: &mut Mapping) {
 fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) -> Mapping {
     let place = draft.place;
     let mut keys = Mapping::new();
-    let seconds = persistence.seconds.clamp(1, LONGEST_PERSISTENCE);
+    let seconds = persistence.seconds.clamp(1, LONGEST_TIMEOUT);
     let timeout = duration(std::time::Duration::from_secs(seconds));
     if seconds != persistence.seconds {
         let text = format!(

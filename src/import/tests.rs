@@ -9,7 +9,7 @@ pub(super) fn imported(format: Format, text: &str) -> (Config, Imported) {
 }
 
 pub(super) fn import_text(format: Format, text: &str) -> Result<Imported, ImportError> {
-    let main = SourceText::new("test".to_owned(), text.as_bytes()).unwrap();
+    let main = SourceText::new("test".to_owned(), text.as_bytes())?;
     import(format, main, &mut |_, _| Ok(Vec::new()))
 }
 
@@ -79,7 +79,7 @@ fn file_without_a_service_is_refused_in_a_sentence() {
 fn bytes_that_are_no_text_are_refused_and_other_encodings_are_not() {
     let error = SourceText::new("test".to_owned(), b"-A\0").unwrap_err();
     assert!(error.to_string().contains("NUL bytes"), "{error}");
-    let large = vec![b' '; LARGEST + 1];
+    let large = vec![b' '; usize::try_from(LARGEST).unwrap() + 1];
     let error = SourceText::new("test".to_owned(), &large).unwrap_err();
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
     let main = SourceText::new("test".to_owned(), b"\xef\xbb\xbf\n# caf\xe9\n").unwrap();
@@ -92,11 +92,9 @@ fn bytes_that_are_no_text_are_refused_and_other_encodings_are_not() {
 #[test]
 fn names_are_the_same_in_another_order() {
     let service = |port: u16, servers: [u8; 2]| {
-        let mut text = format!("-A -t 192.168.11.200:{port}\n");
-        for server in servers {
-            text += &format!("-a -t 192.168.11.200:{port} -r 10.0.0.{server}:{port}\n");
-        }
-        text
+        let key = format!("-t 192.168.11.200:{port}");
+        let [one, other] = servers.map(|last| format!("-a {key} -r 10.0.0.{last}:{port}\n"));
+        format!("-A {key}\n{one}{other}")
     };
     let names = |text: &str| {
         let (config, _) = imported(Format::Ipvsadm, text);

@@ -33,7 +33,7 @@ fn several_kinds_are_all_and_one_is_itself() {
 #[test]
 fn times_out_of_range_are_cut_with_a_note() {
     let mut notes = Notes::new("keepalived");
-    let hours = Duration::from_secs(7200);
+    let hours = Duration::from_hours(2);
     let timing = Timing::new((hours, Some(hours)), hours, 5000, PLACE, &mut notes);
     let written = text(Check::new(Kind::new("ping"), timing), None);
     assert_eq!(

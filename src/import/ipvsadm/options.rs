@@ -19,8 +19,9 @@ pub(super) struct Options<'l> {
     pub(super) service: Option<(&'static str, &'l str)>,
     pub(super) ipv6: bool,
     pub(super) scheduler: Option<&'l str>,
-    /// With its number of seconds, if there is one.
-    pub(super) persistent: Option<Option<&'l str>>,
+    pub(super) is_persistent: bool,
+    /// The number of seconds, if there is one.
+    pub(super) persistence: Option<&'l str>,
     pub(super) netmask: Option<&'l str>,
     pub(super) engine: Option<&'l str>,
     pub(super) one_packet: bool,
@@ -75,7 +76,8 @@ pub(super) fn options<'l>(
             "-y" | "--l-threshold" => found.lower_threshold = Some(value()?),
             "-p" | "--persistent" => {
                 let number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
-                found.persistent = Some(joined.or_else(|| words.next_if(number)));
+                found.is_persistent = true;
+                found.persistence = joined.or_else(|| words.next_if(number));
             }
             _ => {
                 let text = format!("`{word}` is left out: the option is not known here");

@@ -52,8 +52,9 @@ impl Statement {
             true
         } else if keyword.starts_with('~') {
             let text = format!(
-                "`{keyword}` is left out: it makes several lines of one; write the lines \
-                 themselves, or import what keepalived makes of them"
+                "`{keyword} {}` is left out: it makes several lines of one; write the lines \
+                 themselves, or import what keepalived makes of them",
+                self.rest()
             );
             notes.add(self.place, text);
             true
@@ -189,7 +190,7 @@ fn tokens(text: &str, place: Place, notes: &mut Notes) -> Vec<Token> {
         if was_quoted {
             tokens.push(Token::Word(word));
         } else {
-            push_braces(word, &mut tokens);
+            push_braces(&word, &mut tokens);
         }
         rest = after.trim_start();
     }
@@ -197,14 +198,13 @@ fn tokens(text: &str, place: Place, notes: &mut Notes) -> Vec<Token> {
 }
 
 /// Braces at both ends of a word are marks of a block, but for those of `${NAME}`.
-fn push_braces(word: String, tokens: &mut Vec<Token>) {
+fn push_braces(mut word: &str, tokens: &mut Vec<Token>) {
     let braces = word.chars().all(|c| matches!(c, '{' | '}'));
     if braces {
         let marks = word.chars();
         tokens.extend(marks.map(|c| if c == '{' { Token::Open } else { Token::Close }));
         return;
     }
-    let mut word = word.as_str();
     while let Some(rest) = word.strip_prefix('}') {
         tokens.push(Token::Close);
         word = rest;

@@ -96,8 +96,10 @@ impl Checkers<'_> {
         }
         let settings = own.or(self.settings);
         let port = connection.port.or(self.target.port);
-        let (kind, defaults, timeout) = self.kind(statement, &special, &settings, port, notes)?;
-        let place = statement.place;
+        let kind = self.kind(statement, &special, &settings, port, notes)?;
+        let keyword = statement.keyword();
+        let timeout = (keyword == "MISC_CHECK").then(|| misc_timeout(&special, &settings, notes));
+        let (defaults, place) = (defaults(keyword), statement.place);
         Some(Check {
             timing: settings.timing(defaults, timeout, place, notes),
             source: connection.source,
@@ -106,7 +108,7 @@ impl Checkers<'_> {
         })
     }
 
-    /// What is asked, with the defaults of its kind and its own time-out.
+    /// What is asked.
     fn kind(
         self,
         statement: &Statement,
@@ -114,30 +116,21 @@ impl Checkers<'_> {
         settings: &Settings,
         port: Option<u16>,
         notes: &mut Notes,
-    ) -> Option<(Kind, Defaults, Option<Duration>)> {
-        let second = Some(Duration::from_secs(1));
-        let mut defaults = Defaults {
-            retry: 1,
-            delay_before_retry: second,
-        };
-        let mut timeout = None;
+    ) -> Option<Kind> {
         let keyword = statement.keyword();
         let is_over_port = ["TCP_CHECK", "SMTP_CHECK", "UDP_CHECK"].contains(&keyword);
-        let kind = match keyword {
-            _ if is_over_port && self.target.needs_port && port.is_none() => {
-                let text = format!(
-                    "`{keyword}` without `connect_port` asks no port of a service by firewall \
-                     mark: a ping is written; write the port that it should ask"
-                );
-                notes.add(statement.place, text);
-                left_out(special, notes);
-                Some(Kind::new("ping"))
-            }
-            "HTTP_GET" | "SSL_GET" => {
-                defaults.delay_before_retry = Some(Duration::from_secs(3));
-                let tls = (keyword == "SSL_GET").then_some(self.tls);
-                http::kind(special, tls, settings, port, notes)
-            }
+        if is_over_port && self.target.needs_port && port.is_none() {
+            let text = format!(
+                "`{keyword}` without `connect_port` asks no port of a service by firewall mark: \
+                 a ping is written; write the port that it should ask"
+            );
+            notes.add(statement.place, text);
+            left_out(special, notes);
+            return Some(Kind::new("ping"));
+        }
+        match keyword {
+            "HTTP_GET" => http::kind(special, None, settings, port, notes),
+            "SSL_GET" => http::kind(special, Some(self.tls), settings, port, notes),
             "TCP_CHECK" => {
                 left_out(special, notes);
                 Some(Kind::new("tcp").at_port(port))
@@ -148,18 +141,8 @@ impl Checkers<'_> {
             }
             "SMTP_CHECK" => Some(smtp(special, self.target, port, notes)),
             "UDP_CHECK" => Some(udp::kind(special, port, statement.place, notes)),
-            "DNS_CHECK" => {
-                defaults = Defaults {
-                    retry: 3,
-                    delay_before_retry: None,
-                };
-                Some(dns(special, port, notes))
-            }
-            "MISC_CHECK" => {
-                defaults.retry = 0;
-                timeout = Some(misc_timeout(special, settings, notes));
-                script::kind(special, self.target, statement.place, notes)
-            }
+            "DNS_CHECK" => Some(dns(special, port, notes)),
+            "MISC_CHECK" => script::kind(special, self.target, statement.place, notes),
             _ => {
                 let text = format!(
                     "`{keyword}` is left out: it has no equal here; the check `file` reads a \
@@ -168,8 +151,21 @@ impl Checkers<'_> {
                 notes.add(statement.place, text);
                 None
             }
-        };
-        kind.map(|kind| (kind, defaults, timeout))
+        }
+    }
+}
+
+/// What a kind of checker has where nothing is written.
+fn defaults(keyword: &str) -> Defaults {
+    let (retry, delay) = match keyword {
+        "HTTP_GET" | "SSL_GET" => (1, Some(3)),
+        "DNS_CHECK" => (3, None),
+        "MISC_CHECK" => (0, Some(1)),
+        _ => (1, Some(1)),
+    };
+    Defaults {
+        retry,
+        delay_before_retry: delay.map(Duration::from_secs),
     }
 }
 
@@ -195,7 +191,11 @@ impl Connection {
         match inner.keyword() {
             "connect_ip" => {
                 if text.parse() != Ok(real_server) {
-                    notes.left_out(inner.place, "connect_ip", text);
+                    let text = format!(
+                        "`connect_ip {text}` is left out: a check asks the real server's own \
+                         address"
+                    );
+                    notes.add(inner.place, text);
                 }
             }
             "connect_port" => {
@@ -222,19 +222,7 @@ fn smtp(special: &[&Statement], target: Target, port: Option<u16>, notes: &mut N
     for inner in special {
         match inner.keyword() {
             "helo_name" => helo = inner.argument(0),
-            "host" => {
-                let mut own = Connection::default();
-                for inner in inner.block() {
-                    if !own.read(inner, target.address, notes) {
-                        inner.left_out(notes);
-                    }
-                }
-                port = own.port.or(port);
-                if own.source.is_some() || own.interface.is_some() {
-                    let text = "the source of this `host` is left out: write `source` of `check`";
-                    notes.add(inner.place, text);
-                }
-            }
+            "host" => port = smtp_host(inner, target, notes).or(port),
             _ => inner.left_out(notes),
         }
     }
@@ -246,6 +234,35 @@ fn smtp(special: &[&Statement], target: Target, port: Option<u16>, notes: &mut N
         step("expect", regex("^221")),
     ];
     Kind::new("tcp").at_port(port).with("steps", steps.to_vec())
+}
+
+/// The port of a `host` block, if the block is about the real server itself.
+fn smtp_host(host: &Statement, target: Target, notes: &mut Notes) -> Option<u16> {
+    let connect_ip = host
+        .block()
+        .iter()
+        .find(|inner| inner.keyword() == "connect_ip");
+    if let Some(inner) = connect_ip
+        && inner.argument(0).parse() != Ok(target.address)
+    {
+        let text = format!(
+            "the `host` block of {} is left out: a check asks the real server's own address",
+            inner.argument(0)
+        );
+        notes.add(host.place, text);
+        return None;
+    }
+    let mut own = Connection::default();
+    for inner in host.block() {
+        if !own.read(inner, target.address, notes) {
+            inner.left_out(notes);
+        }
+    }
+    if own.source.is_some() || own.interface.is_some() {
+        let text = "the source of this `host` is left out: write `source` of `check`";
+        notes.add(host.place, text);
+    }
+    own.port
 }
 
 fn dns(special: &[&Statement], port: Option<u16>, notes: &mut Notes) -> Kind {

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::super::draft::range;
 use super::super::note::Notes;
 use super::super::{ExpansionBudget, ImportError};
 use super::blocks::Statement;
+use crate::config::AddressRange;
 use crate::model::Family;
 
 /// What a group has, in the order of the file.
@@ -50,7 +50,7 @@ impl Group {
                 notes.add(entry.place, text);
                 continue;
             };
-            let Some((count, addresses)) = range(first, last) else {
+            let Some(range) = AddressRange::new(first, last) else {
                 let text = format!(
                     "the range `{}` is left out: it runs backwards",
                     entry.keyword()
@@ -58,8 +58,10 @@ impl Group {
                 notes.add(entry.place, text);
                 continue;
             };
-            budget.take(count, entry.place, notes)?;
-            let addresses = addresses.map(|address| SocketAddr::new(address, port));
+            budget.take(range.count(), entry.place, notes)?;
+            let addresses = range
+                .addresses()
+                .map(|address| SocketAddr::new(address, port));
             group.addresses.extend(addresses);
         }
         Ok(group)

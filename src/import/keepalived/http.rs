@@ -128,15 +128,13 @@ fn statuses(statement: &Statement, notes: &mut Notes) -> Vec<Value> {
                 .filter(|(first, last)| first <= last)
                 .map(|(first, last)| format!("{first}-{last}").into()),
         };
-        match status {
-            Some(status) => statuses.push(status),
-            None => {
-                let text = format!(
-                    "the status `{text}` is left out: it is none from 100 to 599, and no range"
-                );
-                notes.add(statement.place, text);
-            }
+        if status.is_none() {
+            let text = format!(
+                "the status `{text}` is left out: it is none from 100 to 599, and no range"
+            );
+            notes.add(statement.place, text);
         }
+        statuses.extend(status);
     }
     statuses
 }

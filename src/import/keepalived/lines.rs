@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::note::{Notes, Place};
-use super::super::{ImportError, LARGEST, ReadIncluded, SourceText};
+use super::super::{ImportError, ReadIncluded, SourceText};
+use crate::config::LARGEST;
 
 /// How deep files include each other at most.
 const DEEPEST: usize = 16;
@@ -45,7 +46,7 @@ pub(super) fn read(
         lines: Vec::new(),
         open: Vec::new(),
         files: 0,
-        left: LARGEST,
+        left: usize::try_from(LARGEST).unwrap_or(usize::MAX),
     };
     reader.file(main, None)?;
     Ok(reader.lines)
@@ -91,19 +92,15 @@ impl Reader<'_, '_> {
     }
 
     fn take(&mut self, bytes: usize, place: Place) -> Result<(), ImportError> {
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                let message = format!(
-                    "with this, the files and what their definitions make are larger than {} MiB",
-                    LARGEST / (1024 * 1024)
-                );
-                Err(self.notes.not_understood(place, message))
-            }
+        if let Some(left) = self.left.checked_sub(bytes) {
+            self.left = left;
+            return Ok(());
         }
+        let message = format!(
+            "with this, the files and what their definitions make are larger than {} MiB",
+            LARGEST / (1024 * 1024)
+        );
+        Err(self.notes.not_understood(place, message))
     }
 
     fn include(&mut self, pattern: &str, place: Place) -> Result<(), ImportError> {

@@ -30,14 +30,18 @@ pub(super) fn kind(
                     .arguments()
                     .iter()
                     .flat_map(|text| split(text))
-                    .collect()
+                    .collect();
             }
             "misc_timeout" => {}
             "misc_dynamic" => is_dynamic = true,
             "user" => {
                 user = Some(inner.argument(0));
                 if !inner.argument(1).is_empty() {
-                    notes.left_out(inner.place, "user", "GROUP");
+                    let text = format!(
+                        "the group `{}` is left out: a program has the groups of its `user`",
+                        inner.argument(1)
+                    );
+                    notes.add(inner.place, text);
                 }
             }
             _ => inner.left_out(notes),
@@ -52,19 +56,14 @@ pub(super) fn kind(
         notes.add(place, text);
         return None;
     }
-    let mut words = with_placeholders(words, target);
-    if is_dynamic {
-        let text = "`misc_dynamic` is done by a shell around the program, which prints the \
-                    weight that the exit status is: a program that a signal ends counts as one \
-                    with an exit status above 128, and so as a weight";
-        notes.add(place, text);
-        let shell = ["/bin/sh", "-c", DYNAMIC, "sh"].map(str::to_owned);
-        words = shell.into_iter().chain(words).collect();
-    }
     if user.is_none() {
         let text = "a program without `user` runs as `keepalived_script` or root there, and as \
                     the agent's own user here, in the sandbox of the agent's unit; see `exec`";
         notes.once("user", place, text);
+    }
+    let mut words = with_placeholders(words, target);
+    if is_dynamic {
+        words = dynamic(words, place, notes);
     }
     let words: Vec<Value> = words.into_iter().map(Value::from).collect();
     let mut kind = Kind::new("exec").with("command", words);
@@ -76,6 +75,16 @@ pub(super) fn kind(
     } else {
         kind
     })
+}
+
+/// The program within a shell that prints a weight.
+fn dynamic(words: Vec<String>, place: Place, notes: &mut Notes) -> Vec<String> {
+    let text = "`misc_dynamic` is done by a shell around the program, which prints the weight \
+                that the exit status is: a program that a signal ends counts as one with an \
+                exit status above 128, and so as a weight";
+    notes.add(place, text);
+    let shell = ["/bin/sh", "-c", DYNAMIC, "sh"].map(str::to_owned);
+    shell.into_iter().chain(words).collect()
 }
 
 /// Words between blanks; single quotes keep blanks.

@@ -5,16 +5,14 @@ use std::time::Duration;
 use super::super::check::Timing;
 use super::super::draft::number;
 use super::super::note::{Notes, Place};
-use super::super::render::Timeouts;
+use super::super::render::{Timeouts, timeout};
 use super::blocks::Statement;
 use crate::model::{Checksum, Forwarding, Tunnel};
 
 /// keepalived's `delay_loop` where none is written.
-const DELAY_LOOP: Duration = Duration::from_secs(60);
+const DELAY_LOOP: Duration = Duration::from_mins(1);
 /// The same of `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest time-out of IPVS that our configuration takes, in seconds.
-const LONGEST_TIMEOUT: u32 = 24 * 24 * 3600;
 
 /// What is written, at one level.
 #[derive(Debug, Clone, Default)]
@@ -188,7 +186,7 @@ pub(super) fn timeouts(global: &Statement, notes: &mut Notes) -> Timeouts {
             match key.zip(number(seconds)) {
                 Some((key, seconds)) => {
                     timeouts.retain(|(other, _)| *other != key);
-                    timeouts.push((key, seconds.clamp(1, LONGEST_TIMEOUT)));
+                    timeouts.push((key, timeout(key, seconds, statement.place, notes)));
                 }
                 None => not_a(statement, "list of names and seconds", notes),
             }

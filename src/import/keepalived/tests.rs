@@ -73,7 +73,9 @@ fn method_of_forwarding_is_nat_by_default_and_may_be_a_tunnel() {
         let (config, _) = one(line, "TCP_CHECK {\n}");
         let found = match config.virtual_services[0].forwarding {
             Forwarding::Tunnel(tunnel) => tunnel.to_string(),
-            other => other.to_string(),
+            other @ (Forwarding::Masquerade | Forwarding::Direct | Forwarding::Local) => {
+                other.to_string()
+            }
         };
         assert_eq!(found, wanted, "{line}");
     }
@@ -212,6 +214,10 @@ fn other_checkers_are_imported() {
             r#"{"udp":{"send":{"hex":"ab 12 0f 03"},"expect":{"regex":"(?s-u)^[\\x40-\\x4f][\\x06\\x16\\x26\\x36\\x46\\x56\\x66\\x76\\x86\\x96\\xa6\\xb6\\xc6\\xd6\\xe6\\xf6]."}}}"#,
         ),
         (
+            "SMTP_CHECK {\nhelo_name me\nhost {\nconnect_ip 10.0.0.9\nconnect_port 587\n}\n}",
+            r#"{"tcp":{"steps":[{"expect":{"regex":"^220"}},{"send":"HELO me\r\n"},{"expect":{"regex":"^250"}},{"send":"QUIT\r\n"},{"expect":{"regex":"^221"}}]}}"#,
+        ),
+        (
             "UDP_CHECK {\nrequire_reply\n}",
             r#"{"udp":{"expect":{"regex":"^"}}}"#,
         ),
@@ -324,10 +330,13 @@ fn keywords_without_an_equal_are_told() {
         "notify_up /bin/u\nnotify_down /bin/d\nTCP_CHECK {\nodd\n}",
     );
     for (line, said) in [
-        (3, "`quorum_up /bin/up a` is left out: write `notify`"),
+        (
+            3,
+            "`quorum_up /bin/up a` is left out: here this is `notify`",
+        ),
         (4, "`quorum_down /bin/down` is left out"),
         (5, "`ha_suspend` is left out: not needed"),
-        (6, "`omega` is left out: write `on_exit`"),
+        (6, "`omega` is left out: here this is `on_exit`"),
         (8, "`warmup` is left out: not needed"),
         (9, "`smtp_alert` is left out"),
         (10, "`snmp_name` is left out"),
@@ -359,7 +368,7 @@ fn conditions_and_templates_are_told_and_not_guessed() {
     let (config, imported) = one(lines, "@main weight 3\nTCP_CHECK {\n}");
     assert_eq!(config.virtual_services[0].real_servers.len(), 1);
     assert!(has_note(&imported, 3, "`@main lb_algo rr` is left out"));
-    assert!(has_note(&imported, 4, "makes several lines of one"));
+    assert!(has_note(&imported, 4, "it makes several lines of one"));
     assert!(
         has_note(&imported, 8, "`@main weight 3` is left out"),
         "{:#?}",
@@ -466,7 +475,7 @@ fn vrrp_stays_with_keepalived_and_timeouts_are_imported() {
     assert!(has_note(
         &imported,
         1,
-        "`global_defs`, `vrrp_instance` stay with keepalived"
+        "goes on with `global_defs`, `vrrp_instance`: remove"
     ));
     assert!(has_note(&imported, 11, "`odd_thing` is left out"));
     let key = config.virtual_services[0].key;
@@ -483,7 +492,7 @@ fn with_files(
     main: &str,
     read: &mut ReadIncluded<'_>,
 ) -> Result<Imported, crate::import::ImportError> {
-    let main = SourceText::new("/etc/k/main.conf".to_owned(), main.as_bytes()).unwrap();
+    let main = SourceText::new("/etc/k/main.conf".to_owned(), main.as_bytes())?;
     import(Format::Keepalived, main, read)
 }
 

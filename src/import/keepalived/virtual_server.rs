@@ -76,65 +76,56 @@ impl VirtualServer<'_> {
     }
 
     fn keys(self, protocol: Protocol, of_marks: Family, notes: &mut Notes) -> Vec<Key> {
-        let (statement, place) = (self.statement, self.statement.place);
-        let addresses = |addresses| Key::Addresses {
-            protocol,
-            addresses,
-        };
-        match statement.argument(0) {
-            "fwmark" => match statement.argument(1).parse() {
-                Ok(mark) => vec![Key::Mark {
-                    mark,
-                    family: of_marks,
-                }],
-                Err(_) => {
-                    not_a(statement, "virtual server by a firewall mark", notes);
-                    Vec::new()
+        let statement = self.statement;
+        let wanted = match statement.argument(0) {
+            "group" => return self.keys_of_group(protocol, of_marks, notes),
+            "fwmark" => {
+                if let Ok(mark) = statement.argument(1).parse() {
+                    let family = of_marks;
+                    return vec![Key::Mark { mark, family }];
                 }
-            },
-            "group" => {
-                let name = statement.argument(1);
-                let Some(group) = self.groups.get(name) else {
-                    let text = format!(
-                        "the virtual server is left out: the file has no \
-                         `virtual_server_group {name}`"
-                    );
-                    notes.add(place, text);
-                    return Vec::new();
-                };
-                let (v4, v6): (Vec<_>, Vec<_>) = group
-                    .addresses
-                    .iter()
-                    .partition(|address| address.is_ipv4());
-                let lists = [v4, v6]
-                    .into_iter()
-                    .filter(|list: &Vec<SocketAddr>| !list.is_empty());
-                let marks = group.marks.iter().map(|(mark, family)| Key::Mark {
-                    mark: *mark,
-                    family: family.unwrap_or(of_marks),
-                });
-                lists.map(addresses).chain(marks).collect()
+                "virtual server by a firewall mark"
             }
             text => {
-                let port = match statement.argument(1) {
-                    "" => Some(0),
-                    port => port.parse().ok(),
-                };
-                match (text.parse(), port) {
-                    (Ok(address), Some(port)) => {
-                        vec![addresses(vec![SocketAddr::new(address, port)])]
-                    }
-                    _ => {
-                        not_a(
-                            statement,
-                            "virtual server with an IP address and a port",
-                            notes,
-                        );
-                        Vec::new()
-                    }
+                let port = port(statement.argument(1));
+                if let (Ok(address), Some(port)) = (text.parse(), port) {
+                    let addresses = vec![SocketAddr::new(address, port)];
+                    return vec![Key::Addresses {
+                        protocol,
+                        addresses,
+                    }];
                 }
+                "virtual server with an IP address and a port"
             }
-        }
+        };
+        not_a(statement, wanted, notes);
+        Vec::new()
+    }
+
+    fn keys_of_group(self, protocol: Protocol, of_marks: Family, notes: &mut Notes) -> Vec<Key> {
+        let name = self.statement.argument(1);
+        let Some(group) = self.groups.get(name) else {
+            let text = format!(
+                "the virtual server is left out: the file has no `virtual_server_group {name}`"
+            );
+            notes.add(self.statement.place, text);
+            return Vec::new();
+        };
+        let addresses = group.addresses.iter();
+        let (v4, v6): (Vec<_>, Vec<_>) = addresses.partition(|address| address.is_ipv4());
+        let lists = [v4, v6].into_iter();
+        let lists = lists.filter(|list: &Vec<SocketAddr>| !list.is_empty());
+        let marks = group.marks.iter().map(|(mark, family)| Key::Mark {
+            mark: *mark,
+            family: family.unwrap_or(of_marks),
+        });
+        lists
+            .map(|addresses| Key::Addresses {
+                protocol,
+                addresses,
+            })
+            .chain(marks)
+            .collect()
     }
 
     fn head(self, notes: &mut Notes) -> Head {
@@ -195,10 +186,7 @@ impl VirtualServer<'_> {
         notes: &mut Notes,
     ) -> Option<RealServer> {
         let (place, text) = (statement.place, statement.argument(0));
-        let port = match statement.argument(1) {
-            "" => Some(0),
-            port => port.parse().ok(),
-        };
+        let port = port(statement.argument(1));
         let (Ok(address), Some(port)) = (text.parse(), port) else {
             not_a(
                 statement,
@@ -244,6 +232,15 @@ impl VirtualServer<'_> {
             lower_threshold: lower,
             check: checkers.check(&statements, notes),
         })
+    }
+}
+
+/// The number of a port; 0 where none is written.
+fn port(text: &str) -> Option<u16> {
+    if text.is_empty() {
+        Some(0)
+    } else {
+        text.parse().ok()
     }
 }
 

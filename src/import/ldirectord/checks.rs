@@ -8,7 +8,7 @@ use serde_yaml::{Mapping, Value};
 use super::super::check::{Check, Kind, Timing, pattern, regex, step};
 use super::super::draft::Key;
 use super::super::note::{Notes, Place};
-use super::keys::{SECRETS, Section, Setting};
+use super::keys::Section;
 use crate::config::{ADDRESS, PORT};
 use crate::model::Protocol;
 
@@ -70,16 +70,12 @@ impl Checked<'_> {
         place: Place,
         notes: &mut Notes,
     ) -> Option<Check> {
-        let checkport = self.section.get("checkport");
-        let checkport = checkport.and_then(|setting| setting.value.parse().ok());
-        let service = self.service();
-        let default = SERVICES.iter().find(|(_, name)| *name == service);
-        let common = self.key.port();
-        let port = checkport
-            .or(own_port)
-            .or(common)
-            .or(default.map(|(port, _)| *port));
+        let port = self.port(own_port, notes);
         let own = |key| self.section.value(key).unwrap_or_default();
+        let place = match asked {
+            Some(_) => place,
+            None => self.place("service"),
+        };
         let (request, receive) = asked.unwrap_or_else(|| (own("request"), own("receive")));
         let asked = Asked {
             port,
@@ -87,10 +83,7 @@ impl Checked<'_> {
             receive,
             place,
         };
-        let head = self
-            .section
-            .get("checktype")
-            .map_or(self.section.place, |setting| setting.place);
+        let head = self.place("checktype");
         let connect = |kind| Some(Check::new(kind, self.connect.clone()));
         match self.checktype() {
             "connect" => connect(self.connection(port)),
@@ -113,6 +106,24 @@ impl Checked<'_> {
                 self.negotiate(&asked, notes)
             }
         }
+    }
+
+    /// Where a key is written, or else the section.
+    fn place(&self, key: &str) -> Place {
+        let setting = self.section.get(key);
+        setting.map_or(self.section.place, |setting| setting.place)
+    }
+
+    /// The port that is asked.
+    fn port(&self, own_port: Option<u16>, notes: &mut Notes) -> Option<u16> {
+        let checkport = self.section.number("checkport", notes);
+        let checkport = checkport.and_then(|port| u16::try_from(port).ok());
+        let service = self.service();
+        let default = SERVICES.iter().find(|(_, name)| *name == service);
+        checkport
+            .or(own_port)
+            .or(self.key.port())
+            .or(default.map(|(port, _)| *port))
     }
 
     fn service(&self) -> &str {
@@ -197,21 +208,7 @@ impl Checked<'_> {
                 Kind::simple(self.key.protocol(), asked.port)
             }
         };
-        self.logins(notes);
         Some(Check::new(kind, self.negotiate.clone()))
-    }
-
-    /// No check here logs in.
-    fn logins(&self, notes: &mut Notes) {
-        for key in SECRETS {
-            if let Some(Setting { place, .. }) = self.section.get(key) {
-                let text = format!(
-                    "`{key}` is left out: a check here does not log in; `steps` of `tcp` can \
-                     send what a server asks for"
-                );
-                notes.add(*place, text);
-            }
-        }
     }
 
     fn http(&self, name: &'static str, asked: &Asked<'_>, notes: &mut Notes) -> Kind {
@@ -235,19 +232,22 @@ impl Checked<'_> {
             path.insert(0, '/');
         }
         let mut kind = Kind::new(name).at_port(port).with("path", path);
-        match self.section.value("virtualhost") {
-            Some(host) => kind = kind.with("host", host),
-            None => {
-                let text = "without `virtualhost` the `Host` header is the real server's address \
-                            there, and the VIP here; write `host` if the server tells them apart";
-                notes.once("host", asked.place, text);
-            }
+        if let Some(host) = self.section.value("virtualhost") {
+            kind = kind.with("host", host);
+        } else {
+            let text = "without `virtualhost` the `Host` header is the real server's address \
+                        there, and the VIP here; write `host` if the server tells them apart";
+            notes.once("host", asked.place, text);
         }
         let method = self
             .section
             .value("httpmethod")
             .map(str::to_ascii_uppercase);
         let is_head = method.as_deref() == Some("HEAD");
+        if let Some(method) = method.filter(|method| !["GET", "HEAD"].contains(&method.as_str())) {
+            let text = format!("`httpmethod = {method}` is left out: ldirectord has GET and HEAD");
+            notes.add(self.place("httpmethod"), text);
+        }
         if is_head {
             kind = kind.with("method", "HEAD");
         }
@@ -259,21 +259,10 @@ impl Checked<'_> {
             notes.add(asked.place, text);
             return kind;
         }
-        match self.received(asked, notes) {
+        match received(asked, notes) {
             Some(body) => kind.with("expect", Mapping::from_iter([("body".into(), body)])),
             None => kind,
         }
-    }
-
-    fn received(&self, asked: &Asked<'_>, notes: &mut Notes) -> Option<Value> {
-        let is_written = !asked.receive.is_empty();
-        let place = self
-            .section
-            .get("receive")
-            .map_or(asked.place, |setting| setting.place);
-        is_written
-            .then(|| pattern(asked.receive, place, notes))
-            .flatten()
     }
 
     /// A text, and a line that must come.
@@ -288,7 +277,7 @@ impl Checked<'_> {
             receive: &expected,
             ..*asked
         };
-        let expected = self.received(&line, notes);
+        let expected = received(&line, notes);
         if self.key.protocol() == Some(Protocol::Udp) {
             let kind = Kind::new("udp").at_port(asked.port).with("send", request);
             return match expected {
@@ -304,6 +293,12 @@ impl Checked<'_> {
         notes.once("simpletcp", asked.place, text);
         Kind::new("tcp").at_port(asked.port).with("steps", steps)
     }
+}
+
+/// The expression that must come, if there is one.
+fn received(asked: &Asked<'_>, notes: &mut Notes) -> Option<Value> {
+    let receive = Some(asked.receive).filter(|receive| !receive.is_empty())?;
+    pattern(receive, asked.place, notes)
 }
 
 /// A conversation: expressions that must come, and in between what is sent.

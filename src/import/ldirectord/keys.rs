@@ -93,7 +93,7 @@ impl Section {
 }
 
 /// Keys whose values may be secrets.
-pub(super) const SECRETS: [&str; 3] = ["passwd", "secret", "login"];
+const SECRETS: [&str; 3] = ["passwd", "secret", "login"];
 
 /// Global keys that virtual servers take over, which are read there.
 const SHARED: [&str; 9] = [
@@ -110,12 +110,16 @@ const SHARED: [&str; 9] = [
 
 /// A key that has no equal here; its value is shown unless it is a secret.
 pub(super) fn note(setting: &Setting, notes: &mut Notes) {
-    let value = if SECRETS.contains(&setting.key.as_str()) {
-        String::new()
+    let (key, value) = (&setting.key, &setting.value);
+    if SECRETS.contains(&key.as_str()) {
+        let text = format!(
+            "`{key}` is left out: a check here does not log in; `steps` of `tcp` can send what \
+             a server asks for"
+        );
+        notes.add(setting.place, text);
     } else {
-        format!("= {}", setting.value)
-    };
-    notes.left_out(setting.place, &setting.key, &value);
+        notes.left_out(setting.place, key, &format!("= {value}"));
+    }
 }
 
 /// Notes on the global keys that are not read.

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::super::draft::{RealServer, number, range};
+use super::super::draft::{RealServer, number};
 use super::super::note::Notes;
 use super::super::{ExpansionBudget, ImportError};
 use super::checks::Checked;
 use super::keys::{Section, Setting};
+use crate::config::AddressRange;
 use crate::model::{Forwarding, Tunnel};
 
 /// Ports by the names that they have in /etc/services.
@@ -77,13 +78,13 @@ pub(super) fn real_servers(
             continue;
         };
         let (first, last) = line.ends;
-        let Some((count, addresses)) = range(first, last) else {
+        let Some(range) = AddressRange::new(first, last) else {
             let text = format!("`{}` is left out: the range runs backwards", setting.value);
             notes.add(setting.place, text);
             continue;
         };
-        budget.take(count, setting.place, notes)?;
-        for address in addresses {
+        budget.take(range.count(), setting.place, notes)?;
+        for address in range.addresses() {
             let asked = line
                 .asked
                 .as_ref()
@@ -153,14 +154,17 @@ fn ends_and_port(text: &str) -> Option<((IpAddr, IpAddr), Option<u16>)> {
         Some((first, end)) => (Some(address(first)?), end),
         None => (None, text),
     };
-    let (last, port) = match address(end) {
-        Some(last) => (last, None),
-        None => {
-            let (host, name) = end.rsplit_once(':')?;
-            (address(host)?, Some(port(name)?))
-        }
-    };
+    let (last, port) = address_and_port(end)?;
     Some(((first.unwrap_or(last), last), port))
+}
+
+/// `ADDRESS[:PORT]`.
+pub(super) fn address_and_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Some(address) = address(text) {
+        return Some((address, None));
+    }
+    let (host, name) = text.rsplit_once(':')?;
+    Some((address(host)?, Some(port(name)?)))
 }
 
 /// The texts in quotes, and what is left without them.

@@ -7,13 +7,15 @@ fn read(text: &str) -> (Config, Imported) {
     imported(Format::Ldirectord, text)
 }
 
+/// Indented lines.
+fn indented(lines: &[&str]) -> String {
+    lines.iter().flat_map(|line| ["\t", line, "\n"]).collect()
+}
+
 /// A virtual server with a real server and these lines, from the third line on.
 fn one(head: &str, lines: &[&str]) -> (Config, Imported) {
-    let mut text = format!("virtual={head}\n\treal=10.0.0.1:80 gate\n");
-    for line in lines {
-        text += &format!("    {line}\n");
-    }
-    read(&text)
+    let lines = indented(lines);
+    read(&format!("virtual={head}\n\treal=10.0.0.1:80 gate\n{lines}"))
 }
 
 /// The check of a virtual server with these lines, without its times.
@@ -189,8 +191,17 @@ fn check_types_are_imported() {
             r#"{"tls":{"steps":[{"expect":{"regex":"^\\* OK"}}],"verify":false}}"#,
         ),
         (&["service=ldaps"], r#"{"tls":{"verify":false}}"#),
+    ] {
+        let (found, imported) = kind(HTTP, lines);
+        assert_eq!(found, wanted, "{lines:?} {:#?}", imported.notes);
+    }
+}
+
+#[test]
+fn check_of_dns_has_the_answer_that_is_an_address() {
+    for (lines, wanted) in [
         (
-            &[
+            [
                 "service=dns",
                 "request=\"a.example\"",
                 "receive=\"192.0.2.1\"",
@@ -198,7 +209,7 @@ fn check_types_are_imported() {
             r#"{"dns":{"name":"a.example","answers":["192.0.2.1"],"port":80}}"#,
         ),
         (
-            &[
+            [
                 "service=dns",
                 "request=\"a.example\"",
                 "receive=\"2001:db8::1\"",
@@ -206,7 +217,7 @@ fn check_types_are_imported() {
             r#"{"dns":{"name":"a.example","type":"AAAA","answers":["2001:db8::1"],"port":80}}"#,
         ),
         (
-            &[
+            [
                 "service=dns",
                 "request=\"192.0.2.1\"",
                 "receive=\"a.example\"",
@@ -214,7 +225,7 @@ fn check_types_are_imported() {
             r#"{"dns":{"name":"1.2.0.192.in-addr.arpa.","type":"PTR","answers":["a.example"],"port":80}}"#,
         ),
     ] {
-        let (found, imported) = kind(HTTP, lines);
+        let (found, imported) = kind(HTTP, &lines);
         assert_eq!(found, wanted, "{lines:?} {:#?}", imported.notes);
     }
 }
@@ -358,7 +369,7 @@ fn times_are_those_of_the_section_and_then_global() {
             r#""interval":"3s""#,
         ),
     ] {
-        let lines: String = lines.iter().map(|line| format!("\t{line}\n")).collect();
+        let lines = indented(lines);
         let (_, imported) = read(&format!(
             "{global}virtual=10.1.0.1:80\n\treal=10.0.0.1:80 gate\n{lines}"
         ));

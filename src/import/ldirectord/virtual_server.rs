@@ -1,6 +1,6 @@
 //! The section of one virtual server.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::check::Timing;
@@ -9,7 +9,7 @@ use super::super::note::Notes;
 use super::super::{ExpansionBudget, ImportError};
 use super::checks::Checked;
 use super::keys::{Section, Setting, note, note_cleanstop};
-use super::real_server::{address, forwarding, port, real_servers};
+use super::real_server::{address, address_and_port, forwarding, port, real_servers};
 use crate::model::{Family, Protocol};
 
 /// ldirectord's defaults, in seconds.
@@ -18,7 +18,7 @@ const CHECK_TIMEOUT: u32 = 5;
 const NEGOTIATE_TIMEOUT: u32 = 30;
 
 /// Keys that are read below.
-const READ: [&str; 28] = [
+const READ: [&str; 26] = [
     "real",
     "real6",
     "request",
@@ -31,8 +31,6 @@ const READ: [&str; 28] = [
     "failurecount",
     "checkinterval",
     "checkport",
-    "login",
-    "passwd",
     "scheduler",
     "persistent",
     "schedflags",
@@ -112,6 +110,10 @@ fn key(section: &Section, notes: &mut Notes) -> Option<Key> {
         None if ["53", "domain"].contains(&name) => Protocol::Udp,
         Some(_) | None => Protocol::Tcp,
     };
+    let written = section.get("protocol");
+    if let Some(setting) = written.filter(|one| !["tcp", "udp"].contains(&one.value.as_str())) {
+        note(setting, notes);
+    }
     match (address(host), port(name)) {
         (Some(address), Some(port)) if Family::from(address) == family => Some(Key::Addresses {
             protocol,
@@ -208,15 +210,7 @@ fn fallback(
 
 fn sorry_server(setting: &Setting) -> Option<SorryServer> {
     let mut words = setting.value.split_whitespace();
-    let text = words.next()?;
-    let whole: Option<IpAddr> = address(text);
-    let (address, port) = match whole {
-        Some(whole) => (whole, None),
-        None => {
-            let (host, name) = text.rsplit_once(':')?;
-            (address(host)?, Some(port(name)?))
-        }
-    };
+    let (address, port) = address_and_port(words.next()?)?;
     let forwarding = match words.next() {
         None => forwarding("gate"),
         Some(word) => forwarding(word),

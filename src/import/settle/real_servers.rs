@@ -1,10 +1,11 @@
 //! The real servers that a service of ours can have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde_yaml::{Mapping, Value};
 
+use crate::config::of_no_host;
 use crate::import::draft::{Draft, RealServer};
 use crate::import::names::Names;
 use crate::import::note::{Notes, Place};
@@ -91,11 +92,10 @@ pub(super) fn translated(
     if forwarding.translates_ports() {
         return Some(port);
     }
-    // Several VIPs with a port each have none in common, and each keeps its own.
-    let own = draft.key.port();
-    let own = own.map_or_else(
-        || "the port of the packet".to_owned(),
-        |port| port.to_string(),
+    // Several VIPs with a port each, and a mark, have none in common.
+    let own = draft.key.port().map_or_else(
+        || "the port that clients use".to_owned(),
+        |port| format!("port {port}"),
     );
     let text = format!(
         "the port {port} of {what} {address} is left out: with `forwarding: {forwarding}` \
@@ -112,14 +112,8 @@ pub(super) fn unusable(
     forwarding: Forwarding,
     vips: &BTreeSet<IpAddr>,
 ) -> Option<String> {
-    let is_of_no_host = match address {
-        IpAddr::V4(address) => address == Ipv4Addr::BROADCAST,
-        IpAddr::V6(address) => {
-            address.to_ipv4_mapped().is_some() || address.is_unicast_link_local()
-        }
-    };
-    if is_of_no_host || address.is_unspecified() || address.is_multicast() {
-        return Some("it is no address by which one host is reached".to_owned());
+    if let Some((kind, hint)) = of_no_host(address) {
+        return Some(format!("it is {kind}; {hint}"));
     }
     if vips.contains(&address) {
         let text = "its address is a VIP of this file; write the address that the host has \

@@ -4,7 +4,7 @@ use super::*;
 
 fn parsed(text: &str) -> Result<Vec<Statement>, ImportError> {
     let mut notes = Notes::new("keepalived");
-    let main = SourceText::new("test".to_owned(), text.as_bytes()).unwrap();
+    let main = SourceText::new("test".to_owned(), text.as_bytes())?;
     let lines = lines::read(main, &mut |_, _| Ok(Vec::new()), &mut notes)?;
     parse(&lines, &mut notes)
 }
@@ -49,7 +49,7 @@ fn comments_and_quotes_are_as_in_the_manual_page() {
         (r#"a "b # c ! d" e"#, "a|b # c ! d|e"),
         (r#"abcd" efg h jkl "mnop"#, "abcd efg h jkl mnop"),
         (r#"abcd "efg h jkl" mnop"#, "abcd|efg h jkl|mnop"),
-        (r#"a 'b c' it's"#, "a|b c|it's"),
+        (r"a 'b c' it's", "a|b c|it's"),
         (r#"a "b \"c\" \x41\t\\d""#, "a|b \"c\" A\t\\d"),
         (r#"a "x 'y z'""#, "a|x 'y z'"),
         (r#"regex "^a{2}$" b{1,3}"#, "regex|^a{2}$|b{1,3}"),
