@@ -8,6 +8,7 @@
 
 pub use crate::agent::drains::fuzzing::drains;
 use crate::config::Config;
+pub use crate::import::fuzzing::foreign_file;
 pub use crate::kernel::fuzzing::{frame, netlink};
 pub use crate::link::arp_audit::fuzzing::audit;
 pub use crate::probe::fuzzing::{agent_answer, conversation, dns_answer};

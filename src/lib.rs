@@ -40,6 +40,7 @@
 //! | `model` | the words of the field as types; pure data |
 //! | `runtime` | clock, signals, systemd, log, files, panics, child processes |
 //! | `config` | the configuration file, validated, with positions of errors |
+//! | `import` | configurations of keepalived, ldirectord and ipvsadm as one of ours; pure |
 //! | `net` | TCP sockets and TLS |
 //! | `plan` | desired state, diff, safe order, text of the steps; pure |
 //! | `readiness`, `diagnosis` | what was seen → what is wrong and how to fix it; pure |
@@ -119,6 +120,7 @@ mod doctor;
 pub mod fuzzing;
 mod health;
 mod http;
+mod import;
 mod kernel;
 mod link;
 mod metrics;

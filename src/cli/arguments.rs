@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::agent::drains::LONGEST_DEADLINE;
 use crate::config::Config;
+use crate::import::Format;
 use crate::model::Target;
 use crate::runtime::logging::LogFormat;
 
@@ -34,6 +35,11 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Show every problem of a configuration file at once, each with its place
     CheckConfig(CheckConfigArguments),
+    /// Print another program's configuration as one of lvs-agent
+    ///
+    /// The comments of the configuration, and lines on standard error, name
+    /// everything that has no equal or that means something else here.
+    Import(ImportArguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the completions of a shell
@@ -89,6 +95,16 @@ pub(crate) struct CheckConfigArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// What is imported
+    #[arg(value_enum)]
+    pub(crate) format: Format,
+    /// The file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

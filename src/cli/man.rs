@@ -62,7 +62,7 @@ enum Reach {
 impl Reach {
     fn of(command: &Command) -> Self {
         match command.get_name() {
-            "schema" | "completions" | "man" => Self::Nothing,
+            "schema" | "completions" | "man" | "import" => Self::Nothing,
             "check-config" => Self::Configuration,
             "status" | "reload" | "drain" | "undrain" => Self::ControlSocket,
             _ => Self::State,
@@ -194,6 +194,10 @@ fn see_also(command: &Command, page: &mut Roff) {
              lvs-agent-status(8)"
         }
         "check-config" => "lvs-agent.yaml(5), lvs-agent(8), lvs-agent-plan(8)",
+        "import" => {
+            "lvs-agent.yaml(5), ipvsadm(8), keepalived.conf(5), ldirectord(8), lvs-agent(8), \
+             lvs-agent-check-config(8)"
+        }
         "schema" | "reload" => "lvs-agent.yaml(5), lvs-agent(8), lvs-agent-check-config(8)",
         "plan" => "lvs-agent.yaml(5), ipvsadm(8), lvs-agent(8), lvs-agent-run(8)",
         "drain" => "lvs-agent(8), lvs-agent-status(8), lvs-agent-undrain(8)",

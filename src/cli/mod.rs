@@ -6,6 +6,7 @@ mod cleanup;
 mod completions;
 mod doctor;
 mod drain;
+mod import;
 mod man;
 mod plan;
 mod reload;
@@ -27,6 +28,7 @@ use crate::agent::lifecycle::AgentError;
 use crate::config::{Config, ConfigErrors, Control, Sockets};
 use crate::control::{self, ControlError, Operation};
 use crate::doctor::GatherError;
+use crate::import::ImportError;
 use crate::kernel::KernelError;
 use crate::reconcile::{LockError, ReconcileError};
 use crate::runtime::error_chain::error_chain;
@@ -67,6 +69,10 @@ enum CommandFailure {
     Output(#[from] io::Error),
     #[error("cannot write {}", path.display())]
     ManualPage { path: PathBuf, source: io::Error },
+    #[error("cannot read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error("cannot write JSON to standard output")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
@@ -105,11 +111,12 @@ impl CommandFailure {
     fn message(&self) -> String {
         let message = error_chain(self);
         match self {
-            Self::Config(_) | Self::BadConfiguration(_) => message,
+            Self::Config(_) | Self::BadConfiguration(_) | Self::Import(_) => message,
             Self::Logging(_)
             | Self::Runtime(_)
             | Self::Output(_)
             | Self::ManualPage { .. }
+            | Self::Unreadable { .. }
             | Self::Json(_)
             | Self::Agent(_)
             | Self::Kernel(_)
@@ -132,9 +139,12 @@ impl CommandFailure {
             Self::Config(_) | Self::Logging(_) | Self::BadConfiguration(_) | Self::Usage(_) => {
                 ExitCode::from(2)
             }
+            Self::Import(error) if !error.is_unreadable() => ExitCode::from(2),
             Self::Runtime(_)
             | Self::Output(_)
             | Self::ManualPage { .. }
+            | Self::Unreadable { .. }
+            | Self::Import(_)
             | Self::Json(_)
             | Self::Agent(_)
             | Self::Kernel(_)
@@ -196,6 +206,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Status(arguments) => block_on(status::run(arguments))?,
         Command::Cleanup(arguments) => block_on(cleanup::run(arguments))?,
         Command::Doctor(arguments) => block_on(doctor::run(arguments))?,
+        Command::Import(arguments) => import::run(&arguments)?,
     };
     Ok(match done {
         ExitStatus::Success => ExitCode::SUCCESS,

@@ -70,33 +70,40 @@ impl Value<'_> {
         Err(self.wrong(wanted, hint, problems))
     }
 
-    /// Whether one host can have the address. Loopback addresses are let
-    /// through: with `--table memory` a cluster can be tried out on one host.
+    /// Whether one host can have the address.
     pub(super) fn usable(self, address: IpAddr, problems: &mut Problems) -> Parsed<()> {
-        let (kind, hint) = match address {
-            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => (
-                "an IPv4 address in IPv6 clothing",
-                "write it as the IPv4 address that it is",
-            ),
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => (
-                "a link-local address, which means nothing without an interface",
-                "use a global or a unique local address (fc00::/7)",
-            ),
-            _ if address.is_unspecified() => (
-                "the unspecified address, which no host has",
-                "write the address of one host",
-            ),
-            _ if address.is_multicast() => (
-                "a multicast address, which no single host has",
-                "write the address of one host",
-            ),
-            IpAddr::V4(Ipv4Addr::BROADCAST) => (
-                "the broadcast address, which no single host has",
-                "write the address of one host",
-            ),
-            IpAddr::V4(_) | IpAddr::V6(_) => return Ok(()),
+        let Some((kind, hint)) = of_no_host(address) else {
+            return Ok(());
         };
         let address = quoted(&address.to_string());
         Err(problems.add(self.node.location, format!("{address} is {kind}"), hint))
+    }
+}
+
+/// What an address is that no single host has, and the remedy. Loopback addresses
+/// are let through: with `--table memory` a cluster can be tried out on one host.
+pub(crate) fn of_no_host(address: IpAddr) -> Option<(&'static str, &'static str)> {
+    match address {
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some((
+            "an IPv4 address in IPv6 clothing",
+            "write it as the IPv4 address that it is",
+        )),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some((
+            "a link-local address, which means nothing without an interface",
+            "use a global or a unique local address (fc00::/7)",
+        )),
+        _ if address.is_unspecified() => Some((
+            "the unspecified address, which no host has",
+            "write the address of one host",
+        )),
+        _ if address.is_multicast() => Some((
+            "a multicast address, which no single host has",
+            "write the address of one host",
+        )),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => Some((
+            "the broadcast address, which no single host has",
+            "write the address of one host",
+        )),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }

@@ -16,10 +16,12 @@ pub(super) use check::{
     AGENT, BYTES, CHECK, DNS, EXEC, EXPECT, EXPECTED_BODY, FILE, GRPC, HAPROXY_AGENT, HTTP, HTTPS,
     PART, PATTERN, PING, SCHEDULE, STEP, TCP, TLS, TLS_KEYS, UDP,
 };
+pub(crate) use check::{INTERVALS, RUN, TIMEOUTS as CHECK_TIMEOUTS};
 pub(super) use choices::{Choice, TunnelType, words};
 pub use manual_page::manual_page;
 pub use reference::reference;
 pub use schema::schema;
+pub(crate) use sections::LONGEST_TIMEOUT;
 pub(super) use sections::{
     CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, NOTIFY, PROBE_MARK,
     REAL_SERVER_ROLE, TIMEOUTS, WEBHOOK,

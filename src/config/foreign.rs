@@ -4,8 +4,17 @@ use super::node::Location;
 use super::problem::Problem;
 use super::syntax::lines;
 
+/// The first words of a line, a sign that it has, the program's name for such a file, and what
+/// `lvs-agent import` calls the format.
+type Format = (
+    &'static [&'static str],
+    Option<&'static str>,
+    &'static str,
+    Option<&'static str>,
+);
+
 /// How a line of another program's file begins, in words: none of them is YAML.
-const FORMATS: [(&[&str], Option<&str>, &str); 4] = [
+const FORMATS: [Format; 4] = [
     (
         &[
             "virtual_server",
@@ -17,17 +26,25 @@ const FORMATS: [(&[&str], Option<&str>, &str); 4] = [
         ],
         Some("{"),
         "a configuration of keepalived",
+        Some("keepalived"),
     ),
     (
         &["virtual=", "virtual", "checktype=", "quiescent="],
         Some("="),
         "a configuration of ldirectord",
+        Some("ldirectord"),
     ),
-    (&["-A", "-a"], Some("-"), "a table of `ipvsadm --save`"),
+    (
+        &["-A", "-a"],
+        Some("-"),
+        "a table of `ipvsadm --save`",
+        Some("ipvsadm"),
+    ),
     (
         &["frontend", "backend", "listen"],
         None,
         "a configuration of HAProxy",
+        None,
     ),
 ];
 
@@ -39,7 +56,7 @@ pub(super) fn other_format(text: &str) -> Option<Problem> {
     (1..).zip(lines(text)).find_map(|(number, line)| {
         let mut words = line.split_whitespace();
         let first = words.next()?;
-        let (.., program) = FORMATS.iter().find(|(firsts, sign, _)| {
+        let (.., program, format) = FORMATS.iter().find(|(firsts, sign, ..)| {
             let known = firsts
                 .iter()
                 .any(|known| first == *known || (known.ends_with('=') && first.starts_with(known)));
@@ -56,9 +73,14 @@ pub(super) fn other_format(text: &str) -> Option<Problem> {
         Some(Problem {
             location: Some(Location::new(number, column, first.chars().count())),
             message: format!("this is {program}, not one of lvs-agent"),
-            hint: "write the services in YAML below `virtual_services:`, \
-                   as in config/cluster.yaml and in README.md"
-                .to_owned(),
+            hint: match format {
+                Some(format) => format!(
+                    "`lvs-agent import {format} FILE` prints it as a configuration of lvs-agent"
+                ),
+                None => "write the services in YAML below `virtual_services:`, \
+                         as in config/cluster.yaml and in README.md"
+                    .to_owned(),
+            },
         })
     })
 }
@@ -84,6 +106,12 @@ fn keys() -> impl Iterator<Item = ForeignKey> {
             is: fields.next()?,
         })
     })
+}
+
+/// What is written here in place of a program's key.
+pub(crate) fn meaning(program: &str, name: &str) -> Option<&'static str> {
+    let key = keys().find(|key| key.program == program && key.name == name)?;
+    Some(key.is)
 }
 
 /// What is written here in place of another program's key; first the key, if

@@ -41,17 +41,24 @@ mod syntax;
 mod warnings;
 mod yaml;
 
+pub(crate) use address::of_no_host;
 pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
     AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, ExpectedBody, Expression, FileCheck,
     GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck,
     TlsSettings, UdpCheck, Via,
 };
+pub(crate) use declaration::{CHECK_TIMEOUTS, INTERVALS, LONGEST_TIMEOUT, RUN};
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
+pub(crate) use foreign::meaning as foreign_meaning;
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
-pub(crate) use source::is_handed_over;
+pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
+pub(crate) use scalar::LONGEST_NAME;
+pub(crate) use source::{
+    LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
+};
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

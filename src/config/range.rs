@@ -9,7 +9,7 @@ use super::scalar::{LONGEST_NAME, Value};
 
 /// How many real servers ranges and lists of VIPs may make in one
 /// configuration. What is written out one by one does not count.
-const MOST: usize = 65_536;
+pub(crate) const MOST: usize = 65_536;
 
 /// What is left of [`MOST`].
 pub(super) struct ExpansionBudget(usize);
@@ -43,24 +43,32 @@ impl ExpansionBudget {
 
 /// A range of addresses as it was written, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct AddressRange {
+pub(crate) struct AddressRange {
     first: IpAddr,
     last: IpAddr,
 }
 
 impl AddressRange {
+    /// `None` if the ends are of two families or run backwards.
+    pub(crate) fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let is_range = first.is_ipv4() == last.is_ipv4() && first <= last;
+        is_range.then_some(Self { first, last })
+    }
+
     /// The lowest.
     pub(super) const fn first(self) -> IpAddr {
         self.first
     }
 
     /// How many there are.
-    pub(super) fn count(self) -> u128 {
-        number(self.last).saturating_sub(number(self.first)) + 1
+    pub(crate) fn count(self) -> u128 {
+        number(self.last)
+            .saturating_sub(number(self.first))
+            .saturating_add(1)
     }
 
     /// All of them, in order.
-    pub(super) fn addresses(self) -> impl Iterator<Item = IpAddr> {
+    pub(crate) fn addresses(self) -> impl Iterator<Item = IpAddr> {
         (number(self.first)..=number(self.last)).map(move |number| match self.first {
             IpAddr::V4(_) => Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)).into(),
             IpAddr::V6(_) => Ipv6Addr::from(number).into(),

@@ -10,7 +10,7 @@ use super::node::{Content, Entry, Node};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted, shown};
 
 /// The longest name: it is part of log lines, labels and `SERVICE/REAL_SERVER`.
-pub(super) const LONGEST_NAME: usize = 63;
+pub(crate) const LONGEST_NAME: usize = 63;
 
 /// A value to be read, with its name for messages.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use crate::runtime::regular_file;
 
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB. Holds for
 /// all files of a configuration together.
-pub(super) const LARGEST: u64 = 16 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 16 * 1024 * 1024;
 /// How many files a configuration may include.
 const MOST_FILES: usize = 1000;
 
@@ -41,13 +41,13 @@ impl Source {
 }
 
 /// At most one byte more than [`LARGEST`], of a regular file.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     up_to_largest(&regular_file::open(path)?)
 }
 
 /// The same of the file that was named, which may also be what whoever started
 /// the program handed over: `/dev/stdin`, or a shell's `<(COMMAND)`.
-pub(super) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
     if is_handed_over(path) {
         up_to_largest(&File::open(path)?)
     } else {
@@ -61,7 +61,7 @@ pub(crate) fn is_handed_over(path: &Path) -> bool {
 }
 
 /// The same of standard input.
-pub(super) fn read_standard_input() -> io::Result<Vec<u8>> {
+pub(crate) fn read_standard_input() -> io::Result<Vec<u8>> {
     up_to_largest(io::stdin().lock())
 }
 

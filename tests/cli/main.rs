@@ -24,6 +24,7 @@ mod endpoints;
 #[path = "../support/exchange.rs"]
 mod exchange;
 mod hostile;
+mod import;
 mod log;
 mod man;
 mod many;

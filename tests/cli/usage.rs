@@ -8,7 +8,15 @@ use super::{end, program};
 
 #[test]
 fn help_is_as_it_was_agreed() {
-    let commands = ["run", "check-config", "plan", "status", "cleanup", "doctor"];
+    let commands = [
+        "run",
+        "check-config",
+        "import",
+        "plan",
+        "status",
+        "cleanup",
+        "doctor",
+    ];
     for command in commands {
         let ended = end(program(&[command, "--help"]));
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{command}");
@@ -52,6 +60,7 @@ fn what_is_unknown_is_named_with_what_was_perhaps_meant() {
         (&["run", "--table", "memry"], "'memry'", "'memory'"),
         (&["run", "--log-format", "jsn"], "'jsn'", "'json'"),
         (&["plan", "--jsn"], "'--jsn'", "'--json'"),
+        (&["import", "keepalive", "f"], "'keepalive'", "'keepalived'"),
         (&["status", "extra"], "argument 'extra'", "--help"),
         (&["run", "--config"], "'--config <FILE>'", "--help"),
     ] {

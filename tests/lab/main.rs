@@ -25,6 +25,7 @@ mod events;
 mod forwarding;
 mod hall;
 mod howto;
+mod import;
 mod ipvs;
 mod leaving;
 mod link;

@@ -92,8 +92,14 @@ const COMBINED_KINDS: [Key; 2] = [
     ),
 ];
 
-const INTERVAL: Kind = millis(100, 3_600_000);
-const RUN: (i64, i64) = (1, 1000);
+/// The shortest and the longest interval, in milliseconds.
+pub(crate) const INTERVALS: (u64, u64) = (100, 3_600_000);
+/// The same of a time-out.
+pub(crate) const TIMEOUTS: (u64, u64) = (1, 60_000);
+/// The fewest and the most results in a row that decide.
+pub(crate) const RUN: (i64, i64) = (1, 1000);
+
+const INTERVAL: Kind = millis(INTERVALS.0, INTERVALS.1);
 
 /// Timing and source of a check of any kind.
 pub(in crate::config) const SCHEDULE: [Key; 9] = [
@@ -124,7 +130,7 @@ pub(in crate::config) const SCHEDULE: [Key; 9] = [
     ),
     key(
         "timeout",
-        millis(1, 60_000),
+        millis(TIMEOUTS.0, TIMEOUTS.1),
         Default("1s"),
         "For the whole exchange.",
     ),

@@ -8,7 +8,7 @@ use super::{
 
 /// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
 /// is 1000.
-pub(super) const LONGEST_TIMEOUT: u64 = 24 * DAY;
+pub(crate) const LONGEST_TIMEOUT: u64 = 24 * DAY;
 
 const LIST_SERVICES: &str =
     "list at least one virtual service below `virtual_services:`, as in the examples";

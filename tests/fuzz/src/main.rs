@@ -24,6 +24,8 @@ static DOOR: LazyLock<fn(&[u8])> = LazyLock::new(|| {
         "drains" => fuzzing::drains,
         // A frame of ARP or neighbour discovery.
         "frames" => fuzzing::frame,
+        // A file of keepalived (`k` before it), ldirectord (`l`) or ipvsadm, up to our own.
+        "import" => fuzzing::foreign_file,
         // A message of IPVS's or rtnetlink's; the first byte says which.
         "netlink" => fuzzing::netlink,
         // A state file, which is also written and read again.
