@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::model::{ParseError, RealServerId, RealServerKey, ServiceKey, Severity, Target};
+use crate::model::{
+    Candidate, ParseError, RealServerId, RealServerKey, ServiceKey, Severity, Target, UnknownTarget,
+};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::stored_file::{
@@ -37,11 +39,8 @@ pub(crate) type Drained = BTreeMap<(ServiceKey, RealServerKey), Option<SystemTim
 pub(crate) fn find(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServerId>, TargetError> {
     let mut found = Vec::new();
     for (service, record) in (0..).zip(&snapshot.services) {
-        if !target.has_service(&record.name) {
-            continue;
-        }
         let real_servers = (0..).zip(&record.real_servers);
-        let named = real_servers.filter(|(_, record)| target.has_real_server(&record.name));
+        let named = real_servers.filter(|(_, one)| target.matches(&record.candidate(one)));
         found.extend(named.map(|(real_server, _)| RealServerId {
             service,
             real_server,
@@ -53,15 +52,15 @@ pub(crate) fn find(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServe
     let mut services = snapshot.services.iter();
     let is_sorry_server = |record: &ServiceRecord| {
         let sorry_server = record.sorry_server.as_ref();
-        target.has_service(&record.name)
-            && sorry_server.is_some_and(|one| target.has_real_server(&one.name))
+        sorry_server.is_some_and(|one| target.matches(&record.candidate(one)))
     };
     if services.any(is_sorry_server) {
         return Err(TargetError::SorryServer(target.to_string()));
     }
     let leaving = snapshot.leaving.lock();
     let is_leaving = |one: &&LeavingRecord| {
-        target.has_service(&one.service) && target.has_real_server(&one.real_server)
+        let service = (one.service.as_str(), one.service_key);
+        target.matches(&Candidate::new(service, (&one.real_server, one.key)))
     };
     Err(match leaving.iter().find(is_leaving) {
         Some(one) => TargetError::Leaving {
@@ -69,9 +68,18 @@ pub(crate) fn find(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServe
             deadline: one.deadline,
         },
         None => TargetError::Unknown {
-            target: target.to_string(),
+            unknown: target.unknown(candidates(snapshot)),
             status: snapshot.command_line("status"),
         },
+    })
+}
+
+/// What a command can name.
+fn candidates(snapshot: &Snapshot) -> impl Iterator<Item = Candidate<'_>> + Clone {
+    let services = snapshot.services.iter();
+    services.flat_map(|record| {
+        let real_servers = record.real_servers.iter();
+        real_servers.map(|one| record.candidate(one))
     })
 }
 
@@ -96,11 +104,11 @@ pub(crate) enum TargetError {
         /// When it is removed whatever is left.
         deadline: SystemTime,
     },
-    /// No real server has that name.
-    #[error("no real server is called `{target}`: see `{status}` for the names")]
+    /// The target matches nothing.
+    #[error("{unknown}: see `{status}` for what there is")]
     Unknown {
-        /// As it was said.
-        target: String,
+        /// What was looked for, and what was probably meant.
+        unknown: UnknownTarget,
         /// The command line that shows the names.
         status: String,
     },
@@ -386,6 +394,9 @@ mod tests {
         };
         assert_eq!(find(&snapshot, &target("web/rs2")).unwrap(), [id(0, 1)]);
         assert_eq!(find(&snapshot, &target("*/rs6")).unwrap(), [id(1, 0)]);
+        let marked: Vec<_> = (0..).zip(&snapshot.services[1].real_servers).collect();
+        let marked: Vec<_> = marked.into_iter().map(|(place, _)| id(1, place)).collect();
+        assert_eq!(find(&snapshot, &target("marked")).unwrap(), marked);
         snapshot.leaving.lock().push(LeavingRecord {
             service: "web".to_owned(),
             real_server: "rs3".to_owned(),

@@ -35,12 +35,17 @@ impl ServiceKey {
         }
     }
 
-    /// The VIP, where the service is named by one.
-    pub fn vip(&self) -> Option<IpAddr> {
+    /// VIP and port, where the service is named by them.
+    pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Address { address, .. } => Some(address.ip()),
+            Self::Address { address, .. } => Some(*address),
             Self::Fwmark { .. } => None,
         }
+    }
+
+    /// The VIP, where the service is named by one.
+    pub fn vip(&self) -> Option<IpAddr> {
+        self.address().map(|address| address.ip())
     }
 
     /// The command, see ipvsadm(8), that removes the service.

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::config::{Config, RealServerRole, SorryServer};
 use crate::diagnosis::DiagnosisSubject;
 use crate::model::{
-    ConditionType, Connections, Forwarding, FreezeReason, PoolStatus, RealServerId, RealServerKey,
-    Scheduler, ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
+    Candidate, ConditionType, Connections, Forwarding, FreezeReason, PoolStatus, RealServerId,
+    RealServerKey, Scheduler, ServiceKey, Statistics, SysctlKey, Timeout, Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -418,6 +418,11 @@ impl ServiceRecord {
     /// The real servers, then the sorry server.
     pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
         self.real_servers.iter().chain(&self.sorry_server)
+    }
+
+    /// One of the real servers as what a command may name.
+    pub(crate) fn candidate<'a>(&'a self, record: &'a RealServerRecord) -> Candidate<'a> {
+        Candidate::new((&self.name, self.key), (&record.name, record.key))
     }
 
     /// One of the real servers as the subject of a diagnosis.

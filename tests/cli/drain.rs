@@ -97,10 +97,13 @@ fn what_is_not_there_is_named() {
     let _agent = site.agent();
     for (target, sentence) in [
         ("web/rs9", "no real server is called `web/rs9`"),
-        ("web/*", "no real server is called `web/*`"),
-        ("we*/rs1", "no real server is called `we*/rs1`"),
-        ("*/*", "no real server is called `*/*`"),
-        ("web/rs1/", "no real server is called `web/rs1/`"),
+        ("web/rs11", "did you mean `web/rs1`?"),
+        (
+            "wbe/*",
+            "no virtual service is called `wbe`, did you mean `web`?",
+        ),
+        ("rs1", "did you mean `*/rs1`?"),
+        ("192.0.2.2", "no real server has the address `192.0.2.2`"),
         (
             "web/sorry_server",
             "no real server is called `web/sorry_server`",
@@ -112,12 +115,12 @@ fn what_is_not_there_is_named() {
             assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
         }
     }
-    for target in ["web", "web/", "/rs1", "/", ""] {
+    for target in ["we*/rs1", "*/*", "web/rs1/", "web/", "/rs1", "/", ""] {
         for command in ["drain", "undrain"] {
             let ended = run(&site, &[command, target]);
             assert_eq!((ended.code, &*ended.stdout), (2, ""), "{target}");
             assert!(
-                ended.stderr.contains("such as `web/rs1`"),
+                ended.stderr.contains("is not a target: a virtual service"),
                 "{}",
                 ended.stderr
             );
