@@ -244,6 +244,9 @@ fn render_service(
     ];
     let rows = service.servers().map(|real_server| row(real_server, now));
     table(out, head, rows.collect())?;
+    for line in service.decision_lines(now, age) {
+        writeln!(out, "  {line}")?;
+    }
     for line in service.fix_lines(is_frozen) {
         writeln!(out, "  {line}")?;
     }
@@ -266,10 +269,6 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
     if let Some(deadline) = real_server.drain_deadline {
         health = format!("{health} (deadline {})", until(deadline.0, now, age));
     }
-    let configured = match weight.advised {
-        Some(advised) => format!("{}, advised {advised}", weight.configured),
-        None => weight.configured.to_string(),
-    };
     let probe = real_server.last_probe.as_ref().map_or_else(
         || "none yet".to_owned(),
         |probe| format!("{}, {} ago", probe.summary(), age(probe.at.0, now)),
@@ -283,7 +282,7 @@ fn row(real_server: &RealServerStatus, now: SystemTime) -> [String; 10] {
             .kernel
             .map_or_else(|| "none".to_owned(), |kernel| kernel.to_string()),
         weight.desired.to_string(),
-        configured,
+        weight.summary(),
         connections.active.to_string(),
         connections.inactive.to_string(),
         probe,

@@ -55,7 +55,6 @@ pub(crate) use foreign::meaning as foreign_meaning;
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
 pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
-pub(crate) use scalar::LONGEST_NAME;
 pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::node::{Located, Location};
 use super::problem::{Parsed, Problems, quoted};
-use super::scalar::{LONGEST_NAME, Value};
+use super::scalar::Value;
+use crate::model::LONGEST_NAME;
 
 /// How many real servers ranges and lists of VIPs may make in one
 /// configuration. What is written out one by one does not count.

@@ -8,9 +8,7 @@ use super::declaration::{Choice, Key, Kind, Presence};
 use super::literal::{UNEXPANDED_HINT, unexpanded};
 use super::node::{Content, Entry, Node};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted, shown};
-
-/// The longest name: it is part of log lines, labels and `SERVICE/REAL_SERVER`.
-pub(crate) const LONGEST_NAME: usize = 63;
+use crate::model::{self, LONGEST_NAME, is_name_byte};
 
 /// A value to be read, with its name for messages.
 #[derive(Debug, Clone, Copy)]
@@ -184,8 +182,7 @@ impl<'n> Value<'n> {
             "write a name such as `web`"
         };
         let text = self.text(&wanted, hint, problems)?;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let hint = if !text.bytes().all(plain) {
+        let hint = if !text.bytes().all(is_name_byte) {
             "use only these characters: names appear in metrics and logs"
         } else if text.len() > LONGEST_NAME {
             "choose a shorter name"
@@ -258,16 +255,7 @@ pub(super) fn resembling(
     if text.len() > 40 {
         return None;
     }
-    let text = text.to_lowercase().replace('-', "_");
-    words
-        .filter_map(|word| {
-            let distance = strsim::damerau_levenshtein(&text, word);
-            let part = text.len() >= 4 && (word.contains(&text) || text.contains(word));
-            let near = distance <= (word.len() / 3).max(1);
-            (near || part).then_some((distance, word))
-        })
-        .min()
-        .map(|(_, word)| word)
+    model::resembling(&text.to_lowercase().replace('-', "_"), words)
 }
 
 /// `a`, `b` and `c`, or with another conjunction.

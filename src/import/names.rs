@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::draft::{Draft, Key};
-use crate::config::LONGEST_NAME;
+use crate::model::LONGEST_NAME;
 use crate::model::{Family, Protocol};
 
 /// The longest suffix that a list of VIPs adds to a name: an IPv6 address, a

@@ -158,7 +158,8 @@ fn every_metric_of_the_interface_is_there() {
     {
         let mut live = snapshot.services[0].real_servers[1].live.lock();
         live.quiesced = Some(Quiesced::ArpConflict);
-        live.drain_started = Some(fixture::start());
+        live.admin = AdminState::Draining;
+        live.decision.since = Some(fixture::start());
     }
     snapshot.table.lock().sync_daemons.insert(SyncDaemon {
         state: SyncState::Backup,

@@ -35,20 +35,17 @@ impl ServiceKey {
         }
     }
 
-    /// The VIP, where the service is named by one.
-    pub fn vip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Address { address, .. } => Some(address.ip()),
-            Self::Fwmark { .. } => None,
-        }
-    }
-
     /// VIP and port, where the service is named by them; port 0 is every port.
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
+    pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Address { address, .. } => Some(*address),
             Self::Fwmark { .. } => None,
         }
+    }
+
+    /// The VIP, where the service is named by one.
+    pub fn vip(&self) -> Option<IpAddr> {
+        self.address().map(|address| address.ip())
     }
 
     /// The port; 0 for every port, and for a firewall mark, which has none.

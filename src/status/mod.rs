@@ -20,9 +20,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::config::{Config, PerRealServer, RealServerRole, SorryServer};
 use crate::diagnosis::DiagnosisSubject;
 use crate::model::{
-    AdminState, ConditionType, Connections, ContinuousStatistics, Forwarding, FreezeReason, Health,
-    PoolStatus, RealServerId, RealServerKey, Scheduler, ServiceKey, SyncDaemon, SysctlKey,
-    TableStatus, Timeout, Weight, Weights,
+    AdminState, Candidate, ConditionType, Connections, ContinuousStatistics, Forwarding,
+    FreezeReason, Health, PoolStatus, RealServerId, RealServerKey, Scheduler, ServiceKey,
+    SyncDaemon, SysctlKey, TableStatus, Timeout, Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -433,12 +433,12 @@ impl ServiceRecord {
     }
 
     /// The weight of the real servers that are up, as the quorum counts it: of those that no
-    /// operator drains, with the advised weights.
+    /// operator drains, with the weights that operators set or checks report.
     pub(crate) fn up_weight(&self) -> u64 {
         let weights = self.real_servers.iter().map(|real_server| {
             let live = real_server.live.lock();
             if live.health == Health::Up && live.admin == AdminState::Enabled {
-                live.advised.unwrap_or(real_server.configured)
+                live.share(real_server.configured)
             } else {
                 Weight::ZERO
             }
@@ -452,6 +452,16 @@ impl ServiceRecord {
         weights
             .map(|real_server| u64::from(real_server.configured.get()))
             .sum()
+    }
+
+    /// The name of one of the real servers, as operators say it.
+    pub(crate) fn name_of(&self, record: &RealServerRecord) -> String {
+        format!("{}/{}", self.name, record.name)
+    }
+
+    /// One of the real servers as what a command may name.
+    pub(crate) fn candidate<'a>(&'a self, record: &'a RealServerRecord) -> Candidate<'a> {
+        Candidate::new((&self.name, self.key), (&record.name, record.key))
     }
 
     /// One of the real servers as the subject of a diagnosis.

@@ -3,8 +3,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
-    AdminState, Connections, ContinuousStatistics, Diagnosis, Health, ProbeResult, Quiesced,
-    RealServerKey, Weight,
+    AdminState, Connections, ContinuousStatistics, Decision, Diagnosis, Health, OperatorWeight,
+    ProbeResult, Quiesced, RealServerKey, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -24,14 +24,16 @@ pub(crate) struct RealServerRecord {
 pub(crate) struct RealServerLive {
     pub(crate) health: Health,
     pub(crate) admin: AdminState,
+    /// Of the drain; of no meaning while it is enabled.
+    pub(crate) decision: Decision,
     /// Why it has weight 0 though neither health nor admin asks for it.
     pub(crate) quiesced: Option<Quiesced>,
     /// When `health` last changed.
     pub(crate) since: SystemTime,
-    /// When an operator asked for the drain, as far as this process knows; `None` if no one did.
-    pub(crate) drain_started: Option<SystemTime>,
     /// When the drain that is under way should be over: UDP counts as drained then.
     pub(crate) drain_deadline: Option<SystemTime>,
+    /// The weight that an operator has set in place of the configured one.
+    pub(crate) operator_weight: Option<OperatorWeight>,
     /// The weight that it, or somebody for it, asks for in place of the configured one.
     pub(crate) advised: Option<Weight>,
     pub(crate) desired: Weight,
@@ -57,14 +59,25 @@ pub(crate) struct RealServerLive {
 }
 
 impl RealServerLive {
+    /// The full weight while the real server is up: `configured`, or what an operator or
+    /// the check puts in its place.
+    pub(crate) fn share(&self, configured: Weight) -> Weight {
+        match &self.operator_weight {
+            Some(_) if self.advised == Some(Weight::ZERO) => Weight::ZERO,
+            Some(weight) => weight.set.in_place_of(configured),
+            None => self.advised.unwrap_or(configured),
+        }
+    }
+
     pub(super) fn unknown(since: SystemTime) -> Self {
         Self {
             health: Health::Unknown,
             admin: AdminState::Enabled,
+            decision: Decision::default(),
             quiesced: None,
             since,
-            drain_started: None,
             drain_deadline: None,
+            operator_weight: None,
             advised: None,
             desired: Weight::ZERO,
             kernel: None,

@@ -50,6 +50,7 @@ mod stop;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;
+mod weight;
 mod zoo;
 
 use std::time::Duration;

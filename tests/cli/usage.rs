@@ -14,6 +14,8 @@ fn help_is_as_it_was_agreed() {
         "import",
         "plan",
         "status",
+        "drain",
+        "weight",
         "cleanup",
         "doctor",
     ];

@@ -4,7 +4,7 @@ use super::{Family, Kind, Source};
 use crate::config::PerRealServer;
 use crate::metrics::exposition::info::real_server_info;
 use crate::metrics::exposition::{Samples, Seconds, names};
-use crate::model::{Health, ProbeResult, Statistics};
+use crate::model::{AdminState, Health, ProbeResult, Statistics};
 use crate::status::{RealServerRecord, ServiceRecord};
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -54,8 +54,9 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "When the drain of the real server began; absent unless it is draining or drained.",
         source: Source::RealServer(PerRealServer::Full, |samples, service, real_server| {
-            let started = real_server.live.lock().drain_started;
-            if let Some(started) = started {
+            let live = real_server.live.lock();
+            let is_drained = live.admin != AdminState::Enabled;
+            if let Some(started) = live.decision.since.filter(|_| is_drained) {
                 samples.add(&names(service, real_server), Seconds(started));
             }
         }),
