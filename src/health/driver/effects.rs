@@ -5,7 +5,7 @@ use tracing::debug;
 use super::Driver;
 use super::log::log;
 use crate::health::effect::{Effect, RealServerChange};
-use crate::model::{AdminState, Health, RealServerId};
+use crate::model::{Health, RealServerId};
 use crate::notify::Event;
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
