@@ -139,6 +139,9 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, ListenError>
 pub(crate) fn router(shown: SharedState) -> Router {
     Router::new()
         .route("/", get(page))
+        .route("/page.css", get(style))
+        .route("/page.js", get(script))
+        .route("/page.svg", get(icon))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz::readyz))
@@ -165,16 +168,38 @@ async fn metrics(
 async fn page(
     State(shown): State<SharedState>,
     Extension(place): Extension<Arc<Place>>,
+    RawQuery(query): RawQuery,
 ) -> Response {
-    let render = |view: AppState| Ok(joined(page::render(view.snapshot, clock::wall())));
+    let query = match page::Query::parse(query.as_deref().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+    };
+    let large = if query == page::Query::default() {
+        Large::Page
+    } else {
+        Large::FilteredPage(query.clone())
+    };
+    let render =
+        move |view: AppState| Ok(joined(page::render(view.snapshot, query, clock::wall())));
     let media_type = "text/html; charset=utf-8";
-    let mut response = shown.large(Large::Page, media_type, &place, render).await;
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    let mut response = shown.large(large, media_type, &place, render).await;
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(policy),
+        HeaderValue::from_static(page::CONTENT_SECURITY_POLICY),
     );
     response
+}
+
+async fn style() -> impl IntoResponse {
+    (content_type("text/css; charset=utf-8"), page::STYLE)
+}
+
+async fn icon() -> impl IntoResponse {
+    (content_type("image/svg+xml"), page::ICON)
+}
+
+async fn script() -> impl IntoResponse {
+    (content_type("text/javascript; charset=utf-8"), page::SCRIPT)
 }
 
 pub(crate) async fn status(

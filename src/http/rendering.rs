@@ -12,6 +12,7 @@ use rustix::thread::gettid;
 use thiserror::Error;
 use tokio::sync::{Mutex, oneshot};
 
+use super::page::Query;
 use super::places::Place;
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
@@ -36,6 +37,8 @@ pub(super) enum Large {
     /// A part of the status: only readers of the same part share a rendering.
     FilteredStatus(Filter),
     Page,
+    /// A part of the page, or another order: only readers of the same one share a rendering.
+    FilteredPage(Query),
 }
 
 /// Why there is nothing to show.
@@ -96,6 +99,7 @@ pub(super) struct Renderings {
     status: Arc<Shared<Shelf>>,
     filtered_status: Arc<Shared<Shelf>>,
     page: Arc<Shared<Shelf>>,
+    filtered_page: Arc<Shared<Shelf>>,
 }
 
 /// One that waits for a rendering.
@@ -136,6 +140,7 @@ impl Renderings {
             Large::Status => &self.status,
             Large::FilteredStatus(_) => &self.filtered_status,
             Large::Page => &self.page,
+            Large::FilteredPage(_) => &self.filtered_page,
         };
         let _waiting = Waiting::at(resource);
         let turn = Arc::clone(&self.turn).lock_owned().await;

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 50] = [
+const BOUNDS: [Bound; 51] = [
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
     ("body of an HTTP answer of which", "body.rs", "LONGEST"),
     ("status of a real server's agent", "agent.rs", "LARGEST"),
@@ -55,6 +55,7 @@ const BOUNDS: [Bound; 50] = [
     ("operations on the control socket", "request.rs", "WAITING"),
     ("events that wait", "queue.rs", "DEPTH"),
     ("attempts to deliver", "worker.rs", "ATTEMPTS"),
+    ("transitions in `/status`", "transitions.rs", "KEPT"),
     ("detail of an event", "event.rs", "LONGEST_DETAIL"),
     ("lines of the log", "logging.rs", "WAITING_LINES"),
     ("lines on steps", "mod.rs", "LINES_AT_ONCE"),
