@@ -166,7 +166,7 @@ stage_page() {
 	cargo build --quiet --locked || return
 	((${#filter[@]} == 0)) || patterns=("${filter[@]/#/--test-name-pattern=}")
 	NODE_PATH=$page/node_modules LVS_AGENT=$target/debug/lvs-agent SCREENSHOTS=$page \
-		tests node --test --test-reporter=tap "${patterns[@]}" tests/page/*.test.js
+		tests timeout 600 node --test --test-reporter=tap "${patterns[@]}" tests/page/*.test.js
 }
 
 # FILTER names the targets here.

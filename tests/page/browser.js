@@ -16,7 +16,8 @@ const PHONE = { width: 400, height: 800, isMobile: true, hasTouch: true };
 
 function launch() {
   const args = ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"];
-  return puppeteer.launch({ executablePath: "/usr/bin/chromium", args, timeout: AMPLE });
+  // The first start reads hundreds of megabytes.
+  return puppeteer.launch({ executablePath: "/usr/bin/chromium", args, timeout: 4 * AMPLE });
 }
 
 /** A tab on the page of `site`. Its `faults` are violations of the policy and errors of scripts. */

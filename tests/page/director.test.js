@@ -249,11 +249,14 @@ test("says that an agent is away, and goes on when it is back", async () => {
   const tab = await open(browser, site);
   assert.equal(await tab.$eval("#stale", (stale) => stale.hidden), true);
   await site.endAgent();
-  await shows(tab, "a warning", () => !document.querySelector("#stale").hidden);
-  assert.match(await text(tab, "#stale"), /^Not up to date since .*: the agent does not answer\.$/);
-  assert.equal(await tab.$eval("#stale", (stale) => stale.role), "alert");
-  assert.equal(await text(tab, "#summary"), "1 of 6 down");
-  await site.startAgent();
+  try {
+    await shows(tab, "a warning", () => !document.querySelector("#stale").hidden);
+    assert.match(await text(tab, "#stale"), /^Not up to date since .*: the agent does not answer\.$/);
+    assert.equal(await tab.$eval("#stale", (stale) => stale.role), "alert");
+    assert.equal(await text(tab, "#summary"), "1 of 6 down");
+  } finally {
+    await site.startAgent();
+  }
   await shows(tab, "no warning", () => document.querySelector("#stale").hidden);
   await site.waitFor(5, 1);
   await tab.close();

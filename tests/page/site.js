@@ -85,9 +85,11 @@ ${services(site)}`;
   }
 
   async endAgent() {
-    const ended = new Promise((resolve) => this.agent.once("exit", resolve));
-    this.agent.kill();
-    await ended;
+    if (this.agent.exitCode === null && this.agent.signalCode === null) {
+      const ended = new Promise((resolve) => this.agent.once("exit", resolve));
+      this.agent.kill();
+      await ended;
+    }
   }
 
   /** A subcommand of the agent with this site's configuration. */
