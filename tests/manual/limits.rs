@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 51] = [
+const BOUNDS: [Bound; 52] = [
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
     ("body of an HTTP answer of which", "body.rs", "LONGEST"),
     ("status of a real server's agent", "agent.rs", "LARGEST"),
@@ -52,6 +52,7 @@ const BOUNDS: [Bound; 51] = [
     ("pause of a reader", "write_stall.rs", "STALL"),
     ("lifetime of a connection", "server.rs", "DEADLINE"),
     ("renderings in memory", "rendering.rs", "IN_MEMORY"),
+    ("text of the page's filter", "query.rs", "LONGEST_TEXT"),
     ("operations on the control socket", "request.rs", "WAITING"),
     ("events that wait", "queue.rs", "DEPTH"),
     ("attempts to deliver", "worker.rs", "ATTEMPTS"),

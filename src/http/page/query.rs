@@ -6,6 +6,9 @@ use url::form_urlencoded::{Serializer, parse};
 
 use crate::status::document::{Filter, RealServerStatus, ServiceStatus};
 
+/// The characters of a filter: each of its words is looked for in each real server.
+pub(super) const LONGEST_TEXT: usize = 200;
+
 /// A column of the table of real servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
@@ -133,6 +136,9 @@ impl Query {
         for (key, value) in parse(query.as_bytes()) {
             let sort = Sort::parse(&value);
             match (&*key, &*value, sort) {
+                ("q", text, _) if text.chars().count() > LONGEST_TEXT => {
+                    return Err("The text of the filter, ?q=TEXT, has at most 200 characters.\n");
+                }
                 ("q", text, _) => text.trim().clone_into(&mut found.text),
                 ("problems", "", _) => found.problems = true,
                 ("sort", _, Some(sort)) => found.sort = Some(sort),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use maud::{Markup, PreEscaped, html};
 
 use super::overview::Overview;
-use super::query::{Column, Query};
+use super::query::{Column, LONGEST_TEXT, Query};
 use super::{age, grouped};
 use crate::runtime::printable::printable;
 use crate::status::document::{RealServerStatus, ServiceStatus, until};
@@ -20,7 +20,7 @@ pub(super) fn begin(query: &Query, overview: &Overview) -> Markup {
         h2 #services-title { "Real servers" }
         form #filter role="search" autocomplete="off" {
             label for="q" { "Filter" }
-            input #q type="search" name="q" value=(query.text) maxlength="200"
+            input #q type="search" name="q" value=(query.text) maxlength=(LONGEST_TEXT)
                 placeholder="name, address, state or cause";
             label {
                 input #problems type="checkbox" name="problems" value="" checked[query.problems];

@@ -31,6 +31,17 @@ fn each_word_is_looked_for_in_service_and_real_server() {
 }
 
 #[test]
+fn text_of_a_filter_is_bounded() {
+    let query = |length: usize| Query::parse(&format!("q={}", "%C3%A9".repeat(length)));
+    assert!(query(LONGEST_TEXT).is_ok());
+    let error = query(LONGEST_TEXT + 1).unwrap_err();
+    assert!(
+        error.contains(&format!("at most {LONGEST_TEXT} characters")),
+        "{error}"
+    );
+}
+
+#[test]
 fn service_is_shown_for_its_sorry_server() {
     let snapshot = fixture::director();
     let marked = || ServiceStatus::of(&snapshot.services[1]);
