@@ -10,7 +10,7 @@
 # All stages run, whatever fails; the summary at the end says how each went.
 set -uo pipefail
 
-stages=(shell fmt clippy doc deny deploy test fuzz netns lab)
+stages=(shell fmt clippy doc deny deploy test page fuzz netns lab)
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
@@ -57,7 +57,8 @@ tests() {
 	local output status=0 now
 	output=$(mktemp)
 	"$@" 2>&1 | tee "$output" | timed || status=$?
-	now=$(awk '/^test result: / { sum += $4 } END { print sum + 0 }' "$output")
+	# The last lines of Rust's tests and of Node's.
+	now=$(awk '/^test result: / { sum += $4 } /^# pass / { sum += $3 } END { print sum + 0 }' "$output")
 	rm -f "$output"
 	passed=$((passed + now))
 	if ((status == 0 && now == 0 && ${#filter[@]} == 0)); then
@@ -164,6 +165,20 @@ stage_test() {
 	tests cargo test --locked --no-fail-fast -- "${filter[@]}"
 }
 
+# The page in Debian's Chromium, which a library of Node's drives; axe-core looks for what
+# keeps people from using the page. Their versions are in tests/page/package-lock.json.
+stage_page() {
+	need chromium chromium fonts-dejavu-core && need node nodejs && need npm npm || return
+	local page=$target/page patterns=()
+	mkdir -p "$page" && cp tests/page/package.json tests/page/package-lock.json "$page" &&
+		npm ci --prefix "$page" --silent --ignore-scripts --no-audit --no-fund ||
+		complain 'npm cannot install what tests/page/package-lock.json names' || return
+	cargo build --quiet --locked || return
+	((${#filter[@]} == 0)) || patterns=("${filter[@]/#/--test-name-pattern=}")
+	NODE_PATH=$page/node_modules LVS_AGENT=$target/debug/lvs-agent SCREENSHOTS=$page \
+		tests timeout 600 node --test --test-reporter=tap "${patterns[@]}" tests/page/*.test.js
+}
+
 # FILTER names the targets here.
 stage_fuzz() {
 	need g++ g++ || return
@@ -252,7 +267,7 @@ for stage in "${chosen[@]}"; do
 	verdict=ok
 	"stage_$stage" </dev/null || verdict=FAILED
 	case $stage in
-	test | netns | lab)
+	test | page | netns | lab)
 		if ((passed == 0)); then
 			complain "the stage $stage ran no test to its end"
 			verdict=FAILED

@@ -160,6 +160,9 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, ListenError>
 pub(crate) fn router(shown: SharedState) -> Router {
     Router::new()
         .route("/", get(page))
+        .route("/page.css", get(style))
+        .route("/page.js", get(script))
+        .route("/page.svg", get(icon))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz::readyz))
@@ -236,22 +239,43 @@ async fn page(
     State(shown): State<SharedState>,
     Extension(place): Extension<Arc<Place>>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Response {
+    let query = match page::Query::parse(query.as_deref().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+    };
+    let large = if query == page::Query::default() {
+        Large::Page
+    } else {
+        Large::FilteredPage(query.clone())
+    };
     let wanted = Wanted {
-        large: Large::Page,
+        large,
         encoding: negotiation::encoding(&headers),
     };
-    let render = |view: AppState, sink: &mut Sink| {
-        Ok(sink.put_all(page::render(view.snapshot, clock::wall()))?)
+    let render = move |view: AppState, sink: &mut Sink| {
+        Ok(sink.put_all(page::render(view.snapshot, query, clock::wall()))?)
     };
     let media_type = "text/html; charset=utf-8";
     let mut response = shown.large(wanted, media_type, &place, render).await;
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(policy),
+        HeaderValue::from_static(page::CONTENT_SECURITY_POLICY),
     );
     response
+}
+
+async fn style() -> impl IntoResponse {
+    (content_type("text/css; charset=utf-8"), page::STYLE)
+}
+
+async fn icon() -> impl IntoResponse {
+    (content_type("image/svg+xml"), page::ICON)
+}
+
+async fn script() -> impl IntoResponse {
+    (content_type("text/javascript; charset=utf-8"), page::SCRIPT)
 }
 
 pub(crate) async fn status(

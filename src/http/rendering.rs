@@ -12,6 +12,7 @@ use rustix::thread::gettid;
 use thiserror::Error;
 use tokio::sync::{Mutex, oneshot};
 
+use super::page::Query;
 use super::places::{Place, Reader};
 use super::sink::{Encoding, Sink};
 use crate::metrics::Format;
@@ -40,6 +41,8 @@ pub(super) enum Large {
     /// A part of the status.
     FilteredStatus(Filter),
     Page,
+    /// A part of the page, or another order: only readers of the same one share a rendering.
+    FilteredPage(Query),
 }
 
 /// What is rendered: only readers of the same share it.
@@ -119,6 +122,7 @@ pub(super) struct Renderings {
     status: Arc<Shared<Shelf>>,
     filtered_status: Arc<Shared<Shelf>>,
     page: Arc<Shared<Shelf>>,
+    filtered_page: Arc<Shared<Shelf>>,
 }
 
 /// One that waits for a rendering.
@@ -158,6 +162,7 @@ impl Renderings {
             Large::Status => &self.status,
             Large::FilteredStatus(_) => &self.filtered_status,
             Large::Page => &self.page,
+            Large::FilteredPage(_) => &self.filtered_page,
         };
         let _waiting = Waiting::at(resource);
         let turn = Arc::clone(&self.turn).lock_owned().await;

@@ -64,7 +64,14 @@ async fn every_endpoint_answers_and_closes() {
     let address = served(shown(fixture::director())).await;
     for (path, media_type, text) in [
         ("/status", "application/json", "\"mode\":\"director\","),
-        ("/", "text/html; charset=utf-8", "<h2>web"),
+        ("/", "text/html; charset=utf-8", "<tbody data-key=\"web\">"),
+        (
+            "/page.css",
+            "text/css; charset=utf-8",
+            "prefers-color-scheme",
+        ),
+        ("/page.svg", "image/svg+xml", "<svg"),
+        ("/page.js", "text/javascript; charset=utf-8", "DOMParser"),
         ("/livez", "text/plain; charset=utf-8", "alive"),
     ] {
         let response = ask(address, &format!("GET {path}")).await;
@@ -353,6 +360,27 @@ async fn part_of_the_status_is_asked_for() {
             response.starts_with(&format!("HTTP/1.1 {status} ")),
             "{query}: {response}"
         );
+    }
+}
+
+#[tokio::test]
+async fn part_of_the_page_is_asked_for() {
+    let address = served(shown(fixture::director())).await;
+    let response = ask(address, "GET /?q=RS2+down&problems=&sort=-active").await;
+    let (head, body) = head(&response);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(
+        head.contains("content-security-policy: default-src 'none'; script-src 'self'; "),
+        "{head}"
+    );
+    assert!(body.contains(r#"<tr data-key="rs2">"#), "{body}");
+    for absent in [r#"<tr data-key="rs1">"#, r#"<tbody data-key="marked">"#] {
+        assert!(!body.contains(absent), "{body}");
+    }
+    for query in ["problem", "problems=yes", "sort=", "sort=colour", "Q=web"] {
+        let response = ask(address, &format!("GET /?{query}")).await;
+        assert!(response.starts_with("HTTP/1.1 400 "), "{query}: {response}");
+        assert!(response.contains("The page takes ?q=TEXT"), "{response}");
     }
 }
 

@@ -9,6 +9,7 @@ mod host;
 mod readiness;
 mod service;
 mod timestamp;
+mod transition;
 
 use std::io;
 use std::path::Path;
@@ -24,6 +25,7 @@ pub(crate) use host::{
 pub(crate) use readiness::{ReadinessStatus, readiness_of};
 pub(crate) use service::{ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus};
 pub(crate) use timestamp::Timestamp;
+pub(crate) use transition::TransitionStatus;
 
 use crate::model::{ConditionType, FreezeReason};
 use crate::status::{Mode, ServiceRecord, Snapshot, TimeoutRecord, command_line};
@@ -73,6 +75,9 @@ pub(crate) struct Status<S> {
     /// Only of a director.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) arp_audit: Option<ArpAuditStatus>,
+    /// The last transitions of all real servers, the newest first; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) transitions: Vec<TransitionStatus>,
 }
 
 /// What there is to say of a table inside the agent.
@@ -129,13 +134,14 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    fn includes(&self, record: &ServiceRecord) -> bool {
+    /// Whether the virtual service of this name is asked for.
+    fn includes(&self, service: &str) -> bool {
         let name = self.service.as_deref();
-        name.is_none_or(|name| name == &*record.name)
+        name.is_none_or(|name| name == service)
     }
 
     /// The service as far as it is asked for.
-    fn apply(&self, mut service: ServiceStatus) -> Option<ServiceStatus> {
+    pub(crate) fn apply(&self, mut service: ServiceStatus) -> Option<ServiceStatus> {
         if self.problems {
             service.real_servers.retain(RealServerStatus::has_problem);
             let is_well = service.real_servers.is_empty() && service.warnings().is_empty();
@@ -165,7 +171,7 @@ struct Services<'a> {
 impl Serialize for Services<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let records = self.records.iter();
-        let records = records.filter(|record| self.filter.includes(record));
+        let records = records.filter(|record| self.filter.includes(&record.name));
         let services = records.map(ServiceStatus::of);
         serializer.collect_seq(services.filter_map(|service| self.filter.apply(service)))
     }
@@ -184,6 +190,8 @@ pub(crate) fn write_json(
     let mut status = Status::of(snapshot, services);
     let conditions = &mut status.conditions;
     conditions.retain(|condition| filter.includes_condition(snapshot, condition));
+    let transitions = &mut status.transitions;
+    transitions.retain(|transition| filter.includes(&transition.service));
     serde_json::to_writer(to, &status)
 }
 
@@ -310,6 +318,12 @@ impl<S> Status<S> {
             weights_frozen: frozen.iter().map(|r| r.as_str().to_owned()).collect(),
             arp_audit: (!snapshot.is_real_server())
                 .then(|| ArpAuditStatus::of(&snapshot.arp.lock())),
+            transitions: snapshot
+                .transitions
+                .list()
+                .into_iter()
+                .map(TransitionStatus::of)
+                .collect(),
         }
     }
 }

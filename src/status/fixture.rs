@@ -222,6 +222,24 @@ pub(crate) fn director() -> Snapshot {
         live.diagnosis = Some(Diagnosis::ApplicationDown);
         live.transitions_down = 1;
     }
+    for (name, seconds, to, reason) in [
+        ("rs1", 2, Health::Up, "1 probe passed"),
+        (
+            "rs2",
+            30,
+            Health::Down,
+            "1 probe failed, the last with: connection refused",
+        ),
+    ] {
+        snapshot.transitions.note(TransitionRecord {
+            at: at + Duration::from_secs(seconds),
+            service: "web".into(),
+            real_server: name.into(),
+            to,
+            reason: reason.to_owned(),
+            diagnosis: (to == Health::Down).then_some(Diagnosis::ApplicationDown),
+        });
+    }
     snapshot.services[0].statistics.lock().observe(Statistics {
         connections: 42,
         ..Statistics::default()

@@ -10,6 +10,7 @@ mod conditions;
 pub(crate) mod document;
 mod process;
 mod real_server;
+mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -34,6 +35,7 @@ pub(crate) use command_line::command_line;
 pub(crate) use conditions::{ConditionChange, Conditions, Examiner, SharedConditions};
 pub(crate) use process::ProcessRecord;
 pub(crate) use real_server::{LastProbe, RealServerLive, RealServerRecord};
+pub(crate) use transitions::{TransitionRecord, Transitions};
 
 /// Which of the two roles this process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +103,8 @@ pub(crate) struct Snapshot {
     /// Who else on the link says that they have a VIP: one record for all
     /// configurations that are read.
     pub(crate) arp: Arc<Shared<ArpRecord>>,
+    /// The last transitions: one record for all configurations that are read.
+    pub(crate) transitions: Arc<Transitions>,
 }
 
 impl Snapshot {
@@ -198,6 +202,7 @@ impl Snapshot {
     ) -> Self {
         let next = Self {
             arp: Arc::clone(&self.arp),
+            transitions: Arc::clone(&self.transitions),
             process: self.process.clone(),
             conditions: Arc::clone(&self.conditions),
             tls_not_read: Arc::clone(&self.tls_not_read),
@@ -319,6 +324,7 @@ impl Snapshot {
             leaving: Shared::default(),
             frozen: Shared::default(),
             arp: Arc::default(),
+            transitions: Arc::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 53] = [
+const BOUNDS: [Bound; 54] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -55,9 +55,11 @@ const BOUNDS: [Bound; 53] = [
     ("answer to a request", "places.rs", "ANSWER_DEADLINE"),
     ("wait for the next scrape", "places.rs", "IDLE_DEADLINE"),
     ("renderings in memory", "rendering.rs", "IN_MEMORY"),
+    ("text of the page's filter", "query.rs", "LONGEST_TEXT"),
     ("operations on the control socket", "request.rs", "WAITING"),
     ("events that wait", "queue.rs", "DEPTH"),
     ("attempts to deliver", "worker.rs", "ATTEMPTS"),
+    ("transitions in `/status`", "transitions.rs", "KEPT"),
     ("detail of an event", "event.rs", "LONGEST_DETAIL"),
     ("lines of the log", "logging.rs", "WAITING_LINES"),
     ("lines on steps", "mod.rs", "LINES_AT_ONCE"),

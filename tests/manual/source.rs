@@ -42,7 +42,8 @@ fn append(path: &Path, text: &mut String) {
     }
     let name = path.file_name().unwrap().to_str().unwrap();
     let is_test = name.ends_with("tests.rs") || name == "fuzzing.rs" || name == "fixture.rs";
-    if !is_test && path.extension().is_none_or(|extension| extension != "md") {
+    let is_prose_or_picture = |extension: &std::ffi::OsStr| extension == "md" || extension == "png";
+    if !is_test && !path.extension().is_some_and(is_prose_or_picture) {
         text.push_str(&fs::read_to_string(path).unwrap());
         text.push('\n');
     }

@@ -1,15 +1,17 @@
 //! What each effect is in the world.
 
+use std::sync::Arc;
+
 use tracing::debug;
 
 use super::Driver;
 use super::log::log;
 use crate::health::effect::{Effect, RealServerChange};
 use crate::model::{Health, RealServerId};
-use crate::notify::Event;
+use crate::notify::{Event, EventKind};
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
-use crate::status::Snapshot;
+use crate::status::{RealServerRecord, ServiceRecord, Snapshot, TransitionRecord};
 
 impl Driver {
     pub(super) fn carry_out(&self, effect: Effect) {
@@ -40,6 +42,7 @@ impl Driver {
                 if let Some((service, record)) = self.snapshot.records(id) {
                     let event = Event::of_real_server(kind, service, record, &detail);
                     self.events.emit(event);
+                    self.note_transition(kind, (service, record), detail);
                 }
             }
             Effect::ServiceEvent(kind, service, detail) => {
@@ -105,6 +108,27 @@ impl Driver {
                 self.drain_changes.send_replace(());
             }
         }
+    }
+
+    /// Records the event if it is a transition. Its health and diagnosis are shown already.
+    fn note_transition(
+        &self,
+        kind: EventKind,
+        (service, record): (&ServiceRecord, &RealServerRecord),
+        reason: String,
+    ) {
+        if !matches!(kind, EventKind::RealServerUp | EventKind::RealServerDown) {
+            return;
+        }
+        let live = record.live.lock();
+        self.snapshot.transitions.note(TransitionRecord {
+            at: live.since,
+            service: Arc::clone(&service.name),
+            real_server: Arc::clone(&record.name),
+            to: live.health,
+            reason,
+            diagnosis: live.diagnosis.filter(|_| live.health == Health::Down),
+        });
     }
 
     /// Shows the last probe of a real server that another configuration has in another service.

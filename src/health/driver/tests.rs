@@ -270,6 +270,39 @@ fn log_has_a_line_for_each_transition() {
 }
 
 #[test]
+fn transitions_are_recorded_with_the_newest_first_through_a_reload() {
+    let mut fixture = Fixture::new();
+    for result in [ProbeResult::Ok, ProbeResult::Ok, ProbeResult::Refused] {
+        fixture.report(0, result);
+    }
+    fixture.drain(
+        SLOW,
+        DrainDeadline {
+            until: fixture.start,
+            at: SystemTime::UNIX_EPOCH,
+        },
+    );
+    reload(&mut fixture, "weight: 5", "weight: 8");
+    let transitions = fixture.driver.snapshot.transitions.list().into_iter();
+    let transitions = transitions.map(|one| {
+        let second = one.at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let names = format!("{}/{}", one.service, one.real_server);
+        (second.as_secs(), names, one.to, one.reason)
+    });
+    let record =
+        |second, names: &str, to, reason: &str| (second, names.to_owned(), to, reason.to_owned());
+    let failed = "1 probe failed, the last with: it was refused";
+    assert_eq!(
+        transitions.collect::<Vec<_>>(),
+        [
+            record(3, "fast/rs1", Health::Down, failed),
+            record(2, "slow/rs1", Health::Up, "2 probes in a row passed"),
+            record(1, "fast/rs1", Health::Up, "1 probe passed"),
+        ]
+    );
+}
+
+#[test]
 fn log_has_a_line_when_probing_fails_and_when_it_works_again() {
     let mut fixture = Fixture::new();
     let lines = logged(|| {

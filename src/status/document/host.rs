@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{ConnectionsStatus, Timestamp};
-use crate::model::Condition;
+use crate::model::{Condition, SysctlKey};
 use crate::status::LeavingRecord;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -98,6 +98,17 @@ pub(crate) struct SysctlStatus {
     pub(crate) want: String,
     /// `None` if the kernel has no such parameter.
     pub(crate) have: Option<String>,
+}
+
+impl SysctlStatus {
+    /// Whether the kernel has the value that is wanted, or a stricter one.
+    pub(crate) fn is_ok(&self) -> bool {
+        let Some(have) = &self.have else {
+            return false;
+        };
+        let key = self.key.parse::<SysctlKey>();
+        key.map_or(*have == self.want, |key| key.is_satisfied(have, &self.want))
+    }
 }
 
 /// A time-out of the table, in seconds.
