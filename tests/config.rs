@@ -78,6 +78,35 @@ fn what_is_meant_is_not_warned_of() {
     assert_eq!(warned(&good("fwmark.yaml"), ""), "");
 }
 
+/// Another host than the agent's has other secrets.
+#[test]
+fn a_check_of_the_file_needs_no_secret_that_is_elsewhere() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken");
+    let text = fs::read_to_string(path.join("secrets-missing.yaml")).unwrap();
+    // What is there and does not fit is a problem on any host.
+    let unfit = [
+        "file: /proc/sys/kernel/ostype",
+        "file: /etc/passwd",
+        "env: PATH",
+    ];
+    let text = unfit.iter().fold(text, |text, unfit| {
+        text.replace(unfit, "file: /nonexistent/secret")
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.yaml");
+    fs::write(&path, text).unwrap();
+    let checked = Config::load_for_check(&path, None).unwrap_or_else(|errors| panic!("{errors}"));
+    let beside = Config::load_beside_agent(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(checked, beside);
+    let problems = Config::load(&path).unwrap_err().to_string();
+    assert!(problems.contains("\n8 problems in "), "{problems}");
+    assert_eq!(checked.warnings.len(), 8, "{:#?}", checked.warnings);
+    for warning in &checked.warnings {
+        let place = warning.place();
+        assert!(problems.contains(&place), "{place}: {problems}");
+    }
+}
+
 #[test]
 fn mistakes_in_included_files_are_explained() {
     for path in files("tests/config/include", "yaml") {

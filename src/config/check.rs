@@ -18,8 +18,9 @@ pub use agent::AgentCheck;
 pub(crate) use dns::RCODES;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
-    Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck, HaproxyAgentCheck,
-    HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck, Via,
+    Check, CheckKind, ClientCertificate, ClientKey, DnsCheck, ExecCheck, Expression, FileCheck,
+    GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck,
+    TlsSettings, UdpCheck, Via,
 };
 pub(super) use via::allowed_by as via_allowed_by;
 

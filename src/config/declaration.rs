@@ -7,6 +7,7 @@ mod choices;
 mod manual_page;
 mod reference;
 mod schema;
+mod secret;
 mod sections;
 mod service;
 
@@ -20,6 +21,8 @@ pub(super) use choices::{Choice, TunnelType, words};
 pub use manual_page::manual_page;
 pub use reference::reference;
 pub use schema::schema;
+pub(super) use secret::SECRET_SOURCE;
+use secret::{ELSEWHERE, SECRET};
 pub(super) use sections::{
     CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, NOTIFY, PROBE_MARK, REAL_SERVER_ROLE,
     TIMEOUTS, WEBHOOK,
@@ -191,7 +194,6 @@ const LISTEN: Kind = text(
     "an IP address with a port",
     "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$",
 );
-const SECRET: Kind = text("a text", "");
 
 const fn port(example: i64) -> Kind {
     Kind::Integer(1, 65_535, example)

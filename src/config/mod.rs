@@ -33,6 +33,7 @@ mod problem;
 mod range;
 mod rules;
 mod scalar;
+mod secret;
 mod sections;
 mod service;
 mod service_key;
@@ -43,14 +44,15 @@ mod yaml;
 
 pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, Expression, FileCheck, GrpcCheck,
-    HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck, TlsSettings,
-    UdpCheck, Via,
+    AgentCheck, Check, CheckKind, ClientCertificate, ClientKey, DnsCheck, ExecCheck, Expression,
+    FileCheck, GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step,
+    StreamCheck, TlsSettings, UdpCheck, Via,
 };
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
 pub use load::Sockets;
 pub use probe_mark::ProbeMark;
+pub use secret::Secret;
 pub(crate) use source::is_handed_over;
 
 use std::collections::BTreeMap;
@@ -82,7 +84,8 @@ pub struct Config {
     /// In the file's order; no two share a name or a key.
     pub virtual_services: Vec<VirtualService>,
     /// The SHA-256 of the file and of the files that it includes, in
-    /// hexadecimal digits: the same on hosts that have the same files.
+    /// hexadecimal digits: the same on hosts that have the same files, whatever
+    /// secrets are found where the files say.
     pub sha256: String,
     /// What is valid in the files, and still hardly meant.
     pub warnings: Vec<ConfigWarning>,
@@ -199,9 +202,9 @@ pub enum NotifyTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// With the scheme `http` or `https`.
-    pub url: String,
+    pub url: Secret,
     /// Sent with every event; names in lower case, values of printable ASCII.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// For `https`; `server_name` is the URL's host.
     pub tls: Option<TlsSettings>,
 }

@@ -10,6 +10,7 @@ use super::fields::Fields;
 use super::node::{Content, Entry, Node};
 use super::problem::{Parsed, Problems, quoted, shown};
 use super::scalar::{Value, found};
+use super::secret::{Form, Secret};
 use super::{Notify, NotifyTarget, TlsSettings, Webhook};
 
 pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Vec<Notify>> {
@@ -95,7 +96,8 @@ fn webhook(entry: &Entry, problems: &mut Problems) -> Parsed<Webhook> {
     let trust = tls::trust(&fields, problems);
     let (url, scheme) = url?;
     let tls = match scheme {
-        Scheme::Https => {
+        // Where the URL is not known, its keys may be for TLS.
+        Some(Scheme::Https) | None => {
             let (ca, verify) = trust?;
             Some(TlsSettings {
                 server_name: None,
@@ -104,7 +106,7 @@ fn webhook(entry: &Entry, problems: &mut Problems) -> Parsed<Webhook> {
                 verify,
             })
         }
-        Scheme::Http => {
+        Some(Scheme::Http) => {
             for key in ["ca", "verify"] {
                 if let Some(entry) = fields.optional(key)? {
                     return Err(problems.add(
@@ -124,25 +126,34 @@ fn webhook(entry: &Entry, problems: &mut Problems) -> Parsed<Webhook> {
     })
 }
 
+#[derive(Clone, Copy)]
 enum Scheme {
     Http,
     Https,
 }
 
-fn url(value: Value<'_>, problems: &mut Problems) -> Parsed<(String, Scheme)> {
-    let wanted = "a URL that starts with `https://` or `http://`";
-    let hint = "write it like `https://hooks.example.com/lvs`";
-    let text = value.text(wanted, hint, problems)?;
-    let url = Url::parse(text).ok().filter(Url::has_host);
-    let scheme = match url.as_ref().map(Url::scheme) {
-        Some("http") => Scheme::Http,
-        Some("https") => Scheme::Https,
-        Some(_) | None => return Err(value.wrong(wanted, hint, problems)),
+/// The scheme is not known of a URL that is not on this host.
+fn url(value: Value<'_>, problems: &mut Problems) -> Parsed<(Secret, Option<Scheme>)> {
+    let form = Form {
+        wanted: "a URL that starts with `https://` or `http://`",
+        hint: "write it like `https://hooks.example.com/lvs`",
+        fits: |text| !text.contains(char::is_control) && scheme(text).is_some(),
     };
-    Ok((text.to_owned(), scheme))
+    let url = value.secret(form, problems)?;
+    let scheme = url.expose().and_then(scheme);
+    Ok((url, scheme))
 }
 
-fn headers(pairs: Value<'_>, problems: &mut Problems) -> Parsed<BTreeMap<String, String>> {
+fn scheme(text: &str) -> Option<Scheme> {
+    let url = Url::parse(text).ok().filter(Url::has_host)?;
+    match url.scheme() {
+        "http" => Some(Scheme::Http),
+        "https" => Some(Scheme::Https),
+        _ => None,
+    }
+}
+
+fn headers(pairs: Value<'_>, problems: &mut Problems) -> Parsed<BTreeMap<String, Secret>> {
     let Content::Mapping(entries) = pairs.node.content() else {
         let hint = "write pairs like `Authorization: Bearer 12345`";
         return Err(pairs.wrong("a mapping", hint, problems));
@@ -157,23 +168,25 @@ fn headers(pairs: Value<'_>, problems: &mut Problems) -> Parsed<BTreeMap<String,
             all = Err(problems.add(key.location, message, hint));
             continue;
         }
-        let wanted = "a text of printable ASCII";
-        let hint = "write the header's value; put a number in quotes";
+        let form = Form {
+            wanted: "a text of printable ASCII",
+            hint: "write the header's value; put a number in quotes",
+            fits: |text| text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()),
+        };
         let shown = shown(&key.value);
         let value = Value {
             name: &shown,
             node: &entry.value,
             key: None,
         };
-        match value.text(wanted, hint, problems) {
-            Ok(text) if text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => {
+        match value.secret(form, problems) {
+            Ok(secret) => {
                 let name = key.value.to_ascii_lowercase();
-                if headers.insert(name, text.to_owned()).is_some() {
+                if headers.insert(name, secret).is_some() {
                     let message = format!("the header {} is there twice", quoted(&key.value));
                     all = Err(problems.add(key.location, message, "keep one of the two"));
                 }
             }
-            Ok(_) => all = Err(value.wrong(wanted, hint, problems)),
             Err(reported) => all = Err(reported),
         }
     }

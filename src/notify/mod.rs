@@ -89,6 +89,8 @@ enum DeliveryError {
     Exit(ExitStatus),
     #[error("no answer")]
     Exchange(#[source] reqwest::Error),
+    #[error("the URL is not known")]
+    Unknown,
     #[error("the HTTP client cannot be set up")]
     Client(#[source] reqwest::Error),
     #[error(transparent)]
@@ -112,7 +114,7 @@ impl DeliveryError {
             | Self::Exchange(_)
             | Self::Tls(_) => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Self::Client(_) | Self::Encode(_) | Self::Panicked(_) => false,
+            Self::Client(_) | Self::Unknown | Self::Encode(_) | Self::Panicked(_) => false,
         }
     }
 }

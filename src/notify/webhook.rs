@@ -54,8 +54,9 @@ impl Poster {
     /// do not tell the URL, which may hold a secret.
     pub(super) async fn post(&self, message: &Message) -> Result<(), DeliveryError> {
         let client = self.client().await?;
+        let url = self.webhook.url.expose().ok_or(DeliveryError::Unknown)?;
         let request = client
-            .post(&self.webhook.url)
+            .post(url)
             .headers(self.headers.clone())
             .body(serde_json::to_vec(message)?);
         let response = request
@@ -110,9 +111,9 @@ fn headers(webhook: &Webhook) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in &webhook.headers {
-        if let (Ok(name), Ok(mut value)) = (
+        if let (Ok(name), Some(Ok(mut value))) = (
             HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_str(value),
+            value.expose().map(HeaderValue::from_str),
         ) {
             value.set_sensitive(true);
             headers.insert(name, value);

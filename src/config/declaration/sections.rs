@@ -2,8 +2,8 @@
 
 use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, RealServerExit};
 use super::{
-    Alternatives, DAY, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, Optional,
-    PATH, Required, SECRET, SERVICE, key, millis, seconds, text, words,
+    Alternatives, DAY, Default, ELSEWHERE, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping,
+    Optional, PATH, Required, SECRET, SERVICE, key, millis, seconds, text, words,
 };
 
 /// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
@@ -326,10 +326,13 @@ pub(in crate::config) static WEBHOOK: Mapping = Mapping::new(
     &[&[
         key(
             "url",
-            text(
-                "a URL that starts with `https://` or `http://`",
-                "(?i)^https?://.+",
-            ),
+            Kind::AnyOf(&[
+                text(
+                    "a URL that starts with `https://` or `http://`",
+                    "(?i)^https?://.+",
+                ),
+                ELSEWHERE,
+            ]),
             Required("add a line like `url: http://192.168.11.5/lvs`"),
             "Where events are posted to.",
         ),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::TlsSettings;
+use crate::config::{Secret, TlsSettings};
 use crate::notify::event::{Event, EventKind};
 use crate::probe::fixture::{
     keep_open, never_answers, never_reads, serve_on, small_buffer_listener, tls_server,
@@ -50,9 +50,12 @@ async fn no_connection_outlives_an_attempt_that_is_given_up() {
         let peer = peer();
         let poster = Poster::new(
             Webhook {
-                url: format!("{scheme}://{peer}/"),
+                url: Secret::from(&*format!("{scheme}://{peer}/")),
                 // More than the buffers of the connection hold.
-                headers: BTreeMap::from([("x-long".to_owned(), "x".repeat(1024 * 1024))]),
+                headers: BTreeMap::from([(
+                    "x-long".to_owned(),
+                    Secret::from(&*"x".repeat(1024 * 1024)),
+                )]),
                 tls: Some(TlsSettings {
                     server_name: None,
                     ca: None,
