@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    self, AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict,
-    OnFailure, Pool, RealServerExit, Step, VirtualService,
+    self, AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, NotifyTarget,
+    OnArpConflict, OnFailure, Pool, RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
@@ -116,6 +116,35 @@ fn mistakes_in_included_files_are_explained() {
         let said = said(&path);
         expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
     }
+}
+
+#[test]
+fn targets_of_events_have_the_defaults_of_their_kind() {
+    let notify = good("notify-kinds.yaml").notify;
+    let label = |(place, notify): (usize, &config::Notify)| notify.label(place);
+    let labels: Vec<_> = notify.iter().enumerate().map(label).collect();
+    assert_eq!(labels, ["operators", "1", "alertmanager", "3", "4"]);
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+    let times: Vec<_> = notify
+        .iter()
+        .map(|notify| (seconds(notify.group_wait), seconds(notify.repeat_interval)))
+        .collect();
+    assert_eq!(
+        times,
+        [
+            (Some(10), Some(4 * 3600)),
+            (Some(0), None),
+            (None, Some(60)),
+            (Some(30), Some(24 * 3600)),
+            (None, None),
+        ]
+    );
+    let NotifyTarget::Mail(mail) = &notify[0].target else {
+        panic!("{notify:?}");
+    };
+    assert_eq!(mail.to, ["ops@example.com", "root"]);
+    assert_eq!(mail.from, "lvs-agent@example.com");
+    assert_eq!(mail.sendmail, "/usr/sbin/sendmail");
 }
 
 #[test]

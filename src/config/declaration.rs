@@ -5,6 +5,7 @@
 mod check;
 mod choices;
 mod manual_page;
+mod notify;
 mod reference;
 mod schema;
 mod secret;
@@ -19,13 +20,14 @@ pub(super) use check::{
 };
 pub(super) use choices::{Choice, TunnelType, words};
 pub use manual_page::manual_page;
+pub(super) use notify::{MAIL, NOTIFY, TARGETS, WEBHOOK};
 pub use reference::reference;
 pub use schema::schema;
 pub(super) use secret::SECRET_SOURCE;
 use secret::{ELSEWHERE, SECRET};
 pub(super) use sections::{
-    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, NOTIFY, PROBE_MARK, REAL_SERVER_ROLE,
-    TIMEOUTS, WEBHOOK,
+    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, PROBE_MARK, REAL_SERVER_ROLE,
+    TIMEOUTS,
 };
 pub(super) use service::{PERSISTENCE, REAL_SERVER, SERVICE, SORRY_SERVER, TUNNEL};
 

@@ -51,6 +51,7 @@ pub use check::{
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
 pub use load::Sockets;
+pub use notify::{Mail, Notify, NotifyTarget, Webhook, WebhookFormat};
 pub use probe_mark::ProbeMark;
 pub use secret::Secret;
 pub(crate) use source::is_handed_over;
@@ -173,40 +174,6 @@ impl Config {
     pub fn real_server_control(&self) -> &Control {
         self.real_server.control.as_ref().unwrap_or(&self.control)
     }
-}
-
-/// One entry of `notify`: what is told of events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notify {
-    /// How it is told.
-    pub target: NotifyTarget,
-    /// For one attempt to tell it.
-    pub timeout: Duration,
-}
-
-/// How a target of events is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotifyTarget {
-    /// A program is run, without a shell.
-    Exec {
-        /// Its absolute path.
-        program: String,
-        /// What it is called with.
-        arguments: Vec<String>,
-    },
-    /// A URL is posted to.
-    Webhook(Webhook),
-}
-
-/// A URL that takes events as JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
-    /// With the scheme `http` or `https`.
-    pub url: Secret,
-    /// Sent with every event; names in lower case, values of printable ASCII.
-    pub headers: BTreeMap<String, Secret>,
-    /// For `https`; `server_name` is the URL's host.
-    pub tls: Option<TlsSettings>,
 }
 
 /// The section `director`.

@@ -9,7 +9,6 @@ use tokio::time::sleep;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::DeliveryError;
-use super::event::Message;
 use crate::config::Webhook;
 use crate::net::tls::{Application, TlsConfigs, http_client};
 
@@ -50,15 +49,12 @@ impl Poster {
         }
     }
 
-    /// Posts the event as JSON; any status from 200 to 299 will do. The errors
-    /// do not tell the URL, which may hold a secret.
-    pub(super) async fn post(&self, message: &Message) -> Result<(), DeliveryError> {
+    /// Posts JSON; any status from 200 to 299 will do. The errors do not tell the
+    /// URL, which may hold a secret.
+    pub(super) async fn post(&self, json: Vec<u8>) -> Result<(), DeliveryError> {
         let client = self.client().await?;
         let url = self.webhook.url.expose().ok_or(DeliveryError::Unknown)?;
-        let request = client
-            .post(url)
-            .headers(self.headers.clone())
-            .body(serde_json::to_vec(message)?);
+        let request = client.post(url).headers(self.headers.clone()).body(json);
         let response = request
             .send()
             .await

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 50] = [
+const BOUNDS: [Bound; 51] = [
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
     ("body of an HTTP answer of which", "body.rs", "LONGEST"),
     ("status of a real server's agent", "agent.rs", "LARGEST"),
@@ -54,6 +54,7 @@ const BOUNDS: [Bound; 50] = [
     ("renderings in memory", "rendering.rs", "IN_MEMORY"),
     ("operations on the control socket", "request.rs", "WAITING"),
     ("events that wait", "queue.rs", "DEPTH"),
+    ("events in one message", "queue.rs", "LARGEST_GROUP"),
     ("attempts to deliver", "worker.rs", "ATTEMPTS"),
     ("detail of an event", "event.rs", "LONGEST_DETAIL"),
     ("lines of the log", "logging.rs", "WAITING_LINES"),
@@ -137,13 +138,13 @@ const PHRASES: [Phrase; 27] = [
         "FEWEST",
     ),
     (
-        "metrics.md",
+        "operations.md",
         "if {} attempts to deliver",
         "worker.rs",
         "ATTEMPTS",
     ),
     (
-        "metrics.md",
+        "operations.md",
         "still waits {} after",
         "lifecycle.rs",
         "LAST_EVENTS",
