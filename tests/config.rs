@@ -134,7 +134,7 @@ fn targets_of_events_have_the_defaults_of_their_kind() {
         [
             (Some(10), Some(4 * 3600)),
             (Some(0), None),
-            (None, Some(60)),
+            (Some(1), Some(60)),
             (Some(30), Some(24 * 3600)),
             (None, None),
         ]

@@ -95,6 +95,9 @@ pub struct Webhook {
 /// `group_wait` of mail: what fails together is one mail.
 const MAIL_GROUP_WAIT: Duration = Duration::from_secs(10);
 
+/// `group_wait` for Alertmanager, which takes many alerts at once as well as one.
+const ALERT_GROUP_WAIT: Duration = Duration::from_secs(1);
+
 /// `repeat_interval` for Alertmanager, which takes an alert as resolved that is
 /// not sent again.
 const ALERT_REPEAT_INTERVAL: Duration = Duration::from_mins(1);
@@ -155,7 +158,7 @@ fn target(node: &Node, problems: &mut Problems) -> Parsed<Notify> {
     let (default_wait, default_interval) = match &target {
         NotifyTarget::Mail(_) => (Some(MAIL_GROUP_WAIT), None),
         NotifyTarget::Webhook(webhook) if webhook.format == WebhookFormat::AlertmanagerApi => {
-            (None, Some(ALERT_REPEAT_INTERVAL))
+            (Some(ALERT_GROUP_WAIT), Some(ALERT_REPEAT_INTERVAL))
         }
         NotifyTarget::Webhook(_) | NotifyTarget::Exec { .. } => (None, None),
     };

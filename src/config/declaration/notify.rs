@@ -48,7 +48,10 @@ pub(in crate::config) static NOTIFY: Mapping = Mapping::new(
         key(
             "group_wait",
             millis(0, 3_600_000),
-            Optional("each event is a message of its own; `10s` for `mail`"),
+            Optional(
+                "each event is a message of its own; `10s` for `mail`, `1s` for the format \
+                 `alertmanager_api`",
+            ),
             "How long an event waits for others, which are delivered with it as one message.",
         ),
         key(
