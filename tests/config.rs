@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lvs_agent::config::{
-    self, AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, OnArpConflict,
-    OnFailure, Pattern, Pool, RealServerExit, Step, VirtualService,
+    self, AgentCheck, CheckKind, Config, DirectorExit, DirectorRemoval, HttpCheck, NotifyTarget,
+    OnArpConflict, OnFailure, Pattern, Pool, RealServerExit, Step, VirtualService,
 };
 use lvs_agent::model::{Checksum, Forwarding, Scheduler, ServiceKey, Timeout, Tunnel, Weight};
 use proptest::prelude::*;
@@ -78,6 +78,35 @@ fn what_is_meant_is_not_warned_of() {
     assert_eq!(warned(&good("fwmark.yaml"), ""), "");
 }
 
+/// Another host than the agent's has other secrets.
+#[test]
+fn a_check_of_the_file_needs_no_secret_that_is_elsewhere() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken");
+    let text = fs::read_to_string(path.join("secrets-missing.yaml")).unwrap();
+    // What is there and does not fit is a problem on any host.
+    let unfit = [
+        "file: /proc/sys/kernel/ostype",
+        "file: /etc/passwd",
+        "env: PATH",
+    ];
+    let text = unfit.iter().fold(text, |text, unfit| {
+        text.replace(unfit, "file: /nonexistent/secret")
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.yaml");
+    fs::write(&path, text).unwrap();
+    let checked = Config::load_for_check(&path, None).unwrap_or_else(|errors| panic!("{errors}"));
+    let beside = Config::load_beside_agent(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(checked, beside);
+    let problems = Config::load(&path).unwrap_err().to_string();
+    assert!(problems.contains("\n8 problems in "), "{problems}");
+    assert_eq!(checked.warnings.len(), 8, "{:#?}", checked.warnings);
+    for warning in &checked.warnings {
+        let place = warning.place();
+        assert!(problems.contains(&place), "{place}: {problems}");
+    }
+}
+
 #[test]
 fn mistakes_in_included_files_are_explained() {
     for path in files("tests/config/include", "yaml") {
@@ -87,6 +116,35 @@ fn mistakes_in_included_files_are_explained() {
         let said = said(&path);
         expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
     }
+}
+
+#[test]
+fn targets_of_events_have_the_defaults_of_their_kind() {
+    let notify = good("notify-kinds.yaml").notify;
+    let label = |(place, notify): (usize, &config::Notify)| notify.label(place);
+    let labels: Vec<_> = notify.iter().enumerate().map(label).collect();
+    assert_eq!(labels, ["operators", "1", "alertmanager", "3", "4"]);
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+    let times: Vec<_> = notify
+        .iter()
+        .map(|notify| (seconds(notify.group_wait), seconds(notify.repeat_interval)))
+        .collect();
+    assert_eq!(
+        times,
+        [
+            (Some(10), Some(4 * 3600)),
+            (Some(0), None),
+            (Some(1), Some(60)),
+            (Some(30), Some(24 * 3600)),
+            (None, None),
+        ]
+    );
+    let NotifyTarget::Mail(mail) = &notify[0].target else {
+        panic!("{notify:?}");
+    };
+    assert_eq!(mail.to, ["ops@example.com", "root"]);
+    assert_eq!(mail.from, "lvs-agent@example.com");
+    assert_eq!(mail.sendmail, "/usr/sbin/sendmail");
 }
 
 #[test]

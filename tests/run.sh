@@ -68,16 +68,25 @@ tests() {
 	return "$status"
 }
 
-# Debian's Prometheus for its two programs alone. Its service, which would listen on
-# port 9090, neither starts now nor at the next boot, nor in the lab's guest, which has
-# the files of this host.
+# need_programs PACKAGE COMMAND...
+# The programs of one of Debian's services for Prometheus. The service itself, which
+# would listen on a port, neither starts now nor at the next boot, nor in the lab's
+# guest, which has the files of this host.
+need_programs() {
+	local package=$1 command
+	local unit=/etc/systemd/system/$package.service
+	shift
+	for command in "$@"; do
+		command -v "$command" >/dev/null && continue
+		if ((EUID == 0)) && [[ ! -e $unit && ! -L $unit ]]; then
+			mkdir -p "${unit%/*}" && ln -s /dev/null "$unit" || return
+		fi
+		need "$command" "$package" || return
+	done
+}
+
 need_prometheus() {
-	command -v promtool >/dev/null && command -v prometheus >/dev/null && return
-	local unit=/etc/systemd/system/prometheus.service
-	if ((EUID == 0)) && [[ ! -e $unit && ! -L $unit ]]; then
-		mkdir -p "${unit%/*}" && ln -s /dev/null "$unit" || return
-	fi
-	need promtool prometheus
+	need_programs prometheus promtool prometheus
 }
 
 stage_shell() {
@@ -161,7 +170,8 @@ stage_deploy() {
 stage_test() {
 	need openssl openssl && need socat socat && need faketime faketime &&
 		need man man-db && need_python prometheus_client python3-prometheus-client &&
-		need_prometheus || return
+		need_prometheus &&
+		need_programs prometheus-alertmanager prometheus-alertmanager amtool || return
 	tests cargo test --locked --no-fail-fast -- "${filter[@]}"
 }
 

@@ -24,7 +24,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// How long the look at a damaged state file may take.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// From now on, each change that the registry announces is an event as well.
+/// From now on, each change of a condition is an event as well.
 pub(crate) fn start(snapshot: &Snapshot, events: &Arc<Events>, config: &Config, in_kernel: bool) {
     let events = Arc::clone(events);
     let conditions = &snapshot.conditions;

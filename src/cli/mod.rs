@@ -316,8 +316,9 @@ fn socket_or(
     })
 }
 
+/// The configuration for a command beside the agent.
 fn load(path: &Path) -> Result<Arc<Config>, ConfigErrors> {
-    Config::load(path).map(Arc::new)
+    Config::load_beside_agent(path).map(Arc::new)
 }
 
 #[cfg(test)]

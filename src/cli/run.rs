@@ -1,11 +1,12 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{CommandFailure, ExitStatus, block_on, load};
+use super::{CommandFailure, ExitStatus, block_on};
 use crate::agent::lifecycle::AgentError;
 use crate::agent::{director, real_server};
 use crate::cli::arguments::{RunArguments, Table};
-use crate::config::is_handed_over;
+use crate::config::{Config, is_handed_over};
 use crate::kernel::{Kernel, KernelIpvs, MemoryIpvs};
 use crate::reconcile::Writing;
 use crate::runtime::error_chain::error_chain;
@@ -53,13 +54,14 @@ async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, Comma
         ));
     }
     let config = if is_handed_over(&arguments.config.path) {
-        load(&arguments.config.path)?
+        Config::load(&arguments.config.path)?
     } else {
         let file = arguments.config.path.clone();
-        let reading = move || load(&file);
+        let reading = move || Config::load(&file);
         let read = file_work::run_patiently(FileUse::Configuration, path, reading).await;
         read.map_err(AgentError::from)??
     };
+    let config = Arc::new(config);
     let writing = if arguments.dry_run {
         Writing::DryRun
     } else {

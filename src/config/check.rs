@@ -19,8 +19,9 @@ pub use agent::AgentCheck;
 pub(crate) use dns::RCODES;
 pub(crate) use kind::{ADDRESS, PORT};
 pub use kind::{
-    Check, CheckKind, DnsCheck, ExecCheck, FileCheck, GrpcCheck, HaproxyAgentCheck, HttpCheck,
-    Origin, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck, Via,
+    Check, CheckKind, ClientCertificate, ClientKey, DnsCheck, ExecCheck, FileCheck, GrpcCheck,
+    HaproxyAgentCheck, HttpCheck, Origin, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
+    Via,
 };
 pub use pattern::{ExpectedBody, Expression, Pattern};
 pub(super) use via::allowed_by as via_allowed_by;

@@ -5,8 +5,10 @@
 mod check;
 mod choices;
 mod manual_page;
+mod notify;
 mod reference;
 mod schema;
+mod secret;
 mod sections;
 mod service;
 
@@ -19,12 +21,15 @@ pub(super) use check::{
 pub(crate) use check::{INTERVALS, RUN, TIMEOUTS as CHECK_TIMEOUTS};
 pub(super) use choices::{Choice, TunnelType, words};
 pub use manual_page::manual_page;
+pub(super) use notify::{MAIL, NOTIFY, TARGETS, WEBHOOK};
 pub use reference::reference;
 pub use schema::schema;
+pub(super) use secret::SECRET_SOURCE;
+use secret::{ELSEWHERE, SECRET};
 pub(crate) use sections::LONGEST_TIMEOUT;
 pub(super) use sections::{
-    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, NOTIFY, PROBE_MARK,
-    REAL_SERVER_ROLE, TIMEOUTS, WEBHOOK,
+    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, PROBE_MARK,
+    REAL_SERVER_ROLE, TIMEOUTS,
 };
 pub(super) use service::{PERSISTENCE, REAL_SERVER, SERVICE, SORRY_SERVER, TUNNEL};
 
@@ -193,7 +198,6 @@ const LISTEN: Kind = text(
     "an IP address with a port",
     "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$",
 );
-const SECRET: Kind = text("a text", "");
 
 const fn port(example: i64) -> Kind {
     Kind::Integer(1, 65_535, example)

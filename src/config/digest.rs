@@ -8,7 +8,8 @@ use super::source::Source;
 ///
 /// Every file counts with its length, so that text which moves from one file
 /// to the next changes the digest. Names do not count: hosts may keep the same
-/// configuration at different paths.
+/// configuration at different paths. Neither do secrets that are elsewhere: the
+/// digest is public, and would let others try out what a short one is.
 pub(super) fn sha256(sources: &[Source]) -> String {
     let mut context = Context::new(&SHA256);
     for source in sources {

@@ -8,22 +8,33 @@ use super::fields::Fields;
 use super::node::{Content, Entry, Node};
 use super::problem::{First, Parsed, Problems, quoted};
 use super::range::ExpansionBudget;
+use super::secret::IfMissing;
 use super::service::ServiceDraft;
 use super::source::{self, Base, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
 use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
 
 impl Config {
-    /// Reads the file, which has at most 16 MiB of UTF-8.
+    /// Reads the file, which has at most 16 MiB of UTF-8, and the secrets that
+    /// it names, which must be there.
     ///
     /// The error tells every problem that the file has.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        Self::read(main(path)?, Some(Base::File(directory(path))))
+        let base = Some(Base::File(directory(path)));
+        Self::read(main(path)?, base, IfMissing::Problem)
+    }
+
+    /// The same for a command beside the agent, which may be without what the
+    /// service manager gives the agent: secrets that are not there are warnings.
+    pub fn load_beside_agent(path: &Path) -> Result<Self, ConfigErrors> {
+        let base = Some(Base::File(directory(path)));
+        Self::read(main(path)?, base, IfMissing::Warning)
     }
 
     /// Reads the file for a check alone: `-` is standard input, and included
     /// files are relative to `base_directory`, if there is one, in place of the
-    /// file's own directory (of standard input: the working directory).
+    /// file's own directory (of standard input: the working directory). This may
+    /// be another host than the agent's, so secrets that are not there are warnings.
     ///
     /// The errors are those of [`load`](Self::load).
     pub fn load_for_check(
@@ -42,7 +53,7 @@ impl Config {
             None if is_standard_input => Base::Working,
             None => Base::File(directory(path)),
         };
-        Self::read(main, Some(base))
+        Self::read(main, Some(base), IfMissing::Warning)
     }
 
     /// The control sockets that the file names, whatever else is wrong with it:
@@ -52,28 +63,34 @@ impl Config {
     /// The error tells every problem that the configuration has.
     pub fn load_sockets(path: &Path) -> Result<Sockets, ConfigErrors> {
         let main = main(path)?;
-        match main.text().ok().and_then(sockets) {
-            Some(sockets) => Ok(sockets),
-            None => Self::read(main, Some(Base::File(directory(path)))).map(|config| Sockets {
-                director: config.director_control().socket.clone(),
-                real_server: config.real_server_control().socket.clone(),
-            }),
+        if let Some(sockets) = main.text().ok().and_then(sockets) {
+            return Ok(sockets);
         }
+        let base = Some(Base::File(directory(path)));
+        let config = Self::read(main, base, IfMissing::Unread)?;
+        Ok(Sockets {
+            director: config.director_control().socket.clone(),
+            real_server: config.real_server_control().socket.clone(),
+        })
     }
 
     /// Reads the text of a file; `file_name` is for the error alone, which
     /// tells every problem that the text has. Without a place of its own it
-    /// can include nothing.
+    /// can include nothing, and secrets that it does not have itself are not read.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigErrors> {
         let source = Source {
             name: file_name.to_owned(),
             bytes: text.as_bytes().to_vec(),
         };
-        Self::read(source, None)
+        Self::read(source, None, IfMissing::Unread)
     }
 
-    fn read(main: Source, base: Option<Base<'_>>) -> Result<Self, ConfigErrors> {
-        let mut problems = Problems::default();
+    fn read(
+        main: Source,
+        base: Option<Base<'_>>,
+        if_missing: IfMissing,
+    ) -> Result<Self, ConfigErrors> {
+        let mut problems = Problems::reading_secrets(if_missing);
         let mut sources = Vec::new();
         let config = read_all(main, base, &mut sources, &mut problems);
         let text = |source: &Source| source.text().unwrap_or_default().to_owned();

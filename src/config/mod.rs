@@ -33,6 +33,7 @@ mod problem;
 mod range;
 mod rules;
 mod scalar;
+mod secret;
 mod sections;
 mod service;
 mod service_key;
@@ -44,17 +45,19 @@ mod yaml;
 pub(crate) use address::of_no_host;
 pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
-    AgentCheck, Check, CheckKind, DnsCheck, ExecCheck, ExpectedBody, Expression, FileCheck,
-    GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges, Step, StreamCheck,
-    TlsSettings, UdpCheck, Via,
+    AgentCheck, Check, CheckKind, ClientCertificate, ClientKey, DnsCheck, ExecCheck, ExpectedBody,
+    Expression, FileCheck, GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges,
+    Step, StreamCheck, TlsSettings, UdpCheck, Via,
 };
 pub(crate) use declaration::{CHECK_TIMEOUTS, INTERVALS, LONGEST_TIMEOUT, RUN};
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
 pub(crate) use foreign::meaning as foreign_meaning;
 pub use load::Sockets;
+pub use notify::{Mail, Notify, NotifyTarget, Webhook, WebhookFormat};
 pub use probe_mark::ProbeMark;
 pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
+pub use secret::Secret;
 pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };
@@ -90,7 +93,8 @@ pub struct Config {
     /// In the file's order; no two share a name or a key.
     pub virtual_services: Vec<VirtualService>,
     /// The SHA-256 of the file and of the files that it includes, in
-    /// hexadecimal digits: the same on hosts that have the same files.
+    /// hexadecimal digits: the same on hosts that have the same files, whatever
+    /// secrets are found where the files say.
     pub sha256: String,
     /// What is valid in the files, and still hardly meant.
     pub warnings: Vec<ConfigWarning>,
@@ -196,40 +200,6 @@ impl Config {
     pub fn real_server_control(&self) -> &Control {
         self.real_server.control.as_ref().unwrap_or(&self.control)
     }
-}
-
-/// One entry of `notify`: what is told of events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notify {
-    /// How it is told.
-    pub target: NotifyTarget,
-    /// For one attempt to tell it.
-    pub timeout: Duration,
-}
-
-/// How a target of events is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotifyTarget {
-    /// A program is run, without a shell.
-    Exec {
-        /// Its absolute path.
-        program: String,
-        /// What it is called with.
-        arguments: Vec<String>,
-    },
-    /// A URL is posted to.
-    Webhook(Webhook),
-}
-
-/// A URL that takes events as JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
-    /// With the scheme `http` or `https`.
-    pub url: String,
-    /// Sent with every event; names in lower case, values of printable ASCII.
-    pub headers: BTreeMap<String, String>,
-    /// For `https`; `server_name` is the URL's host.
-    pub tls: Option<TlsSettings>,
 }
 
 /// The section `director`.

@@ -1,16 +1,106 @@
 //! The list `notify`.
 
+mod mail;
+mod webhook;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use url::Url;
-
-use super::check::tls;
-use super::declaration::{NOTIFY, WEBHOOK};
+use super::TlsSettings;
+use super::declaration::{NOTIFY, TARGETS};
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
-use super::problem::{Parsed, Problems, quoted, shown};
-use super::scalar::{Value, found};
-use super::{Notify, NotifyTarget, TlsSettings, Webhook};
+use super::problem::{Parsed, Problems, quoted};
+use super::scalar::{Value, found, list};
+use super::secret::Secret;
+
+/// One entry of `notify`: what is told of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// Its name in the log and in metrics.
+    pub name: Option<Arc<str>>,
+    /// How it is told.
+    pub target: NotifyTarget,
+    /// For one attempt to tell it.
+    pub timeout: Duration,
+    /// How long an event waits for others that are told with it; `None` where
+    /// each is told alone.
+    pub group_wait: Option<Duration>,
+    /// How often it is told of a condition that goes on; `None` for once.
+    pub repeat_interval: Option<Duration>,
+}
+
+impl Notify {
+    /// What it is called in metrics, at this place of the list; no two share it.
+    pub fn label(&self, place: usize) -> String {
+        match &self.name {
+            Some(name) => name.to_string(),
+            None => place.to_string(),
+        }
+    }
+}
+
+/// How a target of events is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotifyTarget {
+    /// A program is run, without a shell.
+    Exec {
+        /// Its absolute path.
+        program: String,
+        /// What it is called with.
+        arguments: Vec<String>,
+    },
+    /// A URL is posted to.
+    Webhook(Webhook),
+    /// Mail is sent.
+    Mail(Mail),
+}
+
+/// Mail that the host's own program takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// At least one; of ASCII, with nothing that ends a header.
+    pub to: Vec<String>,
+    /// The sender; as above.
+    pub from: String,
+    /// The absolute path of `sendmail`.
+    pub sendmail: String,
+}
+
+/// What a webhook is posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookFormat {
+    /// The event.
+    Event,
+    /// What Alertmanager sends to a webhook, in version 4 of its format.
+    AlertmanagerWebhook,
+    /// What Alertmanager's own API takes.
+    AlertmanagerApi,
+}
+
+/// A URL that takes events as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// With the scheme `http` or `https`.
+    pub url: Secret,
+    /// Sent with every event; names in lower case, values of printable ASCII.
+    pub headers: BTreeMap<String, Secret>,
+    /// What is posted.
+    pub format: WebhookFormat,
+    /// For `https`; `server_name` is the URL's host.
+    pub tls: Option<TlsSettings>,
+}
+
+/// `group_wait` of mail: what fails together is one mail.
+const MAIL_GROUP_WAIT: Duration = Duration::from_secs(10);
+
+/// `group_wait` for Alertmanager, which takes many alerts at once as well as one.
+const ALERT_GROUP_WAIT: Duration = Duration::from_secs(1);
+
+/// `repeat_interval` for Alertmanager, which takes an alert as resolved that is
+/// not sent again.
+const ALERT_REPEAT_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Vec<Notify>> {
     let Some(entry) = entry else {
@@ -26,30 +116,88 @@ pub(super) fn notify(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<V
         }
     };
     let read: Vec<_> = nodes.iter().map(|node| target(node, problems)).collect();
-    read.into_iter().collect()
+    let names = distinct_names(nodes, &read, problems);
+    let targets = read.into_iter().collect();
+    names.and(targets)
+}
+
+/// A name is a label of the metric; without one, the place is.
+fn distinct_names(
+    nodes: &[Node],
+    targets: &[Parsed<Notify>],
+    problems: &mut Problems,
+) -> Parsed<()> {
+    let mut first = BTreeMap::new();
+    let mut all = Ok(());
+    for (place, (node, target)) in nodes.iter().zip(targets).enumerate() {
+        let Ok(target) = target else {
+            continue;
+        };
+        let label = target.label(place);
+        if let Some(line) = first.get(&label) {
+            let message = format!(
+                "the name {} is already that of the entry of `notify` on line {line}",
+                quoted(&label)
+            );
+            let hint = "give each a name of its own; without one, the name is the index from 0";
+            all = Err(problems.add(node.location, message, hint));
+        } else {
+            first.insert(label, node.location.line());
+        }
+    }
+    all
 }
 
 fn target(node: &Node, problems: &mut Problems) -> Parsed<Notify> {
     let fields = Fields::read(node, &NOTIFY, problems)?;
+    let name = fields.maybe("name", |value| value.name(problems));
     let timeout = fields.duration("timeout", problems);
-    let target = match (fields.optional("exec")?, fields.optional("webhook")?) {
-        (Some(entry), None) => exec(Value::of(entry), problems),
-        (None, Some(entry)) => webhook(entry, problems).map(NotifyTarget::Webhook),
-        (Some(_), Some(webhook)) => Err(problems.add(
-            webhook.key.location,
-            "an entry of `notify` has either `exec` or `webhook`, and this one has both",
-            "make two entries of it",
-        )),
-        (None, None) => Err(problems.add(
-            fields.location,
-            "an entry of `notify` has neither `exec` nor `webhook`",
-            "add a line like `exec: [/usr/local/bin/tell]`",
-        )),
+    let group_wait = fields.maybe("group_wait", |value| value.duration(problems));
+    let repeat_interval = fields.maybe("repeat_interval", |value| value.duration(problems));
+    let target = kind(&fields, problems)?;
+    let (default_wait, default_interval) = match &target {
+        NotifyTarget::Mail(_) => (Some(MAIL_GROUP_WAIT), None),
+        NotifyTarget::Webhook(webhook) if webhook.format == WebhookFormat::AlertmanagerApi => {
+            (Some(ALERT_GROUP_WAIT), Some(ALERT_REPEAT_INTERVAL))
+        }
+        NotifyTarget::Webhook(_) | NotifyTarget::Exec { .. } => (None, None),
     };
     Ok(Notify {
-        target: target?,
+        name: name?,
+        target,
         timeout: timeout?,
+        group_wait: group_wait?.or(default_wait),
+        repeat_interval: repeat_interval?.or(default_interval),
     })
+}
+
+fn kind(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<NotifyTarget> {
+    let mut given = Vec::new();
+    for name in TARGETS {
+        given.extend(fields.optional(name)?);
+    }
+    match given.as_slice() {
+        [entry] => match &*entry.key.value {
+            "exec" => exec(Value::of(entry), problems),
+            "webhook" => webhook::webhook(entry, problems).map(NotifyTarget::Webhook),
+            _ => mail::mail(entry, problems).map(NotifyTarget::Mail),
+        },
+        [] => Err(problems.add(
+            fields.location,
+            format!("an entry of `notify` has none of {}", list(&TARGETS, "and")),
+            "add a line like `exec: [/usr/local/bin/tell]`",
+        )),
+        [first, second, ..] => Err(problems.add(
+            second.key.location,
+            format!(
+                "an entry of `notify` has one of {}, and this one has `{}` and `{}`",
+                list(&TARGETS, "and"),
+                first.key.value,
+                second.key.value
+            ),
+            "make an entry of each",
+        )),
+    }
 }
 
 fn exec(value: Value<'_>, problems: &mut Problems) -> Parsed<NotifyTarget> {
@@ -84,104 +232,4 @@ fn exec(value: Value<'_>, problems: &mut Problems) -> Parsed<NotifyTarget> {
         }
         None => Err(problems.add(value.node.location, "the list `exec` is empty", hint)),
     }
-}
-
-fn webhook(entry: &Entry, problems: &mut Problems) -> Parsed<Webhook> {
-    let fields = Fields::read(&entry.value, &WEBHOOK, problems)?;
-    let url = fields
-        .value("url", problems)
-        .and_then(|value| url(value, problems));
-    let headers = fields.maybe("headers", |value| headers(value, problems));
-    let trust = tls::trust(&fields, problems);
-    let (url, scheme) = url?;
-    let tls = match scheme {
-        Scheme::Https => {
-            let (ca, verify) = trust?;
-            Some(TlsSettings {
-                server_name: None,
-                ca,
-                client: None,
-                verify,
-            })
-        }
-        Scheme::Http => {
-            for key in ["ca", "verify"] {
-                if let Some(entry) = fields.optional(key)? {
-                    return Err(problems.add(
-                        entry.key.location,
-                        format!("`{key}` is for TLS, and the `url` asks for none"),
-                        "write the URL with `https://`, or remove this line",
-                    ));
-                }
-            }
-            None
-        }
-    };
-    Ok(Webhook {
-        url,
-        headers: headers?.unwrap_or_default(),
-        tls,
-    })
-}
-
-enum Scheme {
-    Http,
-    Https,
-}
-
-fn url(value: Value<'_>, problems: &mut Problems) -> Parsed<(String, Scheme)> {
-    let wanted = "a URL that starts with `https://` or `http://`";
-    let hint = "write it like `https://hooks.example.com/lvs`";
-    let text = value.text(wanted, hint, problems)?;
-    let url = Url::parse(text).ok().filter(Url::has_host);
-    let scheme = match url.as_ref().map(Url::scheme) {
-        Some("http") => Scheme::Http,
-        Some("https") => Scheme::Https,
-        Some(_) | None => return Err(value.wrong(wanted, hint, problems)),
-    };
-    Ok((text.to_owned(), scheme))
-}
-
-fn headers(pairs: Value<'_>, problems: &mut Problems) -> Parsed<BTreeMap<String, String>> {
-    let Content::Mapping(entries) = pairs.node.content() else {
-        let hint = "write pairs like `Authorization: Bearer 12345`";
-        return Err(pairs.wrong("a mapping", hint, problems));
-    };
-    let mut headers = BTreeMap::new();
-    let mut all = Ok(());
-    for entry in entries {
-        let key = &entry.key;
-        if !is_token(&key.value) {
-            let message = format!("{} is not the name of a header", quoted(&key.value));
-            let hint = "write a name such as `Authorization`";
-            all = Err(problems.add(key.location, message, hint));
-            continue;
-        }
-        let wanted = "a text of printable ASCII";
-        let hint = "write the header's value; put a number in quotes";
-        let shown = shown(&key.value);
-        let value = Value {
-            name: &shown,
-            node: &entry.value,
-            key: None,
-        };
-        match value.text(wanted, hint, problems) {
-            Ok(text) if text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => {
-                let name = key.value.to_ascii_lowercase();
-                if headers.insert(name, text.to_owned()).is_some() {
-                    let message = format!("the header {} is there twice", quoted(&key.value));
-                    all = Err(problems.add(key.location, message, "keep one of the two"));
-                }
-            }
-            Ok(_) => all = Err(value.wrong(wanted, hint, problems)),
-            Err(reported) => all = Err(reported),
-        }
-    }
-    all.map(|()| headers)
-}
-
-/// A field name (RFC 9110, section 5.6.2).
-fn is_token(text: &str) -> bool {
-    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(tchar)
 }

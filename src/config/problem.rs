@@ -1,6 +1,7 @@
 //! Problems as they are found, and the proof that one was.
 
 use super::node::Location;
+use super::secret::{IfMissing, SecretReader};
 use crate::runtime::printable::is_hidden;
 
 /// One mistake in the file, and the way out of it.
@@ -74,9 +75,19 @@ pub(super) struct Problems {
     suggestions: First,
     /// The names of the files, by [`Location::file`].
     files: Vec<String>,
+    /// Reads the secrets that are not in the files.
+    pub(super) secrets: SecretReader,
 }
 
 impl Problems {
+    /// None yet; `if_missing` says what a secret is that this host does not have.
+    pub(super) fn reading_secrets(if_missing: IfMissing) -> Self {
+        Self {
+            secrets: SecretReader::new(if_missing),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(
         &mut self,
         location: Location,

@@ -1,9 +1,13 @@
 //! The files of a configuration: the one that is named, and those that it
-//! includes. The only place in `config` that reads files.
+//! includes; and those of its secrets. The only place in `config` that reads
+//! files and the environment.
 
+use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -16,6 +20,8 @@ use crate::runtime::regular_file;
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB. Holds for
 /// all files of a configuration together.
 pub(crate) const LARGEST: u64 = 16 * 1024 * 1024;
+/// Far above any key's or header's.
+const LARGEST_SECRET: u64 = 64 * 1024;
 /// How many files a configuration may include.
 const MOST_FILES: usize = 1000;
 
@@ -69,6 +75,40 @@ fn up_to_largest(input: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// A file that holds a secret.
+pub(super) struct SecretFile {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is readable for others than its owner and group.
+    pub(super) is_public: bool,
+}
+
+/// Without what the file has.
+impl fmt::Debug for SecretFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretFile")
+            .field("is_public", &self.is_public)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The file of a secret, of at most 64 KiB.
+pub(super) fn read_secret(path: &Path) -> io::Result<SecretFile> {
+    let file = regular_file::open(path)?;
+    let is_public = file.metadata()?.permissions().mode() & 0o004 != 0;
+    let mut bytes = Vec::new();
+    let length = file.take(LARGEST_SECRET + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(length).is_ok_and(|length| length > LARGEST_SECRET) {
+        let message = format!("it is larger than {} KiB", LARGEST_SECRET / 1024);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(SecretFile { bytes, is_public })
+}
+
+/// The value of an environment variable.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
 }
 
 /// Whether the path leads to a directory.

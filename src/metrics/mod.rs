@@ -189,7 +189,7 @@ impl Metrics {
             IntCounterVec::new(
                 Opts::new(
                     "lvs_notifications_total",
-                    "Events told to a target, by its place in `notify`, and how that ended.",
+                    "Events told to a target, by its name in `notify`, and how that ended.",
                 ),
                 &["target", "result"],
             )?,
@@ -265,14 +265,13 @@ impl Metrics {
         }
     }
 
-    /// The counters of the target of events at this place of `notify`.
+    /// The counters of the target of events with this name.
     pub(crate) fn notifications(
         &self,
-        target: usize,
+        target: &str,
     ) -> Result<NotificationCounters, prometheus::Error> {
-        let target = target.to_string();
         let counter = |result: &str| {
-            let labels = [target.as_str(), result];
+            let labels = [target, result];
             self.notifications.get_metric_with_label_values(&labels)
         };
         Ok(NotificationCounters {
@@ -282,19 +281,11 @@ impl Metrics {
         })
     }
 
-    /// There are no targets of events from this place of `notify` on.
-    pub(crate) fn forget_notifications(&self, from: usize) {
-        let mut target = from;
-        loop {
-            let label = target.to_string();
-            let removed = [DELIVERED, FAILED, DROPPED].map(|result| {
-                let labels = [label.as_str(), result];
-                self.notifications.remove_label_values(&labels).is_ok()
-            });
-            if !removed.contains(&true) {
-                return;
-            }
-            target += 1;
+    /// There is no target of events with this name any more.
+    pub(crate) fn forget_notifications(&self, target: &str) {
+        for result in [DELIVERED, FAILED, DROPPED] {
+            // One that never was is gone as well.
+            let _ = self.notifications.remove_label_values(&[target, result]);
         }
     }
 

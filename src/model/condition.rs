@@ -34,6 +34,8 @@ impl fmt::Display for Severity {
 pub(crate) enum Announcement {
     /// The registry of conditions.
     Registry,
+    /// The module that found it has a log line of its own; the registry notifies.
+    LoggedBySource,
     /// The module that found it, which has a log line and an event of its own.
     Source,
 }
@@ -130,7 +132,7 @@ condition_types! {
         "The file system of a file that the agent needs does not answer."
     }
     TlsFilesStale {
-        "tls_files_stale", [Warning], Source, "the files of TLS cannot be read again",
+        "tls_files_stale", [Warning], LoggedBySource, "the files of TLS cannot be read again",
         "the files",
         "Certificates or keys that checks or webhooks use cannot be read again; what was read before stays in use. For webhooks, also that they were never read."
     }
@@ -143,7 +145,7 @@ condition_types! {
         "The process lacks a capability that its configuration needs."
     }
     WeightsFrozen {
-        "weights_frozen", [Problem], Source, "weights frozen", "the reason",
+        "weights_frozen", [Problem], LoggedBySource, "weights frozen", "the reason",
         "No weight is changed, or for `clock` no verdict on certificate dates, as the director itself is likely at fault."
     }
     ArpAuditFailed {
@@ -151,7 +153,7 @@ condition_types! {
         "The link cannot be audited, so no ARP conflict is found and no VIP is announced."
     }
     ArpConflict {
-        "arp_conflict", [Problem], Source, "ARP conflict", "VIP and MAC address",
+        "arp_conflict", [Problem], LoggedBySource, "ARP conflict", "VIP and MAC address",
         "Another host answers for a VIP of this director."
     }
     ForeignMark {
@@ -169,7 +171,7 @@ condition_types! {
         "The weight of the real servers that are up is below the quorum."
     }
     SorryServerActive {
-        "sorry_server_active", [Problem], Source, "the sorry server serves", "a virtual service",
+        "sorry_server_active", [Problem], LoggedBySource, "the sorry server serves", "a virtual service",
         "The sorry server serves in place of the real servers."
     }
     FailOpen {

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use crate::config::TlsSettings;
+use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::{clock, regular_file};
 use no_verification::NoVerification;
@@ -58,9 +58,11 @@ pub(crate) enum TlsError {
     #[error("a certificate in {0}")]
     Authority(PathBuf, #[source] rustls::Error),
     #[error("the key {0}")]
-    Key(PathBuf, #[source] pem::Error),
+    Key(ClientKey, #[source] pem::Error),
+    #[error("the key {0} is not in this command's reach")]
+    KeyUnknown(ClientKey),
     #[error("the key {0}")]
-    KeyUnfit(PathBuf, #[source] rustls::Error),
+    KeyUnfit(ClientKey, #[source] rustls::Error),
     #[error("TLS cannot be set up")]
     Protocol(#[source] rustls::Error),
     #[error("the authorities cannot be used")]
@@ -79,7 +81,8 @@ impl TlsError {
     /// says so itself.
     fn fix(&self) -> Option<String> {
         match self {
-            Self::Certificate(path, pem::Error::Io(_)) | Self::Key(path, pem::Error::Io(_)) => {
+            Self::Certificate(path, pem::Error::Io(_))
+            | Self::Key(ClientKey::File(path), pem::Error::Io(_)) => {
                 let path = path.display();
                 Some(format!(
                     "put the file there and let the agent's user read it: see `namei -l {path}`"
@@ -91,7 +94,14 @@ impl TlsError {
                     "write the certificate to it in PEM: see `openssl x509 -noout -text -in {path}`"
                 ))
             }
-            Self::Key(path, _) | Self::KeyUnfit(path, _) => {
+            Self::Key(ClientKey::Pem(_), _)
+            | Self::KeyUnfit(ClientKey::Pem(_), _)
+            | Self::KeyUnknown(_) => Some(
+                "give the key of the client's certificate in PEM, with its line breaks: a file \
+                 keeps them"
+                    .to_owned(),
+            ),
+            Self::Key(ClientKey::File(path), _) | Self::KeyUnfit(ClientKey::File(path), _) => {
                 let path = path.display();
                 Some(format!(
                     "write the key of the client's certificate to it in PEM: see `openssl pkey \
@@ -222,12 +232,9 @@ async fn read(provider: Arc<CryptoProvider>, key: TlsConfigKey) -> Result<Client
         .with_custom_certificate_verifier(verifier);
     let mut config = match key.client {
         None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
+        Some(ClientCertificate { certificate, key }) => {
             let chain = certificates(certificate).await?;
-            let private = whole(&key)
-                .await?
-                .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
-                .map_err(|error| TlsError::Key(key.clone(), error))?;
+            let private = private_key(&key).await?;
             builder
                 .with_client_auth_cert(chain, private)
                 .map_err(|error| TlsError::KeyUnfit(key, error))?
@@ -282,6 +289,31 @@ async fn certificates(path: PathBuf) -> Result<Vec<CertificateDer<'static>>, Tls
         return Err(TlsError::NoCertificate(path));
     }
     Ok(certificates)
+}
+
+async fn private_key(key: &ClientKey) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = match key {
+        ClientKey::File(path) => whole(path).await?,
+        ClientKey::Pem(secret) => match secret.expose() {
+            Some(text) => Ok(text.as_bytes().to_vec()),
+            None => return Err(TlsError::KeyUnknown(key.clone())),
+        },
+    };
+    let private = text.and_then(|text| PrivateKeyDer::from_pem_slice(&text));
+    private.map_err(|error| TlsError::Key(key.clone(), without_text(error)))
+}
+
+/// The error without the line that is wrong, which is the whole key where line
+/// breaks got lost.
+fn without_text(error: pem::Error) -> pem::Error {
+    if matches!(
+        error,
+        pem::Error::IllegalSectionStart { .. } | pem::Error::MissingSectionEnd { .. }
+    ) {
+        pem::Error::Base64Decode("a line is not as PEM has it".to_owned())
+    } else {
+        error
+    }
 }
 
 /// What a file of certificates or keys has.

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::Condition;
+use crate::model::{Announcement, Condition};
 use crate::runtime::printable::printable;
 use crate::status::{ConditionChange, Mode, RealServerRecord, ServiceRecord};
 
@@ -53,10 +53,12 @@ pub(crate) enum EventKind {
     ConditionRaised,
     /// A condition is over.
     ConditionCleared,
+    /// A condition still holds after `repeat_interval`.
+    ConditionContinues,
 }
 
 impl EventKind {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::RealServerUp => "real_server_up",
             Self::RealServerDown => "real_server_down",
@@ -71,6 +73,7 @@ impl EventKind {
             Self::ReloadFailed => "reload_failed",
             Self::ConditionRaised => "condition_raised",
             Self::ConditionCleared => "condition_cleared",
+            Self::ConditionContinues => "condition_continues",
         }
     }
 }
@@ -78,12 +81,11 @@ impl EventKind {
 impl Event {
     /// Of the agent or the host as a whole. `detail` says why, for people.
     pub(crate) fn of_agent(kind: EventKind, detail: &str) -> Self {
-        let detail = printable(detail).chars().take(LONGEST_DETAIL).collect();
         Self {
             kind,
             service: None,
             real_server: None,
-            detail,
+            detail: short(detail),
             condition: None,
         }
     }
@@ -98,6 +100,38 @@ impl Event {
         Self {
             condition: Some(condition.clone()),
             ..Self::of_agent(kind, &condition.message)
+        }
+    }
+
+    pub(super) const fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// The condition that the event is about, if it is about one.
+    pub(super) const fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
+    }
+
+    pub(super) fn is_cleared(&self) -> bool {
+        self.kind == EventKind::ConditionCleared
+    }
+
+    /// Whether its source has an event of its own for the same.
+    pub(super) fn is_told_by_source(&self) -> bool {
+        let condition = self.condition.as_ref();
+        condition.is_some_and(|one| one.kind.declaration().announcement == Announcement::Source)
+    }
+
+    /// What it is about, for people: a real server, a service or the subject of
+    /// a condition; empty for the agent itself.
+    pub(super) fn subject(&self) -> String {
+        match (&self.condition, &self.service, &self.real_server) {
+            (Some(condition), ..) => format!("{} {}", condition.kind, condition.subject),
+            (None, Some((service, _)), Some((real_server, _))) => {
+                format!("{service}/{real_server}")
+            }
+            (None, Some((service, _)), None) => service.to_string(),
+            (None, None, _) => String::new(),
         }
     }
 
@@ -134,10 +168,38 @@ pub(super) struct Message {
     pub(super) mode: Mode,
 }
 
+/// A text of a condition as it is passed on.
+pub(super) fn short(text: &str) -> String {
+    printable(text).chars().take(LONGEST_DETAIL).collect()
+}
+
 impl Message {
+    /// The end of the condition that this message raised.
+    pub(super) fn as_cleared(&self) -> Self {
+        self.of_same_condition(EventKind::ConditionCleared, self.at)
+    }
+
+    /// That the condition which this message raised still holds.
+    pub(super) fn as_continuing(&self, at: SystemTime) -> Self {
+        self.of_same_condition(EventKind::ConditionContinues, at)
+    }
+
+    fn of_same_condition(&self, kind: EventKind, at: SystemTime) -> Self {
+        let event = Event {
+            kind,
+            ..self.event.clone()
+        };
+        Self {
+            event,
+            at,
+            host: Arc::clone(&self.host),
+            mode: self.mode,
+        }
+    }
+
     /// What it says, in the order in which it is written. What does not apply
     /// is not there.
-    fn fields(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
         let Event {
             kind,
             service,
@@ -160,7 +222,6 @@ impl Message {
             fields.push(("real_server_address", key.clone()));
         }
         if let Some(condition) = condition {
-            let short = |text: &str| printable(text).chars().take(LONGEST_DETAIL).collect();
             fields.push(("condition", condition.kind.to_string()));
             fields.push(("subject", short(&condition.subject)));
             fields.push(("severity", condition.severity.to_string()));
@@ -168,12 +229,6 @@ impl Message {
         }
         fields.push(("detail", detail.clone()));
         fields
-    }
-
-    /// `LVS_EVENT`, `LVS_SERVICE` and so on.
-    pub(super) fn environment(&self) -> impl Iterator<Item = (String, String)> {
-        let fields = self.fields().into_iter();
-        fields.map(|(name, value)| (format!("LVS_{}", name.to_ascii_uppercase()), value))
     }
 }
 
@@ -184,4 +239,4 @@ impl Serialize for Message {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

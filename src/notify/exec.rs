@@ -7,7 +7,6 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
 use super::DeliveryError;
-use super::event::Message;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::orphans;
 
@@ -15,21 +14,21 @@ use crate::runtime::orphans;
 const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Runs `program` with `arguments`, without a shell and in a process group of
-/// its own, and waits for it. It gets the event as JSON on standard input and
-/// as environment variables; what it says on standard error goes to the log's.
+/// its own, and waits for it. It gets `input` on standard input, and
+/// `environment` beside the agent's own; what it says on standard error goes to
+/// the log's.
 ///
 /// When this is dropped before it has ended, the whole group is killed.
 pub(super) async fn run(
     program: &str,
     arguments: &[String],
-    message: &Message,
+    environment: Vec<(String, String)>,
+    input: Vec<u8>,
 ) -> Result<(), DeliveryError> {
-    let mut json = serde_json::to_vec(message)?;
-    json.push(b'\n');
     let mut command = Command::new(program);
     command
         .args(arguments)
-        .envs(message.environment())
+        .envs(environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .process_group(0);
@@ -47,9 +46,9 @@ pub(super) async fn run(
     let started = file_work::run_patiently(FileUse::Programs, Path::new(program), start).await;
     let started = started.unwrap_or_else(|error| Err(error.into()));
     let (mut group, _own) = started.map_err(DeliveryError::Start)?;
-    if let Some(mut input) = group.0.stdin.take() {
+    if let Some(mut stdin) = group.0.stdin.take() {
         // A program that does not read its input has the environment.
-        let _ = input.write_all(&json).await;
+        let _ = stdin.write_all(&input).await;
     }
     let status = group.0.wait().await.map_err(DeliveryError::Start)?;
     if status.success() {

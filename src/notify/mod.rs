@@ -1,36 +1,37 @@
-//! Events: what operators and their programs are told, by running a program
-//! or posting to a URL.
+//! Events: what operators and their programs are told, by running a program,
+//! by mail or by posting to a URL.
 //!
 //! Whoever has news calls [`Events::emit`], which never waits. Each target has
-//! a queue and a task of its own, which delivers one message after the other,
-//! so that every target sees the events in their order and none holds up
+//! a queue and a task of its own, which delivers one group of messages after the
+//! other, so that every target sees the events in their order and none holds up
 //! another, or the agent.
 
+mod alertmanager;
 mod event;
 mod exec;
+mod format;
+mod mail;
 mod queue;
+mod repeats;
+mod target;
 mod webhook;
 mod worker;
 
-use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
-use tracing::warn;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use event::{Event, EventKind};
 
 use self::event::Message;
-use self::queue::Queue;
-use self::webhook::Poster;
-use crate::config::{Notify, NotifyTarget};
-use crate::metrics::{Metrics, NotificationCounters};
+use self::repeats::Ongoing;
+use self::target::Target;
+use crate::config::Notify;
+use crate::metrics::Metrics;
 use crate::net::tls::{StaleFiles, TlsConfigs, TlsError};
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
@@ -42,33 +43,10 @@ pub(crate) struct Events {
     host: Arc<str>,
     mode: Mode,
     tls: Arc<TlsConfigs>,
+    /// The conditions that hold, whoever was told of them.
+    ongoing: Arc<Ongoing>,
     /// In the configuration's order.
     targets: Shared<Vec<Target>>,
-}
-
-#[derive(Debug)]
-struct Target {
-    /// No more than its place: a URL or an argument may hold a secret.
-    name: String,
-    configured: Notify,
-    queue: Arc<Queue>,
-    counters: NotificationCounters,
-    worker: JoinHandle<()>,
-}
-
-impl Drop for Target {
-    /// What has not been delivered is counted, and said.
-    fn drop(&mut self) {
-        self.worker.abort();
-        let left = self.queue.abandon();
-        if left > 0 {
-            self.counters.dropped.inc_by(left as u64);
-            warn!(
-                to = self.name,
-                left, "notifications were not delivered and are given up"
-            );
-        }
-    }
 }
 
 /// Events cannot be told.
@@ -89,6 +67,8 @@ enum DeliveryError {
     Exit(ExitStatus),
     #[error("no answer")]
     Exchange(#[source] reqwest::Error),
+    #[error("the URL is not known")]
+    Unknown,
     #[error("the HTTP client cannot be set up")]
     Client(#[source] reqwest::Error),
     #[error(transparent)]
@@ -112,7 +92,7 @@ impl DeliveryError {
             | Self::Exchange(_)
             | Self::Tls(_) => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Self::Client(_) | Self::Encode(_) | Self::Panicked(_) => false,
+            Self::Client(_) | Self::Unknown | Self::Encode(_) | Self::Panicked(_) => false,
         }
     }
 }
@@ -124,6 +104,7 @@ impl Events {
             host: Arc::default(),
             mode: Mode::Director,
             tls: Arc::new(TlsConfigs::new()),
+            ongoing: Arc::default(),
             targets: Shared::default(),
         })
     }
@@ -142,6 +123,7 @@ impl Events {
             host,
             mode,
             tls: Arc::new(TlsConfigs::new().showing(stale).and_unread()),
+            ongoing: Arc::default(),
             targets: Shared::default(),
         };
         events.configure(configured, metrics)?;
@@ -149,27 +131,35 @@ impl Events {
     }
 
     /// Goes on with these targets, at the start and when a reload changed
-    /// them. One that stays as it was in its place keeps what waits for it;
+    /// them. One that stays as it was under its name keeps what waits for it;
     /// what waits for the others is given up.
     pub(crate) fn configure(
         &self,
         configured: &[Notify],
         metrics: &Metrics,
     ) -> Result<(), StartError> {
-        let counters: Vec<_> = (0..configured.len())
-            .map(|place| metrics.notifications(place))
+        let labelled = configured.iter().enumerate();
+        let counters: Vec<_> = labelled
+            .map(|(place, notify)| metrics.notifications(&notify.label(place)))
             .collect::<Result<_, _>>()?;
         let mut targets = self.targets.lock();
-        let mut before: Vec<_> = targets.drain(..).map(Some).collect();
+        let mut before = std::mem::take(&mut *targets);
+        let labels: Vec<_> = before.iter().map(|target| target.label.clone()).collect();
         for ((place, notify), counters) in configured.iter().enumerate().zip(counters) {
-            let same = before
-                .get_mut(place)
-                .and_then(|target| target.take_if(|target| target.configured == *notify));
-            targets.push(same.unwrap_or_else(|| self.target(place, notify, counters)));
+            let label = notify.label(place);
+            let same = |target: &Target| target.label == label && target.configured == *notify;
+            targets.push(match before.iter().position(same) {
+                Some(position) => before.remove(position),
+                None => Target::start(place, notify, counters, &self.tls, &self.ongoing),
+            });
         }
         // Before their counters go.
         drop(before);
-        metrics.forget_notifications(configured.len());
+        for label in labels {
+            if !targets.iter().any(|target| target.label == label) {
+                metrics.forget_notifications(&label);
+            }
+        }
         Ok(())
     }
 
@@ -190,7 +180,7 @@ impl Events {
     /// Tells all targets, some time. Never waits, and counts what had to go.
     pub(crate) fn emit(&self, event: Event) {
         let targets = self.targets.lock();
-        if targets.is_empty() {
+        if targets.is_empty() && event.condition().is_none() {
             return;
         }
         let message = Arc::new(Message {
@@ -199,81 +189,16 @@ impl Events {
             host: Arc::clone(&self.host),
             mode: self.mode,
         });
+        // An alert of another severity is another alert.
+        let ended = self.ongoing.note(&message).map(Arc::new);
         for target in &*targets {
-            if target.queue.push(Arc::clone(&message)).is_some() {
-                target.counters.dropped.inc();
+            if let Some(ended) = ended.as_ref().filter(|_| target.takes_alerts()) {
+                target.tell(ended);
             }
+            target.tell(&message);
         }
     }
 }
 
-impl Events {
-    fn target(&self, place: usize, notify: &Notify, counters: NotificationCounters) -> Target {
-        let queue = Arc::new(Queue::default());
-        let name = format!("notify[{place}]");
-        let limit = notify.timeout;
-        let work = (name.clone(), Arc::clone(&queue), counters.clone());
-        let worker = match notify.target.clone() {
-            NotifyTarget::Exec { program, arguments } => {
-                let command = Arc::new((program, arguments));
-                spawn(work, limit, move |message| {
-                    let command = Arc::clone(&command);
-                    async move { exec::run(&command.0, &command.1, &message).await }
-                })
-            }
-            NotifyTarget::Webhook(webhook) => {
-                let poster = Arc::new(Poster::new(webhook, Arc::clone(&self.tls), limit));
-                let reader = Arc::clone(&poster);
-                let reading = async move { reader.keep_tls_read().await };
-                spawn_beside(reading, work, limit, move |message| {
-                    let poster = Arc::clone(&poster);
-                    async move { poster.post(&message).await }
-                })
-            }
-        };
-        Target {
-            name,
-            configured: notify.clone(),
-            queue,
-            counters,
-            worker,
-        }
-    }
-}
-
-/// The task of one target, whose every attempt ends within `limit`.
-fn spawn<D, F>(
-    work: (String, Arc<Queue>, NotificationCounters),
-    limit: Duration,
-    deliver: D,
-) -> JoinHandle<()>
-where
-    D: Fn(Arc<Message>) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), DeliveryError>> + Send + 'static,
-{
-    spawn_beside(std::future::pending(), work, limit, deliver)
-}
-
-/// The same, and `beside` until the task ends.
-fn spawn_beside<D, F>(
-    beside: impl Future<Output = Infallible> + Send + 'static,
-    (name, queue, counters): (String, Arc<Queue>, NotificationCounters),
-    limit: Duration,
-    deliver: D,
-) -> JoinHandle<()>
-where
-    D: Fn(Arc<Message>) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), DeliveryError>> + Send + 'static,
-{
-    let deliver = move |message| {
-        let attempt = timeout(limit, deliver(message));
-        async move { attempt.await.unwrap_or(Err(DeliveryError::TimedOut(limit))) }
-    };
-    let work = worker::work(name, queue, counters, deliver);
-    tokio::spawn(async move {
-        tokio::select! {
-            () = work => {}
-            never = beside => match never {},
-        }
-    })
-}
+#[cfg(test)]
+mod tests;

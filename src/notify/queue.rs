@@ -1,15 +1,24 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::event::Message;
+use crate::runtime::clock;
 use crate::runtime::shared::Shared;
 
 /// Messages that may wait for one target: 300 KB of them, and what a program
 /// that takes 50 ms works off in a minute. Who is told of events late enough
 /// to need more is better served by the status page.
 const DEPTH: usize = 1024;
+
+/// Messages that are delivered together, at the most.
+const LARGEST_GROUP: usize = 100;
+
+/// What is delivered together, in order; not empty.
+pub(super) type Group = Arc<[Arc<Message>]>;
 
 /// What waits for one target, in order. When it is full the oldest goes: the
 /// newest says how things stand.
@@ -21,9 +30,10 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct Content {
-    waiting: VecDeque<Arc<Message>>,
-    /// Whether the last one that was taken is still being delivered.
-    in_delivery: bool,
+    /// Each with the time of its arrival.
+    waiting: VecDeque<(Instant, Arc<Message>)>,
+    /// How many of those that were taken last are still being delivered.
+    in_delivery: usize,
     closed: bool,
 }
 
@@ -40,45 +50,74 @@ impl Queue {
             } else {
                 None
             };
-            content.waiting.push_back(message);
+            content.waiting.push_back((now(), message));
             dropped
         };
         self.changed.notify_one();
-        dropped
+        dropped.map(|(_, message)| message)
     }
 
-    /// Waits for the oldest message, after the one before has been dealt with;
-    /// `None` when the queue is closed and empty. For one task; cancel-safe.
-    pub(super) async fn pop(&self) -> Option<Arc<Message>> {
+    /// Waits for the oldest message, after those before have been dealt with.
+    /// With `group_wait`, waits as long from its arrival, and takes those that
+    /// came meanwhile with it. `None` when the queue is closed and empty. For
+    /// one task; cancel-safe.
+    pub(super) async fn pop(&self, group_wait: Option<Duration>) -> Option<Group> {
+        let most = group_wait.map_or(1, |_| LARGEST_GROUP);
         loop {
-            {
+            let due = {
                 let mut content = self.content.lock();
-                let oldest = content.waiting.pop_front();
-                content.in_delivery = oldest.is_some();
-                if oldest.is_some() || content.closed {
-                    return oldest;
+                content.in_delivery = 0;
+                let oldest = content.waiting.front();
+                match oldest.map(|(came, _)| *came + group_wait.unwrap_or_default()) {
+                    None if content.closed => return None,
+                    None => None,
+                    Some(due)
+                        if content.closed || content.waiting.len() >= most || due <= now() =>
+                    {
+                        return Some(content.take(most));
+                    }
+                    due => due,
                 }
+            };
+            let changed = self.changed.notified();
+            match due {
+                Some(due) => {
+                    let _ = timeout_at(due, changed).await;
+                }
+                None => changed.await,
             }
-            self.changed.notified().await;
         }
     }
 
-    /// Takes no more; what is there can still be taken.
+    /// Takes no more; what is there can still be taken, and waits for no others.
     pub(super) fn close(&self) {
         self.content.lock().closed = true;
         self.changed.notify_one();
     }
 
     /// Closes it and takes all that has not been delivered; how many that are,
-    /// with the one in delivery.
+    /// with those in delivery.
     pub(super) fn abandon(&self) -> usize {
         let mut content = self.content.lock();
         content.closed = true;
-        let left = content.waiting.len() + usize::from(content.in_delivery);
+        let left = content.waiting.len() + content.in_delivery;
         content.waiting.clear();
-        content.in_delivery = false;
+        content.in_delivery = 0;
         left
     }
+}
+
+impl Content {
+    fn take(&mut self, most: usize) -> Group {
+        let number = self.waiting.len().min(most);
+        self.in_delivery = number;
+        let taken = self.waiting.drain(..number);
+        taken.map(|(_, message)| message).collect()
+    }
+}
+
+fn now() -> Instant {
+    Instant::from_std(clock::monotonic())
 }
 
 #[cfg(test)]

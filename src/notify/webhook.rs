@@ -9,7 +9,6 @@ use tokio::time::sleep;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::DeliveryError;
-use super::event::Message;
 use crate::config::Webhook;
 use crate::net::tls::{Application, TlsConfigs, http_client};
 
@@ -50,14 +49,12 @@ impl Poster {
         }
     }
 
-    /// Posts the event as JSON; any status from 200 to 299 will do. The errors
-    /// do not tell the URL, which may hold a secret.
-    pub(super) async fn post(&self, message: &Message) -> Result<(), DeliveryError> {
+    /// Posts JSON; any status from 200 to 299 will do. The errors do not tell the
+    /// URL, which may hold a secret.
+    pub(super) async fn post(&self, json: Vec<u8>) -> Result<(), DeliveryError> {
         let client = self.client().await?;
-        let request = client
-            .post(&self.webhook.url)
-            .headers(self.headers.clone())
-            .body(serde_json::to_vec(message)?);
+        let url = self.webhook.url.expose().ok_or(DeliveryError::Unknown)?;
+        let request = client.post(url).headers(self.headers.clone()).body(json);
         let response = request
             .send()
             .await
@@ -110,9 +107,9 @@ fn headers(webhook: &Webhook) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in &webhook.headers {
-        if let (Ok(name), Ok(mut value)) = (
+        if let (Ok(name), Some(Ok(mut value))) = (
             HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_str(value),
+            value.expose().map(HeaderValue::from_str),
         ) {
             value.set_sensitive(true);
             headers.insert(name, value);

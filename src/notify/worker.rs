@@ -2,12 +2,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::DeliveryError;
-use super::event::Message;
-use super::queue::Queue;
+use super::queue::{Group, Queue};
+use super::repeats::Repeats;
 use crate::metrics::NotificationCounters;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::panics;
@@ -19,51 +19,83 @@ const ATTEMPTS: u32 = 4;
 /// back within the 7 seconds that this makes.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// Delivers what is queued, one message after the other, until the queue is
-/// closed and empty, or this is dropped.
-pub(super) async fn work<D, F>(
-    name: String,
-    queue: Arc<Queue>,
-    counters: NotificationCounters,
-    deliver: D,
-) where
-    D: Fn(Arc<Message>) -> F,
-    F: Future<Output = Result<(), DeliveryError>>,
-{
-    let mut failing = false;
-    while let Some(message) = queue.pop().await {
-        match attempt(&name, &deliver, message).await {
-            Ok(()) => {
-                counters.delivered.inc();
-                if failing {
-                    info!(to = name, "notifications are delivered again");
+/// What one target is told, and how that is counted.
+pub(super) struct Work {
+    /// As the log calls the target.
+    pub(super) name: String,
+    pub(super) queue: Arc<Queue>,
+    pub(super) counters: NotificationCounters,
+    /// How long messages wait for others that go with them; without it, each
+    /// goes alone.
+    pub(super) group_wait: Option<Duration>,
+    /// Tells of conditions that go on.
+    pub(super) repeats: Option<Repeats>,
+}
+
+impl Work {
+    /// Delivers what is queued, one group after the other, until the queue is
+    /// closed and empty, or this is dropped.
+    pub(super) async fn run<D, F>(mut self, deliver: D)
+    where
+        D: Fn(Group) -> F,
+        F: Future<Output = Result<(), DeliveryError>>,
+    {
+        let mut failing = false;
+        while let Some(group) = self.next().await {
+            let (name, number) = (&self.name, group.len() as u64);
+            match attempt(name, &deliver, group).await {
+                Ok(()) => {
+                    self.counters.delivered.inc_by(number);
+                    if failing {
+                        info!(to = name, "notifications are delivered again");
+                    }
+                    failing = false;
                 }
-                failing = false;
+                Err(error) => {
+                    self.counters.failed.inc_by(number);
+                    if !failing {
+                        let error = error_chain(&error);
+                        warn!(
+                            to = name,
+                            error, "a notification was not delivered; more may follow"
+                        );
+                    }
+                    failing = true;
+                }
             }
-            Err(error) => {
-                counters.failed.inc();
-                if !failing {
-                    let error = error_chain(&error);
-                    warn!(
-                        to = name,
-                        error, "a notification was not delivered; more may follow"
-                    );
+        }
+    }
+
+    /// What is delivered next. Conditions that go on take their turn in the
+    /// queue, whose bound holds for them as well.
+    async fn next(&mut self) -> Option<Group> {
+        loop {
+            let group = self.queue.pop(self.group_wait);
+            let Some(repeats) = &mut self.repeats else {
+                return group.await;
+            };
+            tokio::select! {
+                biased;
+                group = group => return group,
+                () = sleep_until(repeats.next()) => {
+                    let due = repeats.take_due().into_iter();
+                    let dropped = due.filter_map(|message| self.queue.push(message));
+                    self.counters.dropped.inc_by(dropped.count() as u64);
                 }
-                failing = true;
             }
         }
     }
 }
 
 /// Tries until it succeeds, cannot succeed, or has been tried often enough.
-async fn attempt<D, F>(name: &str, deliver: &D, message: Arc<Message>) -> Result<(), DeliveryError>
+async fn attempt<D, F>(name: &str, deliver: &D, group: Group) -> Result<(), DeliveryError>
 where
-    D: Fn(Arc<Message>) -> F,
+    D: Fn(Group) -> F,
     F: Future<Output = Result<(), DeliveryError>>,
 {
     let mut wait = FIRST_WAIT;
     for _ in 1..ATTEMPTS {
-        match once(deliver, Arc::clone(&message)).await {
+        match once(deliver, Arc::clone(&group)).await {
             Err(error) if error.may_pass() => {
                 let error = error_chain(&error);
                 debug!(to = name, error, "a notification is tried again");
@@ -73,16 +105,16 @@ where
         sleep(wait).await;
         wait *= 2;
     }
-    once(deliver, message).await
+    once(deliver, group).await
 }
 
 /// One attempt; a panic ends it alone.
-async fn once<D, F>(deliver: &D, message: Arc<Message>) -> Result<(), DeliveryError>
+async fn once<D, F>(deliver: &D, group: Group) -> Result<(), DeliveryError>
 where
-    D: Fn(Arc<Message>) -> F,
+    D: Fn(Group) -> F,
     F: Future<Output = Result<(), DeliveryError>>,
 {
-    let attempted = panics::caught(async { deliver(message).await }).await;
+    let attempted = panics::caught(async { deliver(group).await }).await;
     attempted.unwrap_or_else(|message| Err(DeliveryError::Panicked(message)))
 }
 

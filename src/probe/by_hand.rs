@@ -3,31 +3,14 @@
 use std::net::SocketAddr;
 
 use super::checks::http::host;
-use crate::config::HttpCheck;
+use crate::config::{HttpCheck, Secret};
 use crate::runtime::shell_word::quoted;
-
-/// Parts of the names of headers, and words of a body, beside which a secret stands.
-const SECRET: [&str; 10] = [
-    "auth",
-    "cookie",
-    "key",
-    "token",
-    "secret",
-    "passw",
-    "pwd",
-    "session",
-    "credential",
-    "signature",
-];
-
-/// A longer body is not shown.
-const LONGEST_BODY: usize = 200;
 
 /// What is shown in place of a secret.
 const LEFT_OUT: &str = "...";
 
-/// The request by curl(1), with `...` for what may be a secret, such as every
-/// query, to be filled in.
+/// The request by curl(1), with `...` for what may be a secret, to be filled in:
+/// the values of headers, the body and the query.
 pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     let mut command = "curl -si".to_owned();
     match &*check.method {
@@ -55,22 +38,20 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
         header(&format!("Host: {}", host(target, check)));
     }
     for (name, value) in &check.headers {
-        match value.as_str() {
-            "" => header(&format!("{name};")),
-            _ if may_be_secret(name) => header(&format!("{name}: {LEFT_OUT}")),
-            value => header(&format!("{name}: {value}")),
+        if value.expose() == Some("") {
+            header(&format!("{name};"));
+        } else {
+            header(&format!("{name}: {LEFT_OUT}"));
         }
     }
-    if let Some(body) = &check.body {
-        let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
+    if check.body.is_some() {
+        let named = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("content-type");
         if !check.headers.iter().any(named) {
             // The check sends none, and curl one of a form.
             header("Content-Type:");
         }
-        let shown =
-            body.len() <= LONGEST_BODY && !body.contains(char::is_control) && !may_be_secret(body);
         command.push_str(" --data-raw ");
-        command.push_str(&quoted(if shown { body } else { LEFT_OUT }));
+        command.push_str(LEFT_OUT);
     }
     let name = check
         .tls
@@ -91,11 +72,6 @@ pub(super) fn curl(target: SocketAddr, check: &HttpCheck) -> String {
     };
     let url = quoted(&format!("{scheme}://{authority}{path}"));
     format!("{command} {url}")
-}
-
-fn may_be_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    SECRET.iter().any(|secret| text.contains(secret))
 }
 
 #[cfg(test)]

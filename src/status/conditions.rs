@@ -56,8 +56,8 @@ impl fmt::Debug for Conditions {
 }
 
 impl Conditions {
-    /// From now on, `listener` is called with each change that the registry
-    /// announces. It is called once per process; a second listener is ignored.
+    /// From now on, `listener` is called with each change, whoever logs it. It is
+    /// called once per process; a second listener is ignored.
     pub(crate) fn listen(&self, listener: impl Fn(&ConditionChange) + Send + Sync + 'static) {
         let _ = self.listener.set(Box::new(listener));
     }
@@ -135,14 +135,13 @@ impl Conditions {
     }
 
     fn announce(&self, changes: &[ConditionChange]) {
-        let announced = changes.iter().filter(|change| {
-            let declared = change.condition().kind.declaration();
-            declared.announcement == Announcement::Registry
-        });
         let mut number = 0_usize;
-        for change in announced {
-            number += 1;
-            log(change, number > LINES_AT_ONCE);
+        for change in changes {
+            let declared = change.condition().kind.declaration();
+            if declared.announcement == Announcement::Registry {
+                number += 1;
+                log(change, number > LINES_AT_ONCE);
+            }
             if let Some(listener) = self.listener.get() {
                 listener(change);
             }

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 54] = [
+const BOUNDS: [Bound; 56] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -58,6 +58,7 @@ const BOUNDS: [Bound; 54] = [
     ("text of the page's filter", "query.rs", "LONGEST_TEXT"),
     ("operations on the control socket", "request.rs", "WAITING"),
     ("events that wait", "queue.rs", "DEPTH"),
+    ("events in one message", "queue.rs", "LARGEST_GROUP"),
     ("attempts to deliver", "worker.rs", "ATTEMPTS"),
     ("transitions in `/status`", "transitions.rs", "KEPT"),
     ("detail of an event", "event.rs", "LONGEST_DETAIL"),
@@ -148,13 +149,13 @@ const PHRASES: [Phrase; 28] = [
         "FEWEST",
     ),
     (
-        "metrics.md",
+        "operations.md",
         "if {} attempts to deliver",
         "worker.rs",
         "ATTEMPTS",
     ),
     (
-        "metrics.md",
+        "operations.md",
         "still waits {} after",
         "lifecycle.rs",
         "LAST_EVENTS",

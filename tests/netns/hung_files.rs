@@ -250,3 +250,30 @@ fn configuration_program_and_checked_file_that_hang_hold_up_nothing_else() {
     agent.signal(Signal::SIGHUP);
     ends_in_time(&mut agent);
 }
+
+#[test]
+fn secret_that_hangs_refuses_the_reload_and_holds_up_nothing_else() {
+    let lan = Lan::new();
+    let rs1 = WebServer::start(&lan.rs1);
+    let good = services(0, Path::new(""));
+    let site = Site::new(&good);
+    let hung_there = site.directory().join("hung");
+    fs::create_dir(&hung_there).unwrap();
+    let _hung = Hung::mount(&hung_there);
+    let mut agent = director(&site, &lan);
+    weight(&lan, 1);
+
+    let there = hung_there.display();
+    let notify = format!("notify: [{{ webhook: {{ url: {{ file: {there}/url }} }} }}]\n");
+    site.write_configuration(&(notify + &good));
+    agent.signal(Signal::SIGHUP);
+    let said = agent.wait_for_line(DEADLINE, |line| {
+        line.contains("the configuration is not reloaded")
+    });
+    assert!(said.contains("does not answer"), "{said}");
+    drop(rs1);
+    weight(&lan, 0);
+    // And while it is being read.
+    agent.signal(Signal::SIGHUP);
+    ends_in_time(&mut agent);
+}

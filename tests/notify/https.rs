@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::Bench;
 use crate::support::{Authority, PATIENCE, Recorder, exchange, until};
+use crate::{Bench, all};
 
 /// The file of an authority that is trusted; it lies in the bench's directory.
 fn trusted(bench: &Bench, authority: &Authority) -> PathBuf {
@@ -92,7 +92,11 @@ fn a_certificate_is_taken_again_when_the_authority_is_known() {
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("notifications are delivered again")
     });
-    assert_eq!(hook.bodies()[0]["event"], "reload_succeeded");
+    until(PATIENCE, "the reload", || {
+        let events = hook.bodies();
+        let is_told = all(&events, "event").contains(&"reload_succeeded");
+        is_told.then_some(()).ok_or(events)
+    });
 }
 
 /// The reasons of the conditions about files of TLS that `/status` shows.
@@ -131,15 +135,19 @@ fn files_that_cannot_be_read_are_a_condition_until_they_can_be_without_any_event
         said.starts_with("the files of TLS cannot be read: "),
         "{said}"
     );
-    // The event of the start is given up, and no other one comes.
-    bench.wait_until_told(0, "failed", 1);
+    // Those of the real server and of the condition are given up, and no other comes.
+    bench.wait_until_told(0, "failed", 2);
     ours.write(&missing);
     until(PATIENCE, "no condition", || match &*stale(&bench) {
         [] => Ok(()),
         other => Err(other.to_vec()),
     });
 
-    assert_eq!(hook.bodies().len(), 0, "no event was needed");
+    let first = until(PATIENCE, "an event", || {
+        hook.bodies().first().cloned().ok_or("nothing was told")
+    });
+    assert_eq!(first["event"], "condition_cleared", "no event was needed");
+    assert_eq!(first["condition"], "tls_files_stale");
 
     // A target that is not configured any more has no condition.
     std::fs::remove_file(&missing).unwrap();

@@ -8,9 +8,12 @@
     reason = "a test that cannot go on ends by panicking, and says why on standard error"
 )]
 
+mod alertmanager;
 mod ending;
 mod https;
 mod kinds;
+mod mail;
+mod repeats;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,
@@ -20,6 +23,7 @@ mod kinds;
 mod support;
 mod targets;
 
+use std::fmt::Display;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -104,14 +108,14 @@ impl Bench {
     }
 
     /// How many messages to a target ended so.
-    fn told(&self, target: usize, result: &str) -> u64 {
+    fn told(&self, target: impl Display, result: &str) -> u64 {
         let series = format!("lvs_notifications_total{{result=\"{result}\",target=\"{target}\"}}");
         self.metric(&series)
     }
 
-    fn wait_until_told(&self, target: usize, result: &str, wanted: u64) {
+    fn wait_until_told(&self, target: impl Display, result: &str, wanted: u64) {
         until(PATIENCE, &format!("{wanted} {result}"), || {
-            match self.told(target, result) {
+            match self.told(&target, result) {
                 now if now >= wanted => Ok(()),
                 now => Err(now),
             }

@@ -11,6 +11,7 @@ use super::super::literal::sent;
 use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Parsed, Problems, quoted, shown};
 use super::super::scalar::{Value, found};
+use super::super::secret::{Form, Secret};
 use super::{CheckKind, HttpCheck, StatusRanges, TlsSettings, tls};
 
 /// The longest name in the DNS, as text (RFC 1035, section 2.3.4), and a port.
@@ -91,9 +92,12 @@ fn request(
         Err(reported) => Err(reported),
     };
     let body = fields.maybe("body", |value| {
-        let text = value.text("a text", "put it in quotes", problems)?;
-        sent(text, value.node.location, problems);
-        Ok(text.to_owned())
+        let form = Form {
+            wanted: "a text",
+            hint: "put it in quotes",
+            fits: |_| true,
+        };
+        sent_secret(value, form, problems)
     });
     let expect = fields
         .optional("expect")
@@ -165,7 +169,7 @@ fn body_can_come(
 }
 
 /// Header fields beside those that the agent sets itself.
-fn headers(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<(String, String)>> {
+fn headers(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<(String, Secret)>> {
     let hint = "write it like `headers: { authorization: \"Bearer secret\" }`";
     let Content::Mapping(entries) = entry.value.content() else {
         return Err(Value::of(entry).wrong("a mapping of names to texts", hint, problems));
@@ -195,19 +199,30 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<(String, String
             node: &entry.value,
             key: None,
         };
-        let wanted = "a text on one line, in ASCII";
-        let text = value.text(wanted, "put it in quotes", problems);
-        let text = text.and_then(|text| {
-            HeaderValue::from_str(text).map_err(|_| value.wrong(wanted, hint, problems))?;
-            sent(text, value.node.location, problems);
-            Ok(text.to_owned())
-        });
-        match text {
-            Ok(text) => headers.push((name.to_string(), text)),
+        let form = Form {
+            wanted: "a text on one line, in ASCII",
+            hint: if value.node.text().is_some() {
+                hint
+            } else {
+                "put it in quotes"
+            },
+            fits: |text| HeaderValue::from_str(text).is_ok(),
+        };
+        match sent_secret(value, form, problems) {
+            Ok(secret) => headers.push((name.to_string(), secret)),
             Err(reported) => all = Err(reported),
         }
     }
     all.map(|()| headers)
+}
+
+/// A secret; a text of the file is as it is sent.
+fn sent_secret(value: Value<'_>, form: Form<'_>, problems: &mut Problems) -> Parsed<Secret> {
+    let secret = value.secret(form, problems)?;
+    if let Some(text) = value.node.text() {
+        sent(text, value.node.location, problems);
+    }
+    Ok(secret)
 }
 
 impl Value<'_> {

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::secret::Secret;
 use super::agent::AgentCheck;
 use super::pattern::{ExpectedBody, Pattern};
 
@@ -285,9 +286,9 @@ pub struct HttpCheck {
     /// The port on the real server; `None` for its own.
     pub port: Option<u16>,
     /// Further headers, in the file's order.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
     /// The body that is sent.
-    pub body: Option<String>,
+    pub body: Option<Secret>,
     /// The status codes that pass.
     pub expected_status: StatusRanges,
     /// What the answer's body must have or must not have.
@@ -302,10 +303,38 @@ pub struct TlsSettings {
     pub server_name: Option<String>,
     /// Certificates of authorities in PEM; `None` for those of this host.
     pub ca: Option<PathBuf>,
-    /// The client's certificate and its key, in PEM.
-    pub client: Option<(PathBuf, PathBuf)>,
+    /// How the client proves who it is.
+    pub client: Option<ClientCertificate>,
     /// Whether the server's certificate must be valid.
     pub verify: bool,
+}
+
+/// A client's certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientCertificate {
+    /// The file of the certificate, in PEM.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: ClientKey,
+}
+
+/// The key of a client's certificate, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientKey {
+    /// In a file, which is read again now and then.
+    File(PathBuf),
+    /// The key itself.
+    Pem(Secret),
+}
+
+impl fmt::Display for ClientKey {
+    /// Where it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Pem(_) => f.write_str("of `client_key`"),
+        }
+    }
 }
 
 /// A check by a connection over TCP, with or without TLS.

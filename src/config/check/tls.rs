@@ -4,9 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::super::fields::Fields;
+use super::super::node::Content;
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
-use super::TlsSettings;
+use super::super::secret::Form;
+use super::{ClientCertificate, ClientKey, TlsSettings};
 
 /// The longest name in the DNS, as text (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
@@ -20,16 +22,14 @@ pub(super) fn settings(
     let server_name = fields.maybe("server_name", |value| value.server_name(problems));
     let server_name = server_name.map(|name| name.or_else(|| host.map(without_port)));
     let trust = trust(fields, problems);
-    let mut path = |key| {
-        fields.maybe(key, |value: Value<'_>| {
-            let path = value.path(None, problems)?;
-            Ok((path, value.node.location))
-        })
-    };
-    let certificate = path("client_certificate");
-    let key = path("client_key");
+    let certificate = fields.maybe("client_certificate", |value| {
+        Ok((value.path(None, problems)?, value.node.location))
+    });
+    let key = fields.maybe("client_key", |value| {
+        Ok((client_key(value, problems)?, value.node.location))
+    });
     let client = match (certificate?, key?) {
-        (Some((certificate, _)), Some((key, _))) => Some((certificate, key)),
+        (Some((certificate, _)), Some((key, _))) => Some(ClientCertificate { certificate, key }),
         (None, None) => None,
         (Some((_, location)), None) => {
             return Err(problems.add(
@@ -53,6 +53,25 @@ pub(super) fn settings(
         client,
         verify,
     })
+}
+
+/// A text is the path of the key's file.
+fn client_key(value: Value<'_>, problems: &mut Problems) -> Parsed<ClientKey> {
+    let Content::Mapping(_) = value.node.content() else {
+        let path = value.path(None, problems)?;
+        value.warn_of_readers(&path, problems);
+        return Ok(ClientKey::File(path));
+    };
+    let source = value.secret_source(problems)?;
+    if let Some(path) = value.secret_file(&source, problems)? {
+        return Ok(ClientKey::File(path));
+    }
+    let form = Form {
+        wanted: "a key in PEM, with its line breaks",
+        hint: "write the path of the key's file",
+        fits: |text| text.lines().any(|line| line.starts_with("-----END ")),
+    };
+    value.secret(form, problems).map(ClientKey::Pem)
 }
 
 /// `ca` and `verify`: whose word the server's certificate needs.

@@ -3,8 +3,8 @@
 use super::super::Via;
 use super::sections::{CA, VERIFY};
 use super::{
-    Alternatives, Default, HOST_ADDRESS, INTERFACE, Key, Kind, Mapping, Optional, PATH, Required,
-    SECRET, key, millis, port, text, words,
+    Alternatives, Default, ELSEWHERE, HOST_ADDRESS, INTERFACE, Key, Kind, Mapping, Optional, PATH,
+    Required, SECRET, key, millis, port, text, words,
 };
 
 pub(in crate::config) static CHECK: Mapping = Mapping::section(
@@ -236,9 +236,9 @@ pub(in crate::config) const TLS_KEYS: [Key; 5] = [
     ),
     key(
         "client_key",
-        PATH,
+        Kind::AnyOf(&[PATH, ELSEWHERE]),
         Optional("none"),
-        "The key of `client_certificate`, in PEM.",
+        "The key of `client_certificate`, in PEM: the path of its file, or where the key is.",
     ),
     VERIFY,
 ];

@@ -4,6 +4,7 @@ use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceFlags, Tunnel}
 
 use super::super::{
     DirectorExit, DirectorRemoval, OnArpConflict, OnFailure, PerRealServer, RealServerExit, Via,
+    WebhookFormat,
 };
 
 /// A value that is written as one of a few words.
@@ -62,6 +63,11 @@ choices! {
         "quiesce" => Self::Quiesce, "sets weight 0";
         "remove" => Self::Remove, "takes the real server out of the table until it passes";
         "reset" => Self::Reset, "sets weight 0, and ends its connections where nothing answers";
+    }
+    WebhookFormat {
+        "event" => Self::Event, "is the event itself";
+        "alertmanager_webhook" => Self::AlertmanagerWebhook, "is what Alertmanager sends to a webhook";
+        "alertmanager_api" => Self::AlertmanagerApi, "is what Alertmanager takes at `/api/v2/alerts`";
     }
     Protocol {
         "tcp" => Self::Tcp, "is TCP";

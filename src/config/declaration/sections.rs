@@ -2,8 +2,8 @@
 
 use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, PerRealServer, RealServerExit};
 use super::{
-    Alternatives, DAY, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, Optional,
-    PATH, Required, SECRET, SERVICE, key, millis, seconds, text, words,
+    DAY, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, NOTIFY, Optional, PATH,
+    Required, SERVICE, key, seconds, text, words,
 };
 
 /// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
@@ -45,7 +45,7 @@ pub(in crate::config) static CONFIGURATION: Mapping = Mapping::new(
             "notify",
             Kind::AnyOf(&[Kind::List(&Kind::Mapping(&NOTIFY), 0), NOTHING]),
             Optional("nothing is notified"),
-            "Programs and webhooks that receive events.",
+            "Programs, webhooks and mail that receive events.",
         ),
         key(
             "director",
@@ -307,58 +307,6 @@ pub(in crate::config) static REAL_SERVER_ROLE: Mapping = Mapping::section(
             Default("keep"),
             "What happens to VIPs and kernel parameters when the agent ends.",
         ),
-    ]],
-);
-
-pub(in crate::config) static NOTIFY: Mapping = Mapping::new(
-    "notify",
-    "an entry of `notify`",
-    "A program or a webhook that receives events.",
-    &[&[
-        key(
-            "exec",
-            Kind::List(&text("a text", ""), 1),
-            Optional("`webhook`"),
-            "A program's absolute path and its arguments; there is no shell.",
-        ),
-        key(
-            "webhook",
-            Kind::Mapping(&WEBHOOK),
-            Optional("`exec`"),
-            "A URL that events are posted to.",
-        ),
-        key(
-            "timeout",
-            millis(100, 60_000),
-            Default("10s"),
-            "For one attempt to deliver an event.",
-        ),
-    ]],
-)
-.with(Alternatives::ExactlyOne(&["exec", "webhook"]));
-
-pub(in crate::config) static WEBHOOK: Mapping = Mapping::new(
-    "webhook",
-    "a webhook",
-    "A URL that takes events as JSON.",
-    &[&[
-        key(
-            "url",
-            text(
-                "a URL that starts with `https://` or `http://`",
-                "(?i)^https?://.+",
-            ),
-            Required("add a line like `url: http://192.168.11.5/lvs`"),
-            "Where events are posted to.",
-        ),
-        key(
-            "headers",
-            Kind::Map(&SECRET),
-            Optional("no further headers"),
-            "Headers that are sent with every event, values in printable ASCII.",
-        ),
-        CA,
-        VERIFY,
     ]],
 );
 

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::stale::StaleFiles;
 use super::{Application, TlsError};
-use crate::config::TlsSettings;
+use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::{clock, panics};
 
@@ -33,7 +33,7 @@ const UNREAD: &str = "the files of TLS cannot be read";
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TlsConfigKey {
     pub(super) ca: Option<PathBuf>,
-    pub(super) client: Option<(PathBuf, PathBuf)>,
+    pub(super) client: Option<ClientCertificate>,
     pub(super) verify: bool,
 }
 
@@ -54,10 +54,13 @@ impl TlsConfigKey {
 
     /// The files, for people.
     pub(super) fn files(&self) -> String {
-        let client = self
-            .client
-            .iter()
-            .flat_map(|(certificate, key)| [certificate, key]);
+        let client = self.client.iter().flat_map(|client| {
+            let key = match &client.key {
+                ClientKey::File(path) => Some(path),
+                ClientKey::Pem(_) => None,
+            };
+            [Some(&client.certificate), key].into_iter().flatten()
+        });
         let files = self.ca.iter().chain(client);
         let files: Vec<_> = files.map(|file| file.display().to_string()).collect();
         if files.is_empty() {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::status::fixture;
 
-fn message(event: Event) -> Message {
+pub(in crate::notify) fn message(event: Event) -> Message {
     Message {
         event,
         at: fixture::start(),
@@ -27,28 +27,6 @@ fn an_event_is_a_json_object_of_texts() {
             + r#""mode":"director","service":"web","service_address":"tcp 192.168.11.200:80","#
             + r#""real_server":"rs2","real_server_address":"192.168.11.22:80","#
             + r#""detail":"3 probes in a row failed, the last with: \"no\""}"#
-    );
-}
-
-#[test]
-fn the_environment_says_the_same() {
-    let snapshot = fixture::director();
-    let lost = Event::of_service(EventKind::QuorumLost, &snapshot.services[1], "0 of 1 left");
-    let environment: Vec<_> = message(lost)
-        .environment()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    assert_eq!(
-        environment,
-        [
-            "LVS_EVENT=quorum_lost",
-            "LVS_AT=2026-01-02T03:04:05.000Z",
-            "LVS_HOST=director1",
-            "LVS_MODE=director",
-            "LVS_SERVICE=marked",
-            "LVS_SERVICE_ADDRESS=fwmark 10 ipv6",
-            "LVS_DETAIL=0 of 1 left",
-        ]
     );
 }
 

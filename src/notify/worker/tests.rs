@@ -2,9 +2,11 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::notify::event::{Event, EventKind};
+use crate::model::{Condition, ConditionType, Severity};
+use crate::notify::event::{Event, EventKind, Message};
+use crate::notify::repeats::Ongoing;
 use crate::runtime::clock;
-use crate::status::{Mode, fixture};
+use crate::status::{ConditionChange, Mode, fixture};
 
 /// A message that can be told from others by its number.
 pub(in crate::notify) fn message(number: usize) -> Arc<Message> {
@@ -16,12 +18,31 @@ pub(in crate::notify) fn message(number: usize) -> Arc<Message> {
     })
 }
 
+/// These, delivered together.
+pub(in crate::notify) fn group(numbers: &[usize]) -> Group {
+    numbers.iter().map(|&number| message(number)).collect()
+}
+
+fn counters() -> NotificationCounters {
+    Metrics::new([]).unwrap().notifications("0").unwrap()
+}
+
+fn work(queue: Arc<Queue>, counters: &NotificationCounters) -> Work {
+    Work {
+        name: "notify[0]".to_owned(),
+        queue,
+        counters: counters.clone(),
+        group_wait: None,
+        repeats: None,
+    }
+}
+
 /// What each attempt comes to, by its number from 1.
 type Script = fn(usize) -> Result<(), DeliveryError>;
 
 struct Run {
     /// When each attempt was made, in seconds, and with which message.
-    attempts: Vec<(u64, Arc<Message>)>,
+    attempts: Vec<(u64, Group)>,
     /// Delivered, failed.
     counted: (u64, u64),
 }
@@ -29,19 +50,19 @@ struct Run {
 /// Delivers two messages for a minute.
 async fn run(script: Script) -> Run {
     let queue = Arc::new(Queue::default());
-    let counters = Metrics::new([]).unwrap().notifications(0).unwrap();
+    let counters = counters();
     let attempts = Mutex::new(Vec::new());
     let start = clock::monotonic();
-    let deliver = |message: Arc<Message>| {
+    let deliver = |group: Group| {
         let mut attempts = attempts.lock().unwrap();
         let at = clock::monotonic() - start;
-        attempts.push((at.as_secs(), message));
+        attempts.push((at.as_secs(), group));
         std::future::ready(script(attempts.len()))
     };
     for number in 1..=2 {
         queue.push(message(number));
     }
-    let worker = work("notify[0]".to_owned(), queue, counters.clone(), deliver);
+    let worker = work(queue, &counters).run(deliver);
     tokio::time::timeout(Duration::from_mins(1), worker)
         .await
         .unwrap_err();
@@ -51,10 +72,10 @@ async fn run(script: Script) -> Run {
     }
 }
 
-fn numbers(attempts: &[(u64, usize)]) -> Vec<(u64, Arc<Message>)> {
+fn numbers(attempts: &[(u64, usize)]) -> Vec<(u64, Group)> {
     let attempts = attempts.iter();
     attempts
-        .map(|&(at, number)| (at, message(number)))
+        .map(|&(at, number)| (at, group(&[number])))
         .collect()
 }
 
@@ -97,15 +118,82 @@ async fn what_cannot_succeed_is_tried_once() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_one_delivery_and_the_next_is_made() {
     let queue = Arc::new(Queue::default());
-    let counters = Metrics::new([]).unwrap().notifications(0).unwrap();
+    let counters = counters();
     for number in 1..=2 {
         queue.push(message(number));
     }
     queue.close();
-    let deliver = |delivered: Arc<Message>| async move {
-        assert!(delivered != message(1), "injected");
+    let deliver = |delivered: Group| async move {
+        assert!(delivered != group(&[1]), "injected");
         Ok(())
     };
-    work("notify[0]".to_owned(), queue, counters.clone(), deliver).await;
+    work(queue, &counters).run(deliver).await;
     assert_eq!((counters.delivered.get(), counters.failed.get()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_delivered_and_counted_as_a_whole() {
+    let (queue, counters) = (Arc::new(Queue::default()), counters());
+    for number in 1..=3 {
+        queue.push(message(number));
+    }
+    queue.close();
+    let grouped = Work {
+        group_wait: Some(Duration::from_secs(10)),
+        ..work(queue, &counters)
+    };
+    let delivered = Mutex::new(Vec::new());
+    let deliver = |group: Group| {
+        delivered.lock().unwrap().push(group);
+        std::future::ready(Ok(()))
+    };
+    grouped.run(deliver).await;
+    assert_eq!(*delivered.lock().unwrap(), [group(&[1, 2, 3])]);
+    assert_eq!((counters.delivered.get(), counters.failed.get()), (3, 0));
+}
+
+/// Also of one that begins while nothing waits for the target.
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_goes_on_is_told_again() {
+    let (queue, counters) = (Arc::new(Queue::default()), counters());
+    let ongoing = Arc::new(Ongoing::default());
+    let repeating = Work {
+        repeats: Some(Repeats::new(Duration::from_mins(1), Arc::clone(&ongoing))),
+        ..work(queue, &counters)
+    };
+    let start = clock::monotonic();
+    let told = Mutex::new(Vec::new());
+    let deliver = |group: Group| {
+        let at = (clock::monotonic() - start).as_secs();
+        let kinds = group.iter().map(|message| message.event.kind());
+        told.lock().unwrap().push((at, kinds.collect::<Vec<_>>()));
+        std::future::ready(Ok(()))
+    };
+    let begin = async {
+        sleep(Duration::from_secs(10)).await;
+        let missing = Condition {
+            kind: ConditionType::VipMissing,
+            subject: "192.0.2.1 lo".to_owned(),
+            severity: Severity::Problem,
+            message: "gone".to_owned(),
+            fix: "add it".to_owned(),
+            since: fixture::start(),
+        };
+        ongoing.note(&Arc::new(Message {
+            event: Event::of_condition(&ConditionChange::Raised(missing)),
+            at: fixture::start(),
+            host: "director1".into(),
+            mode: Mode::Director,
+        }));
+        sleep(Duration::from_secs(130)).await;
+    };
+    tokio::select! {
+        () = repeating.run(deliver) => {}
+        () = begin => {}
+    }
+    let continues = vec![EventKind::ConditionContinues];
+    assert_eq!(
+        *told.lock().unwrap(),
+        [(70, continues.clone()), (130, continues)]
+    );
 }

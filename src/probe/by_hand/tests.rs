@@ -35,38 +35,29 @@ fn command_makes_the_request_of_the_check() {
 #[test]
 fn command_has_the_headers_and_the_body_and_no_secret() {
     let target = "192.0.2.21:8080".parse().unwrap();
-    let header = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let header = |(name, value): (&str, &str)| (name.to_owned(), value.into());
     let mut check = HttpCheck {
         method: "POST".to_owned(),
         headers: [
             ("Accept", "text/plain"),
             ("authorization", "Basic c2VjcmV0"),
-            ("Proxy-Authorization", "Basic c2VjcmV0"),
-            ("Cookie", "id=c2VjcmV0"),
-            ("X-Api-Key", "c2VjcmV0"),
-            ("X-Auth-Token", "c2VjcmV0"),
             ("X-Empty", ""),
         ]
         .map(header)
         .to_vec(),
-        body: Some("it's all".to_owned()),
+        body: Some("it's all".into()),
         ..fixture::http_check()
     };
     assert_eq!(
         curl(target, &check),
-        "curl -si -X POST -H 'Accept: text/plain' -H 'authorization: ...' \
-         -H 'Proxy-Authorization: ...' -H 'Cookie: ...' -H 'X-Api-Key: ...' \
-         -H 'X-Auth-Token: ...' -H 'X-Empty;' -H Content-Type: --data-raw 'it'\\''s all' \
-         http://192.0.2.21:8080/"
+        "curl -si -X POST -H 'Accept: ...' -H 'authorization: ...' -H 'X-Empty;' \
+         -H Content-Type: --data-raw ... http://192.0.2.21:8080/"
     );
     check.headers = vec![header(("content-type", "text/plain"))];
-    for body in ["password=c2VjcmV0", "a\nb", &"long".repeat(100)] {
-        check.body = Some(body.to_owned());
-        assert_eq!(
-            curl(target, &check),
-            "curl -si -X POST -H 'content-type: text/plain' --data-raw ... http://192.0.2.21:8080/"
-        );
-    }
+    assert_eq!(
+        curl(target, &check),
+        "curl -si -X POST -H 'content-type: ...' --data-raw ... http://192.0.2.21:8080/"
+    );
     check.method = "GET".to_owned();
     let with_body = curl(target, &check);
     assert!(with_body.starts_with("curl -si -X GET "), "{with_body}");

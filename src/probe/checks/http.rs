@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
-use crate::config::HttpCheck;
+use crate::config::{HttpCheck, Secret};
 use crate::model::ProbeResult;
 use crate::net::tls::Application;
 use crate::probe::body;
@@ -104,7 +104,10 @@ pub(in crate::probe) fn request(
     let url = Url::parse(&format!("{scheme}://{target}{}", check.path));
     let url = url.map_err(|error| Failure::internal(format!("no URL: {error}")))?;
     let host = host(target, check);
-    let body = check.body.clone().unwrap_or_default();
+    let body = match &check.body {
+        Some(body) => known(body, "the body")?.to_owned(),
+        None => String::new(),
+    };
     let mut request = Request::builder()
         .method(check.method.as_str())
         .uri(&url[Position::BeforePath..Position::AfterQuery])
@@ -120,10 +123,23 @@ pub(in crate::probe) fn request(
         let invalid = |_| Failure::internal(format!("no header: {name}"));
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?;
         let invalid = |_| Failure::internal(format!("no value of the header {name}"));
-        let value = HeaderValue::from_str(value).map_err(invalid)?;
+        let text = known(value, &format!("the header {name}"))?;
+        let mut value = HeaderValue::from_str(text).map_err(invalid)?;
+        value.set_sensitive(true);
         headers.insert(name, value);
     }
     Ok(request)
+}
+
+/// A secret of the request, which a command beside the agent may be without.
+fn known<'s>(secret: &'s Secret, of: &str) -> Result<&'s str, Failure> {
+    secret.expose().ok_or_else(|| {
+        let failure = Failure::internal(format!("{of} is a secret that this command has not got"));
+        failure.with_director_fix(
+            "give the command what the agent's unit gives the agent, such as the environment; or \
+             see `lvs-agent status`, which shows what the agent itself found",
+        )
+    })
 }
 
 /// The `Host` header: as the file has it, or with the port that is asked where

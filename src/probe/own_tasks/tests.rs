@@ -56,7 +56,7 @@ fn http(tls: Option<TlsSettings>) -> CheckKind {
         tls,
         port: None,
         method: "POST".to_owned(),
-        body: Some("x".repeat(LONG)),
+        body: Some(crate::config::Secret::from(&*"x".repeat(LONG))),
         ..fixture::http_check()
     })
 }

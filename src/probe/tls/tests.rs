@@ -15,7 +15,9 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
-use crate::config::{CheckKind, ExpectedBody, Pattern, Step, StreamCheck};
+use crate::config::{
+    CheckKind, ClientCertificate, ClientKey, ExpectedBody, Pattern, Secret, Step, StreamCheck,
+};
 use crate::model::ProbeResult;
 use crate::probe::Outcome;
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, serve, server_that_sends};
@@ -214,16 +216,50 @@ async fn the_client_shows_its_certificate() {
     let anonymous = trusting(&files.write("ca.pem", &ours.pem()));
     let (chain, key) = certificate(&ours, "director.example.com", 2090);
     let known = TlsSettings {
-        client: Some((
-            files.write("client.pem", &chain),
-            files.write("client.key", &key),
-        )),
+        client: Some(ClientCertificate {
+            certificate: files.write("client.pem", &chain),
+            key: ClientKey::File(files.write("client.key", &key)),
+        }),
         ..anonymous.clone()
     };
     let target = server(certificate(&ours, "rs1.example.com", 2090), Some(&ours));
     assert_eq!(connect(target, &known).await.result, ProbeResult::Ok);
     let outcome = connect(target, &anonymous).await;
     assert_eq!(outcome.result, ProbeResult::Tls, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn the_clients_key_can_be_in_the_configuration() {
+    let (files, ours) = (Files::new(), authority("ours"));
+    let (chain, key) = certificate(&ours, "director.example.com", 2090);
+    let known = |key| TlsSettings {
+        client: Some(ClientCertificate {
+            certificate: files.write("client.pem", &chain),
+            key,
+        }),
+        ..trusting(&files.write("ca.pem", &ours.pem()))
+    };
+    let target = server(certificate(&ours, "rs1.example.com", 2090), Some(&ours));
+    let pem = ClientKey::Pem(Secret::from(&*key));
+    assert_eq!(connect(target, &known(pem)).await.result, ProbeResult::Ok);
+
+    // The line breaks get lost in an environment file.
+    let one_line = key.replace('\n', " ");
+    let secret = key.lines().nth(1).unwrap();
+    let bytes = format!("{:?}", secret.as_bytes());
+    for broken in [one_line.trim_end(), one_line.trim_end_matches([' ', '-'])] {
+        for key in [
+            ClientKey::Pem(Secret::from(broken)),
+            ClientKey::File(files.write("client.key", broken)),
+        ] {
+            let outcome = connect(target, &known(key)).await;
+            assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
+            let said = format!("{outcome:?}");
+            assert!(said.contains("the key "), "{said}");
+            let shown = said.contains(secret) || said.contains(bytes.trim_matches(['[', ']']));
+            assert!(!shown, "{said}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -236,7 +272,10 @@ async fn files_that_cannot_be_used_say_nothing_of_the_real_server() {
         trusting(Path::new("/nonexistent/ca.pem")),
         trusting(&empty),
         TlsSettings {
-            client: Some((ca.clone(), empty.clone())),
+            client: Some(ClientCertificate {
+                certificate: ca.clone(),
+                key: ClientKey::File(empty.clone()),
+            }),
             ..trusting(&ca)
         },
     ] {

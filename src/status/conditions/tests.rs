@@ -48,12 +48,17 @@ fn logs_and_notifies_of_each_change_once() {
 }
 
 #[test]
-fn condition_that_its_source_announces_is_only_listed() {
+fn condition_that_its_source_logs_is_listed_and_heard_of() {
     let log = CapturedLog::start();
     let conditions = Conditions::default();
+    let heard = Arc::new(Mutex::new(0));
+    let listener = Arc::clone(&heard);
+    conditions.listen(move |_| *listener.lock().unwrap() += 1);
     conditions.raise(condition(ConditionType::QuorumLost, "web", "too few"));
-    assert_eq!(conditions.list().len(), 1);
+    conditions.raise(condition(ConditionType::ArpConflict, "192.0.2.1", "two"));
+    assert_eq!(conditions.list().len(), 2);
     assert_eq!(log.take(), [""; 0]);
+    assert_eq!(*heard.lock().unwrap(), 2);
 }
 
 #[test]

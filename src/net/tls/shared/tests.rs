@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::time::{advance, timeout};
 
 use super::*;
+use crate::config::{ClientCertificate, ClientKey};
 use crate::net::tls::TlsConfigs;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
@@ -88,7 +89,10 @@ async fn files_that_cannot_be_read_again_are_in_the_status_until_they_can_be() {
     // Others that fail for the same file are said once with it.
     let other = TlsSettings {
         verify: false,
-        client: Some((ca.clone(), directory.path().join("missing.key"))),
+        client: Some(ClientCertificate {
+            certificate: ca.clone(),
+            key: ClientKey::File(directory.path().join("missing.key")),
+        }),
         ..settings(0, &ca)
     };
     get(&configs, &wanted).await.unwrap();

@@ -486,14 +486,14 @@ async fn method_headers_and_body_are_sent() {
             .unwrap();
         (head, String::from_utf8(body.to_vec()).unwrap())
     });
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let header = |name: &str, value: &str| (name.to_owned(), value.into());
     let check = HttpCheck {
         method: "POST".to_owned(),
         headers: vec![
             header("Authorization", "Bearer x"),
             header("Accept", "text/plain"),
         ],
-        body: Some("are you?\n".to_owned()),
+        body: Some("are you?\n".into()),
         ..check()
     };
     let outcome = probe(address, &check, AMPLE).await;

@@ -104,8 +104,8 @@ async fn a_switch_of_protocols_is_a_status_like_another() {
     let check = HttpCheck {
         expected_status: StatusRanges::new([101..=101]).unwrap(),
         headers: vec![
-            ("connection-test".to_owned(), "x".to_owned()),
-            ("upgrade".to_owned(), "websocket".to_owned()),
+            ("connection-test".to_owned(), "x".into()),
+            ("upgrade".to_owned(), "websocket".into()),
         ],
         ..check()
     };

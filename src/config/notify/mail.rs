@@ -1,0 +1,75 @@
+//! The mapping `mail`.
+
+use super::super::Mail;
+use super::super::declaration::MAIL;
+use super::super::fields::Fields;
+use super::super::node::{Content, Entry, Node};
+use super::super::problem::{Parsed, Problems};
+use super::super::scalar::Value;
+
+/// Whoever has more readers has a list for them.
+const MOST_ADDRESSES: usize = 100;
+
+/// What stands in an address beside letters and digits (`atext` of RFC 5322,
+/// section 3.2.3, and dots): nothing that ends a header or begins an option.
+const SPECIAL: &str = ".!#$%&'*+/=?^_`{|}~-";
+
+pub(super) fn mail(entry: &Entry, problems: &mut Problems) -> Parsed<Mail> {
+    let fields = Fields::read(&entry.value, &MAIL, problems)?;
+    let to = fields
+        .value("to", problems)
+        .and_then(|value| addresses(value, problems));
+    let from = fields
+        .value("from", problems)
+        .and_then(|value| address(value, problems));
+    let sendmail = fields.value("sendmail", problems).and_then(|value| {
+        value.path(None, problems)?;
+        let path = value.text("an absolute path", "write it as a text", problems)?;
+        Ok(path.to_owned())
+    });
+    Ok(Mail {
+        to: to?,
+        from: from?,
+        sendmail: sendmail?,
+    })
+}
+
+fn addresses(value: Value<'_>, problems: &mut Problems) -> Parsed<Vec<String>> {
+    let hint = "write a list like `[ops@example.com, root]`";
+    let single = |node: &Node| matches!(node.content(), Content::Text(_));
+    let Some(nodes) = value.node.one_or_many(single) else {
+        return Err(value.wrong("a list of addresses", hint, problems));
+    };
+    if nodes.is_empty() || nodes.len() > MOST_ADDRESSES {
+        let message = format!("`to` has {} addresses", nodes.len());
+        let hint = format!("write 1 to {MOST_ADDRESSES}; for more readers, write a mailing list");
+        return Err(problems.add(value.node.location, message, hint));
+    }
+    let read: Vec<_> = nodes
+        .iter()
+        .map(|node| address(Value { node, ..value }, problems))
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Of this host, or with a domain.
+fn address(value: Value<'_>, problems: &mut Problems) -> Parsed<String> {
+    let wanted = "an address such as `ops@example.com`";
+    let hint = "write the bare address, without a name and `<>`";
+    let text = value.text(wanted, hint, problems)?;
+    let (local, domain) = match text.split_once('@') {
+        Some((local, domain)) => (local, Some(domain)),
+        None => (text, None),
+    };
+    let is_local = |c: char| c.is_ascii_alphanumeric() || SPECIAL.contains(c);
+    let is_domain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let fits = !local.is_empty()
+        && !local.starts_with('-')
+        && local.chars().all(is_local)
+        && domain.is_none_or(|domain| !domain.is_empty() && domain.chars().all(is_domain));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(value.wrong(wanted, hint, problems))
+    }
+}
