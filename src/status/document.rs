@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use serde::ser::{Serialize, Serializer};
 
 pub(crate) use arp::ArpAuditStatus;
+pub(crate) use decision::SetWeightStatus;
 pub(crate) use host::{
     ConditionStatus, ConfigStatus, LeavingStatus, ReconcileStatus, ReloadStatus, SysctlStatus,
     TimeoutStatus, VipStatus,
