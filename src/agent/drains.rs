@@ -19,7 +19,8 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::printable::printable;
 use crate::runtime::stored_file::{
-    Content, Damage, IfDamaged, Loaded, OnDisk, Purpose, StoredFile, StoredFileError,
+    BackgroundWriter, Content, Format, IfDamaged, Loaded, OnDisk, Purpose, StoredFile,
+    StoredFileError,
 };
 
 /// The version of the file's shape with weights: a program that knows no weights must not
@@ -135,23 +136,23 @@ impl DrainFile {
             .unwrap_or_else(|error| Err(failed(self.path().to_owned(), error.into())))
     }
 
-    /// Writes the file unless it holds what is wanted, as [`StoredFile::save`] does.
-    pub(crate) fn save(
-        &self,
-        decisions: Decisions,
-        before: &OnDisk<Decisions>,
-    ) -> Result<(OnDisk<Decisions>, Option<Damage>), StoredFileError> {
-        self.0.save(decisions, before, text, content)
+    /// Writes the file, of which `on_disk` is known.
+    pub(crate) fn writer(&self, on_disk: OnDisk<Decisions>) -> BackgroundWriter<Decisions> {
+        let format = Format { text, content };
+        BackgroundWriter::new(self.0.clone(), FileUse::Drains, format, on_disk)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn save(&self, decisions: &Decisions) {
+        let saved = self
+            .0
+            .save(decisions.clone(), &OnDisk::Unknown, text, content);
+        saved.unwrap();
     }
 
     /// Looks whether another hand has changed or removed the file.
     pub(crate) fn look(&self) -> bool {
         self.0.look()
-    }
-
-    /// What was last seen of that.
-    pub(crate) fn is_changed(&self) -> bool {
-        self.0.is_changed()
     }
 
     /// Removes the file. The answer is whether there was one.

@@ -18,14 +18,14 @@ use super::{ChangeCause, ReconcileError, Writing, conditions, publish};
 use crate::config::ProbeMark;
 use crate::kernel::{Ipvs, Kernel, KernelError};
 use crate::metrics::Metrics;
-use crate::model::{Condition, ConditionType, Severity, SysctlKey};
+use crate::model::{ConditionType, SysctlKey};
 use crate::notify::Events;
 use crate::plan::pending_removal::{self, Unreplaced};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
 use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
-use crate::runtime::stored_file::{BackgroundWriter, StoredFileError, WriteResult, unsaved};
+use crate::runtime::stored_file::{BackgroundWriter, StoredFileError, WriteResult};
 use crate::status::{Mode, Snapshot};
 
 /// How long writes to the kernel wait for a disk, which may hang.
@@ -350,28 +350,17 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     fn note_written(&self, written: WriteResult) {
-        let kind = ConditionType::OwnershipNotSaved;
-        let (path, conditions) = (self.writer.path(), &self.snapshot.conditions);
-        let subject = path.display().to_string();
-        match written {
-            WriteResult::Pending => {}
-            WriteResult::Written(damage) => {
-                conditions.note_damage(path, damage.as_ref(), clock::wall());
-                conditions.clear(kind, &subject);
-            }
-            WriteResult::Failed(error) => conditions.raise(Condition {
-                kind,
-                severity: Severity::Problem,
-                message: format!(
-                    "what the agent owns is not remembered: {}; if the agent crashes, what it has \
-                     made since stays in the kernel",
-                    error_chain(&error)
-                ),
-                fix: unsaved::fix(&error, self.snapshot.mode.unit()),
-                subject,
-                since: clock::wall(),
-            }),
-        }
+        let message = |error: &str| {
+            format!(
+                "what the agent owns is not remembered: {error}; if the agent crashes, what it has \
+                 made since stays in the kernel"
+            )
+        };
+        let (kind, path) = (ConditionType::OwnershipNotSaved, self.writer.path());
+        let (snapshot, unit) = (&self.snapshot, self.snapshot.mode.unit());
+        snapshot
+            .conditions
+            .note_written(kind, path, written, message, unit, clock::wall());
     }
 
     /// Keeps the outcome of a pass where it is shown, and raises its conditions.

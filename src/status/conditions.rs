@@ -15,8 +15,9 @@ use std::time::SystemTime;
 use tracing::{debug, error, info, warn};
 
 use crate::model::{Announcement, Condition, ConditionType, Severity};
+use crate::runtime::error_chain::error_chain;
 use crate::runtime::shared::Shared;
-use crate::runtime::stored_file::Damage;
+use crate::runtime::stored_file::{Damage, WriteResult, unsaved};
 
 pub(crate) use derived::Examiner;
 
@@ -83,6 +84,36 @@ impl Conditions {
         }
         if let Some(damage) = damage {
             self.raise(damage.condition(now));
+        }
+    }
+
+    /// Notes what came of a write of the state file of this name. `kind` says that the file
+    /// does not hold what it should, and `message` makes the message of the error.
+    pub(crate) fn note_written(
+        &self,
+        kind: ConditionType,
+        path: &Path,
+        written: WriteResult,
+        message: impl FnOnce(&str) -> String,
+        unit: &str,
+        now: SystemTime,
+    ) {
+        let subject = path.display().to_string();
+        match written {
+            // The condition stays as it was until the result is known.
+            WriteResult::Pending => {}
+            WriteResult::Written(damage) => {
+                self.note_damage(path, damage.as_ref(), now);
+                self.clear(kind, &subject);
+            }
+            WriteResult::Failed(error) => self.raise(Condition {
+                kind,
+                severity: Severity::Problem,
+                message: message(&error_chain(&error)),
+                fix: unsaved::fix(&error, unit),
+                subject,
+                since: now,
+            }),
         }
     }
 

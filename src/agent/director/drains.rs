@@ -2,23 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::info;
 
 use crate::agent::drains::{Decisions, DrainFile};
 use crate::config::Config;
-use crate::model::{Condition, ConditionType, RealServerKey, ServiceKey, Severity};
+use crate::model::{ConditionType, RealServerKey, ServiceKey};
 use crate::reconcile::Writing;
 use crate::runtime::clock;
-use crate::runtime::error_chain::error_chain;
-use crate::runtime::stored_file::{Damage, OnDisk, StoredFileError, unsaved};
+use crate::runtime::stored_file::{BackgroundWriter, StoredFileError};
 use crate::status::{Mode, SharedConditions};
 
 /// So many lines are written at a time of decisions that end with a reload.
@@ -33,18 +30,13 @@ const SAVING: Duration = Duration::from_millis(500);
 /// Raised while the file does not hold what operators want.
 const NOT_SAVED: ConditionType = ConditionType::DrainsNotSaved;
 
-/// What was saved, and what was wrong with the file before.
-type Saved = (OnDisk<Decisions>, Option<Damage>);
-
 /// What operators want, which goes on after a reload or a restart.
 pub(super) struct DrainStore {
     file: DrainFile,
     /// In a dry run the file is read and never written.
     writing: Writing,
     pub(super) decisions: Decisions,
-    on_disk: OnDisk<Decisions>,
-    /// The writing of the file that goes on.
-    saving: Option<JoinHandle<Result<Saved, StoredFileError>>>,
+    writer: BackgroundWriter<Decisions>,
     /// Where it is raised that the file does not hold what is wanted.
     conditions: SharedConditions,
 }
@@ -61,10 +53,9 @@ impl DrainStore {
         let loaded = file.patiently(StoredFileError::Read, load).await?;
         conditions.note_damage(file.path(), loaded.reported(), clock::wall());
         let mut drains = Self {
+            writer: file.writer(loaded.on_disk()),
             file,
             writing,
-            on_disk: loaded.on_disk(),
-            saving: None,
             decisions: loaded.value,
             conditions: Arc::clone(conditions),
         };
@@ -133,63 +124,24 @@ impl DrainStore {
         if self.writing == Writing::DryRun {
             return;
         }
-        let mut trouble = None;
-        while self.saving.is_some() || !self.is_saved() {
-            let saving = self.saving.get_or_insert_with(|| {
-                let (file, decisions) = (self.file.clone(), self.decisions.clone());
-                let before = self.on_disk.clone();
-                tokio::spawn(async move {
-                    let save = move |file: &DrainFile| file.save(decisions, &before);
-                    file.patiently(StoredFileError::Write, save).await
-                })
-            });
-            let Ok(saved) = timeout(SAVING, saving).await else {
-                // The condition stays as it was until the result is known.
-                return;
-            };
-            self.saving = None;
-            trouble = match saved {
-                Ok(Ok((on_disk, damage))) => {
-                    self.on_disk = on_disk;
-                    let (path, now) = (self.file.path(), clock::wall());
-                    self.conditions.note_damage(path, damage.as_ref(), now);
-                    None
-                }
-                Ok(Err(error)) => Some(error),
-                Err(error) => {
-                    let path = self.file.path().to_owned();
-                    Some(StoredFileError::Write(path, io::Error::other(error)))
-                }
-            };
-            if trouble.is_some() {
-                self.on_disk = self.on_disk.after_failure();
-                break;
-            }
-        }
-        let (kind, subject) = (NOT_SAVED, self.file.path().display().to_string());
-        let Some(error) = trouble else {
-            return self.conditions.clear(kind, &subject);
+        let written = self.writer.save(&self.decisions, SAVING, SAVING).await;
+        let message = |error: &str| {
+            format!("what operators have decided is not remembered across a restart: {error}")
         };
-        let message = error_chain(&error);
-        self.conditions.raise(Condition {
-            kind,
-            severity: Severity::Problem,
-            message: format!(
-                "what operators have decided is not remembered across a restart: {message}"
-            ),
-            fix: unsaved::fix(&error, Mode::Director.unit()),
-            subject,
-            since: clock::wall(),
-        });
-    }
-
-    fn is_saved(&self) -> bool {
-        self.on_disk.holds(&self.decisions) && !self.file.is_changed()
+        let unit = Mode::Director.unit();
+        self.conditions.note_written(
+            NOT_SAVED,
+            self.file.path(),
+            written,
+            message,
+            unit,
+            clock::wall(),
+        );
     }
 
     /// Whether the disk takes its time, and it is not sure yet that the file holds what is wanted.
     pub(super) fn is_saving(&self) -> bool {
-        self.saving.is_some()
+        self.writer.is_saving()
     }
 
     /// Why the file does not hold what is wanted, if it does not.

@@ -48,7 +48,7 @@ fn what_is_saved_is_loaded() {
         ..decisions()
     };
     for (decisions, version) in [(decisions(), 2), (drains, 1)] {
-        file.save(decisions.clone(), &OnDisk::Unknown).unwrap();
+        file.save(&decisions);
         assert_eq!(load(&file), (decisions, true));
         let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(text["version"], version, "{text}");

@@ -104,6 +104,11 @@ impl<T: Clone + Default + PartialEq + Send + 'static> BackgroundWriter<T> {
         }
     }
 
+    /// Whether a write is in progress, so that the content of the file is not known.
+    pub(crate) const fn is_saving(&self) -> bool {
+        self.saving.is_some()
+    }
+
     fn note(
         &mut self,
         saved: Result<Result<Saved<T>, StoredFileError>, JoinError>,

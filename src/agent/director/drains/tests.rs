@@ -34,7 +34,7 @@ async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
             "it has another address now, or its service has; ask for it again if it shall be",
         ),
     ] {
-        file().save(wanted.clone(), &OnDisk::Unknown).unwrap();
+        file().save(&wanted);
         let mut drains = load(&config, &Arc::default()).await;
         assert_eq!(drains.decisions, wanted);
         let ended = drains.forget_unconfigured(&config, &config).await;
