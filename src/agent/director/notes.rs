@@ -26,8 +26,8 @@ pub(super) fn weight_line(set: Option<SetWeight>, configured: Weight) -> String 
 
 /// Why the real server does not have its weight now.
 pub(super) fn weight_notes(
-    service: &ServiceRecord,
-    record: &RealServerRecord,
+    snapshot: &Snapshot,
+    (service, record): (&ServiceRecord, &RealServerRecord),
     set: Option<SetWeight>,
 ) -> Vec<String> {
     let live = record.live.lock();
@@ -40,13 +40,14 @@ pub(super) fn weight_notes(
         format!("note: {name} is {state}, and has the weight when it is undrained")
     });
     let advised = live.advised.map(|advised| match set {
-        Some(_) if advised == Weight::ZERO => format!(
+        // A share of a configured weight of 0 is no refusal of connections.
+        Some(_) if advised == Weight::ZERO && record.configured != Weight::ZERO => format!(
             "note: the check of {name} reports weight 0, which stays in effect until it reports \
              another one"
         ),
         Some(_) => format!(
-            "note: the check of {name} reports weight {advised}, which is not in effect until \
-             `lvs-agent weight {name} reset`"
+            "note: the check of {name} reports weight {advised}, which is not in effect until `{}`",
+            snapshot.command_line(&format!("weight {name} reset"))
         ),
         None => format!("note: the check of {name} reports weight {advised}, which is in effect"),
     });

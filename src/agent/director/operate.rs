@@ -198,7 +198,7 @@ impl Director {
             let key = (service.key, record.key);
             let line = notes::weight_line(set, record.configured);
             lines.push(format!("{}: {line}", service.name_of(record)));
-            lines.extend(notes::weight_notes(service, record, set));
+            lines.extend(notes::weight_notes(&snapshot, (service, record), set));
             let Some(set) = set else {
                 weights.remove(&key);
                 continue;

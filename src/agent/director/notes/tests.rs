@@ -115,16 +115,16 @@ fn whoever_sets_a_weight_is_told_what_it_is_and_why_it_is_not_there_yet() {
         ]
     );
     let down = "note: web/rs2 is down, and has the weight when it is up";
-    assert_eq!(weight_notes(web, rs2, half), [down]);
+    assert_eq!(weight_notes(&snapshot, (web, rs2), half), [down]);
     {
         let mut live = rs2.live.lock();
         live.health = Health::Up;
         live.admin = AdminState::Drained;
     }
     let drained = "note: web/rs2 is drained, and has the weight when it is undrained";
-    assert_eq!(weight_notes(web, rs2, half), [drained]);
+    assert_eq!(weight_notes(&snapshot, (web, rs2), half), [drained]);
     rs2.live.lock().admin = AdminState::Enabled;
-    assert_eq!(weight_notes(web, rs2, half), [""; 0]);
+    assert_eq!(weight_notes(&snapshot, (web, rs2), half), [""; 0]);
     for (advised, set, expected) in [
         (
             0,
@@ -140,6 +140,6 @@ fn whoever_sets_a_weight_is_told_what_it_is_and_why_it_is_not_there_yet() {
     ] {
         rs2.live.lock().advised = Weight::new(advised);
         let expected = format!("note: the check of web/rs2 {expected}");
-        assert_eq!(weight_notes(web, rs2, set), [expected]);
+        assert_eq!(weight_notes(&snapshot, (web, rs2), set), [expected]);
     }
 }
