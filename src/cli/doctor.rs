@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::cli::arguments::DoctorArguments;
+use crate::cli::terminal::counted;
 use crate::doctor::{self, Finding, Verdict};
 use crate::status::Mode;
 
@@ -97,12 +98,11 @@ fn render(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
         }
     }
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
-    let plural = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     writeln!(
         out,
         "{}, {}, {} ok",
-        plural(count(Verdict::Problem), "problem"),
-        plural(count(Verdict::Warning), "warning"),
+        counted(count(Verdict::Problem), "problem"),
+        counted(count(Verdict::Warning), "warning"),
         count(Verdict::Ok)
     )
 }

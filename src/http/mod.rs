@@ -182,17 +182,12 @@ pub(crate) async fn status(
     Extension(place): Extension<Arc<Place>>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let filter = match filter_of(query.as_deref().unwrap_or_default()) {
+    let filter = match Filter::of_query(query.as_deref().unwrap_or_default()) {
         Ok(filter) => filter,
-        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    if let Some(name) = &filter.service {
-        let snapshot = shown.view().snapshot;
-        let mut services = snapshot.services.iter();
-        if !services.any(|service| *service.name == **name) {
-            let text = "There is no virtual service of that name.\n";
-            return (StatusCode::NOT_FOUND, text).into_response();
-        }
+    if let Some(unknown) = filter.unknown(&shown.view().snapshot) {
+        return (StatusCode::NOT_FOUND, format!("{unknown}\n")).into_response();
     }
     let large = if filter == Filter::default() {
         Large::Status
@@ -202,19 +197,6 @@ pub(crate) async fn status(
     let render = move |view: AppState| document::json(&view.snapshot, &filter).map_err(Into::into);
     let media_type = "application/json";
     shown.large(large, media_type, &place, render).await
-}
-
-/// `service=NAME`, `problems`, or both.
-fn filter_of(query: &str) -> Result<Filter, &'static str> {
-    let mut filter = Filter::default();
-    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match (&*key, &*value) {
-            ("service", name) if !name.is_empty() => filter.service = Some(name.to_owned()),
-            ("problems", "") => filter.problems = true,
-            _ => return Err("/status takes ?service=NAME and ?problems, and nothing else.\n"),
-        }
-    }
-    Ok(filter)
 }
 
 /// What a director's `agent` check asks: small, whatever this host has.

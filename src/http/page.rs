@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use maud::{Markup, html};
 
-use crate::model::{Severity, short_duration};
+use crate::model::short_duration;
 use crate::status::Snapshot;
 use crate::status::document::{
     ConditionStatus, LeavingStatus, ReadinessStatus, RealServerStatus, ServiceStatus, Status,
@@ -50,7 +50,7 @@ pub(super) fn render(
         move |index| {
             let record = snapshot.services.get(index);
             record.map_or_else(String::new, |record| {
-                service(&ServiceStatus::of(record), is_frozen, now).into_string()
+                service(&ServiceStatus::of(record, |_| true), is_frozen, now).into_string()
             })
         }
     });
@@ -86,7 +86,7 @@ fn host(status: &Status<()>, role: &str, now: SystemTime) -> Markup {
 }
 
 fn condition(condition: &ConditionStatus, now: SystemTime) -> Markup {
-    let class = if condition.severity == Severity::Problem.as_str() {
+    let class = if condition.is_problem() {
         "down"
     } else {
         "unknown"
