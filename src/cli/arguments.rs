@@ -21,8 +21,7 @@ use crate::runtime::logging::LogFormat;
 #[command(name = "lvs-agent", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
-    bad configuration, 3 plan found changes, doctor a problem, or status --exit-code a real \
-    server that is down or a problem."
+    bad configuration, 3 plan found changes or doctor or status --exit-code a problem."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -95,7 +95,7 @@ pub(super) fn render(
     writeln!(out, "{}", status.convergence(|at| age(at, now)))?;
     for condition in status.conditions_but_down() {
         let summary = condition.summary(|at| age(at, now));
-        writeln!(out, "{}", canvas.paint(&summary, tone_of(condition)))?;
+        writeln!(out, "{}", canvas.paint(&summary, Some(tone_of(condition))))?;
         writeln!(out, "  fix: {}", condition.fix)?;
     }
     if part == Part::Everything {
@@ -126,12 +126,12 @@ pub(super) fn role(status: &StatusResponse) -> &'static str {
     }
 }
 
-pub(super) fn tone_of(condition: &ConditionStatus) -> Option<Tone> {
-    Some(if condition.is_problem() {
+pub(super) fn tone_of(condition: &ConditionStatus) -> Tone {
+    if condition.is_problem() {
         Tone::Problem
     } else {
         Tone::Warning
-    })
+    }
 }
 
 /// Of a status that holds problems only.

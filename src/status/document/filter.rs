@@ -134,15 +134,13 @@ impl Filter {
             let Some(service) = services.get(condition.service()) else {
                 return true;
             };
-            let mut records = service.records();
-            match records.find(|one| condition.real_server() == Some(&*one.name)) {
-                Some(real_server) => self.includes_real_server(service, real_server),
-                None => {
-                    let mut records = service.records();
-                    self.includes_service(service)
-                        || records.any(|one| self.includes_real_server(service, one))
-                }
-            }
+            let is_included = |one: &RealServerRecord| self.includes_real_server(service, one);
+            let name = condition.real_server();
+            let real_server = service.records().find(|one| name == Some(&*one.name));
+            real_server.map_or_else(
+                || self.includes_service(service) || service.records().any(is_included),
+                is_included,
+            )
         });
     }
 }

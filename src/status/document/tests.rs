@@ -277,7 +277,7 @@ fn service_with_a_condition_is_a_problem_without_real_servers() {
         status.virtual_services.unwrap()
     };
     assert_eq!(services("service=web&problems"), []);
-    let end = clock::wall() + Duration::from_secs(3600);
+    let end = clock::wall() + Duration::from_hours(1);
     snapshot.services[0].real_servers[0]
         .live
         .lock()

@@ -6,7 +6,7 @@ use crate::model::{
     Timeout, Weight,
 };
 use crate::status::document::{Filter, json};
-use crate::status::{LeavingRecord, Snapshot, TimeoutRecord, fixture};
+use crate::status::{LeavingRecord, ServiceRecord, Snapshot, TimeoutRecord, fixture};
 
 /// All of the status, as a pipe has it.
 fn text(status: &StatusResponse, now: SystemTime) -> String {
@@ -232,11 +232,11 @@ fn tables_fit_80_columns() {
     let shown = text_of(&status, Part::Everything, now, canvas);
     let web = shown.lines().skip_while(|line| !line.starts_with("web"));
     let table: Vec<_> = web.take(4).collect();
-    expect![[r#"
+    expect![[r"
         web  tcp 192.168.11.200:80  wlc  direct
           REAL SERVER  ADDRESS           HEALTH  FOR    KERNEL  LAST PROBE
           rs1          192.168.11.21:80  up      1m 3s       1  HTTP 200, port 80, 1....
-          rs2          192.168.11.22:80  down    35s      none  connection refused, p..."#]]
+          rs2          192.168.11.22:80  down    35s      none  connection refused, p..."]]
     .assert_eq(&table.join("\n"));
     for line in table {
         assert!(line.len() <= 80, "{line}");
@@ -265,7 +265,7 @@ fn only_problems_and_their_services() {
 #[test]
 fn nothing_is_wrong_is_said() {
     let snapshot = fixture::director();
-    for record in snapshot.services.iter().flat_map(|one| one.records()) {
+    for record in snapshot.services.iter().flat_map(ServiceRecord::records) {
         let mut live = record.live.lock();
         live.health = Health::Up;
         live.diagnosis = Some(Diagnosis::Ok);

@@ -6,10 +6,10 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Paragraph, Wrap};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::rows::{Content, Row, columns};
-use super::view::View;
+use super::view::{Selection, View};
 use crate::cli::status::summary;
 use crate::cli::status::table::{self, Cell};
 use crate::cli::status::text::{age, heading, health, last_probe, role, tone_of};
@@ -47,8 +47,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, now: SystemTime) {
     frame.render_widget(lines(head, has_colours), top);
     frame.render_widget(lines(conditions, has_colours), middle);
     draw_table(frame, view, table);
-    let details = lines(details_of(view, now), has_colours);
-    frame.render_widget(Paragraph::new(details).wrap(Wrap { trim: false }), below);
+    let details = details_of(view, now).into_iter();
+    let details = details
+        .flat_map(|text| wrapped(&text, width))
+        .map(Cell::from);
+    frame.render_widget(lines(details.collect(), has_colours), below);
     frame.render_widget(Line::raw(table::cut(&keys_of(view), width)), keys);
     reverse(frame, keys);
 }
@@ -117,26 +120,55 @@ fn cut_lines(cells: Vec<Cell>, width: usize) -> Vec<Cell> {
     cells.collect()
 }
 
-/// The conditions but those of real servers that are down, which stand in the table.
+/// The conditions but those of real servers that are down, which stand in the table: as many
+/// as have room, and at least the beginning of the first.
 fn conditions(view: &View, now: SystemTime, height: usize, width: usize) -> Vec<Cell> {
-    let most = (height / CONDITIONS / 2).max(1);
-    let mut shown = Vec::new();
+    let most = (height / CONDITIONS).max(2);
+    let mut shown: Vec<Cell> = Vec::new();
+    let mut conditions = view.status.conditions_but_down();
     let mut more = 0;
-    for (index, condition) in view.status.conditions_but_down().enumerate() {
-        if index >= most {
-            more += 1;
-            continue;
-        }
-        shown.push(Cell {
-            text: condition.summary(|at| age(at, now)),
-            tone: tone_of(condition),
+    for condition in &mut conditions {
+        let summary = condition.summary(|at| age(at, now));
+        let summary = wrapped(&summary, width).into_iter().map(|text| Cell {
+            text,
+            tone: Some(tone_of(condition)),
         });
-        shown.push(format!("  fix: {}", condition.fix).into());
+        let fix = wrapped(&format!("  fix: {}", condition.fix), width);
+        let lines: Vec<_> = summary.chain(fix.into_iter().map(Cell::from)).collect();
+        if shown.len() + lines.len() > most && !shown.is_empty() {
+            more = 1;
+            break;
+        }
+        shown.extend(lines.into_iter().take(most));
     }
+    more += conditions.count();
     if more > 0 {
-        shown.push(format!("and {more} more: `lvs-agent status --problems`").into());
+        let text = format!("and {more} more: `lvs-agent status --problems`");
+        shown.push(table::cut(&text, width).into());
     }
-    cut_lines(shown, width)
+    shown
+}
+
+/// The text in lines of so many columns, broken at blanks where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        let end = line.width() + word.trim_end().width();
+        if end > width && !line.trim().is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        for character in word.chars() {
+            let is_blank = character == ' ';
+            if line.width() + character.width().unwrap_or(0) > width && !is_blank {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(character);
+        }
+    }
+    lines.push(line);
+    let lines = lines.into_iter().map(|line| line.trim_end().to_owned());
+    lines.collect()
 }
 
 fn draw_table(frame: &mut Frame<'_>, view: &mut View, area: Rect) {
@@ -185,17 +217,18 @@ fn spans(pieces: Vec<Cell>, has_colours: bool) -> Vec<Span<'static>> {
 }
 
 /// What is known of the selected row.
-fn details_of(view: &View, now: SystemTime) -> Vec<Cell> {
+fn details_of(view: &View, now: SystemTime) -> Vec<String> {
     match view.selection() {
-        Some((service, Some(real_server))) => {
+        Some(Selection::RealServer(service, real_server)) => {
             let is_frozen = view.status.all_weights_are_frozen();
             details_of_real_server(service, real_server, is_frozen, now)
         }
-        Some((service, None)) => {
-            let mut details = vec![heading(service).into()];
-            details.extend(service.warnings().into_iter().map(Cell::from));
+        Some(Selection::Service(service)) => {
+            let mut details = vec![heading(service)];
+            details.extend(service.warnings());
             details
         }
+        Some(Selection::Served(service)) => service.reasons.clone(),
         None => Vec::new(),
     }
 }
@@ -205,7 +238,7 @@ fn details_of_real_server(
     real_server: &RealServerStatus,
     is_frozen: bool,
     now: SystemTime,
-) -> Vec<Cell> {
+) -> Vec<String> {
     let RealServerStatus {
         name,
         address,
@@ -245,7 +278,7 @@ fn details_of_real_server(
         connections.active,
         connections.inactive
     ));
-    details.into_iter().map(Cell::from).collect()
+    details
 }
 
 /// The last line: what keys do, or what is typed.

@@ -7,13 +7,24 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::Answer;
 use super::rows::{Row, Sort, rows};
 use crate::cli::status::has_findings;
-use crate::status::document::{Filter, RealServerStatus, ServiceStatus, StatusResponse};
+use crate::status::document::{
+    Filter, RealServerStatus, ServedStatus, ServiceStatus, StatusResponse,
+};
 
 /// What comes after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Stay,
     Leave,
+}
+
+/// What a row is about.
+#[derive(Debug)]
+pub(super) enum Selection<'v> {
+    Service(&'v ServiceStatus),
+    RealServer(&'v ServiceStatus, &'v RealServerStatus),
+    /// A virtual service on a real server.
+    Served(&'v ServedStatus),
 }
 
 /// The state of the view.
@@ -175,16 +186,21 @@ impl View {
         self.first = self.first.clamp(lowest, self.selected).min(last_page);
     }
 
-    /// The virtual service and the real server of the selected row.
-    pub(super) fn selection(&self) -> Option<(&ServiceStatus, Option<&RealServerStatus>)> {
+    /// What the selected row is about.
+    pub(super) fn selection(&self) -> Option<Selection<'_>> {
         let subject = &self.rows.get(self.selected)?.subject;
-        let mut services = self.status.virtual_services.iter().flatten();
+        let Some(services) = &self.status.virtual_services else {
+            let mut served = self.status.readiness.iter().flat_map(|one| &one.services);
+            let service = served.find(|service| service.name == subject.service);
+            return service.map(Selection::Served);
+        };
+        let mut services = services.iter();
         let service = services.find(|service| service.name == subject.service)?;
-        let name = subject.real_server.as_deref();
-        let real_server = service
-            .servers()
-            .find(|one| Some(one.name.as_str()) == name);
-        Some((service, real_server))
+        let Some(name) = &subject.real_server else {
+            return Some(Selection::Service(service));
+        };
+        let real_server = service.servers().find(|one| one.name == *name)?;
+        Some(Selection::RealServer(service, real_server))
     }
 }
 

@@ -55,7 +55,7 @@ fn director_on_80_by_24() {
         &mut view,
         80,
         24,
-        &expect![[r#"
+        &expect![[r"
             lvs1: director, lvs-agent 0.1.0, the kernel was as configured 5s ago
             real servers: 1 of 3 down, 1 up, 1 unknown, 0 draining, 0 drained
             conditions: 1 problem, 0 warnings
@@ -80,7 +80,7 @@ fn director_on_80_by_24() {
             inactive
 
             3 of 6  q: quit  p: everything  s: as configured  /: filter
-        "#]],
+        "]],
     );
 }
 
@@ -92,15 +92,39 @@ fn conditions_are_on_top_and_the_rest_of_them_is_a_number() {
         .lock()
         .extend([FreezeReason::Link, FreezeReason::Clock]);
     let mut view = view(&snapshot, false);
-    let shown = text(&drawn(&mut view, 80, 12));
-    let shown: Vec<_> = shown.lines().skip(3).take(5).collect();
-    expect![[r#"
-        problem weights_frozen clock for 5s: verdicts that depend on the dates of cer...
+    let shown = text(&drawn(&mut view, 80, 18));
+    let shown: Vec<_> = shown.lines().skip(3).take(7).collect();
+    expect![[r"
+        problem weights_frozen clock for 5s: verdicts that depend on the dates of
+        certificates are frozen: the director's clock is wrong, by all certificates that
+        real servers show; set it, for example with `timedatectl set-ntp true`
           fix: timedatectl set-ntp true
-        problem weights_frozen link for 5s: all weights are frozen: the director's ow...
-          fix: see `ip -brief link` and `ip route` on this host
-        and 2 more: `lvs-agent status --problems`"#]]
+        and 3 more: `lvs-agent status --problems`
+          REAL SERVER   HEALTH                      FOR    KERNEL  LAST PROBE
+        web  tcp 192.168.11.200:80  wlc  direct"]]
     .assert_eq(&shown.join("\n"));
+    let shown = text(&drawn(&mut view, 30, 9));
+    let shown: Vec<_> = shown.lines().skip(3).take(4).collect();
+    expect![[r"
+        problem weights_frozen clock
+        for 5s: verdicts that depend
+        on the dates of certificates
+          REAL SERVER  HEALTH  FOR  .."]]
+    .assert_eq(&shown.join("\n"));
+}
+
+#[test]
+fn texts_are_broken_at_blanks_and_long_words_anywhere() {
+    for (text, lines) in [
+        ("one two three", &["one two", "three"][..]),
+        ("  fix: ab", &["  fix:", "ab"]),
+        ("12345678901234567", &["12345678", "90123456", "7"]),
+        ("a 1234567890", &["a", "12345678", "90"]),
+        ("", &[""]),
+        ("机机机机机", &["机机机机", "机"]),
+    ] {
+        assert_eq!(wrapped(text, 8), lines, "{text}");
+    }
 }
 
 #[test]
@@ -118,18 +142,18 @@ fn real_server_on_60_by_10() {
         &mut view(&fixture::real_server(), false),
         60,
         10,
-        &expect![[r#"
+        &expect![[r"
             web1: real server, lvs-agent 0.1.0, the kernel has not be...
             conditions: 0 problems, 0 warnings
             SERVICE  READY  WHY NOT
             web      no     arp_ignore is 0 on eth0: this host answer...
-
+            arp_ignore is 0 on eth0: this host answers ARP for the VIP
 
 
 
 
             1 of 1  q: quit  p: everything  s: as configured  /: filter
-        "#]],
+        "]],
     );
 }
 

@@ -191,7 +191,7 @@ fn rows_of_a_real_server_are_its_services() {
     let status = status(&fixture::real_server());
     let mut view = View::new(Filter::default(), status, false, fixture::start());
     assert_eq!(rows_of(&view), "[web]");
-    assert!(view.selection().is_none());
+    assert!(matches!(view.selection(), Some(Selection::Served(_))));
     enter(&mut view, "/ARP_ignore");
     assert_eq!(rows_of(&view), "[web]");
 }
