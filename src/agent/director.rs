@@ -7,6 +7,8 @@
 //! ```
 
 mod drains;
+mod notes;
+mod operate;
 mod ways_through_vips;
 
 use std::collections::BTreeSet;
@@ -22,14 +24,13 @@ use tracing::{info, warn};
 
 use self::drains::DrainStore;
 use crate::agent::conditions;
-use crate::agent::drains::DrainFile;
+use crate::agent::drains::{DrainFile, WantedDrain};
 use crate::agent::lifecycle::{AgentError, finish, start_events};
-use crate::agent::reload::{OperationResult, ReloadError, reload_config};
+use crate::agent::reload::{ReloadError, reload_config};
 use crate::agent::serve::serve_until_stopped;
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, DirectorExit};
-use crate::control::Operation;
 use crate::health::weight_updates::WeightUpdates;
 use crate::health::{self, LinkInputs, ReloadResult, Subscriptions};
 use crate::http::{AppState, SharedState};
@@ -37,7 +38,7 @@ use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
 use crate::link::carrier;
 use crate::metrics::Metrics;
-use crate::model::{AdminState, ArpConflicts, Weights};
+use crate::model::{ArpConflicts, Weights};
 use crate::notify::Events;
 use crate::probe::vip_path::{CanaryTarget, MarkRegistry};
 use crate::probe::{ProbeTarget, Prober, Probes, probe_targets, vip_path};
@@ -94,7 +95,14 @@ pub(crate) async fn run<T: Ipvs>(
     let mut probes = Probes::new(probing.through(paths), report);
     let subscribed = subscribe(&mut probes, &config);
     let health = health(&config, &view, subscribed, found).with_events(Arc::clone(&events));
-    let health = health.with_drained(|key| drains.drained.get(key).map(|at| drains::again(*at)));
+    let wanted = &drains.decisions;
+    let health = health.with_decisions(
+        |key| {
+            let WantedDrain { deadline, decision } = wanted.drains.get(key)?;
+            Some((operate::again(*deadline), decision.clone()))
+        },
+        |key| wanted.weights.get(key).cloned(),
+    );
     let drain_changes = health.drain_changes();
     let (to_health, changes) = mpsc::channel(CHANGES);
     view.liveness.beat(Loop::Probes, clock::monotonic());
@@ -224,7 +232,7 @@ impl Director {
         stop: Stop,
     ) -> Result<(), AgentError> {
         let (shown, events) = (self.shown.clone(), Arc::clone(&self.events));
-        let operate = async |operation| self.carry_out(operation).await;
+        let operate = async |operation, by: Option<_>| self.operate(operation, by.as_ref()).await;
         let serving =
             serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
         let reconcile = serving.await;
@@ -238,23 +246,6 @@ impl Director {
             }
         })
         .await
-    }
-
-    async fn carry_out(&mut self, operation: Operation) -> OperationResult {
-        match operation {
-            Operation::Reload => OperationResult::Reload(self.reload().await),
-            Operation::Drain { target, deadline } => {
-                let deadline = Duration::from_secs(deadline);
-                self.operate(&target, AdminState::Draining, deadline).await
-            }
-            Operation::Undrain { target } => {
-                let at_once = Duration::ZERO;
-                self.operate(&target, AdminState::Enabled, at_once).await
-            }
-            Operation::AwaitDrain { target, millis } => {
-                OperationResult::Later(self.await_drain(target, Duration::from_millis(millis)))
-            }
-        }
     }
 
     async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {

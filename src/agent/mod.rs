@@ -8,6 +8,7 @@ pub(crate) mod real_server;
 mod reload;
 mod serve;
 mod startup_resources;
+mod targets;
 mod tasks;
 
 pub(crate) use reload::FIXED;

@@ -29,8 +29,8 @@ use crate::runtime::{clock, systemd};
 use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
 pub(crate) use look::{HostInspection, HostInspector};
 
-/// Why a real server's own agent drains nothing.
-const NO_DRAIN: &str = "this is a real server: drain it on its directors";
+/// Why a real server's own agent drains nothing, and sets no weight.
+const ON_DIRECTORS: &str = "this is a real server: drain it, or set its weight, on its directors";
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(
@@ -75,7 +75,7 @@ pub(crate) async fn run(
         to_look,
         to_reconcile,
     };
-    let operate = async |operation| real_server.operate(operation).await;
+    let operate = async |operation, _| real_server.operate(operation).await;
     let shown = SharedState::new(view);
     let serving = serve_until_stopped(resources, shown, tasks, reconcile, stop, &events, operate);
     let reconcile = serving.await;
@@ -103,8 +103,11 @@ impl RealServer {
     async fn operate(&mut self, operation: Operation) -> OperationResult {
         match operation {
             Operation::Reload => OperationResult::Reload(self.reload().await),
-            Operation::Drain { .. } | Operation::Undrain { .. } | Operation::AwaitDrain { .. } => {
-                OperationResult::Other(Answer::failed(NO_DRAIN.to_owned()))
+            Operation::Drain { .. }
+            | Operation::Undrain { .. }
+            | Operation::AwaitDrain { .. }
+            | Operation::SetWeight { .. } => {
+                OperationResult::Other(Answer::failed(ON_DIRECTORS.to_owned()))
             }
         }
     }

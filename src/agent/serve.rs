@@ -16,7 +16,7 @@ use crate::agent::lifecycle::AgentError;
 use crate::agent::reload::{OperationResult, record_reload};
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::spawn_named;
-use crate::control::{self, Answer, Operation, Request};
+use crate::control::{self, Answer, Operation, Operator, Request};
 use crate::http::{self, SharedState};
 use crate::notify::Events;
 use crate::runtime::signals::{Hangup, Stop, Terminate};
@@ -37,7 +37,7 @@ pub(crate) async fn serve_until_stopped<L>(
     mut reconcile: JoinHandle<L>,
     stop: Stop,
     events: &Events,
-    mut operate: impl AsyncFnMut(Operation) -> OperationResult,
+    mut operate: impl AsyncFnMut(Operation, Option<Operator>) -> OperationResult,
 ) -> Result<L, AgentError> {
     let StartupResources {
         mut terminate,
@@ -65,14 +65,15 @@ pub(crate) async fn serve_until_stopped<L>(
                 return Err(AgentError::TaskEnded("reconcile"));
             }
         };
-        let (operation, answer) = match request {
+        let (operation, asked_by) = match request {
             Ok(request) => request,
             Err(signal) => {
                 info!("{signal}: ending");
                 break;
             }
         };
-        let (result, signal) = until_signal(&mut terminate, operate(operation)).await;
+        let (by, answer) = asked_by.unzip();
+        let (result, signal) = until_signal(&mut terminate, operate(operation, by)).await;
         if let Some(result) = result {
             send_answer(answer, record_reload(&shown, events, result));
         }
@@ -86,13 +87,13 @@ pub(crate) async fn serve_until_stopped<L>(
     Ok(reconcile.await?)
 }
 
-/// The next operation, with the channel of whoever waits for its answer, or
-/// the signal that ends the agent. Cancel-safe.
+/// The next operation, with the operator who asks for it and the channel where the
+/// operator waits for its answer, or the signal that ends the agent. Cancel-safe.
 async fn next_request(
     terminate: &mut Terminate,
     hangup: &mut Hangup,
     asked: &mut mpsc::Receiver<Request>,
-) -> Result<(Operation, Option<oneshot::Sender<Answer>>), &'static str> {
+) -> Result<(Operation, Option<(Operator, oneshot::Sender<Answer>)>), &'static str> {
     tokio::select! {
         signal = terminate.recv() => Err(signal),
         () = hangup.recv() => {
@@ -103,7 +104,7 @@ async fn next_request(
             if operation.is_change() {
                 info!(%operation, %by, "asked by an operator");
             }
-            Ok((operation, Some(answer)))
+            Ok((operation, Some((by, answer))))
         }
     }
 }

@@ -9,7 +9,8 @@ use clap_complete::Shell;
 
 use crate::agent::drains::LONGEST_DEADLINE;
 use crate::config::Config;
-use crate::model::Target;
+use crate::control::Reason;
+use crate::model::{ParseError, SetWeight, Target};
 use crate::runtime::logging::LogFormat;
 
 /// Health-checking agent for Linux Virtual Server.
@@ -42,10 +43,17 @@ pub(crate) enum Command {
     Man(ManArguments),
     /// Show what `run` would change in this kernel now, as + ~ - lines; exit 3 if anything
     Plan(PlanArguments),
-    /// Let a real server get no new connections; established ones go on
+    /// Let real servers get no new connections; established ones go on
     Drain(DrainArguments),
-    /// Return a drained real server to service
+    /// Return drained real servers to service
     Undrain(UndrainArguments),
+    /// Set the weight of real servers in place of the configured one
+    ///
+    /// The weight stays through reloads and restarts of the agent until it is reset. A
+    /// real server that is down or drained has weight 0 all the same. Use `drain`, not a
+    /// weight of 0, for maintenance: a drain shows when the last connection has ended.
+    /// Options stand before the first target or after the weight.
+    Weight(WeightArguments),
     /// Let the running agent read its configuration again
     Reload(ControlSocket),
     /// Show the state of the agent that runs on this machine
@@ -192,28 +200,64 @@ pub(crate) struct StatusArguments {
     pub(crate) watch: bool,
 }
 
+/// What `drain`, `undrain` and `weight` change.
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// A service `web`, a real server `web/rs1`, that one everywhere `*/rs1`, or an address
+    ///
+    /// `web` and `web/*` are all real servers of a virtual service. An address with or without
+    /// a port (`192.168.11.21`, `[2001:db8::1]:80`) is that of a real server, or the VIP of
+    /// virtual services. If one of several targets matches nothing, nothing is changed.
+    #[arg(value_name = "TARGET", required = true)]
+    pub(crate) targets: Vec<Target>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DrainArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
-    /// The real server by names, `web/rs1`; `*/rs1` for that one in every service
-    #[arg(value_name = "SERVICE/REAL_SERVER")]
-    pub(crate) target: Target,
-    /// Wait until its last connection has ended, and show how many are left
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// Wait until the last connections have ended, and show how many are left
     #[arg(long)]
     pub(crate) wait: bool,
     /// How long that may take, at most 30days; UDP counts as drained after it
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = deadline, allow_hyphen_values = true)]
     pub(crate) deadline: Duration,
+    /// Why, for `status`, the log and events; at most 200 characters
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) reason: Option<Reason>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UndrainArguments {
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
-    /// As for drain
-    #[arg(value_name = "SERVICE/REAL_SERVER")]
-    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WeightArguments {
+    #[command(flatten)]
+    pub(crate) socket: ControlSocket,
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// A percentage of the configured weight, a weight, or `reset` for the configured one
+    #[arg(value_name = "50%|N|reset", value_parser = weight)]
+    pub(crate) weight: WeightArgument,
+}
+
+/// The last word of `weight`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WeightArgument(pub(crate) Option<SetWeight>);
+
+fn weight(text: &str) -> Result<WeightArgument, String> {
+    if text == "reset" {
+        return Ok(WeightArgument(None));
+    }
+    let weight = text.parse().map(|weight| WeightArgument(Some(weight)));
+    weight.map_err(|error: ParseError| format!("{error}, or `reset`"))
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

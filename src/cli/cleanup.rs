@@ -71,7 +71,10 @@ async fn clean_up(
     removal.into_result()?;
     if mode == Mode::Director {
         if DrainFile::new(&config.state_dir).remove()? {
-            writeln!(stdout, "# nothing is drained any more")?;
+            writeln!(
+                stdout,
+                "# nothing is drained any more, and no weight is set"
+            )?;
         }
         StateFile::of_memory(&config.state_dir).remove()?;
     }

@@ -159,7 +159,7 @@ const FILES: [(Reach, &str, &str); 9] = [
     (
         Reach::State,
         "/var/lib/lvs-agent/drains.json",
-        "The drained real servers.",
+        "The drained real servers, and the weights that operators have set.",
     ),
     (
         Reach::State,
@@ -205,7 +205,7 @@ fn see_also(command: &Command, page: &mut Roff) {
         "schema" | "reload" => "lvs-agent.yaml(5), lvs-agent(8), lvs-agent-check-config(8)",
         "plan" => "lvs-agent.yaml(5), ipvsadm(8), lvs-agent(8), lvs-agent-run(8)",
         "drain" => "lvs-agent(8), lvs-agent-status(8), lvs-agent-undrain(8)",
-        "undrain" => "lvs-agent(8), lvs-agent-drain(8), lvs-agent-status(8)",
+        "undrain" | "weight" => "lvs-agent(8), lvs-agent-drain(8), lvs-agent-status(8)",
         "status" => "ipvsadm(8), lvs-agent(8), lvs-agent-doctor(8)",
         "cleanup" => "ip(8), ipvsadm(8), lvs-agent(8), lvs-agent-run(8)",
         "doctor" => "ip(8), ipvsadm(8), lvs-agent(8), lvs-agent-status(8)",

@@ -193,6 +193,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Plan(arguments) => block_on(plan::run(arguments))?,
         Command::Drain(arguments) => block_on(drain::run(arguments))?,
         Command::Undrain(arguments) => block_on(drain::undo(arguments))?,
+        Command::Weight(arguments) => block_on(drain::set_weight(arguments))?,
         Command::Reload(arguments) => block_on(reload::run(arguments))?,
         Command::Status(arguments) => block_on(status::run(arguments))?,
         Command::Cleanup(arguments) => block_on(cleanup::run(arguments))?,

@@ -2,11 +2,14 @@
 
 mod client;
 mod operator;
+mod reason;
 mod request;
 mod socket;
 
 pub(crate) use client::{ControlError, get_status, operate};
-pub(crate) use request::{Answer, Operation, Request, Requests, requests};
+pub(crate) use operator::Operator;
+pub(crate) use reason::Reason;
+pub(crate) use request::{Answer, Operation, Request, Requests, listed, requests};
 pub(crate) use socket::{BindError, ControlSocket, bind};
 
 use std::convert::Infallible;
@@ -15,7 +18,6 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tokio::net::UnixStream;
 
-use self::operator::Operator;
 use crate::http::{self, SharedState};
 
 /// Answers `GET /status` and hands requests to the agent until it is dropped;

@@ -7,8 +7,8 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Operator;
-use crate::model::Target;
+use super::{Operator, Reason};
+use crate::model::{SetWeight, Target};
 
 /// Requests that may wait for the agent: an operator's, one after the other.
 /// One more has to wait before it is handed in.
@@ -22,21 +22,30 @@ pub(crate) enum Operation {
     Reload,
     /// No new connections for these real servers.
     Drain {
-        target: Target,
+        targets: Vec<Target>,
         /// In seconds: when what has no connections that end counts as drained.
         deadline: u64,
+        reason: Option<Reason>,
     },
     /// Return these real servers to service.
-    Undrain { target: Target },
+    Undrain { targets: Vec<Target> },
     /// Answer when these real servers are drained, or after so many milliseconds.
-    AwaitDrain { target: Target, millis: u64 },
+    AwaitDrain { targets: Vec<Target>, millis: u64 },
+    /// This weight for these real servers in place of the configured one, or with `None`
+    /// the configured one again.
+    SetWeight {
+        targets: Vec<Target>,
+        weight: Option<SetWeight>,
+    },
 }
 
 impl Operation {
     /// Whether the operation changes anything, and is to be logged with who asked.
     pub(crate) fn is_change(&self) -> bool {
         match self {
-            Self::Reload | Self::Drain { .. } | Self::Undrain { .. } => true,
+            Self::Reload | Self::Drain { .. } | Self::Undrain { .. } | Self::SetWeight { .. } => {
+                true
+            }
             Self::AwaitDrain { .. } => false,
         }
     }
@@ -46,14 +55,42 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reload => f.write_str("reload"),
-            Self::Drain { target, deadline } => {
+            Self::Drain {
+                targets,
+                deadline,
+                reason,
+            } => {
                 let deadline = humantime::format_duration(Duration::from_secs(*deadline));
-                write!(f, "drain {target} within {deadline}")
+                write!(f, "drain {} within {deadline}", listed(targets))?;
+                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
             }
-            Self::Undrain { target } => write!(f, "undrain {target}"),
-            Self::AwaitDrain { target, .. } => write!(f, "wait for the drain of {target}"),
+            Self::Undrain { targets } => write!(f, "undrain {}", listed(targets)),
+            Self::AwaitDrain { targets, .. } => {
+                write!(f, "wait for the drain of {}", listed(targets))
+            }
+            Self::SetWeight {
+                targets,
+                weight: Some(weight),
+            } => write!(f, "set the weight of {} to {weight}", listed(targets)),
+            Self::SetWeight {
+                targets,
+                weight: None,
+            } => write!(f, "reset the weight of {}", listed(targets)),
         }
     }
+}
+
+/// So many targets are named in a line of the log.
+const TARGETS_NAMED: usize = 8;
+
+/// Targets, for people.
+pub(crate) fn listed(targets: &[Target]) -> String {
+    let named = targets.iter().take(TARGETS_NAMED).map(Target::to_string);
+    let mut listed = named.collect::<Vec<_>>().join(", ");
+    if targets.len() > TARGETS_NAMED {
+        listed = format!("{listed} and {} more", targets.len() - TARGETS_NAMED);
+    }
+    listed
 }
 
 /// An operation, and where it is answered.

@@ -9,7 +9,7 @@ use super::Transition;
 use super::line_kind::LineKind;
 use super::log_line::{self, Level, LogLine, Names};
 use crate::diagnosis::DiagnosisFix;
-use crate::model::{AdminState, Diagnosis, Health, PoolStatus, Quiesced, Weight};
+use crate::model::{AdminState, Decision, Diagnosis, Health, PoolStatus, Quiesced, Weight};
 use crate::runtime::log_limit::LogLimiter;
 
 /// Decides which lines are written one by one.
@@ -125,6 +125,7 @@ impl Announcer {
         &mut self,
         names: Names,
         admin: AdminState,
+        decision: &Decision,
         now: Instant,
     ) -> Option<LogLine> {
         let (kind, common, message) = match admin {
@@ -141,7 +142,33 @@ impl Announcer {
             AdminState::Drained => (LineKind::Drained, "", "real server drained"),
         };
         let admitted = self.admit(kind, common, &names, now);
-        admitted.then(|| names.line(Level::Info, message))
+        admitted.then(|| LogLine {
+            by: decision.by.clone(),
+            reason: decision.reason.as_deref().map(str::to_owned),
+            ..names.line(Level::Info, message)
+        })
+    }
+
+    /// The line of a weight that an operator sets, or of the configured one again.
+    pub(super) fn operator_weight(
+        &mut self,
+        names: Names,
+        weight: Weight,
+        is_set: bool,
+        decision: &Decision,
+        now: Instant,
+    ) -> Option<LogLine> {
+        let message = if is_set {
+            "an operator sets the weight of the real server"
+        } else {
+            "an operator returns the real server to its configured weight"
+        };
+        let admitted = self.admit(LineKind::OperatorWeight, "", &names, now);
+        admitted.then(|| LogLine {
+            weight: Some(weight),
+            by: decision.by.clone(),
+            ..names.line(Level::Info, message)
+        })
     }
 
     /// The line of a real server that has weight 0 for its ARP conflict, or has so no longer.

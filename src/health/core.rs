@@ -1,5 +1,6 @@
 //! The decisions of health: one function of state, input and time to effects. Pure.
 
+mod operator;
 mod reload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use super::announcer::Announcer;
 use super::drains::DrainTracker;
 use super::effect::{Effect, RealServerChange, WeightChange};
 use super::freeze::Freeze;
-use super::input::{DrainDeadline, Input};
+use super::input::Input;
 use super::inventory::Inventory;
 use super::log_line::{self, Level, LogLine};
 use super::mass_failure::MassFailureDetector;
@@ -23,9 +24,7 @@ use super::symptoms::{Circumstances, Symptoms};
 use super::timers::Timers;
 use super::unresponsive::UnresponsiveHosts;
 use crate::diagnosis::Fix;
-use crate::model::{
-    AdminState, ArpConflicts, FreezeReason, Health, PoolStatus, RealServerId, Weight,
-};
+use crate::model::{ArpConflicts, FreezeReason, Health, PoolStatus, RealServerId, Weight};
 use crate::notify::EventKind;
 use crate::probe::{ProbeId, ProbeRate, Report};
 
@@ -87,9 +86,20 @@ impl Core {
                 real_servers,
                 admin,
                 deadline,
+                decision,
             } => {
                 for id in real_servers {
-                    self.set_admin(id, admin, deadline, now, &mut effects);
+                    self.set_admin(id, (admin, deadline), &decision, now, &mut effects);
+                }
+            }
+            Input::SetWeight {
+                real_servers,
+                weight,
+                decision,
+                is_new,
+            } => {
+                for id in real_servers {
+                    self.set_weight(id, weight, (&decision, is_new), now, &mut effects);
                 }
             }
             Input::Reload(configuration) => self.reload(configuration, now, &mut effects),
@@ -490,69 +500,6 @@ impl Core {
         if let (Some((_, key)), Some(symptoms)) = (self.inventory.key(id), self.symptoms(id)) {
             let unresponsive = symptoms.is_unresponsive();
             self.unresponsive.set(key.0.ip(), id, unresponsive);
-        }
-    }
-
-    fn set_admin(
-        &mut self,
-        id: RealServerId,
-        admin: AdminState,
-        deadline: DrainDeadline,
-        now: Instant,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (Some(key), Some(names), Some(pool)) = (
-            self.inventory.key(id),
-            self.inventory.names(id),
-            self.pools.get_mut(id.service_index()),
-        ) else {
-            return;
-        };
-        pool.set_admin(id.real_server_index(), admin);
-        let is_draining = admin == AdminState::Draining;
-        let change = RealServerChange::Admin {
-            admin,
-            deadline: is_draining.then_some(deadline.at),
-        };
-        effects.push(Effect::RealServer(id, change));
-        let line = self.announcer.admin(names, admin, now);
-        effects.extend(line.map(Effect::Log));
-        self.recompute(id.service_index(), None, now, effects);
-        if is_draining {
-            self.drains.begin(id, key, deadline, now);
-        } else {
-            self.drains.cancel(id);
-        }
-    }
-
-    /// `reason` goes into the event.
-    fn end_drains(
-        &mut self,
-        ended: Vec<RealServerId>,
-        reason: &str,
-        now: Instant,
-        effects: &mut Vec<Effect>,
-    ) {
-        for id in ended {
-            let (Some(names), Some(pool)) = (
-                self.inventory.names(id),
-                self.pools.get_mut(id.service_index()),
-            ) else {
-                continue;
-            };
-            pool.set_admin(id.real_server_index(), AdminState::Drained);
-            let change = RealServerChange::Admin {
-                admin: AdminState::Drained,
-                deadline: None,
-            };
-            effects.push(Effect::RealServer(id, change));
-            let line = self.announcer.admin(names, AdminState::Drained, now);
-            effects.extend(line.map(Effect::Log));
-            effects.push(Effect::RealServerEvent(
-                EventKind::RealServerDrained,
-                id,
-                reason.to_owned(),
-            ));
         }
     }
 

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::input::{DrainDeadline, Loads};
-use crate::model::{DestinationLoad, DrainRule, RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::model::{
+    Decision, DestinationLoad, DrainRule, RealServerId, RealServerKey, ServiceKey, Weight,
+};
 
 /// A drain under way.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Drain {
+#[derive(Debug, Clone)]
+struct Drain {
     key: (ServiceKey, RealServerKey),
     rule: DrainRule,
     began: Instant,
     deadline: Instant,
+    decision: Decision,
 }
 
 /// The drains under way, by real server.
@@ -30,18 +33,21 @@ impl DrainTracker {
         id: RealServerId,
         key: (ServiceKey, RealServerKey),
         deadline: DrainDeadline,
+        decision: Decision,
         now: Instant,
     ) {
+        let rule = DrainRule::of(key.0);
         let drain = Drain {
             key,
-            rule: DrainRule::of(key.0),
+            rule,
             began: now,
             deadline: deadline.until,
+            decision,
         };
         if self.under_way.insert(id, drain).is_some() {
             return self.note_change();
         }
-        let ends = drain.rule.deadline_only().then_some(drain.deadline);
+        let ends = rule.deadline_only().then_some(deadline.until);
         self.next_deadline = self.next_deadline.into_iter().chain(ends).min();
         self.changed = true;
     }
@@ -59,7 +65,7 @@ impl DrainTracker {
         &mut self,
         loads: &Loads,
         is_removed: impl Fn(RealServerId) -> bool,
-    ) -> Vec<RealServerId> {
+    ) -> Vec<(RealServerId, Decision)> {
         self.take(|id, drain| {
             let load = match loads.loads.get(&drain.key) {
                 Some(None) if is_removed(id) => DestinationLoad {
@@ -74,7 +80,7 @@ impl DrainTracker {
     }
 
     /// Takes the drains that only a deadline ends, and whose deadline has passed.
-    pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<RealServerId> {
+    pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<(RealServerId, Decision)> {
         if self.next_deadline.is_none_or(|next| now < next) {
             return Vec::new();
         }
@@ -109,11 +115,15 @@ impl DrainTracker {
         changed.then(|| self.under_way.keys().copied().collect())
     }
 
-    fn take(&mut self, has_ended: impl Fn(RealServerId, &Drain) -> bool) -> Vec<RealServerId> {
+    /// Takes drains, each with what was decided.
+    fn take(
+        &mut self,
+        has_ended: impl Fn(RealServerId, &Drain) -> bool,
+    ) -> Vec<(RealServerId, Decision)> {
         let ended = self
             .under_way
             .extract_if(.., |id, drain| has_ended(*id, drain));
-        let ended: Vec<_> = ended.map(|(id, _)| id).collect();
+        let ended: Vec<_> = ended.map(|(id, drain)| (id, drain.decision)).collect();
         if !ended.is_empty() {
             self.note_change();
         }

@@ -18,7 +18,8 @@ use super::weight_updates::WeightUpdates;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::model::{
-    AdminState, ArpConflicts, FreezeReason, RealServerId, RealServerKey, ServiceKey, Weights,
+    AdminState, ArpConflicts, Decision, FreezeReason, OperatorWeight, RealServerId, RealServerKey,
+    ServiceKey, SetWeight, Weights,
 };
 use crate::notify::Events;
 use crate::probe::{Probe, ProbeId, ProbeTarget, Report, SharedProbeRate};
@@ -44,11 +45,21 @@ pub(crate) enum Request {
         real_servers: Vec<RealServerId>,
         admin: AdminState,
         deadline: DrainDeadline,
-        /// Gets the indices of those of their services of which no real server serves, when
-        /// the decision is shown and its weights are on their way.
-        done: oneshot::Sender<BTreeSet<usize>>,
+        decision: Decision,
+        done: Decided,
+    },
+    /// What an operator puts in place of the configured weight of real servers.
+    SetWeight {
+        real_servers: Vec<RealServerId>,
+        weight: Option<SetWeight>,
+        decision: Decision,
+        done: Decided,
     },
 }
+
+/// Gets the indices of those services of the real servers of which no real server serves, when the
+/// decision is shown and its weights are on their way.
+type Decided = oneshot::Sender<BTreeSet<usize>>;
 
 /// Another configuration.
 pub(crate) struct Change {
@@ -133,19 +144,28 @@ impl Driver {
         self
     }
 
-    /// Begins with these real servers drained, as they were when the last process ended.
-    pub(crate) fn with_drained(
+    /// Begins with what operators had decided when the last process ended: which real servers are
+    /// drained, and which have another weight than the configured one.
+    pub(crate) fn with_decisions(
         mut self,
-        deadline: impl Fn(&(ServiceKey, RealServerKey)) -> Option<DrainDeadline>,
+        drain: impl Fn(&(ServiceKey, RealServerKey)) -> Option<(DrainDeadline, Decision)>,
+        weight: impl Fn(&(ServiceKey, RealServerKey)) -> Option<OperatorWeight>,
     ) -> Self {
         let snapshot = Arc::clone(&self.snapshot);
         for (key, id) in snapshot.ids() {
-            if let Some(deadline) = deadline(&key) {
-                let input = Input::SetAdmin {
-                    real_servers: vec![id],
-                    admin: AdminState::Draining,
-                    deadline,
-                };
+            let weight = weight(&key).map(|OperatorWeight { set, decision }| Input::SetWeight {
+                real_servers: vec![id],
+                weight: Some(set),
+                decision,
+                is_new: false,
+            });
+            let drain = drain(&key).map(|(deadline, decision)| Input::SetAdmin {
+                real_servers: vec![id],
+                admin: AdminState::Draining,
+                deadline,
+                decision,
+            });
+            for input in weight.into_iter().chain(drain) {
                 self.handle(input, clock::monotonic());
             }
         }
@@ -214,21 +234,43 @@ impl Driver {
                 real_servers,
                 admin,
                 deadline,
+                decision,
                 done,
             } => {
-                let services: Vec<_> = real_servers.iter().map(|id| id.service_index()).collect();
+                let services = services_of(&real_servers);
                 let input = Input::SetAdmin {
                     real_servers,
                     admin,
                     deadline,
+                    decision,
                 };
-                self.handle(input, now);
-                let services = services.into_iter();
-                let without = services.filter(|service| !self.core.serves(*service));
-                // The sender may have gone away.
-                let _ = done.send(without.collect());
+                self.decide(input, services, done, now);
+            }
+            Request::SetWeight {
+                real_servers,
+                weight,
+                decision,
+                done,
+            } => {
+                let services = services_of(&real_servers);
+                let input = Input::SetWeight {
+                    real_servers,
+                    weight,
+                    decision,
+                    is_new: true,
+                };
+                self.decide(input, services, done, now);
             }
         }
+    }
+
+    /// Takes what an operator decides on real servers of these services.
+    fn decide(&mut self, input: Input, services: BTreeSet<usize>, done: Decided, now: Instant) {
+        self.handle(input, now);
+        let services = services.into_iter();
+        let without = services.filter(|service| !self.core.serves(*service));
+        // Whoever asked may have gone away.
+        let _ = done.send(without.collect());
     }
 
     fn handle(&mut self, input: Input, now: Instant) {
@@ -278,6 +320,11 @@ impl Driver {
             let _ = done.send(result);
         }
     }
+}
+
+fn services_of(real_servers: &[RealServerId]) -> BTreeSet<usize> {
+    let ids = real_servers.iter();
+    ids.map(|id| id.service_index()).collect()
 }
 
 fn rates(probes: &Subscriptions) -> BTreeMap<ProbeId, Arc<SharedProbeRate>> {

@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime};
 use super::log_line::LogLine;
 use super::pool::Handling;
 use crate::model::{
-    AdminState, Diagnosis, FreezeReason, Health, PoolStatus, Quiesced, RealServerId, RealServerKey,
-    ServiceKey, Weight, Weights,
+    AdminState, Decision, Diagnosis, FreezeReason, Health, OperatorWeight, PoolStatus, Quiesced,
+    RealServerId, RealServerKey, ServiceKey, Weight, Weights,
 };
 use crate::notify::EventKind;
 use crate::probe::{ProbeId, ProbeRate, Report};
@@ -74,7 +74,11 @@ pub(crate) enum RealServerChange {
     Admin {
         admin: AdminState,
         deadline: Option<SystemTime>,
+        /// Of a drain; of no meaning for a real server that is enabled.
+        decision: Decision,
     },
+    /// The weight that an operator has set in place of the configured one.
+    OperatorWeight(Option<OperatorWeight>),
 }
 
 /// The weight that a real server should have.

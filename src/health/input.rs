@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime};
 
 use crate::config::Config;
 use crate::model::{
-    AdminState, ArpConflicts, DestinationLoad, FreezeReason, RealServerId, RealServerKey,
-    ServiceKey, Weights,
+    AdminState, ArpConflicts, Decision, DestinationLoad, FreezeReason, RealServerId, RealServerKey,
+    ServiceKey, SetWeight, Weights,
 };
 use crate::probe::{ProbeId, ProbeTarget, Report};
 
@@ -30,6 +30,16 @@ pub(crate) enum Input {
         real_servers: Vec<RealServerId>,
         admin: AdminState,
         deadline: DrainDeadline,
+        decision: Decision,
+    },
+    /// An operator sets a weight in place of the configured one, or with `None` the
+    /// configured one again.
+    SetWeight {
+        real_servers: Vec<RealServerId>,
+        weight: Option<SetWeight>,
+        decision: Decision,
+        /// Whether this is no restart of the agent, which knows it from before.
+        is_new: bool,
     },
     /// Another configuration is in force from now on.
     Reload(Configuration),

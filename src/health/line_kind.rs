@@ -16,5 +16,6 @@ pub(super) enum LineKind {
     FailOpenNoLonger,
     OtherWeight,
     AdminState,
+    OperatorWeight,
     Drained,
 }

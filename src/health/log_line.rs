@@ -33,6 +33,8 @@ pub(crate) struct LogLine {
     pub(crate) from: Option<Health>,
     pub(crate) weight: Option<Weight>,
     pub(crate) reason: Option<String>,
+    /// The operator who decided.
+    pub(crate) by: Option<Arc<str>>,
     pub(crate) diagnosis: Option<Diagnosis>,
     /// Some of the subjects of a line that stands for many.
     pub(crate) among_them: Option<String>,
@@ -151,6 +153,7 @@ pub(super) fn pool_line(service: Arc<str>, kind: LineKind) -> LogLine {
         | LineKind::QuiescedNoLonger
         | LineKind::OtherWeight
         | LineKind::AdminState
+        | LineKind::OperatorWeight
         | LineKind::Drained => (Level::Debug, "real server changed"),
     };
     LogLine {
@@ -188,6 +191,10 @@ pub(super) fn summary(summary: Summary<LineKind>) -> LogLine {
         LineKind::FailOpenNoLonger => (Level::Info, "more services fail open no longer"),
         LineKind::OtherWeight => (Level::Info, "more real servers report another weight"),
         LineKind::AdminState => (Level::Info, "an operator has decided on more real servers"),
+        LineKind::OperatorWeight => (
+            Level::Info,
+            "an operator sets the weights of more real servers",
+        ),
         LineKind::Drained => (Level::Info, "more real servers are drained"),
     };
     let is_down = matches!(kind, LineKind::Down | LineKind::OtherDiagnosis);

@@ -11,7 +11,7 @@ pub(crate) use self::failure::{FailureRule, Handling};
 use self::member::{Member, SlowStartState};
 use super::slow_start::SlowStart;
 use super::{Machine, Transition};
-use crate::model::{AdminState, Health, PoolStatus, Quiesced, Weight};
+use crate::model::{AdminState, Health, PoolStatus, Quiesced, SetWeight, Weight};
 use crate::probe::{ProbeRate, WeightAdvice};
 
 /// What a virtual service asks of its pool.
@@ -43,8 +43,8 @@ pub(crate) struct PreviousIndex {
 
 /// The real servers of one virtual service, and the weights that follow from their health.
 ///
-/// - A real server that is up has its configured weight, or what it advises in
-///   place of it, after slow start.
+/// - A real server that is up has its configured weight, or what an operator has set or its
+///   check reports in place of it, after slow start.
 /// - A real server of unknown health keeps the weight that it was found with, and counts as up
 ///   until it is known better.
 /// - A real server that is down has weight 0, unless the pool fails open.
@@ -127,6 +127,7 @@ impl Pool {
             member.damping = old.damping;
             member.slow_start = old.slow_start;
             member.admin = old.admin;
+            member.set_weight = old.set_weight;
             member.arp_conflict = old.arp_conflict;
             member.quiesced = old.quiesced;
             member.wanted = old.wanted;
@@ -215,11 +216,7 @@ impl Pool {
     /// The weight that the real server's advice puts in place of the configured
     /// one; `None` if there is no such advice.
     pub(crate) fn advised(&self, member: usize) -> Option<Weight> {
-        let member = self.members.get(member)?;
-        let advice = member
-            .advice
-            .filter(|advice| *advice != WeightAdvice::Ready);
-        advice.map(|_| member.share())
+        self.members.get(member)?.advised()
     }
 
     /// How urgent the next outcome of the real server at this place is; the
@@ -258,6 +255,19 @@ impl Pool {
             }
             member.admin = admin;
         }
+    }
+
+    /// Sets what an operator puts in place of the configured weight, which is in effect after the
+    /// next [`recompute_weights`](Self::recompute_weights). The answer is the full weight that the
+    /// real server then has while it is up; `None` if there is no such real server.
+    pub(crate) fn set_weight(
+        &mut self,
+        member: usize,
+        weight: Option<SetWeight>,
+    ) -> Option<Weight> {
+        let member = self.members.get_mut(member)?;
+        member.set_weight = weight;
+        Some(member.share())
     }
 
     /// Whether this member answers for the VIP.
@@ -306,12 +316,10 @@ impl Pool {
     /// Whether the pool serves without the real servers that are leaving its
     /// service: each real server that may serve has a known health, or the weight
     /// that it was found with, and at least one serves. Where none may serve,
-    /// by its configured weight or an operator's word, none is waited for.
+    /// by its configured weight or an operator's decision, none is waited for.
     pub(crate) fn replaces(&self) -> bool {
-        let may_serve = |member: &&Member| {
-            member.admin == AdminState::Enabled && member.configured != Weight::ZERO
-        };
-        let mut expected = self.members.iter().filter(may_serve).peekable();
+        let members = self.members.iter();
+        let mut expected = members.filter(|member| member.may_serve()).peekable();
         let none_expected = expected.peek().is_none();
         let mut serves = false;
         for member in expected {

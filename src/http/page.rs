@@ -229,6 +229,7 @@ fn service(service: &ServiceStatus, is_frozen: bool, now: SystemTime) -> Markup 
             }
             @for server in service.servers() { (row(server, now)) }
         }
+        @for line in service.decision_lines(now, age) { p { (line) } }
         @for line in service.fix_lines(is_frozen) { p.down { (line) } }
     }
 }
@@ -246,10 +247,7 @@ fn row(server: &RealServerStatus, now: SystemTime) -> Markup {
             }
             td.n { (weight.kernel.map_or_else(|| "none".to_owned(), |kernel| kernel.to_string())) }
             td.n { (weight.desired) }
-            td.n {
-                (weight.configured)
-                @if let Some(advised) = weight.advised { ", advised " (advised) }
-            }
+            td.n { (weight.summary()) }
             td.n { (connections.active) }
             td.n { (connections.inactive) }
             td {

@@ -118,12 +118,12 @@ condition_types! {
     }
     DrainsNotSaved {
         "drains_not_saved", [Problem], Registry, "drains not saved", "the file of drains",
-        "The file of drains cannot be written, so a restart would end or forget drains."
+        "The file of drains cannot be written, so a restart would forget what operators have decided: drains and weights."
     }
     StateFileDamaged {
         "state_file_damaged", [Problem, Warning], Registry, "state file damaged",
         "the damaged file",
-        "A file in `state_dir` was damaged, and its content is lost: a problem if drains are lost. The condition ends when the damaged file is removed."
+        "A file in `state_dir` was damaged, and its content is lost: a problem if drains or weights are lost. The condition ends when the damaged file is removed."
     }
     FileSystemHung {
         "file_system_hung", [Problem], Registry, "file system does not answer", "a file",

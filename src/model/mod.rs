@@ -6,6 +6,7 @@
 mod admin_state;
 mod arp_conflicts;
 mod condition;
+mod decision;
 mod diagnosis;
 mod drain;
 mod duration;
@@ -34,6 +35,7 @@ mod weight;
 pub(crate) use admin_state::{AdminState, Quiesced};
 pub(crate) use arp_conflicts::ArpConflicts;
 pub(crate) use condition::{Announcement, Condition, ConditionType, Severity};
+pub(crate) use decision::{Decision, OperatorWeight, SetWeight, by_and_reason};
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use drain::{DestinationLoad, DrainRule, deadline_only};
 pub(crate) use duration::short_duration;
@@ -57,6 +59,7 @@ pub use table::{Connections, Destination, Persistence, Service, ServiceFlags, St
 pub(crate) use target::{Candidate, Target, UnknownTarget};
 pub use timeout::Timeout;
 pub use tunnel::{Checksum, Tunnel};
+pub(crate) use weight::MAX_PERCENT;
 pub use weight::Weight;
 
 use thiserror::Error;

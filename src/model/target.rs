@@ -97,6 +97,14 @@ impl Target {
         }
     }
 
+    /// Whether a real server of the virtual service may be meant: for the search in many.
+    pub(crate) fn may_be_in(&self, service: &str) -> bool {
+        match &self.kind {
+            Kind::Service(name) | Kind::RealServer { service: name, .. } => name == service,
+            Kind::InEveryService(_) | Kind::Address { .. } => true,
+        }
+    }
+
     /// The error of a target that matches none of these, with what was probably meant.
     pub(crate) fn unknown<'a>(
         &self,

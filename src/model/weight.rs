@@ -3,6 +3,10 @@ use std::str::FromStr;
 
 use super::ParseError;
 
+/// The largest percentage of a weight: that of HAProxy (`server_parse_weight_change_request` in
+/// its `src/server.c`).
+pub(crate) const MAX_PERCENT: u16 = 25_600;
+
 /// A real server's share of new connections; 0 quiesces it.
 ///
 /// Range 0 to 2³¹−1: the kernel keeps it as a signed integer and refuses a
@@ -25,6 +29,15 @@ impl Weight {
         } else {
             None
         }
+    }
+
+    /// So many percent of the weight, rounded down, but not to nothing, and not more than there
+    /// can be.
+    pub(crate) fn percent(self, percent: u16) -> Self {
+        let scaled = u64::from(self.0) * u64::from(percent);
+        let floor = u64::from(scaled > 0);
+        let scaled = u32::try_from((scaled / 100).max(floor)).ok();
+        scaled.and_then(Self::new).unwrap_or(Self::MAX)
     }
 
     /// The weight as a number.

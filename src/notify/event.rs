@@ -33,6 +33,8 @@ pub(crate) enum EventKind {
     RealServerDown,
     /// A real server that was being drained has no active connection left.
     RealServerDrained,
+    /// An operator has set the weight of a real server, or reset it.
+    RealServerWeightSet,
     /// A virtual service has fewer real servers left than it needs.
     QuorumLost,
     /// A virtual service has enough real servers again.
@@ -59,6 +61,7 @@ impl EventKind {
             Self::RealServerUp => "real_server_up",
             Self::RealServerDown => "real_server_down",
             Self::RealServerDrained => "real_server_drained",
+            Self::RealServerWeightSet => "real_server_weight_set",
             Self::QuorumLost => "quorum_lost",
             Self::QuorumGained => "quorum_gained",
             Self::FailOpenStarted => "fail_open_started",

@@ -2,7 +2,7 @@
 
 use super::checks::agent::printable;
 use super::verdict::{Failure, Pass, Verdict};
-use crate::model::{ProbeResult, Weight};
+use crate::model::{MAX_PERCENT, ProbeResult, Weight};
 
 /// A weight reported by a check: by the answer of an agent, the output of a
 /// program, or the content of a file.
@@ -22,10 +22,6 @@ pub(crate) enum WeightAdvice {
     /// The configured weight.
     Ready,
 }
-
-/// The largest percentage of HAProxy, which replaces any larger one
-/// (`server_parse_weight_change_request` in its `src/server.c`).
-const MAX_PERCENT: u16 = 25_600;
 
 /// A parsed line: `up 75%`, `drain`, `down # disk full`, `40`.
 ///
@@ -225,7 +221,8 @@ fn percent(word: &str) -> Option<u16> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // A number that does not fit exceeds the largest percentage.
+    // As HAProxy does, a percentage above the largest counts as that one. A number that does not
+    // fit is above it.
     let percent = digits.parse().unwrap_or(MAX_PERCENT);
     Some(percent.min(MAX_PERCENT))
 }

@@ -4,6 +4,7 @@
 //! default, so that the agent may be of another version.
 
 mod arp;
+mod decision;
 mod filter;
 mod host;
 mod readiness;

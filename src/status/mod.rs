@@ -428,6 +428,11 @@ impl ServiceRecord {
         self.real_servers.iter().chain(&self.sorry_server)
     }
 
+    /// The name of one of the real servers, as operators say it.
+    pub(crate) fn name_of(&self, record: &RealServerRecord) -> String {
+        format!("{}/{}", self.name, record.name)
+    }
+
     /// One of the real servers as what a command may name.
     pub(crate) fn candidate<'a>(&'a self, record: &'a RealServerRecord) -> Candidate<'a> {
         Candidate::new((&self.name, self.key), (&record.name, record.key))

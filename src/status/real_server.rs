@@ -3,8 +3,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
-    AdminState, Connections, Diagnosis, Health, ProbeResult, Quiesced, RealServerKey, Statistics,
-    Weight,
+    AdminState, Connections, Decision, Diagnosis, Health, OperatorWeight, ProbeResult, Quiesced,
+    RealServerKey, Statistics, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -24,12 +24,16 @@ pub(crate) struct RealServerRecord {
 pub(crate) struct RealServerLive {
     pub(crate) health: Health,
     pub(crate) admin: AdminState,
+    /// Of the drain; of no meaning while it is enabled.
+    pub(crate) decision: Decision,
     /// Why it has weight 0 though neither health nor admin asks for it.
     pub(crate) quiesced: Option<Quiesced>,
     /// When `health` last changed.
     pub(crate) since: SystemTime,
     /// When the drain that is under way should be over: UDP counts as drained then.
     pub(crate) drain_deadline: Option<SystemTime>,
+    /// The weight that an operator has set in place of the configured one.
+    pub(crate) operator_weight: Option<OperatorWeight>,
     /// The weight that it, or somebody for it, asks for in place of the configured one.
     pub(crate) advised: Option<Weight>,
     pub(crate) desired: Weight,
@@ -59,9 +63,11 @@ impl RealServerLive {
         Self {
             health: Health::Unknown,
             admin: AdminState::Enabled,
+            decision: Decision::default(),
             quiesced: None,
             since,
             drain_deadline: None,
+            operator_weight: None,
             advised: None,
             desired: Weight::ZERO,
             kernel: None,

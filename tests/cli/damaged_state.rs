@@ -203,7 +203,7 @@ fn dry_run_says_that_a_file_is_damaged_and_leaves_it() {
 fn file_of_newer_version_is_refused_and_left_alone_whatever_its_shape() {
     for (name, _) in FILES {
         for newer in [
-            r#"{"version":2}"#,
+            r#"{"version":3}"#,
             r#"{"version":99999999999,"services":7,"drains":7}"#,
         ] {
             let (site, _server) = site();

@@ -145,7 +145,7 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
     std::fs::write(&state, "").unwrap();
     let ended = run(&site, &["drain", "web/rs1"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    let said = "what is drained is not remembered across a restart: ";
+    let said = "what operators have decided is not remembered across a restart: ";
     assert!(ended.stdout.contains(said), "{}", ended.stdout);
     let shown = site.status()["conditions"][0].clone();
     assert_eq!(shown["type"], "drains_not_saved", "{shown}");
@@ -253,9 +253,10 @@ fn drains_in_a_file_of_a_newer_agent_are_said_to_be_forgotten_until_it_is_moved_
     let newer = r#"{"version":9,"all":"different","drains":[]}"#;
     std::fs::write(&file, newer).unwrap();
     let trouble = format!(
-        "what is drained is not remembered across a restart: `{}` has version 9, \
+        "what operators have decided is not remembered across a restart: `{}` has version 9, \
          which a newer lvs-agent wrote and this one cannot read: run that one, for this one does \
-         not start with this file; or move the file away, and drain again what it names",
+         not start with this file; or move the file away, and ask again for the drains and \
+         weights that it names",
         file.display()
     );
     let ended = run(&site, &["drain", "web/rs1"]);
@@ -368,4 +369,68 @@ fn client_that_waits_is_answered_at_the_deadline_of_udp_and_ends_nothing_when_it
     waiting.kill().unwrap();
     waiting.wait().unwrap();
     wait_for(&site, 1, |shown| shown["admin"]["state"] == "drained");
+}
+
+#[test]
+fn several_targets_are_drained_together_or_not_at_all_and_who_and_why_stay() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    let services = site.service("one", 1, CHECK, &[1, 2]) + &site.service("two", 2, CHECK, &[1]);
+    site.configure(&services);
+    let mut agent = site.agent();
+    wait_for(&site, 0, up);
+    wait_for(&site, 1, up);
+    let state = |service, place| site.real_server(service, place)["admin"]["state"].clone();
+    let states = || [state(0, 0), state(0, 1), state(1, 0)];
+    for words in [
+        &["drain", "one/rs1", "tow/rs1"][..],
+        &["drain", "two", "192.0.2.9"],
+        &["drain", "one/rs1", "--reason", &"x".repeat(201)],
+        &["drain", "one/rs1", "--reason", " "],
+    ] {
+        let ended = run(&site, words);
+        assert_ne!(ended.code, 0, "{words:?}");
+        assert_eq!(states(), ["enabled"; 3], "{words:?}");
+    }
+    let reason = "new \u{202e}kernel\n{\"rs1\"}";
+    let words = ["drain", "two/*", "one/rs2", "--wait", "--reason", reason];
+    let ended = run(&site, &words);
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    let drained = "two/*, one/rs2: drained\n";
+    assert!(ended.stdout.ends_with(drained), "{}", ended.stdout);
+    assert_eq!(states(), ["enabled", "drained", "drained"]);
+
+    let shown = "new \\u{202e}kernel {\"rs1\"}";
+    let uid = format!("uid {}", nix::unistd::getuid());
+    let is_shown = |admin: &Value| {
+        assert_eq!(admin["reason"], shown, "{admin}");
+        assert!(admin["by"].as_str().unwrap().contains(&uid), "{admin}");
+        assert!(admin["since"].is_string(), "{admin}");
+    };
+    let before = site.real_server(0, 1)["admin"].clone();
+    is_shown(&before);
+    let text = run(&site, &["status"]).stdout;
+    let line = text
+        .lines()
+        .find(|line| line.contains("rs2: drain asked for "));
+    assert!(line.unwrap_or(&text).ends_with(shown), "{text}");
+    assert!(site.get("/").body.contains("<p>rs2: drain asked for "));
+    // A field is quoted, and its quotes and backslashes with it.
+    let logged = shown.replace('\\', "\\\\").replace('"', "\\\"");
+    agent.wait_for_line(AMPLE, |line| {
+        line.contains("real server drained") && line.contains(&logged) && line.contains(&uid)
+    });
+
+    agent.signal(Signal::SIGKILL);
+    agent.wait(AMPLE);
+    let _agent = site.agent();
+    let after = wait_for(&site, 1, |shown| shown["admin"]["state"] == "drained");
+    let after = &after["admin"];
+    is_shown(after);
+    let second = |admin: &Value| admin["since"].as_str().unwrap()[..19].to_owned();
+    assert_eq!(second(after), second(&before));
+    let rs1 = site.ip(1).to_string();
+    assert_eq!(run(&site, &["undrain", "one/*", &rs1]).code, 0);
+    assert_eq!(states(), ["enabled"; 3]);
+    assert!(site.real_server(0, 1)["admin"]["reason"].is_null());
 }

@@ -57,13 +57,18 @@ fn dry_run_leaves_the_state_directory_as_it_is_and_refuses_drains() {
         "draining",
         "as in the file"
     );
-    for command in ["drain", "undrain"] {
-        let ended = end(site.command(command, &["web/rs2"]));
+    for words in [
+        &["drain", "web/rs2"][..],
+        &["undrain", "web/rs2"],
+        &["weight", "web/rs2", "0"],
+    ] {
+        let ended = end(site.command(words[0], &words[1..]));
         assert_eq!((ended.code, &*ended.stdout), (1, ""));
         assert_eq!(
             ended.stderr,
             "lvs-agent: this agent makes a dry run and changes nothing, so it neither drains nor \
-             undrains a real server: start the agent without --dry-run, and ask again\n"
+             undrains a real server, nor sets a weight: start the agent without --dry-run, and ask \
+             again\n"
         );
     }
     assert_eq!(site.real_server(0, 1)["admin"]["state"], "enabled");

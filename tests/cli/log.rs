@@ -388,7 +388,19 @@ fn the_log_says_where_the_agent_listens_and_who_asks_for_what() {
             &["drain", "web/rs1", "--deadline", "90s"][..],
             "drain web/rs1 within 1m 30s",
         ),
+        (
+            &["drain", "web", "192.0.2.1", "--reason", "new\nkernel"],
+            "drain web, 192.0.2.1 within 5m: new kernel",
+        ),
         (&["undrain", "web/rs1"], "undrain web/rs1"),
+        (
+            &["weight", "web/rs1", "50%"],
+            "set the weight of web/rs1 to 50%",
+        ),
+        (
+            &["weight", "web/rs1", "reset"],
+            "reset the weight of web/rs1",
+        ),
         (&["reload"], "reload"),
     ] {
         let ended = end(program(&[words, &["--socket", socket]].concat()));

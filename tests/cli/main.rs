@@ -51,6 +51,7 @@ mod usage;
 #[path = "../support/wait.rs"]
 mod wait;
 mod watch;
+mod weight;
 mod zoo;
 
 use std::time::Duration;

@@ -165,7 +165,7 @@ fn bash_completes_subcommands_and_options() {
     assert_eq!(complete("lvs-agent che"), "check-config\n");
     assert_eq!(complete("lvs-agent check-config --ba"), "--base-dir\n");
     assert!(complete("lvs-agent completions ''").contains("\nzsh\n"));
-    for command in ["drain", "undrain", "man"] {
+    for command in ["drain", "undrain", "weight", "man"] {
         let offered = complete(&format!("lvs-agent {command} ''"));
         assert!(offered.contains("--help\n"), "{command}: {offered}");
         assert!(!offered.contains('<'), "{command}: {offered}");

@@ -8,7 +8,16 @@ use super::{end, program};
 
 #[test]
 fn help_is_as_it_was_agreed() {
-    let commands = ["run", "check-config", "plan", "status", "cleanup", "doctor"];
+    let commands = [
+        "run",
+        "check-config",
+        "plan",
+        "status",
+        "drain",
+        "weight",
+        "cleanup",
+        "doctor",
+    ];
     for command in commands {
         let ended = end(program(&[command, "--help"]));
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{command}");

@@ -129,3 +129,57 @@ fn a_client_that_persistence_keeps_is_moved_or_the_operator_is_told() {
     );
     assert!(!drains.exists());
 }
+
+#[test]
+fn weight_of_an_operator_is_in_the_kernel_also_after_a_restart() {
+    let weighted = QUICK.replace(" }\n      - {", ", weight: 8 }\n      - {");
+    assert_ne!(weighted, QUICK);
+    let cluster = Cluster::new(&weighted);
+    let _webs = [
+        Web::start(&cluster.lan.rs1, "rs1"),
+        Web::start(&cluster.lan.rs2, "rs2"),
+    ];
+    let mut agent = cluster.direct();
+    cluster.wait_for_weight("192.168.11.21", 8);
+    cluster.wait_for_weight("192.168.11.22", 1);
+    let director = &cluster.lan.director;
+    let set = |words: &[&str]| {
+        let words = [&["weight"], words].concat();
+        let (code, printed) = cluster.site.finish(director, &words);
+        assert_eq!(code, 0, "{printed}");
+    };
+    /// The weight column of `ipvsadm -Ln`.
+    fn weight(table: &str, real_server: &str) -> Option<u32> {
+        let row = table.lines().find(|line| line.contains(real_server))?;
+        row.split_whitespace().nth(3)?.parse().ok()
+    }
+    let wait_for = |weights: [u32; 2]| {
+        until(PATIENCE, &format!("weights {weights:?}"), || {
+            let table = director.run("ipvsadm -Ln");
+            let rows = ["192.168.11.21:80", "192.168.11.22:80"];
+            if rows.map(|row| weight(&table, row)) == weights.map(Some) {
+                Ok(())
+            } else {
+                Err(table)
+            }
+        });
+    };
+    set(&["web/rs1", "50%"]);
+    set(&["192.168.11.22", "70000"]);
+    wait_for([4, 70000]);
+
+    agent.signal(Signal::SIGKILL);
+    agent.wait(PATIENCE);
+    // What another hand does meanwhile is drift to the new process.
+    director.run("ipvsadm -e -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1");
+    let mut agent = cluster.direct();
+    wait_for([4, 70000]);
+    let (_, status) = cluster.site.finish(director, &["status"]);
+    assert!(status.contains("rs1: weight set to 50% "), "{status}");
+    set(&["web", "reset"]);
+    wait_for([8, 1]);
+    agent.signal(Signal::SIGTERM);
+    agent.wait(PATIENCE);
+    let _agent = cluster.direct();
+    wait_for([8, 1]);
+}

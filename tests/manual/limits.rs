@@ -12,7 +12,9 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 50] = [
+const BOUNDS: [Bound; 52] = [
+    ("reason of a drain", "reason.rs", "LONGEST"),
+    ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
     ("body of an HTTP answer of which", "body.rs", "LONGEST"),
     ("status of a real server's agent", "agent.rs", "LARGEST"),
@@ -68,8 +70,14 @@ const BOUNDS: [Bound; 50] = [
 /// A page, a phrase of it with `{}` for the number, and the constant.
 type Phrase = (&'static str, &'static str, &'static str, &'static str);
 
-const PHRASES: [Phrase; 27] = [
+const PHRASES: [Phrase; 28] = [
     ("arp.md", "start, every {}, and right", "audit.rs", "PERIOD"),
+    (
+        "operations.md",
+        "(`--reason`, at most {} characters)",
+        "reason.rs",
+        "LONGEST",
+    ),
     (
         "arp.md",
         "and {} questions without",
@@ -121,7 +129,7 @@ const PHRASES: [Phrase; 27] = [
     (
         "configuration.md",
         "commands: 1 to {} letters",
-        "scalar.rs",
+        "name.rs",
         "LONGEST_NAME",
     ),
     (

@@ -47,10 +47,13 @@ fn every_kind_reaches_a_program_and_a_webhook() {
     status.store(200, Ordering::SeqCst);
     then(&["real_server_up", "quorum_gained", "fail_open_ended"]);
 
-    assert!(bench.run("drain", &["web/rs1", "--wait"]).status.success());
+    let words = ["web/rs1", "--wait", "--reason", "new kernel"];
+    assert!(bench.run("drain", &words).status.success());
     then(&["quorum_lost", "real_server_drained"]);
     assert!(bench.run("undrain", &["web/rs1"]).status.success());
     then(&["quorum_gained"]);
+    assert!(bench.run("weight", &["web/rs1", "50%"]).status.success());
+    then(&["real_server_weight_set"]);
 
     assert!(bench.run("reload", &[]).status.success());
     then(&["reload_succeeded"]);
@@ -60,8 +63,13 @@ fn every_kind_reaches_a_program_and_a_webhook() {
 
     let told = hook.bodies();
     let of_real_server = |event: &&Value| event["real_server"] == "rs1";
-    assert_eq!(told.iter().filter(of_real_server).count(), 4, "{told:?}");
+    assert_eq!(told.iter().filter(of_real_server).count(), 5, "{told:?}");
     let details = all(&told, "detail");
+    let says = |text: &str| details.iter().any(|detail| detail.contains(text));
+    assert!(
+        says("new kernel") && says("weight set to 50% by "),
+        "{told:?}"
+    );
     assert!(details.iter().all(|detail| !detail.is_empty()), "{told:?}");
     // The place, and nothing that stands in the file.
     let refused = details.last().unwrap();

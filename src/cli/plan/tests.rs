@@ -70,12 +70,12 @@ async fn drains_or_state_of_newer_program_are_refused_by_plan_and_doctor() {
     config.control.socket = state_dir.path().join("control.sock");
     for file in ["drains.json", "director.json"] {
         let path = state_dir.path().join(file);
-        std::fs::write(&path, r#"{"version":2,"drains":[],"all":"different"}"#).unwrap();
+        std::fs::write(&path, r#"{"version":9,"drains":[],"all":"different"}"#).unwrap();
         let planned = observer(&config, Mode::Director).err().unwrap();
         let doctor = doctor::gather(&config, &path, Mode::Director).await;
         let told = crate::runtime::error_chain::error_chain(&doctor.err().unwrap());
         for said in [crate::runtime::error_chain::error_chain(&planned), told] {
-            let newer = "version 2, which a newer lvs-agent wrote and this one cannot read";
+            let newer = "version 9, which a newer lvs-agent wrote and this one cannot read";
             assert!(said.contains(newer), "{said}");
             assert!(said.contains(file), "{said}");
         }

@@ -254,6 +254,9 @@ fn render_service(
     if !rows.is_empty() {
         table::write(out, REAL_SERVERS, &rows, canvas)?;
     }
+    for line in service.decision_lines(now, age) {
+        writeln!(out, "  {line}")?;
+    }
     for line in service.fix_lines(is_frozen) {
         writeln!(out, "  {line}")?;
     }
@@ -278,10 +281,6 @@ pub(super) fn row(real_server: &RealServerStatus, now: SystemTime) -> Vec<Cell> 
         connections,
         ..
     } = real_server;
-    let configured = match weight.advised {
-        Some(advised) => format!("{}, advised {advised}", weight.configured),
-        None => weight.configured.to_string(),
-    };
     let kernel = weight
         .kernel
         .map_or_else(|| "none".to_owned(), |kernel| kernel.to_string());
@@ -295,7 +294,7 @@ pub(super) fn row(real_server: &RealServerStatus, now: SystemTime) -> Vec<Cell> 
         age(real_server.since.0, now).into(),
         kernel.into(),
         weight.desired.to_string().into(),
-        configured.into(),
+        weight.summary().into(),
         connections.active.to_string().into(),
         connections.inactive.to_string().into(),
         last_probe(real_server, now).into(),

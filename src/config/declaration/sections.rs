@@ -128,7 +128,7 @@ pub(in crate::config) static CONTROL: Mapping = Mapping::section(
         "socket",
         text("an absolute path", "^/.{0,106}$"),
         Default("/run/lvs-agent/control.sock"),
-        "The socket for `status`, `reload`, `drain` and `undrain`; its path has at most 107 bytes.",
+        "The socket for `status`, `reload`, `drain`, `undrain` and `weight`; its path has at most 107 bytes.",
     )]],
 );
 

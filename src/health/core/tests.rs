@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::diagnosis::PathResult;
-use crate::health::input::{Configuration, Loads};
+use crate::health::input::{Configuration, DrainDeadline, Loads};
 use crate::model::{
-    DestinationLoad, ProbeResult, RealServerKey, ServiceKey, Weights, deadline_only,
+    AdminState, Decision, DestinationLoad, ProbeResult, RealServerKey, ServiceKey, SetWeight,
+    Weight, Weights, deadline_only,
 };
 use crate::probe::{Outcome, WeightAdvice, probe_targets};
 use crate::runtime::clock;
@@ -81,6 +82,7 @@ enum Step {
     Load(usize, Option<(u32, u32)>, u64),
     Drain(usize, u64),
     Undrain(usize),
+    SetWeight(usize, Option<SetWeight>),
     Reload(bool),
     Wait(u64),
 }
@@ -104,6 +106,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Some(FreezeReason::Link)),
         1 => Just(Some(FreezeReason::NoInterface)),
     ];
+    let set = prop_oneof![
+        Just(None),
+        (0..150_u16).prop_map(|percent| Some(SetWeight::Percent(percent))),
+        (0..10_u32).prop_map(|weight| Weight::new(weight).map(SetWeight::Weight)),
+    ];
     let load = proptest::option::of((0..2_u32, 0..2_u32));
     prop_oneof![
         20 => (0..9_usize, result, advice, 0..2500_u64)
@@ -115,6 +122,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(id, load, age)| Step::Load(id, load, age)),
         2 => (0..9_usize, 0..9000_u64).prop_map(|(id, deadline)| Step::Drain(id, deadline)),
         1 => (0..9_usize).prop_map(Step::Undrain),
+        2 => (0..9_usize, set).prop_map(|(id, set)| Step::SetWeight(id, set)),
         1 => any::<bool>().prop_map(Step::Reload),
         6 => (1..4000_u64).prop_map(Step::Wait),
     ]
@@ -128,6 +136,8 @@ struct World {
     health: BTreeMap<Key, Health>,
     admin: BTreeMap<Key, AdminState>,
     drains: BTreeMap<Key, (Instant, Instant)>,
+    /// What operators have set.
+    set: BTreeMap<Key, SetWeight>,
     pools: BTreeMap<ServiceKey, PoolStatus>,
     frozen: bool,
     written: Vec<String>,
@@ -164,6 +174,7 @@ impl World {
             health: BTreeMap::new(),
             admin: BTreeMap::new(),
             drains: BTreeMap::new(),
+            set: BTreeMap::new(),
             pools: BTreeMap::new(),
             frozen: false,
             written: Vec::new(),
@@ -181,9 +192,10 @@ impl World {
     fn input(&mut self, step: &Step) -> Input {
         let ids = self.ids();
         let (key, id) = match step {
-            Step::Load(number, ..) | Step::Drain(number, _) | Step::Undrain(number) => {
-                ids[number % ids.len()]
-            }
+            Step::Load(number, ..)
+            | Step::Drain(number, _)
+            | Step::Undrain(number)
+            | Step::SetWeight(number, _) => ids[number % ids.len()],
             Step::Report(..)
             | Step::Link(_)
             | Step::Conflicts(_)
@@ -238,6 +250,7 @@ impl World {
                     until: self.now + Duration::from_millis(*deadline),
                     at: SystemTime::UNIX_EPOCH,
                 },
+                decision: Decision::default(),
             },
             Step::Undrain(_) => Input::SetAdmin {
                 real_servers: vec![id],
@@ -246,6 +259,13 @@ impl World {
                     until: self.now,
                     at: SystemTime::UNIX_EPOCH,
                 },
+                decision: Decision::default(),
+            },
+            Step::SetWeight(_, weight) => Input::SetWeight {
+                real_servers: vec![id],
+                weight: *weight,
+                decision: Decision::default(),
+                is_new: true,
             },
             Step::Reload(first) => {
                 let text = if *first { FIRST } else { SECOND };
@@ -284,6 +304,13 @@ impl World {
                 Effect::RealServer(id, RealServerChange::Admin { admin, .. }) => {
                     self.admin.insert(key(id), admin);
                 }
+                Effect::RealServer(id, RealServerChange::OperatorWeight(weight)) => {
+                    let key = key(id);
+                    match weight {
+                        Some(weight) => self.set.insert(key, weight.set),
+                        None => self.set.remove(&key),
+                    };
+                }
                 Effect::Replaced { .. }
                 | Effect::CountConnections(_)
                 | Effect::ProbeRate(..)
@@ -302,6 +329,7 @@ impl World {
         self.health.retain(|key, _| known.contains(key));
         self.admin.retain(|key, _| known.contains(key));
         self.drains.retain(|key, _| known.contains(key));
+        self.set.retain(|key, _| known.contains(key));
     }
 
     /// One input, with all that must hold of what follows from it.
@@ -324,6 +352,7 @@ impl World {
             real_servers,
             admin,
             deadline,
+            ..
         } = &input
         {
             let key = self.core.inventory.key(real_servers[0]).unwrap();
@@ -350,6 +379,14 @@ impl World {
             let fails_open = self.pools[&key.0].fail_open;
             if now_health == Some(Health::Down) && !fails_open {
                 prop_assert!(!rises, "{:?} is down, {:?} to {:?}", id, old, new);
+            }
+            if let (Some(set), false) = (self.set.get(&key), self.frozen) {
+                let service = &self.core.inventory.services()[id.service_index()];
+                let configured = service.real_servers[id.real_server_index()].weight;
+                let set = set.in_place_of(configured);
+                if now_health == Some(Health::Up) || set == Weight::ZERO && now_health.is_none() {
+                    prop_assert!(new <= set, "{:?} has {:?}, set to {:?}", id, new, set);
+                }
             }
             if was_frozen && self.frozen && old != Some(&new) && old.is_some() {
                 prop_assert!(sets_admin && new == Weight::ZERO, "{:?} while frozen", id);
@@ -503,4 +540,67 @@ fn reload_that_asks_for_it_ends_the_connections_of_a_lost_real_server() {
     };
     assert_eq!(reload(&mut core, "reset"), [(ids[0], reset)]);
     assert_eq!(reload(&mut core, "reset"), [], "once");
+}
+
+#[test]
+fn event_of_a_drain_and_of_a_weight_says_who_and_why() {
+    let start = clock::monotonic() + Duration::from_hours(1);
+    let (mut core, _) = Core::new(configuration(FIRST, &found(&[1])), start);
+    let (key, id) = core.inventory.ids().next().unwrap();
+    let decision = Decision {
+        since: None,
+        by: Some("root (uid 0)".into()),
+        reason: Some("new kernel".into()),
+    };
+    let mut events = |input| {
+        let effects = core.handle(input, start).into_iter();
+        let events = effects.filter_map(|effect| {
+            if let Effect::RealServerEvent(kind, _, detail) = effect {
+                Some((kind, detail))
+            } else {
+                None
+            }
+        });
+        events.collect::<Vec<_>>()
+    };
+    let drain = Input::SetAdmin {
+        real_servers: vec![id],
+        admin: AdminState::Draining,
+        deadline: DrainDeadline {
+            until: start,
+            at: SystemTime::UNIX_EPOCH,
+        },
+        decision: decision.clone(),
+    };
+    assert_eq!(events(drain), []);
+    let idle = DestinationLoad {
+        weight: Weight::ZERO,
+        active_connections: 0,
+    };
+    let loads = Input::Loads(Loads {
+        read_at: start,
+        loads: [(key, Some(idle))].into(),
+    });
+    let detail = "no active connection is left; drained by root (uid 0): new kernel";
+    let drained = (EventKind::RealServerDrained, detail.to_owned());
+    assert_eq!(events(loads), [drained]);
+    let weight = |text: Option<&str>, is_new| Input::SetWeight {
+        real_servers: vec![id],
+        weight: text.map(|text| text.parse().unwrap()),
+        decision: Decision {
+            reason: None,
+            ..decision.clone()
+        },
+        is_new,
+    };
+    let set = |detail: &str| vec![(EventKind::RealServerWeightSet, detail.to_owned())];
+    let half = "weight set to 50% by root (uid 0)";
+    assert_eq!(events(weight(Some("50%"), true)), set(half));
+    assert_eq!(
+        events(weight(Some("50%"), false)),
+        [],
+        "of before a restart"
+    );
+    let reset = "weight reset to the configured one by root (uid 0)";
+    assert_eq!(events(weight(None, true)), set(reset));
 }

@@ -23,7 +23,11 @@ fn next_deadline_is_that_of_the_first_drain_that_ends_by_its_deadline() {
             until: after(seconds),
             at: SystemTime::UNIX_EPOCH,
         };
-        drains.begin(ids[id], key(service), deadline, now);
+        let decision = Decision {
+            by: Some(format!("operator {id}").into()),
+            ..Decision::default()
+        };
+        drains.begin(ids[id], key(service), deadline, decision, now);
         drains.next_deadline()
     };
     let udp = "udp 192.0.2.1:53";
@@ -32,7 +36,12 @@ fn next_deadline_is_that_of_the_first_drain_that_ends_by_its_deadline() {
     assert_eq!(begin(&mut drains, 2, udp, 7), Some(after(5)));
     assert_eq!(begin(&mut drains, 1, udp, 9), Some(after(7)), "once more");
     assert_eq!(drains.take_overdue(after(6)), []);
-    assert_eq!(drains.take_overdue(after(7)), [ids[2]]);
+    let ended = drains.take_overdue(after(7));
+    let ended: Vec<_> = ended
+        .iter()
+        .map(|(id, one)| (*id, one.by.as_deref()))
+        .collect();
+    assert_eq!(ended, [(ids[2], Some("operator 2"))]);
     assert_eq!(drains.next_deadline(), Some(after(9)));
     drains.cancel(ids[1]);
     assert_eq!(drains.next_deadline(), None);

@@ -93,8 +93,14 @@ impl Driver {
             RealServerChange::Diagnosis(diagnosis) => live.diagnosis = diagnosis,
             RealServerChange::Advised(weight) => live.advised = weight,
             RealServerChange::Quiesced(quiesced) => live.quiesced = quiesced,
-            RealServerChange::Admin { admin, deadline } => {
+            RealServerChange::OperatorWeight(weight) => live.operator_weight = weight,
+            RealServerChange::Admin {
+                admin,
+                deadline,
+                decision,
+            } => {
                 (live.admin, live.drain_deadline) = (admin, deadline);
+                live.decision = decision;
                 drop(live);
                 self.drain_changes.send_replace(());
             }

@@ -14,6 +14,7 @@ macro_rules! write_line {
             from = $line.from.map(tracing::field::display),
             weight = $line.weight.map(tracing::field::display),
             reason = $line.reason.as_deref(),
+            by = $line.by.as_deref(),
             diagnosis = $line.diagnosis.map(Diagnosis::as_str),
             among_them = $line.among_them.as_deref(),
             fix = $line.fix.as_deref(),

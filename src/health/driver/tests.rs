@@ -79,6 +79,7 @@ impl Fixture {
             real_servers: vec![id],
             admin: AdminState::Draining,
             deadline,
+            decision: Decision::default(),
         };
         self.driver.handle(input, self.start);
     }
@@ -501,6 +502,7 @@ fn who_asks_for_a_drain_gets_the_answer_when_the_drain_is_shown() {
             until: fixture.start,
             at: SystemTime::UNIX_EPOCH,
         },
+        decision: Decision::default(),
         done,
     };
     fixture.driver.answer(request, fixture.start);
@@ -567,4 +569,68 @@ fn removed_real_server_is_replaced_once_all_others_have_a_verdict_and_one_serves
         fixture.report(0, ProbeResult::Refused);
     }
     assert!(!replaced(&fixture), "nobody serves");
+}
+
+#[test]
+fn weight_that_an_operator_sets_is_shown_with_who_set_it_and_a_restart_is_no_new_one() {
+    let mut fixture = Fixture::new();
+    fixture.report(0, ProbeResult::Ok);
+    fixture.driver.weight_updates.take();
+    let decision = Decision {
+        since: Some(SystemTime::UNIX_EPOCH),
+        by: Some("root (uid 0)".into()),
+        reason: None,
+    };
+    let weight = OperatorWeight {
+        set: "40%".parse().unwrap(),
+        decision: decision.clone(),
+    };
+    let (done, mut decided) = oneshot::channel();
+    let set = |set, done| Request::SetWeight {
+        real_servers: vec![FAST],
+        weight: set,
+        decision: decision.clone(),
+        done,
+    };
+    let request = set(Some(weight.set), done);
+    fixture.driver.answer(request, fixture.start);
+    assert_eq!(decided.try_recv(), Ok([].into()), "it serves");
+    assert_eq!(fixture.wanted(), [(FAST, (2, None))].into());
+    assert_eq!(fixture.live(FAST).operator_weight, Some(weight.clone()));
+    reload(&mut fixture, "weight: 5", "weight: 10");
+    assert_eq!(
+        fixture.live(FAST).desired,
+        Weight::ZERO,
+        "reconcile shows that"
+    );
+    assert_eq!(fixture.live(FAST).operator_weight, Some(weight.clone()));
+    let (done, mut decided) = oneshot::channel();
+    let request = set(Some("0".parse().unwrap()), done);
+    fixture.driver.answer(request, fixture.start);
+    assert_eq!(decided.try_recv(), Ok([0].into()), "nobody serves");
+    let (done, _) = oneshot::channel();
+    let request = set(None, done);
+    fixture.driver.answer(request, fixture.start);
+    assert_eq!(fixture.live(FAST).operator_weight, None);
+
+    let Fixture { driver, .. } = Fixture::new();
+    let keys: BTreeMap<_, _> = driver.snapshot.ids().map(|(key, id)| (id, key)).collect();
+    let (fast, slow) = (keys[&FAST], keys[&SLOW]);
+    let deadline = DrainDeadline {
+        until: clock::monotonic(),
+        at: SystemTime::UNIX_EPOCH,
+    };
+    let driver = driver.with_decisions(
+        |key| (*key == slow).then(|| (deadline, decision.clone())),
+        |key| (*key == fast).then(|| weight.clone()),
+    );
+    let live = |id| {
+        let (_, record) = driver.snapshot.records(id).unwrap();
+        record.live.lock().clone()
+    };
+    assert_eq!(live(FAST).operator_weight, Some(weight.clone()));
+    assert_eq!(live(FAST).admin, AdminState::Enabled);
+    assert_eq!(live(SLOW).operator_weight, None);
+    assert_eq!(live(SLOW).admin, AdminState::Draining);
+    assert_eq!(live(SLOW).decision, decision);
 }

@@ -6,7 +6,7 @@ use crate::diagnosis::Loss;
 use crate::health::damping::Damping;
 use crate::health::slow_start::SlowStart;
 use crate::health::{Machine, weight};
-use crate::model::{AdminState, Health, Weight};
+use crate::model::{AdminState, Health, SetWeight, Weight};
 use crate::probe::WeightAdvice;
 
 /// One real server of a pool, or its sorry server.
@@ -21,6 +21,8 @@ pub(super) struct Member {
     /// Whether the weight is 0 for that reason.
     pub(super) quiesced: bool,
     pub(super) configured: Weight,
+    /// The weight that an operator has set in place of the configured one.
+    pub(super) set_weight: Option<SetWeight>,
     /// The newest advice, if there was any.
     pub(super) advice: Option<WeightAdvice>,
     /// The weight that the kernel should have.
@@ -51,6 +53,7 @@ impl Member {
             arp_conflict: false,
             quiesced: false,
             configured,
+            set_weight: None,
             advice: None,
             wanted: weight(Health::Unknown, configured, found),
             loss: None,
@@ -59,13 +62,40 @@ impl Member {
     }
 
     /// The full weight of the real server while it is up. Every sum counts with it.
+    ///
+    /// An operator's weight goes before the one that a check reports, as in HAProxy with
+    /// `disable agent`; but a real server that asks for no new connections gets none.
     pub(super) fn share(&self) -> Weight {
-        match self.advice {
-            None | Some(WeightAdvice::Ready) => self.configured,
-            Some(WeightAdvice::Drain) => Weight::ZERO,
-            Some(WeightAdvice::Weight(weight)) => weight,
-            Some(WeightAdvice::Percent(percent)) => scaled(self.configured, percent),
+        match self.set_weight {
+            Some(_) if self.refuses_connections() => Weight::ZERO,
+            Some(set) => set.in_place_of(self.configured),
+            None => self.advised().unwrap_or(self.configured),
         }
+    }
+
+    /// The weight that the check reports in place of the configured one.
+    pub(super) fn advised(&self) -> Option<Weight> {
+        match self.advice? {
+            WeightAdvice::Ready => None,
+            WeightAdvice::Drain => Some(Weight::ZERO),
+            WeightAdvice::Weight(weight) => Some(weight),
+            WeightAdvice::Percent(percent) => Some(self.configured.percent(percent)),
+        }
+    }
+
+    /// Whether the check reports that no new connections shall come.
+    fn refuses_connections(&self) -> bool {
+        match self.advice {
+            Some(WeightAdvice::Drain | WeightAdvice::Percent(0)) => true,
+            Some(WeightAdvice::Weight(weight)) => weight == Weight::ZERO,
+            None | Some(WeightAdvice::Ready | WeightAdvice::Percent(_)) => false,
+        }
+    }
+
+    /// Whether the configuration, or an operator in its place, lets the real server serve at all.
+    pub(super) fn may_serve(&self) -> bool {
+        let set = self.set_weight.map(|set| set.in_place_of(self.configured));
+        self.admin == AdminState::Enabled && set.unwrap_or(self.configured) != Weight::ZERO
     }
 
     pub(super) fn slow_start_weight(
@@ -91,13 +121,4 @@ impl Member {
         let before = std::mem::replace(&mut self.wanted, weight);
         (before != weight).then_some(weight)
     }
-}
-
-/// So many percent of a weight, rounded down, but not to nothing, and not
-/// more than there can be.
-fn scaled(weight: Weight, percent: u16) -> Weight {
-    let scaled = u64::from(weight.get()) * u64::from(percent);
-    let floor = u64::from(scaled > 0);
-    let scaled = u32::try_from((scaled / 100).max(floor)).ok();
-    scaled.and_then(Weight::new).unwrap_or(Weight::MAX)
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AdminState, PoolStatus, Quiesced};
+use crate::model::{AdminState, PoolStatus, Quiesced, SetWeight};
 use crate::runtime::clock;
 
 const SLOW_START: Duration = Duration::from_secs(14);
@@ -740,4 +740,137 @@ fn a_theft_changes_nothing_while_weights_are_held() {
     assert_eq!(bench.recompute_weights(), []);
     bench.pool.set_frozen(false, bench.now);
     assert_eq!(bench.recompute_weights(), [(0, 0)]);
+}
+
+impl Bench {
+    fn sets(&mut self, member: usize, weight: Option<&str>) -> Vec<(usize, u32)> {
+        let weight: Option<SetWeight> = weight.map(|weight| weight.parse().unwrap());
+        self.pool.set_weight(member, weight).unwrap();
+        self.recompute_weights()
+    }
+}
+
+#[test]
+fn operators_weight_is_in_place_of_the_configured_one_while_the_real_server_is_up() {
+    let mut bench = Bench::new(policy(), &[(5, 5), (8, 0), (0, 0)], None);
+    for member in 0..3 {
+        bench.goes(member, true);
+    }
+    assert_eq!(bench.sets(0, Some("50%")), [(0, 2)], "rounded down");
+    assert_eq!(bench.sets(0, Some("1%")), [(0, 1)], "and not to nothing");
+    assert_eq!(bench.sets(0, Some("12")), [(0, 12)]);
+    assert_eq!(bench.sets(2, Some("50%")), [], "of a weight of 0");
+    assert_eq!(bench.sets(2, Some("3")), [(2, 3)]);
+    assert_eq!(bench.goes(0, false), [(0, 0)]);
+    assert_eq!(bench.sets(0, Some("7")), [], "it is down");
+    assert_eq!(bench.goes(0, true), [(0, 7)]);
+    bench.pool.set_admin(0, AdminState::Draining);
+    assert_eq!(bench.recompute_weights(), [(0, 0)]);
+    assert_eq!(bench.sets(0, Some("9")), [], "it is drained");
+    bench.pool.set_admin(0, AdminState::Enabled);
+    assert_eq!(bench.recompute_weights(), [(0, 9)]);
+    assert_eq!(bench.sets(0, Some("0")), [(0, 0)]);
+    assert_eq!(bench.sets(0, None), [(0, 5)]);
+    assert_eq!(
+        bench.pool.set_weight(3, None),
+        None,
+        "there is no such real server"
+    );
+}
+
+#[test]
+fn operators_weight_goes_before_a_reported_one_but_for_a_report_of_no_connections() {
+    let mut bench = Bench::new(policy(), &[(10, 0), (10, 0)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    let reports = |bench: &mut Bench, advice| {
+        bench.pool.on_advice(0, advice);
+        bench.recompute_weights()
+    };
+    assert_eq!(reports(&mut bench, WeightAdvice::Percent(50)), [(0, 5)]);
+    assert_eq!(bench.sets(0, Some("80%")), [(0, 8)]);
+    assert_eq!(bench.pool.advised(0), Some(weight(5)), "it is still shown");
+    assert_eq!(reports(&mut bench, WeightAdvice::Weight(weight(3))), []);
+    for none in [
+        WeightAdvice::Drain,
+        WeightAdvice::Percent(0),
+        WeightAdvice::Weight(Weight::ZERO),
+    ] {
+        assert_eq!(reports(&mut bench, none), [(0, 0)], "{none:?}");
+        assert_eq!(bench.sets(0, Some("9")), [], "{none:?}");
+        assert_eq!(
+            reports(&mut bench, WeightAdvice::Ready),
+            [(0, 9)],
+            "{none:?}"
+        );
+    }
+    reports(&mut bench, WeightAdvice::Percent(50));
+    assert_eq!(
+        bench.sets(0, None),
+        [(0, 5)],
+        "the report is in effect again"
+    );
+}
+
+#[test]
+fn operators_weight_is_the_end_of_a_slow_start_and_waits_while_weights_are_frozen() {
+    let mut slow = policy();
+    slow.slow_start = SlowStart::new(SLOW_START, &"wlc".parse().unwrap());
+    let mut bench = Bench::new(slow, &[(80, 0)], None);
+    assert_eq!(bench.goes(0, true), [(0, 10)]);
+    assert_eq!(bench.sets(0, Some("50%")), [(0, 5)]);
+    bench.wait(SLOW_START);
+    assert_eq!(bench.table, [40]);
+    assert_eq!(bench.sets(0, Some("100%")), [(0, 80)], "at once");
+    bench.pool.set_frozen(true, bench.now);
+    assert_eq!(bench.sets(0, Some("20")), []);
+    bench.pool.set_frozen(false, bench.now);
+    assert_eq!(bench.recompute_weights(), [(0, 20)]);
+}
+
+#[test]
+fn operators_weight_counts_for_the_quorum_and_is_waited_for_by_no_one_who_leaves() {
+    let quorum = Policy {
+        quorum: 6,
+        ..policy()
+    };
+    let mut bench = Bench::new(quorum, &[(5, 5), (5, 5)], Some(0));
+    for member in 0..3 {
+        bench.goes(member, true);
+    }
+    assert_eq!(bench.sets(0, Some("1")), [(0, 1)]);
+    assert!(bench.pool.status().quorum_met);
+    assert_eq!(
+        bench.sets(0, Some("0")),
+        [(0, 0), (1, 0), (2, 1)],
+        "the sorry server serves"
+    );
+    assert_eq!(bench.sets(0, None), [(0, 5), (1, 5), (2, 0)]);
+
+    let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
+    bench.goes(0, true);
+    assert!(!bench.pool.replaces(), "the second has no verdict");
+    bench.sets(1, Some("0"));
+    assert!(bench.pool.replaces());
+}
+
+#[test]
+fn operators_weight_outlives_a_reload_and_a_percentage_is_of_the_new_weight() {
+    let mut bench = Bench::new(policy(), &[(10, 0), (10, 0)], None);
+    bench.goes(0, true);
+    bench.goes(1, true);
+    bench.sets(0, Some("50%"));
+    bench.sets(1, Some("4"));
+    let mut next = Bench::new(policy(), &[(30, 4), (20, 5)], None);
+    let before = |place| {
+        Some(PreviousIndex {
+            index: place,
+            same_check: true,
+            same_kind: true,
+        })
+    };
+    next.pool.take_over(&bench.pool, &[before(1), before(0)]);
+    next.table = vec![4, 5];
+    assert_eq!(next.recompute_weights(), [(1, 10)], "50% of 20");
+    assert_eq!(next.table, [4, 10]);
 }

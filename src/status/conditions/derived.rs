@@ -6,15 +6,15 @@
 use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::arp_conflict_fix;
-use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity};
+use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity, Weight};
 use crate::runtime::file_work;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// Real servers that are examined in one step, at least: 20,000 of them take 10 steps.
 const REAL_SERVERS_AT_ONCE: usize = 2048;
 
-/// So many drained real servers are named in one fix.
-const DRAINS_NAMED: usize = 8;
+/// So many commands are named in one fix.
+const COMMANDS_NAMED: usize = 8;
 
 /// A certificate that ends this soon is a warning: renewal by ACME is due 30
 /// days before the end, so it has failed for two weeks.
@@ -197,32 +197,37 @@ fn of_service(
     }
 }
 
-/// What gives a pool real servers again: the end of the drains that take some from
-/// the pool, and the health of the others.
+/// What gives a pool real servers again: the end of the drains and of the weights of 0 that
+/// take some from the pool, and the health of the others.
 fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
-    let (mut drained, mut others_fail) = (Vec::new(), false);
+    let (mut taken_out, mut others_fail) = (Vec::new(), false);
     for record in &service.real_servers {
         let live = record.live.lock();
+        let set = live.operator_weight.as_ref();
+        let set = set.map(|weight| weight.set.in_place_of(record.configured));
         if live.health == Health::Down {
             others_fail = true;
         } else if live.admin != AdminState::Enabled {
-            drained.push(record);
+            taken_out.push(("undrain", record, ""));
+        } else if set == Some(Weight::ZERO) {
+            taken_out.push(("weight", record, " reset"));
         }
     }
     let to_health = format!(
         "return real servers of the service to health: `{}` says what is wrong with each",
         snapshot.command_line("status")
     );
-    if drained.is_empty() {
+    if taken_out.is_empty() {
         return to_health;
     }
-    let more = drained.len().saturating_sub(DRAINS_NAMED);
-    let named = drained.iter().take(DRAINS_NAMED).map(|record| {
-        let undrain = format!("undrain {}", subject(service, record));
-        format!("`{}`", snapshot.command_line(&undrain))
+    let more = taken_out.len().saturating_sub(COMMANDS_NAMED);
+    let named = taken_out.iter().take(COMMANDS_NAMED);
+    let named = named.map(|(command, record, end)| {
+        let command = format!("{command} {}{end}", service.name_of(record));
+        format!("`{}`", snapshot.command_line(&command))
     });
     let mut fix = format!(
-        "return what is drained to service: {}",
+        "return to service what operators have taken out: {}",
         named.collect::<Vec<_>>().join(", ")
     );
     if more > 0 {
@@ -232,10 +237,6 @@ fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
         fix = format!("{fix}; or {to_health}");
     }
     fix
-}
-
-fn subject(service: &ServiceRecord, record: &RealServerRecord) -> String {
-    format!("{}/{}", service.name, record.name)
 }
 
 fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition> {
@@ -255,7 +256,7 @@ fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition>
     );
     Some(Condition {
         kind: ConditionType::RealServerDown,
-        subject: subject(service, record),
+        subject: service.name_of(record),
         severity: Severity::Problem,
         message,
         fix,
@@ -278,7 +279,7 @@ fn certificate_ending(
     let at = humantime::format_rfc3339_seconds(end);
     Some(Condition {
         kind: ConditionType::CertificateEnding,
-        subject: subject(service, record),
+        subject: service.name_of(record),
         severity,
         message: format!("the certificate that the real server shows ends at {at}"),
         fix: format!(
@@ -301,7 +302,7 @@ fn drain_overdue(
         return None;
     }
     let at = humantime::format_rfc3339_seconds(deadline);
-    let name = subject(service, record);
+    let name = service.name_of(record);
     Some(Condition {
         kind: ConditionType::DrainOverdue,
         message: format!("the drain should have ended at {at}, and connections are left"),

@@ -6,8 +6,11 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use crate::model::{AdminState, Connections, Health, Quiesced, ServiceKey, Weight, short_duration};
-use crate::status::{RealServerRecord, ServiceRecord};
+use super::decision::SetWeightStatus;
+use crate::model::{
+    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Weight, short_duration,
+};
+use crate::status::{RealServerLive, RealServerRecord, ServiceRecord};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -61,7 +64,7 @@ impl Default for QuorumStatus {
 pub(crate) struct AdminStatus {
     /// `enabled`, `draining` or `drained`.
     pub(crate) state: String,
-    /// When an operator asked for that, if the agent knows.
+    /// When an operator asked for a drain, if the agent knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<Timestamp>,
     /// Who asked for it, if the agent knows.
@@ -70,6 +73,27 @@ pub(crate) struct AdminStatus {
     /// Why, if the operator said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+}
+
+impl AdminStatus {
+    fn of(live: &RealServerLive) -> Self {
+        let state = live.admin.as_str().to_owned();
+        let Decision { since, by, reason } = match live.admin {
+            AdminState::Enabled => Decision::default(),
+            AdminState::Draining | AdminState::Drained => live.decision.clone(),
+        };
+        Self {
+            state,
+            since: since.map(Timestamp),
+            by: by.as_deref().map(str::to_owned),
+            reason: reason.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// Whether the agent knows more of it than the state.
+    pub(super) fn is_known(&self) -> bool {
+        self.since.is_some() || self.by.is_some() || self.reason.is_some()
+    }
 }
 
 impl Default for AdminStatus {
@@ -120,6 +144,9 @@ pub(crate) struct RealServerStatus {
 #[serde(default)]
 pub(crate) struct WeightStatus {
     pub(crate) configured: u32,
+    /// What an operator has set in place of that; only where one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<SetWeightStatus>,
     /// What its check says in place of that; only where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) advised: Option<u32>,
@@ -327,16 +354,16 @@ impl RealServerStatus {
             name: record.name.to_string(),
             address: record.key.to_string(),
             health: live.health.to_string(),
-            admin: AdminStatus {
-                state: live.admin.as_str().to_owned(),
-                ..AdminStatus::default()
-            },
+            admin: AdminStatus::of(&live),
             drain_deadline: live.drain_deadline.map(Timestamp),
             quiesced: live.quiesced.map(Quiesced::as_str).map(str::to_owned),
             diagnosis: live.diagnosis.map(|diagnosis| diagnosis.to_string()),
             fix: fix.map(|fix| fix.to_string()),
             weight: WeightStatus {
                 configured: record.configured.get(),
+                set: live
+                    .operator_weight
+                    .map(|weight| SetWeightStatus::of(weight, record.configured)),
                 advised: live.advised.map(Weight::get),
                 desired: live.desired.get(),
                 kernel: live.kernel.map(Weight::get),

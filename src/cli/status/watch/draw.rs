@@ -14,7 +14,6 @@ use crate::cli::status::summary;
 use crate::cli::status::table::{self, Cell};
 use crate::cli::status::text::{age, heading, health, last_probe, role, tone_of};
 use crate::cli::terminal::Tone;
-use crate::model::AdminState;
 use crate::status::document::{RealServerStatus, ServiceStatus};
 
 /// The most lines on what is selected.
@@ -242,7 +241,6 @@ fn details_of_real_server(
     let RealServerStatus {
         name,
         address,
-        admin,
         weight,
         connections,
         since,
@@ -253,15 +251,7 @@ fn details_of_real_server(
         "{}/{name}, {address}: {health} since {since}",
         service.name
     )];
-    if admin.state != AdminState::Enabled.as_str() {
-        let parts = [
-            admin.since.map(|since| format!(" since {since}")),
-            admin.by.as_ref().map(|by| format!(" by {by}")),
-            admin.reason.as_ref().map(|reason| format!(": {reason}")),
-        ];
-        let parts: String = parts.into_iter().flatten().collect();
-        details.push(format!("{}{parts}", admin.state));
-    }
+    details.extend(real_server.decision_lines(now, &age));
     details.push(format!("last probe: {}", last_probe(real_server, now)));
     if let (Some(diagnosis), Some(fix), false) =
         (&real_server.diagnosis, &real_server.fix, is_frozen)
@@ -270,7 +260,7 @@ fn details_of_real_server(
     }
     details.push(format!(
         "weight: {} configured, {} desired, {} in the kernel; connections: {} active, {} inactive",
-        weight.configured,
+        weight.summary(),
         weight.desired,
         weight
             .kernel

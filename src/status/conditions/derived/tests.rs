@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{Decision, OperatorWeight};
 use crate::status::fixture;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -71,7 +72,7 @@ fn pools_and_arp_conflicts_are_conditions() {
 }
 
 #[test]
-fn fix_of_a_lost_quorum_names_the_drains_that_cause_it() {
+fn fix_of_a_lost_quorum_names_the_drains_and_weights_that_cause_it() {
     let snapshot = fixture::director();
     let service = &snapshot.services[0];
     service.pool.lock().standing.quorum_met = false;
@@ -86,10 +87,22 @@ fn fix_of_a_lost_quorum_names_the_drains_that_cause_it() {
     service.real_servers[1].live.lock().admin = AdminState::Drained;
     assert_eq!(fix(), to_health, "it is down as well");
     service.real_servers[0].live.lock().admin = AdminState::Draining;
-    let drained = "return what is drained to service: `lvs-agent undrain web/rs1`";
+    let drained = "return to service what operators have taken out: `lvs-agent undrain web/rs1`";
     assert_eq!(fix(), format!("{drained}; or {to_health}"));
     service.real_servers[1].live.lock().health = Health::Up;
     assert_eq!(fix(), format!("{drained}, `lvs-agent undrain web/rs2`"));
+    {
+        let mut live = service.real_servers[1].live.lock();
+        live.admin = AdminState::Enabled;
+        live.operator_weight = Some(OperatorWeight {
+            set: "0%".parse().unwrap(),
+            decision: Decision::default(),
+        });
+    }
+    assert_eq!(
+        fix(),
+        format!("{drained}, `lvs-agent weight web/rs2 reset`")
+    );
 }
 
 #[test]

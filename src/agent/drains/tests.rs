@@ -1,0 +1,192 @@
+use std::fs;
+
+use super::*;
+use crate::status::fixture;
+
+fn load(file: &DrainFile) -> (Decisions, bool) {
+    let loaded = file.load(IfDamaged::SetAside).unwrap();
+    (loaded.value, loaded.damage.is_none())
+}
+
+fn key(number: u8) -> Key {
+    let real_server = format!("192.0.2.{number}:80").parse().unwrap();
+    ("tcp 192.0.2.1:80".parse().unwrap(), real_server)
+}
+
+fn decision(reason: Option<&str>) -> Decision {
+    Decision {
+        since: Some(fixture::start()),
+        by: Some("root (uid 0)".into()),
+        reason: reason.map(Into::into),
+    }
+}
+
+/// A drain with all that there can be of it and one without, and a weight.
+fn decisions() -> Decisions {
+    let drain = WantedDrain {
+        deadline: Some(fixture::start()),
+        decision: decision(Some(r#"new {"kernel"} \ é"#)),
+    };
+    let weight = OperatorWeight {
+        set: "50%".parse().unwrap(),
+        decision: decision(None),
+    };
+    Decisions {
+        drains: [(key(21), drain), (key(22), WantedDrain::default())].into(),
+        weights: [(key(22), weight)].into(),
+    }
+}
+
+#[test]
+fn what_is_saved_is_loaded() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = DrainFile::new(&directory.path().join("made"));
+    assert_eq!(load(&file), (Decisions::default(), true));
+    let path = directory.path().join("made/drains.json");
+    let drains = Decisions {
+        weights: BTreeMap::new(),
+        ..decisions()
+    };
+    for (decisions, version) in [(decisions(), 2), (drains, 1)] {
+        file.save(decisions.clone(), &OnDisk::Unknown).unwrap();
+        assert_eq!(load(&file), (decisions, true));
+        let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(text["version"], version, "{text}");
+    }
+    assert!(file.remove().unwrap());
+    assert!(!file.remove().unwrap());
+}
+
+#[test]
+fn file_of_an_earlier_program_is_read() {
+    let entry = |rest: &str| {
+        format!(r#"{{"service":"tcp 192.0.2.1:80","real_server":"192.0.2.21:80"{rest}}}"#)
+    };
+    let with_deadline = entry(r#","deadline":"2026-01-02T03:04:05Z""#);
+    for (text, deadline) in [
+        (format!("[{}]", entry("")), None),
+        (
+            format!(r#"{{"version":1,"drains":[{with_deadline}]}}"#),
+            Some(fixture::start()),
+        ),
+    ] {
+        let drain = WantedDrain {
+            deadline,
+            decision: Decision::default(),
+        };
+        let expected = Decisions {
+            drains: [(key(21), drain)].into(),
+            weights: BTreeMap::new(),
+        };
+        let Content { value, cause } = content(text.as_bytes());
+        assert_eq!((value, cause), (expected, None), "{text}");
+    }
+}
+
+#[test]
+fn damaged_entries_are_named_and_the_others_are_still_wanted() {
+    let entry = |real_server: &str, rest: &str| {
+        format!(r#"{{"service":"tcp 192.0.2.1:80","real_server":"{real_server}",{rest}}}"#)
+    };
+    let good = entry("192.0.2.21:80", r#""deadline":"2026-01-01T00:00:00Z""#);
+    let wrong = entry("rs1", r#""deadline":"2026-01-01T00:00:00Z""#);
+    let late = entry("192.0.2.22:80", r#""deadline":"soon""#);
+    let since = entry("192.0.2.24:80", r#""since":"once""#);
+    let heavy = entry("192.0.2.22:80", r#""weight":"heavy""#);
+    let half = entry("192.0.2.23:80", r#""weight":"50%""#);
+    let damaged = format!(
+        r#"{{"version":2,"drains":[{wrong},7,{good},{late},{since}],"weights":[{heavy},{half}]}}"#
+    );
+    let Content { value, cause } = content(damaged.as_bytes());
+    let kept: Vec<_> = value.drains.keys().copied().collect();
+    assert_eq!(kept, [key(21)]);
+    let kept: Vec<_> = value.weights.keys().copied().collect();
+    assert_eq!(kept, [key(23)]);
+    let cause = cause.unwrap();
+    for named in [
+        "\"rs1\"",
+        "; 7: ",
+        "\"soon\"",
+        "\"once\"",
+        "`heavy` is not a weight",
+    ] {
+        assert!(cause.contains(named), "{cause}");
+    }
+    let many = format!(r#"{{"version":1,"drains":[{}7]}}"#, "7,".repeat(99));
+    let cause = content(many.as_bytes()).cause.unwrap();
+    assert!(cause.ends_with("; and 92 more"), "{cause}");
+}
+
+#[test]
+fn whole_entries_of_a_text_that_is_damaged_elsewhere_are_still_wanted() {
+    let all = decisions();
+    let whole = text(&all).unwrap();
+    let end_of = |number: u8| {
+        let name = format!("192.0.2.{number}:80");
+        let begin = whole.windows(name.len()).position(|w| w == name.as_bytes());
+        let begin = begin.unwrap();
+        // The first brace after it that is in no text.
+        let brace = whole[begin..].windows(2).position(|w| w == b"\n ").unwrap() + begin;
+        brace
+            + whole[brace..]
+                .windows(6)
+                .position(|w| w == b"\n    }")
+                .unwrap()
+            + 6
+    };
+    let first = end_of(21);
+    let begin_of_weight = whole.windows(7).position(|w| w == b"weights").unwrap();
+    let drains = |number| Decisions {
+        drains: all.drains.clone().into_iter().take(number).collect(),
+        weights: BTreeMap::new(),
+    };
+    let cases = [
+        (
+            "cut off after the first",
+            whole[..first].to_vec(),
+            drains(1),
+        ),
+        (
+            "cut off before its end",
+            whole[..first - 1].to_vec(),
+            drains(0),
+        ),
+        (
+            "cut off in the second",
+            whole[..first + 60].to_vec(),
+            drains(1),
+        ),
+        (
+            "cut off before the weights",
+            whole[..begin_of_weight].to_vec(),
+            drains(2),
+        ),
+        (
+            "zeros after it",
+            [&whole[..], &[0; 512]].concat(),
+            all.clone(),
+        ),
+        (
+            "zeros before it",
+            [&[0; 512][..], &whole].concat(),
+            all.clone(),
+        ),
+        (
+            "a byte order mark",
+            [&b"\xef\xbb\xbf"[..], &whole].concat(),
+            all.clone(),
+        ),
+        ("twice", whole.repeat(2), all.clone()),
+        (
+            "no drains",
+            b"{\"version\":1,\"drains\":{}}".to_vec(),
+            drains(0),
+        ),
+        ("braces", b"}{}{{}}".to_vec(), drains(0)),
+    ];
+    for (name, text, expected) in cases {
+        let Content { value, cause } = content(&text);
+        assert!(cause.is_some(), "{name}");
+        assert_eq!(value, expected, "{name}");
+    }
+}

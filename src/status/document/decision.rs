@@ -1,0 +1,87 @@
+//! What operators have decided on real servers.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::service::{RealServerStatus, ServiceStatus, WeightStatus};
+use crate::model::{OperatorWeight, Weight, by_and_reason};
+
+/// A weight that an operator has set in place of the configured one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SetWeightStatus {
+    /// As the operator wrote it: `50%` or `8`.
+    pub(crate) to: String,
+    /// What that is in place of the configured weight.
+    pub(crate) weight: u32,
+    /// When an operator set it, if the agent knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Timestamp>,
+    /// Who set it, if the agent knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+}
+
+impl SetWeightStatus {
+    pub(super) fn of(weight: OperatorWeight, configured: Weight) -> Self {
+        let OperatorWeight { set, decision } = weight;
+        Self {
+            to: set.to_string(),
+            weight: set.in_place_of(configured).get(),
+            since: decision.since.map(Timestamp),
+            by: decision.by.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+impl WeightStatus {
+    /// The configured weight, and what is in place of it, for people.
+    pub(crate) fn summary(&self) -> String {
+        let set = self.set.as_ref().map(|set| format!(", set {}", set.weight));
+        let advised = self.advised.map(|advised| format!(", advised {advised}"));
+        let parts = [Some(self.configured.to_string()), set, advised];
+        parts.into_iter().flatten().collect()
+    }
+}
+
+impl ServiceStatus {
+    /// What operators have decided on real servers, as lines; `age` says how long it is from
+    /// one point in time to another.
+    pub(crate) fn decision_lines(
+        &self,
+        now: SystemTime,
+        age: impl Fn(SystemTime, SystemTime) -> String,
+    ) -> Vec<String> {
+        let real_servers = self.real_servers.iter();
+        let lines = real_servers.flat_map(|server| server.decision_lines(now, &age));
+        lines.collect()
+    }
+}
+
+impl RealServerStatus {
+    /// The same of one real server.
+    pub(crate) fn decision_lines(
+        &self,
+        now: SystemTime,
+        age: &impl Fn(SystemTime, SystemTime) -> String,
+    ) -> Vec<String> {
+        let ago = |since: Option<Timestamp>| {
+            let ago = since.map(|since| format!(" {} ago", age(since.0, now)));
+            ago.unwrap_or_default()
+        };
+        let mut lines = Vec::new();
+        let (name, admin) = (&self.name, &self.admin);
+        if admin.is_known() {
+            let by = by_and_reason(admin.by.as_deref(), admin.reason.as_deref());
+            lines.push(format!("{name}: drain asked for{}{by}", ago(admin.since)));
+        }
+        if let Some(set) = &self.weight.set {
+            let by = by_and_reason(set.by.as_deref(), None);
+            let (to, ago) = (&set.to, ago(set.since));
+            lines.push(format!("{name}: weight set to {to}{ago}{by}"));
+        }
+        lines
+    }
+}
