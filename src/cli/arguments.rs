@@ -23,7 +23,7 @@ use crate::runtime::logging::LogFormat;
 #[command(name = "lvs-agent", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
-    bad configuration, 3 plan found changes or doctor a problem."
+    bad configuration, 3 plan found changes or doctor or status --exit-code a problem."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -192,13 +192,29 @@ pub(crate) struct DoctorArguments {
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct StatusArguments {
+    /// Only these: `web`, `web/rs1`, `*/rs1` for rs1 in every service, or an address
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<Target>,
     #[command(flatten)]
     pub(crate) socket: ControlSocket,
+    /// Show only what is wrong
+    #[arg(long)]
+    pub(crate) problems: bool,
+    /// Show how many real servers are up and down, and how many conditions there are
+    #[arg(long)]
+    pub(crate) summary: bool,
+    /// Exit with 3 if a real server is down or a condition is a problem
+    #[arg(long)]
+    pub(crate) exit_code: bool,
     /// Print the JSON of `GET /status`
     #[arg(long)]
     pub(crate) json: bool,
-    /// Show it again every second, until interrupted
+    /// Show it again every second; on a terminal, a view with keys that q ends
     #[arg(long)]
     pub(crate) watch: bool,
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::cli::arguments::DoctorArguments;
+use crate::cli::terminal::counted;
 use crate::doctor::{self, Finding, FindingSeverity};
 use crate::status::Mode;
 
@@ -105,12 +106,11 @@ fn render(
         }
     }
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
-    let plural = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     writeln!(
         out,
         "{}, {}, {} ok",
-        plural(count(FindingSeverity::Problem), "problem"),
-        plural(count(FindingSeverity::Warning), "warning"),
+        counted(count(FindingSeverity::Problem), "problem"),
+        counted(count(FindingSeverity::Warning), "warning"),
         count(FindingSeverity::Ok)
     )
 }

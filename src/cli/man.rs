@@ -78,9 +78,17 @@ fn exit_status(command: &Command, page: &mut Roff) {
             "There is no problem. There may be warnings.",
             Some("There is a problem."),
         ),
+        "status" => (
+            "The command is done. With --exit-code, no real server is down, and no condition is \
+             a problem.",
+            Some("With --exit-code, a real server is down, or a condition is a problem."),
+        ),
         "lvs-agent" => (
             "The command is done. For plan, there is nothing to change.",
-            Some("plan found changes, or doctor a problem."),
+            Some(
+                "plan found changes, doctor a problem, or status --exit-code a real server that \
+                 is down or a condition of severity problem.",
+            ),
         ),
         _ => ("The command is done.", None),
     };

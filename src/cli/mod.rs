@@ -13,6 +13,7 @@ mod reload;
 mod run;
 mod schema;
 mod status;
+mod terminal;
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -48,7 +49,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 enum ExitStatus {
     /// Exit code 0.
     Success,
-    /// `plan` found changes, `doctor` a problem: exit code 3.
+    /// `plan` found changes, `doctor` a problem, `status` something that is down: exit code 3.
     Findings,
 }
 

@@ -10,7 +10,8 @@ use thiserror::Error as ThisError;
 
 use super::{Answer, Operation};
 use crate::net::tls::{TlsError, http_client};
-use crate::status::document::{SCHEMA, StatusResponse};
+use crate::runtime::printable::printable;
+use crate::status::document::{Filter, SCHEMA, StatusResponse};
 
 /// How long the agent may take to answer: it reads what is there already.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,6 +65,9 @@ pub(crate) enum ControlError {
         /// What is wrong with it.
         what: String,
     },
+    /// The agent has nothing of what is asked for, and says so.
+    #[error("{0}")]
+    NotFound(String),
     /// An lvs-agent of another version, whose answers this one does not understand.
     #[error(
         "the lvs-agent that answers on {} has version {version}, which this one, of version {}, \
@@ -89,9 +93,18 @@ pub(crate) enum ControlError {
     },
 }
 
-/// The status of the agent whose control socket this is.
-pub(crate) async fn get_status(path: &Path) -> Result<StatusResponse, ControlError> {
-    let status: StatusResponse = exchange(path, None, STATUS, PATIENCE).await?;
+/// The part of the status that the filter asks for, of the agent whose control socket this is.
+pub(crate) async fn get_status(
+    path: &Path,
+    filter: &Filter,
+) -> Result<StatusResponse, ControlError> {
+    let query = filter.query();
+    let resource = if query.is_empty() {
+        STATUS.to_owned()
+    } else {
+        format!("{STATUS}?{query}")
+    };
+    let status: StatusResponse = exchange(path, None, &resource, PATIENCE).await?;
     // Whatever else is missing has a default.
     if status.mode.is_empty() {
         return Err(ControlError::NotUnderstood {
@@ -167,10 +180,14 @@ async fn exchange_once<T: DeserializeOwned>(
         path: path.to_owned(),
         what,
     };
+    if status == reqwest::StatusCode::NOT_FOUND && resource.contains('?') {
+        let text = printable(String::from_utf8_lossy(&body).trim_end());
+        return Err(ControlError::NotFound(text));
+    }
     if status != reqwest::StatusCode::OK {
         return Err(not_understood(format!("HTTP {status}")));
     }
-    if resource == STATUS
+    if resource.starts_with(STATUS)
         && let Ok(Head { schema, version }) = serde_json::from_slice(&body)
         && schema > SCHEMA
     {

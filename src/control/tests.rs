@@ -9,6 +9,7 @@ use crate::http::AppState;
 use crate::metrics::Metrics;
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
+use crate::status::document::Filter;
 use crate::status::fixture;
 
 fn shown() -> SharedState {
@@ -38,14 +39,14 @@ async fn the_status_is_served_and_the_file_goes_with_the_server() {
     assert_eq!(names, ["control.sock"]);
 
     let server = tokio::spawn(serve(socket, shown(), requests().0));
-    let status = get_status(&path).await.unwrap();
+    let status = get_status(&path, &Filter::default()).await.unwrap();
     assert_eq!(status.mode, "director");
     assert_eq!(status.virtual_services.unwrap().len(), 2);
 
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());
     assert!(!path.exists());
-    let error = get_status(&path).await.unwrap_err();
+    let error = get_status(&path, &Filter::default()).await.unwrap_err();
     assert!(matches!(error, ControlError::NoSocket(_)), "{error}");
 }
 
@@ -54,7 +55,7 @@ async fn a_socket_left_behind_is_replaced_and_a_live_one_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("control.sock");
     drop(UnixListener::bind(&path).unwrap());
-    let error = get_status(&path).await.unwrap_err();
+    let error = get_status(&path, &Filter::default()).await.unwrap_err();
     assert!(matches!(error, ControlError::NobodyListens(_)), "{error}");
 
     let first = bind(&path).unwrap();
@@ -97,7 +98,7 @@ async fn what_is_not_an_agent_is_said_to_be_none() {
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
             .unwrap();
     });
-    let error = get_status(&path).await.unwrap_err();
+    let error = get_status(&path, &Filter::default()).await.unwrap_err();
     assert!(
         matches!(error, ControlError::NotUnderstood { .. }),
         "{error}"
@@ -110,7 +111,7 @@ async fn a_silent_agent_is_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("control.sock");
     let _listener = UnixListener::bind(&path).unwrap();
-    let error = get_status(&path).await.unwrap_err();
+    let error = get_status(&path, &Filter::default()).await.unwrap_err();
     assert!(matches!(error, ControlError::NoAnswer { .. }), "{error}");
 }
 
@@ -155,7 +156,7 @@ async fn status_of_newer_agent_is_refused_though_it_could_be_read() {
         )
         .unwrap();
     });
-    let error = get_status(&path).await.unwrap_err();
+    let error = get_status(&path, &Filter::default()).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("has version 99.0.0"), "{said}");
     server.join().unwrap();
@@ -166,6 +167,6 @@ async fn a_file_that_is_no_socket_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.yaml");
     fs::write(&path, "").unwrap();
-    let error = get_status(&path).await.unwrap_err();
+    let error = get_status(&path, &Filter::default()).await.unwrap_err();
     assert!(matches!(error, ControlError::NotASocket(_)), "{error}");
 }

@@ -33,6 +33,7 @@ use crate::reconcile::StateFile;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::stored_file::{IfDamaged, StoredFileError};
 use crate::status::Mode;
+use crate::status::document::Filter;
 
 /// Probes that are under way at a time.
 const PROBES_AT_ONCE: usize = 256;
@@ -333,7 +334,7 @@ fn name(config: &Config, id: RealServerId) -> Option<String> {
 }
 
 async fn running_agent(socket: &Path) -> RunningAgent {
-    match control::get_status(socket).await {
+    match control::get_status(socket, &Filter::default()).await {
         Ok(status) => RunningAgent::Status(Box::new(status)),
         Err(error @ ControlError::OtherVersion { .. }) => {
             RunningAgent::OtherVersion(error_chain(&error))

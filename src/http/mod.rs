@@ -284,13 +284,12 @@ pub(crate) async fn status(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let filter = match filter_of(query.as_deref().unwrap_or_default()) {
+    let filter = match Filter::of_query(query.as_deref().unwrap_or_default()) {
         Ok(filter) => filter,
-        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let named = filter.service.as_ref();
-    if named.is_some_and(|name| shown.service(name).is_none()) {
-        return no_such_service();
+    if let Some(unknown) = filter.unknown(&shown.view().snapshot) {
+        return (StatusCode::NOT_FOUND, format!("{unknown}\n")).into_response();
     }
     let large = if filter == Filter::default() {
         Large::Status
@@ -307,19 +306,6 @@ pub(crate) async fn status(
     shown
         .large(wanted, "application/json", &place, render)
         .await
-}
-
-/// `service=NAME`, `problems`, or both.
-fn filter_of(query: &str) -> Result<Filter, &'static str> {
-    let mut filter = Filter::default();
-    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match (&*key, &*value) {
-            ("service", name) if !name.is_empty() => filter.service = Some(name.to_owned()),
-            ("problems", "") => filter.problems = true,
-            _ => return Err("/status takes ?service=NAME and ?problems, and nothing else.\n"),
-        }
-    }
-    Ok(filter)
 }
 
 /// What a director's `agent` check asks: small, whatever this host has.

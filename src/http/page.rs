@@ -18,7 +18,7 @@ use self::overview::Overview;
 pub(super) use self::query::Query;
 use crate::model::short_duration;
 use crate::status::Snapshot;
-use crate::status::document::{ServiceStatus, Status, Timestamp};
+use crate::status::document::{Status, Timestamp};
 
 /// Nothing is loaded from elsewhere, and nothing that stands in the page itself is run.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
@@ -42,7 +42,7 @@ pub(super) fn render(
 ) -> impl Iterator<Item = String> + Send {
     let status: Status<()> = Status::of(&snapshot, None);
     let is_real_server = snapshot.is_real_server();
-    let overview = Overview::of(&snapshot, &query);
+    let overview = Overview::of(&snapshot, &query, now);
     let summary = if is_real_server {
         host::summary(&status)
     } else {
@@ -58,8 +58,7 @@ pub(super) fn render(
     let is_frozen = status.all_weights_are_frozen();
     let few_problems = overview.has_few_problems();
     let services = overview.order.into_iter().filter_map(move |index| {
-        let service = ServiceStatus::of(snapshot.services.get(index)?);
-        let service = query.apply(service)?;
+        let service = query.apply(snapshot.services.get(index)?, now)?;
         Some(services::group(&service, is_frozen, few_problems, now).into_string())
     });
     let last = std::iter::once_with(move || {

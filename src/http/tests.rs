@@ -351,8 +351,16 @@ async fn part_of_the_status_is_asked_for() {
     for absent in [r#""name":"rs1""#, r#""name":"marked""#] {
         assert!(!response.contains(absent), "{response}");
     }
+    let response = ask(address, "GET /status?target=*/rs1").await;
+    assert!(response.contains(r#""name":"rs1""#), "{response}");
+    assert!(!response.contains(r#""name":"rs2""#), "{response}");
+    let response = ask(address, "GET /status?target=web/rs12").await;
+    let text = "no real server is called `web/rs12`, did you mean `web/rs1`?\n";
+    assert_eq!(head(&response).1, text);
     for (query, status) in [
         ("service=nothing", 404),
+        ("target=web/nothing", 404),
+        ("target", 400),
         ("service", 400),
         ("problem", 400),
         ("problems=yes", 400),

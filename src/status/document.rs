@@ -5,12 +5,15 @@
 
 mod arp;
 mod decision;
+mod filter;
 mod host;
 mod readiness;
 mod service;
 mod timestamp;
+mod totals;
 mod transition;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -19,17 +22,20 @@ use serde::ser::{Serialize, Serializer};
 
 pub(crate) use arp::ArpAuditStatus;
 pub(crate) use decision::SetWeightStatus;
+pub(crate) use filter::Filter;
 pub(crate) use host::{
     ConditionStatus, ConfigStatus, LeavingStatus, ReconcileStatus, ReloadStatus, SysctlStatus,
     TimeoutStatus, VipStatus,
 };
-pub(crate) use readiness::{ReadinessStatus, readiness_of};
+pub(crate) use readiness::{ReadinessStatus, ServedStatus, readiness_of};
 pub(crate) use service::{ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus};
 pub(crate) use timestamp::Timestamp;
+pub(crate) use totals::Totals;
 pub(crate) use transition::TransitionStatus;
 
 use crate::model::{ConditionType, FreezeReason};
-use crate::status::{Mode, ServiceRecord, Snapshot, TimeoutRecord, command_line};
+use crate::runtime::clock;
+use crate::status::{Mode, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord, command_line};
 
 /// The status, with its virtual services as `S`: on the side that asks a list,
 /// on the side that answers a view of the snapshot, since a list of all would
@@ -55,6 +61,9 @@ pub(crate) struct Status<S> {
     pub(crate) mode: String,
     pub(crate) version: String,
     pub(crate) config: ConfigStatus,
+    /// Only of a director; `None` of an agent of an earlier version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) totals: Option<Totals>,
     /// Only of a director.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) virtual_services: Option<S>,
@@ -124,57 +133,39 @@ fn in_kernel() -> String {
 /// The status as it is read from the control socket.
 pub(crate) type StatusResponse = Status<Vec<ServiceStatus>>;
 
-/// Which part of a status is asked for: everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Filter {
-    /// The name of the only virtual service.
-    pub(crate) service: Option<String>,
-    /// Only the virtual services, and of them the real servers, with which
-    /// something is wrong.
-    pub(crate) problems: bool,
-}
-
-impl Filter {
-    /// Whether the virtual service of this name is asked for.
-    fn includes(&self, service: &str) -> bool {
-        let name = self.service.as_deref();
-        name.is_none_or(|name| name == service)
-    }
-
-    /// The service as far as it is asked for.
-    pub(crate) fn apply(&self, mut service: ServiceStatus) -> Option<ServiceStatus> {
-        if self.problems {
-            service.real_servers.retain(RealServerStatus::has_problem);
-            let is_well = service.real_servers.is_empty() && service.warnings().is_empty();
-            return (!is_well).then_some(service);
-        }
-        Some(service)
-    }
-
-    /// Whether a condition is asked for: one of another virtual service is not.
-    fn includes_condition(&self, snapshot: &Snapshot, condition: &ConditionStatus) -> bool {
-        let Some(name) = &self.service else {
-            return true;
-        };
-        let subject = condition.subject.as_str();
-        let subject = subject.split_once('/').map_or(subject, |(first, _)| first);
-        let mut services = snapshot.services.iter();
-        subject == name || !services.any(|service| *service.name == *subject)
-    }
-}
-
 /// The virtual services of a snapshot, each made when it is its turn.
 struct Services<'a> {
     records: &'a [ServiceRecord],
     filter: &'a Filter,
+    /// The names of the services that conditions are about.
+    with_conditions: BTreeSet<String>,
+    now: SystemTime,
+}
+
+impl Services<'_> {
+    /// The service as far as it is asked for.
+    fn status(&self, record: &ServiceRecord) -> Option<ServiceStatus> {
+        let filter = self.filter;
+        let is_whole = filter.includes_service(record);
+        let is_included =
+            |one: &RealServerRecord| is_whole || filter.includes_real_server(record, one);
+        if !is_whole && !record.records().any(is_included) {
+            return None;
+        }
+        let mut service = ServiceStatus::of(record, is_included);
+        if filter.problems {
+            let has_problem = service.keep_problems(record.verdict_patience(), self.now)
+                || self.with_conditions.contains(&service.name);
+            return has_problem.then_some(service);
+        }
+        Some(service)
+    }
 }
 
 impl Serialize for Services<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let records = self.records.iter();
-        let records = records.filter(|record| self.filter.includes(&record.name));
-        let services = records.map(ServiceStatus::of);
-        serializer.collect_seq(services.filter_map(|service| self.filter.apply(service)))
+        serializer.collect_seq(records.filter_map(|record| self.status(record)))
     }
 }
 
@@ -184,15 +175,27 @@ pub(crate) fn write_json(
     filter: &Filter,
     to: impl io::Write,
 ) -> Result<(), serde_json::Error> {
-    let services = (!snapshot.is_real_server()).then_some(Services {
-        records: &snapshot.services,
-        filter,
-    });
-    let mut status = Status::of(snapshot, services);
-    let conditions = &mut status.conditions;
-    conditions.retain(|condition| filter.includes_condition(snapshot, condition));
+    let mut status = Status::of(snapshot, None);
+    filter.retain_conditions(snapshot, &mut status.conditions);
     let transitions = &mut status.transitions;
-    transitions.retain(|transition| filter.includes(&transition.service));
+    transitions.retain(|one| filter.includes_transition(snapshot, one));
+    let leaving = snapshot.leaving.lock();
+    let leaving = leaving.iter().filter(|one| filter.includes_leaving(one));
+    status.leaving = leaving.cloned().map(LeavingStatus::of).collect();
+    if let Some(readiness) = &mut status.readiness {
+        let services = &mut readiness.services;
+        services.retain(|one| filter.includes_served(one));
+    }
+    if !snapshot.is_real_server() {
+        let subjects = status.conditions.iter().map(ConditionStatus::service);
+        status.totals = Some(Totals::of(snapshot, filter));
+        status.virtual_services = Some(Services {
+            records: &snapshot.services,
+            filter,
+            with_conditions: subjects.map(str::to_owned).collect(),
+            now: clock::wall(),
+        });
+    }
     serde_json::to_writer(to, &status)
 }
 
@@ -284,6 +287,7 @@ impl<S> Status<S> {
                     error: reload.error,
                 },
             },
+            totals: None,
             virtual_services,
             vips: vips
                 .into_iter()

@@ -433,6 +433,14 @@ pub(crate) struct PoolRecord {
 }
 
 impl ServiceRecord {
+    /// How long a check may have no verdict before something is wrong with it: some intervals,
+    /// and the time in which an agent starts.
+    pub(crate) fn verdict_patience(&self) -> Duration {
+        const INTERVALS: u32 = 3;
+        const START: Duration = Duration::from_secs(10);
+        START.max(self.check_interval.saturating_mul(INTERVALS))
+    }
+
     /// The real servers, then the sorry server.
     pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
         self.real_servers.iter().chain(&self.sorry_server)

@@ -36,6 +36,8 @@ mod probes;
     reason = "the tests in network namespaces use the rest of it"
 )]
 mod process;
+#[path = "../support/pty.rs"]
+mod pty;
 mod readers;
 mod reload;
 mod schema;
@@ -50,6 +52,7 @@ mod stop;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;
+mod watch;
 mod weight;
 mod zoo;
 

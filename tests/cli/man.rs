@@ -84,6 +84,13 @@ fn man_reads_the_pages_without_a_warning() {
             &["3 There is a problem.", "LVS_AGENT_CONFIG", "FILES /etc"],
         ),
         (
+            "lvs-agent-status.8",
+            &[
+                "3 With --exit-code, a real server is down, or a condition is a problem.",
+                "[TARGET]",
+            ],
+        ),
+        (
             "lvs-agent-drain.8",
             &["/control.sock", "SEE ALSO", "undrain(8)"],
         ),

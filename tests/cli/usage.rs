@@ -31,7 +31,13 @@ fn help_is_as_it_was_agreed() {
     for command in commands {
         assert!(ended.stdout.contains(&format!("\n  {command} ")));
     }
-    for code in ["0 done", "1 failed", "2 bad usage", "3 plan found"] {
+    for code in [
+        "0 done",
+        "1 failed",
+        "2 bad usage",
+        "3 plan found",
+        "status --exit-code",
+    ] {
         assert!(ended.stdout.contains(code), "{code}");
     }
 }
@@ -63,7 +69,8 @@ fn what_is_unknown_is_named_with_what_was_perhaps_meant() {
         (&["run", "--log-format", "jsn"], "'jsn'", "'json'"),
         (&["plan", "--jsn"], "'--jsn'", "'--json'"),
         (&["import", "keepalive", "f"], "'keepalive'", "'keepalived'"),
-        (&["status", "extra"], "argument 'extra'", "--help"),
+        (&["reload", "extra"], "argument 'extra'", "--help"),
+        (&["status", "web/"], "'web/'", "a virtual service"),
         (&["run", "--config"], "'--config <FILE>'", "--help"),
     ] {
         let ended = end(program(arguments));

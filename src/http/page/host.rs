@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use maud::{Markup, PreEscaped, html};
 
 use super::{age, grouped, to_the_second};
-use crate::model::{Severity, short_duration};
+use crate::model::short_duration;
 use crate::runtime::printable::printable;
 use crate::status::document::{
     ConditionStatus, LeavingStatus, ReadinessStatus, Status, SysctlStatus, TimeoutStatus,
@@ -75,7 +75,7 @@ pub(super) fn state(
 }
 
 fn condition(condition: &ConditionStatus, now: SystemTime) -> Markup {
-    let class = if condition.severity == Severity::Problem.as_str() {
+    let class = if condition.is_problem() {
         "down"
     } else {
         "unknown"

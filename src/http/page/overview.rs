@@ -2,11 +2,12 @@
 //! are shown, in their order.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use super::grouped;
 use super::query::Query;
-use crate::status::Snapshot;
 use crate::status::document::ServiceStatus;
+use crate::status::{ServiceRecord, Snapshot};
 
 /// With so many problems, the fix of each is shown without being asked for.
 const FEW_PROBLEMS: usize = 5;
@@ -26,13 +27,12 @@ pub(super) struct Overview {
 }
 
 impl Overview {
-    pub(super) fn of(snapshot: &Snapshot, query: &Query) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, query: &Query, now: SystemTime) -> Self {
         let mut found = Self::default();
         let mut well = Vec::new();
         for (index, record) in snapshot.services.iter().enumerate() {
-            let service = ServiceStatus::of(record);
-            let has_problem = found.count(&service);
-            let Some(service) = query.apply(service) else {
+            let has_problem = found.count(record, now);
+            let Some(service) = query.apply(record, now) else {
                 continue;
             };
             found.shown += service.real_servers.len();
@@ -47,7 +47,9 @@ impl Overview {
     }
 
     /// Whether the service has a problem.
-    fn count(&mut self, service: &ServiceStatus) -> bool {
+    fn count(&mut self, record: &ServiceRecord, now: SystemTime) -> bool {
+        let patience = record.verdict_patience();
+        let service = ServiceStatus::of(record, |_| true);
         self.real_servers += service.real_servers.len();
         let mut problems = 0;
         for server in &service.real_servers {
@@ -57,7 +59,7 @@ impl Overview {
                 _ => self.without_verdict += 1,
             }
             self.drained += usize::from(server.admin.state != "enabled");
-            problems += usize::from(server.has_problem());
+            problems += usize::from(server.has_problem(patience, now));
         }
         self.problems += problems;
         problems > 0 || !service.warnings().is_empty()

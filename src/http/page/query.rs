@@ -1,10 +1,12 @@
 //! What a reader asks the page for: the query of its address, and the links that change it.
 
 use std::cmp::Ordering;
+use std::time::SystemTime;
 
 use url::form_urlencoded::{Serializer, parse};
 
-use crate::status::document::{Filter, RealServerStatus, ServiceStatus};
+use crate::status::ServiceRecord;
+use crate::status::document::{RealServerStatus, ServiceStatus};
 
 /// The characters of a filter: each of its words is looked for in each real server.
 pub(super) const LONGEST_TEXT: usize = 200;
@@ -191,18 +193,18 @@ impl Query {
 
     /// The service as far as it is asked for, with its real servers in the order that is asked
     /// for. By default, those with a problem are before the others.
-    pub(super) fn apply(&self, service: ServiceStatus) -> Option<ServiceStatus> {
-        let filter = Filter {
-            service: None,
-            problems: self.problems,
-        };
-        let mut service = filter.apply(service)?;
+    pub(super) fn apply(&self, record: &ServiceRecord, now: SystemTime) -> Option<ServiceStatus> {
+        let patience = record.verdict_patience();
+        let mut service = ServiceStatus::of(record, |_| true);
+        if self.problems && !service.keep_problems(patience, now) {
+            return None;
+        }
         if !self.text.is_empty() && !keep_matching(&self.text, &mut service) {
             return None;
         }
         let servers = &mut service.real_servers;
         match self.sort {
-            None => servers.sort_by_key(|server| !server.has_problem()),
+            None => servers.sort_by_key(|server| !server.has_problem(patience, now)),
             Some(sort) if sort.descending => {
                 servers.sort_by(|a, b| sort.column.compare(b, a));
             }

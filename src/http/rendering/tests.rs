@@ -85,7 +85,7 @@ async fn readers_of_different_parts_share_no_rendering_and_its_memory_is_bounded
     let count = Arc::new(AtomicUsize::new(0));
     let part = |name: &str| {
         plain(Large::FilteredStatus(Filter {
-            service: Some(name.to_owned()),
+            targets: vec![name.parse().unwrap()],
             problems: false,
         }))
     };

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::service::{ServiceStatus, WeightStatus};
+use super::service::{RealServerStatus, ServiceStatus, WeightStatus};
 use crate::model::{OperatorWeight, Weight, by_and_reason};
 
 /// A weight that an operator has set in place of the configured one.
@@ -54,22 +54,33 @@ impl ServiceStatus {
         now: SystemTime,
         age: impl Fn(SystemTime, SystemTime) -> String,
     ) -> Vec<String> {
+        let real_servers = self.real_servers.iter();
+        let lines = real_servers.flat_map(|server| server.decision_lines(now, &age));
+        lines.collect()
+    }
+}
+
+impl RealServerStatus {
+    /// The same of one real server.
+    pub(crate) fn decision_lines(
+        &self,
+        now: SystemTime,
+        age: &impl Fn(SystemTime, SystemTime) -> String,
+    ) -> Vec<String> {
         let ago = |since: Option<Timestamp>| {
             let ago = since.map(|since| format!(" {} ago", age(since.0, now)));
             ago.unwrap_or_default()
         };
         let mut lines = Vec::new();
-        for server in &self.real_servers {
-            let (name, admin) = (&server.name, &server.admin);
-            if admin.is_known() {
-                let by = by_and_reason(admin.by.as_deref(), admin.reason.as_deref());
-                lines.push(format!("{name}: drain asked for{}{by}", ago(admin.since)));
-            }
-            if let Some(set) = &server.weight.set {
-                let by = by_and_reason(set.by.as_deref(), None);
-                let (to, ago) = (&set.to, ago(set.since));
-                lines.push(format!("{name}: weight set to {to}{ago}{by}"));
-            }
+        let (name, admin) = (&self.name, &self.admin);
+        if admin.is_known() {
+            let by = by_and_reason(admin.by.as_deref(), admin.reason.as_deref());
+            lines.push(format!("{name}: drain asked for{}{by}", ago(admin.since)));
+        }
+        if let Some(set) = &self.weight.set {
+            let by = by_and_reason(set.by.as_deref(), None);
+            let (to, ago) = (&set.to, ago(set.since));
+            lines.push(format!("{name}: weight set to {to}{ago}{by}"));
         }
         lines
     }

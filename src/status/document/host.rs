@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{ConnectionsStatus, Timestamp};
-use crate::model::{Condition, SysctlKey};
+use crate::model::{Condition, Severity, SysctlKey};
 use crate::status::LeavingRecord;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,24 @@ impl ConditionStatus {
             fix: condition.fix,
             since: Timestamp(condition.since),
         }
+    }
+
+    /// Whether clients suffer.
+    pub(crate) fn is_problem(&self) -> bool {
+        self.severity == Severity::Problem.as_str()
+    }
+
+    /// The name of the virtual service, if the condition is about one or about one of its
+    /// real servers.
+    pub(crate) fn service(&self) -> &str {
+        let subject = self.subject.split_once('/');
+        subject.map_or(&self.subject, |(service, _)| service)
+    }
+
+    /// The name of the real server, if the condition is about one.
+    pub(super) fn real_server(&self) -> Option<&str> {
+        let subject = self.subject.split_once('/');
+        subject.map(|(_, real_server)| real_server)
     }
 
     /// The condition in one line; `age` says how long ago a point in time was.

@@ -1,14 +1,14 @@
 //! A virtual service and its real servers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::decision::SetWeightStatus;
 use crate::model::{
-    AdminState, Connections, Decision, Quiesced, ServiceKey, Weight, short_duration,
+    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Weight, short_duration,
 };
 use crate::status::{RealServerLive, RealServerRecord, ServiceRecord};
 
@@ -175,7 +175,11 @@ pub(crate) struct ProbeStatus {
 }
 
 impl ServiceStatus {
-    pub(crate) fn of(record: &ServiceRecord) -> Self {
+    /// The service with the real servers that are included.
+    pub(crate) fn of(
+        record: &ServiceRecord,
+        is_included: impl Fn(&RealServerRecord) -> bool,
+    ) -> Self {
         let (address, fwmark, family, protocol) = match record.key {
             ServiceKey::Address { protocol, address } => (
                 Some(address.to_string()),
@@ -191,6 +195,7 @@ impl ServiceStatus {
         let sorry_server = record.sorry_server.as_ref();
         let real_servers = record.real_servers.iter();
         let real_servers: Vec<_> = real_servers
+            .filter(|real_server| is_included(real_server))
             .map(|real_server| RealServerStatus::of(record, real_server))
             .collect();
         let refused = real_servers.iter().filter(|server| {
@@ -213,11 +218,24 @@ impl ServiceStatus {
             },
             fail_open: pool.standing.fail_open,
             real_servers,
-            sorry_server: sorry_server.map(|sorry_server| SorryServerStatus {
-                active: pool.standing.sorry_serves,
-                server: RealServerStatus::of(record, sorry_server),
-            }),
+            sorry_server: sorry_server
+                .filter(|one| is_included(one))
+                .map(|sorry_server| SorryServerStatus {
+                    active: pool.standing.sorry_serves,
+                    server: RealServerStatus::of(record, sorry_server),
+                }),
         }
+    }
+
+    /// Leaves out the real servers with which nothing is wrong; see
+    /// [`RealServerStatus::has_problem`]. Returns whether something is wrong with the service.
+    pub(crate) fn keep_problems(&mut self, patience: Duration, now: SystemTime) -> bool {
+        let real_servers = &mut self.real_servers;
+        real_servers.retain(|one| one.has_problem(patience, now));
+        let sorry_server = self.sorry_server.take();
+        self.sorry_server =
+            sorry_server.filter(|one| one.active || one.server.has_problem(patience, now));
+        self.servers().next().is_some() || !self.warnings().is_empty()
     }
 
     /// What is not as it should be with the pool as a whole, for people.
@@ -317,9 +335,15 @@ impl ProbeStatus {
 }
 
 impl RealServerStatus {
-    /// Whether something is wrong with the real server, or its check has no verdict.
-    pub(crate) fn has_problem(&self) -> bool {
-        self.health != "up" || self.fix.is_some() || self.quiesced.is_some()
+    /// Whether something is wrong with the real server, or its check has had no verdict
+    /// for longer than `patience`.
+    pub(crate) fn has_problem(&self, patience: Duration, now: SystemTime) -> bool {
+        let is_unknown = self.health == Health::Unknown.as_str();
+        let unknown_for = now.duration_since(self.since.0).unwrap_or_default();
+        self.health == Health::Down.as_str()
+            || (is_unknown && unknown_for > patience)
+            || self.fix.is_some()
+            || self.quiesced.is_some()
     }
 
     fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {

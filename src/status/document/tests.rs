@@ -1,8 +1,8 @@
 use expect_test::expect_file;
 
 use super::*;
-use crate::model::{ServiceFlags, Weight};
-use crate::status::fixture;
+use crate::model::{AdminState, Connections, Diagnosis, Health, ServiceFlags, Weight};
+use crate::status::{Examiner, LeavingRecord, fixture};
 
 fn pretty(snapshot: &Snapshot) -> String {
     fixture::examine(snapshot);
@@ -31,7 +31,7 @@ fn the_clients_that_a_scheduler_refuses_are_told_of() {
         };
         rs1.live.lock().kernel = Some(Weight::ONE);
         rs2.live.lock().kernel = (kernel != "absent").then_some(Weight::ZERO);
-        ServiceStatus::of(&snapshot.services[0]).warnings()
+        ServiceStatus::of(&snapshot.services[0], |_| true).warnings()
     };
     let refused = |scheduler: &str| {
         [format!(
@@ -87,39 +87,207 @@ fn reading_loses_nothing() {
     assert_eq!(serde_json::to_vec(&status).unwrap(), json);
 }
 
+/// The names of the real servers and the subjects of the conditions.
+fn names(snapshot: &Snapshot, query: &str) -> (String, String) {
+    let filter = Filter::of_query(query).unwrap();
+    let json = json(snapshot, &filter).unwrap();
+    let status: StatusResponse = serde_json::from_slice(&json).unwrap();
+    let services = status.virtual_services.unwrap();
+    let servers = services.iter().flat_map(ServiceStatus::servers);
+    let servers: Vec<_> = servers.map(|server| server.name.clone()).collect();
+    let conditions = status.conditions.into_iter();
+    let conditions: Vec<_> = conditions.map(|it| it.subject).collect();
+    (servers.join(" "), conditions.join(" "))
+}
+
 #[test]
-fn filters_by_service_and_by_problem() {
+fn filters_by_service_by_target_and_by_problem() {
     let snapshot = fixture::director();
     snapshot.services[1].pool.lock().standing.quorum_met = false;
+    snapshot.frozen.lock().insert(FreezeReason::Clock);
     fixture::examine(&snapshot);
-    let names = |filter: &Filter| {
-        let json = json(&snapshot, filter).unwrap();
+    for (query, servers, conditions) in [
+        ("", "rs1 rs2 rs6 sorry_server", "clock marked web/rs2"),
+        ("service=web", "rs1 rs2", "clock web/rs2"),
+        ("problems", "rs2 rs6 sorry_server", "clock marked web/rs2"),
+        ("service=web&problems", "rs2", "clock web/rs2"),
+        ("target=web/*", "rs1 rs2", "clock web/rs2"),
+        ("target=web/rs1", "rs1", "clock"),
+        ("target=web/rs1&problems", "", "clock"),
+        ("target=*/rs2", "rs2", "clock web/rs2"),
+        ("target=*/rs6", "rs6", "clock marked"),
+        ("target=192.168.11.200", "rs1 rs2", "clock web/rs2"),
+        (
+            "target=192.168.11.21&target=marked",
+            "rs1 rs6 sorry_server",
+            "clock marked",
+        ),
+        ("target=[2001:db8::21]:0", "rs6", "clock marked"),
+        ("target=marked/sorry_server", "sorry_server", "clock marked"),
+    ] {
+        let expected = (servers.to_owned(), conditions.to_owned());
+        assert_eq!(names(&snapshot, query), expected, "{query}");
+    }
+}
+
+#[test]
+fn query_of_a_filter_asks_for_that_filter() {
+    for query in [
+        "",
+        "problems",
+        "target=web%2Frs1&target=*%2Frs2&problems",
+        "target=%5B2001%3Adb8%3A%3A21%5D%3A80",
+    ] {
+        assert_eq!(Filter::of_query(query).unwrap().query(), query);
+    }
+    let of_service = Filter::of_query("service=10.0.0.1").unwrap();
+    assert_eq!(of_service.query(), "target=10.0.0.1%2F*");
+    let too_many = vec!["target=web"; 257].join("&");
+    for wrong in [
+        "service",
+        "target=a%20b",
+        "problem",
+        "problems=yes",
+        &*too_many,
+    ] {
+        assert!(Filter::of_query(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn target_that_matches_nothing_is_told_with_what_was_meant() {
+    let snapshot = fixture::director();
+    snapshot.leaving.lock().push(LeavingRecord {
+        service: "web".to_owned(),
+        real_server: "rs3".to_owned(),
+        service_key: snapshot.services[0].key,
+        key: "192.168.11.23:80".parse().unwrap(),
+        connections: Connections::default(),
+        serves: false,
+        deadline: fixture::start(),
+    });
+    let unknown = |query: &str| {
+        let unknown = Filter::of_query(query).unwrap().unknown(&snapshot);
+        unknown.map(|unknown| unknown.to_string())
+    };
+    for known in [
+        "target=web/rs3",
+        "target=192.168.11.23",
+        "target=marked/sorry_server",
+    ] {
+        assert_eq!(unknown(known), None, "{known}");
+    }
+    for (query, expected) in [
+        (
+            "service=wbe",
+            "no virtual service is called `wbe`, did you mean `web`?",
+        ),
+        (
+            "target=web&target=web/rs12",
+            "no real server is called `web/rs12`, did you mean `web/rs1`?",
+        ),
+        ("target=web/x", "no real server is called `web/x`"),
+        (
+            "target=192.168.11.201",
+            "no virtual service and no real server has the address `192.168.11.201`, did you \
+             mean `192.168.11.200`?",
+        ),
+    ] {
+        assert_eq!(unknown(query).as_deref(), Some(expected), "{query}");
+    }
+}
+
+#[test]
+fn removals_in_progress_follow_the_filter() {
+    let snapshot = fixture::director();
+    snapshot.leaving.lock().push(LeavingRecord {
+        service: "web".to_owned(),
+        real_server: "rs3".to_owned(),
+        service_key: snapshot.services[0].key,
+        key: "192.168.11.23:80".parse().unwrap(),
+        connections: Connections::default(),
+        serves: false,
+        deadline: fixture::start(),
+    });
+    let leaving = |query: &str| {
+        let json = json(&snapshot, &Filter::of_query(query).unwrap()).unwrap();
         let status: StatusResponse = serde_json::from_slice(&json).unwrap();
-        let services = status.virtual_services.unwrap();
-        let servers = services.iter().flat_map(ServiceStatus::servers);
-        let servers: Vec<_> = servers.map(|server| server.name.clone()).collect();
-        let conditions = status.conditions.into_iter();
-        let conditions: Vec<_> = conditions.map(|it| it.subject).collect();
-        (servers.join(" "), conditions.join(" "))
+        status.leaving.len()
     };
-    let filter = |service: Option<&str>, problems| Filter {
-        service: service.map(str::to_owned),
-        problems,
-    };
-    let (all, of_all) = ("rs1 rs2 rs6 sorry_server", "marked web/rs2");
-    let expected = |servers: &str, conditions: &str| (servers.to_owned(), conditions.to_owned());
-    assert_eq!(names(&Filter::default()), expected(all, of_all));
     assert_eq!(
-        names(&filter(Some("web"), false)),
-        expected("rs1 rs2", "web/rs2")
+        (leaving(""), leaving("service=web"), leaving("target=*/rs3")),
+        (1, 1, 1)
     );
     assert_eq!(
-        names(&filter(None, true)),
-        expected("rs2 rs6 sorry_server", of_all)
+        (leaving("service=marked"), leaving("target=web/rs1")),
+        (0, 0)
     );
+}
+
+#[test]
+fn totals_are_of_the_targets_and_count_what_problems_leave_out() {
+    let snapshot = fixture::director();
+    snapshot.services[0].real_servers[0].live.lock().admin = AdminState::Draining;
+    let totals = |query: &str| {
+        let json = json(&snapshot, &Filter::of_query(query).unwrap()).unwrap();
+        let status: StatusResponse = serde_json::from_slice(&json).unwrap();
+        status.totals.unwrap()
+    };
+    let all = Totals {
+        virtual_services: 2,
+        real_servers: 3,
+        up: 1,
+        down: 1,
+        unknown: 1,
+        draining: 1,
+        drained: 0,
+    };
+    assert_eq!((totals(""), totals("problems")), (all, all));
+    let rs2 = Totals {
+        virtual_services: 1,
+        real_servers: 1,
+        down: 1,
+        ..Totals::default()
+    };
+    assert_eq!(totals("target=*/rs2&problems"), rs2);
+}
+
+/// Its check has an interval of one second.
+#[test]
+fn unknown_is_a_problem_only_after_a_while() {
+    let record = &fixture::director().services[1];
+    let has_problem = |seconds| {
+        let mut service = ServiceStatus::of(record, |_| true);
+        let now = fixture::start() + Duration::from_secs(seconds);
+        service.keep_problems(record.verdict_patience(), now)
+    };
+    assert!(!has_problem(10));
+    assert!(has_problem(11));
+}
+
+/// A certificate that ends makes no real server one that is down.
+#[test]
+fn service_with_a_condition_is_a_problem_without_real_servers() {
+    let snapshot = fixture::director();
+    snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
+    snapshot.services[0].real_servers[1].live.lock().diagnosis = Some(Diagnosis::Ok);
+    let services = |query: &str| {
+        let json = json(&snapshot, &Filter::of_query(query).unwrap()).unwrap();
+        let status: StatusResponse = serde_json::from_slice(&json).unwrap();
+        status.virtual_services.unwrap()
+    };
+    assert_eq!(services("service=web&problems"), []);
+    let end = clock::wall() + Duration::from_hours(1);
+    snapshot.services[0].real_servers[0]
+        .live
+        .lock()
+        .certificate_expiry = Some(end);
+    Examiner::default().step(&snapshot, clock::wall());
+    let found = services("service=web&problems");
+    assert_eq!(found.len(), 1);
     assert_eq!(
-        names(&filter(Some("web"), true)),
-        expected("rs2", "web/rs2")
+        (found[0].name.as_str(), found[0].real_servers.len()),
+        ("web", 0)
     );
 }
 
