@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Format, SourceText, import};
 use crate::config::Config;
 
+/// Whatever comes of the file is valid, and each note is one line.
 pub fn foreign_file(bytes: &[u8]) {
     let Some((first, text)) = bytes.split_first() else {
         return;

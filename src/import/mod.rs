@@ -27,7 +27,7 @@ use clap::ValueEnum;
 use thiserror::Error;
 
 use self::note::{Notes, Place};
-use crate::config::{Config, LARGEST, MOST_EXPANDED};
+use crate::config::{LARGEST, MOST_EXPANDED, Report};
 use crate::runtime::printable::printable;
 
 /// What is imported.
@@ -146,31 +146,37 @@ pub(crate) fn import(
         Format::Ldirectord => ldirectord::read(&main, &mut notes)?,
         Format::Ipvsadm => ipvsadm::read(&main, &mut notes)?,
     };
-    let (count, services) = (drafts.len(), settle::settle(drafts, &mut notes));
+    let not_understood = |message| ImportError::NotUnderstood {
+        at: name.clone(),
+        message,
+    };
+    let count = drafts.len();
+    if count > MOST_EXPANDED {
+        return Err(not_understood(format!(
+            "the file has {count} virtual services, more than {MOST_EXPANDED}: import the file \
+             in parts"
+        )));
+    }
+    let services = settle::settle(drafts, &mut notes);
     let yaml = render::yaml(format, &name, count, &services, &timeouts, &mut notes);
+    let yaml = yaml.map_err(|errors| {
+        let first = errors.reports().first().map(Report::message);
+        not_understood(format!(
+            "what comes of it is no valid configuration: {}; import the file in parts",
+            first.unwrap_or_default()
+        ))
+    })?;
     let Some(yaml) = yaml else {
         let told: Vec<_> = notes.lines().collect();
-        let message = if told.is_empty() {
+        return Err(not_understood(if told.is_empty() {
             format!(
                 "there is no virtual service in this file of {}: nothing can be imported",
                 format.name()
             )
         } else {
             format!("no virtual service can be imported:\n{}", told.join("\n"))
-        };
-        return Err(ImportError::NotUnderstood { at: name, message });
+        }));
     };
-    if let Err(errors) = Config::parse("-", &yaml) {
-        let first = errors
-            .reports()
-            .first()
-            .map(|report| report.message().to_owned());
-        let message = format!(
-            "what comes of it is no valid configuration: {}; import the file in parts",
-            first.unwrap_or_default()
-        );
-        return Err(ImportError::NotUnderstood { at: name, message });
-    }
     Ok(Imported {
         yaml,
         notes: notes.lines().collect(),

@@ -9,7 +9,7 @@ use super::Format;
 use super::check::duration;
 use super::note::{Notes, Place};
 use super::settle::Service;
-use crate::config::{Config, LONGEST_TIMEOUT};
+use crate::config::{Config, ConfigErrors, LONGEST_TIMEOUT};
 use crate::runtime::printable::printable;
 
 /// The width of comments, in characters.
@@ -34,7 +34,7 @@ pub(super) fn timeout(key: &str, seconds: u32, place: Place, notes: &mut Notes) 
 /// How many services are looked at one by one, if all together are not valid.
 const MOST_SINGLE: usize = 20_000;
 
-/// The file; `None` if it would have no service. `count` is the number of drafts.
+/// The file, which is valid; `None` if it would have no service. `count` is the number of drafts.
 pub(super) fn yaml(
     format: Format,
     name: &str,
@@ -42,14 +42,16 @@ pub(super) fn yaml(
     services: &[Service],
     timeouts: &Timeouts,
     notes: &mut Notes,
-) -> Option<String> {
+) -> Result<Option<String>, ConfigErrors> {
     let mut entries: Vec<_> = services
         .iter()
         .map(|service| written(service, notes))
         .collect();
     let text = file(format, name, count, &entries, timeouts, notes);
-    if entries.len() > MOST_SINGLE || (!entries.is_empty() && Config::parse("-", &text).is_ok()) {
-        return Some(text);
+    match Config::parse("-", &text) {
+        Ok(_) => return Ok(Some(text)),
+        Err(errors) if entries.len() > MOST_SINGLE => return Err(errors),
+        Err(_) => {}
     }
     let written = entries.iter_mut().zip(services);
     for (entry, service) in written.filter(|(entry, _)| !entry.is_refused) {
@@ -63,8 +65,11 @@ pub(super) fn yaml(
             note(service, &text, notes);
         }
     }
-    let is_left = entries.iter().any(|entry| !entry.is_refused);
-    is_left.then(|| file(format, name, count, &entries, timeouts, notes))
+    if entries.iter().all(|entry| entry.is_refused) {
+        return Ok(None);
+    }
+    let text = file(format, name, count, &entries, timeouts, notes);
+    Config::parse("-", &text).map(|_| Some(text))
 }
 
 /// An entry of `virtual_services`.

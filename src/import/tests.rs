@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Config;
 
 /// What comes of a text, which must be a valid configuration.
 pub(super) fn imported(format: Format, text: &str) -> (Config, Imported) {

@@ -140,12 +140,11 @@ fn file_that_cannot_be_read_is_a_failure_and_one_that_says_nothing_is_bad() {
 fn ten_megabytes_are_read_or_refused_in_a_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("large").display().to_string();
-    let table: String = (0..100_000)
-        .map(|number| {
-            let name = format!("-f {}", number + 1);
-            format!("-A {name} -s wlc -p 300\n-a {name} -r 10.0.0.1:0 -g -w 1\n-a {name} -r 10.0.0.2:0 -g -w 1\n")
-        })
-        .collect();
+    let services = (1..=100_000).map(|mark| {
+        let server = |last| format!("-a -f {mark} -r 10.0.0.{last}:0 -g -w 1\n");
+        format!("-A -f {mark} -s wlc -p 300\n{}{}", server(1), server(2))
+    });
+    let table = services.collect::<Vec<_>>().concat();
     assert!(table.len() > 9_000_000, "{}", table.len());
     fs::write(&path, &table).unwrap();
     let ended = end(import(&["ipvsadm", &path]));
