@@ -44,7 +44,10 @@ impl Names {
         let mut name = label.unwrap_or_else(|| match &draft.key {
             Key::Addresses { addresses, .. } => addresses.first().map_or_else(
                 || "service".to_owned(),
-                |first| format!("{}-{}", of_address(first.ip()), first.port()),
+                |first| match first.port() {
+                    0 => format!("{}-every-port", of_address(first.ip())),
+                    port => format!("{}-{port}", of_address(first.ip())),
+                },
             ),
             Key::Mark { mark, .. } => format!("fwmark-{mark}"),
         });

@@ -117,6 +117,7 @@ impl Settler {
             notes.add(place, text);
             false
         };
+        let is_persistent = draft.persistence.is_some();
         match &mut draft.key {
             Key::Mark { mark, family } => {
                 let Some(mark) = NonZeroU32::new(*mark) else {
@@ -133,10 +134,10 @@ impl Settler {
                 let protocol = *protocol;
                 addresses.retain(|address| {
                     let address = *address;
-                    if address.port() == 0 {
+                    if address.port() == 0 && !is_persistent {
                         let text = format!(
-                            "the virtual service of every port of {} is left out: a service \
-                             here has one port; use a firewall mark, `fwmark`, for several",
+                            "the virtual service of every port of {} is left out: without \
+                             persistence IPVS gives it no connection",
                             address.ip()
                         );
                         notes.add(place, text);
@@ -216,7 +217,7 @@ fn write_key(key: &Key, keys: &mut Mapping) {
             protocol,
             addresses,
         } => {
-            let mut texts = addresses.iter().map(|one| Value::from(one.to_string()));
+            let mut texts = addresses.iter().map(|one| Value::from(service_address(*one)));
             if addresses.len() == 1 {
                 keys.extend(texts.next().map(|text| ("address".into(), text)));
             } else {
@@ -285,6 +286,15 @@ fn write_forwarding(forwarding: Forwarding, keys: &mut Mapping) {
         | Forwarding::Direct => return,
     }
     keys.insert("tunnel".into(), tunnel.into());
+}
+
+/// As the configuration has it, with `*` for every port.
+fn service_address(address: SocketAddr) -> String {
+    let text = address.to_string();
+    match text.strip_suffix(":0") {
+        Some(vip) => format!("{vip}:*"),
+        None => text,
+    }
 }
 
 fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) -> Mapping {

@@ -156,7 +156,7 @@ fn lines_beside_services_are_told_or_imported() {
                  --start-daemon master --mcast-interface eth0\n\
                  -A -t 10.1.0.1:80 -s rr --persistent=60 --odd\n\
                  -a -t 10.1.0.1:80 -r 10.0.0.1 -w 2\n-e -t 10.1.0.1:80 -r 10.0.0.1 -w 3\n\
-                 -A -t 10.1.0.1:0 -p\n-a -t 10.1.0.1:0 -r 10.0.0.1\n\
+                 -A -t 10.1.0.1:0\n-a -t 10.1.0.1:0 -r 10.0.0.1\n\
                  -A -t www:http\n-a -t www:http -r 10.0.0.1\n";
     let (config, imported) = read(table);
     let timeouts: Vec<_> = config.director.timeouts.values().copied().collect();
@@ -425,4 +425,22 @@ proptest! {
             prop_assert_eq!(servers, wanted, "{}", imported.yaml);
         }
     }
+}
+
+#[test]
+fn service_of_every_port_is_read_if_it_is_persistent() {
+    let table = "-A -t 10.1.0.1:0 -s wrr -p 300\n-a -t 10.1.0.1:0 -r 10.0.0.1:0 -g -w 2\n";
+    let (config, imported) = read(table);
+    assert!(
+        imported.yaml.contains("address: 10.1.0.1:*\n"),
+        "{}",
+        imported.yaml
+    );
+    let [service] = config.virtual_services.as_slice() else {
+        panic!("{}", imported.yaml);
+    };
+    assert_eq!(service.key.to_string(), "tcp 10.1.0.1:0");
+    assert_eq!(&*service.name, "10.1.0.1-every-port");
+    let real_server = &service.real_servers[0];
+    assert_eq!(real_server.key.to_string(), "10.0.0.1:0");
 }

@@ -151,18 +151,16 @@ impl Expression<'_> {
 
     fn pattern(self, notes: &mut Notes) -> Option<Value> {
         let statement = self.text?;
-        if self.is_unwanted {
-            let text = "`regex` with `regex_no_match` is left out: a check here says what the \
-                        body must have, not what it must not have";
-            notes.add(statement.place, text);
-            return None;
-        }
         let text = statement.rest();
         let text = if self.flags.is_empty() {
             text
         } else {
             format!("(?{}){text}", self.flags)
         };
-        pattern(&text, statement.place, notes)
+        let pattern = pattern(&text, statement.place, notes)?;
+        if self.is_unwanted {
+            return Some(Mapping::from_iter([("not".into(), pattern)]).into());
+        }
+        Some(pattern)
     }
 }

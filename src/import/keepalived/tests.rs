@@ -165,13 +165,15 @@ fn http_checkers_are_imported() {
         "HTTP_GET {\nhttp_protocol 1.0\nurl {\npath /\ndigest 9b3a\nstatus_code 20 99-100\n\
          regex down\nregex_no_match\nregex_min_offset 5\n}\n}",
     );
-    assert_eq!(found, r#"{"http":{"path":"/"}}"#);
+    assert_eq!(
+        found,
+        r#"{"http":{"path":"/","expect":{"body":{"not":{"regex":"down"}}}}}"#
+    );
     for (line, said) in [
         (6, "`http_protocol` is left out"),
         (9, "`digest` is left out"),
         (10, "the status `20` is left out"),
         (10, "the status `99-100` is left out"),
-        (11, "`regex_no_match` is left out"),
         (13, "`regex_min_offset 5` is left out"),
     ] {
         assert!(
