@@ -217,7 +217,9 @@ fn write_key(key: &Key, keys: &mut Mapping) {
             protocol,
             addresses,
         } => {
-            let mut texts = addresses.iter().map(|one| Value::from(service_address(*one)));
+            let mut texts = addresses
+                .iter()
+                .map(|one| Value::from(service_address(*one)));
             if addresses.len() == 1 {
                 keys.extend(texts.next().map(|text| ("address".into(), text)));
             } else {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{AdminState, Condition, ConditionType, Severity, Timeout};
+use crate::status::document::ServiceStatus;
 use crate::status::{TimeoutRecord, fixture};
 
 fn page(snapshot: Snapshot) -> String {
@@ -247,7 +248,7 @@ fn conditions_come_first_then_drains_and_time_outs() {
 #[test]
 fn who_asked_for_a_drain_and_why_is_shown() {
     let snapshot = fixture::director();
-    let mut service = ServiceStatus::of(&snapshot.services[0]);
+    let mut service = ServiceStatus::of(&snapshot.services[0], |_| true);
     let admin = &mut service.real_servers[0].admin;
     admin.state = "draining".to_owned();
     admin.since = Some(Timestamp(fixture::start()));

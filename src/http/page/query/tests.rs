@@ -4,8 +4,8 @@ use crate::status::fixture;
 /// The names of the real servers of `web` that the query leaves, in its order.
 fn names(query: &str) -> Option<String> {
     let snapshot = fixture::director();
-    let service = ServiceStatus::of(&snapshot.services[0]);
-    let service = Query::parse(query).unwrap().apply(service)?;
+    let query = Query::parse(query).unwrap();
+    let service = query.apply(&snapshot.services[0], fixture::start())?;
     let servers = service.real_servers.iter();
     let names: Vec<_> = servers.map(|server| server.name.as_str()).collect();
     Some(names.join(" "))
@@ -44,10 +44,12 @@ fn text_of_a_filter_is_bounded() {
 #[test]
 fn service_is_shown_for_its_sorry_server() {
     let snapshot = fixture::director();
-    let marked = || ServiceStatus::of(&snapshot.services[1]);
-    let sorry = Query::parse("q=sorry").unwrap().apply(marked());
-    assert_eq!(sorry.unwrap().real_servers, []);
-    assert_eq!(Query::parse("q=glad").unwrap().apply(marked()), None);
+    let marked = |query| {
+        let query = Query::parse(query).unwrap();
+        query.apply(&snapshot.services[1], fixture::start())
+    };
+    assert_eq!(marked("q=sorry").unwrap().real_servers, []);
+    assert_eq!(marked("q=glad"), None);
 }
 
 #[test]
