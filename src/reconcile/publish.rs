@@ -65,3 +65,6 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observati
         })
         .collect();
 }
+
+#[cfg(test)]
+mod tests;

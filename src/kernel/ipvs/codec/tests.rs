@@ -9,7 +9,8 @@ use super::*;
 use crate::kernel::ObservedDestination;
 use crate::model::{
     Checksum, Connections, Destination, Family, Forwarding, Persistence, Protocol, RealServerKey,
-    Scheduler, Service, ServiceFlags, ServiceKey, Statistics, Timeout, Tunnel, Weight,
+    Scheduler, Service, ServiceFlags, ServiceKey, Statistics, SyncDaemon, SyncState, Timeout,
+    Tunnel, Weight,
 };
 use crate::plan::Step;
 
@@ -51,12 +52,13 @@ proptest! {
 
     #[test]
     fn no_bytes_make_decoding_panic(message in proptest::collection::vec(any::<u8>(), 0..256)) {
-        for command in [1, 5, 12, 14] {
+        for command in [1, 5, 9, 12, 14] {
             let message = as_command(message.clone(), command);
             let _ = super::service(&message);
             let _ = super::destination(&message, Family::Ipv4);
             let _ = super::info(&message);
             let _ = super::timeouts(&message);
+            let _ = super::sync_daemon(&message);
         }
     }
 
@@ -213,6 +215,29 @@ fn wide_counters_are_preferred_to_narrow_ones() {
         super::service(&new).unwrap().unwrap().1.statistics,
         statistics(1 << 33)
     );
+}
+
+#[test]
+fn a_synchronization_daemon_has_a_state_an_interface_and_an_id() {
+    let daemon = |state: u32| {
+        let inner = [
+            attribute(1, &state.to_ne_bytes()),
+            attribute(2, b"eth0\0"),
+            attribute(3, &7_u32.to_ne_bytes()),
+            attribute(99, b"from a newer kernel"),
+        ]
+        .concat();
+        [vec![9, 1, 0, 0], attribute(NESTED + 3, &inner)].concat()
+    };
+    for (number, state) in [(1, SyncState::Master), (2, SyncState::Backup)] {
+        let expected = SyncDaemon {
+            state,
+            interface: "eth0".to_owned(),
+            sync_id: 7,
+        };
+        assert_eq!(super::sync_daemon(&daemon(number)).unwrap(), expected);
+    }
+    assert!(super::sync_daemon(&daemon(3)).is_err());
 }
 
 #[test]
