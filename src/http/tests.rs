@@ -6,7 +6,9 @@ use flate2::read::GzDecoder;
 
 use super::readyz::missing;
 use super::*;
-use crate::model::{Condition, ConditionType, Health, Severity, Weight};
+use crate::config::PerRealServer;
+use crate::metrics::Format;
+use crate::model::{Condition, ConditionType, Diagnosis, Health, ProbeResult, Severity, Weight};
 use crate::runtime::liveness::Loop;
 use crate::status::{ProcessRecord, fixture};
 
@@ -603,4 +605,60 @@ async fn idle_scrapers_cost_nobody_a_place() {
         (ended.map_err(|error| error.kind()), rest)
     });
     assert_eq!(ended.await.unwrap(), (Ok(0), Vec::new()));
+}
+
+/// 20,000 real servers in 1,000 services, all up: prints the size of a scrape in each form,
+/// and the processor time that it takes.
+#[test]
+#[ignore = "it measures, and only prints"]
+fn scrape_of_many_real_servers_is_measured() {
+    use rustix::time::{ClockId, clock_gettime};
+
+    let mut config = fixture::config();
+    let service = config.virtual_services[0].clone();
+    let real_server = service.real_servers[0].clone();
+    config.virtual_services = (0..1000)
+        .map(|number| crate::config::VirtualService {
+            name: format!("s{number}").into(),
+            real_servers: (0..20)
+                .map(|number| crate::config::RealServer {
+                    name: format!("rs{number}").into(),
+                    ..real_server.clone()
+                })
+                .collect(),
+            ..service.clone()
+        })
+        .collect();
+    let names = config.virtual_services.iter().map(|service| &*service.name);
+    let metrics = Metrics::new(names).unwrap();
+    let processor_time = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::try_from(time).unwrap()
+    };
+    for form in [
+        PerRealServer::Full,
+        PerRealServer::Compact,
+        PerRealServer::Off,
+    ] {
+        config.metrics.per_real_server = form;
+        let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
+        for record in snapshot.services.iter().flat_map(|it| &it.real_servers) {
+            let mut live = record.live.lock();
+            live.health = Health::Up;
+            (live.desired, live.kernel) = (Weight::ONE, Some(Weight::ONE));
+            live.probes[ProbeResult::Ok.index()] = 86_400;
+            live.transitions_up = 1;
+            live.diagnosis = Some(Diagnosis::Ok);
+        }
+        let snapshot = Arc::new(snapshot);
+        for encoding in [Encoding::Identity, Encoding::Gzip] {
+            let before = processor_time();
+            let mut sink = Sink::new(encoding);
+            let pieces = metrics.exposition(Arc::clone(&snapshot), Format::Text, None);
+            sink.put_all(pieces).unwrap();
+            let size = sink.finish().unwrap().len();
+            let took = processor_time() - before;
+            println!("{form:?}, {encoding:?}: {size} bytes, {took:?} of one core");
+        }
+    }
 }
