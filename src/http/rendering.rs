@@ -175,8 +175,8 @@ impl Renderings {
                 tracing::debug!(%error, "rendering has the priority of probes");
             }
             let mut sink = Sink::new(wanted.encoding);
-            let rendered = render(&mut sink).and_then(|()| Ok(sink.finish()?));
-            let rendering = rendered.map(|text| {
+            let text = render(&mut sink).and_then(|()| Ok(sink.finish()?));
+            let rendering = text.map(|text| {
                 Arc::new(Rendering {
                     wanted,
                     text,

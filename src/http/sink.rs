@@ -18,7 +18,7 @@ pub(super) enum Encoding {
 /// Takes a text piece by piece. With gzip, the whole text never is in memory.
 pub(super) enum Sink {
     Plain(Vec<u8>),
-    Gzip(BufWriter<GzEncoder<Vec<u8>>>),
+    Gzip(Box<BufWriter<GzEncoder<Vec<u8>>>>),
 }
 
 impl Sink {
@@ -26,10 +26,10 @@ impl Sink {
         match encoding {
             Encoding::Identity => Self::Plain(Vec::new()),
             // Series differ in little: the fastest level makes a twentieth of them.
-            Encoding::Gzip => Self::Gzip(BufWriter::with_capacity(
-                PIECE,
-                GzEncoder::new(Vec::new(), Compression::fast()),
-            )),
+            Encoding::Gzip => {
+                let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                Self::Gzip(Box::new(BufWriter::with_capacity(PIECE, encoder)))
+            }
         }
     }
 

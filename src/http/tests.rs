@@ -657,7 +657,7 @@ fn scrape_of_many_real_servers_is_measured() {
             let pieces = metrics.exposition(Arc::clone(&snapshot), Format::Text, None);
             sink.put_all(pieces).unwrap();
             let size = sink.finish().unwrap().len();
-            let took = processor_time() - before;
+            let took = processor_time().saturating_sub(before);
             println!("{form:?}, {encoding:?}: {size} bytes, {took:?} of one core");
         }
     }

@@ -385,7 +385,7 @@ fn who_answers_for_a_vip_is_counted_while_that_is_known() {
 #[test]
 fn of_all_that_may_be_wrong_one_is_told() {
     let text = scrape(fixture::director());
-    let diagnoses: Vec<_> = text
+    let found: Vec<_> = text
         .lines()
         .filter(|line| line.starts_with("lvs_real_server_diagnosis{"))
         .collect();
@@ -396,7 +396,7 @@ fn of_all_that_may_be_wrong_one_is_told() {
         )
     };
     let expected = [diagnosis("rs1", "ok"), diagnosis("rs2", "application_down")];
-    assert_eq!(diagnoses, expected);
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -481,9 +481,8 @@ fn a_probe_counts_as_failed_and_by_its_cause() {
 /// The series of one real server of `web`.
 fn of_real_server<'a>(text: &'a str, real_server: &str) -> Vec<&'a str> {
     let label = format!("{{service=\"web\",real_server=\"{real_server}\"");
-    let lines = text.lines();
-    let series = lines.filter_map(|line| line.contains(&label).then(|| line.rsplit_once(' ')));
-    series.map(|series| series.unwrap().0).collect()
+    let lines = text.lines().filter(|line| line.contains(&label));
+    lines.map(|line| line.rsplit_once(' ').unwrap().0).collect()
 }
 
 #[test]

@@ -2,10 +2,10 @@ use axum::http::HeaderValue;
 
 use super::*;
 
-fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for value in values {
-        headers.append(&name, HeaderValue::from_str(value).unwrap());
+        headers.append(name, HeaderValue::from_str(value).unwrap());
     }
     headers
 }
@@ -34,7 +34,7 @@ fn gzip_is_for_those_who_prefer_it() {
         (&["gzip;q=.5"], Encoding::Identity),
         (&["gzip;q="], Encoding::Identity),
     ] {
-        let found = encoding(&headers(header::ACCEPT_ENCODING, values));
+        let found = encoding(&headers(&header::ACCEPT_ENCODING, values));
         assert_eq!(found, expected, "{values:?}");
     }
 }
@@ -88,7 +88,7 @@ fn openmetrics_is_for_those_who_ask_for_it() {
             Format::OpenMetrics,
         ),
     ] {
-        let found = format(&headers(header::ACCEPT, values));
+        let found = format(&headers(&header::ACCEPT, values));
         assert_eq!(found, expected, "{values:?}");
     }
 }

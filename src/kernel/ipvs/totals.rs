@@ -15,9 +15,10 @@ const FILE: &str = "/proc/thread-self/net/ip_vs_stats";
 pub(super) fn read() -> Result<Statistics, KernelError> {
     let failed = |cause| KernelError::new("read the totals of the table", cause);
     let text = fs::read_to_string(FILE).map_err(|error| {
-        failed(match error.kind() {
-            ErrorKind::NotFound => Cause::NoIpvs,
-            _ => Cause::File(format!("{FILE}: {error}")),
+        failed(if error.kind() == ErrorKind::NotFound {
+            Cause::NoIpvs
+        } else {
+            Cause::File(format!("{FILE}: {error}"))
         })
     })?;
     parse(&text).ok_or_else(|| failed(Cause::Undecodable(format!("{FILE} has no counters"))))
