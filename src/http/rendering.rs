@@ -151,7 +151,7 @@ impl Renderings {
         render: impl FnOnce(&mut Sink) -> Result<(), RenderError> + Send + 'static,
     ) -> Result<Bytes, RenderError> {
         let asked = clock::monotonic();
-        let reader = Place::reads(place).ok_or(RenderError::TooMany)?;
+        let reading = Place::reads(place).ok_or(RenderError::TooMany)?;
         let resource = match wanted.large {
             Large::Metrics(_) => &self.metrics,
             Large::FilteredMetrics(..) => &self.filtered_metrics,
@@ -163,7 +163,7 @@ impl Renderings {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let begun = clock::monotonic();
         match resource.lock().there(&wanted, asked, begun) {
-            Found::Rendering(rendering) => return Ok(rendering.shown_to(place, reader)),
+            Found::Rendering(rendering) => return Ok(rendering.shown_to(place, reading)),
             Found::NoRoom => return Err(RenderError::TooMany),
             Found::Nothing => {}
         }
@@ -193,7 +193,7 @@ impl Renderings {
         });
         thread.map_err(RenderError::Thread)?;
         let rendering = rendered.await.map_err(|_| RenderError::Ended)??;
-        Ok(rendering.shown_to(place, reader))
+        Ok(rendering.shown_to(place, reading))
     }
 }
 
