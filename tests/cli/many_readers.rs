@@ -101,26 +101,24 @@ fn window(long: Duration) -> (Instant, Instant) {
     (begun, now())
 }
 
-/// Prints the size of a scrape, and the processor time that it takes beside all other work
-/// of the agent, which took `other` seconds in each second.
-fn measure_scrapes(site: &Site, agent: &Agent, other: f64) {
+/// The size of a scrape, and the processor time that it takes beside all other work of the
+/// agent, which took `other` seconds in each second.
+fn measured(site: &Site, agent: &Agent, other: f64, accept: &str) -> String {
     const SCRAPES: u32 = 20;
-    for (name, headers) in [("plain", ""), ("gzip", "Accept-Encoding: gzip\r\n")] {
-        let (begun, before) = (now(), processor_time(agent));
-        let mut size = 0;
-        for _ in 0..SCRAPES {
-            let (head, body) = ask(site.listen, "/metrics", headers);
-            assert!(head.starts_with("http/1.1 200"), "{head}");
-            size = body.len();
-        }
-        let took = (now() - begun).as_secs_f64();
-        let spent = processor_time(agent) - before - other * took;
-        println!(
-            "{name}: a scrape has {size} bytes, and takes {:.0} ms of one core and {:.0} ms in all",
-            1000.0 * spent / f64::from(SCRAPES),
-            1000.0 * took / f64::from(SCRAPES)
-        );
+    let (begun, before) = (now(), processor_time(agent));
+    let mut size = 0;
+    for _ in 0..SCRAPES {
+        let (status, body) = ask(site.listen, "/metrics", accept);
+        assert!(status.starts_with("http/1.1 200"), "{status}");
+        size = body.len();
     }
+    let took = (now() - begun).as_secs_f64();
+    let spent = processor_time(agent) - before - other * took;
+    format!(
+        "{size} bytes, {:.0} ms of one core, {:.0} ms in all",
+        1000.0 * spent / f64::from(SCRAPES),
+        1000.0 * took / f64::from(SCRAPES)
+    )
 }
 
 /// Reads `/metrics` again and again. Returns how long each scrape took.
@@ -168,7 +166,10 @@ fn many_readers_of_many_real_servers_are_measured() {
     let spent = processor_time(&agent) - spent;
     let memory_before = most_memory(&agent);
     let seconds = (quiet.1 - quiet.0).as_secs_f64();
-    measure_scrapes(&site, &agent, spent / seconds);
+    for (name, accept) in [("plain", ""), ("gzip", "Accept-Encoding: gzip\r\n")] {
+        let scrape = measured(&site, &agent, spent / seconds, accept);
+        println!("a scrape, {name}: {scrape}");
+    }
     let ended = Arc::new(AtomicBool::new(false));
     let reading: Vec<_> = (0..readers)
         .map(|_| {

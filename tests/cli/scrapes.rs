@@ -236,7 +236,7 @@ impl Relay {
                 ] {
                     let all = Arc::clone(&all);
                     thread::spawn(move || -> io::Result<()> {
-                        let mut bytes = [0; 65536];
+                        let mut bytes = vec![0; 65536];
                         loop {
                             let read = from.read(&mut bytes)?;
                             if read == 0 {
