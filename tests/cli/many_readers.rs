@@ -106,16 +106,16 @@ fn window(long: Duration) -> (Instant, Instant) {
 fn measured(site: &Site, agent: &Agent, other: f64, accept: &str) -> String {
     const SCRAPES: u32 = 20;
     let (begun, before) = (now(), processor_time(agent));
-    let mut size = 0;
+    let mut length = 0;
     for _ in 0..SCRAPES {
         let (status, body) = ask(site.listen, "/metrics", accept);
         assert!(status.starts_with("http/1.1 200"), "{status}");
-        size = body.len();
+        length = body.len();
     }
     let took = (now() - begun).as_secs_f64();
     let spent = processor_time(agent) - before - other * took;
     format!(
-        "{size} bytes, {:.0} ms of one core, {:.0} ms in all",
+        "{length} bytes, {:.0} ms of one core, {:.0} ms in all",
         1000.0 * spent / f64::from(SCRAPES),
         1000.0 * took / f64::from(SCRAPES)
     )
