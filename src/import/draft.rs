@@ -39,6 +39,20 @@ impl Key {
         }
     }
 
+    /// The protocol of a check that the service has a port for: `None` for a mark, and for a
+    /// service of every port.
+    pub(super) fn checked_protocol(&self) -> Option<Protocol> {
+        let Self::Addresses {
+            protocol,
+            addresses,
+        } = self
+        else {
+            return None;
+        };
+        let has_port = addresses.iter().all(|address| address.port() != 0);
+        has_port.then_some(*protocol)
+    }
+
     /// The port of all its VIPs, if they have one in common.
     pub(super) fn port(&self) -> Option<u16> {
         let Self::Addresses { addresses, .. } = self else {

@@ -94,7 +94,7 @@ fn written(kept: &Kept) -> Option<(String, Mapping)> {
 /// A check of our own choice where the other program has none.
 fn unchecked(key: &Key, place: Place, kept: &[Kept], notes: &mut Notes) -> Mapping {
     let own = kept.first().and_then(|kept| kept.own_port);
-    let kind = Kind::simple(key.protocol(), own);
+    let kind = Kind::simple(key.checked_protocol(), own);
     let keys = Check::new(kind, Timing::default()).written(own);
     let text = format!(
         "the real servers have no check there and always serve: the check here is {}; \
