@@ -486,30 +486,6 @@ fn reload_keeps_the_deadline_of_a_drain() {
 }
 
 #[test]
-fn start_of_a_drain_is_shown_until_the_real_server_is_enabled() {
-    let mut fixture = Fixture::new();
-    let deadline = DrainDeadline {
-        until: fixture.start + Duration::from_secs(7),
-        at: SystemTime::UNIX_EPOCH + Duration::from_secs(7),
-    };
-    assert_eq!(fixture.live(SLOW).drain_started, None);
-    let before = clock::wall();
-    fixture.drain(SLOW, deadline);
-    let started = fixture.live(SLOW).drain_started;
-    let started = started.expect("a drain has begun");
-    assert!(before <= started && started <= clock::wall());
-    fixture.drain(SLOW, deadline);
-    assert_eq!(fixture.live(SLOW).drain_started, Some(started));
-    let input = Input::SetAdmin {
-        real_servers: vec![SLOW],
-        admin: AdminState::Enabled,
-        deadline,
-    };
-    fixture.driver.handle(input, fixture.start);
-    assert_eq!(fixture.live(SLOW).drain_started, None);
-}
-
-#[test]
 fn nothing_is_drained_before_the_kernel_shows_weight_0_and_no_connection() {
     let mut fixture = Fixture::new();
     let start = fixture.start;
