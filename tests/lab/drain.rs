@@ -130,6 +130,12 @@ fn a_client_that_persistence_keeps_is_moved_or_the_operator_is_told() {
     assert!(!drains.exists());
 }
 
+/// The weight column of `ipvsadm -Ln`.
+fn weight(table: &str, real_server: &str) -> Option<u32> {
+    let row = table.lines().find(|line| line.contains(real_server))?;
+    row.split_whitespace().nth(3)?.parse().ok()
+}
+
 #[test]
 fn weight_of_an_operator_is_in_the_kernel_also_after_a_restart() {
     let weighted = QUICK.replace(" }\n      - {", ", weight: 8 }\n      - {");
@@ -148,11 +154,6 @@ fn weight_of_an_operator_is_in_the_kernel_also_after_a_restart() {
         let (code, printed) = cluster.site.finish(director, &words);
         assert_eq!(code, 0, "{printed}");
     };
-    /// The weight column of `ipvsadm -Ln`.
-    fn weight(table: &str, real_server: &str) -> Option<u32> {
-        let row = table.lines().find(|line| line.contains(real_server))?;
-        row.split_whitespace().nth(3)?.parse().ok()
-    }
     let wait_for = |weights: [u32; 2]| {
         until(PATIENCE, &format!("weights {weights:?}"), || {
             let table = director.run("ipvsadm -Ln");
