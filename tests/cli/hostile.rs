@@ -204,7 +204,8 @@ fn answers_that_never_pause_fail_in_time_and_make_no_other_probe_late() {
     println!("{}", summary(&status));
 
     // How late others are depends on the machine, what a probe costs does not.
-    let spent = || (processor_time(&agent), site.sum("lvs_probes_total", ""));
+    let of = |result| site.sum("lvs_probes_total", &format!("result=\"{result}\""));
+    let spent = || (processor_time(&agent), of("ok") + of("failed"));
     let (time, probes) = spent();
     let (time, probes) = until(AMPLE, "some hundred more probes", || {
         let (now, made) = spent();

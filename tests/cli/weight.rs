@@ -82,7 +82,7 @@ fn weight_outlives_verdicts_reloads_and_the_process_until_it_is_reset() {
     assert!(line.ends_with(&format!(" ago by {by}")), "{status}");
     assert!(status.contains(" 8, set 4 "), "{status}");
     let page = site.get("/").body;
-    assert!(page.contains("<p>rs1: weight set to 50% "), "{page}");
+    assert!(page.contains("<small>set to 50% "), "{page}");
 
     server.set(Behaviour::Close);
     wait_for(&site, 0, 0);
