@@ -56,7 +56,7 @@ pub(super) fn weight_notes(
 
 /// What becomes of new connections to these services, of which no real server serves.
 pub(super) fn empty_pool_notes(snapshot: &Snapshot, services: BTreeSet<usize>) -> Vec<String> {
-    let is_frozen = snapshot.all_weights_are_held();
+    let is_frozen = snapshot.all_weights_are_frozen();
     let services = services.into_iter();
     let services = services.filter_map(|service| snapshot.services.get(service));
     services

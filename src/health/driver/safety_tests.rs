@@ -187,7 +187,7 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
         *fixture.snapshot.frozen.lock(),
         [FreezeReason::Clock].into()
     );
-    assert!(!fixture.snapshot.all_weights_are_held());
+    assert!(!fixture.snapshot.all_weights_are_frozen());
     let said = log.take();
     let held = said.iter().filter(|line| {
         line.contains("verdicts that depend on the dates of certificates are held")

@@ -189,7 +189,7 @@ fn of_service(
             since: now,
         });
     }
-    let is_frozen = snapshot.all_weights_are_held();
+    let is_frozen = snapshot.all_weights_are_frozen();
     for record in service.records() {
         found.extend(down(service, record).filter(|_| !is_frozen));
         found.extend(certificate_ending(service, record, now));
