@@ -46,11 +46,9 @@ fn find_one(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServerId>, T
         return Err(TargetError::SorryServer(target.to_string()));
     }
     let leaving = snapshot.leaving.lock();
-    let is_leaving = |one: &&LeavingRecord| {
-        let service = (one.service.as_str(), one.service_key);
-        target.matches(&Candidate::new(service, (&one.real_server, one.key)))
-    };
-    Err(match leaving.iter().find(is_leaving) {
+    let mut leaving = leaving.iter();
+    Err(match leaving.find(|one| is_meant(target, one)) {
+        Some(one) if one.serves => TargetError::StillServes(target.to_string()),
         Some(one) => TargetError::Leaving {
             target: target.to_string(),
             deadline: one.deadline,
@@ -60,6 +58,24 @@ fn find_one(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServerId>, T
             status: snapshot.command_line("status"),
         },
     })
+}
+
+/// The names of real servers that the targets mean as well, that are no longer configured
+/// and still serve: no command reaches them.
+pub(crate) fn still_serving(snapshot: &Snapshot, targets: &[Target]) -> Vec<String> {
+    let leaving = snapshot.leaving.lock();
+    let meant = leaving.iter().filter(|one| {
+        let mut targets = targets.iter();
+        one.serves && targets.any(|target| is_meant(target, one))
+    });
+    meant
+        .map(|one| format!("{}/{}", one.service, one.real_server))
+        .collect()
+}
+
+fn is_meant(target: &Target, one: &LeavingRecord) -> bool {
+    let service = (one.service.as_str(), one.service_key);
+    target.matches(&Candidate::new(service, (&one.real_server, one.key)))
 }
 
 /// What a command can name.
@@ -92,6 +108,13 @@ pub(crate) enum TargetError {
         /// When it is removed whatever is left.
         deadline: SystemTime,
     },
+    /// The target was removed from the configuration, and nobody has taken its place.
+    #[error(
+        "`{0}` takes no drain and no weight: it is no longer configured, and serves until a \
+         configured real server of its service does; to be rid of it now, take the service out \
+         of the configuration and reload"
+    )]
+    StillServes(String),
     /// The target matches nothing.
     #[error("{unknown}: see `{status}` for what there is")]
     Unknown {

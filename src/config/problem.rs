@@ -222,6 +222,17 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", shown(text))
 }
 
+/// The same of what is no secret whoever reads the message: the name of a variable, a
+/// file or a credential.
+pub(super) fn quoted_name(name: &str) -> String {
+    let mut quoted = String::from("`");
+    for character in name.chars().take(LONGEST_QUOTE) {
+        push_printable(&mut quoted, character);
+    }
+    quoted.push('`');
+    quoted
+}
+
 /// The same without backticks, for a number.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::from(FROM_FILE.0);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::declaration::SECRET_SOURCE;
 use super::fields::Fields;
 use super::node::Content;
-use super::problem::{Parsed, Problems, quoted, shown};
+use super::problem::{Parsed, Problems, quoted_name, shown};
 use super::scalar::{Value, list};
 use super::source::{self, SecretFile};
 use crate::runtime::shell_word;
@@ -119,9 +119,9 @@ impl SecretSource {
     /// For a message, without an article.
     fn name(&self) -> String {
         match self {
-            Self::Variable(name) => format!("the environment variable {}", quoted(name)),
-            Self::File(path) => quoted(&path.display().to_string()),
-            Self::Credential(name) => format!("the credential {}", quoted(name)),
+            Self::Variable(name) => format!("the environment variable {}", quoted_name(name)),
+            Self::File(path) => quoted_name(&path.display().to_string()),
+            Self::Credential(name) => format!("the credential {}", quoted_name(name)),
         }
     }
 
@@ -306,7 +306,7 @@ impl Value<'_> {
             && file.is_public
         {
             let path = path.display().to_string();
-            let message = format!("every user of this host may read {}", quoted(&path));
+            let message = format!("every user of this host may read {}", quoted_name(&path));
             let hint = format!("chmod o= {}", shown(&shell_word::quoted(&path)));
             problems.warn(self.node.location, message, hint);
         }

@@ -62,7 +62,11 @@ impl fmt::Display for Operation {
             } => {
                 let deadline = humantime::format_duration(Duration::from_secs(*deadline));
                 write!(f, "drain {} within {deadline}", listed(targets))?;
-                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+                // Quoted, since the line goes on with who asked.
+                let quoted = |reason: &Reason| format!("{:?}", reason.to_string());
+                reason
+                    .iter()
+                    .try_for_each(|reason| write!(f, ": {}", quoted(reason)))
             }
             Self::Undrain { targets } => write!(f, "undrain {}", listed(targets)),
             Self::AwaitDrain { targets, .. } => {

@@ -315,21 +315,21 @@ impl Pool {
 
     /// Whether the pool serves without the real servers that are leaving its
     /// service: each real server that may serve has a known health, or the weight
-    /// that it was found with, and at least one serves. Where none may serve,
-    /// by its configured weight or an operator's decision, none is waited for.
+    /// that it was found with, and at least one serves. Where all are configured with
+    /// weight 0, none is waited for. An operator who drains the others ends no service.
     pub(crate) fn replaces(&self) -> bool {
         let members = self.members.iter();
-        let mut expected = members.filter(|member| member.may_serve()).peekable();
-        let none_expected = expected.peek().is_none();
+        let mut configured = members.clone().map(|member| member.configured);
+        let none_configured = configured.all(|weight| weight == Weight::ZERO);
         let mut serves = false;
-        for member in expected {
+        for member in members.filter(|member| member.may_serve()) {
             let idle = member.wanted == Weight::ZERO;
             if idle && member.machine.health() == Health::Unknown {
                 return false;
             }
             serves |= !idle;
         }
-        none_expected || serves
+        none_configured || serves
     }
 
     /// What is true of the pool as of the last [`recompute_weights`](Self::recompute_weights).

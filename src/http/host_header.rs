@@ -49,8 +49,12 @@ pub(super) async fn check(
 /// without a domain; empty is what has no name.
 fn is_own(named: &str, own: &str) -> bool {
     let (bracketed, plain) = (named.strip_prefix('['), named);
-    if let Some((address, _port)) = bracketed.and_then(|rest| rest.split_once(']')) {
-        return address.parse::<IpAddr>().is_ok();
+    if let Some((address, port)) = bracketed.and_then(|rest| rest.split_once(']')) {
+        let is_port = port.is_empty() || port.starts_with(':');
+        return is_port && address.parse::<IpAddr>().is_ok();
+    }
+    if plain.contains('@') {
+        return false;
     }
     let name = plain.rsplit_once(':').map_or(plain, |(name, _port)| name);
     let name = name.strip_suffix('.').unwrap_or(name);

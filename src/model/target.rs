@@ -211,7 +211,9 @@ fn address(text: &str) -> Option<Kind> {
     if text.contains('%') {
         return None;
     }
-    if let Ok(address) = text.parse::<SocketAddr>() {
+    // As the configuration writes every port.
+    let every_port = text.strip_suffix(":*").map(|vip| format!("{vip}:0"));
+    if let Ok(address) = every_port.as_deref().unwrap_or(text).parse::<SocketAddr>() {
         let (ip, port) = (address.ip(), Some(address.port()));
         return Some(Kind::Address { ip, port });
     }

@@ -436,3 +436,48 @@ fn several_targets_are_drained_together_or_not_at_all_and_who_and_why_stay() {
     assert_eq!(states(), ["enabled"; 3]);
     assert!(site.real_server(0, 1)["admin"]["reason"].is_null());
 }
+
+/// No configured real server serves: what has left the configuration goes on.
+#[test]
+fn drain_of_a_server_that_is_down_ends_no_service_of_those_that_left() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1)], Behaviour::good());
+    site.configure(&site.service("web", 1, CHECK, &[1, 2]));
+    let agent = site.agent();
+    wait_for(&site, 0, up);
+    wait_for(&site, 1, |shown| shown["health"] == "down");
+    site.configure(&site.service("web", 1, CHECK, &[2]));
+    assert_eq!(run(&site, &["reload"]).code, 0);
+    let serves = || {
+        let leaving = site.status()["leaving"].clone();
+        if leaving[0]["serves"] == true {
+            Ok(())
+        } else {
+            Err(leaving)
+        }
+    };
+    until(AMPLE, "rs1 that serves on", serves);
+
+    let ended = run(&site, &["drain", "web/rs2"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    wait_for(&site, 0, |shown| shown["admin"]["state"] == "drained");
+    let refused = run(&site, &["drain", "web/rs1"]);
+    assert_eq!(refused.code, 1);
+    let why = "it is no longer configured, and serves until a configured real server";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    let everywhere = run(&site, &["drain", "*/rs1", "web/rs2"]);
+    assert_eq!(everywhere.code, 1, "{}", everywhere.stdout);
+    let of_service = run(&site, &["drain", "web"]);
+    let note = "note: web/rs1 is no longer configured, is not drained, and serves until";
+    assert!(of_service.stdout.contains(note), "{}", of_service.stdout);
+
+    // A whole pass, with the decision already made.
+    assert_eq!(run(&site, &["reload"]).code, 0);
+    serves().unwrap();
+    agent.signal(Signal::SIGTERM);
+    assert!(
+        !agent
+            .output()
+            .contains("removed, as it is no longer configured")
+    );
+}

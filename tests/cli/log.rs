@@ -390,7 +390,7 @@ fn the_log_says_where_the_agent_listens_and_who_asks_for_what() {
         ),
         (
             &["drain", "web", "192.0.2.1", "--reason", "new\nkernel"],
-            "drain web, 192.0.2.1 within 5m: new kernel",
+            "drain web, 192.0.2.1 within 5m: \"new kernel\"",
         ),
         (&["undrain", "web/rs1"], "undrain web/rs1"),
         (

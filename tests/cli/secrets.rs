@@ -375,8 +375,8 @@ fn an_agent_needs_its_secrets_and_a_check_of_the_file_does_not() {
     let ended = end(site.run());
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     for said in [
-        ":7:33: the environment variable `...` is not set",
-        ":16:26: the credential `...` cannot be read: `$CREDENTIALS_DIRECTORY` is not set",
+        ":7:33: the environment variable `HOOK_TOKEN` is not set",
+        ":16:26: the credential `probe` cannot be read: `$CREDENTIALS_DIRECTORY` is not set",
         "3 problems",
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);

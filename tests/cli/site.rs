@@ -207,7 +207,8 @@ impl Site {
         text.lines()
             .filter(|line| line.starts_with(prefix) && line.contains(contains))
             .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum()
+            // `sum` of none is -0.0.
+            .fold(0.0, |sum, value| sum + value)
     }
 }
 

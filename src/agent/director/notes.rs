@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::drains::DrainStore;
+use crate::agent::drains::WantedDrain;
+use crate::agent::targets;
 use crate::config::VirtualService;
 use crate::kernel::Sysctls;
-use crate::model::{AdminState, Health, ServiceFlags, SetWeight, SysctlKey, Weight};
+use crate::model::{AdminState, Health, ServiceFlags, SetWeight, SysctlKey, Target, Weight};
 use crate::plan::desired;
 use crate::runtime::error_chain::error_chain;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
@@ -52,6 +54,25 @@ pub(super) fn weight_notes(
         None => format!("note: the check of {name} reports weight {advised}, which is in effect"),
     });
     [down, drained, advised].into_iter().flatten().collect()
+}
+
+/// Who asked for the drain that another one takes the place of; `None` if that is not known.
+pub(super) fn earlier_drain_note(name: &str, before: &WantedDrain) -> Option<String> {
+    let by = before.decision.by_and_reason();
+    (!by.is_empty())
+        .then(|| format!("note: this takes the place of an earlier drain of {name}{by}"))
+}
+
+/// What of the targets is no longer configured and serves on.
+pub(super) fn still_serving_notes(snapshot: &Snapshot, targets: &[Target]) -> Vec<String> {
+    let names = targets::still_serving(snapshot, targets).into_iter();
+    let note = |name| {
+        format!(
+            "note: {name} is no longer configured, is not drained, and serves until a configured \
+             real server of its service does"
+        )
+    };
+    names.map(note).collect()
 }
 
 /// What becomes of new connections to these services, of which no real server serves.

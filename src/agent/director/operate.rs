@@ -1,6 +1,7 @@
 //! What an operator asks of real servers: checked, passed to health, and kept.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -148,14 +149,16 @@ impl Director {
                 deadline: Some(deadline.at),
                 decision: decision.clone(),
             };
-            drains.decisions.drains.insert(key, drain);
+            let before = drains.decisions.drains.insert(key, drain);
             let active = record.live.lock().connections.active;
             lines.push(format!(
                 "{name}: draining, {active} active connections when last seen"
             ));
+            lines.extend(before.and_then(|before| notes::earlier_drain_note(&name, &before)));
         }
         if admin != AdminState::Enabled {
             lines.extend(self.weight_zero_notes(&real_servers));
+            lines.extend(notes::still_serving_notes(&snapshot, targets));
         }
         let (done, decided) = oneshot::channel();
         let request = health::Request::SetAdmin {
@@ -219,8 +222,10 @@ impl Director {
         };
         let without_server = self.decide(request, decided).await?;
         lines.extend(notes::held_notes(&snapshot));
-        if !without_weight.is_empty() {
+        if set.is_some() {
             lines.extend(notes::empty_pool_notes(&snapshot, without_server));
+        }
+        if !without_weight.is_empty() {
             lines.push(NO_DRAIN.to_owned());
         }
         drains.remember().await;
@@ -266,9 +271,14 @@ fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> Answer {
     let target = listed(targets);
     let ids = match targets::find(snapshot, targets) {
         Ok(ids) => ids,
-        Err(TargetError::Unknown { .. } | TargetError::Leaving { .. }) => {
+        Err(
+            TargetError::Unknown { .. } | TargetError::Leaving { .. } | TargetError::StillServes(_),
+        ) => {
+            let is_gone = |one: &&Target| targets::find(snapshot, from_ref(*one)).is_err();
+            let gone: Vec<_> = targets.iter().filter(is_gone).cloned().collect();
             return Answer::failed(format!(
-                "{target} is no longer in the agent's configuration"
+                "{} is no longer in the agent's configuration",
+                listed(&gone)
             ));
         }
         Err(error @ TargetError::SorryServer(_)) => return Answer::failed(error.to_string()),

@@ -47,6 +47,15 @@ fn each_target_names_a_real_server_that_takes_commands_or_nothing_is_found() {
         assert!(error.contains(&format!("`{name}`")), "{error}");
         assert!(error.contains(why), "{error}");
     }
+    snapshot.leaving.lock()[0].serves = true;
+    let error = found(&["web/rs3"]).unwrap_err().to_string();
+    assert!(
+        error.contains("serves until a configured real server"),
+        "{error}"
+    );
+    let targets = ["*/rs3".parse().unwrap(), "web".parse().unwrap()];
+    assert_eq!(still_serving(&snapshot, &targets), ["web/rs3"]);
+    assert!(still_serving(&snapshot, &["marked".parse().unwrap()]).is_empty());
     for wrong in ["web/rs6", "*/nobody", "nobody/rs1"] {
         let error = found(&["web/rs1", wrong]).unwrap_err().to_string();
         assert!(

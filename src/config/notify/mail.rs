@@ -11,8 +11,12 @@ use super::super::scalar::Value;
 const MOST_ADDRESSES: usize = 100;
 
 /// What stands in an address beside letters and digits (`atext` of RFC 5322,
-/// section 3.2.3, and dots): nothing that ends a header or begins an option.
+/// section 3.2.3, and dots): nothing that ends a header.
 const SPECIAL: &str = ".!#$%&'*+/=?^_`{|}~-";
+
+/// With these, an address begins as an option, or as a program or a file to which sendmail
+/// programs deliver.
+const NO_BEGIN: [char; 3] = ['-', '|', '/'];
 
 pub(super) fn mail(entry: &Entry, problems: &mut Problems) -> Parsed<Mail> {
     let fields = Fields::read(&entry.value, &MAIL, problems)?;
@@ -64,7 +68,7 @@ fn address(value: Value<'_>, problems: &mut Problems) -> Parsed<String> {
     let is_local = |c: char| c.is_ascii_alphanumeric() || SPECIAL.contains(c);
     let is_domain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let fits = !local.is_empty()
-        && !local.starts_with('-')
+        && !local.starts_with(NO_BEGIN)
         && local.chars().all(is_local)
         && domain.is_none_or(|domain| !domain.is_empty() && domain.chars().all(is_domain));
     if fits {

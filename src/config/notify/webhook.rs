@@ -54,6 +54,9 @@ pub(super) fn webhook(entry: &Entry, problems: &mut Problems) -> Parsed<Webhook>
     })
 }
 
+/// Another value of these would contradict the request that is sent (RFC 9112, section 6).
+const OWN_HEADERS: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
+
 #[derive(Clone, Copy)]
 enum Scheme {
     Http,
@@ -94,6 +97,11 @@ fn headers(pairs: Value<'_>, problems: &mut Problems) -> Parsed<BTreeMap<String,
             let message = format!("{} is not the name of a header", quoted(&key.value));
             let hint = "write a name such as `Authorization`";
             all = Err(problems.add(key.location, message, hint));
+            continue;
+        }
+        if OWN_HEADERS.contains(&&*key.value.to_ascii_lowercase()) {
+            let message = format!("{} is set by the agent itself", quoted(&key.value));
+            all = Err(problems.add(key.location, message, "remove this line"));
             continue;
         }
         let form = Form {

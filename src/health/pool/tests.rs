@@ -855,6 +855,22 @@ fn operators_weight_counts_for_the_quorum_and_is_waited_for_by_no_one_who_leaves
 }
 
 #[test]
+fn decisions_of_operators_alone_replace_nothing_that_leaves() {
+    let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
+    bench.goes(0, false);
+    bench.sets(0, Some("0"));
+    bench.sets(1, Some("0"));
+    assert!(!bench.pool.replaces(), "none serves");
+    bench.sets(0, None);
+    bench.sets(1, None);
+    bench.pool.set_admin(0, AdminState::Draining);
+    bench.pool.set_admin(1, AdminState::Drained);
+    assert!(!bench.pool.replaces(), "none serves");
+    let none = Bench::new(policy(), &[(0, 0), (0, 0)], None);
+    assert!(none.pool.replaces(), "as configured");
+}
+
+#[test]
 fn operators_weight_outlives_a_reload_and_a_percentage_is_of_the_new_weight() {
     let mut bench = Bench::new(policy(), &[(10, 0), (10, 0)], None);
     bench.goes(0, true);

@@ -24,6 +24,10 @@ fn accepts_addresses_localhost_and_names_of_the_host() {
         "127.0.0.1.evil.example",
         "evil.example:80:80",
         "[evil]",
+        "[::1]evil.example",
+        "[::1].evil.example:80",
+        "director1@evil.example",
+        "director1.evil.example@x",
         "director11",
     ] {
         assert!(!is_own(named, "director1"), "{named}");

@@ -226,6 +226,7 @@ fn conditions_come_first_then_drains_and_time_outs() {
         let mut live = snapshot.services[0].real_servers[0].live.lock();
         live.admin = AdminState::Draining;
         live.drain_deadline = Some(fixture::start() + Duration::from_secs(50));
+        live.connections.active = 1;
     }
     fixture::examine(&snapshot);
     let page = page(snapshot);

@@ -167,3 +167,17 @@ fn target_that_matches_nothing_comes_with_the_one_that_was_meant() {
         assert_eq!(unknown(text), expected);
     }
 }
+
+#[test]
+fn every_port_is_written_as_in_the_configuration() {
+    let service = ("every", "tcp 192.168.11.201:0".parse().unwrap());
+    let candidate = Candidate::new(service, ("rs1", "192.168.11.29:0".parse().unwrap()));
+    for text in ["192.168.11.201:*", "192.168.11.201:0", "192.168.11.201"] {
+        assert!(
+            text.parse::<Target>().unwrap().matches(&candidate),
+            "{text}"
+        );
+    }
+    let other: Target = "192.168.11.202:*".parse().unwrap();
+    assert!(!other.matches(&candidate));
+}

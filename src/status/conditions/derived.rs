@@ -298,7 +298,8 @@ fn drain_overdue(
 ) -> Option<Condition> {
     let live = record.live.lock();
     let deadline = live.drain_deadline.filter(|deadline| *deadline < now)?;
-    if live.admin != AdminState::Draining {
+    // Without one, the drain ends with the next look at the table.
+    if live.admin != AdminState::Draining || live.connections.active == 0 {
         return None;
     }
     let at = humantime::format_rfc3339_seconds(deadline);

@@ -139,6 +139,8 @@ fn drain_past_its_deadline_is_overdue_until_it_has_ended() {
     }
     assert_eq!(subjects(&snapshot), [""; 0]);
     record.live.lock().drain_deadline = Some(overdue);
+    assert_eq!(subjects(&snapshot), [""; 0], "nothing is left");
+    record.live.lock().connections.active = 1;
     assert_eq!(subjects(&snapshot), ["drain_overdue web/rs1"]);
     record.live.lock().admin = AdminState::Drained;
     assert_eq!(subjects(&snapshot), [""; 0]);
