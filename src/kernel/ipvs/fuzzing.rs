@@ -10,6 +10,6 @@ pub(crate) fn message(bytes: &[u8]) {
         drop(codec::destination(bytes, family));
     }
     drop(codec::timeouts(bytes));
-    drop(codec::daemon_state(bytes));
+    drop(codec::sync_daemon(bytes));
     drop(codec::info(bytes));
 }
