@@ -310,13 +310,13 @@ fn no_answer_is_taken_for_another_real_servers() {
     });
     let later = Counted::read(director);
     for (name, made) in names.iter().zip(made) {
-        // Those under way, and one in eight that is begun again because others
+        // Those under way, and one in twenty that is begun again because others
         // ended as it was looked for.
         println!(
             "{name}: {made} connections for {counted} probes",
             counted = later.all_of(name)
         );
         let counted = later.all_of(name) + u32::from(SERVICES);
-        assert!(made <= counted + counted / 8, "{name}: {made}, {counted}");
+        assert!(made <= counted + counted / 20, "{name}: {made}, {counted}");
     }
 }
