@@ -362,6 +362,7 @@ impl Pool {
             quorum_met,
             fail_open,
             sorry_serves,
+            ..
         } = self.status;
         let replacement_unsure =
             !quorum_met && !sorry_serves && self.sorry_health() == Some(Health::Unknown)

@@ -10,15 +10,14 @@ mod query;
 mod services;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use maud::{DOCTYPE, Markup, html};
 
 use self::overview::Overview;
 pub(super) use self::query::Query;
-use crate::model::short_duration;
 use crate::status::Snapshot;
-use crate::status::document::{Status, Timestamp};
+use crate::status::document::{ServiceStatus, Status, Timestamp};
 
 /// Nothing is loaded from elsewhere, and nothing that stands in the page itself is run.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
@@ -58,7 +57,9 @@ pub(super) fn render(
     let is_frozen = status.all_weights_are_frozen();
     let few_problems = overview.has_few_problems();
     let services = overview.order.into_iter().filter_map(move |index| {
-        let service = query.apply(snapshot.services.get(index)?, now)?;
+        let record = snapshot.services.get(index)?;
+        let service = ServiceStatus::of(record, |_| true);
+        let service = query.apply(service, record.verdict_patience(), now)?;
         Some(services::group(&service, is_frozen, few_problems, now).into_string())
     });
     let last = std::iter::once_with(move || {
@@ -104,29 +105,10 @@ fn footer(now: SystemTime) -> Markup {
     }
 }
 
-/// How long ago `then` was, to the second.
-fn age(then: SystemTime, now: SystemTime) -> String {
-    let age = now.duration_since(then).unwrap_or(Duration::ZERO);
-    short_duration(Duration::from_secs(age.as_secs())).to_string()
-}
-
 /// The time as people read it: `2026-01-02 03:04:05 UTC`.
 fn to_the_second(at: Timestamp) -> String {
     let text = humantime::format_rfc3339_seconds(at.0).to_string();
     text.replace('T', " ").replace('Z', " UTC")
-}
-
-/// A number with a comma between groups of three digits: `1,200`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::PerRealServer;
 use crate::model::{
     AdminState, FreezeReason, Health, ProbeResult, Quiesced, Statistics, SyncDaemon, SyncState,
-    TableStatus, Weight,
+    TableStatus,
 };
 use crate::status::fixture;
 
@@ -602,17 +602,14 @@ fn openmetrics_differs_in_heads_bounds_and_end() {
 #[test]
 fn weights_of_the_quorum_are_those_that_the_decision_sees() {
     let snapshot = fixture::director();
-    let set = |index: usize, change: fn(&mut crate::status::RealServerLive)| {
-        change(&mut snapshot.services[0].real_servers[index].live.lock());
-    };
-    let service = &snapshot.services[0];
-    assert_eq!((service.up_weight(), service.configured_weight()), (1, 3));
-    set(1, |live| live.health = Health::Up);
-    assert_eq!(service.up_weight(), 3);
-    set(1, |live| live.advised = Weight::new(7));
-    assert_eq!(service.up_weight(), 8);
-    set(0, |live| live.admin = AdminState::Draining);
-    assert_eq!((service.up_weight(), service.configured_weight()), (7, 3));
+    snapshot.services[0].pool.lock().standing.up_weight = 7;
+    let text = scrape(snapshot);
+    for line in [
+        "lvs_virtual_service_up_weight{service=\"web\"} 7",
+        "lvs_virtual_service_configured_weight{service=\"web\"} 3",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
 }
 
 #[test]

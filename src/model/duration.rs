@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const NANOSECONDS: u128 = 1_000_000_000;
 
@@ -7,6 +7,12 @@ const NANOSECONDS: u128 = 1_000_000_000;
 /// `400ms`, `2.1s`, `2m 5s`, `23h`, `3d 4h`. Exact values belong into JSON and metrics.
 pub(crate) fn short_duration(duration: Duration) -> impl fmt::Display {
     Short(duration)
+}
+
+/// How long ago `then` was at `now`, to the second: `3d 4h`, `12s`.
+pub(crate) fn age(then: SystemTime, now: SystemTime) -> String {
+    let age = now.duration_since(then).unwrap_or(Duration::ZERO);
+    short_duration(Duration::from_secs(age.as_secs())).to_string()
 }
 
 struct Short(Duration);

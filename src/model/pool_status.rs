@@ -9,6 +9,8 @@ pub(crate) struct PoolStatus {
     pub(crate) fail_open: bool,
     /// Whether the sorry server serves in place of the real servers.
     pub(crate) sorry_serves: bool,
+    /// The weight of the real servers that are up, as the quorum counts it.
+    pub(crate) up_weight: u64,
 }
 
 impl PoolStatus {
@@ -17,5 +19,6 @@ impl PoolStatus {
         quorum_met: true,
         fail_open: false,
         sorry_serves: false,
+        up_weight: 0,
     };
 }

@@ -48,14 +48,22 @@ pub(super) async fn judge(
     deadline: Instant,
     timeout: Duration,
 ) -> Result<String, Failure> {
-    match expected {
-        None => judge_any(status, body, deadline, timeout).await,
-        Some(ExpectedBody::With(pattern)) => {
-            judge_with(status, body, pattern, deadline, timeout).await
+    let (pattern, is_wanted) = match expected {
+        None => return judge_any(status, body, deadline, timeout).await,
+        Some(ExpectedBody::With(pattern)) => (pattern, true),
+        Some(ExpectedBody::Without(pattern)) => (pattern, false),
+    };
+    let (end, kept) = read(body, Some(pattern), deadline).await?;
+    let is_there = end == End::Found || pattern.end_in(&kept).is_some();
+    match (is_there, is_wanted) {
+        (true, true) => Ok(format!("HTTP {status}")),
+        (true, false) => {
+            let detail =
+                format!("HTTP {status}, with {pattern} in its body, which must not be there");
+            Err(Failure::new(ProbeResult::Body, detail))
         }
-        Some(ExpectedBody::Without(pattern)) => {
-            judge_without(status, body, pattern, deadline, timeout).await
-        }
+        (false, true) => Err(missing(status, pattern, end, &kept, timeout)),
+        (false, false) => absent(status, pattern, end, timeout),
     }
 }
 
@@ -77,45 +85,26 @@ async fn judge_any(
     })
 }
 
-async fn judge_without(
-    status: u16,
-    body: Incoming,
-    pattern: &Pattern,
-    deadline: Instant,
-    timeout: Duration,
-) -> Result<String, Failure> {
-    let (end, kept) = read(body, Some(pattern), deadline).await?;
-    if end == End::Found || pattern.end_in(&kept).is_some() {
-        let detail = format!("HTTP {status}, with {pattern} in its body, which must not be there");
-        return Err(Failure::new(ProbeResult::Body, detail));
+/// What must not be there has not come.
+fn absent(status: u16, pattern: &Pattern, end: End, timeout: Duration) -> Result<String, Failure> {
+    match end {
+        End::Late => {
+            let timeout = short_duration(timeout);
+            let detail = format!(
+                "HTTP {status}, whose body had not ended after {timeout}; {pattern} may still come"
+            );
+            Err(Failure::new(ProbeResult::Timeout, detail))
+        }
+        End::Limit => Ok(format!(
+            "HTTP {status}, without {pattern} in the first {} KiB of its body",
+            BODY_LIMIT / 1024
+        )),
+        End::Found | End::Whole => Ok(format!("HTTP {status}")),
     }
-    if end == End::Late {
-        let timeout = short_duration(timeout);
-        let detail = format!(
-            "HTTP {status}, whose body had not ended after {timeout}; {pattern} may still come"
-        );
-        return Err(Failure::new(ProbeResult::Timeout, detail));
-    }
-    if end == End::Limit {
-        let limit = BODY_LIMIT / 1024;
-        return Ok(format!(
-            "HTTP {status}, without {pattern} in the first {limit} KiB of its body"
-        ));
-    }
-    Ok(format!("HTTP {status}"))
 }
 
-async fn judge_with(
-    status: u16,
-    body: Incoming,
-    pattern: &Pattern,
-    deadline: Instant,
-    timeout: Duration,
-) -> Result<String, Failure> {
-    let (end, kept) = read(body, Some(pattern), deadline).await?;
-    if end == End::Found || pattern.end_in(&kept).is_some() {
-        return Ok(format!("HTTP {status}"));
-    }
+/// What was expected has not come.
+fn missing(status: u16, pattern: &Pattern, end: End, kept: &[u8], timeout: Duration) -> Failure {
     let timeout = short_duration(timeout);
     let length = kept.len();
     let detail = match end {
@@ -124,14 +113,14 @@ async fn judge_with(
                 "HTTP {status}, but nothing of its body came within {timeout}; \
                  expected {pattern} in it"
             );
-            return Err(Failure::new(ProbeResult::Timeout, detail));
+            return Failure::new(ProbeResult::Timeout, detail);
         }
         End::Late => format!("in the {length} bytes of its body that came within {timeout}"),
         End::Limit => format!("in the first {} KiB of its body", BODY_LIMIT / 1024),
         End::Found | End::Whole => "in its body".to_owned(),
     };
     let detail = format!("HTTP {status}, without {pattern} {detail}");
-    Err(Failure::new(ProbeResult::Body, detail))
+    Failure::new(ProbeResult::Body, detail)
 }
 
 /// What came of the body, which is kept only to be searched.

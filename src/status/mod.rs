@@ -21,9 +21,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::config::{Config, PerRealServer, RealServerRole, SorryServer};
 use crate::diagnosis::DiagnosisSubject;
 use crate::model::{
-    AdminState, Candidate, ConditionType, Connections, ContinuousStatistics, Forwarding,
-    FreezeReason, Health, PoolStatus, RealServerId, RealServerKey, Scheduler, ServiceKey,
-    SyncDaemon, SysctlKey, TableStatus, Timeout, Weight, Weights,
+    Candidate, ConditionType, Connections, ContinuousStatistics, Forwarding, FreezeReason,
+    PoolStatus, RealServerId, RealServerKey, Scheduler, ServiceKey, SyncDaemon, SysctlKey,
+    TableStatus, Timeout, Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -444,20 +444,6 @@ impl ServiceRecord {
     /// The real servers, then the sorry server.
     pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
         self.real_servers.iter().chain(&self.sorry_server)
-    }
-
-    /// The weight of the real servers that are up, as the quorum counts it: of those that no
-    /// operator drains, with the weights that operators set or checks report.
-    pub(crate) fn up_weight(&self) -> u64 {
-        let weights = self.real_servers.iter().map(|real_server| {
-            let live = real_server.live.lock();
-            if live.health == Health::Up && live.admin == AdminState::Enabled {
-                live.share(real_server.configured)
-            } else {
-                Weight::ZERO
-            }
-        });
-        weights.map(|weight| u64::from(weight.get())).sum()
     }
 
     /// The weight of all real servers, as configured.

@@ -59,16 +59,6 @@ pub(crate) struct RealServerLive {
 }
 
 impl RealServerLive {
-    /// The full weight while the real server is up: `configured`, or what an operator or
-    /// the check puts in its place.
-    pub(crate) fn share(&self, configured: Weight) -> Weight {
-        match &self.operator_weight {
-            Some(_) if self.advised == Some(Weight::ZERO) => Weight::ZERO,
-            Some(weight) => weight.set.in_place_of(configured),
-            None => self.advised.unwrap_or(configured),
-        }
-    }
-
     pub(super) fn unknown(since: SystemTime) -> Self {
         Self {
             health: Health::Unknown,

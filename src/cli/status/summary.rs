@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use super::text::{age, role};
-use crate::cli::terminal::{Canvas, Tone, counted, grouped};
+use super::text::role;
+use crate::cli::terminal::{Canvas, Tone, counted};
+use crate::model::{age, grouped};
 use crate::status::document::{StatusResponse, Totals};
 
 /// Writes the numbers of what there is and of what is wrong.

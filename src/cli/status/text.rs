@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::summary;
 use super::table::{self, Cell, Column};
 use crate::cli::terminal::{Canvas, Tone};
-use crate::model::{AdminState, Health, short_duration};
+use crate::model::{AdminState, Health, age};
 use crate::reconcile::NOTHING_LISTED;
 use crate::status::Mode;
 use crate::status::document::{
@@ -347,12 +347,6 @@ fn problem(text: String) -> Cell {
 /// To the second, for what is configured is compared with what the kernel has.
 fn seconds(seconds: u32) -> String {
     humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
-}
-
-/// How long ago `then` was, to the second: `3d 4h`, `12s`.
-pub(super) fn age(then: SystemTime, now: SystemTime) -> String {
-    let age = now.duration_since(then).unwrap_or(Duration::ZERO);
-    short_duration(Duration::from_secs(age.as_secs())).to_string()
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl Pool {
             quorum_met,
             fail_open: !sorry_serves && few,
             sorry_serves,
+            up_weight: sums.up,
         }
     }
 

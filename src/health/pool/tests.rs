@@ -128,7 +128,13 @@ fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() 
     assert_eq!(bench.goes(1, false), [(1, 0), (sorry, 1)], "as one");
     assert!(bench.pool.status().sorry_serves && !bench.pool.status().quorum_met);
     assert_eq!(bench.goes(0, true), [(0, 1), (sorry, 0)], "as one");
-    assert_eq!(bench.pool.status(), PoolStatus::WELL);
+    assert_eq!(
+        bench.pool.status(),
+        PoolStatus {
+            up_weight: 1,
+            ..PoolStatus::WELL
+        }
+    );
 }
 
 #[test]
@@ -852,6 +858,25 @@ fn operators_weight_counts_for_the_quorum_and_is_waited_for_by_no_one_who_leaves
     assert!(!bench.pool.replaces(), "the second has no verdict");
     bench.sets(1, Some("0"));
     assert!(bench.pool.replaces());
+}
+
+#[test]
+fn weight_that_is_up_is_counted_as_for_the_quorum() {
+    let mut bench = Bench::new(policy(), &[(1, 0), (2, 0)], Some(0));
+    let up = |bench: &Bench| bench.pool.status().up_weight;
+    assert_eq!(up(&bench), 0);
+    bench.goes(0, true);
+    bench.goes(2, true);
+    assert_eq!(up(&bench), 1, "a sorry server is none of them");
+    bench.goes(1, true);
+    assert_eq!(up(&bench), 3);
+    bench.sets(1, Some("7"));
+    assert_eq!(up(&bench), 8);
+    bench.pool.set_admin(0, AdminState::Draining);
+    bench.recompute_weights();
+    assert_eq!(up(&bench), 7);
+    bench.goes(1, false);
+    assert_eq!(up(&bench), 0);
 }
 
 #[test]

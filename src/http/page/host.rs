@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use maud::{Markup, PreEscaped, html};
 
-use super::{age, grouped, to_the_second};
-use crate::model::short_duration;
+use super::to_the_second;
+use crate::model::{age, grouped, short_duration};
 use crate::runtime::printable::printable;
 use crate::status::document::{
     ConditionStatus, LeavingStatus, ReadinessStatus, Status, SysctlStatus, TimeoutStatus,

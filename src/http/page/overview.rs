@@ -2,12 +2,12 @@
 //! are shown, in their order.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::grouped;
 use super::query::Query;
+use crate::model::grouped;
+use crate::status::Snapshot;
 use crate::status::document::ServiceStatus;
-use crate::status::{ServiceRecord, Snapshot};
 
 /// With so many problems, the fix of each is shown without being asked for.
 const FEW_PROBLEMS: usize = 5;
@@ -31,8 +31,10 @@ impl Overview {
         let mut found = Self::default();
         let mut well = Vec::new();
         for (index, record) in snapshot.services.iter().enumerate() {
-            let has_problem = found.count(record, now);
-            let Some(service) = query.apply(record, now) else {
+            let patience = record.verdict_patience();
+            let service = ServiceStatus::of(record, |_| true);
+            let has_problem = found.count(&service, patience, now);
+            let Some(service) = query.apply(service, patience, now) else {
                 continue;
             };
             found.shown += service.real_servers.len();
@@ -47,9 +49,7 @@ impl Overview {
     }
 
     /// Whether the service has a problem.
-    fn count(&mut self, record: &ServiceRecord, now: SystemTime) -> bool {
-        let patience = record.verdict_patience();
-        let service = ServiceStatus::of(record, |_| true);
+    fn count(&mut self, service: &ServiceStatus, patience: Duration, now: SystemTime) -> bool {
         self.real_servers += service.real_servers.len();
         let mut problems = 0;
         for server in &service.real_servers {

@@ -1,11 +1,10 @@
 //! What a reader asks the page for: the query of its address, and the links that change it.
 
 use std::cmp::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use url::form_urlencoded::{Serializer, parse};
 
-use crate::status::ServiceRecord;
 use crate::status::document::{RealServerStatus, ServiceStatus};
 
 /// The characters of a filter: each of its words is looked for in each real server.
@@ -193,9 +192,12 @@ impl Query {
 
     /// The service as far as it is asked for, with its real servers in the order that is asked
     /// for. By default, those with a problem are before the others.
-    pub(super) fn apply(&self, record: &ServiceRecord, now: SystemTime) -> Option<ServiceStatus> {
-        let patience = record.verdict_patience();
-        let mut service = ServiceStatus::of(record, |_| true);
+    pub(super) fn apply(
+        &self,
+        mut service: ServiceStatus,
+        patience: Duration,
+        now: SystemTime,
+    ) -> Option<ServiceStatus> {
         if self.problems && !service.keep_problems(patience, now) {
             return None;
         }

@@ -7,7 +7,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::overview::Overview;
 use super::query::{Column, LONGEST_TEXT, Query};
-use super::{age, grouped};
+use crate::model::{age, grouped};
 use crate::runtime::printable::printable;
 use crate::status::document::{RealServerStatus, ServiceStatus, SetWeightStatus, until};
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::model::{AdminState, Condition, ConditionType, Severity, Timeout};
 use crate::status::document::ServiceStatus;
@@ -259,16 +261,4 @@ fn who_asked_for_a_drain_and_why_is_shown() {
     let group = services::group(&service, false, true, now).into_string();
     let expected = "up<br>draining for 1m 5s by alice: a new disk\\u{202e}</td>";
     assert!(group.contains(expected), "{group}");
-}
-
-#[test]
-fn numbers_have_their_digits_in_groups() {
-    for (number, text) in [
-        (0, "0"),
-        (67, "67"),
-        (1200, "1,200"),
-        (1_234_567, "1,234,567"),
-    ] {
-        assert_eq!(grouped(number), text);
-    }
 }

@@ -12,8 +12,9 @@ use super::rows::{Content, Row, columns};
 use super::view::{Selection, View};
 use crate::cli::status::summary;
 use crate::cli::status::table::{self, Cell};
-use crate::cli::status::text::{age, heading, health, last_probe, role, tone_of};
+use crate::cli::status::text::{heading, health, last_probe, role, tone_of};
 use crate::cli::terminal::Tone;
+use crate::model::age;
 use crate::status::document::{RealServerStatus, ServiceStatus};
 
 /// The most lines on what is selected.

@@ -1,11 +1,16 @@
 use super::*;
-use crate::status::fixture;
+use crate::status::{ServiceRecord, fixture};
+
+fn apply(query: &Query, record: &ServiceRecord) -> Option<ServiceStatus> {
+    let service = ServiceStatus::of(record, |_| true);
+    query.apply(service, record.verdict_patience(), fixture::start())
+}
 
 /// The names of the real servers of `web` that the query leaves, in its order.
 fn names(query: &str) -> Option<String> {
     let snapshot = fixture::director();
     let query = Query::parse(query).unwrap();
-    let service = query.apply(&snapshot.services[0], fixture::start())?;
+    let service = apply(&query, &snapshot.services[0])?;
     let servers = service.real_servers.iter();
     let names: Vec<_> = servers.map(|server| server.name.as_str()).collect();
     Some(names.join(" "))
@@ -46,7 +51,7 @@ fn service_is_shown_for_its_sorry_server() {
     let snapshot = fixture::director();
     let marked = |query| {
         let query = Query::parse(query).unwrap();
-        query.apply(&snapshot.services[1], fixture::start())
+        apply(&query, &snapshot.services[1])
     };
     assert_eq!(marked("q=sorry").unwrap().real_servers, []);
     assert_eq!(marked("q=glad"), None);

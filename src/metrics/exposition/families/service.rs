@@ -126,7 +126,8 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Weight of the real servers that are up and not drained, as the quorum counts it.",
         source: Source::Service(|samples, service| {
-            samples.add(&[("service", &service.name)], service.up_weight());
+            let up = service.pool.lock().standing.up_weight;
+            samples.add(&[("service", &service.name)], up);
         }),
     },
     Family {
