@@ -1,6 +1,6 @@
 use neli::consts::nl::Nlmsg;
 use neli::err::{Nlmsgerr, NlmsgerrBuilder, NlmsghdrAckBuilder, NlmsghdrErrBuilder};
-use neli::nl::{Nlmsghdr, NlmsghdrBuilder};
+use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
 
 use super::answer::Answer;
 use super::*;
