@@ -183,7 +183,8 @@ stage_page() {
 	mkdir -p "$page" && cp tests/page/package.json tests/page/package-lock.json "$page" &&
 		npm ci --prefix "$page" --silent --ignore-scripts --no-audit --no-fund ||
 		complain 'npm cannot install what tests/page/package-lock.json names' || return
-	cargo build --quiet --locked || return
+	# The program that the tests of the stage before have: any of them builds it.
+	cargo test --quiet --locked --no-run --test layout || return
 	((${#filter[@]} == 0)) || patterns=("${filter[@]/#/--test-name-pattern=}")
 	NODE_PATH=$page/node_modules LVS_AGENT=$target/debug/lvs-agent SCREENSHOTS=$page \
 		tests timeout 600 node --test --test-reporter=tap "${patterns[@]}" tests/page/*.test.js
