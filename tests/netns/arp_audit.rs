@@ -294,10 +294,10 @@ fn a_stranger_and_another_director_are_named_by_their_mac_address() {
     lan.rs2.run("ip address del 192.168.11.200/32 dev lo");
     lan.rs2.run("ip address add 192.168.11.200/32 dev eth0");
     Capture::start(&lan.client).ask_for_vip();
-    let stranger = mac(&lan.rs2);
-    wait_for_conflicts(&lan.director, &[(stranger, &[])]);
+    let foreign_host = mac(&lan.rs2);
+    wait_for_conflicts(&lan.director, &[(foreign_host, &[])]);
     agent.wait_for_line(PATIENCE, |line| {
-        line.contains("somebody else answers") && line.contains(&spelled(stranger))
+        line.contains("somebody else answers") && line.contains(&spelled(foreign_host))
     });
 }
 
