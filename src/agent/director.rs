@@ -132,12 +132,12 @@ struct Director {
     config: Arc<Config>,
     writing: Writing,
     probes: Probes,
-    to_health: mpsc::Sender<health::Request>,
+    to_health: mpsc::Sender<health::HealthRequest>,
     /// Changes when health has shown another state of a drain.
     drain_changes: watch::Sender<()>,
     drains: Arc<Mutex<DrainStore>>,
     table: TableKind,
-    to_reconcile: mpsc::Sender<reconcile::Request>,
+    to_reconcile: mpsc::Sender<reconcile::ReconcileRequest>,
     to_audit: watch::Sender<Arc<Config>>,
     /// Where canaries are sent.
     canary: watch::Sender<Vec<CanaryTarget>>,
@@ -171,7 +171,7 @@ impl Director {
         .await
     }
 
-    async fn ask(&self, request: reconcile::Request) -> Result<(), ReloadError> {
+    async fn ask(&self, request: reconcile::ReconcileRequest) -> Result<(), ReloadError> {
         let sent = self.to_reconcile.send(request).await;
         sent.map_err(|_| ReloadError::Ending)
     }

@@ -74,7 +74,7 @@ pub(crate) struct DrainFile(StoredFile);
 /// The file's shape. A damaged entry is no reason to forget the others.
 #[derive(Serialize, Deserialize)]
 #[serde(expecting = "an object with `version` and `drains`")]
-struct Shape<Entry> {
+struct DrainFileContent<Entry> {
     version: u32,
     drains: Vec<Entry>,
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
@@ -170,7 +170,7 @@ fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
         weight: Some(weight.set),
         ..entry(*key, &weight.decision)
     });
-    serde_json::to_vec_pretty(&Shape {
+    serde_json::to_vec_pretty(&DrainFileContent {
         version: if decisions.weights.is_empty() {
             VERSION_OF_DRAINS
         } else {
@@ -228,7 +228,7 @@ fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
         // The first programs wrote no more than these.
         return Ok(entries);
     }
-    let mut shape: Shape<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
+    let mut shape: DrainFileContent<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
     shape.drains.append(&mut shape.weights);
     Ok(shape.drains)
 }

@@ -17,7 +17,7 @@ use crate::agent::serve::serve_until_stopped;
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, RealServerExit};
-use crate::control::{Answer, Operation};
+use crate::control::{Operation, OperationResponse};
 use crate::http::{AppState, SharedState};
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
@@ -107,7 +107,7 @@ impl RealServer {
             | Operation::Undrain { .. }
             | Operation::AwaitDrain { .. }
             | Operation::SetWeight { .. } => {
-                OperationResult::Other(Answer::failed(ON_DIRECTORS.to_owned()))
+                OperationResult::Other(OperationResponse::failed(ON_DIRECTORS.to_owned()))
             }
         }
     }

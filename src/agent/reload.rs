@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use crate::agent::startup_resources::endpoints;
 use crate::config::{Config, ConfigErrors};
-use crate::control::Answer;
+use crate::control::OperationResponse;
 use crate::http::SharedState;
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{self, Event, EventKind, Events};
@@ -123,9 +123,9 @@ pub(crate) enum OperationResult {
     /// Of a reload, which `/status` and the metrics show as well.
     Reload(Result<String, ReloadError>),
     /// Of any other operation.
-    Other(Answer),
+    Other(OperationResponse),
     /// The answer comes later, and nothing else waits for it.
-    Later(BoxFuture<'static, Answer>),
+    Later(BoxFuture<'static, OperationResponse>),
 }
 
 /// Records the result of a reload in status, log and events, and makes the
@@ -134,7 +134,7 @@ pub(super) fn record_reload(
     shown: &SharedState,
     events: &Events,
     result: OperationResult,
-) -> Result<Answer, BoxFuture<'static, Answer>> {
+) -> Result<OperationResponse, BoxFuture<'static, OperationResponse>> {
     let result = match result {
         OperationResult::Reload(result) => result,
         OperationResult::Other(answer) => return Ok(answer),
@@ -154,7 +154,7 @@ pub(super) fn record_reload(
             let path = snapshot.config_path.display().to_string();
             let kind = ConditionType::ReloadFailed;
             snapshot.conditions.clear(kind, &path);
-            Ok(Answer::done(message))
+            Ok(OperationResponse::done(message))
         }
         Err(error) => {
             // Only whoever asked may read the configuration, with its secrets.
@@ -176,9 +176,9 @@ pub(super) fn record_reload(
             });
             record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
-            Ok(Answer {
+            Ok(OperationResponse {
                 bad_configuration,
-                ..Answer::failed(message)
+                ..OperationResponse::failed(message)
             })
         }
     }

@@ -145,7 +145,7 @@ impl Core {
     }
 
     fn check_probe_loops(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Some(stuck) = self.probe_loops.look(now) else {
+        let Some(stuck) = self.probe_loops.check(now) else {
             return;
         };
         if let Some((probe, silence)) = stuck.new

@@ -1,8 +1,8 @@
 //! The loop of a director's reconcile: the fast path, full passes, drains and removals.
 
 mod fast_path;
-mod look;
 mod marks;
+mod pending_removals;
 mod resets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use self::look::Departures;
+use self::pending_removals::RemovalsInProgress;
 use self::resets::Resets;
 use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
 use super::retry::Retry;
-use super::{ChangeCause, Failure, ReconcileError, Reconciler, StepError};
+use super::{ChangeCause, ReconcileError, Reconciler, StepError, StepFailure};
 use crate::config::{self, Config};
 use crate::health::Loads;
 use crate::health::weight_updates::WeightUpdates;
@@ -50,7 +50,7 @@ pub(crate) struct DirectorLoop<T> {
     /// The settings of removal.
     section: config::Director,
     /// The deadlines and connections of real servers that are being removed.
-    departures: Departures,
+    removals: RemovalsInProgress,
     /// The real servers that are not in the table while they are down, with their
     /// properties for the return.
     removed: BTreeMap<(ServiceKey, RealServerKey), Destination>,
@@ -62,19 +62,19 @@ pub(crate) struct DirectorLoop<T> {
 }
 
 /// A request of a reload to the loop of a director.
-pub(crate) enum Request {
+pub(crate) enum ReconcileRequest {
     /// Return the kernel's weights of this configuration's real servers. This request
     /// comes first, so that the reload fails if the kernel cannot be read.
-    Look {
+    Observe {
         config: Arc<Config>,
         found: oneshot::Sender<Result<Weights, ReconcileError>>,
     },
     /// Apply another configuration.
-    Change(Change),
+    Reload(ReconcileReload),
 }
 
 /// Another configuration, with the weights that health wants for it.
-pub(crate) struct Change {
+pub(crate) struct ReconcileReload {
     pub(crate) config: Arc<Config>,
     /// The weights of all its real servers.
     pub(crate) weights: Weights,
@@ -122,7 +122,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             next_pass,
             host: HostWatch::new(),
             section: config.director.clone(),
-            departures: Departures::new(),
+            removals: RemovalsInProgress::new(),
             removed: BTreeMap::new(),
             resets: Resets::default(),
             changed_from: None,
@@ -147,7 +147,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         mut self,
         mut stopping: Stopping,
         liveness: Arc<Liveness>,
-        mut requests: mpsc::Receiver<Request>,
+        mut requests: mpsc::Receiver<ReconcileRequest>,
     ) -> Self {
         let mut next_look = in_from_now(LOOK);
         loop {
@@ -168,7 +168,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 () = sleep_until(self.resets.next()), if self.resets.any() => {
                     self.go_on_with_resets().await;
                 }
-                () = self.host.due(), if !self.resets.any() => self.look_at_host().await,
+                () = self.host.due(), if !self.resets.any() => self.check_host().await,
                 () = sleep_until(self.next_pass), if !self.resets.any() => {
                     self.write_weights().await;
                     // What stands in the way is shown and said by then.
@@ -178,13 +178,13 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
     }
 
-    async fn answer(&mut self, request: Request) {
+    async fn answer(&mut self, request: ReconcileRequest) {
         // The sender may have gone away, which is no reason to stop.
         match request {
-            Request::Look { config, found } => {
+            ReconcileRequest::Observe { config, found } => {
                 let _ = found.send(self.look(&config).await);
             }
-            Request::Change(change) => self.change_to(change).await,
+            ReconcileRequest::Reload(change) => self.change_to(change).await,
         }
     }
 
@@ -200,8 +200,8 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     /// Applies another configuration with the fewest steps. Pending weights of the
     /// old configuration are among the new weights.
-    async fn change_to(&mut self, change: Change) {
-        let Change {
+    async fn change_to(&mut self, change: ReconcileReload) {
+        let ReconcileReload {
             config,
             weights,
             removed,
@@ -235,7 +235,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 Some((key, state.destinations.remove(&key.1)?))
             })
             .collect();
-        self.see_replaced();
+        self.update_unreplaced();
         let result = self.full_pass(ChangeCause::Wanted).await;
         self.reset_again(resets).await;
         // The sender may have gone away.
@@ -252,7 +252,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Repairs changes by other programs on this host.
-    async fn look_at_host(&mut self) {
+    async fn check_host(&mut self) {
         let addresses = self.host.begin();
         let differs = self.reconciler.host_differs(&self.desired, addresses);
         if differs.await && self.host.may_repair() {
@@ -316,7 +316,7 @@ impl<T: Ipvs> DirectorLoop<T> {
 }
 
 /// Whether another attempt cannot help, because the whole agent lacks a requirement.
-fn is_permanent(failure: &Failure) -> bool {
+fn is_permanent(failure: &StepFailure) -> bool {
     match &failure.error {
         StepError::Kernel(error) => error.cause.is_permanent(),
         StepError::ArpNotSilenced(_)

@@ -26,7 +26,7 @@ use crate::model::Severity;
 pub(crate) use background_writer::{BackgroundWriter, Format, WriteResult};
 pub(crate) use content::{Content, Loaded, OnDisk};
 pub(crate) use damage::Damage;
-use damage::{Place, what_is_no_file};
+use damage::{Location, what_is_no_file};
 pub(crate) use error::StoredFileError;
 use set_aside::{last_set_aside, set_aside};
 use stamp::Stamp;
@@ -115,16 +115,16 @@ impl StoredFile {
                 earlier: self.earlier_damage(),
             });
         };
-        let place = match if_damaged {
-            IfDamaged::Leave => Place::Left,
+        let location = match if_damaged {
+            IfDamaged::Leave => Location::Untouched,
             IfDamaged::SetAside => match set_aside(&self.path) {
-                Ok(aside) => Place::Aside(aside),
-                Err(error) => Place::Stuck(error.to_string()),
+                Ok(aside) => Location::SetAside(aside),
+                Err(error) => Location::NotSetAside(error.to_string()),
             },
         };
         Ok(Loaded {
             value,
-            damage: Some(self.damage(&cause, place)),
+            damage: Some(self.damage(&cause, location)),
             earlier: None,
         })
     }
@@ -132,7 +132,7 @@ impl StoredFile {
     /// The damage of an earlier start, of which a file is left.
     fn earlier_damage(&self) -> Option<Damage> {
         let aside = last_set_aside(&self.path)?;
-        Some(self.damage("found at an earlier start", Place::Aside(aside)))
+        Some(self.damage("found at an earlier start", Location::SetAside(aside)))
     }
 
     /// Fails if a newer program wrote the file.
@@ -207,7 +207,7 @@ impl StoredFile {
         };
         let aside = set_aside(&self.path);
         let aside = aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
-        Ok(Some(self.damage(&cause, Place::Aside(aside))))
+        Ok(Some(self.damage(&cause, Location::SetAside(aside))))
     }
 
     /// Removes the file. Returns whether there was one.
@@ -255,12 +255,12 @@ impl StoredFile {
         Ok(understand(&text))
     }
 
-    fn damage(&self, cause: &str, place: Place) -> Damage {
+    fn damage(&self, cause: &str, location: Location) -> Damage {
         Damage {
             path: self.path.clone(),
             purpose: self.purpose,
             cause: cause.chars().take(LONGEST_CAUSE).collect(),
-            place,
+            location,
         }
     }
 }

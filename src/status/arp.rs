@@ -21,7 +21,7 @@ pub(crate) struct ArpRecord {
 pub(crate) struct ConflictRecord {
     pub(crate) since: SystemTime,
     /// The real servers with that MAC address, by address, with their names;
-    /// of a stranger there are none.
+    /// of a foreign host there are none.
     pub(crate) real_servers: BTreeMap<IpAddr, Arc<str>>,
 }
 
@@ -39,7 +39,7 @@ impl ArpRecord {
 }
 
 impl ConflictRecord {
-    /// Whose it is, for people: `rs1 (192.168.11.21)`; `None` of a stranger.
+    /// Whose it is, for people: `rs1 (192.168.11.21)`; `None` of a foreign host.
     pub(crate) fn owner(&self) -> Option<String> {
         let named = self.real_servers.iter();
         let named: Vec<_> = named.map(|(rip, name)| format!("{name} ({rip})")).collect();

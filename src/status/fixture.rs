@@ -261,7 +261,7 @@ pub(crate) fn examine(snapshot: &Snapshot) {
     Examiner::default().step(snapshot, start() + Duration::from_mins(1));
 }
 
-/// The same, where rs1 and a stranger answer for the VIP, and rs1 is quiesced.
+/// The same, where rs1 and a foreign host answer for the VIP, and rs1 is quiesced.
 pub(crate) fn with_arp_conflicts() -> Snapshot {
     let snapshot = director();
     let conflict = |names: &[(&str, &str)]| ConflictRecord {

@@ -84,5 +84,5 @@ pub(crate) struct PoolRecord {
     pub(crate) quorum: u32,
     /// As configured.
     pub(crate) hysteresis: u32,
-    pub(crate) standing: PoolStatus,
+    pub(crate) status: PoolStatus,
 }

@@ -100,7 +100,7 @@ impl Snapshot {
                 pool: Shared::new(PoolRecord {
                     quorum: service.pool.quorum,
                     hysteresis: service.pool.hysteresis,
-                    standing: PoolStatus::WELL,
+                    status: PoolStatus::WELL,
                 }),
                 sorry_server: service.pool.sorry_server.as_ref().map(|sorry_server| {
                     RealServerRecord {

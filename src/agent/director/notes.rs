@@ -106,7 +106,7 @@ pub(super) fn held_notes(snapshot: &Snapshot) -> Vec<String> {
 
 /// What becomes of new connections to a service of which no real server serves.
 fn empty_pool_note(service: &ServiceRecord, is_frozen: bool) -> String {
-    let sorry_serves = service.pool.lock().standing.sorry_serves;
+    let sorry_serves = service.pool.lock().status.sorry_serves;
     let then = match &service.sorry_server {
         Some(_) if sorry_serves => "the sorry server takes over",
         Some(_) if is_frozen => {

@@ -31,7 +31,8 @@ impl Director {
         let found = {
             let (found, answer) = oneshot::channel();
             let config = Arc::clone(&config);
-            self.ask(reconcile::Request::Look { config, found }).await?;
+            self.ask(reconcile::ReconcileRequest::Observe { config, found })
+                .await?;
             let found = answer.await.map_err(|_| ReloadError::Ending)?;
             found.map_err(ReloadError::Unreadable)?
         };
@@ -42,7 +43,7 @@ impl Director {
         }
         // From here on nothing refuses the new configuration.
         let (done, health_done) = oneshot::channel();
-        let change = health::Change {
+        let change = health::HealthReload {
             config: Arc::clone(&config),
             probes: subscribe(&mut self.probes, &config),
             found,
@@ -51,7 +52,10 @@ impl Director {
             weight_updates: Arc::clone(&weight_updates),
             done,
         };
-        let sent = self.to_health.send(health::Request::Change(change)).await;
+        let sent = self
+            .to_health
+            .send(health::HealthRequest::Reload(change))
+            .await;
         sent.map_err(|_| ReloadError::Ending)?;
         let ReloadResult {
             snapshot,
@@ -84,15 +88,17 @@ impl Director {
         conditions::examine_capabilities(&snapshot.conditions, &config, director, in_kernel);
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
-        self.ask(reconcile::Request::Change(reconcile::Change {
-            config,
-            weights,
-            removed,
-            snapshot,
-            metrics,
-            weight_updates,
-            done,
-        }))
+        self.ask(reconcile::ReconcileRequest::Reload(
+            reconcile::ReconcileReload {
+                config,
+                weights,
+                removed,
+                snapshot,
+                metrics,
+                weight_updates,
+                done,
+            },
+        ))
         .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
         let changes = if steps == 1 { "change" } else { "changes" };

@@ -196,15 +196,15 @@ fn render_leaving(
     canvas: Canvas,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let rows = status.leaving.iter().map(|leaver| {
+    let rows = status.leaving.iter().map(|removal| {
         vec![
-            format!("{}/{}", leaver.service, leaver.name).into(),
-            leaver.service_address.as_str().into(),
-            leaver.address.as_str().into(),
-            leaver.state().into(),
-            leaver.connections.active.to_string().into(),
-            leaver.connections.inactive.to_string().into(),
-            until(leaver.deadline.0, now, age).into(),
+            format!("{}/{}", removal.service, removal.name).into(),
+            removal.service_address.as_str().into(),
+            removal.address.as_str().into(),
+            removal.state().into(),
+            removal.connections.active.to_string().into(),
+            removal.connections.inactive.to_string().into(),
+            until(removal.deadline.0, now, age).into(),
         ]
     });
     render_table(LEAVING, rows, canvas, out)

@@ -31,7 +31,7 @@ const ANSWERED: Duration = Duration::from_secs(2);
 
 /// From a change of this host's addresses to a look at them: changes that are made
 /// together are seen together.
-const SETTLED: Duration = Duration::from_millis(50);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// Messages that are taken from the link before other work has its turn.
 const AT_ONCE: usize = 256;
@@ -214,7 +214,7 @@ impl Auditor {
                 Ok(()) = self.unresponsive_hosts.unresponsive.changed() => {}
                 Ok(()) = self.link.changed() => {}
                 () = self.changes.changed() => {
-                    own_until = own_until.min(clock::monotonic() + SETTLED);
+                    own_until = own_until.min(clock::monotonic() + DEBOUNCE);
                 }
                 () = sleep(deadline.saturating_duration_since(clock::monotonic())) => {}
             }

@@ -543,7 +543,7 @@ struct Lab {
     /// What the next reload says is out of the table.
     removed: Mutex<Vec<(&'static str, &'static str)>>,
     stop: Mutex<Option<Stop>>,
-    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    requests: Mutex<Option<mpsc::Sender<ReconcileRequest>>>,
     task: Mutex<Option<JoinHandle<DirectorLoop<Table>>>>,
 }
 
@@ -654,7 +654,7 @@ impl Lab {
             weight_updates.set_replaced(service.key, pass);
         }
         self.reloaded.lock().unwrap().clone_from(&weight_updates);
-        let change = Change {
+        let change = ReconcileReload {
             weights: weights.collect(),
             removed: {
                 let removed = self.removed.lock().unwrap();
@@ -673,7 +673,11 @@ impl Lab {
             done,
         };
         let to_loop = self.requests.lock().unwrap().clone().unwrap();
-        to_loop.send(Request::Change(change)).await.ok().unwrap();
+        to_loop
+            .send(ReconcileRequest::Reload(change))
+            .await
+            .ok()
+            .unwrap();
         result.await.unwrap()
     }
 
