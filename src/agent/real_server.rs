@@ -1,7 +1,7 @@
 //! The agent on a real server: the VIPs on lo and the sysctls of direct
 //! routing, over the same reconcile as the director's.
 
-mod look;
+mod inspection;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::signals::Stop;
 use crate::runtime::{clock, systemd};
 use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
-pub(crate) use look::{HostInspection, HostInspector};
+pub(crate) use inspection::{HostInspection, HostInspector};
 
 /// Why a real server's own agent drains nothing, and sets no weight.
 const ON_DIRECTORS: &str = "this is a real server: drain it, or set its weight, on its directors";
@@ -63,8 +63,8 @@ pub(crate) async fn run(
     announce_ready(&view.snapshot, writing);
     let (to_look, configured) = watch::channel(Arc::clone(&config));
     let mut tasks = JoinSet::new();
-    let look = look::watch(Arc::clone(&view.snapshot), configured);
-    spawn_named(&mut tasks, "look", look);
+    let inspection = inspection::watch(Arc::clone(&view.snapshot), configured);
+    spawn_named(&mut tasks, "inspection", inspection);
     spawn_named(&mut tasks, "state file", state_file.watch());
     let mut real_server = RealServer {
         path: path.to_owned(),

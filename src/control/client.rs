@@ -1,3 +1,5 @@
+//! The side of the control socket that the subcommands use.
+
 use std::error::Error;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;

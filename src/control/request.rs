@@ -1,3 +1,5 @@
+//! The operations that an operator can ask for.
+
 use std::fmt;
 use std::time::Duration;
 

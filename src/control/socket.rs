@@ -1,3 +1,5 @@
+//! The control socket's file.
+
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;

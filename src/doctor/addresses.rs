@@ -1,3 +1,5 @@
+//! Checks the VIPs and interfaces of a director.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

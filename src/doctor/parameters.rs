@@ -1,3 +1,5 @@
+//! Checks the kernel parameters.
+
 use std::collections::BTreeSet;
 
 use super::{Facts, Finding, FindingSeverity, both_roles};

@@ -1,3 +1,5 @@
+//! Makes each probe once, and tells what failed.
+
 use std::iter;
 use std::net::SocketAddr;
 

@@ -1,3 +1,5 @@
+//! Compares the virtual services of the kernel with the configuration.
+
 use std::collections::BTreeSet;
 
 use super::{Facts, Finding, probe_marks};

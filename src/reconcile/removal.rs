@@ -1,3 +1,5 @@
+//! The removal of everything that the agent owns.
+
 use std::collections::BTreeMap;
 
 use super::apply::{self, Outcome};

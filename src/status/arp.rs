@@ -1,3 +1,5 @@
+//! The findings of the ARP audit, as they are shown.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,14 +29,14 @@ pub(crate) struct ConflictRecord {
 
 impl ArpRecord {
     /// The pairs of VIP and real server in conflict now.
-    pub(crate) fn thefts(&self) -> ArpConflicts {
-        let mut thefts = ArpConflicts::new();
+    pub(crate) fn conflicting(&self) -> ArpConflicts {
+        let mut conflicting = ArpConflicts::new();
         for (vip, conflicts) in &self.vips {
             for conflict in conflicts.values() {
-                thefts.extend(conflict.real_servers.keys().map(|rip| (*vip, *rip)));
+                conflicting.extend(conflict.real_servers.keys().map(|rip| (*vip, *rip)));
             }
         }
-        thefts
+        conflicting
     }
 }
 

@@ -54,7 +54,7 @@ virtual_services:
     text
 }
 
-/// The vip_lan with nginx on rs2, which has the addresses from rs2's on.
+/// The network with nginx on rs2, which has the addresses from rs2's on.
 fn serve(real_servers: u16) -> (VipLan, Process) {
     let vip_lan = VipLan::new(&configuration(real_servers));
     for last in 3..=real_servers {

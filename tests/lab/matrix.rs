@@ -1,5 +1,5 @@
 //! Each cause that keeps clients from a real server, really made: its name
-//! within three probes, and `ok` within three after the mend; for both
+//! within three probes, and `ok` within three after the fix; for both
 //! families, by direct routing and by tunnel.
 
 mod reverse_path;
@@ -102,7 +102,7 @@ enum Forwarding {
     Tunnel,
 }
 
-/// One combination: rs1 is what is broken and mended, rs2 is well throughout.
+/// One combination: rs1 is what is broken and fixed, rs2 is well throughout.
 struct Row {
     vip_lan: VipLan,
     director: Process,
@@ -169,12 +169,12 @@ impl Row {
         Scrape::of(&self.vip_lan.lan.director, "rs1")
     }
 
-    /// Makes the cause, waits for its name, mends it, and waits for `ok`.
-    fn cell(&mut self, name: &str, cause: impl FnOnce(&mut Self), mend: impl FnOnce(&mut Self)) {
+    /// Makes the cause, waits for its name, fixes it, and waits for `ok`.
+    fn cell(&mut self, name: &str, cause: impl FnOnce(&mut Self), fix: impl FnOnce(&mut Self)) {
         cause(self);
         self.wait_for(name, self.scrape().probes);
         self.is_seen_again(name);
-        mend(self);
+        fix(self);
         self.wait_for("ok", self.scrape().probes);
         self.vip_lan.wait_for_diagnosis("rs2", "ok");
     }
@@ -322,11 +322,11 @@ impl Row {
         assert_eq!(code, 0, "{printed}");
     }
 
-    fn stealing(&self, cause: impl FnOnce(&Self), mend: impl FnOnce(&Self)) {
+    fn arp_conflict(&self, cause: impl FnOnce(&Self), fix: impl FnOnce(&Self)) {
         cause(self);
         self.wait_for("arp_conflict", self.scrape().probes);
         self.vip_lan.wait_for_diagnosis("rs1", "arp_conflict");
-        mend(self);
+        fix(self);
         self.wait_for("ok", self.scrape().probes);
     }
 
@@ -379,7 +379,7 @@ fn ipv4(forwarding: Forwarding, via: &'static str) {
     let mut row = Row::new(Family::V4, forwarding, via);
     row.probed();
     row.usual_interval();
-    row.stealing(
+    row.arp_conflict(
         |row| row.arp_sysctls("0", "0"),
         |row| row.arp_sysctls("1", "2"),
     );
@@ -387,7 +387,7 @@ fn ipv4(forwarding: Forwarding, via: &'static str) {
     let rs1 = &row.vip_lan.lan.rs1;
     sysctl(rs1, "net.ipv4.conf.lo.arp_ignore", "1");
     sysctl(rs1, "net.ipv4.conf.lo.arp_announce", "2");
-    row.stealing(
+    row.arp_conflict(
         |row| row.arp_sysctls("0", "0"),
         |row| row.arp_sysctls("1", "2"),
     );
@@ -398,14 +398,14 @@ fn ipv4(forwarding: Forwarding, via: &'static str) {
 /// the addresses of the interface it came in by, and for proxied ones, never
 /// for those of lo (`ndisc_recv_ns` in `net/ipv6/ndisc.c` looks the target up
 /// on that interface alone). So rs1 does without those sysctls throughout, and
-/// nothing is amiss. What makes a thief of it is the VIP on its eth0.
+/// nothing is amiss. Its ARP conflict comes from the VIP on its eth0.
 fn ipv6(forwarding: Forwarding, via: &'static str) {
     let mut row = Row::new(Family::V6, forwarding, via);
     row.arp_sysctls("0", "0");
     row.probed();
     row.usual_interval();
     let vip = row.prefix();
-    row.stealing(
+    row.arp_conflict(
         |row| row.run(&format!("ip address add {vip} dev eth0 nodad")),
         |row| row.run(&format!("ip address del {vip} dev eth0")),
     );

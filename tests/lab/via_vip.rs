@@ -294,9 +294,9 @@ fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
     let (_, found) = vip_lan.site.finish(director, &["doctor"]);
     let problem = format!("problem  mark          director.probe_mark: {shortage}");
     assert!(found.contains(&problem), "{found}");
-    let mend = found.split(&problem).nth(1).expect("what follows");
-    let mend = mend.lines().nth(1).expect("what mends it");
-    assert!(mend.ends_with(": ipvsadm -D -f 8194"), "{mend}");
+    let fix = found.split(&problem).nth(1).expect("what follows");
+    let fix = fix.lines().nth(1).expect("what fixes it");
+    assert!(fix.ends_with(": ipvsadm -D -f 8194"), "{fix}");
 
     let kept = |table: String| -> Vec<String> {
         let kept = table.lines().filter(|line| !line.contains("-f 8194"));
@@ -355,7 +355,7 @@ fn what_this_host_drops_changes_no_verdict() {
         "type filter hook input priority 0 ; policy drop ; iif lo accept ; \
          ct state established,related accept",
     );
-    for (cause, reason, mend) in [
+    for (cause, reason, fix) in [
         (
             "sysctl -q -w net.ipv4.conf.all.accept_local=0".to_owned(),
             "net.ipv4.conf.eth0.accept_local is 0",
@@ -400,7 +400,7 @@ fn what_this_host_drops_changes_no_verdict() {
         let told = of_real_server(&status, "rs1");
         assert!(told.contains(reason), "{reason}:\n{told}");
         assert!((down() - fell).abs() < 0.5, "a verdict changed: {cause}");
-        director.run(mend);
+        director.run(fix);
         vip_lan.wait_for_diagnosis("rs1", "ok");
     }
 

@@ -15,10 +15,10 @@ use crate::witness::{
 /// Runs an agent that must end by itself with exit code 1, and returns its
 /// last words.
 fn refused(site: &Site, host: &Namespace) -> String {
-    last_words(site.run(host, &["--real-server"]))
+    last_message(site.run(host, &["--real-server"]))
 }
 
-fn last_words(mut agent: Process) -> String {
+fn last_message(mut agent: Process) -> String {
     assert_eq!(agent.wait(DEADLINE).code(), Some(1), "{}", agent.output());
     let output = agent.output();
     let last = output.lines().last().unwrap();

@@ -96,7 +96,7 @@ pub(super) fn saving_note(drains: &DrainStore, then: &str) -> Option<String> {
 }
 
 /// Why another weight is there only later.
-pub(super) fn held_notes(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn freeze_notes(snapshot: &Snapshot) -> Vec<String> {
     let frozen = snapshot.frozen.lock();
     let note =
         |reason| format!("note: its weight stays as it is while all weights are frozen: {reason}");

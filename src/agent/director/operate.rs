@@ -175,7 +175,7 @@ impl Director {
         // Who has the answer, and asks for the end of the drain next, must find that drain.
         let without_server = self.decide(request, decided).await?;
         if admin == AdminState::Enabled {
-            lines.extend(notes::held_notes(&snapshot));
+            lines.extend(notes::freeze_notes(&snapshot));
         } else {
             lines.extend(notes::empty_pool_notes(&snapshot, without_server));
         }
@@ -225,7 +225,7 @@ impl Director {
             done,
         };
         let without_server = self.decide(request, decided).await?;
-        lines.extend(notes::held_notes(&snapshot));
+        lines.extend(notes::freeze_notes(&snapshot));
         if set.is_some() {
             lines.extend(notes::empty_pool_notes(&snapshot, without_server));
         }

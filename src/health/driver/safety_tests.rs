@@ -1,3 +1,6 @@
+//! Tests of the driver that no fault of the director's own takes a real server out of
+//! service.
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 

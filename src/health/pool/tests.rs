@@ -657,7 +657,7 @@ fn what_is_undrained_makes_a_slow_start() {
 }
 
 #[test]
-fn one_that_steals_has_no_weight_while_it_does_and_slow_start_after_that() {
+fn quiesces_a_real_server_during_its_arp_conflict_and_starts_it_slowly_after_that() {
     let slow = Policy {
         slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
         ..policy()
@@ -682,7 +682,7 @@ fn one_that_steals_has_no_weight_while_it_does_and_slow_start_after_that() {
 }
 
 #[test]
-fn a_drain_outlives_a_theft_and_a_theft_a_drain() {
+fn a_drain_outlives_an_arp_conflict_and_an_arp_conflict_a_drain() {
     let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5)], None);
     fixture.goes(0, true);
     fixture.goes(1, true);
@@ -701,7 +701,7 @@ fn a_drain_outlives_a_theft_and_a_theft_a_drain() {
 }
 
 #[test]
-fn thieves_serve_where_the_rest_cannot() {
+fn real_servers_with_arp_conflicts_serve_where_the_rest_cannot() {
     // The last one that could serve.
     let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5)], None);
     fixture.goes(0, true);
@@ -737,7 +737,7 @@ fn thieves_serve_where_the_rest_cannot() {
 }
 
 #[test]
-fn a_theft_does_not_take_the_weight_that_was_found_from_one_without_a_verdict() {
+fn an_arp_conflict_leaves_the_weight_that_was_found_without_a_verdict() {
     let mut fixture = Fixture::new(policy(), &[(5, 3), (5, 5)], None);
     fixture.goes(1, true);
     fixture.pool.set_arp_conflict(0, true);
@@ -746,7 +746,7 @@ fn a_theft_does_not_take_the_weight_that_was_found_from_one_without_a_verdict() 
 }
 
 #[test]
-fn a_theft_changes_nothing_while_weights_are_held() {
+fn an_arp_conflict_changes_nothing_while_weights_are_frozen() {
     let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5)], None);
     fixture.goes(0, true);
     fixture.goes(1, true);

@@ -51,8 +51,8 @@ impl ConflictLog {
             return;
         }
         if let Some(real_server) = owner {
-            let mend = arp_conflict_fix(vip);
-            warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: there, {mend}");
+            let fix = arp_conflict_fix(vip);
+            warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: there, {fix}");
         } else {
             warn!(
                 %vip,

@@ -1,3 +1,5 @@
+//! The task of the ARP audit: sockets, timers, and what is published of the findings.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -383,7 +385,7 @@ impl Auditor {
                 }
             }
         }
-        let conflicting = record.thefts();
+        let conflicting = record.conflicting();
         self.conflicting.send_if_modified(|before| {
             let modified = *before != conflicting;
             *before = conflicting;

@@ -1,3 +1,5 @@
+//! The check `agent`: the readiness that the real server's own lvs-agent reports.
+
 #[cfg(fuzzing)]
 pub(in crate::probe) mod fuzzing;
 

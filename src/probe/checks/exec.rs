@@ -1,3 +1,5 @@
+//! The check `exec`: a program on the director.
+
 mod group;
 mod output;
 #[cfg(fuzzing)]

@@ -1,3 +1,5 @@
+//! The check `udp`: a datagram and its answer.
+
 use std::net::SocketAddr;
 
 use nix::net::if_::if_nametoindex;

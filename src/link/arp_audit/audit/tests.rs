@@ -2,7 +2,7 @@ use super::*;
 use crate::kernel::AddressClaim;
 use crate::runtime::clock;
 
-const THIEF: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
+const CONFLICTING: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
 const STRANGER: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x99]);
 const CLIENT: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
@@ -129,9 +129,9 @@ fn a_clients_question_is_followed_by_an_own_one_at_once() {
     let mut fixture = Fixture::new();
     fixture.run(seconds(5), &[]);
     fixture.client_asks();
-    fixture.run(Duration::ZERO, &[THIEF]);
+    fixture.run(Duration::ZERO, &[CONFLICTING]);
     assert_eq!(fixture.asked, [0, 5_000]);
-    assert_eq!(fixture.macs(), [THIEF]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
 }
 
 #[test]
@@ -149,12 +149,12 @@ fn no_flood_of_questions_makes_more_than_one_a_second() {
 #[test]
 fn a_conflict_lasts_while_it_is_answered_and_ends_after_three_silent_questions() {
     let mut fixture = Fixture::new();
-    fixture.run(seconds(100), &[THIEF]);
-    assert_eq!(fixture.macs(), [THIEF]);
+    fixture.run(seconds(100), &[CONFLICTING]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
     fixture.run(seconds(3), &[]);
     assert_eq!(
         fixture.macs(),
-        [THIEF],
+        [CONFLICTING],
         "three questions, the last just asked"
     );
     fixture.run(seconds(1), &[]);
@@ -167,19 +167,19 @@ fn a_conflict_lasts_while_it_is_answered_and_ends_after_three_silent_questions()
 #[test]
 fn an_answer_that_is_late_keeps_the_conflict() {
     let mut fixture = Fixture::new();
-    fixture.run(seconds(1), &[THIEF]);
+    fixture.run(seconds(1), &[CONFLICTING]);
     for _ in 0..20 {
         fixture.run(seconds(2), &[]);
-        fixture.claim(THIEF, true);
+        fixture.claim(CONFLICTING, true);
     }
-    assert_eq!(fixture.macs(), [THIEF]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
 }
 
 #[test]
-fn two_thieves_are_two_conflicts_each_with_its_own_end() {
+fn two_hosts_that_claim_a_vip_are_two_conflicts_each_with_its_own_end() {
     let mut fixture = Fixture::new();
-    fixture.run(seconds(5), &[THIEF, STRANGER]);
-    assert_eq!(fixture.macs(), [THIEF, STRANGER]);
+    fixture.run(seconds(5), &[CONFLICTING, STRANGER]);
+    assert_eq!(fixture.macs(), [CONFLICTING, STRANGER]);
     fixture.run(seconds(5), &[STRANGER]);
     assert_eq!(fixture.macs(), [STRANGER]);
 }
@@ -188,10 +188,10 @@ fn two_thieves_are_two_conflicts_each_with_its_own_end() {
 fn who_only_announces_is_in_conflict_for_five_minutes_and_asked_for_sparingly() {
     let mut fixture = Fixture::new();
     fixture.run(seconds(10), &[]);
-    fixture.claim(THIEF, false);
+    fixture.claim(CONFLICTING, false);
     let asked = fixture.asked.len();
     fixture.run(seconds(299), &[]);
-    assert_eq!(fixture.macs(), [THIEF]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
     assert!(fixture.asked.len() - asked < 36, "{:?}", fixture.asked);
     fixture.run(PERIOD + seconds(1), &[]);
     assert!(fixture.macs().is_empty());
@@ -200,23 +200,23 @@ fn who_only_announces_is_in_conflict_for_five_minutes_and_asked_for_sparingly() 
 #[test]
 fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
     let mut fixture = Fixture::new();
-    fixture.run(seconds(1), &[THIEF]);
+    fixture.run(seconds(1), &[CONFLICTING]);
     assert!(fixture.audit.take_lookup());
     assert!(!fixture.audit.take_lookup(), "once for each conflict");
     let neighbours = BTreeMap::from([(ip(1), CLIENT), (ip(22), STRANGER)]);
     fixture.audit.learn(&neighbours);
-    fixture.run(seconds(5), &[THIEF]);
+    fixture.run(seconds(5), &[CONFLICTING]);
     assert_eq!(
         fixture.looked_up,
         [ip(21)],
         "the one that is not known, once"
     );
-    let unnamed = Conflicts::from([((ip(VIP), THIEF), BTreeSet::new())]);
+    let unnamed = Conflicts::from([((ip(VIP), CONFLICTING), BTreeSet::new())]);
     assert_eq!(fixture.audit.conflicts(&Peers::new()), unnamed);
 
     fixture.audit.take_changed();
     let heard = NeighbourMessage {
-        from: THIEF,
+        from: CONFLICTING,
         claim: Some(AddressClaim {
             address: ip(21),
             answer: true,
@@ -224,7 +224,7 @@ fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
         question: None,
     };
     fixture.audit.receive(&heard, fixture.now);
-    let named = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
+    let named = Conflicts::from([((ip(VIP), CONFLICTING), BTreeSet::from([ip(21)]))]);
     assert_eq!(fixture.audit.take_changed(), Some((named, Peers::new())));
     assert_eq!(fixture.audit.take_changed(), None);
 }
@@ -232,11 +232,11 @@ fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
 #[test]
 fn another_configuration_keeps_what_is_known_of_the_vips_that_stay() {
     let mut fixture = Fixture::new();
-    fixture.run(seconds(5), &[THIEF]);
+    fixture.run(seconds(5), &[CONFLICTING]);
     let mut vips = vips();
     vips.insert(ip(201), BTreeSet::new());
     fixture.audit.watch(&vips, fixture.now);
-    assert_eq!(fixture.macs(), [THIEF]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
     assert_eq!(
         fixture.audit.questions(fixture.now),
         [ip(201)],
@@ -245,7 +245,7 @@ fn another_configuration_keeps_what_is_known_of_the_vips_that_stay() {
     vips.remove(&ip(VIP));
     fixture.audit.watch(&vips, fixture.now);
     assert!(fixture.macs().is_empty());
-    fixture.claim(THIEF, true);
+    fixture.claim(CONFLICTING, true);
     assert!(fixture.macs().is_empty(), "it is no VIP any more");
 }
 
@@ -260,14 +260,14 @@ fn who_has_a_vip_that_is_left_to_others_is_the_peer_and_a_second_one_is_not() {
     let asked = fixture.asked.len();
     assert!(asked <= 8, "asked {asked} times in a minute");
 
-    fixture.claim(THIEF, true);
+    fixture.claim(CONFLICTING, true);
     let (conflicts, peers) = fixture.audit.take_changed().unwrap();
     assert_eq!((conflicts.len(), peers.len()), (2, 0), "it may be either");
-    let theirs = [(ip(21), THIEF)].into();
+    let theirs = [(ip(21), CONFLICTING)].into();
     fixture.audit.learn(&theirs);
-    let thief = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
+    let conflicting = Conflicts::from([((ip(VIP), CONFLICTING), BTreeSet::from([ip(21)]))]);
     let peer = Peers::from([(ip(VIP), STRANGER)]);
-    assert_eq!(fixture.audit.take_changed(), Some((thief, peer)));
+    assert_eq!(fixture.audit.take_changed(), Some((conflicting, peer)));
 }
 
 #[test]
@@ -287,7 +287,9 @@ fn the_peer_is_forgotten_when_this_host_gets_the_vip_and_found_if_it_keeps_it() 
 #[test]
 fn ever_new_addresses_fill_nothing_and_hide_no_real_server() {
     let mut fixture = Fixture::new();
-    fixture.audit.learn(&BTreeMap::from([(ip(21), THIEF)]));
+    fixture
+        .audit
+        .learn(&BTreeMap::from([(ip(21), CONFLICTING)]));
     for number in 0..7_000_u32 {
         let [_, _, high, low] = number.to_be_bytes();
         fixture.claim(MacAddress([2, 1, 0, 0, high, low]), true);
@@ -296,8 +298,8 @@ fn ever_new_addresses_fill_nothing_and_hide_no_real_server() {
     let first = MacAddress([2, 1, 0, 0, 0, 0]);
     assert_eq!(fixture.macs().len(), MOST_FOREIGN_HOSTS);
     assert!(fixture.macs().contains(&first));
-    fixture.claim(THIEF, true);
-    assert!(fixture.macs().contains(&THIEF));
+    fixture.claim(CONFLICTING, true);
+    assert!(fixture.macs().contains(&CONFLICTING));
     // Whoever takes a real server's name in turn makes no room for more.
     for low in 0..100 {
         let mac = MacAddress([2, 2, 0, 0, 0, low]);
@@ -306,6 +308,6 @@ fn ever_new_addresses_fill_nothing_and_hide_no_real_server() {
     }
     assert!(fixture.macs().len() <= MOST_FOREIGN_HOSTS + 2);
     // Those that are gone make room again.
-    fixture.run(seconds(30), &[THIEF, STRANGER]);
+    fixture.run(seconds(30), &[CONFLICTING, STRANGER]);
     assert!(fixture.macs().contains(&STRANGER));
 }

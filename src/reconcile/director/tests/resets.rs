@@ -113,7 +113,7 @@ async fn what_is_removed_stays_out_until_it_has_a_weight() {
     milliseconds(30_000).await;
     assert_eq!(lab.table(WEB), SERVES);
     // By another hand.
-    lab.meddle(&[destination(WEB, RIP1, 1)]).await;
+    lab.write_as_another(&[destination(WEB, RIP1, 1)]).await;
     milliseconds(11_000).await;
     assert_eq!(lab.table(WEB), SERVES);
     assert_eq!(lab.drift()["real_server_extra"], 1);
