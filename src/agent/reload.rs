@@ -47,26 +47,19 @@ pub(crate) enum ReloadError {
     /// The agent is ending.
     #[error("the agent is ending")]
     Ending,
-    /// The new configuration is in force, and the kernel is not yet as it wants it.
-    #[error("the new configuration is in force, but the kernel is not as it wants it")]
+    /// The new configuration is in force, and the kernel is not yet in line with it.
+    #[error("the new configuration is in force, but the kernel could not be brought in line")]
     Kernel(#[from] ReconcileError),
 }
 
 impl ReloadError {
     /// What may be read by those who may not read the configuration.
     fn public(&self, snapshot: &Snapshot) -> String {
-        match self {
-            Self::Config(errors) => {
-                let check = snapshot.command_line("check-config");
-                format!("{}: `{check}` shows the lines", errors.public())
-            }
-            Self::File(_)
-            | Self::Fixed(_)
-            | Self::Metrics(_)
-            | Self::Unreadable(_)
-            | Self::Events(_)
-            | Self::Ending
-            | Self::Kernel(_) => error_chain(self),
+        if let Self::Config(errors) = self {
+            let check = snapshot.command_line("check-config");
+            format!("{}: `{check}` shows the lines", errors.public())
+        } else {
+            error_chain(self)
         }
     }
 
@@ -84,16 +77,7 @@ impl ReloadError {
 
     /// Whether the new configuration is the one that the agent works by now.
     const fn is_in_force(&self) -> bool {
-        match self {
-            Self::Kernel(_) => true,
-            Self::Config(_)
-            | Self::File(_)
-            | Self::Fixed(_)
-            | Self::Metrics(_)
-            | Self::Unreadable(_)
-            | Self::Events(_)
-            | Self::Ending => false,
-        }
+        matches!(self, Self::Kernel(_))
     }
 }
 

@@ -24,9 +24,9 @@ pub enum CheckKind {
     Exec(ExecCheck),
     /// A file on this host.
     File(FileCheck),
-    /// The real server tells its own share, as to HAProxy's `agent-check`.
+    /// The real server reports its own share of the weight, as to HAProxy's `agent-check`.
     HaproxyAgent(HaproxyAgentCheck),
-    /// The real server's own lvs-agent tells whether it can serve.
+    /// The real server's own lvs-agent reports whether the real server can serve.
     Agent(AgentCheck),
     /// Passes when all of these pass; none of them is a combination itself.
     All(Vec<CheckKind>),
@@ -35,6 +35,15 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
+    /// The checks that this one combines; none of a check of one kind.
+    pub(crate) fn parts(&self) -> &[Self] {
+        if let Self::All(parts) | Self::Any(parts) = self {
+            parts
+        } else {
+            &[]
+        }
+    }
+
     /// Whether the check runs a program by another user than the agent's own.
     pub(crate) fn runs_by_user(&self) -> bool {
         matches!(self, Self::Exec(check) if check.user.is_some())
@@ -44,56 +53,26 @@ impl CheckKind {
     /// `own`: the only one that the check speaks to, or 0 where it does not
     /// matter. Equal checks of one host are then equal targets.
     pub fn target_port(&self, own: u16) -> u16 {
-        match self {
-            Self::All(parts) | Self::Any(parts) => {
-                if parts.iter().any(Self::uses_own_port) {
-                    own
-                } else {
-                    0
-                }
-            }
-            Self::Http(_)
-            | Self::Stream(_)
-            | Self::Udp(_)
-            | Self::Dns(_)
-            | Self::Ping
-            | Self::Grpc(_)
-            | Self::Exec(_)
-            | Self::File(_)
-            | Self::HaproxyAgent(_)
-            | Self::Agent(_) => match self.port() {
-                Some(port) => port,
-                None if self.uses_own_port() => own,
-                None => 0,
-            },
+        match self.port() {
+            Some(port) => port,
+            None if self.uses_own_port() => own,
+            None => 0,
         }
     }
 
-    /// What of it goes the way of clients where it is asked through the VIP:
-    /// HTTP, or a conversation over TCP. Of several that must all pass, the
-    /// only one of these; `None` if there is no such one.
+    /// The check that a probe through the VIP makes: one of the kinds whose bytes travel as those
+    /// of clients do, alone or as the only such part of `all`.
     pub(crate) fn through_vip(&self) -> Option<&Self> {
-        match self {
-            Self::Http(_) | Self::Stream(_) => Some(self),
-            Self::All(parts) => {
-                let mut through = parts.iter().filter_map(Self::through_vip);
-                through.next().filter(|_| through.next().is_none())
-            }
-            Self::Udp(_)
-            | Self::Dns(_)
-            | Self::Ping
-            | Self::Grpc(_)
-            | Self::Exec(_)
-            | Self::File(_)
-            | Self::HaproxyAgent(_)
-            | Self::Agent(_)
-            | Self::Any(_) => None,
+        if let Self::Http(_) | Self::Stream(_) = self {
+            return Some(self);
         }
+        let Self::All(parts) = self else { return None };
+        let mut through = parts.iter().filter_map(Self::through_vip);
+        through.next().filter(|_| through.next().is_none())
     }
 
-    /// The port at which it asks what clients ask for, of a real server with
-    /// the port `own`; 0 where there is none. What an agent tells is told of
-    /// the real server's own port.
+    /// The port at which the check asks what clients ask for, of a real server with the port
+    /// `own`; 0 where there is none. An agent reports on the real server's own port.
     pub(crate) fn clients_port(&self, own: u16) -> u16 {
         let asked = self.through_vip().unwrap_or(self);
         if matches!(asked, Self::Agent(_)) {
@@ -120,18 +99,8 @@ impl CheckKind {
 
     /// Whether a datagram is sent whose answer may be missing.
     pub(crate) fn is_of_datagrams(&self) -> bool {
-        match self {
-            Self::Udp(_) | Self::Dns(_) => true,
-            Self::Http(_)
-            | Self::Stream(_)
-            | Self::Grpc(_)
-            | Self::Agent(_)
-            | Self::HaproxyAgent(_)
-            | Self::Ping
-            | Self::Exec(_)
-            | Self::File(_) => false,
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_of_datagrams),
-        }
+        matches!(self, Self::Udp(_) | Self::Dns(_))
+            || self.parts().iter().any(Self::is_of_datagrams)
     }
 
     /// The configured port.
@@ -148,21 +117,13 @@ impl CheckKind {
         }
     }
 
-    /// The ports at which it asks what clients could ask for; `None` for the
-    /// real server's own.
+    /// The ports at which the check asks what clients could ask for; `None` for the real server's
+    /// own.
     pub(crate) fn service_ports(&self) -> Vec<Option<u16>> {
-        match self {
-            Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) => vec![self.port()],
-            Self::All(parts) | Self::Any(parts) => {
-                parts.iter().flat_map(Self::service_ports).collect()
-            }
-            Self::Dns(_)
-            | Self::HaproxyAgent(_)
-            | Self::Agent(_)
-            | Self::Ping
-            | Self::Exec(_)
-            | Self::File(_) => Vec::new(),
+        if let Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) = self {
+            return vec![self.port()];
         }
+        self.parts().iter().flat_map(Self::service_ports).collect()
     }
 
     fn uses_own_port(&self) -> bool {
