@@ -84,7 +84,7 @@ pub(super) fn render(
     let version = &status.version;
     let loaded = age(status.config.loaded_at.0, now);
     let path = &status.config.path;
-    let role = role(status);
+    let role = summary::role(status);
     writeln!(
         out,
         "lvs-agent {version}, {role}, {path} loaded {loaded} ago"
@@ -116,14 +116,6 @@ pub(super) fn render(
         writeln!(out, "nothing is wrong{}", summary::of_how_many(status))?;
     }
     Ok(())
-}
-
-pub(super) fn role(status: &StatusResponse) -> &'static str {
-    if status.mode == Mode::RealServer.as_str() {
-        "real server"
-    } else {
-        "director"
-    }
 }
 
 pub(super) fn tone_of(condition: &ConditionStatus) -> Tone {
