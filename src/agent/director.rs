@@ -126,7 +126,7 @@ pub(crate) async fn run<T: Ipvs>(
     director.serve(resources, tasks, reconcile, stop).await
 }
 
-/// The ends by which a running director is given another configuration.
+/// A running director: the channels by which its tasks get another configuration.
 struct Director {
     path: PathBuf,
     config: Arc<Config>,

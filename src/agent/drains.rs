@@ -1,4 +1,4 @@
-//! The file of what operators want of real servers: drains, and weights.
+//! The file of the drains and weights that operators have set.
 
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -71,7 +71,7 @@ static PURPOSE: Purpose = Purpose {
 #[derive(Debug, Clone)]
 pub(crate) struct DrainFile(StoredFile);
 
-/// The file's shape. A damaged entry is no reason to forget the others.
+/// The content of the file. A damaged entry does not lose the others.
 #[derive(Serialize, Deserialize)]
 #[serde(expecting = "an object with `version` and `drains`")]
 struct DrainFileContent<Entry> {
@@ -150,9 +150,9 @@ impl DrainFile {
         saved.unwrap();
     }
 
-    /// Looks whether another hand has changed or removed the file.
-    pub(crate) fn look(&self) -> bool {
-        self.0.look()
+    /// Checks whether another program has changed or removed the file.
+    pub(crate) fn check_for_changes(&self) -> bool {
+        self.0.check_for_changes()
     }
 
     /// Removes the file. The answer is whether there was one.

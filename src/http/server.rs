@@ -103,7 +103,7 @@ where
     }
 }
 
-/// A panic ends its own connection alone, and is told.
+/// A panic ends its own connection alone, and is logged.
 fn tell(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "the agent's own code failed at a client's request");

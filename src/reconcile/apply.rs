@@ -40,7 +40,7 @@ pub(crate) enum StepError {
     VipStillThere(SysctlKey),
     /// The step would have done harm.
     #[error(
-        "sysctl {sysctl} is held back: {} is still on this host, put there by another hand, and would \
+        "sysctl {sysctl} is held back: {} is still on this host, put there by another program, and would \
          be answered for by ARP; find it with `ip address`, remove it, and run `cleanup` again", list(.vips)
     )]
     VipElsewhere {

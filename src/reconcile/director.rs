@@ -32,7 +32,7 @@ use crate::runtime::signals::Stopping;
 use crate::status::Snapshot;
 
 /// How often connections are read during a drain or removal.
-const LOOK: Duration = Duration::from_secs(1);
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maintains the table of a director by the configuration and the weights of health.
 pub(crate) struct DirectorLoop<T> {
@@ -41,8 +41,7 @@ pub(crate) struct DirectorLoop<T> {
     /// The weights with which the table was adopted.
     found: Weights,
     weight_updates: Arc<WeightUpdates>,
-    /// Where health is told of the connections that it waits for. The latest value replaces all
-    /// earlier ones, so one place is enough.
+    /// The connection counts that health waits for. The latest value replaces all earlier ones.
     loads: watch::Sender<Option<Loads>>,
     retry: Retry,
     next_pass: Instant,
@@ -131,7 +130,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         Ok(director)
     }
 
-    /// Where health is told of the connections that it waits for.
+    /// The connection counts that health waits for.
     pub(crate) fn loads(&self) -> watch::Receiver<Option<Loads>> {
         self.loads.subscribe()
     }
@@ -149,7 +148,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         liveness: Arc<Liveness>,
         mut requests: mpsc::Receiver<ReconcileRequest>,
     ) -> Self {
-        let mut next_look = in_from_now(LOOK);
+        let mut next_count = in_from_now(COUNT_INTERVAL);
         loop {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
@@ -160,8 +159,8 @@ impl<T: Ipvs> DirectorLoop<T> {
                 }
                 Some(request) = requests.recv() => self.answer(request).await,
                 () = self.weight_updates.changed() => self.write_weights().await,
-                () = sleep_until(next_look) => {
-                    next_look = in_from_now(LOOK);
+                () = sleep_until(next_count) => {
+                    next_count = in_from_now(COUNT_INTERVAL);
                     self.count_connections().await;
                     self.check_pending_removals().await;
                 }
@@ -182,13 +181,13 @@ impl<T: Ipvs> DirectorLoop<T> {
         // The sender may have gone away, which is no reason to stop.
         match request {
             ReconcileRequest::Observe { config, found } => {
-                let _ = found.send(self.look(&config).await);
+                let _ = found.send(self.observe_weights(&config).await);
             }
             ReconcileRequest::Reload(change) => self.change_to(change).await,
         }
     }
 
-    async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
+    async fn observe_weights(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
         let bare = desired::director(config, &Marks::default(), |_, _, _| Weight::ZERO);
         let marks_of_now = self.reconciler.probe_marks;
         self.reconciler.probe_marks = probe_marks(config);

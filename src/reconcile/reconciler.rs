@@ -132,7 +132,7 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// To be watched for changes by another hand.
+    /// To be watched for changes by another program.
     pub(crate) fn state_file(&self) -> StateFile {
         self.state_file.clone()
     }

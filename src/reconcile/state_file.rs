@@ -24,8 +24,8 @@ use crate::runtime::stored_file::{
 };
 use crate::status::Mode;
 
-/// From one look for changes by another hand to the next.
-const LOOK: Duration = Duration::from_secs(1);
+/// From one check for changes by another program to the next.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The version of the file's format that this program writes.
 const VERSION: u32 = 1;
@@ -95,7 +95,7 @@ struct Sysctl {
     original: Option<String>,
 }
 
-/// What a state file told.
+/// The result of reading a state file.
 #[derive(Debug)]
 pub(crate) struct LoadedStateFile {
     pub(crate) owned: Owned,
@@ -172,15 +172,15 @@ impl StateFile {
         BackgroundWriter::new(self.0.clone(), FileUse::State, FORMAT, on_disk)
     }
 
-    /// Looks again and again whether another hand has changed or removed the file: then
+    /// Checks regularly whether another program has changed or removed the file: then
     /// the next pass writes it.
     pub(crate) async fn watch(self) -> Infallible {
         loop {
-            sleep(LOOK).await;
+            sleep(CHECK_INTERVAL).await;
             let file = self.0.clone();
-            let look = move || file.look();
-            // What does not answer has been reported, and is looked at again.
-            let _ = file_work::run_patiently(FileUse::State, self.path(), look).await;
+            let check = move || file.check_for_changes();
+            // What does not answer has been reported, and is checked again.
+            let _ = file_work::run_patiently(FileUse::State, self.path(), check).await;
         }
     }
 

@@ -238,7 +238,7 @@ struct UseState {
     threads: Threads,
     /// The files that are being worked on, or are next; oldest first.
     claimed: Mutex<Vec<Claimed>>,
-    /// Told when a file is no longer claimed.
+    /// Notified when a file is no longer claimed.
     released: Notify,
 }
 

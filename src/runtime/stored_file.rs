@@ -67,7 +67,7 @@ pub(crate) struct StoredFile {
 #[derive(Debug, Default)]
 struct Last {
     stamp: Shared<Option<Stamp>>,
-    /// Whether another hand has changed or removed it since, as last seen.
+    /// Whether another program has changed or removed it since, as last seen.
     is_changed: AtomicBool,
 }
 
@@ -145,7 +145,7 @@ impl StoredFile {
 
     /// Writes the file whole or not at all: a new file, flushed, takes the old one's
     /// name. `before` is what is known of the old one: a file that holds `value` is not
-    /// written again, unless another hand has changed or removed it, and one that was
+    /// written again, unless another program has changed or removed it, and one that was
     /// damaged and not understood is set aside first, which is returned.
     ///
     /// Fails if a newer program wrote the file meanwhile, or if a damaged file cannot
@@ -160,11 +160,11 @@ impl StoredFile {
         let mut damage = None;
         match before {
             OnDisk::Holds(held) if *held == value => {
-                if !self.look() {
+                if !self.check_for_changes() {
                     return Ok((OnDisk::Holds(value), None));
                 }
                 let file = self.path.display();
-                warn!(%file, "another hand has changed or removed the file: it is written again");
+                warn!(%file, "another program has changed or removed the file: it is written again");
             }
             OnDisk::Damaged => damage = self.set_aside_damaged(&understand)?,
             OnDisk::Holds(..) | OnDisk::Unknown => {}
@@ -186,14 +186,14 @@ impl StoredFile {
         Ok((OnDisk::Holds(value), damage))
     }
 
-    /// Looks whether another hand has changed or removed the file.
-    pub(crate) fn look(&self) -> bool {
+    /// Checks whether another program has changed or removed the file.
+    pub(crate) fn check_for_changes(&self) -> bool {
         let is_changed = Stamp::of(&self.path) != *self.last.stamp.lock();
         self.last.is_changed.store(is_changed, Ordering::Relaxed);
         is_changed
     }
 
-    /// What [`Self::look`] last saw.
+    /// What [`Self::check_for_changes`] last saw.
     pub(crate) fn is_changed(&self) -> bool {
         self.last.is_changed.load(Ordering::Relaxed)
     }

@@ -254,7 +254,7 @@ fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
         (0, stopped.map(str::to_owned).into())
     );
 
-    // A mark without its service, one that another hand gave a service, and a
+    // A mark without its service, one that another program gave a service, and a
     // backup that lets all packets pass.
     director.run("ipvsadm -D -f 8193");
     director.run("ipvsadm -A -f 8200 -s rr");

@@ -1,4 +1,4 @@
-//! Another hand at the table.
+//! Another program at the table.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The director and its link: VIPs are announced, and what another hand changes
+//! The director and its link: VIPs are announced, and what another program changes
 //! there is set again at once.
 
 use std::process::Command;

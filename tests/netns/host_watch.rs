@@ -1,4 +1,4 @@
-//! What another hand changes on a real server is repaired within a second,
+//! What another program changes on a real server is repaired within a second,
 //! also where the regular comparison is a day away.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -112,7 +112,7 @@ fn a_read_only_parameter_that_is_not_about_arp_keeps_nothing_away() {
             other => Err(other),
         }
     });
-    // By another hand: the agent sees it, though it could not do it.
+    // By another program: the agent sees it, though it could not do it.
     set_sysctls(&lan.rs1, [("net.ipv4.conf.default.rp_filter", "1")]);
     agent.wait_for_line(DEADLINE, |line| {
         line.contains("cleared: kernel parameter not as configured")

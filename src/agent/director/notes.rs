@@ -1,4 +1,4 @@
-//! What the answers to an operator note beside what was done.
+//! The notes in answers to operators: what an operation does not do, or does later.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What an operator asks of real servers: checked, passed to health, and kept.
+//! Operations on real servers: each is checked, passed to health, and saved.
 
 use std::collections::BTreeSet;
 use std::slice::from_ref;

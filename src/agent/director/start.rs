@@ -1,4 +1,4 @@
-//! The parts of a director, as a start makes them.
+//! The parts of a director that a start builds.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub(super) fn health(
     )
 }
 
-/// Heedful of this host's own faults that concern all probes.
+/// The prober, which detects faults of this host that concern all probes.
 pub(super) async fn prober(config: &Config) -> Result<Prober, AgentError> {
     let standstill = Standstill::watch().map_err(AgentError::Thread)?;
     let prober = Prober::new().watching(standstill);

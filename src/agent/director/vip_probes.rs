@@ -1,4 +1,4 @@
-//! What probes through VIPs need to be running.
+//! The start of what probes through VIPs need: paths with source ports, and canaries.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! The kind `dns`.
+//! The check `dns`: its settings, and the reading of its mapping.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! The kind `grpc`.
+//! The check `grpc`: its settings, and the reading of its mapping.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! The kind `haproxy_agent`.
+//! The check `haproxy_agent`: its settings, and the reading of its mapping.
 
 use std::net::SocketAddr;
 

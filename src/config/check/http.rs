@@ -1,4 +1,4 @@
-//! The kinds `http` and `https`.
+//! The checks `http` and `https`: their settings, and the reading of their mappings.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;

@@ -1,4 +1,5 @@
-//! The kinds that ask on this host: `exec` and `file`.
+//! The checks `exec` and `file`, which ask the director itself: their settings, and the reading of
+//! their mappings.
 
 use std::net::SocketAddr;
 

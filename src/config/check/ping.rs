@@ -1,4 +1,4 @@
-//! The kind `ping`.
+//! The check `ping`: its settings, and the reading of its mapping.
 
 use std::net::SocketAddr;
 

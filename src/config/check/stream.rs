@@ -1,4 +1,4 @@
-//! The kinds `tcp` and `tls`.
+//! The checks `tcp` and `tls`: their settings, and the reading of their mappings.
 
 use std::net::SocketAddr;
 

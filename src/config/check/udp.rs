@@ -1,4 +1,4 @@
-//! The kind `udp`.
+//! The check `udp`: its settings, and the reading of its mapping.
 
 use std::net::SocketAddr;
 

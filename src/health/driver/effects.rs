@@ -1,4 +1,4 @@
-//! What each effect is in the world.
+//! What the driver does for each effect.
 
 use std::sync::Arc;
 

@@ -51,7 +51,7 @@ pub(crate) enum Announcing {
 }
 
 /// Audits the VIPs of the newest configuration, as long as this task runs. `link`
-/// has the trouble with the director's link.
+/// has the fault of the director's link.
 ///
 /// Where that cannot be done, the record has the reason, and it is tried again.
 pub(crate) async fn run(

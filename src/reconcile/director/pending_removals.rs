@@ -1,4 +1,5 @@
-//! What is looked at every second, for somebody waits for its connections to end.
+//! Real servers that left the configuration, and the connections of those that drain: both are
+//! examined every second, until the connections have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,14 +25,14 @@ use crate::status::{LeavingRecord, Snapshot};
 /// it is about to give: new connections go to others by then.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// What is leaving.
+/// The real servers that are leaving.
 pub(super) type RemovalsInProgress = BTreeMap<(ServiceKey, RealServerKey), RemovalProgress>;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RemovalProgress {
     /// When it is removed whatever is left.
     until: Instant,
-    /// As of the last look.
+    /// As of the last examination.
     connections: Connections,
     /// When it was first seen without weight.
     idle_since: Option<Instant>,
@@ -122,7 +123,8 @@ impl<T: Ipvs> Reconciler<T> {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Reads the connections of the real servers whose drain health waits for, and tells health.
+    /// Reads the connections of the real servers whose drain health waits for, and reports the
+    /// counts to health.
     pub(super) async fn count_connections(&mut self) {
         let draining = self.weight_updates.draining();
         if draining.is_empty() {

@@ -411,7 +411,7 @@ async fn a_reload_while_the_table_cannot_be_read_is_made_good() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever another hand and the verdicts do, after a quiet resync the
+    /// Whatever another program and the verdicts do, after a quiet resync the
     /// table is what the last verdicts ask for, and what is foreign is untouched.
     #[test]
     fn the_table_converges(acts in prop::collection::vec(action(), 0..20)) {
@@ -686,7 +686,7 @@ impl Lab {
         settle().await;
     }
 
-    /// Another hand's writes; those that the table refuses change nothing.
+    /// Another program's writes; those that the table refuses change nothing.
     async fn write_as_another(&self, writes: &[Step]) {
         self.kernel.clone().write(writes).await;
     }

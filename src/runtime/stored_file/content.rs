@@ -42,7 +42,7 @@ impl<T> Loaded<T> {
 /// What is known of a file by those who write it.
 #[derive(Debug, Clone)]
 pub(crate) enum OnDisk<T> {
-    /// This, unless another hand has changed it.
+    /// This, unless another program has changed it.
     Holds(T),
     /// The file was damaged, and could not be set aside.
     Damaged,

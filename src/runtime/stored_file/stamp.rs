@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// Which file has a name, and when it was written: a file that another hand has
+/// Which file has a name, and when it was written: a file that another program has
 /// changed, replaced or removed has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {

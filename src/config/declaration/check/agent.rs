@@ -1,4 +1,4 @@
-//! The kind `agent`.
+//! The keys of the check `agent`.
 
 use crate::config::declaration::{Default, Mapping, key, port};
 

@@ -1,4 +1,4 @@
-//! The kind `dns`.
+//! The keys of the check `dns`.
 
 use crate::config::declaration::{Default, Kind, Mapping, Optional, Required, key, port, text};
 

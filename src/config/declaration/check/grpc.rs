@@ -1,4 +1,4 @@
-//! The kind `grpc`.
+//! The keys of the check `grpc`.
 
 use super::{TLS_KEYS, own_port};
 use crate::config::declaration::{Default, Kind, Mapping, Optional, key, text};

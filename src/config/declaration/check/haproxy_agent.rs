@@ -1,4 +1,4 @@
-//! The kind `haproxy_agent`.
+//! The keys of the check `haproxy_agent`.
 
 use super::bytes::BYTES_OR_TEXT;
 use crate::config::declaration::{Mapping, Optional, Required, key, port};

@@ -1,4 +1,4 @@
-//! The kinds `http` and `https`.
+//! The keys of the checks `http` and `https`.
 
 use super::TLS_KEYS;
 use super::bytes::EXPECTED_BODY;

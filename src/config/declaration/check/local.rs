@@ -1,4 +1,4 @@
-//! The kinds that ask on this host: `exec` and `file`.
+//! The keys of the checks on the director itself: `exec` and `file`.
 
 use crate::config::declaration::{Default, Kind, Mapping, Optional, PATH, Required, key, text};
 

@@ -1,4 +1,4 @@
-//! The kind `ping`.
+//! The keys of the check `ping`.
 
 use crate::config::declaration::Mapping;
 

@@ -1,4 +1,4 @@
-//! The kinds `tcp` and `tls`.
+//! The keys of the checks `tcp` and `tls`.
 
 use super::bytes::{BYTES_OR_TEXT, PATTERN_OR_TEXT};
 use super::{TLS_KEYS, own_port};

@@ -1,4 +1,4 @@
-//! The kind `udp`.
+//! The keys of the check `udp`.
 
 use super::bytes::{BYTES_OR_TEXT, PATTERN_OR_TEXT};
 use super::own_port;

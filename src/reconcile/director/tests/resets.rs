@@ -112,7 +112,7 @@ async fn what_is_removed_stays_out_until_it_has_a_weight() {
     let lab = lost(Handling::Remove).await;
     milliseconds(30_000).await;
     assert_eq!(lab.table(WEB), SERVES);
-    // By another hand.
+    // By another program.
     lab.write_as_another(&[destination(WEB, RIP1, 1)]).await;
     milliseconds(11_000).await;
     assert_eq!(lab.table(WEB), SERVES);
