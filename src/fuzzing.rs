@@ -3,7 +3,7 @@
 
 #![allow(
     missing_docs,
-    reason = "each is one target of tests/fuzz, and told there"
+    reason = "each is one target of tests/fuzz, and described there"
 )]
 
 pub use crate::agent::drains::fuzzing::drains;

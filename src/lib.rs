@@ -5,32 +5,57 @@
 //! ```text
 //! cluster.yaml ──load, validate──▶ config
 //!                                    │ desired services, checks, addresses, sysctls
-//! ┌── director ──────────────────────▼──────────────────────────────────────────┐
-//! │ probe      one task per distinct (target, check)  ──ProbeReport──▶ health        │
-//! │ link       carrier, ARP audit                     ──inputs──▶ health        │
-//! │ health     rise, fall, pools, drains         ──weight update──▶ reconcile   │
-//! │ reconcile  the only writer: observe, diff, apply ───────────▶ kernel        │
-//! │ notify     events of health and reconcile ──▶ programs, webhooks            │
-//! │ status     the latest values ──▶ http (/metrics, /status, page), control    │
-//! └─────────────────────────────────────────────────────────────────────────────┘
+//! ┌── director ──────────────────────▼────────────────────────────────────────────┐
+//! │ probe      one task per distinct (target, check)   ──ProbeReport──▶ health     │
+//! │ link       carrier, ARP audit                      ──LinkInputs───▶ health     │
+//! │ health     rise, fall, pools, drains               ──WeightUpdates▶ reconcile  │
+//! │ reconcile  the only writer: observe, diff, apply   ───────────────▶ kernel     │
+//! │            connection counts                       ──Loads────────▶ health     │
+//! │ notify     events of health and reconcile          ───────────────▶ programs,  │
+//! │                                                                     webhooks   │
+//! │ status     the latest values                       ───────────────▶ http,      │
+//! │                                                                     control    │
+//! └────────────────────────────────────────────────────────────────────────────────┘
 //! real server: config ──▶ desired addresses and sysctls ──▶ the same reconcile
 //!              inspection, every second ──readiness──▶ status ◀── the check `agent`
 //! ```
 //!
+//! Health decides by its inputs alone: what health needs of the kernel reaches it as an input.
+//!
+//! # Where a decision is made
+//!
 //! The way of one failed probe to weight 0 in the kernel:
 //!
 //! 1. The probe's task (`probe::task`) runs the check (`probe::checks`) and sends a
-//!    report to the health task.
-//! 2. `health::machine` counts the failure; after `fall` of them the verdict changes.
-//! 3. `health::pool` computes the weights of the virtual service from all verdicts.
-//! 4. The health task writes the new weight into `health::weight_updates`.
-//! 5. `reconcile::director` takes the update and sends one `SET_DEST` message
-//!    (`fast_path`), which `kernel::ipvs` encodes.
+//!    `ProbeReport`. `health::driver` passes the report to `health::core`.
+//! 2. `health::core::report` counts the failure in `health::machine`. The verdict is down
+//!    after `fall` failures in a row.
+//! 3. `health::pool::weights` computes the weights of the virtual service from all
+//!    verdicts. A real server that is down gets weight 0 there, unless the pool fails open.
+//! 4. `health::driver::effects` writes the new weight into `health::weight_updates`.
+//! 5. `reconcile::director::fast_path` takes the update and sends one `SET_DEST` message,
+//!    which `kernel::ipvs::codec::encode` encodes.
 //!
-//! On a reload, `agent::reload` reads and validates the whole file first. A file with
-//! an error changes nothing: the agent goes on with the configuration in force.
+//! A reload: `agent::reload` reads and validates the whole file first. A file with an error
+//! changes nothing: `record_reload` there raises the condition `reload_failed`, and the
+//! agent continues with the configuration in force. `agent::director::reload` hands a valid
+//! configuration to the probes, to health and to reconcile, in that order.
 //!
-//! # Rooms
+//! The end of a drain: `model::drain` has the rule, for operators' drains and for real
+//! servers that left the configuration. `health::drains` applies the rule to the former,
+//! `reconcile::director::pending_removals` to the latter.
+//!
+//! # Where an addition goes
+//!
+//! | addition | place |
+//! |---|---|
+//! | a kind of check | the settings and their reader in a file of `config::check`, the keys in a file of `config::declaration::check`, a variant in `config::check::kind`, the probe in a file of `probe::checks`, called in `probe::probing` |
+//! | a configuration key | one entry in `config::declaration`, one line in the reader of its mapping |
+//! | a condition | one entry in `model::condition`, raised where the fact is known |
+//! | a metric | one entry in `metrics::exposition::families` |
+//! | a subcommand | its arguments in `cli::arguments`, a file in `cli` |
+//!
+//! # Folders
 //!
 //! Each folder imports only folders above it in this list, or before it on its line;
 //! `tests/layout.rs` reads this list.
@@ -87,13 +112,13 @@
 //! | probe | one execution of a check; a probe has an outcome |
 //! | rise, fall | passed or failed probes in a row that make a verdict |
 //! | report | what a probe sends to the health task |
-//! | verdict | what health holds of a real server: unknown, up or down (`model::Health`) |
+//! | verdict | the health of a real server: unknown, up or down (`model::Health`) |
 //! | transition | a change of verdict |
 //! | mark | the firewall mark of probes through VIPs to one real server |
 //! | canary | a connection with the mark that leads to no real server |
 //! | unverified | the outcome of a probe that another host may have answered |
 //! | diagnosis | what is wrong with a real server, from all its probes, and the fix |
-//! | drain | an operator's wish that a real server gets no new connections; `model::DrainRule` tells when a drain is over |
+//! | drain | an operator's decision that a real server gets no new connections; `model::DrainRule` says when a drain is over |
 //! | leaving | no longer configured, and still in the kernel until connections end |
 //! | owned | made or taken over by the agent, as the state file says |
 //! | drift | the kernel differs from what the agent left there |
@@ -103,8 +128,8 @@
 //! | quorum | the weight that must be up for a service to be well |
 //! | sorry server | the real server that serves while the quorum is lost |
 //! | fail-open | failing real servers serve when too few others are left |
-//! | freeze | no weight is changed, since the fault is likely the director's own |
-//! | conflict | another host on the link claims a VIP |
+//! | freeze | no weight is changed while the fault is likely the director's own |
+//! | conflict | another host on the link answers ARP for a VIP |
 //! | ready | nothing keeps a real server from serving through its VIP |
 //! | finding | one result of `doctor`, with its severity |
 //! | adopt | to take over what is found in the kernel as it is |

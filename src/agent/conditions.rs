@@ -71,12 +71,19 @@ pub(crate) fn examine_capabilities(
     in_kernel: bool,
 ) {
     // A kernel that does not tell gives no reason to complain.
-    let Ok(held) = capabilities(None) else { return };
-    let found = missing(config, mode, in_kernel, held.effective);
+    let Ok(capabilities) = capabilities(None) else {
+        return;
+    };
+    let found = missing(config, mode, in_kernel, capabilities.effective);
     conditions.replace(&[ConditionType::CapabilityMissing], found);
 }
 
-fn missing(config: &Config, mode: Mode, in_kernel: bool, held: CapabilitySet) -> Vec<Condition> {
+fn missing(
+    config: &Config,
+    mode: Mode,
+    in_kernel: bool,
+    capabilities: CapabilitySet,
+) -> Vec<Condition> {
     let users = mode == Mode::Director && config.checks_any(CheckKind::runs_by_user);
     let needed = [
         (
@@ -100,7 +107,7 @@ fn missing(config: &Config, mode: Mode, in_kernel: bool, held: CapabilitySet) ->
     ];
     let missing = needed
         .into_iter()
-        .filter(|(is_needed, bit, ..)| *is_needed && !held.contains(*bit));
+        .filter(|(is_needed, bit, ..)| *is_needed && !capabilities.contains(*bit));
     let missing = missing.map(|(_, _, name, message)| Condition {
         kind: ConditionType::CapabilityMissing,
         subject: name.to_owned(),

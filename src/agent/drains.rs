@@ -1,4 +1,4 @@
-//! The file of what operators want of real servers: drains, and weights.
+//! The file of the drains and weights that operators have set.
 
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -71,10 +71,10 @@ static PURPOSE: Purpose = Purpose {
 #[derive(Debug, Clone)]
 pub(crate) struct DrainFile(StoredFile);
 
-/// The file's shape. A damaged entry is no reason to forget the others.
+/// The content of the file. A damaged entry does not lose the others.
 #[derive(Serialize, Deserialize)]
 #[serde(expecting = "an object with `version` and `drains`")]
-struct Shape<Entry> {
+struct DrainFileContent<Entry> {
     version: u32,
     drains: Vec<Entry>,
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
@@ -150,9 +150,9 @@ impl DrainFile {
         saved.unwrap();
     }
 
-    /// Looks whether another hand has changed or removed the file.
-    pub(crate) fn look(&self) -> bool {
-        self.0.look()
+    /// Checks whether another program has changed or removed the file.
+    pub(crate) fn check_for_changes(&self) -> bool {
+        self.0.check_for_changes()
     }
 
     /// Removes the file. The answer is whether there was one.
@@ -170,7 +170,7 @@ fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
         weight: Some(weight.set),
         ..entry(*key, &weight.decision)
     });
-    serde_json::to_vec_pretty(&Shape {
+    serde_json::to_vec_pretty(&DrainFileContent {
         version: if decisions.weights.is_empty() {
             VERSION_OF_DRAINS
         } else {
@@ -228,7 +228,7 @@ fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
         // The first programs wrote no more than these.
         return Ok(entries);
     }
-    let mut shape: Shape<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
+    let mut shape: DrainFileContent<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
     shape.drains.append(&mut shape.weights);
     Ok(shape.drains)
 }

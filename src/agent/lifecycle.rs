@@ -48,7 +48,7 @@ pub(crate) enum AgentError {
     File(#[from] FileWorkError),
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
-    #[error("events cannot be told")]
+    #[error("events cannot be delivered")]
     Events(#[from] notify::StartError),
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),

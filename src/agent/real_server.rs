@@ -1,7 +1,7 @@
 //! The agent on a real server: the VIPs on lo and the sysctls of direct
 //! routing, over the same reconcile as the director's.
 
-mod look;
+mod inspection;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::agent::serve::serve_until_stopped;
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::{spawn_joinable, spawn_named};
 use crate::config::{Config, RealServerExit};
-use crate::control::{Answer, Operation};
+use crate::control::{Operation, OperationResponse};
 use crate::http::{AppState, SharedState};
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
@@ -27,7 +27,7 @@ use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::signals::Stop;
 use crate::runtime::{clock, systemd};
 use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
-pub(crate) use look::{HostInspection, HostInspector};
+pub(crate) use inspection::{HostInspection, HostInspector};
 
 /// Why a real server's own agent drains nothing, and sets no weight.
 const ON_DIRECTORS: &str = "this is a real server: drain it, or set its weight, on its directors";
@@ -63,8 +63,8 @@ pub(crate) async fn run(
     announce_ready(&view.snapshot, writing);
     let (to_look, configured) = watch::channel(Arc::clone(&config));
     let mut tasks = JoinSet::new();
-    let look = look::watch(Arc::clone(&view.snapshot), configured);
-    spawn_named(&mut tasks, "look", look);
+    let inspection = inspection::watch(Arc::clone(&view.snapshot), configured);
+    spawn_named(&mut tasks, "inspection", inspection);
     spawn_named(&mut tasks, "state file", state_file.watch());
     let mut real_server = RealServer {
         path: path.to_owned(),
@@ -107,7 +107,7 @@ impl RealServer {
             | Operation::Undrain { .. }
             | Operation::AwaitDrain { .. }
             | Operation::SetWeight { .. } => {
-                OperationResult::Other(Answer::failed(ON_DIRECTORS.to_owned()))
+                OperationResult::Other(OperationResponse::failed(ON_DIRECTORS.to_owned()))
             }
         }
     }

@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use crate::agent::startup_resources::endpoints;
 use crate::config::{Config, ConfigErrors};
-use crate::control::Answer;
+use crate::control::OperationResponse;
 use crate::http::SharedState;
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{self, Event, EventKind, Events};
@@ -47,26 +47,19 @@ pub(crate) enum ReloadError {
     /// The agent is ending.
     #[error("the agent is ending")]
     Ending,
-    /// The new configuration is in force, and the kernel is not yet as it wants it.
-    #[error("the new configuration is in force, but the kernel is not as it wants it")]
+    /// The new configuration is in force, and the kernel is not yet in line with it.
+    #[error("the new configuration is in force, but the kernel could not be brought in line")]
     Kernel(#[from] ReconcileError),
 }
 
 impl ReloadError {
     /// What may be read by those who may not read the configuration.
     fn public(&self, snapshot: &Snapshot) -> String {
-        match self {
-            Self::Config(errors) => {
-                let check = snapshot.command_line("check-config");
-                format!("{}: `{check}` shows the lines", errors.public())
-            }
-            Self::File(_)
-            | Self::Fixed(_)
-            | Self::Metrics(_)
-            | Self::Unreadable(_)
-            | Self::Events(_)
-            | Self::Ending
-            | Self::Kernel(_) => error_chain(self),
+        if let Self::Config(errors) = self {
+            let check = snapshot.command_line("check-config");
+            format!("{}: `{check}` shows the lines", errors.public())
+        } else {
+            error_chain(self)
         }
     }
 
@@ -84,16 +77,7 @@ impl ReloadError {
 
     /// Whether the new configuration is the one that the agent works by now.
     const fn is_in_force(&self) -> bool {
-        match self {
-            Self::Kernel(_) => true,
-            Self::Config(_)
-            | Self::File(_)
-            | Self::Fixed(_)
-            | Self::Metrics(_)
-            | Self::Unreadable(_)
-            | Self::Events(_)
-            | Self::Ending => false,
-        }
+        matches!(self, Self::Kernel(_))
     }
 }
 
@@ -123,9 +107,9 @@ pub(crate) enum OperationResult {
     /// Of a reload, which `/status` and the metrics show as well.
     Reload(Result<String, ReloadError>),
     /// Of any other operation.
-    Other(Answer),
+    Other(OperationResponse),
     /// The answer comes later, and nothing else waits for it.
-    Later(BoxFuture<'static, Answer>),
+    Later(BoxFuture<'static, OperationResponse>),
 }
 
 /// Records the result of a reload in status, log and events, and makes the
@@ -134,7 +118,7 @@ pub(super) fn record_reload(
     shown: &SharedState,
     events: &Events,
     result: OperationResult,
-) -> Result<Answer, BoxFuture<'static, Answer>> {
+) -> Result<OperationResponse, BoxFuture<'static, OperationResponse>> {
     let result = match result {
         OperationResult::Reload(result) => result,
         OperationResult::Other(answer) => return Ok(answer),
@@ -154,7 +138,7 @@ pub(super) fn record_reload(
             let path = snapshot.config_path.display().to_string();
             let kind = ConditionType::ReloadFailed;
             snapshot.conditions.clear(kind, &path);
-            Ok(Answer::done(message))
+            Ok(OperationResponse::done(message))
         }
         Err(error) => {
             // Only whoever asked may read the configuration, with its secrets.
@@ -176,9 +160,9 @@ pub(super) fn record_reload(
             });
             record.error = Some(public);
             let bad_configuration = matches!(error, ReloadError::Config(_) | ReloadError::Fixed(_));
-            Ok(Answer {
+            Ok(OperationResponse {
                 bad_configuration,
-                ..Answer::failed(message)
+                ..OperationResponse::failed(message)
             })
         }
     }

@@ -16,7 +16,7 @@ use crate::agent::lifecycle::AgentError;
 use crate::agent::reload::{OperationResult, record_reload};
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::spawn_named;
-use crate::control::{self, Answer, Operation, Operator, Request};
+use crate::control::{self, Operation, OperationRequest, OperationResponse, Operator};
 use crate::http::{self, SharedState};
 use crate::notify::Events;
 use crate::runtime::signals::{Hangup, Stop, Terminate};
@@ -92,15 +92,21 @@ pub(crate) async fn serve_until_stopped<L>(
 async fn next_request(
     terminate: &mut Terminate,
     hangup: &mut Hangup,
-    asked: &mut mpsc::Receiver<Request>,
-) -> Result<(Operation, Option<(Operator, oneshot::Sender<Answer>)>), &'static str> {
+    asked: &mut mpsc::Receiver<OperationRequest>,
+) -> Result<
+    (
+        Operation,
+        Option<(Operator, oneshot::Sender<OperationResponse>)>,
+    ),
+    &'static str,
+> {
     tokio::select! {
         signal = terminate.recv() => Err(signal),
         () = hangup.recv() => {
             info!("SIGHUP: reading the configuration again");
             Ok((Operation::Reload, None))
         }
-        Some(Request { operation, by, answer }) = asked.recv() => {
+        Some(OperationRequest { operation, by, answer }) = asked.recv() => {
             if operation.is_change() {
                 info!(%operation, %by, "asked by an operator");
             }
@@ -112,8 +118,8 @@ async fn next_request(
 /// Sends the answer, now or when it comes. Whoever asked may have gone away,
 /// also while the answer is awaited.
 fn send_answer(
-    to: Option<oneshot::Sender<Answer>>,
-    answer: Result<Answer, BoxFuture<'static, Answer>>,
+    to: Option<oneshot::Sender<OperationResponse>>,
+    answer: Result<OperationResponse, BoxFuture<'static, OperationResponse>>,
 ) {
     let Some(mut to) = to else {
         return;

@@ -1,3 +1,5 @@
+//! The subcommand `cleanup`.
+
 use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -111,53 +111,30 @@ impl CommandFailure {
     /// name.
     fn message(&self) -> String {
         let message = error_chain(self);
-        match self {
-            Self::Config(_) | Self::BadConfiguration(_) | Self::Import(_) => message,
-            Self::Logging(_)
-            | Self::Runtime(_)
-            | Self::Output(_)
-            | Self::ManualPage { .. }
-            | Self::Unreadable { .. }
-            | Self::Json(_)
-            | Self::Agent(_)
-            | Self::Kernel(_)
-            | Self::Reconcile(_)
-            | Self::StateFile(_)
-            | Self::Gather(_)
-            | Self::Lock(_)
-            | Self::Metrics(_)
-            | Self::Status(_)
-            | Self::Control(_)
-            | Self::Operation(_)
-            | Self::Usage(_)
-            | Self::AlreadyReported(_) => format!("lvs-agent: {message}"),
+        let names_a_file = matches!(
+            self,
+            Self::Config(_) | Self::BadConfiguration(_) | Self::Import(_)
+        );
+        if names_a_file {
+            message
+        } else {
+            format!("lvs-agent: {message}")
         }
     }
 
     /// 2 for bad usage or bad configuration, 1 for any other failure.
     fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Config(_) | Self::Logging(_) | Self::BadConfiguration(_) | Self::Usage(_) => {
-                ExitCode::from(2)
-            }
-            Self::Import(error) if !error.is_unreadable() => ExitCode::from(2),
-            Self::Runtime(_)
-            | Self::Output(_)
-            | Self::ManualPage { .. }
-            | Self::Unreadable { .. }
-            | Self::Import(_)
-            | Self::Json(_)
-            | Self::Agent(_)
-            | Self::Kernel(_)
-            | Self::Reconcile(_)
-            | Self::StateFile(_)
-            | Self::Gather(_)
-            | Self::Lock(_)
-            | Self::Metrics(_)
-            | Self::Status(_)
-            | Self::Control(_)
-            | Self::Operation(_) => ExitCode::FAILURE,
-            Self::AlreadyReported(failure) => failure.exit_code(),
+        if let Self::AlreadyReported(failure) = self {
+            return failure.exit_code();
+        }
+        let is_bad_input = matches!(
+            self,
+            Self::Config(_) | Self::Logging(_) | Self::BadConfiguration(_) | Self::Usage(_)
+        ) || matches!(self, Self::Import(error) if !error.is_unreadable());
+        if is_bad_input {
+            ExitCode::from(2)
+        } else {
+            ExitCode::FAILURE
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The subcommand `plan`.
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;

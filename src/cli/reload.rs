@@ -1,3 +1,5 @@
+//! The subcommand `reload`.
+
 use super::{CommandFailure, ExitStatus, operate, socket};
 use crate::cli::arguments::ControlSocket;
 use crate::control::Operation;

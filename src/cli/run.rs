@@ -1,3 +1,5 @@
+//! The subcommand `run`.
+
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What standard output can show: so many columns, and colours or none.
+//! The abilities of standard output: its width, and whether it shows colours.
 
 use std::env;
 use std::io::{self, IsTerminal as _};

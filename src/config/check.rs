@@ -1,29 +1,40 @@
-//! The mapping `check`.
+//! Checks: what each kind of check asks, and the reading of the mapping `check`.
 
 mod agent;
 mod bytes;
 mod dns;
+mod grpc;
+mod haproxy_agent;
 mod http;
 mod kind;
 mod local;
-mod network;
 mod pattern;
+mod ping;
+mod status_ranges;
+mod stream;
 pub(super) mod tls;
+mod udp;
 mod via;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 pub use agent::AgentCheck;
+pub use dns::DnsCheck;
 pub(crate) use dns::RCODES;
-pub(crate) use kind::{ADDRESS, PORT};
-pub use kind::{
-    Check, CheckKind, ClientCertificate, ClientKey, DnsCheck, ExecCheck, FileCheck, GrpcCheck,
-    HaproxyAgentCheck, HttpCheck, Origin, StatusRanges, Step, StreamCheck, TlsSettings, UdpCheck,
-    Via,
-};
+pub use grpc::GrpcCheck;
+pub use haproxy_agent::HaproxyAgentCheck;
+pub use http::HttpCheck;
+pub use kind::CheckKind;
+pub(crate) use local::{ADDRESS, PORT};
+pub use local::{ExecCheck, FileCheck};
 pub use pattern::{ExpectedBody, Expression, Pattern};
+pub use status_ranges::StatusRanges;
+pub use stream::{Step, StreamCheck};
+pub use tls::{ClientCertificate, ClientKey, TlsSettings};
+pub use udp::UdpCheck;
+pub use via::Via;
 pub(super) use via::allowed_by as via_allowed_by;
 
 use super::declaration::{CHECK, PART, SCHEDULE};
@@ -32,6 +43,56 @@ use super::node::{Content, Entry, Node};
 use super::problem::{Parsed, Problems};
 use super::scalar::{Value, list};
 
+/// What is asked of a real server, how often, and how many answers decide.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Check {
+    /// What is asked.
+    pub kind: CheckKind,
+    /// Which way it is asked.
+    pub via: Via,
+    /// From the start of one probe to the start of the next.
+    pub interval: Duration,
+    /// The same while the verdict is in doubt; at most `interval`.
+    pub fast_interval: Duration,
+    /// The same while the real server is down and stays so.
+    pub down_interval: Duration,
+    /// For the whole exchange, from connecting to the last byte read.
+    pub timeout: Duration,
+    /// Passes in a row that make a real server up.
+    pub rise: NonZeroU16,
+    /// Failures in a row that make it down.
+    pub fall: NonZeroU16,
+    /// Where probes come from, and how they leave this host.
+    pub origin: Origin,
+}
+
+impl Check {
+    /// The longest that may pass from the start of one probe to the start of
+    /// the next, whatever the verdict is.
+    pub(crate) fn longest_interval(&self) -> Duration {
+        let fast = self.interval.max(self.fast_interval);
+        fast.max(self.down_interval)
+    }
+
+    /// The longest that a probe may take.
+    pub(crate) fn longest_probe(&self) -> Duration {
+        match self.via {
+            Via::RealServer => self.timeout,
+            Via::Both => self.timeout * 2,
+            Via::Vip => self.timeout * 3,
+        }
+    }
+}
+
+/// Where probes come from, and how they leave this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The source address; `None` for what the routes choose.
+    pub source: Option<IpAddr>,
+    /// The interface, whatever the routes say (`SO_BINDTODEVICE`).
+    pub interface: Option<String>,
+}
+
 /// Reads the mapping of one kind.
 type Reader = fn(&Entry, Option<SocketAddr>, &mut Problems) -> Parsed<CheckKind>;
 
@@ -39,15 +100,15 @@ type Reader = fn(&Entry, Option<SocketAddr>, &mut Problems) -> Parsed<CheckKind>
 const SIMPLE: [(&str, Reader); 12] = [
     ("http", http::http),
     ("https", http::https),
-    ("tcp", network::tcp),
-    ("tls", network::tls),
-    ("udp", network::udp),
+    ("tcp", stream::tcp),
+    ("tls", stream::tls),
+    ("udp", udp::udp),
     ("dns", dns::dns),
-    ("ping", network::ping),
-    ("grpc", network::grpc),
+    ("ping", ping::ping),
+    ("grpc", grpc::grpc),
     ("exec", local::exec),
     ("file", local::file),
-    ("haproxy_agent", network::haproxy_agent),
+    ("haproxy_agent", haproxy_agent::haproxy_agent),
     ("agent", agent::read),
 ];
 

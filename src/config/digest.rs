@@ -1,4 +1,4 @@
-//! The digest by which two configurations are told apart.
+//! The digest that distinguishes two configurations.
 
 use ring::digest::{Context, SHA256};
 

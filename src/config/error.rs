@@ -52,7 +52,7 @@ impl ConfigErrors {
 
     /// Sorts the problems and finds their lines in the files, each of which
     /// has a name and a text. One that an alias made appear many times, at the
-    /// same place, is told once.
+    /// same place, is reported once.
     pub(super) fn new(files: &[(String, String)], found: First) -> Self {
         Self {
             reports: reports(files, found.problems),

@@ -10,7 +10,7 @@ use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted};
 use super::scalar::{Value, found, list, resembling};
 use super::yaml;
 
-/// The keys of one mapping, each told once if it is unknown or comes twice.
+/// The keys of one mapping. A key that is unknown or comes twice is reported once.
 #[derive(Debug)]
 pub(super) struct Fields<'n> {
     /// Where the mapping starts.
@@ -257,5 +257,24 @@ impl<'n> Fields<'n> {
         };
         let what = self.mapping.what;
         problems.add(self.location, format!("{what} has no `{name}`"), hint)
+    }
+}
+
+/// The nodes of a list, which must not be empty.
+pub(super) fn list_nodes<'n>(
+    entry: &'n Entry,
+    hint: &str,
+    problems: &mut Problems,
+) -> Parsed<&'n [Node]> {
+    match entry.value.content() {
+        Content::Sequence(nodes) if !nodes.is_empty() => Ok(nodes),
+        Content::Sequence(_) | Content::Null => Err(problems.add(
+            entry.key.location,
+            format!("the list `{}` is empty", entry.key.value),
+            hint,
+        )),
+        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
+            Err(Value::of(entry).wrong("a list", hint, problems))
+        }
     }
 }

@@ -84,7 +84,7 @@ pub struct Config {
     pub control: Control,
     /// Where the agent remembers what it owns in the kernel.
     pub state_dir: PathBuf,
-    /// Who is told of events, in the file's order.
+    /// The targets of notifications, in the file's order.
     pub notify: Vec<Notify>,
     /// For `run` as director.
     pub director: Director,
@@ -249,7 +249,7 @@ pub enum DirectorRemoval {
 /// `director.on_arp_conflict`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnArpConflict {
-    /// It is told.
+    /// The conflict is reported.
     Warn,
     /// It has weight 0 while it does, in the services of that VIP, as long as
     /// somebody else serves them.

@@ -15,19 +15,19 @@ use super::problem::{Parsed, Problems, quoted};
 use super::scalar::{Value, found, list};
 use super::secret::Secret;
 
-/// One entry of `notify`: what is told of events.
+/// One entry of `notify`: a target of notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notify {
     /// Its name in the log and in metrics.
     pub name: Option<Arc<str>>,
-    /// How it is told.
+    /// How events reach the target.
     pub target: NotifyTarget,
     /// For one attempt to tell it.
     pub timeout: Duration,
-    /// How long an event waits for others that are told with it; `None` where
-    /// each is told alone.
+    /// How long an event waits for others that are delivered with it; `None` where
+    /// each event is delivered alone.
     pub group_wait: Option<Duration>,
-    /// How often it is told of a condition that goes on; `None` for once.
+    /// How often a condition that goes on is notified of; `None` for once.
     pub repeat_interval: Option<Duration>,
 }
 
@@ -41,7 +41,7 @@ impl Notify {
     }
 }
 
-/// How a target of events is told.
+/// How events reach a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotifyTarget {
     /// A program is run, without a shell.

@@ -192,7 +192,7 @@ fn source(service: &ServiceDraft, problems: &mut Problems) {
     }
 }
 
-/// A real server's own agent can be asked only for a VIP that it is told of.
+/// A real server's own agent can be asked only for a VIP that its configuration has.
 /// Several services of one entry share a check: `misused` are those reported.
 fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
     let why = match (service.key.map(|key| key.value), service.forwarding) {

@@ -231,6 +231,23 @@ impl<'n> Value<'n> {
             Err(self.wrong(wanted, hint, problems))
         }
     }
+
+    /// A list of texts, or a single one.
+    pub(super) fn texts(self, problems: &mut Problems) -> Parsed<Vec<String>> {
+        let hint = "write a list of texts, like `[\"192.0.2.1\", \"192.0.2.2\"]`";
+        let Some(nodes) = self.node.one_or_many(|node| node.text().is_some()) else {
+            return Err(self.wrong("a list of texts", hint, problems));
+        };
+        let texts: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let value = Value { node, ..self };
+                let text = value.text("a list of texts", "put each in quotes", problems)?;
+                Ok(text.to_owned())
+            })
+            .collect();
+        texts.into_iter().collect()
+    }
 }
 
 /// What stands there, for a message.

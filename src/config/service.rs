@@ -9,12 +9,11 @@ use crate::model::{
 
 use super::check::{check, says_kind, via_allowed_by};
 use super::declaration::{REAL_SERVER, SERVICE};
-use super::fields::Fields;
-use super::node::{Content, Entry, Located, Location, Node};
+use super::fields::{Fields, list_nodes};
+use super::node::{Located, Location, Node};
 use super::pool::{PoolDraft, pool};
 use super::problem::{Parsed, Problems};
 use super::range::{Addresses, ExpansionBudget, real_server_name, service_name};
-use super::scalar::Value;
 use super::service_key::Keys;
 use super::{Check, RealServer, VirtualService, ipvs};
 
@@ -63,7 +62,7 @@ pub(super) fn services(
         let message = format!("{} has no `virtual_services`", fields.what());
         return Err(problems.add(fields.location, message, hint));
     };
-    let nodes = list(entry, hint, problems)?;
+    let nodes = list_nodes(entry, hint, problems)?;
     let mut services = Vec::new();
     // One stands for all that failed, of which there may be a million.
     let mut failed = None;
@@ -75,24 +74,6 @@ pub(super) fn services(
     }
     services.extend(failed);
     Ok(services)
-}
-
-pub(super) fn list<'n>(
-    entry: &'n Entry,
-    hint: &str,
-    problems: &mut Problems,
-) -> Parsed<&'n [Node]> {
-    match entry.value.content() {
-        Content::Sequence(nodes) if !nodes.is_empty() => Ok(nodes),
-        Content::Sequence(_) | Content::Null => Err(problems.add(
-            entry.key.location,
-            format!("the list `{}` is empty", entry.key.value),
-            hint,
-        )),
-        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
-            Err(Value::of(entry).wrong("a list", hint, problems))
-        }
-    }
 }
 
 /// The virtual services of one entry: one for each of its addresses.
@@ -116,7 +97,7 @@ fn service(
                 like `- { name: rs1, address: 192.168.11.21 }`";
     let real_servers = fields
         .required("real_servers", problems)
-        .and_then(|entry| list(entry, hint, problems))
+        .and_then(|entry| list_nodes(entry, hint, problems))
         .map(|nodes| {
             nodes
                 .iter()

@@ -5,11 +5,10 @@ use std::num::NonZeroU32;
 
 use crate::model::{Family, Protocol, ServiceKey};
 
-use super::fields::Fields;
+use super::fields::{Fields, list_nodes};
 use super::node::Located;
 use super::problem::{Parsed, Problems};
 use super::scalar::Value;
-use super::service::list;
 
 /// What the kernel knows the services of one entry by.
 pub(super) struct Keys {
@@ -49,7 +48,7 @@ impl Keys {
         )?;
         let protocol: Parsed<Protocol> = fields.choice("protocol", problems);
         let hint = "list VIPs with ports, like `[192.168.11.200:80, \"[2001:db8::200]:80\"]`";
-        let nodes = list(entry, hint, problems)?;
+        let nodes = list_nodes(entry, hint, problems)?;
         let mut keys = Ok(Vec::new());
         for (index, node) in nodes.iter().enumerate() {
             let name = &format!("addresses[{index}]");

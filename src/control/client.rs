@@ -1,3 +1,5 @@
+//! The side of the control socket that the subcommands use.
+
 use std::error::Error;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -8,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
-use super::{Answer, Operation};
+use super::{Operation, OperationResponse};
 use crate::net::tls::{TlsError, http_client};
 use crate::runtime::printable::printable;
 use crate::status::document::{Filter, SCHEMA, StatusResponse};
@@ -116,7 +118,10 @@ pub(crate) async fn get_status(
 }
 
 /// Asks an operation of the agent whose control socket this is.
-pub(crate) async fn operate(path: &Path, operation: &Operation) -> Result<Answer, ControlError> {
+pub(crate) async fn operate(
+    path: &Path,
+    operation: &Operation,
+) -> Result<OperationResponse, ControlError> {
     let body = serde_json::to_string(operation).map_err(|error| ControlError::NotUnderstood {
         path: path.to_owned(),
         what: error.to_string(),

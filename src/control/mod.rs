@@ -9,7 +9,9 @@ mod socket;
 pub(crate) use client::{ControlError, get_status, operate};
 pub(crate) use operator::Operator;
 pub(crate) use reason::Reason;
-pub(crate) use request::{Answer, Operation, Request, Requests, listed, requests};
+pub(crate) use request::{
+    Operation, OperationRequest, OperationResponse, Requests, listed, requests,
+};
 pub(crate) use socket::{BindError, ControlSocket, bind};
 
 use std::convert::Infallible;

@@ -1,3 +1,5 @@
+//! The operations that an operator can ask for.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -99,15 +101,15 @@ pub(crate) fn listed(targets: &[Target]) -> String {
 
 /// An operation, and where it is answered.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct OperationRequest {
     pub(crate) operation: Operation,
     pub(crate) by: Operator,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) answer: oneshot::Sender<OperationResponse>,
 }
 
 /// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct OperationResponse {
     /// Whether it is done.
     pub(crate) ok: bool,
     /// Whether it is the configuration that is to blame, if not.
@@ -119,7 +121,7 @@ pub(crate) struct Answer {
     pub(crate) message: String,
 }
 
-impl Answer {
+impl OperationResponse {
     pub(crate) fn done(message: String) -> Self {
         Self {
             ok: true,
@@ -147,10 +149,10 @@ impl Answer {
 }
 
 /// Where requests are handed in.
-pub(crate) type Requests = mpsc::Sender<Request>;
+pub(crate) type Requests = mpsc::Sender<OperationRequest>;
 
 /// Both ends of the way to the agent.
-pub(crate) fn requests() -> (Requests, mpsc::Receiver<Request>) {
+pub(crate) fn requests() -> (Requests, mpsc::Receiver<OperationRequest>) {
     mpsc::channel(WAITING)
 }
 
@@ -159,11 +161,11 @@ pub(super) async fn operate(
     State(requests): State<Requests>,
     Extension(operator): Extension<Operator>,
     Json(operation): Json<Operation>,
-) -> Result<Json<Answer>, (StatusCode, &'static str)> {
+) -> Result<Json<OperationResponse>, (StatusCode, &'static str)> {
     let ending = (StatusCode::SERVICE_UNAVAILABLE, "The agent is ending.\n");
     let (answer, answered) = oneshot::channel();
     let by = operator.named().await;
-    let request = Request {
+    let request = OperationRequest {
         operation,
         by,
         answer,

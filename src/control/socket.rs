@@ -1,3 +1,5 @@
+//! The control socket's file.
+
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -48,7 +50,8 @@ pub(crate) struct ControlSocket {
     pub(super) _file: SocketFile,
 }
 
-/// The file of a listening socket, told apart from any later one of that name.
+/// The file of a listening socket, with the numbers that distinguish the file from a later
+/// one of the same name.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,

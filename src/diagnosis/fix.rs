@@ -1,3 +1,5 @@
+//! A fix with its commands, and the host on which the commands are run.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;

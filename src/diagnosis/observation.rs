@@ -1,3 +1,5 @@
+//! What the newest reliable probes of a real server saw. Pure.
+
 use super::{PathResult, Unavailability};
 
 /// The newest reliable results of a real server's probes, by path. Two

@@ -1,7 +1,9 @@
+//! Checks the VIPs and interfaces of a director.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Facts, Finding, both_roles};
+use super::{Facts, Finding};
 use crate::config::Config;
 use crate::diagnosis::arp_conflict_fix;
 use crate::model::{Family, HostAddress, LocalAddress};
@@ -64,7 +66,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if let Some(missing) = missing_interface(config, facts) {
         return vec![missing.finding(facts)];
     }
-    let served = both_roles::served_vips(config, facts);
+    let served = facts.served_vips(config);
     let mut findings = Vec::new();
     for vip in vips {
         let as_real_server = served

@@ -242,7 +242,7 @@ fn of_service(service: &ServiceStatus, facts: &Facts) -> Vec<Finding> {
             None => {}
             Some("ok") => findings.push(Finding::ok("diagnosis", &subject, "ok")),
             Some(diagnosis) => {
-                // What cannot be told changes no verdict.
+                // A fact that cannot be found out changes no verdict.
                 let verdict = if diagnosis == Diagnosis::Unverified.as_str() {
                     FindingSeverity::Warning
                 } else {

@@ -7,18 +7,7 @@ use super::parameters::{BACKUP_ONLY, value};
 use super::{Facts, Finding};
 use crate::config::{Config, VirtualService};
 use crate::model::{Forwarding, ServiceKey};
-use crate::plan::desired;
 use crate::status::Mode;
-
-/// The VIPs of which this host is a real server.
-pub(super) fn served_vips(config: &Config, facts: &Facts) -> BTreeSet<IpAddr> {
-    desired::vips(config, &own_addresses(facts))
-}
-
-fn own_addresses(facts: &Facts) -> BTreeSet<IpAddr> {
-    let held = facts.host.addresses.iter();
-    held.map(|held| held.address).collect()
-}
 
 /// What a director hands to a real server still has the VIP as its destination
 /// (but for masquerading). A real server that is a director, too, balances it
@@ -26,7 +15,7 @@ fn own_addresses(facts: &Facts) -> BTreeSet<IpAddr> {
 /// `net/netfilter/ipvs/ip_vs_core.c`). What is balanced by a firewall mark is
 /// not looked at: who marks decides.
 pub(super) fn examine(config: &Config, facts: &Facts) -> Option<Finding> {
-    let own = own_addresses(facts);
+    let own = facts.own_addresses();
     let services = config.virtual_services.iter();
     let loops = services.filter(|service| loops(service, &own, facts));
     let names: Vec<_> = loops.map(|service| &*service.name).collect();

@@ -17,7 +17,7 @@ use super::parameters;
 use super::permissions::Permissions;
 use super::reach::Probed;
 use super::stale_neighbours;
-use super::through_vip::{Source, VipProbeFacts};
+use super::vip_probe_facts::{Source, VipProbeFacts};
 use crate::agent::drains::DrainFile;
 use crate::agent::real_server::{HostInspection, HostInspector};
 use crate::config::{Config, Via};

@@ -1,3 +1,5 @@
+//! Checks routing rules that match the firewall mark of a virtual service.
+
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, MarkRule, ServiceKey};

@@ -16,6 +16,7 @@ mod stale_neighbours;
 mod table;
 mod through_vip;
 mod tunnels;
+mod vip_probe_facts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -27,11 +28,12 @@ use agent::RunningAgent;
 use modules::Modules;
 use permissions::Permissions;
 use reach::Probed;
-use through_vip::VipProbeFacts;
+use vip_probe_facts::VipProbeFacts;
 
 use crate::config::Config;
 use crate::kernel::{KernelError, Route};
 use crate::model::{MarkRule, ServiceKey, Severity, SysctlKey};
+use crate::plan::desired;
 use crate::readiness::{HostFacts, ServiceReadiness};
 use crate::runtime::stored_file::Damage;
 use crate::status::{ArpRecord, Mode, command_line};
@@ -162,6 +164,16 @@ impl Facts {
     /// The command line of a subcommand for the agent in this role.
     fn command_line(&self, subcommand: &str) -> String {
         command_line(subcommand, self.mode, &self.config_path)
+    }
+
+    fn own_addresses(&self) -> BTreeSet<IpAddr> {
+        let addresses = self.host.addresses.iter();
+        addresses.map(|address| address.address).collect()
+    }
+
+    /// The VIPs of which this host is a real server.
+    fn served_vips(&self, config: &Config) -> BTreeSet<IpAddr> {
+        desired::vips(config, &self.own_addresses())
     }
 
     fn has_interface(&self, name: &str) -> bool {

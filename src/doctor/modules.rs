@@ -1,3 +1,5 @@
+//! Checks the kernel's modules.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

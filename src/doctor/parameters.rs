@@ -1,6 +1,8 @@
+//! Checks the kernel parameters.
+
 use std::collections::BTreeSet;
 
-use super::{Facts, Finding, FindingSeverity, both_roles};
+use super::{Facts, Finding, FindingSeverity};
 use crate::config::Config;
 use crate::model::{Family, Forwarding, Interface, SysctlKey};
 use crate::status::Mode;
@@ -59,7 +61,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if facts.mode == Mode::Director {
         findings.extend(forwarding(config, facts));
         findings.extend(quiescent(config, facts));
-        let both_roles = !both_roles::served_vips(config, facts).is_empty();
+        let both_roles = !facts.served_vips(config).is_empty();
         if value(facts, BACKUP_ONLY) == Some("1") && !both_roles {
             findings.push(Finding::warning(
                 "sysctl",

@@ -1,3 +1,5 @@
+//! Checks the capabilities of the agent.
+
 use super::{Facts, Finding};
 use crate::config::{CheckKind, Config};
 use crate::status::Mode;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::clash;
-use super::through_vip::VipProbeFacts;
+use super::vip_probe_facts::VipProbeFacts;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::model::{Family, ServiceKey};
@@ -20,7 +20,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let foreign = foreign(vip_probes, facts);
     let marks = marks(config, vip_probes, facts, &foreign);
     let wanted = marks.services();
-    // Which of them are the agent's, and so which marks it takes, cannot be told.
+    // Without the state file, nothing shows which services and marks are the agent's.
     let unknown = facts.state_is_not_saved();
     let mut findings = if unknown {
         Vec::new()
@@ -41,8 +41,8 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Those services by mark that are not to be told of again: all of the range,
-/// but those that the agent has made and does not need any more.
+/// The services by mark that have a finding already: all of the range, except those that
+/// the agent has made and does not need any more.
 pub(super) fn reported(config: &Config, facts: &Facts) -> BTreeSet<ServiceKey> {
     let Some(vip_probes) = &facts.vip_probes else {
         return BTreeSet::new();
@@ -84,7 +84,7 @@ fn marks(
     Marks::assign(config, &Marks::found(config, &own), foreign)
 }
 
-/// Without IPVS, or where it cannot be read, that is what is told.
+/// Whether the table was read. A table that could not be read has a finding of its own.
 fn is_read(facts: &Facts) -> bool {
     matches!(facts.table, Some(Ok(_)))
 }

@@ -1,3 +1,5 @@
+//! Makes each probe once, and tells what failed.
+
 use std::iter;
 use std::net::SocketAddr;
 
@@ -67,7 +69,7 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
         }
         None => {
             let message = format!("it could not be probed: {}", outcome.detail);
-            let fix = match (unmade(&probed.origin, facts), &outcome.fix) {
+            let fix = match (missing_source(&probed.origin, facts), &outcome.fix) {
                 (Some(fix), _) => fix.to_owned(),
                 (None, Some(fix)) => fix.for_real_server(probed.target.ip()).to_string(),
                 (None, None) => {
@@ -81,7 +83,7 @@ fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Findi
 }
 
 /// What this host does not have, so that a probe could not be made.
-fn unmade(origin: &Origin, facts: &Facts) -> Option<&'static str> {
+fn missing_source(origin: &Origin, facts: &Facts) -> Option<&'static str> {
     let (interface, source) = (origin.interface.as_deref(), origin.source);
     if interface.is_some_and(|name| !facts.has_interface(name)) {
         Some("see `ip -brief link`, and correct `check.interface`")

@@ -1,3 +1,5 @@
+//! Checks whether this host can serve through its VIPs.
+
 use std::collections::BTreeSet;
 
 use super::{Facts, Finding};

@@ -1,3 +1,5 @@
+//! Compares the virtual services of the kernel with the configuration.
+
 use std::collections::BTreeSet;
 
 use super::{Facts, Finding, probe_marks};
@@ -62,27 +64,15 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 
 /// What helps where IPVS did not tell something, for this cause.
 pub(super) fn unread(cause: &Cause, facts: &Facts) -> String {
-    match cause {
-        Cause::NotPermitted => "run as root".to_owned(),
-        Cause::NoIpvs => "modprobe ip_vs, or boot a kernel that has it".to_owned(),
-        Cause::NoScheduler(_)
-        | Cause::NoSchedulerOrEngine(..)
-        | Cause::NoInterface(_)
-        | Cause::OtherName { .. }
-        | Cause::Ipv6Disabled(_)
-        | Cause::Exists
-        | Cause::Missing
-        | Cause::Errno(_)
-        | Cause::Parameter(_)
-        | Cause::File(_)
-        | Cause::Timeout(_)
-        | Cause::Transport(_)
-        | Cause::Truncated(_)
-        | Cause::Unencodable(_)
-        | Cause::Undecodable(_) => format!(
+    if matches!(cause, Cause::NotPermitted) {
+        "run as root".to_owned()
+    } else if matches!(cause, Cause::NoIpvs) {
+        "modprobe ip_vs, or boot a kernel that has it".to_owned()
+    } else {
+        format!(
             "ask again: {}; if it stays so, see whether the kernel tells others: ipvsadm -Ln",
             facts.command_line("doctor")
-        ),
+        )
     }
 }
 

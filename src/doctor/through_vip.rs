@@ -1,37 +1,17 @@
 //! Whether probes through VIPs tell anything on this director.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::IpAddr;
 
 use super::agent::start;
 use super::parameters::place_value;
 use super::table::unread;
+use super::vip_probe_facts::Source;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::kernel::KernelError;
-use crate::model::{OwnSource, ServiceKey};
-use crate::plan::ServiceState;
+use crate::model::OwnSource;
 use crate::runtime::error_chain::error_chain;
-
-/// The facts on which probes through VIPs depend.
-pub(super) struct VipProbeFacts {
-    /// Each VIP that is asked, and the addresses of this host from which.
-    pub(super) sources: BTreeSet<Source>,
-    /// The table's services by marks of `director.probe_mark`.
-    pub(super) by_mark: BTreeMap<ServiceKey, ServiceState>,
-    /// Whether IPVS lets all packets of this host pass, as the backup of
-    /// another; the error tells why that is not known.
-    pub(super) passes_everything: Result<bool, KernelError>,
-}
-
-/// Where the answers of a VIP come to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Source {
-    pub(super) vip: IpAddr,
-    /// The address of this host; without one, why, and towards whom.
-    pub(super) address: Result<IpAddr, (String, IpAddr)>,
-}
 
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     if !config.asks_through_vips() {

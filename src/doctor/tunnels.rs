@@ -1,3 +1,6 @@
+//! Checks tunnels: the size of packets on the director, the interfaces that unpack them
+//! on a real server.
+
 mod end;
 
 use std::collections::BTreeSet;

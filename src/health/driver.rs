@@ -37,9 +37,9 @@ pub(crate) struct Subscriptions {
 }
 
 /// What the task is asked for while it works.
-pub(crate) enum Request {
+pub(crate) enum HealthRequest {
     /// Another configuration.
-    Change(Change),
+    Reload(HealthReload),
     /// What an operator wants of real servers.
     SetAdmin {
         real_servers: Vec<RealServerId>,
@@ -62,7 +62,7 @@ pub(crate) enum Request {
 type Decided = oneshot::Sender<BTreeSet<usize>>;
 
 /// Another configuration.
-pub(crate) struct Change {
+pub(crate) struct HealthReload {
     pub(crate) config: Arc<Config>,
     pub(crate) probes: Subscriptions,
     /// The weights with which the kernel has real servers that may be new here.
@@ -181,7 +181,7 @@ impl Driver {
     pub(crate) async fn run(
         mut self,
         mut reports: mpsc::Receiver<ProbeReport>,
-        mut requests: mpsc::Receiver<Request>,
+        mut requests: mpsc::Receiver<HealthRequest>,
         mut loads: watch::Receiver<Option<Loads>>,
         link: LinkInputs,
         liveness: Arc<Liveness>,
@@ -227,10 +227,10 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, request: Request, now: Instant) {
+    fn answer(&mut self, request: HealthRequest, now: Instant) {
         match request {
-            Request::Change(change) => self.change_to(change, now),
-            Request::SetAdmin {
+            HealthRequest::Reload(change) => self.change_to(change, now),
+            HealthRequest::SetAdmin {
                 real_servers,
                 admin,
                 deadline,
@@ -246,7 +246,7 @@ impl Driver {
                 };
                 self.decide(input, services, done, now);
             }
-            Request::SetWeight {
+            HealthRequest::SetWeight {
                 real_servers,
                 weight,
                 decision,
@@ -285,8 +285,8 @@ impl Driver {
     }
 
     /// What is shown, measured and written belongs to the new configuration before its first effect.
-    fn change_to(&mut self, change: Change, now: Instant) {
-        let Change {
+    fn change_to(&mut self, change: HealthReload, now: Instant) {
+        let HealthReload {
             config,
             probes,
             found,

@@ -1,4 +1,4 @@
-//! What health decides, as data. The driver carries the effects out.
+//! The decisions of health, as data. The driver carries them out.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What health decides on: everything that reaches it, as data.
+//! The inputs of health, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

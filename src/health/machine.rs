@@ -139,14 +139,14 @@ impl Machine {
 
 /// The weight that a health asks for.
 ///
-/// `held` is the weight that the kernel had when the agent started, 0 for a real server that was
+/// `found` is the weight that the kernel had when the agent started, 0 for a real server that was
 /// not in the table. This weight stays while the health is unknown.
-pub(crate) fn weight(health: Health, configured: Weight, held: Weight) -> Weight {
+pub(crate) fn weight(health: Health, configured: Weight, found: Weight) -> Weight {
     match health {
         Health::Up => configured,
         Health::Down => Weight::ZERO,
         Health::Unknown if configured == Weight::ZERO => Weight::ZERO,
-        Health::Unknown => held,
+        Health::Unknown => found,
     }
 }
 

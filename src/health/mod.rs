@@ -32,7 +32,9 @@ mod timers;
 mod unresponsive;
 pub(crate) mod weight_updates;
 
-pub(crate) use driver::{Change, Driver, LinkInputs, ReloadResult, Request, Subscriptions};
+pub(crate) use driver::{
+    Driver, HealthReload, HealthRequest, LinkInputs, ReloadResult, Subscriptions,
+};
 pub(crate) use effect::WeightChange;
 pub(crate) use input::{DrainDeadline, Loads};
 pub(crate) use machine::weight;

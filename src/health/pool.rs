@@ -2,44 +2,19 @@
 
 mod failure;
 mod member;
+mod policy;
 mod status;
+mod weights;
 
 use std::num::NonZeroU16;
 use std::time::Instant;
 
 pub(crate) use self::failure::{FailureRule, Handling};
 use self::member::{Member, SlowStartState};
-use super::slow_start::SlowStart;
+pub(crate) use self::policy::{Policy, PreviousIndex, SorryServer};
 use super::{Machine, Transition};
 use crate::model::{AdminState, Health, PoolStatus, Quiesced, SetWeight, Weight};
 use crate::probe::{ProbeRate, WeightAdvice};
-
-/// What a virtual service asks of its pool.
-#[derive(Debug, Clone)]
-pub(crate) struct Policy {
-    /// Passes in a row that bring a real server up; damping lengthens it.
-    pub(crate) rise: NonZeroU16,
-    pub(crate) slow_start: SlowStart,
-    pub(crate) flap_damping: bool,
-    /// The weight of real servers that must be up.
-    pub(crate) quorum: u64,
-    /// How far from the quorum, below and above, it is lost and found again.
-    pub(crate) hysteresis: u64,
-    /// In percent of the whole weight: with less up than that, failing real
-    /// servers serve, too.
-    pub(crate) fail_open_below: Option<u8>,
-    pub(crate) on_failure: FailureRule,
-}
-
-/// The index that a real server had in the pool of the previous configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PreviousIndex {
-    pub(crate) index: usize,
-    /// Whether its check is the same.
-    pub(crate) same_check: bool,
-    /// Whether the kind of its check is the same: then its advice stays in effect.
-    pub(crate) same_kind: bool,
-}
 
 /// The real servers of one virtual service, and the weights that follow from their health.
 ///
@@ -114,40 +89,36 @@ impl Pool {
         let members = self.members.iter_mut().chain(&mut self.sorry_server);
         for (member, previous) in members.zip(previous) {
             let Some(previous) = previous else { continue };
-            let mut old = before.members.iter().chain(&before.sorry_server);
-            let Some(old) = old.nth(previous.index) else {
-                continue;
-            };
-            member.machine = if previous.same_check {
-                old.machine.clone()
-            } else {
-                member.machine.with_verdict_of(&old.machine)
-            };
-            member.advice = old.advice.filter(|_| previous.same_kind);
-            member.damping = old.damping;
-            member.slow_start = old.slow_start;
-            member.admin = old.admin;
-            member.set_weight = old.set_weight;
-            member.arp_conflict = old.arp_conflict;
-            member.quiesced = old.quiesced;
-            member.wanted = old.wanted;
-            member.unavailability = old.unavailability;
-            member.handled = old.handled;
+            if let Some(old) = before.member(previous.index) {
+                member.take_over(old, *previous);
+            }
         }
     }
 
-    /// The machine of the real server at this place; the sorry server's place
-    /// is after the last.
-    pub(crate) fn machine(&self, member: usize) -> Option<&Machine> {
+    /// The real server at this index, or the sorry server, whose index is after the last one.
+    fn member(&self, index: usize) -> Option<&Member> {
         let mut members = self.members.iter().chain(&self.sorry_server);
-        members.nth(member).map(|member| &member.machine)
+        members.nth(index)
+    }
+
+    fn member_mut(&mut self, index: usize) -> Option<&mut Member> {
+        let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
+        members.nth(index)
+    }
+
+    /// Whether a probe that began at `started` counts.
+    fn is_evidence(&self, started: Instant) -> bool {
+        !self.frozen && self.evidence_from.is_none_or(|from| started >= from)
+    }
+
+    pub(crate) fn machine(&self, member: usize) -> Option<&Machine> {
+        self.member(member).map(|member| &member.machine)
     }
 
     /// Lets a real server that is new here begin with what the same probe has
     /// shown elsewhere. The answer is its health.
     pub(crate) fn learn(&mut self, member: usize, other: &Machine) -> Option<Health> {
-        let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
-        let member = members.nth(member)?;
+        let member = self.member_mut(member)?;
         let health = member.machine.learn_from(other);
         if health == Health::Up && member.wanted == Weight::ZERO {
             member.slow_start = SlowStartState::Pending;
@@ -155,8 +126,8 @@ impl Pool {
         Some(health)
     }
 
-    /// Takes an outcome of the real server at this place, of a probe that
-    /// began at `started`; the sorry server's place is after the last.
+    /// Takes an outcome of the real server at this index, of a probe that
+    /// began at `started`.
     ///
     /// After a transition, call [`recompute_weights`](Self::recompute_weights).
     pub(crate) fn on_outcome(
@@ -166,26 +137,18 @@ impl Pool {
         started: Instant,
         now: Instant,
     ) -> Option<Transition> {
-        if self.frozen || self.evidence_from.is_some_and(|from| started < from) {
+        if !self.is_evidence(started) {
             return None;
         }
-        let Some(member) = self.members.get_mut(member) else {
-            let sorry_server = self.sorry_server.as_mut();
-            let sorry_server = sorry_server.filter(|_| member == self.members.len())?;
-            let transition = sorry_server.machine.on_outcome(passed, started)?;
-            if transition.to == Health::Up {
-                (sorry_server.unavailability, sorry_server.handled) = (None, false);
-            }
-            return Some(transition);
-        };
+        if member == self.members.len() {
+            return self.sorry_server.as_mut()?.on_outcome(passed, started);
+        }
+        let member = self.members.get_mut(member)?;
         if self.policy.flap_damping && member.machine.health() == Health::Down {
             let rise = member.damping.rise(self.policy.rise, now);
             member.machine.set_rise(rise);
         }
-        let transition = member.machine.on_outcome(passed, started)?;
-        if transition.to == Health::Up {
-            (member.unavailability, member.handled) = (None, false);
-        }
+        let transition = member.on_outcome(passed, started)?;
         if (transition.from, transition.to) == (Health::Up, Health::Down) {
             member.damping.fell(now);
         }
@@ -219,11 +182,9 @@ impl Pool {
         self.members.get(member)?.advised()
     }
 
-    /// How urgent the next outcome of the real server at this place is; the
-    /// sorry server's place is after the last.
+    /// How urgent the next outcome of the real server is.
     pub(crate) fn rate(&self, member: usize) -> Option<ProbeRate> {
-        let mut members = self.members.iter().chain(&self.sorry_server);
-        members.nth(member).map(|member| member.machine.rate())
+        self.member(member).map(|member| member.machine.rate())
     }
 
     /// The passes in a row that the real server needs to be up, where damping
@@ -296,15 +257,9 @@ impl Pool {
         quiesced.then_some(Quiesced::ArpConflict)
     }
 
-    /// The weight that the real server at this place should have.
+    /// The weight that the real server should have.
     pub(crate) fn wanted(&self, member: usize) -> Option<Weight> {
-        let sorry_server = self.sorry_server.iter();
-        let wanted = |member: &Member| member.wanted;
-        self.members
-            .iter()
-            .chain(sorry_server)
-            .nth(member)
-            .map(wanted)
+        self.member(member).map(|member| member.wanted)
     }
 
     /// Whether a real server gets new connections; the sorry server is none.
@@ -337,109 +292,15 @@ impl Pool {
         self.status
     }
 
-    /// When to settle again though nothing happens.
+    /// When to compute the weights again though nothing happens.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadline
-    }
-
-    /// The weights that change now, by place; the sorry server's place is
-    /// after the last. To be written as one: those that rise first.
-    pub(crate) fn recompute_weights(&mut self, now: Instant) -> Vec<(usize, Weight)> {
-        let mut changes = Vec::new();
-        self.deadline = None;
-        if self.frozen {
-            for (place, member) in self.members.iter_mut().enumerate() {
-                if member.admin != AdminState::Enabled {
-                    changes.extend(member.want(Weight::ZERO).map(|weight| (place, weight)));
-                }
-            }
-            return changes;
-        }
-
-        let sums = self.sums();
-        self.status = self.compute_status(&sums);
-        let PoolStatus {
-            quorum_met,
-            fail_open,
-            sorry_serves,
-            ..
-        } = self.status;
-        let replacement_unsure =
-            !quorum_met && !sorry_serves && self.sorry_health() == Some(Health::Unknown)
-                || sums.verdicts_missing && self.is_few(sums.up, sums.total);
-
-        let mut weights = Vec::with_capacity(self.members.len());
-        for member in &mut self.members {
-            let health = member.machine.health();
-            if fail_open {
-                member.slow_start = SlowStartState::Done;
-            }
-            let weight = match (member.admin, health) {
-                (AdminState::Enabled, Health::Unknown) => {
-                    super::weight(Health::Unknown, member.share(), member.wanted)
-                }
-                (AdminState::Enabled, Health::Up) if sorry_serves => Weight::ZERO,
-                (AdminState::Enabled, Health::Up) => {
-                    let (weight, next) = member.slow_start_weight(self.policy.slow_start, now);
-                    self.deadline = [self.deadline, next].into_iter().flatten().min();
-                    weight
-                }
-                (AdminState::Enabled, Health::Down) if fail_open => member.share(),
-                (AdminState::Enabled, Health::Down) if replacement_unsure => member.wanted,
-                (AdminState::Enabled, Health::Down)
-                | (AdminState::Draining | AdminState::Drained, _) => Weight::ZERO,
-            };
-            weights.push(weight);
-        }
-        let needed = self.needs_conflicting(&weights);
-        for ((place, member), weight) in self.members.iter_mut().enumerate().zip(weights) {
-            // What keeps the weight that it was found with would not get it back.
-            let decided = member.machine.health() == Health::Up || fail_open;
-            member.quiesced = member.arp_conflict && !needed && decided && weight != Weight::ZERO;
-            let weight = if member.quiesced {
-                Weight::ZERO
-            } else {
-                weight
-            };
-            changes.extend(member.want(weight).map(|weight| (place, weight)));
-        }
-        if let Some(sorry_server) = &mut self.sorry_server {
-            let known = sorry_server.machine.health() != Health::Unknown;
-            let weight = match (sorry_serves, known) {
-                (true, true) => sorry_server.configured,
-                (true, false) => sorry_server.wanted,
-                (false, _) => Weight::ZERO,
-            };
-            let place = self.members.len();
-            changes.extend(sorry_server.want(weight).map(|weight| (place, weight)));
-        }
-        changes
-    }
-
-    /// Whether the service needs the weight of the real servers with an ARP conflict.
-    fn needs_conflicting(&self, weights: &[Weight]) -> bool {
-        let (mut honest, mut all) = (0, 0);
-        for (member, weight) in self.members.iter().zip(weights) {
-            let weight = u64::from(weight.get());
-            all += weight;
-            honest += if member.arp_conflict { 0 } else { weight };
-        }
-        honest == 0 || honest < self.policy.quorum || honest * 2 < all
     }
 
     fn sorry_health(&self) -> Option<Health> {
         let sorry_server = self.sorry_server.as_ref();
         sorry_server.map(|sorry_server| sorry_server.machine.health())
     }
-}
-
-/// The sorry server of a pool.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SorryServer {
-    pub(crate) rise: NonZeroU16,
-    pub(crate) fall: NonZeroU16,
-    /// The weight that it was found with; 0 for none.
-    pub(crate) found: Weight,
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ struct FailingProbe {
 #[derive(Debug, Default)]
 struct Reason {
     probes: usize,
-    told: bool,
+    logged: bool,
     /// Whether the reason may come and go, so that its lines are damped.
     wavers: bool,
     /// The reason that the log has for a probe that has this reason now.
@@ -110,15 +110,15 @@ impl ProbeErrorLog {
         let found = self.reasons.entry(reason.to_owned()).or_default();
         found.probes += 1;
         found.wavers = wavers;
-        if !found.told && instead_of.is_some() {
+        if !found.logged && instead_of.is_some() {
             found.instead_of = instead_of;
         }
         if no_descriptors {
-            let tell = !found.told;
-            found.told = true;
-            return tell.then(|| ProbeErrorChange::Began(reason.to_owned()));
+            let is_new = !found.logged;
+            found.logged = true;
+            return is_new.then(|| ProbeErrorChange::Began(reason.to_owned()));
         }
-        self.tell(probe, now)
+        self.log(probe, now)
     }
 
     /// A line that was left out before and still holds, with its probe.
@@ -127,16 +127,16 @@ impl ProbeErrorLog {
         self.due = None;
         let wavers = |reason: &String| {
             let reason = self.reasons.get(reason);
-            reason.is_some_and(|reason| reason.wavers && !reason.told)
+            reason.is_some_and(|reason| reason.wavers && !reason.logged)
         };
-        let untold = self.probes.iter().filter(|(_, it)| wavers(&it.reason));
-        let untold: Vec<_> = untold.map(|(probe, _)| *probe).collect();
-        let told = untold
+        let unlogged = self.probes.iter().filter(|(_, it)| wavers(&it.reason));
+        let unlogged: Vec<_> = unlogged.map(|(probe, _)| *probe).collect();
+        let logged = unlogged
             .into_iter()
-            .find_map(|probe| Some((probe, self.tell(probe, now)?)))?;
+            .find_map(|probe| Some((probe, self.log(probe, now)?)))?;
         // There may be more.
         self.due = Some(now);
-        Some(told)
+        Some(logged)
     }
 
     /// When [`Self::take_due`] may have something.
@@ -163,11 +163,11 @@ impl ProbeErrorLog {
 
     /// Logs why this probe cannot be made, unless the log has the reason already, had it not long
     /// ago, or has too many.
-    fn tell(&mut self, probe: ProbeId, now: Instant) -> Option<ProbeErrorChange> {
+    fn log(&mut self, probe: ProbeId, now: Instant) -> Option<ProbeErrorChange> {
         let FailingProbe { reason, changes } = self.probes.get(&probe)?;
-        let told = self.reasons.values().filter(|reason| reason.told).count();
+        let logged = self.reasons.values().filter(|reason| reason.logged).count();
         let found = self.reasons.get_mut(reason)?;
-        if found.told || *changes >= MOST_CHANGES || told >= MOST_REASONS {
+        if found.logged || *changes >= MOST_CHANGES || logged >= MOST_REASONS {
             return None;
         }
         if found.wavers {
@@ -177,12 +177,12 @@ impl ProbeErrorLog {
             }
             self.silent.begin(probe, reason, now);
         }
-        found.told = true;
+        found.logged = true;
         found.instead_of = None;
         Some(ProbeErrorChange::Began(reason.clone()))
     }
 
-    /// One probe less has this reason; if it was the last, what was told that
+    /// One probe less has this reason; if it was the last, the logged reason
     /// is not so any more.
     fn leave(&mut self, reason: &str) -> Option<String> {
         let found = self.reasons.get_mut(reason)?;
@@ -191,7 +191,7 @@ impl ProbeErrorLog {
             return None;
         }
         let (reason, found) = self.reasons.remove_entry(reason)?;
-        found.told.then_some(reason).or(found.instead_of)
+        found.logged.then_some(reason).or(found.instead_of)
     }
 }
 
@@ -204,17 +204,18 @@ struct RecentlyLogged {
 
 impl RecentlyLogged {
     fn begin(&mut self, probe: ProbeId, reason: &str, now: Instant) {
-        let recent = |told: &Instant| *told + SILENCE > now;
-        self.probes.retain(|_, told| recent(told));
-        self.reasons.retain(|_, told| recent(told));
+        let recent = |logged: &Instant| *logged + SILENCE > now;
+        self.probes.retain(|_, logged| recent(logged));
+        self.reasons.retain(|_, logged| recent(logged));
         self.probes.insert(probe, now);
         self.reasons.insert(reason.to_owned(), now);
     }
 
     /// Until when neither is logged; `None` if both may be.
     fn until(&self, probe: ProbeId, reason: &str, now: Instant) -> Option<Instant> {
-        let told = self.probes.get(&probe).max(self.reasons.get(reason));
-        told.map(|told| *told + SILENCE)
+        let logged = self.probes.get(&probe).max(self.reasons.get(reason));
+        logged
+            .map(|logged| *logged + SILENCE)
             .filter(|until| *until > now)
     }
 }

@@ -8,19 +8,19 @@ use crate::config::Check;
 use crate::probe::ProbeId;
 
 /// From one look at all of them to the next.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When each probe last reported.
 #[derive(Debug)]
 pub(super) struct ProbeLoops {
-    loops: BTreeMap<ProbeId, Turned>,
-    next_look: Instant,
+    loops: BTreeMap<ProbeId, LoopState>,
+    next_check: Instant,
     /// Whether one was stuck at the last look.
-    told: bool,
+    logged: bool,
 }
 
 #[derive(Debug)]
-struct Turned {
+struct LoopState {
     last: Instant,
     /// It is stuck when it has been silent for longer.
     bound: Duration,
@@ -40,46 +40,46 @@ impl ProbeLoops {
         probes: impl IntoIterator<Item = (ProbeId, &'a Check)>,
         now: Instant,
     ) -> Self {
-        let turned = |check: &Check| Turned {
+        let loop_state = |check: &Check| LoopState {
             last: now,
             bound: (check.longest_interval() + check.longest_probe()) * 3 + Duration::from_secs(5),
         };
         let probes = probes.into_iter();
         Self {
-            loops: probes.map(|(id, check)| (id, turned(check))).collect(),
-            next_look: now,
-            told: false,
+            loops: probes.map(|(id, check)| (id, loop_state(check))).collect(),
+            next_check: now,
+            logged: false,
         }
     }
 
     pub(super) fn reported(&mut self, probe: ProbeId, now: Instant) {
-        if let Some(turned) = self.loops.get_mut(&probe) {
-            turned.last = now;
+        if let Some(state) = self.loops.get_mut(&probe) {
+            state.last = now;
         }
     }
 
-    /// When [`Self::look`] does something again.
+    /// When [`Self::check`] does something again.
     pub(super) fn next_check(&self) -> Instant {
-        self.next_look
+        self.next_check
     }
 
     /// `None` if the last look was not long ago.
-    pub(super) fn look(&mut self, now: Instant) -> Option<Stuck> {
-        if now < self.next_look {
+    pub(super) fn check(&mut self, now: Instant) -> Option<Stuck> {
+        if now < self.next_check {
             return None;
         }
-        self.next_look = now + LOOK;
+        self.next_check = now + CHECK_INTERVAL;
         let mut stuck = Stuck::default();
-        for (id, turned) in &self.loops {
-            let silence = now.saturating_duration_since(turned.last);
-            if silence > turned.bound {
+        for (id, state) in &self.loops {
+            let silence = now.saturating_duration_since(state.last);
+            if silence > state.bound {
                 stuck.number += 1;
-                if !self.told {
+                if !self.logged {
                     stuck.new.get_or_insert((*id, silence));
                 }
             }
         }
-        self.told = stuck.number > 0;
+        self.logged = stuck.number > 0;
         Some(stuck)
     }
 }

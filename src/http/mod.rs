@@ -1,10 +1,10 @@
 //! The read-only HTTP endpoints: `/metrics`, `/status`, `/readiness`, `/livez`,
 //! `/readyz` and a page for people.
 
+mod connection_slots;
 mod host_header;
 mod negotiation;
 mod page;
-mod places;
 mod readyz;
 mod rendering;
 mod server;
@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 
 pub(crate) use server::serve;
 
-use self::places::Place;
+use self::connection_slots::ConnectionSlot;
 use self::rendering::{Large, RenderError, Renderings, Wanted};
 use self::server::KeptOpen;
 use self::sink::{Encoding, Sink};
@@ -82,13 +82,13 @@ impl SharedState {
         &self,
         wanted: Wanted,
         media_type: &'static str,
-        place: &Arc<Place>,
+        slot: &Arc<ConnectionSlot>,
         render: impl FnOnce(AppState, &mut Sink) -> Result<(), RenderError> + Send + 'static,
     ) -> Response {
         let shown = self.clone();
         let encoding = wanted.encoding;
         let render = move |sink: &mut Sink| render(shown.view(), sink);
-        let mut response = match self.renderings.get(wanted, place, render).await {
+        let mut response = match self.renderings.get(wanted, slot, render).await {
             Ok(text) => (content_type(media_type), Body::from(text)).into_response(),
             Err(error) => return not_rendered(&error),
         };
@@ -103,7 +103,7 @@ impl SharedState {
         response
     }
 
-    /// The place of the virtual service of this name.
+    /// The index of the virtual service of this name.
     fn service(&self, name: &str) -> Option<usize> {
         let snapshot = self.view().snapshot;
         let mut services = snapshot.services.iter();
@@ -178,7 +178,7 @@ pub(crate) fn router(shown: SharedState) -> Router {
 /// The answer leaves the connection open for the next scrape.
 async fn metrics(
     State(shown): State<SharedState>,
-    Extension(place): Extension<Arc<Place>>,
+    Extension(slot): Extension<Arc<ConnectionSlot>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -211,7 +211,7 @@ async fn metrics(
         Ok(sink.put_all(view.metrics.exposition(snapshot, format, only))?)
     };
     let media_type = format.content_type();
-    let mut response = shown.large(wanted, media_type, &place, render).await;
+    let mut response = shown.large(wanted, media_type, &slot, render).await;
     if response.status().is_success() {
         response.extensions_mut().insert(KeptOpen);
     }
@@ -237,7 +237,7 @@ fn no_such_service() -> Response {
 
 async fn page(
     State(shown): State<SharedState>,
-    Extension(place): Extension<Arc<Place>>,
+    Extension(slot): Extension<Arc<ConnectionSlot>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -258,7 +258,7 @@ async fn page(
         Ok(sink.put_all(page::render(view.snapshot, query, clock::wall()))?)
     };
     let media_type = "text/html; charset=utf-8";
-    let mut response = shown.large(wanted, media_type, &place, render).await;
+    let mut response = shown.large(wanted, media_type, &slot, render).await;
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(page::CONTENT_SECURITY_POLICY),
@@ -280,7 +280,7 @@ async fn script() -> impl IntoResponse {
 
 pub(crate) async fn status(
     State(shown): State<SharedState>,
-    Extension(place): Extension<Arc<Place>>,
+    Extension(slot): Extension<Arc<ConnectionSlot>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -303,9 +303,7 @@ pub(crate) async fn status(
     let render = move |view: AppState, sink: &mut Sink| {
         Ok(document::write_json(&view.snapshot, &filter, sink)?)
     };
-    shown
-        .large(wanted, "application/json", &place, render)
-        .await
+    shown.large(wanted, "application/json", &slot, render).await
 }
 
 /// What a director's `agent` check asks: small, whatever this host has.

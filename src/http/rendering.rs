@@ -12,8 +12,8 @@ use rustix::thread::gettid;
 use thiserror::Error;
 use tokio::sync::{Mutex, oneshot};
 
+use super::connection_slots::{ConnectionSlot, Reader};
 use super::page::Query;
-use super::places::{Place, Reader};
 use super::sink::{Encoding, Sink};
 use crate::metrics::Format;
 use crate::runtime::clock;
@@ -72,7 +72,7 @@ struct Rendering {
     wanted: Wanted,
     text: Vec<u8>,
     begun: Instant,
-    readers: Shared<Vec<Weak<Place>>>,
+    readers: Shared<Vec<Weak<ConnectionSlot>>>,
 }
 
 /// One reader's hold on a rendering, until its last byte is written.
@@ -104,7 +104,7 @@ enum Found {
 
 /// Of one resource.
 #[derive(Debug, Default)]
-struct Shelf {
+struct RenderingCache {
     /// In memory as long as anybody reads them; the newest is the last.
     alive: Vec<Weak<Rendering>>,
     waiting: usize,
@@ -117,19 +117,19 @@ struct Shelf {
 pub(super) struct Renderings {
     /// Held by whatever renders.
     turn: Arc<Mutex<()>>,
-    metrics: Arc<Shared<Shelf>>,
-    filtered_metrics: Arc<Shared<Shelf>>,
-    status: Arc<Shared<Shelf>>,
-    filtered_status: Arc<Shared<Shelf>>,
-    page: Arc<Shared<Shelf>>,
-    filtered_page: Arc<Shared<Shelf>>,
+    metrics: Arc<Shared<RenderingCache>>,
+    filtered_metrics: Arc<Shared<RenderingCache>>,
+    status: Arc<Shared<RenderingCache>>,
+    filtered_status: Arc<Shared<RenderingCache>>,
+    page: Arc<Shared<RenderingCache>>,
+    filtered_page: Arc<Shared<RenderingCache>>,
 }
 
 /// One that waits for a rendering.
-struct Waiting<'a>(&'a Shared<Shelf>);
+struct Waiting<'a>(&'a Shared<RenderingCache>);
 
 impl<'a> Waiting<'a> {
-    fn at(resource: &'a Shared<Shelf>) -> Self {
+    fn at(resource: &'a Shared<RenderingCache>) -> Self {
         resource.lock().waiting += 1;
         Self(resource)
     }
@@ -151,11 +151,11 @@ impl Renderings {
     pub(super) async fn get(
         &self,
         wanted: Wanted,
-        place: &Arc<Place>,
+        slot: &Arc<ConnectionSlot>,
         render: impl FnOnce(&mut Sink) -> Result<(), RenderError> + Send + 'static,
     ) -> Result<Bytes, RenderError> {
         let asked = clock::monotonic();
-        let reading = Place::reads(place).ok_or(RenderError::TooMany)?;
+        let reading = ConnectionSlot::reads(slot).ok_or(RenderError::TooMany)?;
         let resource = match wanted.large {
             Large::Metrics(_) => &self.metrics,
             Large::FilteredMetrics(..) => &self.filtered_metrics,
@@ -168,7 +168,7 @@ impl Renderings {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let begun = clock::monotonic();
         match resource.lock().there(&wanted, asked, begun) {
-            Found::Rendering(rendering) => return Ok(rendering.shown_to(place, reading)),
+            Found::Rendering(rendering) => return Ok(rendering.shown_to(slot, reading)),
             Found::NoRoom => return Err(RenderError::TooMany),
             Found::Nothing => {}
         }
@@ -198,11 +198,11 @@ impl Renderings {
         });
         thread.map_err(RenderError::Thread)?;
         let rendering = rendered.await.map_err(|_| RenderError::Ended)??;
-        Ok(rendering.shown_to(place, reading))
+        Ok(rendering.shown_to(slot, reading))
     }
 }
 
-impl Shelf {
+impl RenderingCache {
     /// What is shown instead of a new rendering: one that was begun since
     /// `asked`, or the newest if there is no room for another one.
     fn there(&mut self, wanted: &Wanted, asked: Instant, now: Instant) -> Found {
@@ -225,8 +225,8 @@ impl Shelf {
             return same.next().map_or(Found::NoRoom, Found::Rendering);
         }
         self.alive.remove(0);
-        for place in oldest.readers.lock().iter().filter_map(Weak::upgrade) {
-            place.end();
+        for slot in oldest.readers.lock().iter().filter_map(Weak::upgrade) {
+            slot.end();
         }
         Found::Nothing
     }
@@ -241,10 +241,10 @@ impl Shelf {
 
 impl Rendering {
     /// The text without a copy of it, for as long as this reader takes.
-    fn shown_to(self: &Arc<Self>, place: &Arc<Place>, reader: Reader) -> Bytes {
+    fn shown_to(self: &Arc<Self>, slot: &Arc<ConnectionSlot>, reader: Reader) -> Bytes {
         let mut readers = self.readers.lock();
-        readers.retain(|place| place.strong_count() > 0);
-        readers.push(Arc::downgrade(place));
+        readers.retain(|slot| slot.strong_count() > 0);
+        readers.push(Arc::downgrade(slot));
         drop(readers);
         Bytes::from_owner(RenderedBytes {
             rendering: Arc::clone(self),

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::task::{JoinError, JoinSet};
 
-use super::places::{End, Place, Places};
+use super::connection_slots::{ConnectionSlot, ConnectionSlots, End};
 use super::write_stall::WriteStall;
 
 /// The most bytes of a head; a longer one is answered with 431.
@@ -46,32 +46,32 @@ impl Source for tokio::net::unix::SocketAddr {
 ///
 /// A connection serves one request, or one scrape after another. Its client has 3 seconds for
 /// the first head of at most 16 KiB, may take nothing of an answer for 5 seconds, and has 30
-/// seconds for all of it. While all places are taken, a newer connection ends an older one
-/// that waits for its next request, has not asked yet, or reads slowly; see [`Places`].
+/// seconds for all of it. While all slots are taken, a newer connection ends an older one
+/// that waits for its next request, has not asked yet, or reads slowly; see [`ConnectionSlots`].
 /// `router_for` a connection is what answers on it.
 pub(crate) async fn serve<L: Listener<Addr: Source>>(
     mut listener: L,
     router_for: impl Fn(&L::Io) -> Router,
 ) -> Infallible {
-    let places = Arc::new(Places::default());
+    let slots = Arc::new(ConnectionSlots::default());
     let mut connections = JoinSet::new();
     loop {
         let (stream, address) = listener.accept().await;
         while let Some(ended) = connections.try_join_next() {
             tell(ended);
         }
-        let place = places.take(address.source()).await;
+        let slot = slots.take(address.source()).await;
         let router = router_for(&stream);
-        connections.spawn(connection(WriteStall::new(stream), router, place));
+        connections.spawn(connection(WriteStall::new(stream), router, slot));
     }
 }
 
-async fn connection<S>(stream: S, router: Router, place: Arc<Place>)
+async fn connection<S>(stream: S, router: Router, slot: Arc<ConnectionSlot>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router);
-    let here = Arc::clone(&place);
+    let here = Arc::clone(&slot);
     let service = service_fn(move |mut request: Request<Incoming>| {
         here.requested();
         request.extensions_mut().insert(Arc::clone(&here));
@@ -88,7 +88,7 @@ where
     let connection = http1::Builder::new()
         .keep_alive(true)
         .timer(TokioTimer::new())
-        // It would end a connection that waits for the next scrape: `Places` has the time.
+        // It would end a connection that waits for the next scrape: `ConnectionSlots` has the time.
         .header_read_timeout(None)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
@@ -96,14 +96,14 @@ where
         done = connection => if let Err(error) = done {
             tracing::debug!(%error, "a client's connection failed");
         },
-        end = place.ended() => match end {
+        end = slot.ended() => match end {
             End::Displaced => tracing::debug!("a client's connection ended for a newer one"),
             End::Late => tracing::debug!("a client took too long"),
         },
     }
 }
 
-/// A panic ends its own connection alone, and is told.
+/// A panic ends its own connection alone, and is logged.
 fn tell(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "the agent's own code failed at a client's request");

@@ -435,14 +435,14 @@ async fn a_taken_port_is_named() {
     assert!(matches!(error, ListenError::NoSuchAddress(_)), "{error}");
 }
 
-/// More silent clients than there are places. Time is virtual, and passes when
+/// More silent clients than there are slots. Time is virtual, and passes when
 /// all wait: the one that does ask takes the place of one that does not.
 #[tokio::test(start_paused = true)]
-async fn silent_clients_lose_their_places() {
+async fn silent_clients_lose_their_slots() {
     let start = clock::monotonic();
     let address = served(shown(fixture::director())).await;
     let mut silent = Vec::new();
-    for _ in 0..2 * places::PLACES {
+    for _ in 0..2 * connection_slots::SLOTS {
         silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
     }
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -611,12 +611,12 @@ async fn scrape_of_no_service_is_refused_in_a_sentence() {
     }
 }
 
-/// As many scrapers as there are places keep their connections.
+/// As many scrapers as there are slots keep their connections.
 #[tokio::test]
 async fn idle_scrapers_cost_nobody_a_place() {
     let address = served(shown(fixture::director())).await;
     let scrapers = tokio::task::spawn_blocking(move || {
-        let scrapers = (0..places::PLACES).map(|_| {
+        let scrapers = (0..connection_slots::SLOTS).map(|_| {
             let stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(AMPLE)).unwrap();
             let mut stream = BufReader::new(stream);

@@ -103,49 +103,29 @@ impl Cause {
 
     /// Whether the operation will fail until an operator changes this machine.
     pub(crate) fn is_permanent(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::NoIpvs
-            | Self::NotPermitted
-            | Self::NoInterface(_)
-            | Self::OtherName { .. }
-            | Self::Parameter(SysctlFault::NotPermitted) => true,
-            Self::NoScheduler(_)
-            | Self::NoSchedulerOrEngine(..)
-            | Self::Ipv6Disabled(_)
-            | Self::Exists
-            | Self::Missing
-            | Self::Errno(_)
-            | Self::Parameter(_)
-            | Self::File(_)
-            | Self::Timeout(_)
-            | Self::Transport(_)
-            | Self::Truncated(_)
-            | Self::Unencodable(_)
-            | Self::Undecodable(_) => false,
-        }
+                | Self::NotPermitted
+                | Self::NoInterface(_)
+                | Self::OtherName { .. }
+                | Self::Parameter(SysctlFault::NotPermitted)
+        )
     }
 
     /// Whether the next attempt will fail in the same way, unless somebody follows
     /// the advice in the message: no new message is needed until then.
     pub(crate) fn is_lasting(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::NoIpvs
-            | Self::NotPermitted
-            | Self::NoInterface(_)
-            | Self::OtherName { .. }
-            | Self::NoScheduler(_)
-            | Self::NoSchedulerOrEngine(..)
-            | Self::Ipv6Disabled(_)
-            | Self::Parameter(_) => true,
-            Self::Exists
-            | Self::Missing
-            | Self::Errno(_)
-            | Self::File(_)
-            | Self::Timeout(_)
-            | Self::Transport(_)
-            | Self::Truncated(_)
-            | Self::Unencodable(_)
-            | Self::Undecodable(_) => false,
-        }
+                | Self::NotPermitted
+                | Self::NoInterface(_)
+                | Self::OtherName { .. }
+                | Self::NoScheduler(_)
+                | Self::NoSchedulerOrEngine(..)
+                | Self::Ipv6Disabled(_)
+                | Self::Parameter(_)
+        )
     }
 }

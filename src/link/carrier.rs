@@ -13,7 +13,7 @@ use crate::model::FreezeReason;
 use crate::runtime::error_chain::error_chain;
 
 /// From a notification to the look: changes that are made together are seen together.
-const SETTLED: Duration = Duration::from_millis(20);
+const DEBOUNCE: Duration = Duration::from_millis(20);
 
 /// From one look to the next, each of which is one small request: well within `fall`
 /// times the shortest interval of a check, with `fall` at 3. A notification only makes
@@ -25,15 +25,15 @@ const PERIOD: Duration = Duration::from_millis(200);
 /// Without notifications.
 const UNHEARD: &str = "a change of the director's link is found only by the look every 200ms";
 
-/// Reports in `trouble` why weights must be frozen, as long as this task runs: the
+/// Reports in `problem` why weights must be frozen, as long as this task runs: the
 /// interface that the newest configuration names as the director's link does not
 /// exist, or has no carrier. Where `may_be_missing`, an interface that does not
-/// exist is no trouble: a trial on another host than the director's.
+/// exist is no problem: a trial on another host than the director's.
 ///
 /// A look that fails changes nothing: the last report stays in effect.
 pub(crate) async fn watch(
     mut config: watch::Receiver<Arc<Config>>,
-    trouble: watch::Sender<Option<FreezeReason>>,
+    problem: watch::Sender<Option<FreezeReason>>,
     may_be_missing: bool,
 ) {
     let mut host = Host::new();
@@ -41,13 +41,13 @@ pub(crate) async fn watch(
     loop {
         let interface = config.borrow_and_update().director.link.clone();
         let found = match &interface {
-            Some(interface) => look(&mut host, interface).await,
+            Some(interface) => inspect(&mut host, interface).await,
             None => Ok(None),
         };
         match found {
             Ok(now) => {
                 let now = now.filter(|now| !(may_be_missing && *now == FreezeReason::NoInterface));
-                trouble.send_if_modified(|trouble| std::mem::replace(trouble, now) != now);
+                problem.send_if_modified(|problem| std::mem::replace(problem, now) != now);
             }
             Err(error) => debug!(error = error_chain(&error), "the link could not be read"),
         }
@@ -58,12 +58,12 @@ pub(crate) async fn watch(
             }
         };
         if timeout(PERIOD, notified).await == Ok(true) {
-            sleep(SETTLED).await;
+            sleep(DEBOUNCE).await;
         }
     }
 }
 
-async fn look(host: &mut Host, interface: &str) -> Result<Option<FreezeReason>, KernelError> {
+async fn inspect(host: &mut Host, interface: &str) -> Result<Option<FreezeReason>, KernelError> {
     match host.link(interface).await {
         Ok(link) => Ok((!link.carrier).then_some(FreezeReason::Link)),
         Err(error) if matches!(error.cause, Cause::NoInterface(_)) => {

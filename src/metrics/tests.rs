@@ -187,11 +187,11 @@ fn every_metric_of_the_interface_is_there() {
 fn what_is_wrong_with_a_pool_is_told() {
     let snapshot = fixture::director();
     {
-        let standing = &mut snapshot.services[1].pool.lock().standing;
-        standing.quorum_met = false;
-        standing.sorry_serves = true;
+        let status = &mut snapshot.services[1].pool.lock().status;
+        status.quorum_met = false;
+        status.sorry_serves = true;
     }
-    snapshot.services[0].pool.lock().standing.fail_open = true;
+    snapshot.services[0].pool.lock().status.fail_open = true;
     snapshot.frozen.lock().insert(FreezeReason::Probes);
     let found = series(&scrape(snapshot));
     for (series, value) in [
@@ -602,7 +602,7 @@ fn openmetrics_differs_in_heads_bounds_and_end() {
 #[test]
 fn weights_of_the_quorum_are_those_that_the_decision_sees() {
     let snapshot = fixture::director();
-    snapshot.services[0].pool.lock().standing.up_weight = 7;
+    snapshot.services[0].pool.lock().status.up_weight = 7;
     let text = scrape(snapshot);
     for line in [
         "lvs_virtual_service_up_weight{service=\"web\"} 7",

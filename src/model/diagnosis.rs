@@ -20,7 +20,7 @@ pub(crate) enum Diagnosis {
     ArpConflict,
     /// Nothing comes back at all.
     Unreachable,
-    /// It cannot be told.
+    /// The checks cannot decide.
     Unverified,
 }
 

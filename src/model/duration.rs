@@ -1,3 +1,5 @@
+//! Durations and ages as people read them.
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 

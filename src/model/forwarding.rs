@@ -1,3 +1,5 @@
+//! The ways in which a director forwards packets.
+
 use std::fmt;
 use std::str::FromStr;
 

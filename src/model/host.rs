@@ -1,3 +1,5 @@
+//! What a host has: interfaces, addresses, listening sockets and routing rules.
+
 use std::net::IpAddr;
 
 use super::{Family, Protocol};

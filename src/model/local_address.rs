@@ -1,3 +1,5 @@
+//! A VIP on an interface of this host.
+
 use std::fmt;
 use std::net::IpAddr;
 

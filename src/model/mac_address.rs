@@ -1,3 +1,5 @@
+//! Hardware addresses of interfaces.
+
 use std::fmt;
 
 /// The hardware address of an Ethernet interface.

@@ -1,3 +1,5 @@
+//! Whether this host accepts packets that have its own address as their source.
+
 use std::fmt;
 
 /// Why the kernel drops IPv4 packets that come in from an address of this very

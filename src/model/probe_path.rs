@@ -1,3 +1,5 @@
+//! The path of a probe through a VIP to one real server.
+
 use std::fmt;
 use std::net::IpAddr;
 

@@ -1,3 +1,5 @@
+//! Transport protocols and address families.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;

@@ -1,3 +1,5 @@
+//! The number of a real server in a configuration.
+
 /// One real server of one virtual service, by its place in a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RealServerId {

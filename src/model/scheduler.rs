@@ -1,3 +1,5 @@
+//! Names of schedulers.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! What identifies virtual services and real servers in the kernel.
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;

@@ -1,3 +1,5 @@
+//! Names of kernel parameters.
+
 use std::fmt;
 use std::str::FromStr;
 

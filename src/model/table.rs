@@ -1,3 +1,5 @@
+//! The entries of the IPVS table.
+
 use std::fmt;
 
 use super::{Forwarding, Scheduler, Weight};

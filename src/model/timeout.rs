@@ -1,3 +1,5 @@
+//! The time-outs of IPVS.
+
 use std::fmt;
 use std::str::FromStr;
 

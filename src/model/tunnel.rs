@@ -1,3 +1,5 @@
+//! The encapsulation of tunnels to real servers.
+
 use std::fmt;
 use std::num::NonZeroU16;
 

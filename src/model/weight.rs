@@ -1,3 +1,5 @@
+//! Weights of real servers.
+
 use std::fmt;
 use std::str::FromStr;
 

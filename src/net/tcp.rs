@@ -240,18 +240,17 @@ impl Opened {
     }
 }
 
-/// Whether the socket is told of every ICMP error, and keeps what it said
-/// (ip(7), `IP_RECVERR`).
+/// Sets whether the socket receives every ICMP error with its content (ip(7), `IP_RECVERR`).
 pub(crate) fn receive_icmp_errors(
     socket: &impl AsFd,
     target: SocketAddr,
     on: bool,
 ) -> io::Result<()> {
-    let told = match target {
+    let set = match target {
         SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &on),
         SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &on),
     };
-    told.map_err(io::Error::from)
+    set.map_err(io::Error::from)
 }
 
 fn set_vip_options(socket: &Socket, options: VipSocketOptions) -> io::Result<()> {
@@ -273,7 +272,7 @@ pub(crate) fn icmp_error(socket: BorrowedFd<'_>, target: SocketAddr) -> Option<I
     let mut notes = message.cmsgs().ok()?;
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "of all that a socket may be told, these two are asked for"
+        reason = "of all control messages of a socket, these two are requested"
     )]
     let found = notes.find_map(|note| match note {
         ControlMessageOwned::Ipv4RecvErr(error, by) => {

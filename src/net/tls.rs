@@ -71,7 +71,7 @@ pub(crate) enum TlsError {
     Files(#[from] FileWorkError),
     #[error("the agent's own code failed: {0}")]
     Panicked(String),
-    /// What others were told as well.
+    /// The same error that other readers got.
     #[error(transparent)]
     Shared(#[from] Arc<TlsError>),
 }

@@ -37,8 +37,9 @@ pub(crate) fn serves(
     unreplaced: &Unreplaced,
     service: &ServiceKey,
 ) -> bool {
-    let of_service =
-        |((of, _), leaver): (&(ServiceKey, _), &PendingRemoval)| of == service && leaver.has_weight;
+    let of_service = |((of, _), removal): (&(ServiceKey, _), &PendingRemoval)| {
+        of == service && removal.has_weight
+    };
     unreplaced.contains_key(service) && leaving.iter().any(of_service)
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn note(
     leaving: &mut PendingRemovals,
     configured: &State,
     observed: &State,
-    leaver: impl Fn(&ServiceKey, &RealServerKey) -> PendingRemoval,
+    removal: impl Fn(&ServiceKey, &RealServerKey) -> PendingRemoval,
 ) {
     let has = |service: &ServiceKey, real_server: &RealServerKey| {
         configured.weight(service, real_server).is_some()
@@ -81,7 +82,7 @@ pub(crate) fn note(
             if !has(service, real_server) {
                 leaving
                     .entry((*service, *real_server))
-                    .or_insert_with(|| leaver(service, real_server));
+                    .or_insert_with(|| removal(service, real_server));
             }
         }
     }
@@ -89,9 +90,9 @@ pub(crate) fn note(
 
 /// Notes which of them are seen with a weight.
 pub(crate) fn note_weights(leaving: &mut PendingRemovals, observed: &State) {
-    for ((service, real_server), leaver) in leaving {
+    for ((service, real_server), removal) in leaving {
         let weight = observed.weight(service, real_server);
-        leaver.has_weight = weight.is_some_and(|weight| weight != Weight::ZERO);
+        removal.has_weight = weight.is_some_and(|weight| weight != Weight::ZERO);
     }
 }
 

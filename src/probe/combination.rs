@@ -33,19 +33,10 @@ impl CheckScope {
 
     /// The parts of this check that the scope includes.
     pub(super) fn of(self, kind: &CheckKind) -> impl Iterator<Item = &CheckKind> {
-        let parts = match kind {
-            CheckKind::All(parts) => parts,
-            CheckKind::Http(_)
-            | CheckKind::Stream(_)
-            | CheckKind::Udp(_)
-            | CheckKind::Dns(_)
-            | CheckKind::Ping
-            | CheckKind::Grpc(_)
-            | CheckKind::Exec(_)
-            | CheckKind::File(_)
-            | CheckKind::HaproxyAgent(_)
-            | CheckKind::Agent(_)
-            | CheckKind::Any(_) => std::slice::from_ref(kind),
+        let parts = if let CheckKind::All(parts) = kind {
+            parts
+        } else {
+            std::slice::from_ref(kind)
         };
         parts.iter().filter(move |part| self.includes(part))
     }

@@ -84,7 +84,7 @@ impl AsyncRead for Stream {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // What ends the connection so is told by the progress.
+        // The progress has the reason for such an end of the connection.
         let Some(room) = this.progress.room() else {
             return Poll::Ready(Err(io::Error::other("the probe is given up")));
         };
@@ -299,7 +299,7 @@ pub(super) async fn udp(target: SocketAddr, origin: &Origin) -> Result<Datagrams
     Ok(Datagrams::new(socket, target))
 }
 
-/// What is told of a target to which only a socket with `SO_BROADCAST` may
+/// The message about a target to which only a socket with `SO_BROADCAST` may
 /// send (socket(7)): any other error of a route stays with it.
 pub(super) fn broadcast() -> Failure {
     Failure::new(

@@ -1,3 +1,5 @@
+//! When a probe is made next. Pure.
+
 use std::time::{Duration, Instant};
 
 use super::ProbeRate;

@@ -1,3 +1,5 @@
+//! The distinct probes of a configuration, and the real servers of each. Pure.
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,3 +1,6 @@
+//! The task of each probe: the task waits for the schedule, runs the check and reports
+//! the outcome.
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};

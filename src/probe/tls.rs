@@ -19,7 +19,7 @@ use crate::net::tls::{Application, CertificateDates, OutOfDate, TlsConfigs};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 
-/// What is told of a server that hangs up.
+/// The message about a server that closes the connection.
 const CLOSED: &str = "the server closed the connection during the TLS handshake";
 
 impl TlsConfigs {

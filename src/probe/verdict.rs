@@ -28,7 +28,7 @@ pub(super) const OTHER_PORTS: &str = "see who uses the local ports (`ss -s`), an
                                       range: `sysctl -w \
                                       net.ipv4.ip_local_port_range=\"10240 65000\"`";
 
-/// What is told where the server speaks no version of TLS that rustls knows.
+/// The message about a server that speaks no version of TLS that rustls knows.
 const NO_VERSION: &str = "the server refused TLS 1.2 and TLS 1.3, which are what the agent offers";
 
 /// The same for key exchanges and ciphers. Servers that miss a certificate of
@@ -89,9 +89,9 @@ pub(super) struct Failure {
 /// How a probe's packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
-    /// A port that is closed is told by a reset; ICMP is somebody else's word.
+    /// A reset shows a closed port; an ICMP message may come from another host.
     Tcp,
-    /// A port that is closed is told by ICMP.
+    /// An ICMP message shows a closed port.
     Datagrams,
 }
 
@@ -251,7 +251,7 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
 
 /// What `connect`, `send` and `recv` give for a fault of the real server or of
 /// the way there, routes of this host included: they are missing or forbid it
-/// where the network was told that nothing is there.
+/// where the network reported that nothing is there.
 fn of_network(errno: Errno) -> Option<(ProbeResult, &'static str)> {
     Some(match errno {
         Errno::CONNREFUSED => (ProbeResult::Refused, "connection refused"),
@@ -339,7 +339,7 @@ fn from_tls(error: &rustls::Error) -> Failure {
     }
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "all other errors are told in the words of the standards"
+        reason = "all other errors have the words of the standards"
     )]
     let detail = match error {
         // The server's own is not: one that it is issued by is.

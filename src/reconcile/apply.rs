@@ -14,12 +14,12 @@ use crate::plan::{State, Step, Subject};
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) done: Vec<Step>,
-    pub(crate) failures: Vec<Failure>,
+    pub(crate) failures: Vec<StepFailure>,
 }
 
 /// A failed step and its error.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct StepFailure {
     pub(crate) subject: Subject,
     pub(crate) error: StepError,
 }
@@ -40,7 +40,7 @@ pub(crate) enum StepError {
     VipStillThere(SysctlKey),
     /// The step would have done harm.
     #[error(
-        "sysctl {sysctl} is held back: {} is still on this host, put there by another hand, and would \
+        "sysctl {sysctl} is held back: {} is still on this host, put there by another program, and would \
          be answered for by ARP; find it with `ip address`, remove it, and run `cleanup` again", list(.vips)
     )]
     VipElsewhere {
@@ -213,7 +213,7 @@ impl Run<'_> {
     fn note(&mut self, step: Step, done: Result<(), StepError>) {
         match done {
             Ok(()) => self.outcome.done.push(step),
-            Err(error) => self.outcome.failures.push(Failure {
+            Err(error) => self.outcome.failures.push(StepFailure {
                 subject: step.subject(),
                 error,
             }),
@@ -236,7 +236,7 @@ impl Run<'_> {
     }
 
     fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        let sysctl = |failure: &Failure| {
+        let sysctl = |failure: &StepFailure| {
             let sysctl = failure.subject.sysctl();
             sysctl.is_some_and(|key| !self.unneeded.contains(key))
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::{Failure, ReconcileError, Writing};
+use super::{ReconcileError, StepFailure, Writing};
 use crate::model::{Condition, ConditionType, Severity};
 use crate::plan::Subject;
 use crate::runtime::error_chain::error_chain;
@@ -22,7 +22,7 @@ const OF_PASS: &[ConditionType] = &[
 pub(super) fn update<Done>(
     snapshot: &Snapshot,
     result: &Result<Done, ReconcileError>,
-    tolerated: &[Failure],
+    tolerated: &[StepFailure],
     writing: Writing,
     now: SystemTime,
 ) {
@@ -78,7 +78,7 @@ fn missing_vip(
 
 fn of_failure(
     snapshot: &Snapshot,
-    failure: &Failure,
+    failure: &StepFailure,
     severity: Severity,
     now: SystemTime,
 ) -> Condition {

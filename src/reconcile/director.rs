@@ -1,8 +1,8 @@
 //! The loop of a director's reconcile: the fast path, full passes, drains and removals.
 
 mod fast_path;
-mod look;
 mod marks;
+mod pending_removals;
 mod resets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use self::look::Departures;
+use self::pending_removals::RemovalsInProgress;
 use self::resets::Resets;
 use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
 use super::retry::Retry;
-use super::{ChangeCause, Failure, ReconcileError, Reconciler, StepError};
+use super::{ChangeCause, ReconcileError, Reconciler, StepError, StepFailure};
 use crate::config::{self, Config};
 use crate::health::Loads;
 use crate::health::weight_updates::WeightUpdates;
@@ -32,7 +32,7 @@ use crate::runtime::signals::Stopping;
 use crate::status::Snapshot;
 
 /// How often connections are read during a drain or removal.
-const LOOK: Duration = Duration::from_secs(1);
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maintains the table of a director by the configuration and the weights of health.
 pub(crate) struct DirectorLoop<T> {
@@ -41,8 +41,7 @@ pub(crate) struct DirectorLoop<T> {
     /// The weights with which the table was adopted.
     found: Weights,
     weight_updates: Arc<WeightUpdates>,
-    /// Where health is told of the connections that it waits for. The latest value replaces all
-    /// earlier ones, so one place is enough.
+    /// The connection counts that health waits for. The latest value replaces all earlier ones.
     loads: watch::Sender<Option<Loads>>,
     retry: Retry,
     next_pass: Instant,
@@ -50,7 +49,7 @@ pub(crate) struct DirectorLoop<T> {
     /// The settings of removal.
     section: config::Director,
     /// The deadlines and connections of real servers that are being removed.
-    departures: Departures,
+    removals: RemovalsInProgress,
     /// The real servers that are not in the table while they are down, with their
     /// properties for the return.
     removed: BTreeMap<(ServiceKey, RealServerKey), Destination>,
@@ -62,19 +61,19 @@ pub(crate) struct DirectorLoop<T> {
 }
 
 /// A request of a reload to the loop of a director.
-pub(crate) enum Request {
+pub(crate) enum ReconcileRequest {
     /// Return the kernel's weights of this configuration's real servers. This request
     /// comes first, so that the reload fails if the kernel cannot be read.
-    Look {
+    Observe {
         config: Arc<Config>,
         found: oneshot::Sender<Result<Weights, ReconcileError>>,
     },
     /// Apply another configuration.
-    Change(Change),
+    Reload(ReconcileReload),
 }
 
 /// Another configuration, with the weights that health wants for it.
-pub(crate) struct Change {
+pub(crate) struct ReconcileReload {
     pub(crate) config: Arc<Config>,
     /// The weights of all its real servers.
     pub(crate) weights: Weights,
@@ -122,7 +121,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             next_pass,
             host: HostWatch::new(),
             section: config.director.clone(),
-            departures: Departures::new(),
+            removals: RemovalsInProgress::new(),
             removed: BTreeMap::new(),
             resets: Resets::default(),
             changed_from: None,
@@ -131,7 +130,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         Ok(director)
     }
 
-    /// Where health is told of the connections that it waits for.
+    /// The connection counts that health waits for.
     pub(crate) fn loads(&self) -> watch::Receiver<Option<Loads>> {
         self.loads.subscribe()
     }
@@ -147,9 +146,9 @@ impl<T: Ipvs> DirectorLoop<T> {
         mut self,
         mut stopping: Stopping,
         liveness: Arc<Liveness>,
-        mut requests: mpsc::Receiver<Request>,
+        mut requests: mpsc::Receiver<ReconcileRequest>,
     ) -> Self {
-        let mut next_look = in_from_now(LOOK);
+        let mut next_count = in_from_now(COUNT_INTERVAL);
         loop {
             liveness.beat(Loop::Reconcile, clock::monotonic());
             tokio::select! {
@@ -160,15 +159,15 @@ impl<T: Ipvs> DirectorLoop<T> {
                 }
                 Some(request) = requests.recv() => self.answer(request).await,
                 () = self.weight_updates.changed() => self.write_weights().await,
-                () = sleep_until(next_look) => {
-                    next_look = in_from_now(LOOK);
+                () = sleep_until(next_count) => {
+                    next_count = in_from_now(COUNT_INTERVAL);
                     self.count_connections().await;
                     self.check_pending_removals().await;
                 }
                 () = sleep_until(self.resets.next()), if self.resets.any() => {
                     self.go_on_with_resets().await;
                 }
-                () = self.host.due(), if !self.resets.any() => self.look_at_host().await,
+                () = self.host.due(), if !self.resets.any() => self.check_host().await,
                 () = sleep_until(self.next_pass), if !self.resets.any() => {
                     self.write_weights().await;
                     // What stands in the way is shown and said by then.
@@ -178,17 +177,17 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
     }
 
-    async fn answer(&mut self, request: Request) {
+    async fn answer(&mut self, request: ReconcileRequest) {
         // The sender may have gone away, which is no reason to stop.
         match request {
-            Request::Look { config, found } => {
-                let _ = found.send(self.look(&config).await);
+            ReconcileRequest::Observe { config, found } => {
+                let _ = found.send(self.observe_weights(&config).await);
             }
-            Request::Change(change) => self.change_to(change).await,
+            ReconcileRequest::Reload(change) => self.change_to(change).await,
         }
     }
 
-    async fn look(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
+    async fn observe_weights(&mut self, config: &Config) -> Result<Weights, ReconcileError> {
         let bare = desired::director(config, &Marks::default(), |_, _, _| Weight::ZERO);
         let marks_of_now = self.reconciler.probe_marks;
         self.reconciler.probe_marks = probe_marks(config);
@@ -200,8 +199,8 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     /// Applies another configuration with the fewest steps. Pending weights of the
     /// old configuration are among the new weights.
-    async fn change_to(&mut self, change: Change) {
-        let Change {
+    async fn change_to(&mut self, change: ReconcileReload) {
+        let ReconcileReload {
             config,
             weights,
             removed,
@@ -235,7 +234,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                 Some((key, state.destinations.remove(&key.1)?))
             })
             .collect();
-        self.see_replaced();
+        self.update_unreplaced();
         let result = self.full_pass(ChangeCause::Wanted).await;
         self.reset_again(resets).await;
         // The sender may have gone away.
@@ -252,7 +251,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Repairs changes by other programs on this host.
-    async fn look_at_host(&mut self) {
+    async fn check_host(&mut self) {
         let addresses = self.host.begin();
         let differs = self.reconciler.host_differs(&self.desired, addresses);
         if differs.await && self.host.may_repair() {
@@ -316,7 +315,7 @@ impl<T: Ipvs> DirectorLoop<T> {
 }
 
 /// Whether another attempt cannot help, because the whole agent lacks a requirement.
-fn is_permanent(failure: &Failure) -> bool {
+fn is_permanent(failure: &StepFailure) -> bool {
     match &failure.error {
         StepError::Kernel(error) => error.cause.is_permanent(),
         StepError::ArpNotSilenced(_)

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Failure, count};
+use super::{StepFailure, count};
 use crate::kernel::KernelError;
 use crate::runtime::error_chain::error_chain;
 
@@ -14,10 +14,10 @@ pub(crate) enum ReconcileError {
     Observe(#[from] KernelError),
     /// Some steps failed; all others are done.
     #[error("{} not done: {}", count(.0.len(), "step"), list(.0))]
-    Steps(Vec<Failure>),
+    Steps(Vec<StepFailure>),
 }
 
-fn list(failures: &[Failure]) -> String {
+fn list(failures: &[StepFailure]) -> String {
     let texts: Vec<_> = failures
         .iter()
         .take(3)

@@ -16,7 +16,7 @@ use crate::runtime::error_chain::error_chain;
 
 /// From a notification to the comparison: changes that are made together are seen
 /// together, and a busy host is not compared more often than this.
-const SETTLED: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// How often kernel parameters are read, for which there are no notifications.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -61,7 +61,7 @@ impl HostWatch {
                 biased;
                 () = sleep_until(RuntimeInstant::from_std(next)) => return,
                 () = self.changes.changed() => {
-                    self.changed.get_or_insert_with(|| clock::monotonic() + SETTLED);
+                    self.changed.get_or_insert_with(|| clock::monotonic() + DEBOUNCE);
                 }
             }
         }

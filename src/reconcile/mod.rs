@@ -30,9 +30,9 @@ mod state_file;
 pub(crate) mod state_file;
 
 pub(crate) use self::adopt::adopt;
-pub(crate) use self::apply::Failure;
 use self::apply::StepError;
-pub(crate) use self::director::{Change, DirectorLoop, Request};
+pub(crate) use self::apply::StepFailure;
+pub(crate) use self::director::{DirectorLoop, ReconcileReload, ReconcileRequest};
 pub(crate) use self::error::ReconcileError;
 pub(crate) use self::foreign_marks::{more_marks, not_remembered};
 pub(crate) use self::instrumented::InstrumentedIpvs;

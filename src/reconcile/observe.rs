@@ -16,7 +16,7 @@ use crate::runtime::error_chain::error_chain;
 
 /// The part of the kernel that this agent observes.
 #[derive(Debug)]
-pub(crate) struct Scope<'a> {
+pub(crate) struct ObservationScope<'a> {
     desired: &'a State,
     owned: &'a Owned,
     services: BTreeSet<ServiceKey>,
@@ -32,7 +32,7 @@ pub(crate) struct Scope<'a> {
     interfaces_may_be_gone: bool,
 }
 
-impl<'a> Scope<'a> {
+impl<'a> ObservationScope<'a> {
     /// The desired and the owned state. A service by `probe_marks` that is desired
     /// and not owned does not exist yet.
     pub(crate) fn new(
@@ -141,7 +141,7 @@ pub(crate) struct ServiceTraffic {
 /// can never read is reported separately from a missing parameter.
 pub(crate) async fn observe<T: Ipvs>(
     kernel: &mut Kernel<T>,
-    scope: &Scope<'_>,
+    scope: &ObservationScope<'_>,
 ) -> Result<Observation, KernelError> {
     let mut observation = Observation::default();
     if !scope.services.is_empty() {
@@ -175,7 +175,7 @@ pub(crate) async fn observe<T: Ipvs>(
 
 async fn observe_table<T: Ipvs>(
     ipvs: &mut T,
-    scope: &Scope<'_>,
+    scope: &ObservationScope<'_>,
     observation: &mut Observation,
 ) -> Result<(), KernelError> {
     for (key, observed) in present::services(ipvs, scope.services.iter().copied()).await? {
@@ -209,7 +209,7 @@ async fn observe_table<T: Ipvs>(
 
 async fn observe_addresses<T: Ipvs>(
     kernel: &mut Kernel<T>,
-    scope: &Scope<'_>,
+    scope: &ObservationScope<'_>,
 ) -> Result<BTreeSet<LocalAddress>, KernelError> {
     let required: BTreeSet<_> = scope
         .addresses

@@ -94,14 +94,14 @@ impl<T: Ipvs> RealServerLoop<T> {
                     // What stands in the way is shown and said by then.
                     let _ = self.full_pass().await;
                 }
-                () = self.host.due() => self.look_at_host().await,
+                () = self.host.due() => self.check_host().await,
             }
         }
     }
 
     /// Repairs changes by other programs on this host, and adds the VIPs that belong
     /// to a new address of this host, as from DHCP.
-    async fn look_at_host(&mut self) {
+    async fn check_host(&mut self) {
         let addresses = self.host.begin();
         let differs = self.reconciler.host_differs(&self.desired, addresses).await
             || (addresses && self.wants_others().await);

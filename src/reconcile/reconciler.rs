@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::apply::{self, Failure, HeldBack, Outcome, StepError};
+use super::apply::{self, HeldBack, Outcome, StepError, StepFailure};
 use super::drift::announce;
 use super::dry_run::ProposedSteps;
-use super::observe::{Observation, Scope, observe};
+use super::observe::{Observation, ObservationScope, observe};
 use super::ownership::{Owned, StateFileStatus};
-use super::state_file::{Remembered, StateFile};
+use super::state_file::{LoadedStateFile, StateFile};
 use super::{ChangeCause, ReconcileError, Writing, conditions, publish};
 use crate::config::ProbeMark;
 use crate::kernel::{Ipvs, Kernel, KernelError};
@@ -61,7 +61,7 @@ pub(crate) struct Reconciler<T> {
     /// The parameters that traffic does not depend on.
     pub(super) unneeded: BTreeSet<SysctlKey>,
     /// The failed steps of the last pass that traffic does not depend on.
-    pub(super) tolerated: Vec<Failure>,
+    pub(super) tolerated: Vec<StepFailure>,
     /// In a dry run, the steps that are pending.
     pub(super) proposed: ProposedSteps,
 }
@@ -96,12 +96,12 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     fn remembering(
-        Remembered {
+        LoadedStateFile {
             owned,
             memory,
             damage,
             on_disk,
-        }: Remembered,
+        }: LoadedStateFile,
         kernel: Kernel<T>,
         state_file: StateFile,
         writing: Writing,
@@ -132,7 +132,7 @@ impl<T: Ipvs> Reconciler<T> {
         }
     }
 
-    /// To be watched for changes by another hand.
+    /// To be watched for changes by another program.
     pub(crate) fn state_file(&self) -> StateFile {
         self.state_file.clone()
     }
@@ -156,7 +156,7 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Reads everything that is desired or owned.
     pub(super) async fn observe(&mut self, desired: &State) -> Result<Observation, KernelError> {
-        let scope = Scope::new(desired, &self.owned, self.probe_marks);
+        let scope = ObservationScope::new(desired, &self.owned, self.probe_marks);
         let scope = if self.interfaces_seen {
             scope.with_interfaces_gone()
         } else {
@@ -211,7 +211,7 @@ impl<T: Ipvs> Reconciler<T> {
             self.mark_registry.invalidate(&steps);
             let Outcome { done, mut failures } =
                 apply::apply(&mut self.kernel, desired, &held_back, &steps).await;
-            failures.extend(unreadable.into_iter().map(|(key, error)| Failure {
+            failures.extend(unreadable.into_iter().map(|(key, error)| StepFailure {
                 subject: Subject::Sysctl(key),
                 error: StepError::Kernel(error),
             }));
@@ -241,8 +241,8 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Separates the failures that will repeat and that traffic does not depend on:
     /// these are reported, and do not prevent readiness. Returns the other failures.
-    pub(super) fn set_aside_tolerable(&mut self, failures: Vec<Failure>) -> Vec<Failure> {
-        let tolerable = |failure: &Failure| {
+    pub(super) fn set_aside_tolerable(&mut self, failures: Vec<StepFailure>) -> Vec<StepFailure> {
+        let tolerable = |failure: &StepFailure| {
             let sysctl = failure.subject.sysctl();
             sysctl.is_some_and(|key| self.unneeded.contains(key)) && failure.error.is_lasting()
         };

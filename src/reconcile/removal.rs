@@ -1,10 +1,12 @@
+//! The removal of everything that the agent owns.
+
 use std::collections::BTreeMap;
 
 use super::apply::{self, Outcome};
 use super::drift::announce;
 use super::observe::is_for_probes;
 use super::ownership::{OwnedSysctl, StateFileStatus};
-use super::{Failure, ReconcileError, Reconciler, Writing, not_remembered};
+use super::{ReconcileError, Reconciler, StepFailure, Writing, not_remembered};
 use crate::kernel::Ipvs;
 use crate::plan::{State, Step};
 
@@ -14,7 +16,7 @@ pub(crate) struct Removal {
     pub(crate) done: Vec<Step>,
     /// What stays by its nature, a sentence each.
     pub(crate) notes: Vec<String>,
-    failures: Vec<Failure>,
+    failures: Vec<StepFailure>,
 }
 
 impl Removal {

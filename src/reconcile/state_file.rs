@@ -24,10 +24,10 @@ use crate::runtime::stored_file::{
 };
 use crate::status::Mode;
 
-/// From one look for changes by another hand to the next.
-const LOOK: Duration = Duration::from_secs(1);
+/// From one check for changes by another program to the next.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The version of the file's shape that this program writes.
+/// The version of the file's format that this program writes.
 const VERSION: u32 = 1;
 
 /// Nothing is removed that may be another program's: after a loss, everything stays
@@ -51,10 +51,10 @@ const FORMAT: Format<Owned> = Format { text, content };
 #[derive(Debug, Clone)]
 pub(crate) struct StateFile(StoredFile);
 
-/// The file's shape.
+/// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(expecting = "an object with `version` and `services`")]
-struct Shape {
+struct StateFileContent {
     version: u32,
     services: BTreeSet<String>,
     addresses: BTreeSet<Address>,
@@ -64,7 +64,7 @@ struct Shape {
     timeouts: BTreeMap<String, Seconds>,
     /// As with the time-outs.
     #[serde(default)]
-    leaving: Vec<Leaves>,
+    leaving: Vec<PendingRemovalEntry>,
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ struct Address {
 /// deadline in RFC 3339.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(expecting = "an object with `service` and `real_server`")]
-struct Leaves {
+struct PendingRemovalEntry {
     service: String,
     real_server: String,
     service_name: String,
@@ -95,9 +95,9 @@ struct Sysctl {
     original: Option<String>,
 }
 
-/// What a state file told.
+/// The result of reading a state file.
 #[derive(Debug)]
-pub(crate) struct Remembered {
+pub(crate) struct LoadedStateFile {
     pub(crate) owned: Owned,
     /// `Lost` if the file is damaged.
     pub(crate) memory: StateFileStatus,
@@ -140,13 +140,13 @@ impl StateFile {
 
     /// What was owned when the file was last written; nothing if there is no
     /// file, or the file is damaged.
-    pub(crate) fn load(&self, if_damaged: IfDamaged) -> Result<Remembered, StoredFileError> {
+    pub(crate) fn load(&self, if_damaged: IfDamaged) -> Result<LoadedStateFile, StoredFileError> {
         let loaded: Loaded<Owned> = self.0.load(if_damaged, content)?;
         let memory = match loaded.damage {
             Some(_) => StateFileStatus::Lost,
             None => StateFileStatus::Whole,
         };
-        Ok(Remembered {
+        Ok(LoadedStateFile {
             damage: loaded.reported().cloned(),
             on_disk: loaded.on_disk(),
             owned: loaded.value,
@@ -158,7 +158,7 @@ impl StateFile {
     pub(super) async fn load_patiently(
         &self,
         if_damaged: IfDamaged,
-    ) -> Result<Remembered, StoredFileError> {
+    ) -> Result<LoadedStateFile, StoredFileError> {
         let file = self.clone();
         let load = move || file.load(if_damaged);
         let loaded = file_work::run_patiently(FileUse::State, self.path(), load).await;
@@ -172,15 +172,15 @@ impl StateFile {
         BackgroundWriter::new(self.0.clone(), FileUse::State, FORMAT, on_disk)
     }
 
-    /// Looks again and again whether another hand has changed or removed the file: then
+    /// Checks regularly whether another program has changed or removed the file: then
     /// the next pass writes it.
     pub(crate) async fn watch(self) -> Infallible {
         loop {
-            sleep(LOOK).await;
+            sleep(CHECK_INTERVAL).await;
             let file = self.0.clone();
-            let look = move || file.look();
-            // What does not answer has been reported, and is looked at again.
-            let _ = file_work::run_patiently(FileUse::State, self.path(), look).await;
+            let check = move || file.check_for_changes();
+            // What does not answer has been reported, and is checked again.
+            let _ = file_work::run_patiently(FileUse::State, self.path(), check).await;
         }
     }
 
@@ -244,45 +244,45 @@ fn content(text: &[u8]) -> Content<Owned> {
 }
 
 fn understand(text: &[u8]) -> Result<Owned, ShapeError> {
-    let shape: Shape = serde_json::from_slice(text)?;
+    let found: StateFileContent = serde_json::from_slice(text)?;
     let mut owned = Owned::default();
-    for service in &shape.services {
+    for service in &found.services {
         owned.services.insert(service.parse()?);
     }
-    for Address { interface, address } in shape.addresses {
+    for Address { interface, address } in found.addresses {
         owned.addresses.insert(LocalAddress { interface, address });
     }
-    for (key, Sysctl { ours, original }) in shape.sysctls {
+    for (key, Sysctl { ours, original }) in found.sysctls {
         owned
             .sysctls
             .insert(key.parse()?, OwnedSysctl { ours, original });
     }
-    for (timeout, Seconds { ours, original }) in shape.timeouts {
+    for (timeout, Seconds { ours, original }) in found.timeouts {
         owned
             .timeouts
             .insert(timeout.parse()?, OwnedTimeout { ours, original });
     }
-    for leaves in shape.leaving {
+    for leaves in found.leaving {
         let key = (leaves.service.parse()?, leaves.real_server.parse()?);
         let deadline = humantime::parse_rfc3339(&leaves.deadline);
-        let leaver = PendingRemoval {
+        let removal = PendingRemoval {
             service: leaves.service_name,
             real_server: leaves.real_server_name,
             deadline: deadline?,
             has_weight: false,
         };
-        owned.leaving.insert(key, leaver);
+        owned.leaving.insert(key, removal);
     }
     Ok(owned)
 }
 
 fn text(owned: &Owned) -> serde_json::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(&shape(owned))?;
+    let mut text = serde_json::to_vec_pretty(&content_of(owned))?;
     text.push(b'\n');
     Ok(text)
 }
 
-fn shape(owned: &Owned) -> Shape {
+fn content_of(owned: &Owned) -> StateFileContent {
     let Owned {
         services,
         addresses,
@@ -298,7 +298,7 @@ fn shape(owned: &Owned) -> Shape {
         ours: s.ours.clone(),
         original: s.original.clone(),
     };
-    Shape {
+    StateFileContent {
         version: VERSION,
         services: services.iter().map(ToString::to_string).collect(),
         addresses: addresses.iter().map(address).collect(),
@@ -314,12 +314,12 @@ fn shape(owned: &Owned) -> Shape {
             .collect(),
         leaving: leaving
             .iter()
-            .map(|((service, real_server), leaver)| Leaves {
+            .map(|((service, real_server), removal)| PendingRemovalEntry {
                 service: service.to_string(),
                 real_server: real_server.to_string(),
-                service_name: leaver.service.clone(),
-                real_server_name: leaver.real_server.clone(),
-                deadline: humantime::format_rfc3339_millis(leaver.deadline).to_string(),
+                service_name: removal.service.clone(),
+                real_server_name: removal.real_server.clone(),
+                deadline: humantime::format_rfc3339_millis(removal.deadline).to_string(),
             })
             .collect(),
     }

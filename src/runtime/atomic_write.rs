@@ -15,7 +15,7 @@ const RANDOM: usize = 6;
 
 /// Puts `text` in the place of the file: a new file, flushed, takes its name,
 /// so that whoever reads it finds the old text or the new one. Its directory
-/// must exist. The same trouble makes the same error in every attempt.
+/// must exist. The same cause makes the same error in every attempt.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     try_to_replace(path, text).map_err(|error| bare(&error))
 }

@@ -238,7 +238,7 @@ struct UseState {
     threads: Threads,
     /// The files that are being worked on, or are next; oldest first.
     claimed: Mutex<Vec<Claimed>>,
-    /// Told when a file is no longer claimed.
+    /// Notified when a file is no longer claimed.
     released: Notify,
 }
 
@@ -282,7 +282,7 @@ impl FileWork {
         W: FnOnce() -> R + Send + 'static,
     {
         #[cfg(test)]
-        let _standing = tests::paused_clock_stands();
+        let _paused = tests::paused_clock_stands();
         let found = self.uses.iter().find(|(of, _)| *of == file_use);
         let (_, state) = found.ok_or_else(|| FileWorkError::Failed(path.to_owned()))?;
         let claim = UseState::claim(state, path, deadline).await?;

@@ -1,4 +1,4 @@
-//! Whether the loops turn: each says so when it does, and `/livez` looks.
+//! The liveness of the loops: each loop reports that it turns, and `/livez` shows a loop that is stuck.
 
 use std::fmt;
 use std::time::{Duration, Instant};

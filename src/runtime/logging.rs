@@ -90,8 +90,8 @@ pub(crate) enum LoggingError {
 /// Standard error. The worker flushes it whenever no line waits any more.
 #[derive(Default)]
 struct Output {
-    /// Of the dropped lines, those that have been told of.
-    told: usize,
+    /// Of the dropped lines, those that have been reported.
+    reported: usize,
 }
 
 impl Write for Output {
@@ -101,11 +101,11 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         let dropped = dropped_lines();
-        let untold = dropped.saturating_sub(self.told);
-        self.told = dropped;
-        if untold > 0 {
+        let unreported = dropped.saturating_sub(self.reported);
+        self.reported = dropped;
+        if unreported > 0 {
             // It takes its place among the lines that wait, as all do.
-            tracing::warn!("{untold} lines of the log were dropped: standard error took none");
+            tracing::warn!("{unreported} lines of the log were dropped: standard error took none");
         }
         io::stderr().flush()
     }

@@ -1,5 +1,4 @@
-//! A panic of one task, caught and told: nobody else is to suffer, and it is
-//! not to go unseen.
+//! Panics of single tasks: a panic is caught, so that it ends no other task, and logged.
 
 use std::any::Any;
 use std::future::Future;
@@ -10,8 +9,8 @@ use futures_util::FutureExt as _;
 /// As much of a panic's message is kept, in characters.
 const LONGEST: usize = 200;
 
-/// What comes of the future, or what it said when it panicked. What it shares
-/// with others has to be whole at every step, as what locks guard here is.
+/// The result of the future, or the message of its panic. Data that the future shares with
+/// other tasks must be consistent at every step, as data behind the locks of this program is.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let ended = AssertUnwindSafe(future).catch_unwind().await;
     ended.map_err(|panic| message(&*panic))

@@ -55,9 +55,9 @@ impl Standstill {
     /// One that began at `from` and has not ended.
     #[cfg(test)]
     pub(crate) fn since(from: Instant) -> Arc<Self> {
-        let standing = Self::unknown();
-        standing.lock().due = Some(from);
-        standing
+        let standstill = Self::unknown();
+        standstill.lock().due = Some(from);
+        standstill
     }
 
     fn sleeps(&self, now: Instant) {

@@ -3,20 +3,20 @@
 //! set aside.
 
 mod background_writer;
+mod content;
 mod damage;
+mod error;
+mod set_aside;
+mod stamp;
 pub(crate) mod unsaved;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
 use serde::Deserialize;
-use thiserror::Error;
 use tracing::warn;
 
 use super::shared::Shared;
@@ -24,14 +24,15 @@ use super::{atomic_write, regular_file};
 use crate::model::Severity;
 
 pub(crate) use background_writer::{BackgroundWriter, Format, WriteResult};
+pub(crate) use content::{Content, Loaded, OnDisk};
 pub(crate) use damage::Damage;
-use damage::{Place, what_is_no_file};
+use damage::{Location, what_is_no_file};
+pub(crate) use error::StoredFileError;
+use set_aside::{last_set_aside, set_aside};
+use stamp::Stamp;
 
 /// The largest file that is read: 64 MiB. An entry takes about 150 bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
-
-/// So many damaged files are kept beside one file.
-const MOST_ASIDE: u32 = 100;
 
 /// So many characters of a cause are kept: a damaged file may have entries of any length.
 const LONGEST_CAUSE: usize = 500;
@@ -66,17 +67,8 @@ pub(crate) struct StoredFile {
 #[derive(Debug, Default)]
 struct Last {
     stamp: Shared<Option<Stamp>>,
-    /// Whether another hand has changed or removed it since, as last seen.
+    /// Whether another program has changed or removed it since, as last seen.
     is_changed: AtomicBool,
-}
-
-/// Which file has a name, and when it was written: a file that another hand has
-/// changed, replaced or removed has another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    length: u64,
-    written: (i64, i64),
 }
 
 /// What happens to a damaged file.
@@ -86,100 +78,6 @@ pub(crate) enum IfDamaged {
     SetAside,
     /// The file stays as it is: for those who only read.
     Leave,
-}
-
-/// What a file holds; its damage does not exclude that a part is understood.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Content<T> {
-    pub(crate) value: T,
-    /// What is wrong with the file, if it is damaged.
-    pub(crate) cause: Option<String>,
-}
-
-/// What was read from a file.
-#[derive(Debug, Default)]
-pub(crate) struct Loaded<T> {
-    /// Empty where there is no file, or nothing of the file is understood.
-    pub(crate) value: T,
-    pub(crate) damage: Option<Damage>,
-    /// The file that was set aside last, if the file is well now and nobody has
-    /// removed the other: what was lost may still be lost.
-    earlier: Option<Damage>,
-}
-
-/// What is known of a file by those who write it.
-#[derive(Debug, Clone)]
-pub(crate) enum OnDisk<T> {
-    /// This, unless another hand has changed it.
-    Holds(T),
-    /// The file was damaged, and could not be set aside.
-    Damaged,
-    /// Nothing that matters.
-    Unknown,
-}
-
-impl<T: PartialEq> OnDisk<T> {
-    /// Whether the file holds this, as far as is known.
-    pub(crate) fn holds(&self, value: &T) -> bool {
-        matches!(self, Self::Holds(held) if held == value)
-    }
-
-    /// The same after a write that may have failed half-way.
-    pub(crate) fn after_failure(&self) -> Self {
-        match self {
-            Self::Damaged => Self::Damaged,
-            Self::Holds(..) | Self::Unknown => Self::Unknown,
-        }
-    }
-}
-
-impl<T> Loaded<T> {
-    /// The damage that operators have to see: of now, else of an earlier start.
-    pub(crate) fn reported(&self) -> Option<&Damage> {
-        self.damage.as_ref().or(self.earlier.as_ref())
-    }
-
-    pub(crate) fn on_disk(&self) -> OnDisk<T>
-    where
-        T: Clone,
-    {
-        match &self.damage {
-            None => OnDisk::Holds(self.value.clone()),
-            Some(damage) if damage.is_set_aside() => OnDisk::Unknown,
-            Some(_) => OnDisk::Damaged,
-        }
-    }
-}
-
-/// A file in the state directory cannot be used.
-#[derive(Debug, Error)]
-pub(crate) enum StoredFileError {
-    /// The directory cannot be made.
-    #[error("cannot make the directory `{}`: correct `state_dir`, or its owner and mode", .0.display())]
-    Directory(PathBuf, #[source] io::Error),
-    /// The file cannot be read.
-    #[error("cannot read the state file `{}`: correct `state_dir`, or its owner and mode", .0.display())]
-    Read(PathBuf, #[source] io::Error),
-    /// The file cannot be written.
-    #[error("cannot write the state file `{}`", .0.display())]
-    Write(PathBuf, #[source] io::Error),
-    /// The file is damaged, must not be overwritten, and cannot be set aside.
-    #[error("cannot set the damaged state file `{}` aside", .0.display())]
-    SetAside(PathBuf, #[source] io::Error),
-    /// The file is of a program newer than this one.
-    #[error(
-        "`{}` has version {version}, which a newer lvs-agent wrote and this one cannot read: \
-         run that one, for this one does not start with this file; or move the file away, and \
-         {moved}", .path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: u64,
-        /// What to do when the file is moved away.
-        moved: &'static str,
-    },
 }
 
 impl StoredFile {
@@ -208,47 +106,33 @@ impl StoredFile {
         if_damaged: IfDamaged,
         understand: impl FnOnce(&[u8]) -> Content<T>,
     ) -> Result<Loaded<T>, StoredFileError> {
-        *self.last.stamp.lock() = self.stamp();
+        *self.last.stamp.lock() = Stamp::of(&self.path);
         let Content { value, cause } = self.content(understand)?;
         let Some(cause) = cause else {
             return Ok(Loaded {
                 value,
                 damage: None,
-                earlier: self.set_aside_earlier(),
+                earlier: self.earlier_damage(),
             });
         };
-        let place = match if_damaged {
-            IfDamaged::Leave => Place::Left,
-            IfDamaged::SetAside => match self.set_aside() {
-                Ok(aside) => Place::Aside(aside),
-                Err(error) => Place::Stuck(error.to_string()),
+        let location = match if_damaged {
+            IfDamaged::Leave => Location::Untouched,
+            IfDamaged::SetAside => match set_aside(&self.path) {
+                Ok(aside) => Location::SetAside(aside),
+                Err(error) => Location::NotSetAside(error.to_string()),
             },
         };
         Ok(Loaded {
             value,
-            damage: Some(self.damage(&cause, place)),
+            damage: Some(self.damage(&cause, location)),
             earlier: None,
         })
     }
 
-    /// The file that was set aside last. A directory that cannot be listed has none.
-    fn set_aside_earlier(&self) -> Option<Damage> {
-        let prefix = format!("{}.damaged", self.path.file_name()?.to_str()?);
-        let entries = fs::read_dir(self.directory()).ok()?.flatten();
-        let aside = entries.filter(|entry| {
-            let name = entry.file_name();
-            let rest = name.to_str().and_then(|name| name.strip_prefix(&*prefix));
-            rest.is_some_and(|rest| {
-                let number = rest.strip_prefix('.');
-                rest.is_empty() || number.is_some_and(|number| number.parse::<u32>().is_ok())
-            })
-        });
-        // The change of the name is the last change of the inode.
-        let last = aside.max_by_key(|entry| {
-            let metadata = entry.metadata().ok();
-            metadata.map(|metadata| (metadata.ctime(), metadata.ctime_nsec()))
-        })?;
-        Some(self.damage("found at an earlier start", Place::Aside(last.path())))
+    /// The damage of an earlier start, of which a file is left.
+    fn earlier_damage(&self) -> Option<Damage> {
+        let aside = last_set_aside(&self.path)?;
+        Some(self.damage("found at an earlier start", Location::SetAside(aside)))
     }
 
     /// Fails if a newer program wrote the file.
@@ -261,7 +145,7 @@ impl StoredFile {
 
     /// Writes the file whole or not at all: a new file, flushed, takes the old one's
     /// name. `before` is what is known of the old one: a file that holds `value` is not
-    /// written again, unless another hand has changed or removed it, and one that was
+    /// written again, unless another program has changed or removed it, and one that was
     /// damaged and not understood is set aside first, which is returned.
     ///
     /// Fails if a newer program wrote the file meanwhile, or if a damaged file cannot
@@ -276,11 +160,11 @@ impl StoredFile {
         let mut damage = None;
         match before {
             OnDisk::Holds(held) if *held == value => {
-                if !self.look() {
+                if !self.check_for_changes() {
                     return Ok((OnDisk::Holds(value), None));
                 }
                 let file = self.path.display();
-                warn!(%file, "another hand has changed or removed the file: it is written again");
+                warn!(%file, "another program has changed or removed the file: it is written again");
             }
             OnDisk::Damaged => damage = self.set_aside_damaged(&understand)?,
             OnDisk::Holds(..) | OnDisk::Unknown => {}
@@ -297,30 +181,21 @@ impl StoredFile {
             .map_err(io::Error::from)
             .and_then(|text| atomic_write::replace(&self.path, &text));
         written.map_err(|error| StoredFileError::Write(self.path.clone(), error))?;
-        *self.last.stamp.lock() = self.stamp();
+        *self.last.stamp.lock() = Stamp::of(&self.path);
         self.last.is_changed.store(false, Ordering::Relaxed);
         Ok((OnDisk::Holds(value), damage))
     }
 
-    /// Looks whether another hand has changed or removed the file.
-    pub(crate) fn look(&self) -> bool {
-        let is_changed = self.stamp() != *self.last.stamp.lock();
+    /// Checks whether another program has changed or removed the file.
+    pub(crate) fn check_for_changes(&self) -> bool {
+        let is_changed = Stamp::of(&self.path) != *self.last.stamp.lock();
         self.last.is_changed.store(is_changed, Ordering::Relaxed);
         is_changed
     }
 
-    /// What [`Self::look`] last saw.
+    /// What [`Self::check_for_changes`] last saw.
     pub(crate) fn is_changed(&self) -> bool {
         self.last.is_changed.load(Ordering::Relaxed)
-    }
-
-    fn stamp(&self) -> Option<Stamp> {
-        let found = fs::symlink_metadata(&self.path).ok()?;
-        Some(Stamp {
-            file: (found.dev(), found.ino()),
-            length: found.len(),
-            written: (found.mtime(), found.mtime_nsec()),
-        })
     }
 
     fn set_aside_damaged<T: Default>(
@@ -330,9 +205,9 @@ impl StoredFile {
         let Some(cause) = self.content(understand)?.cause else {
             return Ok(None);
         };
-        let aside = self.set_aside();
+        let aside = set_aside(&self.path);
         let aside = aside.map_err(|error| StoredFileError::SetAside(self.path.clone(), error))?;
-        Ok(Some(self.damage(&cause, Place::Aside(aside))))
+        Ok(Some(self.damage(&cause, Location::SetAside(aside))))
     }
 
     /// Removes the file. Returns whether there was one.
@@ -380,33 +255,13 @@ impl StoredFile {
         Ok(understand(&text))
     }
 
-    fn damage(&self, cause: &str, place: Place) -> Damage {
+    fn damage(&self, cause: &str, location: Location) -> Damage {
         Damage {
             path: self.path.clone(),
             purpose: self.purpose,
             cause: cause.chars().take(LONGEST_CAUSE).collect(),
-            place,
+            location,
         }
-    }
-
-    /// Gives the file the first free of the names `FILE.damaged`, `FILE.damaged.1`,
-    /// `FILE.damaged.2`, …, and returns the name.
-    fn set_aside(&self) -> io::Result<PathBuf> {
-        for number in 0..MOST_ASIDE {
-            let mut name = self.path.clone().into_os_string();
-            name.push(".damaged");
-            if number > 0 {
-                name.push(format!(".{number}"));
-            }
-            let aside = PathBuf::from(name);
-            match rename_to_free(&self.path, &aside) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                renamed => return renamed.map(|()| aside),
-            }
-        }
-        let name = self.path.display();
-        let message = format!("{MOST_ASIDE} files `{name}.damaged…` are there: remove some");
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
     }
 }
 
@@ -418,19 +273,6 @@ fn version(text: &[u8]) -> Option<u64> {
     }
     let found: Version = serde_json::from_slice(text).ok()?;
     Some(found.version)
-}
-
-/// Renames a file to a name that nothing has yet.
-fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // The file system does not know the flag (renameat2(2)).
-        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(to) {
-            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
-            Err(error) => Err(error),
-        },
-        renamed => Ok(renamed?),
-    }
 }
 
 #[cfg(test)]

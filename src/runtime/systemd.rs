@@ -1,4 +1,4 @@
-//! What the service manager is told, where there is one (`sd_notify(3)`).
+//! Notifications of the service manager (`sd_notify(3)`), where there is one.
 
 use std::convert::Infallible;
 use std::future;
@@ -20,7 +20,7 @@ pub(crate) fn ready(status: &str) {
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(%error, "the service manager could not be told"),
+        Err(error) => warn!(%error, "the service manager could not be notified"),
     }
 }
 
@@ -34,12 +34,11 @@ pub(crate) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// Tells the service manager that the loops turn, three times in each
-/// `WatchdogSec=`, for as long as they do: when it is not told in time, it
-/// ends the process and starts another.
+/// Notifies the service manager three times in each `WatchdogSec=` while the loops turn.
+/// Without a notification in time, the service manager ends the process and starts another.
 ///
-/// It runs on the runtime like the loops themselves, so that a runtime that is
-/// stuck as a whole is silent too. Without a watchdog it does nothing.
+/// This task runs on the runtime like the loops themselves, so that a runtime that is stuck
+/// as a whole is silent too. Without a watchdog the task does nothing.
 pub(crate) async fn feed_watchdog(liveness: Arc<Liveness>) -> Infallible {
     let Some(deadline) = sd_notify::watchdog_enabled().filter(|deadline| !deadline.is_zero())
     else {
@@ -67,6 +66,6 @@ pub(crate) async fn feed_watchdog(liveness: Arc<Liveness>) -> Infallible {
 
 fn send(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, "the service manager could not be told");
+        warn!(%error, "the service manager could not be notified");
     }
 }

@@ -1,3 +1,5 @@
+//! The findings of the ARP audit, as they are shown.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,25 +23,25 @@ pub(crate) struct ArpRecord {
 pub(crate) struct ConflictRecord {
     pub(crate) since: SystemTime,
     /// The real servers with that MAC address, by address, with their names;
-    /// of a stranger there are none.
+    /// of a foreign host there are none.
     pub(crate) real_servers: BTreeMap<IpAddr, Arc<str>>,
 }
 
 impl ArpRecord {
     /// The pairs of VIP and real server in conflict now.
-    pub(crate) fn thefts(&self) -> ArpConflicts {
-        let mut thefts = ArpConflicts::new();
+    pub(crate) fn conflicting(&self) -> ArpConflicts {
+        let mut conflicting = ArpConflicts::new();
         for (vip, conflicts) in &self.vips {
             for conflict in conflicts.values() {
-                thefts.extend(conflict.real_servers.keys().map(|rip| (*vip, *rip)));
+                conflicting.extend(conflict.real_servers.keys().map(|rip| (*vip, *rip)));
             }
         }
-        thefts
+        conflicting
     }
 }
 
 impl ConflictRecord {
-    /// Whose it is, for people: `rs1 (192.168.11.21)`; `None` of a stranger.
+    /// Whose it is, for people: `rs1 (192.168.11.21)`; `None` of a foreign host.
     pub(crate) fn owner(&self) -> Option<String> {
         let named = self.real_servers.iter();
         let named: Vec<_> = named.map(|(rip, name)| format!("{name} ({rip})")).collect();

@@ -1,8 +1,10 @@
 //! A small cluster for tests of what is shown.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::config::{
@@ -11,11 +13,10 @@ use crate::config::{
     RealServerExit, RealServerRole, SorryServer, StatusRanges, Via, VirtualService,
 };
 use crate::model::{
-    Diagnosis, Family, Health, MacAddress, ProbePath, ProbeResult, Protocol, Quiesced,
-    ServiceFlags, Statistics, Weight,
+    Diagnosis, Family, Forwarding, Health, MacAddress, ProbePath, ProbeResult, Protocol, Quiesced,
+    Scheduler, ServiceFlags, Statistics, Weight,
 };
-use crate::readiness::{ReadinessIssue, SelfTest, ServedService};
-use crate::status::ConflictRecord;
+use crate::readiness::{ArpValues, ReadinessIssue, SelfTest, ServedService, ServiceReadiness};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn start() -> SystemTime {
@@ -260,7 +261,7 @@ pub(crate) fn examine(snapshot: &Snapshot) {
     Examiner::default().step(snapshot, start() + Duration::from_mins(1));
 }
 
-/// The same, where rs1 and a stranger answer for the VIP, and rs1 is quiesced.
+/// The same, where rs1 and a foreign host answer for the VIP, and rs1 is quiesced.
 pub(crate) fn with_arp_conflicts() -> Snapshot {
     let snapshot = director();
     let conflict = |names: &[(&str, &str)]| ConflictRecord {

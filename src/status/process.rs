@@ -1,3 +1,5 @@
+//! The process that shows its state.
+
 use std::time::SystemTime;
 
 /// Which process shows its state, and how far that state is real.

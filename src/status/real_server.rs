@@ -1,3 +1,5 @@
+//! One real server, as it is shown.
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

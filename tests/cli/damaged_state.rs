@@ -289,7 +289,7 @@ fn condition_is_there_after_a_restart_until_the_file_is_removed() {
     }
 }
 
-/// While the agent runs it knows what its files hold: whatever another hand does to
+/// While the agent runs it knows what its files hold: whatever another program does to
 /// them, a restart afterwards finds them whole, and nothing is said to be lost.
 #[test]
 fn what_another_hand_does_to_a_file_of_a_running_agent_is_undone() {
@@ -343,7 +343,7 @@ fn what_another_hand_does_to_a_file_of_a_running_agent_is_undone() {
         assert_nothing_is_lost(&site, deed);
         let output = stop(agent);
         assert!(
-            output.contains("another hand has changed or removed the file"),
+            output.contains("another program has changed or removed the file"),
             "{output}"
         );
         let _agent = site.agent();

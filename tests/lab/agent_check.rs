@@ -38,10 +38,10 @@ fn wait_for_detail(director: &Namespace, detail: &str) -> Value {
     })
 }
 
-/// The commands of its mend, in their order.
+/// The commands of its fix, in their order.
 fn commands(rs1: &Value) -> Vec<String> {
-    let mend = rs1["fix"].as_str().unwrap();
-    let commands = mend.split('`').skip(1).step_by(2);
+    let fix = rs1["fix"].as_str().unwrap();
+    let commands = fix.split('`').skip(1).step_by(2);
     commands.map(str::to_owned).collect()
 }
 
@@ -85,9 +85,9 @@ fn the_weight_follows_what_the_real_server_says_of_itself() {
     // What it says finds the interface, and takes the VIP off it.
     rs1.run("ip address add 192.168.11.200/32 dev eth0");
     let reason = "not ready: the VIP 192.168.11.200 is on eth0, which answers for it";
-    let told = wait_for_detail(director, reason);
-    assert_eq!(told["diagnosis"], "arp_conflict");
-    let commands = commands(&told);
+    let reported = wait_for_detail(director, reason);
+    assert_eq!(reported["diagnosis"], "arp_conflict");
+    let commands = commands(&reported);
     let shown = rs1.run(&commands[0]);
     let interface = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
     let shown: Vec<_> = shown.lines().map(interface).collect();
@@ -97,20 +97,20 @@ fn the_weight_follows_what_the_real_server_says_of_itself() {
 
     drop(web);
     cluster.wait_for_weight("192.168.11.21", 0);
-    let told = wait_for_detail(director, "nothing listens on tcp 192.168.11.200:80");
-    assert_eq!(told["diagnosis"], "application_down");
+    let reported = wait_for_detail(director, "nothing listens on tcp 192.168.11.200:80");
+    assert_eq!(reported["diagnosis"], "application_down");
     let of_service = "`ss -ltnup 'sport = :80'`";
-    assert!(told["fix"].as_str().unwrap().contains(of_service));
+    assert!(reported["fix"].as_str().unwrap().contains(of_service));
     // A child of another test may hold the socket for a moment longer.
     let _of_rip = until(PATIENCE, "free port 80", || {
         rs1.enter(|| TcpListener::bind("192.168.11.21:80"))
     });
     cluster.wait_for_weight("192.168.11.21", 0);
     let reason = "nothing listens on tcp 192.168.11.200:80, only on 192.168.11.21:80";
-    let told = wait_for_detail(director, reason);
-    assert_eq!(told["diagnosis"], "not_listening_on_vip");
+    let reported = wait_for_detail(director, reason);
+    assert_eq!(reported["diagnosis"], "not_listening_on_vip");
     assert_eq!(
-        told["fix"],
+        reported["fix"],
         "on 192.168.11.21, let the server listen on 192.168.11.200:80 or on all addresses; what \
          listens now: `ss -ltnp 'sport = :80'`"
     );
@@ -137,20 +137,20 @@ fn an_agent_that_is_gone_is_a_failure_also_beside_another_check() {
     agent.wait(PATIENCE);
     cluster.wait_for_weight("192.168.11.21", 0);
     let director = &cluster.lan.director;
-    let told = wait_for_detail(director, UNASKED);
-    assert_eq!(told["diagnosis"], "application_down");
+    let reported = wait_for_detail(director, UNASKED);
+    assert_eq!(reported["diagnosis"], "application_down");
     let asked = "ss -ltnp 'sport = :9477'".to_owned();
-    assert!(commands(&told).contains(&asked), "{told}");
+    assert!(commands(&reported).contains(&asked), "{reported}");
     cluster.wait_for_weight("192.168.11.22", 1);
 
     // One that knows nothing of the service vouches for nothing.
     let elsewhere = Site::new(&both.replace("address: 192.168.11.21 ", "address: 192.168.11.29 "));
     let _agent = elsewhere.start(&cluster.lan.rs1, &["--real-server"]);
-    let told = wait_for_detail(director, "the agent does not serve tcp 192.168.11.200:80");
-    assert_eq!(told["diagnosis"], "application_down");
-    let mend = told["fix"].as_str().unwrap();
+    let reported = wait_for_detail(director, "the agent does not serve tcp 192.168.11.200:80");
+    assert_eq!(reported["diagnosis"], "application_down");
+    let fix = reported["fix"].as_str().unwrap();
     let list = "list the host's address among the real servers of tcp 192.168.11.200:80";
-    assert!(mend.contains(list), "{mend}");
+    assert!(fix.contains(list), "{fix}");
 }
 
 /// The other end tells whether the VIP is missing there; what it does not know
@@ -176,29 +176,29 @@ fn beside_a_check_through_the_vip_the_other_end_tells_which_cause_it_is() {
         "type filter hook input priority 0 ; iifname eth0 ip daddr 192.168.11.200 drop ;";
     let director = &cluster.lan.director;
     let other = rs1.keep_removing("192.168.11.200/32", "lo");
-    let told = wait_for_detail(
+    let reported = wait_for_detail(
         director,
         "not ready: the VIP 192.168.11.200 is on no interface",
     );
-    assert_eq!(told["diagnosis"], "vip_missing");
+    assert_eq!(reported["diagnosis"], "vip_missing");
     drop(other);
     cluster.wait_for_weight("192.168.11.21", 1);
 
     rs1.run(&format!(
         "nft add table inet lab {{ chain input {{ {firewall} }} ; }}"
     ));
-    let told = wait_for_detail(
+    let reported = wait_for_detail(
         director,
         "through the VIP: timed out after 3s while connecting",
     );
-    assert_eq!(told["diagnosis"], "vip_missing");
+    assert_eq!(reported["diagnosis"], "vip_missing");
     rs1.run("nft delete table inet lab");
     cluster.wait_for_weight("192.168.11.21", 1);
 
     let agent = cluster.real_server_agent(0);
     agent.signal(Signal::SIGKILL);
     agent.wait(PATIENCE);
-    let told = wait_for_detail(&cluster.lan.director, UNASKED);
-    assert_eq!(told["diagnosis"], "application_down");
+    let reported = wait_for_detail(&cluster.lan.director, UNASKED);
+    assert_eq!(reported["diagnosis"], "application_down");
     cluster.wait_for_weight("192.168.11.22", 1);
 }

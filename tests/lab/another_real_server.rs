@@ -10,8 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::cluster::shown;
-use crate::hall::{Hall, VIP};
 use crate::support::{Lan, Namespace, PATIENCE, Process, nginx, until};
+use crate::vip_lan::{VIP, VipLan};
 
 /// How many services ask each real server, each ten times a second.
 const SERVICES: u16 = 5;
@@ -54,20 +54,20 @@ virtual_services:
     text
 }
 
-/// The hall with nginx on rs2, which has the addresses from rs2's on.
-fn serve(real_servers: u16) -> (Hall, Process) {
-    let hall = Hall::new(&configuration(real_servers));
+/// The network with nginx on rs2, which has the addresses from rs2's on.
+fn serve(real_servers: u16) -> (VipLan, Process) {
+    let vip_lan = VipLan::new(&configuration(real_servers));
     for last in 3..=real_servers {
         let address = format!("ip address add 192.168.11.{}/24 dev eth0", 20 + last);
-        hall.lan.rs2.run(&address);
+        vip_lan.lan.rs2.run(&address);
     }
-    let page = nginx(&hall.lan.rs2, "rs2");
-    (hall, page)
+    let page = nginx(&vip_lan.lan.rs2, "rs2");
+    (vip_lan, page)
 }
 
-fn wait_for_the_others(hall: &Hall, real_servers: u16) {
+fn wait_for_the_others(vip_lan: &VipLan, real_servers: u16) {
     for last in 2..=real_servers {
-        hall.wait_for_health(&format!("rs{last}"), "up");
+        vip_lan.wait_for_health(&format!("rs{last}"), "up");
     }
 }
 
@@ -123,13 +123,13 @@ impl Counted {
 
 /// Nobody answers in the place of rs1, whatever becomes of the table, and
 /// nobody else falls for it.
-fn disturbed(disturb: impl Fn(&Lan), afterwards: impl FnOnce(&Hall)) {
-    let (hall, _page) = serve(5);
-    let _director = hall.direct();
-    wait_for_the_others(&hall, 5);
+fn disturbed(disturb: impl Fn(&Lan), afterwards: impl FnOnce(&VipLan)) {
+    let (vip_lan, _page) = serve(5);
+    let _director = vip_lan.direct();
+    wait_for_the_others(&vip_lan, 5);
     let counted = until(LONG, "500 probes of rs1", || {
-        disturb(&hall.lan);
-        let counted = Counted::read(&hall.lan.director);
+        disturb(&vip_lan.lan);
+        let counted = Counted::read(&vip_lan.lan.director);
         if counted.all_of("rs1") >= 500 {
             Ok(counted)
         } else {
@@ -146,7 +146,7 @@ fn disturbed(disturb: impl Fn(&Lan), afterwards: impl FnOnce(&Hall)) {
         let fell = counted.fell.get(real_server);
         assert_eq!(fell, Some(&0), "{real_server} of {:?}", counted.probes);
     }
-    afterwards(&hall);
+    afterwards(&vip_lan);
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn a_backup_that_lets_all_packets_pass_makes_nobody_up() {
         // It runs already from the second time on.
         let _ = lan.director.output(start);
     };
-    disturbed(start, |hall| {
-        hall.wait_for_diagnosis("rs2", "unverified");
-        hall.lan.director.run("ipvsadm --stop-daemon backup");
-        hall.wait_for_diagnosis("rs2", "ok");
+    disturbed(start, |vip_lan| {
+        vip_lan.wait_for_diagnosis("rs2", "unverified");
+        vip_lan.lan.director.run("ipvsadm --stop-daemon backup");
+        vip_lan.wait_for_diagnosis("rs2", "ok");
     });
 }
 
@@ -188,17 +188,17 @@ fn a_backup_that_lets_all_packets_pass_makes_nobody_up() {
 /// anybody, and what they find is nobody's fault.
 #[test]
 fn a_rule_that_clears_marks_changes_no_verdict() {
-    let (hall, page) = serve(3);
-    let director = &hall.lan.director;
-    let _agent = hall.direct();
-    wait_for_the_others(&hall, 3);
-    hall.wait_for_diagnosis("rs1", "application_down");
+    let (vip_lan, page) = serve(3);
+    let director = &vip_lan.lan.director;
+    let _agent = vip_lan.direct();
+    wait_for_the_others(&vip_lan, 3);
+    vip_lan.wait_for_diagnosis("rs1", "application_down");
     director.run(
         "nft add table ip lab { chain output { type route hook output priority mangle ; \
          meta mark set ct mark ; } ; }",
     );
     for real_server in ["rs1", "rs2", "rs3"] {
-        hall.wait_for_diagnosis(real_server, "unverified");
+        vip_lan.wait_for_diagnosis(real_server, "unverified");
     }
     let before = Counted::read(director);
     // Whoever answers for another now, refuses.
@@ -213,12 +213,12 @@ fn a_rule_that_clears_marks_changes_no_verdict() {
             Err(made)
         }
     });
-    let _page = nginx(&hall.lan.rs2, "rs2");
+    let _page = nginx(&vip_lan.lan.rs2, "rs2");
     director.run("nft delete table ip lab");
     for real_server in ["rs2", "rs3"] {
-        hall.wait_for_diagnosis(real_server, "ok");
+        vip_lan.wait_for_diagnosis(real_server, "ok");
     }
-    hall.wait_for_diagnosis("rs1", "application_down");
+    vip_lan.wait_for_diagnosis("rs1", "application_down");
     let counted = Counted::read(director);
     assert_eq!(counted.of("rs1", "ok"), 0, "{:?}", counted.probes);
     for real_server in ["rs2", "rs3"] {
@@ -258,16 +258,19 @@ fn connections(director: &Namespace) -> Vec<u32> {
 /// way; not so where nobody said anything, so one real server is not there.
 #[test]
 fn no_answer_is_taken_for_another_real_servers() {
-    let (hall, _page) = serve(5);
-    hall.lan.rs2.run("ip address del 192.168.11.25/24 dev eth0");
-    let director = &hall.lan.director;
+    let (vip_lan, _page) = serve(5);
+    vip_lan
+        .lan
+        .rs2
+        .run("ip address del 192.168.11.25/24 dev eth0");
+    let director = &vip_lan.lan.director;
     // Few ports, so that they come around again and again.
     director.enter(|| {
         let range = "/proc/sys/net/ipv4/ip_local_port_range";
         std::fs::write(range, "40000 47999").expect("the range of ports");
     });
-    let _agent = hall.direct();
-    wait_for_the_others(&hall, 4);
+    let _agent = vip_lan.direct();
+    wait_for_the_others(&vip_lan, 4);
     let names = ["rs1", "rs2", "rs3", "rs4", "rs5"];
     let there = &names[..4];
     let counted = until(LONG, "20,000 probes", || {

@@ -88,15 +88,15 @@ fn a_quiesced_thief_takes_no_more_clients_and_their_requests_succeed_again() {
     }
     let cache = lan.client.run("ip neighbour show 192.168.11.200");
     let link = lan.rs1.run("ip -brief link show dev eth0");
-    let thief = link.split_whitespace().nth(2).unwrap();
-    assert!(cache.contains(thief), "{cache} is not {thief}");
+    let conflicting = link.split_whitespace().nth(2).unwrap();
+    assert!(cache.contains(conflicting), "{cache} is not {conflicting}");
     let refused = request_other(&lan.client).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 
     wait_for_table(&lan.director, [0, 1]);
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("a real server answers for the VIP")
-            && line.contains(thief)
+            && line.contains(conflicting)
             && line.contains("rs1 (192.168.11.21)")
     });
     let conflicts = metric(&lan.director, "lvs_arp_conflicts{vip=\"192.168.11.200\"}");

@@ -124,16 +124,16 @@ fn a_director_is_well_and_then_is_not() {
         (code, bad(&findings)),
         (0, warnings.map(str::to_owned).into())
     );
-    // Each mend mends.
+    // Each fix works.
     for finding in findings.iter().filter(|finding| finding["verdict"] != "ok") {
         director.run(&finding["fix"].as_str().unwrap().replace('"', ""));
     }
     assert_eq!(doctor(&cluster).0, 0);
 
     // Two hosts have the VIP.
-    let thief = &cluster.lan.rs1;
-    thief.run("ip address add 192.168.11.200/32 dev eth0");
-    until(PATIENCE, "the thief by its name", || {
+    let conflicting = &cluster.lan.rs1;
+    conflicting.run("ip address add 192.168.11.200/32 dev eth0");
+    until(PATIENCE, "the conflicting real server by its name", || {
         let (code, text) = cluster.site.finish(director, &["doctor"]);
         let told = text.contains("rs1 (192.168.11.21) answers for it on the link");
         if (code, told) == (3, true) {
@@ -142,7 +142,7 @@ fn a_director_is_well_and_then_is_not() {
             Err(text)
         }
     });
-    thief.run("ip address del 192.168.11.200/32 dev eth0");
+    conflicting.run("ip address del 192.168.11.200/32 dev eth0");
 
     drop(web);
     agent.signal(Signal::SIGKILL);
@@ -178,15 +178,15 @@ fn wait_for_weight_of_rs1(lan: &Lan, weight: u32) {
 }
 
 /// What `doctor` prints below the finding of which this is the beginning.
-fn printed_mend(site: &Site, director: &Namespace, finding: &str) -> String {
+fn printed_fix(site: &Site, director: &Namespace, finding: &str) -> String {
     let (_, text) = site.finish(director, &["doctor"]);
     let mut lines = text.lines();
     let found = lines.any(|line| line.starts_with(finding));
     assert!(found, "no {finding} in:\n{text}");
-    let mend = lines
+    let fix = lines
         .next()
         .and_then(|line| line.trim().strip_prefix("fix: "));
-    mend.unwrap_or_else(|| panic!("no mend in:\n{text}"))
+    fix.unwrap_or_else(|| panic!("no fix in:\n{text}"))
         .to_owned()
 }
 
@@ -227,12 +227,12 @@ fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
     let problem = "problem diagnosis web/rs1".to_owned();
     assert_eq!((code, bad(&findings)), (3, vec![problem]), "{findings:#?}");
     let finding = "problem  diagnosis     web/rs1: vip_missing: ";
-    let mend = printed_mend(&site, director, finding);
+    let fix = printed_fix(&site, director, finding);
     assert!(
-        mend.starts_with("on 192.168.11.21, `ip address add"),
-        "{mend}"
+        fix.starts_with("on 192.168.11.21, `ip address add"),
+        "{fix}"
     );
-    rs1.run(mend.split('`').nth(1).expect("a command"));
+    rs1.run(fix.split('`').nth(1).expect("a command"));
     well();
 
     agent.signal(Signal::SIGKILL);
@@ -247,14 +247,14 @@ fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
         "{findings:#?}"
     );
     let finding = "problem  through_vip   192.168.11.200: this host drops its answers";
-    director.run(&printed_mend(&site, director, finding));
+    director.run(&printed_fix(&site, director, finding));
     let (code, findings) = doctor_of(&site, director);
     assert_eq!(
         (code, bad(&findings)),
         (0, stopped.map(str::to_owned).into())
     );
 
-    // A mark without its service, one that another hand gave a service, and a
+    // A mark without its service, one that another program gave a service, and a
     // backup that lets all packets pass.
     director.run("ipvsadm -D -f 8193");
     director.run("ipvsadm -A -f 8200 -s rr");
@@ -277,7 +277,7 @@ fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
     );
 }
 
-/// What names an interface that is not there is mended first, and nothing is
+/// What names an interface that is not there is fixed first, and nothing is
 /// well that nobody can know.
 #[test]
 fn an_interface_that_is_not_there_comes_first() {
@@ -310,8 +310,8 @@ fn an_interface_that_is_not_there_comes_first() {
     assert_eq!(of("interface"), [format!("problem eht0 {interface}")]);
     assert_eq!(of("through_vip"), [format!("warning probes {start}")]);
     assert_eq!(of("agent"), [format!("warning process {start}")]);
-    let mend = "see `ip -brief link`, and correct `check.interface`";
-    let unmade = format!("warning other/rs1 {mend}");
+    let fix = "see `ip -brief link`, and correct `check.interface`";
+    let unmade = format!("warning other/rs1 {fix}");
     assert!(of("real_server").contains(&unmade), "{findings:#?}");
 }
 

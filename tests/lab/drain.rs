@@ -171,7 +171,7 @@ fn weight_of_an_operator_is_in_the_kernel_also_after_a_restart() {
 
     agent.signal(Signal::SIGKILL);
     agent.wait(PATIENCE);
-    // What another hand does meanwhile is drift to the new process.
+    // What another program does meanwhile is drift to the new process.
     director.run("ipvsadm -e -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1");
     let mut agent = cluster.direct();
     wait_for([4, 70000]);

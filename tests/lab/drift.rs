@@ -1,4 +1,4 @@
-//! Another hand at the table.
+//! Another program at the table.
 
 use std::fmt::Write as _;
 
@@ -106,19 +106,15 @@ fn every_kind_is_repaired_and_counted() {
             "ip address del 192.168.11.200/32 dev eth0".to_owned(),
         ),
     ];
-    for (kind, meddling) in kinds {
+    for (kind, change) in kinds {
         let series = format!("lvs_drift_total{{kind=\"{kind}\"}}");
         let before = metric(director, &series);
-        director.run(&meddling);
-        until(
-            PATIENCE,
-            &format!("{kind} counted after {meddling}"),
-            || {
-                let now = metric(director, &series);
-                if now > before { Ok(()) } else { Err(now) }
-            },
-        );
-        until(PATIENCE, &format!("repair of {meddling}"), || {
+        director.run(&change);
+        until(PATIENCE, &format!("{kind} counted after {change}"), || {
+            let now = metric(director, &series);
+            if now > before { Ok(()) } else { Err(now) }
+        });
+        until(PATIENCE, &format!("repair of {change}"), || {
             let table = ours(director);
             if table == right { Ok(()) } else { Err(table) }
         });

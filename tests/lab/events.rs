@@ -53,7 +53,7 @@ fn hook(host: &Namespace, authority: &Authority) -> Process {
 }
 
 /// The events of one kind in a file of JSON lines.
-fn told(path: &Path, kind: &str) -> Vec<Value> {
+fn events(path: &Path, kind: &str) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let events = text
         .lines()
@@ -99,18 +99,18 @@ notify:
     let right = ipvsadm_save(director);
     for path in [&executed, &posted] {
         until(PATIENCE, "news of both real servers", || {
-            match told(path, "real_server_up") {
+            match events(path, "real_server_up") {
                 both if both.len() == 2 => Ok(()),
                 fewer => Err((fewer, hook.output(), agent.output())),
             }
         });
-        assert_eq!(told(path, "drift"), [] as [Value; 0]);
+        assert_eq!(events(path, "drift"), [] as [Value; 0]);
     }
 
     director.run("ipvsadm -d -t 192.168.11.200:80 -r 192.168.11.21:80");
     for path in [&executed, &posted] {
         let events = until(PATIENCE, "news of the drift", || {
-            match told(path, "drift") {
+            match events(path, "drift") {
                 none if none.is_empty() => Err((hook.output(), agent.output())),
                 events => Ok(events),
             }

@@ -1,11 +1,11 @@
-//! The director and its link: VIPs are announced, and what another hand changes
+//! The director and its link: VIPs are announced, and what another program changes
 //! there is set again at once.
 
 use std::process::Command;
 
 use crate::cluster::{Cluster, QUICK, request, wait_for_metric};
-use crate::hall::{Hall, VIP, VIP6};
 use crate::support::{Lan, Namespace, PATIENCE, Process, Web, until};
+use crate::vip_lan::{VIP, VIP6, VipLan};
 
 /// The MAC address of a director that was replaced.
 const OLD: &str = "02:00:00:00:00:99";
@@ -103,14 +103,14 @@ fn answers_both(client: &Namespace) {
 
 #[test]
 fn a_client_of_the_old_director_comes_at_once_and_after_the_cable_is_back() {
-    let hall = Hall::new(ONCE_A_DAY);
+    let vip_lan = VipLan::new(ONCE_A_DAY);
     let Lan {
         client,
         director,
         bridge,
         ..
-    } = &hall.lan;
-    let _web = Web::start(&hall.lan.rs1, "rs1");
+    } = &vip_lan.lan;
+    let _web = Web::start(&vip_lan.lan.rs1, "rs1");
     for family in ["ipv4", "ipv6"] {
         client.run(&format!(
             "sysctl -q -w net.{family}.neigh.eth0.base_reachable_time_ms=36000000 \
@@ -120,9 +120,9 @@ fn a_client_of_the_old_director_comes_at_once_and_after_the_cable_is_back() {
     believe_in_the_old_director(client);
     let tcpdump = listen(client);
     let mac = mac(director);
-    let _agent = hall.direct();
+    let _agent = vip_lan.direct();
     wait_for_cache(client, &mac);
-    hall.wait_for_health("rs1", "up");
+    vip_lan.wait_for_health("rs1", "up");
     answers_both(client);
 
     // Five at once, and five more.
@@ -141,7 +141,7 @@ fn a_client_of_the_old_director_comes_at_once_and_after_the_cable_is_back() {
     // As a router of the link, the client is one whom the director talks to.
     director.run("ping -n -c 1 -W 60 192.168.11.1");
     believe_in_the_old_director(client);
-    let (code, printed) = hall.site.finish(director, &["doctor"]);
+    let (code, printed) = vip_lan.site.finish(director, &["doctor"]);
     for vip in [VIP, VIP6] {
         let found = format!("stale_neighbour {vip} on eth0");
         let words = printed.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -158,13 +158,13 @@ fn a_client_of_the_old_director_comes_at_once_and_after_the_cable_is_back() {
 
 #[test]
 fn no_vip_is_announced_while_a_real_server_answers_for_it_nor_in_a_dry_run() {
-    let hall = Hall::new(ONCE_A_DAY);
+    let vip_lan = VipLan::new(ONCE_A_DAY);
     let Lan {
         client,
         director,
         rs1,
         ..
-    } = &hall.lan;
+    } = &vip_lan.lan;
     let mac = mac(director);
     let tcpdump = listen(client);
     let v4 = || announcements(&tcpdump, &mac)[0].len();
@@ -183,7 +183,7 @@ fn no_vip_is_announced_while_a_real_server_answers_for_it_nor_in_a_dry_run() {
             }
         })
     };
-    let mut dry = hall.site.run(director, &["--dry-run"]);
+    let mut dry = vip_lan.site.run(director, &["--dry-run"]);
     dry.wait_for_line(PATIENCE, |line| line.contains(" director: "));
     // By the second question, it would have come.
     let count = asked(0);
@@ -195,7 +195,7 @@ fn no_vip_is_announced_while_a_real_server_answers_for_it_nor_in_a_dry_run() {
     drop(dry);
 
     rs1.run("sysctl -q -w net.ipv4.conf.all.arp_ignore=0");
-    let mut agent = hall.direct();
+    let mut agent = vip_lan.direct();
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("a real server answers for the VIP")
     });
@@ -213,17 +213,17 @@ fn what_another_hand_changes_on_the_director_is_set_again_at_once() {
     let text = ONCE_A_DAY
         .replace("interface: eth0", "interface: lvs0, link: eth0")
         .replace("http: {},", "http: {}, via: vip,");
-    let hall = Hall::new(&text);
-    let director = &hall.lan.director;
-    let _web = Web::start(&hall.lan.rs1, "rs1");
+    let vip_lan = VipLan::new(&text);
+    let director = &vip_lan.lan.director;
+    let _web = Web::start(&vip_lan.lan.rs1, "rs1");
     director.run("ip link add lvs0 type dummy");
     director.run("ip link set lvs0 up");
-    let _agent = hall.direct();
+    let _agent = vip_lan.direct();
     // Answers through the VIP come in by the link, not by the dummy.
-    hall.wait_for_health("rs1", "up");
+    vip_lan.wait_for_health("rs1", "up");
     let accept = "sysctl -n net.ipv4.conf.eth0.accept_local";
     assert_eq!(director.run(accept), "1\n");
-    assert_eq!(request(&hall.lan.client).unwrap(), "rs1");
+    assert_eq!(request(&vip_lan.lan.client).unwrap(), "rs1");
 
     let held = || director.run("ip -o address show dev lvs0");
     let is_held = || [VIP, VIP6].iter().all(|vip| held().contains(vip));
@@ -250,7 +250,7 @@ fn what_another_hand_changes_on_the_director_is_set_again_at_once() {
     director.run("ip link del lvs0");
     let shown = |configured: &str| {
         until(PATIENCE, configured, || {
-            let status = crate::hall::status(director);
+            let status = crate::vip_lan::status(director);
             if status.contains(configured) {
                 Ok(())
             } else {

@@ -1,5 +1,5 @@
 //! Each cause that keeps clients from a real server, really made: its name
-//! within three probes, and `ok` within three after the mend; for both
+//! within three probes, and `ok` within three after the fix; for both
 //! families, by direct routing and by tunnel.
 
 mod reverse_path;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::cluster::shown;
-use crate::hall::{Hall, VIP, VIP6, configuration};
 use crate::support::{
     Namespace, PATIENCE, Process, http_get_path, ipvsadm_save, nginx, nginx_on, until,
 };
+use crate::vip_lan::{VIP, VIP6, VipLan, configuration};
 
 /// As the documentation has it.
 const CAUSES: [&str; 8] = [
@@ -102,9 +102,9 @@ enum Forwarding {
     Tunnel,
 }
 
-/// One combination: rs1 is what is broken and mended, rs2 is well throughout.
+/// One combination: rs1 is what is broken and fixed, rs2 is well throughout.
 struct Row {
-    hall: Hall,
+    vip_lan: VipLan,
     director: Process,
     vip: IpAddr,
     rip: IpAddr,
@@ -124,9 +124,9 @@ impl Row {
             Family::V6 => (VIP6, "2001:db8::21"),
         };
         let [vip, rip] = [vip, rip].map(|address| address.parse().expect("an address"));
-        let hall = Hall::new(&settings(vip, forwarding, via, "1s"));
+        let vip_lan = VipLan::new(&settings(vip, forwarding, via, "1s"));
         if forwarding == Forwarding::Tunnel {
-            for (host, last) in [(&hall.lan.rs1, 21), (&hall.lan.rs2, 22)] {
+            for (host, last) in [(&vip_lan.lan.rs1, 21), (&vip_lan.lan.rs2, 22)] {
                 let kind = match family {
                     Family::V4 => format!("ipip local 192.168.11.{last}"),
                     Family::V6 => format!("ip6tnl mode any local 2001:db8::{last}"),
@@ -138,13 +138,17 @@ impl Row {
             }
         }
         // Or a link that goes down takes the addresses along.
-        sysctl(&hall.lan.rs1, "net.ipv6.conf.eth0.keep_addr_on_down", "1");
-        let web = Some(nginx(&hall.lan.rs1, "rs1"));
-        let other = nginx(&hall.lan.rs2, "rs2");
-        let sysctls = sysctls(&hall.lan.director);
-        let director = hall.direct();
+        sysctl(
+            &vip_lan.lan.rs1,
+            "net.ipv6.conf.eth0.keep_addr_on_down",
+            "1",
+        );
+        let web = Some(nginx(&vip_lan.lan.rs1, "rs1"));
+        let other = nginx(&vip_lan.lan.rs2, "rs2");
+        let sysctls = sysctls(&vip_lan.lan.director);
+        let director = vip_lan.direct();
         let row = Self {
-            hall,
+            vip_lan,
             director,
             vip,
             rip,
@@ -155,24 +159,24 @@ impl Row {
             sysctls,
         };
         for real_server in ["rs1", "rs2"] {
-            row.hall.wait_for_health(real_server, "up");
+            row.vip_lan.wait_for_health(real_server, "up");
         }
         row.wait_for("ok", row.scrape().probes);
         row
     }
 
     fn scrape(&self) -> Scrape {
-        Scrape::of(&self.hall.lan.director, "rs1")
+        Scrape::of(&self.vip_lan.lan.director, "rs1")
     }
 
-    /// Makes the cause, waits for its name, mends it, and waits for `ok`.
-    fn cell(&mut self, name: &str, cause: impl FnOnce(&mut Self), mend: impl FnOnce(&mut Self)) {
+    /// Makes the cause, waits for its name, fixes it, and waits for `ok`.
+    fn cell(&mut self, name: &str, cause: impl FnOnce(&mut Self), fix: impl FnOnce(&mut Self)) {
         cause(self);
         self.wait_for(name, self.scrape().probes);
         self.is_seen_again(name);
-        mend(self);
+        fix(self);
         self.wait_for("ok", self.scrape().probes);
-        self.hall.wait_for_diagnosis("rs2", "ok");
+        self.vip_lan.wait_for_diagnosis("rs2", "ok");
     }
 
     /// At most three whole probes that began after the change show it, the
@@ -186,7 +190,7 @@ impl Row {
             if found.causes == [name] {
                 Ok(found)
             } else {
-                Err((found, shown(&self.hall.lan.director, "/status")))
+                Err((found, shown(&self.vip_lan.lan.director, "/status")))
             }
         });
         let took = found.probes - before;
@@ -205,11 +209,11 @@ impl Row {
                 Err(found)
             }
         });
-        self.hall.wait_for_diagnosis("rs1", name);
+        self.vip_lan.wait_for_diagnosis("rs1", name);
     }
 
     fn run(&self, line: &str) {
-        self.hall.lan.rs1.run(line);
+        self.vip_lan.lan.rs1.run(line);
     }
 
     /// `VIP/32`, or `VIP/128`.
@@ -266,7 +270,7 @@ impl Row {
         self.cell(
             "application_down",
             |row| row.web = None,
-            |row| row.web = Some(nginx(&row.hall.lan.rs1, "rs1")),
+            |row| row.web = Some(nginx(&row.vip_lan.lan.rs1, "rs1")),
         );
         // Nothing comes back, and yet the host is there: it says so itself.
         self.cell(
@@ -279,11 +283,11 @@ impl Row {
             |row| {
                 row.web = None;
                 let own = SocketAddr::new(row.rip, 80);
-                row.web = Some(nginx_on(&row.hall.lan.rs1, "rs1", own));
+                row.web = Some(nginx_on(&row.vip_lan.lan.rs1, "rs1", own));
             },
             |row| {
                 row.web = None;
-                row.web = Some(nginx(&row.hall.lan.rs1, "rs1"));
+                row.web = Some(nginx(&row.vip_lan.lan.rs1, "rs1"));
             },
         );
         self.cell(
@@ -304,7 +308,7 @@ impl Row {
         };
         let other = other.parse().expect("an address");
         until(PATIENCE, "answer of rs2 to rs1", || {
-            http_get_path(&self.hall.lan.rs1, other, "/", Duration::from_secs(1))
+            http_get_path(&self.vip_lan.lan.rs1, other, "/", Duration::from_secs(1))
         });
     }
 
@@ -312,29 +316,29 @@ impl Row {
     /// wait for a probe: it is counted by them all the same.
     fn usual_interval(&self) {
         let settings = settings(self.vip, self.forwarding, self.via, "5s");
-        self.hall.site.write_configuration(&settings);
-        let director = &self.hall.lan.director;
-        let (code, printed) = self.hall.site.finish(director, &["reload"]);
+        self.vip_lan.site.write_configuration(&settings);
+        let director = &self.vip_lan.lan.director;
+        let (code, printed) = self.vip_lan.site.finish(director, &["reload"]);
         assert_eq!(code, 0, "{printed}");
     }
 
-    fn stealing(&self, cause: impl FnOnce(&Self), mend: impl FnOnce(&Self)) {
+    fn arp_conflict(&self, cause: impl FnOnce(&Self), fix: impl FnOnce(&Self)) {
         cause(self);
         self.wait_for("arp_conflict", self.scrape().probes);
-        self.hall.wait_for_diagnosis("rs1", "arp_conflict");
-        mend(self);
+        self.vip_lan.wait_for_diagnosis("rs1", "arp_conflict");
+        fix(self);
         self.wait_for("ok", self.scrape().probes);
     }
 
     fn arp_sysctls(&self, ignore: &str, announce: &str) {
-        let rs1 = &self.hall.lan.rs1;
+        let rs1 = &self.vip_lan.lan.rs1;
         sysctl(rs1, "net.ipv4.conf.all.arp_ignore", ignore);
         sysctl(rs1, "net.ipv4.conf.all.arp_announce", announce);
     }
 
     /// Nothing of ours remains on the director, and rs2 was well all the time.
     fn end(mut self) {
-        let director = &self.hall.lan.director;
+        let director = &self.vip_lan.lan.director;
         let metrics = shown(director, "/metrics");
         let down = "lvs_transitions_total{service=\"web\",real_server=\"rs2\",to=\"down\"} 0";
         assert!(metrics.lines().any(|line| line == down), "{metrics}");
@@ -343,7 +347,7 @@ impl Row {
 
         self.director.signal(Signal::SIGTERM);
         self.director.wait(PATIENCE);
-        let (code, printed) = self.hall.site.finish(director, &["cleanup"]);
+        let (code, printed) = self.vip_lan.site.finish(director, &["cleanup"]);
         assert_eq!(code, 0, "{printed}");
         assert_eq!(ipvsadm_save(director), "", "{printed}");
         let addresses = director.run("ip -o address");
@@ -375,15 +379,15 @@ fn ipv4(forwarding: Forwarding, via: &'static str) {
     let mut row = Row::new(Family::V4, forwarding, via);
     row.probed();
     row.usual_interval();
-    row.stealing(
+    row.arp_conflict(
         |row| row.arp_sysctls("0", "0"),
         |row| row.arp_sysctls("1", "2"),
     );
     // A request never comes in on lo: its keys do nothing.
-    let rs1 = &row.hall.lan.rs1;
+    let rs1 = &row.vip_lan.lan.rs1;
     sysctl(rs1, "net.ipv4.conf.lo.arp_ignore", "1");
     sysctl(rs1, "net.ipv4.conf.lo.arp_announce", "2");
-    row.stealing(
+    row.arp_conflict(
         |row| row.arp_sysctls("0", "0"),
         |row| row.arp_sysctls("1", "2"),
     );
@@ -394,14 +398,14 @@ fn ipv4(forwarding: Forwarding, via: &'static str) {
 /// the addresses of the interface it came in by, and for proxied ones, never
 /// for those of lo (`ndisc_recv_ns` in `net/ipv6/ndisc.c` looks the target up
 /// on that interface alone). So rs1 does without those sysctls throughout, and
-/// nothing is amiss. What makes a thief of it is the VIP on its eth0.
+/// nothing is amiss. Its ARP conflict comes from the VIP on its eth0.
 fn ipv6(forwarding: Forwarding, via: &'static str) {
     let mut row = Row::new(Family::V6, forwarding, via);
     row.arp_sysctls("0", "0");
     row.probed();
     row.usual_interval();
     let vip = row.prefix();
-    row.stealing(
+    row.arp_conflict(
         |row| row.run(&format!("ip address add {vip} dev eth0 nodad")),
         |row| row.run(&format!("ip address del {vip} dev eth0")),
     );

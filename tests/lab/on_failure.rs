@@ -16,8 +16,8 @@ use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::cluster::metric;
-use crate::hall::{Hall, VIP, VIP6};
 use crate::support::{Namespace, PATIENCE, ipvsadm_save, until};
+use crate::vip_lan::{VIP, VIP6, VipLan};
 
 const PORT: u16 = 7;
 /// Where the checks of TCP services ask.
@@ -220,21 +220,21 @@ fn clients_of_udp_are_served_again_when_their_real_server_is_switched_off() {
             "[2001:db8::2",
         ),
     ] {
-        let hall = Hall::new(&configuration(&Service {
+        let vip_lan = VipLan::new(&configuration(&Service {
             vip: &own,
             protocol: "udp",
             keys: "",
             check: UDP,
             real_servers: &[rip1, rip2],
         }));
-        let (client, director) = (&hall.lan.client, &hall.lan.director);
+        let (client, director) = (&vip_lan.lan.client, &vip_lan.lan.director);
         let vip: IpAddr = vip.parse().expect("an address");
         let addresses = |rip: &str| [vip, rip.parse().expect("an address")];
         let _servers = [
-            Server::udp(&hall.lan.rs1, "rs1", &addresses(rip1)),
-            Server::udp(&hall.lan.rs2, "rs2", &addresses(rip2)),
+            Server::udp(&vip_lan.lan.rs1, "rs1", &addresses(rip1)),
+            Server::udp(&vip_lan.lan.rs2, "rs2", &addresses(rip2)),
         ];
-        let mut agent = hall.direct();
+        let mut agent = vip_lan.direct();
         let real_server = |number: u8| {
             let bracket = if vip.is_ipv6() { "]" } else { "" };
             format!("{name}{number}{bracket}:{PORT}")
@@ -246,7 +246,7 @@ fn clients_of_udp_are_served_again_when_their_real_server_is_switched_off() {
         let of_rs1 = clients.iter().filter(|client| client.by == "rs1").count();
         assert_eq!(of_rs1, 3, "by rr");
 
-        switch(&hall.lan.rs1, 21, false);
+        switch(&vip_lan.lan.rs1, 21, false);
         let started = Instant::now();
         thread::scope(|scope| {
             let served = clients.iter().map(|client| {
@@ -273,15 +273,15 @@ fn clients_of_udp_are_served_again_when_their_real_server_is_switched_off() {
         // again, the agent does the same.
         agent.signal(Signal::SIGKILL);
         agent.wait(PATIENCE);
-        switch(&hall.lan.rs2, 22, false);
-        let _agent = hall.direct();
+        switch(&vip_lan.lan.rs2, 22, false);
+        let _agent = vip_lan.direct();
         wait_for(director, &row(2, 0), true);
         assert!(clients.iter().all(|client| client.answered().is_none()));
         assert!(
             entries(director, &real_server(2)) >= clients.len(),
             "theirs"
         );
-        switch(&hall.lan.rs1, 21, true);
+        switch(&vip_lan.lan.rs1, 21, true);
         wait_for(director, &row(1, 1), true);
         for client in &clients {
             let by = until(PATIENCE, "served again", || client.answered().ok_or("lost"));
@@ -294,25 +294,25 @@ fn clients_of_udp_are_served_again_when_their_real_server_is_switched_off() {
 #[test]
 fn quiesce_leaves_them_where_they_are() {
     let own = format!("{VIP}:{PORT}");
-    let hall = Hall::new(&configuration(&Service {
+    let vip_lan = VipLan::new(&configuration(&Service {
         vip: &own,
         protocol: "udp",
         keys: "on_failure: quiesce",
         check: UDP,
         real_servers: &["192.168.11.21", "192.168.11.22"],
     }));
-    let (client, director) = (&hall.lan.client, &hall.lan.director);
+    let (client, director) = (&vip_lan.lan.client, &vip_lan.lan.director);
     let vip: IpAddr = VIP.parse().expect("an address");
     let addresses = |rip: &str| [vip, rip.parse().expect("an address")];
     let _servers = [
-        Server::udp(&hall.lan.rs1, "rs1", &addresses("192.168.11.21")),
-        Server::udp(&hall.lan.rs2, "rs2", &addresses("192.168.11.22")),
+        Server::udp(&vip_lan.lan.rs1, "rs1", &addresses("192.168.11.21")),
+        Server::udp(&vip_lan.lan.rs2, "rs2", &addresses("192.168.11.22")),
     ];
-    let _agent = hall.direct();
+    let _agent = vip_lan.direct();
     wait_for(director, "-r 192.168.11.21:7 -g -w 1", true);
     wait_for(director, "-r 192.168.11.22:7 -g -w 1", true);
     let clients = [Client::new(client, vip), Client::new(client, vip)];
-    switch(&hall.lan.rs1, 21, false);
+    switch(&vip_lan.lan.rs1, 21, false);
     wait_for(director, "-r 192.168.11.21:7 -g -w 0", true);
     for _ in 0..20 {
         for client in &clients {
@@ -367,19 +367,19 @@ fn connections_of_tcp_end_with_their_host_and_live_while_only_the_service_fails(
         ("on_failure: quiesce", 0, 0),
     ] {
         let own = format!("{VIP}:{PORT}");
-        let hall = Hall::new(&configuration(&Service {
+        let vip_lan = VipLan::new(&configuration(&Service {
             vip: &own,
             protocol: "tcp",
             keys,
             check: &format!("tcp: {{ port: {CHECKED} }}"),
             real_servers: &["192.168.11.21", "192.168.11.22"],
         }));
-        let (client, director) = (&hall.lan.client, &hall.lan.director);
-        let hosts = [&hall.lan.rs1, &hall.lan.rs2];
+        let (client, director) = (&vip_lan.lan.client, &vip_lan.lan.director);
+        let hosts = [&vip_lan.lan.rs1, &vip_lan.lan.rs2];
         let _echo = hosts.map(|host| Server::tcp(host, PORT));
         let mut checked = Some(Server::tcp(hosts[0], CHECKED));
         let _checked = Server::tcp(hosts[1], CHECKED);
-        let _agent = hall.direct();
+        let _agent = vip_lan.direct();
         let row = |number, weight| format!("-r 192.168.11.2{number}:{PORT} -g -w {weight}");
         wait_for(director, &row(1, 1), true);
         wait_for(director, &row(2, 1), true);
@@ -481,19 +481,19 @@ fn associations_of_sctp_end_with_their_host_as_connections_of_tcp_do() {
         ("on_failure: quiesce", 0, 0),
     ] {
         let own = format!("{VIP}:{PORT}");
-        let hall = Hall::new(&configuration(&Service {
+        let vip_lan = VipLan::new(&configuration(&Service {
             vip: &own,
             protocol: "sctp",
             keys,
             check: &format!("tcp: {{ port: {CHECKED} }}"),
             real_servers: &["192.168.11.21", "192.168.11.22"],
         }));
-        let (client, director) = (&hall.lan.client, &hall.lan.director);
-        let hosts = [&hall.lan.rs1, &hall.lan.rs2];
+        let (client, director) = (&vip_lan.lan.client, &vip_lan.lan.director);
+        let hosts = [&vip_lan.lan.rs1, &vip_lan.lan.rs2];
         let _echo = hosts.map(sctp_server);
         let mut checked = Some(Server::tcp(hosts[0], CHECKED));
         let _checked = Server::tcp(hosts[1], CHECKED);
-        let _agent = hall.direct();
+        let _agent = vip_lan.direct();
         let row = |number, weight| format!("-r 192.168.11.2{number}:{PORT} -g -w {weight}");
         let few = Duration::from_secs(4);
         let time = |expected| if expected > 0 { PATIENCE } else { few };
@@ -532,11 +532,11 @@ fn remove_takes_it_out_until_it_passes_also_over_a_reload_and_a_restart() {
         check: &format!("tcp: {{ port: {CHECKED} }}"),
         real_servers: &["192.168.11.21", "192.168.11.22"],
     });
-    let hall = Hall::new(&configuration);
-    let director = &hall.lan.director;
-    let hosts = [&hall.lan.rs1, &hall.lan.rs2];
+    let vip_lan = VipLan::new(&configuration);
+    let director = &vip_lan.lan.director;
+    let hosts = [&vip_lan.lan.rs1, &vip_lan.lan.rs2];
     let mut checked = hosts.map(|host| Some(Server::tcp(host, CHECKED)));
-    let mut agent = hall.direct();
+    let mut agent = vip_lan.direct();
     let row = |number| format!("-r 192.168.11.2{number}:{PORT} -g -w 1");
     wait_for(director, &row(1), true);
     wait_for(director, &row(2), true);
@@ -548,14 +548,14 @@ fn remove_takes_it_out_until_it_passes_also_over_a_reload_and_a_restart() {
         if there() { Err("there") } else { Ok(()) }
     });
     let heavier = configuration.replace("192.168.11.22\"", "192.168.11.22\", weight: 5");
-    hall.site.write_configuration(&heavier);
-    let (code, printed) = hall.site.finish(director, &["reload"]);
+    vip_lan.site.write_configuration(&heavier);
+    let (code, printed) = vip_lan.site.finish(director, &["reload"]);
     assert_eq!(code, 0, "{printed}");
     assert!(!there());
     no_drift(director);
     agent.signal(Signal::SIGKILL);
     agent.wait(PATIENCE);
-    let mut agent = hall.direct();
+    let mut agent = vip_lan.direct();
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("+ real server 192.168.11.21:7")
     });
@@ -606,8 +606,8 @@ virtual_services:";
         } else {
             text
         };
-        let hall = Hall::new(&text);
-        let (client, director) = (&hall.lan.client, &hall.lan.director);
+        let vip_lan = VipLan::new(&text);
+        let (client, director) = (&vip_lan.lan.client, &vip_lan.lan.director);
         if by_mark {
             director.run(&format!("ip address replace {VIP}/32 dev eth0"));
             director.run("nft add table ip lab");
@@ -619,7 +619,7 @@ virtual_services:";
             ));
         }
         let masquerade = forwarding == "masquerade";
-        for host in [&hall.lan.rs1, &hall.lan.rs2] {
+        for host in [&vip_lan.lan.rs1, &vip_lan.lan.rs2] {
             if masquerade {
                 host.run(&format!("ip address del {VIP}/32 dev lo"));
                 host.run("ip route add 192.168.11.1/32 via 192.168.11.10");
@@ -634,10 +634,10 @@ virtual_services:";
             }
         };
         let _servers = [
-            Server::udp(&hall.lan.rs1, "rs1", &addresses("192.168.11.21")),
-            Server::udp(&hall.lan.rs2, "rs2", &addresses("192.168.11.22")),
+            Server::udp(&vip_lan.lan.rs1, "rs1", &addresses("192.168.11.21")),
+            Server::udp(&vip_lan.lan.rs2, "rs2", &addresses("192.168.11.22")),
         ];
-        let _agent = hall.direct();
+        let _agent = vip_lan.direct();
         let port = if by_mark { 0 } else { PORT };
         let letter = if masquerade { "m" } else { "g" };
         let row = |number, weight| format!("-r 192.168.11.2{number}:{port} -{letter} -w {weight}");
@@ -648,7 +648,7 @@ virtual_services:";
         let of_rs1 = clients.iter().filter(|client| client.by == "rs1").count();
         assert_eq!(of_rs1, 2, "by rr");
 
-        switch(&hall.lan.rs1, 21, false);
+        switch(&vip_lan.lan.rs1, 21, false);
         let started = Instant::now();
         for client in &clients {
             let by = until(PATIENCE, "served again", || client.answered().ok_or("lost"));

@@ -121,7 +121,7 @@ fn a_reload_with_a_scheduler_that_the_kernel_lacks_says_what_happened() {
     assert!(printed.contains(note), "{printed}");
     let (code, printed) = cluster.site.finish(director, &["reload"]);
     assert_eq!(code, 1, "{printed}");
-    let happened = "the new configuration is in force, but the kernel is not as it wants it";
+    let happened = "the new configuration is in force, but the kernel could not be brought in line";
     assert!(printed.contains(happened), "{printed}");
     agent.wait_for_line(PATIENCE, |line| line.contains("reloaded with an error: "));
     assert!(

@@ -9,8 +9,8 @@ use std::thread;
 use nix::sys::signal::Signal;
 
 use crate::cluster::shown;
-use crate::hall::Hall;
 use crate::support::{Namespace, PATIENCE, Web, http_get, ipvsadm_save, until};
+use crate::vip_lan::VipLan;
 
 /// Real servers by the last part of their addresses, of the services `web`
 /// (192.168.11.200, or that of `other` if they are exchanged) and `other`.
@@ -97,22 +97,28 @@ fn wait_for_table(director: &Namespace, vip: u8, wanted: &str) {
     });
 }
 
-fn reload(hall: &Hall, configuration: &str) {
-    hall.site.write_configuration(configuration);
-    let (code, printed) = hall.site.finish(&hall.lan.director, &["reload"]);
+fn reload(vip_lan: &VipLan, configuration: &str) {
+    vip_lan.site.write_configuration(configuration);
+    let (code, printed) = vip_lan.site.finish(&vip_lan.lan.director, &["reload"]);
     assert_eq!(code, 0, "{printed}");
 }
 
-fn hall(configuration: &str) -> (Hall, [Web; 2]) {
-    let hall = Hall::new(configuration);
-    let webs = [(&hall.lan.rs1, "rs1"), (&hall.lan.rs2, "rs2")].map(|(host, name)| {
+fn vip_lan(configuration: &str) -> (VipLan, [Web; 2]) {
+    let vip_lan = VipLan::new(configuration);
+    let webs = [(&vip_lan.lan.rs1, "rs1"), (&vip_lan.lan.rs2, "rs2")].map(|(host, name)| {
         host.run("ip address add 192.168.11.201/32 dev lo");
         Web::start(host, name)
     });
     // Two more addresses of theirs: for the director, four real servers.
-    hall.lan.rs1.run("ip address add 192.168.11.31/24 dev eth0");
-    hall.lan.rs2.run("ip address add 192.168.11.32/24 dev eth0");
-    (hall, webs)
+    vip_lan
+        .lan
+        .rs1
+        .run("ip address add 192.168.11.31/24 dev eth0");
+    vip_lan
+        .lan
+        .rs2
+        .run("ip address add 192.168.11.32/24 dev eth0");
+    (vip_lan, webs)
 }
 
 #[test]
@@ -120,32 +126,32 @@ fn by_a_reload_or_a_restart_without_a_failed_connection() {
     for scheduler in ["rr", "sh"] {
         let old = configuration("", scheduler, &[21, 22], false);
         let new = configuration("", scheduler, &[31, 32], false);
-        let (hall, _webs) = hall(&old);
-        let director = &hall.lan.director;
-        let mut agent = hall.direct();
+        let (vip_lan, _webs) = vip_lan(&old);
+        let director = &vip_lan.lan.director;
+        let mut agent = vip_lan.direct();
         wait_for_table(director, 200, "21=1 22=1");
         wait_for_table(director, 201, "22=1");
-        under_requests(&hall.lan.client, || {
-            reload(&hall, &new);
+        under_requests(&vip_lan.lan.client, || {
+            reload(&vip_lan, &new);
             wait_for_table(director, 200, "31=1 32=1");
 
             agent.signal(Signal::SIGTERM);
             agent.wait(PATIENCE);
-            hall.site.write_configuration(&old);
-            agent = hall.direct();
+            vip_lan.site.write_configuration(&old);
+            agent = vip_lan.direct();
             wait_for_table(director, 200, "21=1 22=1");
 
             // Killed while they wait: 99 is nobody, and its verdict takes long.
             let slow = "interval: 300ms, timeout: 10s, rise: 3, fall: 3";
             let waits = configuration("", scheduler, &[31, 32, 99], false)
                 .replace(slow, "interval: 20s, timeout: 10s, rise: 3, fall: 20");
-            reload(&hall, &waits);
+            reload(&vip_lan, &waits);
             wait_for_table(director, 200, "21=1 22=1 31=0 32=0 99=0");
             assert!(shown(director, "/status").contains("\"serves\":true"));
             agent.signal(Signal::SIGKILL);
             agent.wait(PATIENCE);
-            hall.site.write_configuration(&new);
-            agent = hall.direct();
+            vip_lan.site.write_configuration(&new);
+            agent = vip_lan.direct();
             wait_for_table(director, 200, "31=1 32=1");
         });
     }
@@ -154,13 +160,13 @@ fn by_a_reload_or_a_restart_without_a_failed_connection() {
 #[test]
 fn where_two_services_exchange_their_vips_the_verdicts_move_with_the_probes() {
     let before = configuration("", "wlc", &[21], false);
-    let (hall, _webs) = hall(&before);
-    let director = &hall.lan.director;
-    let _agent = hall.direct();
+    let (vip_lan, _webs) = vip_lan(&before);
+    let director = &vip_lan.lan.director;
+    let _agent = vip_lan.direct();
     wait_for_table(director, 200, "21=1");
     wait_for_table(director, 201, "22=1");
-    under_requests(&hall.lan.client, || {
-        reload(&hall, &configuration("", "wlc", &[21], true));
+    under_requests(&vip_lan.lan.client, || {
+        reload(&vip_lan, &configuration("", "wlc", &[21], true));
         // At once: nothing had to be probed again. What was replaced may still
         // be on its way out.
         let [first, second] = [200, 201].map(|last| table(director, last));
@@ -174,17 +180,17 @@ fn where_two_services_exchange_their_vips_the_verdicts_move_with_the_probes() {
 #[test]
 fn dead_ones_replace_nobody_not_even_at_the_deadline() {
     let deadline = "removal_deadline: 5s";
-    let (hall, _webs) = hall(&configuration(deadline, "rr", &[21, 22], false));
-    let director = &hall.lan.director;
-    let mut agent = hall.direct();
+    let (vip_lan, _webs) = vip_lan(&configuration(deadline, "rr", &[21, 22], false));
+    let director = &vip_lan.lan.director;
+    let mut agent = vip_lan.direct();
     wait_for_table(director, 200, "21=1 22=1");
     wait_for_table(director, 201, "22=1");
-    under_requests(&hall.lan.client, || {
-        reload(&hall, &configuration(deadline, "rr", &[98, 99], false));
+    under_requests(&vip_lan.lan.client, || {
+        reload(&vip_lan, &configuration(deadline, "rr", &[98, 99], false));
         agent.wait_for_line(PATIENCE, |line| line.contains("beyond `removal_deadline`"));
         assert_eq!(table(director, 200), "21=1 22=1 98=0 99=0");
         // One that is well is enough at the deadline.
-        reload(&hall, &configuration(deadline, "rr", &[31, 99], false));
+        reload(&vip_lan, &configuration(deadline, "rr", &[31, 99], false));
         wait_for_table(director, 200, "31=1 99=0");
     });
 }

@@ -7,29 +7,29 @@ use std::thread;
 use nix::sys::signal::Signal;
 
 use crate::cluster::metric;
-use crate::hall::{Hall, VIP, configuration, of_real_server, status};
 use crate::support::{Behaviour, PATIENCE, Web, ipvsadm_save, until};
+use crate::vip_lan::{VIP, VipLan, configuration, of_real_server, status};
 
 #[test]
 fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
     for via in ["vip", "both"] {
         let check = format!("via: {via}, interval: 300ms, timeout: 3s");
-        let hall = Hall::new(&configuration(
+        let vip_lan = VipLan::new(&configuration(
             "192.168.11.200:80",
             "forwarding: direct",
             &check,
             &["192.168.11.21", "192.168.11.22"],
         ));
         let _pages = [
-            Web::start(&hall.lan.rs1, "rs1"),
-            Web::start(&hall.lan.rs2, "rs2"),
+            Web::start(&vip_lan.lan.rs1, "rs1"),
+            Web::start(&vip_lan.lan.rs2, "rs2"),
         ];
-        let mut director = hall.direct();
+        let mut director = vip_lan.direct();
         for real_server in ["rs1", "rs2"] {
-            hall.wait_for_health(real_server, "up");
-            hall.wait_for_diagnosis(real_server, "ok");
+            vip_lan.wait_for_health(real_server, "up");
+            vip_lan.wait_for_diagnosis(real_server, "ok");
         }
-        let table = ipvsadm_save(&hall.lan.director);
+        let table = ipvsadm_save(&vip_lan.lan.director);
         for line in [
             "-A -f 8192 -s rr\n",
             "-a -f 8193 -r 192.168.11.21:0 -g -w 1\n",
@@ -39,7 +39,7 @@ fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
         }
         // Each mark's connections go to its own real server, and end by a reset.
         until(PATIENCE, "connections by marks", || {
-            let connections = hall.lan.director.run("ipvsadm -Lcn");
+            let connections = vip_lan.lan.director.run("ipvsadm -Lcn");
             let ended = |rip: &str| {
                 let line = |line: &&str| line.contains(rip) && line.contains(" CLOSE ");
                 connections.lines().filter(line).count()
@@ -50,7 +50,7 @@ fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
                 Err(connections)
             }
         });
-        let accept = hall
+        let accept = vip_lan
             .lan
             .director
             .run("sysctl -n net.ipv4.conf.eth0.accept_local");
@@ -58,10 +58,10 @@ fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
 
         director.signal(Signal::SIGTERM);
         director.wait(PATIENCE);
-        let (code, printed) = hall.site.finish(&hall.lan.director, &["cleanup"]);
+        let (code, printed) = vip_lan.site.finish(&vip_lan.lan.director, &["cleanup"]);
         assert_eq!(code, 0, "{printed}");
-        assert_eq!(ipvsadm_save(&hall.lan.director), "");
-        let accept = hall
+        assert_eq!(ipvsadm_save(&vip_lan.lan.director), "");
+        let accept = vip_lan
             .lan
             .director
             .run("sysctl -n net.ipv4.conf.eth0.accept_local");
@@ -71,40 +71,40 @@ fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
 
 #[test]
 fn each_cause_has_its_name_and_is_gone_when_it_is_mended() {
-    let hall = Hall::new(&configuration(
+    let vip_lan = VipLan::new(&configuration(
         "192.168.11.200:80",
         "forwarding: direct",
         "via: vip, interval: 300ms, timeout: 1s",
         &["192.168.11.21", "192.168.11.22"],
     ));
-    let rs1 = &hall.lan.rs1;
+    let rs1 = &vip_lan.lan.rs1;
     let web = Web::start(rs1, "rs1");
-    let _other = Web::start(&hall.lan.rs2, "rs2");
-    let _director = hall.direct();
+    let _other = Web::start(&vip_lan.lan.rs2, "rs2");
+    let _director = vip_lan.direct();
     let well = || {
-        hall.wait_for_diagnosis("rs1", "ok");
-        hall.wait_for_health("rs1", "up");
+        vip_lan.wait_for_diagnosis("rs1", "ok");
+        vip_lan.wait_for_health("rs1", "up");
     };
     well();
 
     rs1.run(&format!("ip address del {VIP}/32 dev lo"));
-    hall.wait_for_diagnosis("rs1", "vip_missing");
-    hall.wait_for_health("rs1", "down");
+    vip_lan.wait_for_diagnosis("rs1", "vip_missing");
+    vip_lan.wait_for_health("rs1", "down");
     rs1.run(&format!("ip address add {VIP}/32 dev lo"));
     well();
 
     web.behave(Behaviour::Unavailable);
-    hall.wait_for_diagnosis("rs1", "application_down");
+    vip_lan.wait_for_diagnosis("rs1", "application_down");
     web.behave(Behaviour::Serve);
     well();
 
     rs1.run("ip link set eth0 down");
-    hall.wait_for_diagnosis("rs1", "unreachable");
+    vip_lan.wait_for_diagnosis("rs1", "unreachable");
     rs1.run("ip link set eth0 up");
     well();
-    hall.wait_for_diagnosis("rs2", "ok");
+    vip_lan.wait_for_diagnosis("rs2", "ok");
     drop(web);
-    hall.wait_for_diagnosis("rs1", "application_down");
+    vip_lan.wait_for_diagnosis("rs1", "application_down");
 }
 
 #[test]
@@ -129,22 +129,22 @@ fn ipv6_and_tunnels_are_asked_as_clients_ask_them() {
             Some("ip6tnl mode any local 2001:db8::21 remote any"),
         ),
     ] {
-        let hall = Hall::new(&configuration(
+        let vip_lan = VipLan::new(&configuration(
             vip,
             service,
             "via: vip, interval: 300ms, timeout: 1s",
             &[real_server],
         ));
-        let rs1 = &hall.lan.rs1;
+        let rs1 = &vip_lan.lan.rs1;
         if let Some(kind) = unpack {
             rs1.run(&format!("ip link add unpack type {kind}"));
             rs1.run("sysctl -q -w net.ipv4.conf.unpack.rp_filter=0 net.ipv4.conf.all.rp_filter=0");
             rs1.run("ip link set unpack up");
         }
         let _page = crate::support::nginx(rs1, "rs1");
-        let _director = hall.direct();
-        hall.wait_for_health("rs1", "up");
-        hall.wait_for_diagnosis("rs1", "ok");
+        let _director = vip_lan.direct();
+        vip_lan.wait_for_health("rs1", "up");
+        vip_lan.wait_for_diagnosis("rs1", "ok");
 
         let bare = vip
             .trim_matches(['[', ']'])
@@ -154,8 +154,8 @@ fn ipv6_and_tunnels_are_asked_as_clients_ask_them() {
         let bare = bare.strip_suffix(":80").unwrap_or(bare);
         let length = if bare.contains("::") { 128 } else { 32 };
         rs1.run(&format!("ip address del {bare}/{length} dev lo"));
-        hall.wait_for_diagnosis("rs1", "vip_missing");
-        hall.wait_for_health("rs1", "down");
+        vip_lan.wait_for_diagnosis("rs1", "vip_missing");
+        vip_lan.wait_for_health("rs1", "down");
     }
 }
 
@@ -168,16 +168,19 @@ fn a_server_that_says_nothing_and_closes_at_once_is_well() {
         "via: vip, interval: 100ms, timeout: 10s",
         &["192.168.11.21"],
     );
-    let hall = Hall::new(&settings.replace("http: {}", "tcp: {}"));
-    let listener = hall.lan.rs1.enter(|| TcpListener::bind("0.0.0.0:80"));
+    let vip_lan = VipLan::new(&settings.replace("http: {}", "tcp: {}"));
+    let listener = vip_lan.lan.rs1.enter(|| TcpListener::bind("0.0.0.0:80"));
     let listener = listener.expect("port 80");
     // Ends with the process.
     thread::spawn(move || listener.incoming().for_each(drop));
-    let _director = hall.direct();
-    hall.wait_for_health("rs1", "up");
+    let _director = vip_lan.direct();
+    vip_lan.wait_for_health("rs1", "up");
     let probes = |result: &str| {
         let labels = format!("service=\"web\",real_server=\"rs1\",result=\"{result}\"");
-        metric(&hall.lan.director, &format!("lvs_probes_total{{{labels}}}"))
+        metric(
+            &vip_lan.lan.director,
+            &format!("lvs_probes_total{{{labels}}}"),
+        )
     };
     // What was before the first canary was no fault of the server's.
     let before = probes("unverified");
@@ -186,18 +189,18 @@ fn a_server_that_says_nothing_and_closes_at_once_is_well() {
         passed => Err(passed),
     });
     assert!((probes("unverified") - before).abs() < 0.5);
-    hall.wait_for_diagnosis("rs1", "ok");
+    vip_lan.wait_for_diagnosis("rs1", "ok");
 }
 
 #[test]
 fn services_of_others_by_marks_of_the_range_are_left_alone() {
-    let hall = Hall::new(&configuration(
+    let vip_lan = VipLan::new(&configuration(
         "192.168.11.200:80",
         "forwarding: direct",
         "via: vip, interval: 300ms, timeout: 10s",
         &["192.168.11.21", "192.168.11.22"],
     ));
-    let director = &hall.lan.director;
+    let director = &vip_lan.lan.director;
     director.run("ipvsadm -A -f 8192 -s wlc");
     director.run("ipvsadm -A -f 8194 -s rr");
     director.run("ipvsadm -a -f 8194 -r 192.168.11.99 -m -w 7");
@@ -206,13 +209,13 @@ fn services_of_others_by_marks_of_the_range_are_left_alone() {
     director.run("ipvsadm -a -f 8195 -r 192.168.11.22 -g -w 1");
     let foreign = ipvsadm_save(director);
     let _pages = [
-        Web::start(&hall.lan.rs1, "rs1"),
-        Web::start(&hall.lan.rs2, "rs2"),
+        Web::start(&vip_lan.lan.rs1, "rs1"),
+        Web::start(&vip_lan.lan.rs2, "rs2"),
     ];
     let well = || {
         for real_server in ["rs1", "rs2"] {
-            hall.wait_for_health(real_server, "up");
-            hall.wait_for_diagnosis(real_server, "ok");
+            vip_lan.wait_for_health(real_server, "up");
+            vip_lan.wait_for_diagnosis(real_server, "ok");
         }
         let table = ipvsadm_save(director);
         for line in foreign.lines().chain([
@@ -225,7 +228,7 @@ fn services_of_others_by_marks_of_the_range_are_left_alone() {
         table
     };
     let mut before = None;
-    let mut agent = hall.direct();
+    let mut agent = vip_lan.direct();
     for _ in 0..2 {
         let table = well();
         let said = agent.output();
@@ -237,12 +240,12 @@ fn services_of_others_by_marks_of_the_range_are_left_alone() {
         assert_eq!(*before.get_or_insert(table.clone()), table);
         agent.signal(Signal::SIGKILL);
         agent.wait(PATIENCE);
-        agent = hall.direct();
+        agent = vip_lan.direct();
     }
     well();
     agent.signal(Signal::SIGTERM);
     agent.wait(PATIENCE);
-    let (code, printed) = hall.site.finish(director, &["cleanup"]);
+    let (code, printed) = vip_lan.site.finish(director, &["cleanup"]);
     assert_eq!(code, 0, "{printed}");
     assert_eq!(ipvsadm_save(director), foreign, "{printed}");
     for mark in [8192, 8194, 8195] {
@@ -262,18 +265,18 @@ fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
         &["192.168.11.21", "192.168.11.22", "192.168.11.23"],
     );
     let four = "resync_interval: 1s, probe_mark: { base: 0x2000, mask: 0x3 }";
-    let hall = Hall::new(&settings.replace("resync_interval: 1s", four));
-    let director = &hall.lan.director;
+    let vip_lan = VipLan::new(&settings.replace("resync_interval: 1s", four));
+    let director = &vip_lan.lan.director;
     director.run("ipvsadm -A -f 8194 -s wrr");
     let _pages = [
-        Web::start(&hall.lan.rs1, "rs1"),
-        Web::start(&hall.lan.rs2, "rs2"),
+        Web::start(&vip_lan.lan.rs1, "rs1"),
+        Web::start(&vip_lan.lan.rs2, "rs2"),
     ];
-    let agent = hall.direct();
+    let agent = vip_lan.direct();
     for real_server in ["rs1", "rs2"] {
-        hall.wait_for_diagnosis(real_server, "ok");
+        vip_lan.wait_for_diagnosis(real_server, "ok");
     }
-    hall.wait_for_diagnosis("rs3", "unverified");
+    vip_lan.wait_for_diagnosis("rs3", "unverified");
     let said = agent.output();
     let shortage = "no mark of `director.probe_mark` is left for 1 of 3 ways to real servers (ipv4 \
                     to 192.168.11.23 by direct)";
@@ -284,16 +287,16 @@ fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
         told.contains("no mark of `director.probe_mark` is left"),
         "{told}"
     );
-    let (_, planned) = hall.site.finish(director, &["plan"]);
+    let (_, planned) = vip_lan.site.finish(director, &["plan"]);
     for note in [shortage, "if nobody needs it: ipvsadm -D -f 8194"] {
         assert!(planned.contains(note), "{note}: {planned}");
     }
-    let (_, found) = hall.site.finish(director, &["doctor"]);
+    let (_, found) = vip_lan.site.finish(director, &["doctor"]);
     let problem = format!("problem  mark          director.probe_mark: {shortage}");
     assert!(found.contains(&problem), "{found}");
-    let mend = found.split(&problem).nth(1).expect("what follows");
-    let mend = mend.lines().nth(1).expect("what mends it");
-    assert!(mend.ends_with(": ipvsadm -D -f 8194"), "{mend}");
+    let fix = found.split(&problem).nth(1).expect("what follows");
+    let fix = fix.lines().nth(1).expect("what fixes it");
+    assert!(fix.ends_with(": ipvsadm -D -f 8194"), "{fix}");
 
     let kept = |table: String| -> Vec<String> {
         let kept = table.lines().filter(|line| !line.contains("-f 8194"));
@@ -301,7 +304,7 @@ fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
     };
     let before = kept(ipvsadm_save(director));
     director.run("ipvsadm -D -f 8194");
-    hall.wait_for_diagnosis("rs3", "unreachable");
+    vip_lan.wait_for_diagnosis("rs3", "unreachable");
     let table = ipvsadm_save(director);
     let line = "-a -f 8194 -r 192.168.11.23:0 -g -w 1\n";
     assert!(table.contains(line), "{table}");
@@ -331,12 +334,12 @@ fn what_this_host_drops_changes_no_verdict() {
         "resync_interval: 1s",
         "resync_interval: 1day, sysctls: { net.ipv4.conf.eth0.accept_local: 0 }",
     );
-    let hall = Hall::new(&settings);
-    let director = &hall.lan.director;
+    let vip_lan = VipLan::new(&settings);
+    let director = &vip_lan.lan.director;
     director.run("sysctl -q -w net.ipv4.conf.all.accept_local=1");
-    let _page = Web::start(&hall.lan.rs1, "rs1");
-    let _agent = hall.direct();
-    hall.wait_for_health("rs1", "up");
+    let _page = Web::start(&vip_lan.lan.rs1, "rs1");
+    let _agent = vip_lan.direct();
+    vip_lan.wait_for_health("rs1", "up");
     let of_rs1 = |series: &str, last: &str| {
         let labels = format!("service=\"web\",real_server=\"rs1\",{last}");
         metric(director, &format!("{series}{{{labels}}}"))
@@ -352,7 +355,7 @@ fn what_this_host_drops_changes_no_verdict() {
         "type filter hook input priority 0 ; policy drop ; iif lo accept ; \
          ct state established,related accept",
     );
-    for (cause, reason, mend) in [
+    for (cause, reason, fix) in [
         (
             "sysctl -q -w net.ipv4.conf.all.accept_local=0".to_owned(),
             "net.ipv4.conf.eth0.accept_local is 0",
@@ -392,13 +395,13 @@ fn what_this_host_drops_changes_no_verdict() {
                 few => Err(few),
             },
         );
-        hall.wait_for_diagnosis("rs1", "unverified");
+        vip_lan.wait_for_diagnosis("rs1", "unverified");
         let status = status(director);
         let told = of_real_server(&status, "rs1");
         assert!(told.contains(reason), "{reason}:\n{told}");
         assert!((down() - fell).abs() < 0.5, "a verdict changed: {cause}");
-        director.run(mend);
-        hall.wait_for_diagnosis("rs1", "ok");
+        director.run(fix);
+        vip_lan.wait_for_diagnosis("rs1", "ok");
     }
 
     // It goes after a probe has asked twice, and before it would a third time.
@@ -414,7 +417,7 @@ fn what_this_host_drops_changes_no_verdict() {
         let now = unverified();
         if now > before { Ok(()) } else { Err(now) }
     });
-    hall.wait_for_diagnosis("rs1", "ok");
+    vip_lan.wait_for_diagnosis("rs1", "ok");
     assert!((down() - fell).abs() < 0.5, "a verdict changed");
 }
 
@@ -429,16 +432,19 @@ fn a_service_by_mark_that_another_hand_changed_says_nothing() {
         &["192.168.11.21", "192.168.11.22"],
     );
     // The agent would put it right again.
-    let hall = Hall::new(&settings.replace("resync_interval: 1s", "resync_interval: 1day"));
-    let director = &hall.lan.director;
+    let vip_lan = VipLan::new(&settings.replace("resync_interval: 1s", "resync_interval: 1day"));
+    let director = &vip_lan.lan.director;
     let _pages = [
-        Web::start(&hall.lan.rs1, "rs1"),
-        Web::start(&hall.lan.rs2, "rs2"),
+        Web::start(&vip_lan.lan.rs1, "rs1"),
+        Web::start(&vip_lan.lan.rs2, "rs2"),
     ];
-    hall.lan.rs2.run("ip address del 192.168.11.200/32 dev lo");
-    let _agent = hall.direct();
-    hall.wait_for_health("rs1", "up");
-    hall.wait_for_health("rs2", "down");
+    vip_lan
+        .lan
+        .rs2
+        .run("ip address del 192.168.11.200/32 dev lo");
+    let _agent = vip_lan.direct();
+    vip_lan.wait_for_health("rs1", "up");
+    vip_lan.wait_for_health("rs2", "down");
     let counted = |series: &str, real_server: &str, last: &str| {
         let labels = format!("service=\"web\",real_server=\"{real_server}\",{last}");
         metric(director, &format!("{series}{{{labels}}}"))
@@ -465,8 +471,8 @@ fn a_service_by_mark_that_another_hand_changed_says_nothing() {
     assert!(rose < 0.5 && fell < 0.5, "rs2 {rose}, rs1 {fell}");
 
     // As the reason says.
-    let (code, printed) = hall.site.finish(director, &["reload"]);
+    let (code, printed) = vip_lan.site.finish(director, &["reload"]);
     assert_eq!(code, 0, "{printed}");
-    hall.wait_for_diagnosis("rs1", "ok");
-    hall.wait_for_diagnosis("rs2", "vip_missing");
+    vip_lan.wait_for_diagnosis("rs1", "ok");
+    vip_lan.wait_for_diagnosis("rs2", "vip_missing");
 }

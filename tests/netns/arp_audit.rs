@@ -13,7 +13,7 @@ use crate::witness::{VIP, metric, set_sysctls, status};
 
 const CONFLICTS: &str = "lvs_arp_conflicts{vip=\"192.168.11.200\"}";
 
-/// How soon a thief has to be found after its first answer to anybody.
+/// How soon a conflicting host has to be found after its first answer to anybody.
 const SOON: Duration = Duration::from_secs(2);
 
 /// A machine that does nothing else for a moment is found within that time;
@@ -126,9 +126,9 @@ fn logged(agent: &mut Process, after: SystemTime, words: &[&str]) -> SystemTime 
     time(&line).unwrap()
 }
 
-fn first_claim(capture: &Capture, thief: Mac, vip: IpAddr, after: SystemTime) -> SystemTime {
-    until(PATIENCE, "answer of the thief", || {
-        let seen = capture.seen_of(thief);
+fn first_claim(capture: &Capture, conflicting: Mac, vip: IpAddr, after: SystemTime) -> SystemTime {
+    until(PATIENCE, "answer of the conflicting host", || {
+        let seen = capture.seen_of(conflicting);
         let mut claims = seen.iter().filter(|seen| seen.claims == Some(vip));
         claims
             .find(|seen| seen.at >= after)
@@ -137,17 +137,17 @@ fn first_claim(capture: &Capture, thief: Mac, vip: IpAddr, after: SystemTime) ->
     })
 }
 
-/// Lets a real server steal, a client ask, and the thief be mended, until the
+/// Lets an ARP conflict begin, a client ask, and the conflict be fixed, until the
 /// agent has once been as quick as it has to be.
 fn found_in_time(
     lan: &Lan,
     agent: &mut Process,
     vip: IpAddr,
-    steal: impl Fn(),
+    begin: impl Fn(),
     ask: impl Fn(&Capture),
-    mend: impl Fn(),
+    fix: impl Fn(),
 ) {
-    let thief = mac(&lan.rs1);
+    let conflicting = mac(&lan.rs1);
     let capture = Capture::start(&lan.client);
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
@@ -155,18 +155,18 @@ fn found_in_time(
             .seen()
             .last()
             .map_or(SystemTime::UNIX_EPOCH, |seen| seen.at);
-        steal();
+        begin();
         ask(&capture);
-        let answered = first_claim(&capture, thief, vip, start);
-        wait_for_conflicts(&lan.director, &[(thief, &["rs1"])]);
-        let mac = spelled(thief);
+        let answered = first_claim(&capture, conflicting, vip, start);
+        wait_for_conflicts(&lan.director, &[(conflicting, &["rs1"])]);
+        let mac = spelled(conflicting);
         let rs1 = match vip {
             IpAddr::V4(_) => "rs1 (192.168.11.21)",
             IpAddr::V6(_) => "rs1 (2001:db8::21)",
         };
         let words = ["WARN", "a real server answers for the VIP", &mac, rs1];
         let told = logged(agent, start, &words);
-        mend();
+        fix();
         wait_for_conflicts(&lan.director, &[]);
         logged(agent, told, &["INFO", "conflict is over", &mac]);
         // It may be found by a question of its own, before any client is answered.
@@ -294,10 +294,10 @@ fn a_stranger_and_another_director_are_named_by_their_mac_address() {
     lan.rs2.run("ip address del 192.168.11.200/32 dev lo");
     lan.rs2.run("ip address add 192.168.11.200/32 dev eth0");
     Capture::start(&lan.client).ask_for_vip();
-    let stranger = mac(&lan.rs2);
-    wait_for_conflicts(&lan.director, &[(stranger, &[])]);
+    let foreign_host = mac(&lan.rs2);
+    wait_for_conflicts(&lan.director, &[(foreign_host, &[])]);
     agent.wait_for_line(PATIENCE, |line| {
-        line.contains("somebody else answers") && line.contains(&spelled(stranger))
+        line.contains("somebody else answers") && line.contains(&spelled(foreign_host))
     });
 }
 
@@ -328,7 +328,7 @@ fn a_real_server_that_asks_in_the_vips_name_is_found() {
 }
 
 #[test]
-fn a_thief_has_weight_0_while_it_steals_where_that_is_configured() {
+fn real_server_with_arp_conflict_has_weight_0_where_that_is_configured() {
     let lan = lan();
     let _webs = [Web::start(&lan.rs1, "rs1"), Web::start(&lan.rs2, "rs2")];
     let (site, _agent) = direct(&lan, &configuration("on_arp_conflict: quiesce"));
@@ -370,7 +370,7 @@ fn a_thief_has_weight_0_while_it_steals_where_that_is_configured() {
         }
     });
 
-    // When all steal, all serve.
+    // When all real servers have conflicts, all serve.
     set_sysctls(&lan.rs2, LOST);
     capture.ask_for_vip();
     wait_for([1, 1], Value::Null);

@@ -70,7 +70,7 @@ fn after_a_cleanup_nothing_is_remembered() {
     };
     run_and_clean_up();
 
-    // The agent's values, but another hand's wish.
+    // The agent's values, but another program's wish.
     set_sysctls(&lan.rs1, OURS);
     let done = of_real_server(&site, &lan.rs1, "cleanup");
     assert_eq!(done.stdout, "nothing to remove\n");
@@ -205,7 +205,7 @@ fn a_vip_that_another_hand_put_elsewhere_keeps_its_sysctls() {
             .run(&format!("ip address add {address} dev {interface}"));
         let held_back = of_real_server(&site, &lan.rs1, "cleanup");
         assert_eq!(held_back.code, Some(1), "{held_back:?}");
-        let said = "192.168.11.200 is still on this host, put there by another hand";
+        let said = "192.168.11.200 is still on this host, put there by another program";
         assert!(held_back.stderr.contains(said), "{}", held_back.stderr);
         assert!(!has_vip(&lan.rs1));
         assert_sysctls(&lan.rs1, OURS);

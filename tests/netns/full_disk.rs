@@ -66,7 +66,7 @@ fn a_full_disk_keeps_no_vip_away_and_is_made_up_for_when_there_is_room() {
         "no half-written file stays"
     );
 
-    // It goes on: what another hand takes away comes back.
+    // It goes on: what another program takes away comes back.
     lan.rs1.run("ip address del 192.168.11.200/32 dev lo");
     until(DEADLINE, "the VIP", || {
         let addresses = lan.rs1.run("ip -o address show dev lo");

@@ -134,7 +134,7 @@ fn each_line_gives_the_weight_that_haproxy_gives() {
             let theirs = weight_of_haproxy(site.directory());
             let heard = shown["last_probe"]["detail"].as_str().unwrap_or_default();
             match (ours, &theirs) {
-                (Some(ours), Ok(theirs)) if ours == *theirs && hears(heard, said) => Ok(ours),
+                (Some(ours), Ok(theirs)) if ours == *theirs && agrees(heard, said) => Ok(ours),
                 _ => Err((said, ours, theirs, heard.to_owned())),
             }
         });
@@ -149,7 +149,7 @@ fn each_line_gives_the_weight_that_haproxy_gives() {
 }
 
 /// Whether what is shown comes of this line.
-fn hears(shown: &str, said: &str) -> bool {
+fn agrees(shown: &str, said: &str) -> bool {
     let said = said.to_ascii_lowercase();
     let word = shown.trim_start_matches("says ");
     let word = word.split([' ', ';', ':']).next().unwrap_or_default();

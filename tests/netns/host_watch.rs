@@ -1,4 +1,4 @@
-//! What another hand changes on a real server is repaired within a second,
+//! What another program changes on a real server is repaired within a second,
 //! also where the regular comparison is a day away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,12 +22,12 @@ fn once_a_day(real_server: &str) -> String {
     configuration(real_server).replace("resync_interval: 1s", "resync_interval: 1day")
 }
 
-/// Lets another hand meddle until the agent has once been as quick as it has
+/// Lets another program change the host until the agent has once been as quick as it has
 /// to be; it has to repair what was done each time.
-fn repaired_in_time(meddle: impl Fn(), repaired: impl Fn()) {
+fn repaired_in_time(change: impl Fn(), repaired: impl Fn()) {
     let mut taken = Vec::new();
     for _ in 0..ROUNDS {
-        meddle();
+        change();
         let start = now();
         repaired();
         let took = now() - start;

@@ -1,5 +1,5 @@
 //! What a real server says of its own end, with each cause really made and
-//! mended by the command that `doctor` names.
+//! fixed by the command that `doctor` names.
 
 use std::net::{TcpListener, UdpSocket};
 
@@ -39,7 +39,7 @@ fn of_web(host: &Namespace, name: &str) -> Option<u64> {
 }
 
 /// What `doctor --real-server --json` finds to be no good, as
-/// `CHECK SUBJECT`, and the mends of it.
+/// `CHECK SUBJECT`, and the fixes of it.
 fn diagnosed(site: &Site, host: &Namespace) -> (Option<i32>, Vec<String>, Vec<String>) {
     let mut command = site.command("doctor");
     command.args(["--real-server", "--json"]);
@@ -49,7 +49,7 @@ fn diagnosed(site: &Site, host: &Namespace) -> (Option<i32>, Vec<String>, Vec<St
     let findings = findings.as_array().unwrap();
     let bad = findings.iter().filter(|f| f["verdict"] != "ok");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let (names, mends) = bad
+    let (names, fixes) = bad
         .map(|f| {
             (
                 format!("{} {}", text(&f["check"]), text(&f["subject"])),
@@ -57,7 +57,7 @@ fn diagnosed(site: &Site, host: &Namespace) -> (Option<i32>, Vec<String>, Vec<St
             )
         })
         .unzip();
-    (ended.code, names, mends)
+    (ended.code, names, fixes)
 }
 
 #[test]
@@ -125,12 +125,12 @@ fn each_lack_is_told_and_gone_after_its_mend() {
         host.run(cause);
         wait_for(host, &[reason]);
         assert_eq!(of_web(host, "ready"), Some(0), "{cause}");
-        let (code, names, mends) = diagnosed(&site, host);
+        let (code, names, fixes) = diagnosed(&site, host);
         assert_eq!(code, Some(3), "{cause}");
         // A changed sysctl of the configuration is a warning of its own.
         let place = names.iter().position(|name| name == check);
         let place = place.unwrap_or_else(|| panic!("{cause}: {names:?}"));
-        host.run(&mends[place]);
+        host.run(&fixes[place]);
         wait_for(host, &[]);
         assert_eq!(of_web(host, "ready"), Some(1), "{cause}");
         assert_eq!(diagnosed(&site, host), (Some(0), vec![], vec![]), "{cause}");

@@ -15,10 +15,10 @@ use crate::witness::{
 /// Runs an agent that must end by itself with exit code 1, and returns its
 /// last words.
 fn refused(site: &Site, host: &Namespace) -> String {
-    last_words(site.run(host, &["--real-server"]))
+    last_message(site.run(host, &["--real-server"]))
 }
 
-fn last_words(mut agent: Process) -> String {
+fn last_message(mut agent: Process) -> String {
     assert_eq!(agent.wait(DEADLINE).code(), Some(1), "{}", agent.output());
     let output = agent.output();
     let last = output.lines().last().unwrap();
@@ -112,7 +112,7 @@ fn a_read_only_parameter_that_is_not_about_arp_keeps_nothing_away() {
             other => Err(other),
         }
     });
-    // By another hand: the agent sees it, though it could not do it.
+    // By another program: the agent sees it, though it could not do it.
     set_sysctls(&lan.rs1, [("net.ipv4.conf.default.rp_filter", "1")]);
     agent.wait_for_line(DEADLINE, |line| {
         line.contains("cleared: kernel parameter not as configured")

@@ -5,8 +5,8 @@ use crate::status::fixture;
 #[test]
 fn names_each_capability_that_is_needed_and_missing() {
     let config = fixture::config();
-    let subjects = |held, in_kernel| -> Vec<_> {
-        let found = missing(&config, Mode::Director, in_kernel, held);
+    let subjects = |capabilities, in_kernel| -> Vec<_> {
+        let found = missing(&config, Mode::Director, in_kernel, capabilities);
         found
             .into_iter()
             .map(|condition| condition.subject)

@@ -1,4 +1,4 @@
-//! What operators want of real servers, drains and weights: kept in a file.
+//! The drains and weights that operators have set, with the file that saves them.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -152,15 +152,15 @@ impl DrainStore {
     }
 }
 
-/// Writes what could not be written, when there is room again, and what another hand
+/// Writes what could not be written, when there is room again, and what another program
 /// has changed or removed.
 pub(super) async fn keep(drains: Arc<Mutex<DrainStore>>) -> Infallible {
     let file = drains.lock().await.file.clone();
     loop {
         sleep(AGAIN).await;
         // An error comes again when the file is written, and is shown then.
-        let look = |file: &DrainFile| Ok(file.look());
-        let _ = file.patiently(StoredFileError::Read, look).await;
+        let check = |file: &DrainFile| Ok(file.check_for_changes());
+        let _ = file.patiently(StoredFileError::Read, check).await;
         drains.lock().await.remember().await;
     }
 }

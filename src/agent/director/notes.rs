@@ -1,4 +1,4 @@
-//! What the answers to an operator note beside what was done.
+//! The notes in answers to operators: what an operation does not do, or does later.
 
 use std::collections::BTreeSet;
 
@@ -96,7 +96,7 @@ pub(super) fn saving_note(drains: &DrainStore, then: &str) -> Option<String> {
 }
 
 /// Why another weight is there only later.
-pub(super) fn held_notes(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn freeze_notes(snapshot: &Snapshot) -> Vec<String> {
     let frozen = snapshot.frozen.lock();
     let note =
         |reason| format!("note: its weight stays as it is while all weights are frozen: {reason}");
@@ -106,7 +106,7 @@ pub(super) fn held_notes(snapshot: &Snapshot) -> Vec<String> {
 
 /// What becomes of new connections to a service of which no real server serves.
 fn empty_pool_note(service: &ServiceRecord, is_frozen: bool) -> String {
-    let sorry_serves = service.pool.lock().standing.sorry_serves;
+    let sorry_serves = service.pool.lock().status.sorry_serves;
     let then = match &service.sorry_server {
         Some(_) if sorry_serves => "the sorry server takes over",
         Some(_) if is_frozen => {

@@ -1,4 +1,4 @@
-//! What an operator asks of real servers: checked, passed to health, and kept.
+//! Operations on real servers: each is checked, passed to health, and saved.
 
 use std::collections::BTreeSet;
 use std::slice::from_ref;
@@ -12,7 +12,7 @@ use super::{Director, notes};
 use crate::agent::drains::{LONGEST_DEADLINE, WantedDrain};
 use crate::agent::reload::{OperationResult, ReloadError};
 use crate::agent::targets::{self, TargetError};
-use crate::control::{Answer, Operation, Operator, Reason, listed};
+use crate::control::{Operation, OperationResponse, Operator, Reason, listed};
 use crate::health::{self, DrainDeadline};
 use crate::kernel::{Sysctls, TableKind};
 use crate::model::{AdminState, Decision, OperatorWeight, RealServerId, SetWeight, Target, Weight};
@@ -93,12 +93,16 @@ impl Director {
                 self.set_weight(&targets, weight, decision(by, None)).await
             }
         };
-        OperationResult::Other(answer.unwrap_or_else(Answer::failed))
+        OperationResult::Other(answer.unwrap_or_else(OperationResponse::failed))
     }
 
     /// Waits until the real servers are drained, or cannot be any more, for so long at most. The
     /// drain does not depend on who waits.
-    fn await_drain(&self, targets: Vec<Target>, longest: Duration) -> BoxFuture<'static, Answer> {
+    fn await_drain(
+        &self,
+        targets: Vec<Target>,
+        longest: Duration,
+    ) -> BoxFuture<'static, OperationResponse> {
         let shown = self.shown.clone();
         let mut changes = self.drain_changes.subscribe();
         let progress = move || drain_progress(&shown.view().snapshot, &targets);
@@ -132,7 +136,7 @@ impl Director {
         admin: AdminState,
         deadline: DrainDeadline,
         decision: Decision,
-    ) -> Result<Answer, String> {
+    ) -> Result<OperationResponse, String> {
         let snapshot = self.shown.view().snapshot;
         let real_servers = self.find(&snapshot, targets)?;
         let mut drains = self.drains.lock().await;
@@ -161,7 +165,7 @@ impl Director {
             lines.extend(notes::still_serving_notes(&snapshot, targets));
         }
         let (done, decided) = oneshot::channel();
-        let request = health::Request::SetAdmin {
+        let request = health::HealthRequest::SetAdmin {
             real_servers,
             admin,
             deadline,
@@ -171,7 +175,7 @@ impl Director {
         // Who has the answer, and asks for the end of the drain next, must find that drain.
         let without_server = self.decide(request, decided).await?;
         if admin == AdminState::Enabled {
-            lines.extend(notes::held_notes(&snapshot));
+            lines.extend(notes::freeze_notes(&snapshot));
         } else {
             lines.extend(notes::empty_pool_notes(&snapshot, without_server));
         }
@@ -181,7 +185,7 @@ impl Director {
             format!("; until the file is written, a restart of the agent may drain {target} again")
         });
         lines.extend(notes::saving_note(&drains, &again.unwrap_or_default()));
-        Ok(Answer::done(lines.join("\n")))
+        Ok(OperationResponse::done(lines.join("\n")))
     }
 
     /// Sets weights in place of the configured ones, or with `None` the configured ones again, and
@@ -191,7 +195,7 @@ impl Director {
         targets: &[Target],
         set: Option<SetWeight>,
         decision: Decision,
-    ) -> Result<Answer, String> {
+    ) -> Result<OperationResponse, String> {
         let snapshot = self.shown.view().snapshot;
         let real_servers = self.find(&snapshot, targets)?;
         let mut drains = self.drains.lock().await;
@@ -214,14 +218,14 @@ impl Director {
         }
         lines.extend(self.weight_zero_notes(&without_weight));
         let (done, decided) = oneshot::channel();
-        let request = health::Request::SetWeight {
+        let request = health::HealthRequest::SetWeight {
             real_servers,
             weight: set,
             decision,
             done,
         };
         let without_server = self.decide(request, decided).await?;
-        lines.extend(notes::held_notes(&snapshot));
+        lines.extend(notes::freeze_notes(&snapshot));
         if set.is_some() {
             lines.extend(notes::empty_pool_notes(&snapshot, without_server));
         }
@@ -230,13 +234,13 @@ impl Director {
         }
         drains.remember().await;
         lines.extend(notes::saving_note(&drains, ""));
-        Ok(Answer::done(lines.join("\n")))
+        Ok(OperationResponse::done(lines.join("\n")))
     }
 
     /// Passes a decision to health. The answer is the services of which no real server serves.
     async fn decide(
         &self,
-        request: health::Request,
+        request: health::HealthRequest,
         decided: oneshot::Receiver<BTreeSet<usize>>,
     ) -> Result<BTreeSet<usize>, String> {
         let ending = || ReloadError::Ending.to_string();
@@ -267,7 +271,7 @@ fn records<'a>(
 }
 
 /// What is left of a drain, as it is shown.
-fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> Answer {
+fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> OperationResponse {
     let target = listed(targets);
     let ids = match targets::find(snapshot, targets) {
         Ok(ids) => ids,
@@ -276,12 +280,14 @@ fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> Answer {
         ) => {
             let is_gone = |one: &&Target| targets::find(snapshot, from_ref(*one)).is_err();
             let gone: Vec<_> = targets.iter().filter(is_gone).cloned().collect();
-            return Answer::failed(format!(
+            return OperationResponse::failed(format!(
                 "{} is no longer in the agent's configuration",
                 listed(&gone)
             ));
         }
-        Err(error @ TargetError::SorryServer(_)) => return Answer::failed(error.to_string()),
+        Err(error @ TargetError::SorryServer(_)) => {
+            return OperationResponse::failed(error.to_string());
+        }
     };
     let mut left = Vec::new();
     for (service, record) in ids.into_iter().filter_map(|id| snapshot.records(id)) {
@@ -289,7 +295,7 @@ fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> Answer {
         let name = service.name_of(record);
         match live.admin {
             AdminState::Enabled => {
-                return Answer::failed(format!("{name} was undrained meanwhile"));
+                return OperationResponse::failed(format!("{name} was undrained meanwhile"));
             }
             AdminState::Draining => left.push(format!(
                 "{name}: {} active connections left",
@@ -299,9 +305,9 @@ fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> Answer {
         }
     }
     if left.is_empty() {
-        Answer::done(format!("{target}: drained"))
+        OperationResponse::done(format!("{target}: drained"))
     } else {
-        Answer::pending(left.join(", "))
+        OperationResponse::pending(left.join(", "))
     }
 }
 

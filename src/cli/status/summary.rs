@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use super::text::role;
 use crate::cli::terminal::{Canvas, Tone, counted};
 use crate::model::{age, grouped};
+use crate::status::Mode;
 use crate::status::document::{StatusResponse, Totals};
 
 /// Writes the numbers of what there is and of what is wrong.
@@ -49,6 +49,15 @@ pub(super) fn render(
         writeln!(out, "{}", canvas.paint(&text, Some(Tone::Problem)))?;
     }
     writeln!(out, "{}", status.convergence(|at| age(at, now)))
+}
+
+/// The role of the agent, for people.
+pub(super) fn role(status: &StatusResponse) -> &'static str {
+    if status.mode == Mode::RealServer.as_str() {
+        "real server"
+    } else {
+        "director"
+    }
 }
 
 /// `real servers: 67 of 1,200 down, 1,130 up, 3 unknown, 2 draining, 0 drained`

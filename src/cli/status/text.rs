@@ -84,7 +84,7 @@ pub(super) fn render(
     let version = &status.version;
     let loaded = age(status.config.loaded_at.0, now);
     let path = &status.config.path;
-    let role = role(status);
+    let role = summary::role(status);
     writeln!(
         out,
         "lvs-agent {version}, {role}, {path} loaded {loaded} ago"
@@ -116,14 +116,6 @@ pub(super) fn render(
         writeln!(out, "nothing is wrong{}", summary::of_how_many(status))?;
     }
     Ok(())
-}
-
-pub(super) fn role(status: &StatusResponse) -> &'static str {
-    if status.mode == Mode::RealServer.as_str() {
-        "real server"
-    } else {
-        "director"
-    }
 }
 
 pub(super) fn tone_of(condition: &ConditionStatus) -> Tone {
@@ -196,15 +188,15 @@ fn render_leaving(
     canvas: Canvas,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let rows = status.leaving.iter().map(|leaver| {
+    let rows = status.leaving.iter().map(|removal| {
         vec![
-            format!("{}/{}", leaver.service, leaver.name).into(),
-            leaver.service_address.as_str().into(),
-            leaver.address.as_str().into(),
-            leaver.state().into(),
-            leaver.connections.active.to_string().into(),
-            leaver.connections.inactive.to_string().into(),
-            until(leaver.deadline.0, now, age).into(),
+            format!("{}/{}", removal.service, removal.name).into(),
+            removal.service_address.as_str().into(),
+            removal.address.as_str().into(),
+            removal.state().into(),
+            removal.connections.active.to_string().into(),
+            removal.connections.inactive.to_string().into(),
+            until(removal.deadline.0, now, age).into(),
         ]
     });
     render_table(LEAVING, rows, canvas, out)

@@ -1,4 +1,4 @@
-//! The check by the real server's own lvs-agent.
+//! The check `agent`: its settings, and the reading of its mapping.
 
 use std::net::SocketAddr;
 
@@ -43,39 +43,20 @@ impl Check {
 impl CheckKind {
     /// The port on which the real server's own lvs-agent is asked, if it is.
     pub(crate) fn agent_port(&self) -> Option<u16> {
-        match self {
-            Self::Agent(check) => Some(check.port),
-            Self::All(parts) | Self::Any(parts) => parts.iter().find_map(Self::agent_port),
-            Self::Http(_)
-            | Self::Stream(_)
-            | Self::Udp(_)
-            | Self::Dns(_)
-            | Self::Ping
-            | Self::Grpc(_)
-            | Self::Exec(_)
-            | Self::File(_)
-            | Self::HaproxyAgent(_) => None,
+        if let Self::Agent(check) = self {
+            return Some(check.port);
         }
+        self.parts().iter().find_map(Self::agent_port)
     }
 
     /// Lets the real server's own lvs-agent be asked for this service.
     fn ask_for(&mut self, service: ServiceKey) {
-        match self {
-            Self::Agent(check) => check.service = Some(service),
-            Self::All(parts) | Self::Any(parts) => {
-                for part in parts {
-                    part.ask_for(service);
-                }
+        if let Self::Agent(check) = self {
+            check.service = Some(service);
+        } else if let Self::All(parts) | Self::Any(parts) = self {
+            for part in parts {
+                part.ask_for(service);
             }
-            Self::Http(_)
-            | Self::Stream(_)
-            | Self::Udp(_)
-            | Self::Dns(_)
-            | Self::Ping
-            | Self::Grpc(_)
-            | Self::Exec(_)
-            | Self::File(_)
-            | Self::HaproxyAgent(_) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The mapping `dns`.
+//! The check `dns`: its settings, and the reading of its mapping.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,7 +9,24 @@ use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems, quoted};
 use super::super::scalar::{Value, found, list};
-use super::{CheckKind, DnsCheck};
+use super::CheckKind;
+
+/// A check by a question to a DNS server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DnsCheck {
+    /// The port on the real server.
+    pub port: u16,
+    /// The name that is asked for.
+    pub name: String,
+    /// The type of record that is asked for, like `A`.
+    pub record_type: String,
+    /// Each must be among the answers, written as in a zone file; if there is
+    /// none, any answer of the type will do.
+    pub answers: Vec<String>,
+    /// The response codes that pass; if there is none, NOERROR with a record
+    /// of the type. With some, no record is needed.
+    pub rcodes: Vec<u16>,
+}
 
 /// The response codes that an answer without EDNS can have, by their numbers
 /// (RFC 1035, section 4.1.1; RFC 2136, section 2.2).

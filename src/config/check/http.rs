@@ -1,4 +1,4 @@
-//! The mappings `http` and `https`.
+//! The checks `http` and `https`: their settings, and the reading of their mappings.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -12,7 +12,34 @@ use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Parsed, Problems, quoted, shown};
 use super::super::scalar::{Value, found};
 use super::super::secret::{Form, Secret};
-use super::{CheckKind, HttpCheck, StatusRanges, TlsSettings, tls};
+use super::{CheckKind, ExpectedBody, StatusRanges, TlsSettings, tls};
+
+/// A check by one HTTP/1.1 request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HttpCheck {
+    /// For `https`.
+    pub tls: Option<TlsSettings>,
+    /// In upper case.
+    pub method: String,
+    /// The request target, from the leading `/` on.
+    pub path: String,
+    /// The `Host` header; `None` for the address that is probed (a fwmark
+    /// service has no VIP to name).
+    pub host: Option<String>,
+    /// `host` is the VIP, as the file names none: the port that is asked is put
+    /// after it where it is not the scheme's own (RFC 9110, section 7.2).
+    pub host_is_vip: bool,
+    /// The port on the real server; `None` for its own.
+    pub port: Option<u16>,
+    /// Further headers, in the file's order.
+    pub headers: Vec<(String, Secret)>,
+    /// The body that is sent.
+    pub body: Option<Secret>,
+    /// The status codes that pass.
+    pub expected_status: StatusRanges,
+    /// What the answer's body must have or must not have.
+    pub expected_body: Option<ExpectedBody>,
+}
 
 /// The longest name in the DNS, as text (RFC 1035, section 2.3.4), and a port.
 const LONGEST_HOST: usize = 253 + 6;

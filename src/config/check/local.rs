@@ -1,4 +1,5 @@
-//! The kinds that ask on this host.
+//! The checks `exec` and `file`, which ask the director itself: their settings, and the reading of
+//! their mappings.
 
 use std::net::SocketAddr;
 
@@ -8,7 +9,31 @@ use super::super::literal::filled_in;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
-use super::{CheckKind, ExecCheck, FileCheck};
+use super::CheckKind;
+
+/// Stands for the real server's address in a command or path.
+pub(crate) const ADDRESS: &str = "{address}";
+/// Stands for the real server's port in a command or path.
+pub(crate) const PORT: &str = "{port}";
+
+/// A check by a program on this host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExecCheck {
+    /// The program's path and its arguments, in which `{address}` and
+    /// `{port}` stand for the real server's.
+    pub command: Vec<String>,
+    /// Who runs it; `None` for the agent's own user.
+    pub user: Option<String>,
+    /// Whether the first line of its standard output is advice.
+    pub advice: bool,
+}
+
+/// A check by a file on this host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileCheck {
+    /// Its path, in which `{address}` and `{port}` stand for the real server's.
+    pub path: String,
+}
 
 pub(super) fn exec(
     entry: &Entry,

@@ -1,5 +1,6 @@
 //! The keys of TLS, which stand beside those of the check that uses it.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,8 +8,49 @@ use super::super::fields::Fields;
 use super::super::node::Content;
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
-use super::super::secret::Form;
-use super::{ClientCertificate, ClientKey, TlsSettings};
+use super::super::secret::{Form, Secret};
+
+/// How a server proves who it is, and the client too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TlsSettings {
+    /// The name that is asked for (SNI) and that the certificate must be for;
+    /// `None` for the address that is probed.
+    pub server_name: Option<String>,
+    /// Certificates of authorities in PEM; `None` for those of this host.
+    pub ca: Option<PathBuf>,
+    /// How the client proves who it is.
+    pub client: Option<ClientCertificate>,
+    /// Whether the server's certificate must be valid.
+    pub verify: bool,
+}
+
+/// A client's certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientCertificate {
+    /// The file of the certificate, in PEM.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: ClientKey,
+}
+
+/// The key of a client's certificate, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientKey {
+    /// In a file, which is read again now and then.
+    File(PathBuf),
+    /// The key itself.
+    Pem(Secret),
+}
+
+impl fmt::Display for ClientKey {
+    /// Where it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Pem(_) => f.write_str("of `client_key`"),
+        }
+    }
+}
 
 /// The longest name in the DNS, as text (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;

@@ -147,8 +147,8 @@ fn others_that_answer_for_the_vip() {
         )]
         .into()
     };
-    let thief = conflict([(address("192.168.11.21"), "rs1".into())].into());
-    let problem = told(None, thief);
+    let conflicting = conflict([(address("192.168.11.21"), "rs1".into())].into());
+    let problem = told(None, conflicting);
     assert!(
         problem.starts_with(
             "problem duplicate_vip 192.168.11.200: rs1 (192.168.11.21) answers for it on the link, \

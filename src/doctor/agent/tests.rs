@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::doctor::fixture::{config, facts, lines};
-use crate::doctor::through_vip::VipProbeFacts;
+use crate::doctor::vip_probe_facts::VipProbeFacts;
 use crate::reconcile::StateFile;
 use crate::runtime::stored_file::IfDamaged;
 use crate::status::ArpRecord;

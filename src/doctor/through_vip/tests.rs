@@ -1,6 +1,9 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::doctor::fixture::{
     VIP, address, config, config_through_vip, facts, held, lines, running_agent,
 };
+use crate::doctor::vip_probe_facts::VipProbeFacts;
 use crate::kernel::Cause;
 use crate::model::SysctlKey;
 use crate::status::Mode;

@@ -1,3 +1,5 @@
+//! The interface on a real server that unpacks the packets of a tunnel.
+
 use std::net::IpAddr;
 
 use crate::model::{Family, Interface, Tunnel};

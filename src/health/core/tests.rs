@@ -7,12 +7,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::diagnosis::PathResult;
+use crate::health::effect::{RealServerChange, WeightChange};
 use crate::health::input::{Configuration, DrainDeadline, Loads};
+use crate::health::pool::Handling;
 use crate::model::{
-    AdminState, Decision, DestinationLoad, ProbeResult, RealServerKey, ServiceKey, SetWeight,
-    Weight, Weights, deadline_only,
+    AdminState, Decision, DestinationLoad, Health, PoolStatus, ProbeResult, RealServerKey,
+    ServiceKey, SetWeight, Weight, Weights, deadline_only,
 };
-use crate::probe::{Outcome, WeightAdvice, probe_targets};
+use crate::notify::EventKind;
+use crate::probe::{Outcome, ProbeReport, WeightAdvice, probe_targets};
 use crate::runtime::clock;
 
 /// Two services share rs1; `dns` is UDP; `web` has a sorry server and a quorum; `app` fails open.

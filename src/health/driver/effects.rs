@@ -1,4 +1,4 @@
-//! What each effect is in the world.
+//! What the driver does for each effect.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Driver {
             Effect::RealServer(id, change) => self.show(id, change),
             Effect::Pool(service, status) => {
                 if let Some(record) = self.snapshot.services.get(service) {
-                    record.pool.lock().standing = status;
+                    record.pool.lock().status = status;
                 }
             }
             Effect::Frozen(reasons) => *self.snapshot.frozen.lock() = reasons,

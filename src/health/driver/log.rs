@@ -1,4 +1,4 @@
-//! Writes a line of the log.
+//! The writing of a line of the log.
 
 use tracing::{debug, error, info, warn};
 

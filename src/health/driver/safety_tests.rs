@@ -1,3 +1,6 @@
+//! Tests of the driver that no fault of the director's own takes a real server out of
+//! service.
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
@@ -132,8 +135,8 @@ async fn the_sorry_server_is_probed_and_takes_over_in_one_piece() {
     let both = wanted([(RS6, 0), (SORRY, 1)]);
     assert_eq!(fixture.probe(RS6, ProbeResult::Timeout).await, both);
     let record = &fixture.snapshot.services[1];
-    let standing = record.pool.lock().standing;
-    assert!(standing.sorry_serves && !standing.quorum_met);
+    let status = record.pool.lock().status;
+    assert!(status.sorry_serves && !status.quorum_met);
     let sorry_server = record.sorry_server.as_ref().unwrap().live.lock().clone();
     assert_eq!(
         (sorry_server.health, sorry_server.transitions_up),

@@ -379,7 +379,7 @@ fn new_subscriber_of_a_kept_probe_raises_its_rate() {
     });
     let names = config.virtual_services.iter().map(|service| &*service.name);
     let (done, _result) = tokio::sync::oneshot::channel();
-    let change = Change {
+    let change = HealthReload {
         probes,
         found: Weights::new(),
         loaded_at: SystemTime::UNIX_EPOCH,
@@ -427,7 +427,7 @@ fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
     let config = Config::parse("cluster.yaml", &text).unwrap();
     let names = config.virtual_services.iter().map(|service| &*service.name);
     let (done, mut result) = tokio::sync::oneshot::channel();
-    let change = Change {
+    let change = HealthReload {
         probes: fixture::subscriptions(&config, |_| Arc::default()),
         found: Weights::new(),
         loaded_at: SystemTime::UNIX_EPOCH,
@@ -528,7 +528,7 @@ fn nothing_is_drained_before_the_kernel_shows_weight_0_and_no_connection() {
 fn who_asks_for_a_drain_gets_the_answer_when_the_drain_is_shown() {
     let mut fixture = Fixture::new();
     let (done, mut decided) = oneshot::channel();
-    let request = Request::SetAdmin {
+    let request = HealthRequest::SetAdmin {
         real_servers: vec![SLOW],
         admin: AdminState::Draining,
         deadline: DrainDeadline {
@@ -619,7 +619,7 @@ fn weight_that_an_operator_sets_is_shown_with_who_set_it_and_a_restart_is_no_new
         decision: decision.clone(),
     };
     let (done, mut decided) = oneshot::channel();
-    let set = |set, done| Request::SetWeight {
+    let set = |set, done| HealthRequest::SetWeight {
         real_servers: vec![FAST],
         weight: set,
         decision: decision.clone(),

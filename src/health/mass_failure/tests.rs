@@ -32,12 +32,12 @@ fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
     probes.iter().map(target).collect()
 }
 
-struct Bench {
+struct Fixture {
     mass_failure: MassFailureDetector,
     now: Instant,
 }
 
-impl Bench {
+impl Fixture {
     fn new(probes: &[(u8, &[(u32, u32)])]) -> Self {
         let is_sorry = |id: RealServerId| id.real_server == SORRY;
         Self {
@@ -69,28 +69,31 @@ const TWO_SERVICES: [(u8, &[(u32, u32)]); 4] = [
 
 #[test]
 fn all_at_once_is_the_directors_fault_and_half_of_them_back_ends_it() {
-    let mut bench = Bench::new(&TWO_SERVICES);
-    assert!(!bench.round(0..4, true));
-    assert!(!bench.round(0..2, false));
-    assert!(bench.round(2..3, false), "three of four, in both services");
-    bench.now += Duration::from_hours(1);
-    assert!(bench.round(0..4, false), "time alone does not end it");
-    assert!(bench.round(0..1, true));
-    assert!(!bench.round(1..2, true));
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    assert!(!fixture.round(0..4, true));
+    assert!(!fixture.round(0..2, false));
     assert!(
-        !bench.round(2..4, false),
+        fixture.round(2..3, false),
+        "three of four, in both services"
+    );
+    fixture.now += Duration::from_hours(1);
+    assert!(fixture.round(0..4, false), "time alone does not end it");
+    assert!(fixture.round(0..1, true));
+    assert!(!fixture.round(1..2, true));
+    assert!(
+        !fixture.round(2..4, false),
         "the others' failures are old news"
     );
 }
 
 #[test]
 fn what_fails_one_after_the_other_or_never_passed_is_no_fault_of_the_director() {
-    let mut bench = Bench::new(&TWO_SERVICES);
-    assert!(!bench.round(0..4, false), "never passed");
-    assert!(!bench.round(0..4, true));
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    assert!(!fixture.round(0..4, false), "never passed");
+    assert!(!fixture.round(0..4, true));
     for probe in 0..4 {
-        assert!(!bench.round([probe], false));
-        bench.now += Duration::from_secs(3);
+        assert!(!fixture.round([probe], false));
+        fixture.now += Duration::from_secs(3);
     }
 }
 
@@ -116,26 +119,26 @@ fn services_that_share_a_real_server_are_one() {
         (23, &[(1, 1)]),
         (24, &[(1, 2)]),
     ];
-    let mut bench = Bench::new(&related);
-    bench.round(0..4, true);
-    assert!(!bench.round(0..4, false));
+    let mut fixture = Fixture::new(&related);
+    fixture.round(0..4, true);
+    assert!(!fixture.round(0..4, false));
 }
 
 #[test]
 fn a_sorry_server_that_passes_says_that_the_director_is_well() {
     let mut probes = TWO_SERVICES.to_vec();
     probes.push((40, &[(0, SORRY), (1, SORRY)]));
-    let mut bench = Bench::new(&probes);
-    bench.round(0..5, true);
-    assert!(!bench.round(0..4, false), "it passes still");
+    let mut fixture = Fixture::new(&probes);
+    fixture.round(0..5, true);
+    assert!(!fixture.round(0..4, false), "it passes still");
 
-    let mut bench = Bench::new(&probes);
-    bench.round(0..5, true);
+    let mut fixture = Fixture::new(&probes);
+    fixture.round(0..5, true);
     assert!(
-        bench.round([4, 0, 1, 2], false),
+        fixture.round([4, 0, 1, 2], false),
         "shared, it makes no services one"
     );
-    assert!(!bench.round([4], true));
+    assert!(!fixture.round([4], true));
 }
 
 proptest! {
@@ -144,13 +147,13 @@ proptest! {
     fn counts_as_the_plain_definition_does(
         outcomes in proptest::collection::vec((0..4_usize, any::<bool>(), 0..1500_u64), 1..200),
     ) {
-        let mut bench = Bench::new(&TWO_SERVICES);
+        let mut fixture = Fixture::new(&TWO_SERVICES);
         // By probe: whether the newest passed, and when it began to fail after passing.
         let mut newest: [Option<(bool, Option<Instant>)>; 4] = [None; 4];
         let mut suspected = false;
         for (probe, passed, pause) in outcomes {
-            bench.now += Duration::from_millis(pause);
-            let now = bench.now;
+            fixture.now += Duration::from_millis(pause);
+            let now = fixture.now;
             if !suspected {
                 for (_, began) in newest.iter_mut().flatten() {
                     *began = began.filter(|began| now - *began < Duration::from_secs(2));
@@ -179,8 +182,8 @@ proptest! {
                 let hit = [count(0..2), count(2..4)].iter().all(|(sudden, passing)| *sudden > 0 && sudden >= passing);
                 suspected = hit && sudden + passing >= 4 && sudden >= 3 * passing;
             }
-            bench.mass_failure.on_outcome(probe, passed, now);
-            prop_assert_eq!(bench.mass_failure.suspected(), suspected);
+            fixture.mass_failure.on_outcome(probe, passed, now);
+            prop_assert_eq!(fixture.mass_failure.suspected(), suspected);
         }
     }
 }

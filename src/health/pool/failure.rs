@@ -48,11 +48,10 @@ impl Pool {
         unavailability: Option<Unavailability>,
         started: Instant,
     ) -> bool {
-        if self.frozen || self.evidence_from.is_some_and(|from| started < from) {
+        if !self.is_evidence(started) {
             return false;
         }
-        let mut members = self.members.iter_mut().chain(&mut self.sorry_server);
-        let Some(member) = members.nth(member) else {
+        let Some(member) = self.member_mut(member) else {
             return false;
         };
         let is_down = member.machine.health() == Health::Down;
@@ -99,8 +98,7 @@ impl Pool {
 
     /// Whether the real server at this place is to be out of the table.
     pub(crate) fn is_removed(&self, member: usize) -> bool {
-        let mut members = self.members.iter().chain(&self.sorry_server);
-        members.nth(member).is_some_and(|member| {
+        self.member(member).is_some_and(|member| {
             self.policy.on_failure.removes
                 && member.handled
                 && member.machine.health() == Health::Down

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use super::PreviousIndex;
 use crate::diagnosis::Unavailability;
 use crate::health::damping::Damping;
 use crate::health::slow_start::SlowStart;
-use crate::health::{Machine, weight};
+use crate::health::{Machine, Transition, weight};
 use crate::model::{AdminState, Health, SetWeight, Weight};
 use crate::probe::WeightAdvice;
 
@@ -59,6 +60,30 @@ impl Member {
             unavailability: None,
             handled: false,
         }
+    }
+
+    /// Takes over what the pool of the previous configuration knows of the same real server.
+    pub(super) fn take_over(&mut self, old: &Self, previous: PreviousIndex) {
+        let machine = if previous.same_check {
+            old.machine.clone()
+        } else {
+            self.machine.with_verdict_of(&old.machine)
+        };
+        *self = Self {
+            machine,
+            configured: self.configured,
+            advice: old.advice.filter(|_| previous.same_kind),
+            ..*old
+        };
+    }
+
+    /// Counts an outcome. A real server that comes up is no longer lost to its clients.
+    pub(super) fn on_outcome(&mut self, passed: bool, started: Instant) -> Option<Transition> {
+        let transition = self.machine.on_outcome(passed, started)?;
+        if transition.to == Health::Up {
+            (self.unavailability, self.handled) = (None, false);
+        }
+        Some(transition)
     }
 
     /// The full weight of the real server while it is up. Every sum counts with it.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::health::slow_start::SlowStart;
 use crate::model::{AdminState, PoolStatus, Quiesced, SetWeight};
 use crate::runtime::clock;
 
@@ -29,13 +30,13 @@ fn policy() -> Policy {
 }
 
 /// A pool with the table that its changes make, and a clock of its own.
-struct Bench {
+struct Fixture {
     pool: Pool,
     table: Vec<u32>,
     now: Instant,
 }
 
-impl Bench {
+impl Fixture {
     /// Real servers by configured and found weight; a sorry server by its found weight.
     fn new(policy: Policy, members: &[(u32, u32)], sorry_server: Option<u32>) -> Self {
         let mut table: Vec<_> = members.iter().map(|(_, found)| *found).collect();
@@ -115,21 +116,21 @@ impl Bench {
 
 #[test]
 fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() {
-    let mut bench = Bench::new(policy(), &[(1, 0), (3, 0)], Some(0));
+    let mut fixture = Fixture::new(policy(), &[(1, 0), (3, 0)], Some(0));
     let sorry = 2;
     assert_eq!(
-        bench.goes(sorry, true),
+        fixture.goes(sorry, true),
         [],
         "real servers have no verdict yet"
     );
-    assert_eq!(bench.goes(0, true), [(0, 1)]);
-    assert_eq!(bench.goes(1, true), [(1, 3)]);
-    assert_eq!(bench.goes(0, false), [(0, 0)]);
-    assert_eq!(bench.goes(1, false), [(1, 0), (sorry, 1)], "as one");
-    assert!(bench.pool.status().sorry_serves && !bench.pool.status().quorum_met);
-    assert_eq!(bench.goes(0, true), [(0, 1), (sorry, 0)], "as one");
+    assert_eq!(fixture.goes(0, true), [(0, 1)]);
+    assert_eq!(fixture.goes(1, true), [(1, 3)]);
+    assert_eq!(fixture.goes(0, false), [(0, 0)]);
+    assert_eq!(fixture.goes(1, false), [(1, 0), (sorry, 1)], "as one");
+    assert!(fixture.pool.status().sorry_serves && !fixture.pool.status().quorum_met);
+    assert_eq!(fixture.goes(0, true), [(0, 1), (sorry, 0)], "as one");
     assert_eq!(
-        bench.pool.status(),
+        fixture.pool.status(),
         PoolStatus {
             up_weight: 1,
             ..PoolStatus::WELL
@@ -139,39 +140,47 @@ fn the_sorry_server_comes_before_the_last_goes_and_goes_after_the_first_comes() 
 
 #[test]
 fn a_sorry_server_that_fails_is_not_put_to_work_but_stays_at_it_for_want_of_others() {
-    let mut bench = Bench::new(policy(), &[(1, 1)], Some(0));
-    bench.goes(1, false);
-    assert_eq!(bench.goes(0, false), [(0, 0)]);
-    assert_eq!(bench.goes(1, true), [(1, 1)]);
-    assert_eq!(bench.goes(1, false), []);
-    assert_eq!(bench.goes(0, true), [(0, 1), (1, 0)]);
+    let mut fixture = Fixture::new(policy(), &[(1, 1)], Some(0));
+    fixture.goes(1, false);
+    assert_eq!(fixture.goes(0, false), [(0, 0)]);
+    assert_eq!(fixture.goes(1, true), [(1, 1)]);
+    assert_eq!(fixture.goes(1, false), []);
+    assert_eq!(fixture.goes(0, true), [(0, 1), (1, 0)]);
 
     let quorum = Policy {
         quorum: 2,
         ..policy()
     };
-    let mut bench = Bench::new(quorum, &[(1, 1), (1, 1)], Some(0));
+    let mut fixture = Fixture::new(quorum, &[(1, 1), (1, 1)], Some(0));
     for member in [0, 1, 2] {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    assert_eq!(bench.goes(0, false), [(0, 0), (1, 0), (2, 1)]);
-    assert_eq!(bench.goes(2, false), [(1, 1), (2, 0)], "there is one left");
+    assert_eq!(fixture.goes(0, false), [(0, 0), (1, 0), (2, 1)]);
+    assert_eq!(
+        fixture.goes(2, false),
+        [(1, 1), (2, 0)],
+        "there is one left"
+    );
 }
 
 #[test]
 fn what_was_found_serving_stays_until_what_replaces_it_is_known() {
-    let mut bench = Bench::new(policy(), &[(1, 1)], Some(0));
-    assert_eq!(bench.goes(0, false), [], "the sorry server has no verdict");
-    assert_eq!(bench.goes(1, true), [(0, 0), (1, 1)]);
-
-    let mut bench = Bench::new(policy(), &[(1, 0), (1, 0)], Some(1));
+    let mut fixture = Fixture::new(policy(), &[(1, 1)], Some(0));
     assert_eq!(
-        bench.goes(0, false),
+        fixture.goes(0, false),
+        [],
+        "the sorry server has no verdict"
+    );
+    assert_eq!(fixture.goes(1, true), [(0, 0), (1, 1)]);
+
+    let mut fixture = Fixture::new(policy(), &[(1, 0), (1, 0)], Some(1));
+    assert_eq!(
+        fixture.goes(0, false),
         [],
         "a sorry server found serving goes on"
     );
-    assert_eq!(bench.goes(2, true), []);
-    assert_eq!(bench.goes(1, true), [(1, 1), (2, 0)]);
+    assert_eq!(fixture.goes(2, true), []);
+    assert_eq!(fixture.goes(1, true), [(1, 1), (2, 0)]);
 }
 
 #[test]
@@ -181,27 +190,27 @@ fn the_quorum_counts_weights_and_has_its_hysteresis() {
         hysteresis: 1,
         ..policy()
     };
-    let mut bench = Bench::new(wanted, &[(2, 2), (2, 2), (1, 1), (1, 1)], Some(0));
+    let mut fixture = Fixture::new(wanted, &[(2, 2), (2, 2), (1, 1), (1, 1)], Some(0));
     for member in [0, 1, 2, 3, 4] {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    let met = |bench: &Bench| bench.pool.status().quorum_met;
-    bench.goes(2, false);
-    bench.goes(0, false);
-    assert!(met(&bench), "3 is the quorum less its hysteresis");
-    bench.goes(3, false);
+    let met = |fixture: &Fixture| fixture.pool.status().quorum_met;
+    fixture.goes(2, false);
+    fixture.goes(0, false);
+    assert!(met(&fixture), "3 is the quorum less its hysteresis");
+    fixture.goes(3, false);
     assert_eq!(
-        bench.table,
+        fixture.table,
         [0, 0, 0, 0, 1],
         "2 is lost; rs 1 is up and rests"
     );
-    bench.goes(2, true);
-    bench.goes(3, true);
-    assert!(!met(&bench), "4 is not enough to be there again");
-    assert_eq!(bench.table, [0, 0, 0, 0, 1]);
-    bench.goes(0, true);
-    assert!(met(&bench));
-    assert_eq!(bench.table, [2, 2, 1, 1, 0]);
+    fixture.goes(2, true);
+    fixture.goes(3, true);
+    assert!(!met(&fixture), "4 is not enough to be there again");
+    assert_eq!(fixture.table, [0, 0, 0, 0, 1]);
+    fixture.goes(0, true);
+    assert!(met(&fixture));
+    assert_eq!(fixture.table, [2, 2, 1, 1, 0]);
 }
 
 #[test]
@@ -210,20 +219,20 @@ fn below_the_threshold_failing_servers_serve_and_above_it_no_longer() {
         fail_open_below: Some(50),
         ..policy()
     };
-    let mut bench = Bench::new(open, &[(2, 0), (2, 0), (2, 0), (2, 0)], None);
+    let mut fixture = Fixture::new(open, &[(2, 0), (2, 0), (2, 0), (2, 0)], None);
     for member in 0..4 {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    bench.goes(0, false);
-    bench.goes(1, false);
-    assert_eq!(bench.table, [0, 0, 2, 2], "half is not less than half");
-    assert_eq!(bench.goes(2, false), [(0, 2), (1, 2)]);
-    assert_eq!(bench.table, [2, 2, 2, 2]);
-    assert!(bench.pool.status().fail_open);
-    assert_eq!(bench.goes(3, false), []);
-    assert_eq!(bench.goes(0, true), []);
-    assert_eq!(bench.goes(3, true), [(1, 0), (2, 0)]);
-    assert!(!bench.pool.status().fail_open);
+    fixture.goes(0, false);
+    fixture.goes(1, false);
+    assert_eq!(fixture.table, [0, 0, 2, 2], "half is not less than half");
+    assert_eq!(fixture.goes(2, false), [(0, 2), (1, 2)]);
+    assert_eq!(fixture.table, [2, 2, 2, 2]);
+    assert!(fixture.pool.status().fail_open);
+    assert_eq!(fixture.goes(3, false), []);
+    assert_eq!(fixture.goes(0, true), []);
+    assert_eq!(fixture.goes(3, true), [(1, 0), (2, 0)]);
+    assert!(!fixture.pool.status().fail_open);
 }
 
 #[test]
@@ -232,11 +241,11 @@ fn a_restart_while_failing_open_changes_nothing() {
         fail_open_below: Some(50),
         ..policy()
     };
-    let mut bench = Bench::new(open, &[(1, 1); 4], None);
+    let mut fixture = Fixture::new(open, &[(1, 1); 4], None);
     let changes: Vec<_> = (0..4)
-        .flat_map(|member| bench.goes(member, false))
+        .flat_map(|member| fixture.goes(member, false))
         .collect();
-    assert_eq!(bench.table, [1, 1, 1, 1]);
+    assert_eq!(fixture.table, [1, 1, 1, 1]);
     assert!(
         changes.iter().all(|(_, weight)| *weight == 1) || changes.is_empty(),
         "{changes:?}"
@@ -249,21 +258,21 @@ fn the_sorry_server_goes_before_failing_open() {
         fail_open_below: Some(50),
         ..policy()
     };
-    let mut bench = Bench::new(both, &[(1, 1), (1, 1), (1, 1)], Some(0));
+    let mut fixture = Fixture::new(both, &[(1, 1), (1, 1), (1, 1)], Some(0));
     for member in 0..4 {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    bench.goes(0, false);
-    bench.goes(1, false);
+    fixture.goes(0, false);
+    fixture.goes(1, false);
     assert_eq!(
-        bench.table,
+        fixture.table,
         [1, 1, 1, 0],
         "a third is up, and the quorum met"
     );
-    bench.goes(2, false);
-    assert_eq!(bench.table, [0, 0, 0, 1]);
-    bench.goes(3, false);
-    assert_eq!(bench.table, [1, 1, 1, 0], "nobody is left: fail open");
+    fixture.goes(2, false);
+    assert_eq!(fixture.table, [0, 0, 0, 1]);
+    fixture.goes(3, false);
+    assert_eq!(fixture.table, [1, 1, 1, 0], "nobody is left: fail open");
 }
 
 #[test]
@@ -272,24 +281,24 @@ fn slow_start_is_for_servers_that_were_down_or_new() {
         slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
         ..policy()
     };
-    let mut bench = Bench::new(slow, &[(80, 0), (80, 80)], None);
-    assert_eq!(bench.goes(0, true), [(0, 10)], "new");
-    assert_eq!(bench.goes(1, true), [], "found with its weight");
+    let mut fixture = Fixture::new(slow, &[(80, 0), (80, 80)], None);
+    assert_eq!(fixture.goes(0, true), [(0, 10)], "new");
+    assert_eq!(fixture.goes(1, true), [], "found with its weight");
     let steps: Vec<_> = [20, 30, 40, 50, 60, 70, 80].map(|w| (0, w)).into();
-    assert_eq!(bench.wait(SLOW_START), steps);
-    assert_eq!(bench.pool.next_deadline(), None);
+    assert_eq!(fixture.wait(SLOW_START), steps);
+    assert_eq!(fixture.pool.next_deadline(), None);
 
-    bench.goes(1, false);
-    assert_eq!(bench.goes(1, true), [(1, 10)], "was down");
-    bench.wait(SLOW_START / 2);
-    assert_eq!(bench.table[1], 40);
-    assert_eq!(bench.goes(1, false), [(1, 0)]);
+    fixture.goes(1, false);
+    assert_eq!(fixture.goes(1, true), [(1, 10)], "was down");
+    fixture.wait(SLOW_START / 2);
+    assert_eq!(fixture.table[1], 40);
+    assert_eq!(fixture.goes(1, false), [(1, 0)]);
     assert_eq!(
-        bench.wait(SLOW_START),
+        fixture.wait(SLOW_START),
         [],
         "a server that is down does not rise"
     );
-    assert_eq!(bench.goes(1, true), [(1, 10)], "from the beginning");
+    assert_eq!(fixture.goes(1, true), [(1, 10)], "from the beginning");
 }
 
 #[test]
@@ -299,17 +308,17 @@ fn a_slow_start_that_is_found_half_done_goes_on_from_there() {
         ..policy()
     };
     let found = [(80, 40), (80, 45), (80, 90), (80, 10)];
-    let mut bench = Bench::new(slow, &found, None);
-    assert_eq!(bench.goes(0, true), [], "one of the steps");
-    assert_eq!(bench.wait(SLOW_START / 7), [(0, 50)]);
-    assert_eq!(bench.wait(SLOW_START), [(0, 60), (0, 70), (0, 80)]);
-    assert_eq!(bench.goes(1, true), [(1, 50)], "between two steps");
-    assert_eq!(bench.wait(SLOW_START), [(1, 60), (1, 70), (1, 80)]);
-    assert_eq!(bench.goes(2, true), [(2, 80)], "more than is configured");
-    assert_eq!(bench.pool.next_deadline(), None);
-    bench.goes(3, false);
+    let mut fixture = Fixture::new(slow, &found, None);
+    assert_eq!(fixture.goes(0, true), [], "one of the steps");
+    assert_eq!(fixture.wait(SLOW_START / 7), [(0, 50)]);
+    assert_eq!(fixture.wait(SLOW_START), [(0, 60), (0, 70), (0, 80)]);
+    assert_eq!(fixture.goes(1, true), [(1, 50)], "between two steps");
+    assert_eq!(fixture.wait(SLOW_START), [(1, 60), (1, 70), (1, 80)]);
+    assert_eq!(fixture.goes(2, true), [(2, 80)], "more than is configured");
+    assert_eq!(fixture.pool.next_deadline(), None);
+    fixture.goes(3, false);
     assert_eq!(
-        bench.goes(3, true),
+        fixture.goes(3, true),
         [(3, 10)],
         "it was down: from the beginning"
     );
@@ -322,11 +331,11 @@ fn slow_start_begins_when_the_pool_lets_the_server_serve() {
         quorum: 100,
         ..policy()
     };
-    let mut bench = Bench::new(slow, &[(80, 0), (80, 0)], Some(1));
-    bench.goes(2, true);
-    assert_eq!(bench.goes(0, true), []);
-    assert_eq!(bench.wait(SLOW_START * 2), []);
-    assert_eq!(bench.goes(1, true), [(0, 10), (1, 10), (2, 0)]);
+    let mut fixture = Fixture::new(slow, &[(80, 0), (80, 0)], Some(1));
+    fixture.goes(2, true);
+    assert_eq!(fixture.goes(0, true), []);
+    assert_eq!(fixture.wait(SLOW_START * 2), []);
+    assert_eq!(fixture.goes(1, true), [(0, 10), (1, 10), (2, 0)]);
 }
 
 #[test]
@@ -335,70 +344,70 @@ fn a_server_that_keeps_falling_must_pass_longer() {
         flap_damping: true,
         ..policy()
     };
-    let mut bench = Bench::new(damped, &[(1, 0)], None);
+    let mut fixture = Fixture::new(damped, &[(1, 0)], None);
     let mut passes = Vec::new();
     for _ in 0..7 {
         let mut taken = 0;
-        while bench.health(0) != Health::Up {
-            bench.probe(0, true);
+        while fixture.health(0) != Health::Up {
+            fixture.probe(0, true);
             taken += 1;
         }
         passes.push(taken);
-        bench.goes(0, false);
+        fixture.goes(0, false);
     }
     assert_eq!(passes, [2, 2, 4, 8, 16, 32, 64]);
-    bench.wait(Duration::from_hours(1));
-    assert_eq!(bench.pool.damped_rise(0, bench.now), None);
-    bench.probe(0, true);
-    bench.probe(0, true);
-    assert_eq!(bench.health(0), Health::Up, "all is forgotten");
+    fixture.wait(Duration::from_hours(1));
+    assert_eq!(fixture.pool.damped_rise(0, fixture.now), None);
+    fixture.probe(0, true);
+    fixture.probe(0, true);
+    assert_eq!(fixture.health(0), Health::Up, "all is forgotten");
 }
 
 #[test]
 fn a_hold_stops_everything_and_what_was_seen_in_it_is_no_evidence() {
-    let mut bench = Bench::new(policy(), &[(1, 1), (1, 1)], Some(0));
+    let mut fixture = Fixture::new(policy(), &[(1, 1), (1, 1)], Some(0));
     for member in 0..3 {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    bench.probe(0, false);
-    bench.pool.set_frozen(true, bench.now);
+    fixture.probe(0, false);
+    fixture.pool.set_frozen(true, fixture.now);
     for _ in 0..10 {
-        assert_eq!(bench.probe(0, false), []);
-        assert_eq!(bench.probe(1, false), []);
+        assert_eq!(fixture.probe(0, false), []);
+        assert_eq!(fixture.probe(1, false), []);
     }
-    let in_it = bench.now;
-    bench.now += Duration::from_secs(1);
-    bench.pool.set_frozen(false, bench.now);
-    assert_eq!(bench.recompute_weights(), []);
+    let in_it = fixture.now;
+    fixture.now += Duration::from_secs(1);
+    fixture.pool.set_frozen(false, fixture.now);
+    assert_eq!(fixture.recompute_weights(), []);
     for _ in 0..5 {
-        assert_eq!(bench.pool.on_outcome(0, false, in_it, bench.now), None);
+        assert_eq!(fixture.pool.on_outcome(0, false, in_it, fixture.now), None);
     }
-    bench.probe(0, false);
-    assert_eq!(bench.health(0), Health::Up, "the row begins anew");
-    assert_eq!(bench.probe(0, false), [(0, 0)]);
+    fixture.probe(0, false);
+    assert_eq!(fixture.health(0), Health::Up, "the row begins anew");
+    assert_eq!(fixture.probe(0, false), [(0, 0)]);
 }
 
 #[test]
 fn what_an_operator_drains_gets_nothing_and_counts_for_nothing() {
-    let mut bench = Bench::new(policy(), &[(1, 0), (1, 0)], Some(0));
+    let mut fixture = Fixture::new(policy(), &[(1, 0), (1, 0)], Some(0));
     for member in 0..3 {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    bench.goes(0, false);
-    assert_eq!(bench.goes(0, true), [], "a verdict ends no drain");
-    bench.pool.set_admin(1, AdminState::Drained);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    fixture.goes(0, false);
+    assert_eq!(fixture.goes(0, true), [], "a verdict ends no drain");
+    fixture.pool.set_admin(1, AdminState::Drained);
     assert_eq!(
-        bench.recompute_weights(),
+        fixture.recompute_weights(),
         [(1, 0), (2, 1)],
         "nobody is left"
     );
-    bench.pool.set_frozen(true, bench.now);
-    bench.pool.set_admin(1, AdminState::Enabled);
-    assert_eq!(bench.recompute_weights(), []);
-    bench.pool.set_frozen(false, bench.now);
-    assert_eq!(bench.recompute_weights(), [(1, 1), (2, 0)]);
+    fixture.pool.set_frozen(true, fixture.now);
+    fixture.pool.set_admin(1, AdminState::Enabled);
+    assert_eq!(fixture.recompute_weights(), []);
+    fixture.pool.set_frozen(false, fixture.now);
+    assert_eq!(fixture.recompute_weights(), [(1, 1), (2, 0)]);
 }
 
 #[derive(Debug, Clone)]
@@ -439,59 +448,59 @@ proptest! {
         sorry_server in proptest::option::of(0..2_u32),
         events in proptest::collection::vec(event(), 1..300),
     ) {
-        let mut bench = Bench::new(policy.clone(), &members, sorry_server);
-        let places = bench.table.len();
+        let mut fixture = Fixture::new(policy.clone(), &members, sorry_server);
+        let places = fixture.table.len();
         for event in events {
-            let (before, status) = (bench.table.clone(), bench.pool.status());
-            let healths: Vec<_> = (0..places).map(|place| bench.health(place)).collect();
+            let (before, status) = (fixture.table.clone(), fixture.pool.status());
+            let healths: Vec<_> = (0..places).map(|place| fixture.health(place)).collect();
             match event {
                 Event::Probe(place, passed) => {
-                    bench.probe(place, passed);
+                    fixture.probe(place, passed);
                 }
                 Event::Wait(seconds) => {
-                    bench.wait(Duration::from_secs(seconds));
+                    fixture.wait(Duration::from_secs(seconds));
                 }
                 Event::Freeze(frozen) => {
-                    bench.pool.set_frozen(frozen, bench.now);
-                    bench.recompute_weights();
+                    fixture.pool.set_frozen(frozen, fixture.now);
+                    fixture.recompute_weights();
                 }
             }
-            let changed = (0..places).filter(|place| bench.health(*place) != healths[*place]);
+            let changed = (0..places).filter(|place| fixture.health(*place) != healths[*place]);
             prop_assert!(changed.count() <= 1);
-            for (place, weight) in bench.table.iter().enumerate() {
-                prop_assert_eq!(bench.pool.wanted(place).unwrap().get(), *weight);
+            for (place, weight) in fixture.table.iter().enumerate() {
+                prop_assert_eq!(fixture.pool.wanted(place).unwrap().get(), *weight);
             }
-            if bench.pool.frozen {
-                prop_assert_eq!(&bench.table, &before, "held");
+            if fixture.pool.frozen {
+                prop_assert_eq!(&fixture.table, &before, "held");
                 continue;
             }
 
-            let now = bench.pool.status();
-            let known = members.iter().enumerate().all(|(m, _)| bench.health(m) != Health::Unknown);
-            let up = |m: &usize| bench.health(*m) == Health::Up;
+            let now = fixture.pool.status();
+            let known = members.iter().enumerate().all(|(m, _)| fixture.health(m) != Health::Unknown);
+            let up = |m: &usize| fixture.health(*m) == Health::Up;
             let configured = |m: usize| u64::from(members[m].0);
             let up_weight: u64 = (0..members.len()).filter(up).map(configured).sum();
             let whole: u64 = (0..members.len()).map(configured).sum();
-            let sorry_up = sorry_server.is_some() && bench.health(members.len()) == Health::Up;
+            let sorry_up = sorry_server.is_some() && fixture.health(members.len()) == Health::Up;
             if known && (up_weight > 0 || sorry_up) {
-                prop_assert!(bench.table.iter().any(|w| *w > 0), "somebody could serve, and none does");
+                prop_assert!(fixture.table.iter().any(|w| *w > 0), "somebody could serve, and none does");
             }
             if let Some(below) = policy.fail_open_below
                 && known && !now.sorry_serves && up_weight * 100 < whole * u64::from(below)
             {
                 prop_assert!(now.fail_open);
                 for (m, (configured, _)) in members.iter().enumerate() {
-                    prop_assert_eq!(bench.table[m], *configured);
+                    prop_assert_eq!(fixture.table[m], *configured);
                 }
             }
             for (m, health) in healths.iter().enumerate().take(members.len()) {
-                if bench.health(m) == Health::Up && *health == Health::Up && status == now {
-                    prop_assert!(bench.table[m] >= before[m], "a weight falls though its server is up");
+                if fixture.health(m) == Health::Up && *health == Health::Up && status == now {
+                    prop_assert!(fixture.table[m] >= before[m], "a weight falls though its server is up");
                 }
-                prop_assert!(bench.table[m] <= members[m].0.max(members[m].1));
+                prop_assert!(fixture.table[m] <= members[m].0.max(members[m].1));
             }
             // What rises is written first: the table is never empty in between.
-            let risen = bench.table.iter().zip(&before).map(|(after, before)| after.max(before));
+            let risen = fixture.table.iter().zip(&before).map(|(after, before)| after.max(before));
             if before.iter().any(|w| *w > 0) {
                 prop_assert!(risen.sum::<u32>() > 0);
             }
@@ -505,31 +514,31 @@ proptest! {
         sorry_server in proptest::option::of(0..2_u32),
         passes in proptest::collection::vec(any::<bool>(), 6),
     ) {
-        let mut bench = Bench::new(policy, &members, sorry_server);
+        let mut fixture = Fixture::new(policy, &members, sorry_server);
         for round in 0..60 {
-            let (table, status) = (bench.table.clone(), bench.pool.status());
+            let (table, status) = (fixture.table.clone(), fixture.pool.status());
             for (place, passed) in passes.iter().enumerate() {
-                bench.probe(place, *passed);
+                fixture.probe(place, *passed);
             }
-            bench.wait(Duration::from_secs(5));
+            fixture.wait(Duration::from_secs(5));
             if round >= 30 {
-                prop_assert_eq!(&bench.table, &table);
-                prop_assert_eq!(bench.pool.status(), status);
+                prop_assert_eq!(&fixture.table, &table);
+                prop_assert_eq!(fixture.pool.status(), status);
             }
         }
-        prop_assert_eq!(bench.pool.next_deadline(), None);
+        prop_assert_eq!(fixture.pool.next_deadline(), None);
     }
 }
 
 #[test]
 fn advice_scales_the_weight_of_one_that_is_up_until_the_next() {
-    let mut bench = Bench::new(policy(), &[(10, 0), (1, 0)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
+    let mut fixture = Fixture::new(policy(), &[(10, 0), (1, 0)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
     let mut advise = |member, advice| {
-        let share = bench.pool.on_advice(member, advice);
-        assert_eq!(share.is_some(), !bench.recompute_weights().is_empty());
-        bench.table[member]
+        let share = fixture.pool.on_advice(member, advice);
+        assert_eq!(share.is_some(), !fixture.recompute_weights().is_empty());
+        fixture.table[member]
     };
     assert_eq!(advise(0, WeightAdvice::Percent(75)), 7);
     assert_eq!(advise(0, WeightAdvice::Percent(75)), 7);
@@ -544,40 +553,40 @@ fn advice_scales_the_weight_of_one_that_is_up_until_the_next() {
     assert_eq!(advise(0, WeightAdvice::Percent(50)), 5);
     assert_eq!(advise(0, WeightAdvice::Ready), 10);
 
-    assert!(bench.pool.on_advice(0, WeightAdvice::Drain).is_some());
-    assert_eq!(bench.goes(1, false), [(0, 0)]);
-    assert_eq!(bench.health(0), Health::Up);
-    assert_eq!(bench.goes(1, true), [], "it is still at 0%");
+    assert!(fixture.pool.on_advice(0, WeightAdvice::Drain).is_some());
+    assert_eq!(fixture.goes(1, false), [(0, 0)]);
+    assert_eq!(fixture.health(0), Health::Up);
+    assert_eq!(fixture.goes(1, true), [], "it is still at 0%");
 }
 
 #[test]
 fn one_that_is_down_gets_nothing_whatever_it_advises() {
-    let mut bench = Bench::new(policy(), &[(10, 10)], None);
-    bench.goes(0, false);
-    bench.pool.on_advice(0, WeightAdvice::Weight(weight(40)));
-    assert_eq!(bench.recompute_weights(), []);
-    assert_eq!(bench.goes(0, true), [(0, 40)]);
+    let mut fixture = Fixture::new(policy(), &[(10, 10)], None);
+    fixture.goes(0, false);
+    fixture.pool.on_advice(0, WeightAdvice::Weight(weight(40)));
+    assert_eq!(fixture.recompute_weights(), []);
+    assert_eq!(fixture.goes(0, true), [(0, 40)]);
 }
 
 #[test]
 fn the_sorry_server_serves_when_all_advise_against_themselves() {
-    let mut bench = Bench::new(policy(), &[(10, 10)], Some(0));
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.pool.on_advice(0, WeightAdvice::Drain);
-    assert_eq!(bench.recompute_weights(), [(0, 0), (1, 1)]);
-    assert_eq!(bench.pool.on_advice(1, WeightAdvice::Drain), None);
-    bench.pool.on_advice(0, WeightAdvice::Ready);
-    assert_eq!(bench.recompute_weights(), [(0, 10), (1, 0)]);
+    let mut fixture = Fixture::new(policy(), &[(10, 10)], Some(0));
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.pool.on_advice(0, WeightAdvice::Drain);
+    assert_eq!(fixture.recompute_weights(), [(0, 0), (1, 1)]);
+    assert_eq!(fixture.pool.on_advice(1, WeightAdvice::Drain), None);
+    fixture.pool.on_advice(0, WeightAdvice::Ready);
+    assert_eq!(fixture.recompute_weights(), [(0, 10), (1, 0)]);
 }
 
 #[test]
 fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
     for (same_kind, expected) in [(true, 5), (false, 10)] {
-        let mut bench = Bench::new(policy(), &[(10, 10)], None);
-        bench.goes(0, true);
-        bench.pool.on_advice(0, WeightAdvice::Percent(50));
-        bench.recompute_weights();
+        let mut fixture = Fixture::new(policy(), &[(10, 10)], None);
+        fixture.goes(0, true);
+        fixture.pool.on_advice(0, WeightAdvice::Percent(50));
+        fixture.recompute_weights();
         let members = [(weight(10), weight(5))];
         let mut next = Pool::new(policy(), count(3), members, None);
         let before = PreviousIndex {
@@ -585,39 +594,39 @@ fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
             same_check: false,
             same_kind,
         };
-        next.take_over(&bench.pool, &[Some(before)]);
-        next.recompute_weights(bench.now);
+        next.take_over(&fixture.pool, &[Some(before)]);
+        next.recompute_weights(fixture.now);
         assert_eq!(next.wanted(0), Some(weight(expected)));
     }
 }
 
 #[test]
 fn a_row_of_the_old_check_is_no_evidence_for_the_new_one() {
-    let mut bench = Bench::new(policy(), &[(5, 0)], None);
-    bench.goes(0, true);
-    assert_eq!(bench.probe(0, false), [], "one of two");
-    let mut next = Bench::new(policy(), &[(5, 5)], None);
+    let mut fixture = Fixture::new(policy(), &[(5, 0)], None);
+    fixture.goes(0, true);
+    assert_eq!(fixture.probe(0, false), [], "one of two");
+    let mut next = Fixture::new(policy(), &[(5, 5)], None);
     let before = PreviousIndex {
         index: 0,
         same_check: false,
         same_kind: false,
     };
-    next.pool.take_over(&bench.pool, &[Some(before)]);
-    next.now = bench.now;
+    next.pool.take_over(&fixture.pool, &[Some(before)]);
+    next.now = fixture.now;
     assert_eq!((next.probe(0, false), next.health(0)), (vec![], Health::Up));
     assert_eq!(next.probe(0, false), [(0, 0)]);
 }
 
 #[test]
 fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
-    let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.pool.set_frozen(true, bench.now);
-    bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
+    let mut fixture = Fixture::new(policy(), &[(5, 0), (5, 0)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.pool.set_frozen(true, fixture.now);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
 
-    let mut next = Bench::new(policy(), &[(5, 0), (5, 5)], None);
+    let mut next = Fixture::new(policy(), &[(5, 0), (5, 5)], None);
     let before = |place| {
         Some(PreviousIndex {
             index: place,
@@ -625,8 +634,8 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
             same_kind: true,
         })
     };
-    next.pool.take_over(&bench.pool, &[before(0), before(1)]);
-    next.now = bench.now;
+    next.pool.take_over(&fixture.pool, &[before(0), before(1)]);
+    next.now = fixture.now;
     assert_eq!(next.recompute_weights(), []);
     assert_eq!(next.goes_nowhere(1), [], "still held");
     next.pool.set_frozen(false, next.now);
@@ -637,118 +646,118 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
 fn what_is_undrained_makes_a_slow_start() {
     let mut slow = policy();
     slow.slow_start = SlowStart::new(SLOW_START, &"wlc".parse().unwrap());
-    let mut bench = Bench::new(slow, &[(80, 80)], None);
-    bench.goes(0, true);
-    bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    bench.pool.set_admin(0, AdminState::Enabled);
-    assert_eq!(bench.recompute_weights(), [(0, 10)]);
-    bench.wait(SLOW_START);
-    assert_eq!(bench.table, [80]);
+    let mut fixture = Fixture::new(slow, &[(80, 80)], None);
+    fixture.goes(0, true);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    fixture.pool.set_admin(0, AdminState::Enabled);
+    assert_eq!(fixture.recompute_weights(), [(0, 10)]);
+    fixture.wait(SLOW_START);
+    assert_eq!(fixture.table, [80]);
 }
 
 #[test]
-fn one_that_steals_has_no_weight_while_it_does_and_slow_start_after_that() {
+fn quiesces_a_real_server_during_its_arp_conflict_and_starts_it_slowly_after_that() {
     let slow = Policy {
         slow_start: SlowStart::new(SLOW_START, &"wlc".parse().unwrap()),
         ..policy()
     };
-    let mut bench = Bench::new(slow, &[(100, 100), (100, 100)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    let before = bench.pool.status();
-    assert!(bench.pool.set_arp_conflict(0, true));
-    assert!(!bench.pool.set_arp_conflict(0, true), "nothing new");
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
-    assert_eq!(bench.health(0), Health::Up, "no transition");
-    assert_eq!(bench.pool.status(), before);
+    let mut fixture = Fixture::new(slow, &[(100, 100), (100, 100)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    let before = fixture.pool.status();
+    assert!(fixture.pool.set_arp_conflict(0, true));
+    assert!(!fixture.pool.set_arp_conflict(0, true), "nothing new");
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    assert_eq!(fixture.pool.quiesced(0), Some(Quiesced::ArpConflict));
+    assert_eq!(fixture.health(0), Health::Up, "no transition");
+    assert_eq!(fixture.pool.status(), before);
 
-    assert!(bench.pool.set_arp_conflict(0, false));
-    let first = bench.recompute_weights();
-    assert_eq!(bench.pool.quiesced(0), None);
+    assert!(fixture.pool.set_arp_conflict(0, false));
+    let first = fixture.recompute_weights();
+    assert_eq!(fixture.pool.quiesced(0), None);
     assert!(first.iter().all(|(_, weight)| (1..100).contains(weight)));
-    bench.wait(SLOW_START);
-    assert_eq!(bench.table, [100, 100]);
+    fixture.wait(SLOW_START);
+    assert_eq!(fixture.table, [100, 100]);
 }
 
 #[test]
-fn a_drain_outlives_a_theft_and_a_theft_a_drain() {
-    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.pool.set_admin(0, AdminState::Draining);
-    bench.pool.set_arp_conflict(0, true);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    assert_eq!(bench.pool.quiesced(0), None, "the operator's word counts");
-    bench.pool.set_arp_conflict(0, false);
-    assert_eq!(bench.recompute_weights(), []);
-    bench.pool.set_arp_conflict(0, true);
-    bench.pool.set_admin(0, AdminState::Enabled);
-    assert_eq!(bench.recompute_weights(), []);
-    assert_eq!(bench.pool.quiesced(0), Some(Quiesced::ArpConflict));
-    bench.pool.set_arp_conflict(0, false);
-    assert_eq!(bench.recompute_weights(), [(0, 5)]);
+fn a_drain_outlives_an_arp_conflict_and_an_arp_conflict_a_drain() {
+    let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    fixture.pool.set_arp_conflict(0, true);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    assert_eq!(fixture.pool.quiesced(0), None, "the operator's word counts");
+    fixture.pool.set_arp_conflict(0, false);
+    assert_eq!(fixture.recompute_weights(), []);
+    fixture.pool.set_arp_conflict(0, true);
+    fixture.pool.set_admin(0, AdminState::Enabled);
+    assert_eq!(fixture.recompute_weights(), []);
+    assert_eq!(fixture.pool.quiesced(0), Some(Quiesced::ArpConflict));
+    fixture.pool.set_arp_conflict(0, false);
+    assert_eq!(fixture.recompute_weights(), [(0, 5)]);
 }
 
 #[test]
-fn thieves_serve_where_the_rest_cannot() {
+fn real_servers_with_arp_conflicts_serve_where_the_rest_cannot() {
     // The last one that could serve.
-    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.pool.set_arp_conflict(0, true);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    let mut changes = bench.goes(1, false);
+    let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.pool.set_arp_conflict(0, true);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    let mut changes = fixture.goes(1, false);
     changes.sort_unstable();
     assert_eq!(changes, [(0, 5), (1, 0)], "in one piece");
-    assert_eq!(bench.goes(1, true), [(0, 0), (1, 5)]);
+    assert_eq!(fixture.goes(1, true), [(0, 0), (1, 5)]);
 
     // Less than half of the weight is honest.
-    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5), (5, 5)], None);
+    let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5), (5, 5)], None);
     for place in 0..3 {
-        bench.goes(place, true);
+        fixture.goes(place, true);
     }
-    bench.pool.set_arp_conflict(0, true);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    bench.pool.set_arp_conflict(1, true);
-    assert_eq!(bench.recompute_weights(), [(0, 5)]);
+    fixture.pool.set_arp_conflict(0, true);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    fixture.pool.set_arp_conflict(1, true);
+    assert_eq!(fixture.recompute_weights(), [(0, 5)]);
 
     // The quorum needs it.
     let quorum = Policy {
         quorum: 6,
         ..policy()
     };
-    let mut bench = Bench::new(quorum, &[(5, 5), (5, 5)], Some(0));
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.pool.set_arp_conflict(0, true);
-    assert_eq!(bench.recompute_weights(), []);
-    assert_eq!(bench.pool.quiesced(0), None);
+    let mut fixture = Fixture::new(quorum, &[(5, 5), (5, 5)], Some(0));
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.pool.set_arp_conflict(0, true);
+    assert_eq!(fixture.recompute_weights(), []);
+    assert_eq!(fixture.pool.quiesced(0), None);
 }
 
 #[test]
-fn a_theft_does_not_take_the_weight_that_was_found_from_one_without_a_verdict() {
-    let mut bench = Bench::new(policy(), &[(5, 3), (5, 5)], None);
-    bench.goes(1, true);
-    bench.pool.set_arp_conflict(0, true);
-    assert_eq!(bench.recompute_weights(), []);
-    assert_eq!(bench.goes(0, true), [(0, 0)]);
+fn an_arp_conflict_leaves_the_weight_that_was_found_without_a_verdict() {
+    let mut fixture = Fixture::new(policy(), &[(5, 3), (5, 5)], None);
+    fixture.goes(1, true);
+    fixture.pool.set_arp_conflict(0, true);
+    assert_eq!(fixture.recompute_weights(), []);
+    assert_eq!(fixture.goes(0, true), [(0, 0)]);
 }
 
 #[test]
-fn a_theft_changes_nothing_while_weights_are_held() {
-    let mut bench = Bench::new(policy(), &[(5, 5), (5, 5)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.pool.set_frozen(true, bench.now);
-    bench.pool.set_arp_conflict(0, true);
-    assert_eq!(bench.recompute_weights(), []);
-    bench.pool.set_frozen(false, bench.now);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
+fn an_arp_conflict_changes_nothing_while_weights_are_frozen() {
+    let mut fixture = Fixture::new(policy(), &[(5, 5), (5, 5)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.pool.set_frozen(true, fixture.now);
+    fixture.pool.set_arp_conflict(0, true);
+    assert_eq!(fixture.recompute_weights(), []);
+    fixture.pool.set_frozen(false, fixture.now);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
 }
 
-impl Bench {
+impl Fixture {
     fn sets(&mut self, member: usize, weight: Option<&str>) -> Vec<(usize, u32)> {
         let weight: Option<SetWeight> = weight.map(|weight| weight.parse().unwrap());
         self.pool.set_weight(member, weight).unwrap();
@@ -758,27 +767,27 @@ impl Bench {
 
 #[test]
 fn operators_weight_is_in_place_of_the_configured_one_while_the_real_server_is_up() {
-    let mut bench = Bench::new(policy(), &[(5, 5), (8, 0), (0, 0)], None);
+    let mut fixture = Fixture::new(policy(), &[(5, 5), (8, 0), (0, 0)], None);
     for member in 0..3 {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    assert_eq!(bench.sets(0, Some("50%")), [(0, 2)], "rounded down");
-    assert_eq!(bench.sets(0, Some("1%")), [(0, 1)], "and not to nothing");
-    assert_eq!(bench.sets(0, Some("12")), [(0, 12)]);
-    assert_eq!(bench.sets(2, Some("50%")), [], "of a weight of 0");
-    assert_eq!(bench.sets(2, Some("3")), [(2, 3)]);
-    assert_eq!(bench.goes(0, false), [(0, 0)]);
-    assert_eq!(bench.sets(0, Some("7")), [], "it is down");
-    assert_eq!(bench.goes(0, true), [(0, 7)]);
-    bench.pool.set_admin(0, AdminState::Draining);
-    assert_eq!(bench.recompute_weights(), [(0, 0)]);
-    assert_eq!(bench.sets(0, Some("9")), [], "it is drained");
-    bench.pool.set_admin(0, AdminState::Enabled);
-    assert_eq!(bench.recompute_weights(), [(0, 9)]);
-    assert_eq!(bench.sets(0, Some("0")), [(0, 0)]);
-    assert_eq!(bench.sets(0, None), [(0, 5)]);
+    assert_eq!(fixture.sets(0, Some("50%")), [(0, 2)], "rounded down");
+    assert_eq!(fixture.sets(0, Some("1%")), [(0, 1)], "and not to nothing");
+    assert_eq!(fixture.sets(0, Some("12")), [(0, 12)]);
+    assert_eq!(fixture.sets(2, Some("50%")), [], "of a weight of 0");
+    assert_eq!(fixture.sets(2, Some("3")), [(2, 3)]);
+    assert_eq!(fixture.goes(0, false), [(0, 0)]);
+    assert_eq!(fixture.sets(0, Some("7")), [], "it is down");
+    assert_eq!(fixture.goes(0, true), [(0, 7)]);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    assert_eq!(fixture.recompute_weights(), [(0, 0)]);
+    assert_eq!(fixture.sets(0, Some("9")), [], "it is drained");
+    fixture.pool.set_admin(0, AdminState::Enabled);
+    assert_eq!(fixture.recompute_weights(), [(0, 9)]);
+    assert_eq!(fixture.sets(0, Some("0")), [(0, 0)]);
+    assert_eq!(fixture.sets(0, None), [(0, 5)]);
     assert_eq!(
-        bench.pool.set_weight(3, None),
+        fixture.pool.set_weight(3, None),
         None,
         "there is no such real server"
     );
@@ -786,33 +795,37 @@ fn operators_weight_is_in_place_of_the_configured_one_while_the_real_server_is_u
 
 #[test]
 fn operators_weight_goes_before_a_reported_one_but_for_a_report_of_no_connections() {
-    let mut bench = Bench::new(policy(), &[(10, 0), (10, 0)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    let reports = |bench: &mut Bench, advice| {
-        bench.pool.on_advice(0, advice);
-        bench.recompute_weights()
+    let mut fixture = Fixture::new(policy(), &[(10, 0), (10, 0)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    let reports = |fixture: &mut Fixture, advice| {
+        fixture.pool.on_advice(0, advice);
+        fixture.recompute_weights()
     };
-    assert_eq!(reports(&mut bench, WeightAdvice::Percent(50)), [(0, 5)]);
-    assert_eq!(bench.sets(0, Some("80%")), [(0, 8)]);
-    assert_eq!(bench.pool.advised(0), Some(weight(5)), "it is still shown");
-    assert_eq!(reports(&mut bench, WeightAdvice::Weight(weight(3))), []);
+    assert_eq!(reports(&mut fixture, WeightAdvice::Percent(50)), [(0, 5)]);
+    assert_eq!(fixture.sets(0, Some("80%")), [(0, 8)]);
+    assert_eq!(
+        fixture.pool.advised(0),
+        Some(weight(5)),
+        "it is still shown"
+    );
+    assert_eq!(reports(&mut fixture, WeightAdvice::Weight(weight(3))), []);
     for none in [
         WeightAdvice::Drain,
         WeightAdvice::Percent(0),
         WeightAdvice::Weight(Weight::ZERO),
     ] {
-        assert_eq!(reports(&mut bench, none), [(0, 0)], "{none:?}");
-        assert_eq!(bench.sets(0, Some("9")), [], "{none:?}");
+        assert_eq!(reports(&mut fixture, none), [(0, 0)], "{none:?}");
+        assert_eq!(fixture.sets(0, Some("9")), [], "{none:?}");
         assert_eq!(
-            reports(&mut bench, WeightAdvice::Ready),
+            reports(&mut fixture, WeightAdvice::Ready),
             [(0, 9)],
             "{none:?}"
         );
     }
-    reports(&mut bench, WeightAdvice::Percent(50));
+    reports(&mut fixture, WeightAdvice::Percent(50));
     assert_eq!(
-        bench.sets(0, None),
+        fixture.sets(0, None),
         [(0, 5)],
         "the report is in effect again"
     );
@@ -822,16 +835,16 @@ fn operators_weight_goes_before_a_reported_one_but_for_a_report_of_no_connection
 fn operators_weight_is_the_end_of_a_slow_start_and_waits_while_weights_are_frozen() {
     let mut slow = policy();
     slow.slow_start = SlowStart::new(SLOW_START, &"wlc".parse().unwrap());
-    let mut bench = Bench::new(slow, &[(80, 0)], None);
-    assert_eq!(bench.goes(0, true), [(0, 10)]);
-    assert_eq!(bench.sets(0, Some("50%")), [(0, 5)]);
-    bench.wait(SLOW_START);
-    assert_eq!(bench.table, [40]);
-    assert_eq!(bench.sets(0, Some("100%")), [(0, 80)], "at once");
-    bench.pool.set_frozen(true, bench.now);
-    assert_eq!(bench.sets(0, Some("20")), []);
-    bench.pool.set_frozen(false, bench.now);
-    assert_eq!(bench.recompute_weights(), [(0, 20)]);
+    let mut fixture = Fixture::new(slow, &[(80, 0)], None);
+    assert_eq!(fixture.goes(0, true), [(0, 10)]);
+    assert_eq!(fixture.sets(0, Some("50%")), [(0, 5)]);
+    fixture.wait(SLOW_START);
+    assert_eq!(fixture.table, [40]);
+    assert_eq!(fixture.sets(0, Some("100%")), [(0, 80)], "at once");
+    fixture.pool.set_frozen(true, fixture.now);
+    assert_eq!(fixture.sets(0, Some("20")), []);
+    fixture.pool.set_frozen(false, fixture.now);
+    assert_eq!(fixture.recompute_weights(), [(0, 20)]);
 }
 
 #[test]
@@ -840,69 +853,69 @@ fn operators_weight_counts_for_the_quorum_and_is_waited_for_by_no_one_who_leaves
         quorum: 6,
         ..policy()
     };
-    let mut bench = Bench::new(quorum, &[(5, 5), (5, 5)], Some(0));
+    let mut fixture = Fixture::new(quorum, &[(5, 5), (5, 5)], Some(0));
     for member in 0..3 {
-        bench.goes(member, true);
+        fixture.goes(member, true);
     }
-    assert_eq!(bench.sets(0, Some("1")), [(0, 1)]);
-    assert!(bench.pool.status().quorum_met);
+    assert_eq!(fixture.sets(0, Some("1")), [(0, 1)]);
+    assert!(fixture.pool.status().quorum_met);
     assert_eq!(
-        bench.sets(0, Some("0")),
+        fixture.sets(0, Some("0")),
         [(0, 0), (1, 0), (2, 1)],
         "the sorry server serves"
     );
-    assert_eq!(bench.sets(0, None), [(0, 5), (1, 5), (2, 0)]);
+    assert_eq!(fixture.sets(0, None), [(0, 5), (1, 5), (2, 0)]);
 
-    let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
-    bench.goes(0, true);
-    assert!(!bench.pool.replaces(), "the second has no verdict");
-    bench.sets(1, Some("0"));
-    assert!(bench.pool.replaces());
+    let mut fixture = Fixture::new(policy(), &[(5, 0), (5, 0)], None);
+    fixture.goes(0, true);
+    assert!(!fixture.pool.replaces(), "the second has no verdict");
+    fixture.sets(1, Some("0"));
+    assert!(fixture.pool.replaces());
 }
 
 #[test]
 fn weight_that_is_up_is_counted_as_for_the_quorum() {
-    let mut bench = Bench::new(policy(), &[(1, 0), (2, 0)], Some(0));
-    let up = |bench: &Bench| bench.pool.status().up_weight;
-    assert_eq!(up(&bench), 0);
-    bench.goes(0, true);
-    bench.goes(2, true);
-    assert_eq!(up(&bench), 1, "a sorry server is none of them");
-    bench.goes(1, true);
-    assert_eq!(up(&bench), 3);
-    bench.sets(1, Some("7"));
-    assert_eq!(up(&bench), 8);
-    bench.pool.set_admin(0, AdminState::Draining);
-    bench.recompute_weights();
-    assert_eq!(up(&bench), 7);
-    bench.goes(1, false);
-    assert_eq!(up(&bench), 0);
+    let mut fixture = Fixture::new(policy(), &[(1, 0), (2, 0)], Some(0));
+    let up = |fixture: &Fixture| fixture.pool.status().up_weight;
+    assert_eq!(up(&fixture), 0);
+    fixture.goes(0, true);
+    fixture.goes(2, true);
+    assert_eq!(up(&fixture), 1, "a sorry server is none of them");
+    fixture.goes(1, true);
+    assert_eq!(up(&fixture), 3);
+    fixture.sets(1, Some("7"));
+    assert_eq!(up(&fixture), 8);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    fixture.recompute_weights();
+    assert_eq!(up(&fixture), 7);
+    fixture.goes(1, false);
+    assert_eq!(up(&fixture), 0);
 }
 
 #[test]
 fn decisions_of_operators_alone_replace_nothing_that_leaves() {
-    let mut bench = Bench::new(policy(), &[(5, 0), (5, 0)], None);
-    bench.goes(0, false);
-    bench.sets(0, Some("0"));
-    bench.sets(1, Some("0"));
-    assert!(!bench.pool.replaces(), "none serves");
-    bench.sets(0, None);
-    bench.sets(1, None);
-    bench.pool.set_admin(0, AdminState::Draining);
-    bench.pool.set_admin(1, AdminState::Drained);
-    assert!(!bench.pool.replaces(), "none serves");
-    let none = Bench::new(policy(), &[(0, 0), (0, 0)], None);
+    let mut fixture = Fixture::new(policy(), &[(5, 0), (5, 0)], None);
+    fixture.goes(0, false);
+    fixture.sets(0, Some("0"));
+    fixture.sets(1, Some("0"));
+    assert!(!fixture.pool.replaces(), "none serves");
+    fixture.sets(0, None);
+    fixture.sets(1, None);
+    fixture.pool.set_admin(0, AdminState::Draining);
+    fixture.pool.set_admin(1, AdminState::Drained);
+    assert!(!fixture.pool.replaces(), "none serves");
+    let none = Fixture::new(policy(), &[(0, 0), (0, 0)], None);
     assert!(none.pool.replaces(), "as configured");
 }
 
 #[test]
 fn operators_weight_outlives_a_reload_and_a_percentage_is_of_the_new_weight() {
-    let mut bench = Bench::new(policy(), &[(10, 0), (10, 0)], None);
-    bench.goes(0, true);
-    bench.goes(1, true);
-    bench.sets(0, Some("50%"));
-    bench.sets(1, Some("4"));
-    let mut next = Bench::new(policy(), &[(30, 4), (20, 5)], None);
+    let mut fixture = Fixture::new(policy(), &[(10, 0), (10, 0)], None);
+    fixture.goes(0, true);
+    fixture.goes(1, true);
+    fixture.sets(0, Some("50%"));
+    fixture.sets(1, Some("4"));
+    let mut next = Fixture::new(policy(), &[(30, 4), (20, 5)], None);
     let before = |place| {
         Some(PreviousIndex {
             index: place,
@@ -910,7 +923,7 @@ fn operators_weight_outlives_a_reload_and_a_percentage_is_of_the_new_weight() {
             same_kind: true,
         })
     };
-    next.pool.take_over(&bench.pool, &[before(1), before(0)]);
+    next.pool.take_over(&fixture.pool, &[before(1), before(0)]);
     next.table = vec![4, 5];
     assert_eq!(next.recompute_weights(), [(1, 10)], "50% of 20");
     assert_eq!(next.table, [4, 10]);

@@ -66,17 +66,17 @@ fn a_probe_that_never_can_be_made_hides_no_other_trouble() {
 #[test]
 fn reasons_without_end_are_told_within_bounds() {
     let mut errors = ProbeErrorLog::default();
-    let mut told = 0;
+    let mut changes = 0;
     for n in 0..100 {
         let detail = format!("one probe, reason {n}");
-        told += usize::from(note(&mut errors, 0, ProbeResult::Internal, &detail).is_some());
+        changes += usize::from(note(&mut errors, 0, ProbeResult::Internal, &detail).is_some());
     }
-    assert_eq!(told, usize::from(MOST_CHANGES));
+    assert_eq!(changes, usize::from(MOST_CHANGES));
     for probe in 1..100 {
         let detail = format!("probe {probe}");
-        told += usize::from(note(&mut errors, probe, ProbeResult::Internal, &detail).is_some());
+        changes += usize::from(note(&mut errors, probe, ProbeResult::Internal, &detail).is_some());
     }
-    assert_eq!(told, usize::from(MOST_CHANGES) + MOST_REASONS);
+    assert_eq!(changes, usize::from(MOST_CHANGES) + MOST_REASONS);
     let lacking = note(&mut errors, 0, ProbeResult::Internal, OUT_OF_DESCRIPTORS);
     assert_eq!(lacking, Some(cannot(OUT_OF_DESCRIPTORS)));
 
@@ -86,25 +86,25 @@ fn reasons_without_end_are_told_within_bounds() {
     assert_eq!(new, Some(cannot("probe 1")));
 }
 
-/// What is told of one probe every half a second in these many seconds, where
+/// What is logged of one probe every half a second in these many seconds, where
 /// `result` tells of each what came of it, and at which half.
-fn told_in(
+fn changes_in(
     seconds: u32,
     result: impl Fn(u32) -> (ProbeResult, &'static str),
 ) -> Vec<(u32, ProbeErrorChange)> {
     let (start, mut errors) = (clock::monotonic(), ProbeErrorLog::default());
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     for half in 0..seconds * 2 {
         let now = start + Duration::from_millis(500) * half;
         while let Some((probe, due)) = errors.take_due(now) {
             assert_eq!(probe, ProbeId(7));
-            told.push((half, due));
+            changes.push((half, due));
         }
         let (result, detail) = result(half);
         let new = note_at(&mut errors, 7, result, detail, now);
-        told.extend(new.map(|new| (half, new)));
+        changes.extend(new.map(|new| (half, new)));
     }
-    told
+    changes
 }
 
 const NOT_COUNTED: &str = "not counted";
@@ -112,18 +112,18 @@ const NOT_COUNTED: &str = "not counted";
 #[test]
 fn one_result_that_cannot_be_relied_on_is_not_told_and_two_are() {
     use ProbeResult::{Ok, Unverified};
-    let one_of_two = told_in(60, |half| match half % 2 {
+    let one_of_two = changes_in(60, |half| match half % 2 {
         0 => (Unverified, NOT_COUNTED),
         _ => (Ok, ""),
     });
     assert_eq!(one_of_two, []);
-    let two = told_in(5, |half| match half {
+    let two = changes_in(5, |half| match half {
         3 | 4 => (Unverified, NOT_COUNTED),
         _ => (Ok, ""),
     });
     assert_eq!(two, [(4, cannot(NOT_COUNTED)), (5, again(NOT_COUNTED))]);
     // Without file descriptors, the first is.
-    let lacking = told_in(1, |_| (Unverified, TOO_MANY_OPEN_FILES));
+    let lacking = changes_in(1, |_| (Unverified, TOO_MANY_OPEN_FILES));
     assert_eq!(lacking, [(0, cannot(OUT_OF_DESCRIPTORS))]);
 }
 
@@ -131,7 +131,7 @@ fn one_result_that_cannot_be_relied_on_is_not_told_and_two_are() {
 fn what_comes_and_goes_is_told_once_a_minute_and_how_it_ends() {
     use ProbeResult::{Ok, Unverified};
     let flapping = |until: u32, then: ProbeResult| {
-        told_in(200, move |half| match (half < until, half % 6) {
+        changes_in(200, move |half| match (half < until, half % 6) {
             (true, 0..3) => (Unverified, NOT_COUNTED),
             (true, _) => (Ok, ""),
             (false, _) => (then, NOT_COUNTED),
@@ -149,11 +149,11 @@ fn what_comes_and_goes_is_told_once_a_minute_and_how_it_ends() {
     assert_eq!(stays[4..], [(241, cannot(NOT_COUNTED))]);
 }
 
-/// One that changes its reason as it comes and goes is told no more often.
+/// One that changes its reason as it comes and goes is logged no more often.
 #[test]
 fn another_reason_of_the_same_probe_waits_as_well_and_what_was_told_ends() {
     use ProbeResult::{Ok, Unverified};
-    let told = told_in(60, |half| match half {
+    let changes = changes_in(60, |half| match half {
         0..4 => (Unverified, NOT_COUNTED),
         4..8 => (Unverified, "no canary"),
         8 => (Ok, ""),
@@ -161,35 +161,38 @@ fn another_reason_of_the_same_probe_waits_as_well_and_what_was_told_ends() {
         _ if half % 2 == 0 => (Unverified, "no canary"),
         _ => (Unverified, "no service"),
     });
-    assert_eq!(told, [(1, cannot(NOT_COUNTED)), (8, again(NOT_COUNTED))]);
-    let told = told_in(70, |half| match half {
+    assert_eq!(changes, [(1, cannot(NOT_COUNTED)), (8, again(NOT_COUNTED))]);
+    let changes = changes_in(70, |half| match half {
         0..4 => (Unverified, NOT_COUNTED),
         _ => (Unverified, "no canary"),
     });
-    assert_eq!(told, [(1, cannot(NOT_COUNTED)), (121, cannot("no canary"))]);
+    assert_eq!(
+        changes,
+        [(1, cannot(NOT_COUNTED)), (121, cannot("no canary"))]
+    );
 }
 
 #[test]
 fn probes_that_share_a_reason_wait_together() {
     use ProbeResult::{Ok, Unverified};
     let (start, mut errors) = (clock::monotonic(), ProbeErrorLog::default());
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     for second in 0..59 {
         let now = start + Duration::from_secs(second);
         let result = if second % 4 < 2 { Unverified } else { Ok };
         for probe in 0..50 {
-            told.extend(note_at(&mut errors, probe, result, NOT_COUNTED, now));
+            changes.extend(note_at(&mut errors, probe, result, NOT_COUNTED, now));
         }
         assert_eq!(errors.take_due(now), None);
     }
-    assert_eq!(told, [cannot(NOT_COUNTED), again(NOT_COUNTED)]);
+    assert_eq!(changes, [cannot(NOT_COUNTED), again(NOT_COUNTED)]);
     for later in 59..70 {
         let now = start + Duration::from_secs(later);
         for probe in 10..50 {
-            told.extend(note_at(&mut errors, probe, Unverified, NOT_COUNTED, now));
+            changes.extend(note_at(&mut errors, probe, Unverified, NOT_COUNTED, now));
         }
-        told.extend(errors.take_due(now).map(|(_, told)| told));
+        changes.extend(errors.take_due(now).map(|(_, changes)| changes));
     }
-    assert_eq!(told[2..], [cannot(NOT_COUNTED)]);
+    assert_eq!(changes[2..], [cannot(NOT_COUNTED)]);
     assert!(errors.silent.probes.len() < 3, "they do not pile up");
 }

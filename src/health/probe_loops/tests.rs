@@ -23,13 +23,13 @@ fn one_silent_probe_among_many_is_found() {
     };
     let bound = second * 14;
     all_but_one(&mut loops, start + bound);
-    assert_eq!(loops.look(start + bound), Some(Stuck::default()));
+    assert_eq!(loops.check(start + bound), Some(Stuck::default()));
     let later = start + bound + second;
-    assert_eq!(loops.look(start + bound + second / 2), None);
+    assert_eq!(loops.check(start + bound + second / 2), None);
     let one = |new| Some(Stuck { number: 1, new });
-    assert_eq!(loops.look(later), one(Some((silent, bound + second))));
+    assert_eq!(loops.check(later), one(Some((silent, bound + second))));
     // It is told once, and is stuck for as long as it is silent.
-    assert_eq!(loops.look(later + second), one(None));
+    assert_eq!(loops.check(later + second), one(None));
     loops.reported(silent, later + second);
-    assert_eq!(loops.look(later + second * 2), Some(Stuck::default()));
+    assert_eq!(loops.check(later + second * 2), Some(Stuck::default()));
 }

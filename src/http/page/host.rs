@@ -198,14 +198,14 @@ fn leaving(leaving: &[LeavingStatus], now: SystemTime) -> Markup {
         "Active connections",
         "At the latest",
     ];
-    table("Leaving", heads, leaving, |leaver| {
+    table("Leaving", heads, leaving, |removal| {
         html! {
-            th scope="row" { (leaver.service) "/" (leaver.name) }
-            td { (leaver.service_address) }
-            td { (leaver.address) }
-            td { (leaver.state()) }
-            td { (leaver.connections.active) }
-            td { (until(leaver.deadline.0, now, age)) }
+            th scope="row" { (removal.service) "/" (removal.name) }
+            td { (removal.service_address) }
+            td { (removal.address) }
+            td { (removal.state()) }
+            td { (removal.connections.active) }
+            td { (until(removal.deadline.0, now, age)) }
         }
     })
 }

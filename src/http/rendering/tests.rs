@@ -1,11 +1,11 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::places::{End, Places};
+use super::super::connection_slots::{ConnectionSlots, End};
 use super::*;
 
-async fn reader() -> Arc<Place> {
-    Arc::new(Places::default()).take(None).await
+async fn reader() -> Arc<ConnectionSlot> {
+    Arc::new(ConnectionSlots::default()).take(None).await
 }
 
 fn plain(large: Large) -> Wanted {

@@ -50,7 +50,7 @@ mod netns {
 
     #[test]
     #[ignore = "needs root: run by tests/run.sh"]
-    fn tells_changes_of_addresses_and_interfaces_by_another_hand() {
+    fn notifies_of_changes_of_addresses_and_interfaces_by_another_program() {
         in_namespace(async || {
             let mut changes = HostChanges::new("repair waits");
             timeout(SOON, changes.changed()).await.expect("the opening");

@@ -33,7 +33,7 @@ const LOOKUPS: usize = 8;
 /// So many hosts other than real servers are kept for each VIP, the first ones:
 /// frames with ever new MAC addresses fill no memory. Real servers are known by
 /// their MAC addresses, and always have room.
-pub(super) const MOST_STRANGERS: usize = 16;
+pub(super) const MOST_FOREIGN_HOSTS: usize = 16;
 
 /// The hosts that claim VIPs, and when to ask. Messages are the input, questions
 /// the output.
@@ -89,12 +89,14 @@ impl Watched {
             let mut real_servers = self.real_servers.iter();
             real_servers.any(|rip| known.get(rip) == Some(&Some(*mac)))
         };
-        let strangers = self.conflicts.iter();
-        let strangers: Vec<_> = strangers.filter(|(mac, _)| !is_real_server(mac)).collect();
-        if strangers.len() < MOST_STRANGERS {
+        let foreign_hosts = self.conflicts.iter();
+        let foreign_hosts: Vec<_> = foreign_hosts
+            .filter(|(mac, _)| !is_real_server(mac))
+            .collect();
+        if foreign_hosts.len() < MOST_FOREIGN_HOSTS {
             return true;
         }
-        let oldest = strangers
+        let oldest = foreign_hosts
             .iter()
             .min_by_key(|(_, conflict)| conflict.last_claim);
         let Some(oldest) = oldest
@@ -312,9 +314,12 @@ impl Audit {
                 let mut real_servers = watched.real_servers.iter();
                 real_servers.any(|rip| self.known.get(rip) == Some(&Some(*mac)))
             };
-            let mut strangers = watched.conflicts.keys().filter(|mac| !theirs(mac));
-            let stranger = strangers.next().filter(|_| watched.standby)?;
-            strangers.next().is_none().then_some((*vip, *stranger))
+            let mut foreign_hosts = watched.conflicts.keys().filter(|mac| !theirs(mac));
+            let foreign_host = foreign_hosts.next().filter(|_| watched.standby)?;
+            foreign_hosts
+                .next()
+                .is_none()
+                .then_some((*vip, *foreign_host))
         };
         self.vips.iter().filter_map(peer).collect()
     }

@@ -14,7 +14,7 @@ use crate::status::ConflictRecord;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LineKind {
     OfRealServer,
-    OfStranger,
+    ForeignHost,
     Over,
 }
 
@@ -44,15 +44,15 @@ impl ConflictLog {
         let owner = conflict.owner();
         let kind = match owner {
             Some(_) => LineKind::OfRealServer,
-            None => LineKind::OfStranger,
+            None => LineKind::ForeignHost,
         };
         let fix = || owner.is_some().then(|| arp_conflict_fix(vip));
         if !self.admit(kind, vip, mac, conflict, fix, now) {
             return;
         }
         if let Some(real_server) = owner {
-            let mend = arp_conflict_fix(vip);
-            warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: there, {mend}");
+            let fix = arp_conflict_fix(vip);
+            warn!(%vip, %mac, real_server, "a real server answers for the VIP on the link: there, {fix}");
         } else {
             warn!(
                 %vip,
@@ -113,7 +113,7 @@ impl ConflictLog {
                     fix,
                     "more VIPs are answered for on the link by a real server: `/status` has all"
                 ),
-                LineKind::OfStranger => warn!(
+                LineKind::ForeignHost => warn!(
                     number,
                     by = common,
                     among_them = named,

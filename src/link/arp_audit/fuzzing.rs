@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::Vips;
-use super::audit::{Audit, MOST_STRANGERS};
+use super::audit::{Audit, MOST_FOREIGN_HOSTS};
 use crate::kernel::fuzzing::decode;
 use crate::runtime::clock;
 
@@ -29,7 +29,7 @@ pub fn audit(bytes: &[u8]) {
         }
         for _question in audit.questions(now) {}
         if let Some((conflicts, peers)) = audit.take_changed() {
-            assert!(conflicts.len() + peers.len() <= MOST_STRANGERS + 20);
+            assert!(conflicts.len() + peers.len() <= MOST_FOREIGN_HOSTS + 20);
         }
         rest = tail;
     }

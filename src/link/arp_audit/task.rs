@@ -1,3 +1,5 @@
+//! The task of the ARP audit: sockets, timers, and what is published of the findings.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ const ANSWERED: Duration = Duration::from_secs(2);
 
 /// From a change of this host's addresses to a look at them: changes that are made
 /// together are seen together.
-const SETTLED: Duration = Duration::from_millis(50);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// Messages that are taken from the link before other work has its turn.
 const AT_ONCE: usize = 256;
@@ -49,7 +51,7 @@ pub(crate) enum Announcing {
 }
 
 /// Audits the VIPs of the newest configuration, as long as this task runs. `link`
-/// has the trouble with the director's link.
+/// has the fault of the director's link.
 ///
 /// Where that cannot be done, the record has the reason, and it is tried again.
 pub(crate) async fn run(
@@ -214,7 +216,7 @@ impl Auditor {
                 Ok(()) = self.unresponsive_hosts.unresponsive.changed() => {}
                 Ok(()) = self.link.changed() => {}
                 () = self.changes.changed() => {
-                    own_until = own_until.min(clock::monotonic() + SETTLED);
+                    own_until = own_until.min(clock::monotonic() + DEBOUNCE);
                 }
                 () = sleep(deadline.saturating_duration_since(clock::monotonic())) => {}
             }
@@ -383,7 +385,7 @@ impl Auditor {
                 }
             }
         }
-        let conflicting = record.thefts();
+        let conflicting = record.conflicting();
         self.conflicting.send_if_modified(|before| {
             let modified = *before != conflicting;
             *before = conflicting;

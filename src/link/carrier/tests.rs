@@ -3,9 +3,9 @@ use super::*;
 #[tokio::test]
 async fn missing_interface_differs_from_one_without_carrier() {
     let mut host = Host::new();
-    let missing = look(&mut host, "nosuch0").await.unwrap();
+    let missing = inspect(&mut host, "nosuch0").await.unwrap();
     assert_eq!(missing, Some(FreezeReason::NoInterface));
-    let there = look(&mut host, "lo").await.unwrap();
+    let there = inspect(&mut host, "lo").await.unwrap();
     assert_ne!(there, Some(FreezeReason::NoInterface));
 }
 
@@ -27,7 +27,7 @@ fn link_is_looked_at_before_three_probes_of_the_shortest_interval_have_failed() 
     let config = cluster("100ms").unwrap();
     let check = &config.virtual_services[0].check;
     let failed = check.interval * u32::from(check.fall.get());
-    assert!(PERIOD + SETTLED < failed, "{failed:?}");
+    assert!(PERIOD + DEBOUNCE < failed, "{failed:?}");
 }
 
 /// Against this machine's kernel, each in a network namespace of its own.
@@ -40,10 +40,10 @@ mod netns {
     const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Waits for a report other than the last one.
-    async fn next(trouble: &mut watch::Receiver<Option<FreezeReason>>) -> Option<FreezeReason> {
-        let changed = timeout(PATIENCE, trouble.changed()).await;
+    async fn next(problem: &mut watch::Receiver<Option<FreezeReason>>) -> Option<FreezeReason> {
+        let changed = timeout(PATIENCE, problem.changed()).await;
         changed.expect("a report in time").unwrap();
-        *trouble.borrow_and_update()
+        *problem.borrow_and_update()
     }
 
     #[test]
@@ -56,7 +56,7 @@ mod netns {
             let mut config = fixture::config();
             config.director.link = Some("eth0".to_owned());
             let (_newest, config) = watch::channel(Arc::new(config));
-            let (report, mut trouble) = watch::channel(None);
+            let (report, mut problem) = watch::channel(None);
             let watching = tokio::spawn(watch(config, report, false));
             // The task looks, and opens its socket.
             sleep(Duration::from_millis(500)).await;
@@ -66,7 +66,7 @@ mod netns {
                 for (state, expected) in [("down", Some(FreezeReason::Link)), ("up", None)] {
                     run("ip", &format!("link set eth1 {state}"));
                     let changed = clock::monotonic();
-                    assert_eq!(next(&mut trouble).await, expected, "eth1 {state}");
+                    assert_eq!(next(&mut problem).await, expected, "eth1 {state}");
                     waited += clock::monotonic() - changed;
                 }
             }
@@ -74,9 +74,9 @@ mod netns {
             assert!(mean < Duration::from_millis(60), "{mean:?} per change");
 
             run("ip", "link del eth0");
-            assert_eq!(next(&mut trouble).await, Some(FreezeReason::NoInterface));
+            assert_eq!(next(&mut problem).await, Some(FreezeReason::NoInterface));
             run("ip", "link add eth0 type veth peer name eth1");
-            assert_eq!(next(&mut trouble).await, Some(FreezeReason::Link));
+            assert_eq!(next(&mut problem).await, Some(FreezeReason::Link));
             watching.abort();
         });
     }

@@ -78,7 +78,7 @@ pub(super) struct Shared {
     stale: Arc<StaleFiles>,
     shows_unread: bool,
     state: Mutex<State>,
-    /// Told when an attempt to read it has ended.
+    /// Notified when an attempt to read the files has ended.
     read: Notify,
 }
 

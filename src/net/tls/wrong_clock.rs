@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// whatever a clock shows.
 const PROGRAM: Duration = Duration::from_hours(20_454 * 24);
 
-/// How a wrong clock is told.
+/// How the message about a wrong clock begins.
 const CLOCK: &str = "this host's own clock is";
 
 /// Where a clock stands in the validity of a certificate.

@@ -13,7 +13,7 @@ fn hashed(service: &mut VirtualService) {
     service.scheduler = "sh".parse().unwrap();
 }
 
-fn leaver() -> PendingRemoval {
+fn removal() -> PendingRemoval {
     PendingRemoval {
         service: "web".to_owned(),
         real_server: "rs".to_owned(),
@@ -31,7 +31,7 @@ fn addresses(state: &State) -> Vec<String> {
 fn left(before: &Config, after: &Config) -> (State, PendingRemovals, State) {
     let (observed, configured) = (state(before), state(after));
     let mut leaving = PendingRemovals::new();
-    note(&mut leaving, &configured, &observed, |_, _| leaver());
+    note(&mut leaving, &configured, &observed, |_, _| removal());
     let desired = kept(&leaving, &Unreplaced::new(), &configured, &observed).into_owned();
     (observed, leaving, desired)
 }
@@ -68,7 +68,7 @@ fn a_real_server_stays_as_it_was_but_for_its_weight() {
     assert_eq!(web.service.flags, ServiceFlags::default());
 
     let mut again = leaving;
-    note(&mut again, &state(&before), &observed, |_, _| leaver());
+    note(&mut again, &state(&before), &observed, |_, _| removal());
     assert_eq!(again, PendingRemovals::new(), "it is configured again");
 }
 

@@ -1,3 +1,5 @@
+//! The check `agent`: the readiness that the real server's own lvs-agent reports.
+
 #[cfg(fuzzing)]
 pub(in crate::probe) mod fuzzing;
 
@@ -22,7 +24,7 @@ use crate::status::document::Status;
 /// The most that is read of a status: some thousand services.
 const LARGEST: usize = 1024 * 1024;
 
-/// The most that is told of what the other end says, in characters.
+/// The longest part of the other end's text that is shown, in characters.
 const LONGEST: usize = 300;
 
 /// What is read of the other end's `/readiness`, or of `/status`: it may be of
@@ -160,12 +162,12 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
         Some(service) if service.ready => Ok(Pass::new("the agent is ready")),
         Some(service) => {
             let reasons = printable(&service.reasons.join("; "));
-            let told = service.diagnosis.and_then(|word| {
+            let reported = service.diagnosis.and_then(|word| {
                 let mut all = Diagnosis::ALL.into_iter();
                 all.find(|diagnosis| diagnosis.as_str() == word && *diagnosis != Diagnosis::Ok)
             });
             let failure = Failure::new(ProbeResult::Status, format!("not ready: {reasons}"));
-            let failure = if told.is_some() {
+            let failure = if reported.is_some() {
                 failure
             } else {
                 failure.with_real_server_fix(
@@ -174,7 +176,7 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
                 )
             };
             Err(Failure {
-                path_result: told.map(PathResult::Reported),
+                path_result: reported.map(PathResult::Reported),
                 ..failure
             })
         }

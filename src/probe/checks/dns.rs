@@ -1,3 +1,5 @@
+//! The check `dns`: a question to a DNS server.
+
 mod answer;
 #[cfg(fuzzing)]
 pub(in crate::probe) mod fuzzing;

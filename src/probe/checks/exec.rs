@@ -1,3 +1,5 @@
+//! The check `exec`: a program on the director.
+
 mod group;
 mod output;
 #[cfg(fuzzing)]
@@ -41,7 +43,7 @@ const TO_BE_ANOTHER: [(CapabilitySet, &str); 3] = [
 /// A program on this host, without a shell. Exit code 0 passes and every other
 /// one fails, also those by which shells, ssh(1) and env(1) say that they could
 /// not run something. Only a program that cannot be started is this host's own
-/// trouble: execve(2) tells the agent so, and no exit code does.
+/// fault: execve(2) reports such a fault to the agent, and no exit code does.
 ///
 /// The end of the program is the end of the probe, and of all that the program
 /// has started.

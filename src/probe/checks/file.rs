@@ -1,4 +1,4 @@
-//! The `file` check: what a file on this host says of a real server.
+//! The check `file`: the content of a file on the director.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const LINE: u64 = 1024;
 ///
 /// A file that is not there, or is empty, takes back what it has said: the
 /// configured weight holds. One that cannot be read or understood is this
-/// host's own trouble, so all stays as it is.
+/// host's own fault, so the health stays as it is.
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
     let path = probing.fill_in(&check.path);
     let ready = |detail| Pass {

@@ -1,3 +1,5 @@
+//! The check `grpc`: gRPC's standard health service.
+
 use crate::model::ProbeResult;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};

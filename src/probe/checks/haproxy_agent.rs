@@ -1,3 +1,5 @@
+//! The check `haproxy_agent`: the protocol of HAProxy's `agent-check`.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};

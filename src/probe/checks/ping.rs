@@ -1,3 +1,5 @@
+//! The check `ping`: an ICMP echo.
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};

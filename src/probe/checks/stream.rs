@@ -1,3 +1,5 @@
+//! The checks `tcp` and `tls`: a connection and a conversation.
+
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout_at;
 

@@ -1,3 +1,5 @@
+//! The check `udp`: a datagram and its answer.
+
 use std::net::SocketAddr;
 
 use nix::net::if_::if_nametoindex;
@@ -19,7 +21,7 @@ use crate::runtime::error_chain::error_chain;
 /// Where no answer is expected, an answer passes, and so does silence for half
 /// the time-out if the kernel has found who is next on the way: the real server
 /// itself on the director's own link, else a router. A port where nobody
-/// listens, and a host that a router does not reach, are told by ICMP, and fail at once.
+/// listens, and a host that a router does not reach, are reported by ICMP, and fail at once.
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> Verdict {
     let target = probing.target(check.port);
     let socket = connect::udp(target, probing.origin).await?;

@@ -6,7 +6,7 @@ use crate::runtime::clock;
 use crate::status::fixture;
 
 /// A director whose passes are noted.
-fn passes() -> impl Fn(&Result<(), ReconcileError>, &[Failure]) {
+fn passes() -> impl Fn(&Result<(), ReconcileError>, &[StepFailure]) {
     let snapshot = fixture::director();
     move |result, tolerated| update(&snapshot, result, tolerated, Writing::Real, clock::wall())
 }
@@ -88,7 +88,7 @@ fn thousand_failed_steps_are_not_a_thousand_lines() {
 fn parameter_that_traffic_does_not_need_is_a_warning() {
     let log = CapturedLog::start();
     let note = passes();
-    let tolerated = [Failure {
+    let tolerated = [StepFailure {
         subject: Subject::Sysctl("net.ipv4.vs.expire_nodest_conn".parse().unwrap()),
         ..failure("it", Cause::Parameter(SysctlFault::Missing))
     }];
@@ -126,8 +126,8 @@ fn failed(services: &[&str]) -> Result<(), ReconcileError> {
     ))
 }
 
-fn failure(service: &str, cause: Cause) -> Failure {
-    Failure {
+fn failure(service: &str, cause: Cause) -> StepFailure {
+    StepFailure {
         subject: service.parse().map_or(
             Subject::Timeout(crate::model::Timeout::Tcp),
             Subject::Service,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::resets::tell_handling;
-use super::{DirectorLoop, LOOK, in_from_now};
+use super::{COUNT_INTERVAL, DirectorLoop, in_from_now};
 use crate::health::{Handling, WeightChange};
 use crate::kernel::Ipvs;
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
@@ -66,7 +66,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         if lines > STEPS_AT_INFO {
             info!("would set {}", count(lines, "weight"));
         }
-        self.next_pass = self.next_pass.min(in_from_now(LOOK));
+        self.next_pass = self.next_pass.min(in_from_now(COUNT_INTERVAL));
     }
 
     /// The weights that health wants and that are not desired yet. Rising weights

@@ -125,7 +125,7 @@ async fn drift_is_repaired_at_the_next_resync_and_counted_by_kind() {
     let right = lab.table(WEB);
     let rs1 = "192.168.11.21:80";
     let (key, real_server) = (WEB.parse().unwrap(), rs1.parse().unwrap());
-    let meddling = [
+    let foreign_writes = [
         (
             vec![Step::RemoveService { key }],
             vec![
@@ -151,9 +151,9 @@ async fn drift_is_repaired_at_the_next_resync_and_counted_by_kind() {
             vec!["real_server_extra"],
         ),
     ];
-    for (writes, kinds) in meddling {
+    for (writes, kinds) in foreign_writes {
         let before = lab.drift();
-        lab.meddle(&writes).await;
+        lab.write_as_another(&writes).await;
         assert_ne!(lab.table(WEB), right);
         advance(RESYNC).await;
         settle().await;
@@ -185,7 +185,7 @@ async fn an_answer_cut_short_is_never_taken_for_an_empty_table() {
             .unwrap()
             .contains("cut short")
     );
-    lab.meddle(&[set_destination(WEB, "192.168.11.21:80", 7)])
+    lab.write_as_another(&[set_destination(WEB, "192.168.11.21:80", 7)])
         .await;
     for _ in 0..3 {
         advance(Duration::from_secs(2)).await;
@@ -202,7 +202,7 @@ async fn an_answer_cut_short_is_never_taken_for_an_empty_table() {
 #[tokio::test(start_paused = true)]
 async fn a_verdict_on_a_table_that_was_flushed_repairs_the_whole_at_once() {
     let lab = Lab::start(&[]).await;
-    lab.meddle(&[Step::RemoveService {
+    lab.write_as_another(&[Step::RemoveService {
         key: WEB.parse().unwrap(),
     }])
     .await;
@@ -278,7 +278,7 @@ async fn the_log_says_what_was_done_and_once_what_was_not() {
         assert!(said.contains(line), "no {line:?} in\n{said}");
     }
 
-    lab.meddle(&[set_destination(WEB, RIP1, 7)]).await;
+    lab.write_as_another(&[set_destination(WEB, RIP1, 7)]).await;
     advance(RESYNC).await;
     settle().await;
     let said = log.take().join("\n");
@@ -411,10 +411,10 @@ async fn a_reload_while_the_table_cannot_be_read_is_made_good() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever another hand and the verdicts do, after a quiet resync the
+    /// Whatever another program and the verdicts do, after a quiet resync the
     /// table is what the last verdicts ask for, and what is foreign is untouched.
     #[test]
-    fn the_table_converges(acts in prop::collection::vec(act(), 0..20)) {
+    fn the_table_converges(acts in prop::collection::vec(action(), 0..20)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -425,13 +425,13 @@ proptest! {
             let mut weights = [0, 0];
             for act in acts {
                 match act {
-                    Act::Intend(server, weight) => {
+                    Action::SetWeight(server, weight) => {
                         weights[server] = weight;
                         lab.weight_updates.set(vec![([RS1, RS2][server], change(weight))]);
                     }
-                    Act::Meddle(write) => lab.meddle(&[write]).await,
-                    Act::Wait(milliseconds) => advance(Duration::from_millis(milliseconds)).await,
-                    Act::BreakDumps(count) => *lab.broken_dumps.lock().unwrap() = count,
+                    Action::ForeignWrite(write) => lab.write_as_another(&[write]).await,
+                    Action::Wait(milliseconds) => advance(Duration::from_millis(milliseconds)).await,
+                    Action::BreakDumps(count) => *lab.broken_dumps.lock().unwrap() = count,
                 }
                 settle().await;
             }
@@ -460,7 +460,7 @@ async fn time_outs_are_set_watched_and_given_back() {
     assert_eq!(timeouts(&lab).await, [600, 120, 300]);
     let drift = lab.drift()["timeout_changed"];
     assert_eq!(drift, 0, "the agent's own wish is no drift");
-    lab.meddle(&[Step::SetTimeout {
+    lab.write_as_another(&[Step::SetTimeout {
         timeout: Timeout::Tcp,
         from: None,
         to: 7,
@@ -494,15 +494,15 @@ async fn a_table_in_memory_has_addresses_and_sysctls_of_its_own() {
 }
 
 #[derive(Debug, Clone)]
-enum Act {
-    Intend(usize, u32),
-    Meddle(Step),
+enum Action {
+    SetWeight(usize, u32),
+    ForeignWrite(Step),
     Wait(u64),
     BreakDumps(u32),
 }
 
-fn act() -> impl Strategy<Value = Act> {
-    let meddling = vec![
+fn action() -> impl Strategy<Value = Action> {
+    let foreign_writes = vec![
         Step::RemoveService {
             key: WEB.parse().unwrap(),
         },
@@ -517,10 +517,10 @@ fn act() -> impl Strategy<Value = Act> {
         },
     ];
     prop_oneof![
-        (0..2usize, 0..3u32).prop_map(|(server, weight)| Act::Intend(server, weight)),
-        prop::sample::select(meddling).prop_map(Act::Meddle),
-        (0..12_000u64).prop_map(Act::Wait),
-        (0..4u32).prop_map(Act::BreakDumps),
+        (0..2usize, 0..3u32).prop_map(|(server, weight)| Action::SetWeight(server, weight)),
+        prop::sample::select(foreign_writes).prop_map(Action::ForeignWrite),
+        (0..12_000u64).prop_map(Action::Wait),
+        (0..4u32).prop_map(Action::BreakDumps),
     ]
 }
 
@@ -543,7 +543,7 @@ struct Lab {
     /// What the next reload says is out of the table.
     removed: Mutex<Vec<(&'static str, &'static str)>>,
     stop: Mutex<Option<Stop>>,
-    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    requests: Mutex<Option<mpsc::Sender<ReconcileRequest>>>,
     task: Mutex<Option<JoinHandle<DirectorLoop<Table>>>>,
 }
 
@@ -579,7 +579,7 @@ impl Lab {
 
     async fn start(before: &[Step]) -> Self {
         let lab = Self::new();
-        lab.meddle(before).await;
+        lab.write_as_another(before).await;
         lab.run().await
     }
 
@@ -654,7 +654,7 @@ impl Lab {
             weight_updates.set_replaced(service.key, pass);
         }
         self.reloaded.lock().unwrap().clone_from(&weight_updates);
-        let change = Change {
+        let change = ReconcileReload {
             weights: weights.collect(),
             removed: {
                 let removed = self.removed.lock().unwrap();
@@ -673,7 +673,11 @@ impl Lab {
             done,
         };
         let to_loop = self.requests.lock().unwrap().clone().unwrap();
-        to_loop.send(Request::Change(change)).await.ok().unwrap();
+        to_loop
+            .send(ReconcileRequest::Reload(change))
+            .await
+            .ok()
+            .unwrap();
         result.await.unwrap()
     }
 
@@ -682,8 +686,8 @@ impl Lab {
         settle().await;
     }
 
-    /// Another hand's writes; those that the table refuses change nothing.
-    async fn meddle(&self, writes: &[Step]) {
+    /// Another program's writes; those that the table refuses change nothing.
+    async fn write_as_another(&self, writes: &[Step]) {
         self.kernel.clone().write(writes).await;
     }
 

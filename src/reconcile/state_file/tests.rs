@@ -37,7 +37,7 @@ fn save(file: &StateFile, owned: Owned) -> Result<(), StoredFileError> {
     saved.map(|_| ())
 }
 
-fn load(file: &StateFile) -> Remembered {
+fn load(file: &StateFile) -> LoadedStateFile {
     file.load(IfDamaged::SetAside).unwrap()
 }
 
@@ -115,7 +115,7 @@ fn owned() -> Owned {
         "tcp [2001:db8::200]:80".parse().unwrap(),
         "[2001:db8::21]:80".parse().unwrap(),
     );
-    let leaver = PendingRemoval {
+    let removal = PendingRemoval {
         has_weight: false,
         service: "web".into(),
         real_server: "rs1".into(),
@@ -136,6 +136,6 @@ fn owned() -> Owned {
         ]
         .into(),
         timeouts: [(Timeout::TcpFin, timeout)].into(),
-        leaving: [(leaving, leaver)].into(),
+        leaving: [(leaving, removal)].into(),
     }
 }

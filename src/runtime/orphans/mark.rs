@@ -58,12 +58,12 @@ impl Mark {
     }
 
     /// What this process starts bears the mark until what is returned is dropped.
-    pub(super) fn bear(&self) -> Borne {
+    pub(super) fn bear(&self) -> SavedLimit {
         let before = getrlimit(Resource::Locks);
         let current = Some(self.0);
         // A lower hard limit refuses it: then the program's group is all that is ended.
         let _ = setrlimit(Resource::Locks, Rlimit { current, ..before });
-        Borne(before)
+        SavedLimit(before)
     }
 }
 
@@ -88,9 +88,9 @@ impl Drop for Mark {
 }
 
 /// The limit as it was.
-pub(super) struct Borne(Rlimit);
+pub(super) struct SavedLimit(Rlimit);
 
-impl Drop for Borne {
+impl Drop for SavedLimit {
     fn drop(&mut self) {
         // It was so before.
         let _ = setrlimit(Resource::Locks, self.0);

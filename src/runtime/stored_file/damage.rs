@@ -17,18 +17,18 @@ pub(crate) struct Damage {
     pub(super) path: PathBuf,
     pub(super) purpose: &'static Purpose,
     pub(super) cause: String,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 /// Where a damaged file is now.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// It was set aside, and has this name.
-    Aside(PathBuf),
+    SetAside(PathBuf),
     /// It could not be set aside, for this reason.
-    Stuck(String),
+    NotSetAside(String),
     /// It was only read.
-    Left,
+    Untouched,
 }
 
 impl Damage {
@@ -47,9 +47,11 @@ impl Damage {
     /// What to do.
     pub(crate) fn fix(&self) -> String {
         let (file, fix) = (self.file().display(), self.purpose.fix);
-        match self.place {
-            Place::Aside(_) | Place::Stuck(_) => format!("{fix}; then remove `{file}`"),
-            Place::Left => format!(
+        match self.location {
+            Location::SetAside(_) | Location::NotSetAside(_) => {
+                format!("{fix}; then remove `{file}`")
+            }
+            Location::Untouched => format!(
                 "start the agent, which takes over what can be read of `{file}` and sets the file \
                  aside; then {fix}"
             ),
@@ -58,9 +60,9 @@ impl Damage {
 
     /// The file that is damaged, by the name that it has now.
     pub(crate) fn file(&self) -> &Path {
-        match &self.place {
-            Place::Aside(aside) => aside,
-            Place::Stuck(_) | Place::Left => &self.path,
+        match &self.location {
+            Location::SetAside(aside) => aside,
+            Location::NotSetAside(_) | Location::Untouched => &self.path,
         }
     }
 
@@ -75,7 +77,7 @@ impl Damage {
 
     /// Whether the damaged file has another name now.
     pub(crate) const fn is_set_aside(&self) -> bool {
-        matches!(self.place, Place::Aside(_))
+        matches!(self.location, Location::SetAside(_))
     }
 }
 
@@ -83,10 +85,10 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, cause) = (self.path.display(), &self.cause);
         write!(f, "`{path}` is damaged ({cause}) and ")?;
-        match &self.place {
-            Place::Aside(aside) => write!(f, "was set aside as `{}`", aside.display())?,
-            Place::Stuck(why) => write!(f, "stays where it is ({why})")?,
-            Place::Left => f.write_str("stays where it is (nothing is written here)")?,
+        match &self.location {
+            Location::SetAside(aside) => write!(f, "was set aside as `{}`", aside.display())?,
+            Location::NotSetAside(why) => write!(f, "stays where it is ({why})")?,
+            Location::Untouched => f.write_str("stays where it is (nothing is written here)")?,
         }
         write!(f, ": {}", self.purpose.loss)
     }

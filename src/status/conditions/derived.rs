@@ -161,7 +161,7 @@ fn of_service(
     service: &ServiceRecord,
     now: SystemTime,
 ) {
-    let status = service.pool.lock().standing;
+    let status = service.pool.lock().status;
     let facts = [
         (
             !status.quorum_met,

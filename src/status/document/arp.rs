@@ -27,7 +27,7 @@ pub(crate) struct ArpVipStatus {
 #[serde(default)]
 pub(crate) struct ArpConflictStatus {
     pub(crate) mac: String,
-    /// The names of the real servers with that MAC address; none of a stranger.
+    /// The names of the real servers with that MAC address; none of a foreign host.
     pub(crate) real_servers: Vec<String>,
     pub(crate) since: Timestamp,
 }

@@ -120,7 +120,7 @@ impl ReadinessStatus {
             let age = short_duration(Duration::from_secs(age.as_secs()));
             format!("this host was last looked at {age} ago")
         });
-        let obstacle = error.clone().or(stale);
+        let failure = error.clone().or(stale);
         let services = record.services.into_iter();
         Self {
             checked_at: Timestamp(record.at),
@@ -135,14 +135,14 @@ impl ReadinessStatus {
                 })
                 .collect(),
             services: services
-                .map(|service| ServedStatus::of(&service, obstacle.as_ref()))
+                .map(|service| ServedStatus::of(&service, failure.as_ref()))
                 .collect(),
         }
     }
 }
 
 impl ServedStatus {
-    fn of(readiness: &ServiceReadiness, obstacle: Option<&String>) -> Self {
+    fn of(readiness: &ServiceReadiness, failure: Option<&String>) -> Self {
         let service = &readiness.service;
         let issues = readiness.issues.iter().map(ToString::to_string);
         let diagnosis = readiness.issues.first().and_then(ReadinessIssue::diagnosis);
@@ -150,8 +150,8 @@ impl ServedStatus {
             name: service.name.to_string(),
             address: service.address.to_string(),
             protocol: service.protocol.to_string(),
-            ready: readiness.ready() && obstacle.is_none(),
-            reasons: obstacle.cloned().into_iter().chain(issues).collect(),
+            ready: readiness.ready() && failure.is_none(),
+            reasons: failure.cloned().into_iter().chain(issues).collect(),
             diagnosis: diagnosis.map(|diagnosis| diagnosis.to_string()),
             vip_configured: readiness.vip_configured,
             listening: readiness.listening,

@@ -214,14 +214,14 @@ impl ServiceStatus {
             quorum: QuorumStatus {
                 weight: pool.quorum,
                 hysteresis: pool.hysteresis,
-                met: pool.standing.quorum_met,
+                met: pool.status.quorum_met,
             },
-            fail_open: pool.standing.fail_open,
+            fail_open: pool.status.fail_open,
             real_servers,
             sorry_server: sorry_server
                 .filter(|one| is_included(one))
                 .map(|sorry_server| SorryServerStatus {
-                    active: pool.standing.sorry_serves,
+                    active: pool.status.sorry_serves,
                     server: RealServerStatus::of(record, sorry_server),
                 }),
         }

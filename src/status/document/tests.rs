@@ -103,7 +103,7 @@ fn names(snapshot: &Snapshot, query: &str) -> (String, String) {
 #[test]
 fn filters_by_service_by_target_and_by_problem() {
     let snapshot = fixture::director();
-    snapshot.services[1].pool.lock().standing.quorum_met = false;
+    snapshot.services[1].pool.lock().status.quorum_met = false;
     snapshot.frozen.lock().insert(FreezeReason::Clock);
     fixture::examine(&snapshot);
     for (query, servers, conditions) in [

@@ -13,9 +13,9 @@ use crate::cluster::Cluster;
 use crate::support::{PATIENCE, http_get, ipvsadm_save, nginx, until};
 
 /// Does what `doctor --real-server` says of tunnels on rs1, until it says no
-/// more; the mends.
-fn mend(cluster: &Cluster) -> Vec<String> {
-    let mut mends = Vec::new();
+/// more; the fixes.
+fn fix(cluster: &Cluster) -> Vec<String> {
+    let mut fixes = Vec::new();
     until(PATIENCE, "no problem of a tunnel", || {
         let words = ["doctor", "--real-server", "--json"];
         let (_, printed) = cluster.site.finish(&cluster.lan.rs1, &words);
@@ -26,21 +26,21 @@ fn mend(cluster: &Cluster) -> Vec<String> {
         let found = of_tunnels.filter_map(|finding| finding["fix"].as_str());
         // Several services are told of the same.
         let found: BTreeSet<_> = found.map(str::to_owned).collect();
-        for mend in &found {
+        for fix in &found {
             let mut shell = Command::new("sh");
-            shell.args(["-c", mend]);
+            shell.args(["-c", fix]);
             let output = cluster.lan.rs1.output(shell);
-            assert!(output.status.success(), "{mend}: {output:?}");
+            assert!(output.status.success(), "{fix}: {output:?}");
         }
         let content = found.is_empty();
-        mends.extend(found);
+        fixes.extend(found);
         if content { Ok(()) } else { Err(printed) }
     });
-    mends
+    fixes
 }
 
-/// Nothing gets through, and after the mends all does.
-fn mends_carry(tunnel: &str, real_servers: [&str; 2], expected: [&str; 2]) {
+/// Nothing gets through, and after the fixes all does.
+fn fixes_carry(tunnel: &str, real_servers: [&str; 2], expected: [&str; 2]) {
     let forwarding = format!("tunnel\n    tunnel: {{ {tunnel} }}");
     let cluster = Cluster::new(&configuration("", &forwarding, real_servers));
     let (rs1, client) = (&cluster.lan.rs1, &cluster.lan.client);
@@ -59,10 +59,10 @@ fn mends_carry(tunnel: &str, real_servers: [&str; 2], expected: [&str; 2]) {
         let early = http_get(client, *address, Duration::from_secs(2));
         assert!(early.is_err(), "{address}: {early:?}");
     }
-    let mends = mend(&cluster);
+    let fixes = fix(&cluster);
     for wanted in expected {
-        let found = mends.iter().any(|mend| mend.contains(wanted));
-        assert!(found, "no {wanted} in {mends:#?}");
+        let found = fixes.iter().any(|fix| fix.contains(wanted));
+        assert!(found, "no {wanted} in {fixes:#?}");
     }
     for address in addresses {
         let page = until(PATIENCE, &format!("page from {address}"), || {
@@ -74,7 +74,7 @@ fn mends_carry(tunnel: &str, real_servers: [&str; 2], expected: [&str; 2]) {
 
 #[test]
 fn the_mends_of_ipip_carry_both_families() {
-    mends_carry(
+    fixes_carry(
         "type: ipip",
         [RIP, RIP6],
         ["ip link set tunl0 up", "ip link set ip6tnl0 up"],
@@ -83,7 +83,7 @@ fn the_mends_of_ipip_carry_both_families() {
 
 #[test]
 fn the_mends_of_ipip_lead_across_families() {
-    mends_carry(
+    fixes_carry(
         "type: ipip",
         [RIP6, RIP],
         [
@@ -95,7 +95,7 @@ fn the_mends_of_ipip_lead_across_families() {
 
 #[test]
 fn the_mends_of_gue_lead_across_families() {
-    mends_carry(
+    fixes_carry(
         "type: gue",
         [RIP6, RIP],
         ["ip -6 fou add port 6080 gue", "ip fou add port 6080 gue"],
@@ -104,7 +104,7 @@ fn the_mends_of_gue_lead_across_families() {
 
 #[test]
 fn the_mends_of_gre_lead_across_families() {
-    mends_carry(
+    fixes_carry(
         "type: gre",
         [RIP6, RIP],
         ["ip link set ip6gre0 up", "ip link set gre0 up"],
@@ -113,7 +113,7 @@ fn the_mends_of_gre_lead_across_families() {
 
 #[test]
 fn the_mends_of_gre_with_a_checksum_carry_both_families() {
-    mends_carry(
+    fixes_carry(
         "type: gre, checksum: sum",
         [RIP, RIP6],
         ["type gre local", "type ip6gre local"],

@@ -9,8 +9,8 @@ use socket2::{Domain, Socket, Type};
 
 use super::sysctl;
 use crate::cluster::shown;
-use crate::hall::{Hall, VIP, configuration, of_real_server};
 use crate::support::{Namespace, PATIENCE, Web};
+use crate::vip_lan::{VIP, VipLan, configuration, of_real_server};
 
 /// A connection as a probe makes it, by the mark of rs1: is it answered?
 fn answered(director: &Namespace, port: u16) -> bool {
@@ -52,27 +52,27 @@ fn settings(director: &str) -> String {
 
 #[test]
 fn a_strict_reverse_path_filter_bars_answers_from_a_vip_on_another_interface() {
-    let hall = Hall::new(&settings(
+    let vip_lan = VipLan::new(&settings(
         "director: { interface: eth0, resync_interval: 1s }",
     ));
-    let _web = Web::start(&hall.lan.rs1, "rs1");
-    let director = &hall.lan.director;
+    let _web = Web::start(&vip_lan.lan.rs1, "rs1");
+    let director = &vip_lan.lan.director;
     sysctl(director, "net.ipv4.conf.eth0.rp_filter", "1");
-    let mut agent = hall.direct();
-    hall.wait_for_health("rs1", "up");
-    hall.wait_for_diagnosis("rs1", "ok");
+    let mut agent = vip_lan.direct();
+    vip_lan.wait_for_health("rs1", "up");
+    vip_lan.wait_for_diagnosis("rs1", "ok");
     assert!(answered(director, 20_000));
     agent.signal(nix::sys::signal::Signal::SIGTERM);
     agent.wait(PATIENCE);
-    let (code, printed) = hall.site.finish(director, &["cleanup"]);
+    let (code, printed) = vip_lan.site.finish(director, &["cleanup"]);
     assert_eq!(code, 0, "{printed}");
 
     director.run(&format!("ip address add {VIP}/32 dev lo"));
-    hall.site.write_configuration(&settings(
+    vip_lan.site.write_configuration(&settings(
         "director: { resync_interval: 1s, sysctls: { net.ipv4.conf.eth0.accept_local: 1 } }",
     ));
-    let mut agent = hall.direct();
-    hall.wait_for_diagnosis("rs1", "unverified");
+    let mut agent = vip_lan.direct();
+    vip_lan.wait_for_diagnosis("rs1", "unverified");
     let reason = "net.ipv4.conf.eth0.rp_filter is 1 and the VIP is on another interface";
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("probes through VIPs are not verified") && line.contains(reason)
@@ -93,10 +93,10 @@ fn a_strict_reverse_path_filter_bars_answers_from_a_vip_on_another_interface() {
 
     for loose in ["2", "0"] {
         sysctl(director, "net.ipv4.conf.eth0.rp_filter", "1");
-        hall.wait_for_diagnosis("rs1", "unverified");
+        vip_lan.wait_for_diagnosis("rs1", "unverified");
         sysctl(director, "net.ipv4.conf.eth0.rp_filter", loose);
-        hall.wait_for_diagnosis("rs1", "ok");
-        hall.wait_for_health("rs1", "up");
+        vip_lan.wait_for_diagnosis("rs1", "ok");
+        vip_lan.wait_for_health("rs1", "up");
     }
     assert!(answered(director, 20_002));
 }

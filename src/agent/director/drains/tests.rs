@@ -91,13 +91,13 @@ async fn what_could_not_be_written_is_shown_and_written_later() {
     let drains = Arc::new(Mutex::new(drains));
     let keep = tokio::spawn(keep(Arc::clone(&drains)));
     fs::remove_file(&blocked).unwrap();
-    let mended = async {
+    let repaired = async {
         while !shown.list().is_empty() {
             sleep(Duration::from_millis(10)).await;
         }
     };
     let patience = Duration::from_mins(1);
-    tokio::time::timeout(patience, mended).await.unwrap();
+    tokio::time::timeout(patience, repaired).await.unwrap();
     keep.abort();
     let wanted = Decisions {
         weights: [(key, half())].into(),

@@ -80,7 +80,7 @@ fn who_drains_is_told_what_becomes_of_a_service_of_which_no_real_server_serves()
         let expected = format!("note: marked {none_serves}{then}");
         assert_eq!(empty_pool_note(marked, is_frozen), expected);
     }
-    marked.pool.lock().standing.sorry_serves = true;
+    marked.pool.lock().status.sorry_serves = true;
     let expected = format!("note: marked {none_serves}the sorry server takes over");
     assert_eq!(empty_pool_note(marked, true), expected);
 }
@@ -88,10 +88,10 @@ fn who_drains_is_told_what_becomes_of_a_service_of_which_no_real_server_serves()
 #[test]
 fn who_undrains_while_weights_are_held_is_told() {
     let snapshot = fixture::director();
-    assert_eq!(held_notes(&snapshot), [""; 0]);
+    assert_eq!(freeze_notes(&snapshot), [""; 0]);
     snapshot.frozen.lock().insert(FreezeReason::Link);
     assert_eq!(
-        held_notes(&snapshot),
+        freeze_notes(&snapshot),
         [
             "note: its weight stays as it is while all weights are frozen: the director's own link is down"
         ]

@@ -58,11 +58,11 @@ fn a_director_for_people() {
 fn what_is_wrong_with_pools_for_people() {
     let snapshot = fixture::director();
     snapshot.frozen.lock().insert(FreezeReason::Link);
-    snapshot.services[0].pool.lock().standing.fail_open = true;
+    snapshot.services[0].pool.lock().status.fail_open = true;
     {
-        let standing = &mut snapshot.services[1].pool.lock().standing;
-        standing.quorum_met = false;
-        standing.sorry_serves = true;
+        let status = &mut snapshot.services[1].pool.lock().status;
+        status.quorum_met = false;
+        status.sorry_serves = true;
     }
     fixture::examine(&snapshot);
     let status = status(&snapshot, &Filter::default());

@@ -12,7 +12,7 @@ use super::rows::{Content, Row, columns};
 use super::view::{Selection, View};
 use crate::cli::status::summary;
 use crate::cli::status::table::{self, Cell};
-use crate::cli::status::text::{heading, health, last_probe, role, tone_of};
+use crate::cli::status::text::{heading, health, last_probe, tone_of};
 use crate::cli::terminal::Tone;
 use crate::model::age;
 use crate::status::document::{RealServerStatus, ServiceStatus};
@@ -86,7 +86,7 @@ fn lines(cells: Vec<Cell>, has_colours: bool) -> Text<'static> {
 /// Who answers, and the numbers.
 fn head(view: &View, now: SystemTime, width: usize) -> Vec<Cell> {
     let status = &view.status;
-    let (host, version, role) = (&status.host, &status.version, role(status));
+    let (host, version, role) = (&status.host, &status.version, summary::role(status));
     let convergence = status.convergence(|at| age(at, now));
     let mut head: Vec<Cell> =
         vec![format!("{host}: {role}, lvs-agent {version}, {convergence}").into()];

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 const DIRECTOR: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x10]);
-const THIEF: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
+const CONFLICTING: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
 
 fn asker() -> Asker {
     Asker {
@@ -14,9 +14,9 @@ fn asker() -> Asker {
 }
 
 fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
-    let mut frame = [DIRECTOR.0, THIEF.0].concat();
+    let mut frame = [DIRECTOR.0, CONFLICTING.0].concat();
     frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, operation]);
-    frame.extend(THIEF.0);
+    frame.extend(CONFLICTING.0);
     frame.extend(sender);
     frame.extend(DIRECTOR.0);
     frame.extend(target);
@@ -28,7 +28,7 @@ const DIP: [u8; 4] = [192, 168, 11, 10];
 
 fn said(claim: Option<([u8; 4], bool)>, question: Option<[u8; 4]>) -> NeighbourMessage {
     NeighbourMessage {
-        from: THIEF,
+        from: CONFLICTING,
         claim: claim.map(|(address, answer)| AddressClaim {
             address: address.into(),
             answer,
@@ -170,7 +170,7 @@ fn advertisement(solicited: bool, hop_limit: u8, option: &[u8]) -> Vec<u8> {
     let mut body = vip6().octets().to_vec();
     body.extend(option);
     let mut frame = Vec::new();
-    PacketBuilder::ethernet2(THIEF.0, DIRECTOR.0)
+    PacketBuilder::ethernet2(CONFLICTING.0, DIRECTOR.0)
         .ipv6(
             "fe80::21".parse::<Ipv6Addr>().unwrap().octets(),
             "fe80::10".parse::<Ipv6Addr>().unwrap().octets(),
@@ -197,7 +197,7 @@ fn an_advertisement_is_a_claim_and_a_solicited_one_an_answer() {
             answer: solicited,
         });
         let expected = NeighbourMessage {
-            from: THIEF,
+            from: CONFLICTING,
             claim,
             question: None,
         };

@@ -2,7 +2,7 @@ use super::*;
 use crate::kernel::AddressClaim;
 use crate::runtime::clock;
 
-const THIEF: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
+const CONFLICTING: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x21]);
 const STRANGER: MacAddress = MacAddress([2, 0, 0, 0, 0, 0x99]);
 const CLIENT: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
@@ -11,7 +11,7 @@ fn ip(last: u8) -> IpAddr {
 }
 
 /// One VIP, of two real servers, and the clock.
-struct Bench {
+struct Fixture {
     audit: Audit,
     start: Instant,
     now: Instant,
@@ -27,7 +27,7 @@ fn vips() -> Vips {
     Vips::from([(ip(VIP), BTreeSet::from([ip(21), ip(22)]))])
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let now = clock::monotonic();
         let mut audit = Audit::default();
@@ -98,11 +98,11 @@ const fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn a_quiet_link_is_asked_at_the_start_and_every_ten_seconds() {
-    let mut bench = Bench::new();
-    bench.run(seconds(35), &[]);
-    assert_eq!(bench.asked, [0, 10_000, 20_000, 30_000]);
-    assert!(bench.macs().is_empty());
-    assert!(bench.looked_up.is_empty());
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(35), &[]);
+    assert_eq!(fixture.asked, [0, 10_000, 20_000, 30_000]);
+    assert!(fixture.macs().is_empty());
+    assert!(fixture.looked_up.is_empty());
 }
 
 #[test]
@@ -126,178 +126,188 @@ fn many_vips_are_asked_for_one_after_the_other() {
 
 #[test]
 fn a_clients_question_is_followed_by_an_own_one_at_once() {
-    let mut bench = Bench::new();
-    bench.run(seconds(5), &[]);
-    bench.client_asks();
-    bench.run(Duration::ZERO, &[THIEF]);
-    assert_eq!(bench.asked, [0, 5_000]);
-    assert_eq!(bench.macs(), [THIEF]);
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(5), &[]);
+    fixture.client_asks();
+    fixture.run(Duration::ZERO, &[CONFLICTING]);
+    assert_eq!(fixture.asked, [0, 5_000]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
 }
 
 #[test]
 fn no_flood_of_questions_makes_more_than_one_a_second() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for _ in 0..1000 {
-        bench.client_asks();
-        bench.run(Duration::from_millis(10), &[]);
+        fixture.client_asks();
+        fixture.run(Duration::from_millis(10), &[]);
     }
-    assert!(bench.asked.len() <= 11, "{:?}", bench.asked);
-    let apart = bench.asked.windows(2).all(|two| two[1] - two[0] >= 1000);
-    assert!(apart, "{:?}", bench.asked);
+    assert!(fixture.asked.len() <= 11, "{:?}", fixture.asked);
+    let apart = fixture.asked.windows(2).all(|two| two[1] - two[0] >= 1000);
+    assert!(apart, "{:?}", fixture.asked);
 }
 
 #[test]
 fn a_conflict_lasts_while_it_is_answered_and_ends_after_three_silent_questions() {
-    let mut bench = Bench::new();
-    bench.run(seconds(100), &[THIEF]);
-    assert_eq!(bench.macs(), [THIEF]);
-    bench.run(seconds(3), &[]);
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(100), &[CONFLICTING]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
+    fixture.run(seconds(3), &[]);
     assert_eq!(
-        bench.macs(),
-        [THIEF],
+        fixture.macs(),
+        [CONFLICTING],
         "three questions, the last just asked"
     );
-    bench.run(seconds(1), &[]);
-    assert!(bench.macs().is_empty());
-    let asked = bench.asked.len();
-    bench.run(seconds(60), &[]);
-    assert_eq!(bench.asked.len() - asked, 6, "sparingly again");
+    fixture.run(seconds(1), &[]);
+    assert!(fixture.macs().is_empty());
+    let asked = fixture.asked.len();
+    fixture.run(seconds(60), &[]);
+    assert_eq!(fixture.asked.len() - asked, 6, "sparingly again");
 }
 
 #[test]
 fn an_answer_that_is_late_keeps_the_conflict() {
-    let mut bench = Bench::new();
-    bench.run(seconds(1), &[THIEF]);
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(1), &[CONFLICTING]);
     for _ in 0..20 {
-        bench.run(seconds(2), &[]);
-        bench.claim(THIEF, true);
+        fixture.run(seconds(2), &[]);
+        fixture.claim(CONFLICTING, true);
     }
-    assert_eq!(bench.macs(), [THIEF]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
 }
 
 #[test]
-fn two_thieves_are_two_conflicts_each_with_its_own_end() {
-    let mut bench = Bench::new();
-    bench.run(seconds(5), &[THIEF, STRANGER]);
-    assert_eq!(bench.macs(), [THIEF, STRANGER]);
-    bench.run(seconds(5), &[STRANGER]);
-    assert_eq!(bench.macs(), [STRANGER]);
+fn two_hosts_that_claim_a_vip_are_two_conflicts_each_with_its_own_end() {
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(5), &[CONFLICTING, STRANGER]);
+    assert_eq!(fixture.macs(), [CONFLICTING, STRANGER]);
+    fixture.run(seconds(5), &[STRANGER]);
+    assert_eq!(fixture.macs(), [STRANGER]);
 }
 
 #[test]
 fn who_only_announces_is_in_conflict_for_five_minutes_and_asked_for_sparingly() {
-    let mut bench = Bench::new();
-    bench.run(seconds(10), &[]);
-    bench.claim(THIEF, false);
-    let asked = bench.asked.len();
-    bench.run(seconds(299), &[]);
-    assert_eq!(bench.macs(), [THIEF]);
-    assert!(bench.asked.len() - asked < 36, "{:?}", bench.asked);
-    bench.run(PERIOD + seconds(1), &[]);
-    assert!(bench.macs().is_empty());
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(10), &[]);
+    fixture.claim(CONFLICTING, false);
+    let asked = fixture.asked.len();
+    fixture.run(seconds(299), &[]);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
+    assert!(fixture.asked.len() - asked < 36, "{:?}", fixture.asked);
+    fixture.run(PERIOD + seconds(1), &[]);
+    assert!(fixture.macs().is_empty());
 }
 
 #[test]
 fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
-    let mut bench = Bench::new();
-    bench.run(seconds(1), &[THIEF]);
-    assert!(bench.audit.take_lookup());
-    assert!(!bench.audit.take_lookup(), "once for each conflict");
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(1), &[CONFLICTING]);
+    assert!(fixture.audit.take_lookup());
+    assert!(!fixture.audit.take_lookup(), "once for each conflict");
     let neighbours = BTreeMap::from([(ip(1), CLIENT), (ip(22), STRANGER)]);
-    bench.audit.learn(&neighbours);
-    bench.run(seconds(5), &[THIEF]);
-    assert_eq!(bench.looked_up, [ip(21)], "the one that is not known, once");
-    let unnamed = Conflicts::from([((ip(VIP), THIEF), BTreeSet::new())]);
-    assert_eq!(bench.audit.conflicts(&Peers::new()), unnamed);
+    fixture.audit.learn(&neighbours);
+    fixture.run(seconds(5), &[CONFLICTING]);
+    assert_eq!(
+        fixture.looked_up,
+        [ip(21)],
+        "the one that is not known, once"
+    );
+    let unnamed = Conflicts::from([((ip(VIP), CONFLICTING), BTreeSet::new())]);
+    assert_eq!(fixture.audit.conflicts(&Peers::new()), unnamed);
 
-    bench.audit.take_changed();
+    fixture.audit.take_changed();
     let heard = NeighbourMessage {
-        from: THIEF,
+        from: CONFLICTING,
         claim: Some(AddressClaim {
             address: ip(21),
             answer: true,
         }),
         question: None,
     };
-    bench.audit.receive(&heard, bench.now);
-    let named = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
-    assert_eq!(bench.audit.take_changed(), Some((named, Peers::new())));
-    assert_eq!(bench.audit.take_changed(), None);
+    fixture.audit.receive(&heard, fixture.now);
+    let named = Conflicts::from([((ip(VIP), CONFLICTING), BTreeSet::from([ip(21)]))]);
+    assert_eq!(fixture.audit.take_changed(), Some((named, Peers::new())));
+    assert_eq!(fixture.audit.take_changed(), None);
 }
 
 #[test]
 fn another_configuration_keeps_what_is_known_of_the_vips_that_stay() {
-    let mut bench = Bench::new();
-    bench.run(seconds(5), &[THIEF]);
+    let mut fixture = Fixture::new();
+    fixture.run(seconds(5), &[CONFLICTING]);
     let mut vips = vips();
     vips.insert(ip(201), BTreeSet::new());
-    bench.audit.watch(&vips, bench.now);
-    assert_eq!(bench.macs(), [THIEF]);
-    assert_eq!(bench.audit.questions(bench.now), [ip(201)], "the new one");
+    fixture.audit.watch(&vips, fixture.now);
+    assert_eq!(fixture.macs(), [CONFLICTING]);
+    assert_eq!(
+        fixture.audit.questions(fixture.now),
+        [ip(201)],
+        "the new one"
+    );
     vips.remove(&ip(VIP));
-    bench.audit.watch(&vips, bench.now);
-    assert!(bench.macs().is_empty());
-    bench.claim(THIEF, true);
-    assert!(bench.macs().is_empty(), "it is no VIP any more");
+    fixture.audit.watch(&vips, fixture.now);
+    assert!(fixture.macs().is_empty());
+    fixture.claim(CONFLICTING, true);
+    assert!(fixture.macs().is_empty(), "it is no VIP any more");
 }
 
 #[test]
 fn who_has_a_vip_that_is_left_to_others_is_the_peer_and_a_second_one_is_not() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     let left = BTreeSet::from([ip(VIP)]);
-    bench.audit.leave(&left, bench.now);
-    bench.run(Duration::from_mins(1), &[STRANGER]);
+    fixture.audit.leave(&left, fixture.now);
+    fixture.run(Duration::from_mins(1), &[STRANGER]);
     let peer = Peers::from([(ip(VIP), STRANGER)]);
-    assert_eq!(bench.audit.take_changed(), Some((Conflicts::new(), peer)));
-    let asked = bench.asked.len();
+    assert_eq!(fixture.audit.take_changed(), Some((Conflicts::new(), peer)));
+    let asked = fixture.asked.len();
     assert!(asked <= 8, "asked {asked} times in a minute");
 
-    bench.claim(THIEF, true);
-    let (conflicts, peers) = bench.audit.take_changed().unwrap();
+    fixture.claim(CONFLICTING, true);
+    let (conflicts, peers) = fixture.audit.take_changed().unwrap();
     assert_eq!((conflicts.len(), peers.len()), (2, 0), "it may be either");
-    let theirs = [(ip(21), THIEF)].into();
-    bench.audit.learn(&theirs);
-    let thief = Conflicts::from([((ip(VIP), THIEF), BTreeSet::from([ip(21)]))]);
+    let theirs = [(ip(21), CONFLICTING)].into();
+    fixture.audit.learn(&theirs);
+    let conflicting = Conflicts::from([((ip(VIP), CONFLICTING), BTreeSet::from([ip(21)]))]);
     let peer = Peers::from([(ip(VIP), STRANGER)]);
-    assert_eq!(bench.audit.take_changed(), Some((thief, peer)));
+    assert_eq!(fixture.audit.take_changed(), Some((conflicting, peer)));
 }
 
 #[test]
 fn the_peer_is_forgotten_when_this_host_gets_the_vip_and_found_if_it_keeps_it() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     let left = BTreeSet::from([ip(VIP)]);
-    bench.audit.leave(&left, bench.now);
-    bench.run(Duration::from_secs(5), &[STRANGER]);
-    bench.audit.leave(&BTreeSet::new(), bench.now);
+    fixture.audit.leave(&left, fixture.now);
+    fixture.run(Duration::from_secs(5), &[STRANGER]);
+    fixture.audit.leave(&BTreeSet::new(), fixture.now);
     let nobody = (Conflicts::new(), Peers::new());
-    assert_eq!(bench.audit.take_changed(), Some(nobody));
-    bench.run(Duration::from_secs(2), &[STRANGER]);
-    let (conflicts, _) = bench.audit.take_changed().unwrap();
+    assert_eq!(fixture.audit.take_changed(), Some(nobody));
+    fixture.run(Duration::from_secs(2), &[STRANGER]);
+    let (conflicts, _) = fixture.audit.take_changed().unwrap();
     assert!(conflicts.contains_key(&(ip(VIP), STRANGER)));
 }
 
 #[test]
 fn ever_new_addresses_fill_nothing_and_hide_no_real_server() {
-    let mut bench = Bench::new();
-    bench.audit.learn(&BTreeMap::from([(ip(21), THIEF)]));
+    let mut fixture = Fixture::new();
+    fixture
+        .audit
+        .learn(&BTreeMap::from([(ip(21), CONFLICTING)]));
     for number in 0..7_000_u32 {
         let [_, _, high, low] = number.to_be_bytes();
-        bench.claim(MacAddress([2, 1, 0, 0, high, low]), true);
-        bench.now += Duration::from_millis(1);
+        fixture.claim(MacAddress([2, 1, 0, 0, high, low]), true);
+        fixture.now += Duration::from_millis(1);
     }
     let first = MacAddress([2, 1, 0, 0, 0, 0]);
-    assert_eq!(bench.macs().len(), MOST_STRANGERS);
-    assert!(bench.macs().contains(&first));
-    bench.claim(THIEF, true);
-    assert!(bench.macs().contains(&THIEF));
+    assert_eq!(fixture.macs().len(), MOST_FOREIGN_HOSTS);
+    assert!(fixture.macs().contains(&first));
+    fixture.claim(CONFLICTING, true);
+    assert!(fixture.macs().contains(&CONFLICTING));
     // Whoever takes a real server's name in turn makes no room for more.
     for low in 0..100 {
         let mac = MacAddress([2, 2, 0, 0, 0, low]);
-        bench.audit.learn(&BTreeMap::from([(ip(22), mac)]));
-        bench.claim(mac, false);
+        fixture.audit.learn(&BTreeMap::from([(ip(22), mac)]));
+        fixture.claim(mac, false);
     }
-    assert!(bench.macs().len() <= MOST_STRANGERS + 2);
+    assert!(fixture.macs().len() <= MOST_FOREIGN_HOSTS + 2);
     // Those that are gone make room again.
-    bench.run(seconds(30), &[THIEF, STRANGER]);
-    assert!(bench.macs().contains(&STRANGER));
+    fixture.run(seconds(30), &[CONFLICTING, STRANGER]);
+    assert!(fixture.macs().contains(&STRANGER));
 }

@@ -19,7 +19,7 @@ fn hundreds_of_vips_of_one_host_are_some_lines_and_a_number() {
     let start = clock::monotonic();
     let at = |millis| start + Duration::from_millis(millis);
     let mac = MacAddress([2, 0, 0, 0, 0, 0x21]);
-    let stranger = MacAddress([2, 0, 0, 0, 0, 0x99]);
+    let foreign_host = MacAddress([2, 0, 0, 0, 0, 0x99]);
     let of = |real_servers| ConflictRecord {
         since: SystemTime::UNIX_EPOCH,
         real_servers,
@@ -29,7 +29,7 @@ fn hundreds_of_vips_of_one_host_are_some_lines_and_a_number() {
     for number in 0..500 {
         conflicts.begun(vip(number), mac, &rs1, at(u64::from(number) * 2));
     }
-    conflicts.begun(vip(7), stranger, &nobody, at(1000));
+    conflicts.begun(vip(7), foreign_host, &nobody, at(1000));
     let lines = log.take();
     assert_eq!(lines.len(), 11, "{lines:#?}");
     assert!(

@@ -99,7 +99,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Whether the weight of real servers that are up meets the quorum.",
         source: Source::Service(|samples, service| {
-            let met = service.pool.lock().standing.quorum_met;
+            let met = service.pool.lock().status.quorum_met;
             samples.add(&[("service", &service.name)], u8::from(met));
         }),
     },
@@ -108,7 +108,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Whether failing real servers serve, because too few others are up.",
         source: Source::Service(|samples, service| {
-            let fail_open = service.pool.lock().standing.fail_open;
+            let fail_open = service.pool.lock().status.fail_open;
             samples.add(&[("service", &service.name)], u8::from(fail_open));
         }),
     },
@@ -126,7 +126,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Weight of the real servers that are up and not drained, as the quorum counts it.",
         source: Source::Service(|samples, service| {
-            let up = service.pool.lock().standing.up_weight;
+            let up = service.pool.lock().status.up_weight;
             samples.add(&[("service", &service.name)], up);
         }),
     },
@@ -158,7 +158,7 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Whether the sorry server serves in place of the real servers.",
         source: Source::Service(|samples, service| {
             if service.sorry_server.is_some() {
-                let active = service.pool.lock().standing.sorry_serves;
+                let active = service.pool.lock().status.sorry_serves;
                 samples.add(&[("service", &service.name)], u8::from(active));
             }
         }),

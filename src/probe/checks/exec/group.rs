@@ -1,3 +1,5 @@
+//! A program with its process group.
+
 use std::io;
 use std::process::ExitStatus;
 

@@ -1,3 +1,5 @@
+//! The output of a program: the first and the last line are kept.
+
 #[cfg(fuzzing)]
 pub(super) mod fuzzing;
 

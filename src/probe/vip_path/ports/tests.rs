@@ -170,13 +170,13 @@ fn a_vip_from_which_an_answer_may_come_is_not_forgotten() {
 }
 
 #[derive(Debug, Clone)]
-enum Act {
+enum Action {
     Take(u8),
     GiveBack(usize, Ending),
     Wait(u64),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn action() -> impl Strategy<Value = Action> {
     let ending = prop::sample::select(vec![
         Ending::Reset,
         Ending::Unanswered,
@@ -184,9 +184,9 @@ fn act() -> impl Strategy<Value = Act> {
         Ending::UnknownPeer,
     ]);
     prop_oneof![
-        3 => (0_u8..4).prop_map(Act::Take),
-        3 => (any::<usize>(), ending).prop_map(|(which, ending)| Act::GiveBack(which, ending)),
-        1 => (0_u64..40).prop_map(Act::Wait),
+        3 => (0_u8..4).prop_map(Action::Take),
+        3 => (any::<usize>(), ending).prop_map(|(which, ending)| Action::GiveBack(which, ending)),
+        1 => (0_u64..40).prop_map(Action::Wait),
     ]
 }
 
@@ -194,14 +194,14 @@ proptest! {
     /// Whatever happens, no port is had twice at once, and none goes to
     /// another real server within 12 s.
     #[test]
-    fn no_port_is_given_to_another_real_server_too_soon(acts in prop::collection::vec(act(), 0..300)) {
+    fn no_port_is_given_to_another_real_server_too_soon(acts in prop::collection::vec(action(), 0..300)) {
         let mut now = clock::monotonic();
         let mut ports = ports(40_000..=40_007);
         let mut held: Vec<(User, u16)> = Vec::new();
         let mut last: BTreeMap<u16, (User, Instant)> = BTreeMap::new();
         for act in acts {
             match act {
-                Act::Take(who) => {
+                Action::Take(who) => {
                     let user = server(who);
                     let Some(port) = ports.take(vip(200), user, now) else { continue };
                     prop_assert!(held.iter().all(|(_, other)| *other != port));
@@ -210,13 +210,13 @@ proptest! {
                     }
                     held.push((user, port));
                 }
-                Act::GiveBack(which, ending) if !held.is_empty() => {
+                Action::GiveBack(which, ending) if !held.is_empty() => {
                     let (user, port) = held.swap_remove(which % held.len());
                     ports.give_back(vip(200), user, port, ending, now);
                     last.insert(port, (user, now));
                 }
-                Act::GiveBack(..) => {}
-                Act::Wait(wait) => now += seconds(wait),
+                Action::GiveBack(..) => {}
+                Action::Wait(wait) => now += seconds(wait),
             }
             let known = ports.targets.values().map(|known| known.resting.len());
             prop_assert!(known.sum::<usize>() + held.len() <= 8);

@@ -49,7 +49,8 @@ fn removal(mark: u32) -> String {
 async fn what_looks_like_ours_and_is_not_remembered_is_left_alone() {
     let log = CapturedLog::start();
     let lab = through_vip();
-    lab.meddle(&like_ours(SECOND, "192.168.11.22:0")).await;
+    lab.write_as_another(&like_ours(SECOND, "192.168.11.22:0"))
+        .await;
     let lab = lab.run().await;
     let said = log.take();
     let warned: Vec<_> = said.iter().filter(|line| line.contains("WARN")).collect();
@@ -105,7 +106,7 @@ async fn what_is_remembered_is_kept_and_mended_and_what_is_not_any_more_stays() 
 async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
     let log = CapturedLog::start();
     let lab = four_marks();
-    lab.meddle(&[service(SECOND, "wrr")]).await;
+    lab.write_as_another(&[service(SECOND, "wrr")]).await;
     let lab = lab.run().await;
     let said = log.take().join("\n");
     assert_eq!(said.matches("is left for 1 of 3 ways").count(), 1, "{said}");
@@ -116,7 +117,7 @@ async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
     assert_eq!(log.take(), [""; 0], "it is said once");
 
     let key = SECOND.parse().unwrap();
-    lab.meddle(&[Step::RemoveService { key }]).await;
+    lab.write_as_another(&[Step::RemoveService { key }]).await;
     lab.calls.lock().unwrap().clear();
     resync().await;
     assert_eq!(lab.table(SECOND), only(23));
@@ -142,11 +143,13 @@ async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
 async fn a_reload_takes_no_mark_that_others_took_meanwhile() {
     let log = CapturedLog::start();
     let lab = through_vip().run().await;
-    lab.meddle(&like_ours(THIRD, "192.168.11.23:0")).await;
+    lab.write_as_another(&like_ours(THIRD, "192.168.11.23:0"))
+        .await;
     resync().await;
     let said = log.take().join("\n");
     assert_eq!(said.matches(&removal(8195)).count(), 1, "{said}");
-    lab.meddle(&like_ours(FOURTH, "192.168.11.23:0")).await;
+    lab.write_as_another(&like_ours(FOURTH, "192.168.11.23:0"))
+        .await;
     let mut config = lab.config.clone();
     config.virtual_services[0].real_servers =
         four_marks().config.virtual_services[0].real_servers.clone();
@@ -164,7 +167,8 @@ async fn a_reload_takes_no_mark_that_others_took_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn a_reload_that_begins_to_ask_through_vips_takes_nobodys_mark() {
     let lab = Lab::new();
-    lab.meddle(&like_ours(FIRST, "192.168.11.77:0")).await;
+    lab.write_as_another(&like_ours(FIRST, "192.168.11.77:0"))
+        .await;
     let lab = lab.run().await;
     let mut config = lab.config.clone();
     config.virtual_services = through_vip().config.virtual_services;
@@ -179,7 +183,8 @@ async fn a_reload_that_begins_to_ask_through_vips_takes_nobodys_mark() {
 async fn what_was_not_seen_is_not_taken_away_at_the_end() {
     for remove in [true, false] {
         let lab = through_vip().run().await;
-        lab.meddle(&like_ours(THIRD, "192.168.11.77:0")).await;
+        lab.write_as_another(&like_ours(THIRD, "192.168.11.77:0"))
+            .await;
         let mut config = lab.config.clone();
         config.virtual_services[0].real_servers =
             four_marks().config.virtual_services[0].real_servers.clone();

@@ -112,8 +112,8 @@ async fn what_is_removed_stays_out_until_it_has_a_weight() {
     let lab = lost(Handling::Remove).await;
     milliseconds(30_000).await;
     assert_eq!(lab.table(WEB), SERVES);
-    // By another hand.
-    lab.meddle(&[destination(WEB, RIP1, 1)]).await;
+    // By another program.
+    lab.write_as_another(&[destination(WEB, RIP1, 1)]).await;
     milliseconds(11_000).await;
     assert_eq!(lab.table(WEB), SERVES);
     assert_eq!(lab.drift()["real_server_extra"], 1);

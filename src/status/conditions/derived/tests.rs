@@ -51,11 +51,11 @@ fn frozen_weights_blame_no_real_server() {
 fn pools_and_arp_conflicts_are_conditions() {
     let snapshot = fixture::with_arp_conflicts();
     snapshot.services[0].real_servers[1].live.lock().health = Health::Up;
-    snapshot.services[0].pool.lock().standing.fail_open = true;
+    snapshot.services[0].pool.lock().status.fail_open = true;
     {
-        let standing = &mut snapshot.services[1].pool.lock().standing;
-        standing.quorum_met = false;
-        standing.sorry_serves = true;
+        let status = &mut snapshot.services[1].pool.lock().status;
+        status.quorum_met = false;
+        status.sorry_serves = true;
     }
     snapshot.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
     assert_eq!(
@@ -75,7 +75,7 @@ fn pools_and_arp_conflicts_are_conditions() {
 fn fix_of_a_lost_quorum_names_the_drains_and_weights_that_cause_it() {
     let snapshot = fixture::director();
     let service = &snapshot.services[0];
-    service.pool.lock().standing.quorum_met = false;
+    service.pool.lock().status.quorum_met = false;
     let fix = || {
         examined(&snapshot);
         let lost = snapshot.conditions.get(ConditionType::QuorumLost, "web");

@@ -38,12 +38,12 @@ virtual_services:
 
 /// The LAN with the VIPs on lo of both real servers, set up by hand: nobody
 /// puts back what a test takes away.
-pub(crate) struct Hall {
+pub(crate) struct VipLan {
     pub(crate) lan: Lan,
     pub(crate) site: Site,
 }
 
-impl Hall {
+impl VipLan {
     pub(crate) fn new(configuration: &str) -> Self {
         let lan = Lan::new();
         for (host, number) in [

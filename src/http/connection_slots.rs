@@ -1,5 +1,5 @@
 //! The connections that are served at once: how long each may stay, and which of them has to
-//! end when there is no place left for the next one.
+//! end when there is no slot left for the next one.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::runtime::clock;
 use crate::runtime::shared::Shared;
 
 /// Connections served at once; the next one waits in the listener's backlog.
-pub(super) const PLACES: usize = 256;
+pub(super) const SLOTS: usize = 256;
 
 /// How many of them may read what is large. The others are left for `/readiness`,
 /// `/livez` and `/readyz`, whose answers fit in the socket's buffer.
@@ -32,7 +32,7 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(3);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a connection is kept for the next request: more than the usual intervals of
-/// scrapes. It costs nobody a place, as it ends for any newer connection.
+/// scrapes. It costs nobody a slot, as it ends for any newer connection.
 const IDLE_DEADLINE: Duration = Duration::from_mins(3);
 
 /// How often a full house is looked at again.
@@ -70,15 +70,15 @@ struct Table {
 
 /// The table of all connections of one listener.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct ConnectionSlots {
     table: Shared<Table>,
     freed: Notify,
 }
 
-/// The place of one connection, which is free again when this is dropped.
+/// The slot of one connection, which is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
     id: u64,
     changed: Arc<Notify>,
 }
@@ -86,34 +86,34 @@ pub(crate) struct Place {
 /// A connection that a large answer is written to.
 #[derive(Debug)]
 pub(super) struct Reader {
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
     request: u64,
 }
 
 /// Why a connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Another one takes its place.
+    /// Another one takes its slot.
     Displaced,
     /// It has had its time.
     Late,
 }
 
-impl Places {
-    /// A place for a connection from `source`, once there is one.
-    pub(super) async fn take(self: &Arc<Self>, source: Option<IpAddr>) -> Arc<Place> {
+impl ConnectionSlots {
+    /// A slot for a connection from `source`, once there is one.
+    pub(super) async fn take(self: &Arc<Self>, source: Option<IpAddr>) -> Arc<ConnectionSlot> {
         loop {
-            if let Some(place) = self.try_take(source, clock::monotonic()) {
-                return Arc::new(place);
+            if let Some(slot) = self.try_take(source, clock::monotonic()) {
+                return Arc::new(slot);
             }
             // Either a connection ends, or one has been there for long enough.
             let _ = tokio::time::timeout(LOOK, self.freed.notified()).await;
         }
     }
 
-    fn try_take(self: &Arc<Self>, source: Option<IpAddr>, now: Instant) -> Option<Place> {
+    fn try_take(self: &Arc<Self>, source: Option<IpAddr>, now: Instant) -> Option<ConnectionSlot> {
         let mut table = self.table.lock();
-        if table.entries.len() >= PLACES {
+        if table.entries.len() >= SLOTS {
             let ends = table
                 .oldest(Phase::Idle, now, Duration::ZERO)
                 .or_else(|| table.oldest(Phase::Requesting, now, REQUEST_GRACE))
@@ -132,8 +132,8 @@ impl Places {
             changed: Arc::clone(&changed),
         };
         table.entries.insert(id, entry);
-        Some(Place {
-            places: Arc::clone(self),
+        Some(ConnectionSlot {
+            slots: Arc::clone(self),
             id,
             changed,
         })
@@ -184,11 +184,11 @@ impl Entry {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The request is complete.
     pub(super) fn requested(&self) {
         let now = clock::monotonic();
-        if let Some(entry) = self.places.table.lock().entries.get_mut(&self.id) {
+        if let Some(entry) = self.slots.table.lock().entries.get_mut(&self.id) {
             entry.requested = now;
             entry.requests += 1;
             entry.enter(Phase::Answered, now);
@@ -197,37 +197,37 @@ impl Place {
 
     /// The answer is a large one. `None` if too many read such a one already,
     /// none of which has taken long enough to end for this one.
-    pub(super) fn reads(place: &Arc<Self>) -> Option<Reader> {
+    pub(super) fn reads(slot: &Arc<Self>) -> Option<Reader> {
         let now = clock::monotonic();
-        let mut table = place.places.table.lock();
+        let mut table = slot.slots.table.lock();
         let entries = table.entries.values();
         let readers = entries.filter(|entry| entry.phase == Phase::Reading);
         if readers.count() >= READERS {
             let ends = table.oldest(Phase::Reading, now, READING_GRACE)?;
             table.end(ends);
         }
-        let entry = table.entries.get_mut(&place.id);
+        let entry = table.entries.get_mut(&slot.id);
         let request = entry.map_or(0, |entry| {
             entry.enter(Phase::Reading, now);
             entry.requests
         });
         Some(Reader {
-            place: Arc::clone(place),
+            slot: Arc::clone(slot),
             request,
         })
     }
 
     /// Ends the connection.
     pub(super) fn end(&self) {
-        self.places.table.lock().end(self.id);
-        self.places.freed.notify_one();
+        self.slots.table.lock().end(self.id);
+        self.slots.freed.notify_one();
     }
 
     /// Waits until the connection has to end.
     pub(super) async fn ended(&self) -> End {
         loop {
             let deadline = {
-                let table = self.places.table.lock();
+                let table = self.slots.table.lock();
                 match table.entries.get(&self.id) {
                     Some(entry) => entry.deadline(),
                     None => return End::Displaced,
@@ -248,8 +248,8 @@ impl Reader {
     /// The answer is written, unless the client has asked again meanwhile.
     pub(super) fn done(&self) {
         let now = clock::monotonic();
-        let mut table = self.place.places.table.lock();
-        let entry = table.entries.get_mut(&self.place.id);
+        let mut table = self.slot.slots.table.lock();
+        let entry = table.entries.get_mut(&self.slot.id);
         if let Some(entry) =
             entry.filter(|entry| entry.requests == self.request && entry.phase == Phase::Reading)
         {
@@ -258,10 +258,10 @@ impl Reader {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.places.table.lock().entries.remove(&self.id);
-        self.places.freed.notify_one();
+        self.slots.table.lock().entries.remove(&self.id);
+        self.slots.freed.notify_one();
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is looked at every second, for somebody waits for its connections to end.
+//! Real servers that left the configuration, and the connections of those that drain: both are
+//! examined every second, until the connections have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,14 +25,14 @@ use crate::status::{LeavingRecord, Snapshot};
 /// it is about to give: new connections go to others by then.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// What is leaving.
-pub(super) type Departures = BTreeMap<(ServiceKey, RealServerKey), Departure>;
+/// The real servers that are leaving.
+pub(super) type RemovalsInProgress = BTreeMap<(ServiceKey, RealServerKey), RemovalProgress>;
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Departure {
+pub(super) struct RemovalProgress {
     /// When it is removed whatever is left.
     until: Instant,
-    /// As of the last look.
+    /// As of the last examination.
     connections: Connections,
     /// When it was first seen without weight.
     idle_since: Option<Instant>,
@@ -76,16 +77,16 @@ impl<T: Ipvs> Reconciler<T> {
         let mark_registry = &self.mark_registry;
         leaving.retain(|(service, _), _| !mark_registry.owns(service));
         if section.on_removal == DirectorRemoval::Remove {
-            leaving.retain(|(service, _), leaver| {
-                leaver.has_weight && configured.services.contains_key(service)
+            leaving.retain(|(service, _), removal| {
+                removal.has_weight && configured.services.contains_key(service)
             });
         }
     }
 
     /// What is no longer configured and serves on, a sentence each.
     pub(crate) fn notes_of_leaving(&self) -> Vec<String> {
-        let serves = self.owned.leaving.iter().filter(|((service, _), leaver)| {
-            leaver.has_weight && self.unreplaced.contains_key(service)
+        let serves = self.owned.leaving.iter().filter(|((service, _), removal)| {
+            removal.has_weight && self.unreplaced.contains_key(service)
         });
         let notes = serves.map(|((service, real_server), _)| {
             format!(
@@ -99,9 +100,9 @@ impl<T: Ipvs> Reconciler<T> {
     /// Raises that these real servers serve on though they were to be removed by now.
     fn update_overdue(&self, overdue: &BTreeSet<(ServiceKey, RealServerKey)>) {
         let leaving = overdue.iter().filter_map(|key| self.owned.leaving.get(key));
-        let conditions = leaving.map(|leaver| Condition {
+        let conditions = leaving.map(|removal| Condition {
             kind: ConditionType::RemovalOverdue,
-            subject: format!("{}/{}", leaver.service, leaver.real_server),
+            subject: format!("{}/{}", removal.service, removal.real_server),
             severity: Severity::Warning,
             message: "the real server is no longer configured, and serves beyond \
                       `removal_deadline`: no configured real server of its service serves"
@@ -122,7 +123,8 @@ impl<T: Ipvs> Reconciler<T> {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Reads the connections of the real servers whose drain health waits for, and tells health.
+    /// Reads the connections of the real servers whose drain health waits for, and reports the
+    /// counts to health.
     pub(super) async fn count_connections(&mut self) {
         let draining = self.weight_updates.draining();
         if draining.is_empty() {
@@ -164,12 +166,12 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// no further than a new one.
     pub(super) fn watch_leaving(&mut self) {
         let leaving = &self.reconciler.owned.leaving;
-        self.departures.retain(|key, _| leaving.contains_key(key));
+        self.removals.retain(|key, _| leaving.contains_key(key));
         let longest = self.section.removal_deadline;
-        for (key, leaver) in leaving {
-            self.departures.entry(*key).or_insert_with(|| {
-                let left = leaver.deadline.duration_since(clock::wall());
-                Departure {
+        for (key, removal) in leaving {
+            self.removals.entry(*key).or_insert_with(|| {
+                let left = removal.deadline.duration_since(clock::wall());
+                RemovalProgress {
                     until: clock::monotonic() + left.unwrap_or_default().min(longest),
                     connections: Connections::default(),
                     idle_since: None,
@@ -180,7 +182,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Notes of which services what is configured serves by itself by now.
-    pub(super) fn see_replaced(&mut self) {
+    pub(super) fn update_unreplaced(&mut self) {
         let services = self.reconciler.snapshot.services.iter();
         let unreplaced = services.filter(|service| !self.weight_updates.is_replaced(&service.key));
         let unreplaced = unreplaced.map(|service| {
@@ -195,16 +197,16 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// replaced, and longer where without it nobody would serve.
     pub(super) async fn check_pending_removals(&mut self) {
         let mut overdue = BTreeSet::new();
-        if self.departures.is_empty() || self.reconciler.writing == Writing::DryRun {
+        if self.removals.is_empty() || self.reconciler.writing == Writing::DryRun {
             return self.reconciler.update_overdue(&overdue);
         }
-        self.see_replaced();
+        self.update_unreplaced();
         let mut over = BTreeMap::new();
         let mut given_up = BTreeSet::new();
         let mut quiesces = false;
         let mut seen = None;
         let mut table = None;
-        for (key, departure) in &mut self.departures {
+        for (key, progress) in &mut self.removals {
             let (service, real_server) = key;
             if seen != Some(*service) {
                 seen = Some(*service);
@@ -213,15 +215,15 @@ impl<T: Ipvs> DirectorLoop<T> {
             }
             let observed = table.as_ref().and_then(|table| table.get(real_server));
             if let Some(observed) = observed {
-                departure.connections = observed.connections;
+                progress.connections = observed.connections;
             }
-            let leaver = self.reconciler.owned.leaving.get(key);
+            let removal = self.reconciler.owned.leaving.get(key);
             let serves = observed.map_or_else(
-                || leaver.is_some_and(|leaver| leaver.has_weight),
+                || removal.is_some_and(|removal| removal.has_weight),
                 |observed| observed.destination.weight != Weight::ZERO,
             );
             let is_replaced = !self.reconciler.unreplaced.contains_key(service);
-            let late = clock::monotonic() >= departure.until;
+            let late = clock::monotonic() >= progress.until;
             if serves && !is_replaced {
                 if late && has_weight(&self.desired, service) {
                     given_up.insert(*service);
@@ -234,13 +236,13 @@ impl<T: Ipvs> DirectorLoop<T> {
                 over.insert(*key, "its time is up");
             } else if self.section.on_removal == DirectorRemoval::Remove
                 && clock::monotonic()
-                    >= *departure.idle_since.get_or_insert_with(clock::monotonic) + LAST_ANSWERS
+                    >= *progress.idle_since.get_or_insert_with(clock::monotonic) + LAST_ANSWERS
             {
                 over.insert(*key, "others serve");
             } else if DrainRule::of(*service).is_idle(DestinationLoad {
                 weight: Weight::ZERO,
-                active_connections: departure.connections.active,
-            }) || departure.connections.active == 0
+                active_connections: progress.connections.active,
+            }) || progress.connections.active == 0
                 && self.section.on_removal == DirectorRemoval::Remove
             {
                 over.insert(*key, "no active connection is left");
@@ -256,12 +258,12 @@ impl<T: Ipvs> DirectorLoop<T> {
         unreplaced.retain(|service, _| !given_up.contains(service));
         let one_by_one = over.len() <= LINES_AT_ONCE;
         for (key, reason) in &over {
-            if let Some(leaver) = self.reconciler.owned.leaving.remove(key) {
-                let active = self.departures.get(key).map(|d| d.connections.active);
+            if let Some(removal) = self.reconciler.owned.leaving.remove(key) {
+                let active = self.removals.get(key).map(|d| d.connections.active);
                 if one_by_one {
                     info!(
-                        service = leaver.service,
-                        real_server = leaver.real_server,
+                        service = removal.service,
+                        real_server = removal.real_server,
                         active,
                         "removed, as it is no longer configured: {reason}"
                     );
@@ -280,16 +282,16 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     fn show_leaving(&self) {
         let leaving = self.reconciler.owned.leaving.iter();
-        let records = leaving.map(|((service, real_server), leaver)| {
-            let departure = self.departures.get(&(*service, *real_server));
+        let records = leaving.map(|((service, real_server), removal)| {
+            let progress = self.removals.get(&(*service, *real_server));
             LeavingRecord {
-                service: leaver.service.clone(),
+                service: removal.service.clone(),
                 service_key: *service,
-                real_server: leaver.real_server.clone(),
+                real_server: removal.real_server.clone(),
                 key: *real_server,
-                connections: departure.map(|d| d.connections).unwrap_or_default(),
-                deadline: leaver.deadline,
-                serves: leaver.has_weight && self.reconciler.unreplaced.contains_key(service),
+                connections: progress.map(|d| d.connections).unwrap_or_default(),
+                deadline: removal.deadline,
+                serves: removal.has_weight && self.reconciler.unreplaced.contains_key(service),
             }
         });
         *self.reconciler.snapshot.leaving.lock() = records.collect();

@@ -1,4 +1,4 @@
-//! What probes through VIPs need to be running.
+//! The start of what probes through VIPs need: paths with source ports, and canaries.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,27 +22,26 @@ const LOCAL_PORTS: (u16, u16) = (32_768, 60_999);
 /// otherwise (`tcp_timeouts` in `net/netfilter/ipvs/ip_vs_proto_tcp.c`).
 const ESTABLISHED: Duration = Duration::from_mins(15);
 
-/// Sends the first canaries, and starts the task that sends the others; it is
-/// given further configurations by what is returned.
+/// Sends the first canaries, and starts the task that sends the others. The returned
+/// sender gives that task the targets of further configurations.
 pub(super) async fn start(
     tasks: &mut JoinSet<&'static str>,
     config: &Config,
-    board: Arc<MarkRegistry>,
+    registry: Arc<MarkRegistry>,
     table: TableKind,
 ) -> (Arc<VipPaths>, watch::Sender<Vec<CanaryTarget>>) {
-    let passages = Arc::new(passages(config, board, table));
-    let perches = vip_path::canary_targets(config);
-    passages.send_canaries(&perches).await;
-    let (to_canary, watched) = watch::channel(perches);
-    let canary = vip_path::watch(Arc::clone(&passages), watched);
+    let paths = Arc::new(vip_paths(config, registry, table));
+    let targets = vip_path::canary_targets(config);
+    paths.send_canaries(&targets).await;
+    let (to_canary, watched) = watch::channel(targets);
+    let canary = vip_path::watch(Arc::clone(&paths), watched);
     spawn_named(tasks, "canary", canary);
-    (passages, to_canary)
+    (paths, to_canary)
 }
 
-/// The ways through VIPs, with the source ports that this host has for them.
-fn passages(config: &Config, board: Arc<MarkRegistry>, table: TableKind) -> VipPaths {
-    let witness = IpvsReader::new();
-    let known = witness.local_ports().unwrap_or_else(|error| {
+/// The paths through VIPs, with the source ports that this host has for them.
+fn vip_paths(config: &Config, registry: Arc<MarkRegistry>, table: TableKind) -> VipPaths {
+    let known = IpvsReader::new().local_ports().unwrap_or_else(|error| {
         let error = error_chain(&error);
         warn!(
             error,
@@ -59,5 +58,5 @@ fn passages(config: &Config, board: Arc<MarkRegistry>, table: TableKind) -> VipP
     let since_epoch = clock::wall().duration_since(SystemTime::UNIX_EPOCH);
     let seed = since_epoch.map_or(0, |time| time.subsec_nanos());
     let ports = Ports::new(first..=last, established, seed);
-    VipPaths::new(board, ports, table)
+    VipPaths::new(registry, ports, table)
 }

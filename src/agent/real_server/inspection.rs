@@ -1,5 +1,5 @@
-//! Looks at this host as its director and its clients depend on it, again and
-//! again: between two passes of reconcile much can happen.
+//! The inspection of this host every second: whether its director and its clients can rely on
+//! the host. Between two passes of reconcile much can happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

@@ -1,0 +1,35 @@
+//! The probes of a configuration, and how often their tasks report.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::health::Subscriptions;
+use crate::probe::{ProbeTarget, Probes, probe_targets};
+use crate::runtime::clock;
+use crate::runtime::liveness::{Liveness, Loop};
+
+/// Makes the configuration's probes those that run.
+pub(super) fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
+    let targets = probe_targets(config);
+    let probes = probes.change_to(&targets);
+    Subscriptions { probes, targets }
+}
+
+pub(super) fn watched_loops(config: &Config) -> Liveness {
+    let (now, loops) = (clock::monotonic(), [Loop::Reconcile, Loop::Health]);
+    let liveness = Liveness::new(now, config.director.resync_interval, loops);
+    match report_interval(&probe_targets(config)) {
+        Some(interval) => liveness.and(Loop::Probes, now, interval),
+        None => liveness,
+    }
+}
+
+/// How often the probe loops report that they turn, if there are any: the longest
+/// time from report to report of the most frequent check. `health::probe_loops`
+/// watches each probe by itself.
+pub(super) fn report_interval(targets: &[ProbeTarget]) -> Option<Duration> {
+    let checks = targets.iter().map(|target| &target.spec.check);
+    checks
+        .map(|check| check.longest_interval() + check.longest_probe())
+        .min()
+}

@@ -1,0 +1,28 @@
+//! The two roles of the agent.
+
+/// Which of the two roles this process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It keeps the IPVS table.
+    Director,
+    /// It keeps the VIP on lo.
+    RealServer,
+}
+
+impl Mode {
+    /// The label's and the field's value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Director => "director",
+            Self::RealServer => "real_server",
+        }
+    }
+
+    /// The name of the systemd unit that runs the agent in this role.
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Self::Director => "lvs-agent-director",
+            Self::RealServer => "lvs-agent-real-server",
+        }
+    }
+}

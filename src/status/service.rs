@@ -1,0 +1,88 @@
+//! One virtual service, as it is shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RealServerRecord;
+use crate::diagnosis::DiagnosisSubject;
+use crate::model::{
+    Candidate, ContinuousStatistics, Forwarding, PoolStatus, Scheduler, ServiceKey,
+};
+use crate::runtime::shared::Shared;
+
+/// One virtual service.
+#[derive(Debug)]
+pub(crate) struct ServiceRecord {
+    pub(crate) name: Arc<str>,
+    pub(crate) key: ServiceKey,
+    pub(crate) scheduler: Scheduler,
+    /// Whether the scheduler refuses the clients of a real server with weight 0.
+    pub(crate) refuses_clients: bool,
+    pub(crate) forwarding: Forwarding,
+    /// From the start of one probe to the start of the next, as configured.
+    pub(crate) check_interval: Duration,
+    /// Whether clients are kept on their real server.
+    pub(crate) is_persistent: bool,
+    /// As of the last resync.
+    pub(crate) statistics: Shared<ContinuousStatistics>,
+    pub(crate) pool: Shared<PoolRecord>,
+    /// In the configuration's order.
+    pub(crate) real_servers: Vec<RealServerRecord>,
+    pub(crate) sorry_server: Option<RealServerRecord>,
+}
+
+impl ServiceRecord {
+    /// How long a check may have no verdict before something is wrong with it: some intervals,
+    /// and the time in which an agent starts.
+    pub(crate) fn verdict_patience(&self) -> Duration {
+        const INTERVALS: u32 = 3;
+        const START: Duration = Duration::from_secs(10);
+        START.max(self.check_interval.saturating_mul(INTERVALS))
+    }
+
+    /// The real servers, then the sorry server.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
+        self.real_servers.iter().chain(&self.sorry_server)
+    }
+
+    /// The weight of all real servers, as configured.
+    pub(crate) fn configured_weight(&self) -> u64 {
+        let weights = self.real_servers.iter();
+        weights
+            .map(|real_server| u64::from(real_server.configured.get()))
+            .sum()
+    }
+
+    /// The name of one of the real servers, as operators say it.
+    pub(crate) fn name_of(&self, record: &RealServerRecord) -> String {
+        format!("{}/{}", self.name, record.name)
+    }
+
+    /// One of the real servers as what a command may name.
+    pub(crate) fn candidate<'a>(&'a self, record: &'a RealServerRecord) -> Candidate<'a> {
+        Candidate::new((&self.name, self.key), (&record.name, record.key))
+    }
+
+    /// One of the real servers as the subject of a diagnosis.
+    pub(crate) fn subject(&self, record: &RealServerRecord) -> DiagnosisSubject {
+        DiagnosisSubject {
+            service: self.key,
+            forwarding: self.forwarding,
+            real_server: record.key.0.ip(),
+            port: match record.checked_port {
+                0 => record.key.0.port(),
+                port => port,
+            },
+        }
+    }
+}
+
+/// How a virtual service stands as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolRecord {
+    /// As configured.
+    pub(crate) quorum: u32,
+    /// As configured.
+    pub(crate) hysteresis: u32,
+    pub(crate) status: PoolStatus,
+}

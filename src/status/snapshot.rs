@@ -1,0 +1,286 @@
+//! Everything that is shown, of one configuration; a reload hands over what stays true.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{
+    ArpRecord, LeavingRecord, LoadedRecord, Mode, PoolRecord, ProcessRecord, ReadinessRecord,
+    RealServerLive, RealServerRecord, ReconcileRecord, ReloadRecord, ServiceRecord,
+    SharedConditions, SysctlRecord, TableRecord, TimeoutRecord, Transitions,
+};
+use crate::config::{Config, PerRealServer, RealServerRole, SorryServer};
+use crate::model::{
+    ConditionType, FreezeReason, PoolStatus, RealServerId, RealServerKey, ServiceKey, SysctlKey,
+    Timeout, Weight, Weights,
+};
+use crate::net::tls::StaleFiles;
+use crate::plan::desired;
+use crate::runtime::shared::Shared;
+
+/// Everything that is shown.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) mode: Mode,
+    pub(crate) process: ProcessRecord,
+    pub(crate) config_path: PathBuf,
+    /// The configuration that is in force.
+    pub(crate) loaded: Shared<LoadedRecord>,
+    /// How the last reload of the configuration went.
+    pub(crate) reload: Shared<ReloadRecord>,
+    /// In the configuration's order; empty on a real server.
+    pub(crate) services: Vec<ServiceRecord>,
+    /// The VIPs of this host, and whether each is where it should be.
+    pub(crate) vips: Shared<BTreeMap<(IpAddr, String), bool>>,
+    /// The kernel parameters of this host.
+    pub(crate) sysctls: Shared<BTreeMap<SysctlKey, SysctlRecord>>,
+    /// What is shown of the table as a whole.
+    pub(crate) table: Shared<TableRecord>,
+    /// Which metrics each real server has.
+    pub(crate) per_real_server: PerRealServer,
+    /// The table's time-outs; empty on a real server.
+    pub(crate) timeouts: Shared<BTreeMap<Timeout, TimeoutRecord>>,
+    /// What this host lacks as a real server; `None` on a director, and before
+    /// the first look.
+    pub(crate) readiness: Shared<Option<ReadinessRecord>>,
+    /// How the last reconcile went.
+    pub(crate) reconcile: Shared<ReconcileRecord>,
+    /// What is not as it should be: one registry for all configurations that are read.
+    pub(crate) conditions: SharedConditions,
+    /// The files of TLS that checks and webhooks cannot read again: one record for all
+    /// configurations that are read.
+    pub(crate) tls_not_read: Arc<StaleFiles>,
+    /// What is no longer configured, and is removed when its connections have ended.
+    pub(crate) leaving: Shared<Vec<LeavingRecord>>,
+    /// Why no weight is changed now; empty if they are.
+    pub(crate) frozen: Shared<BTreeSet<FreezeReason>>,
+    /// Who else on the link says that they have a VIP: one record for all
+    /// configurations that are read.
+    pub(crate) arp: Arc<Shared<ArpRecord>>,
+    /// The last transitions: one record for all configurations that are read.
+    pub(crate) transitions: Arc<Transitions>,
+}
+
+impl Snapshot {
+    /// Whether no weight is changed, since the fault is likely this host's.
+    pub(crate) fn all_weights_are_frozen(&self) -> bool {
+        self.frozen.lock().iter().any(|reason| reason.freezes_all())
+    }
+
+    /// A sentence for each state file that is damaged, with what to do.
+    pub(crate) fn notes_of_damage(&self) -> Vec<String> {
+        let damaged = self.conditions.of_kind(ConditionType::StateFileDamaged);
+        let notes = damaged
+            .iter()
+            .map(|one| format!("{}; {}", one.message, one.fix));
+        notes.collect()
+    }
+
+    /// Whether this process keeps a VIP on lo, rather than the table.
+    pub(crate) fn is_real_server(&self) -> bool {
+        self.mode == Mode::RealServer
+    }
+
+    /// A director that has just read its configuration: nothing is known yet
+    /// of the real servers or of the kernel, and no weight is wanted.
+    pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
+        let services = config.virtual_services.iter();
+        let services =
+            services.map(|service| ServiceRecord {
+                name: Arc::clone(&service.name),
+                key: service.key,
+                scheduler: service.scheduler.clone(),
+                refuses_clients: desired::refuses_clients(service),
+                forwarding: service.forwarding,
+                check_interval: service.check.interval,
+                is_persistent: service.persistence.is_some(),
+                statistics: Shared::default(),
+                pool: Shared::new(PoolRecord {
+                    quorum: service.pool.quorum,
+                    hysteresis: service.pool.hysteresis,
+                    status: PoolStatus::WELL,
+                }),
+                sorry_server: service.pool.sorry_server.as_ref().map(|sorry_server| {
+                    RealServerRecord {
+                        name: SorryServer::NAME.into(),
+                        key: sorry_server.key,
+                        configured: Weight::ONE,
+                        checked_port: sorry_server
+                            .check
+                            .kind
+                            .clients_port(sorry_server.key.0.port()),
+                        live: Shared::new(RealServerLive::unknown(loaded_at)),
+                    }
+                }),
+                real_servers: service
+                    .real_servers
+                    .iter()
+                    .map(|real_server| RealServerRecord {
+                        name: Arc::clone(&real_server.name),
+                        key: real_server.key,
+                        configured: real_server.weight,
+                        checked_port: service.check.kind.clients_port(real_server.key.0.port()),
+                        live: Shared::new(RealServerLive::unknown(loaded_at)),
+                    })
+                    .collect(),
+            });
+        let vips = config.director.interface.iter().flat_map(|interface| {
+            let vips = config
+                .virtual_services
+                .iter()
+                .filter_map(|service| service.key.vip());
+            vips.map(|vip| ((vip, interface.clone()), false))
+        });
+        Self {
+            services: services.collect(),
+            vips: Shared::new(vips.collect()),
+            per_real_server: config.metrics.per_real_server,
+            loaded: Shared::new(LoadedRecord::of(config, Mode::Director, loaded_at)),
+            ..Self::empty(Mode::Director, config_path, loaded_at)
+        }
+    }
+
+    /// The same, shown as of this process.
+    pub(crate) fn of_process(self, process: ProcessRecord) -> Self {
+        Self { process, ..self }
+    }
+
+    /// The same director after it has read its configuration again: what is
+    /// known of the real servers that it still has stays known. Those that are
+    /// new have the weights that they were found with.
+    pub(crate) fn director_again(
+        &self,
+        config: &Config,
+        loaded_at: SystemTime,
+        found: &Weights,
+    ) -> Self {
+        let next = Self {
+            arp: Arc::clone(&self.arp),
+            transitions: Arc::clone(&self.transitions),
+            process: self.process.clone(),
+            conditions: Arc::clone(&self.conditions),
+            tls_not_read: Arc::clone(&self.tls_not_read),
+            ..Self::director(config, self.config_path.clone(), loaded_at)
+        };
+        let known: BTreeMap<_, _> = self
+            .services
+            .iter()
+            .map(|service| (service.key, service))
+            .collect();
+        for service in &next.services {
+            let before = known.get(&service.key);
+            if let Some(before) = before {
+                *service.statistics.lock() = *before.statistics.lock();
+            }
+            let known: BTreeMap<_, _> = before
+                .into_iter()
+                .flat_map(|before| before.records())
+                .map(|record| (record.key, record))
+                .collect();
+            for record in service.records() {
+                if let Some(before) = known.get(&record.key) {
+                    *record.live.lock() = before.live.lock().clone();
+                } else if let Some(weight) = found.get(&(service.key, record.key)) {
+                    record.live.lock().desired = *weight;
+                }
+            }
+        }
+        next.frozen.lock().clone_from(&self.frozen.lock());
+        next.leaving.lock().clone_from(&self.leaving.lock());
+        let vips = self.vips.lock();
+        for (vip, configured) in &mut *next.vips.lock() {
+            *configured = vips.get(vip).copied().unwrap_or(false);
+        }
+        next.sysctls.lock().clone_from(&self.sysctls.lock());
+        next.table.lock().clone_from(&self.table.lock());
+        next.timeouts.lock().clone_from(&self.timeouts.lock());
+        *next.reconcile.lock() = self.reconcile.lock().clone();
+        next
+    }
+
+    /// A real server that has just read its configuration: `vips` are those it
+    /// should hold, and nothing is known yet of the kernel.
+    pub(crate) fn real_server(
+        role: &RealServerRole,
+        vips: impl IntoIterator<Item = IpAddr>,
+        config_path: PathBuf,
+        loaded_at: SystemTime,
+    ) -> Self {
+        let vips = vips
+            .into_iter()
+            .map(|vip| ((vip, role.interface.clone()), false));
+        let sysctls = role.sysctls.iter().map(|(key, want)| {
+            let record = SysctlRecord {
+                want: want.clone(),
+                have: None,
+            };
+            (key.clone(), record)
+        });
+        Self {
+            vips: Shared::new(vips.collect()),
+            sysctls: Shared::new(sysctls.collect()),
+            ..Self::empty(Mode::RealServer, config_path, loaded_at)
+        }
+    }
+
+    /// What the kernel knows each real server and sorry server by, with its place.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ((ServiceKey, RealServerKey), RealServerId)> {
+        (0..).zip(&self.services).flat_map(|(service, record)| {
+            (0..)
+                .zip(record.records())
+                .map(move |(real_server, found)| {
+                    let id = RealServerId {
+                        service,
+                        real_server,
+                    };
+                    ((record.key, found.key), id)
+                })
+        })
+    }
+
+    /// The records of a real server and of its virtual service; the place of
+    /// a sorry server is after the last real server.
+    pub(crate) fn records(&self, id: RealServerId) -> Option<(&ServiceRecord, &RealServerRecord)> {
+        let service = self.services.get(id.service_index())?;
+        let index = id.real_server_index();
+        let real_server = match service.real_servers.get(index) {
+            None if index == service.real_servers.len() => service.sorry_server.as_ref(),
+            real_server => real_server,
+        };
+        Some((service, real_server?))
+    }
+
+    /// Of no service.
+    pub(crate) fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
+        Self {
+            mode,
+            process: ProcessRecord::this(loaded_at),
+            config_path,
+            loaded: Shared::new(LoadedRecord {
+                at: loaded_at,
+                sha256: String::new(),
+                resync_interval: None,
+            }),
+            reload: Shared::new(ReloadRecord {
+                last_success: loaded_at,
+                error: None,
+            }),
+            services: Vec::new(),
+            vips: Shared::default(),
+            sysctls: Shared::default(),
+            table: Shared::default(),
+            per_real_server: PerRealServer::Full,
+            timeouts: Shared::default(),
+            readiness: Shared::default(),
+            reconcile: Shared::default(),
+            conditions: Arc::default(),
+            tls_not_read: Arc::default(),
+            leaving: Shared::default(),
+            frozen: Shared::default(),
+            arp: Arc::default(),
+            transitions: Arc::default(),
+        }
+    }
+}
