@@ -171,3 +171,16 @@ fn bash_completes_subcommands_and_options() {
         assert!(!offered.contains('<'), "{command}: {offered}");
     }
 }
+
+#[test]
+fn man_says_what_to_do_about_a_directory_that_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("man pages");
+    let ended = end(program(&["man", missing.to_str().unwrap()]));
+    assert_eq!((ended.code, &*ended.stdout), (1, ""));
+    let fix = format!(
+        "is no directory: make it (`mkdir -p '{}'`)",
+        missing.display()
+    );
+    assert!(ended.stderr.contains(&fix), "{}", ended.stderr);
+}
