@@ -140,7 +140,7 @@ fn a_directory_that_is_not_there_is_named() {
     assert!(
         ended
             .stderr
-            .contains("cannot write /nonexistent/directory/"),
+            .contains("`/nonexistent/directory` is no directory: make it"),
         "{}",
         ended.stderr
     );
