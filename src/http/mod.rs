@@ -223,7 +223,12 @@ fn metrics_filter(query: &str) -> Result<Option<String>, &'static str> {
     let mut service = None;
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
-            ("service", name) if !name.is_empty() => service = Some(name.to_owned()),
+            ("service", name) if !name.is_empty() && service.is_none() => {
+                service = Some(name.to_owned());
+            }
+            ("service", name) if !name.is_empty() => {
+                return Err("/metrics takes one ?service=NAME: ask for each service by itself.\n");
+            }
             _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
         }
     }

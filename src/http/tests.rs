@@ -602,6 +602,11 @@ async fn scrape_of_no_service_is_refused_in_a_sentence() {
             400,
             "/metrics takes ?service=NAME, and nothing else.\n",
         ),
+        (
+            "service=web&service=marked",
+            400,
+            "/metrics takes one ?service=NAME: ask for each service by itself.\n",
+        ),
     ] {
         // The connection closes, or this would wait.
         let response = ask(address, &format!("GET /metrics?{query}")).await;

@@ -74,7 +74,9 @@ impl Value<'_> {
             let step = step.and_then(|fields| {
                 match (fields.optional("send")?, fields.optional("expect")?) {
                     (Some(entry), None) => Value::of(entry).bytes(problems).map(Step::Send),
-                    (None, Some(entry)) => Value::of(entry).pattern(problems).map(Step::Expect),
+                    (None, Some(entry)) => Value::of(entry)
+                        .pattern_of_stream(problems)
+                        .map(Step::Expect),
                     (Some(_), Some(entry)) => Err(problems.add(
                         entry.key.location,
                         "a step either sends or expects, and this one does both",

@@ -58,7 +58,9 @@ impl Group {
                 notes.add(entry.place, text);
                 continue;
             };
-            budget.take(range.count(), entry.place, notes)?;
+            if !budget.take(range.count(), entry.place, notes) {
+                continue;
+            }
             let addresses = range
                 .addresses()
                 .map(|address| SocketAddr::new(address, port));

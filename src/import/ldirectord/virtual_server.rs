@@ -18,7 +18,7 @@ const CHECK_TIMEOUT: u32 = 5;
 const NEGOTIATE_TIMEOUT: u32 = 30;
 
 /// Keys that are read below.
-const READ: [&str; 26] = [
+pub(super) const READ: [&str; 26] = [
     "real",
     "real6",
     "request",
