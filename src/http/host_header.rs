@@ -58,7 +58,7 @@ pub(super) async fn check(
         Some(named) => match kind(&named, &own) {
             Name::Own => true,
             Name::Foreign => false,
-            Name::InDomain(name) => own_names(own.to_string()).await.include(&name),
+            Name::InDomain(name) => own_names(own.clone()).await.include(&name),
         },
     };
     if is_own {

@@ -66,10 +66,10 @@ pub(super) fn undrain_notes(
     let is_down = live.health == Health::Down;
     let down = is_down.then(|| format!("note: {name} is down, and serves when it is up"));
     let set = live.operator_weight.as_ref().map(|weight| {
-        let line = weight_line(Some(weight.set), record.configured);
+        let text = weight_line(Some(weight.set), record.configured);
         let by = weight.decision.by_and_reason();
         let reset = snapshot.command_line(&format!("weight {name} reset"));
-        format!("note: {name} has {line}{by}, until `{reset}`")
+        format!("note: {name} has {text}{by}, until `{reset}`")
     });
     [down, set].into_iter().flatten().collect()
 }

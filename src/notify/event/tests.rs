@@ -27,7 +27,7 @@ fn an_event_is_a_json_object_of_texts() {
             + r#""mode":"director","service":"web","service_address":"tcp 192.168.11.200:80","#
             + r#""real_server":"rs2","real_server_address":"192.168.11.22:80","#
             + r#""diagnosis":"application_down","fix":"on 192.168.11.22, see whether the service "#
-            + r#"runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there "#
+            + r"runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there "
             + r#"drops: `nft list ruleset`","#
             + r#""detail":"3 probes in a row failed, the last with: \"no\""}"#
     );

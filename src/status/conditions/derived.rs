@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::arp_conflict_fix;
-use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity, Weight};
+use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity};
 use crate::runtime::file_work;
 use crate::runtime::own_command;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};

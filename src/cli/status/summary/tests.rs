@@ -26,7 +26,7 @@ fn numbers_of_a_director() {
     fixture::examine(&snapshot);
     check(
         &snapshot,
-        &expect![[r#"
+        &expect![[r"
             lvs1: director, lvs-agent 0.1.0, running for 1m 5s
             dry run: nothing is written
             2 virtual services
@@ -35,7 +35,7 @@ fn numbers_of_a_director() {
             /etc/lvs-agent/config.yaml loaded 1m 5s ago
             the last reload failed: cluster.yaml:3:1: no such key
             the kernel was as configured 5s ago
-        "#]],
+        "]],
     );
 }
 

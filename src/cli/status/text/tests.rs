@@ -33,7 +33,7 @@ fn check(snapshot: &Snapshot, expected: &Expect) {
 fn a_director_for_people() {
     check(
         &fixture::director(),
-        &expect![[r#"
+        &expect![[r"
             lvs-agent 0.1.0, director, /etc/lvs-agent/config.yaml loaded 1m 5s ago
             the kernel was as configured 5s ago
 
@@ -50,7 +50,7 @@ fn a_director_for_people() {
               REAL SERVER   ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
               rs6           [2001:db8::21]:*  unknown  1m 5s    none        0           1       0         0  none yet
               sorry_server  [2001:db8::30]:*  unknown  1m 5s    none        0           1       0         0  none yet
-        "#]],
+        "]],
     );
 }
 

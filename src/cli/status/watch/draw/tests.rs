@@ -55,7 +55,7 @@ fn director_on_80_by_24() {
         &mut view,
         80,
         24,
-        &expect![[r#"
+        &expect![[r"
             lvs1: director, lvs-agent 0.1.0, the kernel was as configured 5s ago
             real servers: 1 of 3 down, 1 up, 1 unknown, 0 draining, 0 drained
             conditions: 0 problems, 0 warnings
@@ -80,7 +80,7 @@ fn director_on_80_by_24() {
             inactive
 
             3 of 6  q: quit  p: everything  s: as configured  /: filter
-        "#]],
+        "]],
     );
 }
 
