@@ -175,23 +175,19 @@ fn find_file(path: PathBuf, name: &str, reader: &mut SecretReader) -> Found {
         Err(error) => {
             let word = shell_word::quoted(&path.display().to_string());
             let word = shown(&word);
-            let hint = match error.kind() {
-                io::ErrorKind::FileTooLarge => {
-                    format!("name a file that has the secret and nothing else: see `ls -l {word}`")
-                }
-                io::ErrorKind::IsADirectory => {
-                    format!(
-                        "name the file with the secret, which may be in it: see `ls -la {word}`"
-                    )
-                }
+            let kind = error.kind();
+            let hint = if kind == io::ErrorKind::FileTooLarge {
+                format!("name a file that has the secret and nothing else: see `ls -l {word}`")
+            } else if kind == io::ErrorKind::IsADirectory {
+                format!("name the file with the secret, which may be in it: see `ls -la {word}`")
+            } else if kind == io::ErrorKind::InvalidInput {
                 // What is no regular file is not read, as whoever has its other end could make
                 // the agent wait.
-                io::ErrorKind::InvalidInput => format!(
-                    "name a regular file, into which the secret is written: see `ls -l {word}`"
-                ),
-                _ => format!(
+                format!("name a regular file, into which the secret is written: see `ls -l {word}`")
+            } else {
+                format!(
                     "let the agent's user read the file, or correct its name: see `namei -l {word}`"
-                ),
+                )
             };
             Found::Nothing(format!("{name} cannot be read: {error}"), hint)
         }

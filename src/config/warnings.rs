@@ -129,9 +129,10 @@ fn scheduler_meant(name: &str) -> Option<&'static str> {
 }
 
 fn programs(check: &Check, location: Location, problems: &mut Problems) {
-    let parts = match &check.kind {
-        CheckKind::All(parts) | CheckKind::Any(parts) => parts.as_slice(),
-        one => std::slice::from_ref(one),
+    let parts = if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
+        parts.as_slice()
+    } else {
+        std::slice::from_ref(&check.kind)
     };
     for part in parts {
         if let CheckKind::Exec(exec) = part

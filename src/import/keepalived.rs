@@ -64,7 +64,7 @@ pub(super) fn read(
     for statement in &statements {
         match statement.keyword() {
             "virtual_server_group" => {
-                let group = Group::read(statement, &mut budget, notes)?;
+                let group = Group::read(statement, &mut budget, notes);
                 groups.insert(statement.argument(0).to_owned(), group);
             }
             "SSL" => tls = ClientTls::read(statement, notes),

@@ -24,7 +24,7 @@ pub(super) fn read(
     keys::note_global(&global, notes);
     for section in &sections {
         notes.set_service(Some(drafts.len()));
-        drafts.extend(service(section, &global, &mut budget, notes)?);
+        drafts.extend(service(section, &global, &mut budget, notes));
         notes.set_service(None);
     }
     Ok((drafts, Timeouts::new()))

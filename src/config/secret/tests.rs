@@ -243,7 +243,7 @@ fn a_file_of_a_key_or_of_certificates_has_them() {
 
 #[test]
 fn the_hint_about_a_file_that_cannot_be_read_fits_its_cause() {
-    let (_directory, large) = file(&[b'x'; 64 * 1024 + 1], 0o600);
+    let (_directory, large) = file(&vec![b'x'; 64 * 1024 + 1], 0o600);
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
     let mode = rustix::fs::Mode::RWXU;

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::super::ExpansionBudget;
 use super::super::draft::{RealServer, number};
 use super::super::note::Notes;
-use super::super::{ExpansionBudget, ImportError};
 use super::checks::Checked;
 use super::keys::{Section, Setting};
 use crate::config::AddressRange;
@@ -64,7 +64,7 @@ pub(super) fn real_servers(
     checked: &Checked<'_>,
     budget: &mut ExpansionBudget,
     notes: &mut Notes,
-) -> Result<Vec<RealServer>, ImportError> {
+) -> Vec<RealServer> {
     let mut servers = Vec::new();
     let lines = section.settings.iter();
     for setting in lines.filter(|setting| ["real", "real6"].contains(&setting.key.as_str())) {
@@ -104,7 +104,7 @@ pub(super) fn real_servers(
             });
         }
     }
-    Ok(servers)
+    servers
 }
 
 /// A line as it is written.

@@ -8,6 +8,11 @@ fn sleeper() -> Command {
     command
 }
 
+async fn ended(child: &mut Child) -> String {
+    let ended = tokio::time::timeout(Duration::from_secs(30), child.wait()).await;
+    ended.expect("the process ends").unwrap().to_string()
+}
+
 async fn marked(children: Children) -> (Child, Own, Mark) {
     spawn_marked(&mut sleeper(), children).await.unwrap()
 }
@@ -43,7 +48,7 @@ async fn what_may_outlive_its_program_is_ended_only_if_the_program_is_given_up()
     let (mut other, other_own, mut other_mark) = marked(Children::MayOutlive).await;
     let other_pid = other_own.pid().unwrap();
     drop(mark);
-    assert_eq!(one.wait().await.unwrap().to_string(), "signal: 9 (SIGKILL)");
+    assert_eq!(ended(&mut one).await, "signal: 9 (SIGKILL)");
     other_mark.release();
     let value = other_mark.value();
     drop(other_mark);
@@ -51,10 +56,7 @@ async fn what_may_outlive_its_program_is_ended_only_if_the_program_is_given_up()
     assert!(other.try_wait().unwrap().is_none());
     mark::give_up(value);
     mark::end_those_that_are_over(&[other_pid]);
-    assert_eq!(
-        other.wait().await.unwrap().to_string(),
-        "signal: 9 (SIGKILL)"
-    );
+    assert_eq!(ended(&mut other).await, "signal: 9 (SIGKILL)");
 }
 
 #[tokio::test]
