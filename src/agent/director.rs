@@ -403,7 +403,7 @@ fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
 fn announce_ready(config: &Config, writing: Writing, probes: usize) {
     let summary = summary(config, writing, probes);
     info!("{summary}");
-    systemd::ready(&summary);
+    systemd::ready();
 }
 
 fn summary(config: &Config, writing: Writing, probes: usize) -> String {

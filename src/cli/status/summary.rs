@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use super::text::role;
-use crate::cli::terminal::{Canvas, Tone, counted};
-use crate::model::{age, grouped};
+use crate::cli::terminal::{Canvas, Tone};
+use crate::model::{age, counted, grouped};
 use crate::status::document::{StatusResponse, Totals};
 
 /// Writes the numbers of what there is and of what is wrong.
