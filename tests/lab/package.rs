@@ -13,7 +13,7 @@ const TABLE: &str = "-A -t 192.168.11.200:80 -s wlc\n\
                      -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
 
 #[test]
-fn package_of_a_director_is_upgraded_removed_and_purged_and_no_request_is_lost() {
+fn package_of_a_director_is_upgraded_and_removed_and_no_request_is_lost() {
     let (directory, [earlier, later]) = packages();
     let lan = Lan::new();
     let _pages = [nginx(&lan.rs1, "rs1"), nginx(&lan.rs2, "rs2")];
@@ -47,7 +47,7 @@ fn package_of_a_director_is_upgraded_removed_and_purged_and_no_request_is_lost()
         let end = Ending(&over);
         machine.replace("### Debian package", &later);
         assert_eq!(machine.version(), "0.1.0-1");
-        machine.remove_and_purge("director.json");
+        machine.remove("director.json");
         let before = requests.load(Ordering::SeqCst);
         until(PATIENCE, "10 more requests", || {
             match requests.load(Ordering::SeqCst) - before {

@@ -87,7 +87,8 @@ fn package_is_installed_upgraded_removed_and_purged_and_no_request_is_lost() {
         refuse(&machine, &later);
         machine.replace("## Rollback", &earlier);
         assert_eq!(machine.version(), "0.0.9-1");
-        machine.remove_and_purge("real_server.json");
+        machine.remove("real_server.json");
+        machine.purge();
         let before = requests.load(Ordering::SeqCst);
         until(PATIENCE, "10 more requests", || {
             match requests.load(Ordering::SeqCst) - before {

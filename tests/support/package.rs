@@ -15,10 +15,11 @@ pub(crate) fn packages() -> (PathBuf, [String; 2]) {
     let directory = env::var_os("LVS_AGENT_PACKAGES")
         .expect("LVS_AGENT_PACKAGES names the directory of the packages that tests/run.sh builds");
     let directory = PathBuf::from(directory);
-    let mut names: Vec<_> = fs::read_dir(&directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".deb"))
+    let entries = fs::read_dir(&directory).unwrap();
+    let files = entries.map(|entry| entry.unwrap().path());
+    let packages = files.filter(|file| file.extension().is_some_and(|kind| kind == "deb"));
+    let mut names: Vec<_> = packages
+        .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
     (directory, names.try_into().expect("two packages"))
@@ -157,8 +158,8 @@ impl Installer<'_> {
         self.systemd.run(&["sh", "-c", find])
     }
 
-    /// Removes the package, and then purges it: the kernel is told to stay as it is.
-    pub(crate) fn remove_and_purge(&self, state: &str) {
+    /// Removes the package: the kernel, the state and the configuration stay.
+    pub(crate) fn remove(&self, state: &str) {
         let output = self.run("apt remove lvs-agent", "");
         assert!(output.contains("stay in the kernel"), "{output}");
         assert!(output.contains("lvs-agent cleanup"), "{output}");
@@ -168,7 +169,10 @@ impl Installer<'_> {
             "/etc/lvs-agent\n/var/lib/lvs-agent\n/run/lvs-agent"
         );
         self.run(&format!("test -e /var/lib/lvs-agent/{state}"), "");
+    }
 
+    /// Purges the package: the kernel alone stays as it is.
+    pub(crate) fn purge(&self) {
         let output = self.run("apt purge lvs-agent", "");
         assert!(output.contains("stay until the next boot"), "{output}");
         self.assert_is_gone();
