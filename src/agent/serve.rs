@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::agent::conditions;
 use crate::agent::lifecycle::AgentError;
 use crate::agent::reload::{OperationResult, record_reload};
+use crate::agent::service_status;
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::spawn_named;
 use crate::control::{self, Operation, OperationRequest, OperationResponse, Operator};
@@ -49,6 +50,8 @@ pub(crate) async fn serve_until_stopped<L>(
     let (requests, mut asked) = control::requests();
     let watchdog = systemd::feed_watchdog(shown.view().liveness);
     spawn_named(&mut tasks, "watchdog", watchdog);
+    let status = service_status::keep_current(shown.clone());
+    spawn_named(&mut tasks, "service status", status);
     spawn_named(&mut tasks, "orphans", orphans::reap());
     let conditions = conditions::watch(shown.clone());
     spawn_named(&mut tasks, "conditions", conditions);

@@ -217,9 +217,9 @@ impl StateLock {
                 return;
             };
             let directory = lock.directory.clone();
-            let examine = move || lock.look();
+            let compare = move || lock.look();
             // Of a file system that hangs the writers tell.
-            let _ = file_work::run_patiently(FileUse::State, &directory, examine).await;
+            let _ = file_work::run_patiently(FileUse::State, &directory, compare).await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the answers to an operator note beside what was done.
+//! The notes in answers to operators: what an operation does not do, or does later.
 
 use std::collections::BTreeSet;
 
@@ -66,10 +66,10 @@ pub(super) fn undrain_notes(
     let is_down = live.health == Health::Down;
     let down = is_down.then(|| format!("note: {name} is down, and serves when it is up"));
     let set = live.operator_weight.as_ref().map(|weight| {
-        let text = weight_line(Some(weight.set), record.configured);
+        let weights = weight_line(Some(weight.set), record.configured);
         let by = weight.decision.by_and_reason();
         let reset = snapshot.command_line(&format!("weight {name} reset"));
-        format!("note: {name} has {text}{by}, until `{reset}`")
+        format!("note: {name} has {weights}{by}, until `{reset}`")
     });
     [down, set].into_iter().flatten().collect()
 }
@@ -114,7 +114,7 @@ pub(super) fn saving_note(drains: &DrainStore, then: &str) -> Option<String> {
 }
 
 /// Why another weight is there only later.
-pub(super) fn held_notes(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn freeze_notes(snapshot: &Snapshot) -> Vec<String> {
     let frozen = snapshot.frozen.lock();
     let note =
         |reason| format!("note: its weight stays as it is while all weights are frozen: {reason}");
@@ -124,7 +124,7 @@ pub(super) fn held_notes(snapshot: &Snapshot) -> Vec<String> {
 
 /// What becomes of new connections to a service of which no real server serves.
 fn empty_pool_note(service: &ServiceRecord, is_frozen: bool) -> String {
-    let sorry_serves = service.pool.lock().standing.sorry_serves;
+    let sorry_serves = service.pool.lock().status.sorry_serves;
     let then = match &service.sorry_server {
         Some(_) if sorry_serves => "the sorry server takes over",
         Some(_) if is_frozen => {

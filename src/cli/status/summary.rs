@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use crate::cli::terminal::{Canvas, Tone, counted};
-use crate::model::{age, grouped};
+use crate::cli::terminal::{Canvas, Tone};
+use crate::model::{age, counted, grouped};
 use crate::status::Mode;
 use crate::status::document::{ConditionStatus, StatusResponse, Totals};
 
