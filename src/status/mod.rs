@@ -34,6 +34,8 @@ pub(crate) use arp::{ArpRecord, ConflictRecord};
 pub(crate) use command_line::command_line;
 pub(crate) use conditions::{ConditionChange, Conditions, Examiner, SharedConditions};
 pub(crate) use process::ProcessRecord;
+#[cfg(test)]
+pub(crate) use real_server::FirstCounted;
 pub(crate) use real_server::{LastProbe, RealServerLive, RealServerRecord};
 pub(crate) use transitions::{TransitionRecord, Transitions};
 

@@ -15,6 +15,8 @@ mod check_config;
 mod clock;
 mod config_files;
 mod damaged_state;
+#[path = "../support/dashboards.rs"]
+mod dashboard_queries;
 mod dashboards;
 mod descriptors;
 mod drain;
@@ -36,6 +38,8 @@ mod probes;
     reason = "the tests in network namespaces use the rest of it"
 )]
 mod process;
+#[path = "../support/prometheus.rs"]
+mod prometheus;
 #[path = "../support/pty.rs"]
 mod pty;
 mod readers;

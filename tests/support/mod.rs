@@ -4,6 +4,7 @@
 
 mod agent;
 mod authority;
+pub(crate) mod dashboards;
 mod exchange;
 mod http;
 mod ipvsadm;
@@ -12,6 +13,7 @@ mod loopback;
 mod namespace;
 mod nginx;
 mod process;
+pub(crate) mod prometheus;
 mod recorder;
 mod service_manager;
 mod site;
