@@ -13,6 +13,7 @@
 mod certificates;
 mod check_config;
 mod clock;
+mod colours;
 mod config_files;
 mod damaged_state;
 #[path = "../support/dashboards.rs"]
