@@ -71,7 +71,7 @@ impl Reach {
         match command.get_name() {
             "schema" | "completions" | "man" | "import" => Self::Nothing,
             "check-config" => Self::Configuration,
-            "status" | "reload" | "drain" | "undrain" => Self::ControlSocket,
+            "status" | "reload" | "drain" | "undrain" | "weight" => Self::ControlSocket,
             _ => Self::State,
         }
     }

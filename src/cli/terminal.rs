@@ -12,6 +12,8 @@ pub(crate) enum Tone {
     Problem,
     /// Shown in yellow.
     Warning,
+    /// Shown in green.
+    Addition,
 }
 
 /// What a text may use where it is shown; by default nothing, as in a pipe or a file.
@@ -43,6 +45,7 @@ impl Canvas {
         match tone.filter(|_| self.has_colours) {
             Some(Tone::Problem) => format!("\x1b[31m{text}\x1b[0m"),
             Some(Tone::Warning) => format!("\x1b[33m{text}\x1b[0m"),
+            Some(Tone::Addition) => format!("\x1b[32m{text}\x1b[0m"),
             None => text.to_owned(),
         }
     }
@@ -51,7 +54,12 @@ impl Canvas {
 /// Whether the screen of this terminal can be written anywhere but at its end, and keys can
 /// be read.
 pub(crate) fn has_screen() -> bool {
-    io::stdout().is_terminal() && io::stdin().is_terminal() && !is_dumb()
+    can_rewrite_line() && io::stdin().is_terminal()
+}
+
+/// Whether the last line of standard output can be replaced.
+pub(crate) fn can_rewrite_line() -> bool {
+    io::stdout().is_terminal() && !is_dumb()
 }
 
 fn is_dumb() -> bool {

@@ -208,7 +208,8 @@ async fn metrics(
             let found = services.position(|service| *service.name == *name);
             found.unwrap_or(snapshot.services.len())
         });
-        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only))?)
+        let now = clock::wall();
+        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only, now))?)
     };
     let media_type = format.content_type();
     let mut response = shown.large(wanted, media_type, &slot, render).await;

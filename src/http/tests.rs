@@ -695,7 +695,8 @@ fn scrape_of_many_real_servers_is_measured() {
         for encoding in [Encoding::Identity, Encoding::Gzip] {
             let before = processor_time();
             let mut sink = Sink::new(encoding);
-            let pieces = metrics.exposition(Arc::clone(&snapshot), Format::Text, None);
+            let pieces =
+                metrics.exposition(Arc::clone(&snapshot), Format::Text, None, fixture::start());
             sink.put_all(pieces).unwrap();
             let size = sink.finish().unwrap().len();
             let took = processor_time().saturating_sub(before);

@@ -125,6 +125,8 @@ fn pages_of_commands_with_a_configuration_have_its_variable() {
             let is_configured = has(r"\fB\-\-config\fR");
             assert_eq!(is_configured, has("LVS_AGENT_CONFIG"), "{text}");
             assert_eq!(is_configured, has(".SH FILES"), "{text}");
+            let asks_agent = has(r"\fB\-\-socket\fR");
+            assert!(!(asks_agent && has("drains.json")), "{text}");
         }
         assert!(
             has(".SH \"EXIT STATUS\"") && has(".SH \"SEE ALSO\""),

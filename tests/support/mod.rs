@@ -4,6 +4,7 @@
 
 mod agent;
 mod authority;
+pub(crate) mod dashboards;
 mod exchange;
 mod http;
 mod ipvsadm;
@@ -13,6 +14,7 @@ mod namespace;
 mod nginx;
 mod package;
 mod process;
+pub(crate) mod prometheus;
 mod recorder;
 mod service_manager;
 mod site;
