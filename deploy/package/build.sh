@@ -84,6 +84,6 @@ cargo tree --locked --edges normal --prefix none --format '{p}: {l}' |
 package=$output/lvs-agent_${version}_$(dpkg --print-architecture).deb
 # The profile is only how cargo-deb looks for programs, and there is none to build.
 cargo deb --quiet --locked --no-build --no-strip "${options[@]}" --deb-version "$version" \
-	--output "$package" >&2
+	--output "$package" >/dev/null
 [[ -s $package ]] || fail "cargo-deb has not written $package"
 printf '%s\n' "$package"
