@@ -1,11 +1,12 @@
 //! What is sent and what is awaited.
 
-use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN};
+use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN, STEP};
 use super::super::fields::Fields;
 use super::super::literal;
 use super::super::node::Content;
 use super::super::problem::{Parsed, Problems, shown};
 use super::super::scalar::Value;
+use super::Step;
 use super::pattern::{ExpectedBody, Expression, Pattern};
 
 const PATTERN_FORMS: &str = "a text, `{ regex: \"…\" }` or `{ hex: \"…\" }`";
@@ -100,6 +101,36 @@ impl Value<'_> {
         let wanted = "bytes in hexadecimal, two digits each";
         let text = self.text(wanted, HEX_HINT, problems)?;
         hexadecimal(text).ok_or_else(|| self.wrong(wanted, HEX_HINT, problems))
+    }
+
+    /// A list of `{ send: … }` and `{ expect: … }`.
+    pub(super) fn steps(self, problems: &mut Problems) -> Parsed<Vec<Step>> {
+        let hint = "write a list like `[{ expect: \"220 \" }, { send: \"QUIT\\r\\n\" }]`";
+        let Content::Sequence(nodes) = self.node.content() else {
+            return Err(self.wrong("a list of steps", hint, problems));
+        };
+        let mut steps = Vec::with_capacity(nodes.len());
+        let mut all = Ok(());
+        for node in nodes {
+            let step = Fields::read(node, &STEP, problems);
+            let step = step.and_then(|fields| {
+                match (fields.optional("send")?, fields.optional("expect")?) {
+                    (Some(entry), None) => Value::of(entry).bytes(problems).map(Step::Send),
+                    (None, Some(entry)) => Value::of(entry).pattern(problems).map(Step::Expect),
+                    (Some(_), Some(entry)) => Err(problems.add(
+                        entry.key.location,
+                        "a step either sends or expects, and this one does both",
+                        "make two steps of it, in the order in which they happen",
+                    )),
+                    (None, None) => Err(problems.add(node.location, "a step is empty", hint)),
+                }
+            });
+            match step {
+                Ok(step) => steps.push(step),
+                Err(reported) => all = Err(reported),
+            }
+        }
+        all.map(|()| steps)
     }
 }
 
