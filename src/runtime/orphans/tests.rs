@@ -32,7 +32,7 @@ async fn a_mark_ends_what_bears_it_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_is_waited_for_is_known_until_then() {
+async fn process_is_known_until_it_was_waited_for() {
     let (mut child, own) = spawn(&mut sleeper()).await.unwrap();
     let pid = own.pid().unwrap();
     assert!(tree::children(getpid()).contains(&pid));
