@@ -97,7 +97,7 @@ impl FileUse {
 /// Work on a file was not done, or nobody knows yet whether it was.
 #[derive(Debug, Error)]
 pub(crate) enum FileWorkError {
-    /// It was begun, now or earlier, and has not ended.
+    /// The work was begun, now or earlier, and has not ended.
     #[error(
         "the file system of `{}` does not answer: see `timeout 5 stat {}` and `findmnt -T {}`",
         .0.display(), .0.display(), .0.display()
@@ -201,7 +201,7 @@ fn all() -> Arc<FileWork> {
     Arc::clone(&ALL)
 }
 
-/// Those of one test: the clock of another one, which is paused, says nothing here.
+/// The files of one test: the clock of another test, which is paused, says nothing here.
 #[cfg(test)]
 fn all() -> Arc<FileWork> {
     thread_local! {

@@ -53,7 +53,7 @@ impl Standstill {
         Ok(watched)
     }
 
-    /// One that began at `from` and has not ended.
+    /// A standstill that began at `from` and has not ended.
     #[cfg(test)]
     pub(crate) fn since(from: Instant) -> Arc<Self> {
         let standstill = Self::unknown();

@@ -56,7 +56,7 @@ fn work(waiting: &Shared<Receiver<Job>>) {
     loop {
         let next = waiting.lock().recv();
         match next {
-            // One that panics has said so, and whoever waits for it sees that it
+            // A job that panics was logged, and whoever waits for the job sees that it
             // is gone: the thread does the next one.
             Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
             Err(_) => return,
