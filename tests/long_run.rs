@@ -13,9 +13,12 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use support::{PATIENCE, Recorder, ServiceManager, Site, exchange, loopback, until};
 
 #[path = "support/mod.rs"]
@@ -52,6 +55,27 @@ fn run(site: &Site) -> Command {
     let mut command = site.command("run");
     command.args(["--table", "memory"]);
     command
+}
+
+#[test]
+fn status_for_the_service_manager_follows_the_real_servers() {
+    let passes = Arc::new(AtomicBool::new(true));
+    let answer = Arc::clone(&passes);
+    let real_server = Recorder::start(move |_| {
+        let passes = answer.load(Ordering::SeqCst);
+        Some(if passes { 200 } else { 503 })
+    });
+    let site = Site::new(&configuration(loopback(), real_server.address));
+    let manager = ServiceManager::new(WATCHDOG);
+    let mut agent = manager.start(run(&site));
+    manager.wait_for_status("1 virtual service, 1 real server: 1 up; ");
+    passes.store(false, Ordering::SeqCst);
+    manager.wait_for_status("1 virtual service, 1 real server: 1 down; 2 problems");
+    passes.store(true, Ordering::SeqCst);
+    manager.wait_for_status(": 1 up; ");
+    agent.signal(Signal::SIGTERM);
+    manager.wait_for_status("ending");
+    assert_eq!(agent.wait(PATIENCE).code(), Some(0));
 }
 
 /// A FIFO where the state file should be would hold up whoever opens it: the file takes
@@ -104,12 +128,12 @@ fn a_stopped_process_feeds_no_watchdog() {
     let manager = ServiceManager::new(WATCHDOG);
     let agent = manager.start(run(&site));
     assert!(manager.is_fed());
-    agent.signal(nix::sys::signal::Signal::SIGSTOP);
+    agent.signal(Signal::SIGSTOP);
     until(PATIENCE, "silence", || {
         if manager.is_fed() { Err("fed") } else { Ok(()) }
     });
     // It goes on as if nothing had been: what is late is left out.
-    agent.signal(nix::sys::signal::Signal::SIGCONT);
+    agent.signal(Signal::SIGCONT);
     for _ in 0..3 {
         assert!(manager.is_fed(), "after it goes on");
     }

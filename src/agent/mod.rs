@@ -7,6 +7,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod real_server;
 mod reload;
 mod serve;
+mod service_status;
 mod startup_resources;
 mod targets;
 mod tasks;

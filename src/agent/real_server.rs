@@ -178,5 +178,5 @@ fn announce_ready(snapshot: &Snapshot, writing: Writing) {
     };
     let summary = format!("real server: {vips}{}", writing.mark());
     info!("{summary}");
-    systemd::ready(&summary);
+    systemd::ready();
 }

@@ -126,7 +126,7 @@ pub(super) fn record_reload(
     };
     let snapshot = shown.view().snapshot;
     let mut record = snapshot.reload.lock();
-    systemd::ready_again();
+    systemd::ready();
     match result {
         Ok(message) => {
             // Notes, each on a line of its own, were logged where they arose.

@@ -9,16 +9,18 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::agent::conditions;
 use crate::agent::lifecycle::AgentError;
 use crate::agent::reload::{OperationResult, record_reload};
+use crate::agent::service_status;
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::spawn_named;
 use crate::control::{self, Operation, OperationRequest, OperationResponse, Operator};
 use crate::http::{self, SharedState};
 use crate::notify::Events;
+use crate::runtime::printable::printable;
 use crate::runtime::signals::{Hangup, Stop, Terminate};
 use crate::runtime::{orphans, systemd};
 
@@ -48,6 +50,8 @@ pub(crate) async fn serve_until_stopped<L>(
     let (requests, mut asked) = control::requests();
     let watchdog = systemd::feed_watchdog(shown.view().liveness);
     spawn_named(&mut tasks, "watchdog", watchdog);
+    let status = service_status::keep_current(shown.clone());
+    spawn_named(&mut tasks, "service status", status);
     spawn_named(&mut tasks, "orphans", orphans::reap());
     let conditions = conditions::watch(shown.clone());
     spawn_named(&mut tasks, "conditions", conditions);
@@ -73,9 +77,14 @@ pub(crate) async fn serve_until_stopped<L>(
             }
         };
         let (by, answer) = asked_by.unzip();
+        let asked = by.as_ref().map(|by| (operation.clone(), by.to_string()));
         let (result, signal) = until_signal(&mut terminate, operate(operation, by)).await;
         if let Some(result) = result {
-            send_answer(answer, record_reload(&shown, events, result));
+            let result = record_reload(&shown, events, result);
+            if let (Some((operation, by)), Ok(answer)) = (asked, &result) {
+                log_refusal(&operation, &by, answer);
+            }
+            send_answer(answer, result);
         }
         if let Some(signal) = signal {
             info!("{signal}: ending");
@@ -112,6 +121,14 @@ async fn next_request(
             }
             Ok((operation, Some((by, answer))))
         }
+    }
+}
+
+/// The result of a reload is logged already, without what only the operator may read.
+fn log_refusal(operation: &Operation, by: &str, answer: &OperationResponse) {
+    if !answer.ok && operation.is_change() && *operation != Operation::Reload {
+        let reason = printable(&answer.message);
+        warn!(%operation, by, reason, "refused to an operator");
     }
 }
 

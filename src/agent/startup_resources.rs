@@ -1,6 +1,8 @@
 //! What a second agent, or a wrong configuration, would find taken: acquired
 //! before the kernel is touched.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -25,7 +27,7 @@ pub(crate) struct StartupResources {
 #[must_use]
 pub(crate) struct Locks {
     _role: Option<RoleLock>,
-    _state: Option<StateLock>,
+    _state: Option<Arc<StateLock>>,
 }
 
 impl StartupResources {
@@ -51,7 +53,9 @@ impl StartupResources {
         let socket = control::bind(&control.socket);
         let socket = socket.map_err(|error| taken(error.into(), mode))?;
         let state = if writes {
-            Some(StateLock::take(&config.state_dir, mode).await?)
+            let state = Arc::new(StateLock::take(&config.state_dir, mode).await?);
+            tokio::spawn(StateLock::keep(Arc::downgrade(&state)));
+            Some(state)
         } else {
             None
         };

@@ -20,11 +20,22 @@ use crate::runtime::logging::LogFormat;
 /// weight in the kernel's IPVS table. With `run --real-server` it puts the VIPs
 /// on lo and sets the ARP sysctls of direct routing.
 #[derive(Debug, Parser)]
-#[command(name = "lvs-agent", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done (plan: nothing to change), 1 failed, 2 bad usage or \
-    bad configuration, 3 plan found changes or doctor or status --exit-code a problem."
+    name = "lvs-agent",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
 )]
+#[command(after_help = "\
+Environment:
+  LVS_AGENT_CONFIG  The configuration file where --config names none
+  LVS_AGENT_LOG     What `run` logs: a level, or a filter such as warn,lvs_agent=debug
+
+Exit codes:
+  0 done (plan: nothing to change)
+  1 failed
+  2 bad usage or bad configuration
+  3 plan found changes, or doctor or status --exit-code a problem")]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -33,6 +44,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the agent: a director, or with --real-server the agent on a real server
+    #[command(after_help = "\
+Environment:
+  LVS_AGENT_LOG  What is logged: a level (error, warn, info, debug, trace), or a filter such as
+                 warn,lvs_agent=debug; default: info")]
     Run(RunArguments),
     /// Show every problem of a configuration file at once, each with its place
     CheckConfig(CheckConfigArguments),
@@ -66,7 +81,7 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Remove from the kernel all that this agent owns
     Cleanup(CleanupArguments),
-    /// Look at everything once, and say what is wrong and how to fix it; exit 3 for a problem
+    /// Look at everything once, say what is wrong and how to fix it; exit 3 for a problem
     Doctor(DoctorArguments),
 }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::cli::arguments::DoctorArguments;
-use crate::cli::terminal::counted;
 use crate::doctor::{self, Finding, FindingSeverity};
+use crate::model::counted;
 use crate::status::Mode;
 
 /// An element of what `doctor --json` prints.

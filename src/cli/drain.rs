@@ -4,6 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use humantime::format_duration;
+
+use super::status::cut;
+use super::terminal::{Canvas, can_rewrite_line};
 use super::{CommandFailure, ExitStatus, operate, socket};
 use crate::cli::arguments::{
     DrainArguments, Targets, UndrainArguments, WeightArgument, WeightArguments,
@@ -17,6 +21,12 @@ use crate::runtime::shell_word::quoted;
 /// The longest time without a word of what is left.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// The same where a line shows how long the drain has taken.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Of a terminal that does not know its width.
+const FEWEST_COLUMNS: usize = 80;
+
 /// A drain that ends with its deadline ends a moment after the client's.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -29,7 +39,7 @@ pub(super) async fn run(arguments: DrainArguments) -> Result<ExitStatus, Command
         reason,
     } = arguments;
     let at = socket(at)?;
-    let until = clock::monotonic() + deadline;
+    let started = clock::monotonic();
     let operation = Operation::Drain {
         targets: targets.clone(),
         // Rounded up: a deadline is not over too early.
@@ -38,7 +48,8 @@ pub(super) async fn run(arguments: DrainArguments) -> Result<ExitStatus, Command
     };
     operate(&at, &operation).await?;
     if wait {
-        wait_until_drained(&at, &targets, until).await?;
+        let progress = Progress::new(started, deadline);
+        wait_until_drained(&at, &targets, progress).await?;
     }
     Ok(ExitStatus::Success)
 }
@@ -63,37 +74,108 @@ pub(super) async fn set_weight(arguments: WeightArguments) -> Result<ExitStatus,
     Ok(ExitStatus::Success)
 }
 
+/// What is shown of the drain while the command waits: on a terminal one line that is
+/// replaced each second, elsewhere a line for each change.
+struct Progress {
+    started: Instant,
+    deadline: Duration,
+    /// The columns of the terminal; `None` where lines stay.
+    rewrites: Option<usize>,
+    shown: String,
+}
+
+impl Progress {
+    fn new(started: Instant, deadline: Duration) -> Self {
+        let columns = || Canvas::stdout().width.unwrap_or(FEWEST_COLUMNS);
+        Self {
+            started,
+            deadline,
+            rewrites: can_rewrite_line().then(columns),
+            shown: String::new(),
+        }
+    }
+
+    fn left(&self) -> Duration {
+        let until = self.started + self.deadline;
+        until.saturating_duration_since(clock::monotonic())
+    }
+
+    /// For how long the agent may wait before it answers.
+    fn interval(&self) -> Duration {
+        let longest = if self.rewrites.is_some() {
+            PROGRESS_INTERVAL
+        } else {
+            LONGEST_WAIT
+        };
+        (self.left() + GRACE).min(longest)
+    }
+
+    fn show_pending(&mut self, message: &str) -> io::Result<()> {
+        let Some(columns) = self.rewrites else {
+            return self.show_change(message);
+        };
+        let seconds = |duration: Duration| format_duration(Duration::from_secs(duration.as_secs()));
+        let line = format!(
+            "{} of {}: {message}",
+            seconds(clock::monotonic().saturating_duration_since(self.started)),
+            seconds(self.deadline)
+        );
+        let mut stdout = io::stdout();
+        // ECMA-48, erase in line. A line as wide as the terminal may wrap.
+        write!(stdout, "\r{}\x1b[K", cut(&line, columns.saturating_sub(1)))?;
+        stdout.flush()
+    }
+
+    fn show_change(&mut self, message: &str) -> io::Result<()> {
+        if message != self.shown {
+            writeln!(io::stdout(), "{message}")?;
+            message.clone_into(&mut self.shown);
+        }
+        Ok(())
+    }
+
+    /// Removes the line that would be replaced.
+    fn clear(&self) -> io::Result<()> {
+        if self.rewrites.is_some() {
+            write!(io::stdout(), "\r\x1b[K")?;
+        }
+        Ok(())
+    }
+}
+
 async fn wait_until_drained(
     at: &Path,
     targets: &[Target],
-    until: Instant,
+    mut progress: Progress,
 ) -> Result<(), CommandFailure> {
-    let mut shown = String::new();
     loop {
-        let left = until.saturating_duration_since(clock::monotonic());
-        let millis = u64::try_from((left + GRACE).min(LONGEST_WAIT).as_millis());
+        let millis = u64::try_from(progress.interval().as_millis());
         let operation = Operation::AwaitDrain {
             targets: targets.to_vec(),
             millis: millis.unwrap_or_default(),
         };
         let answer = control::operate(at, &operation).await;
+        let is_waiting = answer
+            .as_ref()
+            .is_ok_and(|answer| answer.ok && answer.pending)
+            && progress.left() > Duration::ZERO;
+        if !is_waiting {
+            progress.clear()?;
+        }
         let answer = answer.map_err(|error| out_of_sight(at, targets, &error))?;
         if !answer.ok {
             return Err(CommandFailure::Operation(answer.message));
         }
-        if answer.pending && clock::monotonic() >= until {
+        if !answer.pending {
+            return Ok(progress.show_change(&answer.message)?);
+        }
+        if !is_waiting {
             return Err(CommandFailure::Operation(format!(
                 "deadline passed; the drain continues in the background: {}",
                 answer.message
             )));
         }
-        if answer.message != shown {
-            writeln!(io::stdout(), "{}", answer.message)?;
-            shown.clone_from(&answer.message);
-        }
-        if !answer.pending {
-            return Ok(());
-        }
+        progress.show_pending(&answer.message)?;
     }
 }
 

@@ -11,13 +11,20 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 use super::arguments::{CONFIG_VARIABLE, Cli, ManArguments};
 use super::{CommandFailure, ExitStatus};
 use crate::config::{self, Config, Control};
-use crate::runtime::logging;
+use crate::runtime::{logging, shell_word};
 
 /// System administration commands, man-pages(7).
 const SECTION: &str = "8";
 
 pub(super) fn run(arguments: &ManArguments) -> Result<ExitStatus, CommandFailure> {
     let directory = &arguments.directory;
+    if !directory.is_dir() {
+        let shown = directory.display();
+        return Err(CommandFailure::Operation(format!(
+            "`{shown}` is no directory: make it (`mkdir -p {}`), or name the one for the pages",
+            shell_word::quoted(&shown.to_string())
+        )));
+    }
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     write_page(&command, directory)?;
@@ -64,7 +71,7 @@ impl Reach {
         match command.get_name() {
             "schema" | "completions" | "man" | "import" => Self::Nothing,
             "check-config" => Self::Configuration,
-            "status" | "reload" | "drain" | "undrain" => Self::ControlSocket,
+            "status" | "reload" | "drain" | "undrain" | "weight" => Self::ControlSocket,
             _ => Self::State,
         }
     }

@@ -16,7 +16,7 @@ mod status;
 mod terminal;
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::inheritance;
 use crate::runtime::logging::LoggingError;
 use crate::runtime::stored_file::StoredFileError;
+use crate::status::{Mode, command_line};
 pub use arguments::Cli;
 use arguments::{Command, ControlSocket};
 use status::StatusError;
@@ -238,11 +239,16 @@ async fn operate(socket: &Path, operation: &Operation) -> Result<(), CommandFail
 
 /// Where the running agent is reached: as said, else as the configuration
 /// that was named says, else where it is by default.
-fn socket(arguments: ControlSocket) -> Result<PathBuf, ConfigErrors> {
+fn socket(arguments: ControlSocket) -> Result<PathBuf, CommandFailure> {
     let default = Path::new(Control::DEFAULT_SOCKET);
-    socket_or(arguments, default, |note| {
+    let config = arguments.config.clone();
+    let found = socket_or(arguments, default, |note| {
         // Where standard error is gone, there is nobody to tell.
         let _ = writeln!(io::stderr(), "{note}");
+    });
+    found.map_err(|errors| {
+        let path = config.as_deref().unwrap_or(Path::new(Config::DEFAULT_PATH));
+        not_loaded(path, errors)
     })
 }
 
@@ -295,8 +301,19 @@ fn socket_or(
 }
 
 /// The configuration for a command beside the agent.
-fn load(path: &Path) -> Result<Arc<Config>, ConfigErrors> {
-    Config::load_beside_agent(path).map(Arc::new)
+fn load(path: &Path) -> Result<Arc<Config>, CommandFailure> {
+    let loaded = Config::load_beside_agent(path).map(Arc::new);
+    loaded.map_err(|errors| not_loaded(path, errors))
+}
+
+/// On a terminal is whoever may read the configuration. Elsewhere, others read what the
+/// command says, as the mail of a timer or the log of a pipeline, without lines of the file.
+fn not_loaded(path: &Path, errors: ConfigErrors) -> CommandFailure {
+    if io::stderr().is_terminal() {
+        return errors.into();
+    }
+    let check = command_line("check-config", Mode::Director, path);
+    CommandFailure::BadConfiguration(format!("{}: `{check}` shows the lines", errors.public()))
 }
 
 #[cfg(test)]

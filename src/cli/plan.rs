@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::agent::drains::DrainFile;
 use crate::cli::arguments::PlanArguments;
+use crate::cli::terminal::{Canvas, Tone};
 use crate::config::Config;
 use crate::doctor;
 use crate::kernel::{Ipvs, Kernel, KernelIpvs};
@@ -86,8 +87,10 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<ExitStatus, CommandF
         let changes = steps.iter().map(change).collect();
         write_json(&mut stdout, &PlanResponse { changes, notes })?;
     } else {
+        let canvas = Canvas::stdout();
         for step in &steps {
-            writeln!(stdout, "{step}")?;
+            let line = step.to_string();
+            writeln!(stdout, "{}", canvas.paint(&line, tone(&line)))?;
         }
         for note in &notes {
             writeln!(stdout, "# {note}")?;
@@ -102,6 +105,16 @@ pub(super) async fn run(arguments: PlanArguments) -> Result<ExitStatus, CommandF
     } else {
         ExitStatus::Findings
     })
+}
+
+/// As `diff` colours its lines, by the sign that the line of a step begins with.
+fn tone(line: &str) -> Option<Tone> {
+    match line.chars().next() {
+        Some('+') => Some(Tone::Addition),
+        Some('~') => Some(Tone::Warning),
+        Some('-') => Some(Tone::Problem),
+        Some(_) | None => None,
+    }
 }
 
 /// Something that reads this kernel and never writes it.

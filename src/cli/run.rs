@@ -15,6 +15,7 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
+use crate::runtime::own_command;
 use crate::status::{Mode, command_line};
 
 pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
@@ -27,6 +28,8 @@ pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure>
     let path = std::path::absolute(&arguments.config.path);
     let path = path.unwrap_or_else(|_| arguments.config.path.clone());
     let check = command_line("check-config", mode, &path);
+    let status = command_line("status", mode, &path);
+    own_command::set_options(status.trim_start_matches("lvs-agent status"));
     let format = arguments.log_format;
     let format = format.unwrap_or_else(LogFormat::of_standard_error);
     let mut log = logging::init(format)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub(super) use self::table::cut;
 use self::text::Part;
 use super::terminal::{Canvas, has_screen};
 use super::{CommandFailure, ExitStatus, socket};

@@ -5,8 +5,6 @@ use std::io::{self, IsTerminal as _};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::model::grouped;
-
 /// How much a text matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -14,6 +12,8 @@ pub(crate) enum Tone {
     Problem,
     /// Shown in yellow.
     Warning,
+    /// Shown in green.
+    Addition,
 }
 
 /// What a text may use where it is shown; by default nothing, as in a pipe or a file.
@@ -45,6 +45,7 @@ impl Canvas {
         match tone.filter(|_| self.has_colours) {
             Some(Tone::Problem) => format!("\x1b[31m{text}\x1b[0m"),
             Some(Tone::Warning) => format!("\x1b[33m{text}\x1b[0m"),
+            Some(Tone::Addition) => format!("\x1b[32m{text}\x1b[0m"),
             None => text.to_owned(),
         }
     }
@@ -53,33 +54,14 @@ impl Canvas {
 /// Whether the screen of this terminal can be written anywhere but at its end, and keys can
 /// be read.
 pub(crate) fn has_screen() -> bool {
-    io::stdout().is_terminal() && io::stdin().is_terminal() && !is_dumb()
+    can_rewrite_line() && io::stdin().is_terminal()
+}
+
+/// Whether the last line of standard output can be replaced.
+pub(crate) fn can_rewrite_line() -> bool {
+    io::stdout().is_terminal() && !is_dumb()
 }
 
 fn is_dumb() -> bool {
     env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
-
-/// A number with its noun: `1 problem`, `1,200 problems`.
-pub(crate) fn counted(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_their_nouns_and_commas() {
-        for (number, text) in [
-            (0, "0 problems"),
-            (1, "1 problem"),
-            (999, "999 problems"),
-            (1_200, "1,200 problems"),
-            (1_234_567, "1,234,567 problems"),
-        ] {
-            assert_eq!(counted(number, "problem"), text);
-        }
-    }
 }

@@ -27,6 +27,7 @@ mod literal;
 mod load;
 mod node;
 mod notify;
+mod pem;
 mod pool;
 mod probe_mark;
 mod problem;

@@ -220,10 +220,14 @@ fn exec(value: Value<'_>, problems: &mut Problems) -> Parsed<NotifyTarget> {
     all?;
     let mut words = words.into_iter();
     match words.next() {
-        Some(program) if program.starts_with('/') => Ok(NotifyTarget::Exec {
-            program,
-            arguments: words.collect(),
-        }),
+        Some(program) if program.starts_with('/') => {
+            let location = nodes.first().map_or(value.node.location, |n| n.location);
+            problems.warn_of_program(location, &program);
+            Ok(NotifyTarget::Exec {
+                program,
+                arguments: words.collect(),
+            })
+        }
         Some(program) => {
             let location = nodes.first().map_or(value.node.location, |n| n.location);
             let message = format!("{} is not an absolute path", quoted(&program));

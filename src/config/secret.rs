@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::declaration::SECRET_SOURCE;
 use super::fields::Fields;
-use super::node::Content;
-use super::problem::{Parsed, Problems, quoted_name, shown};
+use super::node::{Content, Location};
+use super::pem;
+use super::problem::{Parsed, Problems, quoted, quoted_name, shown};
 use super::scalar::{Value, list};
 use super::source::{self, SecretFile};
 use crate::runtime::shell_word;
@@ -82,7 +84,7 @@ pub(super) enum IfMissing {
 #[derive(Debug, Default)]
 pub(super) struct SecretReader {
     if_missing: IfMissing,
-    files: BTreeMap<PathBuf, Result<SecretFile, String>>,
+    files: BTreeMap<PathBuf, Result<SecretFile, io::Error>>,
 }
 
 impl SecretReader {
@@ -93,8 +95,8 @@ impl SecretReader {
         }
     }
 
-    fn file(&mut self, path: &Path) -> &Result<SecretFile, String> {
-        let read = || source::read_secret(path).map_err(|error| error.to_string());
+    fn file(&mut self, path: &Path) -> &Result<SecretFile, io::Error> {
+        let read = || source::read_secret(path);
         self.files.entry(path.to_owned()).or_insert_with(read)
     }
 }
@@ -172,13 +174,22 @@ fn find_file(path: PathBuf, name: &str, reader: &mut SecretReader) -> Found {
         Ok(file) => Found::Bytes(file.bytes.clone(), Some(path)),
         Err(error) => {
             let word = shell_word::quoted(&path.display().to_string());
-            Found::Nothing(
-                format!("{name} cannot be read: {error}"),
+            let word = shown(&word);
+            let kind = error.kind();
+            let hint = if kind == io::ErrorKind::FileTooLarge {
+                format!("name a file that has the secret and nothing else: see `ls -l {word}`")
+            } else if kind == io::ErrorKind::IsADirectory {
+                format!("name the file with the secret, which may be in it: see `ls -la {word}`")
+            } else if kind == io::ErrorKind::InvalidInput {
+                // What is no regular file is not read, as whoever has its other end could make
+                // the agent wait.
+                format!("name a regular file, into which the secret is written: see `ls -l {word}`")
+            } else {
                 format!(
-                    "let the agent's user read the file, or correct its name: see `namei -l {}`",
-                    shown(&word)
-                ),
-            )
+                    "let the agent's user read the file, or correct its name: see `namei -l {word}`"
+                )
+            };
+            Found::Nothing(format!("{name} cannot be read: {error}"), hint)
         }
     }
 }
@@ -297,6 +308,55 @@ impl Value<'_> {
         Ok(source.path())
     }
 
+    /// The same of a private key, which has to be one if it is there.
+    pub(super) fn key_file(self, path: &Path, problems: &mut Problems) -> Parsed<()> {
+        if problems.secrets.if_missing == IfMissing::Unread {
+            return Ok(());
+        }
+        let Ok(file) = problems.secrets.file(path) else {
+            return Ok(());
+        };
+        let (is_key, is_encrypted) = (pem::is_key(&file.bytes), pem::is_encrypted(&file.bytes));
+        if is_key {
+            return Ok(());
+        }
+        let path = path.display().to_string();
+        let word = shown(&shell_word::quoted(&path));
+        let (message, hint) = if is_encrypted {
+            (
+                format!("the key in {} is encrypted", quoted_name(&path)),
+                format!("write the key without a passphrase: `openssl pkey -in {word} -out FILE`"),
+            )
+        } else {
+            (
+                format!("{} does not have a private key in PEM", quoted_name(&path)),
+                format!(
+                    "name the file of the certificate's key: see `openssl pkey -in {word} -noout`"
+                ),
+            )
+        };
+        Err(problems.add(self.node.location, message, hint))
+    }
+
+    /// Warns of a file that should have certificates and has none, if it is there. The agent
+    /// reads such files when a probe needs them.
+    pub(super) fn warn_of_no_certificate(self, path: &Path, problems: &mut Problems) {
+        if problems.secrets.if_missing != IfMissing::Warning {
+            return;
+        }
+        if source::read_certificates(path).is_ok_and(|bytes| !pem::has_certificates(&bytes)) {
+            let path = path.display().to_string();
+            let word = shown(&shell_word::quoted(&path));
+            problems.warn(
+                self.node.location,
+                format!("{} does not have certificates in PEM", quoted_name(&path)),
+                format!(
+                    "name a file of certificates: see `openssl x509 -in {word} -noout -subject`"
+                ),
+            );
+        }
+    }
+
     /// Warns of a file with a secret that every user may read, if it is there.
     pub(super) fn warn_of_readers(self, path: &Path, problems: &mut Problems) {
         if problems.secrets.if_missing == IfMissing::Unread {
@@ -309,6 +369,26 @@ impl Value<'_> {
             let message = format!("every user of this host may read {}", quoted_name(&path));
             let hint = format!("chmod o= {}", shown(&shell_word::quoted(&path)));
             problems.warn(self.node.location, message, hint);
+        }
+    }
+}
+
+impl Problems {
+    /// Warns of a program that this host does not have or cannot run.
+    pub(super) fn warn_of_program(&mut self, location: Location, program: &str) {
+        if self.secrets.if_missing == IfMissing::Unread {
+            return;
+        }
+        if let Some(why) = source::not_a_program(Path::new(program)) {
+            let word = shown(&shell_word::quoted(program));
+            self.warn(
+                location,
+                format!("the program {} {why} on this host", quoted(program)),
+                format!(
+                    "install the program where the agent runs, or correct its path: see \
+                     `ls -lL {word}`"
+                ),
+            );
         }
     }
 }

@@ -106,6 +106,24 @@ pub(super) fn read_secret(path: &Path) -> io::Result<SecretFile> {
     Ok(SecretFile { bytes, is_public })
 }
 
+/// A file of certificates, of at most 1 MiB.
+pub(super) fn read_certificates(path: &Path) -> io::Result<Vec<u8>> {
+    const LARGEST_CERTIFICATES: u64 = 1024 * 1024;
+    regular_file::read(path, LARGEST_CERTIFICATES)
+}
+
+/// Why nobody could run the program at this path, where that can be seen from here.
+pub(super) fn not_a_program(path: &Path) -> Option<&'static str> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => Some("is not a file"),
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => Some("is not executable"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("is not there"),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Some("is not there"),
+        // Another user may be able to see the file.
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// The value of an environment variable.
 pub(super) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name)

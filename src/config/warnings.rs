@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 
 use crate::model::{Scheduler, ServiceFlags};
 
-use super::Check;
 use super::node::Location;
 use super::problem::{Problems, quoted};
 use super::rules::{checks, service_port};
 use super::scalar::{list, resembling};
 use super::service::ServiceDraft;
+use super::{Check, CheckKind};
 
 /// Ports that HTTP usually has.
 const HTTP_PORTS: [u16; 7] = [80, 8000, 8008, 8080, 8081, 8088, 8888];
@@ -46,6 +46,7 @@ pub(super) fn check(
         for (check, location) in checks(service) {
             agent(service, check, location, http, problems);
             timeout(check, location, problems);
+            programs(check, location, problems);
             // A firewall mark does not say which ports its clients use.
             if service_port(service).is_some_and(|port| port != 0) {
                 port(check, location, &served, problems);
@@ -125,6 +126,21 @@ fn scheduler_meant(name: &str) -> Option<&'static str> {
     let other = OTHER_NAMES.iter().find(|(other, _)| *other == plain);
     let other = other.map(|(_, meant)| *meant);
     other.or_else(|| resembling(&plain, Scheduler::OF_LINUX.into_iter()))
+}
+
+fn programs(check: &Check, location: Location, problems: &mut Problems) {
+    let parts = if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
+        parts.as_slice()
+    } else {
+        std::slice::from_ref(&check.kind)
+    };
+    for part in parts {
+        if let CheckKind::Exec(exec) = part
+            && let Some(program) = exec.command.first()
+        {
+            problems.warn_of_program(location, program);
+        }
+    }
 }
 
 fn agent(

@@ -67,9 +67,9 @@ pub(crate) enum ControlError {
         /// What is wrong with it.
         what: String,
     },
-    /// The agent has nothing of what is asked for, and says so.
+    /// The agent has nothing of what is asked for, or refuses the question, and says so.
     #[error("{0}")]
-    NotFound(String),
+    Refused(String),
     /// An lvs-agent of another version, whose answers this one does not understand.
     #[error(
         "the lvs-agent that answers on {} has version {version}, which this one, of version {}, \
@@ -185,9 +185,18 @@ async fn exchange_once<T: DeserializeOwned>(
         path: path.to_owned(),
         what,
     };
-    if status == reqwest::StatusCode::NOT_FOUND && resource.contains('?') {
+    let refusals = [
+        reqwest::StatusCode::NOT_FOUND,
+        reqwest::StatusCode::BAD_REQUEST,
+    ];
+    if refusals.contains(&status) && resource.contains('?') {
         let text = printable(String::from_utf8_lossy(&body).trim_end());
-        return Err(ControlError::NotFound(text));
+        return Err(ControlError::Refused(text));
+    }
+    if status == reqwest::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+        let text = "the names of the targets are too long for one question: name fewer, a whole \
+                    service by `NAME/*`, or none for all";
+        return Err(ControlError::Refused(text.to_owned()));
     }
     if status != reqwest::StatusCode::OK {
         return Err(not_understood(format!("HTTP {status}")));

@@ -208,7 +208,8 @@ async fn metrics(
             let found = services.position(|service| *service.name == *name);
             found.unwrap_or(snapshot.services.len())
         });
-        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only))?)
+        let now = clock::wall();
+        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only, now))?)
     };
     let media_type = format.content_type();
     let mut response = shown.large(wanted, media_type, &slot, render).await;
@@ -223,7 +224,12 @@ fn metrics_filter(query: &str) -> Result<Option<String>, &'static str> {
     let mut service = None;
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
-            ("service", name) if !name.is_empty() => service = Some(name.to_owned()),
+            ("service", name) if !name.is_empty() && service.is_none() => {
+                service = Some(name.to_owned());
+            }
+            ("service", name) if !name.is_empty() => {
+                return Err("/metrics takes one ?service=NAME: ask for each service by itself.\n");
+            }
             _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
         }
     }

@@ -76,7 +76,13 @@ pub(super) fn missing(view: &AppState) -> String {
                 let noun = if waiting == 1 { "weight" } else { "weights" };
                 format!("{waiting} changed {noun} not written yet\n")
             });
-            let unwritten = unwritten.line("the kernel does not have the weight wanted yet of");
+            let table = if snapshot.process.table_in_kernel {
+                "the kernel"
+            } else {
+                "the table in memory"
+            };
+            let what = format!("{table} does not have the weight wanted yet of");
+            let unwritten = unwritten.line(&what);
             waiting.unwrap_or_default() + &unwritten
         }
     };

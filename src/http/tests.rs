@@ -602,6 +602,11 @@ async fn scrape_of_no_service_is_refused_in_a_sentence() {
             400,
             "/metrics takes ?service=NAME, and nothing else.\n",
         ),
+        (
+            "service=web&service=marked",
+            400,
+            "/metrics takes one ?service=NAME: ask for each service by itself.\n",
+        ),
     ] {
         // The connection closes, or this would wait.
         let response = ask(address, &format!("GET /metrics?{query}")).await;
@@ -690,7 +695,8 @@ fn scrape_of_many_real_servers_is_measured() {
         for encoding in [Encoding::Identity, Encoding::Gzip] {
             let before = processor_time();
             let mut sink = Sink::new(encoding);
-            let pieces = metrics.exposition(Arc::clone(&snapshot), Format::Text, None);
+            let pieces =
+                metrics.exposition(Arc::clone(&snapshot), Format::Text, None, fixture::start());
             sink.put_all(pieces).unwrap();
             let size = sink.finish().unwrap().len();
             let took = processor_time().saturating_sub(before);

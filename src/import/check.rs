@@ -215,7 +215,17 @@ fn within(
 /// A regular expression as a pattern of ours; `None`, with a note, if ours are none like it.
 pub(super) fn pattern(expression: &str, place: Place, notes: &mut Notes) -> Option<Value> {
     match Expression::new(expression) {
-        Ok(_) => Some(regex(expression)),
+        Ok(ours) if ours.tells_texts_apart() => Some(regex(expression)),
+        Ok(_) => {
+            notes.add(
+                place,
+                format!(
+                    "the regular expression `{expression}` is left out, and any text passes: \
+                     every text has a match of the expression, or none has"
+                ),
+            );
+            None
+        }
         Err(error) => {
             let said = error.to_string();
             let reason = said.lines().last().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::check::Check;
-use super::note::Place;
+use super::note::{Notes, Place};
 use crate::model::{Family, Forwarding, Protocol};
 
 /// What the kernel knows a service by.
@@ -145,10 +145,20 @@ pub(super) struct SorryServer {
     pub(super) forwarding: Option<Forwarding>,
 }
 
-/// A number as it is written, and the highest of those that our configuration
-/// takes where it is higher; `None` if it is no number.
-pub(super) fn number(text: &str) -> Option<u32> {
+/// The highest number that our configuration takes.
+const HIGHEST: u32 = i32::MAX.cast_unsigned();
+
+/// A number as it is written, and with a note [`HIGHEST`] where it is higher; `None` if it
+/// is no number.
+pub(super) fn number(text: &str, place: Place, notes: &mut Notes) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let highest = u32::try_from(i32::MAX).unwrap_or(u32::MAX);
-    digits.then(|| text.parse().unwrap_or(highest).min(highest))
+    if !digits {
+        return None;
+    }
+    let number = text.parse().ok().filter(|number| *number <= HIGHEST);
+    if number.is_none() {
+        let text = format!("the number {text} is above the highest one here: {HIGHEST} is taken");
+        notes.add(place, text);
+    }
+    Some(number.unwrap_or(HIGHEST))
 }

@@ -249,9 +249,9 @@ fn real_server(
         );
         return Ok(None);
     };
-    let number = |option: &str, text: Option<&str>, default| match text {
+    let mut number = |option: &str, text: Option<&str>, default| match text {
         None => Ok(default),
-        Some(text) => number(text)
+        Some(text) => number(text, place, notes)
             .ok_or_else(|| notes.not_understood(place, format!("`{option} {text}` is no number"))),
     };
     Ok(Some(RealServer {
@@ -310,7 +310,7 @@ fn read_timeouts(words: &[&str], place: Place, notes: &mut Notes) -> Result<Time
     };
     let mut timeouts = Timeouts::new();
     for (key, text) in [("tcp", tcp), ("tcpfin", tcpfin), ("udp", udp)] {
-        let Some(seconds) = number(text) else {
+        let Some(seconds) = number(text, place, notes) else {
             let message = format!("`--set`: `{text}` is no number of seconds");
             return Err(notes.not_understood(place, message));
         };

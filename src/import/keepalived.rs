@@ -64,7 +64,7 @@ pub(super) fn read(
     for statement in &statements {
         match statement.keyword() {
             "virtual_server_group" => {
-                let group = Group::read(statement, &mut budget, notes)?;
+                let group = Group::read(statement, &mut budget, notes);
                 groups.insert(statement.argument(0).to_owned(), group);
             }
             "SSL" => tls = ClientTls::read(statement, notes),
@@ -84,6 +84,7 @@ pub(super) fn read(
                 tls: &tls,
             };
             drafts.extend(server.read(notes));
+            note_further_words(statement, notes);
             notes.set_service(None);
         } else if OTHERS.iter().any(|other| keyword.starts_with(other)) {
             others.push(statement);
@@ -100,11 +101,86 @@ fn outside(statement: &Statement, notes: &mut Notes) {
     if statement.is_template(notes) {
         return;
     }
-    let text = format!(
-        "`{}` is left out: it is no keyword of keepalived that is known here",
-        statement.keyword()
-    );
+    // A line of ldirectord is one word, with its value, if it has no blanks.
+    let (keyword, is_of_ldirectord) = match statement.keyword().split_once('=') {
+        Some((key, _)) => (key, true),
+        None => (statement.keyword(), statement.argument(0).starts_with('=')),
+    };
+    let mut text =
+        format!("`{keyword}` is left out: it is no keyword of keepalived that is known here");
+    if is_of_ldirectord {
+        text.push_str("; `KEY = VALUE` is a line of ldirectord: `lvs-agent import ldirectord`");
+    }
     notes.add(statement.place, text);
+}
+
+/// Keywords of virtual servers and what is in them that take one word, or none. keepalived
+/// reads no further ones.
+const ONE_WORD: [&str; 34] = [
+    "alpha",
+    "bind_if",
+    "bind_port",
+    "bindto",
+    "connect_ip",
+    "connect_port",
+    "connect_timeout",
+    "delay_before_retry",
+    "delay_loop",
+    "digest",
+    "fwmark",
+    "helo_name",
+    "hysteresis",
+    "inhibit_on_failure",
+    "ip_family",
+    "lb_algo",
+    "lthreshold",
+    "lvs_sched",
+    "misc_timeout",
+    "name",
+    "nb_get_retry",
+    "nb_sock_retry",
+    "ops",
+    "path",
+    "persistence_engine",
+    "persistence_granularity",
+    "persistence_timeout",
+    "protocol",
+    "quorum",
+    "retry",
+    "type",
+    "uthreshold",
+    "virtualhost",
+    "weight",
+];
+
+/// Keywords that take two words.
+const TWO_WORDS: [&str; 3] = ["real_server", "sorry_server", "virtual_server"];
+
+/// Notes the words that follow those of a keyword on its line.
+fn note_further_words(statement: &Statement, notes: &mut Notes) {
+    let keyword = statement.keyword();
+    let taken = if ONE_WORD.contains(&keyword) {
+        1
+    } else if TWO_WORDS.contains(&keyword) {
+        2
+    } else {
+        usize::MAX
+    };
+    if let Some(further) = statement
+        .arguments()
+        .get(taken..)
+        .filter(|all| !all.is_empty())
+    {
+        let text = format!(
+            "`{}` after `{keyword}` and its value is left out, as keepalived does: write each \
+             keyword on a line of its own",
+            further.join(" ")
+        );
+        notes.add(statement.place, text);
+    }
+    for inner in statement.block() {
+        note_further_words(inner, notes);
+    }
 }
 
 /// One note for all that keepalived goes on doing.

@@ -5,8 +5,8 @@ mod keys;
 mod real_server;
 mod virtual_server;
 
-use self::keys::{Section, Setting};
-use self::virtual_server::service;
+use self::keys::{SHARED, Section, Setting};
+use self::virtual_server::{READ, service};
 use super::draft::Draft;
 use super::note::{Notes, Place};
 use super::render::Timeouts;
@@ -24,7 +24,7 @@ pub(super) fn read(
     keys::note_global(&global, notes);
     for section in &sections {
         notes.set_service(Some(drafts.len()));
-        drafts.extend(service(section, &global, &mut budget, notes)?);
+        drafts.extend(service(section, &global, &mut budget, notes));
         notes.set_service(None);
     }
     Ok((drafts, Timeouts::new()))
@@ -56,12 +56,17 @@ fn sections(
         }
         let setting = Setting::read(&line, place);
         let Some(setting) = setting else {
+            // What follows the first word may be a secret.
             let message = format!(
-                "`{}` is no line of ldirectord, which are of the form `KEY = VALUE`",
-                line.trim()
+                "the line that begins with `{}` is no line of ldirectord, which are of the form \
+                 `KEY = VALUE`",
+                line.split_whitespace().next().unwrap_or_default()
             );
             return Err(notes.not_understood(place, message));
         };
+        let is_of_server = READ.contains(&setting.key.as_str())
+            && !SHARED.contains(&setting.key.as_str())
+            && setting.key != "cleanstop";
         let is_virtual = ["virtual", "virtual6"].contains(&setting.key.as_str());
         if indentation >= 4 && in_section {
             if let Some(section) = sections.last_mut() {
@@ -72,14 +77,14 @@ fn sections(
             let mut section = Section::new(place, setting.value.clone());
             section.is_ipv6 = setting.key == "virtual6";
             sections.push(section);
-        } else if indentation == 0 {
+        } else if indentation == 0 && !is_of_server {
             in_section = false;
             global.settings.push(setting);
         } else {
             let message = format!(
                 "`{}` belongs to no virtual server: the lines of one follow its `virtual` line \
                  at once, with 4 blanks or a tab before each",
-                line.trim()
+                setting.key
             );
             return Err(notes.not_understood(place, message));
         }

@@ -194,19 +194,19 @@ impl Default for ExpansionBudget {
 }
 
 impl ExpansionBudget {
-    fn take(&mut self, count: u128, place: Place, notes: &Notes) -> Result<(), ImportError> {
+    /// Whether there is room for so many; a note says that there is not.
+    fn take(&mut self, count: u128, place: Place, notes: &mut Notes) -> bool {
         let count = usize::try_from(count).ok();
-        if let Some(left) = count.and_then(|count| self.0.checked_sub(count)) {
-            self.0 = left;
-            return Ok(());
-        }
-        Err(notes.not_understood(
-            place,
-            format!(
-                "with this range, ranges make more than {MOST_EXPANDED} entries: \
+        let left = count.and_then(|count| self.0.checked_sub(count));
+        if left.is_none() {
+            let text = format!(
+                "this range is left out: with it, ranges make more than {MOST_EXPANDED} entries; \
                  write a smaller range"
-            ),
-        ))
+            );
+            notes.add(place, text);
+        }
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
     }
 }
 

@@ -193,7 +193,7 @@ impl Settler {
             notes,
         );
         let own = port.or(common);
-        let kind = Kind::simple(draft.key.checked_protocol(), server.port.or(own));
+        let kind = Kind::simple(draft.key.checked_protocol(), own.or(server.port));
         let timing = kept
             .iter()
             .find_map(|kept| Some(kept.server.check.as_ref()?.timing.clone()));

@@ -1,33 +1,29 @@
 //! Requests over netlink with complete answers and deadlines; the only user of
 //! neli's socket.
 //!
-//! neli's router matches answers to requests, but has no time-outs, returns a
-//! failed dump like a finished one, and lets two dumps run on one socket, which
-//! the kernel refuses. Here every request has a deadline, an answer counts only
-//! with its end, and requests run one at a time (except writes, which
+//! The kernel answers within the system call that sends a request
+//! (`netlink_unicast_kernel` in `net/netlink/af_netlink.c`). So an answer is read
+//! from the socket at once, by the task that asked: nothing else runs in between,
+//! on which a probe through a VIP depends. Every request has a deadline, an answer
+//! counts only with its end, and requests run one at a time (except writes, which
 //! [`Netlink::write_all`] pipelines).
 //!
 //! A socket belongs to the network namespace of the thread that opened the
 //! socket. The first request opens it.
 
 mod answer;
+mod connection;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use neli::consts::nl::{GenlId, NlmF};
+use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
-use neli::consts::socket::NlFamily;
-use neli::err::RouterError;
-use neli::nl::NlPayload;
-use neli::router::asynchronous::{NlRouter, NlRouterReceiverHandle};
 use neli::types::Buffer;
-use neli::utils::Groups;
 use neli::{Size, ToBytes};
 use rustix::io::Errno;
 use tokio::time::timeout;
 
-use self::answer::collect;
+use self::connection::Connection;
 use super::Cause;
 
 /// How long the kernel may take for one request. It answers within
@@ -74,6 +70,8 @@ pub(super) enum MessageType {
     Route(Rtm),
     /// `SOCK_DIAG_BY_FAMILY`, the one of `NETLINK_SOCK_DIAG`.
     Sockets,
+    /// One for the controller of generic netlink, which knows the families.
+    Control,
     /// One for the generic family that the socket was opened for.
     Family,
 }
@@ -123,29 +121,11 @@ impl Failure {
     }
 }
 
-impl<T: std::fmt::Debug, P: std::fmt::Debug> From<RouterError<T, P>> for Failure {
-    fn from(error: RouterError<T, P>) -> Self {
-        if let RouterError::Nlmsgerr(refusal) = error {
-            Self::Errno(refusal.error().saturating_neg())
-        } else {
-            Self::transport(&error)
-        }
-    }
-}
-
 /// A netlink socket, opened when it is first needed and again after a failure.
 pub(super) struct Netlink {
     protocol: Protocol,
     connection: Option<Connection>,
 }
-
-struct Connection {
-    router: NlRouter,
-    /// The generic family's number; 0 for the others, which have no use for it.
-    family: u16,
-}
-
-type Receiver = NlRouterReceiverHandle<u16, Buffer>;
 
 impl Netlink {
     pub(super) const fn new(protocol: Protocol) -> Self {
@@ -257,33 +237,33 @@ impl Netlink {
         if total == 0 {
             return results;
         }
-        let connection = match self.take_connection().await {
+        let mut connection = match self.take_connection().await {
             Ok(connection) => connection,
             Err(failure) => {
                 results.resize(total, Err(failure));
                 return results;
             }
         };
-        let mut in_flight: VecDeque<Result<Receiver, Failure>> = VecDeque::with_capacity(window);
-        loop {
-            while in_flight.len() < window
-                && let Some(request) = requests.next()
-            {
-                in_flight.push_back(match request {
-                    Ok(request) => within(connection.send(request, NlmF::ACK)).await,
-                    Err(failure) => Err(failure),
-                });
-            }
-            let result = match in_flight.pop_front() {
-                Some(Ok(receiver)) => within(collect(receiver)).await,
-                Some(Err(failure)) => Err(failure),
-                None => break,
+        while results.len() < total {
+            let sent = connection.send_all(requests.by_ref().take(window), NlmF::ACK);
+            let sent = match sent {
+                Ok(sent) => sent,
+                Err(failure) => {
+                    results.resize(total, Err(failure));
+                    return results;
+                }
             };
-            if result.as_ref().is_err_and(breaks_connection) {
-                results.resize(total, result);
-                return results;
+            for sequence in sent {
+                let result = match sequence {
+                    Ok(sequence) => within(connection.answer(sequence)).await,
+                    Err(failure) => Err(failure),
+                };
+                if result.as_ref().is_err_and(breaks_connection) {
+                    results.resize(total, result);
+                    return results;
+                }
+                results.push(result);
             }
-            results.push(result);
         }
         if !results.contains(&Err(Failure::Errno(ENOENT))) {
             self.connection = Some(connection);
@@ -299,10 +279,10 @@ impl Netlink {
     where
         P: Size + ToBytes + Send + Sync,
     {
-        let connection = self.take_connection().await?;
+        let mut connection = self.take_connection().await?;
         let answer = within(async {
-            let receiver = connection.send(request, flags).await?;
-            collect(receiver).await
+            let sequence = connection.send(request, flags)?;
+            connection.answer(sequence).await
         })
         .await;
         let keep = match &answer {
@@ -325,67 +305,6 @@ impl Netlink {
             None => within(Connection::open(self.protocol)).await,
         }
     }
-}
-
-impl Connection {
-    async fn open(protocol: Protocol) -> Result<Self, Failure> {
-        let socket = match protocol {
-            Protocol::Route => NlFamily::Route,
-            Protocol::Sockets => NlFamily::SockOrInetDiag,
-            Protocol::Generic(_) => NlFamily::Generic,
-        };
-        let (router, _multicast) = NlRouter::connect(socket, None, Groups::empty()).await?;
-        let family = match protocol {
-            Protocol::Route | Protocol::Sockets => 0,
-            Protocol::Generic(name) => resolve(&router, name).await?,
-        };
-        Ok(Self { router, family })
-    }
-
-    async fn send<P>(&self, request: Request<P>, flags: NlmF) -> Result<Receiver, Failure>
-    where
-        P: Size + ToBytes + Send + Sync,
-    {
-        let message_type = match request.message_type {
-            MessageType::Route(kind) => u16::from(kind),
-            MessageType::Sockets => SOCK_DIAG_BY_FAMILY,
-            MessageType::Family => self.family,
-        };
-        self.router
-            .send(
-                message_type,
-                request.flags | flags,
-                NlPayload::Payload(request.body),
-            )
-            .await
-            .map_err(|error| match error {
-                RouterError::Socket(error) => Failure::transport(&error),
-                RouterError::Msg(error) => Failure::transport(&error),
-                RouterError::Io(error) => Failure::transport(&error),
-                RouterError::De(error) => Failure::transport(&error),
-                RouterError::Nlmsgerr(_)
-                | RouterError::BadSeqOrPid(_)
-                | RouterError::NoAck
-                | RouterError::UnexpectedAck
-                | RouterError::ClosedChannel => Failure::transport(&"the request was not sent"),
-            })
-    }
-}
-
-async fn resolve(router: &NlRouter, name: &str) -> Result<u16, Failure> {
-    use neli::consts::genl::{CtrlAttr, CtrlCmd};
-    use neli::genl::Genlmsghdr;
-    type Refusal = RouterError<GenlId, Genlmsghdr<CtrlCmd, CtrlAttr>>;
-
-    let resolved: Result<u16, Refusal> = router.resolve_genl_family(name).await;
-    resolved.map_err(|error| {
-        let failure = Failure::from(error);
-        if failure == Failure::Errno(ENOENT) {
-            Failure::NoFamily
-        } else {
-            failure
-        }
-    })
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {

@@ -29,6 +29,10 @@ use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 /// fill a socket's buffer, and rendered well within a millisecond.
 const PIECE: usize = 32 * 1024;
 
+/// For so long the compact form shows 0 for a counter that has left 0. Prometheus scrapes
+/// once a minute by default.
+const SHOWN_AS_ZERO: Duration = Duration::from_mins(1);
+
 fn names<'a>(service: &'a ServiceRecord, real_server: &'a RealServerRecord) -> [Label<'a>; 2] {
     [
         ("service", &service.name),
@@ -46,6 +50,22 @@ struct Samples<'a> {
     /// sample, so that a family without one does not appear.
     head_pending: &'a mut bool,
     per_real_server: PerRealServer,
+    now: SystemTime,
+}
+
+/// A counter of one real server.
+struct Count {
+    count: u64,
+    /// When it left 0, as far as that is known.
+    first: Option<SystemTime>,
+}
+
+impl Count {
+    /// Whether a scraper may not have seen the counter yet.
+    fn is_new(&self, now: SystemTime) -> bool {
+        let since = self.first.map(|first| now.duration_since(first));
+        since.is_some_and(|since| since.is_ok_and(|since| since < SHOWN_AS_ZERO))
+    }
 }
 
 impl Samples<'_> {
@@ -70,15 +90,20 @@ impl Samples<'_> {
         self.add(&[service, real_server, label], value);
     }
 
-    /// A counter of one real server, which the compact form has once it is not 0.
+    /// A counter of one real server. The compact form leaves out a counter that is 0, for
+    /// most are. Such a counter appears with 0: Prometheus's `rate()` takes the first value
+    /// of a series for its beginning, and would lose the first increments.
     fn count_for(
         &mut self,
         service: &ServiceRecord,
         real_server: &RealServerRecord,
         label: Label<'_>,
-        count: u64,
+        counter: Count,
     ) {
-        if count > 0 || self.per_real_server == PerRealServer::Full {
+        let is_full = self.per_real_server == PerRealServer::Full;
+        if is_full || counter.count > 0 {
+            let is_shown = is_full || !counter.is_new(self.now);
+            let count = if is_shown { counter.count } else { 0 };
             self.add_for(service, real_server, label, count);
         }
     }
@@ -116,6 +141,7 @@ pub(super) struct Exposition {
     snapshot: Arc<Snapshot>,
     /// The only virtual service that the scrape is about, if it is about one.
     only: Option<usize>,
+    now: SystemTime,
     family: usize,
     head_pending: bool,
     service: usize,
@@ -131,12 +157,14 @@ impl Exposition {
         snapshot: Arc<Snapshot>,
         format: Format,
         only: Option<usize>,
+        now: SystemTime,
     ) -> Self {
         Self {
             format,
             own: own.into_iter(),
             snapshot,
             only,
+            now,
             family: 0,
             head_pending: true,
             service: only.unwrap_or(0),
@@ -171,6 +199,7 @@ impl Exposition {
             family,
             head_pending: &mut self.head_pending,
             per_real_server: self.snapshot.per_real_server,
+            now: self.now,
         };
         let is_wanted = self.only.is_none_or(|only| only == self.service);
         let service = self.snapshot.services.get(self.service);

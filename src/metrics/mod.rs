@@ -6,7 +6,7 @@ mod labels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -294,15 +294,16 @@ impl Metrics {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// All metrics, or with `only` those of the virtual service at that place, piece by piece,
+    /// All metrics at this time, or with `only` those of the virtual service at that place, piece by piece,
     /// each rendered when it is asked for.
     pub(crate) fn exposition(
         &self,
         snapshot: Arc<Snapshot>,
         format: Format,
         only: Option<usize>,
+        now: SystemTime,
     ) -> impl Iterator<Item = String> + Send + use<> {
-        exposition::Exposition::new(self.registry.gather(), snapshot, format, only)
+        exposition::Exposition::new(self.registry.gather(), snapshot, format, only, now)
     }
 }
 

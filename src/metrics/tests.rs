@@ -6,7 +6,12 @@ use crate::model::{
     AdminState, FreezeReason, Health, ProbeResult, Quiesced, Statistics, SyncDaemon, SyncState,
     TableStatus,
 };
-use crate::status::fixture;
+use crate::status::{FirstCounted, fixture};
+
+/// Long after the counters of the fixture left 0.
+fn now() -> SystemTime {
+    fixture::start() + Duration::from_hours(1)
+}
 
 fn scrape(snapshot: Snapshot) -> String {
     let names: Vec<_> = snapshot
@@ -16,7 +21,7 @@ fn scrape(snapshot: Snapshot) -> String {
         .collect();
     let metrics = Metrics::new(names.iter().map(AsRef::as_ref)).unwrap();
     metrics
-        .exposition(Arc::new(snapshot), Format::Text, None)
+        .exposition(Arc::new(snapshot), Format::Text, None, now())
         .collect()
 }
 
@@ -122,6 +127,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lvs_sorry_server_active", &["service"]),
     ("lvs_weights_frozen", &["reason"]),
     ("lvs_probes_total", &["service", "real_server", "result"]),
+    (
+        "lvs_probe_failures_total",
+        &["service", "real_server", "cause"],
+    ),
     ("lvs_probe_duration_seconds_count", &["service"]),
     ("lvs_transitions_total", &["service", "real_server", "to"]),
     (
@@ -254,7 +263,11 @@ fn values_come_from_the_snapshot() {
             1.0,
         ),
         (
-            r#"lvs_probes_total{service="web",real_server="rs2",result="refused"}"#,
+            r#"lvs_probes_total{service="web",real_server="rs2",result="failed"}"#,
+            30.0,
+        ),
+        (
+            r#"lvs_probe_failures_total{service="web",real_server="rs2",cause="refused"}"#,
             30.0,
         ),
         (
@@ -321,7 +334,9 @@ fn what_the_tasks_count_is_shown() {
     metrics.drift(DriftKind::SysctlChanged);
     metrics.reconciled(Duration::from_millis(7));
     let snapshot = Arc::new(fixture::director());
-    let text: String = metrics.exposition(snapshot, Format::Text, None).collect();
+    let text: String = metrics
+        .exposition(snapshot, Format::Text, None, now())
+        .collect();
     let found = series(&text);
     for series in [
         r#"lvs_probe_duration_seconds_count{service="marked"}"#,
@@ -358,7 +373,7 @@ fn a_scrape_of_many_comes_in_small_pieces() {
         .collect();
     let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
     let metrics = Metrics::new(["web", "marked"]).unwrap();
-    let pieces = metrics.exposition(Arc::new(snapshot), Format::Text, None);
+    let pieces = metrics.exposition(Arc::new(snapshot), Format::Text, None, now());
     let pieces: Vec<_> = pieces.collect();
     assert!(pieces.iter().all(|piece| piece.len() < 64 * 1024));
     assert!(series(&pieces.concat()).len() > 2000 * 12);
@@ -456,27 +471,81 @@ fn the_last_transition_has_a_time_once_there_was_one() {
 }
 
 #[test]
-fn a_probe_counts_as_failed_and_by_its_cause() {
-    let snapshot = fixture::director();
-    {
-        let mut live = snapshot.services[0].real_servers[1].live.lock();
-        live.probes[ProbeResult::Timeout.index()] = 3;
-        live.probes[ProbeResult::Unverified.index()] = 5;
+fn each_probe_counts_under_one_result_and_a_failed_one_under_one_cause() {
+    for form in [PerRealServer::Full, PerRealServer::Compact] {
+        let mut snapshot = fixture::director();
+        snapshot.per_real_server = form;
+        let made = {
+            let mut live = snapshot.services[0].real_servers[1].live.lock();
+            live.probes[ProbeResult::Ok.index()] = 2;
+            live.probes[ProbeResult::Timeout.index()] = 3;
+            live.probes[ProbeResult::Unverified.index()] = 5;
+            live.probes[ProbeResult::Internal.index()] = 7;
+            live.probes.iter().sum::<u64>()
+        };
+        let text = scrape(snapshot);
+        let counted = |family: &str, label: &str| -> Vec<(String, u64)> {
+            let start = format!("{family}{{service=\"web\",real_server=\"rs2\",{label}=\"");
+            let lines = text.lines().filter_map(|line| line.strip_prefix(&start));
+            lines
+                .map(|line| {
+                    let (value, count) = line.split_once("\"} ").unwrap();
+                    (value.to_owned(), count.parse().unwrap())
+                })
+                .collect()
+        };
+        let expected = [
+            ("ok", 2),
+            ("failed", 33),
+            ("unverified", 5),
+            ("internal", 7),
+        ];
+        let results = counted("lvs_probes_total", "result");
+        assert_eq!(
+            results,
+            expected.map(|(result, count)| (result.to_owned(), count)),
+            "{form:?}"
+        );
+        let sum: u64 = results.iter().map(|(_, count)| count).sum();
+        assert_eq!(sum, made, "{form:?}");
+        let causes = counted("lvs_probe_failures_total", "cause");
+        let expected: &[_] = if form == PerRealServer::Full {
+            &[("refused".to_owned(), 30), ("timeout".to_owned(), 3)]
+        } else {
+            &[]
+        };
+        assert_eq!(causes, expected, "{form:?}");
     }
-    let text = scrape(snapshot);
-    let start = "lvs_probes_total{service=\"web\",real_server=\"rs2\",result=\"";
-    let found: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(start))
-        .collect();
-    let expected = [
-        "ok\"} 0",
-        "failed\"} 33",
-        "refused\"} 30",
-        "timeout\"} 3",
-        "unverified\"} 5",
-    ];
-    assert_eq!(found, expected);
+}
+
+#[test]
+fn counter_that_the_compact_form_leaves_out_appears_with_zero() {
+    let mut snapshot = fixture::director();
+    snapshot.per_real_server = PerRealServer::Compact;
+    let began = fixture::start();
+    snapshot.services[0].real_servers[1]
+        .live
+        .lock()
+        .first_counted = FirstCounted {
+        failed: Some(began),
+        down: Some(began + Duration::from_secs(30)),
+        ..FirstCounted::default()
+    };
+    let metrics = Metrics::new(["web", "marked"]).unwrap();
+    let snapshot = Arc::new(snapshot);
+    let counts = |seconds| {
+        let now = began + Duration::from_secs(seconds);
+        let pieces = metrics.exposition(Arc::clone(&snapshot), Format::Text, None, now);
+        let found = series(&pieces.collect::<String>());
+        let real_server = "service=\"web\",real_server=\"rs2\"";
+        [
+            found[&format!("lvs_probes_total{{{real_server},result=\"failed\"}}")],
+            found[&format!("lvs_transitions_total{{{real_server},to=\"down\"}}")],
+        ]
+    };
+    assert_eq!(counts(59).map(f64::to_bits), [0.0, 0.0].map(f64::to_bits));
+    assert_eq!(counts(60).map(f64::to_bits), [30.0, 0.0].map(f64::to_bits));
+    assert_eq!(counts(90).map(f64::to_bits), [30.0, 1.0].map(f64::to_bits));
 }
 
 /// The series of one real server of `web`.
@@ -547,7 +616,7 @@ fn only_one_service_is_shown() {
     let of = |only| {
         let snapshot = Arc::new(fixture::director());
         let text: String = metrics
-            .exposition(snapshot, Format::Text, Some(only))
+            .exposition(snapshot, Format::Text, Some(only), now())
             .collect();
         series(&text)
     };
@@ -576,7 +645,7 @@ fn openmetrics_differs_in_heads_bounds_and_end() {
     let metrics = Metrics::new(["web", "marked"]).unwrap();
     let snapshot = Arc::new(fixture::director());
     let of = |format| -> String {
-        let pieces = metrics.exposition(Arc::clone(&snapshot), format, None);
+        let pieces = metrics.exposition(Arc::clone(&snapshot), format, None, now());
         pieces.collect()
     };
     let (text, open) = (of(Format::Text), of(Format::OpenMetrics));
@@ -628,7 +697,9 @@ fn totals_of_the_table_are_a_directors() {
 
     let metrics = Metrics::of_real_server().unwrap();
     let snapshot = Arc::new(fixture::real_server());
-    let text: String = metrics.exposition(snapshot, Format::Text, None).collect();
+    let text: String = metrics
+        .exposition(snapshot, Format::Text, None, now())
+        .collect();
     let found = series(&text);
     let of_table = found
         .keys()

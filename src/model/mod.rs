@@ -50,7 +50,7 @@ pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;
 pub use mac_address::MacAddress;
 pub(crate) use name::{LONGEST_NAME, is_name_byte, resembling};
-pub(crate) use number::grouped;
+pub(crate) use number::{counted, grouped};
 pub use own_source::OwnSource;
 pub(crate) use pool_status::PoolStatus;
 pub use probe_path::ProbePath;

@@ -12,3 +12,27 @@ pub(crate) fn grouped(number: usize) -> String {
     }
     text
 }
+
+/// A number with its noun: `1 problem`, `1,200 problems`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_nouns_and_commas() {
+        for (number, text) in [
+            (0, "0 problems"),
+            (1, "1 problem"),
+            (999, "999 problems"),
+            (1_200, "1,200 problems"),
+            (1_234_567, "1,234,567 problems"),
+        ] {
+            assert_eq!(counted(number, "problem"), text);
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The classes of results that a probe has.
 
-/// The closed set of results: the label `result` of `lvs_probes_total`.
+/// The closed set of results. `lvs_probes_total` has them as its label `result`, where all
+/// that speak against the real server are `failed`; those are the label `cause` of
+/// `lvs_probe_failures_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ProbeResult {
     /// The check passed.

@@ -3,7 +3,8 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Announcement, Condition};
+use crate::model::{Announcement, Condition, ConditionType, Diagnosis};
+use crate::runtime::own_command;
 use crate::runtime::printable::printable;
 use crate::status::{ConditionChange, Mode, RealServerRecord, ServiceRecord};
 
@@ -20,6 +21,9 @@ pub(crate) struct Event {
     /// Name, and what the kernel knows it by.
     real_server: Option<(Arc<str>, String)>,
     detail: String,
+    /// What is wrong with the real server, and what to do about it.
+    diagnosis: Option<Diagnosis>,
+    fix: Option<String>,
     /// The condition that changed.
     condition: Option<Condition>,
 }
@@ -86,6 +90,8 @@ impl Event {
             service: None,
             real_server: None,
             detail: short(detail),
+            diagnosis: None,
+            fix: None,
             condition: None,
         }
     }
@@ -122,6 +128,32 @@ impl Event {
         condition.is_some_and(|one| one.kind.declaration().announcement == Announcement::Source)
     }
 
+    /// The condition whose beginning or end the event tells in place of the condition: its
+    /// type, its subject where the event has one, and whether this is the end.
+    pub(super) fn source_of_condition(&self) -> Option<(ConditionType, Option<String>, bool)> {
+        let (kind, is_over) = match self.kind {
+            EventKind::RealServerDown => (ConditionType::RealServerDown, false),
+            EventKind::RealServerUp => (ConditionType::RealServerDown, true),
+            EventKind::QuorumLost => (ConditionType::QuorumLost, false),
+            EventKind::QuorumGained => (ConditionType::QuorumLost, true),
+            EventKind::FailOpenStarted => (ConditionType::FailOpen, false),
+            EventKind::FailOpenEnded => (ConditionType::FailOpen, true),
+            EventKind::ReloadFailed => (ConditionType::ReloadFailed, false),
+            EventKind::ReloadSucceeded => (ConditionType::ReloadFailed, true),
+            EventKind::RealServerDrained
+            | EventKind::RealServerWeightSet
+            | EventKind::Drift
+            | EventKind::ConditionRaised
+            | EventKind::ConditionCleared
+            | EventKind::ConditionContinues => return None,
+        };
+        Some((
+            kind,
+            Some(self.subject()).filter(|subject| !subject.is_empty()),
+            is_over,
+        ))
+    }
+
     /// What it is about, for people: a real server, a service or the subject of
     /// a condition; empty for the agent itself.
     pub(super) fn subject(&self) -> String {
@@ -151,10 +183,17 @@ impl Event {
         detail: &str,
     ) -> Self {
         let name = Arc::clone(&real_server.name);
-        Self {
+        let mut event = Self {
             real_server: Some((name, real_server.key.to_string())),
             ..Self::of_service(kind, service, detail)
+        };
+        if kind == EventKind::RealServerDown {
+            let live = real_server.live.lock();
+            event.diagnosis = live.diagnosis;
+            let fix = live.suggested_fix(service.subject(real_server));
+            event.fix = fix.map(|fix| short(&own_command::complete(&fix.to_string())));
         }
+        event
     }
 }
 
@@ -168,9 +207,16 @@ pub(super) struct Message {
     pub(super) mode: Mode,
 }
 
-/// A text of a condition as it is passed on.
+/// A text as it is passed on. One that is cut ends in an ellipsis: nobody takes half a
+/// command for a whole one.
 pub(super) fn short(text: &str) -> String {
-    printable(text).chars().take(LONGEST_DETAIL).collect()
+    let text = printable(text);
+    match text.char_indices().nth(LONGEST_DETAIL - 1) {
+        Some((end, last)) if end + last.len_utf8() < text.len() => {
+            text.chars().take(LONGEST_DETAIL - 1).chain(['…']).collect()
+        }
+        _ => text,
+    }
 }
 
 impl Message {
@@ -205,6 +251,8 @@ impl Message {
             service,
             real_server,
             detail,
+            diagnosis,
+            fix,
             condition,
         } = &self.event;
         let mut fields = vec![
@@ -220,6 +268,12 @@ impl Message {
         if let Some((name, key)) = real_server {
             fields.push(("real_server", name.to_string()));
             fields.push(("real_server_address", key.clone()));
+        }
+        if let Some(diagnosis) = diagnosis {
+            fields.push(("diagnosis", diagnosis.to_string()));
+        }
+        if let Some(fix) = fix {
+            fields.push(("fix", fix.clone()));
         }
         if let Some(condition) = condition {
             fields.push(("condition", condition.kind.to_string()));

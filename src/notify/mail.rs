@@ -11,9 +11,11 @@ use crate::config::Mail;
 /// The longest subject, in characters.
 const LONGEST_SUBJECT: usize = 150;
 
-/// Characters of a line of the body, so that its bytes stay below the 998 of RFC
-/// 5322, section 2.1.1.
-const LONGEST_LINE: usize = 200;
+/// Bytes of a line of the body, with its indentation: RFC 5322, section 2.1.1.
+const LONGEST_LINE: usize = 998;
+
+/// Of the second line of a field and those that follow.
+const INDENTATION: &str = "    ";
 
 /// Gives one mail about the group to the program, which takes it over when it
 /// ends with 0.
@@ -79,20 +81,32 @@ fn date(at: SystemTime) -> String {
     httpdate::fmt_http_date(at).replace("GMT", "+0000")
 }
 
-/// A line for each field.
+/// A line for each field, so that a command in one can be copied; several only for a field
+/// that is too long for one.
 fn event(message: &Message) -> String {
     let mut text = String::new();
     for (name, value) in message.fields() {
-        let line: Vec<_> = format!("{name}: {value}").chars().collect();
-        for (number, piece) in line.chunks(LONGEST_LINE).enumerate() {
-            if number > 0 {
-                text.push_str("    ");
-            }
-            text.extend(piece);
+        let line = format!("{name}: {value}");
+        let mut rest = line.as_str();
+        while rest.len() > LONGEST_LINE - INDENTATION.len() {
+            let (piece, after) = rest.split_at(end_of_line(rest));
+            text.push_str(piece);
             text.push('\n');
+            text.push_str(INDENTATION);
+            rest = after.strip_prefix(' ').unwrap_or(after);
         }
+        text.push_str(rest);
+        text.push('\n');
     }
     text
+}
+
+/// Where a text is cut that is too long for a line: at a blank, or within a word that is
+/// too long itself.
+fn end_of_line(text: &str) -> usize {
+    let most = text.floor_char_boundary(LONGEST_LINE - INDENTATION.len());
+    let blank = text.get(..most).and_then(|line| line.rfind(' '));
+    blank.filter(|end| *end > 0).unwrap_or(most)
 }
 
 #[cfg(test)]

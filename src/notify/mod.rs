@@ -29,7 +29,7 @@ pub(crate) use event::{Event, EventKind};
 
 use self::event::Message;
 use self::repeats::Ongoing;
-use self::target::Target;
+use self::target::{Identity, Target};
 use crate::config::Notify;
 use crate::metrics::Metrics;
 use crate::net::tls::{StaleFiles, TlsConfigs, TlsError};
@@ -63,8 +63,12 @@ enum DeliveryError {
     TimedOut(Duration),
     #[error("the program cannot be run")]
     Start(#[source] io::Error),
-    #[error("the program ended with {0}")]
-    Exit(ExitStatus),
+    #[error("the program ended with {status}{}", because(.said))]
+    Exit {
+        status: ExitStatus,
+        /// The last line that it wrote to standard error.
+        said: String,
+    },
     #[error("no answer")]
     Exchange(#[source] reqwest::Error),
     #[error("the URL is not known")]
@@ -83,17 +87,47 @@ enum DeliveryError {
 
 impl DeliveryError {
     /// Whether another attempt may do better. Any other status than these says
-    /// that the request itself is not wanted (RFC 9110, section 15).
+    /// that the request itself is not wanted, as Alertmanager takes it.
     fn may_pass(&self) -> bool {
         match self {
             Self::TimedOut(_)
             | Self::Start(_)
-            | Self::Exit(_)
+            | Self::Exit { .. }
             | Self::Exchange(_)
             | Self::Tls(_) => true,
-            Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
+            Self::Status(status) => matches!(status, 429 | 500..=599),
             Self::Client(_) | Self::Unknown | Self::Encode(_) | Self::Panicked(_) => false,
         }
+    }
+
+    /// What an operator does about it, where that is known.
+    const fn fix(&self) -> Option<&'static str> {
+        let Self::Status(status) = self else {
+            return None;
+        };
+        match status {
+            300..=399 => Some(
+                "write the address that the answer names (`curl -i`) as the target's `url`: no \
+                 redirect is followed",
+            ),
+            401 | 403 | 407 => {
+                Some("correct the credentials in the target's `headers`, or in its `url`")
+            }
+            404 | 405 | 410 => Some("correct the target's `url`, which must take POST requests"),
+            429 | 500..=599 => Some("see the log of the receiver"),
+            _ => Some(
+                "correct the target's `url`, `format` or `headers`: the receiver refuses the \
+                 request (see its log)",
+            ),
+        }
+    }
+}
+
+fn because(said: &str) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
     }
 }
 
@@ -131,8 +165,9 @@ impl Events {
     }
 
     /// Goes on with these targets, at the start and when a reload changed
-    /// them. One that stays as it was under its name keeps what waits for it;
-    /// what waits for the others is given up.
+    /// them. One that stays as it was under its name keeps what waits for it, and so
+    /// does one without a name that only has another place; what waits for the others
+    /// is given up. A target that is new is told of the conditions that hold.
     pub(crate) fn configure(
         &self,
         configured: &[Notify],
@@ -144,19 +179,43 @@ impl Events {
             .collect::<Result<_, _>>()?;
         let mut targets = self.targets.lock();
         let mut before = std::mem::take(&mut *targets);
-        let labels: Vec<_> = before.iter().map(|target| target.label.clone()).collect();
-        for ((place, notify), counters) in configured.iter().enumerate().zip(counters) {
-            let label = notify.label(place);
-            let same = |target: &Target| target.label == label && target.configured == *notify;
-            targets.push(match before.iter().position(same) {
-                Some(position) => before.remove(position),
-                None => Target::start(place, notify, counters, &self.tls, &self.ongoing),
+        let label = |target: &Target| target.identity.lock().label.clone();
+        let labels: Vec<_> = before.iter().map(label).collect();
+        let identities = configured.iter().enumerate().zip(counters);
+        let wanted: Vec<_> = identities
+            .map(|((place, notify), counters)| (notify, Identity::new(place, notify, counters)))
+            .collect();
+        let mut take = |such: &dyn Fn(&Target) -> bool| {
+            let position = before.iter().position(such)?;
+            Some(before.remove(position))
+        };
+        // Those whose place is the same come first, so that of two alike none is mixed up.
+        let kept: Vec<_> = wanted
+            .iter()
+            .map(|(notify, identity)| {
+                take(&|target| target.configured == **notify && label(target) == identity.label)
+            })
+            .collect();
+        for ((notify, identity), kept) in wanted.into_iter().zip(kept) {
+            let kept = kept.or_else(|| take(&|target| target.configured == *notify));
+            targets.push(if let Some(target) = kept {
+                *target.identity.lock() = identity;
+                target
+            } else {
+                let target = Target::start(identity, notify, &self.tls, &self.ongoing);
+                for message in self.ongoing.continuing() {
+                    target.remind(message);
+                }
+                target
             });
         }
         // Before their counters go.
         drop(before);
         for label in labels {
-            if !targets.iter().any(|target| target.label == label) {
+            if !targets
+                .iter()
+                .any(|target| target.identity.lock().label == label)
+            {
                 metrics.forget_notifications(&label);
             }
         }

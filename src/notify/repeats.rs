@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::event::Message;
+use super::event::{EventKind, Message};
+use super::queue::Group;
 use crate::model::ConditionType;
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
@@ -19,12 +20,25 @@ pub(super) struct Ongoing(Shared<BTreeMap<(ConditionType, String), Began>>);
 struct Began {
     at: Instant,
     message: Arc<Message>,
+    /// An event of its source has told the end already. The condition itself follows
+    /// with the next examination.
+    is_over: bool,
 }
 
 impl Ongoing {
-    /// Takes a message about a condition in. Returns the end of what was told of
-    /// the condition before, if that had another severity.
+    /// Takes a message in. Returns the end of what was told of its condition before, if
+    /// that had another severity.
     pub(super) fn note(&self, message: &Arc<Message>) -> Option<Message> {
+        if let Some((kind, subject, is_over)) = message.event.source_of_condition() {
+            let mut ongoing = self.0.lock();
+            let same = |key: &(ConditionType, String)| {
+                key.0 == kind && subject.as_ref().is_none_or(|subject| *subject == key.1)
+            };
+            for (_, began) in ongoing.iter_mut().filter(|(key, _)| same(key)) {
+                began.is_over = is_over;
+            }
+            return None;
+        }
         let condition = message.event.condition()?;
         let key = (condition.kind, condition.subject.clone());
         let mut ongoing = self.0.lock();
@@ -36,9 +50,46 @@ impl Ongoing {
         let at = ongoing.get(&key).map_or_else(now, |began| began.at);
         let message = Arc::clone(message);
         let severity = condition.severity;
-        let before = ongoing.insert(key, Began { at, message })?.message;
+        let began = Began {
+            at,
+            message,
+            is_over: false,
+        };
+        let before = ongoing.insert(key, began)?.message;
         let changed = before.event.condition()?.severity != severity;
         changed.then(|| before.as_cleared())
+    }
+
+    /// That each condition which holds goes on, for a target that has not heard of any.
+    pub(super) fn continuing(&self) -> Vec<Arc<Message>> {
+        let at = clock::wall();
+        let ongoing = self.0.lock();
+        let holding = ongoing.values().filter(|began| !began.is_over);
+        holding
+            .map(|began| Arc::new(began.message.as_continuing(at)))
+            .collect()
+    }
+
+    /// The group without the reminders of conditions that have ended since they were queued.
+    pub(super) fn without_outdated(&self, group: Group) -> Group {
+        let is_outdated = {
+            let ongoing = self.0.lock();
+            move |message: &Message| {
+                let reminded = message.event.condition();
+                let reminded =
+                    reminded.filter(|_| message.event.kind() == EventKind::ConditionContinues);
+                reminded.is_some_and(|condition| {
+                    let began = ongoing.get(&(condition.kind, condition.subject.clone()));
+                    began.is_none_or(|began| began.is_over)
+                })
+            }
+        };
+        if group.iter().any(|message| is_outdated(message)) {
+            let current = group.iter().filter(|message| !is_outdated(message));
+            current.cloned().collect()
+        } else {
+            group
+        }
     }
 }
 
@@ -64,7 +115,8 @@ impl Repeats {
     /// When the next one may be due: one that begins later is due later.
     pub(super) fn next(&self) -> Instant {
         let ongoing = self.ongoing.0.lock();
-        let due = ongoing.values().map(|began| self.due_after(began.at));
+        let holding = ongoing.values().filter(|began| !began.is_over);
+        let due = holding.map(|began| self.due_after(began.at));
         due.chain([self.told_until + self.interval])
             .min()
             .unwrap_or(self.told_until)
@@ -76,7 +128,7 @@ impl Repeats {
         let ongoing = self.ongoing.0.lock();
         let due = ongoing
             .values()
-            .filter(|began| self.due_after(began.at) <= now);
+            .filter(|began| !began.is_over && self.due_after(began.at) <= now);
         let at = clock::wall();
         let due: Vec<_> = due
             .map(|began| Arc::new(began.message.as_continuing(at)))

@@ -19,17 +19,38 @@ use super::{DeliveryError, alertmanager, exec, mail};
 use crate::config::{Notify, NotifyTarget, Webhook, WebhookFormat};
 use crate::metrics::NotificationCounters;
 use crate::net::tls::TlsConfigs;
+use crate::runtime::shared::Shared;
 
-#[derive(Debug)]
-pub(super) struct Target {
+/// What a target is called, and how its messages are counted. A reload changes it for a
+/// target without a name that gets another place in `notify`.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
     /// As the metric calls it.
     pub(super) label: String,
     /// As the log calls it: its name or its place, as a URL or an argument may
     /// hold a secret.
-    name: String,
+    pub(super) name: String,
+    pub(super) counters: NotificationCounters,
+}
+
+impl Identity {
+    pub(super) fn new(place: usize, notify: &Notify, counters: NotificationCounters) -> Self {
+        Self {
+            label: notify.label(place),
+            name: match &notify.name {
+                Some(name) => name.to_string(),
+                None => format!("notify[{place}]"),
+            },
+            counters,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) identity: Arc<Shared<Identity>>,
     pub(super) configured: Notify,
     pub(super) queue: Arc<Queue>,
-    pub(super) counters: NotificationCounters,
     pub(super) worker: JoinHandle<()>,
 }
 
@@ -39,9 +60,10 @@ impl Drop for Target {
         self.worker.abort();
         let left = self.queue.abandon();
         if left > 0 {
-            self.counters.dropped.inc_by(left as u64);
+            let Identity { name, counters, .. } = &*self.identity.lock();
+            counters.dropped.inc_by(left as u64);
             warn!(
-                to = self.name,
+                to = name,
                 left, "notifications were not delivered and are given up"
             );
         }
@@ -49,41 +71,43 @@ impl Drop for Target {
 }
 
 impl Target {
-    /// Starts the task of the target at this place of `notify`.
+    /// Starts the task of a target.
     pub(super) fn start(
-        place: usize,
+        identity: Identity,
         notify: &Notify,
-        counters: NotificationCounters,
         tls: &Arc<TlsConfigs>,
         ongoing: &Arc<Ongoing>,
     ) -> Self {
         let queue = Arc::new(Queue::default());
-        let name = match &notify.name {
-            Some(name) => name.to_string(),
-            None => format!("notify[{place}]"),
-        };
+        let identity = Arc::new(Shared::new(identity));
         let repeats = notify.repeat_interval;
         let work = Work {
-            name: name.clone(),
+            identity: Arc::clone(&identity),
             queue: Arc::clone(&queue),
-            counters: counters.clone(),
+            ongoing: Arc::clone(ongoing),
             group_wait: notify.group_wait,
             repeats: repeats.map(|interval| Repeats::new(interval, Arc::clone(ongoing))),
         };
         Self {
-            label: notify.label(place),
-            worker: spawn(work, notify, tls, name.clone()),
-            name,
+            worker: spawn(work, notify, tls),
+            identity,
             configured: notify.clone(),
             queue,
-            counters,
         }
     }
 
     /// Queues a message that the target is told of.
     pub(super) fn tell(&self, message: &Arc<Message>) {
-        if self.takes(message) && self.queue.push(Arc::clone(message)).is_some() {
-            self.counters.dropped.inc();
+        if self.takes(message) {
+            self.remind(Arc::clone(message));
+        }
+    }
+
+    /// Queues a message that every target is told of: a condition that goes on has begun
+    /// without an event for this one.
+    pub(super) fn remind(&self, message: Arc<Message>) {
+        if self.queue.push(message).is_some() {
+            self.identity.lock().counters.dropped.inc();
         }
     }
 
@@ -106,7 +130,7 @@ impl Target {
 }
 
 /// The task of one target, whose every attempt ends within its `timeout`.
-fn spawn(work: Work, notify: &Notify, tls: &Arc<TlsConfigs>, name: String) -> JoinHandle<()> {
+fn spawn(work: Work, notify: &Notify, tls: &Arc<TlsConfigs>) -> JoinHandle<()> {
     let limit = notify.timeout;
     let is_grouped = notify.group_wait.is_some();
     match notify.target.clone() {
@@ -130,7 +154,7 @@ fn spawn(work: Work, notify: &Notify, tls: &Arc<TlsConfigs>, name: String) -> Jo
             })
         }
         NotifyTarget::Webhook(webhook) => {
-            let body = body_of(&webhook, notify, name);
+            let body = body_of(&webhook, notify, Arc::clone(&work.identity));
             let poster = Arc::new(Poster::new(webhook, Arc::clone(tls), limit));
             let reader = Arc::clone(&poster);
             let reading = async move { reader.keep_tls_read().await };
@@ -146,14 +170,16 @@ fn spawn(work: Work, notify: &Notify, tls: &Arc<TlsConfigs>, name: String) -> Jo
 fn body_of(
     webhook: &Webhook,
     notify: &Notify,
-    name: String,
+    identity: Arc<Shared<Identity>>,
 ) -> impl Fn(&Group) -> Result<Vec<u8>, serde_json::Error> + Send + Sync + 'static {
     let is_grouped = notify.group_wait.is_some();
     let repeat_interval = notify.repeat_interval.unwrap_or_default();
     let format = webhook.format;
     move |group| match format {
         WebhookFormat::Event => serde_json::to_vec(&EventBody::of(group, is_grouped)),
-        WebhookFormat::AlertmanagerWebhook => alertmanager::notification(group, &name),
+        WebhookFormat::AlertmanagerWebhook => {
+            alertmanager::notification(group, &identity.lock().name)
+        }
         WebhookFormat::AlertmanagerApi => alertmanager::alerts(group, repeat_interval),
     }
 }

@@ -128,10 +128,43 @@ async fn a_target_that_moves_under_its_name_keeps_what_waits_for_it() {
     assert_eq!(waiting(&events, 0).await, drift);
     assert_eq!(
         waiting(&events, 1).await,
-        [],
-        "it has another place, which is its name"
+        drift,
+        "it has another place only"
     );
     assert_eq!(waiting(&events, 2).await, drift);
     let count = |label: &str| metrics.notifications(label).unwrap().dropped.get();
     assert_eq!((count("a"), count("b")), (0, 0));
+    let labels = events.targets.lock();
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|target| target.identity.lock().label.clone())
+        .collect();
+    assert_eq!(labels, ["b", "1", "a"]);
+}
+
+#[tokio::test]
+async fn a_target_that_is_new_after_a_reload_is_told_of_the_conditions_that_hold() {
+    let metrics = Metrics::new([]).unwrap();
+    let [event, alert] = [WebhookFormat::Event, WebhookFormat::AlertmanagerApi];
+    let old = webhook(Some("old"), event);
+    let events = events(std::slice::from_ref(&old), &metrics);
+    let kind = ConditionType::RealServerDown;
+    for kind in [kind, ConditionType::SysctlWrong] {
+        let change = ConditionChange::Raised(condition(kind, Severity::Problem));
+        events.emit(Event::of_condition(&change));
+    }
+    let over = condition(ConditionType::SysctlWrong, Severity::Problem);
+    events.emit(Event::of_condition(&ConditionChange::Cleared(over)));
+    let configured = [webhook(None, event), old, webhook(None, alert)];
+    events.configure(&configured, &metrics).unwrap();
+    let told = [(EventKind::ConditionContinues, Some(kind))];
+    assert_eq!(waiting(&events, 0).await, told);
+    assert_eq!(
+        waiting(&events, 1).await,
+        [
+            (ConditionRaised, Some(ConditionType::SysctlWrong)),
+            (ConditionCleared, Some(ConditionType::SysctlWrong)),
+        ]
+    );
+    assert_eq!(waiting(&events, 2).await, told);
 }

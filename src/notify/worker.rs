@@ -7,10 +7,11 @@ use tracing::{debug, info, warn};
 
 use super::DeliveryError;
 use super::queue::{Group, Queue};
-use super::repeats::Repeats;
-use crate::metrics::NotificationCounters;
+use super::repeats::{Ongoing, Repeats};
+use super::target::Identity;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::panics;
+use crate::runtime::shared::Shared;
 
 /// How often a message is tried before it is given up.
 const ATTEMPTS: u32 = 4;
@@ -21,13 +22,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// What one target is told, and how that is counted.
 pub(super) struct Work {
-    /// As the log calls the target.
-    pub(super) name: String,
+    pub(super) identity: Arc<Shared<Identity>>,
     pub(super) queue: Arc<Queue>,
-    pub(super) counters: NotificationCounters,
     /// How long messages wait for others that go with them; without it, each
     /// goes alone.
     pub(super) group_wait: Option<Duration>,
+    pub(super) ongoing: Arc<Ongoing>,
     /// Tells of conditions that go on.
     pub(super) repeats: Option<Repeats>,
 }
@@ -42,22 +42,27 @@ impl Work {
     {
         let mut failing = false;
         while let Some(group) = self.next().await {
-            let (name, number) = (&self.name, group.len() as u64);
-            match attempt(name, &deliver, group).await {
+            let number = group.len() as u64;
+            let name = self.identity.lock().name.clone();
+            let attempted = attempt(&name, &deliver, group).await;
+            // A reload may have given the target another place meanwhile.
+            let Identity { name, counters, .. } = self.identity.lock().clone();
+            match attempted {
                 Ok(()) => {
-                    self.counters.delivered.inc_by(number);
+                    counters.delivered.inc_by(number);
                     if failing {
                         info!(to = name, "notifications are delivered again");
                     }
                     failing = false;
                 }
                 Err(error) => {
-                    self.counters.failed.inc_by(number);
+                    counters.failed.inc_by(number);
                     if !failing {
+                        let fix = error.fix();
                         let error = error_chain(&error);
                         warn!(
                             to = name,
-                            error, "a notification was not delivered; more may follow"
+                            error, fix, "a notification was not delivered; more may follow"
                         );
                     }
                     failing = true;
@@ -71,17 +76,24 @@ impl Work {
     async fn next(&mut self) -> Option<Group> {
         loop {
             let group = self.queue.pop(self.group_wait);
-            let Some(repeats) = &mut self.repeats else {
-                return group.await;
-            };
-            tokio::select! {
-                biased;
-                group = group => return group,
-                () = sleep_until(repeats.next()) => {
-                    let due = repeats.take_due().into_iter();
-                    let dropped = due.filter_map(|message| self.queue.push(message));
-                    self.counters.dropped.inc_by(dropped.count() as u64);
+            let group = if let Some(repeats) = &mut self.repeats {
+                tokio::select! {
+                    biased;
+                    group = group => group,
+                    () = sleep_until(repeats.next()) => {
+                        let due = repeats.take_due().into_iter();
+                        let dropped = due.filter_map(|message| self.queue.push(message));
+                        let dropped = dropped.count() as u64;
+                        self.identity.lock().counters.dropped.inc_by(dropped);
+                        continue;
+                    }
                 }
+            } else {
+                group.await
+            };
+            let group = self.ongoing.without_outdated(group?);
+            if !group.is_empty() {
+                return Some(group);
             }
         }
     }

@@ -12,11 +12,12 @@ use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 
 use super::agent_reply::AgentReply;
-use super::checks::{agent, dns, exec, grpc, http, stream};
+use super::checks::{agent, dns, grpc, http, stream};
 use super::prober;
 use super::probing::Probing;
 use super::verdict::Failure;
 use crate::config::{Check, CheckKind, Config};
+use crate::runtime::orphans::lines;
 
 const CHECKS: &str = r#"
 virtual_services:
@@ -59,7 +60,7 @@ pub fn agent_answer(bytes: &[u8]) {
         0 => return agent::fuzzing::status(answer),
         1 => Ok(AgentReply::parse_agent(answer)),
         2 => AgentReply::parse(answer),
-        _ => AgentReply::parse(&exec::lines(answer, usize::from(*kind) * 16)),
+        _ => AgentReply::parse(&lines(answer, usize::from(*kind) * 16)),
     };
     let told = told.and_then(|said| {
         let lengths = [said.shown().len(), said.unknown().unwrap_or_default().len()];

@@ -10,6 +10,14 @@ impl RealServerLive {
         if let Some(count) = self.probes.get_mut(outcome.result.index()) {
             *count += 1;
         }
+        let first = match outcome.result.evidence() {
+            Some(true) => Some(&mut self.first_counted.passed),
+            Some(false) => Some(&mut self.first_counted.failed),
+            None => None,
+        };
+        if let Some(first) = first {
+            first.get_or_insert(*at + outcome.duration);
+        }
         if outcome.certificate_expiry.is_some() {
             self.certificate_expiry = outcome.certificate_expiry;
         }

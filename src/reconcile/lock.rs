@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::runtime::atomic_write;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
+use crate::runtime::shared::Shared;
 use crate::status::Mode;
 
 /// Where the locks are. Fixed, so that two agents with different
@@ -26,6 +28,9 @@ const DIRECTORY: &str = "/run/lvs-agent";
 /// locks until then.
 const PATIENCE: Duration = Duration::from_secs(2);
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// From one look whether the state directory is the same to the next.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How long the end of the process waits for the state directory.
 const LAST_PATIENCE: Duration = Duration::from_millis(500);
@@ -43,8 +48,12 @@ pub(crate) struct RoleLock {
 /// directory, which an agent in another network namespace may share.
 #[derive(Debug)]
 pub(crate) struct StateLock {
+    directory: PathBuf,
+    mode: Mode,
     /// `None` where the directory cannot be written: then nobody writes there.
-    held: Option<HeldFile>,
+    held: Shared<Option<HeldFile>>,
+    /// Whether another agent has the directory that has the name by now, which is told.
+    is_lost: AtomicBool,
 }
 
 /// The lock could not be had.
@@ -152,10 +161,15 @@ impl StateLock {
     }
 
     fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {
-        let path = directory.join(mode.as_str()).with_extension("lock");
         let taken = fs::create_dir_all(directory)
             .map_err(Refused::Io)
-            .and_then(|()| HeldFile::take(path));
+            .and_then(|()| HeldFile::take(Self::path(directory, mode)));
+        let lock = |held| Self {
+            directory: directory.to_owned(),
+            mode,
+            held: Shared::new(held),
+            is_lost: AtomicBool::new(false),
+        };
         let held = match taken {
             Ok(held) => held,
             Err(Refused::Held(pid)) => {
@@ -172,7 +186,7 @@ impl StateLock {
             Err(Refused::Io(error)) => {
                 let directory = directory.display();
                 warn!(%directory, %error, "the state directory cannot be locked");
-                return Ok(Self { held: None });
+                return Ok(lock(None));
             }
         };
         let files: &[&str] = match mode {
@@ -187,7 +201,59 @@ impl StateLock {
         for file in files {
             atomic_write::remove_unfinished(&directory.join(file));
         }
-        Ok(Self { held: Some(held) })
+        Ok(lock(Some(held)))
+    }
+
+    fn path(directory: &Path, mode: Mode) -> PathBuf {
+        directory.join(mode.as_str()).with_extension("lock")
+    }
+
+    /// Looks again and again whether the directory is still the one that is locked, until
+    /// the lock is gone.
+    pub(crate) async fn keep(lock: Weak<Self>) {
+        loop {
+            sleep(LOOK).await;
+            let Some(lock) = lock.upgrade() else {
+                return;
+            };
+            let directory = lock.directory.clone();
+            let compare = move || lock.look();
+            // Of a file system that hangs the writers tell.
+            let _ = file_work::run_patiently(FileUse::State, &directory, compare).await;
+        }
+    }
+
+    /// Takes the lock again where the directory was moved away or the lock's file removed,
+    /// since the agent goes on to write in the directory that has the name.
+    fn look(&self) {
+        let path = Self::path(&self.directory, self.mode);
+        let mut held = self.held.lock();
+        let is_held = held.as_ref().is_some_and(|held| is_at(&held.file, &path));
+        if is_held || !self.directory.is_dir() {
+            return;
+        }
+        let directory = self.directory.display();
+        match HeldFile::take(path) {
+            Ok(taken) => {
+                *held = Some(taken);
+                self.is_lost.store(false, Ordering::Relaxed);
+                warn!(%directory, "another directory has the name of the state directory: it is locked");
+            }
+            Err(Refused::Held(pid)) => {
+                if !self.is_lost.swap(true, Ordering::Relaxed) {
+                    let pid = pid.as_deref();
+                    error!(
+                        %directory,
+                        pid,
+                        "another lvs-agent has locked the state directory, and each overwrites \
+                         the file of the other: stop one of them, or give one a `state_dir` of \
+                         its own"
+                    );
+                }
+            }
+            // The writers tell of a directory that cannot be written.
+            Err(Refused::Io(_)) => {}
+        }
     }
 }
 
@@ -268,7 +334,7 @@ impl HeldFile {
 impl Drop for StateLock {
     /// The end of the process does not wait for a file system that hangs.
     fn drop(&mut self) {
-        let Some(held) = self.held.take() else {
+        let Some(held) = self.held.lock().take() else {
             return;
         };
         let (ended, end) = mpsc::channel();

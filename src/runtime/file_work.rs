@@ -50,7 +50,7 @@ pub(crate) enum FileUse {
     Configuration,
     /// Certificates and keys.
     Tls,
-    /// The names of users, which may come from a file or from the network.
+    /// The names of users and of hosts, which may come from a file or from the network.
     Users,
     /// The files that `file` checks read.
     Checks,

@@ -26,7 +26,11 @@ use self::journal::Prioritized;
 pub(crate) const VARIABLE: &str = "LVS_AGENT_LOG";
 
 /// What is logged where [`VARIABLE`] is not set.
-const DEFAULT: &str = "info,neli=warn,hyper=warn,reqwest=warn";
+const DEFAULT: &str = "info,neli=warn";
+
+/// What libraries may log unless [`VARIABLE`] names them: below that, they log the hosts of
+/// URLs and names of TLS, which may be secrets.
+const LIBRARIES: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// How many lines may wait while standard error takes none; those beyond are
 /// dropped and counted. They are some megabytes, which the agent can spare for
@@ -184,7 +188,8 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let filter = match EnvFilter::builder().parse(&filter) {
+    // The last directive for a target holds.
+    let filter = match EnvFilter::builder().parse(format!("{LIBRARIES},{filter}")) {
         Ok(filter) => filter,
         Err(cause) => return Err(LoggingError::Filter { filter, cause }),
     };

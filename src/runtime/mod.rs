@@ -11,6 +11,7 @@ pub(crate) mod log_limit;
 pub(crate) mod logging;
 pub(crate) mod newest_file;
 pub(crate) mod orphans;
+pub(crate) mod own_command;
 pub(crate) mod panics;
 pub(crate) mod printable;
 pub(crate) mod regular_file;

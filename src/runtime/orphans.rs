@@ -1,8 +1,11 @@
 //! The programs that the agent starts, and the processes that lose their
 //! parent and come to the agent: it waits for every one that has ended, and
-//! ends what the program of a probe has left behind.
+//! ends what the program of a probe has left behind, and what belongs to a
+//! program that was given up.
 
+mod group;
 mod mark;
+mod output;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,11 @@ use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub(crate) use mark::Mark;
+pub(crate) use group::Group;
+pub(crate) use mark::{Children, Mark};
+pub(crate) use output::Output;
+#[cfg(fuzzing)]
+pub(crate) use output::fuzzing::lines;
 
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(250);
@@ -24,9 +31,9 @@ const LOOK: Duration = Duration::from_millis(250);
 static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The children that whoever has started them waits for.
-static WAITED_FOR: Mutex<BTreeMap<i32, Option<u64>>> = Mutex::new(BTreeMap::new());
+static WAITED_FOR: Mutex<BTreeMap<i32, u64>> = Mutex::new(BTreeMap::new());
 
-fn waited_for() -> MutexGuard<'static, BTreeMap<i32, Option<u64>>> {
+fn waited_for() -> MutexGuard<'static, BTreeMap<i32, u64>> {
     WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -48,27 +55,21 @@ impl Drop for Own {
     }
 }
 
-/// Starts a program whose children may outlive it.
-pub(crate) async fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
-    let _starting = STARTING.lock().await;
-    start(command, None)
-}
-
 /// Starts a program with a mark, by which all that it starts is known. What
 /// loses its parent comes to the agent from the first of these on.
-pub(crate) async fn spawn_marked(command: &mut Command) -> io::Result<(Child, Own, Mark)> {
+async fn spawn_marked(command: &mut Command, children: Children) -> io::Result<(Child, Own, Mark)> {
     let _starting = STARTING.lock().await;
     // Without it (before Linux 3.4), what is left in the group is ended at least.
     let _ = rustix::process::set_child_subreaper(Some(getpid()));
-    let mark = Mark::new();
+    let mark = Mark::new(children);
     let started = {
         let _borne = mark.bear();
-        start(command, Some(mark.value()))
+        start(command, mark.value())
     };
     started.map(|(child, own)| (child, own, mark))
 }
 
-fn start(command: &mut Command, mark: Option<u64>) -> io::Result<(Child, Own)> {
+fn start(command: &mut Command, mark: u64) -> io::Result<(Child, Own)> {
     let child = command.spawn()?;
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     if let Some(pid) = pid {
@@ -78,7 +79,7 @@ fn start(command: &mut Command, mark: Option<u64>) -> io::Result<(Child, Own)> {
 }
 
 /// Waits for every child that nobody else waits for, and ends what is left of
-/// the programs of probes that are over.
+/// the programs of probes that are over, and of those that were given up.
 pub(crate) async fn reap() {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,6 +1,7 @@
 //! Notifications of the service manager (`sd_notify(3)`), where there is one.
 
 use std::convert::Infallible;
+use std::env;
 use std::future;
 use std::sync::Arc;
 
@@ -11,9 +12,19 @@ use tracing::{error, info, warn};
 use crate::runtime::clock;
 use crate::runtime::liveness::Liveness;
 
-/// The agent is set up; `status` is shown by `systemctl status`.
-pub(crate) fn ready(status: &str) {
-    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+/// The agent is set up, or has read its configuration again, whatever became of that.
+pub(crate) fn ready() {
+    send(&[NotifyState::Ready]);
+}
+
+/// Whether there is a service manager.
+pub(crate) fn is_present() -> bool {
+    env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// What `systemctl status` shows of the agent, in one line.
+pub(crate) fn status(line: &str) {
+    send(&[NotifyState::Status(line)]);
 }
 
 /// The configuration is being read again (`Type=notify-reload`).
@@ -24,14 +35,9 @@ pub(crate) fn reloading() {
     }
 }
 
-/// The reload is over, whatever became of it: the agent works.
-pub(crate) fn ready_again() {
-    send(&[NotifyState::Ready]);
-}
-
 /// The agent is about to end.
 pub(crate) fn stopping() {
-    send(&[NotifyState::Stopping]);
+    send(&[NotifyState::Stopping, NotifyState::Status("ending")]);
 }
 
 /// Notifies the service manager three times in each `WatchdogSec=` while the loops turn.

@@ -155,6 +155,16 @@ impl Conditions {
         of_kind.filter(|one| one.severity == severity).count()
     }
 
+    /// How many problems and how many warnings there are.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        let held = self.held.lock();
+        let problems = held
+            .values()
+            .filter(|one| one.severity == Severity::Problem);
+        let problems = problems.count();
+        (problems, held.len() - problems)
+    }
+
     /// The conditions of a type.
     pub(crate) fn of_kind(&self, kind: ConditionType) -> Vec<Condition> {
         of_kind(&self.held.lock(), kind).cloned().collect()

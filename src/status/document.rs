@@ -28,7 +28,9 @@ pub(crate) use host::{
     TimeoutStatus, VipStatus,
 };
 pub(crate) use readiness::{ReadinessStatus, ServedStatus, readiness_of};
-pub(crate) use service::{ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus};
+pub(crate) use service::{
+    ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus, shown_address,
+};
 pub(crate) use timestamp::Timestamp;
 pub(crate) use totals::Totals;
 pub(crate) use transition::TransitionStatus;

@@ -27,6 +27,8 @@ pub(crate) use kernel::{SysctlRecord, TableRecord, TimeoutRecord};
 pub(crate) use mode::Mode;
 pub(crate) use process::ProcessRecord;
 pub(crate) use readiness::ReadinessRecord;
+#[cfg(test)]
+pub(crate) use real_server::FirstCounted;
 pub(crate) use real_server::{LastProbe, RealServerLive, RealServerRecord};
 pub(crate) use reconcile::{LeavingRecord, ReconcileRecord};
 pub(crate) use service::{PoolRecord, ServiceRecord};

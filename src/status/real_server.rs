@@ -58,6 +58,16 @@ pub(crate) struct RealServerLive {
     pub(crate) probes: [u64; ProbeResult::ALL.len()],
     pub(crate) transitions_up: u64,
     pub(crate) transitions_down: u64,
+    pub(crate) first_counted: FirstCounted,
+}
+
+/// When counters of a real server left 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FirstCounted {
+    pub(crate) passed: Option<SystemTime>,
+    pub(crate) failed: Option<SystemTime>,
+    pub(crate) up: Option<SystemTime>,
+    pub(crate) down: Option<SystemTime>,
 }
 
 impl RealServerLive {
@@ -83,6 +93,7 @@ impl RealServerLive {
             probes: [0; ProbeResult::ALL.len()],
             transitions_up: 0,
             transitions_down: 0,
+            first_counted: FirstCounted::default(),
         }
     }
 }

@@ -94,7 +94,7 @@ fn one_real_server_in_every_service() {
 fn unknown_target_is_named() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
-    let _agent = site.agent();
+    let agent = site.agent();
     for (target, sentence) in [
         ("web/rs9", "no real server is called `web/rs9`"),
         ("web/rs11", "did you mean `web/rs1`?"),
@@ -115,6 +115,20 @@ fn unknown_target_is_named() {
             assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
         }
     }
+    until(AMPLE, "the refusal and its reason in the log", || {
+        let output = agent.output();
+        let mut lines = output.lines();
+        let is_told = |line: &str| {
+            line.contains("refused to an operator")
+                && line.contains("drain web/rs9")
+                && line.contains("no real server is called `web/rs9`")
+        };
+        if lines.any(is_told) {
+            Ok(())
+        } else {
+            Err(output)
+        }
+    });
     for target in ["we*/rs1", "*/*", "web/rs1/", "web/", "/rs1", "/", ""] {
         for command in ["drain", "undrain"] {
             let ended = run(&site, &[command, target]);

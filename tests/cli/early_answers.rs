@@ -31,16 +31,17 @@ fn a_script_that_answers_before_it_is_asked_never_fails() {
     ));
     let _agent = site.agent();
     site.wait_for(&["up"]);
-    let series = |result: &str| {
-        let series = "lvs_probes_total{service=\"galera\",real_server=\"rs1\"";
-        site.metric(&format!("{series},result=\"{result}\"}}"))
-    };
+    let real_server = "service=\"galera\",real_server=\"rs1\"";
     // Until it listened, it refused.
     let failed = || {
-        let results = ["protocol", "reset", "timeout", "status", "body", "tls"];
-        results.map(|result| series(result).unwrap_or_default())
+        let causes = ["protocol", "reset", "timeout", "status", "body", "tls"];
+        causes.map(|cause| {
+            let series = format!("lvs_probe_failures_total{{{real_server},cause=\"{cause}\"}}");
+            site.metric(&series).unwrap_or_default()
+        })
     };
-    until(AMPLE * 4, "100 probes", || match series("ok") {
+    let passed = format!("lvs_probes_total{{{real_server},result=\"ok\"}}");
+    until(AMPLE * 4, "100 probes", || match site.metric(&passed) {
         Some(passed) if passed >= 100.0 => Ok(()),
         passed => Err(passed),
     });

@@ -13,8 +13,11 @@
 mod certificates;
 mod check_config;
 mod clock;
+mod colours;
 mod config_files;
 mod damaged_state;
+#[path = "../support/dashboards.rs"]
+mod dashboard_queries;
 mod dashboards;
 mod descriptors;
 mod drain;
@@ -36,6 +39,8 @@ mod probes;
     reason = "the tests in network namespaces use the rest of it"
 )]
 mod process;
+#[path = "../support/prometheus.rs"]
+mod prometheus;
 #[path = "../support/pty.rs"]
 mod pty;
 mod readers;

@@ -125,6 +125,8 @@ fn pages_of_commands_with_a_configuration_have_its_variable() {
             let is_configured = has(r"\fB\-\-config\fR");
             assert_eq!(is_configured, has("LVS_AGENT_CONFIG"), "{text}");
             assert_eq!(is_configured, has(".SH FILES"), "{text}");
+            let asks_agent = has(r"\fB\-\-socket\fR");
+            assert!(!(asks_agent && has("drains.json")), "{text}");
         }
         assert!(
             has(".SH \"EXIT STATUS\"") && has(".SH \"SEE ALSO\""),
@@ -140,7 +142,7 @@ fn a_directory_that_is_not_there_is_named() {
     assert!(
         ended
             .stderr
-            .contains("cannot write /nonexistent/directory/"),
+            .contains("`/nonexistent/directory` is no directory: make it"),
         "{}",
         ended.stderr
     );
@@ -170,4 +172,17 @@ fn bash_completes_subcommands_and_options() {
         assert!(offered.contains("--help\n"), "{command}: {offered}");
         assert!(!offered.contains('<'), "{command}: {offered}");
     }
+}
+
+#[test]
+fn man_says_what_to_do_about_a_directory_that_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("man pages");
+    let ended = end(program(&["man", missing.to_str().unwrap()]));
+    assert_eq!((ended.code, &*ended.stdout), (1, ""));
+    let fix = format!(
+        "is no directory: make it (`mkdir -p '{}'`)",
+        missing.display()
+    );
+    assert!(ended.stderr.contains(&fix), "{}", ended.stderr);
 }

@@ -49,7 +49,8 @@ fn a_server_comes_goes_and_comes_back() {
     kernel_weight(0.0);
     assert_eq!(weights(&site.real_server(0, 0)), [1, 0, 0]);
     let count = |series: &str| site.metric(series).unwrap();
-    let refused = count("lvs_probes_total{service=\"web\",real_server=\"rs1\",result=\"refused\"}");
+    let refused =
+        count("lvs_probe_failures_total{service=\"web\",real_server=\"rs1\",cause=\"refused\"}");
     assert!(refused >= 3.0, "down after {refused} probes, and fall is 3");
     assert_eq!(site.real_server(0, 0)["last_probe"]["result"], "refused");
     for (series, wanted) in [
@@ -257,7 +258,8 @@ fn fewer_failures_than_fall_change_nothing() {
     let _agent = site.agent();
     site.wait_for(&["up"]);
     let failures = || {
-        let status = "lvs_probes_total{service=\"web\",real_server=\"rs1\",result=\"status\"}";
+        let status =
+            "lvs_probe_failures_total{service=\"web\",real_server=\"rs1\",cause=\"status\"}";
         // The first one makes the series.
         site.metric(status).unwrap_or_default()
     };

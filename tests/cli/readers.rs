@@ -183,10 +183,10 @@ fn agent_check_is_answered_beside_clients_that_never_ask() {
     let idle: Vec<_> = (0..300).map(|_| connect(asked.listen)).collect();
     let _agent = site.agent();
     // The other agent is no real server's, and says so; that it was asked is what counts.
-    let series = |result| {
-        let labels = format!("service=\"web\",real_server=\"rs1\",result=\"{result}\"");
-        // A result has a series once it occurs.
-        site.metric(&format!("lvs_probes_total{{{labels}}}"))
+    let series = |cause| {
+        let labels = format!("service=\"web\",real_server=\"rs1\",cause=\"{cause}\"");
+        // A cause has a series once it occurs.
+        site.metric(&format!("lvs_probe_failures_total{{{labels}}}"))
             .unwrap_or_default()
     };
     let mut more = Vec::new();
@@ -200,8 +200,8 @@ fn agent_check_is_answered_beside_clients_that_never_ask() {
             Err(answered)
         }
     });
-    for result in ["timeout", "refused", "reset", "protocol"] {
-        assert_eq!(series(result).to_bits(), 0, "{result}");
+    for cause in ["timeout", "refused", "reset", "protocol"] {
+        assert_eq!(series(cause).to_bits(), 0, "{cause}");
     }
     let detail = site.real_server(0, 0)["last_probe"]["detail"].to_string();
     assert!(detail.contains("is a director"), "{detail}");

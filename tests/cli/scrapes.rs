@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::dashboards::Prometheus;
+use super::prometheus::Prometheus;
 use super::{AMPLE, Behaviour, Process, Server, Site, exchange, until};
 
 const CHECK: &str = "interval: 200ms, timeout: 1s, rise: 1, fall: 1";
@@ -287,7 +287,7 @@ fn prometheus_scrapes_both_formats_and_keeps_its_connection() {
     site.wait_for(&["up", "down"]);
     let relay = Relay::start(&site, site.listen);
     let text = text_only(&site, site.listen);
-    let prometheus = Prometheus::start(&site, &[relay.listen, text]);
+    let prometheus = Prometheus::start(site.server(253), &[relay.listen, text], AMPLE);
     let names = |target: SocketAddr| {
         let query =
             format!("count by (__name__) ({{instance=\"{target}\", __name__=~\"lvs_.+\"}})");
@@ -303,7 +303,7 @@ fn prometheus_scrapes_both_formats_and_keeps_its_connection() {
         let is_alike = open.len() > 40 && open == text;
         is_alike
             .then_some(())
-            .ok_or_else(|| (open, text, prometheus.process.output()))
+            .ok_or_else(|| (open, text, prometheus.output()))
     });
     until(AMPLE, "five scrapes on one connection", || {
         let seen = relay.seen.lock().unwrap();

@@ -205,6 +205,14 @@ fn errors_at_the_start_tell_no_secret_to_a_log() {
         let checked = end(site.command("check-config", &[]));
         assert_eq!(checked.code, 2);
         assert!(checked.stderr.contains(SECRET), "{}", checked.stderr);
+        for command in ["plan", "doctor", "cleanup"] {
+            let ended = end(site.command(command, &[]));
+            assert_eq!(ended.code, 2, "{command}: {}", ended.stderr);
+            assert!(ended.stderr.contains("config.yaml:"), "{}", ended.stderr);
+            let check = format!("check-config --config {}", site.configuration().display());
+            assert!(ended.stderr.contains(&check), "{}", ended.stderr);
+            assert!(!ended.stderr.contains(SECRET), "{}", ended.stderr);
+        }
     }
 }
 

@@ -73,7 +73,7 @@ fn wait_for_the_others(vip_lan: &VipLan, real_servers: u16) {
 
 /// What the agent counts of each real server, over all services.
 struct Counted {
-    /// Probes by real server and result.
+    /// Probes by real server, and by result or the cause of the failure.
     probes: BTreeMap<(String, String), u32>,
     /// Real servers that went down, by name.
     fell: BTreeMap<String, u32>,
@@ -92,10 +92,11 @@ impl Counted {
                 let (_, value) = line.rsplit_once(' ').expect("a value");
                 value.parse::<u32>().expect("a count")
             };
-            if line.starts_with("lvs_probes_total{") {
-                let key = label("real_server").zip(label("result"));
-                let key = key.expect("labels");
-                // Their causes are counted.
+            let is_probe = line.starts_with("lvs_probes_total{");
+            if is_probe || line.starts_with("lvs_probe_failures_total{") {
+                let result = label(if is_probe { "result" } else { "cause" });
+                let key = label("real_server").zip(result).expect("labels");
+                // Those that failed are counted by their causes.
                 if key.1 != "failed" {
                     *probes.entry(key).or_default() += value();
                 }

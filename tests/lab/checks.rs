@@ -95,10 +95,17 @@ impl<'a> Director<'a> {
     fn probes(&self, expected: &[Expected<'_>]) -> Vec<f64> {
         let metrics = get(self.host, "/metrics");
         let count = |(service, _, result, _): &Expected<'_>| {
-            let labels = format!("service=\"{service}\",real_server=\"rs1\",result=\"{result}\"");
-            let series = format!("lvs_probes_total{{{labels}}}");
-            let count = metrics.lines().find_map(|line| line.strip_prefix(&series));
-            // A result that has not occurred has no series.
+            let labels = format!("service=\"{service}\",real_server=\"rs1\"");
+            let series = [
+                format!("lvs_probes_total{{{labels},result=\"{result}\"}}"),
+                format!("lvs_probe_failures_total{{{labels},cause=\"{result}\"}}"),
+            ];
+            let mut counts = series
+                .iter()
+                .flat_map(|series| metrics.lines().find_map(|line| line.strip_prefix(series)));
+            let count = counts.next();
+            assert_eq!(counts.next(), None, "{result} is a result or a cause");
+            // What has not occurred has no series.
             count.map_or(0.0, |count| count.trim().parse().expect("a number"))
         };
         expected.iter().map(count).collect()

@@ -33,6 +33,7 @@ mod metrics;
 mod on_failure;
 mod own_fault;
 mod own_firewall;
+mod package;
 mod pair;
 mod pool;
 mod recovery;
@@ -48,7 +49,6 @@ mod standstill;
     reason = "the host's tests use the rest of it"
 )]
 mod support;
-mod systemd;
 mod units;
 mod via_vip;
 mod vip_lan;

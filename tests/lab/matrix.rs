@@ -61,8 +61,6 @@ impl Scrape {
             );
         }
         let probes = series("lvs_probes_total").into_iter();
-        // The causes of failed probes are counted.
-        let probes = probes.filter(|(result, _)| result != "failed");
         Self {
             causes: diagnosis.into_iter().map(|(cause, _)| cause).collect(),
             probes: probes.map(|(_, count)| count).sum(),

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::checks::service;
+use crate::checks::{seen, service};
 use crate::cluster::{Ending, request};
-use crate::support::{Lan, Namespace, PATIENCE, agent_under, exchange, ipvsadm_save, nginx, until};
-use crate::systemd::Systemd;
+use crate::support::{
+    Lan, Namespace, PATIENCE, Systemd, agent_under, exchange, ipvsadm_save, nginx, until,
+};
 
 const CONFIGURATION: &str = "
 director:
@@ -44,6 +45,19 @@ fn ready(host: &Namespace) -> Result<String, String> {
             200 => Ok(answer.body),
             _ => Err(answer.body),
         })
+}
+
+/// Waits until the result of each of these services' probes is so, with this in its
+/// detail.
+fn until_probed(systemd: &Systemd<'_>, expected: &[(&str, u32, &str, &str)]) {
+    until(PATIENCE, &format!("{expected:?}"), || {
+        let seen = seen(systemd.namespace);
+        let right = expected.iter().all(|(service, weight, result, detail)| {
+            let seen = &seen[*service];
+            seen.weight == *weight && seen.result == *result && seen.detail.contains(detail)
+        });
+        if right { Ok(()) } else { Err(seen) }
+    });
 }
 
 /// What the example configurations ask for is there in the words of `ipvsadm`,
@@ -318,20 +332,23 @@ fn the_directors_unit_lets_checks_do_what_they_need() {
     let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", &configuration);
     systemd.until_state("active");
     systemd.assert_confined(NET_ADMIN_AND_RAW);
-    systemd.until_probed(&[
-        ("bound", 1, "ok", "HTTP 200"),
-        // Nobody listens there, and it takes the interface to learn that.
-        ("bound-udp", 0, "refused", "connection refused"),
-        ("exec", 1, "ok", "exit code 0"),
-        ("exec-own-user", 1, "ok", "exit code 0"),
-        (
-            "exec-user",
-            0,
-            "internal",
-            "the agent lacks CAP_SETUID, CAP_SETGID, CAP_KILL, which deploy/",
-        ),
-        ("ping", 1, "ok", "echo reply"),
-    ]);
+    until_probed(
+        &systemd,
+        &[
+            ("bound", 1, "ok", "HTTP 200"),
+            // Nobody listens there, and it takes the interface to learn that.
+            ("bound-udp", 0, "refused", "connection refused"),
+            ("exec", 1, "ok", "exit code 0"),
+            ("exec-own-user", 1, "ok", "exit code 0"),
+            (
+                "exec-user",
+                0,
+                "internal",
+                "the agent lacks CAP_SETUID, CAP_SETGID, CAP_KILL, which deploy/",
+            ),
+            ("ping", 1, "ok", "echo reply"),
+        ],
+    );
 
     let check = r#"test "$(id -un) $(id -G)" = "nobody $(id -g nobody)""#;
     let write = |program: &str| {
@@ -349,12 +366,15 @@ fn the_directors_unit_lets_checks_do_what_they_need() {
     systemd.run(&["systemctl", "restart", systemd.unit]);
     systemd.until_state("active");
     systemd.assert_confined(WITH_USERS);
-    systemd.until_probed(&[("exec-user", 1, "ok", "exit code 0")]);
+    until_probed(&systemd, &[("exec-user", 1, "ok", "exit code 0")]);
 
     write("sleep 86414 & exec sleep 86414");
-    systemd.until_probed(&[("exec-user", 0, "timeout", "timed out after 5s")]);
+    until_probed(
+        &systemd,
+        &[("exec-user", 0, "timeout", "timed out after 5s")],
+    );
     write(check);
-    systemd.until_probed(&[("exec-user", 1, "ok", "exit code 0")]);
+    until_probed(&systemd, &[("exec-user", 1, "ok", "exit code 0")]);
     until(PATIENCE, "end of what hung", || {
         let left = systemd.run(&["pgrep", "-af", "sleep 86414"]);
         if left.is_empty() { Ok(()) } else { Err(left) }

@@ -148,8 +148,10 @@ fn table_of_commands_has_every_subcommand_and_flag() {
 /// The exit codes that `--help` lists.
 fn exit_codes() -> BTreeSet<String> {
     let help = Cli::command().render_long_help().to_string();
-    let (_, codes) = help.split_once("Exit codes: ").unwrap();
-    let numbers = codes.split(", ").filter_map(|code| code.split(' ').next());
+    let (_, codes) = help.split_once("Exit codes:\n").unwrap();
+    let numbers = codes
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
     numbers.map(str::to_owned).collect()
 }
 

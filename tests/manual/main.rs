@@ -16,6 +16,7 @@
 
 mod commands;
 mod configuration;
+mod deployments;
 #[path = "../support/exchange.rs"]
 #[allow(dead_code, reason = "the tests of the program use the rest of it")]
 mod exchange;

@@ -24,6 +24,7 @@ mod hung_files;
 mod idle_clients;
 mod lan;
 mod orphans;
+mod package;
 mod plan;
 mod probing;
 mod readiness;

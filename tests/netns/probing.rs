@@ -139,10 +139,16 @@ fn while_the_directors_own_link_is_down_all_weights_are_held() {
             Err(held)
         }
     });
-    let series = "lvs_probes_total{service=\"web\",real_server=\"rs1\",result=";
+    let real_server = "service=\"web\",real_server=\"rs1\"";
+    let series = [
+        format!("lvs_probe_failures_total{{{real_server},cause=\"timeout\"}}"),
+        format!("lvs_probe_failures_total{{{real_server},cause=\"unreachable\"}}"),
+        format!("lvs_probes_total{{{real_server},result=\"unverified\"}}"),
+    ];
     until(DEADLINE, "more failures than make a verdict", || {
-        let failed = ["timeout", "unreachable", "unverified"]
-            .map(|result| metric(&lan.director, &format!("{series}\"{result}\"}}")));
+        let failed = series
+            .each_ref()
+            .map(|series| metric(&lan.director, series));
         if failed.iter().flatten().sum::<u64>() > 8 {
             Ok(())
         } else {

@@ -4,6 +4,7 @@
 
 mod agent;
 mod authority;
+pub(crate) mod dashboards;
 mod exchange;
 mod http;
 mod ipvsadm;
@@ -11,10 +12,13 @@ mod lan;
 mod loopback;
 mod namespace;
 mod nginx;
+mod package;
 mod process;
+pub(crate) mod prometheus;
 mod recorder;
 mod service_manager;
 mod site;
+mod systemd;
 mod wait;
 mod web;
 
@@ -27,10 +31,12 @@ pub(crate) use lan::Lan;
 pub(crate) use loopback::loopback;
 pub(crate) use namespace::Namespace;
 pub(crate) use nginx::{nginx, nginx_on};
+pub(crate) use package::{Installer, PackageTool, packages};
 pub(crate) use process::Process;
 pub(crate) use recorder::{Recorder, Request};
 pub(crate) use service_manager::ServiceManager;
 pub(crate) use site::Site;
+pub(crate) use systemd::Systemd;
 pub(crate) use wait::{here, until};
 pub(crate) use web::{Behaviour, Web};
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::{PATIENCE, Process};
+use super::wait::now;
+use super::{PATIENCE, Process, until};
 
 /// A stand-in for systemd: it starts a program of `Type=notify` with a
 /// watchdog, listens to what it says (`sd_notify(3)`), and ends it as systemd
@@ -49,8 +50,32 @@ impl ServiceManager {
 
     /// Whether the next sign of life comes in time.
     pub(crate) fn is_fed(&self) -> bool {
-        self.hear(self.watchdog)
-            .is_some_and(|said| said.contains("WATCHDOG=1"))
+        let end = now() + self.watchdog;
+        loop {
+            let left = end.saturating_duration_since(now());
+            if left.is_zero() {
+                return false;
+            }
+            match self.hear(left) {
+                Some(said) if said.contains("WATCHDOG=1") => return true,
+                Some(_) => {}
+                None => return false,
+            }
+        }
+    }
+
+    /// Waits until the line of `systemctl status` contains this.
+    pub(crate) fn wait_for_status(&self, wanted: &str) {
+        until(PATIENCE, wanted, || {
+            let Some(said) = self.hear(PATIENCE) else {
+                return Err("silence".to_owned());
+            };
+            let status = said.lines().find_map(|line| line.strip_prefix("STATUS="));
+            match status {
+                Some(status) if status.contains(wanted) => Ok(()),
+                _ => Err(said),
+            }
+        });
     }
 
     /// What systemd does after `WatchdogSec=` of silence.

@@ -52,7 +52,7 @@ pub(crate) fn until<T, Seen: Debug>(
     clippy::disallowed_methods,
     reason = "the agent's clock is not for tests"
 )]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

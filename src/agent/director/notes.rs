@@ -56,6 +56,24 @@ pub(super) fn weight_notes(
     [down, drained, advised].into_iter().flatten().collect()
 }
 
+/// Why a real server that is undrained does not serve with its configured weight now.
+pub(super) fn undrain_notes(
+    snapshot: &Snapshot,
+    (service, record): (&ServiceRecord, &RealServerRecord),
+) -> Vec<String> {
+    let live = record.live.lock();
+    let name = service.name_of(record);
+    let is_down = live.health == Health::Down;
+    let down = is_down.then(|| format!("note: {name} is down, and serves when it is up"));
+    let set = live.operator_weight.as_ref().map(|weight| {
+        let weights = weight_line(Some(weight.set), record.configured);
+        let by = weight.decision.by_and_reason();
+        let reset = snapshot.command_line(&format!("weight {name} reset"));
+        format!("note: {name} has {weights}{by}, until `{reset}`")
+    });
+    [down, set].into_iter().flatten().collect()
+}
+
 /// Who asked for the drain that another one takes the place of; `None` if that is not known.
 pub(super) fn earlier_drain_note(name: &str, before: &WantedDrain) -> Option<String> {
     let by = before.decision.by_and_reason();

@@ -147,6 +147,7 @@ impl Director {
             if admin == AdminState::Enabled {
                 drains.decisions.drains.remove(&key);
                 lines.push(format!("{name}: enabled"));
+                lines.extend(notes::undrain_notes(&snapshot, (service, record)));
                 continue;
             }
             let drain = WantedDrain {

@@ -114,7 +114,7 @@ pub(super) fn drain_file(config: &Config, table: TableKind) -> DrainFile {
 pub(super) fn announce_ready(config: &Config, writing: Writing, probes: usize) {
     let summary = summary(config, writing, probes);
     info!("{summary}");
-    systemd::ready(&summary);
+    systemd::ready();
 }
 
 fn summary(config: &Config, writing: Writing, probes: usize) -> String {

@@ -82,3 +82,22 @@ async fn drains_or_state_of_newer_program_are_refused_by_plan_and_doctor() {
         std::fs::remove_file(&path).unwrap();
     }
 }
+
+#[test]
+fn line_has_the_colour_of_its_sign() {
+    for (line, expected) in [
+        ("+ virtual service tcp 192.0.2.1:80", Some(Tone::Addition)),
+        (
+            "~ sysctl net.ipv4.conf.lo.arp_ignore: 0 -> 1",
+            Some(Tone::Warning),
+        ),
+        ("- address 192.0.2.1/32 dev lo", Some(Tone::Problem)),
+        (
+            "# rs1 of web: weight 0 until its check passes, then 1",
+            None,
+        ),
+        ("", None),
+    ] {
+        assert_eq!(tone(line), expected, "{line}");
+    }
+}

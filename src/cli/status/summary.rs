@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use crate::cli::terminal::{Canvas, Tone, counted};
-use crate::model::{age, grouped};
+use crate::cli::terminal::{Canvas, Tone};
+use crate::model::{age, counted, grouped};
 use crate::status::Mode;
-use crate::status::document::{StatusResponse, Totals};
+use crate::status::document::{ConditionStatus, StatusResponse, Totals};
 
 /// Writes the numbers of what there is and of what is wrong.
 pub(super) fn render(
@@ -82,11 +82,14 @@ pub(super) fn real_servers(totals: &Totals) -> String {
     )
 }
 
-/// `conditions: 1 problem, 2 warnings`
+/// `conditions: 1 problem, 2 warnings`: those that `status` lists. The real servers that are
+/// down are counted by themselves.
 pub(super) fn conditions(status: &StatusResponse) -> (String, Option<Tone>) {
-    let conditions = &status.conditions;
-    let problems = conditions.iter().filter(|one| one.is_problem()).count();
-    let warnings = conditions.len() - problems;
+    let is_problem = status
+        .conditions_but_down()
+        .map(ConditionStatus::is_problem);
+    let (problems, warnings): (Vec<_>, Vec<_>) = is_problem.partition(|is_problem| *is_problem);
+    let (problems, warnings) = (problems.len(), warnings.len());
     let text = format!(
         "conditions: {}, {}",
         counted(problems, "problem"),

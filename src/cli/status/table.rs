@@ -165,7 +165,7 @@ fn fit(columns: &[Column], widths: &mut [Option<usize>], limit: usize) {
 }
 
 /// The beginning of the text that fits so many columns.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(in crate::cli) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

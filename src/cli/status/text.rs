@@ -10,7 +10,8 @@ use crate::model::{AdminState, Health, age};
 use crate::reconcile::NOTHING_LISTED;
 use crate::status::Mode;
 use crate::status::document::{
-    ConditionStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse, until,
+    ConditionStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse,
+    shown_address, until,
 };
 
 /// Which parts of a status are shown.
@@ -192,7 +193,7 @@ fn render_leaving(
         vec![
             format!("{}/{}", removal.service, removal.name).into(),
             removal.service_address.as_str().into(),
-            removal.address.as_str().into(),
+            shown_address(&removal.address).into_owned().into(),
             removal.state().into(),
             removal.connections.active.to_string().into(),
             removal.connections.inactive.to_string().into(),
@@ -223,7 +224,7 @@ pub(super) fn served_rows(readiness: &ReadinessStatus) -> impl Iterator<Item = V
         };
         vec![
             service.name.as_str().into(),
-            format!("{} {}", service.protocol, service.address).into(),
+            format!("{} {}", service.protocol, shown_address(&service.address)).into(),
             ready,
             service.reasons.join("; ").into(),
         ]
@@ -278,7 +279,7 @@ pub(super) fn row(real_server: &RealServerStatus, now: SystemTime) -> Vec<Cell> 
         .map_or_else(|| "none".to_owned(), |kernel| kernel.to_string());
     vec![
         format!("  {}", real_server.name).into(),
-        real_server.address.as_str().into(),
+        shown_address(&real_server.address).into_owned().into(),
         Cell {
             text: health(real_server, now),
             tone: health_tone(real_server),

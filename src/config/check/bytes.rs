@@ -1,13 +1,12 @@
 //! What is sent and what is awaited.
 
-use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN, STEP};
+use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN};
 use super::super::fields::Fields;
 use super::super::literal;
 use super::super::node::Content;
 use super::super::problem::{Parsed, Problems, shown};
 use super::super::scalar::Value;
-use super::Step;
-use super::pattern::{ExpectedBody, Expression, Pattern};
+use super::pattern::{ExpectedBody, Expression, Matched, Pattern};
 
 const PATTERN_FORMS: &str = "a text, `{ regex: \"…\" }` or `{ hex: \"…\" }`";
 const BODY_FORMS: &str = "a text, `{ regex: \"…\" }`, `{ hex: \"…\" }` or `{ not: … }`";
@@ -35,8 +34,43 @@ impl Value<'_> {
         }
     }
 
-    /// A text, `{ regex: … }` or `{ hex: … }`; not empty.
+    /// A text, `{ regex: … }` or `{ hex: … }`; not empty. What every datagram has is a
+    /// pattern as well: then the check asks for an answer, whatever it is.
     pub(super) fn pattern(self, problems: &mut Problems) -> Parsed<Pattern> {
+        let pattern = self.any_pattern(problems)?;
+        if pattern.matched() == Matched::None {
+            self.decides(&pattern, false, problems)?;
+        }
+        Ok(pattern)
+    }
+
+    /// The same of a stream, in which nothing at all has a match of such a pattern.
+    pub(super) fn pattern_of_stream(self, problems: &mut Problems) -> Parsed<Pattern> {
+        let pattern = self.any_pattern(problems)?;
+        self.decides(&pattern, false, problems)?;
+        Ok(pattern)
+    }
+
+    /// Refuses an expectation that no answer, or every answer, fulfils; with `not` it is that
+    /// the pattern is absent.
+    fn decides(self, pattern: &Pattern, not: bool, problems: &mut Problems) -> Parsed<()> {
+        let (found, never) = match (pattern.matched(), not) {
+            (Matched::Some, _) => return Ok(()),
+            (Matched::All, false) => ("every answer has", "fails"),
+            (Matched::All, true) => ("every answer has", "passes"),
+            (Matched::None, false) => ("no answer has", "passes"),
+            (Matched::None, true) => ("no answer has", "fails"),
+        };
+        let message = format!(
+            "{found} a match of {}, so this never {never}",
+            shown(&pattern.to_string())
+        );
+        let hint = "write what only a good answer has, such as `{ regex: \"^ok\" }`, or remove \
+                    the expectation";
+        Err(problems.add(self.node.location, message, hint))
+    }
+
+    fn any_pattern(self, problems: &mut Problems) -> Parsed<Pattern> {
         let Content::Mapping(_) = self.node.content() else {
             return self.text_pattern(PATTERN_FORMS, problems);
         };
@@ -54,9 +88,13 @@ impl Value<'_> {
         let fields = Fields::read(self.node, &EXPECTED_BODY, problems)?;
         let one = fields.exactly_one(&["regex", "hex", "not"], PATTERN_HINT, problems)?;
         if one.name == "not" {
-            one.pattern(problems).map(ExpectedBody::Without)
+            let pattern = one.any_pattern(problems)?;
+            one.decides(&pattern, true, problems)?;
+            Ok(ExpectedBody::Without(pattern))
         } else {
-            one.pattern_of_kind(problems).map(ExpectedBody::With)
+            let pattern = one.pattern_of_kind(problems)?;
+            one.decides(&pattern, false, problems)?;
+            Ok(ExpectedBody::With(pattern))
         }
     }
 
@@ -101,36 +139,6 @@ impl Value<'_> {
         let wanted = "bytes in hexadecimal, two digits each";
         let text = self.text(wanted, HEX_HINT, problems)?;
         hexadecimal(text).ok_or_else(|| self.wrong(wanted, HEX_HINT, problems))
-    }
-
-    /// A list of `{ send: … }` and `{ expect: … }`.
-    pub(super) fn steps(self, problems: &mut Problems) -> Parsed<Vec<Step>> {
-        let hint = "write a list like `[{ expect: \"220 \" }, { send: \"QUIT\\r\\n\" }]`";
-        let Content::Sequence(nodes) = self.node.content() else {
-            return Err(self.wrong("a list of steps", hint, problems));
-        };
-        let mut steps = Vec::with_capacity(nodes.len());
-        let mut all = Ok(());
-        for node in nodes {
-            let step = Fields::read(node, &STEP, problems);
-            let step = step.and_then(|fields| {
-                match (fields.optional("send")?, fields.optional("expect")?) {
-                    (Some(entry), None) => Value::of(entry).bytes(problems).map(Step::Send),
-                    (None, Some(entry)) => Value::of(entry).pattern(problems).map(Step::Expect),
-                    (Some(_), Some(entry)) => Err(problems.add(
-                        entry.key.location,
-                        "a step either sends or expects, and this one does both",
-                        "make two steps of it, in the order in which they happen",
-                    )),
-                    (None, None) => Err(problems.add(node.location, "a step is empty", hint)),
-                }
-            });
-            match step {
-                Ok(step) => steps.push(step),
-                Err(reported) => all = Err(reported),
-            }
-        }
-        all.map(|()| steps)
     }
 }
 

@@ -138,6 +138,24 @@ fn request(
         ),
         Err(reported) => (Err(reported), Err(reported)),
     };
+    let expected_status = expected_status.and_then(|statuses| {
+        // 101 ends an exchange that asked for another protocol (RFC 9110, section 15.2).
+        let is_final = |status: &u16| *status >= 200 || *status == 101;
+        if (100..=599)
+            .filter(is_final)
+            .any(|status| statuses.contains(status))
+        {
+            return Ok(statuses);
+        }
+        let location = fields
+            .optional("expect")?
+            .map_or(fields.location, |entry| entry.value.location);
+        Err(problems.add(
+            location,
+            "no answer ends with a status of 100 to 199, so the check never passes",
+            "write the statuses of good answers, such as `status: [200-299]`",
+        ))
+    });
     let expected_body = match (&method, &expected_status, expected_body) {
         (Ok(method), Ok(statuses), Ok(Some(pattern))) => {
             body_can_come(method, statuses, fields, problems).map(|()| Some(pattern))

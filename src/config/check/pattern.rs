@@ -97,6 +97,54 @@ impl Expression {
     }
 }
 
+/// What of all answers has a match of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Matched {
+    /// Every one, also the empty one.
+    All,
+    None,
+    /// What the answer has decides.
+    Some,
+}
+
+impl Pattern {
+    /// As far as the pattern itself tells.
+    pub(super) fn matched(&self) -> Matched {
+        match self {
+            Self::Regex(expression) => expression.matched(),
+            // Neither is empty.
+            Self::Text(_) | Self::Bytes(_) => Matched::Some,
+        }
+    }
+}
+
+impl Expression {
+    /// Whether some texts have a match, and others have none.
+    pub(crate) fn tells_texts_apart(&self) -> bool {
+        self.matched() == Matched::Some
+    }
+
+    fn matched(&self) -> Matched {
+        let mut parser = ParserBuilder::new().utf8(false).build();
+        let Ok(parsed) = parser.parse(self.regex.as_str()) else {
+            return Matched::Some;
+        };
+        let properties = parsed.properties();
+        let mut places = properties.look_set().iter();
+        match properties.minimum_len() {
+            None => Matched::None,
+            // An empty match is at the start of every answer, or at its end.
+            Some(0)
+                if places.clone().all(|place| place == Look::Start)
+                    || places.all(|place| place == Look::End) =>
+            {
+                Matched::All
+            }
+            Some(_) => Matched::Some,
+        }
+    }
+}
+
 /// Whether an expression has more than `^` that matches a place and not a
 /// byte, as `$` and `\b` do.
 fn looks_ahead(text: &str) -> bool {

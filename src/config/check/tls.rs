@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::super::fields::Fields;
 use super::super::node::Content;
+use super::super::pem;
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
 use super::super::secret::{Form, Secret};
@@ -65,7 +66,9 @@ pub(super) fn settings(
     let server_name = server_name.map(|name| name.or_else(|| host.map(without_port)));
     let trust = trust(fields, problems);
     let certificate = fields.maybe("client_certificate", |value| {
-        Ok((value.path(None, problems)?, value.node.location))
+        let path = value.path(None, problems)?;
+        value.warn_of_no_certificate(&path, problems);
+        Ok((path, value.node.location))
     });
     let key = fields.maybe("client_key", |value| {
         Ok((client_key(value, problems)?, value.node.location))
@@ -102,16 +105,18 @@ fn client_key(value: Value<'_>, problems: &mut Problems) -> Parsed<ClientKey> {
     let Content::Mapping(_) = value.node.content() else {
         let path = value.path(None, problems)?;
         value.warn_of_readers(&path, problems);
+        value.key_file(&path, problems)?;
         return Ok(ClientKey::File(path));
     };
     let source = value.secret_source(problems)?;
     if let Some(path) = value.secret_file(&source, problems)? {
+        value.key_file(&path, problems)?;
         return Ok(ClientKey::File(path));
     }
     let form = Form {
         wanted: "a key in PEM, with its line breaks",
         hint: "write the path of the key's file",
-        fits: |text| text.lines().any(|line| line.starts_with("-----END ")),
+        fits: |text| pem::is_key(text.as_bytes()),
     };
     value.secret(form, problems).map(ClientKey::Pem)
 }
@@ -128,7 +133,14 @@ pub(in crate::config) fn trust(
             "`ca` says whom to trust, and `verify: false` trusts everybody",
             "remove one of the two",
         )),
-        Ok(Some(entry)) => Value::of(entry).path(None, problems).map(Some),
+        Ok(Some(entry)) => {
+            let value = Value::of(entry);
+            let path = value.path(None, problems);
+            path.map(|path| {
+                value.warn_of_no_certificate(&path, problems);
+                Some(path)
+            })
+        }
         Ok(None) => Ok(None),
         Err(reported) => Err(reported),
     };

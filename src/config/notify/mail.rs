@@ -29,6 +29,7 @@ pub(super) fn mail(entry: &Entry, problems: &mut Problems) -> Parsed<Mail> {
     let sendmail = fields.value("sendmail", problems).and_then(|value| {
         value.path(None, problems)?;
         let path = value.text("an absolute path", "write it as a text", problems)?;
+        problems.warn_of_program(value.node.location, path);
         Ok(path.to_owned())
     });
     Ok(Mail {

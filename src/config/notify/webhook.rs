@@ -68,19 +68,65 @@ fn url(value: Value<'_>, problems: &mut Problems) -> Parsed<(Secret, Option<Sche
     let form = Form {
         wanted: "a URL that starts with `https://` or `http://`",
         hint: "write it like `https://hooks.example.com/lvs`",
-        fits: |text| !text.contains(char::is_control) && scheme(text).is_some(),
+        fits: |text| !matches!(scheme(text), Err(UrlIssue::Scheme)),
     };
     let url = value.secret(form, problems)?;
-    let scheme = url.expose().and_then(scheme);
-    Ok((url, scheme))
+    let Some(text) = url.expose() else {
+        return Ok((url, None));
+    };
+    let (message, hint) = match scheme(text) {
+        Ok(scheme) => return Ok((url, Some(scheme))),
+        // What is in its form has a scheme.
+        Err(UrlIssue::Scheme) => (
+            "the URL does not start with `https://` or `http://`".to_owned(),
+            "write it like `https://hooks.example.com/lvs`",
+        ),
+        Err(UrlIssue::NoHost) => (
+            "the URL has no host after `://`".to_owned(),
+            "write the name or address of the receiver there, like \
+             `https://hooks.example.com/lvs`",
+        ),
+        Err(UrlIssue::Port) => (
+            "the port of the URL is not one of 1 to 65535".to_owned(),
+            "write the port on which the receiver listens, or none for 443 (https) and 80 (http)",
+        ),
+        Err(UrlIssue::Other(error)) => (
+            format!("the URL cannot be read: {error}"),
+            "write it like `https://hooks.example.com/lvs`",
+        ),
+    };
+    Err(problems.add(value.node.location, message, hint))
 }
 
-fn scheme(text: &str) -> Option<Scheme> {
-    let url = Url::parse(text).ok().filter(Url::has_host)?;
-    match url.scheme() {
-        "http" => Some(Scheme::Http),
-        "https" => Some(Scheme::Https),
-        _ => None,
+/// Why nothing could be posted to a URL.
+enum UrlIssue {
+    Scheme,
+    NoHost,
+    Port,
+    Other(url::ParseError),
+}
+
+/// The parser takes `http:host` and `http:///host` for `http://host`, as browsers do; who
+/// writes one of them means something else, or has left something out.
+fn scheme(text: &str) -> Result<Scheme, UrlIssue> {
+    let (scheme, rest) = text.split_once("://").ok_or(UrlIssue::Scheme)?;
+    let scheme = match &*scheme.to_ascii_lowercase() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return Err(UrlIssue::Scheme),
+    };
+    if text.contains(char::is_control) {
+        return Err(UrlIssue::Scheme);
+    }
+    if rest.is_empty() || rest.starts_with(['/', '\\', '?', '#', ':']) {
+        return Err(UrlIssue::NoHost);
+    }
+    match Url::parse(text) {
+        Ok(url) if url.port() == Some(0) => Err(UrlIssue::Port),
+        Ok(_) => Ok(scheme),
+        Err(url::ParseError::EmptyHost) => Err(UrlIssue::NoHost),
+        Err(url::ParseError::InvalidPort) => Err(UrlIssue::Port),
+        Err(error) => Err(UrlIssue::Other(error)),
     }
 }
 

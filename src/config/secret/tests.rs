@@ -182,3 +182,95 @@ fn places_are_named_as_variables_files_and_credentials_are() {
         assert!(errors.contains(said), "{source}: {errors}");
     }
 }
+
+/// What is wrong with a file that should have a private key, and with one for certificates.
+fn checked(bytes: &[u8]) -> (String, String) {
+    let (directory, _) = file(bytes, 0o600);
+    let path = directory.path().join("token");
+    let mut budget = yaml::MAX_VALUES;
+    let text = path.display().to_string();
+    let node = yaml::parse(&text, 0, &mut budget).ok().flatten().unwrap();
+    let mut problems = Problems::reading_secrets(IfMissing::Warning);
+    let value = Value {
+        name: "client_key",
+        node: &node,
+        key: None,
+    };
+    value.warn_of_no_certificate(&path, &mut problems);
+    let is_refused = value.key_file(&path, &mut problems).is_err();
+    let (problems, warnings) = problems.into_all();
+    let texts = [("a.yaml".to_owned(), text)];
+    let warnings = ConfigWarning::all(&texts, warnings);
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let errors = ConfigErrors::new(&texts, problems).to_string();
+    assert_eq!(is_refused, !errors.starts_with("0 "), "{errors}");
+    (errors, warnings.join(""))
+}
+
+#[test]
+fn a_file_of_a_key_or_of_certificates_has_them() {
+    let signed = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+    let key = signed.signing_key.serialize_pem();
+    let certificate = signed.cert.pem();
+    let (errors, warnings) = checked(key.as_bytes());
+    assert!(!errors.contains("private key"), "{errors}");
+    assert!(
+        warnings.contains("does not have certificates in PEM"),
+        "{warnings}"
+    );
+    let (errors, warnings) = checked(certificate.as_bytes());
+    assert!(
+        errors.contains("does not have a private key in PEM"),
+        "{errors}"
+    );
+    assert_eq!(warnings, "");
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let (errors, _) = checked(encrypted.as_bytes());
+    assert!(
+        errors.contains("is encrypted") && errors.contains("openssl pkey"),
+        "{errors}"
+    );
+    // Line breaks that got lost, and a key that is cut.
+    for broken in [key.replace('\n', " "), key.chars().take(60).collect()] {
+        let (errors, _) = checked(broken.as_bytes());
+        assert!(
+            errors.contains("does not have a private key in PEM"),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn the_hint_about_a_file_that_cannot_be_read_fits_its_cause() {
+    let (_directory, large) = file(&vec![b'x'; 64 * 1024 + 1], 0o600);
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    for (source, cause, hint) in [
+        (
+            large,
+            "it is larger than 64 KiB",
+            "that has the secret and nothing else",
+        ),
+        (
+            format!("{{ file: {} }}", fifo.display()),
+            "this is a FIFO, not a regular file",
+            "name a regular file",
+        ),
+        (
+            "{ file: /etc }".to_owned(),
+            "Is a directory",
+            "name the file with the secret",
+        ),
+        (
+            "{ file: /nonexistent }".to_owned(),
+            "No such file",
+            "let the agent's user read",
+        ),
+    ] {
+        let (_, errors, _) = read(&source, IfMissing::Problem);
+        assert!(errors.contains(cause) && errors.contains(hint), "{errors}");
+    }
+}

@@ -85,8 +85,14 @@ impl Driver {
                 live.health = health;
                 live.since = at;
                 match health {
-                    Health::Up => live.transitions_up += 1,
-                    Health::Down => live.transitions_down += 1,
+                    Health::Up => {
+                        live.transitions_up += 1;
+                        live.first_counted.up.get_or_insert(at);
+                    }
+                    Health::Down => {
+                        live.transitions_down += 1;
+                        live.first_counted.down.get_or_insert(at);
+                    }
                     Health::Unknown => {}
                 }
             }

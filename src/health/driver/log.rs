@@ -4,6 +4,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::health::log_line::{Level, LogLine};
 use crate::model::{Diagnosis, short_duration};
+use crate::runtime::own_command;
 
 macro_rules! write_line {
     ($event:ident, $line:ident) => {
@@ -17,7 +18,7 @@ macro_rules! write_line {
             by = $line.by.as_deref(),
             diagnosis = $line.diagnosis.map(Diagnosis::as_str),
             among_them = $line.among_them.as_deref(),
-            fix = $line.fix.as_deref(),
+            fix = $line.fix.as_deref().map(own_command::complete).as_deref(),
             scheduler = $line.scheduler.as_deref(),
             silent_for = $line
                 .silent_for

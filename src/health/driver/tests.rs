@@ -145,6 +145,14 @@ fn record_shows_the_newest_probe_and_the_newest_transition() {
     let live = fixture.live(FAST);
     assert_eq!(live.since, at(2), "the second failure changed nothing");
     assert_eq!((live.transitions_up, live.transitions_down), (1, 1));
+    let first = live.first_counted;
+    let after = |second| at(second) + Duration::from_millis(3);
+    assert_eq!((first.up, first.down), (Some(at(1)), Some(at(2))));
+    assert_eq!(
+        (first.passed, first.failed),
+        (Some(after(1)), Some(after(2))),
+        "the ends of the probes"
+    );
     assert_eq!(live.probes[ProbeResult::Ok.index()], 1);
     assert_eq!(live.probes[ProbeResult::Body.index()], 2);
     let probe = live.last_probe.unwrap();

@@ -9,7 +9,7 @@ use crate::model::{age, grouped, short_duration};
 use crate::runtime::printable::printable;
 use crate::status::document::{
     ConditionStatus, LeavingStatus, ReadinessStatus, Status, SysctlStatus, TimeoutStatus,
-    TransitionStatus, VipStatus, until,
+    TransitionStatus, VipStatus, shown_address, until,
 };
 
 /// What a real server's agent looks at, in numbers.
@@ -202,7 +202,7 @@ fn leaving(leaving: &[LeavingStatus], now: SystemTime) -> Markup {
         html! {
             th scope="row" { (removal.service) "/" (removal.name) }
             td { (removal.service_address) }
-            td { (removal.address) }
+            td { (shown_address(&removal.address)) }
             td { (removal.state()) }
             td { (removal.connections.active) }
             td { (until(removal.deadline.0, now, age)) }
@@ -215,7 +215,7 @@ fn ready(readiness: &ReadinessStatus) -> Markup {
     table("Readiness", heads, &readiness.services, |service| {
         html! {
             th scope="row" { (service.name) }
-            td { (service.protocol) " " (service.address) }
+            td { (service.protocol) " " (shown_address(&service.address)) }
             @if service.ready {
                 td.up { "yes" }
             } @else {

@@ -9,7 +9,9 @@ use super::overview::Overview;
 use super::query::{Column, LONGEST_TEXT, Query};
 use crate::model::{age, grouped};
 use crate::runtime::printable::printable;
-use crate::status::document::{RealServerStatus, ServiceStatus, SetWeightStatus, until};
+use crate::status::document::{
+    RealServerStatus, ServiceStatus, SetWeightStatus, shown_address, until,
+};
 
 /// The form, and the table up to its first group.
 pub(super) fn begin(query: &Query, overview: &Overview) -> Markup {
@@ -77,7 +79,7 @@ fn row(server: &RealServerStatus, is_frozen: bool, few_problems: bool, now: Syst
     let (weight, connections) = (&server.weight, &server.connections);
     html! {
         tr data-key=(server.name) {
-            th scope="row" { (server.name) " " small { (server.address) } }
+            th scope="row" { (server.name) " " small { (shown_address(&server.address)) } }
             td class=(server.health) {
                 (server.health)
                 @if let Some(reason) = &server.quiesced { br; "quiesced: " (reason) }

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::super::ExpansionBudget;
 use super::super::note::Notes;
-use super::super::{ExpansionBudget, ImportError};
 use super::blocks::Statement;
 use crate::config::AddressRange;
 use crate::model::Family;
@@ -21,7 +21,7 @@ impl Group {
         statement: &Statement,
         budget: &mut ExpansionBudget,
         notes: &mut Notes,
-    ) -> Result<Self, ImportError> {
+    ) -> Self {
         let mut group = Self::default();
         for entry in statement.block() {
             if entry.is_template(notes) {
@@ -58,13 +58,15 @@ impl Group {
                 notes.add(entry.place, text);
                 continue;
             };
-            budget.take(range.count(), entry.place, notes)?;
+            if !budget.take(range.count(), entry.place, notes) {
+                continue;
+            }
             let addresses = range
                 .addresses()
                 .map(|address| SocketAddr::new(address, port));
             group.addresses.extend(addresses);
         }
-        Ok(group)
+        group
     }
 }
 

@@ -29,8 +29,16 @@ pub(super) fn kind(
     for inner in special {
         match inner.keyword() {
             "url" => parts.push(url(inner, tls, settings, port, notes)),
-            "enable_sni" | "fast_recovery" => {}
-            "http_protocol" if inner.argument(0) == "1.1" => {}
+            "enable_sni" => {
+                let text = "`enable_sni` is left out: a check over TLS here always names the \
+                            host that it asks for, `server_name` or `host`, if that is no address";
+                notes.once("enable_sni", inner.place, text);
+            }
+            "fast_recovery" => {
+                let text = "`fast_recovery` is left out: a real server that is down is asked \
+                            every `interval` here, and comes up after `rise` passes";
+                notes.once("fast_recovery", inner.place, text);
+            }
             "http_protocol" => {
                 let text = "`http_protocol` is left out: checks here speak HTTP/1.1";
                 notes.once("http_protocol", inner.place, text);

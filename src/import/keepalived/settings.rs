@@ -112,7 +112,7 @@ pub(super) fn timer(statement: &Statement, notes: &mut Notes) -> Option<Duration
 
 /// A whole number.
 pub(super) fn integer(statement: &Statement, notes: &mut Notes) -> Option<u32> {
-    let number = number(statement.argument(0));
+    let number = number(statement.argument(0), statement.place, notes);
     if number.is_none() {
         not_a(statement, "whole number", notes);
     }
@@ -183,7 +183,7 @@ pub(super) fn timeouts(global: &Statement, notes: &mut Notes) -> Timeouts {
             };
             let names = ["tcp", "tcpfin", "udp"];
             let key = names.into_iter().find(|key| *key == name.as_str());
-            match key.zip(number(seconds)) {
+            match key.zip(number(seconds, statement.place, notes)) {
                 Some((key, seconds)) => {
                     timeouts.retain(|(other, _)| *other != key);
                     timeouts.push((key, timeout(key, seconds, statement.place, notes)));

@@ -578,8 +578,62 @@ fn includes_without_an_end_are_refused() {
 }
 
 #[test]
-fn huge_ranges_are_refused() {
-    let text = "virtual_server_group g {\n2001:db8::/32 80\n}\n";
+fn a_range_that_is_too_large_is_left_out_and_the_rest_is_imported() {
+    let text = "virtual_server_group g {\n2001:db8::/32 80\n10.1.0.1 80\n}\n\
+                virtual_server group g {\nreal_server 10.0.0.1 80 {\n}\n}\n";
+    let (config, imported) = read(text);
+    assert_eq!(config.virtual_services.len(), 1);
+    assert!(
+        has_note(&imported, 2, "this range is left out"),
+        "{:#?}",
+        imported.notes
+    );
+}
+
+#[test]
+fn what_is_not_taken_over_as_it_is_has_a_note() {
+    let text = "virtual_server 10.1.0.1 80 {\ndelay_loop 6 lb_algo rr\nquorum 0\n\
+                sorry_server 10.0.0.9 8080\nlb_kind DR\nreal_server 10.0.0.1 80 extra {\n\
+                weight 99999999999\nSSL_GET {\nenable_sni\nfast_recovery\nhttp_protocol 1.1\n\
+                url {\npath / b\n}\n}\n}\n}\n";
+    let (config, imported) = read(text);
+    for (line, note) in [
+        (2, "`lb_algo rr` after `delay_loop`"),
+        (3, "`quorum 0` is left out"),
+        (6, "`extra` after `real_server`"),
+        (
+            7,
+            "the number 99999999999 is above the highest one here: 2147483647 is taken",
+        ),
+        (9, "`enable_sni` is left out"),
+        (10, "`fast_recovery` is left out"),
+        (11, "`http_protocol` is left out"),
+        (13, "`b` after `path`"),
+    ] {
+        assert!(
+            has_note(&imported, line, note),
+            "{note}: {:#?}",
+            imported.notes
+        );
+    }
+    // With direct routing packets to it arrive at the service's port.
+    let sorry_server = config.virtual_services[0]
+        .pool
+        .sorry_server
+        .as_ref()
+        .unwrap();
+    assert_eq!(sorry_server.check.kind.service_ports(), [None]);
+}
+
+/// Whoever takes the wrong format shows nobody its secrets.
+#[test]
+fn a_file_of_ldirectord_shows_no_value_and_is_told_for_what_it_is() {
+    let text =
+        "virtual=10.1.0.1:80\n    login=\"u\"\n    passwd=\"hunter2\"\n    secret = hunter2\n";
     let said = refused(Format::Keepalived, text);
-    assert!(said.starts_with("test:2: with this range"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(
+        said.contains("`passwd` is left out") && said.contains("import ldirectord"),
+        "{said}"
+    );
 }

@@ -264,7 +264,7 @@ impl Head {
             "persistence_timeout" => {
                 let seconds = match text {
                     "" => Some(PERSISTENCE),
-                    text => number(text).map(u64::from),
+                    text => number(text, inner.place, notes).map(u64::from),
                 };
                 match seconds {
                     Some(seconds) => self.persistence().seconds = seconds,
@@ -296,7 +296,15 @@ impl Head {
     fn of_pool(&mut self, inner: &Statement, notes: &mut Notes) -> bool {
         let place = inner.place;
         match inner.keyword() {
-            "quorum" => self.draft.quorum = integer(inner, notes).unwrap_or(1),
+            "quorum" => {
+                let quorum = integer(inner, notes).unwrap_or(1);
+                if quorum == 0 {
+                    let text = "`quorum 0` is left out: a quorum that is never lost is none; \
+                                here a service without real servers that are up has lost it";
+                    notes.add(place, text);
+                }
+                self.draft.quorum = quorum.max(1);
+            }
             "hysteresis" => self.draft.hysteresis = integer(inner, notes).unwrap_or(0),
             "sorry_server" => {
                 let own = self

@@ -117,7 +117,14 @@ impl Checked<'_> {
     /// The port that is asked.
     fn port(&self, own_port: Option<u16>, notes: &mut Notes) -> Option<u16> {
         let checkport = self.section.number("checkport", notes);
-        let checkport = checkport.and_then(|port| u16::try_from(port).ok());
+        let checkport = checkport.and_then(|number| {
+            let port = u16::try_from(number).ok();
+            if port.is_none() {
+                let text = format!("`checkport = {number}` is left out: a port is at most 65535");
+                notes.add(self.place("checkport"), text);
+            }
+            port
+        });
         let service = self.service();
         let default = SERVICES.iter().find(|(_, name)| *name == service);
         checkport

@@ -80,7 +80,8 @@ impl Section {
     /// A number above 0; any other, with a note, counts as none.
     pub(super) fn number(&self, key: &str, notes: &mut Notes) -> Option<u32> {
         let setting = self.get(key)?;
-        let number = super::super::draft::number(&setting.value).filter(|number| *number > 0);
+        let number = super::super::draft::number(&setting.value, setting.place, notes);
+        let number = number.filter(|number| *number > 0);
         if number.is_none() {
             let text = format!(
                 "`{key} = {}` is left out: it is no number above 0",
@@ -96,7 +97,7 @@ impl Section {
 const SECRETS: [&str; 3] = ["passwd", "secret", "login"];
 
 /// Global keys that virtual servers take over, which are read there.
-const SHARED: [&str; 9] = [
+pub(super) const SHARED: [&str; 9] = [
     "checktimeout",
     "negotiatetimeout",
     "checkinterval",

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::super::ExpansionBudget;
 use super::super::draft::{RealServer, number};
 use super::super::note::Notes;
-use super::super::{ExpansionBudget, ImportError};
 use super::checks::Checked;
 use super::keys::{Section, Setting};
 use crate::config::AddressRange;
@@ -64,11 +64,11 @@ pub(super) fn real_servers(
     checked: &Checked<'_>,
     budget: &mut ExpansionBudget,
     notes: &mut Notes,
-) -> Result<Vec<RealServer>, ImportError> {
+) -> Vec<RealServer> {
     let mut servers = Vec::new();
     let lines = section.settings.iter();
     for setting in lines.filter(|setting| ["real", "real6"].contains(&setting.key.as_str())) {
-        let Some(line) = Line::read(setting) else {
+        let Some(line) = Line::read(setting, notes) else {
             let text = format!(
                 "`{} = {}` is left out: write an IP address or a range of them, the number of \
                  a port, `gate`, `masq` or `ipip`, and a weight; names are not looked up",
@@ -83,7 +83,9 @@ pub(super) fn real_servers(
             notes.add(setting.place, text);
             continue;
         };
-        budget.take(range.count(), setting.place, notes)?;
+        if !budget.take(range.count(), setting.place, notes) {
+            continue;
+        }
         for address in range.addresses() {
             let asked = line
                 .asked
@@ -102,7 +104,7 @@ pub(super) fn real_servers(
             });
         }
     }
-    Ok(servers)
+    servers
 }
 
 /// A line as it is written.
@@ -118,7 +120,7 @@ struct Line {
 }
 
 impl Line {
-    fn read(setting: &Setting) -> Option<Self> {
+    fn read(setting: &Setting, notes: &mut Notes) -> Option<Self> {
         let value = setting.value.as_str();
         let (target, rest) = value.split_once(char::is_whitespace)?;
         let (ends, port) = ends_and_port(target)?;
@@ -139,9 +141,13 @@ impl Line {
         };
         for word in words {
             match word.split_once(':') {
-                Some(("l", connections)) => line.lower_threshold = number(connections)?,
-                Some(("u", connections)) => line.upper_threshold = number(connections)?,
-                _ => line.weight = number(word)?,
+                Some(("l", connections)) => {
+                    line.lower_threshold = number(connections, setting.place, notes)?;
+                }
+                Some(("u", connections)) => {
+                    line.upper_threshold = number(connections, setting.place, notes)?;
+                }
+                _ => line.weight = number(word, setting.place, notes)?,
             }
         }
         Some(line)

@@ -489,18 +489,65 @@ fn indentation_decides_what_belongs_to_a_virtual_server() {
     for (text, said) in [
         (
             "virtual=10.1.0.1:80\n  real=10.0.0.1:80 gate\n",
-            "test:2: `real=10.0.0.1:80 gate` belongs to no virtual",
+            "test:2: `real` belongs to no virtual",
         ),
         (
             "virtual=10.1.0.1:80\n\n\treal=10.0.0.1:80 gate\n",
-            "test:3: `real=10.0.0.1:80 gate` belongs",
+            "test:3: `real` belongs",
         ),
         (
             "what is this\n",
-            "test:1: `what is this` is no line of ldirectord",
+            "test:1: the line that begins with `what` is no line of ldirectord",
         ),
     ] {
         let text = refused(Format::Ldirectord, text);
         assert!(text.starts_with(said), "{text}");
     }
+}
+
+#[test]
+fn a_line_of_a_virtual_server_that_is_not_indented_is_an_error() {
+    let text = "virtual=10.1.0.1:80\nreal=10.0.0.1:80 gate\n";
+    let said = refused(Format::Ldirectord, text);
+    assert!(
+        said.starts_with("test:2: `real` belongs to no virtual server"),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_port_above_65535_is_asked_and_a_note_says_so() {
+    let text = "virtual=10.1.0.1:80\n    checkport=99999\n    real=10.0.0.1:80 gate 5000000000\n";
+    let (config, imported) = imported(Format::Ldirectord, text);
+    assert_eq!(
+        config.virtual_services[0].check.kind.service_ports(),
+        [None]
+    );
+    assert!(
+        has_note(&imported, 2, "`checkport = 99999` is left out"),
+        "{:#?}",
+        imported.notes
+    );
+    assert!(
+        has_note(&imported, 3, "the number 5000000000 is above"),
+        "{:#?}",
+        imported.notes
+    );
+}
+
+#[test]
+fn a_file_of_another_program_shows_no_value() {
+    let text = "vrrp_instance a {\nauth_pass hunter2\n";
+    let said = refused(Format::Ldirectord, text);
+    assert!(!said.contains("hunter2"), "{said}");
+    let said = refused(Format::Ldirectord, "    passwd = hunter2\n");
+    assert!(
+        !said.contains("hunter2") && said.contains("`passwd`"),
+        "{said}"
+    );
+    let said = refused(Format::Ldirectord, "a = b\nauth_pass hunter2\n");
+    assert!(
+        !said.contains("hunter2") && said.contains("begins with `auth_pass`"),
+        "{said}"
+    );
 }

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::ExpansionBudget;
 use super::super::check::Timing;
 use super::super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
 use super::super::note::Notes;
-use super::super::{ExpansionBudget, ImportError};
 use super::checks::Checked;
 use super::keys::{Section, Setting, note, note_cleanstop};
 use super::real_server::{address, address_and_port, forwarding, port, real_servers};
@@ -18,7 +18,7 @@ const CHECK_TIMEOUT: u32 = 5;
 const NEGOTIATE_TIMEOUT: u32 = 30;
 
 /// Keys that are read below.
-const READ: [&str; 26] = [
+pub(super) const READ: [&str; 26] = [
     "real",
     "real6",
     "request",
@@ -53,10 +53,8 @@ pub(super) fn service(
     global: &Section,
     budget: &mut ExpansionBudget,
     notes: &mut Notes,
-) -> Result<Option<Draft>, ImportError> {
-    let Some(key) = key(section, notes) else {
-        return Ok(None);
-    };
+) -> Option<Draft> {
+    let key = key(section, notes)?;
     let mut draft = Draft::new(section.place, key);
     draft.label = section.value("servicename").map(str::to_owned);
     section
@@ -75,7 +73,7 @@ pub(super) fn service(
         connect: timing(section, global, false, is_ping, notes),
         negotiate: timing(section, global, true, is_ping, notes),
     };
-    let servers = real_servers(section, &checked, budget, notes)?;
+    let servers = real_servers(section, &checked, budget, notes);
     draft.real_servers = servers;
     for setting in &section.settings {
         match setting.key.as_str() {
@@ -84,7 +82,7 @@ pub(super) fn service(
             _ => note(setting, notes),
         }
     }
-    Ok(Some(draft))
+    Some(draft)
 }
 
 fn key(section: &Section, notes: &mut Notes) -> Option<Key> {

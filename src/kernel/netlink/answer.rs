@@ -4,15 +4,7 @@ use neli::consts::nl::NlmF;
 use neli::nl::{NlPayload, Nlmsghdr};
 use neli::types::Buffer;
 
-use super::{Failure, Receiver};
-
-pub(super) async fn collect(mut receiver: Receiver) -> Result<Vec<Buffer>, Failure> {
-    let mut answer = Answer::default();
-    while let Some(message) = receiver.next::<u16, Buffer>().await {
-        answer.take(message?)?;
-    }
-    answer.finish()
-}
+use super::Failure;
 
 /// The messages that answer one request, up to the end of the answer.
 #[derive(Default)]
@@ -36,9 +28,16 @@ impl Answer {
             }
             NlPayload::DumpExtAck(_) | NlPayload::Ack(_) => self.finished = true,
             // The end of a dump without a result.
-            NlPayload::Empty | NlPayload::Err(_) => {}
+            NlPayload::Empty | NlPayload::Err(_) => {
+                return Err(Failure::truncated("its end is missing"));
+            }
         }
         Ok(())
+    }
+
+    /// The end has come.
+    pub(super) const fn is_over(&self) -> bool {
+        self.finished
     }
 
     /// The parts, if they are complete and of one state of the kernel.

@@ -1,6 +1,7 @@
+use futures_util::FutureExt as _;
 use neli::consts::nl::Nlmsg;
 use neli::err::{Nlmsgerr, NlmsgerrBuilder, NlmsghdrAckBuilder, NlmsghdrErrBuilder};
-use neli::nl::{Nlmsghdr, NlmsghdrBuilder};
+use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
 
 use super::answer::Answer;
 use super::*;
@@ -98,6 +99,51 @@ async fn what_cannot_be_encoded_does_not_stop_the_rest() {
         results,
         [Err(unencodable()), Err(refused), Err(unencodable())]
     );
+}
+
+/// More than one system call sends, and unaligned.
+#[tokio::test]
+async fn each_of_many_writes_has_its_own_result() {
+    let mut netlink = Netlink::new(Protocol::Generic("nlctrl"));
+    // The controller lacks the command 0, and asks for the name of the family that
+    // the command 3 is to find.
+    let refusals = [(0, Errno::OPNOTSUPP), (3, Errno::INVAL)];
+    let writes = (0..3 * WINDOW).map(|number| {
+        let (command, _) = refusals[number % 2];
+        let mut body = vec![command, 1, 0, 0];
+        // An attribute that nobody knows.
+        let length = u16::try_from(4 + number).unwrap();
+        body.extend(length.to_ne_bytes());
+        body.extend([0xff, 0x3f]);
+        body.resize(body.len() + number, 0);
+        Ok(Request {
+            body: Buffer::from(body),
+            ..empty()
+        })
+    });
+    let results = netlink.write_all(writes).await;
+    assert_eq!(results.len(), 3 * WINDOW);
+    for (number, result) in results.into_iter().enumerate() {
+        let (_, refusal) = refusals[number % 2];
+        let refusal = Failure::Errno(refusal.raw_os_error());
+        assert_eq!(result, Err(refusal), "number {number}");
+    }
+}
+
+/// A probe through a VIP counts connections before and after its own, between which
+/// no other task may run.
+#[tokio::test]
+async fn answers_are_read_in_the_poll_that_asks() {
+    let mut netlink = Netlink::new(Protocol::Generic("nlctrl"));
+    let families = Request {
+        body: Buffer::from(vec![3, 1, 0, 0]),
+        ..empty()
+    };
+    let parts = netlink.dump(families).now_or_never();
+    let parts = parts.expect("no wait").expect("the families");
+    assert!(!parts.is_empty());
+    let refused = Err(Failure::Errno(Errno::OPNOTSUPP.raw_os_error()));
+    assert_eq!(netlink.write(empty()).now_or_never(), Some(refused));
 }
 
 /// Answers to refused writes hold the writes, and all of these together are

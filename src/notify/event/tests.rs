@@ -26,8 +26,30 @@ fn an_event_is_a_json_object_of_texts() {
             .to_owned()
             + r#""mode":"director","service":"web","service_address":"tcp 192.168.11.200:80","#
             + r#""real_server":"rs2","real_server_address":"192.168.11.22:80","#
+            + r#""diagnosis":"application_down","fix":"on 192.168.11.22, see whether the service "#
+            + r"runs: `ss -ltnup 'sport = :80'` and its log; if it does, what a firewall there "
+            + r#"drops: `nft list ruleset`","#
             + r#""detail":"3 probes in a row failed, the last with: \"no\""}"#
     );
+}
+
+/// The same cause and fix as in `/status`.
+#[test]
+fn the_fall_of_a_real_server_is_told_with_its_cause_and_fix() {
+    let snapshot = fixture::director();
+    let web = &snapshot.services[0];
+    let rs = &web.real_servers[1];
+    rs.live.lock().diagnosis = Some(Diagnosis::Unreachable);
+    let fields = |kind| {
+        let event = Event::of_real_server(kind, web, rs, "no");
+        let fields = message(event).fields().into_iter();
+        fields.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let down = fields(EventKind::RealServerDown);
+    assert_eq!(down["diagnosis"], Diagnosis::Unreachable.to_string());
+    let fix = rs.live.lock().suggested_fix(web.subject(rs)).unwrap();
+    assert_eq!(down["fix"], fix.to_string());
+    assert!(!fields(EventKind::RealServerUp).contains_key("fix"));
 }
 
 #[test]
@@ -36,4 +58,9 @@ fn a_detail_is_one_line_of_bounded_length() {
     let event = Event::of_agent(EventKind::Drift, &detail);
     assert!(event.detail.starts_with("a b cé"));
     assert_eq!(event.detail.chars().count(), LONGEST_DETAIL);
+    assert!(event.detail.ends_with("é…"));
+    assert_eq!(
+        short(&"é".repeat(LONGEST_DETAIL)),
+        "é".repeat(LONGEST_DETAIL)
+    );
 }

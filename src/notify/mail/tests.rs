@@ -40,6 +40,9 @@ fn a_mail_says_what_happened_where_and_since_when() {
          service_address: tcp 192.168.11.200:80\n\
          real_server: rs2\n\
          real_server_address: 192.168.11.22:80\n\
+         diagnosis: application_down\n\
+         fix: on 192.168.11.22, see whether the service runs: `ss -ltnup 'sport = :80'` and its \
+         log; if it does, what a firewall there drops: `nft list ruleset`\n\
          detail: no\n"
     );
 }
@@ -55,6 +58,26 @@ fn several_events_are_one_mail() {
     assert!(text.contains(subject), "{text}");
     assert_eq!(text.matches("\nevent: ").count(), 3, "{text}");
     assert!(text.contains("\n\nevent: reload_succeeded\n"), "{text}");
+}
+
+/// A command may be longer than the terminal is wide.
+#[test]
+fn only_a_field_that_is_too_long_for_a_line_is_folded_and_that_between_words() {
+    let command = format!("`ip address add {} dev lo`", "192.0.2.1/32 ".repeat(30));
+    let word = "w".repeat(40);
+    let long = format!("{}{}", format!("{word} ").repeat(20), "x".repeat(150));
+    let event = |detail: &str| Arc::new(message(Event::of_agent(EventKind::Drift, detail)));
+    let text = compose(&mail(), &[event(&command)]);
+    assert!(text.contains(&format!("\ndetail: {command}\n")), "{text}");
+    let text = compose(&mail(), &[event(&long)]);
+    let detail = text.split_once("\ndetail: ").unwrap().1;
+    assert_eq!(detail.lines().count(), 1, "{detail}");
+    let longer = format!("{}\u{e9}", long.replace('w', "\u{e9}"));
+    let text = compose(&mail(), &[event(&longer)]);
+    let detail = text.split_once("\ndetail: ").unwrap().1;
+    let words: Vec<_> = detail.split_whitespace().collect();
+    assert!(detail.lines().count() > 1, "{detail}");
+    assert_eq!(words.join(" "), longer);
 }
 
 /// What a condition is about comes from paths and from other hosts.

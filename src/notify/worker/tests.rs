@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, NotificationCounters};
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::event::{Event, EventKind, Message};
 use crate::notify::repeats::Ongoing;
@@ -29,9 +29,13 @@ fn counters() -> NotificationCounters {
 
 fn work(queue: Arc<Queue>, counters: &NotificationCounters) -> Work {
     Work {
-        name: "notify[0]".to_owned(),
+        identity: Arc::new(Shared::new(Identity {
+            label: "0".to_owned(),
+            name: "notify[0]".to_owned(),
+            counters: counters.clone(),
+        })),
         queue,
-        counters: counters.clone(),
+        ongoing: Arc::default(),
         group_wait: None,
         repeats: None,
     }
@@ -115,6 +119,78 @@ async fn what_cannot_succeed_is_tried_once() {
     assert_eq!(run.counted, (0, 2));
 }
 
+/// As Alertmanager takes them.
+#[test]
+fn an_answer_is_final_unless_the_receiver_says_that_it_may_pass() {
+    for status in [300, 302, 308, 400, 401, 403, 404, 408, 410, 413, 422] {
+        let error = DeliveryError::Status(status);
+        assert!(!error.may_pass() && error.fix().is_some(), "{status}");
+    }
+    for status in [429, 500, 502, 503, 504, 599] {
+        let error = DeliveryError::Status(status);
+        assert!(error.may_pass() && error.fix().is_some(), "{status}");
+    }
+}
+
+/// The end comes while the reminder waits behind a target that fails.
+#[tokio::test(start_paused = true)]
+async fn no_reminder_is_delivered_of_a_condition_that_has_ended() {
+    let (queue, counters) = (Arc::new(Queue::default()), counters());
+    let ongoing = Arc::new(Ongoing::default());
+    let snapshot = fixture::director();
+    let web = &snapshot.services[0];
+    let rs = &web.real_servers[1];
+    let of = |event| {
+        Arc::new(Message {
+            event,
+            at: fixture::start(),
+            host: "director1".into(),
+            mode: Mode::Director,
+        })
+    };
+    let down = Condition {
+        kind: ConditionType::RealServerDown,
+        subject: web.name_of(rs),
+        severity: Severity::Problem,
+        message: "no".to_owned(),
+        fix: "fix it".to_owned(),
+        since: fixture::start(),
+    };
+    let raised = of(Event::of_condition(&ConditionChange::Raised(down.clone())));
+    ongoing.note(&raised);
+    let reminder = || Arc::new(raised.as_continuing(fixture::start()));
+    let up = of(Event::of_real_server(
+        EventKind::RealServerUp,
+        web,
+        rs,
+        "1 passed",
+    ));
+    let fell = of(Event::of_real_server(
+        EventKind::RealServerDown,
+        web,
+        rs,
+        "no",
+    ));
+    let mut work = Work {
+        ongoing: Arc::clone(&ongoing),
+        ..work(Arc::clone(&queue), &counters)
+    };
+    queue.push(reminder());
+    queue.push(Arc::clone(&up));
+    // The examination that ends the condition follows within a second.
+    ongoing.note(&up);
+    assert_eq!(work.next().await, Some([Arc::clone(&up)].into()));
+    assert_eq!(ongoing.continuing(), []);
+    // It falls again before the examination has seen that it was up.
+    ongoing.note(&fell);
+    queue.push(reminder());
+    assert_eq!(work.next().await, Some([reminder()].into()));
+    ongoing.note(&of(Event::of_condition(&ConditionChange::Cleared(down))));
+    queue.push(reminder());
+    queue.push(message(1));
+    assert_eq!(work.next().await, Some(group(&[1])));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_one_delivery_and_the_next_is_made() {
     let queue = Arc::new(Queue::default());
@@ -159,6 +235,7 @@ async fn a_condition_that_goes_on_is_told_again() {
     let ongoing = Arc::new(Ongoing::default());
     let repeating = Work {
         repeats: Some(Repeats::new(Duration::from_mins(1), Arc::clone(&ongoing))),
+        ongoing: Arc::clone(&ongoing),
         ..work(queue, &counters)
     };
     let start = clock::monotonic();

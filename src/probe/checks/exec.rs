@@ -1,10 +1,5 @@
 //! The check `exec`: a program on the director.
 
-mod group;
-mod output;
-#[cfg(fuzzing)]
-pub(in crate::probe) use output::fuzzing::lines;
-
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -27,8 +22,7 @@ use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
-use group::Group;
-use output::Output;
+use crate::runtime::orphans::{Children, Group, Output};
 
 /// The whole environment, but for what the program is given as arguments.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -123,7 +117,7 @@ async fn spawn(
     let start = move || {
         file_work::touch(&file);
         // With the command its ends of the pipes go, so that reading them ends.
-        runtime.block_on(Group::spawn(&mut command))
+        runtime.block_on(Group::spawn(&mut command, Children::EndWithIt))
     };
     let started = file_work::run(FileUse::Programs, Path::new(program), deadline, start).await;
     started.map_err(|error| {

@@ -722,7 +722,12 @@ impl Lab {
         let mut drift = BTreeMap::new();
         let text: String = self
             .metrics
-            .exposition(Arc::clone(&self.snapshot), Format::Text, None)
+            .exposition(
+                Arc::clone(&self.snapshot),
+                Format::Text,
+                None,
+                fixture::start(),
+            )
             .collect();
         for line in text
             .lines()

@@ -137,3 +137,29 @@ fn path_that_is_no_directory_is_named() {
         assert!(said.contains("is no directory"), "{said}");
     }
 }
+
+#[test]
+fn the_directory_that_has_the_name_of_a_moved_one_is_locked() {
+    let parent = tempfile::tempdir().unwrap();
+    let (directory, moved) = (parent.path().join("state"), parent.path().join("moved"));
+    let take = || StateLock::take_in(&directory, Mode::Director);
+    let lock = take().unwrap();
+    lock.look();
+    fs::rename(&directory, &moved).unwrap();
+    lock.look();
+    assert!(!directory.exists(), "nobody has written yet");
+    fs::create_dir(&directory).unwrap();
+    lock.look();
+    let refused = take().unwrap_err();
+    assert!(matches!(refused, LockError::StateHeld { .. }), "{refused}");
+    // Another agent is faster.
+    fs::remove_dir_all(&directory).unwrap();
+    let other = take().unwrap();
+    lock.look();
+    assert!(lock.is_lost.load(Ordering::Relaxed));
+    drop(other);
+    lock.look();
+    assert!(!lock.is_lost.load(Ordering::Relaxed));
+    drop(lock);
+    assert!(!StateLock::path(&directory, Mode::Director).exists());
+}

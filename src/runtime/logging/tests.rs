@@ -42,6 +42,28 @@ fn text_is_a_plain_line_with_a_time_in_utc() {
     assert!(rest.contains("up real_server=\"rs1\""), "{rest}");
 }
 
+/// They name the hosts of URLs that are secrets.
+#[test]
+fn libraries_of_http_and_tls_log_little_unless_they_are_named() {
+    let logged = |filter: &str| {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(LogFormat::Text, filter.to_owned(), move || writer.clone());
+        tracing::subscriber::with_default(subscriber.unwrap(), || {
+            tracing::trace!("own");
+            tracing::trace!(target: "reqwest::connect", "starting new connection: secret.example");
+            tracing::debug!(target: "hyper_util::client", "connecting to secret.example");
+            tracing::debug!(target: "rustls::client::hs", "secret.example");
+        });
+        let text = lines.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    };
+    let text = logged("trace");
+    assert!(text.contains("own") && !text.contains("secret"), "{text}");
+    let text = logged("info,reqwest=trace");
+    assert_eq!(text.matches("secret").count(), 1, "{text}");
+}
+
 #[test]
 fn json_is_one_object_a_line() {
     let text = logged(LogFormat::Json, DEFAULT);

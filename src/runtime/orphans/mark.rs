@@ -27,11 +27,29 @@ const MOST: usize = 10_000;
 /// look finds what these miss.
 const LOOKS: usize = 3;
 
+/// So many of those that were given up last are known: each look ends what bears
+/// their marks, so more are needed only if a look ends none of them.
+const GIVEN_UP: usize = 1024;
+
+/// What becomes of the processes that a program has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Children {
+    /// They are ended with the program.
+    EndWithIt,
+    /// They go on after the end of the program. They are ended if the program does not
+    /// end by itself.
+    MayOutlive,
+}
+
 /// What the marks of this agent begin with: another agent of this host has another.
+/// The lowest bit tells what becomes of the children.
 static FAMILY: LazyLock<u64> = LazyLock::new(|| {
-    const BITS: u64 = (1 << 30) - 1;
-    ((RandomState::new().hash_one(getpid()) & BITS) | 1) << u32::BITS
+    const BITS: u64 = (1 << 29) - 1;
+    ((RandomState::new().hash_one(getpid()) & BITS) | 1) << (u32::BITS + 1)
 });
+
+/// Set in the mark of a program whose children may outlive it.
+const MAY_OUTLIVE: u64 = 1 << u32::BITS;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -42,25 +60,51 @@ fn running() -> MutexGuard<'static, BTreeSet<u64>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of one probe's program. What bears it is ended when this is dropped.
+/// Of the programs that were given up, whose children might have outlived them.
+static ABANDONED: Mutex<VecDeque<u64>> = Mutex::new(VecDeque::new());
+
+fn abandoned() -> MutexGuard<'static, VecDeque<u64>> {
+    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of one program. What bears it is ended when this is dropped, unless it is released.
 #[derive(Debug)]
-pub(crate) struct Mark(u64);
+pub(crate) struct Mark {
+    value: u64,
+    released: bool,
+}
 
 impl Mark {
-    pub(super) fn new() -> Self {
-        let mark = *FAMILY | u64::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        running().insert(mark);
-        Self(mark)
+    pub(super) fn new(children: Children) -> Self {
+        let number = u64::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let value = *FAMILY
+            | number
+            | match children {
+                Children::EndWithIt => 0,
+                Children::MayOutlive => MAY_OUTLIVE,
+            };
+        if children == Children::EndWithIt {
+            running().insert(value);
+        }
+        Self {
+            value,
+            released: false,
+        }
     }
 
     pub(super) const fn value(&self) -> u64 {
-        self.0
+        self.value
+    }
+
+    /// What bears the mark of a program whose children may outlive it goes on.
+    pub(super) fn release(&mut self) {
+        self.released = self.value & MAY_OUTLIVE != 0;
     }
 
     /// What this process starts bears the mark until what is returned is dropped.
     pub(super) fn bear(&self) -> SavedLimit {
         let before = getrlimit(Resource::Locks);
-        let current = Some(self.0);
+        let current = Some(self.value);
         // A lower hard limit refuses it: then the program's group is all that is ended.
         let _ = setrlimit(Resource::Locks, Rlimit { current, ..before });
         SavedLimit(before)
@@ -69,7 +113,14 @@ impl Mark {
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        running().remove(&self.0);
+        if self.released {
+            return;
+        }
+        if self.value & MAY_OUTLIVE == 0 {
+            running().remove(&self.value);
+        } else {
+            give_up(self.value);
+        }
         // The children of a process that ends meanwhile come to the agent.
         for _ in 0..LOOKS {
             let mut children = tree::own_children();
@@ -77,13 +128,22 @@ impl Drop for Mark {
                 let known = waited_for();
                 children.retain(|child| {
                     let mark = known.get(&child.as_raw_pid());
-                    mark.is_none_or(|mark| *mark == Some(self.0))
+                    mark.is_none_or(|mark| *mark == self.value)
                 });
             }
-            if end(&children, |mark| mark == self.0) == 0 {
+            if end(&children, |mark| mark == self.value) == 0 {
                 break;
             }
         }
+    }
+}
+
+/// From now on, each look ends what bears the mark.
+pub(super) fn give_up(mark: u64) {
+    let mut abandoned = abandoned();
+    abandoned.push_back(mark);
+    if abandoned.len() > GIVEN_UP {
+        abandoned.pop_front();
     }
 }
 
@@ -98,10 +158,17 @@ impl Drop for SavedLimit {
 }
 
 /// Ends those of these processes, and of what they have started, that bear the
-/// mark of a probe that is over.
+/// mark of a probe that is over, or of a program that was given up.
 pub(super) fn end_those_that_are_over(processes: &[Pid]) {
-    let family = |mark: u64| mark & !u64::from(u32::MAX) == *FAMILY;
-    end(processes, |mark| family(mark) && !running().contains(&mark));
+    let family = |mark: u64| mark & !u64::from(u32::MAX) & !MAY_OUTLIVE == *FAMILY;
+    end(processes, |mark| {
+        family(mark)
+            && if mark & MAY_OUTLIVE == 0 {
+                !running().contains(&mark)
+            } else {
+                abandoned().contains(&mark)
+            }
+    });
 }
 
 /// Tells how many there were.

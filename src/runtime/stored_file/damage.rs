@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::Purpose;
 use crate::model::{Condition, ConditionType, Severity};
+use crate::runtime::own_command;
 
 /// A file that is damaged.
 #[derive(Debug, Clone)]
@@ -46,7 +47,8 @@ impl Damage {
 
     /// What to do.
     pub(crate) fn fix(&self) -> String {
-        let (file, fix) = (self.file().display(), self.purpose.fix);
+        let fix = own_command::complete(self.purpose.fix);
+        let file = self.file().display();
         match self.location {
             Location::SetAside(_) | Location::NotSetAside(_) => {
                 format!("{fix}; then remove `{file}`")

@@ -6,8 +6,9 @@
 use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::arp_conflict_fix;
-use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity, Weight};
+use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity};
 use crate::runtime::file_work;
+use crate::runtime::own_command;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// Real servers that are examined in one step, at least: 20,000 of them take 10 steps.
@@ -197,7 +198,7 @@ fn of_service(
     }
 }
 
-/// What gives a pool real servers again: the end of the drains and of the weights of 0 that
+/// What gives a pool weight again: the end of the drains and of the lower weights that
 /// take some from the pool, and the health of the others.
 fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
     let (mut taken_out, mut others_fail) = (Vec::new(), false);
@@ -209,7 +210,7 @@ fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
             others_fail = true;
         } else if live.admin != AdminState::Enabled {
             taken_out.push(("undrain", record, ""));
-        } else if set == Some(Weight::ZERO) {
+        } else if set.is_some_and(|set| set < record.configured) {
             taken_out.push(("weight", record, " reset"));
         }
     }
@@ -252,7 +253,7 @@ fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition>
     };
     let fix = live.suggested_fix(service.subject(record)).map_or_else(
         || format!("on {}: `lvs-agent doctor --real-server`", record.key),
-        |fix| fix.to_string(),
+        |fix| own_command::complete(&fix.to_string()).into_owned(),
     );
     Some(Condition {
         kind: ConditionType::RealServerDown,

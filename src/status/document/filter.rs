@@ -29,8 +29,11 @@ pub(crate) enum QueryError {
     #[error("/status takes ?service=NAME, ?target=TARGET and ?problems, and nothing else")]
     Unknown,
     /// Too many targets.
-    #[error("/status takes at most {MOST_TARGETS} targets")]
-    TooMany,
+    #[error(
+        "a status of {0} targets is asked for, and {MOST_TARGETS} are the most: name fewer, a \
+         whole service by `NAME/*`, or none for all"
+    )]
+    TooMany(usize),
     /// No target can be written like that.
     #[error(transparent)]
     Target(#[from] ParseError),
@@ -62,7 +65,7 @@ impl Filter {
             }
         }
         if filter.targets.len() > MOST_TARGETS {
-            return Err(QueryError::TooMany);
+            return Err(QueryError::TooMany(filter.targets.len()));
         }
         Ok(filter)
     }

@@ -1,5 +1,6 @@
 //! A virtual service and its real servers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use super::decision::SetWeightStatus;
 use crate::model::{
     AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Weight, short_duration,
 };
+use crate::runtime::own_command;
 use crate::status::{RealServerLive, RealServerRecord, ServiceRecord};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -308,8 +310,21 @@ impl ServiceStatus {
         let part = |part: &Option<String>| part.as_deref().unwrap_or("?").to_owned();
         match self.fwmark {
             Some(mark) => format!("fwmark {mark} {}", part(&self.family)),
-            None => format!("{} {}", part(&self.protocol), part(&self.address)),
+            None => format!(
+                "{} {}",
+                part(&self.protocol),
+                shown_address(&part(&self.address))
+            ),
         }
+    }
+}
+
+/// An address for people: port 0 of IPVS is every port, which the configuration has as `*`.
+pub(crate) fn shown_address(address: &str) -> Cow<'_, str> {
+    match address.strip_suffix(":0") {
+        // Not the end of an IPv6 address.
+        Some(host) if host.ends_with(']') || !host.contains(':') => format!("{host}:*").into(),
+        _ => address.into(),
     }
 }
 
@@ -358,7 +373,7 @@ impl RealServerStatus {
             drain_deadline: live.drain_deadline.map(Timestamp),
             quiesced: live.quiesced.map(Quiesced::as_str).map(str::to_owned),
             diagnosis: live.diagnosis.map(|diagnosis| diagnosis.to_string()),
-            fix: fix.map(|fix| fix.to_string()),
+            fix: fix.map(|fix| own_command::complete(&fix.to_string()).into_owned()),
             weight: WeightStatus {
                 configured: record.configured.get(),
                 set: live
@@ -372,7 +387,7 @@ impl RealServerStatus {
             last_probe: live.last_probe.map(|probe| ProbeStatus {
                 at: Timestamp(probe.at),
                 result: probe.result.as_str().to_owned(),
-                detail: probe.detail,
+                detail: own_command::complete(&probe.detail).into_owned(),
                 port: (record.checked_port != 0).then_some(record.checked_port),
                 duration_ms: probe.duration.as_secs_f64() * 1000.0,
             }),

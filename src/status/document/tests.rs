@@ -302,3 +302,32 @@ fn agent_of_another_version_is_understood() {
     assert_eq!(web.real_servers[0].admin.state, "enabled");
     assert_eq!(web.real_servers[0].name, "rs1");
 }
+
+#[test]
+fn every_port_is_shown_as_it_is_configured() {
+    for (address, shown) in [
+        ("192.168.11.200:0", "192.168.11.200:*"),
+        ("[2001:db8::200]:0", "[2001:db8::200]:*"),
+        ("192.168.11.200:80", "192.168.11.200:80"),
+        ("2001:db8::0", "2001:db8::0"),
+    ] {
+        assert_eq!(shown_address(address), shown);
+    }
+    let service = ServiceStatus {
+        address: Some("192.168.11.200:0".to_owned()),
+        protocol: Some("tcp".to_owned()),
+        ..ServiceStatus::default()
+    };
+    assert_eq!(service.key(), "tcp 192.168.11.200:*");
+}
+
+#[test]
+fn too_many_targets_are_refused_with_what_to_do() {
+    let query = |number| vec!["target=web/rs1"; number].join("&");
+    assert!(Filter::of_query(&query(256)).is_ok());
+    assert_eq!(
+        Filter::of_query(&query(257)).unwrap_err().to_string(),
+        "a status of 257 targets is asked for, and 256 are the most: name fewer, a whole service \
+         by `NAME/*`, or none for all"
+    );
+}

@@ -21,7 +21,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn of(snapshot: &Snapshot, filter: &Filter) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot, filter: &Filter) -> Self {
         let mut totals = Self::default();
         for service in &snapshot.services {
             let is_whole = filter.includes_service(service);

@@ -143,3 +143,31 @@ fn answer_to_a_weight_names_the_weight_and_why_it_is_not_in_effect_yet() {
         assert_eq!(weight_notes(&snapshot, (web, rs2), set), [expected]);
     }
 }
+
+#[test]
+fn who_undrains_is_told_what_keeps_the_real_server_from_its_weight() {
+    let snapshot = fixture::director();
+    let web = &snapshot.services[0];
+    let rs1 = &web.real_servers[0];
+    rs1.live.lock().health = Health::Up;
+    assert_eq!(undrain_notes(&snapshot, (web, rs1)), [""; 0]);
+    {
+        let mut live = rs1.live.lock();
+        live.health = Health::Down;
+        live.operator_weight = Some(crate::model::OperatorWeight {
+            set: "0%".parse().unwrap(),
+            decision: crate::model::Decision::default(),
+        });
+    }
+    let configured = rs1.configured;
+    assert_eq!(
+        undrain_notes(&snapshot, (web, rs1)),
+        [
+            "note: web/rs1 is down, and serves when it is up".to_owned(),
+            format!(
+                "note: web/rs1 has weight 0, 0% of the configured {configured}, until \
+                 `lvs-agent weight web/rs1 reset`"
+            ),
+        ]
+    );
+}

@@ -48,8 +48,8 @@ fn a_director_for_people() {
 
             marked  fwmark 10 ipv6  wlc  direct
               REAL SERVER   ADDRESS           HEALTH   FOR    KERNEL  DESIRED  CONFIGURED  ACTIVE  INACTIVE  LAST PROBE
-              rs6           [2001:db8::21]:0  unknown  1m 5s    none        0           1       0         0  none yet
-              sorry_server  [2001:db8::30]:0  unknown  1m 5s    none        0           1       0         0  none yet
+              rs6           [2001:db8::21]:*  unknown  1m 5s    none        0           1       0         0  none yet
+              sorry_server  [2001:db8::30]:*  unknown  1m 5s    none        0           1       0         0  none yet
         "]],
     );
 }

@@ -70,8 +70,9 @@ fn style(tone: Option<Tone>, has_colours: bool) -> Style {
     match tone {
         Some(Tone::Problem) if has_colours => Style::new().fg(Color::Red),
         Some(Tone::Warning) if has_colours => Style::new().fg(Color::Yellow),
+        Some(Tone::Addition) if has_colours => Style::new().fg(Color::Green),
         Some(Tone::Problem) => Style::new().add_modifier(Modifier::BOLD),
-        Some(Tone::Warning) | None => Style::new(),
+        Some(Tone::Warning | Tone::Addition) | None => Style::new(),
     }
 }
 

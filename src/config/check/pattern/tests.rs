@@ -39,3 +39,20 @@ fn text_and_bytes_are_found_where_they_end() {
     }
     assert_eq!(bytes(b"\x00\xff").to_string(), "the bytes 00 ff");
 }
+
+#[test]
+fn what_every_answer_or_none_has_is_known() {
+    let matched = |text| Pattern::Regex(Expression::new(text).unwrap()).matched();
+    for all in [
+        ".*", "", "^", "$", "^.*", "(?s).*$", "a?", "(ok)*", "|down", "^(a|)",
+    ] {
+        assert_eq!(matched(all), Matched::All, "{all}");
+    }
+    for none in ["[a&&b]", r"[^\x00-\x{10ffff}]x", r"x[a&&b]"] {
+        assert_eq!(matched(none), Matched::None, "{none}");
+    }
+    for some in ["^$", "ok", "^.*$", ".", ".+", r"\b", "(?m)^$", r"\B"] {
+        assert_eq!(matched(some), Matched::Some, "{some}");
+    }
+    assert_eq!(Pattern::Text("x".to_owned()).matched(), Matched::Some);
+}

@@ -3,7 +3,7 @@
 use super::{Family, Kind, Source};
 use crate::config::PerRealServer;
 use crate::metrics::exposition::info::real_server_info;
-use crate::metrics::exposition::{Samples, Seconds, names};
+use crate::metrics::exposition::{Count, Samples, Seconds, names};
 use crate::model::{AdminState, Health, ProbeResult, Statistics};
 use crate::status::{RealServerRecord, ServiceRecord};
 
@@ -171,9 +171,22 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "lvs_probes_total",
         kind: Kind::Counter,
-        help: "Probes of the real server, or of the sorry server, by result: ok or failed; a cause \
-               of failed ones counts beside that, once it occurs.",
+        help: "Probes of the real server, or of the sorry server, each under one result: ok, failed, \
+               or once it occurs one that says nothing of the real server.",
         source: Source::Probed(PerRealServer::Compact, probes),
+    },
+    Family {
+        name: "lvs_probe_failures_total",
+        kind: Kind::Counter,
+        help: "Failed probes of the real server, or of the sorry server, by cause, once it occurs.",
+        source: Source::Probed(PerRealServer::Full, |samples, service, real_server| {
+            let probes = real_server.live.lock().probes;
+            for (cause, count) in ProbeResult::ALL.into_iter().zip(probes) {
+                if cause.evidence() == Some(false) && count > 0 {
+                    samples.add_for(service, real_server, ("cause", cause.as_str()), count);
+                }
+            }
+        }),
     },
     Family {
         name: "lvs_real_server_last_probe_duration_seconds",
@@ -194,12 +207,17 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Changes of the real server's health, or of the sorry server's, by what it became.",
         source: Source::Probed(PerRealServer::Compact, |samples, service, real_server| {
-            let (up, down) = {
+            let (up, down, first) = {
                 let live = real_server.live.lock();
-                (live.transitions_up, live.transitions_down)
+                (
+                    live.transitions_up,
+                    live.transitions_down,
+                    live.first_counted,
+                )
             };
-            samples.count_for(service, real_server, ("to", "up"), up);
-            samples.count_for(service, real_server, ("to", "down"), down);
+            for (to, count, first) in [("up", up, first.up), ("down", down, first.down)] {
+                samples.count_for(service, real_server, ("to", to), Count { count, first });
+            }
         }),
     },
 ];
@@ -227,23 +245,27 @@ fn weights(samples: &mut Samples<'_>, service: &ServiceRecord, real_server: &Rea
     }
 }
 
-/// The probes that passed and those that failed. In the full form, every other result has a
-/// counter of its own beside that: the causes of the failed ones, and the results that
-/// say nothing of the real server.
+/// The probes that passed, those that failed, and those that say nothing of the real
+/// server once there are some: together, all of them.
 fn probes(samples: &mut Samples<'_>, service: &ServiceRecord, real_server: &RealServerRecord) {
-    let probes = real_server.live.lock().probes;
+    let (probes, first) = {
+        let live = real_server.live.lock();
+        (live.probes, live.first_counted)
+    };
     let counts = || ProbeResult::ALL.into_iter().zip(probes);
-    let failed = counts().filter(|(result, _)| result.evidence() == Some(false));
-    let failed = failed.map(|(_, count)| count).sum();
-    let ok = probes[ProbeResult::Ok.index()];
-    for (result, count) in [(ProbeResult::Ok.as_str(), ok), ("failed", failed)] {
-        samples.count_for(service, real_server, ("result", result), count);
+    for (label, evidence, first) in [("ok", true, first.passed), ("failed", false, first.failed)] {
+        let counted = counts().filter(|(result, _)| result.evidence() == Some(evidence));
+        let count = counted.map(|(_, count)| count).sum();
+        samples.count_for(
+            service,
+            real_server,
+            ("result", label),
+            Count { count, first },
+        );
     }
-    if samples.per_real_server == PerRealServer::Full {
-        for (result, count) in counts() {
-            if result != ProbeResult::Ok && count > 0 {
-                samples.add_for(service, real_server, ("result", result.as_str()), count);
-            }
+    for (result, count) in counts() {
+        if result.evidence().is_none() && count > 0 {
+            samples.add_for(service, real_server, ("result", result.as_str()), count);
         }
     }
 }

@@ -103,6 +103,18 @@ fn fix_of_a_lost_quorum_names_the_drains_and_weights_that_cause_it() {
         fix(),
         format!("{drained}, `lvs-agent weight web/rs2 reset`")
     );
+    // A share may be too little as well; more than is configured is not.
+    for (weight, is_named) in [("50%", true), ("100%", false), ("65535", false)] {
+        let set = weight.parse().unwrap();
+        service.real_servers[1].live.lock().operator_weight = Some(OperatorWeight {
+            set,
+            decision: Decision::default(),
+        });
+        let is_less = set.in_place_of(service.real_servers[1].configured)
+            < service.real_servers[1].configured;
+        assert_eq!(is_less, is_named, "{weight}");
+        assert_eq!(fix().contains("weight web/rs2 reset"), is_named, "{weight}");
+    }
 }
 
 #[test]

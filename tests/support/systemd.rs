@@ -1,39 +1,51 @@
-//! A real systemd in a network namespace, with one unit of `deploy/`.
+//! A real systemd in a network namespace, with one unit of `deploy/` or with packages.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::checks::seen;
-use crate::support::{Namespace, PATIENCE, PROGRAM, Process, until};
+use super::{Namespace, PATIENCE, PROGRAM, Process, until};
 
-/// Becomes the systemd of a machine on which the unit and the program are
-/// installed as the unit's first lines say, and the configuration in its
-/// default place. What the machine writes is in its own tmpfs, and it starts
-/// nothing but the unit and the journal.
-/// Arguments: the unit's file, the program, the configuration, the file of the
-/// user.
-const BOOT: &str = r#"
-    set -e
-    unit=$(basename "$1")
-    for path in "$@"; do
-        test -r "$path"
-    done
-    exec 3<"$1" 4<"$3" 5<"$4"
-    mount -t tmpfs tmpfs /usr/local/bin
-    touch /usr/local/bin/lvs-agent
-    mount --bind "$2" /usr/local/bin/lvs-agent
+/// Becomes a machine whose writes are in its own tmpfs, and whose systemd starts nothing
+/// but the journal.
+const MACHINE: &str = r#"
     mount -t proc proc /proc
     mount -t sysfs sysfs /sys
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     for path in /run /tmp /var/lib /var/log /var/tmp; do
         mount -t tmpfs tmpfs "$path"
     done
-    mkdir /run/etc /run/etc.work
-    mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/etc.work overlay /etc
+    for path in /etc /usr; do
+        mkdir -p "/run$path" "/run$path.work"
+        mount -t overlay -o "lowerdir=$path,upperdir=/run$path,workdir=/run$path.work" overlay "$path"
+    done
     for path in /usr/lib/systemd/system/*.wants /etc/systemd/system; do
         mount -t tmpfs tmpfs "$path"
     done
     ln -s ../systemd-journald.service /usr/lib/systemd/system/sysinit.target.wants
+    export container=lab
+"#;
+
+/// The machine's files that are needed before the machine hides them: the unit and the
+/// program, which are installed as the unit's first lines say, the configuration and the
+/// file of the user, in this order.
+const UNIT_FILES: &str = r#"
+    set -e
+    unit=$(basename "$1")
+    for path in "$@"; do
+        test -r "$path"
+    done
+    exec 3<"$1" 4<"$3" 5<"$4"
+    mount -t tmpfs tmpfs /mnt
+    touch /mnt/program
+    mount --bind "$2" /mnt/program
+"#;
+
+/// Installs them, and starts the unit.
+const UNIT_INSTALLED: &str = r#"
+    mount -t tmpfs tmpfs /usr/local/bin
+    touch /usr/local/bin/lvs-agent
+    mount --bind /mnt/program /usr/local/bin/lvs-agent
     mkdir /etc/lvs-agent
     cat <&4 >/etc/lvs-agent/config.yaml
     cat <&3 >"/etc/systemd/system/$unit"
@@ -43,8 +55,25 @@ const BOOT: &str = r#"
     chown root:lvs-agent /etc/lvs-agent/config.yaml
     chmod 640 /etc/lvs-agent/config.yaml
     exec 3<&- 4<&- 5<&-
-    export container=lab
     exec /lib/systemd/systemd --system --log-target=journal --unit="$unit"
+"#;
+
+/// The directory of packages is at /mnt, and dpkg knows what they depend on: this
+/// machine's own database is large, and has none of them.
+const PACKAGES: &str = r#"
+    set -e
+    mount --bind "$1" /mnt
+    known=$(dpkg-query --status libc6 systemd |
+        grep -E '^(Package|Status|Architecture|Multi-Arch|Version|Maintainer|Description):|^$')
+"#;
+
+/// Starts systemd alone. An image of Debian for containers tells dpkg to leave out
+/// documentation, and packages to start nothing.
+const PACKAGES_KNOWN: &str = r#"
+    mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/apt/lists/partial /var/log/apt
+    printf '%s\n' "$known" >/var/lib/dpkg/status
+    rm -f /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/*
+    exec /lib/systemd/systemd --system --log-target=journal --unit=basic.target
 "#;
 
 /// Gives the systemd a tree of control groups of its own: two that have a unit of the
@@ -60,11 +89,21 @@ const OWN_CONTROL_GROUPS: &str = r#"
     exec unshare --pid --fork --kill-child --mount --cgroup "$@"
 "#;
 
-/// A systemd that runs one unit of `deploy/` in a network namespace.
+/// A systemd in a network namespace, for one unit.
 pub(crate) struct Systemd<'a> {
-    namespace: &'a Namespace,
+    pub(crate) namespace: &'a Namespace,
     process: Process,
     pub(crate) unit: &'static str,
+}
+
+/// A command that runs the script in namespaces of its own, with the arguments that follow.
+fn boot(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    // When this process is killed, so is systemd, and with it all of its own.
+    command
+        .args(["--mount", "bash", "-c", OWN_CONTROL_GROUPS, "groups"])
+        .args(["bash", "-c", script, "boot"]);
+    command
 }
 
 fn unit_file(unit: &str) -> String {
@@ -76,11 +115,10 @@ impl<'a> Systemd<'a> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
         fs::write(&file, configuration).unwrap();
-        let mut command = Command::new("unshare");
-        // When this process is killed, so is systemd, and with it all of its own.
+        let script = format!("{UNIT_FILES}{MACHINE}{UNIT_INSTALLED}");
+        let mut command = boot(&script);
+        command.args([&unit_file(unit), PROGRAM]);
         command
-            .args(["--mount", "bash", "-c", OWN_CONTROL_GROUPS, "groups"])
-            .args(["bash", "-c", BOOT, "boot", &unit_file(unit), PROGRAM])
             .arg(&file)
             .arg(unit_file("sysusers.d/lvs-agent.conf"));
         Self {
@@ -88,6 +126,29 @@ impl<'a> Systemd<'a> {
             process: namespace.spawn_with(command, directory),
             unit,
         }
+    }
+
+    /// A machine on which no file of lvs-agent is installed, with these packages in
+    /// /mnt; `unit` is the one of them that the test is about.
+    pub(crate) fn with_packages(
+        namespace: &'a Namespace,
+        unit: &'static str,
+        packages: &Path,
+    ) -> Self {
+        let mut command = boot(&format!("{PACKAGES}{MACHINE}{PACKAGES_KNOWN}"));
+        command.arg(packages);
+        let systemd = Self {
+            namespace,
+            process: namespace.spawn_with(command, tempfile::tempdir().unwrap()),
+            unit,
+        };
+        until(PATIENCE, "systemd", || {
+            match systemd.run(&["systemctl", "is-active", "basic.target"]) {
+                state if state == "active" => Ok(()),
+                state => Err((state, systemd.process.output())),
+            }
+        });
+        systemd
     }
 
     /// Runs a command in systemd's machine; what it says, whatever its end.
@@ -144,19 +205,6 @@ impl<'a> Systemd<'a> {
     /// Its process id, as this machine numbers it.
     pub(crate) fn agent(&self) -> String {
         self.property("MainPID")
-    }
-
-    /// Waits until the result of each of these services' probes is so, with
-    /// this in its detail.
-    pub(crate) fn until_probed(&self, expected: &[(&str, u32, &str, &str)]) {
-        until(PATIENCE, &format!("{expected:?}"), || {
-            let seen = seen(self.namespace);
-            let right = expected.iter().all(|(service, weight, result, detail)| {
-                let seen = &seen[*service];
-                seen.weight == *weight && seen.result == *result && seen.detail.contains(detail)
-            });
-            if right { Ok(()) } else { Err(seen) }
-        });
     }
 
     /// The sandbox is on, and these capabilities are all that there are.

@@ -1,7 +1,7 @@
 //! The output of a program: the first and the last line are kept.
 
 #[cfg(fuzzing)]
-pub(super) mod fuzzing;
+pub(crate) mod fuzzing;
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 
-use super::group::Group;
+use super::Group;
 
 /// How much is kept of a line, in bytes.
 const LINE: usize = 1024;
@@ -18,7 +18,7 @@ const LINE: usize = 1024;
 const PIPE: usize = 64 * 1024;
 
 /// What a program writes: all of it is taken, and some of it is kept.
-pub(super) struct Output {
+pub(crate) struct Output {
     out: Source,
     error: Option<Source>,
     first: FirstLine,
@@ -26,7 +26,7 @@ pub(super) struct Output {
 
 impl Output {
     /// `error` is standard error where it is apart from standard output.
-    pub(super) fn new(out: Receiver, error: Option<Receiver>) -> Self {
+    pub(crate) fn new(out: Receiver, error: Option<Receiver>) -> Self {
         Self {
             out: Source::new(out),
             error: error.map(Source::new),
@@ -35,7 +35,7 @@ impl Output {
     }
 
     /// Reads until the program has ended, whoever else may hold its output.
-    pub(super) async fn read_until_end(&mut self, group: &mut Group) -> io::Result<ExitStatus> {
+    pub(crate) async fn read_until_end(&mut self, group: &mut Group) -> io::Result<ExitStatus> {
         let status = loop {
             tokio::select! {
                 status = group.wait() => break status?,
@@ -55,13 +55,13 @@ impl Output {
     }
 
     /// The first line of standard output.
-    pub(super) fn first_line(&self) -> &[u8] {
+    pub(crate) fn first_line(&self) -> &[u8] {
         &self.first.bytes
     }
 
     /// The last line that is not blank: of standard error, where it is apart
     /// and says something.
-    pub(super) fn last_line(&self) -> String {
+    pub(crate) fn last_line(&self) -> String {
         let error = self.error.as_ref().map(|error| error.last.text());
         let error = error.filter(|error| !error.is_empty());
         error.unwrap_or_else(|| self.out.last.text())
