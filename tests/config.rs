@@ -61,7 +61,7 @@ fn warned(config: &Config, directory: &str) -> String {
 }
 
 #[test]
-fn what_is_hardly_meant_is_warned_of() {
+fn unlikely_configuration_has_a_warning() {
     for path in files("tests/config/warned", "yaml") {
         let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
         let directory = path.parent().unwrap().display().to_string();
@@ -70,7 +70,7 @@ fn what_is_hardly_meant_is_warned_of() {
 }
 
 #[test]
-fn what_is_meant_is_not_warned_of() {
+fn valid_and_meant_configuration_has_no_warning() {
     for path in files("config", "yaml") {
         let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(warned(&config, ""), "", "{}", path.display());
@@ -160,7 +160,7 @@ fn included_services_follow_in_the_order_of_their_files() {
 }
 
 #[test]
-fn what_is_included_is_bounded() {
+fn number_and_size_of_includes_are_bounded() {
     let directory = tempfile::tempdir().unwrap();
     let main = directory.path().join("main.yaml");
     fs::write(&main, "include: many/*.yaml\n").unwrap();
@@ -239,7 +239,7 @@ fn twenty_mistakes_are_twenty_problems() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unreadable_file_is_named() {
     let said = |path: &Path| Config::load(path).unwrap_err().to_string();
 
     let missing = Path::new("/nonexistent/config.yaml");
@@ -776,7 +776,7 @@ proptest! {
 }
 
 #[test]
-fn what_leaves_is_removed_unless_it_is_to_be_drained() {
+fn removed_real_server_goes_at_once_unless_it_is_drained() {
     let read = |director: &str| {
         let text = format!(
             "director: {{ {director} }}\nvirtual_services:\n  - name: web\n    \
@@ -828,7 +828,7 @@ fn the_manual_page_has_every_key() {
 
 /// What is logged, and shown at `/status`, has places, and nothing of the file.
 #[test]
-fn what_others_read_has_nothing_of_the_file() {
+fn public_message_has_no_text_of_the_file() {
     let text = "http: { listen: secret-one }\nstate_dir: secret-two\ncontrol: secret-three\n\
                 secret-four: 1\nnotify: secret-five\nvirtual_services: secret-six\n";
     let errors = Config::parse("a.yaml", text).unwrap_err();

@@ -1,4 +1,4 @@
-//! One file a subcommand; [`run()`] picks it.
+//! The subcommands, one file each; [`run()`] selects the one of the command line.
 
 mod arguments;
 mod check_config;

@@ -168,7 +168,7 @@ pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
         Some(Content::Mapping(entries)) => entries
             .iter()
             .any(|entry| SCHEDULE.iter().all(|key| *key.name != *entry.key.value)),
-        // It is no check at all, which is reported.
+        // The value is no check at all, which is reported.
         Some(_) => true,
     }
 }

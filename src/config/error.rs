@@ -15,7 +15,7 @@ use super::syntax::lines;
 /// Displayed as one paragraph for each (`FILE:LINE:COL: MESSAGE`, the line
 /// with the place marked, and a hint) and a last line with their number. Of
 /// those after the first 100 it has the number alone.
-/// It ends without a line break. Columns count characters, from 1.
+/// The text ends without a line break. Columns count characters, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigErrors {
     /// Not empty.
@@ -95,7 +95,7 @@ impl ConfigErrors {
             text.push_str(": ");
             text.push_str(&report.public);
             if report.place.is_none() {
-                // It has nothing of the file.
+                // The message has nothing of the file.
                 text.push_str(" (hint: ");
                 text.push_str(&report.hint);
                 text.push(')');

@@ -286,9 +286,9 @@ fn included_tree(
 
 /// Why a file is no tree.
 enum LoadError {
-    /// It is not such a file at all.
+    /// The text is not such a file at all.
     Whole { message: String, hint: &'static str },
-    /// It is one with mistakes.
+    /// The text is such a file with mistakes.
     Inside(First),
 }
 
@@ -384,26 +384,26 @@ fn validate(
     })
 }
 
-/// Those of the file that was named, then those of each that it includes.
+/// The services of the file that was named, then those of each file that it includes.
 fn services(
     fields: &Fields<'_>,
     included: &[Node],
     all_read: Parsed<()>,
     problems: &mut Problems,
 ) -> Parsed<Vec<Parsed<ServiceDraft>>> {
-    let mut room = ExpansionBudget::default();
+    let mut budget = ExpansionBudget::default();
     let own = fields.optional("virtual_services")?.is_some();
     let mut drafts = Vec::new();
     // With nothing included, the file's own must be there.
     if own || (included.is_empty() && all_read.is_ok()) {
-        match service::services(fields, &mut room, problems) {
+        match service::services(fields, &mut budget, problems) {
             Ok(services) => drafts.extend(services),
             Err(reported) => drafts.push(Err(reported)),
         }
     }
     for root in included {
         let services = Fields::read(root, &INCLUDED, problems)
-            .and_then(|fields| service::services(&fields, &mut room, problems));
+            .and_then(|fields| service::services(&fields, &mut budget, problems));
         match services {
             Ok(services) => drafts.extend(services),
             Err(reported) => drafts.push(Err(reported)),

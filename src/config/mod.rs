@@ -240,7 +240,7 @@ pub struct Director {
 /// `director.on_removal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectorRemoval {
-    /// It is removed from the table as soon as what replaces it serves.
+    /// The real server is removed from the table as soon as its replacement serves.
     Remove,
     /// From then on it has weight 0 until its connections have ended, and is
     /// removed after that.
@@ -252,7 +252,7 @@ pub enum DirectorRemoval {
 pub enum OnArpConflict {
     /// The conflict is reported.
     Warn,
-    /// It has weight 0 while it does, in the services of that VIP, as long as
+    /// The real server has weight 0 during the conflict, in the services of that VIP, as long as
     /// somebody else serves them.
     Quiesce,
 }
@@ -345,11 +345,11 @@ pub struct Pool {
 /// `on_failure` of a virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// It has weight 0, and its connections go on.
+    /// The real server has weight 0, and its connections go on.
     Quiesce,
-    /// It is out of the table until it passes again.
+    /// The real server is out of the table until it passes again.
     Remove,
-    /// It has weight 0, and where nothing answers there any more its
+    /// The real server has weight 0, and where nothing answers there any more its
     /// connections are ended.
     Reset,
 }

@@ -22,7 +22,7 @@ impl Default for ExpansionBudget {
 }
 
 impl ExpansionBudget {
-    /// Takes room for `count` real servers that are written at `location`.
+    /// Takes `count` real servers that are written at `location`.
     pub(super) fn take(
         &mut self,
         count: u128,

@@ -54,7 +54,7 @@ pub(super) struct RealServerDraft {
 /// The list `virtual_services`.
 pub(super) fn services(
     fields: &Fields<'_>,
-    room: &mut ExpansionBudget,
+    budget: &mut ExpansionBudget,
     problems: &mut Problems,
 ) -> Parsed<Vec<Parsed<ServiceDraft>>> {
     let hint = "list at least one virtual service below `virtual_services:`, as in the examples";
@@ -64,10 +64,10 @@ pub(super) fn services(
     };
     let nodes = list_nodes(entry, hint, problems)?;
     let mut services = Vec::new();
-    // One stands for all that failed, of which there may be a million.
+    // One problem stands for all that failed, of which there may be a million.
     let mut failed = None;
     for node in nodes {
-        match service(node, room, problems) {
+        match service(node, budget, problems) {
             Ok(drafts) => services.extend(drafts.into_iter().map(Ok)),
             Err(reported) => failed = Some(Err(reported)),
         }
@@ -79,7 +79,7 @@ pub(super) fn services(
 /// The virtual services of one entry: one for each of its addresses.
 fn service(
     node: &Node,
-    room: &mut ExpansionBudget,
+    budget: &mut ExpansionBudget,
     problems: &mut Problems,
 ) -> Parsed<Vec<ServiceDraft>> {
     let fields = Fields::read(node, &SERVICE, problems)?;
@@ -101,7 +101,7 @@ fn service(
         .map(|nodes| {
             nodes
                 .iter()
-                .flat_map(|node| match real_server(node, room, problems) {
+                .flat_map(|node| match real_server(node, budget, problems) {
                     Ok(drafts) => drafts.into_iter().map(Ok).collect(),
                     Err(reported) => vec![Err(reported)],
                 })
@@ -118,7 +118,7 @@ fn service(
             .len()
             .saturating_sub(1)
             .saturating_mul(real_servers.len());
-        room.take(more.try_into().unwrap_or(u128::MAX), location, problems)?;
+        budget.take(more.try_into().unwrap_or(u128::MAX), location, problems)?;
     }
     let written = fields.optional("check").ok().flatten();
     let check_location = written.map(|entry| entry.key.location);
@@ -173,7 +173,7 @@ fn name(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Located<Arc<str>
 /// The real servers of one entry: one for each of its addresses.
 fn real_server(
     node: &Node,
-    room: &mut ExpansionBudget,
+    budget: &mut ExpansionBudget,
     problems: &mut Problems,
 ) -> Parsed<Vec<RealServerDraft>> {
     let fields = Fields::read(node, &REAL_SERVER, problems)?;
@@ -194,7 +194,7 @@ fn real_server(
         Ok(Located { value, location }) => match value {
             Addresses::One(value) => (Ok(Located { value, location }), None),
             Addresses::Range(range) => {
-                room.take(range.count(), location, problems)?;
+                budget.take(range.count(), location, problems)?;
                 let value = range.first();
                 (Ok(Located { value, location }), Some((range, location)))
             }

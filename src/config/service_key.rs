@@ -13,7 +13,7 @@ use super::scalar::Value;
 /// What the kernel knows the services of one entry by.
 pub(super) struct Keys {
     pub(super) keys: Vec<Located<ServiceKey>>,
-    /// They come from a list, so that each service needs a name of its own.
+    /// The keys come from a list, so that each service needs a name of its own.
     pub(super) several: bool,
 }
 

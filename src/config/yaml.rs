@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str, file: u16, budget: &mut usize) -> Result<Option<
         return Ok(tree.root);
     }
     let mut found = tree.problems.into_first();
-    // It is the reason that the rest was not looked at.
+    // This problem is the reason that the rest was not read.
     found.problems.extend(syntax_error);
     Err(found)
 }

@@ -44,7 +44,7 @@ pub(crate) enum ControlError {
     /// Another file has the name.
     #[error("{} is not a socket: name the control socket of lvs-agent, or remove that file", .0.display())]
     NotASocket(PathBuf),
-    /// It belongs to another user.
+    /// The socket belongs to another user.
     #[error("no permission to open the control socket {}: run as root", .0.display())]
     NotPermitted(PathBuf),
     /// The agent accepted, and said nothing.
@@ -205,7 +205,7 @@ async fn exchange_once<T: DeserializeOwned>(
         && let Ok(Head { schema, version }) = serde_json::from_slice(&body)
         && schema > SCHEMA
     {
-        // It may be understood by chance, and mean something else.
+        // A newer status may be understood by chance, and mean something else.
         return Err(ControlError::OtherVersion {
             path: path.to_owned(),
             version,

@@ -13,7 +13,7 @@ use super::{Operator, Reason};
 use crate::model::{SetWeight, Target};
 
 /// Requests that may wait for the agent: an operator's, one after the other.
-/// One more has to wait before it is handed in.
+/// A further request waits before it is handed in.
 const WAITING: usize = 4;
 
 /// What an operator asks of the running agent.

@@ -104,7 +104,7 @@ pub(crate) fn bind(path: &Path) -> Result<ControlSocket, BindError> {
 
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => match connect(path) {
-            // One whose backlog is full listens as well, and is not waited for.
+            // A listener whose backlog is full listens as well, and is not waited for.
             Ok(()) | Err(Errno::EAGAIN) => return Err(BindError::InUse(path.to_owned())),
             Err(Errno::ECONNREFUSED) => {}
             Err(error) => return Err(failed("cannot tell whether anyone listens")(error.into())),

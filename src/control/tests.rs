@@ -86,7 +86,7 @@ async fn a_later_owner_keeps_its_file() {
 }
 
 #[tokio::test]
-async fn what_is_not_an_agent_is_said_to_be_none() {
+async fn answer_that_is_not_of_an_agent_is_named_so() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("control.sock");
     let listener = UnixListener::bind(&path).unwrap();

@@ -17,7 +17,7 @@ use crate::status::{Mode, command_line};
 pub(super) enum RunningAgent {
     /// None answers, for this reason.
     None(String),
-    /// One of another version answers, which this program does not understand.
+    /// An agent of another version answers, which this program does not understand.
     OtherVersion(String),
     /// Its status.
     Status(Box<StatusResponse>),

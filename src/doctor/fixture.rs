@@ -66,7 +66,7 @@ pub(super) fn running_agent() -> RunningAgent {
     RunningAgent::Status(serde_json::from_slice(&status).unwrap())
 }
 
-/// One whose state file cannot be written.
+/// A running agent whose state file cannot be written.
 pub(super) fn agent_with_unsaved_state() -> RunningAgent {
     let director = fixture::director();
     director.conditions.raise(not_saved());

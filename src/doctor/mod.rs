@@ -43,7 +43,7 @@ use crate::status::{ArpRecord, Mode, command_line};
 pub(crate) enum FindingSeverity {
     /// As it should be.
     Ok,
-    /// It works, or may be meant so.
+    /// The subject works, or may be meant so.
     Warning,
     /// Something does not work.
     Problem,
@@ -129,7 +129,7 @@ pub(crate) struct Facts {
     config_path: PathBuf,
     permissions: Permissions,
     modules: Modules,
-    /// Those of [`parameters::keys`] that the kernel has.
+    /// The parameters of [`parameters::keys`] that the kernel has.
     sysctls: BTreeMap<SysctlKey, String>,
     host: HostFacts,
     /// Of a real server.
@@ -147,12 +147,12 @@ pub(crate) struct Facts {
     table: Option<Result<BTreeSet<ServiceKey>, KernelError>>,
     /// Whether one of IPVS's synchronization daemons runs on this director.
     runs_sync_daemon: bool,
-    /// Those that the agent has written, by its state file; the running agent
+    /// The services that the agent has written, by its state file; the running agent
     /// may say that it holds less ([`Facts::state_is_not_saved`]).
     owned: BTreeSet<ServiceKey>,
     /// The files in the state directory that are damaged.
     damaged: Vec<Damage>,
-    /// Those of them that are leaving.
+    /// The owned services that are leaving.
     leaving: BTreeSet<ServiceKey>,
     /// The facts about probes through VIPs; `None` if no check is made through one.
     vip_probes: Option<VipProbeFacts>,

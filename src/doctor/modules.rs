@@ -11,11 +11,11 @@ use crate::status::{Mode, command_line};
 /// The kernel's modules by name, `_` for each `-`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Modules {
-    /// Those that are loaded or built in.
+    /// The modules that are loaded or built in.
     pub(super) loaded: BTreeSet<String>,
-    /// Those that could be loaded.
+    /// The modules that could be loaded.
     pub(super) loadable: BTreeSet<String>,
-    /// Those of them that are refused.
+    /// The loadable modules that are refused.
     pub(super) refused: BTreeMap<String, Refusal>,
     /// Whether the kernel loads none any more (`kernel.modules_disabled`).
     pub(super) disabled: bool,

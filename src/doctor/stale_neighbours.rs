@@ -21,7 +21,7 @@ const NEIGHBOURS: usize = 16;
 /// For one answer of a host on the same link.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Those that answer to this host's own address and not to the VIP.
+/// The neighbours that answer to this host's own address and not to the VIP.
 pub(super) type Stale = BTreeSet<(IpAddr, IpAddr)>;
 
 /// Asks the neighbours that the kernel knows by ICMP echo, from an own address

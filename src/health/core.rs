@@ -23,7 +23,7 @@ use super::mass_failure::MassFailureDetector;
 use super::pool::Pool;
 use super::probe_errors::ProbeErrorLog;
 use super::probe_loops::ProbeLoops;
-use super::symptoms::Symptoms;
+use super::symptoms::SymptomTable;
 use super::timers::Timers;
 use super::unresponsive::UnresponsiveHosts;
 use crate::model::{ArpConflicts, FreezeReason, RealServerId};
@@ -46,8 +46,7 @@ pub(crate) struct Core {
     pools: Vec<Pool>,
     /// Of each service, whether it serves without what left it, as was last said.
     replaced: Vec<bool>,
-    /// By service and real server, the sorry server last.
-    symptoms: Vec<Vec<Symptoms>>,
+    symptoms: SymptomTable,
     timers: Timers,
     subscriptions: BTreeMap<ProbeId, Subscription>,
     mass_failure: MassFailureDetector,

@@ -13,7 +13,7 @@ const FEWEST: usize = 4;
 /// Finds out when it is more likely the director that has a fault than all of
 /// its real servers at once.
 ///
-/// That is so when at least three quarters of the probes that passed before
+/// A mass failure is assumed when at least three quarters of the probes that passed before
 /// have begun to fail within one interval of theirs (and one time-out), when
 /// that hits half of the probes of at least two virtual services that share no
 /// real server, and when no sorry server passes: a sorry server that answers shows that the
@@ -45,7 +45,7 @@ enum ProbeState {
     /// Nothing, or that it failed long ago.
     Silent,
     Passing,
-    /// It failed after it had passed; old news at this instant.
+    /// The probe failed after it had passed; old news at this instant.
     Sudden(Instant),
 }
 
@@ -152,7 +152,7 @@ impl MassFailureDetector {
         if self.suspected {
             self.suspected = sudden > passing && self.sorry_passing == 0;
             if !self.suspected {
-                // Those that still fail have to do so for a reason of their own.
+                // Probes that still fail must have a reason of their own.
                 while let Some((_, probe)) = self.sudden.first().copied() {
                     self.set(probe, ProbeState::Silent);
                 }

@@ -31,7 +31,7 @@ const SILENCE: Duration = Duration::from_mins(1);
 pub(super) struct ProbeErrorLog {
     probes: BTreeMap<ProbeId, FailingProbe>,
     reasons: BTreeMap<String, Reason>,
-    /// Those whose last result alone could not be relied on.
+    /// The probes whose last result alone could not be relied on.
     odd: BTreeSet<ProbeId>,
     /// The probes whose result depends on a clock of this host that is wrong.
     by_clock: BTreeSet<ProbeId>,
@@ -60,9 +60,9 @@ struct Reason {
 /// What is to be logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProbeErrorChange {
-    /// This is a new reason.
+    /// The reason is new.
     Began(String),
-    /// It is none any more, and the probe was made.
+    /// The reason has ended: the probe was made.
     Ended(String),
 }
 

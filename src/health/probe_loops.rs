@@ -22,7 +22,7 @@ pub(super) struct ProbeLoops {
 #[derive(Debug)]
 struct LoopState {
     last: Instant,
-    /// It is stuck when it has been silent for longer.
+    /// A loop that has been silent for longer is stuck.
     bound: Duration,
 }
 

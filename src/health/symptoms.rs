@@ -1,9 +1,11 @@
-//! What is known of one real server beside its health: what probes saw, and what is wrong. Pure.
+//! What is known of real servers beside their health: what probes saw, and what is wrong. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::inventory::Inventory;
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
-use crate::model::{Diagnosis, Health, Quiesced};
+use crate::model::{Diagnosis, Health, Quiesced, RealServerId};
 use crate::probe::Outcome;
 
 /// The symptoms of one real server.
@@ -93,5 +95,46 @@ impl Symptoms {
                 .fix(subject)?
                 .with_probe_fix(self.fix.clone()),
         )
+    }
+}
+
+/// The symptoms of all real servers of a configuration. The index of a sorry server is after that
+/// of the last real server of its service.
+#[derive(Debug)]
+pub(super) struct SymptomTable(Vec<Vec<Symptoms>>);
+
+impl SymptomTable {
+    /// Nothing is known of any real server.
+    pub(super) fn new(inventory: &Inventory) -> Self {
+        let services = inventory.services().iter();
+        let symptoms = services.map(|service| vec![Symptoms::default(); service.checked().count()]);
+        Self(symptoms.collect())
+    }
+
+    /// The table of another configuration, with what is known of the real servers of both.
+    pub(super) fn carried_over(&self, before: &Inventory, after: &Inventory) -> Self {
+        let known: BTreeMap<_, _> = before.ids().collect();
+        let mut table = Self::new(after);
+        for (key, id) in after.ids() {
+            let before = known.get(&key).and_then(|before| self.get(*before));
+            if let (Some(symptoms), Some(before)) = (table.get_mut(id), before) {
+                symptoms.clone_from(before);
+            }
+        }
+        table
+    }
+
+    pub(super) fn get(&self, id: RealServerId) -> Option<&Symptoms> {
+        self.0.get(id.service_index())?.get(id.real_server_index())
+    }
+
+    pub(super) fn get_mut(&mut self, id: RealServerId) -> Option<&mut Symptoms> {
+        let service = self.0.get_mut(id.service_index())?;
+        service.get_mut(id.real_server_index())
+    }
+
+    /// The symptoms of the real servers of one service.
+    pub(super) fn of_service_mut(&mut self, service: usize) -> &mut [Symptoms] {
+        self.0.get_mut(service).map_or(&mut [], Vec::as_mut_slice)
     }
 }

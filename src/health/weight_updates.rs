@@ -11,7 +11,7 @@ use crate::runtime::shared::Shared;
 
 /// The weights that changed since they were last taken.
 ///
-/// It holds at most one entry for each real server, so a slow kernel neither
+/// There is at most one entry for each real server, so a slow kernel neither
 /// stalls health nor piles up stale work.
 #[derive(Debug, Default)]
 pub(crate) struct WeightUpdates {
@@ -26,7 +26,7 @@ pub(crate) struct WeightUpdates {
 impl WeightUpdates {
     /// Wants these weights, whatever was wanted before.
     ///
-    /// They are taken together or not at all: what replaces another real
+    /// The updates of one decision are taken together or not at all: what replaces another real
     /// server is never seen without what it replaces.
     pub(crate) fn set(&self, changes: Vec<(RealServerId, WeightChange)>) {
         if changes.is_empty() {

@@ -95,7 +95,7 @@ pub(super) struct Reader {
 pub(super) enum End {
     /// Another one takes its slot.
     Displaced,
-    /// It has had its time.
+    /// The time of the connection is over.
     Late,
 }
 

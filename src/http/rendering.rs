@@ -95,7 +95,7 @@ impl Drop for RenderedBytes {
 
 /// What a reader finds before a rendering is made for it.
 enum Found {
-    /// One that it shares.
+    /// A rendering that the reader shares.
     Rendering(Arc<Rendering>),
     /// As many as may be in memory, and none that it can share.
     NoRoom,
@@ -125,7 +125,7 @@ pub(super) struct Renderings {
     filtered_page: Arc<Shared<RenderingCache>>,
 }
 
-/// One that waits for a rendering.
+/// A reader that waits for a rendering.
 struct Waiting<'a>(&'a Shared<RenderingCache>);
 
 impl<'a> Waiting<'a> {

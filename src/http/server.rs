@@ -88,7 +88,8 @@ where
     let connection = http1::Builder::new()
         .keep_alive(true)
         .timer(TokioTimer::new())
-        // It would end a connection that waits for the next scrape: `ConnectionSlots` has the time.
+        // The time-out of hyper would end a connection that waits for the next scrape;
+        // `ConnectionSlots` has the time-outs.
         .header_read_timeout(None)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);

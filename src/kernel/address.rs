@@ -25,9 +25,9 @@ const EADDRNOTAVAIL: i32 = Errno::ADDRNOTAVAIL.raw_os_error();
 
 /// The addresses that the agent looks after.
 pub(crate) enum Addresses {
-    /// Those of this host.
+    /// The addresses of this host.
     Host(KernelAddresses),
-    /// Those beside the embedded table.
+    /// The addresses beside the embedded table.
     Memory(MemoryAddresses),
 }
 

@@ -63,10 +63,10 @@ pub(crate) enum Cause {
     /// IPv6 is off on the interface.
     #[error("IPv6 is off on interface `{0}`: set net.ipv6.conf.{0}.disable_ipv6 to 0")]
     Ipv6Disabled(String),
-    /// It is there already.
+    /// The object is there already.
     #[error("it exists already")]
     Exists,
-    /// It is not there.
+    /// The object is not there.
     #[error("it does not exist")]
     Missing,
     /// Any other error number of the kernel's.

@@ -74,7 +74,7 @@ pub(crate) struct Kernel<T> {
 pub(crate) enum TableKind {
     /// The kernel's, which forwards packets and which other processes write as well.
     Kernel,
-    /// One in this process, which forwards nothing.
+    /// A table in this process, which forwards nothing.
     Memory,
 }
 
@@ -120,7 +120,7 @@ pub(crate) trait Ipvs: Send + 'static {
         &mut self,
     ) -> impl Future<Output = Result<BTreeMap<ServiceKey, ObservedService>, KernelError>> + Send;
 
-    /// Those of these virtual services that exist, each requested by its key.
+    /// The virtual services of these that exist, each requested by its key.
     fn find(
         &mut self,
         services: &[ServiceKey],

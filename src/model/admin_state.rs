@@ -3,7 +3,7 @@
 /// What an operator has said of a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum AdminState {
-    /// Its health decides.
+    /// The health of the real server decides.
     #[default]
     Enabled,
     /// No new connections; established ones go on.
@@ -26,7 +26,7 @@ impl AdminState {
 /// Why a real server has weight 0 though its health and its operator let it serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quiesced {
-    /// It answers for the VIP on the link.
+    /// The real server answers for the VIP on the link.
     ArpConflict,
 }
 

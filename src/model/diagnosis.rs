@@ -8,7 +8,7 @@ use std::fmt;
 pub(crate) enum Diagnosis {
     /// Nothing.
     Ok,
-    /// It is there, and its application refuses, or answers wrongly or not at all.
+    /// The host is there, and its application refuses, or answers wrongly or not at all.
     ApplicationDown,
     /// Its own address answers and the VIP does not.
     VipMissing,
@@ -16,7 +16,7 @@ pub(crate) enum Diagnosis {
     NotListeningOnVip,
     /// An ICMP error says that packets may not pass.
     PathFiltered,
-    /// It answers ARP for the VIP.
+    /// The real server answers ARP for the VIP.
     ArpConflict,
     /// Nothing comes back at all.
     Unreachable,

@@ -13,9 +13,9 @@ pub(crate) type Weights = BTreeMap<(ServiceKey, RealServerKey), Weight>;
 pub(crate) enum Health {
     /// No verdict yet.
     Unknown,
-    /// It passes its check.
+    /// The real server passes its check.
     Up,
-    /// It fails its check.
+    /// The real server fails its check.
     Down,
 }
 

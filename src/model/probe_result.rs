@@ -25,7 +25,7 @@ pub(crate) enum ProbeResult {
     /// The body was not as expected: of HTTP, a datagram, a DNS answer, or
     /// what came in a conversation.
     Body,
-    /// It is not known whose answer it was, or would have been: it says
+    /// The host of the answer, or of its absence, is not known: the result says
     /// nothing of the real server.
     Unverified,
     /// The probe could not be made for a reason of this host's own (file

@@ -17,7 +17,7 @@ impl Scheduler {
     /// `IP_VS_SCHEDNAME_MAXLEN` less the final NUL.
     pub const MAX_LENGTH: usize = 15;
 
-    /// Those that Linux has (`net/netfilter/ipvs/ip_vs_*.c`, Linux 6.12).
+    /// The schedulers that Linux has (`net/netfilter/ipvs/ip_vs_*.c`, Linux 6.12).
     pub const OF_LINUX: [&str; 14] = [
         "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq",
         "twos",

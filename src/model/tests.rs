@@ -26,7 +26,7 @@ fn display_and_from_str_are_inverse() {
 }
 
 #[test]
-fn what_the_kernel_would_refuse_is_refused() {
+fn refuses_values_that_the_kernel_would_refuse() {
     assert!("2147483648".parse::<Weight>().is_err());
     assert!("-1".parse::<Weight>().is_err());
     assert!("abcdefghijklmnop".parse::<Scheduler>().is_err());

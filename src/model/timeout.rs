@@ -8,7 +8,7 @@ use super::ParseError;
 /// One of the three times after which IPVS forgets a connection that nothing
 /// is sent over, in whole seconds; `ipvsadm --set` knows them, too.
 ///
-/// They hold for all services of a network namespace.
+/// The time-outs hold for all services of a network namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timeout {
     /// An established TCP connection.

@@ -70,7 +70,7 @@ pub(crate) struct Icmp {
     pub(crate) kind: u8,
     pub(crate) code: u8,
     pub(crate) v6: bool,
-    /// It was made by this host, as its own firewall does, and not by `target`.
+    /// This host made the error, as its own firewall does, and not `target`.
     pub(crate) from_here: bool,
 }
 

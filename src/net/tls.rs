@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use reqwest::ClientBuilder;
@@ -17,9 +17,10 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
+use crate::runtime::shared::Shared;
 use crate::runtime::{clock, regular_file};
 use no_verification::NoVerification;
-use shared::{Shared, TlsConfigKey};
+use shared::{SharedTlsConfig, TlsConfigKey};
 pub(crate) use stale::StaleFiles;
 pub(crate) use verified::OutOfDate;
 use verified::Verified;
@@ -123,14 +124,14 @@ impl TlsError {
 #[derive(Debug)]
 pub(crate) struct TlsConfigs {
     provider: Arc<CryptoProvider>,
-    configs: Mutex<BTreeMap<TlsConfigKey, Arc<Shared>>>,
+    configs: Shared<BTreeMap<TlsConfigKey, Arc<SharedTlsConfig>>>,
     /// Where it is shown that files cannot be read again.
     stale: Arc<StaleFiles>,
     /// Whether files that were never read are shown as well: those of checks are not,
     /// since the check fails and says why.
     shows_unread: bool,
     /// What the certificates of real servers say of this host's clock.
-    clock: Mutex<WrongClock>,
+    clock: Shared<WrongClock>,
 }
 
 impl TlsConfigs {
@@ -138,17 +139,17 @@ impl TlsConfigs {
     pub(crate) fn new() -> Self {
         Self {
             provider: Arc::new(ring::default_provider()),
-            configs: Mutex::default(),
+            configs: Shared::default(),
             stale: Arc::default(),
             shows_unread: false,
-            clock: Mutex::default(),
+            clock: Shared::default(),
         }
     }
 
     /// For a host whose clock was at `reached` before.
     pub(crate) fn with_clock_after(self, reached: Option<SystemTime>) -> Self {
         Self {
-            clock: Mutex::new(WrongClock::after(reached)),
+            clock: Shared::new(WrongClock::after(reached)),
             ..self
         }
     }
@@ -169,7 +170,7 @@ impl TlsConfigs {
     /// Takes in a certificate that was verified now, or would have been but for
     /// its dates, and says whether this host's clock is to blame for them.
     pub(crate) fn note(&self, server: SocketAddr, dated: CertificateDates) -> Option<ClockError> {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clock = self.clock.lock();
         let now = Moment {
             wall: clock::wall(),
             since_boot: clock::since_boot(),
@@ -186,11 +187,11 @@ impl TlsConfigs {
         application: Application,
     ) -> Result<Arc<ClientConfig>, TlsError> {
         let shared = {
-            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut configs = self.configs.lock();
             let key = TlsConfigKey::of(settings);
             let new = || {
                 let stale = Arc::clone(&self.stale);
-                Arc::new(Shared::new(key.clone(), stale, self.shows_unread))
+                Arc::new(SharedTlsConfig::new(key.clone(), stale, self.shows_unread))
             };
             Arc::clone(configs.entry(key.clone()).or_insert_with(new))
         };

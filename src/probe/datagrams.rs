@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::socket::{MsgFlags, recv};
 use rustix::io::Errno;
@@ -14,6 +13,7 @@ use tokio::net::UdpSocket;
 
 use super::verdict::{Failure, Transport, from_io};
 use crate::net::tcp;
+use crate::runtime::shared::Shared;
 
 /// The most datagrams that one probe reads.
 const MAX_DATAGRAMS: u32 = 256;
@@ -24,7 +24,7 @@ const MAX_RESENDS: u32 = 3;
 pub(super) struct Datagrams {
     socket: UdpSocket,
     target: SocketAddr,
-    sent: Mutex<Vec<u8>>,
+    sent: Shared<Vec<u8>>,
     received: AtomicU32,
     too_large: AtomicU32,
 }
@@ -36,14 +36,14 @@ impl Datagrams {
         Self {
             socket,
             target,
-            sent: Mutex::default(),
+            sent: Shared::default(),
             received: AtomicU32::new(0),
             too_large: AtomicU32::new(0),
         }
     }
 
     pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), Failure> {
-        bytes.clone_into(&mut self.sent());
+        bytes.clone_into(&mut self.sent.lock());
         match self.socket.send(bytes).await {
             Ok(_) => Ok(()),
             Err(error) => self.on_error(&error).await,
@@ -92,10 +92,6 @@ impl Datagrams {
         }
     }
 
-    fn sent(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sends the datagram again after an ICMP error that it is too large, since
     /// the kernel has learned the path MTU and fragments it. Every other error
     /// fails the probe.
@@ -103,7 +99,7 @@ impl Datagrams {
         let icmp = tcp::icmp_error(self.socket.as_fd(), self.target);
         let too_large = Errno::from_io_error(error) == Some(Errno::MSGSIZE) && icmp.is_some();
         if too_large && self.too_large.fetch_add(1, Ordering::Relaxed) < MAX_RESENDS {
-            let sent = self.sent().clone();
+            let sent = self.sent.lock().clone();
             return match self.socket.send(&sent).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(from_io(&error)),

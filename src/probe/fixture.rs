@@ -109,7 +109,7 @@ pub(crate) fn own_sockets_to(peer: SocketAddr) -> usize {
         .map(|fields| format!("socket:[{}]", fields[9]))
         .collect();
     let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
-    // One that is closed meanwhile is none.
+    // A connection that is closed meanwhile does not count.
     let links = descriptors.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
     let is_one = |link: &PathBuf| inodes.contains(&*link.to_string_lossy());
     links.filter(is_one).count()

@@ -1,10 +1,12 @@
 //! The tasks that a library starts for one probe, which end with the probe.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use hyper::rt::Executor;
 use tokio::task::JoinSet;
+
+use crate::runtime::shared::Shared;
 
 /// Ends its tasks when it is dropped.
 #[derive(Debug)]
@@ -14,11 +16,11 @@ pub(super) struct OwnTasks(OwnExecutor);
 ///
 /// A task may keep a clone of it, so that its own end cannot end the tasks.
 #[derive(Debug, Clone)]
-pub(super) struct OwnExecutor(Arc<Mutex<Option<JoinSet<()>>>>);
+pub(super) struct OwnExecutor(Arc<Shared<Option<JoinSet<()>>>>);
 
 impl OwnTasks {
     pub(super) fn new() -> Self {
-        Self(OwnExecutor(Arc::new(Mutex::new(Some(JoinSet::new())))))
+        Self(OwnExecutor(Arc::new(Shared::new(Some(JoinSet::new())))))
     }
 
     pub(super) fn executor(&self) -> OwnExecutor {
@@ -28,14 +30,8 @@ impl OwnTasks {
 
 impl Drop for OwnTasks {
     fn drop(&mut self) {
-        let tasks = self.0.lock().take();
+        let tasks = self.0.0.lock().take();
         drop(tasks);
-    }
-}
-
-impl OwnExecutor {
-    fn lock(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,7 +40,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        if let Some(tasks) = &mut *self.lock() {
+        if let Some(tasks) = &mut *self.0.lock() {
             tasks.spawn(async {
                 task.await;
             });

@@ -1,11 +1,11 @@
 //! The activity of a probe, the bytes received, and their limit.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::verdict::Failure;
 use crate::model::{ProbeResult, short_duration};
+use crate::runtime::shared::Shared;
 
 const KIB: usize = 1024;
 /// How much of what came is shown, in bytes.
@@ -122,7 +122,7 @@ impl fmt::Display for Activity {
 #[derive(Debug)]
 pub(super) struct Progress {
     timeout: Duration,
-    state: Mutex<State>,
+    state: Shared<State>,
 }
 
 #[derive(Debug)]
@@ -153,13 +153,13 @@ impl Progress {
         };
         Self {
             timeout,
-            state: Mutex::new(state),
+            state: Shared::new(state),
         }
     }
 
     /// Begins an activity, with its own limit of bytes.
     pub(super) fn begin(&self, activity: Activity) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.activity = activity;
         state.left = activity.allowance();
         state.came = 0;
@@ -168,7 +168,7 @@ impl Progress {
 
     /// The bytes that may still be read; `None` at the limit.
     pub(super) fn room(&self) -> Option<usize> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.left == 0 {
             state.too_much = Some(state.activity);
             return None;
@@ -178,13 +178,13 @@ impl Progress {
 
     /// Counts received bytes.
     pub(super) fn took(&self, bytes: usize) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.left = state.left.saturating_sub(bytes);
     }
 
     /// Counts and keeps awaited data.
     pub(super) fn came(&self, bytes: &[u8]) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.came += bytes.len();
         let room = SHOWN.saturating_sub(state.start.len());
         let piece = bytes.get(..room).unwrap_or(bytes);
@@ -193,12 +193,12 @@ impl Progress {
 
     /// Whether the other end takes what is sent.
     pub(super) fn blocked(&self, blocked: bool) {
-        self.lock().blocked = blocked;
+        self.state.lock().blocked = blocked;
     }
 
     /// The failure, if the limit ended the connection.
     pub(super) fn stopped(&self) -> Option<Failure> {
-        let activity = self.lock().too_much.take()?;
+        let activity = self.state.lock().too_much.take()?;
         let most = activity.allowance() / KIB;
         let detail = format!("more than {most} KiB came while {activity}");
         Some(Failure::protocol(detail))
@@ -207,15 +207,11 @@ impl Progress {
     /// The deadline has passed.
     pub(super) fn late(&self) -> Failure {
         let timeout = short_duration(self.timeout);
-        let state = self.lock();
+        let state = self.state.lock();
         let activity = state.activity;
         let more = state.so_far();
         let detail = format!("timed out after {timeout} while {activity}{more}");
         Failure::new(ProbeResult::Timeout, detail)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

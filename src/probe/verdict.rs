@@ -170,7 +170,7 @@ impl Failure {
         Self::new(ProbeResult::Internal, detail)
     }
 
-    /// It is not known where the probe went.
+    /// The destination of the probe is not known.
     pub(super) fn unverified(error: &Unverified) -> Self {
         let failure = Self::new(ProbeResult::Unverified, format!("unverified: {error}"));
         failure.with_director_fix(error.fix())

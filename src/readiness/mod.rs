@@ -74,7 +74,7 @@ fn own_address(service: &VirtualService, addresses: &BTreeSet<IpAddr>) -> Option
 
 /// How a connection from this host's own address to VIP and port went.
 ///
-/// It proves that the VIP is this host's own, that whoever listens there
+/// The self-test proves that the VIP is this host's own, that whoever listens there
 /// accepts, and that no firewall refuses what comes in over lo. It does not
 /// prove that a firewall lets the same in from the LAN.
 #[derive(Debug, Clone, PartialEq, Eq)]

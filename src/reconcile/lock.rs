@@ -346,7 +346,7 @@ impl Drop for StateLock {
         };
         // Where there is no thread, the lock is dropped here, with what it owns.
         if thread.spawn(unlock).is_ok() {
-            // One that stays is taken over by the next agent.
+            // A file that stays is taken over by the next agent.
             let _ = end.recv_timeout(LAST_PATIENCE);
         }
     }
@@ -356,7 +356,7 @@ impl Drop for HeldFile {
     /// While it is held, so that nobody else's file goes.
     fn drop(&mut self) {
         if is_at(&self.file, &self.path) {
-            // One that stays is taken over by the next agent.
+            // A file that stays is taken over by the next agent.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -74,7 +74,7 @@ struct Address {
     address: IpAddr,
 }
 
-/// One that is leaving: what the kernel knows it by, its names, and its
+/// A real server that is leaving: what the kernel knows it by, its names, and its
 /// deadline in RFC 3339.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(expecting = "an object with `service` and `real_server`")]

@@ -13,9 +13,9 @@ use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 #[cfg(not(test))]
 use std::sync::LazyLock;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,6 +23,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use self::threads::Threads;
+use crate::runtime::shared::Shared;
 use crate::runtime::{clock, regular_file};
 
 /// How long a disk may take for what the agent reads or writes now and then,
@@ -96,7 +97,7 @@ impl FileUse {
 /// Work on a file was not done, or nobody knows yet whether it was.
 #[derive(Debug, Error)]
 pub(crate) enum FileWorkError {
-    /// It was begun, now or earlier, and has not ended.
+    /// The work was begun, now or earlier, and has not ended.
     #[error(
         "the file system of `{}` does not answer: see `timeout 5 stat {}` and `findmnt -T {}`",
         .0.display(), .0.display(), .0.display()
@@ -186,7 +187,7 @@ where
 pub(crate) fn hung_files() -> Vec<PathBuf> {
     let (all, now) = (all(), now());
     let hung = all.uses.iter().flat_map(|(_, state)| {
-        let claimed = state.claimed();
+        let claimed = state.claimed.lock();
         let hung = claimed.iter().filter(|other| other.hangs(now));
         hung.map(|other| other.path.clone()).collect::<Vec<_>>()
     });
@@ -200,7 +201,7 @@ fn all() -> Arc<FileWork> {
     Arc::clone(&ALL)
 }
 
-/// Those of one test: the clock of another one, which is paused, says nothing here.
+/// The files of one test: the clock of another test, which is paused, says nothing here.
 #[cfg(test)]
 fn all() -> Arc<FileWork> {
     thread_local! {
@@ -237,7 +238,7 @@ struct UseState {
     room: Arc<Semaphore>,
     threads: Threads,
     /// The files that are being worked on, or are next; oldest first.
-    claimed: Mutex<Vec<Claimed>>,
+    claimed: Shared<Vec<Claimed>>,
     /// Notified when a file is no longer claimed.
     released: Notify,
 }
@@ -261,7 +262,7 @@ impl Default for FileWork {
         let state = |file_use: FileUse| UseState {
             room: Arc::new(Semaphore::new(file_use.threads())),
             threads: Threads::new(file_use.thread_name()),
-            claimed: Mutex::default(),
+            claimed: Shared::default(),
             released: Notify::new(),
         };
         let uses = FileUse::ALL.map(|file_use| (file_use, Arc::new(state(file_use))));
@@ -335,7 +336,7 @@ impl UseState {
 
     /// Whether the file is claimed now. Fails if it would hang.
     fn try_claim(&self, path: &Path, deadline: Instant) -> Result<bool, FileWorkError> {
-        let mut claimed = self.claimed();
+        let mut claimed = self.claimed.lock();
         let now = now();
         let beside = claimed
             .iter()
@@ -360,13 +361,17 @@ impl UseState {
 
     /// Whether each thread is past its deadline.
     fn all_hang(&self, file_use: FileUse) -> bool {
-        let (claimed, now) = (self.claimed(), now());
+        let (claimed, now) = (self.claimed.lock(), now());
         let hanging = claimed.iter().filter(|other| other.hangs(now));
         hanging.count() >= file_use.threads()
     }
 
     fn busy(&self, path: &Path) -> FileWorkError {
-        let oldest = self.claimed().first().map(|oldest| oldest.path.clone());
+        let oldest = self
+            .claimed
+            .lock()
+            .first()
+            .map(|oldest| oldest.path.clone());
         FileWorkError::Busy {
             path: path.to_owned(),
             hanging: oldest.unwrap_or_default(),
@@ -376,10 +381,6 @@ impl UseState {
     fn room_taken(&self, file_use: FileUse) -> usize {
         let free = self.room.available_permits();
         file_use.threads().saturating_sub(free)
-    }
-
-    fn claimed(&self) -> MutexGuard<'_, Vec<Claimed>> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -391,7 +392,7 @@ struct Claim {
 
 impl Claim {
     fn begin(&self) {
-        let mut claimed = self.state.claimed();
+        let mut claimed = self.state.claimed.lock();
         if let Some(own) = claimed.iter_mut().find(|own| own.path == self.path) {
             own.begun = true;
         }
@@ -400,7 +401,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut claimed = self.state.claimed();
+        let mut claimed = self.state.claimed.lock();
         claimed.retain(|other| other.path != self.path);
         drop(claimed);
         self.state.released.notify_waiters();

@@ -34,7 +34,7 @@ pub(crate) struct Liveness(Vec<Watched>);
 #[derive(Debug)]
 struct Watched {
     which: Loop,
-    /// It is stuck when it has been silent for longer.
+    /// A loop that has been silent for longer is stuck.
     bound: Shared<Duration>,
     last: Shared<Instant>,
 }

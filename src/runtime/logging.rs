@@ -108,7 +108,7 @@ impl Write for Output {
         let unreported = dropped.saturating_sub(self.reported);
         self.reported = dropped;
         if unreported > 0 {
-            // It takes its place among the lines that wait, as all do.
+            // The line waits among the others, as all lines do.
             tracing::warn!("{unreported} lines of the log were dropped: standard error took none");
         }
         io::stderr().flush()
@@ -151,7 +151,7 @@ impl Drop for Log {
             drop(ended);
         });
         if flush.is_ok() {
-            // It only ever ends by `ended` going away, or by the deadline.
+            // The wait ends only when `ended` goes away, or by the deadline.
             let _ = end.recv_timeout(LAST_LINES_DEADLINE);
         }
     }

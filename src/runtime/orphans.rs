@@ -89,7 +89,7 @@ pub(crate) async fn reap() {
         let waited_for = waited_for().clone();
         let mut orphans = tree::own_children();
         orphans.retain(|child| !waited_for.contains_key(&child.as_raw_pid()));
-        // It fails only for one that somebody else has waited for.
+        // Waiting fails only for a process that another caller has waited for.
         orphans.retain(|orphan| matches!(waitpid(Some(*orphan), WaitOptions::NOHANG), Ok(None)));
         mark::end_those_that_are_over(&orphans);
     }

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, open as open_descriptor};
 /// directory is left to the reading, which fails with `EISDIR`.)
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     regular(fs::metadata(path)?.file_type())?;
-    // It may be another file by now: `O_NONBLOCK` does not wait for the writer
+    // The path may lead to another file by now: `O_NONBLOCK` does not wait for the writer
     // of a FIFO, and is without effect on a regular file (open(2)).
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = File::from(open_descriptor(path, flags, Mode::empty())?);

@@ -61,7 +61,7 @@ impl Stop {
         (Self(sender), Stopping(receiver))
     }
 
-    /// It is time.
+    /// Requests the stop.
     pub(crate) fn stop(self) {
         drop(self.0);
     }

@@ -7,11 +7,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::runtime::clock;
+use crate::runtime::shared::Shared;
 
 /// How long the thread sleeps at a time.
 const SLEEP: Duration = Duration::from_millis(100);
@@ -23,7 +24,7 @@ const REMEMBERED: usize = 64;
 
 /// When this process did not run.
 #[derive(Debug)]
-pub(crate) struct Standstill(Mutex<Record>);
+pub(crate) struct Standstill(Shared<Record>);
 
 #[derive(Debug)]
 struct Record {
@@ -35,7 +36,7 @@ struct Record {
 impl Standstill {
     /// Without a thread that measures: nothing ever stands still.
     pub(crate) fn unknown() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Record {
+        Arc::new(Self(Shared::new(Record {
             due: None,
             past: VecDeque::new(),
         })))
@@ -52,20 +53,20 @@ impl Standstill {
         Ok(watched)
     }
 
-    /// One that began at `from` and has not ended.
+    /// A standstill that began at `from` and has not ended.
     #[cfg(test)]
     pub(crate) fn since(from: Instant) -> Arc<Self> {
         let standstill = Self::unknown();
-        standstill.lock().due = Some(from);
+        standstill.0.lock().due = Some(from);
         standstill
     }
 
     fn sleeps(&self, now: Instant) {
-        self.lock().due = Some(now + SLEEP);
+        self.0.lock().due = Some(now + SLEEP);
     }
 
     fn woke(&self, now: Instant) {
-        let mut record = self.lock();
+        let mut record = self.0.lock();
         let newest = record.running_until(now);
         record.due = None;
         if let Some(standstill) = newest {
@@ -79,16 +80,12 @@ impl Standstill {
     /// For how much of the time between two instants, the later of which is
     /// now, this process stood still.
     pub(crate) fn between(&self, from: Instant, now: Instant) -> Duration {
-        let record = self.lock();
+        let record = self.0.lock();
         // The thread may not have woken yet from the one that has just ended.
         let newest = record.running_until(now);
         let all = record.past.iter().copied().chain(newest);
         all.map(|(start, end)| end.min(now).saturating_duration_since(start.max(from)))
             .sum()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,7 +104,7 @@ struct Measuring<'a>(&'a Weak<Standstill>);
 impl Drop for Measuring<'_> {
     fn drop(&mut self) {
         if let Some(record) = self.0.upgrade() {
-            record.lock().due = None;
+            record.0.lock().due = None;
         }
     }
 }

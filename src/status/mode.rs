@@ -3,9 +3,9 @@
 /// Which of the two roles this process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It keeps the IPVS table.
+    /// The agent keeps the IPVS table.
     Director,
-    /// It keeps the VIP on lo.
+    /// The agent keeps the VIPs of this host.
     RealServer,
 }
 

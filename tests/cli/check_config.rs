@@ -30,7 +30,7 @@ fn a_valid_file_is_summed_up() {
 }
 
 #[test]
-fn what_is_hardly_meant_is_a_warning() {
+fn unlikely_configuration_is_a_warning() {
     let site = Site::new();
     site.configure(
         "  - name: web\n    address: 192.0.2.1:80\n    check: { agent: {} }\n    \
@@ -50,7 +50,7 @@ fn what_is_hardly_meant_is_a_warning() {
 }
 
 #[test]
-fn what_is_hardly_meant_is_told_beside_what_is_wrong() {
+fn warnings_stand_beside_errors() {
     let site = Site::new();
     site.configure(
         "  - name: web\n    address: 192.0.2.1:80\n    schedulerr: rr\n    \
@@ -65,7 +65,7 @@ fn what_is_hardly_meant_is_told_beside_what_is_wrong() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let site = Site::new();
     let check = "intervall: 1s, rise: 0, fall: -1";
     let mut services = site.service("web", 1, check, &[1, 1]);

@@ -30,7 +30,7 @@ fn check_in(directory: &Path, file: &str) -> Ended {
 }
 
 #[test]
-fn what_is_included_is_found_however_the_file_is_named() {
+fn includes_are_found_for_every_spelling_of_the_path() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let here = site.path("here");
@@ -101,7 +101,7 @@ fn pattern_that_fits_nothing_is_a_warning_and_file_that_is_missing_an_error() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_at_once() {
+fn refuses_what_is_no_regular_file_at_once() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let own = fs::read_to_string(site.configuration()).unwrap();

@@ -292,7 +292,7 @@ fn condition_is_there_after_a_restart_until_the_file_is_removed() {
 /// While the agent runs it knows what its files hold: whatever another program does to
 /// them, a restart afterwards finds them whole, and nothing is said to be lost.
 #[test]
-fn what_another_hand_does_to_a_file_of_a_running_agent_is_undone() {
+fn changes_of_a_state_file_by_another_program_are_undone() {
     type Deed = fn(&Path);
     let deeds: [(&str, Deed); 7] = [
         ("removed", |file| fs::remove_file(file).unwrap()),
@@ -367,7 +367,7 @@ fn assert_nothing_is_lost(site: &Site, deed: &str) {
 
 /// What stands in the place of a file and is none keeps no agent from its start.
 #[test]
-fn what_is_no_file_is_set_aside_at_the_start() {
+fn start_sets_aside_what_is_no_regular_file() {
     type Make = fn(&Path);
     let kinds: [(&str, Make); 3] = [
         ("this is a directory", |path| fs::create_dir(path).unwrap()),

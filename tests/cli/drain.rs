@@ -91,7 +91,7 @@ fn one_real_server_in_every_service() {
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn unknown_target_is_named() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let agent = site.agent();
@@ -188,7 +188,7 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
 }
 
 #[test]
-fn who_drains_the_last_real_server_that_serves_is_told_and_how_to_undo_the_drain() {
+fn answer_to_the_drain_of_the_last_real_server_says_so_and_how_to_undo_it() {
     let site = Site::new();
     let hosts = [1, 2, 3].map(|host| site.server(host));
     let _server = Server::start(&hosts, Behaviour::good());
@@ -240,7 +240,7 @@ fn who_drains_the_last_real_server_that_serves_is_told_and_how_to_undo_the_drain
 }
 
 #[test]
-fn who_undrains_while_the_file_cannot_be_written_is_told_that_a_restart_would_drain_again() {
+fn answer_to_undrain_says_that_an_unwritten_file_would_drain_again_after_a_restart() {
     let site = Site::new();
     let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
     site.configure(&site.service("web", 1, CHECK, &[1, 2]));
@@ -304,7 +304,7 @@ fn drains_in_a_file_of_a_newer_agent_are_said_to_be_forgotten_until_it_is_moved_
 }
 
 #[test]
-fn whoever_waits_is_told_when_it_leaves_the_configuration_and_no_drain_stays() {
+fn waiting_command_is_answered_when_its_real_server_leaves_the_configuration() {
     let site = Site::new();
     let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
     // A drain of UDP ends with its deadline, and not before.

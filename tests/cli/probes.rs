@@ -187,7 +187,7 @@ fn every_kind_of_bad_server_is_down_for_its_own_reason() {
 }
 
 #[test]
-fn what_two_services_check_alike_is_probed_once() {
+fn equal_checks_of_two_services_are_one_probe() {
     let site = Site::new();
     let shared = Server::start(&[site.server(1)], Behaviour::good());
     let single = Server::start(&[site.server(2)], Behaviour::good());

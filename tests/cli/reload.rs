@@ -35,7 +35,7 @@ fn wait_for(site: &Site, real_server: usize, health: &str) -> Value {
 }
 
 #[test]
-fn what_stays_keeps_its_verdict_and_what_is_new_must_pass() {
+fn reload_keeps_verdicts_and_new_real_servers_must_pass() {
     let site = Site::new();
     let (_agent, _server) = up_and_down(&site);
     let [since_up, since_down] = [0, 1].map(|place| site.real_server(0, place)["since"].clone());
@@ -175,7 +175,7 @@ fn a_broken_file_changes_nothing_and_is_seen_everywhere() {
 }
 
 #[test]
-fn what_cannot_change_is_named() {
+fn fixed_key_is_named() {
     let site = Site::new();
     let (_agent, _server) = up_and_down(&site);
     site.configure_with("/elsewhere", &site.service("web", 1, CHECK, &[1, 2]));

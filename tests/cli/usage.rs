@@ -60,7 +60,7 @@ fn no_arguments_are_bad_usage_and_get_the_help() {
 }
 
 #[test]
-fn what_is_unknown_is_named_with_what_was_perhaps_meant() {
+fn unknown_target_is_named_with_a_suggestion() {
     for (arguments, named, meant) in [
         (&["runn"][..], "unrecognized subcommand 'runn'", "'run'"),
         (&["chek-config"], "'chek-config'", "'check-config'"),

@@ -157,7 +157,7 @@ fn a_server_whose_nginx_is_killed() {
 }
 
 #[test]
-fn what_is_found_keeps_its_weight_until_there_is_a_verdict() {
+fn weight_that_was_found_stays_until_there_is_a_verdict() {
     let cluster = Cluster::new(QUICK);
     let director = &cluster.lan.director;
     director.run(&format!("ipvsadm -A -t {VIP} -s wlc"));

@@ -152,7 +152,7 @@ fn a_flushed_table_comes_back_whole_and_what_is_foreign_stays_gone() {
 }
 
 #[test]
-fn what_is_foreign_survives_start_resync_stop_and_cleanup() {
+fn foreign_objects_survive_start_resync_stop_and_cleanup() {
     let mut scene = Scene::new();
     assert_eq!(foreign(scene.director()), scene.foreign, "after the start");
     let (code, printed) = scene.cluster.site.finish(scene.director(), &["cleanup"]);
@@ -219,7 +219,7 @@ fn on_exit_drain_and_remove() {
 }
 
 #[test]
-fn what_left_the_configuration_while_the_agent_was_away_goes() {
+fn removes_real_servers_that_left_the_configuration_while_no_agent_ran() {
     let mut scene = Scene::new();
     scene.end();
     scene

@@ -128,7 +128,7 @@ fn reload(cluster: &Cluster, configuration: &str) -> String {
 }
 
 #[test]
-fn its_connections_live_no_new_one_comes_and_it_goes_after_the_last() {
+fn removed_real_server_keeps_its_connections_until_the_last_has_ended() {
     const DRAIN: &str = "on_removal: drain";
     let cluster = Cluster::new(&configuration(DRAIN, &["1", "2"], true));
     let echoes = [&cluster.lan.rs1, &cluster.lan.rs2].map(Echo::start);

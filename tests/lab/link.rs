@@ -209,7 +209,7 @@ fn no_vip_is_announced_while_a_real_server_answers_for_it_nor_in_a_dry_run() {
 }
 
 #[test]
-fn what_another_hand_changes_on_the_director_is_set_again_at_once() {
+fn changes_on_the_director_by_another_program_are_repaired_at_once() {
     let text = ONCE_A_DAY
         .replace("interface: eth0", "interface: lvs0, link: eth0")
         .replace("http: {},", "http: {}, via: vip,");

@@ -70,7 +70,7 @@ fn a_probe_through_the_vip_reaches_each_real_server_over_the_clients_path() {
 }
 
 #[test]
-fn each_cause_has_its_name_and_is_gone_when_it_is_mended() {
+fn each_cause_has_its_name_until_its_fix() {
     let vip_lan = VipLan::new(&configuration(
         "192.168.11.200:80",
         "forwarding: direct",
@@ -320,7 +320,7 @@ const LETS_NONE_LEAVE: &str =
 /// Who switches it off, or whose firewall does not know it, makes this host
 /// deaf, or dumb, and no real server ill.
 #[test]
-fn what_this_host_drops_changes_no_verdict() {
+fn probes_that_this_host_drops_change_no_verdict() {
     let settings = configuration(
         "192.168.11.200:80",
         "forwarding: direct",

@@ -94,7 +94,7 @@ fn leave_and_end(wrapper: &[&str], last_digit: u32) {
 }
 
 #[test]
-fn what_programs_leave_behind_ends_with_the_probe() {
+fn background_processes_end_with_the_probe() {
     leave_and_end(&["env"], 1);
 }
 

@@ -61,7 +61,7 @@ fn diagnosed(site: &Site, host: &Namespace) -> (Option<i32>, Vec<String>, Vec<St
 }
 
 #[test]
-fn each_lack_is_told_and_gone_after_its_mend() {
+fn each_issue_is_reported_until_its_fix() {
     let lan = Lan::new();
     let host = &lan.rs1;
     let site = Site::new(CONFIGURATION);

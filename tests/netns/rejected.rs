@@ -55,7 +55,7 @@ fn with_router() -> Lan {
 }
 
 #[test]
-fn what_a_packet_filter_on_the_way_rejects_takes_a_real_server_down() {
+fn rejection_by_a_packet_filter_on_the_path_takes_a_real_server_down() {
     let lan = with_router();
     let router = &lan.rs1;
     router.run("ip link add beyond type veth peer name nobody");

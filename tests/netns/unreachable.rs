@@ -117,7 +117,7 @@ fn an_interface_that_is_down_takes_a_real_server_down() {
 
 /// What routers say by ICMP: rs1 is one, to networks of which it refuses some.
 #[test]
-fn what_a_router_says_takes_a_real_server_down() {
+fn icmp_error_of_a_router_takes_a_real_server_down() {
     let lan = Lan::new();
     let (director, router) = (&lan.director, &lan.rs1);
     director.run("ip -6 address add fd00:11::10/64 dev eth0 nodad");

@@ -42,7 +42,7 @@ pub(super) struct DrainStore {
 }
 
 impl DrainStore {
-    /// Those of the file that are still configured.
+    /// The decisions of the file whose real servers are still configured.
     pub(super) async fn load(
         config: &Config,
         file: DrainFile,

@@ -38,7 +38,7 @@ fn decisions() -> Decisions {
 }
 
 #[test]
-fn what_is_saved_is_loaded() {
+fn saved_content_is_loaded_again() {
     let directory = tempfile::tempdir().unwrap();
     let file = DrainFile::new(&directory.path().join("made"));
     assert_eq!(load(&file), (Decisions::default(), true));

@@ -32,12 +32,12 @@ fn the_largest_range_is_counted_and_refused() {
     let (first, last) = ends("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe").unwrap();
     let range = AddressRange { first, last };
     let mut problems = Problems::default();
-    let mut room = ExpansionBudget::default();
-    let taken = room.take(range.count(), super::super::node::START, &mut problems);
+    let mut budget = ExpansionBudget::default();
+    let taken = budget.take(range.count(), super::super::node::START, &mut problems);
     assert!(taken.is_err());
-    let taken = room.take(65_536, super::super::node::START, &mut problems);
+    let taken = budget.take(65_536, super::super::node::START, &mut problems);
     assert!(taken.is_ok());
-    let taken = room.take(1, super::super::node::START, &mut problems);
+    let taken = budget.take(1, super::super::node::START, &mut problems);
     assert!(taken.is_err());
 }
 

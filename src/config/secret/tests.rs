@@ -113,7 +113,7 @@ fn refuses_content_that_does_not_fit_without_showing_it() {
 }
 
 #[test]
-fn what_is_missing_is_a_problem_for_the_agent_and_a_warning_beside_it() {
+fn missing_secret_is_an_error_for_the_agent_and_a_warning_for_other_commands() {
     for source in [
         "{ env: LVS_AGENT_IS_NOT_SET }",
         "{ file: /nonexistent/token }",

@@ -37,7 +37,7 @@ fn depth_counts_through_aliases() {
 }
 
 #[test]
-fn what_an_alias_repeats_is_at_its_anchor() {
+fn problem_in_an_alias_is_at_its_anchor() {
     let root = tree("a: &a { b: 1 }\nc: *a\n").unwrap();
     let Content::Mapping(entries) = root.content() else {
         panic!("a mapping");

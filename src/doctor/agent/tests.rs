@@ -151,7 +151,7 @@ fn clients_that_a_scheduler_refuses_are_told_of() {
 }
 
 #[test]
-fn what_cannot_be_told_is_a_warning_with_its_reason() {
+fn fact_that_cannot_be_found_out_is_a_warning_with_its_reason() {
     let mut status = director();
     let rs2 = &mut status["virtual_services"][0]["real_servers"][1];
     rs2["diagnosis"] = json!("unverified");

@@ -19,7 +19,7 @@ fn parsed(sysctls: &[(&str, &str)]) -> BTreeMap<SysctlKey, String> {
 }
 
 #[test]
-fn what_is_configured_is_compared() {
+fn configured_parameters_are_compared() {
     let mut config = config();
     config.director.sysctls = parsed(&[("net.ipv4.vs.conntrack", "1")]);
     let findings = |sysctls: &[_]| findings(&config, Mode::Director, sysctls);

@@ -17,7 +17,7 @@ fn verdicts(kind: CheckKind, permissions: Permissions) -> Vec<String> {
 }
 
 #[test]
-fn what_the_checks_need_is_asked_for() {
+fn capabilities_that_checks_need_are_examined() {
     let permissions = |capabilities: &[Capability], ping_group| Permissions {
         effective: capabilities.iter().map(|bit| 1 << *bit as u64).sum(),
         ping_group,

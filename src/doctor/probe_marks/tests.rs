@@ -57,7 +57,7 @@ fn all_is_there() {
 }
 
 #[test]
-fn what_is_missing_or_leads_elsewhere() {
+fn marks_that_are_missing_or_lead_elsewhere_are_problems() {
     let mut facts = well();
     by_mark(&mut facts).remove(&mark(8192));
     by_mark(&mut facts).remove(&mark(8194));

@@ -88,7 +88,7 @@ fn where_this_host_cannot_ask_from_is_named() {
 }
 
 #[test]
-fn what_is_asked_through_the_vip_is_told_of_its_own_address() {
+fn finding_of_a_probe_through_the_vip_names_the_real_servers_own_address() {
     let mut facts = facts(Mode::Director);
     let probed = |via, result, detail| probed(&["web/rs1"], via, result, detail);
     let (refused, detail) = (ProbeResult::Refused, "connection refused");

@@ -5,7 +5,7 @@ use crate::status::Mode;
 use super::*;
 
 #[test]
-fn what_is_ours_foreign_old_and_missing() {
+fn table_with_own_foreign_old_and_missing_services() {
     let mut facts = facts(Mode::Director);
     let keys = |keys: &[&str]| keys.iter().map(|key| key.parse().unwrap()).collect();
     assert_eq!(examine(&config(), &facts), []);
@@ -36,7 +36,7 @@ fn what_is_ours_foreign_old_and_missing() {
 }
 
 #[test]
-fn what_mends_a_table_that_cannot_be_read_is_by_the_cause() {
+fn fix_of_an_unreadable_table_depends_on_the_cause() {
     const AGAIN: &str = "ask again: lvs-agent doctor; if it stays so, see whether the kernel \
                          tells others: ipvsadm -Ln";
     for (cause, fix) in [

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Core;
 use crate::health::Machine;
 use crate::health::effect::{Effect, RealServerChange};
-use crate::health::symptoms::{Circumstances, Symptoms};
+use crate::health::symptoms::Circumstances;
 use crate::model::{Health, RealServerId};
 
 impl Core {
@@ -24,7 +24,7 @@ impl Core {
             frozen: self.freeze.is_frozen(),
         };
         let subject = self.inventory.subject(id);
-        let Some(symptoms) = self.symptoms_mut(id) else {
+        let Some(symptoms) = self.symptoms.get_mut(id) else {
             return;
         };
         let before = symptoms.diagnosis;
@@ -46,19 +46,9 @@ impl Core {
     }
 
     pub(super) fn note_unresponsive(&mut self, id: RealServerId) {
-        if let (Some((_, key)), Some(symptoms)) = (self.inventory.key(id), self.symptoms(id)) {
+        if let (Some((_, key)), Some(symptoms)) = (self.inventory.key(id), self.symptoms.get(id)) {
             let unresponsive = symptoms.is_unresponsive();
             self.unresponsive.set(key.0.ip(), id, unresponsive);
         }
-    }
-
-    pub(super) fn symptoms(&self, id: RealServerId) -> Option<&Symptoms> {
-        let service = self.symptoms.get(id.service_index())?;
-        service.get(id.real_server_index())
-    }
-
-    pub(super) fn symptoms_mut(&mut self, id: RealServerId) -> Option<&mut Symptoms> {
-        let service = self.symptoms.get_mut(id.service_index())?;
-        service.get_mut(id.real_server_index())
     }
 }

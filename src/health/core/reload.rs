@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Core, Subscription};
-use crate::config::{Check, OnFailure, VirtualService};
-use crate::diagnosis::Unavailability;
+use crate::config::{Check, VirtualService};
 use crate::health::announcer::Announcer;
 use crate::health::drains::DrainTracker;
 use crate::health::effect::{Effect, RealServerChange, WeightChange};
@@ -15,15 +14,14 @@ use crate::health::input::Configuration;
 use crate::health::inventory::Inventory;
 use crate::health::log_line::{Level, LogLine};
 use crate::health::mass_failure::MassFailureDetector;
-use crate::health::pool::{FailureRule, Handling, Policy, Pool, PreviousIndex, SorryServer};
+use crate::health::pool::{Handling, Pool, PreviousIndex};
 use crate::health::probe_errors::ProbeErrorLog;
 use crate::health::probe_loops::ProbeLoops;
-use crate::health::slow_start::SlowStart;
-use crate::health::symptoms::Symptoms;
+use crate::health::symptoms::{SymptomTable, Symptoms};
 use crate::health::timers::Timers;
 use crate::health::unresponsive::UnresponsiveHosts;
 use crate::model::{
-    ArpConflicts, Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights, deadline_only,
+    ArpConflicts, Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights,
 };
 use crate::probe::{ProbeId, ProbeTarget};
 
@@ -37,11 +35,11 @@ impl Core {
         } = configuration;
         let inventory = Inventory::new(config);
         let services = inventory.services().iter();
-        let pools: Vec<_> = services.map(|service| pool(service, &found)).collect();
+        let pools: Vec<_> = services.map(|service| Pool::of(service, &found)).collect();
         let core = Self {
             timers: Timers::new(pools.len()),
             replaced: vec![false; pools.len()],
-            symptoms: no_symptoms(&inventory),
+            symptoms: SymptomTable::new(&inventory),
             mass_failure: mass_failure(&inventory, &probes, &pools),
             probe_loops: probe_loops(&probes, now),
             subscriptions: subscriptions(probes),
@@ -79,7 +77,7 @@ impl Core {
         } = configuration;
         let inventory = Inventory::new(config);
         let (mut pools, known) = self.pools_of(&inventory, &found, now);
-        let symptoms = self.symptoms_of(&inventory);
+        let symptoms = self.symptoms.carried_over(&self.inventory, &inventory);
         let learned = self.learn(&mut pools, &known, &probes);
         self.mass_failure = mass_failure(&inventory, &probes, &pools);
         self.probe_loops = probe_loops(&probes, now);
@@ -156,7 +154,7 @@ impl Core {
         let mut known = BTreeSet::new();
         let services = (0..).zip(inventory.services());
         let pools = services.map(|(index, service)| {
-            let mut pool = pool(service, found);
+            let mut pool = Pool::of(service, found);
             if let Some((old_service, old_pool)) = before.get(&service.key) {
                 let previous = previous_indices(old_service, service);
                 pool.take_over(old_pool, &previous);
@@ -207,7 +205,7 @@ impl Core {
 
     fn show_learned(
         &mut self,
-        before: &[Vec<Symptoms>],
+        before: &SymptomTable,
         learned: Vec<(RealServerId, RealServerId, Health)>,
         effects: &mut Vec<Effect>,
     ) {
@@ -222,9 +220,8 @@ impl Core {
             }));
         }
         for (id, from, health) in learned {
-            let other = before.get(from.service_index());
-            let other = other.and_then(|service| service.get(from.real_server_index()));
-            let (Some(other), Some(symptoms)) = (other, self.symptoms_mut(id)) else {
+            let (Some(other), Some(symptoms)) = (before.get(from), self.symptoms.get_mut(id))
+            else {
                 continue;
             };
             *symptoms = Symptoms::learned(other);
@@ -235,21 +232,6 @@ impl Core {
             };
             effects.push(Effect::RealServer(id, change));
         }
-    }
-
-    /// The symptoms of another configuration's real servers, as far as they are known.
-    fn symptoms_of(&self, inventory: &Inventory) -> Vec<Vec<Symptoms>> {
-        let known: BTreeMap<_, _> = self.inventory.ids().collect();
-        let mut symptoms = no_symptoms(inventory);
-        for (key, id) in inventory.ids() {
-            let slot = symptoms.get_mut(id.service_index());
-            let slot = slot.and_then(|service| service.get_mut(id.real_server_index()));
-            let before = known.get(&key).and_then(|before| self.symptoms(*before));
-            if let (Some(slot), Some(before)) = (slot, before) {
-                slot.clone_from(before);
-            }
-        }
-        symptoms
     }
 
     fn removed(&self) -> BTreeSet<(ServiceKey, RealServerKey)> {
@@ -307,12 +289,6 @@ fn previous_indices(before: &VirtualService, after: &VirtualService) -> Vec<Opti
     after.checked().map(previous).collect()
 }
 
-fn no_symptoms(inventory: &Inventory) -> Vec<Vec<Symptoms>> {
-    let services = inventory.services().iter();
-    let symptoms = services.map(|service| vec![Symptoms::default(); service.checked().count()]);
-    symptoms.collect()
-}
-
 fn probe_loops(probes: &[(ProbeId, ProbeTarget)], now: Instant) -> ProbeLoops {
     let checks = probes.iter();
     let checks = checks.map(|(id, target)| (*id, &*target.spec.check));
@@ -345,54 +321,4 @@ fn mass_failure(
     };
     let targets: Vec<_> = probes.iter().map(|(_, target)| target).collect();
     MassFailureDetector::new(&targets, |id| inventory.is_sorry_server(id), serves)
-}
-
-/// The pool of a service, with the weights that were found.
-fn pool(service: &VirtualService, found: &Weights) -> Pool {
-    let found = |key: RealServerKey| {
-        let weight = found.get(&(service.key, key));
-        weight.copied().unwrap_or(Weight::ZERO)
-    };
-    let check = &service.check;
-    let configured = &service.pool;
-    let policy = Policy {
-        rise: check.rise,
-        slow_start: SlowStart::new(configured.slow_start, &service.scheduler),
-        flap_damping: configured.flap_damping,
-        quorum: configured.quorum.into(),
-        hysteresis: configured.hysteresis.into(),
-        fail_open_below: configured.fail_open_below,
-        on_failure: failure_rule(service),
-    };
-    let members = service.real_servers.iter();
-    let members = members.map(|real_server| (real_server.weight, found(real_server.key)));
-    let sorry_server = configured.sorry_server.as_ref();
-    let sorry_server = sorry_server.map(|sorry_server| SorryServer {
-        rise: sorry_server.check.rise,
-        fall: sorry_server.check.fall,
-        found: found(sorry_server.key),
-    });
-    Pool::new(policy, check.fall, members, sorry_server)
-}
-
-/// By default, the clients of a real server that is lost are given to others: those of UDP at
-/// once, since each datagram renews its entry for ever; others where the whole host is gone, since
-/// then nobody resets their connections.
-fn failure_rule(service: &VirtualService) -> FailureRule {
-    let reset = |resets_from, even_the_last| FailureRule {
-        resets_from: Some(resets_from),
-        even_the_last,
-        ..FailureRule::QUIESCE
-    };
-    match service.pool.on_failure {
-        Some(OnFailure::Quiesce) => FailureRule::QUIESCE,
-        Some(OnFailure::Remove) => FailureRule {
-            removes: true,
-            even_the_last: true,
-            ..FailureRule::QUIESCE
-        },
-        Some(OnFailure::Reset) => reset(Unavailability::Unreachable, true),
-        None if deadline_only(service.key) => reset(Unavailability::Unreachable, false),
-        None => reset(Unavailability::Gone, false),
-    }
 }

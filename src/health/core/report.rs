@@ -57,7 +57,7 @@ impl Core {
         let (Some(names), Some((_, key)), Some(symptoms)) = (
             self.inventory.names(first),
             self.inventory.key(first),
-            self.symptoms(first),
+            self.symptoms.get(first),
         ) else {
             return;
         };
@@ -93,7 +93,7 @@ impl Core {
     ) {
         let change = RealServerChange::Probe(Arc::clone(report));
         effects.push(Effect::RealServer(id, change));
-        let Some(symptoms) = self.symptoms_mut(id) else {
+        let Some(symptoms) = self.symptoms.get_mut(id) else {
             return;
         };
         symptoms.note(&report.outcome);
@@ -139,7 +139,7 @@ impl Core {
             at: report.at,
         };
         effects.push(Effect::RealServer(id, health));
-        if let Some(symptoms) = self.symptoms_mut(id) {
+        if let Some(symptoms) = self.symptoms.get_mut(id) {
             symptoms.transition(transition.to);
         }
         let reason = log_line::reason(transition, &report.outcome);
@@ -172,7 +172,10 @@ impl Core {
         let Some(names) = self.inventory.names(id) else {
             return;
         };
-        let symptoms = self.symptoms(id).filter(|_| transition.to == Health::Down);
+        let symptoms = self
+            .symptoms
+            .get(id)
+            .filter(|_| transition.to == Health::Down);
         let diagnosis = symptoms.and_then(|symptoms| symptoms.diagnosis);
         let subject = self.inventory.subject(id);
         let fix = symptoms.and_then(|symptoms| symptoms.suggested_fix(subject?));

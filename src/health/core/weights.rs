@@ -87,10 +87,11 @@ impl Core {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        let (Some(pool), Some(all)) = (self.pools.get(index), self.symptoms.get_mut(index)) else {
+        let Some(pool) = self.pools.get(index) else {
             return;
         };
-        for (member, symptoms) in all.iter_mut().enumerate() {
+        let symptoms = self.symptoms.of_service_mut(index).iter_mut();
+        for (member, symptoms) in symptoms.enumerate() {
             let quiesced = pool.quiesced(member);
             let before = std::mem::replace(&mut symptoms.quiesced, quiesced);
             if before == quiesced {

@@ -533,7 +533,7 @@ fn nothing_is_drained_before_the_kernel_shows_weight_0_and_no_connection() {
 }
 
 #[test]
-fn who_asks_for_a_drain_gets_the_answer_when_the_drain_is_shown() {
+fn drain_is_answered_when_the_drain_is_shown() {
     let mut fixture = Fixture::new();
     let (done, mut decided) = oneshot::channel();
     let request = HealthRequest::SetAdmin {

@@ -87,7 +87,7 @@ fn all_at_once_is_the_directors_fault_and_half_of_them_back_ends_it() {
 }
 
 #[test]
-fn what_fails_one_after_the_other_or_never_passed_is_no_fault_of_the_director() {
+fn successive_failures_are_no_mass_failure() {
     let mut fixture = Fixture::new(&TWO_SERVICES);
     assert!(!fixture.round(0..4, false), "never passed");
     assert!(!fixture.round(0..4, true));
@@ -98,7 +98,7 @@ fn what_fails_one_after_the_other_or_never_passed_is_no_fault_of_the_director() 
 }
 
 #[test]
-fn what_was_found_serving_counts_as_passing() {
+fn real_server_found_with_a_weight_counts_as_passing() {
     let mut mass_failure = MassFailureDetector::new(
         &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
         |_| false,

@@ -9,11 +9,11 @@ use crate::model::{AdminState, Health, Weight};
 /// What a virtual service asks for when a real server of it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FailureRule {
-    /// It is out of the table while it is down.
+    /// The real server is out of the table while it is down.
     pub(crate) removes: bool,
-    /// Its connections are ended when it is lost so much; `None` for never.
+    /// Its connections are ended from this unavailability on; `None` for never.
     pub(crate) resets_from: Option<Unavailability>,
-    /// Both also where nobody else serves.
+    /// Both also where no other real server serves.
     pub(crate) even_the_last: bool,
 }
 
@@ -31,9 +31,9 @@ impl FailureRule {
 pub(crate) enum Handling {
     /// Nothing.
     Weight,
-    /// It is taken out of the table until it has a weight again.
+    /// The real server is taken out of the table until it has a weight again.
     Remove,
-    /// Its connections are ended: it is taken out of the table and put back.
+    /// The connections are ended: the real server is taken out of the table and put back.
     Reset,
 }
 

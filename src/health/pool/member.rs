@@ -39,7 +39,7 @@ pub(super) struct Member {
 pub(super) enum SlowStartState {
     /// No slow start, or no longer.
     Done,
-    /// It begins when the pool lets it serve.
+    /// The slow start begins when the pool lets the real server serve.
     Pending,
     Since(Instant),
 }

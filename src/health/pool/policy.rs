@@ -1,10 +1,12 @@
-//! What the configuration asks of a pool.
+//! The policy of a pool, from the configuration of its virtual service. Pure.
 
 use std::num::NonZeroU16;
 
-use super::FailureRule;
+use super::{FailureRule, Pool};
+use crate::config::{OnFailure, VirtualService};
+use crate::diagnosis::Unavailability;
 use crate::health::slow_start::SlowStart;
-use crate::model::Weight;
+use crate::model::{RealServerKey, Weight, Weights, deadline_only};
 
 /// What a virtual service asks of its pool.
 #[derive(Debug, Clone)]
@@ -40,4 +42,56 @@ pub(crate) struct PreviousIndex {
     pub(crate) same_check: bool,
     /// Whether the kind of its check is the same: then its advice stays in effect.
     pub(crate) same_kind: bool,
+}
+
+impl Pool {
+    /// The pool of a service, with the weights that were found.
+    pub(crate) fn of(service: &VirtualService, found: &Weights) -> Self {
+        let found = |key: RealServerKey| {
+            let weight = found.get(&(service.key, key));
+            weight.copied().unwrap_or(Weight::ZERO)
+        };
+        let check = &service.check;
+        let configured = &service.pool;
+        let policy = Policy {
+            rise: check.rise,
+            slow_start: SlowStart::new(configured.slow_start, &service.scheduler),
+            flap_damping: configured.flap_damping,
+            quorum: configured.quorum.into(),
+            hysteresis: configured.hysteresis.into(),
+            fail_open_below: configured.fail_open_below,
+            on_failure: failure_rule(service),
+        };
+        let members = service.real_servers.iter();
+        let members = members.map(|real_server| (real_server.weight, found(real_server.key)));
+        let sorry_server = configured.sorry_server.as_ref();
+        let sorry_server = sorry_server.map(|sorry_server| SorryServer {
+            rise: sorry_server.check.rise,
+            fall: sorry_server.check.fall,
+            found: found(sorry_server.key),
+        });
+        Self::new(policy, check.fall, members, sorry_server)
+    }
+}
+
+/// By default, the clients of a real server that is lost are given to others: those of UDP at
+/// once, since each datagram renews its entry for ever; others where the whole host is gone, since
+/// then nobody resets their connections.
+fn failure_rule(service: &VirtualService) -> FailureRule {
+    let reset = |resets_from, even_the_last| FailureRule {
+        resets_from: Some(resets_from),
+        even_the_last,
+        ..FailureRule::QUIESCE
+    };
+    match service.pool.on_failure {
+        Some(OnFailure::Quiesce) => FailureRule::QUIESCE,
+        Some(OnFailure::Remove) => FailureRule {
+            removes: true,
+            even_the_last: true,
+            ..FailureRule::QUIESCE
+        },
+        Some(OnFailure::Reset) => reset(Unavailability::Unreachable, true),
+        None if deadline_only(service.key) => reset(Unavailability::Unreachable, false),
+        None => reset(Unavailability::Gone, false),
+    }
 }

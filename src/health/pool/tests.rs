@@ -164,7 +164,7 @@ fn a_sorry_server_that_fails_is_not_put_to_work_but_stays_at_it_for_want_of_othe
 }
 
 #[test]
-fn what_was_found_serving_stays_until_what_replaces_it_is_known() {
+fn weight_that_was_found_stays_until_the_replacement_is_known() {
     let mut fixture = Fixture::new(policy(), &[(1, 1)], Some(0));
     assert_eq!(
         fixture.goes(0, false),
@@ -388,7 +388,7 @@ fn a_hold_stops_everything_and_what_was_seen_in_it_is_no_evidence() {
 }
 
 #[test]
-fn what_an_operator_drains_gets_nothing_and_counts_for_nothing() {
+fn drained_real_server_gets_no_weight_and_counts_in_no_sum() {
     let mut fixture = Fixture::new(policy(), &[(1, 0), (1, 0)], Some(0));
     for member in 0..3 {
         fixture.goes(member, true);
@@ -560,7 +560,7 @@ fn advice_scales_the_weight_of_one_that_is_up_until_the_next() {
 }
 
 #[test]
-fn one_that_is_down_gets_nothing_whatever_it_advises() {
+fn real_server_that_is_down_gets_weight_0_whatever_it_advises() {
     let mut fixture = Fixture::new(policy(), &[(10, 10)], None);
     fixture.goes(0, false);
     fixture.pool.on_advice(0, WeightAdvice::Weight(weight(40)));
@@ -643,7 +643,7 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
 }
 
 #[test]
-fn what_is_undrained_makes_a_slow_start() {
+fn undrained_real_server_starts_slowly() {
     let mut slow = policy();
     slow.slow_start = SlowStart::new(SLOW_START, &"wlc".parse().unwrap());
     let mut fixture = Fixture::new(slow, &[(80, 80)], None);

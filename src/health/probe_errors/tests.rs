@@ -110,7 +110,7 @@ fn changes_in(
 const NOT_COUNTED: &str = "not counted";
 
 #[test]
-fn one_result_that_cannot_be_relied_on_is_not_told_and_two_are() {
+fn one_unreliable_result_is_not_logged_and_two_are() {
     use ProbeResult::{Ok, Unverified};
     let one_of_two = changes_in(60, |half| match half % 2 {
         0 => (Unverified, NOT_COUNTED),
@@ -128,7 +128,7 @@ fn one_result_that_cannot_be_relied_on_is_not_told_and_two_are() {
 }
 
 #[test]
-fn what_comes_and_goes_is_told_once_a_minute_and_how_it_ends() {
+fn intermittent_reason_is_logged_once_a_minute_and_at_its_end() {
     use ProbeResult::{Ok, Unverified};
     let flapping = |until: u32, then: ProbeResult| {
         changes_in(200, move |half| match (half < until, half % 6) {
@@ -151,7 +151,7 @@ fn what_comes_and_goes_is_told_once_a_minute_and_how_it_ends() {
 
 /// One that changes its reason as it comes and goes is logged no more often.
 #[test]
-fn another_reason_of_the_same_probe_waits_as_well_and_what_was_told_ends() {
+fn another_reason_of_the_same_probe_waits_and_the_logged_reason_ends() {
     use ProbeResult::{Ok, Unverified};
     let changes = changes_in(60, |half| match half {
         0..4 => (Unverified, NOT_COUNTED),

@@ -201,7 +201,7 @@ fn stricter_sysctl_is_well() {
 }
 
 #[test]
-fn who_else_answers_for_a_vip_is_told() {
+fn other_host_that_answers_for_a_vip_is_reported() {
     let snapshot = fixture::with_arp_conflicts();
     fixture::examine(&snapshot);
     let page = page(snapshot);
@@ -249,7 +249,7 @@ fn conditions_come_first_then_drains_and_time_outs() {
 }
 
 #[test]
-fn who_asked_for_a_drain_and_why_is_shown() {
+fn status_shows_operator_and_reason_of_a_drain() {
     let snapshot = fixture::director();
     let mut service = ServiceStatus::of(&snapshot.services[0], |_| true);
     let admin = &mut service.real_servers[0].admin;

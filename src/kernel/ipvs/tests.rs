@@ -260,7 +260,7 @@ mod lab {
 
     #[test]
     #[ignore = "needs an IPVS kernel: run by tests/run.sh in the lab"]
-    fn another_hand_is_seen_and_an_empty_table_is_empty() {
+    fn changes_of_another_program_are_seen_and_an_empty_table_is_empty() {
         in_namespace(async || {
             let mut table = KernelIpvs::new();
             let vip = key("tcp 192.168.11.200:80");

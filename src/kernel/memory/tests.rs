@@ -2,7 +2,7 @@ use super::*;
 use crate::model::{Forwarding, LocalAddress, Scheduler, Service, ServiceFlags, Weight};
 
 #[tokio::test]
-async fn what_is_written_is_observed() {
+async fn written_state_is_observed() {
     let mut table = MemoryIpvs::default();
     assert_eq!(
         causes(&mut table, &[add_service(), add_destination(3)]).await,

@@ -32,7 +32,7 @@ fn a_written_value_replaces_the_old_one() {
 }
 
 #[test]
-fn what_does_not_exist_is_not_read_and_not_made() {
+fn missing_parameter_is_neither_read_nor_created() {
     let (directory, sysctls) = sysctls();
     let key = key("net.ipv4.vs.conntrack");
     assert_eq!(sysctls.read(&key).unwrap(), None);

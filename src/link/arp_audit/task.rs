@@ -44,7 +44,7 @@ const UNHEARD: &str = "new VIPs of this host are announced only at the next regu
 /// Whether the VIPs that this host has are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Announcing {
-    /// Those of `director.interface` are.
+    /// The VIPs of `director.interface` are announced.
     Vips,
     /// This process puts no VIPs on this host.
     Nothing,
@@ -129,7 +129,7 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
         conflicting,
         unresponsive_hosts,
     );
-    // It does not end while its configuration may change.
+    // The task does not end while its configuration may change.
     let _elapsed = timeout(asked + ANSWERED, audit).await;
     record.lock().clone()
 }

@@ -57,7 +57,7 @@ fn weight_is_written_as_it_was_given_and_nothing_else_is_one() {
 }
 
 #[test]
-fn who_and_why_follow_what_was_decided_as_far_as_they_are_known() {
+fn operator_and_reason_follow_a_decision_where_they_are_known() {
     let (by, reason) = (Some("root (uid 0)"), Some("new kernel"));
     for (by, reason, expected) in [
         (by, reason, " by root (uid 0): new kernel"),

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -14,6 +14,7 @@ use super::stale::StaleFiles;
 use super::{Application, TlsError};
 use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::shared::Shared;
 use crate::runtime::{clock, panics};
 
 /// How long what was read from files is used before it is read again: a
@@ -73,11 +74,11 @@ impl TlsConfigKey {
 
 /// A configuration that is kept up to date.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct SharedTlsConfig {
     key: TlsConfigKey,
     stale: Arc<StaleFiles>,
     shows_unread: bool,
-    state: Mutex<State>,
+    state: Shared<State>,
     /// Notified when an attempt to read the files has ended.
     read: Notify,
 }
@@ -99,7 +100,7 @@ struct Loaded {
     http2: Arc<ClientConfig>,
 }
 
-impl Shared {
+impl SharedTlsConfig {
     /// Nothing is read yet. That it cannot be read again is shown in `stale`; with
     /// `shows_unread`, also that it was never read.
     pub(super) fn new(key: TlsConfigKey, stale: Arc<StaleFiles>, shows_unread: bool) -> Self {
@@ -125,7 +126,7 @@ impl Shared {
         loop {
             let ended = self.read.notified();
             {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 if state.is_due(clock::monotonic())
                     && let Some(read) = read.take()
                 {
@@ -147,7 +148,7 @@ impl Shared {
     }
 
     fn take(&self, read: Result<ClientConfig, TlsError>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.reading = false;
         state.read_at = Some(clock::monotonic());
         let before = state.error.take().map(|error| error_chain(&error));
@@ -181,10 +182,6 @@ impl Shared {
         }
         drop(state);
         self.read.notify_waiters();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Files of TLS that cannot be read again, for the conditions of the agent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::shared::TlsConfigKey;
+use crate::runtime::shared::Shared;
 
 /// Why files cannot be read again, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub(crate) struct StaleFile {
 
 /// The configurations of TLS whose files cannot be read again.
 #[derive(Debug, Default)]
-pub(crate) struct StaleFiles(Mutex<BTreeMap<TlsConfigKey, StaleFile>>);
+pub(crate) struct StaleFiles(Shared<BTreeMap<TlsConfigKey, StaleFile>>);
 
 impl StaleFiles {
     /// Records that the files of one configuration can be read again, or the
@@ -26,24 +26,20 @@ impl StaleFiles {
             Some((reason, fix)) => {
                 let files = key.files();
                 let stale = StaleFile { files, reason, fix };
-                self.stale().insert(key.clone(), stale)
+                self.0.lock().insert(key.clone(), stale)
             }
-            None => self.stale().remove(key),
+            None => self.0.lock().remove(key),
         };
     }
 
     /// Forgets all, for the configuration of the agent is another one: what is
     /// still read and still cannot be read is noted at the next attempt.
     pub(crate) fn forget(&self) {
-        self.stale().clear();
+        self.0.lock().clear();
     }
 
     /// The files that cannot be read again, once each.
     pub(crate) fn list(&self) -> BTreeSet<StaleFile> {
-        self.stale().values().cloned().collect()
-    }
-
-    fn stale(&self) -> MutexGuard<'_, BTreeMap<TlsConfigKey, StaleFile>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().values().cloned().collect()
     }
 }

@@ -49,7 +49,7 @@ fn a_real_server_holds_the_vips_of_the_services_that_name_them_to_it() {
 }
 
 #[test]
-fn what_is_configured_of_a_service_is_what_the_kernel_should_hold() {
+fn desired_service_has_the_configured_properties() {
     let mut config = fixture::config();
     let persistence = Some(Persistence {
         timeout_seconds: 300,

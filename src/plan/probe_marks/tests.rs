@@ -35,7 +35,7 @@ fn config_of_four_marks(real_servers: std::ops::RangeInclusive<u8>) -> Config {
 }
 
 #[test]
-fn what_asks_nothing_through_a_vip_has_no_marks() {
+fn configuration_without_probes_through_vips_has_no_marks() {
     let marks = Marks::assign(&fixture::config(), &Marks::default(), &BTreeSet::new());
     assert_eq!(marks, Marks::default());
     assert!(marks.services().is_empty());

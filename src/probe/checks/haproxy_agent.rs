@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -14,6 +13,7 @@ use crate::probe::early_answer::EarlyAnswer;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
+use crate::runtime::shared::Shared;
 
 /// The most that is read of an answer.
 const LINE: usize = 1024;
@@ -80,7 +80,7 @@ fn said_down_before(now: &str, why: &str) -> Failure {
 /// and of its share: "Parameters which are not advertised by the agent are not
 /// changed" (HAProxy's configuration manual, section 5.2).
 #[derive(Default)]
-pub(in crate::probe) struct AgentStates(Mutex<BTreeMap<(SocketAddr, Vec<u8>), AgentState>>);
+pub(in crate::probe) struct AgentStates(Shared<BTreeMap<(SocketAddr, Vec<u8>), AgentState>>);
 
 #[derive(Default)]
 struct AgentState {
@@ -93,7 +93,7 @@ impl AgentStates {
     /// What the agent at this address said when it last said down, if it has not
     /// said up since.
     fn why_down(&self, target: SocketAddr, question: &[u8]) -> Option<String> {
-        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let states = self.0.lock();
         match &states.get(&(target, question.to_vec()))?.health {
             Some(ReportedHealth::Down(why)) => Some(why.clone()),
             Some(ReportedHealth::Up) | None => None,
@@ -102,7 +102,7 @@ impl AgentStates {
 
     /// Takes an answer of the agent at this address to this question.
     fn on_reply(&self, target: SocketAddr, question: &[u8], reply: AgentReply) -> Verdict {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.0.lock();
         let state = states.entry((target, question.to_vec())).or_default();
         state.admin = reply.admin.or(state.admin);
         state.weight = reply.weight.or(state.weight);

@@ -25,7 +25,7 @@ const HEADER: usize = 8;
 
 /// An ICMP echo.
 ///
-/// It is sent through an unprivileged socket where the agent's group is in
+/// The echo is sent through an unprivileged socket where the agent's group is in
 /// `net.ipv4.ping_group_range` (icmp(7)), else through a raw one, which needs
 /// `CAP_NET_RAW`.
 pub(in crate::probe) async fn probe(probing: Probing<'_>) -> Verdict {
@@ -132,7 +132,7 @@ fn echo(target: IpAddr) -> (u8, u8) {
     }
 }
 
-/// That of the internet protocols (RFC 1071).
+/// The checksum of the internet protocols (RFC 1071).
 fn checksum(message: &[u8; 2 * HEADER]) -> u16 {
     let (words, _) = message.as_chunks::<2>();
     let sum: u32 = words

@@ -61,7 +61,7 @@ pub(in crate::probe) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     if stream.was_refused() {
-        // That is no failure where something was said before.
+        // A refused write is no failure where the peer has sent something before.
         let _end_or_more = stream.read(&mut [0]).await?;
     }
     Ok(())

@@ -28,7 +28,7 @@ async fn ask_silent(standstill: Arc<Standstill>) -> Outcome {
 }
 
 #[tokio::test]
-async fn what_failed_while_this_host_stood_still_is_no_evidence() {
+async fn failures_during_a_standstill_are_no_evidence() {
     let outcome = ask_silent(Standstill::since(clock::monotonic())).await;
     assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
     assert!(outcome.detail.contains("stood still"), "{outcome:?}");
@@ -115,7 +115,7 @@ async fn without_a_kernel_that_says_where_packets_go_nothing_passes_through_a_vi
 /// By the VIP, only what cannot go there is asked at the real server's own
 /// address; nobody listens where the rest of the check asks.
 #[tokio::test]
-async fn what_cannot_go_through_the_vip_is_asked_beside_it() {
+async fn parts_that_cannot_go_through_the_vip_are_asked_directly() {
     let (up, down, closed_port) = (
         server_that_sends(b"up\n"),
         server_that_sends(b"down\n"),

@@ -38,7 +38,7 @@ proptest! {
     /// However long sleeps and probes take, no slot of the grid has two
     /// probes, none starts more than half an interval late, and the phase stays.
     #[test]
-    fn whatever_delays_it_the_grid_holds(
+    fn schedule_keeps_its_grid_after_any_delay(
         interval in 10_u32..5_000,
         index in 0_u32..10,
         delays in prop::collection::vec((0_u32..20_000, 0_u32..20_000), 1..50),

@@ -18,7 +18,7 @@ fn each_error_of_a_certificate_has_a_fix_of_its_own() {
 }
 
 #[test]
-fn what_a_server_misses_names_the_key_that_gives_it() {
+fn fix_of_a_tls_alert_names_the_key() {
     use AlertDescription as Alert;
     for (alert, key) in [
         (Alert::CertificateRequired, "`client_certificate`"),

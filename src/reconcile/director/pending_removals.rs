@@ -253,7 +253,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         if over.is_empty() && given_up.is_empty() && !quiesces {
             return;
         }
-        // They have weight 0 first, for the answers that they are about to give.
+        // The real servers have weight 0 first, for the answers that they are about to give.
         let unreplaced = &mut self.reconciler.unreplaced;
         unreplaced.retain(|service, _| !given_up.contains(service));
         let one_by_one = over.len() <= LINES_AT_ONCE;

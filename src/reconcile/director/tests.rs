@@ -50,7 +50,7 @@ async fn a_new_table_is_made_with_weight_0_until_there_is_a_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_found_is_adopted_and_what_is_foreign_is_left_alone() {
+async fn adopts_configured_services_and_leaves_foreign_ones_alone() {
     let before = [
         service(WEB, "wlc"),
         destination(WEB, "192.168.11.21:80", 1),
@@ -336,7 +336,7 @@ async fn where_nothing_can_be_remembered_what_follows_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_ours_and_is_no_longer_configured_goes() {
+async fn removes_owned_objects_that_are_no_longer_configured() {
     let lab = Lab::start(&[service(FOREIGN, "rr")]).await;
     let state_dir = std::sync::Arc::clone(&lab.state_dir);
     let mut next = Lab::on(lab.stop().await);

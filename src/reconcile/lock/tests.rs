@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn one_agent_a_role_and_the_second_is_told_who_has_it() {
+fn second_agent_of_a_role_is_refused_with_the_pid_of_the_first() {
     let directory = tempfile::tempdir().unwrap();
     let take = |mode| RoleLock::take_in(directory.path(), mode);
     let held = take(Mode::Director).unwrap();
@@ -124,7 +124,7 @@ fn unfinished_files_of_the_own_role_are_removed_and_no_others() {
 }
 
 #[test]
-fn what_is_no_directory_is_named() {
+fn path_that_is_no_directory_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     File::create(&file).unwrap();

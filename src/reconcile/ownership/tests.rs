@@ -17,7 +17,7 @@ fn the_first_value_outlives_repairs_and_restarts() {
 }
 
 #[test]
-fn another_hands_value_is_left_alone_and_forgotten() {
+fn value_of_another_program_is_left_alone_and_forgotten() {
     let mut owned = Owned::default();
     owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Whole);
     assert_eq!(owned.restores(&State::default(), &sysctl("8")), vec![]);
@@ -57,7 +57,7 @@ fn a_value_of_ours_is_no_original_where_memory_was_lost() {
 }
 
 #[test]
-fn what_is_still_there_stays_owned() {
+fn objects_that_remain_stay_owned() {
     let address = LocalAddress {
         interface: "lo".into(),
         address: [192, 168, 11, 200].into(),

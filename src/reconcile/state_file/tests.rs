@@ -5,7 +5,7 @@ use crate::model::Timeout;
 use crate::status::fixture;
 
 #[test]
-fn what_is_saved_is_loaded() {
+fn saved_content_is_loaded_again() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(&directory.path().join("made/when/needed"), Mode::Director);
     assert_eq!(

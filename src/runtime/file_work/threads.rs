@@ -2,9 +2,11 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use crate::runtime::shared::Shared;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -13,9 +15,9 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Threads {
     name: &'static str,
     jobs: Sender<Job>,
-    waiting: Arc<Mutex<Receiver<Job>>>,
+    waiting: Arc<Shared<Receiver<Job>>>,
     /// How many there are.
-    started: Mutex<usize>,
+    started: Shared<usize>,
 }
 
 impl Threads {
@@ -24,15 +26,15 @@ impl Threads {
         Self {
             name,
             jobs,
-            waiting: Arc::new(Mutex::new(waiting)),
-            started: Mutex::default(),
+            waiting: Arc::new(Shared::new(waiting)),
+            started: Shared::default(),
         }
     }
 
     /// Has a thread do the job. `working` is how many jobs there are with this
     /// one, and so how many threads there have to be.
     pub(super) fn give(&self, job: Job, working: usize) -> io::Result<()> {
-        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut started = self.started.lock();
         // Who has counted more may have come first.
         while *started < working {
             let waiting = Arc::clone(&self.waiting);
@@ -46,18 +48,15 @@ impl Threads {
 
     #[cfg(test)]
     pub(super) fn started(&self) -> usize {
-        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.started.lock()
     }
 }
 
-fn work(waiting: &Mutex<Receiver<Job>>) {
+fn work(waiting: &Shared<Receiver<Job>>) {
     loop {
-        let next = waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv();
+        let next = waiting.lock().recv();
         match next {
-            // One that panics has said so, and whoever waits for it sees that it
+            // A job that panics was logged, and whoever waits for the job sees that it
             // is gone: the thread does the next one.
             Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
             Err(_) => return,

@@ -1,5 +1,3 @@
-//! A program with its process group.
-
 use std::io;
 use std::process::ExitStatus;
 

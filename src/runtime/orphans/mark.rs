@@ -1,7 +1,7 @@
 //! A mark that a process and all that it starts bear, whatever sessions they
 //! open, users they become and environments they clear.
 //!
-//! It is the soft limit `RLIMIT_LOCKS`, which the kernel passes on and has not
+//! The mark is the soft limit `RLIMIT_LOCKS`, which the kernel passes on and has not
 //! heeded since Linux 2.4.25 (getrlimit(2)); everybody may read it in
 //! `/proc/PID/limits`, while `/proc/PID/environ` of another user's process
 //! takes `CAP_SYS_PTRACE`.
@@ -121,7 +121,7 @@ impl Drop for Mark {
         } else {
             give_up(self.value);
         }
-        // Those of a process that ends meanwhile come to the agent.
+        // The children of a process that ends meanwhile come to the agent.
         for _ in 0..LOOKS {
             let mut children = tree::own_children();
             {
@@ -152,7 +152,7 @@ pub(super) struct SavedLimit(Rlimit);
 
 impl Drop for SavedLimit {
     fn drop(&mut self) {
-        // It was so before.
+        // The limit was the same before.
         let _ = setrlimit(Resource::Locks, self.0);
     }
 }
@@ -194,7 +194,7 @@ fn kill(process: Pid, is_over: &impl Fn(u64) -> bool) {
     if !mark_of(process).is_some_and(is_over) {
         return;
     }
-    // It fails only if the process has ended, or is another user's that the
+    // The signal fails only if the process has ended, or is another user's that the
     // agent may not end.
     let _ = match held {
         Ok(held) => pidfd_send_signal(held, Signal::KILL),

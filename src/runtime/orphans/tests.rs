@@ -60,7 +60,7 @@ async fn what_may_outlive_its_program_is_ended_only_if_the_program_is_given_up()
 }
 
 #[tokio::test]
-async fn who_is_waited_for_is_known_until_then() {
+async fn process_is_known_until_it_was_waited_for() {
     let (mut child, own, _mark) = marked(Children::EndWithIt).await;
     let pid = own.pid().unwrap();
     assert!(tree::children(getpid()).contains(&pid));

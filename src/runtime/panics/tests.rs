@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_a_panic_said_is_kept_in_bounds() {
+async fn message_of_a_panic_is_bounded() {
     assert_eq!(caught(async { 7 }).await, Ok(7));
     let formatted = caught(async { panic!("index {} of {}", 3, 2) });
     assert_eq!(formatted.await, Err("index 3 of 2".to_owned()));

@@ -6,7 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use super::*;
 
 #[test]
-fn what_is_no_regular_file_is_refused_at_once() {
+fn refuses_a_file_that_is_not_regular_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name| directory.path().join(name);
     fs::write(path("file"), "text").unwrap();

@@ -24,11 +24,11 @@ pub(crate) struct Damage {
 /// Where a damaged file is now.
 #[derive(Debug, Clone)]
 pub(super) enum Location {
-    /// It was set aside, and has this name.
+    /// The file was set aside, and has this name.
     SetAside(PathBuf),
-    /// It could not be set aside, for this reason.
+    /// The file could not be set aside, for this reason.
     NotSetAside(String),
-    /// It was only read.
+    /// The file was only read.
     Untouched,
 }
 

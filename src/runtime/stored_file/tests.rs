@@ -83,7 +83,7 @@ fn damaged_files_take_one_free_name_after_the_other_and_none_is_overwritten() {
 }
 
 #[test]
-fn who_only_reads_leaves_a_damaged_file_and_says_so() {
+fn reader_leaves_a_damaged_file_and_reports_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = StoredFile::new(directory.path().join("some.json"), &NEEDED);
     for (damaged, cause) in [("", "it is empty"), ("1 2", "trailing characters")] {
@@ -163,7 +163,7 @@ fn too_large_a_file_is_damaged_and_one_that_cannot_be_read_depends_on_the_purpos
 
 /// Nothing of it can be what the agent once wrote, so no start depends on it.
 #[test]
-fn what_is_no_file_is_set_aside_whatever_the_purpose() {
+fn sets_aside_what_is_no_regular_file_for_any_purpose() {
     type Make = fn(&Path);
     let kinds: [(&str, Make); 5] = [
         ("this is a directory", |path| fs::create_dir(path).unwrap()),

@@ -11,7 +11,7 @@ use crate::status::ArpRecord;
 pub(crate) struct ArpAuditStatus {
     /// Why there is no audit, if there is none though there should be.
     pub(crate) error: Option<String>,
-    /// Those that are audited.
+    /// The VIPs that are audited.
     pub(crate) vips: Vec<ArpVipStatus>,
 }
 

@@ -82,7 +82,7 @@ fn configuration(directory: &Path) -> String {
 }
 
 #[test]
-fn it_is_asked_more_often_in_doubt_and_less_often_when_down() {
+fn rate_is_higher_in_doubt_and_lower_while_down() {
     let lan = Lan::new();
     let site = Site::new("");
     let directory = site.directory();

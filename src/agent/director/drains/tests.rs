@@ -14,7 +14,7 @@ fn web() -> (Config, ServiceKey, RealServerKey) {
 }
 
 #[tokio::test]
-async fn what_left_the_configuration_is_forgotten_by_name_and_nothing_else() {
+async fn forgets_exactly_the_decisions_that_left_the_configuration() {
     let (mut config, service, real_server) = web();
     let directory = tempfile::tempdir().unwrap();
     config.state_dir = directory.path().to_owned();
@@ -70,7 +70,7 @@ async fn load(config: &Config, shown: &SharedConditions) -> DrainStore {
 }
 
 #[tokio::test]
-async fn what_could_not_be_written_is_shown_and_written_later() {
+async fn failed_write_is_shown_and_tried_again() {
     let (mut config, service, real_server) = web();
     let directory = tempfile::tempdir().unwrap();
     let blocked = directory.path().join("state");

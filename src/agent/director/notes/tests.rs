@@ -62,7 +62,7 @@ fn persistence_that_outlives_the_drain_is_told() {
 }
 
 #[test]
-fn who_drains_is_told_what_becomes_of_a_service_of_which_no_real_server_serves() {
+fn answer_to_a_drain_says_what_becomes_of_a_service_without_a_serving_real_server() {
     let snapshot = fixture::director();
     let [web, marked] = snapshot.services.as_slice() else {
         panic!("there are two services");
@@ -86,7 +86,7 @@ fn who_drains_is_told_what_becomes_of_a_service_of_which_no_real_server_serves()
 }
 
 #[test]
-fn who_undrains_while_weights_are_held_is_told() {
+fn answer_to_undrain_says_that_weights_are_frozen() {
     let snapshot = fixture::director();
     assert_eq!(freeze_notes(&snapshot), [""; 0]);
     snapshot.frozen.lock().insert(FreezeReason::Link);
@@ -99,7 +99,7 @@ fn who_undrains_while_weights_are_held_is_told() {
 }
 
 #[test]
-fn whoever_sets_a_weight_is_told_what_it_is_and_why_it_is_not_there_yet() {
+fn answer_to_a_weight_names_the_weight_and_why_it_is_not_in_effect_yet() {
     let snapshot = fixture::director();
     let web = &snapshot.services[0];
     let rs2 = &web.real_servers[1];

@@ -55,7 +55,7 @@ fn a_director_for_people() {
 }
 
 #[test]
-fn what_is_wrong_with_pools_for_people() {
+fn status_text_of_problems_of_pools() {
     let snapshot = fixture::director();
     snapshot.frozen.lock().insert(FreezeReason::Link);
     snapshot.services[0].pool.lock().status.fail_open = true;
@@ -167,7 +167,7 @@ fn fixes_of_many_are_a_few_lines_and_a_number_and_none_while_weights_are_held() 
 }
 
 #[test]
-fn who_else_answers_for_a_vip_for_people() {
+fn status_lists_other_hosts_that_answer_for_a_vip() {
     let snapshot = fixture::with_arp_conflicts();
     snapshot.arp.lock().error = Some("it needs CAP_NET_RAW".to_owned());
     fixture::examine(&snapshot);
@@ -282,7 +282,7 @@ fn nothing_is_wrong_is_said() {
 }
 
 #[test]
-fn what_is_down_is_red_and_what_drains_is_yellow() {
+fn real_server_that_is_down_is_red_and_one_that_drains_is_yellow() {
     let snapshot = fixture::director();
     snapshot.services[0].real_servers[0].live.lock().admin = AdminState::Draining;
     snapshot.frozen.lock().insert(FreezeReason::Link);

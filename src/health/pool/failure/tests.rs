@@ -152,7 +152,7 @@ fn nothing_is_cut_while_held_or_for_a_drain() {
 }
 
 #[test]
-fn what_is_removed_is_so_until_it_serves() {
+fn removed_real_server_is_out_of_the_table_until_it_serves() {
     let mut pool = pool(REMOVE, false);
     assert_eq!(probe(&mut pool, 0, BADLY), [(0, Handling::Remove)]);
     assert!(pool.is_removed(0) && !pool.is_removed(1));

@@ -160,7 +160,7 @@ fn kernel_service(extra: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn what_the_kernel_keeps_for_itself_is_masked() {
+fn flags_of_the_kernel_are_masked() {
     // HASHED, with the timeout and mask that it reports without persistence.
     let message = kernel_service(&[
         attribute(7, &[2_u32.to_ne_bytes(), [0xff; 4]].concat()),

@@ -250,7 +250,7 @@ fn another_configuration_keeps_what_is_known_of_the_vips_that_stay() {
 }
 
 #[test]
-fn who_has_a_vip_that_is_left_to_others_is_the_peer_and_a_second_one_is_not() {
+fn first_host_with_a_vip_on_a_standby_is_the_peer_and_a_second_one_is_not() {
     let mut fixture = Fixture::new();
     let left = BTreeSet::from([ip(VIP)]);
     fixture.audit.leave(&left, fixture.now);

@@ -44,7 +44,7 @@ fn run(
 }
 
 #[test]
-fn who_answers_is_there_until_three_questions_had_no_answer() {
+fn host_is_present_until_three_questions_had_no_answer() {
     let start = clock::monotonic();
     let mut host_presence = HostPresence::default();
     assert_eq!(host_presence.next_deadline(), None);
@@ -62,7 +62,7 @@ fn who_answers_is_there_until_three_questions_had_no_answer() {
 }
 
 #[test]
-fn whatever_it_says_shows_that_it_is_there_and_who_is_asked_no_more_is_forgotten() {
+fn any_message_shows_presence_and_hosts_not_asked_any_more_are_forgotten() {
     let start = clock::monotonic();
     let mut host_presence = HostPresence::default();
     host_presence.receive(&says(21, true), start);

@@ -197,7 +197,7 @@ async fn file_that_goes_bad_leaves_what_was_read_before() {
 
     fs::write(&ca, "no certificate").unwrap();
     let state = {
-        let configs = configs.configs.lock().unwrap();
+        let configs = configs.configs.lock();
         Arc::clone(configs.values().next().unwrap())
     };
     advance(FRESH).await;
@@ -206,20 +206,20 @@ async fn file_that_goes_bad_leaves_what_was_read_before() {
         let config = get(&configs, &wanted).await.unwrap();
         assert!(Arc::ptr_eq(&first, &config));
         ended.await;
-        assert!(state.state().error.is_some());
+        assert!(state.state.lock().error.is_some());
         advance(AGAIN).await;
     }
     fs::write(&ca, authority()).unwrap();
     let ended = state.read.notified();
     drop(get(&configs, &wanted).await.unwrap());
     ended.await;
-    assert!(state.state().error.is_none());
+    assert!(state.state.lock().error.is_none());
     let newer = get(&configs, &wanted).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &newer));
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_refused() {
+async fn refuses_a_path_that_is_no_file() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");

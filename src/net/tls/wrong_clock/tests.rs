@@ -246,7 +246,7 @@ fn before_and_after_at_once_is_no_clock() {
 
 /// A server that is no longer there says nothing for ever.
 #[test]
-fn what_was_seen_long_ago_is_forgotten() {
+fn old_certificate_dates_are_forgotten() {
     let mut clock = WrongClock::default();
     assert_eq!(
         shown(&mut clock, &[1, 5, 9], day(9000), 0)[2],

@@ -54,7 +54,7 @@ fn service(protocol: &str, address: &str, ready: bool, reasons: &[&str]) -> Valu
 }
 
 #[tokio::test]
-async fn what_the_other_end_says_decides() {
+async fn status_of_the_agent_decides() {
     let web = |ready, reasons: &[&str]| service("tcp", "192.168.11.200:80", ready, reasons);
     let others = json!([
         service("udp", "192.168.11.200:80", false, &["nothing"]),
@@ -125,7 +125,7 @@ async fn an_agent_that_cannot_look_is_not_ready() {
 }
 
 #[tokio::test]
-async fn what_was_seen_long_ago_is_not_ready() {
+async fn old_inspection_is_not_ready() {
     let snapshot = status::fixture::real_server();
     for readiness in snapshot.readiness.lock().iter_mut() {
         readiness.services[0].issues.clear();

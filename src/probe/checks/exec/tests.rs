@@ -107,7 +107,7 @@ fn a_kill_for_want_of_memory_is_this_hosts_own() {
 }
 
 #[tokio::test]
-async fn what_a_failing_program_said_last_is_the_reason() {
+async fn last_line_of_a_failing_program_is_the_reason() {
     for (script, detail) in [
         ("echo 'disk is full' >&2; exit 2", "disk is full"),
         (
@@ -188,7 +188,7 @@ async fn all_end(pids: &str) {
 }
 
 #[tokio::test]
-async fn what_is_left_in_the_background_ends_with_the_program() {
+async fn background_processes_end_with_the_program() {
     let directory = tempfile::tempdir().unwrap();
     let pids = directory.path().join("pids");
     let script = format!("sleep 1000 & echo $! >{0}", pids.display());
@@ -245,7 +245,7 @@ async fn a_hundred_that_are_left_behind_end() {
 }
 
 #[tokio::test]
-async fn what_a_probe_has_started_that_still_runs_is_not_touched() {
+async fn processes_of_a_running_probe_are_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let [pid, go] = ["pid", "go"].map(|name| directory.path().join(name));
     let script = format!(
@@ -286,7 +286,7 @@ async fn at_the_time_out_what_left_the_group_goes_too() {
 }
 
 #[tokio::test]
-async fn what_cannot_run_says_nothing_of_the_real_server() {
+async fn program_that_cannot_run_says_nothing_of_the_real_server() {
     let directory = tempfile::tempdir().unwrap();
     let script = |name: &str, content: &str| {
         use std::os::unix::fs::PermissionsExt as _;

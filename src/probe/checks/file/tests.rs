@@ -58,7 +58,7 @@ async fn a_fifo_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_refused() {
+async fn refuses_a_path_that_is_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();

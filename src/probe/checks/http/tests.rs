@@ -131,7 +131,7 @@ async fn a_redirect_is_a_status_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_protocol() {
+async fn answer_that_is_not_http_is_a_protocol_error() {
     for (response, detail) in [
         (b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(), "not an HTTP answer"),
         (b"<html>an HTTP/0.9 answer</html>", "not an HTTP answer"),
@@ -415,7 +415,7 @@ async fn an_ipv6_target_is_bracketed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_says_nothing_of_the_real_server() {
+async fn probe_that_cannot_be_made_says_nothing_of_the_real_server() {
     let check = HttpCheck {
         host: Some("a\nb".to_owned()),
         ..check()

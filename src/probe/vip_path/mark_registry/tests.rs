@@ -41,7 +41,7 @@ fn a_service_that_is_not_as_it_should_be_is_not_confirmed() {
 }
 
 #[test]
-fn one_that_was_made_anew_is_told_from_the_one_before() {
+fn service_by_mark_that_was_made_anew_is_distinguished_from_the_one_before() {
     let (registry, table) = registry();
     registry.confirm(&table);
     let before = registry.confirmed(&path(21)).unwrap();

@@ -134,7 +134,7 @@ fn the_canarys_port_is_another_users_once_it_has_rested() {
 
 /// 12 ports are enough for a probe each second, for ever.
 #[test]
-fn what_has_rested_is_used_before_what_is_new() {
+fn rested_ports_are_used_before_new_ones() {
     let start = clock::monotonic();
     let mut ports = ports(32_768..=60_999);
     let mut used = BTreeSet::new();

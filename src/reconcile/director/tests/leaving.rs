@@ -44,7 +44,7 @@ async fn seconds(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_quiesced_and_removed_when_its_last_connection_has_ended() {
+async fn removed_real_server_is_quiesced_until_its_last_connection_has_ended() {
     let lab = serving().await;
     let steps = lab.reload(without(&lab, false), &[(RIP1, 1)]).await;
     assert_eq!(steps.unwrap(), 1);
@@ -87,7 +87,7 @@ async fn a_whole_service_goes_when_its_last_real_server_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_back_is_configured_again_and_has_to_pass() {
+async fn real_server_that_returns_to_the_configuration_has_to_pass() {
     let lab = serving().await;
     lab.reload(without(&lab, false), &[(RIP1, 1)])
         .await
@@ -174,7 +174,7 @@ async fn intend_again(lab: &Lab, weights: &[(RealServerId, u32)], pass: bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_leaves_serves_until_what_replaces_it_has_passed() {
+async fn removed_real_server_serves_until_its_replacement_has_passed() {
     for on_removal in [DirectorRemoval::Remove, DirectorRemoval::Drain] {
         let mut lab = serving().await;
         lab.config.director.on_removal = on_removal;

@@ -46,7 +46,7 @@ fn removal(mark: u32) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_looks_like_ours_and_is_not_remembered_is_left_alone() {
+async fn leaves_objects_alone_that_the_state_file_does_not_have() {
     let log = CapturedLog::start();
     let lab = through_vip();
     lab.write_as_another(&like_ours(SECOND, "192.168.11.22:0"))
@@ -74,7 +74,7 @@ async fn what_looks_like_ours_and_is_not_remembered_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_remembered_is_kept_and_mended_and_what_is_not_any_more_stays() {
+async fn services_by_mark_in_the_state_file_are_repaired_and_others_stay() {
     let lab = through_vip().run().await;
     let (state_dir, config) = (Arc::clone(&lab.state_dir), lab.config.clone());
     let kernel = lab.stop().await;

@@ -28,7 +28,7 @@ async fn milliseconds(milliseconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_out_for_a_moment_and_comes_back_without_a_dump_of_the_table() {
+async fn reset_real_server_returns_to_the_table_without_a_dump() {
     let lab = lost(Handling::Reset).await;
     milliseconds(50).await;
     assert_eq!(lab.table(WEB), SERVES);
@@ -49,7 +49,7 @@ async fn it_is_out_for_a_moment_and_comes_back_without_a_dump_of_the_table() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_entries_left_goes_out_for_longer_but_not_for_ever() {
+async fn real_server_with_entries_left_stays_out_longer_but_not_for_ever() {
     let lab = lost(Handling::Reset).await;
     lab.active.lock().unwrap().insert(RIP1, 1);
     milliseconds(30_000).await;
@@ -108,7 +108,7 @@ async fn a_reload_puts_it_back_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_removed_stays_out_until_it_has_a_weight() {
+async fn removed_real_server_stays_out_of_the_table_until_it_has_a_weight() {
     let lab = lost(Handling::Remove).await;
     milliseconds(30_000).await;
     assert_eq!(lab.table(WEB), SERVES);

@@ -141,7 +141,7 @@ fn alerts_have_the_names_of_the_standards() {
 }
 
 #[test]
-fn what_the_library_names_is_told_in_words() {
+fn names_of_the_library_are_explained_in_words() {
     for (error, text) in [
         (
             Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm),

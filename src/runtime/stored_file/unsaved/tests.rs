@@ -56,7 +56,7 @@ fn read_only_file_system_may_be_the_units_alone() {
 }
 
 #[test]
-fn what_is_in_the_way_is_to_be_moved() {
+fn fix_names_the_file_in_the_way() {
     let directory = tempfile::tempdir().unwrap();
     let state_dir = directory.path().join("state");
     fs::write(&state_dir, "").unwrap();
