@@ -107,7 +107,7 @@ stage_shell() {
 }
 
 stage_fmt() {
-	cargo fmt --check
+	cargo fmt --check && cargo fmt --check --manifest-path tests/bench/Cargo.toml
 }
 
 stage_clippy() {

@@ -30,6 +30,9 @@ use crate::status::Snapshot;
 /// The longest time without a beat of the task.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// How many reports are taken at once: between two batches, all other inputs go first.
+const BATCH: usize = 64;
+
 /// What is probed, and the probe of each.
 pub(crate) struct Subscriptions {
     pub(crate) probes: Vec<Probe>,
@@ -194,6 +197,7 @@ impl Driver {
         } = link;
         self.unresponsive = Some(unresponsive);
         self.liveness = Some(Arc::clone(&liveness));
+        let mut batch = Vec::new();
         loop {
             let now = clock::monotonic();
             liveness.beat(Loop::Health, now);
@@ -217,10 +221,15 @@ impl Driver {
                     self.answer(request, clock::monotonic());
                     continue;
                 }
-                report = reports.recv() => match report {
-                    Some(report) => Input::ProbeReport(Arc::new(report)),
-                    None => return,
-                },
+                received = reports.recv_many(&mut batch, BATCH) => {
+                    if received == 0 {
+                        return;
+                    }
+                    for report in batch.drain(..) {
+                        self.handle(Input::ProbeReport(Arc::new(report)), clock::monotonic());
+                    }
+                    continue;
+                }
                 () = sleep(wait.min(LONGEST_WAIT)) => continue,
             };
             self.handle(input, clock::monotonic());

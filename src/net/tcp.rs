@@ -11,6 +11,7 @@ use nix::sys::socket::{
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// `SO_EE_ORIGIN_ICMP` of `linux/errqueue.h`.
@@ -26,6 +27,9 @@ pub(crate) struct ConnectOptions<'a> {
     /// The interface, whatever the routes say.
     pub(crate) interface: Option<&'a str>,
     pub(crate) vip: Option<VipSocketOptions>,
+    /// This end sends as soon as it is connected. What it sends then completes the
+    /// handshake, without a packet for that alone.
+    pub(crate) sends_first: bool,
 }
 
 /// The options of the socket of a connection through a VIP.
@@ -146,6 +150,9 @@ impl ConnectOptions<'_> {
     fn set_up(&self, socket: &Socket, target: SocketAddr) -> Result<(), OpenError> {
         // To learn of ICMP errors as such, and not only what they amount to.
         receive_icmp_errors(socket, target, true).map_err(OpenError::Socket)?;
+        if self.sends_first {
+            socket.set_tcp_quickack(false).map_err(OpenError::Socket)?;
+        }
         if let Some(interface) = self.interface {
             let bound = socket.bind_device(Some(interface.as_bytes()));
             bound.map_err(|source| OpenError::Origin {
@@ -225,8 +232,16 @@ impl Opened {
     pub(crate) async fn finish(self) -> Result<TcpStream, OpenError> {
         let Self { socket, target } = self;
         let stream = TcpStream::from_std(socket.into()).map_err(OpenError::Socket)?;
-        let ready = stream.writable().await;
-        match ready.and_then(|()| stream.take_error()) {
+        let ready = stream.ready(Interest::WRITABLE).await;
+        let error = ready.and_then(|ready| {
+            // Only a socket that is closed or failed has an error to ask for.
+            if ready.is_write_closed() || ready.is_error() {
+                stream.take_error()
+            } else {
+                Ok(None)
+            }
+        });
+        match error {
             Ok(None) => {
                 // From here on an ICMP error is but a sign, as TCP has it.
                 receive_icmp_errors(&stream, target, false).map_err(OpenError::Socket)?;

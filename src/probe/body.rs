@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
+use super::http1::Exchange;
 use super::verdict::Failure;
 use crate::config::{ExpectedBody, Pattern};
 use crate::model::{ProbeResult, short_duration};
@@ -41,19 +41,27 @@ enum End {
 /// stream's, leaves the decision to the status, as in HAProxy. What is expected
 /// passes as soon as it has come. What must not be there fails as soon as it has come,
 /// and passes with the end of the body.
-pub(super) async fn judge(
+pub(super) async fn judge<S: AsyncRead + AsyncWrite + Unpin>(
     status: u16,
-    body: Incoming,
+    answer: &mut Exchange<S>,
     expected: Option<&ExpectedBody>,
     deadline: Instant,
     timeout: Duration,
 ) -> Result<String, Failure> {
-    let (pattern, is_wanted) = match expected {
-        None => return judge_any(status, body, deadline, timeout).await,
-        Some(ExpectedBody::With(pattern)) => (pattern, true),
-        Some(ExpectedBody::Without(pattern)) => (pattern, false),
+    let started = Instant::from_std(clock::monotonic());
+    let wanted = match expected {
+        None => None,
+        Some(ExpectedBody::With(pattern)) => Some((pattern, true)),
+        Some(ExpectedBody::Without(pattern)) => Some((pattern, false)),
     };
-    let (end, kept) = read(body, Some(pattern), deadline).await?;
+    let until = match wanted {
+        None => started + LONGEST.min(deadline.saturating_duration_since(started)),
+        Some(_) => deadline,
+    };
+    let (end, kept) = read(answer, wanted.map(|(pattern, _)| pattern), until).await?;
+    let Some((pattern, is_wanted)) = wanted else {
+        return Ok(any(status, end, timeout));
+    };
     let is_there = end == End::Found || pattern.end_in(&kept).is_some();
     match (is_there, is_wanted) {
         (true, true) => Ok(format!("HTTP {status}")),
@@ -67,22 +75,15 @@ pub(super) async fn judge(
     }
 }
 
-async fn judge_any(
-    status: u16,
-    body: Incoming,
-    deadline: Instant,
-    timeout: Duration,
-) -> Result<String, Failure> {
-    let started = Instant::from_std(clock::monotonic());
-    let wait = LONGEST.min(deadline.saturating_duration_since(started));
-    let (end, _) = read(body, None, started + wait).await?;
-    Ok(match end {
+/// Nothing is expected of the body.
+fn any(status: u16, end: End, timeout: Duration) -> String {
+    match end {
         End::Late => {
             let wait = short_duration(LONGEST.min(timeout));
             format!("HTTP {status}, whose body had not ended after {wait}")
         }
         End::Found | End::Whole | End::Limit => format!("HTTP {status}"),
-    })
+    }
 }
 
 /// What must not be there has not come.
@@ -124,24 +125,22 @@ fn missing(status: u16, pattern: &Pattern, end: End, kept: &[u8], timeout: Durat
 }
 
 /// What came of the body, which is kept only to be searched.
-async fn read(
-    mut body: Incoming,
+async fn read<S: AsyncRead + AsyncWrite + Unpin>(
+    answer: &mut Exchange<S>,
     pattern: Option<&Pattern>,
     until: Instant,
 ) -> Result<(End, Vec<u8>), Failure> {
     let (mut read, mut kept) = (0, Vec::new());
     let mut search = Search::default();
     while read < BODY_LIMIT {
-        let frame = match timeout_at(until, body.frame()).await {
+        let data = match timeout_at(until, answer.data()).await {
             Err(_) => return Ok((End::Late, kept)),
-            Ok(None) => return Ok((End::Whole, kept)),
-            Ok(Some(Err(_))) if Instant::from_std(clock::monotonic()) >= until => {
+            Ok(Ok(None)) => return Ok((End::Whole, kept)),
+            Ok(Err(_)) if Instant::from_std(clock::monotonic()) >= until => {
                 return Ok((End::Late, kept));
             }
-            Ok(Some(frame)) => frame?,
-        };
-        let Some(data) = frame.data_ref() else {
-            continue;
+            Ok(Err(failure)) => return Err(failure),
+            Ok(Ok(Some(data))) => data,
         };
         if let Some(pattern) = pattern {
             let room = (BODY_LIMIT - read).min(data.len());

@@ -206,12 +206,14 @@ pub(super) async fn tcp(
     target: SocketAddr,
     origin: &Origin,
     progress: &Arc<Progress>,
+    sends_first: bool,
 ) -> Result<Stream, Failure> {
     progress.begin(Activity::Connecting);
     let options = ConnectOptions {
         source: origin.source,
         interface: origin.interface.as_deref(),
         vip: None,
+        sends_first,
     };
     let tcp = options.open(target).await.map_err(failure)?;
     Ok(Stream::new(tcp, false, Arc::clone(progress)))

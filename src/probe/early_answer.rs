@@ -8,9 +8,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,46 +22,30 @@ use crate::model::ProbeResult;
 #[derive(Debug)]
 pub(super) struct EarlyAnswer<S> {
     stream: S,
-    /// Whether something may be read.
-    readable: bool,
-    /// Who waits for that.
-    reader: Option<Waker>,
     /// Whether anything came.
     answered: bool,
     /// The reset that the writing side met: the other end reads no more.
     refused: Option<io::Error>,
-    reset: Reset,
+    /// Whether the answer ended by a reset.
+    was_reset: bool,
 }
 
-/// Whether the answer ended by a reset.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Reset(Arc<AtomicBool>);
-
 impl<S> EarlyAnswer<S> {
-    /// Nothing is read before something was written: hyper takes an answer that
-    /// comes before its request for an error.
-    pub(super) fn after_request(stream: S) -> Self {
-        Self {
-            readable: false,
-            ..Self::at_once(stream)
-        }
-    }
-
-    /// Reads may begin at once.
-    pub(super) fn at_once(stream: S) -> Self {
+    pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
-            readable: true,
-            reader: None,
             answered: false,
             refused: None,
-            reset: Reset::default(),
+            was_reset: false,
         }
     }
 
-    /// Tells, later on, whether the answer ended by a reset.
-    pub(super) fn reset(&self) -> Reset {
-        self.reset.clone()
+    /// An answer that is not whole because of a reset fails by the reset.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        if failure.result == ProbeResult::Protocol && self.was_reset {
+            return from_io(&Errno::CONNRESET.into());
+        }
+        failure
     }
 
     /// Whether the other end did not take what was written.
@@ -81,29 +63,6 @@ impl<S> EarlyAnswer<S> {
             written => written,
         }
     }
-
-    /// After a write, reads may begin.
-    fn written(&mut self, written: io::Result<usize>, all: usize) -> io::Result<usize> {
-        self.readable = true;
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-        self.unless_reset(written, all)
-    }
-}
-
-impl Reset {
-    fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// An answer that is not whole because of a reset fails by the reset.
-    pub(super) fn explain(&self, failure: Failure) -> Failure {
-        if failure.result == ProbeResult::Protocol && self.0.load(Ordering::Relaxed) {
-            return from_io(&Errno::CONNRESET.into());
-        }
-        failure
-    }
 }
 
 fn is_reset(error: &io::Error) -> bool {
@@ -119,10 +78,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for EarlyAnswer<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.readable {
-            self.reader = Some(context.waker().clone());
-            return Poll::Pending;
-        }
         let before = buffer.filled().len();
         let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) else {
             return Poll::Pending;
@@ -133,7 +88,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for EarlyAnswer<S> {
             // TLS says so of an end without `close_notify`.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
             Err(error) if self.answered && is_reset(&error) => {
-                self.reset.note();
+                self.was_reset = true;
                 true
             }
             Err(error) => return Poll::Ready(Err(error)),
@@ -143,7 +98,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for EarlyAnswer<S> {
             if !self.answered {
                 return Poll::Ready(Err(error));
             }
-            self.reset.note();
+            self.was_reset = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -159,7 +114,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EarlyAnswer<S> {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        written.map(|written| self.written(written, bytes.len()))
+        written.map(|written| self.unless_reset(written, bytes.len()))
     }
 
     fn poll_write_vectored(
@@ -172,7 +127,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EarlyAnswer<S> {
             return Poll::Ready(Ok(all));
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        written.map(|written| self.written(written, all))
+        written.map(|written| self.unless_reset(written, all))
     }
 
     fn is_write_vectored(&self) -> bool {

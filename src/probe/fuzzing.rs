@@ -91,10 +91,11 @@ pub fn conversation(bytes: &[u8]) {
                 CheckKind::Http(check) => {
                     let target = SocketAddr::from(([198, 51, 100, 1], 80));
                     let request = http::request(target, check).expect("the check is valid");
-                    http::exchange(probing, server, request, check).await
+                    let mut server = super::http1::Exchange::new(server, request, false);
+                    http::judge(probing, &mut server, check).await
                 }
                 CheckKind::Stream(check) => {
-                    let server = super::early_answer::EarlyAnswer::at_once(server);
+                    let server = super::early_answer::EarlyAnswer::new(server);
                     let told = stream::converse(probing, server, &check.steps).await;
                     told.map(|()| String::new())
                 }

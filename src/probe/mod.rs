@@ -11,6 +11,7 @@ mod early_answer;
 mod fix;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod http1;
 mod live;
 mod outcome;
 mod own_tasks;

@@ -89,41 +89,38 @@ impl Prober {
     /// whatever comes; a second and a third one it takes to tell why the way
     /// through the VIP failed.
     pub(crate) async fn probe_spec(&self, spec: &ProbeSpec) -> Outcome {
-        let ProbeSpec {
-            target,
-            check,
-            route,
-        } = spec;
-        let Some(route) = route else {
-            return self.probe(*target, check).await;
-        };
-        match check.via {
-            Via::RealServer => self.probe(*target, check).await,
-            Via::Vip => {
-                let through = self.probe_through(route, target.port(), check);
-                let (through, beside) = tokio::join!(through, self.probe_beside(spec));
-                if through.result.evidence() != Some(false) {
-                    return match beside {
-                        None => through,
-                        Some(beside) => both(through, beside),
-                    };
-                }
-                // The own address shows whether the VIP or the whole real server fails.
-                let plain = self.probe_own_address(spec).await.plain;
-                let through = self.confirm(through, plain, spec, route).await;
-                let outcome = match beside {
-                    None => through,
-                    Some(beside) => both(through, beside),
-                };
-                Outcome { plain, ..outcome }
+        match &spec.route {
+            // The state of a probe through a VIP is large, and a plain one need not make room
+            // for it.
+            Some(route) if spec.check.via != Via::RealServer => {
+                Box::pin(self.probe_by_vip(spec, route)).await
             }
-            Via::Both => {
-                let through = self.probe_through(route, target.port(), check);
-                let (through, plain) = tokio::join!(through, self.probe_own_address(spec));
-                let through = self.confirm(through, plain.plain, spec, route).await;
-                both(through, plain)
-            }
+            _ => self.probe(spec.target, &spec.check).await,
         }
+    }
+
+    async fn probe_by_vip(&self, spec: &ProbeSpec, route: &Route) -> Outcome {
+        let through = self.probe_through(route, spec.target.port(), &spec.check);
+        if spec.check.via == Via::Both {
+            let (through, plain) = tokio::join!(through, self.probe_own_address(spec));
+            let through = self.confirm(through, plain.plain, spec, route).await;
+            return both(through, plain);
+        }
+        let (through, beside) = tokio::join!(through, self.probe_beside(spec));
+        if through.result.evidence() != Some(false) {
+            return match beside {
+                None => through,
+                Some(beside) => both(through, beside),
+            };
+        }
+        // The own address shows whether the VIP or the whole real server fails.
+        let plain = self.probe_own_address(spec).await.plain;
+        let through = self.confirm(through, plain, spec, route).await;
+        let outcome = match beside {
+            None => through,
+            Some(beside) => both(through, beside),
+        };
+        Outcome { plain, ..outcome }
     }
 
     /// Asks the real server's own address once, whichever way the check says.

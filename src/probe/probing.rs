@@ -46,11 +46,27 @@ impl Probing<'_> {
     }
 
     /// A connection over TCP, on the path of the probe.
-    pub(super) async fn connect(&self, target: SocketAddr) -> Result<Stream, Failure> {
+    pub(super) fn connect(
+        &self,
+        target: SocketAddr,
+    ) -> impl Future<Output = Result<Stream, Failure>> {
+        self.connect_tcp(target, false)
+    }
+
+    /// The same for a check that sends as soon as it is connected.
+    pub(super) fn connect_to_send(
+        &self,
+        target: SocketAddr,
+    ) -> impl Future<Output = Result<Stream, Failure>> {
+        self.connect_tcp(target, true)
+    }
+
+    async fn connect_tcp(&self, target: SocketAddr, sends_first: bool) -> Result<Stream, Failure> {
         let stream = match self.vip_connection {
-            None => connect::tcp(target, self.origin, self.progress).await?,
+            None => connect::tcp(target, self.origin, self.progress, sends_first).await?,
             Some(vip_connection) => {
-                connect::through(vip_connection, target, self.origin, self.progress).await?
+                let through = connect::through(vip_connection, target, self.origin, self.progress);
+                Box::pin(through).await?
             }
         };
         self.connected.store(true, Ordering::Relaxed);

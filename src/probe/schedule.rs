@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::ProbeRate;
 
+/// Sleepers that would wake within this time of each other wake together, since each wake-up of
+/// the process costs as much as a tenth of a probe.
+const TOGETHER: Duration = Duration::from_millis(5);
+
 /// When one probe is due: at the steady rate, on a fixed grid of instants one
 /// interval apart; in doubt and down, one interval of that rate after the last.
 ///
@@ -12,6 +16,8 @@ use super::ProbeRate;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Schedule {
     intervals: Intervals,
+    /// What the instants are counted from at which sleepers wake together.
+    start: Instant,
     /// An instant of the steady grid.
     anchor: Instant,
     /// When the last probe was due, or the first is.
@@ -64,6 +70,7 @@ impl Schedule {
             |interval: Duration| start + duration_from_nanos(interval.as_nanos() * part / count);
         Self {
             intervals,
+            start,
             anchor: at(intervals.normal),
             last: at(intervals.fast),
             ended: None,
@@ -82,6 +89,16 @@ impl Schedule {
         } else {
             normal.min(after(self.last, shortest, ended))
         }
+    }
+
+    /// The instant to sleep to for `wake`: that at which others wake too, which is later by
+    /// 5 ms at most and by a hundredth of the interval at most. The time between two probes
+    /// of one schedule stays the same.
+    pub(super) fn wake_together(&self, wake: Instant) -> Instant {
+        let step = TOGETHER.min(self.intervals.shortest() / 100).as_nanos();
+        let since = wake.saturating_duration_since(self.start).as_nanos();
+        let steps = since.div_ceil(step.max(1));
+        self.start + duration_from_nanos(steps * step.max(1))
     }
 
     /// To be called when the sleep has ended: whether it is time for the

@@ -177,7 +177,7 @@ where
     async move {
         let mut wake = schedule.wake();
         loop {
-            tokio::time::sleep_until(wake.into()).await;
+            tokio::time::sleep_until(schedule.wake_together(wake).into()).await;
             if let WakeAction::Sleep(until) = schedule.on_wake(clock::monotonic(), rate.get()) {
                 wake = until;
                 continue;

@@ -176,6 +176,19 @@ impl Failure {
         failure.with_director_fix(error.fix())
     }
 
+    /// The answer was none of HTTP.
+    pub(super) fn not_http() -> Self {
+        Self::protocol("not an HTTP answer").with_real_server_fix(
+            "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, the check is \
+             `https`; if another port has the HTTP server, set the check's `port`",
+        )
+    }
+
+    /// The connection ended before the head of an answer.
+    pub(super) fn closed_early() -> Self {
+        Self::protocol("closed without an answer")
+    }
+
     /// The answer was none of this protocol.
     pub(super) fn protocol(detail: impl Into<String>) -> Self {
         Self::new(ProbeResult::Protocol, detail)
@@ -210,13 +223,9 @@ fn from_http(error: &hyper::Error) -> Option<Failure> {
     let detail = if error.is_parse_too_large() {
         "the head of the answer is too large"
     } else if error.is_parse() {
-        let failure = Failure::protocol("not an HTTP answer");
-        return Some(failure.with_real_server_fix(
-            "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, the check is \
-             `https`; if another port has the HTTP server, set the check's `port`",
-        ));
+        return Some(Failure::not_http());
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        "closed without an answer"
+        return Some(Failure::closed_early());
     } else {
         return None;
     };
@@ -229,7 +238,7 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         return from_tls(error);
     }
     let Some(errno) = Errno::from_io_error(error) else {
-        // No error of the kernel's: hyper's decoder of bodies and TLS speak so.
+        // No error of the kernel's: TLS and the library of gRPC speak so.
         return Failure::protocol(if error.kind() == io::ErrorKind::UnexpectedEof {
             "the answer was cut short"
         } else {

@@ -21,7 +21,8 @@ pub(crate) fn printable(text: &str) -> String {
 /// Whether a reader does not see it.
 pub(crate) fn is_hidden(character: char) -> bool {
     match character {
-        '"' | '\'' | '\\' => false,
+        // All of ASCII that is no control character is seen, and most text is no other.
+        ' '..='~' => false,
         // Fillers and a blank, which Unicode has among letters and symbols.
         '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
         | '\u{ffa0}' => true,

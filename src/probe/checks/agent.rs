@@ -5,17 +5,14 @@ pub(in crate::probe) mod fuzzing;
 
 use std::net::SocketAddr;
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::{CONNECTION, HOST};
 use serde::de::IgnoredAny;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 
 use crate::config::AgentCheck;
 use crate::diagnosis::{Fix, PathResult};
 use crate::model::{Diagnosis, ProbeResult, Protocol, ServiceKey};
-use crate::probe::checks::http::{drive, handshake};
+use crate::probe::http1::Exchange;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
@@ -84,37 +81,11 @@ async fn get(
     target: SocketAddr,
     path: &str,
 ) -> Result<Option<Answer>, Failure> {
-    let stream = probing.connect(target).await?;
-    let request = Request::get(path)
-        .header(HOST, target.to_string())
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| Failure::internal(format!("no request: {error}")))?;
-    let (mut sender, connection, reset) = handshake(stream).await?;
-    let body = drive(connection, async move {
-        probing.begin(Activity::Head);
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        if status == 404 {
-            return Ok(None);
-        }
-        if status != 200 {
-            let detail = format!("HTTP {status}, expected 200");
-            return Err(Failure::new(ProbeResult::Status, detail));
-        }
-        probing.begin(Activity::AgentStatus);
-        let (mut body, mut read) = (response.into_body(), Vec::new());
-        while let Some(frame) = body.frame().await {
-            let frame = frame?;
-            read.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
-            if read.len() > LARGEST {
-                return Err(Failure::protocol("its status is larger than 1 MiB"));
-            }
-        }
-        Ok(Some(read))
-    })
-    .await
-    .map_err(|failure| reset.explain(failure))?;
+    let stream = probing.connect_to_send(target).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {target}\r\nconnection: close\r\n\r\n");
+    let mut exchange = Exchange::new(stream, request.into_bytes(), false);
+    let body = Box::pin(read(probing, &mut exchange)).await;
+    let body = body.map_err(|failure| exchange.explain(failure))?;
     let Some(body) = body else { return Ok(None) };
     let not_understood =
         |why: &str| Failure::protocol(format!("not the status of a real server's agent: {why}"));
@@ -124,6 +95,34 @@ async fn get(
         return Err(not_understood("the field `mode` is missing"));
     }
     Ok(Some(answer))
+}
+
+/// The body of the answer; `None` if there is no such resource.
+async fn read<S>(
+    probing: Probing<'_>,
+    exchange: &mut Exchange<S>,
+) -> Result<Option<Vec<u8>>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    probing.begin(Activity::Head);
+    let status = exchange.status().await?;
+    if status == 404 {
+        return Ok(None);
+    }
+    if status != 200 {
+        let detail = format!("HTTP {status}, expected 200");
+        return Err(Failure::new(ProbeResult::Status, detail));
+    }
+    probing.begin(Activity::AgentStatus);
+    let mut read = Vec::new();
+    while let Some(data) = exchange.data().await? {
+        read.extend_from_slice(data);
+        if read.len() > LARGEST {
+            return Err(Failure::protocol("its status is larger than 1 MiB"));
+        }
+    }
+    Ok(Some(read))
 }
 
 fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {

@@ -1,6 +1,10 @@
 //! The check `grpc`: gRPC's standard health service.
 
 use crate::model::ProbeResult;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
@@ -12,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::config::GrpcCheck;
 use crate::net::tls::Application;
-use crate::probe::checks::http::drive;
 use crate::probe::early_answer::EarlyAnswer;
 use crate::probe::own_tasks::OwnTasks;
 use crate::probe::probing::Probing;
@@ -63,7 +66,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> 
     .header(TE, HeaderValue::from_static("trailers"))
     .body(Full::from(body))
     .map_err(|error| Failure::internal(format!("no request: {error}")))?;
-    let stream = probing.connect(target).await?;
+    let stream = probing.connect_to_send(target).await?;
     let Some(settings) = &check.tls else {
         return exchange(probing, stream, request).await;
     };
@@ -86,7 +89,7 @@ pub(in crate::probe) async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = TokioIo::new(EarlyAnswer::at_once(stream));
+    let stream = TokioIo::new(EarlyAnswer::new(stream));
     let tasks = OwnTasks::new();
     let (mut sender, connection) = http2::handshake(tasks.executor(), stream).await?;
     drive(connection, async move {
@@ -96,6 +99,24 @@ where
         judge(response).await
     })
     .await
+}
+
+/// Carries an exchange out over its connection. What becomes of the
+/// connection is told by the exchange, which fails with it.
+async fn drive<T>(
+    connection: impl Future<Output = Result<(), hyper::Error>>,
+    exchange: impl Future<Output = T>,
+) -> T {
+    let mut exchange = pin!(exchange);
+    let connection = async {
+        let _told_by_the_exchange = connection.await;
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        biased;
+        done = &mut exchange => done,
+        never = connection => match never {},
+    }
 }
 
 async fn judge(response: Response<Incoming>) -> Verdict {

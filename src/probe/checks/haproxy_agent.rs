@@ -22,7 +22,7 @@ const LINE: usize = 1024;
 /// has it (HAProxy's configuration manual, section 5.2).
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
     let target = probing.target(Some(check.port));
-    let mut stream = EarlyAnswer::at_once(probing.connect(target).await?);
+    let mut stream = EarlyAnswer::new(probing.connect(target).await?);
     probing.begin(Activity::AgentLine);
     stream.write_all(&check.send).await?;
     let mut line = Vec::new();

@@ -1,15 +1,7 @@
-use std::convert::Infallible;
-use std::error::Error;
-use std::future::Future;
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 
-use http_body_util::Full;
-use hyper::Request;
-use hyper::body::{Body, Bytes};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use hyper::header::HeaderName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
@@ -18,17 +10,13 @@ use crate::model::ProbeResult;
 use crate::net::tls::Application;
 use crate::probe::body;
 use crate::probe::by_hand::curl;
-use crate::probe::early_answer::{EarlyAnswer, Reset};
+use crate::probe::http1::Exchange;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, Pass, Verdict};
 
-/// The most header lines of an answer. hyper makes room for all of them, 64 bytes
-/// each, at each answer.
-const MAX_HEADERS: usize = 256;
-
-/// A connection that is to be driven while an exchange is made over it.
-type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;
+/// Room for a request without headers of its own.
+const USUAL_REQUEST: usize = 192;
 
 /// One request over HTTP/1.1.
 ///
@@ -41,7 +29,7 @@ type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;
 /// `#` on is dropped, and what may not stand in a URL, such as a space, is
 /// percent-encoded. Percent-encoding that is there already stays.
 ///
-/// The head of a response is bounded: [`MAX_HEADERS`], and as many bytes as
+/// The head of a response is bounded: 256 header lines, and as many bytes as
 /// [`Activity::Head`] may take, those of interim responses (1xx) included.
 ///
 /// What is read of the body, [`body::judge`] says. Where the status is none of
@@ -49,12 +37,14 @@ type Driven<S, B> = http1::Connection<TokioIo<EarlyAnswer<S>>, B>;
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
     let target = probing.target(check.port);
     let request = request(target, check)?;
-    let stream = probing.connect(target).await?;
+    let stream = probing.connect_to_send(target).await?;
+    let asked_head = check.method == "HEAD";
     let Some(settings) = &check.tls else {
-        let exchange = exchange(probing, stream, request, check).await;
-        return exchange
+        let mut exchange = Exchange::new(stream, request, asked_head);
+        let judged = judge(probing, &mut exchange, check).await;
+        return judged
             .map(Pass::new)
-            .map_err(|failure| with_fix(failure, target, check));
+            .map_err(|failure| with_fix(exchange.explain(failure), target, check));
     };
     // The state of TLS is large, and a plain probe need not make room for it.
     Box::pin(async {
@@ -63,8 +53,11 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> 
                 .tls
                 .handshake(stream, settings, Application::Any, probing.own_deadline());
         let (stream, certificate_expiry) = handshake.await?;
-        let detail = exchange(probing, stream, request, check).await;
-        let detail = detail.map_err(|failure| with_fix(failure, target, check))?;
+        let mut exchange = Exchange::new(stream, request, asked_head);
+        let judged = judge(probing, &mut exchange, check).await;
+        exchange.say_end().await;
+        let detail =
+            judged.map_err(|failure| with_fix(exchange.explain(failure), target, check))?;
         Ok(Pass {
             certificate_expiry,
             ..Pass::new(detail)
@@ -96,39 +89,71 @@ fn with_fix(failure: Failure, target: SocketAddr, check: &HttpCheck) -> Failure 
     ))
 }
 
-pub(in crate::probe) fn request(
-    target: SocketAddr,
-    check: &HttpCheck,
-) -> Result<Request<Full<Bytes>>, Failure> {
-    let scheme = if check.tls.is_some() { "https" } else { "http" };
-    let url = Url::parse(&format!("{scheme}://{target}{}", check.path));
-    let url = url.map_err(|error| Failure::internal(format!("no URL: {error}")))?;
-    let host = host(target, check);
-    let body = match &check.body {
-        Some(body) => known(body, "the body")?.to_owned(),
-        None => String::new(),
-    };
-    let mut request = Request::builder()
-        .method(check.method.as_str())
-        .uri(&url[Position::BeforePath..Position::AfterQuery])
-        .header(HOST, host)
-        .header(CONNECTION, "close")
-        .body(Full::from(body))
-        .map_err(|error| Failure::internal(format!("no request: {error}")))?;
-    let headers = request.headers_mut();
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    let agent = concat!("lvs-agent/", env!("CARGO_PKG_VERSION"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-    for (name, value) in &check.headers {
-        let invalid = |_| Failure::internal(format!("no header: {name}"));
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?;
-        let invalid = |_| Failure::internal(format!("no value of the header {name}"));
-        let text = known(value, &format!("the header {name}"))?;
-        let mut value = HeaderValue::from_str(text).map_err(invalid)?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
+/// The bytes of the request.
+pub(in crate::probe) fn request(target: SocketAddr, check: &HttpCheck) -> Result<Vec<u8>, Failure> {
+    let path = request_target(&check.path)?;
+    let mut request = String::with_capacity(USUAL_REQUEST);
+    for part in [&*check.method, " ", &path, " HTTP/1.1\r\n"] {
+        request.push_str(part);
     }
-    Ok(request)
+    add_header(&mut request, "host", &host(target, check))?;
+    add_header(&mut request, "connection", "close")?;
+    let agent = concat!("lvs-agent/", env!("CARGO_PKG_VERSION"));
+    for (name, value) in [("accept", "*/*"), ("user-agent", agent)] {
+        if !has_header(&check.headers, name) {
+            add_header(&mut request, name, value)?;
+        }
+    }
+    for (index, (name, value)) in (1..).zip(&check.headers) {
+        // Of two headers with one name, the last one is sent.
+        if !has_header(check.headers.get(index..).unwrap_or_default(), name) {
+            if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                return Err(Failure::internal(format!("no header: {name}")));
+            }
+            let value = known(value, &format!("the header {name}"))?;
+            add_header(&mut request, &name.to_ascii_lowercase(), value)?;
+        }
+    }
+    let body = match &check.body {
+        Some(body) => known(body, "the body")?,
+        None => "",
+    };
+    if !body.is_empty() {
+        add_header(&mut request, "content-length", &body.len().to_string())?;
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    Ok(request.into_bytes())
+}
+
+/// The path and the query as they are sent.
+fn request_target(path: &str) -> Result<Cow<'_, str>, Failure> {
+    // Most paths have nothing to normalise, and the rules of URLs take longer than the rest.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~?=&".contains(&byte);
+    if path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("/.") {
+        return Ok(Cow::Borrowed(path));
+    }
+    // Nothing of it depends on the host.
+    let url = Url::parse(&format!("http://host{path}"));
+    let url = url.map_err(|error| Failure::internal(format!("no URL: {error}")))?;
+    let target = &url[Position::BeforePath..Position::AfterQuery];
+    Ok(Cow::Owned(target.to_owned()))
+}
+
+fn has_header(headers: &[(String, Secret)], name: &str) -> bool {
+    let mut names = headers.iter().map(|(name, _)| name);
+    names.any(|other| other.eq_ignore_ascii_case(name))
+}
+
+fn add_header(request: &mut String, name: &str, value: &str) -> Result<(), Failure> {
+    let is_text = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+    if !value.bytes().all(is_text) {
+        return Err(Failure::internal(format!("no value of the header {name}")));
+    }
+    for part in [name, ": ", value, "\r\n"] {
+        request.push_str(part);
+    }
+    Ok(())
 }
 
 /// A secret of the request, which a command beside the agent may be without.
@@ -158,71 +183,30 @@ pub(in crate::probe) fn host(target: SocketAddr, check: &HttpCheck) -> String {
     }
 }
 
-pub(in crate::probe) async fn exchange<S>(
+pub(in crate::probe) async fn judge<S>(
     probing: Probing<'_>,
-    stream: S,
-    request: Request<Full<Bytes>>,
+    exchange: &mut Exchange<S>,
     check: &HttpCheck,
 ) -> Result<String, Failure>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut sender, connection, reset) = handshake(stream).await?;
-    let judged = drive(connection, async move {
-        probing.begin(Activity::Head);
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        if !check.expected_status.contains(status) {
-            let detail = format!("HTTP {status}, expected {}", check.expected_status);
-            return Err(Failure::new(ProbeResult::Status, detail));
-        }
-        probing.begin(Activity::Body);
-        let (body, expected) = (response.into_body(), check.expected_body.as_ref());
-        body::judge(status, body, expected, probing.deadline, probing.timeout).await
-    });
-    judged.await.map_err(|failure| reset.explain(failure))
-}
-
-/// What hyper has for HTTP/1.1 over `stream`, and whether the answer ended by
-/// a reset.
-///
-/// Answers are read as leniently as hyper can: their status counts, and not
-/// how well the other lines of their heads are made.
-pub(in crate::probe) async fn handshake<S, B>(
-    stream: S,
-) -> Result<(http1::SendRequest<B>, Driven<S, B>, Reset), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
-{
-    let stream = EarlyAnswer::after_request(stream);
-    let reset = stream.reset();
-    let mut builder = http1::Builder::new();
-    let builder = builder
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .ignore_invalid_headers_in_responses(true)
-        .max_headers(MAX_HEADERS);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-    Ok((sender, connection, reset))
-}
-
-/// Carries an exchange out over its connection. What becomes of the
-/// connection is told by the exchange, which fails with it.
-pub(in crate::probe) async fn drive<T>(
-    connection: impl Future<Output = Result<(), hyper::Error>>,
-    exchange: impl Future<Output = T>,
-) -> T {
-    let mut exchange = pin!(exchange);
-    let connection = async {
-        let _told_by_the_exchange = connection.await;
-        std::future::pending::<Infallible>().await
-    };
-    tokio::select! {
-        biased;
-        done = &mut exchange => done,
-        never = connection => match never {},
+    probing.begin(Activity::Head);
+    let status = exchange.status().await?;
+    if !check.expected_status.contains(status) {
+        let detail = format!("HTTP {status}, expected {}", check.expected_status);
+        return Err(Failure::new(ProbeResult::Status, detail));
     }
+    probing.begin(Activity::Body);
+    let expected = check.expected_body.as_ref();
+    body::judge(
+        status,
+        exchange,
+        expected,
+        probing.deadline,
+        probing.timeout,
+    )
+    .await
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const SHOWN: usize = 60;
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict {
     let stream = probing.connect(probing.target(check.port)).await?;
     let Some(settings) = &check.tls else {
-        converse(probing, EarlyAnswer::at_once(stream), &check.steps).await?;
+        converse(probing, EarlyAnswer::new(stream), &check.steps).await?;
         return Ok(Pass::new("connected"));
     };
     let handshake =
@@ -32,7 +32,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &StreamCheck) -
             .tls
             .handshake(stream, settings, Application::Any, probing.own_deadline());
     let (stream, certificate_expiry) = handshake.await?;
-    converse(probing, EarlyAnswer::at_once(stream), &check.steps).await?;
+    converse(probing, EarlyAnswer::new(stream), &check.steps).await?;
     Ok(Pass {
         certificate_expiry,
         ..Pass::new("connected with TLS")

@@ -87,6 +87,31 @@ proptest! {
     }
 }
 
+/// A second of 5,000 probes has 200 wake-ups, and each probe keeps its own interval.
+#[test]
+fn sleepers_wake_together_and_keep_their_interval() {
+    let start = clock::monotonic();
+    let interval = Duration::from_secs(1);
+    let mut wakes = std::collections::BTreeSet::new();
+    for index in 0..5000 {
+        let mut schedule = Schedule::spread(start, every(interval), index, 5000);
+        let first = schedule.wake_together(schedule.wake());
+        let late = first - schedule.wake();
+        assert!(late < MILLISECOND * 5, "{late:?}");
+        assert_eq!(
+            schedule.on_wake(first, ProbeRate::Normal),
+            WakeAction::Probe
+        );
+        schedule.ended(first + MILLISECOND * 900);
+        assert_eq!(schedule.wake_together(schedule.wake()), first + interval);
+        wakes.insert(first);
+    }
+    assert_eq!(wakes.len(), 201);
+    let short = Schedule::spread(start, every(MILLISECOND * 10), 7, 100);
+    let late = short.wake_together(short.wake()) - short.wake();
+    assert!(late < MILLISECOND / 10, "{late:?}");
+}
+
 #[test]
 fn a_probe_that_took_the_whole_interval_loses_no_slot() {
     let start = clock::monotonic();

@@ -251,6 +251,19 @@ async fn a_sleeping_probe_is_small() {
     assert!(size <= 400, "{size} bytes");
 }
 
+/// Many thousands may be in flight, when real servers take long to answer.
+#[tokio::test]
+async fn a_probe_in_flight_is_small() {
+    let prober = Prober::new();
+    let spec = ProbeSpec {
+        target: ([127, 0, 0, 1], 80).into(),
+        check: check(SECOND),
+        route: None,
+    };
+    let size = std::mem::size_of_val(&prober.probe_spec(&spec));
+    assert!(size <= 2200, "{size} bytes");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_pace_of_now_decides_without_waking_the_sleeper() {
     let start = clock::monotonic();

@@ -109,6 +109,7 @@ impl VipPaths {
                     mark: confirmed.mark.get(),
                     segment: SEGMENT,
                 }),
+                sends_first: false,
             };
             let opened = timeout(PATIENCE, options.open(canary.target)).await;
             let (ending, found) = match opened {

@@ -122,6 +122,7 @@ impl VipConnection {
                     mark: self.confirmed.mark.get(),
                     segment: self.segment(),
                 }),
+                sends_first: false,
             };
             // The less there is between the two dumps, the fewer connections end there.
             let prepared = match options.prepare(target) {

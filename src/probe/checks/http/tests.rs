@@ -333,6 +333,16 @@ async fn the_request_is_as_configured_on_a_connection_of_its_own() {
     assert_eq!(ports.len(), 5);
 }
 
+proptest::proptest! {
+    /// What is sent without a look at the rules of URLs is what they give.
+    #[test]
+    fn request_target_is_what_the_url_standard_gives(path in "/[a-zA-Z0-9/._~?=&#% |\\\\\"<>-]{0,12}") {
+        let url = Url::parse(&format!("https://192.0.2.1:81{path}")).unwrap();
+        let expected = &url[Position::BeforePath..Position::AfterQuery];
+        proptest::prop_assert_eq!(request_target(&path).unwrap(), expected);
+    }
+}
+
 /// RFC 9110, section 7.2: the port is left out where it is the scheme's own.
 #[tokio::test]
 async fn the_vip_as_a_host_has_the_port_and_a_configured_host_is_as_written() {
