@@ -54,6 +54,7 @@ struct Samples<'a> {
 }
 
 /// A counter of one real server.
+#[derive(Clone, Copy)]
 struct Count {
     count: u64,
     /// When it left 0, as far as that is known.

@@ -102,7 +102,7 @@ impl<'a> Director<'a> {
             ];
             let mut counts = series
                 .iter()
-                .flat_map(|series| metrics.lines().find_map(|line| line.strip_prefix(series)));
+                .filter_map(|series| metrics.lines().find_map(|line| line.strip_prefix(series)));
             let count = counts.next();
             assert_eq!(counts.next(), None, "{result} is a result or a cause");
             // What has not occurred has no series.

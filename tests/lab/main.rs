@@ -17,6 +17,7 @@ mod checks;
 mod churn;
 mod clock;
 mod cluster;
+mod dashboards;
 mod director;
 mod doctor;
 mod drain;

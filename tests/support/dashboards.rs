@@ -94,22 +94,26 @@ impl Query {
     }
 }
 
-/// Waits until every query of the dashboards has data but those that must have none. Some
-/// data come with a later scrape or evaluation.
+/// Waits until every query of the dashboards has had data but those that must have none.
+/// Some data come with a later scrape or evaluation, and an instant query has none after a
+/// scrape that failed.
 pub(crate) fn wait_for_data(prometheus: &Prometheus, must_be_empty: impl Fn(&Query) -> bool) {
-    let all = all_queries();
+    let (empty, mut left): (Vec<_>, Vec<_>) = all_queries().into_iter().partition(must_be_empty);
     until(prometheus.deadline(), "data for every query", || {
-        let wrong = all.iter().filter_map(|query| {
-            let is_empty = must_be_empty(query);
+        let mut wrong = Vec::new();
+        left.retain(|query| {
             let what = match query.ask(prometheus) {
                 Err(error) => error,
-                Ok(data) if data.is_empty() && !is_empty => "no data".to_owned(),
-                Ok(data) if !data.is_empty() && is_empty => format!("data: {data:?}"),
-                Ok(_) => return None,
+                Ok(data) if data.is_empty() => "no data".to_owned(),
+                Ok(_) => return false,
             };
-            Some(format!("{}: {what}: {}", query.of, query.text))
+            wrong.push(format!("{}: {what}: {}", query.of, query.text));
+            true
         });
-        let wrong: Vec<_> = wrong.collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     });
+    for query in empty {
+        let data = query.ask(prometheus);
+        assert_eq!(data, Ok(Vec::new()), "{}", query.of);
+    }
 }
