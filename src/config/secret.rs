@@ -308,9 +308,11 @@ impl Value<'_> {
         Ok(source.path())
     }
 
-    /// The same of a private key, which has to be one if it is there.
+    /// The same of a private key, which has to be one if it is there. The agent reads such
+    /// files when a probe needs them, and a file that is written anew keeps no agent from
+    /// starting.
     pub(super) fn key_file(self, path: &Path, problems: &mut Problems) -> Parsed<()> {
-        if problems.secrets.if_missing == IfMissing::Unread {
+        if problems.secrets.if_missing != IfMissing::Warning {
             return Ok(());
         }
         let Ok(file) = problems.secrets.file(path) else {
@@ -374,9 +376,10 @@ impl Value<'_> {
 }
 
 impl Problems {
-    /// Warns of a program that this host does not have or cannot run.
+    /// Warns of a program that this host does not have or cannot run. The agent itself does
+    /// not look: a file system that hangs must not keep the agent from starting.
     pub(super) fn warn_of_program(&mut self, location: Location, program: &str) {
-        if self.secrets.if_missing == IfMissing::Unread {
+        if self.secrets.if_missing != IfMissing::Warning {
             return;
         }
         if let Some(why) = source::not_a_program(Path::new(program)) {

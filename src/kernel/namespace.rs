@@ -22,6 +22,15 @@ pub(crate) fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
     }
 }
 
+/// Lets the calling task read so many answers of the kernel before it has to give way to
+/// others: a task may do 128 things without waiting (`tokio::task::coop`).
+pub(crate) async fn give_way_after(answers: u32) {
+    tokio::task::yield_now().await;
+    for _ in answers..128 {
+        tokio::task::coop::consume_budget().await;
+    }
+}
+
 /// Takes all capabilities from the calling thread, for good.
 pub(crate) fn drop_capabilities() {
     let none = rustix::thread::CapabilitySet::empty();

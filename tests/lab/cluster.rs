@@ -1,7 +1,6 @@
 //! The how-to's cluster with agents on all of its hosts.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, http_get_path, until};
 
@@ -130,13 +129,4 @@ pub(crate) fn wait_for_metric(host: &Namespace, series: &str, value: f64) {
             found => Err(found),
         }
     });
-}
-
-/// Tells threads that watch or ask that they are done, also when the test panics.
-pub(crate) struct Ending<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }

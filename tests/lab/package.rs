@@ -1,11 +1,9 @@
 //! The Debian package on a director under traffic; tests/netns/package.rs has the rest.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-
-use crate::cluster::{Ending, request};
+use crate::cluster::request;
 use crate::support::{
     Installer, Lan, PATIENCE, PackageTool, Systemd, ipvsadm_save, nginx, packages, until,
+    while_repeating,
 };
 
 const TABLE: &str = "-A -t 192.168.11.200:80 -s wlc\n\
@@ -35,28 +33,14 @@ fn package_of_a_director_is_upgraded_and_removed_and_no_request_is_lost() {
         (table == TABLE).then_some(()).ok_or((table, systemd.log()))
     });
 
-    let over = AtomicBool::new(false);
-    let requests = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                request(&lan.client).expect("an answer");
-                requests.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        let end = Ending(&over);
+    let ask = || {
+        request(&lan.client).expect("an answer");
+    };
+    while_repeating(ask, |requests| {
         machine.replace("### Debian package", &later);
         assert_eq!(machine.version(), "0.1.0-1");
         machine.remove("director.json");
-        let before = requests.load(Ordering::SeqCst);
-        until(PATIENCE, "10 more requests", || {
-            match requests.load(Ordering::SeqCst) - before {
-                10.. => Ok(()),
-                fewer => Err(fewer),
-            }
-        });
-        drop(end);
-        client.join().expect("no failed request");
+        requests.wait_for(10);
     });
     assert_eq!(ipvsadm_save(&lan.director), TABLE);
     let vip = lan.director.run("ip -o address show label eth0:0");

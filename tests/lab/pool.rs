@@ -1,10 +1,7 @@
 //! Recovery and pool safety, on the how-to's LAN.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-
-use crate::cluster::{Cluster, Ending, QUICK, metric, wait_for_metric, weights};
-use crate::support::{Behaviour, PATIENCE, Web, http_get, ipvsadm_save, until};
+use crate::cluster::{Cluster, QUICK, metric, wait_for_metric, weights};
+use crate::support::{Behaviour, PATIENCE, Web, http_get, ipvsadm_save, until, while_repeating};
 
 /// One real server, and rs2 as its sorry server.
 fn with_sorry_server(scheduler: &str) -> String {
@@ -37,27 +34,14 @@ fn sorry_server_takes_over_without_a_gap(scheduler: &str) {
     wait_for_metric(director, "lvs_sorry_server_up{service=\"web\"}", 1.0);
     assert_eq!(cluster.request().unwrap(), "rs1");
 
-    let over = AtomicBool::new(false);
-    let looks = AtomicUsize::new(0);
-    // Whatever the machine's speed, each change is made under the watcher's eyes.
-    let wait_for_looks = || {
-        let before = looks.load(Ordering::SeqCst);
-        until(PATIENCE, "two more looks at the table", || {
-            let made = looks.load(Ordering::SeqCst) - before;
-            if made >= 2 { Ok(()) } else { Err(made) }
-        });
+    let look = || {
+        let table = ipvsadm_save(director);
+        assert!(weights(&table).iter().sum::<u32>() > 0, "{table}");
     };
-    thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                let table = ipvsadm_save(director);
-                assert!(weights(&table).iter().sum::<u32>() > 0, "{table}");
-                looks.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        let end = Ending(&over);
+    while_repeating(look, |looks| {
         for _ in 0..3 {
-            wait_for_looks();
+            // Whatever the machine's speed, each change is made under the watcher's eyes.
+            looks.wait_for(2);
             rs1.behave(Behaviour::Unavailable);
             cluster.wait_for_weight("192.168.11.21", 0);
             cluster.wait_for_weight("192.168.11.22", 1);
@@ -70,7 +54,7 @@ fn sorry_server_takes_over_without_a_gap(scheduler: &str) {
             for _ in 0..3 {
                 assert_eq!(cluster.request().unwrap(), "sorry");
             }
-            wait_for_looks();
+            looks.wait_for(2);
             rs1.behave(Behaviour::Serve);
             cluster.wait_for_weight("192.168.11.21", 1);
             cluster.wait_for_weight("192.168.11.22", 0);
@@ -79,10 +63,6 @@ fn sorry_server_takes_over_without_a_gap(scheduler: &str) {
                 assert_eq!(cluster.request().unwrap(), "rs1");
             }
         }
-        drop(end);
-        watcher
-            .join()
-            .expect("no look at the table found it without a destination");
     });
 }
 

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use crate::cluster::{Cluster, QUICK, metric, request, shown};
-use crate::support::{Lan, Namespace, PATIENCE, Site, Web, ipvsadm_save, until};
+use crate::support::{Lan, Namespace, PATIENCE, Site, Web, ipvsadm_save, until, while_repeating};
 
 #[test]
 fn weights_change_and_servers_come_and_go_without_a_failed_request() {
@@ -22,15 +20,10 @@ fn weights_change_and_servers_come_and_go_without_a_failed_request() {
     cluster.wait_for_weight("192.168.11.22", 1);
     let director = &cluster.lan.director;
 
-    let over = AtomicBool::new(false);
-    let requests = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                request(&cluster.lan.client).expect("an answer");
-                requests.fetch_add(1, Ordering::SeqCst);
-            }
-        });
+    let ask = || {
+        request(&cluster.lan.client).expect("an answer");
+    };
+    while_repeating(ask, |requests| {
         let reload = |configuration: &str| {
             cluster.site.write_configuration(configuration);
             let (code, printed) = cluster.site.finish(director, &["reload"]);
@@ -64,10 +57,8 @@ fn weights_change_and_servers_come_and_go_without_a_failed_request() {
         let (code, printed) = cluster.site.finish(director, &["reload"]);
         assert_eq!(code, 2, "{printed}");
         assert_eq!(ipvsadm_save(director), table);
-        over.store(true, Ordering::SeqCst);
-        client.join().expect("no failed request");
+        assert!(requests.ended() > 20);
     });
-    assert!(requests.into_inner() > 20);
 }
 
 fn address(n: u32) -> String {

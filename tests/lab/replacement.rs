@@ -3,13 +3,11 @@
 //! the client sees none of it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use nix::sys::signal::Signal;
 
 use crate::cluster::shown;
-use crate::support::{Namespace, PATIENCE, Web, http_get, ipvsadm_save, until};
+use crate::support::{Namespace, PATIENCE, Web, http_get, ipvsadm_save, until, while_repeating};
 use crate::vip_lan::VipLan;
 
 /// Real servers by the last part of their addresses, of the services `web`
@@ -41,39 +39,19 @@ virtual_services:
 /// Requests to both VIPs, each over a connection of its own, until `work` is
 /// done; none may fail.
 fn under_requests(client: &Namespace, work: impl FnOnce()) {
-    let over = AtomicBool::new(false);
-    let (failed, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for vip in [200, 201] {
-            let (over, failed, answered) = (&over, &failed, &answered);
-            scope.spawn(move || {
-                let vip = SocketAddr::from(([192, 168, 11, vip], 80));
-                while !over.load(Ordering::SeqCst) {
-                    match http_get(client, vip, PATIENCE) {
-                        Ok(_) => answered.fetch_add(1, Ordering::SeqCst),
-                        Err(error) => {
-                            eprintln!("{vip}: {error}");
-                            failed.fetch_add(1, Ordering::SeqCst)
-                        }
-                    };
-                }
-            });
+    let ask = |vip| {
+        let vip = SocketAddr::from(([192, 168, 11, vip], 80));
+        move || {
+            let answer = http_get(client, vip, PATIENCE);
+            answer.unwrap_or_else(|error| panic!("{vip}: {error}"));
         }
-        let end = EndsTheRequests(&over);
-        work();
-        drop(end);
+    };
+    while_repeating(ask(200), |web| {
+        while_repeating(ask(201), |other| {
+            work();
+            assert!(web.ended() + other.ended() > 20);
+        });
     });
-    assert_eq!(failed.into_inner(), 0, "of {answered:?}");
-    assert!(answered.into_inner() > 20);
-}
-
-/// Ends them also when the test panics, which else would wait for ever.
-struct EndsTheRequests<'a>(&'a AtomicBool);
-
-impl Drop for EndsTheRequests<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 /// The weights of the real servers of a VIP, as `ipvsadm` shows them.

@@ -1,14 +1,12 @@
 //! Kill -9 of the director's agent under traffic, and a restart with damaged files.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::cluster::{Cluster, Ending, QUICK, request, shown};
-use crate::support::{PATIENCE, Web, ipvsadm_save, until};
+use crate::cluster::{Cluster, QUICK, request, shown};
+use crate::support::{PATIENCE, Web, ipvsadm_save, until, while_repeating};
 
 #[test]
 fn ten_kills_lose_no_request_and_change_nothing() {
@@ -23,45 +21,23 @@ fn ten_kills_lose_no_request_and_change_nothing() {
     cluster.wait_for_weight("192.168.11.22", 1);
     let right = ipvsadm_save(&cluster.lan.director);
 
-    let over = AtomicBool::new(false);
-    let [requests, looks] = [AtomicUsize::new(0), AtomicUsize::new(0)];
-    let counts = || {
-        (
-            requests.load(Ordering::SeqCst),
-            looks.load(Ordering::SeqCst),
-        )
+    let ask = || {
+        request(&cluster.lan.client).expect("an answer");
     };
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                request(&cluster.lan.client).expect("an answer");
-                requests.fetch_add(1, Ordering::SeqCst);
+    let look = || assert_eq!(ipvsadm_save(&cluster.lan.director), right);
+    while_repeating(ask, |requests| {
+        while_repeating(look, |looks| {
+            for _ in 0..10 {
+                requests.wait_for(5);
+                looks.wait_for(2);
+                agent.signal(Signal::SIGKILL);
+                agent.wait(PATIENCE);
+                agent = cluster.direct();
+                agent.wait_for_line(PATIENCE, |line| {
+                    line.contains("real server up") && line.contains("rs2")
+                });
             }
         });
-        let watcher = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                assert_eq!(ipvsadm_save(&cluster.lan.director), right);
-                looks.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        let end = Ending(&over);
-        for _ in 0..10 {
-            let before = counts();
-            until(PATIENCE, "five more requests and two more looks", || {
-                let now = counts();
-                let enough = now.0 >= before.0 + 5 && now.1 >= before.1 + 2;
-                if enough { Ok(()) } else { Err((before, now)) }
-            });
-            agent.signal(Signal::SIGKILL);
-            agent.wait(PATIENCE);
-            agent = cluster.direct();
-            agent.wait_for_line(PATIENCE, |line| {
-                line.contains("real server up") && line.contains("rs2")
-            });
-        }
-        drop(end);
-        client.join().expect("no failed request");
-        watcher.join().expect("no change of the table");
     });
 }
 
@@ -96,14 +72,10 @@ fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
         }
     });
 
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                request(&cluster.lan.client).expect("an answer");
-            }
-        });
-        let end = Ending(&over);
+    let ask = || {
+        request(&cluster.lan.client).expect("an answer");
+    };
+    while_repeating(ask, |_| {
         agent.signal(Signal::SIGTERM);
         agent.wait(PATIENCE);
         // In the order of their conditions: what is worse comes first.
@@ -134,7 +106,5 @@ fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
         assert_eq!(subjects, aside, "{status}");
         let vip = director.run("ip -o address show to 192.168.11.201");
         assert!(vip.contains("eth0"), "{vip}");
-        drop(end);
-        client.join().expect("no failed request");
     });
 }

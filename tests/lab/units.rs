@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use crate::checks::{seen, service};
-use crate::cluster::{Ending, request};
+use crate::cluster::request;
 use crate::support::{
     Lan, Namespace, PATIENCE, Systemd, agent_under, exchange, ipvsadm_save, nginx, until,
+    while_repeating,
 };
 
 const CONFIGURATION: &str = "
@@ -187,16 +186,10 @@ fn systemd_restarts_an_agent_that_stands_still_and_traffic_does_not_notice() {
             .ok_or_else(|| (table, systemd.log()))
     });
 
-    let over = AtomicBool::new(false);
-    let requests = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            while !over.load(Ordering::SeqCst) {
-                request(&lan.client).expect("an answer");
-                requests.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        let end = Ending(&over);
+    let ask = || {
+        request(&lan.client).expect("an answer");
+    };
+    while_repeating(ask, |requests| {
         let stuck = systemd.agent();
         let more = "  - name: more\n    address: 192.168.11.201:80\n    \
                     real_servers: [{ name: rs1, address: 192.168.11.21 }]\n";
@@ -220,14 +213,7 @@ fn systemd_restarts_an_agent_that_stands_still_and_traffic_does_not_notice() {
             assert!(as_before, "{table}");
             table.contains(more).then_some(()).ok_or(table)
         });
-        until(PATIENCE, "20 requests", || {
-            match requests.load(Ordering::SeqCst) {
-                20.. => Ok(()),
-                fewer => Err(fewer),
-            }
-        });
-        drop(end);
-        client.join().expect("no failed request");
+        requests.wait_for(20);
     });
 }
 

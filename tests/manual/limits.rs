@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 56] = [
+const BOUNDS: [Bound; 59] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -31,7 +31,10 @@ const BOUNDS: [Bound; 56] = [
     ("one turn of one connection", "connect.rs", "READS"),
     ("answer quoted", "progress.rs", "SHOWN"),
     ("message of a real server's agent", "agent.rs", "LONGEST"),
-    ("head of an HTTP answer", "http.rs", "MAX_HEADERS"),
+    ("head of an HTTP answer", "head.rs", "MAX_HEADERS"),
+    ("chunks of an HTTP body", "decoder.rs", "MAX_EXTENSIONS"),
+    ("chunks of an HTTP body", "decoder.rs", "MAX_TRAILERS"),
+    ("chunks of an HTTP body", "decoder.rs", "MAX_TRAILER_LINES"),
     ("unknown MAC addresses", "audit.rs", "MOST_FOREIGN_HOSTS"),
     ("questions for each VIP", "audit.rs", "AGAIN"),
     ("real servers asked for", "audit.rs", "LOOKUPS"),

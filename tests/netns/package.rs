@@ -2,24 +2,14 @@
 //! commands of deploy/manual/install.md and deploy/manual/upgrade.md.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use crate::support::{
     Installer, Lan, Namespace, PATIENCE, PackageTool, Systemd, Web, http_get, packages, until,
+    while_repeating,
 };
 
 const CONFIG: &str = "/etc/lvs-agent/config.yaml";
 const ROLE: &str = "### On each real server";
-
-/// Tells the client to end, also when the test panics.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
 
 fn has_vip(host: &Namespace) -> bool {
     host.run("ip -o address show label lo:0")
@@ -71,17 +61,11 @@ fn package_is_installed_upgraded_removed_and_purged_and_no_request_is_lost() {
     machine.install(ROLE, &earlier);
     lan.client
         .run("ip route add 192.168.11.200 via 192.168.11.21");
-    let over = AtomicBool::new(false);
-    let requests = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            let vip = SocketAddr::from(([192, 168, 11, 200], 80));
-            while !over.load(Ordering::SeqCst) {
-                http_get(&lan.client, vip, PATIENCE).expect("an answer");
-                requests.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        let end = Ending(&over);
+    let ask = || {
+        let vip = SocketAddr::from(([192, 168, 11, 200], 80));
+        http_get(&lan.client, vip, PATIENCE).expect("an answer");
+    };
+    while_repeating(ask, |requests| {
         machine.replace("### Debian package", &later);
         assert_eq!(machine.version(), "0.1.0-1");
         refuse(&machine, &later);
@@ -89,15 +73,7 @@ fn package_is_installed_upgraded_removed_and_purged_and_no_request_is_lost() {
         assert_eq!(machine.version(), "0.0.9-1");
         machine.remove("real_server.json");
         machine.purge();
-        let before = requests.load(Ordering::SeqCst);
-        until(PATIENCE, "10 more requests", || {
-            match requests.load(Ordering::SeqCst) - before {
-                10.. => Ok(()),
-                fewer => Err(fewer),
-            }
-        });
-        drop(end);
-        client.join().expect("no failed request");
+        requests.wait_for(10);
     });
     assert!(has_vip(&lan.rs1));
 }

@@ -69,7 +69,7 @@ mod lab {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::kernel::namespace::{drop_capabilities, in_namespace, run};
+    use crate::kernel::namespace::{drop_capabilities, give_way_after, in_namespace, run};
     use crate::model::{Destination, Forwarding, Tunnel, Weight};
 
     #[test]
@@ -363,9 +363,11 @@ mod lab {
                 service: service("wlc", None),
             };
             assert_eq!(causes(&mut table, &[add]).await, []);
+            give_way_after(0).await;
             assert!(table.destinations(&vip).now_or_never().is_none());
             assert_eq!(observed(&mut table).await.len(), 1);
             let remove = [Step::RemoveService { key: vip }];
+            give_way_after(0).await;
             assert!(table.write(&remove).now_or_never().is_none());
             assert!(table.destinations(&vip).await.unwrap().is_empty());
         });
