@@ -239,7 +239,8 @@ impl Pool {
     }
 
     /// Whether the real server at this place answers for the VIP on the link;
-    /// [`recompute_weights`](Self::recompute_weights) tells the weights that follow. Tells whether that is new.
+    /// [`recompute_weights`](Self::recompute_weights) tells the weights that follow. Tells
+    /// whether that is new.
     pub(crate) fn set_arp_conflict(&mut self, member: usize, arp_conflict: bool) -> bool {
         let Some(member) = self.members.get_mut(member) else {
             return false;

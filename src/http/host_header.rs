@@ -4,10 +4,11 @@
 //! A browser takes such a page and this agent for one site, and sends neither
 //! `Origin` nor `Sec-Fetch-Site: cross-site`: the name in `Host` alone tells.
 //! People, directors and kubelets ask by address, by `localhost` or by the
-//! name of the host, without a domain or in a domain that this host says is its own: the
-//! host's name alone, as the first label of a foreign domain, is anybody's to take. Prometheus and other machines may ask by an alias that the
-//! agent cannot know; they have that for what only machines ask for, unless
-//! the request shows that a browser made it.
+//! name of the host, without a domain or in a domain that this host says is
+//! its own: anybody may give the host's name to a host in a domain of theirs.
+//! Prometheus and other machines may ask by an alias that the agent cannot
+//! know; they have that for what only machines ask for, unless the request
+//! shows that a browser made it.
 
 use std::fs::File;
 use std::io::Read as _;

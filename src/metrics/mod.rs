@@ -294,8 +294,8 @@ impl Metrics {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// All metrics at this time, or with `only` those of the virtual service at that place, piece by piece,
-    /// each rendered when it is asked for.
+    /// All metrics at this time, or with `only` those of the virtual service at that place,
+    /// piece by piece, each rendered when it is asked for.
     pub(crate) fn exposition(
         &self,
         snapshot: Arc<Snapshot>,
