@@ -134,12 +134,13 @@ impl Progress {
         Ok(())
     }
 
-    /// Removes the line that would be replaced.
+    /// Removes the line that would be replaced, before an error is printed in its place.
     fn clear(&self) -> io::Result<()> {
+        let mut stdout = io::stdout();
         if self.rewrites.is_some() {
-            write!(io::stdout(), "\r\x1b[K")?;
+            write!(stdout, "\r\x1b[K")?;
         }
-        Ok(())
+        stdout.flush()
     }
 }
 

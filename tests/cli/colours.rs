@@ -75,6 +75,27 @@ fn drain_that_waits_shows_its_progress_in_one_line() {
 }
 
 #[test]
+fn error_of_a_drain_that_waits_takes_the_place_of_its_progress() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1)], Behaviour::good());
+    let check = "interval: 200ms, timeout: 1s, rise: 1, fall: 1";
+    let service = site.service("web", 1, check, &[1]);
+    site.configure(&service.replace("    check:", "    protocol: udp\n    check:"));
+    let agent = site.agent();
+    site.wait_for(&["up"]);
+    let mut command = site.command("drain", &["web/rs1", "--wait", "--deadline", "1m"]);
+    command.env("TERM", "xterm");
+    let mut terminal = Terminal::start(&command, 100, 24);
+    terminal.wait_for_text(AMPLE, "1s of 1m: web/rs1");
+    drop(agent);
+    assert_ne!(terminal.wait(AMPLE), 0);
+    let shown = terminal.screen().contents();
+    assert!(!shown.contains(" of 1m"), "{shown}");
+    let is_error = |line: &str| line.starts_with("lvs-agent: ");
+    assert!(shown.lines().any(is_error), "{shown}");
+}
+
+#[test]
 fn help_fits_the_terminal_and_has_colours_there_alone() {
     let mut command = program(&["run", "--help"]);
     command.env("TERM", "xterm-256color");

@@ -1,3 +1,5 @@
+//! A program with its process group.
+
 use std::io;
 use std::process::ExitStatus;
 
@@ -11,7 +13,6 @@ pub(crate) struct Group {
     child: Child,
     own: Own,
     leads: bool,
-    children: Children,
     mark: Mark,
 }
 
@@ -23,7 +24,6 @@ impl Group {
             child,
             own,
             leads: true,
-            children,
             mark,
         })
     }
@@ -37,12 +37,13 @@ impl Group {
     /// outlive the program.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await?;
-        match self.children {
+        if self.mark.children_may_outlive() {
+            self.mark.release();
+        } else {
             // The group has its number as long as anybody is in it. If nobody is,
             // the number is free since a moment ago, and the kernel gives the other
             // numbers first.
-            Children::EndWithIt => self.kill_group(),
-            Children::MayOutlive => self.mark.release(),
+            self.kill_group();
         }
         self.leads = false;
         Ok(status)

@@ -29,7 +29,7 @@ const LOOKS: usize = 3;
 
 /// So many of those that were given up last are known: each look ends what bears
 /// their marks, so more are needed only if a look ends none of them.
-const GIVEN_UP: usize = 1024;
+const MOST_GIVEN_UP: usize = 1024;
 
 /// What becomes of the processes that a program has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,10 @@ fn running() -> MutexGuard<'static, BTreeSet<u64>> {
 }
 
 /// Of the programs that were given up, whose children might have outlived them.
-static ABANDONED: Mutex<VecDeque<u64>> = Mutex::new(VecDeque::new());
+static GIVEN_UP: Mutex<VecDeque<u64>> = Mutex::new(VecDeque::new());
 
-fn abandoned() -> MutexGuard<'static, VecDeque<u64>> {
-    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
+fn given_up() -> MutexGuard<'static, VecDeque<u64>> {
+    GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Of one program. What bears it is ended when this is dropped, unless it is released.
@@ -96,9 +96,14 @@ impl Mark {
         self.value
     }
 
-    /// What bears the mark of a program whose children may outlive it goes on.
-    pub(super) fn release(&mut self) {
-        self.released = self.value & MAY_OUTLIVE != 0;
+    /// Whether what the program has started may go on after the program.
+    pub(super) const fn children_may_outlive(&self) -> bool {
+        self.value & MAY_OUTLIVE != 0
+    }
+
+    /// From now on, what bears the mark is not ended.
+    pub(super) const fn release(&mut self) {
+        self.released = true;
     }
 
     /// What this process starts bears the mark until what is returned is dropped.
@@ -116,10 +121,10 @@ impl Drop for Mark {
         if self.released {
             return;
         }
-        if self.value & MAY_OUTLIVE == 0 {
-            running().remove(&self.value);
-        } else {
+        if self.children_may_outlive() {
             give_up(self.value);
+        } else {
+            running().remove(&self.value);
         }
         // The children of a process that ends meanwhile come to the agent.
         for _ in 0..LOOKS {
@@ -140,10 +145,10 @@ impl Drop for Mark {
 
 /// From now on, each look ends what bears the mark.
 pub(super) fn give_up(mark: u64) {
-    let mut abandoned = abandoned();
-    abandoned.push_back(mark);
-    if abandoned.len() > GIVEN_UP {
-        abandoned.pop_front();
+    let mut given_up = given_up();
+    given_up.push_back(mark);
+    if given_up.len() > MOST_GIVEN_UP {
+        given_up.pop_front();
     }
 }
 
@@ -166,7 +171,7 @@ pub(super) fn end_those_that_are_over(processes: &[Pid]) {
             && if mark & MAY_OUTLIVE == 0 {
                 !running().contains(&mark)
             } else {
-                abandoned().contains(&mark)
+                given_up().contains(&mark)
             }
     });
 }
