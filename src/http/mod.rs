@@ -11,6 +11,7 @@ mod server;
 mod sink;
 mod write_stall;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -182,32 +183,31 @@ async fn metrics(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let service = match metrics_filter(query.as_deref().unwrap_or_default()) {
-        Ok(service) => service,
+    let only = match metrics_filter(query.as_deref().unwrap_or_default()) {
+        Ok(names) => names,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    if service
-        .as_ref()
-        .is_some_and(|name| shown.service(name).is_none())
-    {
+    if only.iter().any(|name| shown.service(name).is_none()) {
         return no_such_service();
     }
     let format = negotiation::format(&headers);
     let wanted = Wanted {
-        large: match &service {
-            None => Large::Metrics(format),
-            Some(name) => Large::FilteredMetrics(format, name.clone()),
+        large: if only.is_empty() {
+            Large::Metrics(format)
+        } else {
+            Large::FilteredMetrics(format, only.clone())
         },
         encoding: negotiation::encoding(&headers),
     };
     let render = move |view: AppState, sink: &mut Sink| {
         let snapshot = view.snapshot;
         // A service that a reload has removed since then has no series.
-        let only = service.map(|name| {
-            let mut services = snapshot.services.iter();
-            let found = services.position(|service| *service.name == *name);
-            found.unwrap_or(snapshot.services.len())
-        });
+        let places = || {
+            let services = snapshot.services.iter().enumerate();
+            let wanted = services.filter(|(_, service)| only.contains(&*service.name));
+            wanted.map(|(place, _)| place).collect()
+        };
+        let only = (!only.is_empty()).then(places);
         let now = clock::wall();
         Ok(sink.put_all(view.metrics.exposition(snapshot, format, only, now))?)
     };
@@ -219,21 +219,16 @@ async fn metrics(
     response
 }
 
-/// `service=NAME`.
-fn metrics_filter(query: &str) -> Result<Option<String>, &'static str> {
-    let mut service = None;
+/// The names of `service=NAME`, once or several times; none for everything.
+fn metrics_filter(query: &str) -> Result<BTreeSet<String>, &'static str> {
+    let mut names = BTreeSet::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
-            ("service", name) if !name.is_empty() && service.is_none() => {
-                service = Some(name.to_owned());
-            }
-            ("service", name) if !name.is_empty() => {
-                return Err("/metrics takes one ?service=NAME: ask for each service by itself.\n");
-            }
+            ("service", name) if !name.is_empty() => names.insert(name.to_owned()),
             _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
-        }
+        };
     }
-    Ok(service)
+    Ok(names)
 }
 
 fn no_such_service() -> Response {

@@ -603,9 +603,9 @@ async fn scrape_of_no_service_is_refused_in_a_sentence() {
             "/metrics takes ?service=NAME, and nothing else.\n",
         ),
         (
-            "service=web&service=marked",
-            400,
-            "/metrics takes one ?service=NAME: ask for each service by itself.\n",
+            "service=web&service=nothing",
+            404,
+            "There is no virtual service of that name.\n",
         ),
     ] {
         // The connection closes, or this would wait.

@@ -140,11 +140,13 @@ pub(super) struct Exposition {
     format: Format,
     own: std::vec::IntoIter<MetricFamily>,
     snapshot: Arc<Snapshot>,
-    /// The only virtual service that the scrape is about, if it is about one.
-    only: Option<usize>,
+    /// The places of the virtual services that the scrape is about, unless it is about
+    /// everything.
+    only: Option<Vec<usize>>,
     now: SystemTime,
     family: usize,
     head_pending: bool,
+    /// How many of the wanted virtual services come before.
     service: usize,
     real_server: usize,
     is_ended: bool,
@@ -152,12 +154,12 @@ pub(super) struct Exposition {
 
 impl Exposition {
     /// `own` are the families that are not made from the snapshot. With `only`, the scrape
-    /// has the series of the virtual service at that place, and nothing else.
+    /// has the series of the virtual services at those places, and nothing else.
     pub(super) fn new(
         own: Vec<MetricFamily>,
         snapshot: Arc<Snapshot>,
         format: Format,
-        only: Option<usize>,
+        only: Option<Vec<usize>>,
         now: SystemTime,
     ) -> Self {
         Self {
@@ -168,7 +170,7 @@ impl Exposition {
             now,
             family: 0,
             head_pending: true,
-            service: only.unwrap_or(0),
+            service: 0,
             real_server: 0,
             is_ended: false,
         }
@@ -178,14 +180,11 @@ impl Exposition {
     fn step(&mut self, out: &mut String) -> bool {
         let mut writer = Writer::new(out, self.format);
         if let Some(family) = self.own.next() {
-            match self.only {
-                None => own::write(&mut writer, &family, None),
-                Some(index) => {
-                    if let Some(service) = self.snapshot.services.get(index) {
-                        own::write(&mut writer, &family, Some(&service.name));
-                    }
-                }
-            }
+            let names = self.only.as_ref().map(|only| {
+                let services = only.iter().filter_map(|at| self.snapshot.services.get(*at));
+                services.map(|service| &*service.name).collect()
+            });
+            own::write(&mut writer, &family, names.as_ref());
             return true;
         }
         let Some(family) = families::nth(self.family) else {
@@ -202,9 +201,12 @@ impl Exposition {
             per_real_server: self.snapshot.per_real_server,
             now: self.now,
         };
-        let is_wanted = self.only.is_none_or(|only| only == self.service);
-        let service = self.snapshot.services.get(self.service);
-        match (&family.source, service.filter(|_| is_wanted)) {
+        let place = match &self.only {
+            None => Some(self.service),
+            Some(only) => only.get(self.service).copied(),
+        };
+        let service = place.and_then(|place| self.snapshot.services.get(place));
+        match (&family.source, service) {
             (Source::Host(render), _) => {
                 if self.only.is_none() {
                     render(&mut samples, &self.snapshot);
@@ -247,7 +249,7 @@ impl Exposition {
     fn next_family(&mut self) {
         self.family += 1;
         self.head_pending = true;
-        self.service = self.only.unwrap_or(0);
+        self.service = 0;
         self.real_server = 0;
     }
 }
