@@ -17,6 +17,7 @@
 
 mod address;
 mod check;
+mod checked_members;
 mod declaration;
 mod digest;
 mod error;
@@ -32,6 +33,7 @@ mod pool;
 mod probe_mark;
 mod problem;
 mod range;
+mod real_server_entry;
 mod rules;
 mod scalar;
 mod secret;
@@ -63,7 +65,7 @@ pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,13 +112,17 @@ impl Config {
     /// Whether a check leads through a VIP.
     pub(crate) fn asks_through_vips(&self) -> bool {
         let mut services = self.virtual_services.iter();
-        services.any(|service| service.checked().any(|(_, check)| check.via.through_vip()))
+        services.any(|service| {
+            service
+                .members()
+                .any(|member| member.check.via.through_vip())
+        })
     }
 
     /// Whether a check, or a part of one, is such.
     pub(crate) fn checks_any(&self, such: impl Fn(&CheckKind) -> bool) -> bool {
         let services = self.virtual_services.iter();
-        let mut checks = services.flat_map(|service| service.checked().map(|(_, check)| check));
+        let mut checks = services.flat_map(|service| service.members().map(|member| member.check));
         checks.any(|check| {
             // A combination has no part that is one.
             if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
@@ -307,11 +313,11 @@ pub struct VirtualService {
     pub scheduler: Scheduler,
     /// One-packet scheduling and the scheduler's own flags.
     pub flags: ServiceFlags,
-    /// How packets reach its real servers.
+    /// How packets reach its real servers that do not say it themselves.
     pub forwarding: Forwarding,
     /// Whether clients are kept on their real server.
     pub persistence: Option<Persistence>,
-    /// What every real server of it must pass.
+    /// What every real server of it must pass that has no check of its own.
     pub check: Arc<Check>,
     /// What becomes of the whole when some of it fails or recovers.
     pub pool: Pool,
@@ -374,6 +380,8 @@ impl Default for Pool {
 pub struct SorryServer {
     /// What the kernel knows it by.
     pub key: RealServerKey,
+    /// How packets reach it; `None` for the service's way.
+    pub forwarding: Option<Forwarding>,
     /// What it must pass to be put to work: its own, or the service's.
     pub check: Arc<Check>,
 }
@@ -383,24 +391,68 @@ impl SorryServer {
     pub const NAME: &str = "sorry_server";
 }
 
+/// A real server or sorry server of a virtual service, and what holds for this one.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceMember<'c> {
+    /// What the kernel knows it by.
+    pub key: RealServerKey,
+    /// What it must pass: its own check, or the service's.
+    pub check: &'c Arc<Check>,
+    /// How packets reach it: its own way, or the service's.
+    pub forwarding: Forwarding,
+}
+
+impl ServiceMember<'_> {
+    /// Its own address (the RIP).
+    pub fn address(&self) -> IpAddr {
+        self.key.0.ip()
+    }
+}
+
 impl VirtualService {
-    /// The clients' way to a real server of it.
-    pub(crate) fn path(&self, real_server: RealServerKey) -> ProbePath {
+    /// The clients' way to a real server or sorry server of it.
+    pub(crate) fn path(&self, member: ServiceMember<'_>) -> ProbePath {
         ProbePath {
             family: self.key.family(),
-            real_server: real_server.0.ip(),
-            forwarding: self.forwarding,
+            real_server: member.address(),
+            forwarding: member.forwarding,
         }
     }
 
-    /// All that is checked and may be in the table, in the order in which
+    /// All that may be in the table, in the order in which
     /// [`crate::model::RealServerId`] numbers it: the real servers, then the
     /// sorry server.
-    pub fn checked(&self) -> impl Iterator<Item = (RealServerKey, &Arc<Check>)> {
+    pub fn members(&self) -> impl Iterator<Item = ServiceMember<'_>> {
         let real_servers = self.real_servers.iter();
-        let real_servers = real_servers.map(|real_server| (real_server.key, &self.check));
-        let sorry_server = self.pool.sorry_server.iter();
-        real_servers.chain(sorry_server.map(|sorry_server| (sorry_server.key, &sorry_server.check)))
+        let real_servers = real_servers.map(|real_server| self.member(real_server));
+        real_servers.chain(self.sorry_member())
+    }
+
+    /// What holds for a real server of it.
+    pub(crate) fn member<'c>(&'c self, real_server: &'c RealServer) -> ServiceMember<'c> {
+        ServiceMember {
+            key: real_server.key,
+            check: real_server.check.as_ref().unwrap_or(&self.check),
+            forwarding: real_server.forwarding.unwrap_or(self.forwarding),
+        }
+    }
+
+    /// What holds for its sorry server.
+    pub(crate) fn sorry_member(&self) -> Option<ServiceMember<'_>> {
+        let sorry_server = self.pool.sorry_server.as_ref()?;
+        Some(ServiceMember {
+            key: sorry_server.key,
+            check: &sorry_server.check,
+            forwarding: sorry_server.forwarding.unwrap_or(self.forwarding),
+        })
+    }
+
+    /// The ways in which packets reach the host with this address; of all its real servers where
+    /// there is no address.
+    pub(crate) fn forwardings(&self, address: Option<IpAddr>) -> BTreeSet<Forwarding> {
+        let members = self.members();
+        let there = members.filter(|member| address.is_none_or(|ip| member.address() == ip));
+        there.map(|member| member.forwarding).collect()
     }
 }
 
@@ -411,6 +463,10 @@ pub struct RealServer {
     pub name: Arc<str>,
     /// What the kernel knows it by.
     pub key: RealServerKey,
+    /// How packets reach it; `None` for the service's way.
+    pub forwarding: Option<Forwarding>,
+    /// What it must pass; `None` for the service's check.
+    pub check: Option<Arc<Check>>,
     /// Its weight while it is up.
     pub weight: Weight,
     /// Connections above which it gets no new ones; 0 is no limit.

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use crate::model::{Family, Forwarding, Protocol, ServiceKey};
 
+use super::checked_members::{checked_members, is_check_taken};
 use super::node::{Located, Location};
 use super::probe_mark;
 use super::problem::{Parsed, Problems};
-use super::service::{RealServerDraft, ServiceDraft};
-use super::{Check, ProbeMark, SorryServer};
+use super::real_server_entry::RealServerDraft;
+use super::service::ServiceDraft;
+use super::{ProbeMark, SorryServer};
 
 /// VIPs and the place of each.
 type Vips = BTreeMap<IpAddr, Location>;
@@ -57,11 +59,18 @@ pub(super) fn check(
         for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
             // Of a range, the first that is wrong speaks for all.
             if !misplaced.contains(&draft.location)
-                && address(service, draft.address, "a real server", &all_vips, problems).is_err()
+                && address(
+                    service,
+                    (draft.address, draft.forwarding_in(service)),
+                    "a real server",
+                    &all_vips,
+                    problems,
+                )
+                .is_err()
             {
                 misplaced.insert(draft.location);
             }
-            port(service, draft.port, problems);
+            port(service, draft.port, draft.forwarding_in(service), problems);
             let key = draft.address.ok().map(|address| {
                 let port = draft.port.ok().flatten().map(|port| port.value);
                 let shown = port.map_or_else(
@@ -78,6 +87,7 @@ pub(super) fn check(
         agents(service, &mut misused, problems);
         quorum(service, problems);
         source(service, problems);
+        through_vip(service, problems);
         chosen(service, problems);
         probe_mark::check_source(service, problems);
     }
@@ -93,8 +103,10 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
         return;
     };
     // A problem with it is reported, and the rest holds or not without it.
-    let _reported = address(service, draft.address, "a sorry server", vips, problems);
-    port(service, draft.port, problems);
+    let forwarding = draft.forwarding_in(service);
+    let placed = (draft.address, forwarding);
+    let _reported = address(service, placed, "a sorry server", vips, problems);
+    port(service, draft.port, forwarding, problems);
     let mut drafts = service.real_servers.iter().flatten().flatten();
     let same = |real_server: &&RealServerDraft| match (real_server.address, draft.address) {
         (Ok(one), Ok(other)) => one.value == other.value,
@@ -128,28 +140,12 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
     }
 }
 
-/// The checks of its real servers and of its sorry server, and where each is written.
-pub(super) fn checks(service: &ServiceDraft) -> impl Iterator<Item = (&Check, Location)> {
-    let sorry_server = service
-        .pool
-        .sorry_server
-        .as_ref()
-        .ok()
-        .and_then(Option::as_ref);
-    let own = sorry_server.and_then(|draft| {
-        let check = draft.check.as_ref().ok()?.as_ref()?;
-        Some((check, draft.location))
-    });
-    let check = service.check.as_ref().ok();
-    let check = check.map(|check| (check, service.check_location.unwrap_or(service.location)));
-    check.into_iter().chain(own)
-}
-
 /// The default check asks over TCP, which says nothing of what UDP and SCTP serve.
 fn chosen(service: &ServiceDraft, problems: &mut Problems) {
-    let (true, Ok(ServiceKey::Address { protocol, .. })) =
-        (service.check_is_default, service.key.map(|key| key.value))
-    else {
+    let (true, Ok(ServiceKey::Address { protocol, .. })) = (
+        service.check_is_default && is_check_taken(service),
+        service.key.map(|key| key.value),
+    ) else {
         return;
     };
     let hint = match protocol {
@@ -171,18 +167,25 @@ fn chosen(service: &ServiceDraft, problems: &mut Problems) {
 /// With direct routing and tunnels each real server has the VIP itself, and
 /// sends what it answers to it to nobody else.
 fn source(service: &ServiceDraft, problems: &mut Problems) {
-    let (Ok(key), Ok(Forwarding::Direct | Forwarding::Tunnel(_))) =
-        (service.key, service.forwarding)
-    else {
+    let Ok(key) = service.key else {
         return;
     };
     let vip = key.value.vip();
-    for (check, location) in checks(service) {
-        let Some(source) = check.origin.source.filter(|source| Some(*source) == vip) else {
+    let mut reported = BTreeSet::new();
+    for member in checked_members(service) {
+        let has_vip = matches!(
+            member.forwarding,
+            Ok(Forwarding::Direct | Forwarding::Tunnel(_))
+        );
+        let source = member.check.origin.source;
+        let Some(source) = source.filter(|source| has_vip && Some(*source) == vip) else {
             continue;
         };
+        if !reported.insert(member.location) {
+            continue;
+        }
         problems.add(
-            location,
+            member.location,
             format!(
                 "the check's `source` {source} is the VIP, which each real server has itself: \
                  no answer would come back"
@@ -192,16 +195,51 @@ fn source(service: &ServiceDraft, problems: &mut Problems) {
     }
 }
 
+/// A real server that is masqueraded while its service is not has no VIP through which the
+/// service's check could ask.
+fn through_vip(service: &ServiceDraft, problems: &mut Problems) {
+    let mut reported = BTreeSet::new();
+    for member in checked_members(service) {
+        let (Some(location), Ok(Forwarding::Masquerade), Some(name)) = (
+            member.own_forwarding.filter(|_| !member.has_own_check),
+            member.forwarding,
+            member.check.via.name(),
+        ) else {
+            continue;
+        };
+        if reported.insert(location) {
+            problems.add(
+                location,
+                format!(
+                    "with `forwarding: masquerade` this one has no VIP, and the virtual service's \
+                     check asks through it (`via: {name}`)"
+                ),
+                "give this one a `check` of its own, which asks its own address",
+            );
+        }
+    }
+}
+
 /// A real server's own agent can be asked only for a VIP that its configuration has.
 /// Several services of one entry share a check: `misused` are those reported.
 fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
-    let why = match (service.key.map(|key| key.value), service.forwarding) {
-        (Ok(ServiceKey::Fwmark { .. }), _) => "a firewall mark",
-        (_, Ok(Forwarding::Masquerade)) => "`forwarding: masquerade`",
-        _ => return,
-    };
-    for (check, location) in checks(service) {
-        if check.kind.agent_port().is_some() && misused.insert(location) {
+    let is_mark = matches!(
+        service.key.map(|key| key.value),
+        Ok(ServiceKey::Fwmark { .. })
+    );
+    for member in checked_members(service) {
+        let masquerades = matches!(member.forwarding, Ok(Forwarding::Masquerade));
+        let (why, location) = if is_mark {
+            ("a firewall mark", member.location)
+        } else if masquerades && member.has_own_check {
+            ("`forwarding: masquerade`", member.location)
+        } else if masquerades {
+            let own = member.own_forwarding;
+            ("`forwarding: masquerade`", own.unwrap_or(member.location))
+        } else {
+            continue;
+        };
+        if member.check.kind.agent_port().is_some() && misused.insert(location) {
             let message = format!("the check `agent` does not go with {why}");
             let hint = "it asks the real server whether it has the VIP, and this service names \
                         none to it: use another check, such as `http`";
@@ -345,7 +383,7 @@ fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> O
 /// A real server is no VIP, and of its service's family unless a tunnel leads to it.
 fn address(
     service: &ServiceDraft,
-    address: Parsed<Located<IpAddr>>,
+    (address, forwarding): (Parsed<Located<IpAddr>>, Parsed<Forwarding>),
     what: &str,
     vips: &Vips,
     problems: &mut Problems,
@@ -362,7 +400,7 @@ fn address(
             "write the address that the real server has for itself (its RIP)",
         ));
     }
-    let (Ok(key), Ok(forwarding)) = (service.key, service.forwarding) else {
+    let (Ok(key), Ok(forwarding)) = (service.key, forwarding) else {
         return Ok(());
     };
     let (own, wanted) = (Family::from(ip), key.value.family());
@@ -383,9 +421,13 @@ fn address(
 }
 
 /// Only masquerading can send packets to another port than they came to.
-fn port(service: &ServiceDraft, port: Parsed<Option<Located<u16>>>, problems: &mut Problems) {
-    let (Ok(Some(port)), Ok(forwarding), Some(wanted)) =
-        (port, service.forwarding, service_port(service))
+fn port(
+    service: &ServiceDraft,
+    port: Parsed<Option<Located<u16>>>,
+    forwarding: Parsed<Forwarding>,
+    problems: &mut Problems,
+) {
+    let (Ok(Some(port)), Ok(forwarding), Some(wanted)) = (port, forwarding, service_port(service))
     else {
         return;
     };
