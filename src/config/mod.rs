@@ -17,6 +17,7 @@
 
 mod address;
 mod check;
+mod check_rules;
 mod checked_members;
 mod declaration;
 mod digest;
@@ -40,6 +41,7 @@ mod secret;
 mod sections;
 mod service;
 mod service_key;
+mod service_member;
 mod source;
 mod syntax;
 mod warnings;
@@ -61,19 +63,20 @@ pub use notify::{Mail, Notify, NotifyTarget, Webhook, WebhookFormat};
 pub use probe_mark::ProbeMark;
 pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
 pub use secret::Secret;
+pub use service_member::ServiceMember;
 pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Forwarding, Persistence, ProbePath, RealServerKey, Scheduler, ServiceFlags, ServiceKey,
-    SysctlKey, Timeout, Weight,
+    Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, SysctlKey,
+    Timeout, Weight,
 };
 
 /// A whole, valid configuration.
@@ -389,71 +392,6 @@ pub struct SorryServer {
 impl SorryServer {
     /// What every one is called in logs, metrics and status.
     pub const NAME: &str = "sorry_server";
-}
-
-/// A real server or sorry server of a virtual service, and what holds for this one.
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceMember<'c> {
-    /// What the kernel knows it by.
-    pub key: RealServerKey,
-    /// What it must pass: its own check, or the service's.
-    pub check: &'c Arc<Check>,
-    /// How packets reach it: its own way, or the service's.
-    pub forwarding: Forwarding,
-}
-
-impl ServiceMember<'_> {
-    /// Its own address (the RIP).
-    pub fn address(&self) -> IpAddr {
-        self.key.0.ip()
-    }
-}
-
-impl VirtualService {
-    /// The clients' way to a real server or sorry server of it.
-    pub(crate) fn path(&self, member: ServiceMember<'_>) -> ProbePath {
-        ProbePath {
-            family: self.key.family(),
-            real_server: member.address(),
-            forwarding: member.forwarding,
-        }
-    }
-
-    /// All that may be in the table, in the order in which
-    /// [`crate::model::RealServerId`] numbers it: the real servers, then the
-    /// sorry server.
-    pub fn members(&self) -> impl Iterator<Item = ServiceMember<'_>> {
-        let real_servers = self.real_servers.iter();
-        let real_servers = real_servers.map(|real_server| self.member(real_server));
-        real_servers.chain(self.sorry_member())
-    }
-
-    /// What holds for a real server of it.
-    pub(crate) fn member<'c>(&'c self, real_server: &'c RealServer) -> ServiceMember<'c> {
-        ServiceMember {
-            key: real_server.key,
-            check: real_server.check.as_ref().unwrap_or(&self.check),
-            forwarding: real_server.forwarding.unwrap_or(self.forwarding),
-        }
-    }
-
-    /// What holds for its sorry server.
-    pub(crate) fn sorry_member(&self) -> Option<ServiceMember<'_>> {
-        let sorry_server = self.pool.sorry_server.as_ref()?;
-        Some(ServiceMember {
-            key: sorry_server.key,
-            check: &sorry_server.check,
-            forwarding: sorry_server.forwarding.unwrap_or(self.forwarding),
-        })
-    }
-
-    /// The ways in which packets reach the host with this address; of all its real servers where
-    /// there is no address.
-    pub(crate) fn forwardings(&self, address: Option<IpAddr>) -> BTreeSet<Forwarding> {
-        let members = self.members();
-        let there = members.filter(|member| address.is_none_or(|ip| member.address() == ip));
-        there.map(|member| member.forwarding).collect()
-    }
 }
 
 /// One entry of `real_servers`.

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Family, Forwarding, Protocol, ServiceKey};
+use crate::model::{Family, Forwarding};
 
-use super::checked_members::{checked_members, is_check_taken};
+use super::check_rules;
 use super::node::{Located, Location};
 use super::probe_mark;
 use super::problem::{Parsed, Problems};
@@ -84,11 +84,11 @@ pub(super) fn check(
             firsts.check(draft.location, &draft.name, key, problems);
         }
         sorry_server(service, &all_vips, problems);
-        agents(service, &mut misused, problems);
+        check_rules::agents(service, &mut misused, problems);
         quorum(service, problems);
-        source(service, problems);
-        through_vip(service, problems);
-        chosen(service, problems);
+        check_rules::source(service, problems);
+        check_rules::through_vip(service, problems);
+        check_rules::chosen(service, problems);
         probe_mark::check_source(service, problems);
     }
     if let Some(marks) = marks {
@@ -137,114 +137,6 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
              so a sorry server could not take them",
             "use `sh` or `mh`, or remove `sorry_server`",
         );
-    }
-}
-
-/// The default check asks over TCP, which says nothing of what UDP and SCTP serve.
-fn chosen(service: &ServiceDraft, problems: &mut Problems) {
-    let (true, Ok(ServiceKey::Address { protocol, .. })) = (
-        service.check_is_default && is_check_taken(service),
-        service.key.map(|key| key.value),
-    ) else {
-        return;
-    };
-    let hint = match protocol {
-        Protocol::Tcp => return,
-        Protocol::Udp => {
-            "choose one, such as `check: { udp: { send: \"…\", expect: \"…\" } }`, \
-             `check: { dns: { name: … } }` or `check: { exec: { command: […] } }`"
-        }
-        Protocol::Sctp => {
-            "choose one, such as `check: { exec: { command: […] } }` or `check: { ping: {} }`"
-        }
-    };
-    let location = service.check_location.unwrap_or(service.location);
-    let message =
-        format!("a service of {protocol} needs a check of its own, and the file says none");
-    problems.add(location, message, hint);
-}
-
-/// With direct routing and tunnels each real server has the VIP itself, and
-/// sends what it answers to it to nobody else.
-fn source(service: &ServiceDraft, problems: &mut Problems) {
-    let Ok(key) = service.key else {
-        return;
-    };
-    let vip = key.value.vip();
-    let mut reported = BTreeSet::new();
-    for member in checked_members(service) {
-        let has_vip = matches!(
-            member.forwarding,
-            Ok(Forwarding::Direct | Forwarding::Tunnel(_))
-        );
-        let source = member.check.origin.source;
-        let Some(source) = source.filter(|source| has_vip && Some(*source) == vip) else {
-            continue;
-        };
-        if !reported.insert(member.location) {
-            continue;
-        }
-        problems.add(
-            member.location,
-            format!(
-                "the check's `source` {source} is the VIP, which each real server has itself: \
-                 no answer would come back"
-            ),
-            "write an address that is this host's alone, or remove `source`",
-        );
-    }
-}
-
-/// A real server that is masqueraded while its service is not has no VIP through which the
-/// service's check could ask.
-fn through_vip(service: &ServiceDraft, problems: &mut Problems) {
-    let mut reported = BTreeSet::new();
-    for member in checked_members(service) {
-        let (Some(location), Ok(Forwarding::Masquerade), Some(name)) = (
-            member.own_forwarding.filter(|_| !member.has_own_check),
-            member.forwarding,
-            member.check.via.name(),
-        ) else {
-            continue;
-        };
-        if reported.insert(location) {
-            problems.add(
-                location,
-                format!(
-                    "with `forwarding: masquerade` this one has no VIP, and the virtual service's \
-                     check asks through it (`via: {name}`)"
-                ),
-                "give this one a `check` of its own, which asks its own address",
-            );
-        }
-    }
-}
-
-/// A real server's own agent can be asked only for a VIP that its configuration has.
-/// Several services of one entry share a check: `misused` are those reported.
-fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
-    let is_mark = matches!(
-        service.key.map(|key| key.value),
-        Ok(ServiceKey::Fwmark { .. })
-    );
-    for member in checked_members(service) {
-        let masquerades = matches!(member.forwarding, Ok(Forwarding::Masquerade));
-        let (why, location) = if is_mark {
-            ("a firewall mark", member.location)
-        } else if masquerades && member.has_own_check {
-            ("`forwarding: masquerade`", member.location)
-        } else if masquerades {
-            let own = member.own_forwarding;
-            ("`forwarding: masquerade`", own.unwrap_or(member.location))
-        } else {
-            continue;
-        };
-        if member.check.kind.agent_port().is_some() && misused.insert(location) {
-            let message = format!("the check `agent` does not go with {why}");
-            let hint = "it asks the real server whether it has the VIP, and this service names \
-                        none to it: use another check, such as `http`";
-            problems.add(location, message, hint);
-        }
     }
 }
 
