@@ -355,6 +355,8 @@ fn configuration(config: Arc<Config>, probes: Subscriptions, found: Weights) -> 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod own_check_tests;
+#[cfg(test)]
 mod safety_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::config::PerRealServer;
+use crate::config::{CheckKind, PerRealServer};
 use crate::model::{
     AdminState, FreezeReason, Health, ProbeResult, Quiesced, Statistics, SyncDaemon, SyncState,
     TableStatus,
@@ -449,6 +449,34 @@ fn the_configured_intervals_are_shown_by_both_roles() {
     }
     let found = series(&scrape(fixture::real_server()));
     assert!((found["lvs_resync_interval_seconds"] - 10.0).abs() < 0.001);
+}
+
+#[test]
+fn longest_interval_of_the_real_servers_checks_is_that_of_the_service() {
+    let mut config = fixture::config();
+    let [web, marked] = config.virtual_services.as_mut_slice() else {
+        panic!("two services");
+    };
+    let mut own = (*web.check).clone();
+    own.interval = Duration::from_secs(5);
+    web.real_servers[0].check = Some(Arc::new(own));
+    let mut none = (*marked.check).clone();
+    none.kind = CheckKind::None;
+    marked.check = Arc::new(none);
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
+    let found = series(&scrape(snapshot));
+    let web = r#"lvs_check_interval_seconds{service="web"}"#;
+    assert!((found[web] - 5.0).abs() < 0.001);
+    let marked = r#"lvs_check_interval_seconds{service="marked"}"#;
+    assert_eq!(found.get(marked), None);
+    let up = found.iter().filter(|(series, value)| {
+        series.starts_with("lvs_real_server_up{service=\"marked\"") && **value > 0.5
+    });
+    assert_eq!(up.count(), 1);
+    let is_probe = |series: &&String| {
+        series.starts_with("lvs_probe") && series.contains("service=\"marked\",real_server=\"rs")
+    };
+    assert_eq!(found.keys().find(is_probe), None);
 }
 
 #[test]

@@ -70,6 +70,8 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
             .map(|&(name, key, weight)| RealServer {
                 name: name.into(),
                 key: key.parse().unwrap(),
+                forwarding: None,
+                check: None,
                 weight: Weight::new(weight).unwrap(),
                 upper_threshold: 0,
                 lower_threshold: 0,
@@ -81,6 +83,7 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
 fn with_sorry_server(key: &str, mut service: VirtualService) -> VirtualService {
     service.pool.sorry_server = Some(SorryServer {
         key: key.parse().unwrap(),
+        forwarding: None,
         check: Arc::clone(&service.check),
     });
     service

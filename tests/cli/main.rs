@@ -32,6 +32,7 @@ mod log;
 mod man;
 mod many;
 mod many_readers;
+mod own_checks;
 mod probes;
 #[path = "../support/process.rs"]
 #[allow(

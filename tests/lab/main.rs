@@ -32,6 +32,7 @@ mod link;
 mod matrix;
 mod metrics;
 mod on_failure;
+mod own_checks;
 mod own_fault;
 mod own_firewall;
 mod package;

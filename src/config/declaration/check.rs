@@ -38,6 +38,13 @@ pub(in crate::config) static CHECK: Mapping = Mapping::section(
 )
 .with(Alternatives::AtMostOne(&NAMES));
 
+/// A check, or the word that stands in place of one.
+pub(super) const CHECK_OR_NONE: Kind = Kind::AnyOf(&[Kind::Choice(none), Kind::Mapping(&CHECK)]);
+
+fn none() -> Vec<(&'static str, &'static str)> {
+    vec![("none", "asks nothing: the real server is always up")]
+}
+
 /// A check within `all` or `any`.
 pub(in crate::config) static PART: Mapping = Mapping::new(
     "check_part",

@@ -6,7 +6,7 @@ use hickory_proto::rr::Name;
 use serde_yaml::{Mapping, Value};
 
 use super::super::check::{Check, Kind, Timing, pattern, regex, step};
-use super::super::draft::Key;
+use super::super::draft::{Checked, Key};
 use super::super::note::{Notes, Place};
 use super::keys::Section;
 use crate::config::{ADDRESS, PORT};
@@ -36,7 +36,7 @@ const SERVICES: [(u16, &str); 19] = [
 ];
 
 /// The checks of one section.
-pub(super) struct Checked<'s> {
+pub(super) struct SectionChecks<'s> {
     pub(super) section: &'s Section,
     pub(super) key: &'s Key,
     /// The times of a check that connects, and of one that negotiates.
@@ -52,7 +52,7 @@ struct Asked<'a> {
     place: Place,
 }
 
-impl Checked<'_> {
+impl SectionChecks<'_> {
     fn checktype(&self) -> &str {
         self.section.value("checktype").unwrap_or("negotiate")
     }
@@ -69,7 +69,7 @@ impl Checked<'_> {
         asked: Option<(&str, &str)>,
         place: Place,
         notes: &mut Notes,
-    ) -> Option<Check> {
+    ) -> Checked {
         let port = self.port(own_port, notes);
         let own = |key| self.section.value(key).unwrap_or_default();
         let place = match asked {
@@ -84,12 +84,15 @@ impl Checked<'_> {
             place,
         };
         let head = self.place("checktype");
-        let connect = |kind| Some(Check::new(kind, self.connect.clone()));
+        let connect = |kind| Checked::By(Box::new(Check::new(kind, self.connect.clone())));
         match self.checktype() {
             "connect" => connect(self.connection(port)),
             "ping" => connect(Kind::new("ping")),
-            "external" | "external-perl" => connect(self.external(own_port, notes)?),
-            "on" => None,
+            "external" | "external-perl" => {
+                let external = self.external(own_port, notes);
+                external.map_or(Checked::Unknown, connect)
+            }
+            "on" => Checked::Never,
             "off" => {
                 let text = "`checktype = off` activates no real server: all have weight 0 here, \
                             until you write their weights";
@@ -189,9 +192,9 @@ impl Checked<'_> {
         Some(Kind::new("exec").with("command", words))
     }
 
-    fn negotiate(&self, asked: &Asked<'_>, notes: &mut Notes) -> Option<Check> {
+    fn negotiate(&self, asked: &Asked<'_>, notes: &mut Notes) -> Checked {
         let kind = match self.service() {
-            "none" => return None,
+            "none" => return Checked::Never,
             "http" => self.http("http", asked, notes),
             "https" => self.http("https", asked, notes).with("verify", false),
             "dns" => dns(asked, notes),
@@ -215,7 +218,7 @@ impl Checked<'_> {
                 Kind::simple(self.key.protocol(), asked.port)
             }
         };
-        Some(Check::new(kind, self.negotiate.clone()))
+        Checked::By(Box::new(Check::new(kind, self.negotiate.clone())))
     }
 
     fn http(&self, name: &'static str, asked: &Asked<'_>, notes: &mut Notes) -> Kind {

@@ -9,6 +9,7 @@ use crate::config::of_no_host;
 use crate::import::draft::{Draft, RealServer};
 use crate::import::names::Names;
 use crate::import::note::{Notes, Place};
+use crate::import::settle::write_own_forwarding;
 use crate::model::{Family, Forwarding};
 
 /// A real server that stays.
@@ -18,20 +19,17 @@ pub(super) struct Kept {
     port: Option<u16>,
     /// The port that a check asks by default; `None` where there is none.
     pub(super) own_port: Option<u16>,
+    /// The check that is written; `None` for the service's.
+    pub(super) own_check: Option<Value>,
 }
 
 /// Takes the real servers of a draft.
-pub(super) fn keep(
-    draft: &mut Draft,
-    forwarding: Forwarding,
-    vips: &BTreeSet<IpAddr>,
-    notes: &mut Notes,
-) -> Vec<Kept> {
+pub(super) fn keep(draft: &mut Draft, vips: &BTreeSet<IpAddr>, notes: &mut Notes) -> Vec<Kept> {
     let mut seen: BTreeMap<(IpAddr, Option<u16>), Place> = BTreeMap::new();
     let mut kept = Vec::new();
     let common = draft.key.port();
     for mut server in std::mem::take(&mut draft.real_servers) {
-        let (place, address) = (server.place, server.address);
+        let (place, address, forwarding) = (server.place, server.address, server.forwarding);
         let reason = unusable(address, draft.key.family(), forwarding, vips);
         if let Some(reason) = reason {
             notes.add(
@@ -73,6 +71,7 @@ pub(super) fn keep(
             server,
             port,
             own_port,
+            own_check: None,
         });
     }
     kept
@@ -129,14 +128,15 @@ pub(super) fn unusable(
     })
 }
 
-/// The list `real_servers`.
-pub(super) fn written(kept: Vec<Kept>) -> Value {
+/// The list `real_servers` of a service with this forwarding.
+pub(super) fn written(kept: Vec<Kept>, of_service: Forwarding) -> Value {
     let mut names = Names::default();
     let servers = kept.into_iter().map(
         |Kept {
              server,
              port,
              own_port,
+             own_check,
          }| {
             let name = names.of_real_server(server.address, own_port);
             let mut keys = Mapping::new();
@@ -144,6 +144,10 @@ pub(super) fn written(kept: Vec<Kept>) -> Value {
             keys.insert("address".into(), server.address.to_string().into());
             if let Some(port) = port {
                 keys.insert("port".into(), port.into());
+            }
+            write_own_forwarding(server.forwarding, of_service, &mut keys);
+            if let Some(check) = own_check {
+                keys.insert("check".into(), check);
             }
             keys.insert("weight".into(), server.weight.into());
             for (key, connections) in [

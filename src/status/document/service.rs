@@ -14,6 +14,9 @@ use crate::model::{
 use crate::runtime::own_command;
 use crate::status::{RealServerLive, RealServerRecord, ServiceRecord};
 
+/// The check of a real server that nothing checks, as the configuration has it.
+const NO_CHECK: &str = "none";
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ServiceStatus {
@@ -123,6 +126,12 @@ pub(crate) struct SorryServerStatus {
 pub(crate) struct RealServerStatus {
     pub(crate) name: String,
     pub(crate) address: String,
+    /// Only where this is not the service's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarding: Option<String>,
+    /// `none`, where nothing checks it; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) check: Option<String>,
     /// `unknown`, `up` or `down`.
     pub(crate) health: String,
     pub(crate) admin: AdminStatus,
@@ -361,6 +370,24 @@ impl RealServerStatus {
             || self.quiesced.is_some()
     }
 
+    /// The address, and the forwarding where this is not the service's, for people.
+    pub(crate) fn address_and_forwarding(&self) -> String {
+        let address = shown_address(&self.address);
+        match &self.forwarding {
+            Some(forwarding) => format!("{address}, {forwarding}"),
+            None => address.into_owned(),
+        }
+    }
+
+    /// What is said in place of a last probe, for people.
+    pub(crate) fn no_probe(&self) -> &'static str {
+        if self.check.as_deref() == Some(NO_CHECK) {
+            "not checked"
+        } else {
+            "none yet"
+        }
+    }
+
     fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
         let subject = service.subject(record);
@@ -368,6 +395,9 @@ impl RealServerStatus {
         Self {
             name: record.name.to_string(),
             address: record.key.to_string(),
+            forwarding: (record.forwarding != service.forwarding)
+                .then(|| record.forwarding.to_string()),
+            check: (!record.is_checked).then(|| NO_CHECK.to_owned()),
             health: live.health.to_string(),
             admin: AdminStatus::of(&live),
             drain_deadline: live.drain_deadline.map(Timestamp),
