@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
     AdminState, Connections, ContinuousStatistics, Decision, Diagnosis, Health, OperatorWeight,
-    ProbeResult, Quiesced, RealServerKey, Weight,
+    ProbeResult, Quiesced, RealServerKey, Watching, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -46,6 +46,8 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: ContinuousStatistics,
     pub(crate) last_probe: Option<LastProbe>,
+    /// What its probe shows of the watched connection; `None` for a check without `watch`.
+    pub(crate) watching: Option<Arc<Shared<Watching>>>,
     /// What probes saw last.
     pub(crate) observation: Observation,
     /// What the probe of `observation` has found to be done, if it failed.
@@ -86,6 +88,7 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: ContinuousStatistics::default(),
             last_probe: None,
+            watching: None,
             observation: Observation::default(),
             fix: None,
             diagnosis: None,

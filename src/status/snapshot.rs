@@ -181,7 +181,10 @@ impl Snapshot {
                 .collect();
             for record in service.records() {
                 if let Some(before) = known.get(&record.key) {
-                    *record.live.lock() = before.live.lock().clone();
+                    *record.live.lock() = RealServerLive {
+                        watching: None,
+                        ..before.live.lock().clone()
+                    };
                 } else if let Some(weight) = found.get(&(service.key, record.key)) {
                     record.live.lock().desired = *weight;
                 }
