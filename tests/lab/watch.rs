@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, here, http_get_path, nginx, until};
 
-/// How often each side is measured.
+/// How often each side is measured, unless `ROUNDS` says something else.
 const ROUNDS: usize = 100;
 
 fn configuration(check: &str) -> String {
@@ -136,7 +136,9 @@ fn rounds(lan: &Lan, ready: impl Fn()) -> Vec<Duration> {
         ready();
         measure(&lan.director, server)
     };
-    (0..ROUNDS).map(once).collect()
+    let number = std::env::var("ROUNDS").ok();
+    let number = number.map_or(ROUNDS, |number| number.parse().expect("a number"));
+    (0..number).map(once).collect()
 }
 
 fn agent(lan: &Lan, check: &str, ready: impl Fn()) -> Vec<Duration> {
