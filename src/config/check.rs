@@ -15,6 +15,7 @@ mod stream;
 pub(super) mod tls;
 mod udp;
 mod via;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -62,6 +63,9 @@ pub struct Check {
     pub rise: NonZeroU16,
     /// Failures in a row that make it down.
     pub fall: NonZeroU16,
+    /// Whether an idle connection is held to the check's port, whose end brings the next probe
+    /// forward.
+    pub watch: bool,
     /// Where probes come from, and how they leave this host.
     pub origin: Origin,
 }
@@ -141,6 +145,7 @@ pub(super) fn check(
         Err(reported) => Err(reported),
     };
     let via = via::via(&fields, kind.as_ref().ok(), vip, problems);
+    let watch = watch::watch(&fields, kind.as_ref().ok(), via.ok(), problems);
     let interval = fields.duration("interval", problems);
     let fast_interval = fast_interval(&fields, interval, problems);
     let down_interval = match fields.written("down_interval") {
@@ -166,6 +171,7 @@ pub(super) fn check(
         timeout: timeout?,
         rise: rise?,
         fall: fall?,
+        watch: watch?,
         origin: Origin {
             source: source?,
             interface: interface?,

@@ -90,6 +90,7 @@ fn echo(source: Option<IpAddr>) -> Check {
         timeout: PATIENCE,
         rise: NonZeroU16::MIN,
         fall: NonZeroU16::MIN,
+        watch: false,
         origin: Origin {
             source,
             interface: None,

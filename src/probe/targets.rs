@@ -38,11 +38,13 @@ impl Identity {
             timeout,
             rise: _,
             fall: _,
+            watch,
             origin,
             via,
         } = &*self.0.check;
         let times = [*interval, *fast_interval, *down_interval, *timeout];
-        (self.0.target, kind, times, origin, *via, self.0.route)
+        let route = self.0.route;
+        (self.0.target, kind, times, origin, *via, *watch, route)
     }
 }
 
@@ -52,6 +54,7 @@ type Parts<'a> = (
     [Duration; 4],
     &'a Origin,
     Via,
+    bool,
     Option<Route>,
 );
 

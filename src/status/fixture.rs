@@ -51,6 +51,7 @@ pub(crate) fn check(kind: CheckKind) -> Check {
         timeout: second,
         rise: NonZeroU16::MIN,
         fall: NonZeroU16::MIN,
+        watch: false,
         origin: Origin::default(),
     }
 }

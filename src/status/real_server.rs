@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
     AdminState, Connections, ContinuousStatistics, Decision, Diagnosis, Forwarding, Health,
-    OperatorWeight, ProbeResult, Quiesced, RealServerKey, Weight,
+    OperatorWeight, ProbeResult, Quiesced, RealServerKey, Watching, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -50,6 +50,8 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: ContinuousStatistics,
     pub(crate) last_probe: Option<LastProbe>,
+    /// What its probe shows of the watched connection; `None` for a check without `watch`.
+    pub(crate) watching: Option<Arc<Shared<Watching>>>,
     /// What probes saw last.
     pub(crate) observation: Observation,
     /// What the probe of `observation` has found to be done, if it failed.
@@ -90,6 +92,7 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: ContinuousStatistics::default(),
             last_probe: None,
+            watching: None,
             observation: Observation::default(),
             fix: None,
             diagnosis: None,

@@ -176,7 +176,10 @@ impl Snapshot {
                 .collect();
             for record in service.records() {
                 if let Some(before) = known.get(&record.key) {
-                    let before = before.live.lock().clone();
+                    let before = RealServerLive {
+                        watching: None,
+                        ..before.live.lock().clone()
+                    };
                     *record.live.lock() = if record.is_checked {
                         before
                     } else {

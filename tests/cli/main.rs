@@ -26,6 +26,7 @@ mod early_answers;
 mod endpoints;
 #[path = "../support/exchange.rs"]
 mod exchange;
+mod held_connections;
 mod hostile;
 mod import;
 mod log;

@@ -54,3 +54,4 @@ mod support;
 mod units;
 mod via_vip;
 mod vip_lan;
+mod watch;

@@ -78,6 +78,17 @@ impl CheckKind {
         through.next().filter(|_| through.next().is_none())
     }
 
+    /// The port of the idle connection that `watch` holds, for a real server with the port `own`;
+    /// `None` for a check that does not ask over one TCP connection.
+    pub(crate) fn watched_port(&self, own: u16) -> Option<u16> {
+        let asked = if matches!(self, Self::Grpc(_)) {
+            self
+        } else {
+            self.through_vip()?
+        };
+        Some(asked.target_port(own))
+    }
+
     /// The port at which the check asks what clients ask for, of a real server with the port
     /// `own`; 0 where there is none. An agent reports on the real server's own port.
     pub(crate) fn clients_port(&self, own: u16) -> u16 {

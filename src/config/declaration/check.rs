@@ -132,7 +132,7 @@ pub(crate) const RUN: (i64, i64) = (1, 1000);
 const INTERVAL: Kind = millis(INTERVALS.0, INTERVALS.1);
 
 /// Timing and source of a check of any kind.
-pub(in crate::config) const SCHEDULE: [Key; 9] = [
+pub(in crate::config) const SCHEDULE: [Key; 10] = [
     key(
         "via",
         Kind::Choice(words::<Via>),
@@ -175,6 +175,13 @@ pub(in crate::config) const SCHEDULE: [Key; 9] = [
         Kind::Integer(RUN.0, RUN.1, 3),
         Default("3"),
         "Failures in a row that take a real server down.",
+    ),
+    key(
+        "watch",
+        Kind::Bool,
+        Default("false"),
+        "Whether an idle TCP connection is held to the check's port, whose end brings the next \
+         probe forward.",
     ),
     key(
         "source",

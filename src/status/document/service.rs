@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::decision::SetWeightStatus;
 use crate::model::{
-    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Weight, short_duration,
+    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Watching, Weight,
+    short_duration,
 };
 use crate::runtime::own_command;
 use crate::status::{RealServerLive, RealServerRecord, ServiceRecord};
@@ -148,6 +149,9 @@ pub(crate) struct RealServerStatus {
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
+    /// `connected`, `not_connected` or `ended_by_server`; left out where the check has no `watch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) watch: Option<String>,
     pub(crate) since: Timestamp,
 }
 
@@ -275,7 +279,22 @@ impl ServiceStatus {
                 },
             )
         });
-        warnings.chain(refused).collect()
+        let ended = self
+            .servers()
+            .filter(|server| server.watch.as_deref() == Some(Watching::EndedByServer.as_str()));
+        let ended: Vec<_> = ended.map(|server| server.name.as_str()).collect();
+        let unwatched = ended.first().map(|first| {
+            let more = match ended.len() {
+                1 => String::new(),
+                all => format!(" and {} more", all - 1),
+            };
+            format!(
+                "`watch` is of no use for {first}{more}: the server ends an idle connection right \
+                 after it was made; remove `watch`, or raise the server's time-out for clients \
+                 that send nothing"
+            )
+        });
+        warnings.chain(refused).chain(unwatched).collect()
     }
 
     /// The real servers with which something is wrong: the name, the diagnosis
@@ -421,6 +440,9 @@ impl RealServerStatus {
                 port: (record.checked_port != 0).then_some(record.checked_port),
                 duration_ms: probe.duration.as_secs_f64() * 1000.0,
             }),
+            watch: live
+                .watching
+                .map(|watching| watching.lock().as_str().to_owned()),
             since: Timestamp(live.since),
         }
     }
