@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 use crate::diagnosis::PathResult;
-use crate::model::{Health, ProbeResult, Weight};
+use crate::model::{Diagnosis, Health, ProbeResult, Weight};
 use crate::reconcile::captured_log::CapturedLog;
 use crate::status::RealServerLive;
 
@@ -271,6 +271,15 @@ fn real_server_that_was_down_is_up_once_nothing_checks_it() {
     assert_eq!(lines.count(), 1, "{said:?}");
     assert!(world.reload(&unchecked).weights.len() == 3);
     assert_eq!(log.take().len(), 0, "it is said once");
+    // An ARP conflict is seen without a probe, and nothing else is left when it has ended.
+    let conflict = ["192.0.2.1", "192.0.2.12"].map(|ip| ip.parse().unwrap());
+    let conflicts = [ArpConflicts::from([conflict.into()]), ArpConflicts::new()];
+    let diagnoses = conflicts.map(|conflicts| {
+        let now = world.now();
+        world.driver.handle(Input::ArpConflicts(conflicts), now);
+        world.live(1).diagnosis
+    });
+    assert_eq!(diagnoses, [Some(Diagnosis::ArpConflict), None]);
 }
 
 #[test]
