@@ -141,9 +141,10 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.loads.subscribe()
     }
 
-    /// The weights with which the table was adopted: what health begins with.
-    pub(crate) fn found(&self) -> &Weights {
-        &self.found
+    /// The weights with which the table was adopted: what health begins with. They are handed
+    /// over: a second call returns none.
+    pub(crate) fn take_found(&mut self) -> Weights {
+        std::mem::take(&mut self.found)
     }
 
     /// Writes changed weights and repairs drift until `stopping`, which takes effect
