@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import socket
 import statistics
@@ -206,6 +207,8 @@ class Bench:
     def __init__(self, directory, options):
         self.directory = pathlib.Path(directory)
         self.options = options
+        # Files of the host are read slowly in the guest.
+        self.program = shutil.copy(options.agent, self.directory / "lvs-agent")
         self.table = Table(options.services, options.destinations)
         self.rules = self.directory / "rules"
         self.rules.write_text(self.table.rules())
@@ -225,7 +228,7 @@ class Bench:
 
     def servers(self):
         """nginx, which answers on every address of the real servers."""
-        run("ip", "route", "add", "local", REAL_SERVERS, "dev", "lo")
+        run("ip", "route", "replace", "local", REAL_SERVERS, "dev", "lo")
         at = self.directory
         paths = " ".join(
             f"{name}_temp_path {at}/{name};"
@@ -276,7 +279,7 @@ class Bench:
             raise Failure(f"{len(saved)} lines in a table of {self.table.lines}")
 
     def agent(self, log):
-        return Agent(self.options.agent, self.configuration, self.directory / log)
+        return Agent(self.program, self.configuration, self.directory / log)
 
     def fill_by_ipvsadm(self):
         run("ipvsadm", "-C")
@@ -326,7 +329,7 @@ class Bench:
             agent.end()
 
     def reload_command(self):
-        command = [self.options.agent, "reload", "--config", self.configuration]
+        command = [self.program, "reload", "--config", self.configuration]
         return self.measured(list(map(str, command)), stdout=subprocess.DEVNULL)
 
     def reload(self, agent, before):
@@ -359,7 +362,7 @@ class Bench:
 
     def parse(self):
         self.configure("5m")
-        command = [self.options.agent, "check-config", "--config", self.configuration]
+        command = [self.program, "check-config", "--config", self.configuration]
         took, _ = self.measured(list(map(str, command)), stdout=subprocess.DEVNULL)
         self.note("check_config_s", took)
 
