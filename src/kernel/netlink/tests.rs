@@ -193,14 +193,23 @@ type Untyped = Nlmsghdr<u16, Buffer>;
 fn answer(messages: impl IntoIterator<Item = Untyped>) -> Result<Vec<Buffer>, Failure> {
     let mut answer = Answer::default();
     for message in messages {
-        let mut bytes = Cursor::new(Vec::new());
-        message.to_bytes(&mut bytes).unwrap();
-        let bytes = bytes.into_inner();
-        let (message, taken) = Message::first(&bytes).unwrap();
+        let bytes = bytes(&message);
+        let (message, taken) = first(&bytes);
         assert_eq!(taken, bytes.len());
         answer.take(&message)?;
     }
     answer.finish()
+}
+
+/// A message as neli writes it.
+fn bytes(message: &Untyped) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    message.to_bytes(&mut bytes).unwrap();
+    bytes.into_inner()
+}
+
+fn first(bytes: &[u8]) -> (Message<'_>, usize) {
+    Message::first(bytes).unwrap()
 }
 
 proptest! {

@@ -102,9 +102,8 @@ async fn observation_that_is_too_old_is_made_again() {
     begin(&lab, &config).await;
     lab.write_as_another(&[set_destination(WEB, RIP2, 7)]).await;
     // A resync would make the observation out of date as well.
-    advance(RESYNC - Duration::from_millis(1)).await;
+    advance(RESYNC).await;
     lab.calls.lock().unwrap().clear();
-    advance(Duration::from_millis(1)).await;
     let steps = lab.reload(config, &[(RIP1, 0), (RIP2, 2)]).await;
     assert!(steps.is_ok());
     let calls = lab.calls.lock().unwrap().clone();
