@@ -263,6 +263,36 @@ fn good_files_load() {
     }
 }
 
+/// The text has its control socket, whatever the services before and after it are.
+#[test]
+fn control_socket_is_found_without_the_services() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cluster.yaml");
+    let socket = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let sockets = Config::load_sockets(&path).unwrap();
+        sockets.director.display().to_string()
+    };
+    let control = "control: { socket: /run/mine.sock }\n";
+    let indented = "virtual_services:\n  - name: web\n    control: { socket: /run/other.sock }\n";
+    let not_indented = "virtual_services:\n- name: web\n# control: {}\n\n- name: control\n";
+    let in_brackets = "virtual_services: [ {\n  name: web } ]\n";
+    let broken = "virtual_services:\n  - name: web: [\n";
+    for services in [indented, not_indented, in_brackets, broken] {
+        assert_eq!(socket(&format!("{services}{control}")), "/run/mine.sock");
+        assert_eq!(socket(&format!("{control}{services}")), "/run/mine.sock");
+    }
+    // What stands among the services is needed here.
+    let anchored = "virtual_services:\n  - address: &it /run/mine.sock\ncontrol: { socket: *it }\n";
+    assert_eq!(socket(anchored), "/run/mine.sock");
+    let of_role = "director: { control: { socket: /run/role.sock } }\n";
+    assert_eq!(
+        socket(&format!("{control}{indented}{of_role}")),
+        "/run/role.sock"
+    );
+    assert_eq!(socket(indented), "/run/lvs-agent/control.sock");
+}
+
 fn good(name: &str) -> Config {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good");
     Config::load(&path.join(name)).unwrap_or_else(|errors| panic!("{errors}"))

@@ -76,9 +76,9 @@ pub(crate) async fn run<T: Ipvs>(
     let reconciler = reconciler.with_events(Arc::clone(&events));
     let reconciler = reconciler.with_mark_registry(Arc::clone(&registry));
     let state_file = reconciler.state_file();
-    let reconcile =
+    let mut reconcile =
         DirectorLoop::start(reconciler, &config, Arc::clone(&view.weight_updates)).await?;
-    let (found, loads) = (reconcile.found().clone(), reconcile.loads());
+    let (found, loads) = (reconcile.take_found(), reconcile.loads());
     let (stop, stopping) = Stop::new();
     let (to_reconcile, changes) = mpsc::channel(CHANGES);
     let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), changes);

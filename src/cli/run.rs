@@ -87,7 +87,7 @@ async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, Comma
                 tracing::warn!("--table memory: no VIP is put on {interface}");
             }
             let kernel = Kernel::in_memory(MemoryIpvs::default());
-            director::run(config, path, writing, kernel).await?;
+            Box::pin(director::run(config, path, writing, kernel)).await?;
         }
     }
     Ok(ExitStatus::Success)

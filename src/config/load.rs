@@ -127,13 +127,23 @@ pub struct Sockets {
 }
 
 fn sockets(text: &str) -> Option<Sockets> {
-    let mut problems = Problems::default();
-    let mut budget = yaml::MAX_VALUES;
-    let root = match yaml::parse(text, 0, &mut budget) {
-        Ok(root) => root?,
-        Err(_) => yaml::parse(&control_lines(text)?, 0, &mut budget).ok()??,
+    let root = |text: &str| {
+        let mut budget = yaml::MAX_VALUES;
+        yaml::parse(text, 0, &mut budget)
     };
-    let fields = Fields::read(&root, &CONFIGURATION, &mut problems).ok()?;
+    // Commands do not wait for the services, of which there may be thousands.
+    if let Ok(Some(root)) = root(&without_services(text)) {
+        return sockets_of(&root);
+    }
+    match root(text) {
+        Ok(root) => sockets_of(&root?),
+        Err(_) => sockets_of(&root(&control_lines(text)?).ok()??),
+    }
+}
+
+fn sockets_of(root: &Node) -> Option<Sockets> {
+    let mut problems = Problems::default();
+    let fields = Fields::read(root, &CONFIGURATION, &mut problems).ok()?;
     let entry = fields.optional("control").ok()?;
     let shared = sections::control(entry, &mut problems).ok()?;
     let of_role = |section| {
@@ -145,6 +155,22 @@ fn sockets(text: &str) -> Option<Sockets> {
         director: of_role("director")?,
         real_server: of_role("real_server")?,
     })
+}
+
+/// The text without the lines of the sections `virtual_services`, where they are written in
+/// lines of their own. What follows a key at the beginning of a line is indented, but the items
+/// of a list.
+fn without_services(text: &str) -> String {
+    let mut is_of_services = false;
+    let lines = syntax::lines(text).filter(|line| {
+        if line.starts_with("virtual_services:") {
+            is_of_services = true;
+        } else if !(line.is_empty() || line.starts_with([' ', '-', '#'])) {
+            is_of_services = false;
+        }
+        !is_of_services
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The lines of the `control` section, as far as the next line that is not indented.

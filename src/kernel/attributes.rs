@@ -1,19 +1,21 @@
-//! The codec of netlink messages and their attributes (netlink(7)), on neli's types.
+//! The codec of netlink messages and their attributes (netlink(7)), on neli's types; those
+//! of generic netlink are read by `generic` without them.
+
+mod generic;
 
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::net::IpAddr;
 
 use neli::attr::Attribute as _;
-use neli::consts::genl::NlAttrType;
 use neli::consts::rtnl::RtaType;
 use neli::err::{BuilderError, DeError};
-use neli::genl::Nlattr;
 use neli::rtnl::{Rtattr, RtattrBuilder};
-use neli::types::{Buffer, GenlBuffer, RtBuffer};
+use neli::types::{Buffer, RtBuffer};
 use neli::{FromBytesWithInput, Size, ToBytes};
 use thiserror::Error;
 
+pub(super) use self::generic::GenericAttributes;
 use super::Cause;
 
 /// `NLA_TYPE_MASK` of `linux/netlink.h`: the type without the flags for nested
@@ -26,6 +28,9 @@ pub(super) enum DecodeError {
     /// The message or a nested attribute does not consist of attributes.
     #[error("it does not consist of attributes")]
     Shape(#[source] DeError),
+    /// The message or a nested attribute ends within its head or within an attribute.
+    #[error("its attributes are longer than itself")]
+    TooShort,
     /// The message answers another command.
     #[error("it is an answer to IPVS command {0}")]
     Command(u8),
@@ -71,7 +76,7 @@ where
     M::from_bytes_with_input(&mut Cursor::new(bytes), bytes.len()).map_err(DecodeError::Shape)
 }
 
-/// An attribute of rtnetlink or of generic netlink; both look the same on the wire.
+/// An attribute of rtnetlink.
 pub(super) trait Entry: Clone {
     /// The numbers of its type.
     type Kind: Into<u16>;
@@ -103,32 +108,12 @@ impl<T: RtaType> Entry for Rtattr<T, Buffer> {
     }
 }
 
-impl<T: NlAttrType> Entry for Nlattr<T, Buffer> {
-    type Kind = T;
-
-    fn list(bytes: &[u8]) -> Result<Vec<Self>, DecodeError> {
-        let list: GenlBuffer<T, Buffer> = decode(bytes)?;
-        Ok(list.into_iter().collect())
-    }
-
-    fn kind(&self) -> u16 {
-        (*self.nla_type().nla_type()).into()
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.payload().as_ref()
-    }
-}
-
 /// The attributes of one message or of one nested attribute. Attributes that
 /// nobody asks for are ignored, so that a newer kernel's do no harm.
 pub(super) struct Attributes<'a, A: Clone>(Cow<'a, [A]>);
 
 /// The attributes at the top of an rtnetlink message, or nested in one.
 pub(super) type RouteAttributes<'a, T> = Attributes<'a, Rtattr<T, Buffer>>;
-
-/// The attributes at the top of a generic netlink message, or nested in one.
-pub(super) type GenericAttributes<'a, T> = Attributes<'a, Nlattr<T, Buffer>>;
 
 impl<'a, A: Entry> Attributes<'a, A> {
     /// The attributes that neli has decoded with their message.
@@ -147,10 +132,6 @@ impl<'a, A: Entry> Attributes<'a, A> {
         let entries = self.0.iter();
         let entries = entries.filter(move |entry| entry.kind() & TYPE_MASK == kind);
         entries.map(Entry::bytes)
-    }
-
-    pub(super) fn required(&self, kind: A::Kind, name: &'static str) -> Result<&[u8], DecodeError> {
-        self.get(kind).ok_or(DecodeError::Missing(name))
     }
 
     /// The value that `read` makes of the payload, if the attribute is there.
@@ -180,16 +161,8 @@ impl<'a, A: Entry> Attributes<'a, A> {
             .ok_or(DecodeError::Missing(name))
     }
 
-    /// The attributes nested in the attribute of this type.
-    pub(super) fn nested<N: Entry>(
-        &self,
-        kind: A::Kind,
-        name: &'static str,
-    ) -> Result<Attributes<'static, N>, DecodeError> {
-        Attributes::within(self.required(kind, name)?)
-    }
-
-    /// The same; none where the attribute is missing.
+    /// The attributes nested in the attribute of this type; none where the attribute is
+    /// missing.
     pub(super) fn nested_or_none<N: Entry>(
         &self,
         kind: A::Kind,

@@ -139,16 +139,14 @@ impl Netlink {
     ///
     /// A dump that the kernel marks as changed while it was read is read again,
     /// which is common on a busy host (interfaces coming up, addresses being
-    /// tested). So is a dump whose socket failed: the kernel leaves `EINVAL` on a
-    /// socket that is read at the moment in which a dump ends (`netlink_dump` in
-    /// `net/netlink/af_netlink.c`).
+    /// tested).
     pub(super) async fn dump<P>(&mut self, request: Request<P>) -> Result<Vec<Buffer>, Failure>
     where
         P: Size + ToBytes + Clone + Send + Sync,
     {
         for _ in 1..DUMP_ATTEMPTS {
             match self.exchange(request.clone(), NlmF::DUMP).await {
-                Err(Failure::Interrupted | Failure::Other(Cause::Transport(_))) => {}
+                Err(Failure::Interrupted) => {}
                 answer => return answer,
             }
         }

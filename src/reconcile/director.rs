@@ -3,6 +3,7 @@
 mod fast_path;
 mod marks;
 mod pending_removals;
+mod recent_observation;
 mod resets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +14,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use self::pending_removals::RemovalsInProgress;
+use self::recent_observation::RecentObservation;
 use self::resets::Resets;
 use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
+use super::observe::Observation;
 use super::retry::Retry;
 use super::{ChangeCause, ReconcileError, Reconciler, StepError, StepFailure};
 use crate::config::{self, Config};
@@ -58,6 +61,8 @@ pub(crate) struct DirectorLoop<T> {
     /// The snapshot before a reload, until the next observation: differences in that
     /// observation are no drift.
     changed_from: Option<Arc<Snapshot>>,
+    /// What the reload that has begun was told of the table.
+    recent: RecentObservation,
 }
 
 /// A request of a reload to the loop of a director.
@@ -125,6 +130,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             removed: BTreeMap::new(),
             resets: Resets::default(),
             changed_from: None,
+            recent: RecentObservation::default(),
         };
         director.watch_leaving();
         Ok(director)
@@ -135,9 +141,10 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.loads.subscribe()
     }
 
-    /// The weights with which the table was adopted: what health begins with.
-    pub(crate) fn found(&self) -> &Weights {
-        &self.found
+    /// The weights with which the table was adopted: what health begins with. They are handed
+    /// over: a second call returns none.
+    pub(crate) fn take_found(&mut self) -> Weights {
+        std::mem::take(&mut self.found)
     }
 
     /// Writes changed weights and repairs drift until `stopping`, which takes effect
@@ -191,10 +198,18 @@ impl<T: Ipvs> DirectorLoop<T> {
         let bare = desired::director(config, &Marks::default(), |_, _, _| Weight::ZERO);
         let marks_of_now = self.reconciler.probe_marks;
         self.reconciler.probe_marks = probe_marks(config);
+        let begun = in_from_now(Duration::ZERO);
         let observed = self.reconciler.observe(&bare).await;
+        let has_marks = self.reconciler.probe_marks.is_some();
         self.reconciler.probe_marks = marks_of_now;
         let observed = observed?;
-        Ok(weights(&observed.state))
+        let weights = weights(&observed.state);
+        self.recent.forget();
+        // The services by marks for probes are not among what was desired here.
+        if !has_marks {
+            self.recent.keep(begun, observed);
+        }
+        Ok(weights)
     }
 
     /// Applies another configuration with the fewest steps. Pending weights of the
@@ -210,7 +225,11 @@ impl<T: Ipvs> DirectorLoop<T> {
             done,
         } = change;
         let mut resets = self.put_back_all().await;
+        if !resets.is_empty() {
+            self.recent.forget();
+        }
         resets.extend(self.unwritten_resets());
+        let observed = self.recent.take(in_from_now(Duration::ZERO));
         self.weight_updates = weight_updates;
         let before = std::mem::replace(&mut self.reconciler.snapshot, snapshot);
         self.changed_from.get_or_insert(before);
@@ -235,7 +254,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             })
             .collect();
         self.update_unreplaced();
-        let result = self.full_pass(ChangeCause::Wanted).await;
+        let result = self.pass_from(observed, ChangeCause::Wanted).await;
         self.reset_again(resets).await;
         // The sender may have gone away.
         let _ = done.send(result);
@@ -243,7 +262,17 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     /// Returns the number of steps.
     async fn full_pass(&mut self, difference: ChangeCause) -> Result<usize, ReconcileError> {
-        let result = self.observe_and_converge(difference).await;
+        self.pass_from(None, difference).await
+    }
+
+    /// The same, without reading the table that was just observed.
+    async fn pass_from(
+        &mut self,
+        observed: Option<Observation>,
+        difference: ChangeCause,
+    ) -> Result<usize, ReconcileError> {
+        self.recent.forget();
+        let result = self.observe_and_converge(observed, difference).await;
         self.watch_leaving();
         self.reconciler.note(&result);
         self.next_pass = in_from_now(self.retry.after(result.is_ok()));
@@ -262,9 +291,13 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     async fn observe_and_converge(
         &mut self,
+        observed: Option<Observation>,
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
-        let observed = self.reconciler.observe(&self.desired).await?;
+        let observed = match observed {
+            Some(observed) => observed,
+            None => self.reconciler.observe(&self.desired).await?,
+        };
         pending_removal::note_weights(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {
             ChangeCause::Wanted

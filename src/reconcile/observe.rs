@@ -6,13 +6,19 @@ use tracing::debug;
 
 use super::ownership::Owned;
 use crate::config::ProbeMark;
-use crate::kernel::{Cause, Ipvs, Kernel, KernelError, ObservedDestination, present};
+use crate::kernel::{
+    Cause, Ipvs, Kernel, KernelError, ObservedDestination, ObservedService, present,
+};
 use crate::model::{
     Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, TableStatus,
     Timeout,
 };
 use crate::plan::{ServiceState, State};
 use crate::runtime::error_chain::error_chain;
+
+/// How many virtual services that were written are not read alone: by then, a look at the
+/// whole table costs little more in most tables.
+const READ_ALONE: usize = 64;
 
 /// The part of the kernel that this agent observes.
 #[derive(Debug)]
@@ -147,6 +153,48 @@ pub(crate) async fn observe<T: Ipvs>(
     if !scope.services.is_empty() {
         observe_table(&mut kernel.ipvs, scope, &mut observation).await?;
     }
+    observe_rest(kernel, scope, &mut observation).await?;
+    Ok(observation)
+}
+
+/// Reads the virtual services `written` and all that is not of a virtual service; the other
+/// services are as in the observation `before`. From [`READ_ALONE`] services on, reads all.
+pub(crate) async fn observe_written<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    scope: &ObservationScope<'_>,
+    before: Observation,
+    written: &BTreeSet<ServiceKey>,
+) -> Result<Observation, KernelError> {
+    if written.len() >= READ_ALONE {
+        return observe(kernel, scope).await;
+    }
+    let mut observation = Observation {
+        foreign: before.foreign,
+        traffic: before.traffic,
+        ..Observation::default()
+    };
+    observation.state.services = before.state.services;
+    if !written.is_empty() {
+        for key in written {
+            observation.foreign.remove(key);
+            observation.traffic.remove(key);
+            observation.state.services.remove(key);
+        }
+        let written: Vec<_> = written.iter().copied().collect();
+        for (key, observed) in kernel.ipvs.find(&written).await? {
+            observe_service(&mut kernel.ipvs, scope, key, observed, &mut observation).await?;
+        }
+    }
+    observe_rest(kernel, scope, &mut observation).await?;
+    Ok(observation)
+}
+
+/// Everything but the virtual services.
+async fn observe_rest<T: Ipvs>(
+    kernel: &mut Kernel<T>,
+    scope: &ObservationScope<'_>,
+    observation: &mut Observation,
+) -> Result<(), KernelError> {
     if !scope.services.is_empty() || !scope.timeouts.is_empty() {
         observation.timeouts = kernel.ipvs.timeouts().await?;
         let mut timeouts = observation.timeouts.clone();
@@ -170,7 +218,7 @@ pub(crate) async fn observe<T: Ipvs>(
             Err(error) => return Err(error),
         }
     }
-    Ok(observation)
+    Ok(())
 }
 
 async fn observe_table<T: Ipvs>(
@@ -179,31 +227,43 @@ async fn observe_table<T: Ipvs>(
     observation: &mut Observation,
 ) -> Result<(), KernelError> {
     for (key, observed) in present::services(ipvs, scope.services.iter().copied()).await? {
-        if scope.is_foreign(&key) {
-            observation.foreign.insert(key);
-            continue;
-        }
-        if !scope.services.contains(&key) {
-            continue;
-        }
-        let mut destinations = BTreeMap::new();
-        let mut real_servers = BTreeMap::new();
-        let found = present::destinations(ipvs, &key, |found| scope.has_all(&key, found)).await?;
-        for (real_server, observed) in found {
-            destinations.insert(real_server, observed.destination);
-            real_servers.insert(real_server, (observed.connections, observed.statistics));
-        }
-        let state = ServiceState {
-            service: observed.service,
-            destinations,
-        };
-        observation.state.services.insert(key, state);
-        let traffic = ServiceTraffic {
-            statistics: observed.statistics,
-            real_servers,
-        };
-        observation.traffic.insert(key, traffic);
+        observe_service(ipvs, scope, key, observed, observation).await?;
     }
+    Ok(())
+}
+
+/// Adds a virtual service with its real servers, unless it is none of the agent's.
+async fn observe_service<T: Ipvs>(
+    ipvs: &mut T,
+    scope: &ObservationScope<'_>,
+    key: ServiceKey,
+    observed: ObservedService,
+    observation: &mut Observation,
+) -> Result<(), KernelError> {
+    if scope.is_foreign(&key) {
+        observation.foreign.insert(key);
+        return Ok(());
+    }
+    if !scope.services.contains(&key) {
+        return Ok(());
+    }
+    let mut destinations = BTreeMap::new();
+    let mut real_servers = BTreeMap::new();
+    let found = present::destinations(ipvs, &key, |found| scope.has_all(&key, found)).await?;
+    for (real_server, observed) in found {
+        destinations.insert(real_server, observed.destination);
+        real_servers.insert(real_server, (observed.connections, observed.statistics));
+    }
+    let state = ServiceState {
+        service: observed.service,
+        destinations,
+    };
+    observation.state.services.insert(key, state);
+    let traffic = ServiceTraffic {
+        statistics: observed.statistics,
+        real_servers,
+    };
+    observation.traffic.insert(key, traffic);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::apply::{self, HeldBack, Outcome, StepError, StepFailure};
 use super::drift::announce;
 use super::dry_run::ProposedSteps;
-use super::observe::{Observation, ObservationScope, observe};
+use super::observe::{Observation, ObservationScope, observe, observe_written};
 use super::ownership::{Owned, StateFileStatus};
 use super::state_file::{LoadedStateFile, StateFile};
 use super::{ChangeCause, ReconcileError, Writing, conditions, publish};
@@ -156,13 +156,23 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Reads everything that is desired or owned.
     pub(super) async fn observe(&mut self, desired: &State) -> Result<Observation, KernelError> {
-        let scope = ObservationScope::new(desired, &self.owned, self.probe_marks);
-        let scope = if self.interfaces_seen {
-            scope.with_interfaces_gone()
-        } else {
-            scope
-        };
+        let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
         observe(&mut self.kernel, &scope).await
+    }
+
+    /// The same after `steps`, which were tried since `before` was observed: the services that
+    /// no step concerns are not read again.
+    async fn observe_written(
+        &mut self,
+        desired: &State,
+        before: Observation,
+        steps: &[Step],
+    ) -> Result<Observation, KernelError> {
+        let subjects = steps.iter().map(Step::subject);
+        let written = subjects.filter_map(|subject| subject.service().copied());
+        let written = written.collect();
+        let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
+        observe_written(&mut self.kernel, &scope, before, &written).await
     }
 
     /// The steps from the observed state to the desired state and the real servers
@@ -221,7 +231,7 @@ impl<T: Ipvs> Reconciler<T> {
                 .iter()
                 .map(|failure| failure.subject.clone())
                 .collect();
-            let observed = self.observe(desired).await?;
+            let observed = self.observe_written(desired, observed, &steps).await?;
             let failures = self.set_aside_tolerable(failures);
             if !failures.is_empty() {
                 self.mark_registry.confirm(&observed.state);
@@ -376,6 +386,20 @@ impl<T: Ipvs> Reconciler<T> {
         }
         let (snapshot, tolerated) = (&self.snapshot, &self.tolerated);
         conditions::update(snapshot, result, tolerated, self.writing, clock::wall());
+    }
+}
+
+fn scope<'a>(
+    desired: &'a State,
+    owned: &'a Owned,
+    probe_marks: Option<ProbeMark>,
+    interfaces_seen: bool,
+) -> ObservationScope<'a> {
+    let scope = ObservationScope::new(desired, owned, probe_marks);
+    if interfaces_seen {
+        scope.with_interfaces_gone()
+    } else {
+        scope
     }
 }
 

@@ -7,6 +7,31 @@ use crate::config::node::Content;
 
 /// The value of a scalar without quotes.
 pub(in crate::config) fn plain(text: &str) -> Content {
+    if is_plainly_text(text) {
+        Content::Text(text.into())
+    } else {
+        by_parser(text)
+    }
+}
+
+/// Whether a text is a name or an IPv4 address, with or without a port, which most scalars
+/// of a large configuration are: the parser would set itself up for each.
+fn is_plainly_text(text: &str) -> bool {
+    let first = text.bytes().next().unwrap_or_default();
+    if first.is_ascii_alphabetic() {
+        let is_of_name =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/');
+        let words = ["null", "true", "false"];
+        text.bytes().all(is_of_name) && !words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    } else {
+        let is_of_address = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b':');
+        first.is_ascii_digit()
+            && text.bytes().all(is_of_address)
+            && text.bytes().filter(|b| *b == b'.').count() == 3
+    }
+}
+
+fn by_parser(text: &str) -> Content {
     // serde_yaml reads `---` and `...` by themselves as marks between documents.
     let is_mark = text.chars().all(|c| matches!(c, '-' | '.'));
     let value = match serde_yaml::from_str(text) {

@@ -9,18 +9,18 @@ use neli::consts::nl::{GenlId, NlmF};
 use neli::consts::socket::{Msg, NlFamily};
 use neli::err::BuilderError;
 use neli::genl::{AttrTypeBuilder, Genlmsghdr, GenlmsghdrBuilder, NlattrBuilder};
-use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
+use neli::nl::{NlPayload, NlmsghdrBuilder};
 use neli::socket::NlSocket;
 use neli::types::Buffer;
 use neli::utils::Groups;
-use neli::{FromBytes as _, Size, ToBytes};
+use neli::{Size, ToBytes};
 use tokio::task::coop::consume_budget;
 use tokio::time::sleep;
 
-use super::answer::Answer;
+use super::answer::{Answer, Message};
 use super::{ENOENT, Failure, MessageType, Protocol, Request, nothing};
 use crate::kernel::Cause;
-use crate::kernel::attributes::{GenericAttributes, decode, u16_of, unencodable};
+use crate::kernel::attributes::{GenericAttributes, u16_of, unencodable};
 
 /// The kernel puts at most this much of a dump into one message to a reader
 /// (`netlink_recvmsg` in `net/netlink/af_netlink.c`), and more into none for a
@@ -88,11 +88,8 @@ impl Connection {
         }
         let parts = answer?;
         let message = parts.first().ok_or_else(nothing)?;
-        let number = decode::<Genlmsghdr<CtrlCmd, CtrlAttr>>(message.as_ref())
-            .and_then(|message| {
-                let attributes = GenericAttributes::of(message.attrs());
-                attributes.value(CtrlAttr::FamilyId, "FAMILY_ID", u16_of)
-            })
+        let number = GenericAttributes::of(message.as_ref())
+            .and_then(|(_, attributes)| attributes.value(CtrlAttr::FamilyId, "FAMILY_ID", u16_of))
             .map_err(|error| Failure::Other(error.into()))?;
         Ok(number)
     }
@@ -179,23 +176,21 @@ impl Connection {
         let mut answer = Answer::default();
         while !answer.is_over() {
             let message = self.next().await?;
-            if *message.nl_seq() == sequence {
-                answer.take(message)?;
+            if message.sequence == sequence {
+                answer.take(&message)?;
             }
         }
         answer.finish()
     }
 
-    async fn next(&mut self) -> Result<Nlmsghdr<u16, Buffer>, Failure> {
+    async fn next(&mut self) -> Result<Message<'_>, Failure> {
         if self.unread.is_empty() {
             self.read().await?;
         }
         let unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
-        let mut bytes = Cursor::new(unread);
-        let message =
-            Nlmsghdr::from_bytes(&mut bytes).map_err(|error| Failure::transport(&error))?;
-        let read = usize::try_from(bytes.position()).unwrap_or(usize::MAX);
-        self.unread.start = self.unread.start.saturating_add(read);
+        let (message, taken) =
+            Message::first(unread).ok_or_else(|| Failure::truncated("a message is not whole"))?;
+        self.unread.start = self.unread.start.saturating_add(taken);
         Ok(message)
     }
 

@@ -1,15 +1,18 @@
+use std::io::Cursor;
+
 use futures_util::FutureExt as _;
 use neli::consts::nl::Nlmsg;
 use neli::err::{Nlmsgerr, NlmsgerrBuilder, NlmsghdrAckBuilder, NlmsghdrErrBuilder};
 use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
+use proptest::prelude::*;
 
-use super::answer::Answer;
+use super::answer::{Answer, Message};
 use super::*;
 
 #[test]
 fn a_dump_is_whole_when_its_end_was_seen() {
-    let answer = answer([part(b"one"), part(b"two"), done(0)]);
-    assert_eq!(texts(answer), Ok(vec![b"one".to_vec(), b"two".to_vec()]));
+    let answer = answer([part(b"one."), part(b"two."), done(0)]);
+    assert_eq!(texts(answer), Ok(vec![b"one.".to_vec(), b"two.".to_vec()]));
 }
 
 #[test]
@@ -19,7 +22,11 @@ fn an_empty_dump_is_empty_and_not_an_error() {
 
 #[test]
 fn a_dump_without_its_end_is_not_a_table() {
-    for messages in [vec![], vec![part(b"one")], vec![part(b"one"), bare_done()]] {
+    for messages in [
+        vec![],
+        vec![part(b"one.")],
+        vec![part(b"one."), bare_done()],
+    ] {
         let failure = texts(answer(messages)).unwrap_err();
         assert!(
             matches!(failure, Failure::Other(Cause::Truncated(_))),
@@ -30,7 +37,7 @@ fn a_dump_without_its_end_is_not_a_table() {
 
 #[test]
 fn a_dump_that_ends_in_an_error_is_that_error() {
-    let failure = texts(answer([part(b"one"), done(-EPERM)])).unwrap_err();
+    let failure = texts(answer([part(b"one."), done(-EPERM)])).unwrap_err();
     assert_eq!(failure, Failure::Errno(EPERM));
     assert_eq!(failure.cause(Cause::Errno), Cause::NotPermitted);
 }
@@ -38,7 +45,7 @@ fn a_dump_that_ends_in_an_error_is_that_error() {
 #[test]
 fn a_dump_that_changed_half_way_is_not_a_table() {
     for flagged in 0..3 {
-        let messages = [part(b"one"), part(b"two"), done(0)];
+        let messages = [part(b"one."), part(b"two."), done(0)];
         let messages = messages.into_iter().enumerate().map(|(i, whole)| {
             let flags = if i == flagged {
                 NlmF::MULTI | NlmF::DUMP_INTR
@@ -186,9 +193,60 @@ type Untyped = Nlmsghdr<u16, Buffer>;
 fn answer(messages: impl IntoIterator<Item = Untyped>) -> Result<Vec<Buffer>, Failure> {
     let mut answer = Answer::default();
     for message in messages {
-        answer.take(message)?;
+        let bytes = bytes(&message);
+        let (message, taken) = first(&bytes);
+        assert_eq!(taken, bytes.len());
+        answer.take(&message)?;
     }
     answer.finish()
+}
+
+/// A message as neli writes it.
+fn bytes(message: &Untyped) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    message.to_bytes(&mut bytes).unwrap();
+    bytes.into_inner()
+}
+
+fn first(bytes: &[u8]) -> (Message<'_>, usize) {
+    Message::first(bytes).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_reading_of_a_message_panic(bytes: Vec<u8>) {
+        if let Some((message, taken)) = Message::first(&bytes) {
+            prop_assert!(taken > 0 && taken <= bytes.len());
+            let _ = Answer::default().take(&message);
+        }
+    }
+
+    #[test]
+    fn message_that_is_cut_is_none(payload in proptest::collection::vec(any::<u8>(), 0..40)) {
+        let mut bytes = Cursor::new(Vec::new());
+        part(&payload).to_bytes(&mut bytes).unwrap();
+        let bytes = bytes.into_inner();
+        // neli counts the padding as part of the message.
+        for length in 0..bytes.len() {
+            prop_assert!(Message::first(&bytes[..length]).is_none(), "{} bytes", length);
+        }
+        prop_assert!(Message::first(&bytes).is_some());
+    }
+}
+
+#[test]
+fn two_messages_in_one_piece_are_read_one_after_the_other() {
+    let mut bytes = Cursor::new(Vec::new());
+    for message in [part(b"one."), done(0)] {
+        message.to_bytes(&mut bytes).unwrap();
+    }
+    let bytes = bytes.into_inner();
+    let mut answer = Answer::default();
+    let (first, taken) = Message::first(&bytes).unwrap();
+    answer.take(&first).unwrap();
+    let (second, _) = Message::first(&bytes[taken..]).unwrap();
+    answer.take(&second).unwrap();
+    assert_eq!(texts(answer.finish()), Ok(vec![b"one.".to_vec()]));
 }
 
 fn texts(parts: Result<Vec<Buffer>, Failure>) -> Result<Vec<Vec<u8>>, Failure> {

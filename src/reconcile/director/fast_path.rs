@@ -39,8 +39,12 @@ impl<T: Ipvs> DirectorLoop<T> {
         let mut unwritten = Vec::new();
         for (pending, result) in pending.iter().zip(results) {
             match result {
-                Ok(()) => self.written(pending),
+                Ok(()) => {
+                    self.recent.note(&pending.step);
+                    self.written(pending);
+                }
                 Err(error) => {
+                    self.recent.forget();
                     let error = StepError::Kernel(error);
                     if self.not_written(pending, &error) {
                         unwritten.push((pending, error));

@@ -99,6 +99,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// Returns real servers whose time is up to the table, and removes those with
     /// entries left again.
     pub(super) async fn go_on_with_resets(&mut self) {
+        self.recent.forget();
         let due = self.resets.take_due(in_from_now(Duration::ZERO));
         self.put_back(&due).await;
         let mut again = Vec::new();

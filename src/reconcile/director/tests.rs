@@ -1,5 +1,6 @@
 mod leaving;
 mod marks;
+mod reload;
 mod resets;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,36 @@
+use proptest::prelude::*;
+
 use super::*;
+
+proptest! {
+    #[test]
+    fn what_is_plainly_text_is_text_to_the_parser_as_well(
+        text in prop_oneof![
+            "[A-Za-z0-9_./:-]{0,6}",
+            "[0-9.:]{1,12}",
+            "(?i)(null|true|false|yes|no|inf|nan)[a-z0-9.]?",
+            "[0-9]{1,3}(\\.[0-9]{1,3}){1,4}(:[0-9]{0,5})?",
+        ],
+    ) {
+        prop_assert_eq!(plain(&text), by_parser(&text));
+    }
+}
+
+#[test]
+fn name_and_address_need_no_parser() {
+    for text in [
+        "rs1",
+        "web-1.example",
+        "s2277",
+        "10.64.0.1",
+        "172.16.0.1:80",
+    ] {
+        assert!(is_plainly_text(text), "{text}");
+    }
+    for text in ["null", "True", "1.5", "80", "a b", "", "~", "2001:db8::1"] {
+        assert!(!is_plainly_text(text), "{text}");
+    }
+}
 
 #[test]
 fn a_scalar_without_quotes_means_what_the_core_schema_says() {

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 
-use neli::consts::genl::NlAttrType;
-use neli::genl::Genlmsghdr;
-
 use crate::kernel::attributes::{
-    DecodeError, GenericAttributes, decode, name_of, text_of, u16_of, u32_of, value_error,
+    DecodeError, GenericAttributes, name_of, text_of, u16_of, u32_of, value_error,
 };
 use crate::kernel::ipvs::IpvsInfo;
 use crate::kernel::ipvs::uapi::{
@@ -30,9 +27,8 @@ use crate::model::{
 pub(in crate::kernel::ipvs) fn service(
     message: &[u8],
 ) -> Result<Option<(ServiceKey, ObservedService)>, DecodeError> {
-    let top = top::<CommandAttribute>(message, Command::NewService)?;
     let attributes: GenericAttributes<'_, ServiceAttribute> =
-        GenericAttributes::of(top.attrs()).nested(CommandAttribute::Service, "SERVICE")?;
+        top(message, Command::NewService)?.nested(CommandAttribute::Service, "SERVICE")?;
     let Some(key) = service_key(&attributes)? else {
         return Ok(None);
     };
@@ -107,9 +103,8 @@ pub(in crate::kernel::ipvs) fn destination(
     message: &[u8],
     service_family: Family,
 ) -> Result<(RealServerKey, ObservedDestination), DecodeError> {
-    let top = top::<CommandAttribute>(message, Command::NewDest)?;
     let attributes: GenericAttributes<'_, DestinationAttribute> =
-        GenericAttributes::of(top.attrs()).nested(CommandAttribute::Destination, "DEST")?;
+        top(message, Command::NewDest)?.nested(CommandAttribute::Destination, "DEST")?;
     let family = attributes.optional(DestinationAttribute::AddressFamily, "ADDR_FAMILY", family)?;
     let family = family.unwrap_or(service_family);
     let address = |bytes: &[u8]| ip_address(bytes, family);
@@ -191,8 +186,7 @@ fn tunnel(attributes: &GenericAttributes<'_, DestinationAttribute>) -> Result<Tu
 pub(in crate::kernel::ipvs) fn timeouts(
     message: &[u8],
 ) -> Result<BTreeMap<Timeout, u32>, DecodeError> {
-    let top = top::<CommandAttribute>(message, Command::SetConfig)?;
-    let attributes = GenericAttributes::of(top.attrs());
+    let attributes = top::<CommandAttribute>(message, Command::SetConfig)?;
     let mut timeouts = BTreeMap::new();
     for (timeout, kind, name) in [
         (Timeout::Tcp, CommandAttribute::TimeoutTcp, "TIMEOUT_TCP"),
@@ -211,9 +205,8 @@ pub(in crate::kernel::ipvs) fn timeouts(
 
 /// One item of a dump of daemons.
 pub(in crate::kernel::ipvs) fn sync_daemon(message: &[u8]) -> Result<SyncDaemon, DecodeError> {
-    let top = top::<CommandAttribute>(message, Command::NewDaemon)?;
     let attributes: GenericAttributes<'_, DaemonAttribute> =
-        GenericAttributes::of(top.attrs()).nested(CommandAttribute::Daemon, "DAEMON")?;
+        top(message, Command::NewDaemon)?.nested(CommandAttribute::Daemon, "DAEMON")?;
     let state = |bytes| match u32_of(bytes)? {
         uapi::STATE_MASTER => Some(SyncState::Master),
         uapi::STATE_BACKUP => Some(SyncState::Backup),
@@ -228,8 +221,7 @@ pub(in crate::kernel::ipvs) fn sync_daemon(message: &[u8]) -> Result<SyncDaemon,
 
 /// The answer to `GET_INFO`.
 pub(in crate::kernel::ipvs) fn info(message: &[u8]) -> Result<IpvsInfo, DecodeError> {
-    let top = top::<InfoAttribute>(message, Command::SetInfo)?;
-    let attributes = GenericAttributes::of(top.attrs());
+    let attributes = top::<InfoAttribute>(message, Command::SetInfo)?;
     let number = |kind, name| attributes.value(kind, name, u32_of);
     let version = number(InfoAttribute::Version, "VERSION")?;
     let [_, major, minor, patch] = version.to_be_bytes();
@@ -239,15 +231,16 @@ pub(in crate::kernel::ipvs) fn info(message: &[u8]) -> Result<IpvsInfo, DecodeEr
     })
 }
 
-fn top<T: NlAttrType>(
+/// The attributes of a message with this command.
+fn top<T: Into<u16>>(
     message: &[u8],
     expected: Command,
-) -> Result<Genlmsghdr<Command, T>, DecodeError> {
-    let top: Genlmsghdr<Command, T> = decode(message)?;
-    if *top.cmd() == expected {
-        Ok(top)
+) -> Result<GenericAttributes<'_, T>, DecodeError> {
+    let (command, attributes) = GenericAttributes::of(message)?;
+    if command == u8::from(expected) {
+        Ok(attributes)
     } else {
-        Err(DecodeError::Command((*top.cmd()).into()))
+        Err(DecodeError::Command(command))
     }
 }
 
