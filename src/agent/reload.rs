@@ -90,7 +90,7 @@ pub(crate) async fn reload_config(
     systemd::reloading();
     let file = path.to_owned();
     let load = move || Config::load(&file);
-    let config = file_work::run_patiently(FileUse::Configuration, path, load).await??;
+    let config = file_work::run_with_accesses(FileUse::Configuration, path, load).await??;
     if endpoints(&config, mode).0 != endpoints(before, mode).0 {
         Err(ReloadError::Fixed("http.listen"))
     } else if endpoints(&config, mode).1 != endpoints(before, mode).1 {

@@ -64,7 +64,7 @@ async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, Comma
     } else {
         let file = arguments.config.path.clone();
         let reading = move || Config::load(&file);
-        let read = file_work::run_patiently(FileUse::Configuration, path, reading).await;
+        let read = file_work::run_with_accesses(FileUse::Configuration, path, reading).await;
         read.map_err(AgentError::from)??
     };
     let config = Arc::new(config);

@@ -15,6 +15,7 @@ use glob::{MatchOptions, Pattern};
 use super::node::Entry;
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
+use crate::runtime::file_work::access;
 use crate::runtime::regular_file;
 
 /// Far above any cluster's: 20,000 real servers take about 1.5 MB. Holds for
@@ -48,14 +49,14 @@ impl Source {
 
 /// At most one byte more than [`LARGEST`], of a regular file.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    up_to_largest(&regular_file::open(path)?)
+    access(|| up_to_largest(&regular_file::open(path)?))
 }
 
 /// The same of the file that was named, which may also be what whoever started
 /// the program handed over: `/dev/stdin`, or a shell's `<(COMMAND)`.
 pub(crate) fn read_main(path: &Path) -> io::Result<Vec<u8>> {
     if is_handed_over(path) {
-        up_to_largest(&File::open(path)?)
+        access(|| up_to_largest(&File::open(path)?))
     } else {
         read(path)
     }
@@ -95,11 +96,14 @@ impl fmt::Debug for SecretFile {
 
 /// The file of a secret, of at most 64 KiB.
 pub(super) fn read_secret(path: &Path) -> io::Result<SecretFile> {
-    let file = regular_file::open(path)?;
-    let is_public = file.metadata()?.permissions().mode() & 0o004 != 0;
-    let mut bytes = Vec::new();
-    let length = file.take(LARGEST_SECRET + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(length).is_ok_and(|length| length > LARGEST_SECRET) {
+    let (is_public, bytes) = access(|| {
+        let file = regular_file::open(path)?;
+        let is_public = file.metadata()?.permissions().mode() & 0o004 != 0;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_SECRET + 1).read_to_end(&mut bytes)?;
+        io::Result::Ok((is_public, bytes))
+    })?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_SECRET) {
         let message = format!("it is larger than {} KiB", LARGEST_SECRET / 1024);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
@@ -109,12 +113,12 @@ pub(super) fn read_secret(path: &Path) -> io::Result<SecretFile> {
 /// A file of certificates, of at most 1 MiB.
 pub(super) fn read_certificates(path: &Path) -> io::Result<Vec<u8>> {
     const LARGEST_CERTIFICATES: u64 = 1024 * 1024;
-    regular_file::read(path, LARGEST_CERTIFICATES)
+    access(|| regular_file::read(path, LARGEST_CERTIFICATES))
 }
 
 /// Why nobody could run the program at this path, where that can be seen from here.
 pub(super) fn not_a_program(path: &Path) -> Option<&'static str> {
-    match fs::metadata(path) {
+    match access(|| fs::metadata(path)) {
         Ok(found) if !found.is_file() => Some("is not a file"),
         Ok(found) if found.permissions().mode() & 0o111 == 0 => Some("is not executable"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some("is not there"),
@@ -131,7 +135,7 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 
 /// Whether the path leads to a directory.
 pub(super) fn is_directory(path: &Path) -> io::Result<bool> {
-    fs::metadata(path).map(|found| found.is_dir())
+    access(|| fs::metadata(path)).map(|found| found.is_dir())
 }
 
 /// Where the path of `include` starts.
@@ -296,12 +300,15 @@ fn matching(directory: &Path, pattern: &Pattern) -> io::Result<Vec<PathBuf>> {
         ..MatchOptions::new()
     };
     let mut found = Vec::new();
-    for entry in fs::read_dir(listed)? {
-        let name = entry?.file_name();
-        if pattern.matches_with(&name.to_string_lossy(), options) {
-            found.push(directory.join(name));
+    access(|| {
+        for entry in fs::read_dir(listed)? {
+            let name = entry?.file_name();
+            if pattern.matches_with(&name.to_string_lossy(), options) {
+                found.push(directory.join(name));
+            }
         }
-    }
+        io::Result::Ok(())
+    })?;
     found.sort();
     Ok(found)
 }

@@ -9,6 +9,7 @@
 
 mod threads;
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -223,8 +224,53 @@ where
     run(file_use, path, now() + PATIENCE, work).await
 }
 
+/// The same for work that computes as well, as long as the machine needs: each
+/// [`access`] alone has [`PATIENCE`].
+pub(crate) async fn run_with_accesses<R, W>(
+    file_use: FileUse,
+    path: &Path,
+    work: W,
+) -> Result<R, FileWorkError>
+where
+    R: Send + 'static,
+    W: FnOnce() -> R + Send + 'static,
+{
+    all()
+        .run_limited(file_use, path, Limit::EachAccess, work)
+        .await
+}
+
+/// Accesses the file system, in work of [`run_with_accesses`] with a deadline.
+pub(crate) fn access<R>(access: impl FnOnce() -> R) -> R {
+    let set_deadline = |deadline| {
+        CURRENT.with_borrow(|current| {
+            if let Some(current) = current {
+                current.set_deadline(deadline);
+            }
+        });
+    };
+    set_deadline(Some(now() + PATIENCE));
+    let found = access();
+    set_deadline(None);
+    found
+}
+
+thread_local! {
+    /// The file whose work this thread does, where only accesses have deadlines.
+    static CURRENT: RefCell<Option<Place>> = const { RefCell::new(None) };
+}
+
 fn now() -> Instant {
     Instant::from_std(clock::monotonic())
+}
+
+/// What has to be over in time.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    /// All the work, by then.
+    Whole(Instant),
+    /// Each access to the file system, within [`PATIENCE`].
+    EachAccess,
 }
 
 /// The threads of all uses.
@@ -245,15 +291,15 @@ struct UseState {
 
 struct Claimed {
     path: PathBuf,
-    /// Past this, it hangs.
-    deadline: Instant,
+    /// Past this, it hangs; `None` while it computes.
+    deadline: Option<Instant>,
     /// Whether a thread works on it.
     begun: bool,
 }
 
 impl Claimed {
     fn hangs(&self, now: Instant) -> bool {
-        self.begun && self.deadline < now
+        self.begun && self.deadline.is_some_and(|deadline| deadline < now)
     }
 }
 
@@ -282,10 +328,29 @@ impl FileWork {
         R: Send + 'static,
         W: FnOnce() -> R + Send + 'static,
     {
+        self.run_limited(file_use, path, Limit::Whole(deadline), work)
+            .await
+    }
+
+    async fn run_limited<R, W>(
+        &self,
+        file_use: FileUse,
+        path: &Path,
+        limit: Limit,
+        work: W,
+    ) -> Result<R, FileWorkError>
+    where
+        R: Send + 'static,
+        W: FnOnce() -> R + Send + 'static,
+    {
         #[cfg(test)]
         let _paused = tests::paused_clock_stands();
         let found = self.uses.iter().find(|(of, _)| *of == file_use);
         let (_, state) = found.ok_or_else(|| FileWorkError::Failed(path.to_owned()))?;
+        let (deadline, of_work) = match limit {
+            Limit::Whole(deadline) => (deadline, Some(deadline)),
+            Limit::EachAccess => (now() + PATIENCE, None),
+        };
         let claim = UseState::claim(state, path, deadline).await?;
         if state.all_hang(file_use) {
             return Err(state.busy(path));
@@ -294,10 +359,14 @@ impl FileWork {
         let Ok(Ok(room)) = timeout_at(deadline, room).await else {
             return Err(state.busy(path));
         };
-        claim.begin();
-        let (done, result) = oneshot::channel();
+        let place = claim.0.clone();
+        place.begin(of_work);
+        let (done, mut result) = oneshot::channel();
         let job = move || {
-            let found = work();
+            let found = match limit {
+                Limit::Whole(_) => work(),
+                Limit::EachAccess => claim.0.while_current(work),
+            };
             // In this order: who takes over finds room.
             drop((claim, room));
             // Nobody may wait for it any more.
@@ -306,10 +375,16 @@ impl FileWork {
         let working = state.room_taken(file_use);
         let started = state.threads.give(Box::new(job), working);
         started.map_err(FileWorkError::Thread)?;
-        match timeout_at(deadline, result).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(_)) => Err(FileWorkError::Failed(path.to_owned())),
-            Err(_) => Err(FileWorkError::Hangs(path.to_owned())),
+        let mut next_look = deadline;
+        loop {
+            match timeout_at(next_look, &mut result).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(_)) => return Err(FileWorkError::Failed(path.to_owned())),
+                Err(_) => {
+                    let hangs = || FileWorkError::Hangs(path.to_owned());
+                    next_look = place.next_look(limit).ok_or_else(hangs)?;
+                }
+            }
         }
     }
 }
@@ -323,11 +398,11 @@ impl UseState {
     ) -> Result<Claim, FileWorkError> {
         loop {
             let released = state.released.notified();
-            if state.try_claim(path, deadline)? {
-                return Ok(Claim {
+            if state.try_claim(path)? {
+                return Ok(Claim(Place {
                     state: Arc::clone(state),
                     path: path.to_owned(),
-                });
+                }));
             }
             let waited = timeout_at(deadline, released).await;
             waited.map_err(|_| FileWorkError::Hangs(path.to_owned()))?;
@@ -335,7 +410,7 @@ impl UseState {
     }
 
     /// Whether the file is claimed now. Fails if it would hang.
-    fn try_claim(&self, path: &Path, deadline: Instant) -> Result<bool, FileWorkError> {
+    fn try_claim(&self, path: &Path) -> Result<bool, FileWorkError> {
         let mut claimed = self.claimed.lock();
         let now = now();
         let beside = claimed
@@ -351,7 +426,7 @@ impl UseState {
             None => {
                 claimed.push(Claimed {
                     path: path.to_owned(),
-                    deadline,
+                    deadline: None,
                     begun: false,
                 });
                 Ok(true)
@@ -384,27 +459,73 @@ impl UseState {
     }
 }
 
-/// The right to work on a file, which the next one has when this is dropped.
-struct Claim {
+/// A file among those of its use.
+#[derive(Clone)]
+struct Place {
     state: Arc<UseState>,
     path: PathBuf,
 }
 
-impl Claim {
-    fn begin(&self) {
+impl Place {
+    fn begin(&self, deadline: Option<Instant>) {
+        self.change(|own| {
+            own.begun = true;
+            own.deadline = deadline;
+        });
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) {
+        self.change(|own| own.deadline = deadline);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Claimed)) {
         let mut claimed = self.state.claimed.lock();
         if let Some(own) = claimed.iter_mut().find(|own| own.path == self.path) {
-            own.begun = true;
+            change(own);
+        }
+    }
+
+    /// Does the work with each [`access`] counted for this file.
+    fn while_current<R>(&self, work: impl FnOnce() -> R) -> R {
+        struct Current;
+
+        impl Drop for Current {
+            fn drop(&mut self) {
+                CURRENT.set(None);
+            }
+        }
+
+        CURRENT.set(Some(self.clone()));
+        let _current = Current;
+        work()
+    }
+
+    /// When to look again whether the work hangs; `None` if it does.
+    fn next_look(&self, limit: Limit) -> Option<Instant> {
+        if matches!(limit, Limit::Whole(_)) {
+            return None;
+        }
+        let now = now();
+        let claimed = self.state.claimed.lock();
+        let own = claimed.iter().find(|own| own.path == self.path);
+        match own.and_then(|own| own.deadline) {
+            Some(deadline) if deadline <= now => None,
+            Some(deadline) => Some(deadline),
+            None => Some(now + PATIENCE),
         }
     }
 }
 
+/// The right to work on a file, which the next one has when this is dropped.
+struct Claim(Place);
+
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut claimed = self.state.claimed.lock();
-        claimed.retain(|other| other.path != self.path);
+        let Place { state, path } = &self.0;
+        let mut claimed = state.claimed.lock();
+        claimed.retain(|other| other.path != *path);
         drop(claimed);
-        self.state.released.notify_waiters();
+        state.released.notify_waiters();
     }
 }
 
