@@ -16,6 +16,7 @@ use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
 use crate::runtime::own_command;
+use crate::status::document::IN_MEMORY;
 use crate::status::{Mode, command_line};
 
 pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
@@ -81,7 +82,7 @@ async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, Comma
             Box::pin(director::run(config, path, writing, kernel)).await?;
         }
         (false, Table::Memory) => {
-            tracing::warn!("--table memory: the weights stay in this process and forward nothing");
+            tracing::warn!("{IN_MEMORY}");
             if let Some(interface) = &config.director.interface {
                 tracing::warn!("--table memory: no VIP is put on {interface}");
             }

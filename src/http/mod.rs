@@ -11,6 +11,7 @@ mod server;
 mod sink;
 mod write_stall;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -102,13 +103,6 @@ impl SharedState {
         }
         response
     }
-
-    /// The index of the virtual service of this name.
-    fn service(&self, name: &str) -> Option<usize> {
-        let snapshot = self.view().snapshot;
-        let mut services = snapshot.services.iter();
-        services.position(|service| &*service.name == name)
-    }
 }
 
 /// An address that cannot be listened on.
@@ -182,34 +176,31 @@ async fn metrics(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let service = match metrics_filter(query.as_deref().unwrap_or_default()) {
-        Ok(service) => service,
+    let names = match metrics_filter(query.as_deref().unwrap_or_default()) {
+        Ok(names) => names,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    if service
-        .as_ref()
-        .is_some_and(|name| shown.service(name).is_none())
-    {
-        return no_such_service();
+    let only = (!names.is_empty()).then_some(names);
+    if let Some(names) = &only {
+        let snapshot = shown.view().snapshot;
+        let services = snapshot.services.iter();
+        let known: BTreeSet<&str> = services.map(|service| &*service.name).collect();
+        if !names.iter().all(|name| known.contains(&**name)) {
+            return no_such_service();
+        }
     }
     let format = negotiation::format(&headers);
     let wanted = Wanted {
-        large: match &service {
+        large: match &only {
             None => Large::Metrics(format),
-            Some(name) => Large::FilteredMetrics(format, name.clone()),
+            Some(names) => Large::FilteredMetrics(format, names.clone()),
         },
         encoding: negotiation::encoding(&headers),
     };
     let render = move |view: AppState, sink: &mut Sink| {
-        let snapshot = view.snapshot;
-        // A service that a reload has removed since then has no series.
-        let only = service.map(|name| {
-            let mut services = snapshot.services.iter();
-            let found = services.position(|service| *service.name == *name);
-            found.unwrap_or(snapshot.services.len())
-        });
         let now = clock::wall();
-        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only, now))?)
+        let pieces = view.metrics.exposition(view.snapshot, format, only, now);
+        Ok(sink.put_all(pieces)?)
     };
     let media_type = format.content_type();
     let mut response = shown.large(wanted, media_type, &slot, render).await;
@@ -219,21 +210,18 @@ async fn metrics(
     response
 }
 
-/// `service=NAME`.
-fn metrics_filter(query: &str) -> Result<Option<String>, &'static str> {
-    let mut service = None;
+/// The names of `service=NAME`, which may be repeated; none for all metrics.
+fn metrics_filter(query: &str) -> Result<BTreeSet<String>, &'static str> {
+    let mut names = BTreeSet::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
-            ("service", name) if !name.is_empty() && service.is_none() => {
-                service = Some(name.to_owned());
-            }
             ("service", name) if !name.is_empty() => {
-                return Err("/metrics takes one ?service=NAME: ask for each service by itself.\n");
+                names.insert(name.to_owned());
             }
             _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
         }
     }
-    Ok(service)
+    Ok(names)
 }
 
 fn no_such_service() -> Response {

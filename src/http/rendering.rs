@@ -1,6 +1,7 @@
 //! What is large is rendered on a thread of its own, one at a time, and shared
 //! between the readers that wait for it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -35,8 +36,8 @@ const NICE: i32 = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Large {
     Metrics(Format),
-    /// The series of one virtual service, by its name.
-    FilteredMetrics(Format, String),
+    /// The series of some virtual services, by their names.
+    FilteredMetrics(Format, BTreeSet<String>),
     Status,
     /// A part of the status.
     FilteredStatus(Filter),

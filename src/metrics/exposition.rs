@@ -11,6 +11,7 @@ mod info;
 mod own;
 mod served;
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -135,16 +136,33 @@ impl Display for Seconds {
     }
 }
 
+/// The virtual services that a scrape is about.
+struct Selection {
+    names: BTreeSet<String>,
+    /// Where they are in the snapshot. A service that a reload has removed is not there.
+    indices: Vec<usize>,
+}
+
+impl Selection {
+    fn new(names: BTreeSet<String>, snapshot: &Snapshot) -> Self {
+        let services = snapshot.services.iter().enumerate();
+        let wanted = services.filter(|(_, service)| names.contains(&*service.name));
+        let indices = wanted.map(|(index, _)| index).collect();
+        Self { names, indices }
+    }
+}
+
 /// Where in a scrape one is.
 pub(super) struct Exposition {
     format: Format,
     own: std::vec::IntoIter<MetricFamily>,
     snapshot: Arc<Snapshot>,
-    /// The only virtual service that the scrape is about, if it is about one.
-    only: Option<usize>,
+    /// The only virtual services that the scrape is about; `None` for all and the host.
+    only: Option<Selection>,
     now: SystemTime,
     family: usize,
     head_pending: bool,
+    /// Counts the virtual services that the scrape is about.
     service: usize,
     real_server: usize,
     is_ended: bool,
@@ -152,14 +170,15 @@ pub(super) struct Exposition {
 
 impl Exposition {
     /// `own` are the families that are not made from the snapshot. With `only`, the scrape
-    /// has the series of the virtual service at that place, and nothing else.
+    /// has the series of the virtual services of these names, and nothing else.
     pub(super) fn new(
         own: Vec<MetricFamily>,
         snapshot: Arc<Snapshot>,
         format: Format,
-        only: Option<usize>,
+        only: Option<BTreeSet<String>>,
         now: SystemTime,
     ) -> Self {
+        let only = only.map(|names| Selection::new(names, &snapshot));
         Self {
             format,
             own: own.into_iter(),
@@ -168,7 +187,7 @@ impl Exposition {
             now,
             family: 0,
             head_pending: true,
-            service: only.unwrap_or(0),
+            service: 0,
             real_server: 0,
             is_ended: false,
         }
@@ -178,14 +197,8 @@ impl Exposition {
     fn step(&mut self, out: &mut String) -> bool {
         let mut writer = Writer::new(out, self.format);
         if let Some(family) = self.own.next() {
-            match self.only {
-                None => own::write(&mut writer, &family, None),
-                Some(index) => {
-                    if let Some(service) = self.snapshot.services.get(index) {
-                        own::write(&mut writer, &family, Some(&service.name));
-                    }
-                }
-            }
+            let names = self.only.as_ref().map(|only| &only.names);
+            own::write(&mut writer, &family, names);
             return true;
         }
         let Some(family) = families::nth(self.family) else {
@@ -202,9 +215,12 @@ impl Exposition {
             per_real_server: self.snapshot.per_real_server,
             now: self.now,
         };
-        let is_wanted = self.only.is_none_or(|only| only == self.service);
-        let service = self.snapshot.services.get(self.service);
-        match (&family.source, service.filter(|_| is_wanted)) {
+        let index = match &self.only {
+            None => Some(self.service),
+            Some(only) => only.indices.get(self.service).copied(),
+        };
+        let service = index.and_then(|index| self.snapshot.services.get(index));
+        match (&family.source, service) {
             (Source::Host(render), _) => {
                 if self.only.is_none() {
                     render(&mut samples, &self.snapshot);
@@ -247,7 +263,7 @@ impl Exposition {
     fn next_family(&mut self) {
         self.family += 1;
         self.head_pending = true;
-        self.service = self.only.unwrap_or(0);
+        self.service = 0;
         self.real_server = 0;
     }
 }

@@ -23,7 +23,7 @@ fn director() -> Value {
 }
 
 #[test]
-fn an_agent_that_is_well_or_away() {
+fn reports_agent_that_is_healthy_or_not_running() {
     let expected = format!(
         "ok agent process: version {} runs",
         env!("CARGO_PKG_VERSION")
@@ -64,7 +64,7 @@ fn an_agent_that_is_well_or_away() {
 }
 
 #[test]
-fn what_the_agent_knows_is_told() {
+fn conditions_of_the_agent_are_findings() {
     let mut status = director();
     let condition = |kind: &str, severity: &str| {
         json!({
@@ -174,18 +174,18 @@ fn agents_that_change_nothing_are_problems() {
         (
             "dry_run",
             json!(true),
-            "a dry run, which writes nothing | stop it, and start the agent without --dry-run",
+            "is a dry run, which writes nothing | stop it, and start the agent without --dry-run",
         ),
         (
             "table",
             json!("memory"),
-            "one with its table in memory, which forwards nothing | stop it, and start the agent without --table memory",
+            "has --table memory: the table is inside the agent and forwards nothing | stop it, and start the agent without --table memory",
         ),
     ] {
         let mut status = director();
         status[key] = value;
         let expected = format!(
-            "problem agent process: the agent that runs here is {message}: systemctl start \
+            "problem agent process: the agent that runs here {message}: systemctl start \
              lvs-agent-director"
         );
         assert_eq!(findings(Mode::Director, status)[1], expected);

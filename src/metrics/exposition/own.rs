@@ -1,5 +1,6 @@
 //! The families of the prometheus crate's registry.
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -7,8 +8,12 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 use super::families::Kind;
 use super::format::Writer;
 
-/// Writes a family; with `service`, only the series of that virtual service.
-pub(super) fn write(writer: &mut Writer<'_>, family: &MetricFamily, service: Option<&str>) {
+/// Writes a family; with `only`, only the series of the virtual services of these names.
+pub(super) fn write(
+    writer: &mut Writer<'_>,
+    family: &MetricFamily,
+    only: Option<&BTreeSet<String>>,
+) {
     let kind = match family.get_field_type() {
         MetricType::COUNTER => Kind::Counter,
         MetricType::GAUGE => Kind::Gauge,
@@ -16,9 +21,9 @@ pub(super) fn write(writer: &mut Writer<'_>, family: &MetricFamily, service: Opt
         MetricType::SUMMARY | MetricType::UNTYPED => return,
     };
     let is_wanted = |metric: &&Metric| {
-        service.is_none_or(|service| {
+        only.is_none_or(|names| {
             let mut labels = metric.get_label().iter();
-            labels.any(|label| label.name() == "service" && label.value() == service)
+            labels.any(|label| label.name() == "service" && names.contains(label.value()))
         })
     };
     let mut metrics = family.get_metric().iter().filter(is_wanted).peekable();
