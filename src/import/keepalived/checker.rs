@@ -201,12 +201,12 @@ impl Connection {
             "connect_port" => {
                 self.port = text.parse().ok();
                 if self.port.is_none() {
-                    super::settings::not_a(inner, "port", notes);
+                    super::settings::note_invalid(inner, "port", notes);
                 }
             }
             "bindto" => match text.parse() {
                 Ok(source) => self.source = Some(source),
-                Err(_) => super::settings::not_a(inner, "IP address", notes),
+                Err(_) => super::settings::note_invalid(inner, "IP address", notes),
             },
             "bind_if" => self.interface = Some(text.to_owned()),
             "bind_port" | "fwmark" => inner.left_out(notes),

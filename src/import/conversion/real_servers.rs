@@ -12,7 +12,7 @@ use crate::import::note::{Notes, Place};
 use crate::model::{Family, Forwarding};
 
 /// A real server that stays.
-pub(super) struct Kept {
+pub(super) struct KeptRealServer {
     pub(super) server: RealServer,
     /// The port that is written: one that is not the service's.
     port: Option<u16>,
@@ -26,7 +26,7 @@ pub(super) fn keep(
     forwarding: Forwarding,
     vips: &BTreeSet<IpAddr>,
     notes: &mut Notes,
-) -> Vec<Kept> {
+) -> Vec<KeptRealServer> {
     let mut seen: BTreeMap<(IpAddr, Option<u16>), Place> = BTreeMap::new();
     let mut kept = Vec::new();
     let common = draft.key.port();
@@ -69,7 +69,7 @@ pub(super) fn keep(
             notes.add(place, text);
             server.lower_threshold = 0;
         }
-        kept.push(Kept {
+        kept.push(KeptRealServer {
             server,
             port,
             own_port,
@@ -130,10 +130,10 @@ pub(super) fn unusable(
 }
 
 /// The list `real_servers`.
-pub(super) fn written(kept: Vec<Kept>) -> Value {
+pub(super) fn written(kept: Vec<KeptRealServer>) -> Value {
     let mut names = Names::default();
     let servers = kept.into_iter().map(
-        |Kept {
+        |KeptRealServer {
              server,
              port,
              own_port,

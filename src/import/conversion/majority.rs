@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Mapping;
 
-use super::real_servers::Kept;
+use super::real_servers::KeptRealServer;
 use crate::import::check::{Check, Kind, Timing};
 use crate::import::draft::{Draft, Key};
 use crate::import::note::{Notes, Place};
@@ -55,7 +55,12 @@ fn described(forwarding: Forwarding) -> String {
 }
 
 /// The check of the service.
-pub(super) fn check(key: &Key, place: Place, kept: &[Kept], notes: &mut Notes) -> Mapping {
+pub(super) fn check(
+    key: &Key,
+    place: Place,
+    kept: &[KeptRealServer],
+    notes: &mut Notes,
+) -> Mapping {
     let written: Vec<_> = kept.iter().map(written).collect();
     let checked = written.iter().flatten().map(|(text, _)| text.as_str());
     let Some(chosen) = most_frequent(checked).map(str::to_owned) else {
@@ -84,7 +89,7 @@ pub(super) fn check(key: &Key, place: Place, kept: &[Kept], notes: &mut Notes) -
 }
 
 /// The check as a text on one line, and as it is.
-fn written(kept: &Kept) -> Option<(String, Mapping)> {
+fn written(kept: &KeptRealServer) -> Option<(String, Mapping)> {
     let check = kept.server.check.clone()?;
     let keys = check.written(kept.own_port);
     let text = serde_json::to_string(&keys).unwrap_or_default();
@@ -92,7 +97,7 @@ fn written(kept: &Kept) -> Option<(String, Mapping)> {
 }
 
 /// A check of our own choice where the other program has none.
-fn unchecked(key: &Key, place: Place, kept: &[Kept], notes: &mut Notes) -> Mapping {
+fn unchecked(key: &Key, place: Place, kept: &[KeptRealServer], notes: &mut Notes) -> Mapping {
     let own = kept.first().and_then(|kept| kept.own_port);
     let kind = Kind::simple(key.checked_protocol(), own);
     let keys = Check::new(kind, Timing::default()).written(own);
