@@ -110,6 +110,7 @@
 //! | weight | a real server's share of new connections; 0 quiesces the real server |
 //! | check | the configured way to ask a real server |
 //! | probe | one execution of a check; a probe has an outcome |
+//! | watch | an idle connection to a real server, whose end brings the next probe forward |
 //! | rise, fall | passed or failed probes in a row that make a verdict |
 //! | report | what a probe sends to the health task |
 //! | verdict | the health of a real server: unknown, up or down (`model::Health`) |

@@ -368,6 +368,89 @@ fn given_sysctls_replace_the_defaults() {
 }
 
 #[test]
+fn real_servers_have_checks_and_forwarding_of_their_own() {
+    let config = good("own-checks.yaml");
+    let [web, one, other, names, marked] = config.virtual_services.as_slice() else {
+        panic!("five services");
+    };
+    let members = |service: &VirtualService| -> Vec<_> {
+        let members = service.members();
+        let members = members.map(|member| {
+            let kind = &member.check.kind;
+            let asked = if let CheckKind::Http(_) = kind {
+                "http"
+            } else if let CheckKind::Stream(_) = kind {
+                "tcp"
+            } else if let CheckKind::Dns(_) = kind {
+                "dns"
+            } else if let CheckKind::Agent(_) = kind {
+                "agent"
+            } else {
+                assert!(!kind.asks(), "{kind:?}");
+                "none"
+            };
+            format!("{} {} {asked}", member.key, member.forwarding)
+        });
+        members.collect()
+    };
+    assert_eq!(
+        members(web),
+        [
+            "192.168.11.21:80 direct http",
+            "192.168.11.22:80 direct tcp",
+            "192.168.11.23:80 direct none",
+            "192.168.11.24:8080 masquerade http",
+            "[2001:db8::25]:80 tunnel none",
+            "192.168.11.26:80 tunnel http",
+            "192.168.11.40:80 direct agent",
+            "192.168.11.41:80 direct agent",
+            "192.168.11.42:80 direct agent",
+            "192.168.11.30:8080 masquerade none",
+        ]
+    );
+    let rs2 = web.real_servers[1].check.as_ref().unwrap();
+    assert_eq!((rs2.rise.get(), rs2.fall.get()), (1, 5));
+    let shared = |n: usize| web.real_servers[n].check.as_ref().unwrap();
+    assert!(Arc::ptr_eq(shared(6), shared(8)), "a range has one check");
+    let CheckKind::Agent(agent) = &shared(6).kind else {
+        panic!("an agent");
+    };
+    assert_eq!(agent.service, Some(web.key));
+    let tunnels = |service: &VirtualService| -> Vec<_> {
+        service.members().map(|member| member.forwarding).collect()
+    };
+    let gue = Forwarding::Tunnel(Tunnel::Gue {
+        port: 6080.try_into().unwrap(),
+        checksum: Checksum::None,
+    });
+    let ipip = Forwarding::Tunnel(Tunnel::Ipip);
+    assert_eq!(tunnels(one), [gue, gue, ipip, Forwarding::Direct]);
+    // The default host of a check is the VIP, and each address is a service of its own.
+    let host = |service: &VirtualService| {
+        let check = service.real_servers[0].check.as_ref().unwrap();
+        let CheckKind::Http(http) = &check.kind else {
+            panic!("no HTTP");
+        };
+        http.host.as_deref().unwrap_or_default().to_owned()
+    };
+    assert_ne!(host(one), host(other));
+    assert_eq!(
+        members(names),
+        [
+            "192.168.11.21:53 direct dns",
+            "192.168.11.22:53 direct none"
+        ]
+    );
+    assert_eq!(
+        members(marked),
+        [
+            "192.168.11.21:0 direct none",
+            "192.168.11.22:2525 masquerade tcp"
+        ]
+    );
+}
+
+#[test]
 fn all_that_ipvs_can_is_read() {
     let config = good("ipvs.yaml");
     let names: Vec<_> = config.virtual_services.iter().map(|s| &*s.name).collect();

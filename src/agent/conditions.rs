@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use tokio::time::sleep;
 
@@ -14,6 +15,7 @@ use crate::config::{CheckKind, Config};
 use crate::http::SharedState;
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::{Event, Events};
+use crate::probe::{ProbeTarget, watched_connections};
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
 use crate::status::{Conditions, Examiner, Mode, Snapshot};
@@ -76,6 +78,38 @@ pub(crate) fn examine_capabilities(
     };
     let found = missing(config, mode, in_kernel, capabilities.effective);
     conditions.replace(&[ConditionType::CapabilityMissing], found);
+}
+
+/// Open files of everything but probes and watched connections: 512 connections to the endpoints,
+/// and what the agent has open itself.
+const OTHER_FILES: u64 = 600;
+
+/// Raises a condition if the process may open fewer files than all probes and watched connections
+/// of the configuration need where every probe is in flight.
+pub(crate) fn examine_descriptors(conditions: &Conditions, targets: &[ProbeTarget]) {
+    let found = short_of_descriptors(targets, getrlimit(Resource::Nofile).current);
+    conditions.replace(&[ConditionType::DescriptorsShort], found);
+}
+
+/// `None` is no limit.
+fn short_of_descriptors(targets: &[ProbeTarget], limit: Option<u64>) -> Option<Condition> {
+    let limit = limit?;
+    let (probes, watched) = (targets.len(), watched_connections(targets));
+    let needed = OTHER_FILES + u64::try_from(probes + watched).unwrap_or(u64::MAX - OTHER_FILES);
+    (limit < needed).then(|| Condition {
+        kind: ConditionType::DescriptorsShort,
+        subject: "descriptors".to_owned(),
+        severity: Severity::Warning,
+        message: format!(
+            "the process may open {limit} files; {probes} probes and {watched} watched connections \
+             need up to {needed}"
+        ),
+        fix: format!(
+            "set `LimitNOFILE={needed}` or more in the agent's unit (`ulimit -Hn {needed}` in a \
+             shell), and restart the agent"
+        ),
+        since: clock::wall(),
+    })
 }
 
 fn missing(

@@ -15,6 +15,7 @@ mod stream;
 pub(super) mod tls;
 mod udp;
 mod via;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -62,6 +63,9 @@ pub struct Check {
     pub rise: NonZeroU16,
     /// Failures in a row that make it down.
     pub fall: NonZeroU16,
+    /// Whether an idle connection is held to the check's port, whose end brings the next probe
+    /// forward.
+    pub watch: bool,
     /// Where probes come from, and how they leave this host.
     pub origin: Origin,
 }
@@ -115,6 +119,9 @@ const SIMPLE: [(&str, Reader); 12] = [
 /// The kinds that combine others.
 const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
 
+/// What stands in place of the mapping where nothing is asked.
+const NONE: &str = "none";
+
 /// The check of a service with this VIP and port (0 for every port); without one (fwmark), the probed
 /// address is the default host, which is not known here.
 pub(super) fn check(
@@ -122,13 +129,23 @@ pub(super) fn check(
     vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<Check> {
-    let fields = Fields::section(entry, &CHECK, problems)?;
+    let asks_nothing = is_none(entry);
+    if let Some(entry) = entry.filter(|_| !asks_nothing)
+        && let Content::Text(_) = entry.value.content()
+    {
+        let hint = "write a check, such as `check: { tcp: {} }`, or `check: none`, \
+                    with which real servers are always up";
+        return Err(Value::of(entry).wrong("a mapping or `none`", hint, problems));
+    }
+    let fields = Fields::section(entry.filter(|_| !asks_nothing), &CHECK, problems)?;
     let kind = match kind(&fields, vip, problems) {
+        Ok(None) if asks_nothing => Ok(CheckKind::None),
         Ok(None) => http::default(vip),
         Ok(Some(kind)) => Ok(kind),
         Err(reported) => Err(reported),
     };
     let via = via::via(&fields, kind.as_ref().ok(), vip, problems);
+    let watch = watch::watch(&fields, kind.as_ref().ok(), via.ok(), problems);
     let interval = fields.duration("interval", problems);
     let fast_interval = fast_interval(&fields, interval, problems);
     let down_interval = match fields.written("down_interval") {
@@ -154,11 +171,19 @@ pub(super) fn check(
         timeout: timeout?,
         rise: rise?,
         fall: fall?,
+        watch: watch?,
         origin: Origin {
             source: source?,
             interface: interface?,
         },
     })
+}
+
+/// Whether this is `check: none`.
+fn is_none(entry: Option<&Entry>) -> bool {
+    entry.is_some_and(
+        |entry| matches!(entry.value.content(), Content::Text(text) if &**text == NONE),
+    )
 }
 
 /// Whether a check says what is asked, so that the default does not hold.
@@ -168,7 +193,7 @@ pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
         Some(Content::Mapping(entries)) => entries
             .iter()
             .any(|entry| SCHEDULE.iter().all(|key| *key.name != *entry.key.value)),
-        // The value is no check at all, which is reported.
+        // `none`, or no check at all, which is reported.
         Some(_) => true,
     }
 }

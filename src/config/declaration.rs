@@ -14,6 +14,7 @@ mod service;
 
 use std::time::Duration;
 
+use check::CHECK_OR_NONE;
 pub(super) use check::{
     AGENT, BYTES, CHECK, DNS, EXEC, EXPECT, EXPECTED_BODY, FILE, GRPC, HAPROXY_AGENT, HTTP, HTTPS,
     PART, PATTERN, PING, SCHEDULE, STEP, TCP, TLS, TLS_KEYS, UDP,

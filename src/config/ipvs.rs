@@ -12,7 +12,7 @@ use crate::model::{
 use super::declaration::{PERSISTENCE, TUNNEL, TunnelType};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located};
-use super::problem::{Parsed, Problems, quoted};
+use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted};
 use super::scalar::{Value, found};
 
 /// The port that IANA has given to GUE.
@@ -31,12 +31,53 @@ pub(super) fn forwarding(fields: &Fields<'_>, problems: &mut Problems) -> Parsed
     match (forwarding, tunnel) {
         (Forwarding::Tunnel(_), Some((_, tunnel))) => Ok(Forwarding::Tunnel(tunnel)),
         (forwarding, None) => Ok(forwarding),
-        (forwarding, Some((entry, _))) => Err(problems.add(
-            entry.key.location,
-            format!("`tunnel` goes with `forwarding: tunnel` only, and this is {forwarding}"),
-            "remove `tunnel`, or add a line `forwarding: tunnel`",
-        )),
+        (forwarding, Some((entry, _))) => Err(stray_tunnel(entry, forwarding, problems)),
     }
+}
+
+/// The same keys of a real server or sorry server; `None` for what its service, with the
+/// forwarding `of_service`, says.
+pub(super) fn own_forwarding(
+    fields: &Fields<'_>,
+    of_service: Parsed<Forwarding>,
+    problems: &mut Problems,
+) -> Parsed<Option<Located<Forwarding>>> {
+    let own = fields.maybe("forwarding", |value| {
+        let location = value.node.location;
+        let value = value.choice(problems)?;
+        Ok(Located { value, location })
+    });
+    let tunnel = fields.optional("tunnel").and_then(|entry| {
+        let made_of = tunnel(entry, problems)?;
+        Ok(entry.map(|entry| (entry, made_of)))
+    });
+    match (own?, tunnel?) {
+        (None, None) => Ok(None),
+        (Some(own), None) => {
+            let value = match (own.value, of_service?) {
+                (Forwarding::Tunnel(_), of_service @ Forwarding::Tunnel(_)) => of_service,
+                (own, _) => own,
+            };
+            Ok(Some(Located { value, ..own }))
+        }
+        (own, Some((entry, tunnel))) => {
+            let location = own.map_or(entry.key.location, |own| own.location);
+            let forwarding = own.map_or(of_service?, |own| own.value);
+            if !matches!(forwarding, Forwarding::Tunnel(_)) {
+                return Err(stray_tunnel(entry, forwarding, problems));
+            }
+            let value = Forwarding::Tunnel(tunnel);
+            Ok(Some(Located { value, location }))
+        }
+    }
+}
+
+fn stray_tunnel(entry: &Entry, forwarding: Forwarding, problems: &mut Problems) -> ErrorGuaranteed {
+    problems.add(
+        entry.key.location,
+        format!("`tunnel` goes with `forwarding: tunnel` only, and this is {forwarding}"),
+        "remove `tunnel`, or add a line `forwarding: tunnel`",
+    )
 }
 
 fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {

@@ -17,6 +17,8 @@
 
 mod address;
 mod check;
+mod check_rules;
+mod checked_members;
 mod declaration;
 mod digest;
 mod error;
@@ -32,12 +34,14 @@ mod pool;
 mod probe_mark;
 mod problem;
 mod range;
+mod real_server_entry;
 mod rules;
 mod scalar;
 mod secret;
 mod sections;
 mod service;
 mod service_key;
+mod service_member;
 mod source;
 mod syntax;
 mod warnings;
@@ -59,6 +63,7 @@ pub use notify::{Mail, Notify, NotifyTarget, Webhook, WebhookFormat};
 pub use probe_mark::ProbeMark;
 pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
 pub use secret::Secret;
+pub use service_member::ServiceMember;
 pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };
@@ -70,8 +75,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Forwarding, Persistence, ProbePath, RealServerKey, Scheduler, ServiceFlags, ServiceKey,
-    SysctlKey, Timeout, Weight,
+    Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, SysctlKey,
+    Timeout, Weight,
 };
 
 /// A whole, valid configuration.
@@ -110,13 +115,17 @@ impl Config {
     /// Whether a check leads through a VIP.
     pub(crate) fn asks_through_vips(&self) -> bool {
         let mut services = self.virtual_services.iter();
-        services.any(|service| service.checked().any(|(_, check)| check.via.through_vip()))
+        services.any(|service| {
+            service
+                .members()
+                .any(|member| member.check.via.through_vip())
+        })
     }
 
     /// Whether a check, or a part of one, is such.
     pub(crate) fn checks_any(&self, such: impl Fn(&CheckKind) -> bool) -> bool {
         let services = self.virtual_services.iter();
-        let mut checks = services.flat_map(|service| service.checked().map(|(_, check)| check));
+        let mut checks = services.flat_map(|service| service.members().map(|member| member.check));
         checks.any(|check| {
             // A combination has no part that is one.
             if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
@@ -307,11 +316,11 @@ pub struct VirtualService {
     pub scheduler: Scheduler,
     /// One-packet scheduling and the scheduler's own flags.
     pub flags: ServiceFlags,
-    /// How packets reach its real servers.
+    /// How packets reach its real servers that do not say it themselves.
     pub forwarding: Forwarding,
     /// Whether clients are kept on their real server.
     pub persistence: Option<Persistence>,
-    /// What every real server of it must pass.
+    /// What every real server of it must pass that has no check of its own.
     pub check: Arc<Check>,
     /// What becomes of the whole when some of it fails or recovers.
     pub pool: Pool,
@@ -374,6 +383,8 @@ impl Default for Pool {
 pub struct SorryServer {
     /// What the kernel knows it by.
     pub key: RealServerKey,
+    /// How packets reach it; `None` for the service's way.
+    pub forwarding: Option<Forwarding>,
     /// What it must pass to be put to work: its own, or the service's.
     pub check: Arc<Check>,
 }
@@ -383,27 +394,6 @@ impl SorryServer {
     pub const NAME: &str = "sorry_server";
 }
 
-impl VirtualService {
-    /// The clients' way to a real server of it.
-    pub(crate) fn path(&self, real_server: RealServerKey) -> ProbePath {
-        ProbePath {
-            family: self.key.family(),
-            real_server: real_server.0.ip(),
-            forwarding: self.forwarding,
-        }
-    }
-
-    /// All that is checked and may be in the table, in the order in which
-    /// [`crate::model::RealServerId`] numbers it: the real servers, then the
-    /// sorry server.
-    pub fn checked(&self) -> impl Iterator<Item = (RealServerKey, &Arc<Check>)> {
-        let real_servers = self.real_servers.iter();
-        let real_servers = real_servers.map(|real_server| (real_server.key, &self.check));
-        let sorry_server = self.pool.sorry_server.iter();
-        real_servers.chain(sorry_server.map(|sorry_server| (sorry_server.key, &sorry_server.check)))
-    }
-}
-
 /// One entry of `real_servers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealServer {
@@ -411,6 +401,10 @@ pub struct RealServer {
     pub name: Arc<str>,
     /// What the kernel knows it by.
     pub key: RealServerKey,
+    /// How packets reach it; `None` for the service's way.
+    pub forwarding: Option<Forwarding>,
+    /// What it must pass; `None` for the service's check.
+    pub check: Option<Arc<Check>>,
     /// Its weight while it is up.
     pub weight: Weight,
     /// Connections above which it gets no new ones; 0 is no limit.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::model::{Forwarding, RealServerKey, ServiceKey};
 
-use super::check::{check, via_allowed_by};
 use super::declaration::SORRY_SERVER;
 use super::fields::Fields;
-use super::node::{Entry, Located, Location};
+use super::node::{Located, Location};
 use super::problem::{Parsed, Problems};
+use super::real_server_entry::{OwnCheck, read_own};
 use super::scalar::Value;
-use super::{Check, OnFailure, Pool, SorryServer};
+use super::service::ServiceDraft;
+use super::{Check, OnFailure, Pool, SorryServer, ipvs};
 
 /// The pool's keys as they were read.
 pub(super) struct PoolDraft {
@@ -22,9 +23,9 @@ pub(super) struct PoolDraft {
     pub(super) quorum: Parsed<Option<Located<u32>>>,
     /// `None` for the default.
     pub(super) hysteresis: Parsed<Option<Located<u32>>>,
-    fail_open_below: Parsed<Option<u8>>,
+    pub(super) fail_open_below: Parsed<Option<Located<u8>>>,
     pub(super) sorry_server: Parsed<Option<SorryServerDraft>>,
-    on_failure: Parsed<Option<OnFailure>>,
+    pub(super) on_failure: Parsed<Option<Located<OnFailure>>>,
 }
 
 /// A sorry server as it was read.
@@ -34,13 +35,15 @@ pub(super) struct SorryServerDraft {
     /// `None` for the service's.
     pub(super) port: Parsed<Option<Located<u16>>>,
     /// `None` for the service's.
-    pub(super) check: Parsed<Option<Check>>,
+    pub(super) forwarding: Parsed<Option<Located<Forwarding>>>,
+    /// `None` for the service's.
+    pub(super) check: Parsed<Option<OwnCheck>>,
 }
 
-/// Of the virtual service with this VIP, where it has one.
+/// Of the virtual service with this key.
 pub(super) fn pool(
     fields: &Fields<'_>,
-    vip: Option<SocketAddr>,
+    service: Parsed<ServiceKey>,
     forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
 ) -> PoolDraft {
@@ -61,14 +64,21 @@ pub(super) fn pool(
         let text = value.text(wanted, hint, problems)?;
         let percent = text.strip_suffix('%').and_then(|text| text.parse().ok());
         match percent.filter(|percent| (1..=100).contains(percent)) {
-            Some(percent) => Ok(percent),
+            Some(percent) => Ok(Located {
+                value: percent,
+                location: value.node.location,
+            }),
             None => Err(value.wrong(wanted, hint, problems)),
         }
     });
     let sorry_server = fields.maybe("sorry_server", |value| {
-        sorry_server(value, vip, forwarding, problems)
+        sorry_server(value, service, forwarding, problems)
     });
-    let on_failure = fields.maybe("on_failure", |value| value.choice(problems));
+    let on_failure = fields.maybe("on_failure", |value| {
+        let location = value.node.location;
+        let value = value.choice(problems)?;
+        Ok(Located { value, location })
+    });
     PoolDraft {
         slow_start,
         flap_damping,
@@ -82,7 +92,7 @@ pub(super) fn pool(
 
 fn sorry_server(
     value: Value<'_>,
-    vip: Option<SocketAddr>,
+    service: Parsed<ServiceKey>,
     forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
 ) -> Parsed<SorryServerDraft> {
@@ -97,10 +107,9 @@ fn sorry_server(
         let value = value.integer(problems)?;
         Ok(Located { value, location })
     });
-    let own = |entry: &Entry| {
-        via_allowed_by(forwarding, Some(entry), problems)?;
-        check(Some(entry), vip, problems)
-    };
+    let own_forwarding = ipvs::own_forwarding(&fields, forwarding, problems);
+    let forwarding = own_forwarding.and_then(|own| own.map_or(forwarding, |own| Ok(own.value)));
+    let own = |entry| read_own(entry, service, forwarding, problems);
     let check = fields
         .optional("check")
         .and_then(|entry| entry.map(own).transpose());
@@ -108,47 +117,46 @@ fn sorry_server(
         location: fields.location,
         address,
         port,
+        forwarding: own_forwarding,
         check,
     })
 }
 
 impl PoolDraft {
     /// The pool of a service with this port and check, if nothing of it is missing.
-    pub(super) fn finish(
-        self,
-        service: ServiceKey,
-        service_port: u16,
-        check: &Arc<Check>,
-    ) -> Parsed<Pool> {
+    pub(super) fn finish(self, service_port: u16, check: &Arc<Check>) -> Parsed<Pool> {
         let value = |number: Option<Located<u32>>| number.map(|number| number.value);
         let default = Pool::default();
         let sorry_server = self
             .sorry_server?
-            .map(|draft| draft.finish(service, service_port, check));
+            .map(|draft| draft.finish(service_port, check));
         Ok(Pool {
             slow_start: self.slow_start?.unwrap_or(default.slow_start),
             flap_damping: self.flap_damping?,
             quorum: value(self.quorum?).unwrap_or(default.quorum),
             hysteresis: value(self.hysteresis?).unwrap_or(default.hysteresis),
-            fail_open_below: self.fail_open_below?,
+            fail_open_below: self.fail_open_below?.map(|below| below.value),
             sorry_server: sorry_server.transpose()?,
-            on_failure: self.on_failure?,
+            on_failure: self.on_failure?.map(|on_failure| on_failure.value),
         })
     }
 }
 
 impl SorryServerDraft {
-    fn finish(
-        self,
-        service: ServiceKey,
-        service_port: u16,
-        check: &Arc<Check>,
-    ) -> Parsed<SorryServer> {
-        let own = |own: Check| Arc::new(own.of_service(service));
+    /// How packets of the service reach the sorry server.
+    pub(super) fn forwarding_in(&self, service: &ServiceDraft) -> Parsed<Forwarding> {
+        self.forwarding?
+            .map_or(service.forwarding, |own| Ok(own.value))
+    }
+
+    fn finish(self, service_port: u16, check: &Arc<Check>) -> Parsed<SorryServer> {
         let port = self.port?.map_or(service_port, |port| port.value);
         Ok(SorryServer {
             key: RealServerKey(SocketAddr::new(self.address?.value, port)),
-            check: self.check?.map_or_else(|| Arc::clone(check), own),
+            forwarding: self.forwarding?.map(|own| own.value),
+            check: self
+                .check?
+                .map_or_else(|| Arc::clone(check), |own| own.check),
         })
     }
 }

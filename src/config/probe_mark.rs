@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use crate::model::{Family, ProbePath, ServiceKey};
 
+use super::checked_members::{CheckedMember, checked_members};
 use super::declaration::PROBE_MARK;
 use super::fields::Fields;
 use super::node::Entry;
@@ -130,68 +131,65 @@ pub(super) fn check<'d>(
     }
 }
 
-fn probed(service: &ServiceDraft) -> Vec<ProbePath> {
-    let (Ok(key), Ok(forwarding)) = (service.key, service.forwarding) else {
-        return Vec::new();
-    };
-    let path = |real_server| ProbePath {
+fn probed(service: &ServiceDraft) -> impl Iterator<Item = ProbePath> {
+    checked_members(service).filter_map(|member| path(service, &member))
+}
+
+/// The path of the probes of a real server through the VIP, if there are any.
+fn path(service: &ServiceDraft, member: &CheckedMember<'_>) -> Option<ProbePath> {
+    let (key, forwarding) = (service.key.ok()?, member.forwarding.ok()?);
+    let real_server = member.address.ok()?.value;
+    member.check.via.through_vip().then_some(ProbePath {
         family: key.value.family(),
         real_server,
         forwarding,
-    };
-    let through_vip = |check: &super::Check| check.via.through_vip();
-    let all = service.check.as_ref().is_ok_and(through_vip);
-    let drafts = service.real_servers.iter().flatten().flatten();
-    let real_servers = drafts
-        .filter(|_| all)
-        .filter_map(|draft| draft.address.ok());
-    let mut paths: Vec<_> = real_servers.map(|address| path(address.value)).collect();
-    if let Ok(Some(sorry_server)) = &service.pool.sorry_server
-        && let Ok(address) = sorry_server.address
-        && match &sorry_server.check {
-            Ok(Some(own)) => through_vip(own),
-            Ok(None) => all,
-            Err(_) => false,
-        }
-    {
-        paths.push(path(address.value));
-    }
-    paths
+    })
 }
 
 /// A tunnel across families leaves no way to tell from which address of this
 /// host to speak to the VIP.
 pub(super) fn check_source(service: &ServiceDraft, problems: &mut Problems) {
-    let (Ok(key), Ok(check)) = (service.key, &service.check) else {
+    let Ok(key) = service.key else {
         return;
     };
-    if !check.via.through_vip() {
-        return;
-    }
-    if let Some(source) = check.origin.source
-        && Family::from(source) != key.value.family()
-    {
-        problems.add(
-            service.location,
-            format!(
-                "the check's `source` {source} is not of the VIP's family, through which it asks"
-            ),
-            "write an address of this host of the VIP's family",
-        );
-        return;
-    }
-    let across = |path: &ProbePath| Family::from(path.real_server) != path.family;
-    if check.origin.source.is_none()
-        && let Some(path) = probed(service).iter().find(|path| across(path))
-    {
-        problems.add(
-            service.location,
-            format!(
-                "the check asks {} through a VIP of the other family, and needs `source`",
-                path.real_server
-            ),
-            "add `source` to the check: this host's own address of the VIP's family",
-        );
+    let family = key.value.family();
+    let mut reported = BTreeSet::new();
+    for member in checked_members(service) {
+        if !member.check.via.through_vip() || reported.contains(&member.location) {
+            continue;
+        }
+        let location = if member.has_own_check {
+            member.location
+        } else {
+            service.location
+        };
+        if let Some(source) = member.check.origin.source {
+            if Family::from(source) == family {
+                continue;
+            }
+            problems.add(
+                location,
+                format!(
+                    "the check's `source` {source} is not of the VIP's family, through which it \
+                     asks"
+                ),
+                "write an address of this host of the VIP's family",
+            );
+        } else if let Some(path) = path(service, &member)
+            && Family::from(path.real_server) != family
+        {
+            problems.add(
+                location,
+                format!(
+                    "the check asks {} through a VIP of the other family, and needs `source`",
+                    path.real_server
+                ),
+                "add `source` to the check: this host's own address of the VIP's family",
+            );
+        } else {
+            continue;
+        }
+        reported.insert(member.location);
     }
 }
 

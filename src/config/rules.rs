@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Family, Forwarding, Protocol, ServiceKey};
+use crate::model::{Family, Forwarding};
 
+use super::check_rules;
 use super::node::{Located, Location};
 use super::probe_mark;
 use super::problem::{Parsed, Problems};
-use super::service::{RealServerDraft, ServiceDraft};
-use super::{Check, ProbeMark, SorryServer};
+use super::real_server_entry::RealServerDraft;
+use super::service::ServiceDraft;
+use super::{ProbeMark, SorryServer};
 
 /// VIPs and the place of each.
 type Vips = BTreeMap<IpAddr, Location>;
@@ -57,11 +59,18 @@ pub(super) fn check(
         for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
             // Of a range, the first that is wrong speaks for all.
             if !misplaced.contains(&draft.location)
-                && address(service, draft.address, "a real server", &all_vips, problems).is_err()
+                && address(
+                    service,
+                    (draft.address, draft.forwarding_in(service)),
+                    "a real server",
+                    &all_vips,
+                    problems,
+                )
+                .is_err()
             {
                 misplaced.insert(draft.location);
             }
-            port(service, draft.port, problems);
+            port(service, draft.port, draft.forwarding_in(service), problems);
             let key = draft.address.ok().map(|address| {
                 let port = draft.port.ok().flatten().map(|port| port.value);
                 let shown = port.map_or_else(
@@ -75,10 +84,11 @@ pub(super) fn check(
             firsts.check(draft.location, &draft.name, key, problems);
         }
         sorry_server(service, &all_vips, problems);
-        agents(service, &mut misused, problems);
+        check_rules::agents(service, &mut misused, problems);
         quorum(service, problems);
-        source(service, problems);
-        chosen(service, problems);
+        check_rules::source(service, problems);
+        check_rules::through_vip(service, problems);
+        check_rules::chosen(service, problems);
         probe_mark::check_source(service, problems);
     }
     if let Some(marks) = marks {
@@ -93,8 +103,10 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
         return;
     };
     // A problem with it is reported, and the rest holds or not without it.
-    let _reported = address(service, draft.address, "a sorry server", vips, problems);
-    port(service, draft.port, problems);
+    let forwarding = draft.forwarding_in(service);
+    let placed = (draft.address, forwarding);
+    let _reported = address(service, placed, "a sorry server", vips, problems);
+    port(service, draft.port, forwarding, problems);
     let mut drafts = service.real_servers.iter().flatten().flatten();
     let same = |real_server: &&RealServerDraft| match (real_server.address, draft.address) {
         (Ok(one), Ok(other)) => one.value == other.value,
@@ -125,88 +137,6 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
              so a sorry server could not take them",
             "use `sh` or `mh`, or remove `sorry_server`",
         );
-    }
-}
-
-/// The checks of its real servers and of its sorry server, and where each is written.
-pub(super) fn checks(service: &ServiceDraft) -> impl Iterator<Item = (&Check, Location)> {
-    let sorry_server = service
-        .pool
-        .sorry_server
-        .as_ref()
-        .ok()
-        .and_then(Option::as_ref);
-    let own = sorry_server.and_then(|draft| {
-        let check = draft.check.as_ref().ok()?.as_ref()?;
-        Some((check, draft.location))
-    });
-    let check = service.check.as_ref().ok();
-    let check = check.map(|check| (check, service.check_location.unwrap_or(service.location)));
-    check.into_iter().chain(own)
-}
-
-/// The default check asks over TCP, which says nothing of what UDP and SCTP serve.
-fn chosen(service: &ServiceDraft, problems: &mut Problems) {
-    let (true, Ok(ServiceKey::Address { protocol, .. })) =
-        (service.check_is_default, service.key.map(|key| key.value))
-    else {
-        return;
-    };
-    let hint = match protocol {
-        Protocol::Tcp => return,
-        Protocol::Udp => {
-            "choose one, such as `check: { udp: { send: \"…\", expect: \"…\" } }`, \
-             `check: { dns: { name: … } }` or `check: { exec: { command: […] } }`"
-        }
-        Protocol::Sctp => {
-            "choose one, such as `check: { exec: { command: […] } }` or `check: { ping: {} }`"
-        }
-    };
-    let location = service.check_location.unwrap_or(service.location);
-    let message =
-        format!("a service of {protocol} needs a check of its own, and the file says none");
-    problems.add(location, message, hint);
-}
-
-/// With direct routing and tunnels each real server has the VIP itself, and
-/// sends what it answers to it to nobody else.
-fn source(service: &ServiceDraft, problems: &mut Problems) {
-    let (Ok(key), Ok(Forwarding::Direct | Forwarding::Tunnel(_))) =
-        (service.key, service.forwarding)
-    else {
-        return;
-    };
-    let vip = key.value.vip();
-    for (check, location) in checks(service) {
-        let Some(source) = check.origin.source.filter(|source| Some(*source) == vip) else {
-            continue;
-        };
-        problems.add(
-            location,
-            format!(
-                "the check's `source` {source} is the VIP, which each real server has itself: \
-                 no answer would come back"
-            ),
-            "write an address that is this host's alone, or remove `source`",
-        );
-    }
-}
-
-/// A real server's own agent can be asked only for a VIP that its configuration has.
-/// Several services of one entry share a check: `misused` are those reported.
-fn agents(service: &ServiceDraft, misused: &mut BTreeSet<Location>, problems: &mut Problems) {
-    let why = match (service.key.map(|key| key.value), service.forwarding) {
-        (Ok(ServiceKey::Fwmark { .. }), _) => "a firewall mark",
-        (_, Ok(Forwarding::Masquerade)) => "`forwarding: masquerade`",
-        _ => return,
-    };
-    for (check, location) in checks(service) {
-        if check.kind.agent_port().is_some() && misused.insert(location) {
-            let message = format!("the check `agent` does not go with {why}");
-            let hint = "it asks the real server whether it has the VIP, and this service names \
-                        none to it: use another check, such as `http`";
-            problems.add(location, message, hint);
-        }
     }
 }
 
@@ -345,7 +275,7 @@ fn first<K: Ord>(seen: &mut BTreeMap<K, Location>, key: K, entry: Location) -> O
 /// A real server is no VIP, and of its service's family unless a tunnel leads to it.
 fn address(
     service: &ServiceDraft,
-    address: Parsed<Located<IpAddr>>,
+    (address, forwarding): (Parsed<Located<IpAddr>>, Parsed<Forwarding>),
     what: &str,
     vips: &Vips,
     problems: &mut Problems,
@@ -362,7 +292,7 @@ fn address(
             "write the address that the real server has for itself (its RIP)",
         ));
     }
-    let (Ok(key), Ok(forwarding)) = (service.key, service.forwarding) else {
+    let (Ok(key), Ok(forwarding)) = (service.key, forwarding) else {
         return Ok(());
     };
     let (own, wanted) = (Family::from(ip), key.value.family());
@@ -383,9 +313,13 @@ fn address(
 }
 
 /// Only masquerading can send packets to another port than they came to.
-fn port(service: &ServiceDraft, port: Parsed<Option<Located<u16>>>, problems: &mut Problems) {
-    let (Ok(Some(port)), Ok(forwarding), Some(wanted)) =
-        (port, service.forwarding, service_port(service))
+fn port(
+    service: &ServiceDraft,
+    port: Parsed<Option<Located<u16>>>,
+    forwarding: Parsed<Forwarding>,
+    problems: &mut Problems,
+) {
+    let (Ok(Some(port)), Ok(forwarding), Some(wanted)) = (port, forwarding, service_port(service))
     else {
         return;
     };

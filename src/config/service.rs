@@ -1,21 +1,19 @@
 //! An entry of `virtual_services`.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{
-    Forwarding, Persistence, RealServerKey, Scheduler, ServiceFlags, ServiceKey, Weight,
-};
+use crate::model::{Forwarding, Persistence, Scheduler, ServiceFlags, ServiceKey};
 
 use super::check::{check, says_kind, via_allowed_by};
-use super::declaration::{REAL_SERVER, SERVICE};
+use super::declaration::SERVICE;
 use super::fields::{Fields, list_nodes};
 use super::node::{Located, Location, Node};
 use super::pool::{PoolDraft, pool};
 use super::problem::{Parsed, Problems};
-use super::range::{Addresses, ExpansionBudget, real_server_name, service_name};
+use super::range::{ExpansionBudget, service_name};
+use super::real_server_entry::{RealServerDraft, real_server, with_checks};
 use super::service_key::Keys;
-use super::{Check, RealServer, VirtualService, ipvs};
+use super::{Check, VirtualService, ipvs};
 
 /// A virtual service as it was read, in which some things may be missing
 /// because a problem stands in their place.
@@ -36,19 +34,6 @@ pub(super) struct ServiceDraft {
     pub(super) check_is_default: bool,
     pub(super) pool: PoolDraft,
     pub(super) real_servers: Parsed<Vec<Parsed<RealServerDraft>>>,
-}
-
-/// A real server as it was read.
-#[derive(Clone)]
-pub(super) struct RealServerDraft {
-    pub(super) location: Location,
-    pub(super) name: Parsed<Located<Arc<str>>>,
-    pub(super) address: Parsed<Located<IpAddr>>,
-    /// `None` for the service's.
-    pub(super) port: Parsed<Option<Located<u16>>>,
-    pub(super) weight: Parsed<Weight>,
-    /// Upper and lower.
-    thresholds: Parsed<(u32, u32)>,
 }
 
 /// The list `virtual_services`.
@@ -101,10 +86,12 @@ fn service(
         .map(|nodes| {
             nodes
                 .iter()
-                .flat_map(|node| match real_server(node, budget, problems) {
-                    Ok(drafts) => drafts.into_iter().map(Ok).collect(),
-                    Err(reported) => vec![Err(reported)],
-                })
+                .flat_map(
+                    |node| match real_server(node, forwarding, budget, problems) {
+                        Ok(drafts) => drafts.into_iter().map(Ok).collect(),
+                        Err(reported) => vec![Err(reported)],
+                    },
+                )
                 .collect::<Vec<_>>()
         });
     let location = fields.location;
@@ -154,73 +141,23 @@ fn service(
             }),
             check_location,
             check_is_default,
-            pool: pool(&fields, vip, forwarding, problems),
+            pool: pool(&fields, value, forwarding, problems),
             scheduler: scheduler.clone(),
             scheduler_location,
-            real_servers: real_servers.clone(),
+            real_servers: real_servers
+                .as_ref()
+                .map_err(|reported| *reported)
+                .map(|listed| with_checks(listed, value, forwarding, problems)),
         }
     };
     Ok(keys.into_iter().map(draft).collect())
 }
 
-fn name(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Located<Arc<str>>> {
+pub(super) fn name(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Located<Arc<str>>> {
     let value = fields.value("name", problems)?;
     let location = value.node.location;
     let value = value.name(problems)?;
     Ok(Located { value, location })
-}
-
-/// The real servers of one entry: one for each of its addresses.
-fn real_server(
-    node: &Node,
-    budget: &mut ExpansionBudget,
-    problems: &mut Problems,
-) -> Parsed<Vec<RealServerDraft>> {
-    let fields = Fields::read(node, &REAL_SERVER, problems)?;
-    let name = name(&fields, problems);
-    let addresses = fields.value("address", problems).and_then(|value| {
-        let location = value.node.location;
-        let value = value.host_addresses(problems)?;
-        Ok(Located { value, location })
-    });
-    let port = fields.maybe("port", |value| {
-        let location = value.node.location;
-        let value = value.integer(problems)?;
-        Ok(Located { value, location })
-    });
-    let weight = fields.integer("weight", problems);
-    let weight = weight.map(|weight| Weight::new(weight).unwrap_or(Weight::MAX));
-    let (address, range) = match addresses {
-        Ok(Located { value, location }) => match value {
-            Addresses::One(value) => (Ok(Located { value, location }), None),
-            Addresses::Range(range) => {
-                budget.take(range.count(), location, problems)?;
-                let value = range.first();
-                (Ok(Located { value, location }), Some((range, location)))
-            }
-        },
-        Err(reported) => (Err(reported), None),
-    };
-    let one = RealServerDraft {
-        location: fields.location,
-        name: name.clone(),
-        address,
-        port,
-        weight,
-        thresholds: ipvs::thresholds(&fields, problems),
-    };
-    let Some((range, location)) = range else {
-        return Ok(vec![one]);
-    };
-    let draft = |value| RealServerDraft {
-        name: name
-            .as_ref()
-            .map_err(|reported| *reported)
-            .and_then(|name| real_server_name(name, value, problems)),
-        address: Ok(Located { value, location }),
-        ..one.clone()
-    };
-    Ok(range.addresses().map(draft).collect())
 }
 
 impl ServiceDraft {
@@ -233,7 +170,7 @@ impl ServiceDraft {
             .into_iter()
             .map(|real_server| real_server.and_then(|real_server| real_server.finish(port)));
         let check = Arc::new(self.check?.of_service(key));
-        let pool = self.pool.finish(key, port, &check)?;
+        let pool = self.pool.finish(port, &check)?;
         Ok(VirtualService {
             name: self.name?.value,
             key,
@@ -244,20 +181,6 @@ impl ServiceDraft {
             check,
             pool,
             real_servers: real_servers.collect::<Parsed<_>>()?,
-        })
-    }
-}
-
-impl RealServerDraft {
-    fn finish(self, service_port: u16) -> Parsed<RealServer> {
-        let port = self.port?.map_or(service_port, |port| port.value);
-        let (upper_threshold, lower_threshold) = self.thresholds?;
-        Ok(RealServer {
-            name: self.name?.value,
-            key: RealServerKey(SocketAddr::new(self.address?.value, port)),
-            weight: self.weight?,
-            upper_threshold,
-            lower_threshold,
         })
     }
 }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use crate::model::{Scheduler, ServiceFlags};
 
+use super::checked_members::{checked_members, checks, is_check_taken};
 use super::node::Location;
 use super::problem::{Problems, quoted};
-use super::rules::{checks, service_port};
+use super::rules::service_port;
 use super::scalar::{list, resembling};
 use super::service::ServiceDraft;
 use super::{Check, CheckKind};
@@ -42,6 +43,7 @@ pub(super) fn check(
     let served: BTreeSet<u16> = services().flat_map(ports).collect();
     for service in services() {
         default_check(service, problems);
+        unchecked(service, problems);
         scheduler(service, problems);
         for (check, location) in checks(service) {
             agent(service, check, location, http, problems);
@@ -63,14 +65,24 @@ fn ports(service: &ServiceDraft) -> impl Iterator<Item = u16> {
     given.chain(own)
 }
 
+/// The ports of the real servers that the service's check asks, and its own.
+fn default_checked_ports(service: &ServiceDraft) -> impl Iterator<Item = u16> {
+    let own = service_port(service);
+    let drafts = service.real_servers.iter().flatten().flatten();
+    let asked = drafts.filter(|draft| draft.takes_services_check());
+    let given = asked.filter_map(|draft| Some(draft.port.ok()??.value));
+    given.chain(own)
+}
+
 /// HTTP is asked for where the file says nothing else, at the real server's port.
 fn default_check(service: &ServiceDraft, problems: &mut Problems) {
-    let (true, Ok(name)) = (service.check_is_default, &service.name) else {
+    let is_default = service.check_is_default && is_check_taken(service);
+    let (true, Ok(name)) = (is_default, &service.name) else {
         return;
     };
     // By firewall mark there is no port, and 80 is asked.
     let unusual = |port: &u16| *port != 0 && !HTTP_PORTS.contains(port);
-    let Some(port) = ports(service).find(unusual) else {
+    let Some(port) = default_checked_ports(service).find(unusual) else {
         return;
     };
     let location = service.check_location.unwrap_or(service.location);
@@ -84,6 +96,31 @@ fn default_check(service: &ServiceDraft, problems: &mut Problems) {
         "write a check, such as `check: { tcp: {} }`, or `check: { http: {} }` if that is meant"
     };
     problems.warn(location, message, hint);
+}
+
+/// Where no check can take a real server down, what is said of failures changes nothing.
+fn unchecked(service: &ServiceDraft, problems: &mut Problems) {
+    let mut members = checked_members(service).peekable();
+    if members.peek().is_none() || members.any(|member| member.check.kind.asks()) {
+        return;
+    }
+    let fail_open_below = service.pool.fail_open_below.ok().flatten();
+    let on_failure = service.pool.on_failure.ok().flatten();
+    let of_failures = [
+        ("fail_open_below", fail_open_below.map(|key| key.location)),
+        ("on_failure", on_failure.map(|key| key.location)),
+    ];
+    for (key, location) in of_failures {
+        let Some(location) = location else { continue };
+        problems.warn(
+            location,
+            format!(
+                "`{key}` changes nothing: `check: none` says that no real server of this service \
+                 ever fails"
+            ),
+            format!("remove `{key}`, or write a check"),
+        );
+    }
 }
 
 fn scheduler(service: &ServiceDraft, problems: &mut Problems) {

@@ -9,8 +9,7 @@ use crate::config::Config;
 use crate::model::{ConditionType, Diagnosis, Severity};
 use crate::runtime::shell_word::quoted;
 use crate::status::document::{
-    ConditionStatus, ConfigStatus, IN_MEMORY, ProbeStatus, RealServerStatus, ServiceStatus,
-    StatusResponse,
+    ConditionStatus, ConfigStatus, ProbeStatus, RealServerStatus, ServiceStatus, StatusResponse,
 };
 use crate::status::{Mode, command_line};
 
@@ -64,15 +63,17 @@ fn failing_while_frozen(status: &StatusResponse, facts: &Facts) -> Option<Findin
 
 /// An agent that does not change this kernel.
 fn without_effect(status: &StatusResponse, mode: Mode) -> Option<Finding> {
-    let (message, option) = if status.dry_run {
-        let message = "the agent that runs here is a dry run, which writes nothing".to_owned();
-        (message, "--dry-run")
+    let (what, option) = if status.dry_run {
+        ("a dry run, which writes nothing", "--dry-run")
     } else if status.table == "memory" {
-        let message = format!("the agent that runs here has {IN_MEMORY}");
-        (message, "--table memory")
+        (
+            "one with its table in memory, which forwards nothing",
+            "--table memory",
+        )
     } else {
         return None;
     };
+    let message = format!("the agent that runs here is {what}");
     let unit = mode.unit();
     let fix = format!("stop it, and start the agent without {option}: systemctl start {unit}");
     Some(Finding::problem("agent", "process", message, fix))

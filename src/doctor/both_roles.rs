@@ -65,9 +65,12 @@ fn loops(service: &VirtualService, own: &BTreeSet<IpAddr>, facts: &Facts) -> boo
         Mode::Director => true,
         Mode::RealServer => facts.host.directed.contains(&address.ip()),
     };
-    let real_servers = || service.real_servers.iter().map(|one| one.key.0.ip());
+    let real_servers = || {
+        let members = service.real_servers.iter().map(|one| service.member(one));
+        let members = members.filter(|member| member.forwarding != Forwarding::Masquerade);
+        members.map(|member| member.address())
+    };
     directed
-        && service.forwarding != Forwarding::Masquerade
         && real_servers().any(|address| own.contains(&address))
         && real_servers().any(|address| !own.contains(&address))
 }

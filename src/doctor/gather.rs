@@ -20,7 +20,7 @@ use super::stale_neighbours;
 use super::vip_probe_facts::{Source, VipProbeFacts};
 use crate::agent::drains::DrainFile;
 use crate::agent::real_server::{HostInspection, HostInspector};
-use crate::config::{Config, Via};
+use crate::config::{Config, Via, VirtualService};
 use crate::control::{self, ControlError};
 use crate::kernel::{
     Host, Ipvs as _, IpvsReader, KernelError, KernelIpvs, Route, Sysctls, present,
@@ -240,9 +240,9 @@ async fn tunnel_routes(
     host: &mut Host,
 ) -> BTreeMap<IpAddr, Result<Route, String>> {
     let services = config.virtual_services.iter();
-    let tunneled = services.filter(|s| matches!(s.forwarding, Forwarding::Tunnel(_)));
-    let ends = tunneled.flat_map(|service| service.checked().map(|(key, _)| key.0.ip()));
-    let ends: BTreeSet<_> = ends.collect();
+    let members = services.flat_map(VirtualService::members);
+    let tunneled = members.filter(|member| matches!(member.forwarding, Forwarding::Tunnel(_)));
+    let ends: BTreeSet<_> = tunneled.map(|member| member.address()).collect();
     let mut routes = BTreeMap::new();
     for to in ends {
         let route = host.route(to).await;
@@ -285,10 +285,10 @@ fn sources(config: &Config) -> BTreeSet<Source> {
         let Some(vip) = service.key.vip() else {
             continue;
         };
-        let checked = service.checked();
-        for (key, check) in checked.filter(|(_, check)| check.via.through_vip()) {
-            let real_server = key.0.ip();
-            let address = vip_path::source(real_server, &check.origin, vip);
+        let members = service.members();
+        for member in members.filter(|member| member.check.via.through_vip()) {
+            let real_server = member.address();
+            let address = vip_path::source(real_server, &member.check.origin, vip);
             let address = address.map_err(|why| (why, real_server));
             sources.insert(Source { vip, address });
         }

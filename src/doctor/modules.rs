@@ -187,24 +187,32 @@ pub(super) fn notes(config: &Config, config_path: &Path, modules: &Modules) -> V
 
 /// What unpacks the packets of the director.
 fn needed_by_tunnels(config: &Config, facts: &Facts) -> BTreeSet<String> {
-    let served = facts.services.iter().filter_map(|readiness| {
-        let own = readiness.service.own?;
+    let mut needed = BTreeSet::new();
+    for readiness in &facts.services {
         let mut services = config.virtual_services.iter();
-        let service = services.find(|service| service.key == readiness.service.key())?;
-        let Forwarding::Tunnel(tunnel) = service.forwarding else {
-            return None;
+        let service = services.find(|service| service.key == readiness.service.key());
+        let (Some(own), Some(service)) = (readiness.service.own, service) else {
+            continue;
         };
-        let name = match (tunnel, Family::from(own), service.key.family()) {
-            (Tunnel::Gue { .. }, ..) => "fou",
-            (Tunnel::Ipip, Family::Ipv4, Family::Ipv4) => "ipip",
-            (Tunnel::Ipip, Family::Ipv4, Family::Ipv6) => "sit",
-            (Tunnel::Ipip, Family::Ipv6, _) => "ip6_tunnel",
-            (Tunnel::Gre { .. }, Family::Ipv4, _) => "ip_gre",
-            (Tunnel::Gre { .. }, Family::Ipv6, _) => "ip6_gre",
-        };
-        Some(name.to_owned())
-    });
-    served.collect()
+        for forwarding in service.forwardings(Some(own)) {
+            if let Forwarding::Tunnel(tunnel) = forwarding {
+                let name = module_of_tunnel(tunnel, own.into(), service.key.family());
+                needed.insert(name.to_owned());
+            }
+        }
+    }
+    needed
+}
+
+fn module_of_tunnel(tunnel: Tunnel, outer: Family, inner: Family) -> &'static str {
+    match (tunnel, outer, inner) {
+        (Tunnel::Gue { .. }, ..) => "fou",
+        (Tunnel::Ipip, Family::Ipv4, Family::Ipv4) => "ipip",
+        (Tunnel::Ipip, Family::Ipv4, Family::Ipv6) => "sit",
+        (Tunnel::Ipip, Family::Ipv6, _) => "ip6_tunnel",
+        (Tunnel::Gre { .. }, Family::Ipv4, _) => "ip_gre",
+        (Tunnel::Gre { .. }, Family::Ipv6, _) => "ip6_gre",
+    }
 }
 
 #[cfg(test)]

@@ -117,7 +117,8 @@ fn configured(config: &Config, facts: &Facts) -> Vec<Finding> {
 /// Masquerading brings answers back through this host as a router.
 fn forwarding(config: &Config, facts: &Facts) -> Vec<Finding> {
     let services = config.virtual_services.iter();
-    let masquerade = services.filter(|s| s.forwarding == Forwarding::Masquerade);
+    let masquerade =
+        services.filter(|service| service.forwardings(None).contains(&Forwarding::Masquerade));
     let families: BTreeSet<Family> = masquerade.map(|service| service.key.family()).collect();
     let finding = |family| {
         let key = match family {

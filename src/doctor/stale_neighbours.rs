@@ -54,8 +54,8 @@ fn pairs(
 ) -> Vec<(IpAddr, IpAddr)> {
     let services = || config.virtual_services.iter();
     let vips: BTreeSet<_> = services().filter_map(|service| service.key.vip()).collect();
-    let real_servers = services().flat_map(VirtualService::checked);
-    let real_servers: BTreeSet<_> = real_servers.map(|(key, _)| key.0.ip()).collect();
+    let real_servers = services().flat_map(VirtualService::members);
+    let real_servers: BTreeSet<_> = real_servers.map(|member| member.address()).collect();
     let link = config.director.link.as_deref();
     let on_link: Vec<_> = held
         .iter()
@@ -90,6 +90,7 @@ fn echo(source: Option<IpAddr>) -> Check {
         timeout: PATIENCE,
         rise: NonZeroU16::MIN,
         fall: NonZeroU16::MIN,
+        watch: false,
         origin: Origin {
             source,
             interface: None,

@@ -26,9 +26,10 @@ pub(super) fn examine_director(config: &Config, facts: &Facts) -> Vec<Finding> {
     let incoming = incoming.unwrap_or(USUAL_MTU);
     let mut paths = BTreeSet::new();
     for service in &config.virtual_services {
-        if let Forwarding::Tunnel(tunnel) = service.forwarding {
-            let checked = service.checked();
-            paths.extend(checked.map(|(key, _)| (key.0.ip(), tunnel, service.key.family())));
+        for member in service.members() {
+            if let Forwarding::Tunnel(tunnel) = member.forwarding {
+                paths.insert((member.address(), tunnel, service.key.family()));
+            }
         }
     }
     let finding = |(to, tunnel, inner)| match facts.routes.get(&to)? {
@@ -110,21 +111,22 @@ fn unpacked(
     own: Option<IpAddr>,
     facts: &Facts,
 ) -> Vec<Finding> {
-    let Forwarding::Tunnel(tunnel) = service.forwarding else {
-        return Vec::new();
-    };
     let (name, inner) = (&service.name, service.key.family());
     // Without an address of its own there, it is as the others are.
-    let outer: BTreeSet<Family> = match own {
-        Some(own) => [own.into()].into(),
-        None => service
-            .checked()
-            .map(|(key, _)| key.0.ip().into())
-            .collect(),
-    };
-    let ends = outer
+    let members = service.members();
+    let members = members.filter(|member| own.is_none_or(|own| member.address() == own));
+    let tunnels: BTreeSet<(Tunnel, Family)> = members
+        .filter_map(|member| match member.forwarding {
+            Forwarding::Tunnel(tunnel) => Some((tunnel, member.address().into())),
+            Forwarding::Masquerade | Forwarding::Local | Forwarding::Direct => None,
+        })
+        .collect();
+    if tunnels.is_empty() {
+        return Vec::new();
+    }
+    let ends = tunnels
         .into_iter()
-        .map(|outer| End::new(tunnel, inner, outer));
+        .map(|(tunnel, outer)| End::new(tunnel, inner, outer));
     let ends: Vec<_> = ends.collect();
     let findings = facts.host.interfaces.iter().filter_map(|interface| {
         let end = ends.iter().find(|end| end.is(interface))?;

@@ -68,6 +68,25 @@ impl Announcer {
         }
     }
 
+    /// The line of a real server that is up without a probe.
+    pub(super) fn came_up(
+        &mut self,
+        names: Names,
+        from: Health,
+        weight: Weight,
+        reason: &str,
+        now: Instant,
+    ) -> LogLine {
+        let admitted = self.admit(LineKind::Up, "", &names, now);
+        LogLine {
+            level: if admitted { Level::Info } else { Level::Debug },
+            from: Some(from),
+            weight: Some(weight),
+            reason: Some(reason.to_owned()),
+            ..names.line(Level::Info, "real server up")
+        }
+    }
+
     /// The line of a real server that is still down, for another reason than was logged.
     pub(super) fn other_diagnosis(
         &mut self,

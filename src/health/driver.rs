@@ -124,6 +124,7 @@ impl Driver {
         weight_updates: Arc<WeightUpdates>,
     ) -> Self {
         let rates = rates(&probes);
+        show_watched(&snapshot, &probes);
         let configuration = configuration(config, probes, found);
         let (core, effects) = Core::new(configuration, clock::monotonic());
         let driver = Self {
@@ -309,6 +310,7 @@ impl Driver {
         self.metrics = metrics;
         self.weight_updates = weight_updates;
         self.rates = rates(&probes);
+        show_watched(&self.snapshot, &probes);
         let mut reloaded = None;
         let reload = Input::Reload(configuration(config, probes, found));
         for effect in self.core.handle(reload, now) {
@@ -343,6 +345,20 @@ fn rates(probes: &Subscriptions) -> BTreeMap<ProbeId, Arc<SharedProbeRate>> {
         .collect()
 }
 
+/// Gives each real server what its probe shows of the watched connection.
+fn show_watched(snapshot: &Snapshot, probes: &Subscriptions) {
+    for (probe, target) in probes.probes.iter().zip(&probes.targets) {
+        let Some(watching) = &probe.watch else {
+            continue;
+        };
+        for id in &target.subscribers {
+            if let Some((_, record)) = snapshot.records(*id) {
+                record.live.lock().watching = Some(Arc::clone(watching));
+            }
+        }
+    }
+}
+
 fn configuration(config: Arc<Config>, probes: Subscriptions, found: Weights) -> Configuration {
     let ids = probes.probes.iter().map(|probe| probe.id);
     Configuration {
@@ -354,6 +370,8 @@ fn configuration(config: Arc<Config>, probes: Subscriptions, found: Weights) -> 
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod own_check_tests;
 #[cfg(test)]
 mod safety_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::log_line::Names;
-use crate::config::{Check, Config, SorryServer, VirtualService};
+use crate::config::{Config, ServiceMember, SorryServer, VirtualService};
 use crate::diagnosis::DiagnosisSubject;
 use crate::model::{RealServerId, RealServerKey, ServiceKey};
 
@@ -35,26 +35,31 @@ impl Inventory {
     pub(super) fn ids(&self) -> impl Iterator<Item = ((ServiceKey, RealServerKey), RealServerId)> {
         (0..).zip(self.services()).flat_map(|(service, found)| {
             (0..)
-                .zip(found.checked())
-                .map(move |(real_server, (key, _))| {
+                .zip(found.members())
+                .map(move |(real_server, member)| {
                     let id = RealServerId {
                         service,
                         real_server,
                     };
-                    ((found.key, key), id)
+                    ((found.key, member.key), id)
                 })
         })
     }
 
     pub(super) fn key(&self, id: RealServerId) -> Option<(ServiceKey, RealServerKey)> {
         let service = self.service(id)?;
-        let (key, _) = member(service, id)?;
-        Some((service.key, key))
+        Some((service.key, member(service, id)?.key))
     }
 
     pub(super) fn is_sorry_server(&self, id: RealServerId) -> bool {
         let service = self.service(id);
         service.is_some_and(|service| service.real_servers.len() == id.real_server_index())
+    }
+
+    /// Whether the real server has `check: none`.
+    pub(super) fn is_unchecked(&self, id: RealServerId) -> bool {
+        let member = self.service(id).and_then(|service| member(service, id));
+        member.is_some_and(|member| !member.check.kind.asks())
     }
 
     pub(super) fn names(&self, id: RealServerId) -> Option<Names> {
@@ -72,13 +77,13 @@ impl Inventory {
     /// Where the real server serves, for the fix of what is wrong with it.
     pub(super) fn subject(&self, id: RealServerId) -> Option<DiagnosisSubject> {
         let service = self.service(id)?;
-        let (key, check) = member(service, id)?;
-        let port = key.0.port();
+        let member = member(service, id)?;
+        let port = member.key.0.port();
         Some(DiagnosisSubject {
             service: service.key,
-            forwarding: service.forwarding,
-            real_server: key.0.ip(),
-            port: match check.kind.clients_port(port) {
+            forwarding: member.forwarding,
+            real_server: member.address(),
+            port: match member.check.kind.clients_port(port) {
                 0 => port,
                 checked => checked,
             },
@@ -86,12 +91,11 @@ impl Inventory {
     }
 }
 
-fn member(service: &VirtualService, id: RealServerId) -> Option<(RealServerKey, &Check)> {
+fn member(service: &VirtualService, id: RealServerId) -> Option<ServiceMember<'_>> {
     let index = id.real_server_index();
-    if let Some(real_server) = service.real_servers.get(index) {
-        return Some((real_server.key, &service.check));
+    match service.real_servers.get(index) {
+        Some(real_server) => Some(service.member(real_server)),
+        None if index == service.real_servers.len() => service.sorry_member(),
+        None => None,
     }
-    let sorry_server = service.pool.sorry_server.as_ref();
-    let sorry_server = sorry_server.filter(|_| index == service.real_servers.len())?;
-    Some((sorry_server.key, &sorry_server.check))
 }

@@ -106,6 +106,9 @@ pub(super) fn reason(transition: Transition, outcome: &Outcome) -> String {
     }
 }
 
+/// Why a real server is up whose check was replaced by `check: none`.
+pub(super) const NO_LONGER_CHECKED: &str = "it is no longer checked";
+
 /// The kinds of lines that a change of a pool's status asks for.
 pub(super) fn pool_lines(before: PoolStatus, after: PoolStatus) -> impl Iterator<Item = LineKind> {
     let line = |before: bool, after: bool, begun, ended| match (before, after) {

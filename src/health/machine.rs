@@ -53,6 +53,14 @@ impl Machine {
         }
     }
 
+    /// A machine of a real server that no probe asks: up, and for good.
+    pub(crate) fn always_up() -> Self {
+        Self {
+            health: Health::Up,
+            ..Self::new(NonZeroU16::MIN, NonZeroU16::MIN)
+        }
+    }
+
     /// The passes in a row that it takes from now on to be up.
     pub(crate) fn set_rise(&mut self, rise: NonZeroU16) {
         self.rise = rise;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 pub(crate) use self::failure::{FailureRule, Handling};
 use self::member::{Member, SlowStartState};
-pub(crate) use self::policy::{Policy, PreviousIndex, SorryServer};
+pub(crate) use self::policy::{MemberPolicy, Policy, PreviousIndex};
 use super::{Machine, Transition};
 use crate::model::{AdminState, Health, PoolStatus, Quiesced, SetWeight, Weight};
 use crate::probe::{ProbeRate, WeightAdvice};
@@ -22,6 +22,7 @@ use crate::probe::{ProbeRate, WeightAdvice};
 ///   check reports in place of it, after slow start.
 /// - A real server of unknown health keeps the weight that it was found with, and counts as up
 ///   until it is known better.
+/// - A real server that nothing checks is up from the start.
 /// - A real server that is down has weight 0, unless the pool fails open.
 /// - With the quorum lost and a sorry server that passes its check, that one
 ///   serves, and nobody else; it goes before failing open.
@@ -44,24 +45,15 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// `members` and `sorry_server` are each real server's configured weight
-    /// and the one that it was found with. The health of all is unknown.
+    /// The health of all that is checked is unknown. Where something is not checked, call
+    /// [`recompute_weights`](Self::recompute_weights).
     pub(crate) fn new(
         policy: Policy,
-        fall: NonZeroU16,
-        members: impl IntoIterator<Item = (Weight, Weight)>,
-        sorry_server: Option<SorryServer>,
+        members: impl IntoIterator<Item = MemberPolicy>,
+        sorry_server: Option<MemberPolicy>,
     ) -> Self {
-        let rise = policy.rise;
-        let members = members.into_iter().map(|(configured, found)| {
-            let machine = Machine::new(rise, fall);
-            Member::new(machine, configured, found)
-        });
-        let members = members.collect();
-        let sorry_server = sorry_server.map(|sorry_server| {
-            let machine = Machine::new(sorry_server.rise, sorry_server.fall);
-            Member::new(machine, Weight::ONE, sorry_server.found)
-        });
+        let members = members.into_iter().map(Member::new).collect();
+        let sorry_server = sorry_server.map(Member::new);
         let serves = |server: &Member| server.wanted != Weight::ZERO;
         let found_serving = sorry_server.as_ref().is_some_and(serves);
         let status = PoolStatus {
@@ -145,7 +137,7 @@ impl Pool {
         }
         let member = self.members.get_mut(member)?;
         if self.policy.flap_damping && member.machine.health() == Health::Down {
-            let rise = member.damping.rise(self.policy.rise, now);
+            let rise = member.damped_rise(now);
             member.machine.set_rise(rise);
         }
         let transition = member.on_outcome(passed, started)?;
@@ -190,9 +182,9 @@ impl Pool {
     /// The passes in a row that the real server needs to be up, where damping
     /// asks for more than is configured.
     pub(crate) fn damped_rise(&self, member: usize, now: Instant) -> Option<NonZeroU16> {
-        let damping = self.members.get(member)?.damping;
-        let rise = damping.rise(self.policy.rise, now);
-        (self.policy.flap_damping && rise > self.policy.rise).then_some(rise)
+        let member = self.members.get(member)?;
+        let rise = member.damped_rise(now);
+        (self.policy.flap_damping && rise > member.rise()).then_some(rise)
     }
 
     /// While frozen, verdicts and weights stay as they are; after that, only

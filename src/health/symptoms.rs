@@ -107,17 +107,23 @@ impl SymptomTable {
     /// Nothing is known of any real server.
     pub(super) fn new(inventory: &Inventory) -> Self {
         let services = inventory.services().iter();
-        let symptoms = services.map(|service| vec![Symptoms::default(); service.checked().count()]);
+        let symptoms = services.map(|service| vec![Symptoms::default(); service.members().count()]);
         Self(symptoms.collect())
     }
 
-    /// The table of another configuration, with what is known of the real servers of both.
+    /// The table of another configuration, with what is known of the real servers of both. What
+    /// probes saw of a real server that is no longer checked is forgotten.
     pub(super) fn carried_over(&self, before: &Inventory, after: &Inventory) -> Self {
         let known: BTreeMap<_, _> = before.ids().collect();
         let mut table = Self::new(after);
         for (key, id) in after.ids() {
             let before = known.get(&key).and_then(|before| self.get(*before));
-            if let (Some(symptoms), Some(before)) = (table.get_mut(id), before) {
+            let (Some(symptoms), Some(before)) = (table.get_mut(id), before) else {
+                continue;
+            };
+            if after.is_unchecked(id) {
+                symptoms.quiesced = before.quiesced;
+            } else {
                 symptoms.clone_from(before);
             }
         }

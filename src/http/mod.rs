@@ -103,6 +103,13 @@ impl SharedState {
         }
         response
     }
+
+    /// The index of the virtual service of this name.
+    fn service(&self, name: &str) -> Option<usize> {
+        let snapshot = self.view().snapshot;
+        let mut services = snapshot.services.iter();
+        services.position(|service| &*service.name == name)
+    }
 }
 
 /// An address that cannot be listened on.
@@ -176,31 +183,33 @@ async fn metrics(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let names = match metrics_filter(query.as_deref().unwrap_or_default()) {
+    let only = match metrics_filter(query.as_deref().unwrap_or_default()) {
         Ok(names) => names,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    let only = (!names.is_empty()).then_some(names);
-    if let Some(names) = &only {
-        let snapshot = shown.view().snapshot;
-        let services = snapshot.services.iter();
-        let known: BTreeSet<&str> = services.map(|service| &*service.name).collect();
-        if !names.iter().all(|name| known.contains(&**name)) {
-            return no_such_service();
-        }
+    if only.iter().any(|name| shown.service(name).is_none()) {
+        return no_such_service();
     }
     let format = negotiation::format(&headers);
     let wanted = Wanted {
-        large: match &only {
-            None => Large::Metrics(format),
-            Some(names) => Large::FilteredMetrics(format, names.clone()),
+        large: if only.is_empty() {
+            Large::Metrics(format)
+        } else {
+            Large::FilteredMetrics(format, only.clone())
         },
         encoding: negotiation::encoding(&headers),
     };
     let render = move |view: AppState, sink: &mut Sink| {
+        let snapshot = view.snapshot;
+        // A service that a reload has removed since then has no series.
+        let places = || {
+            let services = snapshot.services.iter().enumerate();
+            let wanted = services.filter(|(_, service)| only.contains(&*service.name));
+            wanted.map(|(place, _)| place).collect()
+        };
+        let only = (!only.is_empty()).then(places);
         let now = clock::wall();
-        let pieces = view.metrics.exposition(view.snapshot, format, only, now);
-        Ok(sink.put_all(pieces)?)
+        Ok(sink.put_all(view.metrics.exposition(snapshot, format, only, now))?)
     };
     let media_type = format.content_type();
     let mut response = shown.large(wanted, media_type, &slot, render).await;
@@ -210,16 +219,14 @@ async fn metrics(
     response
 }
 
-/// The names of `service=NAME`, which may be repeated; none for all metrics.
+/// The names of `service=NAME`, once or several times; none for everything.
 fn metrics_filter(query: &str) -> Result<BTreeSet<String>, &'static str> {
     let mut names = BTreeSet::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
-            ("service", name) if !name.is_empty() => {
-                names.insert(name.to_owned());
-            }
+            ("service", name) if !name.is_empty() => names.insert(name.to_owned()),
             _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
-        }
+        };
     }
     Ok(names)
 }

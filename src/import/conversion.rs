@@ -1,6 +1,5 @@
-//! From drafts to what one virtual service of ours can have: one check and one
-//! way of forwarding for all its real servers, and what the rules of our
-//! configuration ask for.
+//! From drafts to virtual services of ours: the check and the way of forwarding that most real
+//! servers have is the service's, and what the rules of our configuration ask for holds.
 
 mod majority;
 mod real_servers;
@@ -13,7 +12,7 @@ use serde_yaml::{Mapping, Value};
 
 use self::majority::{check, forwarding};
 use self::real_servers::{KeptRealServer, unusable};
-use super::check::{Check, Kind, duration};
+use super::check::duration;
 use super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
 use super::names::Names;
 use super::note::{Notes, Place};
@@ -66,15 +65,15 @@ struct Converter {
 impl Converter {
     fn service(&mut self, mut draft: Draft, notes: &mut Notes) -> Option<Mapping> {
         self.distinct_key(&mut draft, notes)?;
-        let forwarding = forwarding(&draft, notes);
-        let kept = real_servers::keep(&mut draft, forwarding, &self.vips, notes);
+        let forwarding = forwarding(&draft);
+        let mut kept = real_servers::keep(&mut draft, &self.vips, notes);
         if kept.is_empty() {
             let text = "a virtual service without a real server is left out: add \
                         `real_servers` to import it";
             notes.add(draft.place, text);
             return None;
         }
-        let check = check(&draft.key, draft.place, &kept, notes);
+        let check = check(&draft.key, draft.place, &mut kept, notes);
         let mut keys = Mapping::new();
         keys.insert("name".into(), self.names.of_service(&draft).into());
         write_key(&draft.key, &mut keys);
@@ -88,7 +87,7 @@ impl Converter {
         let sorry_server = draft.sorry_server.take();
         let sorry_server = sorry_server
             .and_then(|server| self.sorry_server(&draft, &server, forwarding, &kept, notes));
-        keys.insert("check".into(), check.into());
+        keys.insert("check".into(), check);
         write_quorum(&draft, &kept, &mut keys, notes);
         if let Some(on_failure) = draft.on_failure {
             keys.insert("on_failure".into(), on_failure.into());
@@ -96,7 +95,10 @@ impl Converter {
         if let Some(server) = sorry_server {
             keys.insert("sorry_server".into(), server.into());
         }
-        keys.insert("real_servers".into(), real_servers::written(kept));
+        keys.insert(
+            "real_servers".into(),
+            real_servers::written(kept, forwarding),
+        );
         Some(keys)
     }
 
@@ -159,13 +161,14 @@ impl Converter {
         notes: &mut Notes,
     ) -> Option<Mapping> {
         let (place, address) = (server.place, server.address);
+        let own_forwarding = server.forwarding.unwrap_or(forwarding);
         let is_real_server = kept.iter().any(|kept| kept.server.address == address);
         let reason = if is_real_server {
             Some("it is a real server of the same service".to_owned())
         } else if draft.scheduler == "dh" {
             Some("the scheduler `dh` would not find it; use `sh` or `mh`".to_owned())
         } else {
-            unusable(address, draft.key.family(), forwarding, &self.vips)
+            unusable(address, draft.key.family(), own_forwarding, &self.vips)
         };
         if let Some(reason) = reason {
             notes.add(
@@ -174,39 +177,24 @@ impl Converter {
             );
             return None;
         }
-        if server.forwarding.is_some_and(|own| own != forwarding) {
-            let text = format!(
-                "the sorry server {address} has a way of forwarding of its own there, and that \
-                 of its service, `{forwarding}`, here: see that it takes such packets"
-            );
-            notes.add(place, text);
-        }
-        let common = draft.key.port();
-        let port = server.port.filter(|port| Some(*port) != common);
+        let port = server.port.filter(|port| Some(*port) != draft.key.port());
         let port = real_servers::translated(
             port,
             "the sorry server",
             address,
             draft,
-            forwarding,
+            own_forwarding,
             place,
             notes,
         );
-        let own = port.or(common);
-        let kind = Kind::simple(draft.key.checked_protocol(), own.or(server.port));
-        let timing = kept
-            .iter()
-            .find_map(|kept| Some(kept.server.check.as_ref()?.timing.clone()));
-        let check = Check::new(kind, timing.unwrap_or_default());
-        let text = "a sorry server is not checked there; here it must pass a check of its own, \
-                    and its `check` asks for no more than a connection, or an answer to a ping";
-        notes.once("sorry server", place, text);
         let mut keys = Mapping::new();
         keys.insert("address".into(), address.to_string().into());
         if let Some(port) = port {
             keys.insert("port".into(), port.into());
         }
-        keys.insert("check".into(), check.written(own).into());
+        write_own_forwarding(own_forwarding, forwarding, &mut keys);
+        // The other programs do not check theirs.
+        keys.insert("check".into(), "none".into());
         Some(keys)
     }
 }
@@ -261,6 +249,19 @@ fn write_flags(draft: &Draft, keys: &mut Mapping, notes: &mut Notes) {
             keys.insert("one_packet".into(), true.into());
         }
         _ => {}
+    }
+}
+
+/// What a real server or sorry server has of its own where that is not its service's.
+fn write_own_forwarding(own: Forwarding, of_service: Forwarding, keys: &mut Mapping) {
+    if own == of_service {
+        return;
+    }
+    write_forwarding(own, keys);
+    // Without `tunnel`, the tunnel would be the service's.
+    if let (Forwarding::Tunnel(Tunnel::Ipip), Forwarding::Tunnel(_)) = (own, of_service) {
+        let ipip = Mapping::from_iter([("type".into(), "ipip".into())]);
+        keys.insert("tunnel".into(), ipip.into());
     }
 }
 

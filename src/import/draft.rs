@@ -130,8 +130,17 @@ pub(super) struct RealServer {
     pub(super) weight: u32,
     pub(super) upper_threshold: u32,
     pub(super) lower_threshold: u32,
-    /// `None` where nothing asks it.
-    pub(super) check: Option<Check>,
+    pub(super) check: CheckedService,
+}
+
+/// What decides on a real server in the other program.
+#[derive(Debug, Clone)]
+pub(super) enum CheckedService {
+    By(Box<Check>),
+    /// Nothing asks the real server, which always serves.
+    Never,
+    /// The other program has no checks, or one without an equal here.
+    Unknown,
 }
 
 /// The server that serves when no other does.

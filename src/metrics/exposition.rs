@@ -11,7 +11,6 @@ mod info;
 mod own;
 mod served;
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -136,33 +135,18 @@ impl Display for Seconds {
     }
 }
 
-/// The virtual services that a scrape is about.
-struct Selection {
-    names: BTreeSet<String>,
-    /// Where they are in the snapshot. A service that a reload has removed is not there.
-    indices: Vec<usize>,
-}
-
-impl Selection {
-    fn new(names: BTreeSet<String>, snapshot: &Snapshot) -> Self {
-        let services = snapshot.services.iter().enumerate();
-        let wanted = services.filter(|(_, service)| names.contains(&*service.name));
-        let indices = wanted.map(|(index, _)| index).collect();
-        Self { names, indices }
-    }
-}
-
 /// Where in a scrape one is.
 pub(super) struct Exposition {
     format: Format,
     own: std::vec::IntoIter<MetricFamily>,
     snapshot: Arc<Snapshot>,
-    /// The only virtual services that the scrape is about; `None` for all and the host.
-    only: Option<Selection>,
+    /// The places of the virtual services that the scrape is about, unless it is about
+    /// everything.
+    only: Option<Vec<usize>>,
     now: SystemTime,
     family: usize,
     head_pending: bool,
-    /// Counts the virtual services that the scrape is about.
+    /// How many of the wanted virtual services come before.
     service: usize,
     real_server: usize,
     is_ended: bool,
@@ -170,15 +154,14 @@ pub(super) struct Exposition {
 
 impl Exposition {
     /// `own` are the families that are not made from the snapshot. With `only`, the scrape
-    /// has the series of the virtual services of these names, and nothing else.
+    /// has the series of the virtual services at those places, and nothing else.
     pub(super) fn new(
         own: Vec<MetricFamily>,
         snapshot: Arc<Snapshot>,
         format: Format,
-        only: Option<BTreeSet<String>>,
+        only: Option<Vec<usize>>,
         now: SystemTime,
     ) -> Self {
-        let only = only.map(|names| Selection::new(names, &snapshot));
         Self {
             format,
             own: own.into_iter(),
@@ -197,8 +180,11 @@ impl Exposition {
     fn step(&mut self, out: &mut String) -> bool {
         let mut writer = Writer::new(out, self.format);
         if let Some(family) = self.own.next() {
-            let names = self.only.as_ref().map(|only| &only.names);
-            own::write(&mut writer, &family, names);
+            let names = self.only.as_ref().map(|only| {
+                let services = only.iter().filter_map(|at| self.snapshot.services.get(*at));
+                services.map(|service| &*service.name).collect()
+            });
+            own::write(&mut writer, &family, names.as_ref());
             return true;
         }
         let Some(family) = families::nth(self.family) else {
@@ -215,11 +201,11 @@ impl Exposition {
             per_real_server: self.snapshot.per_real_server,
             now: self.now,
         };
-        let index = match &self.only {
+        let place = match &self.only {
             None => Some(self.service),
-            Some(only) => only.indices.get(self.service).copied(),
+            Some(only) => only.get(self.service).copied(),
         };
-        let service = index.and_then(|index| self.snapshot.services.get(index));
+        let service = place.and_then(|place| self.snapshot.services.get(place));
         match (&family.source, service) {
             (Source::Host(render), _) => {
                 if self.only.is_none() {

@@ -294,13 +294,13 @@ impl Metrics {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// All metrics at this time, or with `only` those of the virtual services of these names,
+    /// All metrics at this time, or with `only` those of the virtual services at those places,
     /// piece by piece, each rendered when it is asked for.
     pub(crate) fn exposition(
         &self,
         snapshot: Arc<Snapshot>,
         format: Format,
-        only: Option<BTreeSet<String>>,
+        only: Option<Vec<usize>>,
         now: SystemTime,
     ) -> impl Iterator<Item = String> + Send + use<> {
         exposition::Exposition::new(self.registry.gather(), snapshot, format, only, now)

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::config::PerRealServer;
+use crate::config::{CheckKind, PerRealServer};
 use crate::model::{
     AdminState, FreezeReason, Health, ProbeResult, Quiesced, Statistics, SyncDaemon, SyncState,
     TableStatus,
@@ -452,6 +452,34 @@ fn the_configured_intervals_are_shown_by_both_roles() {
 }
 
 #[test]
+fn longest_interval_of_the_real_servers_checks_is_that_of_the_service() {
+    let mut config = fixture::config();
+    let [web, marked] = config.virtual_services.as_mut_slice() else {
+        panic!("two services");
+    };
+    let mut own = (*web.check).clone();
+    own.interval = Duration::from_secs(5);
+    web.real_servers[0].check = Some(Arc::new(own));
+    let mut none = (*marked.check).clone();
+    none.kind = CheckKind::None;
+    marked.check = Arc::new(none);
+    let snapshot = Snapshot::director(&config, "c".into(), fixture::start());
+    let found = series(&scrape(snapshot));
+    let web = r#"lvs_check_interval_seconds{service="web"}"#;
+    assert!((found[web] - 5.0).abs() < 0.001);
+    let marked = r#"lvs_check_interval_seconds{service="marked"}"#;
+    assert_eq!(found.get(marked), None);
+    let up = found.iter().filter(|(series, value)| {
+        series.starts_with("lvs_real_server_up{service=\"marked\"") && **value > 0.5
+    });
+    assert_eq!(up.count(), 1);
+    let is_probe = |series: &&String| {
+        series.starts_with("lvs_probe") && series.contains("service=\"marked\",real_server=\"rs")
+    };
+    assert_eq!(found.keys().find(is_probe), None);
+}
+
+#[test]
 fn the_last_transition_has_a_time_once_there_was_one() {
     let of = |real_server: &str| {
         format!(
@@ -611,17 +639,16 @@ fn off_leaves_services_and_totals() {
 }
 
 #[test]
-fn only_one_service_is_shown() {
+fn only_the_services_that_are_asked_for_are_shown() {
     let metrics = Metrics::new(["web", "marked"]).unwrap();
-    let of = |names: &[&str]| {
-        let only = names.iter().map(|name| String::from(*name)).collect();
+    let of = |only: &[usize]| {
         let snapshot = Arc::new(fixture::director());
         let text: String = metrics
-            .exposition(snapshot, Format::Text, Some(only), now())
+            .exposition(snapshot, Format::Text, Some(only.to_vec()), now())
             .collect();
         series(&text)
     };
-    let found = of(&["marked"]);
+    let found = of(&[1]);
     assert!(found.len() > 20, "{found:?}");
     for series in found.keys() {
         assert!(series.contains("service=\"marked\""), "{series}");
@@ -634,11 +661,13 @@ fn only_one_service_is_shown() {
         assert!(found.contains_key(series), "{series}");
     }
     assert!(
-        of(&["web"])
+        of(&[0])
             .keys()
             .all(|series| series.contains("service=\"web\""))
     );
-    assert!(of(&["removed"]).is_empty(), "a reload may have removed it");
+    assert!(of(&[]).is_empty(), "a reload may have removed it");
+    let both: BTreeMap<_, _> = [of(&[0]), of(&[1])].into_iter().flatten().collect();
+    assert_eq!(of(&[0, 1]), both);
 }
 
 #[test]

@@ -144,6 +144,10 @@ condition_types! {
         "capability_missing", [Problem], Registry, "capability missing", "the capability",
         "The process lacks a capability that its configuration needs."
     }
+    DescriptorsShort {
+        "descriptors_short", [Warning], Registry, "limit of open files too low", "`descriptors`",
+        "The process may open fewer files than its probes and watched connections can need at once."
+    }
     WeightsFrozen {
         "weights_frozen", [Problem], LoggedBySource, "weights frozen", "the reason",
         "No weight is changed, or for `clock` no verdict on certificate dates, as the director itself is likely at fault."

@@ -33,6 +33,7 @@ mod table_status;
 mod target;
 mod timeout;
 mod tunnel;
+mod watching;
 mod weight;
 
 pub(crate) use admin_state::{AdminState, Quiesced};
@@ -65,6 +66,7 @@ pub(crate) use table_status::{SyncDaemon, SyncState, TableStatus};
 pub(crate) use target::{Candidate, Target, UnknownTarget};
 pub use timeout::Timeout;
 pub use tunnel::{Checksum, Tunnel};
+pub(crate) use watching::Watching;
 pub(crate) use weight::MAX_PERCENT;
 pub use weight::Weight;
 

@@ -5,7 +5,7 @@ mod dependence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::config::{Config, RealServer, VirtualService};
+use crate::config::{Config, ServiceMember, VirtualService};
 use crate::model::{
     Destination, Family, Forwarding, LocalAddress, RealServerKey, Service, ServiceFlags,
     ServiceKey, SysctlKey, Weight,
@@ -60,7 +60,9 @@ fn director_sysctls(config: &Config) -> BTreeMap<SysctlKey, String> {
 /// Whether probes lead through an IPv4 VIP of this service.
 fn through_vip(service: &VirtualService) -> bool {
     service.key.family() == Family::Ipv4
-        && service.checked().any(|(_, check)| check.via.through_vip())
+        && service
+            .members()
+            .any(|member| member.check.via.through_vip())
 }
 
 /// The parameter of this interface, or of all where none is named. As in
@@ -76,26 +78,27 @@ fn service_state(
     service: &VirtualService,
     weight: impl Fn(&ServiceKey, &RealServerKey, Weight) -> Weight,
 ) -> ServiceState {
-    let destination = |key, configured, (upper_threshold, lower_threshold)| Destination {
-        forwarding: service.forwarding,
-        weight: weight(&service.key, &key, configured),
-        upper_threshold,
-        lower_threshold,
+    let destination = |member: ServiceMember<'_>, configured, thresholds| {
+        let (upper_threshold, lower_threshold) = thresholds;
+        let destination = Destination {
+            forwarding: member.forwarding,
+            weight: weight(&service.key, &member.key, configured),
+            upper_threshold,
+            lower_threshold,
+        };
+        (member.key, destination)
     };
     let mut destinations = service
         .real_servers
         .iter()
         .map(|real_server| {
-            let RealServer { key, weight, .. } = *real_server;
             let thresholds = (real_server.upper_threshold, real_server.lower_threshold);
-            (key, destination(key, weight, thresholds))
+            let member = service.member(real_server);
+            destination(member, real_server.weight, thresholds)
         })
         .collect::<BTreeMap<_, _>>();
-    let sorry_server = service.pool.sorry_server.iter();
-    let sorry_server = sorry_server.map(|sorry_server| {
-        let key = sorry_server.key;
-        (key, destination(key, Weight::ONE, (0, 0)))
-    });
+    let sorry_server = service.sorry_member();
+    let sorry_server = sorry_server.map(|member| destination(member, Weight::ONE, (0, 0)));
     destinations.extend(sorry_server);
     ServiceState {
         service: Service {
@@ -151,20 +154,16 @@ fn normal(sysctls: &BTreeMap<SysctlKey, String>) -> BTreeMap<SysctlKey, String> 
 
 /// The VIPs that a host with these addresses serves: the configured VIPs, else those
 /// of every service that lists one of its addresses as a real server or sorry
-/// server. A masqueraded real server needs no VIP, and a loopback address belongs
+/// server that is not masqueraded. A masqueraded real server needs no VIP, and a loopback address belongs
 /// to the host and is never added or removed as a VIP.
 pub(crate) fn vips(config: &Config, host: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     if let Some(vips) = &config.real_server.vips {
         return vips.iter().copied().collect();
     }
     let listed = |service: &&VirtualService| {
-        let named = service.forwarding != Forwarding::Masquerade;
-        let real_servers = service.real_servers.iter();
-        let sorry_server = service.pool.sorry_server.iter();
-        let mut keys = real_servers
-            .map(|real_server| real_server.key)
-            .chain(sorry_server.map(|sorry_server| sorry_server.key));
-        named && keys.any(|key| host.contains(&key.0.ip()))
+        let members = service.members();
+        let mut named = members.filter(|member| member.forwarding != Forwarding::Masquerade);
+        named.any(|member| host.contains(&member.address()))
     };
     let services = config.virtual_services.iter().filter(listed);
     services

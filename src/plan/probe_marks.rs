@@ -217,9 +217,9 @@ fn round_robin(destinations: BTreeMap<RealServerKey, Destination>) -> ServiceSta
 fn paths(config: &Config) -> BTreeSet<ProbePath> {
     let services = config.virtual_services.iter();
     let paths = services.flat_map(|service| {
-        let probed = service.checked();
-        let probed = probed.filter(|(_, check)| check.via.through_vip());
-        probed.map(|(key, _)| service.path(key))
+        let members = service.members();
+        let probed = members.filter(|member| member.check.via.through_vip());
+        probed.map(|member| service.path(member))
     });
     paths.collect()
 }

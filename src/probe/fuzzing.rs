@@ -40,8 +40,8 @@ static CONFIG: LazyLock<Config> =
     LazyLock::new(|| Config::parse("checks", CHECKS).expect("the checks above are valid"));
 
 fn check(place: usize) -> &'static Arc<Check> {
-    let mut checked = CONFIG.virtual_services[place].checked();
-    checked.next().expect("a real server").1
+    let mut members = CONFIG.virtual_services[place].members();
+    members.next().expect("a real server").check
 }
 
 /// An answer to a question of the check `dns`.

@@ -7,6 +7,7 @@ pub(crate) mod checks;
 mod combination;
 mod connect;
 mod datagrams;
+mod early;
 mod early_answer;
 mod fix;
 #[cfg(fuzzing)]
@@ -26,6 +27,7 @@ mod tls;
 mod tls_fix;
 mod verdict;
 pub(crate) mod vip_path;
+mod watch;
 
 pub(crate) use agent_reply::WeightAdvice;
 pub(crate) use outcome::Outcome;
@@ -34,6 +36,7 @@ pub(crate) use prober::Prober;
 pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
 pub(crate) use task::{Probe, ProbeId, ProbeReport, ProbeSpec, Probes, Route};
 pub(crate) use verdict::OUT_OF_DESCRIPTORS;
+pub(crate) use watch::watched_connections;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -1,6 +1,12 @@
 //! How often a probe is made, as health asks for it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Sleep;
 
 /// The interval of a probe that health asks for, as HAProxy has `inter`,
 /// `fastinter` and `downinter`.
@@ -31,28 +37,89 @@ impl ProbeRate {
 /// The rate of one probe. Health writes the rate, and the task of the probe reads
 /// the latest value when the next probe may be due.
 #[derive(Debug)]
-pub(crate) struct SharedProbeRate(AtomicU8);
+pub(crate) struct SharedProbeRate {
+    rate: AtomicU8,
+    /// The watched connection has ended, and the task does not know of it yet.
+    brought_forward: AtomicBool,
+    /// The rate has become [`ProbeRate::Fast`], and the task does not know of it yet.
+    more_urgent: AtomicBool,
+    sleeper: AtomicWaker,
+}
+
+/// Why the sleep of a probe's task has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// It was time.
+    InTime,
+    /// The rate has become [`ProbeRate::Fast`].
+    MoreUrgent,
+    /// The watched connection has ended.
+    BroughtForward,
+}
 
 impl Default for SharedProbeRate {
     /// [`ProbeRate::Fast`], since no verdict exists at the start.
     fn default() -> Self {
-        Self(AtomicU8::new(ProbeRate::Fast as u8))
+        Self {
+            rate: AtomicU8::new(ProbeRate::Fast as u8),
+            brought_forward: AtomicBool::new(false),
+            more_urgent: AtomicBool::new(false),
+            sleeper: AtomicWaker::new(),
+        }
     }
 }
 
 impl SharedProbeRate {
-    /// Sets the rate. The task reads it when it wakes; a probe in flight continues.
+    /// Sets the rate, and wakes the task if the next probe may be due earlier now. A probe in
+    /// flight continues.
     pub(crate) fn set(&self, rate: ProbeRate) {
-        // The value publishes no other data.
-        self.0.store(rate as u8, Ordering::Relaxed);
+        let before = self.rate.swap(rate as u8, Ordering::Relaxed);
+        if rate == ProbeRate::Fast && before != ProbeRate::Fast as u8 {
+            self.more_urgent.store(true, Ordering::Release);
+            self.sleeper.wake();
+        }
     }
 
     /// The latest rate.
     pub(crate) fn get(&self) -> ProbeRate {
-        let rate = self.0.load(Ordering::Relaxed);
+        let rate = self.rate.load(Ordering::Relaxed);
         [ProbeRate::Normal, ProbeRate::Down]
             .into_iter()
             .find(|known| *known as u8 == rate)
             .unwrap_or(ProbeRate::Fast)
     }
+
+    /// Asks for one probe now, whatever the rate.
+    pub(super) fn bring_forward(&self) {
+        self.brought_forward.store(true, Ordering::Release);
+        self.sleeper.wake();
+    }
+
+    /// Waits for the end of the sleep, or until a probe may be due earlier. For the task of the
+    /// probe alone.
+    pub(super) fn sleep<'a>(
+        &'a self,
+        mut sleep: Pin<&'a mut Sleep>,
+    ) -> impl Future<Output = Woken> + 'a {
+        poll_fn(move |context| {
+            if let Poll::Ready(woken) = self.poll_signal(context) {
+                return Poll::Ready(woken);
+            }
+            sleep.as_mut().poll(context).map(|()| Woken::InTime)
+        })
+    }
+
+    fn poll_signal(&self, context: &Context<'_>) -> Poll<Woken> {
+        self.sleeper.register(context.waker());
+        if self.brought_forward.swap(false, Ordering::AcqRel) {
+            Poll::Ready(Woken::BroughtForward)
+        } else if self.more_urgent.swap(false, Ordering::AcqRel) {
+            Poll::Ready(Woken::MoreUrgent)
+        } else {
+            Poll::Pending
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

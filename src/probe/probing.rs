@@ -100,7 +100,8 @@ pub(super) async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
     match kind {
         CheckKind::All(parts) => Box::pin(combination::all(probing, parts)).await,
         CheckKind::Any(parts) => Box::pin(combination::any(probing, parts)).await,
-        CheckKind::Http(_)
+        CheckKind::None
+        | CheckKind::Http(_)
         | CheckKind::Stream(_)
         | CheckKind::Udp(_)
         | CheckKind::Dns(_)
@@ -146,6 +147,8 @@ async fn ask_kind(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         CheckKind::File(check) => Box::pin(file::probe(probing, check)).await,
         CheckKind::HaproxyAgent(check) => Box::pin(haproxy_agent::probe(probing, check)).await,
         CheckKind::Agent(check) => Box::pin(agent::probe(probing, check)).await,
+        // `probe_targets` has no probe of this kind.
+        CheckKind::None => Err(Failure::internal("a probe of a check that asks nothing")),
         CheckKind::All(_) | CheckKind::Any(_) => {
             Err(Failure::internal("a combination within another"))
         }

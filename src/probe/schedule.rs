@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::ProbeRate;
+use super::early::EarlyProbes;
+use crate::model::ProbeResult;
 
 /// Sleepers that would wake within this time of each other wake together, since each wake-up of
 /// the process costs as much as a tenth of a probe.
@@ -24,6 +26,8 @@ pub(super) struct Schedule {
     last: Instant,
     /// When the last probe ended; `None` before the first.
     ended: Option<Instant>,
+    /// Those ahead of the schedule, which move nothing of it.
+    early: EarlyProbes,
 }
 
 /// From one probe to the next, none of them zero.
@@ -74,11 +78,25 @@ impl Schedule {
             anchor: at(intervals.normal),
             last: at(intervals.fast),
             ended: None,
+            early: EarlyProbes::default(),
         }
+    }
+
+    /// To be called when the watched connection has ended: a probe is due at once, ahead of the
+    /// schedule.
+    pub(super) fn bring_forward(&mut self, now: Instant) {
+        self.early.begin(now, self.ended);
     }
 
     /// When to wake: the earliest that the next probe can be due at any rate.
     pub(super) fn wake(&self) -> Instant {
+        let by_rate = self.wake_by_rate();
+        self.early
+            .next()
+            .map_or(by_rate, |early| early.min(by_rate))
+    }
+
+    fn wake_by_rate(&self) -> Instant {
         let Some(ended) = self.ended else {
             return self.last;
         };
@@ -93,8 +111,11 @@ impl Schedule {
 
     /// The instant to sleep to for `wake`: that at which others wake too, which is later by
     /// 5 ms at most and by a hundredth of the interval at most. The time between two probes
-    /// of one schedule stays the same.
+    /// of one schedule stays the same. A probe ahead of the schedule waits for nobody.
     pub(super) fn wake_together(&self, wake: Instant) -> Instant {
+        if self.early.next() == Some(wake) {
+            return wake;
+        }
         let step = TOGETHER.min(self.intervals.shortest() / 100).as_nanos();
         let since = wake.saturating_duration_since(self.start).as_nanos();
         let steps = since.div_ceil(step.max(1));
@@ -109,9 +130,13 @@ impl Schedule {
     /// the burst of all of them at once is what the grid is there to avoid. So
     /// the probe is left out, and the next one is due on the grid after `now`.
     pub(super) fn on_wake(&mut self, now: Instant, rate: ProbeRate) -> WakeAction {
+        if self.early.on_wake(now, rate) {
+            return WakeAction::Probe;
+        }
         let due = self.due(rate);
         if now < due {
-            return WakeAction::Sleep(due);
+            let early = self.early.next();
+            return WakeAction::Sleep(early.map_or(due, |early| early.min(due)));
         }
         let interval = self.intervals.at(rate);
         if now.saturating_duration_since(due) <= interval / 2 {
@@ -125,8 +150,9 @@ impl Schedule {
     }
 
     /// To be called when the probe has ended.
-    pub(super) fn ended(&mut self, now: Instant) {
+    pub(super) fn ended(&mut self, now: Instant, result: ProbeResult) {
         self.ended = Some(now);
+        self.early.ended(now, result);
     }
 
     /// A probe that takes its whole time-out, where that is the interval, ends

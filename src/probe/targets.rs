@@ -38,11 +38,13 @@ impl Identity {
             timeout,
             rise: _,
             fall: _,
+            watch,
             origin,
             via,
         } = &*self.0.check;
         let times = [*interval, *fast_interval, *down_interval, *timeout];
-        (self.0.target, kind, times, origin, *via, self.0.route)
+        let route = self.0.route;
+        (self.0.target, kind, times, origin, *via, *watch, route)
     }
 }
 
@@ -52,6 +54,7 @@ type Parts<'a> = (
     [Duration; 4],
     &'a Origin,
     Via,
+    bool,
     Option<Route>,
 );
 
@@ -76,7 +79,8 @@ impl Ord for Identity {
 }
 
 /// The probes that a configuration asks for: a real server that several
-/// virtual services check in the same way is probed once for all of them.
+/// virtual services check in the same way is probed once for all of them, and
+/// one with `check: none` is not probed.
 ///
 /// Sorted by target, so that the same configuration always gives the same list.
 #[expect(
@@ -86,8 +90,11 @@ impl Ord for Identity {
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
     let mut targets: BTreeMap<Identity, ProbeTarget> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
-        for (real_server, (key, check)) in (0..).zip(virtual_service.checked()) {
-            let own = key.0;
+        for (real_server, member) in (0..).zip(virtual_service.members()) {
+            let (own, check) = (member.key.0, member.check);
+            if !check.kind.asks() {
+                continue;
+            }
             let spec = ProbeSpec {
                 target: SocketAddr::new(own.ip(), check.kind.target_port(own.port())),
                 check: Arc::clone(check),
@@ -97,7 +104,7 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
                     .filter(|_| check.via.through_vip())
                     .map(|vip| Route {
                         vip,
-                        path: virtual_service.path(key),
+                        path: virtual_service.path(member),
                     }),
             };
             let target = targets

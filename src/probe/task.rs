@@ -4,17 +4,22 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
 
+use super::probe_rate::Woken;
 use super::schedule::{Intervals, Schedule, WakeAction};
+use super::watch::{WatchedProbe, Watches};
 use super::{Identity, Outcome, ProbeTarget, Prober, SharedProbeRate};
 use crate::config::Check;
 use crate::diagnosis::Fix;
-use crate::model::{ProbePath, ProbeResult};
+use crate::model::{ProbePath, ProbeResult, Watching};
+use crate::runtime::shared::Shared;
 use crate::runtime::{clock, panics};
 
 /// Number of a probe, which it keeps for as long as it runs.
@@ -48,6 +53,8 @@ pub(crate) struct Probe {
     pub(crate) id: ProbeId,
     /// How urgent its next outcome is; health sets it.
     pub(crate) rate: Arc<SharedProbeRate>,
+    /// The watched connection, for a check with `watch`.
+    pub(crate) watch: Option<Arc<Shared<Watching>>>,
 }
 
 /// One probe that was made.
@@ -69,6 +76,7 @@ pub(crate) struct Probes {
     prober: Arc<Prober>,
     reports: mpsc::Sender<ProbeReport>,
     running: BTreeMap<Identity, (Probe, ProbeTask)>,
+    watches: Watches,
     next: u32,
 }
 
@@ -91,6 +99,7 @@ impl Probes {
             prober: Arc::new(prober),
             reports,
             running,
+            watches: Watches::default(),
             next,
         }
     }
@@ -132,6 +141,8 @@ impl Probes {
             probes.push(running.0.clone());
             self.running.insert(identity, running);
         }
+        drop(before);
+        self.watches.forget_unused();
         probes
     }
 
@@ -144,14 +155,17 @@ impl Probes {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);
         let rate = Arc::new(SharedProbeRate::default());
+        let watched = self.watches.watch(&spec, id, &rate);
+        let watch = watched.as_deref().map(WatchedProbe::shown);
         let prober = Arc::clone(&self.prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
             let spec = spec.clone();
             async move { prober.probe_spec(&spec).await }
         };
-        let task = run(id, schedule, Arc::clone(&rate), probe, self.reports.clone());
-        (Probe { id, rate }, ProbeTask(tokio::spawn(task)))
+        let reports = self.reports.clone();
+        let task = run(id, schedule, Arc::clone(&rate), probe, reports, watched);
+        (Probe { id, rate, watch }, ProbeTask(tokio::spawn(task)))
     }
 }
 
@@ -169,6 +183,7 @@ fn run<P, F>(
     rate: Arc<SharedProbeRate>,
     probe: P,
     reports: mpsc::Sender<ProbeReport>,
+    watched: Option<Box<WatchedProbe>>,
 ) -> impl Future<Output = ()>
 where
     P: Fn() -> F,
@@ -177,15 +192,27 @@ where
     async move {
         let mut wake = schedule.wake();
         loop {
-            tokio::time::sleep_until(schedule.wake_together(wake).into()).await;
+            let until = schedule.wake_together(wake).into();
+            match rate.sleep(pin!(sleep_until(until))).await {
+                Woken::InTime => {}
+                Woken::MoreUrgent => {
+                    wake = schedule.wake();
+                    continue;
+                }
+                Woken::BroughtForward => schedule.bring_forward(clock::monotonic()),
+            }
             if let WakeAction::Sleep(until) = schedule.on_wake(clock::monotonic(), rate.get()) {
                 wake = until;
                 continue;
             }
-            if Box::pin(probe_once(id, &probe, &reports)).await.is_err() {
+            let Ok(result) = Box::pin(probe_once(id, &probe, &reports)).await else {
                 return;
+            };
+            let now = clock::monotonic();
+            schedule.ended(now, result);
+            if let Some(watched) = &watched {
+                watched.probed(result, now);
             }
-            schedule.ended(clock::monotonic());
             wake = schedule.wake();
         }
     }
@@ -198,7 +225,7 @@ async fn probe_once<P, F>(
     id: ProbeId,
     probe: &P,
     reports: &mpsc::Sender<ProbeReport>,
-) -> Result<(), Closed>
+) -> Result<ProbeResult, Closed>
 where
     P: Fn() -> F,
     F: Future<Output = Outcome>,
@@ -207,13 +234,15 @@ where
     let at = clock::wall();
     let made = panics::caught(async { probe().await }).await;
     let outcome = made.unwrap_or_else(|message| not_made(&message, started));
+    let result = outcome.result;
     let report = ProbeReport {
         probe: id,
         outcome,
         started,
         at,
     };
-    reports.send(report).await.map_err(|_| Closed)
+    reports.send(report).await.map_err(|_| Closed)?;
+    Ok(result)
 }
 
 /// The agent's own code failed: that says nothing of the real server.

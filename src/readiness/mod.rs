@@ -49,12 +49,15 @@ pub(crate) fn served(
         let ServiceKey::Address { protocol, address } = service.key else {
             return None;
         };
-        let named = service.forwarding != Forwarding::Masquerade && vips.contains(&address.ip());
+        let own = own_address(service, addresses);
+        let is_masqueraded = |forwarding: &Forwarding| *forwarding == Forwarding::Masquerade;
+        let named =
+            vips.contains(&address.ip()) && !service.forwardings(own).iter().all(is_masqueraded);
         let served = ServedService {
             name: Arc::clone(&service.name),
             protocol,
             address,
-            own: own_address(service, addresses),
+            own,
         };
         named.then_some(served)
     });
@@ -68,8 +71,11 @@ pub(crate) fn served(
 }
 
 fn own_address(service: &VirtualService, addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-    let mut checked = service.checked().map(|(key, _)| key.0.ip());
-    checked.find(|address| addresses.contains(address))
+    let members = service.members();
+    let own = members.filter(|member| addresses.contains(&member.address()));
+    // Where the host is masqueraded as well, the address by which it needs the VIP counts.
+    let own = own.min_by_key(|member| member.forwarding == Forwarding::Masquerade);
+    own.map(|member| member.address())
 }
 
 /// How a connection from this host's own address to VIP and port went.

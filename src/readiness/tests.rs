@@ -181,4 +181,8 @@ fn a_host_serves_what_lists_it_and_what_it_is_told_to() {
     config.virtual_services[0].forwarding = Forwarding::Masquerade;
     let own = [address("192.168.11.22")].into();
     assert_eq!(served(&config, &own, &vips), []);
+    config.virtual_services[0].real_servers[1].forwarding = Some(Forwarding::Direct);
+    assert_eq!(served(&config, &own, &vips).len(), 1);
+    let other = [address("192.168.11.21")].into();
+    assert_eq!(served(&config, &other, &vips), []);
 }

@@ -51,6 +51,7 @@ pub(crate) fn check(kind: CheckKind) -> Check {
         timeout: second,
         rise: NonZeroU16::MIN,
         fall: NonZeroU16::MIN,
+        watch: false,
         origin: Origin::default(),
     }
 }
@@ -70,6 +71,8 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
             .map(|&(name, key, weight)| RealServer {
                 name: name.into(),
                 key: key.parse().unwrap(),
+                forwarding: None,
+                check: None,
                 weight: Weight::new(weight).unwrap(),
                 upper_threshold: 0,
                 lower_threshold: 0,
@@ -81,6 +84,7 @@ fn service(name: &str, key: &str, real_servers: &[(&str, &str, u32)]) -> Virtual
 fn with_sorry_server(key: &str, mut service: VirtualService) -> VirtualService {
     service.pool.sorry_server = Some(SorryServer {
         key: key.parse().unwrap(),
+        forwarding: None,
         check: Arc::clone(&service.check),
     });
     service

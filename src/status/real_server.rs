@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
-    AdminState, Connections, ContinuousStatistics, Decision, Diagnosis, Health, OperatorWeight,
-    ProbeResult, Quiesced, RealServerKey, Weight,
+    AdminState, Connections, ContinuousStatistics, Decision, Diagnosis, Forwarding, Health,
+    OperatorWeight, ProbeResult, Quiesced, RealServerKey, Watching, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -16,6 +16,10 @@ pub(crate) struct RealServerRecord {
     pub(crate) name: Arc<str>,
     pub(crate) key: RealServerKey,
     pub(crate) configured: Weight,
+    /// How packets reach it.
+    pub(crate) forwarding: Forwarding,
+    /// Whether a check decides on its health; without one, it is up.
+    pub(crate) is_checked: bool,
     /// Where its check asks; 0 where that is no port, or are several.
     pub(crate) checked_port: u16,
     pub(crate) live: Shared<RealServerLive>,
@@ -46,6 +50,8 @@ pub(crate) struct RealServerLive {
     /// As of the last resync.
     pub(crate) statistics: ContinuousStatistics,
     pub(crate) last_probe: Option<LastProbe>,
+    /// What its probe shows of the watched connection; `None` for a check without `watch`.
+    pub(crate) watching: Option<Arc<Shared<Watching>>>,
     /// What probes saw last.
     pub(crate) observation: Observation,
     /// What the probe of `observation` has found to be done, if it failed.
@@ -86,6 +92,7 @@ impl RealServerLive {
             connections: Connections::default(),
             statistics: ContinuousStatistics::default(),
             last_probe: None,
+            watching: None,
             observation: Observation::default(),
             fix: None,
             diagnosis: None,
@@ -94,6 +101,36 @@ impl RealServerLive {
             transitions_up: 0,
             transitions_down: 0,
             first_counted: FirstCounted::default(),
+        }
+    }
+
+    /// A real server that nothing checks.
+    pub(super) fn up(since: SystemTime) -> Self {
+        Self {
+            health: Health::Up,
+            ..Self::unknown(since)
+        }
+    }
+
+    /// The same real server where nothing checks it any longer: what probes saw is forgotten.
+    pub(super) fn no_longer_checked(self, now: SystemTime) -> Self {
+        let mut first_counted = self.first_counted;
+        let comes_up = self.health != Health::Up;
+        if comes_up {
+            first_counted.up.get_or_insert(now);
+        }
+        Self {
+            health: Health::Up,
+            since: if comes_up { now } else { self.since },
+            transitions_up: self.transitions_up + u64::from(comes_up),
+            advised: None,
+            last_probe: None,
+            observation: Observation::default(),
+            fix: None,
+            diagnosis: None,
+            certificate_expiry: None,
+            first_counted,
+            ..self
         }
     }
 }

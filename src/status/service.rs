@@ -19,8 +19,9 @@ pub(crate) struct ServiceRecord {
     /// Whether the scheduler refuses the clients of a real server with weight 0.
     pub(crate) refuses_clients: bool,
     pub(crate) forwarding: Forwarding,
-    /// From the start of one probe to the start of the next, as configured.
-    pub(crate) check_interval: Duration,
+    /// From the start of one probe to the start of the next, as configured: the longest of its
+    /// real servers' checks; `None` where none of them is checked.
+    pub(crate) check_interval: Option<Duration>,
     /// Whether clients are kept on their real server.
     pub(crate) is_persistent: bool,
     /// As of the last resync.
@@ -37,7 +38,8 @@ impl ServiceRecord {
     pub(crate) fn verdict_patience(&self) -> Duration {
         const INTERVALS: u32 = 3;
         const START: Duration = Duration::from_secs(10);
-        START.max(self.check_interval.saturating_mul(INTERVALS))
+        let interval = self.check_interval.unwrap_or_default();
+        START.max(interval.saturating_mul(INTERVALS))
     }
 
     /// The real servers, then the sorry server.
@@ -67,7 +69,7 @@ impl ServiceRecord {
     pub(crate) fn subject(&self, record: &RealServerRecord) -> DiagnosisSubject {
         DiagnosisSubject {
             service: self.key,
-            forwarding: self.forwarding,
+            forwarding: record.forwarding,
             real_server: record.key.0.ip(),
             port: match record.checked_port {
                 0 => record.key.0.port(),

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{
     ArpRecord, LeavingRecord, LoadedRecord, Mode, PoolRecord, ProcessRecord, ReadinessRecord,
     RealServerLive, RealServerRecord, ReconcileRecord, ReloadRecord, ServiceRecord,
     SharedConditions, SysctlRecord, TableRecord, TimeoutRecord, Transitions,
 };
-use crate::config::{Config, PerRealServer, RealServerRole, SorryServer};
+use crate::config::{
+    Config, PerRealServer, RealServerRole, ServiceMember, SorryServer, VirtualService,
+};
 use crate::model::{
     ConditionType, FreezeReason, PoolStatus, RealServerId, RealServerKey, ServiceKey, SysctlKey,
     Timeout, Weight, Weights,
@@ -87,45 +89,38 @@ impl Snapshot {
     /// of the real servers or of the kernel, and no weight is wanted.
     pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         let services = config.virtual_services.iter();
-        let services =
-            services.map(|service| ServiceRecord {
-                name: Arc::clone(&service.name),
-                key: service.key,
-                scheduler: service.scheduler.clone(),
-                refuses_clients: desired::refuses_clients(service),
-                forwarding: service.forwarding,
-                check_interval: service.check.interval,
-                is_persistent: service.persistence.is_some(),
-                statistics: Shared::default(),
-                pool: Shared::new(PoolRecord {
-                    quorum: service.pool.quorum,
-                    hysteresis: service.pool.hysteresis,
-                    status: PoolStatus::WELL,
-                }),
-                sorry_server: service.pool.sorry_server.as_ref().map(|sorry_server| {
-                    RealServerRecord {
-                        name: SorryServer::NAME.into(),
-                        key: sorry_server.key,
-                        configured: Weight::ONE,
-                        checked_port: sorry_server
-                            .check
-                            .kind
-                            .clients_port(sorry_server.key.0.port()),
-                        live: Shared::new(RealServerLive::unknown(loaded_at)),
-                    }
-                }),
-                real_servers: service
-                    .real_servers
-                    .iter()
-                    .map(|real_server| RealServerRecord {
-                        name: Arc::clone(&real_server.name),
-                        key: real_server.key,
-                        configured: real_server.weight,
-                        checked_port: service.check.kind.clients_port(real_server.key.0.port()),
-                        live: Shared::new(RealServerLive::unknown(loaded_at)),
-                    })
-                    .collect(),
-            });
+        let services = services.map(|service| ServiceRecord {
+            name: Arc::clone(&service.name),
+            key: service.key,
+            scheduler: service.scheduler.clone(),
+            refuses_clients: desired::refuses_clients(service),
+            forwarding: service.forwarding,
+            check_interval: check_interval(service),
+            is_persistent: service.persistence.is_some(),
+            statistics: Shared::default(),
+            pool: Shared::new(PoolRecord {
+                quorum: service.pool.quorum,
+                hysteresis: service.pool.hysteresis,
+                status: PoolStatus::WELL,
+            }),
+            sorry_server: service.sorry_member().map(|sorry_server| {
+                record(
+                    sorry_server,
+                    SorryServer::NAME.into(),
+                    Weight::ONE,
+                    loaded_at,
+                )
+            }),
+            real_servers: service
+                .real_servers
+                .iter()
+                .map(|real_server| {
+                    let member = service.member(real_server);
+                    let name = Arc::clone(&real_server.name);
+                    record(member, name, real_server.weight, loaded_at)
+                })
+                .collect(),
+        });
         let vips = config.director.interface.iter().flat_map(|interface| {
             let vips = config
                 .virtual_services
@@ -181,7 +176,15 @@ impl Snapshot {
                 .collect();
             for record in service.records() {
                 if let Some(before) = known.get(&record.key) {
-                    *record.live.lock() = before.live.lock().clone();
+                    let before = RealServerLive {
+                        watching: None,
+                        ..before.live.lock().clone()
+                    };
+                    *record.live.lock() = if record.is_checked {
+                        before
+                    } else {
+                        before.no_longer_checked(loaded_at)
+                    };
                 } else if let Some(weight) = found.get(&(service.key, record.key)) {
                     record.live.lock().desired = *weight;
                 }
@@ -283,4 +286,38 @@ impl Snapshot {
             transitions: Arc::default(),
         }
     }
+}
+
+/// What is shown of a real server or sorry server of which nothing is known yet.
+fn record(
+    member: ServiceMember<'_>,
+    name: Arc<str>,
+    configured: Weight,
+    loaded_at: SystemTime,
+) -> RealServerRecord {
+    let check = &member.check.kind;
+    let is_checked = check.asks();
+    let live = if is_checked {
+        RealServerLive::unknown(loaded_at)
+    } else {
+        RealServerLive::up(loaded_at)
+    };
+    RealServerRecord {
+        name,
+        key: member.key,
+        configured,
+        forwarding: member.forwarding,
+        is_checked,
+        checked_port: check.clients_port(member.key.0.port()),
+        live: Shared::new(live),
+    }
+}
+
+/// The longest interval of the checks of the real servers of a service; `None` where none of them
+/// is checked.
+fn check_interval(service: &VirtualService) -> Option<Duration> {
+    let real_servers = service.real_servers.iter();
+    let checks = real_servers.map(|real_server| service.member(real_server).check);
+    let asking = checks.filter(|check| check.kind.asks());
+    asking.map(|check| check.interval).max()
 }

@@ -26,12 +26,14 @@ mod early_answers;
 mod endpoints;
 #[path = "../support/exchange.rs"]
 mod exchange;
+mod held_connections;
 mod hostile;
 mod import;
 mod log;
 mod man;
 mod many;
 mod many_readers;
+mod own_checks;
 mod probes;
 #[path = "../support/process.rs"]
 #[allow(

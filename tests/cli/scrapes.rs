@@ -202,47 +202,10 @@ fn scrape_of_one_service_has_only_that_service() {
     for sample in samples {
         assert!(sample.contains("{service=\"mail\""), "{sample}");
     }
-    for query in ["service=news", "service=mail&service=news"] {
-        let answer = site.get(&format!("/metrics?{query}"));
-        let sentence = "There is no virtual service of that name.\n";
-        assert_eq!((answer.status, &*answer.body), (404, sentence), "{query}");
-    }
+    let answer = site.get("/metrics?service=news");
+    let sentence = "There is no virtual service of that name.\n";
+    assert_eq!((answer.status, &*answer.body), (404, sentence));
     assert_eq!(site.get("/metrics?servce=mail").status, 400);
-}
-
-#[test]
-fn several_services_in_a_query_give_the_series_of_each_of_them() {
-    let site = Site::new();
-    let services: String = [("web", 1), ("mail", 2), ("news", 3)]
-        .map(|(name, number)| site.service(name, number, CHECK, &[number]))
-        .concat();
-    site.configure(&services);
-    let _agent = site.agent();
-    let text = site
-        .get("/metrics?service=news&service=web&service=web")
-        .body;
-    let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    for sample in &samples {
-        let is_wanted = ["web", "news"].map(|name| format!("{{service=\"{name}\""));
-        assert!(
-            is_wanted.iter().any(|label| sample.contains(&**label)),
-            "{sample}"
-        );
-    }
-    let quorum = samples
-        .iter()
-        .filter(|line| line.starts_with("lvs_virtual_service_quorum_met{"));
-    assert_eq!(quorum.count(), 2, "{text}");
-    // A family has its heading once.
-    let headings = text.matches("# TYPE lvs_virtual_service_quorum_met ");
-    assert_eq!(headings.count(), 1, "{text}");
-    let status: serde_json::Value =
-        serde_json::from_str(&site.get("/status?service=news&service=web").body).unwrap();
-    let shown = status["services"].as_array().unwrap().iter();
-    let names: Vec<_> = shown
-        .map(|service| service["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["web", "news"]);
 }
 
 /// A relay between Prometheus and an agent.

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::cluster::shown;
-use crate::support::{Lan, Namespace, PATIENCE, Process, nginx, until};
+use crate::support::{Lan, Namespace, PATIENCE, Process, here, nginx, until};
 use crate::vip_lan::{VIP, VipLan};
 
 /// How many services ask each real server, each ten times a second.
@@ -315,12 +315,15 @@ fn answer_is_never_attributed_to_another_real_server() {
     let later = Counted::read(director);
     for (name, made) in names.iter().zip(made) {
         // Those under way, and one in twenty that is begun again because others
-        // ended as it was looked for.
+        // ended as it was looked for: on a slower machine there is more time between
+        // the two looks, and more end meanwhile.
         println!(
             "{name}: {made} connections for {counted} probes",
             counted = later.all_of(name)
         );
         let counted = later.all_of(name) + u32::from(SERVICES);
-        assert!(made <= counted + counted / 20, "{name}: {made}, {counted}");
+        let slowness = here(Duration::from_secs(1)).as_secs_f64();
+        let most = f64::from(counted) * (1.0 + slowness / 20.0);
+        assert!(f64::from(made) <= most, "{name}: {made}, {counted}");
     }
 }

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 59] = [
+const BOUNDS: [Bound; 64] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -32,6 +32,15 @@ const BOUNDS: [Bound; 59] = [
     ("answer quoted", "progress.rs", "SHOWN"),
     ("message of a real server's agent", "agent.rs", "LONGEST"),
     ("head of an HTTP answer", "head.rs", "MAX_HEADERS"),
+    ("making of a connection", "connection.rs", "ESTABLISHING"),
+    (
+        "text that a real server sends",
+        "connection.rs",
+        "DISCARDED",
+    ),
+    ("probes that follow the end", "early.rs", "FOLLOWING"),
+    ("probes that the ends", "budget.rs", "AT_ONCE"),
+    ("wait for the next connection", "state.rs", "LONGEST_WAIT"),
     ("chunks of an HTTP body", "decoder.rs", "MAX_EXTENSIONS"),
     ("chunks of an HTTP body", "decoder.rs", "MAX_TRAILERS"),
     ("chunks of an HTTP body", "decoder.rs", "MAX_TRAILER_LINES"),
@@ -97,7 +106,7 @@ const BOUNDS: [Bound; 59] = [
 /// A page, a phrase of it with `{}` for the number, and the constant.
 type Phrase = (&'static str, &'static str, &'static str, &'static str);
 
-const PHRASES: [Phrase; 28] = [
+const PHRASES: [Phrase; 33] = [
     ("arp.md", "start, every {}, and right", "audit.rs", "PERIOD"),
     (
         "operations.md",
@@ -171,6 +180,16 @@ const PHRASES: [Phrase; 28] = [
         "mass_failure.rs",
         "FEWEST",
     ),
+    ("checks.md", "ones follow {} after", "early.rs", "PAUSE"),
+    ("checks.md", "or {} have followed", "early.rs", "FOLLOWING"),
+    (
+        "checks.md",
+        "asks every {} whether",
+        "connection.rs",
+        "KEEPALIVE",
+    ),
+    ("checks.md", "connections within {} of", "state.rs", "SHORT"),
+    ("checks.md", "After {} such ends", "state.rs", "USELESS"),
     (
         "operations.md",
         "if {} attempts to deliver",

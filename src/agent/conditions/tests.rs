@@ -1,5 +1,6 @@
 use super::*;
-use crate::config::ExecCheck;
+use crate::config::{Check, ExecCheck};
+use crate::probe::probe_targets;
 use crate::status::fixture;
 
 #[test]
@@ -42,4 +43,31 @@ fn director_that_runs_programs_by_user_needs_to_become_that_user() {
     assert_eq!(subjects(part, Mode::Director), both);
     assert_eq!(subjects(by_user, Mode::RealServer), [""; 0]);
     assert_eq!(subjects(program(None), Mode::Director), [""; 0]);
+}
+
+#[test]
+fn limit_of_open_files_has_to_do_for_all_probes_and_watched_connections() {
+    let mut config = fixture::config();
+    let found = |config: &Config, limit| {
+        let found = short_of_descriptors(&probe_targets(config), limit);
+        found.map(|condition| condition.message)
+    };
+    let probes = probe_targets(&config).len() as u64;
+    assert_eq!(found(&config, Some(OTHER_FILES + probes)), None);
+    assert_eq!(found(&config, None), None);
+    for service in &mut config.virtual_services {
+        service.check = Arc::new(Check {
+            watch: true,
+            ..Check::clone(&service.check)
+        });
+    }
+    let limit = OTHER_FILES + probes;
+    let message = found(&config, Some(limit)).expect("a condition");
+    assert!(
+        message.contains("watched connections need up to"),
+        "{message}"
+    );
+    let watched = watched_connections(&probe_targets(&config)) as u64;
+    assert!(watched > 0);
+    assert_eq!(found(&config, Some(limit + watched)), None);
 }

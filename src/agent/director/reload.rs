@@ -86,6 +86,7 @@ impl Director {
         self.drain_changes.send_replace(());
         let (director, in_kernel) = (Mode::Director, self.table == TableKind::Kernel);
         conditions::examine_capabilities(&snapshot.conditions, &config, director, in_kernel);
+        conditions::examine_descriptors(&snapshot.conditions, &probe_targets(&config));
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::ReconcileRequest::Reload(

@@ -17,7 +17,7 @@ use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::metrics::Metrics;
 use crate::model::Weights;
 use crate::notify::Events;
-use crate::probe::Prober;
+use crate::probe::{Prober, probe_targets};
 use crate::reconcile::{InstrumentedIpvs, Reconciler, StateFile, Writing};
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::newest_file::newest_file;
@@ -47,6 +47,7 @@ pub(super) fn first_generation(
     )?;
     let in_kernel = table == TableKind::Kernel;
     conditions::start(&view.snapshot, &events, config, in_kernel);
+    conditions::examine_descriptors(&view.snapshot.conditions, &probe_targets(config));
     Ok((view, events))
 }
 

@@ -279,7 +279,7 @@ pub(super) fn row(real_server: &RealServerStatus, now: SystemTime) -> Vec<Cell> 
         .map_or_else(|| "none".to_owned(), |kernel| kernel.to_string());
     vec![
         format!("  {}", real_server.name).into(),
-        shown_address(&real_server.address).into_owned().into(),
+        real_server.address_and_forwarding().into(),
         Cell {
             text: health(real_server, now),
             tone: health_tone(real_server),
@@ -325,7 +325,7 @@ fn health_tone(real_server: &RealServerStatus) -> Option<Tone> {
 
 pub(super) fn last_probe(real_server: &RealServerStatus, now: SystemTime) -> String {
     real_server.last_probe.as_ref().map_or_else(
-        || "none yet".to_owned(),
+        || real_server.no_probe().to_owned(),
         |probe| format!("{}, {} ago", probe.summary(), age(probe.at.0, now)),
     )
 }

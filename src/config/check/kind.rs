@@ -8,6 +8,8 @@ use super::{
 /// The kinds of checks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckKind {
+    /// `none`: nothing is asked, and the real server is always up.
+    None,
     /// `http` and `https`: one HTTP/1.1 request.
     Http(HttpCheck),
     /// `tcp` and `tls`: a connection, and a conversation over it.
@@ -44,6 +46,11 @@ impl CheckKind {
         }
     }
 
+    /// Whether anything is asked. Without that, there is no probe and no verdict.
+    pub fn asks(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// Whether the check runs a program by another user than the agent's own.
     pub(crate) fn runs_by_user(&self) -> bool {
         matches!(self, Self::Exec(check) if check.user.is_some())
@@ -71,6 +78,17 @@ impl CheckKind {
         through.next().filter(|_| through.next().is_none())
     }
 
+    /// The port of the idle connection that `watch` holds, for a real server with the port `own`;
+    /// `None` for a check that does not ask over one TCP connection.
+    pub(crate) fn watched_port(&self, own: u16) -> Option<u16> {
+        let asked = if matches!(self, Self::Grpc(_)) {
+            self
+        } else {
+            self.through_vip()?
+        };
+        Some(asked.target_port(own))
+    }
+
     /// The port at which the check asks what clients ask for, of a real server with the port
     /// `own`; 0 where there is none. An agent reports on the real server's own port.
     pub(crate) fn clients_port(&self, own: u16) -> u16 {
@@ -92,7 +110,7 @@ impl CheckKind {
             | Self::Agent(_)
             | Self::HaproxyAgent(_)
             | Self::Ping => true,
-            Self::Udp(_) | Self::Dns(_) | Self::Exec(_) | Self::File(_) => false,
+            Self::None | Self::Udp(_) | Self::Dns(_) | Self::Exec(_) | Self::File(_) => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::connects),
         }
     }
@@ -113,7 +131,12 @@ impl CheckKind {
             Self::Dns(check) => Some(check.port),
             Self::HaproxyAgent(check) => Some(check.port),
             Self::Agent(check) => Some(check.port),
-            Self::Ping | Self::Exec(_) | Self::File(_) | Self::All(_) | Self::Any(_) => None,
+            Self::None
+            | Self::Ping
+            | Self::Exec(_)
+            | Self::File(_)
+            | Self::All(_)
+            | Self::Any(_) => None,
         }
     }
 
@@ -131,7 +154,9 @@ impl CheckKind {
             Self::Http(_) | Self::Stream(_) | Self::Udp(_) | Self::Grpc(_) => self.port().is_none(),
             Self::Exec(check) => check.command.iter().any(|word| word.contains(PORT)),
             Self::File(check) => check.path.contains(PORT),
-            Self::Dns(_) | Self::HaproxyAgent(_) | Self::Agent(_) | Self::Ping => false,
+            Self::None | Self::Dns(_) | Self::HaproxyAgent(_) | Self::Agent(_) | Self::Ping => {
+                false
+            }
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::uses_own_port),
         }
     }

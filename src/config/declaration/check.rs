@@ -38,6 +38,13 @@ pub(in crate::config) static CHECK: Mapping = Mapping::section(
 )
 .with(Alternatives::AtMostOne(&NAMES));
 
+/// A check, or the word that stands in place of one.
+pub(super) const CHECK_OR_NONE: Kind = Kind::AnyOf(&[Kind::Choice(none), Kind::Mapping(&CHECK)]);
+
+fn none() -> Vec<(&'static str, &'static str)> {
+    vec![("none", "asks nothing: the real server is always up")]
+}
+
 /// A check within `all` or `any`.
 pub(in crate::config) static PART: Mapping = Mapping::new(
     "check_part",
@@ -125,7 +132,7 @@ pub(crate) const RUN: (i64, i64) = (1, 1000);
 const INTERVAL: Kind = millis(INTERVALS.0, INTERVALS.1);
 
 /// Timing and source of a check of any kind.
-pub(in crate::config) const SCHEDULE: [Key; 9] = [
+pub(in crate::config) const SCHEDULE: [Key; 10] = [
     key(
         "via",
         Kind::Choice(words::<Via>),
@@ -168,6 +175,13 @@ pub(in crate::config) const SCHEDULE: [Key; 9] = [
         Kind::Integer(RUN.0, RUN.1, 3),
         Default("3"),
         "Failures in a row that take a real server down.",
+    ),
+    key(
+        "watch",
+        Kind::Bool,
+        Default("false"),
+        "Whether an idle TCP connection is held to the check's port, whose end brings the next \
+         probe forward.",
     ),
     key(
         "source",

@@ -5,8 +5,8 @@ use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceFlags, Weight}
 use super::super::OnFailure;
 use super::choices::TunnelType;
 use super::{
-    Alternatives, CHECK, Default, HOST_ADDRESS, Key, Kind, Mapping, NAME, Optional, Required,
-    SERVICE_ADDRESS, key, port, seconds, text, words,
+    Alternatives, CHECK_OR_NONE, Default, HOST_ADDRESS, Key, Kind, Mapping, NAME, Optional,
+    Required, SERVICE_ADDRESS, key, port, seconds, text, words,
 };
 
 const WEIGHTS: i64 = Weight::MAX.get() as i64;
@@ -79,7 +79,7 @@ pub(in crate::config) static SERVICE: Mapping = Mapping::new(
                 "forwarding",
                 Kind::Choice(words::<Forwarding>),
                 Default("direct"),
-                "How packets reach the real servers.",
+                "How packets reach the real servers that do not say it themselves.",
             ),
             key(
                 "tunnel",
@@ -95,9 +95,9 @@ pub(in crate::config) static SERVICE: Mapping = Mapping::new(
             ),
             key(
                 "check",
-                Kind::Mapping(&CHECK),
+                CHECK_OR_NONE,
                 Optional("HTTP GET `/`; for UDP and SCTP the key must be there"),
-                "What every real server must pass.",
+                "What every real server without a check of its own must pass.",
             ),
             key(
                 "real_servers",
@@ -169,6 +169,18 @@ const REAL_SERVER_PORT: Key = key(
     Optional("the virtual service's"),
     "Another port only with `forwarding: masquerade`.",
 );
+const OWN_FORWARDING: Key = key(
+    "forwarding",
+    Kind::Choice(words::<Forwarding>),
+    Optional("the virtual service's"),
+    "How packets reach this one alone.",
+);
+const OWN_TUNNEL: Key = key(
+    "tunnel",
+    Kind::Mapping(&TUNNEL),
+    Optional("the virtual service's if that has a tunnel, else the defaults of its keys"),
+    "For `forwarding: tunnel`; takes no key from the virtual service's `tunnel`.",
+);
 
 /// A number of connections.
 const CONNECTIONS: i64 = i32::MAX as i64;
@@ -195,6 +207,15 @@ pub(in crate::config) static REAL_SERVER: Mapping = Mapping::new(
              server of each address.",
         ),
         REAL_SERVER_PORT,
+        OWN_FORWARDING,
+        OWN_TUNNEL,
+        key(
+            "check",
+            CHECK_OR_NONE,
+            Optional("the virtual service's"),
+            "What this one must pass, with its kind; takes no key from the virtual service's \
+             `check`.",
+        ),
         key(
             "weight",
             Kind::Integer(0, WEIGHTS, 1),
@@ -228,9 +249,11 @@ pub(in crate::config) static SORRY_SERVER: Mapping = Mapping::new(
             "Its own address.",
         ),
         REAL_SERVER_PORT,
+        OWN_FORWARDING,
+        OWN_TUNNEL,
         key(
             "check",
-            Kind::Mapping(&CHECK),
+            CHECK_OR_NONE,
             Optional("the virtual service's"),
             "What it must pass.",
         ),

@@ -174,18 +174,18 @@ fn agents_that_change_nothing_are_problems() {
         (
             "dry_run",
             json!(true),
-            "is a dry run, which writes nothing | stop it, and start the agent without --dry-run",
+            "a dry run, which writes nothing | stop it, and start the agent without --dry-run",
         ),
         (
             "table",
             json!("memory"),
-            "has --table memory: the table is inside the agent and forwards nothing | stop it, and start the agent without --table memory",
+            "one with its table in memory, which forwards nothing | stop it, and start the agent without --table memory",
         ),
     ] {
         let mut status = director();
         status[key] = value;
         let expected = format!(
-            "problem agent process: the agent that runs here {message}: systemctl start \
+            "problem agent process: the agent that runs here is {message}: systemctl start \
              lvs-agent-director"
         );
         assert_eq!(findings(Mode::Director, status)[1], expected);

@@ -69,4 +69,10 @@ fn only_real_server_or_masquerading_makes_no_loop() {
     let mut masquerade = config();
     masquerade.virtual_services[0].forwarding = Forwarding::Masquerade;
     assert_eq!(examine(&masquerade, &facts), None);
+    let mut own = config();
+    for real_server in &mut own.virtual_services[0].real_servers {
+        let is_this_host = real_server.key.0.ip() == address("192.168.11.21");
+        real_server.forwarding = is_this_host.then_some(Forwarding::Masquerade);
+    }
+    assert_eq!(examine(&own, &facts), None);
 }

@@ -17,6 +17,28 @@ fn tunneled(tunnel: Tunnel) -> Config {
 }
 
 #[test]
+fn tunnel_of_one_real_server_is_examined_alone() {
+    let mut config = config();
+    config.virtual_services[0].real_servers[0].forwarding = Some(Forwarding::Tunnel(Tunnel::Ipip));
+    let mut facts = facts(Mode::Director);
+    let route = |end: &str| {
+        let route = Route {
+            interface: 2,
+            mtu: Some(1520),
+        };
+        (address(end), Ok(route))
+    };
+    facts.routes = ["192.168.11.21", "192.168.11.22"]
+        .into_iter()
+        .map(route)
+        .collect();
+    assert_eq!(
+        lines(&examine_director(&config, &facts)),
+        ["ok tunnel 192.168.11.21: packets of 1500 bytes fit: 1520 less 20"]
+    );
+}
+
+#[test]
 fn the_header_of_the_tunnel_must_fit() {
     let gre = Tunnel::Gre { checksum: false };
     let gue = Tunnel::Gue {

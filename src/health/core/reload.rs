@@ -1,18 +1,17 @@
 //! The first configuration, and every later one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Core, Subscription};
-use crate::config::{Check, VirtualService};
+use crate::config::{ServiceMember, VirtualService};
 use crate::health::announcer::Announcer;
 use crate::health::drains::DrainTracker;
 use crate::health::effect::{Effect, RealServerChange, WeightChange};
 use crate::health::freeze::Freeze;
 use crate::health::input::Configuration;
 use crate::health::inventory::Inventory;
-use crate::health::log_line::{Level, LogLine};
+use crate::health::log_line::{self, Level, LogLine};
 use crate::health::mass_failure::MassFailureDetector;
 use crate::health::pool::{Handling, Pool, PreviousIndex};
 use crate::health::probe_errors::ProbeErrorLog;
@@ -23,6 +22,7 @@ use crate::health::unresponsive::UnresponsiveHosts;
 use crate::model::{
     ArpConflicts, Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights,
 };
+use crate::notify::EventKind;
 use crate::probe::{ProbeId, ProbeTarget};
 
 impl Core {
@@ -57,12 +57,23 @@ impl Core {
         let mut core = core;
         let mut effects = Vec::new();
         core.show_pools(&mut effects);
+        // What nothing checks gets its weight by the first tick, after operators' decisions.
+        let unchecked: Vec<_> = core.unchecked().collect();
+        for id in unchecked {
+            core.timers.set(id.service_index(), Some(now));
+        }
         (core, effects)
     }
 
+    /// The real servers and sorry servers with `check: none`.
+    fn unchecked(&self) -> impl Iterator<Item = RealServerId> {
+        let ids = self.inventory.ids().map(|(_, id)| id);
+        ids.filter(|id| self.inventory.is_unchecked(*id))
+    }
+
     /// Takes another configuration over. A real server whose check is the same stays as it is,
-    /// half-done streaks and all. A real server whose check changed keeps its verdict. A new real
-    /// server has no verdict, and the weight that it was found with, unless the same probe has
+    /// half-done streaks and all. A real server whose check changed keeps its verdict, and a real
+    /// server that is no longer checked is up. A new real server has no verdict, and the weight that it was found with, unless the same probe has
     /// shown more in another service.
     pub(super) fn reload(
         &mut self,
@@ -79,6 +90,7 @@ impl Core {
         let (mut pools, known) = self.pools_of(&inventory, &found, now);
         let symptoms = self.symptoms.carried_over(&self.inventory, &inventory);
         let learned = self.learn(&mut pools, &known, &probes);
+        let freed = self.no_longer_checked(&inventory);
         self.mass_failure = mass_failure(&inventory, &probes, &pools);
         self.probe_loops = probe_loops(&probes, now);
         self.subscriptions = subscriptions(probes);
@@ -92,6 +104,10 @@ impl Core {
         self.pools = pools;
         let before = std::mem::replace(&mut self.symptoms, symptoms);
         self.show_learned(&before, learned, effects);
+        let unchecked: Vec<_> = self.unchecked().collect();
+        for id in unchecked {
+            self.diagnose(id, now, effects);
+        }
         self.show_pools(effects);
         self.unresponsive.clear();
         let ids: Vec<_> = self.inventory.ids().map(|(_, id)| id).collect();
@@ -106,6 +122,9 @@ impl Core {
         self.update_freeze(now, effects);
         for index in 0..self.pools.len() {
             self.recompute(index, None, now, effects);
+        }
+        for (id, from) in freed {
+            self.show_no_longer_checked(id, from, now, effects);
         }
         let probes: Vec<_> = self.subscriptions.keys().copied().collect();
         for probe in probes {
@@ -234,6 +253,39 @@ impl Core {
         }
     }
 
+    /// The real servers that were not up, and are up by `check: none` in this configuration, with
+    /// their health before.
+    fn no_longer_checked(&self, after: &Inventory) -> Vec<(RealServerId, Health)> {
+        let before: BTreeMap<_, _> = self.inventory.ids().collect();
+        let ids = after.ids().filter(|(_, id)| after.is_unchecked(*id));
+        let freed = ids.filter_map(|(key, id)| {
+            let old = before.get(&key)?;
+            let pool = self.pools.get(old.service_index())?;
+            let health = pool.machine(old.real_server_index())?.health();
+            (health != Health::Up).then_some((id, health))
+        });
+        freed.collect()
+    }
+
+    fn show_no_longer_checked(
+        &mut self,
+        id: RealServerId,
+        from: Health,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let pool = self.pools.get(id.service_index());
+        let weight = pool.and_then(|pool| pool.wanted(id.real_server_index()));
+        let (Some(weight), Some(names)) = (weight, self.inventory.names(id)) else {
+            return;
+        };
+        let reason = log_line::NO_LONGER_CHECKED;
+        let line = self.announcer.came_up(names, from, weight, reason, now);
+        effects.push(Effect::Log(line));
+        let kind = EventKind::RealServerUp;
+        effects.push(Effect::RealServerEvent(kind, id, reason.to_owned()));
+    }
+
     fn removed(&self) -> BTreeSet<(ServiceKey, RealServerKey)> {
         let ids = self.inventory.ids();
         let removed = ids.filter(|(_, id)| {
@@ -274,19 +326,19 @@ fn take_resets(effects: &mut Vec<Effect>) -> Vec<(RealServerId, WeightChange)> {
 /// The index that each real server of `after`, and then its sorry server, had in `before`.
 fn previous_indices(before: &VirtualService, after: &VirtualService) -> Vec<Option<PreviousIndex>> {
     let indices: BTreeMap<_, _> = before
-        .checked()
+        .members()
         .zip(0..)
-        .map(|((key, check), index)| (key, (check, index)))
+        .map(|(member, index)| (member.key, (member.check, index)))
         .collect();
-    let previous = |(key, check): (_, &Arc<Check>)| {
-        let (old_check, index) = indices.get(&key)?;
+    let previous = |member: ServiceMember<'_>| {
+        let (old_check, index) = indices.get(&member.key)?;
         Some(PreviousIndex {
             index: *index,
-            same_check: *old_check == check,
-            same_kind: old_check.kind == check.kind,
+            same_check: *old_check == member.check,
+            same_kind: old_check.kind == member.check.kind,
         })
     };
-    after.checked().map(previous).collect()
+    after.members().map(previous).collect()
 }
 
 fn probe_loops(probes: &[(ProbeId, ProbeTarget)], now: Instant) -> ProbeLoops {

@@ -18,7 +18,8 @@ use crate::notify::EventKind;
 use crate::probe::{Outcome, ProbeReport, WeightAdvice, probe_targets};
 use crate::runtime::clock;
 
-/// Two services share rs1; `dns` is UDP; `web` has a sorry server and a quorum; `app` fails open.
+/// Two services share rs1; `dns` is UDP; `web` has a sorry server, a quorum and a real server without
+/// a check; `app` fails open.
 const FIRST: &str = "
 director: { link: eth1, on_arp_conflict: quiesce }
 virtual_services:
@@ -32,6 +33,7 @@ virtual_services:
       - { name: rs1, address: 192.0.2.11, weight: 5 }
       - { name: rs2, address: 192.0.2.12, weight: 8 }
       - { name: rs3, address: 192.0.2.13 }
+      - { name: rs6, address: 192.0.2.16, weight: 2, check: none }
   - name: app
     address: 192.0.2.2:80
     check: { http: { host: site }, rise: 1, fall: 1 }
@@ -66,6 +68,7 @@ virtual_services:
       - { name: rs2, address: 192.0.2.12, weight: 8 }
       - { name: rs1, address: 192.0.2.11, weight: 5 }
       - { name: rs5, address: 192.0.2.15 }
+      - { name: rs6, address: 192.0.2.16, weight: 3, check: none }
   - name: new
     address: 192.0.2.4:80
     check: { http: { host: site }, rise: 1, fall: 1 }

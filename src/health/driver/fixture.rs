@@ -28,7 +28,13 @@ pub(super) fn subscriptions(
 ) -> Subscriptions {
     let targets = probe_targets(config);
     let ids = (0..).map(ProbeId).zip(&targets);
-    let probes = ids.map(|(id, _)| Probe { id, rate: rate(id) }).collect();
+    let probes = ids
+        .map(|(id, _)| Probe {
+            id,
+            rate: rate(id),
+            watch: None,
+        })
+        .collect();
     Subscriptions { probes, targets }
 }
 

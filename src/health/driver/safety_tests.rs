@@ -231,6 +231,8 @@ async fn mass_failure_freezes_all_weights() {
         lower_threshold: 0,
         name: "rs7".into(),
         key: "[2001:db8::22]:0".parse().unwrap(),
+        forwarding: None,
+        check: None,
         weight: Weight::ONE,
     };
     config.virtual_services[1].real_servers.push(fourth);

@@ -1,8 +1,10 @@
 //! One real server of a pool, or its sorry server. Pure.
 
+use std::num::NonZeroU16;
 use std::time::Instant;
 
 use super::PreviousIndex;
+use super::policy::{MemberPolicy, Streaks};
 use crate::diagnosis::Unavailability;
 use crate::health::damping::Damping;
 use crate::health::slow_start::SlowStart;
@@ -22,6 +24,8 @@ pub(super) struct Member {
     /// Whether the weight is 0 for that reason.
     pub(super) quiesced: bool,
     pub(super) configured: Weight,
+    /// As configured; `None` where nothing is asked.
+    streaks: Option<Streaks>,
     /// The weight that an operator has set in place of the configured one.
     pub(super) set_weight: Option<SetWeight>,
     /// The newest advice, if there was any.
@@ -39,17 +43,32 @@ pub(super) struct Member {
 pub(super) enum SlowStartState {
     /// No slow start, or no longer.
     Done,
-    /// The slow start begins when the pool lets the real server serve.
+    /// The slow start begins when the pool lets the real server serve, or goes on from the weight
+    /// that the real server was found with.
     Pending,
     Since(Instant),
 }
 
 impl Member {
-    pub(super) fn new(machine: Machine, configured: Weight, found: Weight) -> Self {
+    pub(super) fn new(policy: MemberPolicy) -> Self {
+        let MemberPolicy {
+            streaks,
+            configured,
+            found,
+        } = policy;
+        let is_unchecked = streaks.is_none();
         Self {
-            machine,
+            machine: match streaks {
+                Some(Streaks { rise, fall }) => Machine::new(rise, fall),
+                None => Machine::always_up(),
+            },
+            streaks,
             damping: Damping::default(),
-            slow_start: SlowStartState::Done,
+            slow_start: if is_unchecked && found < configured {
+                SlowStartState::Pending
+            } else {
+                SlowStartState::Done
+            },
             admin: AdminState::Enabled,
             arp_conflict: false,
             quiesced: false,
@@ -66,15 +85,42 @@ impl Member {
     pub(super) fn take_over(&mut self, old: &Self, previous: PreviousIndex) {
         let machine = if previous.same_check {
             old.machine.clone()
+        } else if self.streaks.is_none() {
+            Machine::always_up()
         } else {
             self.machine.with_verdict_of(&old.machine)
         };
+        let comes_up = machine.health() == Health::Up && old.machine.health() != Health::Up;
         *self = Self {
             machine,
             configured: self.configured,
+            streaks: self.streaks,
             advice: old.advice.filter(|_| previous.same_kind),
             ..*old
         };
+        if comes_up {
+            self.comes_up();
+        }
+    }
+
+    /// A real server that comes up by the configuration begins as one that passes its check.
+    fn comes_up(&mut self) {
+        (self.unavailability, self.handled) = (None, false);
+        self.slow_start = if self.wanted == Weight::ZERO {
+            SlowStartState::Pending
+        } else {
+            SlowStartState::Done
+        };
+    }
+
+    /// The configured passes in a row that bring the real server up.
+    pub(super) fn rise(&self) -> NonZeroU16 {
+        self.streaks.map_or(NonZeroU16::MIN, |streaks| streaks.rise)
+    }
+
+    /// The same with flap damping.
+    pub(super) fn damped_rise(&self, now: Instant) -> NonZeroU16 {
+        self.damping.rise(self.rise(), now)
     }
 
     /// Counts an outcome. A real server that comes up is no longer lost to its clients.
@@ -130,7 +176,7 @@ impl Member {
     ) -> (Weight, Option<Instant>) {
         let since = match self.slow_start {
             SlowStartState::Done => return (self.share(), None),
-            SlowStartState::Pending => now,
+            SlowStartState::Pending => slow_start.began(self.share(), self.wanted, now),
             SlowStartState::Since(since) => since,
         };
         let (weight, next) = slow_start.weight(self.share(), since, now);

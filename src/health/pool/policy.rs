@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use super::{FailureRule, Pool};
-use crate::config::{OnFailure, VirtualService};
+use crate::config::{Check, OnFailure, ServiceMember, VirtualService};
 use crate::diagnosis::Unavailability;
 use crate::health::slow_start::SlowStart;
 use crate::model::{RealServerKey, Weight, Weights, deadline_only};
@@ -11,8 +11,6 @@ use crate::model::{RealServerKey, Weight, Weights, deadline_only};
 /// What a virtual service asks of its pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
-    /// Passes in a row that bring a real server up; damping lengthens it.
-    pub(crate) rise: NonZeroU16,
     pub(crate) slow_start: SlowStart,
     pub(crate) flap_damping: bool,
     /// The weight of real servers that must be up.
@@ -25,13 +23,24 @@ pub(crate) struct Policy {
     pub(crate) on_failure: FailureRule,
 }
 
-/// The sorry server of a pool.
+/// What is configured for a real server or sorry server of a pool, and the weight that it was
+/// found with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SorryServer {
-    pub(crate) rise: NonZeroU16,
-    pub(crate) fall: NonZeroU16,
-    /// The weight that it was found with; 0 for none.
+pub(crate) struct MemberPolicy {
+    /// `None` where nothing is asked: the real server is up from the start.
+    pub(crate) streaks: Option<Streaks>,
+    pub(crate) configured: Weight,
+    /// 0 for a real server that was not in the table.
     pub(crate) found: Weight,
+}
+
+/// How many equal outcomes in a row decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Streaks {
+    /// Passes that bring a real server up; damping lengthens it.
+    pub(crate) rise: NonZeroU16,
+    /// Failures that take it down.
+    pub(crate) fall: NonZeroU16,
 }
 
 /// The index that a real server had in the pool of the previous configuration.
@@ -51,10 +60,8 @@ impl Pool {
             let weight = found.get(&(service.key, key));
             weight.copied().unwrap_or(Weight::ZERO)
         };
-        let check = &service.check;
         let configured = &service.pool;
         let policy = Policy {
-            rise: check.rise,
             slow_start: SlowStart::new(configured.slow_start, &service.scheduler),
             flap_damping: configured.flap_damping,
             quorum: configured.quorum.into(),
@@ -62,16 +69,22 @@ impl Pool {
             fail_open_below: configured.fail_open_below,
             on_failure: failure_rule(service),
         };
-        let members = service.real_servers.iter();
-        let members = members.map(|real_server| (real_server.weight, found(real_server.key)));
-        let sorry_server = configured.sorry_server.as_ref();
-        let sorry_server = sorry_server.map(|sorry_server| SorryServer {
-            rise: sorry_server.check.rise,
-            fall: sorry_server.check.fall,
-            found: found(sorry_server.key),
-        });
-        Self::new(policy, check.fall, members, sorry_server)
+        let member = |member: ServiceMember<'_>, configured| MemberPolicy {
+            streaks: streaks(member.check),
+            configured,
+            found: found(member.key),
+        };
+        let real_servers = service.real_servers.iter();
+        let members = real_servers.map(|server| member(service.member(server), server.weight));
+        let sorry_server = service.sorry_member();
+        let sorry_server = sorry_server.map(|server| member(server, Weight::ONE));
+        Self::new(policy, members, sorry_server)
     }
+}
+
+fn streaks(check: &Check) -> Option<Streaks> {
+    let Check { rise, fall, .. } = *check;
+    check.kind.asks().then_some(Streaks { rise, fall })
 }
 
 /// By default, the clients of a real server that is lost are given to others: those of UDP at

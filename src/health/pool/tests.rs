@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::health::pool::policy::Streaks;
 use crate::health::slow_start::SlowStart;
 use crate::model::{AdminState, PoolStatus, Quiesced, SetWeight};
 use crate::runtime::clock;
@@ -19,13 +20,22 @@ fn weight(n: u32) -> Weight {
 
 fn policy() -> Policy {
     Policy {
-        rise: count(2),
         slow_start: SlowStart::new(Duration::ZERO, &"wlc".parse().unwrap()),
         flap_damping: false,
         quorum: 1,
         hysteresis: 0,
         fail_open_below: None,
         on_failure: FailureRule::QUIESCE,
+    }
+}
+
+/// A member of which so many outcomes in a row decide.
+fn checked(streak: u16, configured: Weight, found: Weight) -> MemberPolicy {
+    let (rise, fall) = (count(streak), count(streak));
+    MemberPolicy {
+        streaks: Some(Streaks { rise, fall }),
+        configured,
+        found,
     }
 }
 
@@ -41,13 +51,11 @@ impl Fixture {
     fn new(policy: Policy, members: &[(u32, u32)], sorry_server: Option<u32>) -> Self {
         let mut table: Vec<_> = members.iter().map(|(_, found)| *found).collect();
         table.extend(sorry_server);
-        let members = members.iter().map(|(c, f)| (weight(*c), weight(*f)));
-        let sorry_server = sorry_server.map(|found| SorryServer {
-            rise: count(2),
-            fall: count(2),
-            found: weight(found),
-        });
-        let pool = Pool::new(policy, count(2), members, sorry_server);
+        let members = members
+            .iter()
+            .map(|(c, f)| checked(2, weight(*c), weight(*f)));
+        let sorry_server = sorry_server.map(|found| checked(2, Weight::ONE, weight(found)));
+        let pool = Pool::new(policy, members, sorry_server);
         // A configured weight of 0 needs no verdict.
         let table = (0..table.len())
             .map(|place| pool.wanted(place).unwrap().get())
@@ -587,8 +595,8 @@ fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
         fixture.goes(0, true);
         fixture.pool.on_advice(0, WeightAdvice::Percent(50));
         fixture.recompute_weights();
-        let members = [(weight(10), weight(5))];
-        let mut next = Pool::new(policy(), count(3), members, None);
+        let members = [checked(2, weight(10), weight(5))];
+        let mut next = Pool::new(policy(), members, None);
         let before = PreviousIndex {
             index: 0,
             same_check: false,

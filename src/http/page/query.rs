@@ -246,6 +246,7 @@ fn searched(server: &RealServerStatus) -> String {
         admin.reason.as_ref(),
         server.quiesced.as_ref(),
         server.diagnosis.as_ref(),
+        server.forwarding.as_ref(),
         detail,
     ];
     let texts = [&server.name, &server.address, &server.health];

@@ -9,9 +9,7 @@ use super::overview::Overview;
 use super::query::{Column, LONGEST_TEXT, Query};
 use crate::model::{age, grouped};
 use crate::runtime::printable::printable;
-use crate::status::document::{
-    RealServerStatus, ServiceStatus, SetWeightStatus, shown_address, until,
-};
+use crate::status::document::{RealServerStatus, ServiceStatus, SetWeightStatus, until};
 
 /// The form, and the table up to its first group.
 pub(super) fn begin(query: &Query, overview: &Overview) -> Markup {
@@ -79,7 +77,7 @@ fn row(server: &RealServerStatus, is_frozen: bool, few_problems: bool, now: Syst
     let (weight, connections) = (&server.weight, &server.connections);
     html! {
         tr data-key=(server.name) {
-            th scope="row" { (server.name) " " small { (shown_address(&server.address)) } }
+            th scope="row" { (server.name) " " small { (server.address_and_forwarding()) } }
             td class=(server.health) {
                 (server.health)
                 @if let Some(reason) = &server.quiesced { br; "quiesced: " (reason) }
@@ -100,7 +98,7 @@ fn row(server: &RealServerStatus, is_frozen: bool, few_problems: bool, now: Syst
                     Some(probe) => {
                         (printable(&probe.summary())) ", " (age(probe.at.0, now)) " ago"
                     },
-                    None => { "none yet" },
+                    None => { (server.no_probe()) },
                 }
             }
         }

@@ -1,15 +1,17 @@
-//! What real servers have one by one in other programs, and a service has once
-//! in ours: that of most of them is taken.
+//! What a service says for its real servers: what most of them have. The others say their own.
 
 use std::collections::BTreeMap;
 
-use serde_yaml::Mapping;
+use serde_yaml::{Mapping, Value};
 
 use super::real_servers::KeptRealServer;
 use crate::import::check::{Check, Kind, Timing};
-use crate::import::draft::{Draft, Key};
+use crate::import::draft::{CheckedService, Draft, Key};
 use crate::import::note::{Notes, Place};
-use crate::model::{Forwarding, Tunnel};
+use crate::model::Forwarding;
+
+/// `check: none`.
+const NONE: &str = "none";
 
 /// The first of those that occur most often.
 fn most_frequent<K: Ord>(keys: impl Iterator<Item = K>) -> Option<K> {
@@ -25,87 +27,65 @@ fn most_frequent<K: Ord>(keys: impl Iterator<Item = K>) -> Option<K> {
 }
 
 /// The way of forwarding of the service.
-pub(super) fn forwarding(draft: &Draft, notes: &mut Notes) -> Forwarding {
+pub(super) fn forwarding(draft: &Draft) -> Forwarding {
     let all = draft.real_servers.iter().map(|server| server.forwarding);
-    let chosen = most_frequent(all).unwrap_or(Forwarding::Direct);
-    for server in &draft.real_servers {
-        if server.forwarding == chosen {
-            continue;
-        }
-        let text = format!(
-            "the real server {} is reached by {} there: a service has one way of forwarding \
-             here, and it is reached by {} like the others; move it into a service of its own \
-             or see that it takes such packets",
-            server.address,
-            described(server.forwarding),
-            described(chosen)
-        );
-        notes.add(server.place, text);
-    }
-    chosen
+    most_frequent(all).unwrap_or(Forwarding::Direct)
 }
 
-fn described(forwarding: Forwarding) -> String {
-    match forwarding {
-        Forwarding::Tunnel(tunnel) if tunnel != Tunnel::Ipip => format!("`tunnel` ({tunnel})"),
-        Forwarding::Tunnel(_) | Forwarding::Masquerade | Forwarding::Local | Forwarding::Direct => {
-            format!("`{forwarding}`")
-        }
-    }
-}
-
-/// The check of the service.
+/// The check of the service. Each real server that has another one gets it as its own.
 pub(super) fn check(
     key: &Key,
     place: Place,
-    kept: &[KeptRealServer],
+    kept: &mut [KeptRealServer],
     notes: &mut Notes,
-) -> Mapping {
+) -> Value {
     let written: Vec<_> = kept.iter().map(written).collect();
-    let checked = written.iter().flatten().map(|(text, _)| text.as_str());
-    let Some(chosen) = most_frequent(checked).map(str::to_owned) else {
+    // A real server that is added later is to be checked, so any check goes before none.
+    let checks = written.iter().flatten();
+    let checks = checks.filter(|(_, check)| check.as_str() != Some(NONE));
+    let checked = most_frequent(checks.map(|(text, _)| text.as_str()));
+    let checks = written.iter().flatten();
+    let Some(chosen) = checked.or_else(|| most_frequent(checks.map(|(text, _)| text.as_str())))
+    else {
         return unchecked(key, place, kept, notes);
     };
-    for (kept, written) in kept.iter().zip(&written) {
-        let address = kept.server.address;
-        let text = match written {
-            Some((text, _)) if *text == chosen => continue,
-            Some((text, _)) => format!(
-                "the real server {address} has another check than the others there: a service \
-                 has one check here, and {address} is checked like the others; its own was {text}"
-            ),
-            None => format!(
-                "the real server {address} has no check there and always serves: here it is \
-                 checked like the others"
-            ),
-        };
-        notes.add(kept.server.place, text);
+    let mut of_service = Value::Null;
+    for (kept, written) in kept.iter_mut().zip(&written) {
+        match written {
+            Some((text, check)) if text == chosen => of_service.clone_from(check),
+            Some((_, check)) => kept.own_check = Some(check.clone()),
+            None => {}
+        }
     }
-    let chosen = written
-        .into_iter()
-        .flatten()
-        .find(|(text, _)| *text == chosen);
-    chosen.map(|(_, keys)| keys).unwrap_or_default()
+    if of_service.as_str() == Some(NONE) {
+        let text = "the real servers have no check there and always serve, as they do here by \
+                    `check: none`: write the check that says whether they serve";
+        notes.add(place, text);
+    }
+    of_service
 }
 
 /// The check as a text on one line, and as it is.
-fn written(kept: &KeptRealServer) -> Option<(String, Mapping)> {
-    let check = kept.server.check.clone()?;
-    let keys = check.written(kept.own_port);
-    let text = serde_json::to_string(&keys).unwrap_or_default();
-    Some((text, keys))
+fn written(kept: &KeptRealServer) -> Option<(String, Value)> {
+    let check = match &kept.server.check {
+        CheckedService::By(check) => Value::Mapping(Check::clone(check).written(kept.own_port)),
+        CheckedService::Never => NONE.into(),
+        CheckedService::Unknown => return None,
+    };
+    let text = serde_json::to_string(&check).unwrap_or_default();
+    Some((text, check))
 }
 
-/// A check of our own choice where the other program has none.
-fn unchecked(key: &Key, place: Place, kept: &[KeptRealServer], notes: &mut Notes) -> Mapping {
+/// A check of our own choice where none can be known.
+fn unchecked(key: &Key, place: Place, kept: &[KeptRealServer], notes: &mut Notes) -> Value {
     let own = kept.first().and_then(|kept| kept.own_port);
     let kind = Kind::simple(key.checked_protocol(), own);
-    let keys = Check::new(kind, Timing::default()).written(own);
+    let keys: Mapping = Check::new(kind, Timing::default()).written(own);
     let text = format!(
-        "the real servers have no check there and always serve: the check here is {}; \
+        "the real servers have no check there that could be imported: the check here is {}; \
          write the one that says whether they serve",
         serde_json::to_string(&keys).unwrap_or_default()
     );
     notes.add(place, text);
-    keys
+    keys.into()
 }

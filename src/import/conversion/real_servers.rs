@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde_yaml::{Mapping, Value};
 
 use crate::config::of_no_host;
+use crate::import::conversion::write_own_forwarding;
 use crate::import::draft::{Draft, RealServer};
 use crate::import::names::Names;
 use crate::import::note::{Notes, Place};
@@ -18,12 +19,13 @@ pub(super) struct KeptRealServer {
     port: Option<u16>,
     /// The port that a check asks by default; `None` where there is none.
     pub(super) own_port: Option<u16>,
+    /// The check that is written; `None` for the service's.
+    pub(super) own_check: Option<Value>,
 }
 
 /// Takes the real servers of a draft.
 pub(super) fn keep(
     draft: &mut Draft,
-    forwarding: Forwarding,
     vips: &BTreeSet<IpAddr>,
     notes: &mut Notes,
 ) -> Vec<KeptRealServer> {
@@ -31,7 +33,7 @@ pub(super) fn keep(
     let mut kept = Vec::new();
     let common = draft.key.port();
     for mut server in std::mem::take(&mut draft.real_servers) {
-        let (place, address) = (server.place, server.address);
+        let (place, address, forwarding) = (server.place, server.address, server.forwarding);
         let reason = unusable(address, draft.key.family(), forwarding, vips);
         if let Some(reason) = reason {
             notes.add(
@@ -73,6 +75,7 @@ pub(super) fn keep(
             server,
             port,
             own_port,
+            own_check: None,
         });
     }
     kept
@@ -129,14 +132,15 @@ pub(super) fn unusable(
     })
 }
 
-/// The list `real_servers`.
-pub(super) fn written(kept: Vec<KeptRealServer>) -> Value {
+/// The list `real_servers` of a service with this forwarding.
+pub(super) fn written(kept: Vec<KeptRealServer>, of_service: Forwarding) -> Value {
     let mut names = Names::default();
     let servers = kept.into_iter().map(
         |KeptRealServer {
              server,
              port,
              own_port,
+             own_check,
          }| {
             let name = names.of_real_server(server.address, own_port);
             let mut keys = Mapping::new();
@@ -144,6 +148,10 @@ pub(super) fn written(kept: Vec<KeptRealServer>) -> Value {
             keys.insert("address".into(), server.address.to_string().into());
             if let Some(port) = port {
                 keys.insert("port".into(), port.into());
+            }
+            write_own_forwarding(server.forwarding, of_service, &mut keys);
+            if let Some(check) = own_check {
+                keys.insert("check".into(), check);
             }
             keys.insert("weight".into(), server.weight.into());
             for (key, connections) in [

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use proptest::prelude::*;
 
-use crate::config::{CheckKind, Config};
+use crate::config::{CheckKind, Config, RealServer};
 use crate::import::Format;
 use crate::import::tests::{has_note, imported, refused};
 use crate::model::{
@@ -102,19 +102,48 @@ fn tunnels_are_imported() {
 }
 
 #[test]
-fn forwarding_of_most_real_servers_is_that_of_the_service() {
+fn forwarding_of_each_real_server_is_imported_as_it_is() {
     let key = "-t 192.168.11.200:80";
     let table = format!(
-        "-A {key}\n-a {key} -r 10.0.0.1:80 -m\n-a {key} -r 10.0.0.2:80 -g\n\
-         -a {key} -r 10.0.0.3:80 -g\n"
+        "-A {key}\n-a {key} -r 10.0.0.1:8080 -m\n-a {key} -r 10.0.0.2:80 -g\n\
+         -a {key} -r 10.0.0.3:80 -g\n-a {key} -r 10.0.0.4:80 -i --tun-type gre\n"
     );
     let (config, imported) = read(&table);
-    assert_eq!(config.virtual_services[0].forwarding, Forwarding::Direct);
-    assert!(has_note(
-        &imported,
-        2,
-        "10.0.0.1 is reached by `masquerade` there"
-    ));
+    let service = &config.virtual_services[0];
+    assert_eq!(service.forwarding, Forwarding::Direct);
+    let forwarding = |server: &RealServer| (server.forwarding, server.key.0.port());
+    let gre = Forwarding::Tunnel(Tunnel::Gre { checksum: false });
+    assert_eq!(
+        service
+            .real_servers
+            .iter()
+            .map(forwarding)
+            .collect::<Vec<_>>(),
+        [
+            (Some(Forwarding::Masquerade), 8080),
+            (None, 80),
+            (None, 80),
+            (Some(gre), 80)
+        ]
+    );
+    assert_eq!(imported.notes.len(), 1, "{:#?}", imported.notes);
+}
+
+#[test]
+fn tunnel_of_each_real_server_is_imported_as_it_is() {
+    let key = "-t 192.168.11.200:80";
+    let gue = "-i --tun-type gue --tun-port 6080 --tun-nocsum";
+    let table = format!(
+        "-A {key}\n-a {key} -r 10.0.0.1:80 {gue}\n-a {key} -r 10.0.0.2:80 {gue}\n\
+         -a {key} -r 10.0.0.3:80 -i\n"
+    );
+    let (config, imported) = read(&table);
+    let service = &config.virtual_services[0];
+    let members = service.members().map(|member| member.forwarding);
+    let members: Vec<_> = members.collect();
+    assert_eq!(members[0], members[1], "{}", imported.yaml);
+    assert!(matches!(members[0], Forwarding::Tunnel(Tunnel::Gue { .. })));
+    assert_eq!(members[2], Forwarding::Tunnel(Tunnel::Ipip));
 }
 
 #[test]

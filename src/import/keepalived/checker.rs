@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use super::super::check::{Check, Kind, regex, step};
+use super::super::draft::CheckedService;
 use super::super::note::Notes;
 use super::blocks::Statement;
 use super::settings::{Defaults, Settings, timer};
@@ -60,8 +61,19 @@ impl Checkers<'_> {
         NAMES.contains(&keyword)
     }
 
-    /// What all of them ask together; `None` if none of them can be asked here.
-    pub(super) fn check(self, statements: &[&Statement], notes: &mut Notes) -> Option<Check> {
+    /// What all of them ask together.
+    pub(super) fn check(self, statements: &[&Statement], notes: &mut Notes) -> CheckedService {
+        if statements.is_empty() {
+            return CheckedService::Never;
+        }
+        let asked = self.asked(statements, notes);
+        asked.map_or(CheckedService::Unknown, |check| {
+            CheckedService::By(Box::new(check))
+        })
+    }
+
+    /// The same; `None` if none of them can be asked here.
+    fn asked(self, statements: &[&Statement], notes: &mut Notes) -> Option<Check> {
         let checks: Vec<_> = statements
             .iter()
             .filter_map(|statement| self.one(statement, notes))

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::config::{CheckKind, Config};
+use crate::config::{CheckKind, Config, RealServer};
 use crate::import::tests::{has_note, imported, refused};
 use crate::import::{Format, Imported, ReadIncluded, SourceText, import};
 use crate::model::{Family, Forwarding, Protocol, ServiceFlags};
@@ -436,7 +436,7 @@ fn mark_takes_the_family_of_its_real_servers() {
 }
 
 #[test]
-fn unusable_real_servers_are_noted() {
+fn real_servers_that_a_service_cannot_have_are_told_and_the_others_keep_their_checks() {
     let text = "virtual_server 10.1.0.1 80 {\nlb_kind DR\n\
                 real_server 10.0.0.1 80 {\nTCP_CHECK {\n}\n}\n\
                 real_server 10.0.0.2 8080 {\nTCP_CHECK {\nconnect_port 80\n}\n}\n\
@@ -445,17 +445,18 @@ fn unusable_real_servers_are_noted() {
                 real_server 10.0.0.4 80 {\n}\n\
                 real_server rs5 80 {\n}\n}\n";
     let (config, imported) = read(text);
-    assert_eq!(
-        config.virtual_services[0].real_servers.len(),
-        4,
-        "{}",
-        imported.yaml
-    );
+    let service = &config.virtual_services[0];
+    let ports = |server: &RealServer| {
+        let check = server.check.as_ref()?;
+        Some(check.kind.service_ports())
+    };
+    let ports: Vec<_> = service.real_servers.iter().map(ports).collect();
+    let own = [None, None, Some(vec![Some(81)]), Some(vec![])];
+    assert_eq!(ports, own, "{}", imported.yaml);
+    assert!(!service.real_servers[3].check.as_ref().unwrap().kind.asks());
     for (line, said) in [
         (7, "the port 8080 of the real server 10.0.0.2 is left out"),
         (12, "it is of ipv6"),
-        (16, "its own was {\"tcp\":{\"port\":81}"),
-        (21, "has no check there and always serves"),
         (23, "it is no real server with an IP address"),
     ] {
         assert!(
@@ -464,6 +465,35 @@ fn unusable_real_servers_are_noted() {
             imported.notes
         );
     }
+}
+
+#[test]
+fn each_real_server_and_the_sorry_server_keep_their_way_of_forwarding() {
+    let text = "virtual_server 10.1.0.1 80 {\nsorry_server 10.0.0.9 80\nlb_kind DR\n\
+                real_server 10.0.0.1 80 {\nTCP_CHECK {\n}\n}\n\
+                real_server 10.0.0.2 8080 {\nlvs_method NAT\nTCP_CHECK {\n}\n}\n\
+                real_server 10.0.0.3 80 {\nlvs_method TUN\n}\n\
+                real_server 10.0.0.4 8080 {\nlvs_method NAT\n}\n\
+                real_server 10.0.0.5 8080 {\nlvs_method NAT\n}\n}\n";
+    let (config, imported) = read(text);
+    let service = &config.virtual_services[0];
+    let members = service.members().map(|member| {
+        let asks = member.check.kind.asks();
+        format!("{} {} {asks}", member.key, member.forwarding)
+    });
+    assert_eq!(
+        members.collect::<Vec<_>>(),
+        [
+            "10.0.0.1:80 direct true",
+            "10.0.0.2:8080 masquerade true",
+            "10.0.0.3:80 tunnel false",
+            "10.0.0.4:8080 masquerade false",
+            "10.0.0.5:8080 masquerade false",
+            "10.0.0.9:80 direct false",
+        ],
+        "{}",
+        imported.yaml
+    );
 }
 
 #[test]
@@ -616,13 +646,14 @@ fn settings_that_change_in_the_import_have_a_note() {
             imported.notes
         );
     }
-    // With direct routing packets to it arrive at the service's port.
+    // With direct routing packets to it arrive at the service's port; nothing checks it there.
     let sorry_server = config.virtual_services[0]
         .pool
         .sorry_server
         .as_ref()
         .unwrap();
-    assert_eq!(sorry_server.check.kind.service_ports(), [None]);
+    assert_eq!(sorry_server.key.0.port(), 80);
+    assert!(!sorry_server.check.kind.asks());
 }
 
 /// Whoever takes the wrong format shows nobody its secrets.

@@ -16,6 +16,8 @@ use crate::model::{Family, Forwarding, Protocol};
 const PERSISTENCE: u64 = 360;
 /// The scheduler that keepalived has by default.
 const SCHEDULER: &str = "wlc";
+/// The way of forwarding that keepalived has by default.
+const FORWARDING: Forwarding = Forwarding::Masquerade;
 
 /// What is read, and what it refers to.
 #[derive(Clone, Copy)]
@@ -61,10 +63,15 @@ impl VirtualServer<'_> {
                         kernel's table keeps its weight until then";
             notes.once("not alpha", statement.place, text);
         }
+        let of_service = head.settings.forwarding;
         let mut drafts = Vec::new();
         for key in keys {
             let mut draft = head.draft.clone();
             draft.key = key;
+            if let Some(sorry_server) = &mut draft.sorry_server {
+                let forwarding = sorry_server.forwarding.or(of_service);
+                sorry_server.forwarding = forwarding.or(Some(FORWARDING));
+            }
             draft.on_failure = Some(self.on_failure(&head.settings, notes));
             for server in &servers {
                 let server = self.real_server(server, &draft.key, &head.settings, notes);
@@ -216,7 +223,7 @@ impl VirtualServer<'_> {
             service_port: key.port(),
             needs_port: matches!(key, Key::Mark { .. }),
         };
-        let forwarding = settings.forwarding.unwrap_or(Forwarding::Masquerade);
+        let forwarding = settings.forwarding.unwrap_or(FORWARDING);
         let checkers = Checkers {
             target,
             settings: &settings,

@@ -6,7 +6,7 @@ use hickory_proto::rr::Name;
 use serde_yaml::{Mapping, Value};
 
 use super::super::check::{Check, Kind, Timing, pattern, regex, step};
-use super::super::draft::Key;
+use super::super::draft::{CheckedService, Key};
 use super::super::note::{Notes, Place};
 use super::keys::Section;
 use crate::config::{ADDRESS, PORT};
@@ -36,7 +36,7 @@ const SERVICES: [(u16, &str); 19] = [
 ];
 
 /// The checks of one section.
-pub(super) struct CheckedService<'s> {
+pub(super) struct SectionChecks<'s> {
     pub(super) section: &'s Section,
     pub(super) key: &'s Key,
     /// The times of a check that connects, and of one that negotiates.
@@ -52,7 +52,7 @@ struct CheckSettings<'a> {
     place: Place,
 }
 
-impl CheckedService<'_> {
+impl SectionChecks<'_> {
     fn checktype(&self) -> &str {
         self.section.value("checktype").unwrap_or("negotiate")
     }
@@ -69,7 +69,7 @@ impl CheckedService<'_> {
         settings: Option<(&str, &str)>,
         place: Place,
         notes: &mut Notes,
-    ) -> Option<Check> {
+    ) -> CheckedService {
         let port = self.port(own_port, notes);
         let own = |key| self.section.value(key).unwrap_or_default();
         let place = match settings {
@@ -84,12 +84,15 @@ impl CheckedService<'_> {
             place,
         };
         let head = self.place("checktype");
-        let connect = |kind| Some(Check::new(kind, self.connect.clone()));
+        let connect = |kind| CheckedService::By(Box::new(Check::new(kind, self.connect.clone())));
         match self.checktype() {
             "connect" => connect(self.connection(port)),
             "ping" => connect(Kind::new("ping")),
-            "external" | "external-perl" => connect(self.external(own_port, notes)?),
-            "on" => None,
+            "external" | "external-perl" => {
+                let external = self.external(own_port, notes);
+                external.map_or(CheckedService::Unknown, connect)
+            }
+            "on" => CheckedService::Never,
             "off" => {
                 let text = "`checktype = off` activates no real server: all have weight 0 here, \
                             until you write their weights";
@@ -189,9 +192,9 @@ impl CheckedService<'_> {
         Some(Kind::new("exec").with("command", words))
     }
 
-    fn negotiate(&self, settings: &CheckSettings<'_>, notes: &mut Notes) -> Option<Check> {
+    fn negotiate(&self, settings: &CheckSettings<'_>, notes: &mut Notes) -> CheckedService {
         let kind = match self.service() {
-            "none" => return None,
+            "none" => return CheckedService::Never,
             "http" => self.http("http", settings, notes),
             "https" => self.http("https", settings, notes).with("verify", false),
             "dns" => dns(settings, notes),
@@ -217,7 +220,7 @@ impl CheckedService<'_> {
                 Kind::simple(self.key.protocol(), settings.port)
             }
         };
-        Some(Check::new(kind, self.negotiate.clone()))
+        CheckedService::By(Box::new(Check::new(kind, self.negotiate.clone())))
     }
 
     fn http(&self, name: &'static str, settings: &CheckSettings<'_>, notes: &mut Notes) -> Kind {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::ExpansionBudget;
 use super::super::draft::{RealServer, number};
 use super::super::note::Notes;
-use super::checks::CheckedService;
+use super::checks::SectionChecks;
 use super::keys::{Section, Setting};
 use crate::config::AddressRange;
 use crate::model::{Forwarding, Tunnel};
@@ -61,7 +61,7 @@ pub(super) fn forwarding(word: &str) -> Option<Forwarding> {
 /// The real servers of a section.
 pub(super) fn real_servers(
     section: &Section,
-    checked: &CheckedService<'_>,
+    checked: &SectionChecks<'_>,
     budget: &mut ExpansionBudget,
     notes: &mut Notes,
 ) -> Vec<RealServer> {

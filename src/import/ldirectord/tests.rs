@@ -1,4 +1,4 @@
-use crate::config::Config;
+use crate::config::{CheckKind, Config};
 use crate::import::tests::{has_note, imported, refused};
 use crate::import::{Format, Imported};
 use crate::model::{Family, Forwarding, Protocol, ServiceFlags, ServiceKey, Tunnel};
@@ -235,10 +235,10 @@ fn checks_without_equivalent_are_noted() {
     for (lines, wanted, said) in [
         (
             &["checktype=on"][..],
-            r#"{"tcp":{}}"#,
-            "have no check there",
+            r#""none""#,
+            "have no check there and always serve",
         ),
-        (&["service=none"], r#"{"tcp":{}}"#, "have no check there"),
+        (&["service=none"], r#""none""#, "have no check there"),
         (
             &["checktype=5"],
             r#"{"http":{"path":"/"}}"#,
@@ -439,8 +439,12 @@ fn real_server_may_have_a_request_of_its_own() {
         .map(|one| one.weight.get())
         .collect();
     assert_eq!(weights, [2, 3, 1]);
+    let own = config.virtual_services[0].real_servers[2].check.as_ref();
+    let CheckKind::Http(own) = &own.unwrap().kind else {
+        panic!("{}", imported.yaml);
+    };
+    assert_eq!(own.path, "/");
     for (line, said) in [
-        (4, "has another check than the others"),
         (5, "names are not looked up"),
         (6, "`gate`, `masq` or `ipip`"),
         (7, "runs backwards"),

@@ -7,7 +7,7 @@ use super::super::ExpansionBudget;
 use super::super::check::Timing;
 use super::super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
 use super::super::note::Notes;
-use super::checks::CheckedService;
+use super::checks::SectionChecks;
 use super::keys::{Section, Setting, note, note_cleanstop};
 use super::real_server::{address, address_and_port, forwarding, port, real_servers};
 use crate::model::{Family, Protocol};
@@ -67,7 +67,7 @@ pub(super) fn service(
     draft.on_failure = Some(on_failure(section, global, notes));
     draft.sorry_server = fallback(section, global, &draft.key, notes);
     let is_ping = section.value("checktype") == Some("ping");
-    let checked = CheckedService {
+    let checked = SectionChecks {
         section,
         key: &draft.key,
         connect: timing(section, global, false, is_ping, notes),

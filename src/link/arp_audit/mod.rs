@@ -67,7 +67,7 @@ fn vips(config: &Config) -> Vips {
     let mut vips = Vips::new();
     for service in &config.virtual_services {
         if let Some(vip) = service.key.vip() {
-            let real_servers = service.checked().map(|(key, _)| key.0.ip());
+            let real_servers = service.members().map(|member| member.address());
             vips.entry(vip).or_default().extend(real_servers);
         }
     }

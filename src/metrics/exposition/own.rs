@@ -8,11 +8,11 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 use super::families::Kind;
 use super::format::Writer;
 
-/// Writes a family; with `only`, only the series of the virtual services of these names.
+/// Writes a family; with `services`, only the series of those virtual services.
 pub(super) fn write(
     writer: &mut Writer<'_>,
     family: &MetricFamily,
-    only: Option<&BTreeSet<String>>,
+    services: Option<&BTreeSet<&str>>,
 ) {
     let kind = match family.get_field_type() {
         MetricType::COUNTER => Kind::Counter,
@@ -21,9 +21,9 @@ pub(super) fn write(
         MetricType::SUMMARY | MetricType::UNTYPED => return,
     };
     let is_wanted = |metric: &&Metric| {
-        only.is_none_or(|names| {
+        services.is_none_or(|services| {
             let mut labels = metric.get_label().iter();
-            labels.any(|label| label.name() == "service" && names.contains(label.value()))
+            labels.any(|label| label.name() == "service" && services.contains(label.value()))
         })
     };
     let mut metrics = family.get_metric().iter().filter(is_wanted).peekable();

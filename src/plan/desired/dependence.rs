@@ -21,7 +21,7 @@ pub(crate) fn unneeded_by_director(config: &Config) -> BTreeSet<SysctlKey> {
     let persistent = services.iter().any(|service| service.persistence.is_some());
     let masqueraded = services
         .iter()
-        .any(|service| service.forwarding == Forwarding::Masquerade);
+        .any(|service| service.forwardings(None).contains(&Forwarding::Masquerade));
     let through_vips = services.iter().any(through_vip);
     let unneeded = |key: &SysctlKey| match last_component(key).as_str() {
         "expire_nodest_conn" => true,

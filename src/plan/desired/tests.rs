@@ -49,6 +49,46 @@ fn a_real_server_holds_the_vips_of_the_services_that_name_them_to_it() {
 }
 
 #[test]
+fn real_servers_own_forwarding_decides_on_its_vip() {
+    let text = "virtual_services:
+  - name: web
+    address: 192.168.11.200:80
+    real_servers:
+      - { name: rs1, address: 192.168.11.21, forwarding: masquerade }
+      - { name: rs2, address: 192.168.11.22 }
+  - name: mail
+    address: 192.168.11.201:25
+    forwarding: masquerade
+    check: none
+    sorry_server: { address: 192.168.11.30, forwarding: direct }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21, forwarding: tunnel }
+      - { name: rs2, address: 192.168.11.22 }
+";
+    let config = Config::parse("test.yaml", text).unwrap();
+    let vips = |host: &str| -> Vec<_> {
+        let vips = vips(&config, &[host.parse().unwrap()].into());
+        vips.into_iter().map(|vip| vip.to_string()).collect()
+    };
+    assert_eq!(vips("192.168.11.21"), ["192.168.11.201"]);
+    assert_eq!(vips("192.168.11.22"), ["192.168.11.200"]);
+    assert_eq!(vips("192.168.11.30"), ["192.168.11.201"]);
+    let state = director(&config, &Marks::default(), |_, _, weight| weight);
+    let forwardings = state.services.values().map(|service| {
+        let destinations = service.destinations.values();
+        let forwardings = destinations.map(|one| one.forwarding.to_string());
+        forwardings.collect::<Vec<_>>()
+    });
+    assert_eq!(
+        forwardings.collect::<Vec<_>>(),
+        [
+            vec!["masquerade", "direct"],
+            vec!["tunnel", "masquerade", "direct"]
+        ]
+    );
+}
+
+#[test]
 fn desired_service_has_the_configured_properties() {
     let mut config = fixture::config();
     let persistence = Some(Persistence {

@@ -58,7 +58,7 @@ proptest! {
                 prop_assert!(now - due <= interval / 2);
                 last_slot = Some(slot);
                 now += MILLISECOND * took;
-                schedule.ended(now);
+                schedule.ended(now, ProbeResult::Ok);
                 prop_assert!(schedule.wake() > due);
                 prop_assert!(schedule.wake() + interval / 10 >= now);
             } else {
@@ -77,7 +77,7 @@ proptest! {
         let now = start + MILLISECOND * (1000 + pause);
         let at_once = (0..1000).filter(|&index| {
             let mut schedule = Schedule::spread(start, every(interval), index, 1000);
-            schedule.ended(start + MILLISECOND * index);
+            schedule.ended(start + MILLISECOND * index, ProbeResult::Ok);
             schedule.wake() <= now && schedule.on_wake(now, ProbeRate::Normal) == WakeAction::Probe
         }).count();
         // A short pause is made up for; after a longer one, what fell due in
@@ -102,7 +102,7 @@ fn sleepers_wake_together_and_keep_their_interval() {
             schedule.on_wake(first, ProbeRate::Normal),
             WakeAction::Probe
         );
-        schedule.ended(first + MILLISECOND * 900);
+        schedule.ended(first + MILLISECOND * 900, ProbeResult::Ok);
         assert_eq!(schedule.wake_together(schedule.wake()), first + interval);
         wakes.insert(first);
     }
@@ -117,15 +117,15 @@ fn a_probe_that_took_the_whole_interval_loses_no_slot() {
     let start = clock::monotonic();
     let interval = Duration::from_secs(1);
     let mut schedule = Schedule::spread(start, every(interval), 0, 1);
-    schedule.ended(start + interval + MILLISECOND * 2);
+    schedule.ended(start + interval + MILLISECOND * 2, ProbeResult::Ok);
     assert_eq!(schedule.wake(), start + interval);
     assert_eq!(
         schedule.on_wake(start + interval + MILLISECOND * 2, ProbeRate::Normal),
         WakeAction::Probe
     );
-    schedule.ended(start + interval + MILLISECOND * 3);
+    schedule.ended(start + interval + MILLISECOND * 3, ProbeResult::Ok);
     assert_eq!(schedule.wake(), start + interval * 2);
-    schedule.ended(start + interval * 5 + MILLISECOND * 101);
+    schedule.ended(start + interval * 5 + MILLISECOND * 101, ProbeResult::Ok);
     assert_eq!(schedule.wake(), start + interval * 6);
 }
 
@@ -140,7 +140,7 @@ fn starts(intervals: Intervals, rate: impl Fn(usize) -> ProbeRate) -> Vec<u64> {
         match schedule.on_wake(wake, rate(starts.len())) {
             WakeAction::Probe => {
                 starts.push(u64::try_from((wake - start).as_millis()).unwrap());
-                schedule.ended(wake + MILLISECOND);
+                schedule.ended(wake + MILLISECOND, ProbeResult::Ok);
                 wake = schedule.wake();
             }
             WakeAction::Sleep(until) => {
@@ -191,7 +191,7 @@ fn all_are_asked_within_one_interval_of_doubt_and_steadily_on_their_grid() {
         let first = schedule.wake();
         assert_eq!(first, start + MILLISECOND * 25 * index);
         assert_eq!(schedule.on_wake(first, ProbeRate::Fast), WakeAction::Probe);
-        schedule.ended(first + MILLISECOND);
+        schedule.ended(first + MILLISECOND, ProbeResult::Ok);
         let next = schedule.wake();
         assert_eq!(next, first + MILLISECOND * 100);
         let quarter = Duration::from_mins(15);
@@ -213,7 +213,7 @@ fn a_pause_in_doubt_makes_no_burst() {
     let mut next: Vec<_> = (0..1000)
         .map(|index| {
             let mut schedule = Schedule::spread(start, intervals, index, 1000);
-            schedule.ended(schedule.wake());
+            schedule.ended(schedule.wake(), ProbeResult::Ok);
             match schedule.on_wake(now, ProbeRate::Fast) {
                 WakeAction::Probe => panic!("made, after a minute"),
                 WakeAction::Sleep(until) => until,
@@ -227,4 +227,81 @@ fn a_pause_in_doubt_makes_no_burst() {
         next.iter()
             .all(|next| (now..=now + MILLISECOND * 200).contains(next))
     );
+}
+
+#[test]
+fn a_probe_brought_forward_is_made_at_once_and_moves_nothing_of_the_grid() {
+    let start = clock::monotonic();
+    let mut schedule = Schedule::spread(start, every(Duration::from_secs(30)), 0, 1);
+    assert_eq!(
+        schedule.on_wake(start, ProbeRate::Normal),
+        WakeAction::Probe
+    );
+    schedule.ended(start + MILLISECOND, ProbeResult::Ok);
+
+    let end = start + MILLISECOND * 4321;
+    schedule.bring_forward(end);
+    assert_eq!(schedule.wake(), end);
+    assert_eq!(schedule.wake_together(end), end);
+    assert_eq!(schedule.on_wake(end, ProbeRate::Normal), WakeAction::Probe);
+    schedule.ended(end + MILLISECOND, ProbeResult::Ok);
+    assert_eq!(schedule.wake(), start + Duration::from_secs(30));
+
+    // The same with a server that is gone: three failures within 25 ms, then the pace of one
+    // that is down.
+    schedule.bring_forward(end);
+    let mut failures = Vec::new();
+    let mut rate = ProbeRate::Normal;
+    let mut wake = schedule.wake();
+    while failures.len() < 4 {
+        match schedule.on_wake(wake, rate) {
+            WakeAction::Sleep(until) => wake = until,
+            WakeAction::Probe => {
+                failures.push((wake - end).as_millis());
+                schedule.ended(wake + MILLISECOND, ProbeResult::Refused);
+                rate = match failures.len() {
+                    1 | 2 => ProbeRate::Fast,
+                    _ => ProbeRate::Down,
+                };
+                wake = schedule.wake();
+            }
+        }
+    }
+    assert_eq!(failures, [11, 22, 33, 25_679]);
+}
+
+proptest! {
+    /// Probes ahead of the schedule come beside those of the grid, which stay where they are.
+    #[test]
+    fn ends_of_connections_leave_the_grid_as_it_is(
+        ends in prop::collection::vec(1_u32..5_000, 0..20),
+        fails in prop::collection::vec(any::<bool>(), 100),
+    ) {
+        let start = clock::monotonic();
+        let interval = Duration::from_secs(1);
+        let mut schedule = Schedule::spread(start, every(interval), 0, 1);
+        let mut ends: Vec<_> = ends.into_iter().map(|end| start + MILLISECOND * end).collect();
+        ends.sort();
+        ends.reverse();
+        let (mut now, mut regular, mut made) = (start, 0_u32, 0_usize);
+        while now < start + interval * 5 {
+            while ends.last().is_some_and(|end| *end <= now) {
+                ends.pop();
+                schedule.bring_forward(now);
+            }
+            if schedule.wake() <= now
+                && schedule.on_wake(now, ProbeRate::Normal) == WakeAction::Probe
+            {
+                if now == start + interval * regular {
+                    regular += 1;
+                }
+                made += 1;
+                let failed = fails.get(made).copied().unwrap_or(false);
+                let result = if failed { ProbeResult::Refused } else { ProbeResult::Ok };
+                schedule.ended(now, result);
+            }
+            now += MILLISECOND;
+        }
+        prop_assert_eq!(regular, 5);
+    }
 }

@@ -32,6 +32,8 @@ fn service(name: &str, address: &str, check: Check, real_servers: &[&str]) -> Vi
             .map(|address| RealServer {
                 name: (*address).into(),
                 key: address.parse::<RealServerKey>().unwrap(),
+                forwarding: None,
+                check: None,
                 weight: Weight::ONE,
                 upper_threshold: 0,
                 lower_threshold: 0,

@@ -56,6 +56,7 @@ async fn reports_come_on_the_grid() {
         Arc::default(),
         probe,
         sender,
+        None,
     )));
     for slot in 0..5 {
         let report = reports.recv().await.unwrap();
@@ -83,6 +84,7 @@ async fn a_probe_that_panics_is_not_made_and_the_next_one_is() {
         Arc::default(),
         probe,
         sender,
+        None,
     )));
     for detail in ["", "injected", "injected later", "", ""] {
         let outcome = reports.recv().await.unwrap().outcome;
@@ -107,6 +109,7 @@ async fn a_full_channel_holds_the_probe_back_and_makes_no_burst() {
         Arc::default(),
         probe,
         sender,
+        None,
     )));
     tokio::time::sleep(SECOND * 10 + SECOND / 4).await;
     let mut started = Vec::new();
@@ -126,6 +129,7 @@ async fn the_task_ends_when_nobody_listens() {
         Arc::default(),
         || async { passed() },
         sender,
+        None,
     ));
     tokio::time::timeout(SECOND * 5, task)
         .await
@@ -160,6 +164,7 @@ async fn dropping_the_guard_ends_the_probe_in_flight() {
         Arc::default(),
         probe,
         sender,
+        None,
     )));
     started.recv().await.unwrap();
     drop(task);
@@ -246,7 +251,14 @@ async fn a_sleeping_probe_is_small() {
         let (prober, spec) = (Arc::clone(&prober), spec.clone());
         async move { prober.probe(spec.target, &spec.check).await }
     };
-    let task = run(ProbeId(0), every_second(), Arc::default(), probe, sender);
+    let task = run(
+        ProbeId(0),
+        every_second(),
+        Arc::default(),
+        probe,
+        sender,
+        None,
+    );
     let size = std::mem::size_of_val(&task);
     assert!(size <= 400, "{size} bytes");
 }
@@ -277,7 +289,7 @@ async fn the_pace_of_now_decides_without_waking_the_sleeper() {
     rate.set(ProbeRate::Normal);
     let (sender, mut reports) = mpsc::channel(1);
     let probe = || async { passed() };
-    let task = run(ProbeId(0), schedule, Arc::clone(&rate), probe, sender);
+    let task = run(ProbeId(0), schedule, Arc::clone(&rate), probe, sender, None);
     let _task = ProbeTask(tokio::spawn(task));
     let mut started = Vec::new();
     for next in [
@@ -291,4 +303,77 @@ async fn the_pace_of_now_decides_without_waking_the_sleeper() {
         rate.set(next);
     }
     assert_eq!(started, [0, 10, 11, 12, 72]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_brought_forward_wakes_the_sleeper_and_is_followed_while_it_is_refused() {
+    let start = clock::monotonic();
+    let hour = SECOND * 3600;
+    let intervals = Intervals {
+        normal: hour,
+        fast: hour,
+        down: hour,
+    };
+    let schedule = Schedule::spread(start, intervals, 0, 1);
+    let rate = Arc::new(SharedProbeRate::default());
+    let (sender, mut reports) = mpsc::channel(1);
+    let refused = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let probe = {
+        let refused = Arc::clone(&refused);
+        move || {
+            let refused = refused.load(std::sync::atomic::Ordering::Relaxed);
+            async move {
+                let mut outcome = passed();
+                if refused {
+                    outcome.result = ProbeResult::Refused;
+                }
+                outcome
+            }
+        }
+    };
+    let task = run(ProbeId(0), schedule, Arc::clone(&rate), probe, sender, None);
+    let _task = ProbeTask(tokio::spawn(task));
+    reports.recv().await.unwrap();
+    rate.set(ProbeRate::Normal);
+    tokio::time::sleep(SECOND * 5).await;
+
+    refused.store(true, std::sync::atomic::Ordering::Relaxed);
+    rate.bring_forward();
+    for number in 1..=3_u32 {
+        let report = reports.recv().await.unwrap();
+        assert_eq!(report.outcome.result, ProbeResult::Refused);
+        // Tokio's timers are of milliseconds.
+        let since = report.started - (start + SECOND * 5);
+        assert!(since <= Duration::from_millis(11) * number, "{since:?}");
+        rate.set(if number < 3 {
+            ProbeRate::Fast
+        } else {
+            ProbeRate::Down
+        });
+    }
+    let next = reports.recv().await.unwrap().started - start;
+    assert_eq!(next, hour);
+}
+
+/// As after a reload that gives a probe another real server, which has no verdict.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_becomes_urgent_does_not_wait_for_its_interval() {
+    let start = clock::monotonic();
+    let intervals = Intervals {
+        normal: SECOND * 3600,
+        fast: SECOND,
+        down: SECOND * 3600,
+    };
+    let schedule = Schedule::spread(start, intervals, 0, 1);
+    let rate = Arc::new(SharedProbeRate::default());
+    let (sender, mut reports) = mpsc::channel(1);
+    let probe = || async { passed() };
+    let task = run(ProbeId(0), schedule, Arc::clone(&rate), probe, sender, None);
+    let _task = ProbeTask(tokio::spawn(task));
+    reports.recv().await.unwrap();
+    rate.set(ProbeRate::Normal);
+    tokio::time::sleep(SECOND * 100 + SECOND / 4).await;
+    rate.set(ProbeRate::Fast);
+    let next = reports.recv().await.unwrap().started - start;
+    assert!(next <= SECOND * 102, "{next:?}");
 }

@@ -43,12 +43,13 @@ pub(crate) fn canary_targets(config: &Config) -> Vec<CanaryTarget> {
         };
         let family = Family::from(vip);
         let known = targets.iter().any(|target| target.path.family == family);
-        let probed = service.checked();
-        let mut probed = probed.filter(|(_, check)| check.via.through_vip() && !known);
-        if let Some((key, check)) = probed.next() {
+        let members = service.members();
+        let mut probed = members.filter(|member| member.check.via.through_vip() && !known);
+        if let Some(member) = probed.next() {
+            let check = member.check;
             targets.push(CanaryTarget {
-                target: (vip, check.kind.clients_port(key.0.port())).into(),
-                path: service.path(key),
+                target: (vip, check.kind.clients_port(member.key.0.port())).into(),
+                path: service.path(member),
                 origin: check.origin.clone(),
             });
         }

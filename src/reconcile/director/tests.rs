@@ -642,8 +642,8 @@ impl Lab {
         let weight = |key: RealServerKey| weights.get(&*key.to_string()).copied().unwrap_or(0);
         let services = config.virtual_services.iter();
         let weights = services.flat_map(|service| {
-            let checked = service.checked();
-            checked.map(|(key, _)| ((service.key, key), Weight::new(weight(key)).unwrap()))
+            let keys = service.members().map(|member| member.key);
+            keys.map(|key| ((service.key, key), Weight::new(weight(key)).unwrap()))
         });
         let (done, result) = oneshot::channel();
         let found = Weights::new();

@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::decision::SetWeightStatus;
 use crate::model::{
-    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Weight, short_duration,
+    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Watching, Weight,
+    short_duration,
 };
 use crate::runtime::own_command;
 use crate::status::{RealServerLive, RealServerRecord, ServiceRecord};
+
+/// The check of a real server that nothing checks, as the configuration has it.
+const NO_CHECK: &str = "none";
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -123,6 +127,12 @@ pub(crate) struct SorryServerStatus {
 pub(crate) struct RealServerStatus {
     pub(crate) name: String,
     pub(crate) address: String,
+    /// Only where this is not the service's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarding: Option<String>,
+    /// `none`, where nothing checks it; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) check: Option<String>,
     /// `unknown`, `up` or `down`.
     pub(crate) health: String,
     pub(crate) admin: AdminStatus,
@@ -139,6 +149,9 @@ pub(crate) struct RealServerStatus {
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
+    /// `connected`, `not_connected` or `ended_by_server`; left out where the check has no `watch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) watch: Option<String>,
     pub(crate) since: Timestamp,
 }
 
@@ -266,7 +279,22 @@ impl ServiceStatus {
                 },
             )
         });
-        warnings.chain(refused).collect()
+        let ended = self
+            .servers()
+            .filter(|server| server.watch.as_deref() == Some(Watching::EndedByServer.as_str()));
+        let ended: Vec<_> = ended.map(|server| server.name.as_str()).collect();
+        let unwatched = ended.first().map(|first| {
+            let more = match ended.len() {
+                1 => String::new(),
+                all => format!(" and {} more", all - 1),
+            };
+            format!(
+                "`watch` is of no use for {first}{more}: the server ends an idle connection right \
+                 after it was made; remove `watch`, or raise the server's time-out for clients \
+                 that send nothing"
+            )
+        });
+        warnings.chain(refused).chain(unwatched).collect()
     }
 
     /// The real servers with which something is wrong: the name, the diagnosis
@@ -361,6 +389,24 @@ impl RealServerStatus {
             || self.quiesced.is_some()
     }
 
+    /// The address, and the forwarding where this is not the service's, for people.
+    pub(crate) fn address_and_forwarding(&self) -> String {
+        let address = shown_address(&self.address);
+        match &self.forwarding {
+            Some(forwarding) => format!("{address}, {forwarding}"),
+            None => address.into_owned(),
+        }
+    }
+
+    /// What is said in place of a last probe, for people.
+    pub(crate) fn no_probe(&self) -> &'static str {
+        if self.check.as_deref() == Some(NO_CHECK) {
+            "not checked"
+        } else {
+            "none yet"
+        }
+    }
+
     fn of(service: &ServiceRecord, record: &RealServerRecord) -> Self {
         let live = record.live.lock().clone();
         let subject = service.subject(record);
@@ -368,6 +414,9 @@ impl RealServerStatus {
         Self {
             name: record.name.to_string(),
             address: record.key.to_string(),
+            forwarding: (record.forwarding != service.forwarding)
+                .then(|| record.forwarding.to_string()),
+            check: (!record.is_checked).then(|| NO_CHECK.to_owned()),
             health: live.health.to_string(),
             admin: AdminStatus::of(&live),
             drain_deadline: live.drain_deadline.map(Timestamp),
@@ -391,6 +440,9 @@ impl RealServerStatus {
                 port: (record.checked_port != 0).then_some(record.checked_port),
                 duration_ms: probe.duration.as_secs_f64() * 1000.0,
             }),
+            watch: live
+                .watching
+                .map(|watching| watching.lock().as_str().to_owned()),
             since: Timestamp(live.since),
         }
     }

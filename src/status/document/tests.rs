@@ -1,7 +1,7 @@
 use expect_test::expect_file;
 
 use super::*;
-use crate::model::{AdminState, Connections, Diagnosis, Health, ServiceFlags, Weight};
+use crate::model::{AdminState, Connections, Diagnosis, Forwarding, Health, ServiceFlags, Weight};
 use crate::status::{Examiner, LeavingRecord, fixture};
 
 fn pretty(snapshot: &Snapshot) -> String {
@@ -48,6 +48,28 @@ fn the_clients_that_a_scheduler_refuses_are_told_of() {
             "{scheduler}"
         );
     }
+}
+
+#[test]
+fn fix_and_forwarding_are_those_of_the_real_server_itself() {
+    let mut config = fixture::config();
+    config.virtual_services[0].real_servers[1].forwarding = Some(Forwarding::Masquerade);
+    let snapshot = Snapshot::director(&config, "".into(), std::time::UNIX_EPOCH);
+    let web = &snapshot.services[0];
+    for record in &web.real_servers {
+        record.live.lock().diagnosis = Some(Diagnosis::PathFiltered);
+    }
+    let status = ServiceStatus::of(web, |_| true);
+    let [direct, masqueraded] = status.real_servers.as_slice() else {
+        panic!("web has two real servers");
+    };
+    let names_vip = |server: &RealServerStatus| {
+        let fix = server.fix.as_ref().unwrap();
+        fix.contains("192.168.11.200:80")
+    };
+    assert!(names_vip(direct) && !names_vip(masqueraded), "{status:?}");
+    assert_eq!(direct.forwarding, None);
+    assert_eq!(masqueraded.forwarding.as_deref(), Some("masquerade"));
 }
 
 #[test]

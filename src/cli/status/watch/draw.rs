@@ -242,13 +242,13 @@ fn details_of_real_server(
 ) -> Vec<String> {
     let RealServerStatus {
         name,
-        address,
         weight,
         connections,
         since,
         ..
     } = real_server;
     let health = health(real_server, now);
+    let address = real_server.address_and_forwarding();
     let mut details = vec![format!(
         "{}/{name}, {address}: {health} since {since}",
         service.name

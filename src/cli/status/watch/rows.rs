@@ -107,12 +107,12 @@ pub(super) fn rows(status: &StatusResponse, search: &str, sort: Sort, now: Syste
     };
     let found = |service: &ServiceStatus, one: &RealServerStatus| {
         let probe = one.last_probe.as_ref();
-        let detail = probe.map_or("", |probe| probe.detail.as_str());
+        let detail = probe.map_or(one.no_probe(), |probe| probe.detail.as_str());
         finds(format!(
             "{}/{} {} {} {detail} {}",
             service.name,
             one.name,
-            one.address,
+            one.address_and_forwarding(),
             health(one, now),
             service.key()
         ))

@@ -2,7 +2,8 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::*;
-use crate::health::pool::{Policy, SorryServer};
+use crate::health::pool::policy::Streaks;
+use crate::health::pool::{MemberPolicy, Policy};
 use crate::health::slow_start::SlowStart;
 use crate::runtime::clock;
 
@@ -24,7 +25,6 @@ const REMOVE: FailureRule = FailureRule {
 fn pool(on_failure: FailureRule, sorry_server: bool) -> Pool {
     let one = NonZeroU16::MIN;
     let policy = Policy {
-        rise: one,
         slow_start: SlowStart::new(Duration::ZERO, &"wlc".parse().unwrap()),
         flap_damping: false,
         quorum: 1,
@@ -32,12 +32,16 @@ fn pool(on_failure: FailureRule, sorry_server: bool) -> Pool {
         fail_open_below: None,
         on_failure,
     };
-    let sorry_server = sorry_server.then_some(SorryServer {
-        rise: one,
-        fall: one,
-        found: Weight::ZERO,
-    });
-    let mut pool = Pool::new(policy, one, [(Weight::ONE, Weight::ONE); 2], sorry_server);
+    let member = |found| MemberPolicy {
+        streaks: Some(Streaks {
+            rise: one,
+            fall: one,
+        }),
+        configured: Weight::ONE,
+        found,
+    };
+    let sorry_server = sorry_server.then(|| member(Weight::ZERO));
+    let mut pool = Pool::new(policy, [member(Weight::ONE); 2], sorry_server);
     let places = if pool.sorry_server.is_some() { 3 } else { 2 };
     for place in 0..places {
         assert_eq!(probe(&mut pool, place, Ok(())), []);

@@ -172,7 +172,8 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "lvs_probes_total",
         kind: Kind::Counter,
         help: "Probes of the real server, or of the sorry server, each under one result: ok, failed, \
-               or once it occurs one that says nothing of the real server.",
+               or once it occurs one that says nothing of the real server; absent where nothing \
+               is checked.",
         source: Source::Probed(PerRealServer::Compact, probes),
     },
     Family {
@@ -180,6 +181,9 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Failed probes of the real server, or of the sorry server, by cause, once it occurs.",
         source: Source::Probed(PerRealServer::Full, |samples, service, real_server| {
+            if !real_server.is_checked {
+                return;
+            }
             let probes = real_server.live.lock().probes;
             for (cause, count) in ProbeResult::ALL.into_iter().zip(probes) {
                 if cause.evidence() == Some(false) && count > 0 {
@@ -248,6 +252,9 @@ fn weights(samples: &mut Samples<'_>, service: &ServiceRecord, real_server: &Rea
 /// The probes that passed, those that failed, and those that say nothing of the real
 /// server once there are some: together, all of them.
 fn probes(samples: &mut Samples<'_>, service: &ServiceRecord, real_server: &RealServerRecord) {
+    if !real_server.is_checked {
+        return;
+    }
     let (probes, first) = {
         let live = real_server.live.lock();
         (live.probes, live.first_counted)

@@ -14,10 +14,12 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "lvs_check_interval_seconds",
         kind: Kind::Gauge,
-        help: "From the start of one probe to the start of the next, as configured.",
+        help: "From the start of one probe to the start of the next, as configured: the longest of \
+               its real servers' checks; absent where none of them is checked.",
         source: Source::Service(|samples, service| {
-            let interval = service.check_interval.as_secs_f64();
-            samples.add(&[("service", &service.name)], interval);
+            if let Some(interval) = service.check_interval {
+                samples.add(&[("service", &service.name)], interval.as_secs_f64());
+            }
         }),
     },
     Family {

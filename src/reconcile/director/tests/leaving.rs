@@ -268,6 +268,7 @@ async fn the_sorry_server_does_not_serve_beside_what_leaves() {
     let mut config = replaced(&lab);
     config.virtual_services[0].pool.sorry_server = Some(SorryServer {
         key: "192.168.11.30:80".parse().unwrap(),
+        forwarding: None,
         check: Arc::clone(&config.virtual_services[0].check),
     });
     lab.reload(config, &[]).await.unwrap();
