@@ -60,10 +60,11 @@ static PURPOSE: Purpose = Purpose {
     version: VERSION as u64,
     is_needed: false,
     severity: Severity::Problem,
-    loss: "the real servers whose drains cannot be read there are drained no more, and serve when \
-           their checks pass; those whose weights cannot be read there have the configured one",
-    fix: "see `lvs-agent status` for the drains and weights that are left, and ask again for those \
-          that the damaged file names",
+    consequence: "real servers whose drains cannot be read from the file are no longer drained, and \
+                  serve while their checks pass; real servers whose weights cannot be read from \
+                  the file have their configured weights",
+    fix: "compare the drains and weights in `lvs-agent status` with those that the damaged file \
+          names, and set the missing ones again",
     moved: "ask again for the drains and weights that it names",
 };
 

@@ -91,7 +91,7 @@ async fn every_endpoint_answers_and_closes() {
 
 /// The host of the fixture is `lb1`.
 #[tokio::test]
-async fn foreign_names_are_for_machines_alone() {
+async fn foreign_host_names_are_accepted_only_for_machine_endpoints() {
     let snapshot = fixture::director();
     let process = ProcessRecord {
         host: "lb1".to_owned(),
@@ -278,7 +278,7 @@ fn settled() -> Snapshot {
 }
 
 #[tokio::test]
-async fn what_waits_to_be_written_is_not_ready() {
+async fn unwritten_weights_keep_readyz_from_ready() {
     let shown = shown(settled());
     let AppState {
         snapshot,
@@ -462,7 +462,7 @@ async fn silent_clients_lose_their_slots() {
 /// A director of the size that is designed for: a scrape of all of it, read
 /// slowly, holds up nobody else.
 #[tokio::test]
-async fn a_slow_reader_of_much_holds_up_nobody() {
+async fn slow_reader_of_a_large_answer_delays_no_other_reader() {
     let mut config = fixture::config();
     let one = config.virtual_services[0].real_servers[0].clone();
     config.virtual_services[0].real_servers = vec![one; 20_000];
@@ -618,7 +618,7 @@ async fn scrape_of_no_service_is_refused_in_a_sentence() {
 
 /// As many scrapers as there are slots keep their connections.
 #[tokio::test]
-async fn idle_scrapers_cost_nobody_a_place() {
+async fn idle_scrapers_block_no_other_client() {
     let address = served(shown(fixture::director())).await;
     let scrapers = tokio::task::spawn_blocking(move || {
         let scrapers = (0..connection_slots::SLOTS).map(|_| {

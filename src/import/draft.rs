@@ -130,12 +130,12 @@ pub(super) struct RealServer {
     pub(super) weight: u32,
     pub(super) upper_threshold: u32,
     pub(super) lower_threshold: u32,
-    pub(super) check: Checked,
+    pub(super) check: CheckedService,
 }
 
 /// What decides on a real server in the other program.
 #[derive(Debug, Clone)]
-pub(super) enum Checked {
+pub(super) enum CheckedService {
     By(Box<Check>),
     /// Nothing asks the real server, which always serves.
     Never,

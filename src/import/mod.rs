@@ -4,13 +4,14 @@
 //! 1. [`keepalived`], [`ldirectord`] and [`ipvsadm`] read one format each into
 //!    [`Draft`](draft::Draft)s, in which each real server still has its own
 //!    check and forwarding.
-//! 2. [`settle`] makes of each draft what one virtual service can have.
+//! 2. [`conversion`] makes of each draft what one virtual service can have.
 //! 3. [`render`] writes the services with a YAML serializer, and writes a
 //!    service that our own reader refuses as a comment.
 //!
 //! Whatever is left out, or means something else afterwards, is a [`note`].
 
 mod check;
+mod conversion;
 mod draft;
 mod ipvsadm;
 mod keepalived;
@@ -18,7 +19,6 @@ mod ldirectord;
 mod names;
 mod note;
 mod render;
-mod settle;
 
 use std::io;
 use std::path::Path;
@@ -157,7 +157,7 @@ pub(crate) fn import(
              in parts"
         )));
     }
-    let services = settle::settle(drafts, &mut notes);
+    let services = conversion::convert(drafts, &mut notes);
     let yaml = render::yaml(format, &name, count, &services, &timeouts, &mut notes);
     let yaml = yaml.map_err(|errors| {
         let first = errors.reports().first().map(Report::message);

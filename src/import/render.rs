@@ -7,8 +7,8 @@ use serde_yaml::{Mapping, Value};
 
 use super::Format;
 use super::check::duration;
+use super::conversion::Service;
 use super::note::{Notes, Place};
-use super::settle::Service;
 use crate::config::{Config, ConfigErrors, LONGEST_TIMEOUT};
 use crate::runtime::printable::printable;
 

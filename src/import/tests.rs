@@ -63,7 +63,7 @@ fn service_that_our_reader_refuses_is_a_comment() {
 }
 
 #[test]
-fn file_without_a_service_is_refused_in_a_sentence() {
+fn refuses_file_without_a_service() {
     for format in [Format::Keepalived, Format::Ldirectord, Format::Ipvsadm] {
         let said = refused(format, "\n");
         assert_eq!(
@@ -77,7 +77,7 @@ fn file_without_a_service_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_and_other_encodings_are_not() {
+fn refuses_binary_data_and_accepts_other_encodings() {
     let error = SourceText::new("test".to_owned(), b"-A\0").unwrap_err();
     assert!(error.to_string().contains("NUL bytes"), "{error}");
     let large = vec![b' '; usize::try_from(LARGEST).unwrap() + 1];

@@ -193,7 +193,7 @@ fn every_metric_of_the_interface_is_there() {
 }
 
 #[test]
-fn what_is_wrong_with_a_pool_is_told() {
+fn exposes_problems_of_a_pool() {
     let snapshot = fixture::director();
     {
         let status = &mut snapshot.services[1].pool.lock().status;
@@ -399,7 +399,7 @@ fn who_answers_for_a_vip_is_counted_while_that_is_known() {
 }
 
 #[test]
-fn of_all_that_may_be_wrong_one_is_told() {
+fn exposes_one_diagnosis_of_several() {
     let text = scrape(fixture::director());
     let found: Vec<_> = text
         .lines()

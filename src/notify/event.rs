@@ -123,7 +123,7 @@ impl Event {
     }
 
     /// Whether its source has an event of its own for the same.
-    pub(super) fn is_told_by_source(&self) -> bool {
+    pub(super) fn is_reported_by_source(&self) -> bool {
         let condition = self.condition.as_ref();
         condition.is_some_and(|one| one.kind.declaration().announcement == Announcement::Source)
     }

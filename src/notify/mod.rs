@@ -252,9 +252,9 @@ impl Events {
         let ended = self.ongoing.note(&message).map(Arc::new);
         for target in &*targets {
             if let Some(ended) = ended.as_ref().filter(|_| target.takes_alerts()) {
-                target.tell(ended);
+                target.enqueue(ended);
             }
-            target.tell(&message);
+            target.enqueue(&message);
         }
     }
 }

@@ -14,10 +14,10 @@ use crate::runtime::shared::Shared;
 
 /// The conditions that hold, each with the message that it began with.
 #[derive(Debug, Default)]
-pub(super) struct Ongoing(Shared<BTreeMap<(ConditionType, String), Began>>);
+pub(super) struct Ongoing(Shared<BTreeMap<(ConditionType, String), RaisedCondition>>);
 
 #[derive(Debug)]
-struct Began {
+struct RaisedCondition {
     at: Instant,
     message: Arc<Message>,
     /// An event of its source has told the end already. The condition itself follows
@@ -50,7 +50,7 @@ impl Ongoing {
         let at = ongoing.get(&key).map_or_else(now, |began| began.at);
         let message = Arc::clone(message);
         let severity = condition.severity;
-        let began = Began {
+        let began = RaisedCondition {
             at,
             message,
             is_over: false,

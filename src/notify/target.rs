@@ -97,7 +97,7 @@ impl Target {
     }
 
     /// Queues a message that the target is told of.
-    pub(super) fn tell(&self, message: &Arc<Message>) {
+    pub(super) fn enqueue(&self, message: &Arc<Message>) {
         if self.takes(message) {
             self.remind(Arc::clone(message));
         }
@@ -124,7 +124,7 @@ impl Target {
         if self.takes_alerts() {
             message.event.condition().is_some()
         } else {
-            !message.event.is_told_by_source()
+            !message.event.is_reported_by_source()
         }
     }
 }

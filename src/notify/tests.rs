@@ -85,7 +85,7 @@ async fn conditions_of_every_type_reach_every_target_or_an_event_of_their_source
 }
 
 #[tokio::test]
-async fn what_is_no_condition_is_no_alert() {
+async fn event_that_is_not_a_condition_is_not_sent_to_alertmanager() {
     let metrics = Metrics::new([]).unwrap();
     let [event, alert] = [WebhookFormat::Event, WebhookFormat::AlertmanagerApi];
     let events = events(&[webhook(None, event), webhook(None, alert)], &metrics);
@@ -115,7 +115,7 @@ async fn an_alert_whose_severity_changes_ends_and_another_begins() {
 }
 
 #[tokio::test]
-async fn a_target_that_moves_under_its_name_keeps_what_waits_for_it() {
+async fn target_at_another_position_in_the_configuration_keeps_its_queued_events() {
     let metrics = Metrics::new([]).unwrap();
     let format = WebhookFormat::Event;
     let (a, b) = (webhook(Some("a"), format), webhook(Some("b"), format));
@@ -143,7 +143,7 @@ async fn a_target_that_moves_under_its_name_keeps_what_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_target_that_is_new_after_a_reload_is_told_of_the_conditions_that_hold() {
+async fn target_added_by_a_reload_receives_the_current_conditions() {
     let metrics = Metrics::new([]).unwrap();
     let [event, alert] = [WebhookFormat::Event, WebhookFormat::AlertmanagerApi];
     let old = webhook(Some("old"), event);

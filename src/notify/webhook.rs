@@ -13,7 +13,7 @@ use crate::config::Webhook;
 use crate::net::tls::{Application, TlsConfigs, http_client};
 
 /// From one look whether the files of TLS are due to the next.
-const LOOK: Duration = Duration::from_secs(5);
+const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Posts events to one URL.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Poster {
         loop {
             // What is wrong is shown among the conditions.
             let _ = self.client().await;
-            sleep(LOOK).await;
+            sleep(FILE_CHECK_INTERVAL).await;
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Owned {
 pub(crate) struct OwnedSysctl {
     /// The value of the agent.
     pub(crate) ours: String,
-    /// The value from before the agent; `None` if that is lost.
+    /// The value from before the agent; `None` if a damaged state file hides it.
     pub(crate) original: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum StateFileStatus {
     /// The state file is whole: the value comes from another program.
     Whole,
     /// The state file was damaged: the value may come from the agent.
-    Lost,
+    Damaged,
 }
 
 /// A time-out of the table that the agent sets, in seconds.
@@ -57,7 +57,7 @@ pub(crate) struct OwnedTimeout {
 impl Owned {
     /// Takes all of `desired` into ownership before it is written, except parameters
     /// that another program has set to a stricter value. The first value of a
-    /// parameter is kept permanently. After the loss of a state file, the agent's
+    /// parameter is kept permanently. If the state file was damaged, the agent's
     /// own value says nothing about the value before.
     pub(crate) fn claim(&mut self, desired: &State, observed: &State, memory: StateFileStatus) {
         self.services.extend(desired.services.keys());
@@ -136,7 +136,7 @@ impl Owned {
         sysctls.chain(timeouts).collect()
     }
 
-    /// The parameters whose values from before the agent are lost.
+    /// The parameters whose values from before the agent are not known.
     pub(crate) fn without_original(&self) -> impl Iterator<Item = (&SysctlKey, &OwnedSysctl)> {
         let sysctls = self.sysctls.iter();
         sysctls.filter(|(_, owned)| owned.original.is_none())

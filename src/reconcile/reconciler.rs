@@ -328,13 +328,13 @@ impl<T: Ipvs> Reconciler<T> {
     pub(super) fn take_into_ownership(&mut self, desired: &State, observed: &State) {
         let known = self.owned.without_original().count();
         self.owned.claim(desired, observed, self.memory);
-        let lost: Vec<_> = self.owned.without_original().collect();
-        if lost.len() > known {
-            let lost: Vec<_> = lost.iter().map(|(key, _)| key.to_string()).collect();
+        let unknown: Vec<_> = self.owned.without_original().collect();
+        if unknown.len() > known {
+            let unknown: Vec<_> = unknown.iter().map(|(key, _)| key.to_string()).collect();
             warn!(
-                "the values from before the agent are lost with the damaged state file, and \
-                 `cleanup` cannot restore them: {}",
-                lost.join(", ")
+                "the values from before the agent are not known, because the state file was damaged; \
+                 `cleanup` leaves these parameters as they are, so set them by hand after it: {}",
+                unknown.join(", ")
             );
         }
     }

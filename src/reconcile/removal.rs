@@ -44,7 +44,7 @@ impl<T: Ipvs> Reconciler<T> {
         self.owned.services.extend(services);
         let addresses = configured.addresses.iter().cloned();
         self.owned.addresses.extend(addresses);
-        if self.memory == StateFileStatus::Lost {
+        if self.memory == StateFileStatus::Damaged {
             for (key, ours) in &configured.sysctls {
                 let (ours, original) = (ours.clone(), None);
                 let sysctl = self.owned.sysctls.entry(key.clone());
@@ -52,12 +52,13 @@ impl<T: Ipvs> Reconciler<T> {
             }
         }
         let observed = self.observe(&nothing).await?;
-        let lost = self.owned.without_original();
-        let stay = lost.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
+        let unknown = self.owned.without_original();
+        let stay =
+            unknown.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
         let notes = stay.map(|(key, owned)| {
             format!(
-                "sysctl {key} stays {}: its value from before the agent was lost with a damaged \
-                 state file",
+                "sysctl {key} stays {}: its value from before the agent is not known, because the \
+                 state file was damaged",
                 owned.ours
             )
         });

@@ -30,15 +30,15 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The version of the file's format that this program writes.
 const VERSION: u32 = 1;
 
-/// Nothing is removed that may be another program's: after a loss, everything stays
-/// in the kernel.
+/// Nothing is removed that may be another program's: if the file is damaged, everything
+/// stays in the kernel.
 static PURPOSE: Purpose = Purpose {
     version: VERSION as u64,
     is_needed: true,
     severity: Severity::Warning,
-    loss: "the agent takes over everything that is configured, and what an earlier run wrote and \
-           is no longer configured stays in the kernel: virtual services, VIPs, time-outs and kernel \
-           parameters",
+    consequence: "the agent takes over everything that is configured, and what an earlier run wrote \
+                  and is no longer configured stays in the kernel: virtual services, VIPs, \
+                  time-outs and kernel parameters",
     fix: "compare `ipvsadm -Ln` and `ip address` with the configuration, and remove by hand what \
           is left over; the names may be readable in the damaged file",
     moved: "remove from the kernel by hand what it names and is no longer configured",
@@ -90,7 +90,7 @@ struct PendingRemovalEntry {
 #[serde(expecting = "an object with `ours`")]
 struct Sysctl {
     ours: String,
-    /// Left out where it is lost.
+    /// Left out where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     original: Option<String>,
 }
@@ -99,7 +99,7 @@ struct Sysctl {
 #[derive(Debug)]
 pub(crate) struct LoadedStateFile {
     pub(crate) owned: Owned,
-    /// `Lost` if the file is damaged.
+    /// `Damaged` if the file is damaged.
     pub(crate) memory: StateFileStatus,
     pub(super) on_disk: OnDisk<Owned>,
     /// What is wrong with the file.
@@ -143,7 +143,7 @@ impl StateFile {
     pub(crate) fn load(&self, if_damaged: IfDamaged) -> Result<LoadedStateFile, StoredFileError> {
         let loaded: Loaded<Owned> = self.0.load(if_damaged, content)?;
         let memory = match loaded.damage {
-            Some(_) => StateFileStatus::Lost,
+            Some(_) => StateFileStatus::Damaged,
             None => StateFileStatus::Whole,
         };
         Ok(LoadedStateFile {
@@ -202,7 +202,7 @@ impl StateFile {
     /// tell. The file is the director's to set aside.
     fn vips(&self) -> Option<BTreeSet<IpAddr>> {
         let remembered = self.load(IfDamaged::Leave).ok()?;
-        if remembered.memory == StateFileStatus::Lost {
+        if remembered.memory == StateFileStatus::Damaged {
             return None;
         }
         let owned = remembered.owned;

@@ -45,10 +45,10 @@ pub(crate) struct Purpose {
     /// Whether the agent cannot start without having read the file. Another file that
     /// cannot be read counts as damaged.
     pub(crate) is_needed: bool,
-    /// How much it matters that the content is lost.
+    /// How much it matters that the content cannot be read.
     pub(crate) severity: Severity,
-    /// What the loss of the content means, as a sentence.
-    pub(crate) loss: &'static str,
+    /// What follows if the content cannot be read, as a sentence.
+    pub(crate) consequence: &'static str,
     /// What to do then; the name of the damaged file follows.
     pub(crate) fix: &'static str,
     /// What to do when a newer program's file is moved away.

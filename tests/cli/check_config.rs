@@ -50,7 +50,7 @@ fn unlikely_configuration_is_a_warning() {
 }
 
 #[test]
-fn warnings_stand_beside_errors() {
+fn warnings_are_printed_together_with_errors() {
     let site = Site::new();
     site.configure(
         "  - name: web\n    address: 192.0.2.1:80\n    schedulerr: rr\n    \
@@ -93,7 +93,7 @@ fn all_problems_are_reported_at_once() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_failure() {
+fn closed_pipe_on_standard_output_is_not_an_error() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     for mut command in [
@@ -160,7 +160,7 @@ fn included_files_are_found_from_the_base_directory() {
 }
 
 #[test]
-fn base_directory_that_is_none_is_named() {
+fn refuses_base_directory_that_is_not_a_directory() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let configuration = site.configuration();
@@ -281,7 +281,7 @@ fn hopeless(site: &Site) -> Vec<(PathBuf, &'static str)> {
 }
 
 #[test]
-fn a_file_that_is_none_is_explained_and_run_touches_nothing() {
+fn path_that_is_not_a_regular_file_is_explained_and_run_changes_nothing() {
     let site = Site::new();
     for (path, said) in hopeless(&site) {
         let path = path.to_str().unwrap();
@@ -306,7 +306,7 @@ fn a_file_that_is_none_is_explained_and_run_touches_nothing() {
 }
 
 #[test]
-fn run_with_a_broken_file_touches_nothing() {
+fn run_with_a_broken_file_changes_nothing() {
     let site = Site::new();
     site.configure(&site.service("web", 1, "rise: 0", &[1]));
     let ended = end(site.run());

@@ -76,7 +76,7 @@ fn includes_are_found_for_every_spelling_of_the_path() {
 }
 
 #[test]
-fn pattern_that_fits_nothing_is_a_warning_and_file_that_is_missing_an_error() {
+fn pattern_without_match_is_a_warning_and_missing_file_is_an_error() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let own = fs::read_to_string(site.configuration()).unwrap();
@@ -101,7 +101,7 @@ fn pattern_that_fits_nothing_is_a_warning_and_file_that_is_missing_an_error() {
 }
 
 #[test]
-fn refuses_what_is_no_regular_file_at_once() {
+fn refuses_at_once_whatever_is_not_a_regular_file() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let own = fs::read_to_string(site.configuration()).unwrap();
@@ -175,7 +175,7 @@ fn check_all(broken: Vec<Broken>, most_memory_kib: usize) {
 }
 
 #[test]
-fn gigantic_broken_files_take_bounded_memory_and_say_little() {
+fn gigantic_broken_files_take_bounded_memory_and_short_output() {
     const SCALARS: usize = 1_000_100;
     let broken = |what, text, said| Broken { what, text, said };
     check_all(
@@ -196,7 +196,7 @@ fn gigantic_broken_files_take_bounded_memory_and_say_little() {
 }
 
 #[test]
-fn large_broken_files_take_little_memory_and_say_little() {
+fn large_broken_files_take_little_memory_and_short_output() {
     const LARGE: usize = 256 * 1024;
     let bomb = (0..30).fold("a0: &a0 [x, x]\n".to_owned(), |mut text, n| {
         let next = n + 1;

@@ -255,7 +255,7 @@ fn drains_that_can_be_read_go_on_and_the_file_of_the_others_is_set_aside() {
     assert!(fs::read_to_string(&file).unwrap().contains(&ip.to_string()));
 }
 
-/// Drains that were lost stay lost after a restart: so the condition stays, until
+/// Drains that could not be read are missing after a restart as well: so the condition stays, until
 /// somebody has removed the file.
 #[test]
 fn condition_is_there_after_a_restart_until_the_file_is_removed() {
@@ -290,7 +290,7 @@ fn condition_is_there_after_a_restart_until_the_file_is_removed() {
 }
 
 /// While the agent runs it knows what its files hold: whatever another program does to
-/// them, a restart afterwards finds them whole, and nothing is said to be lost.
+/// them, a restart afterwards finds them whole, and no damage is reported.
 #[test]
 fn changes_of_a_state_file_by_another_program_are_undone() {
     type Deed = fn(&Path);
@@ -340,7 +340,7 @@ fn changes_of_a_state_file_by_another_program_are_undone() {
                 Err((deed, found))
             }
         });
-        assert_nothing_is_lost(&site, deed);
+        assert_no_state_file_is_damaged(&site, deed);
         let output = stop(agent);
         assert!(
             output.contains("another program has changed or removed the file"),
@@ -354,11 +354,11 @@ fn changes_of_a_state_file_by_another_program_are_undone() {
                 _ => Err((deed, real_server)),
             }
         });
-        assert_nothing_is_lost(&site, deed);
+        assert_no_state_file_is_damaged(&site, deed);
     }
 }
 
-fn assert_nothing_is_lost(site: &Site, deed: &str) {
+fn assert_no_state_file_is_damaged(site: &Site, deed: &str) {
     let status = site.status();
     let conditions = status["conditions"].as_array().unwrap().iter();
     let mut others = conditions.filter(|one| one["type"] != "quorum_lost");
@@ -367,7 +367,7 @@ fn assert_nothing_is_lost(site: &Site, deed: &str) {
 
 /// What stands in the place of a file and is none keeps no agent from its start.
 #[test]
-fn start_sets_aside_what_is_no_regular_file() {
+fn start_sets_aside_whatever_is_not_a_regular_file() {
     type Make = fn(&Path);
     let kinds: [(&str, Make); 3] = [
         ("this is a directory", |path| fs::create_dir(path).unwrap()),

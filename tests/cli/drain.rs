@@ -76,7 +76,7 @@ fn a_drain_outlives_verdicts_reloads_and_the_process() {
 }
 
 #[test]
-fn one_real_server_in_every_service() {
+fn drains_a_real_server_in_every_service() {
     let site = Site::new();
     let _server = Server::start(&[site.server(1)], Behaviour::good());
     let services = site.service("one", 1, CHECK, &[1]) + &site.service("two", 2, CHECK, &[1]);

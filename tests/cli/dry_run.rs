@@ -149,7 +149,7 @@ fn dry_run_says_everywhere_what_it_is_and_is_not_ready() {
 }
 
 #[test]
-fn dry_run_tells_nobody_of_events_after_a_reload() {
+fn dry_run_sends_no_event_after_a_reload() {
     let site = Site::new();
     let server = Server::start(&[site.server(1)], Behaviour::good());
     let services = site.service("web", 1, CHECK, &[1]);

@@ -76,7 +76,7 @@ fn an_outage_is_one_line_with_its_cause_and_its_fix() {
 }
 
 #[test]
-fn an_outage_is_told_before_the_quorum_that_is_lost_by_it() {
+fn outage_is_logged_before_the_lost_quorum() {
     let site = Site::new();
     let server = Server::start(&[site.server(1)], Behaviour::good());
     let check = "interval: 200ms, timeout: 1s, rise: 1, fall: 2";
@@ -92,7 +92,7 @@ fn an_outage_is_told_before_the_quorum_that_is_lost_by_it() {
 }
 
 #[test]
-fn many_that_are_down_are_a_few_lines_and_a_number() {
+fn outage_of_many_real_servers_is_a_few_lines_and_a_count() {
     let site = Site::new();
     let check = "interval: 300ms, timeout: 1s, rise: 1, fall: 1";
     let hosts: Vec<u8> = (1..=120).collect();
@@ -108,7 +108,7 @@ fn many_that_are_down_are_a_few_lines_and_a_number() {
 }
 
 #[test]
-fn single_probes_are_for_those_who_ask() {
+fn single_probes_are_logged_only_at_level_debug() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let probe = |line: &str| {
@@ -129,7 +129,7 @@ fn single_probes_are_for_those_who_ask() {
 }
 
 #[test]
-fn a_filter_that_is_none_is_bad_usage() {
+fn invalid_filter_is_a_usage_error() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let mut command = site.run();
@@ -208,7 +208,7 @@ fn dropping(site: &Site) -> (Unread, Server) {
 }
 
 #[test]
-fn nobody_has_to_read_it() {
+fn unread_log_does_not_block_the_agent() {
     let site = Site::new();
     let (mut agent, server) = dropping(&site);
     let weight = |wanted: u32| {
@@ -232,7 +232,7 @@ fn nobody_has_to_read_it() {
 }
 
 #[test]
-fn who_reads_again_is_told_what_is_missing() {
+fn reader_that_resumes_gets_the_number_of_missing_lines() {
     let site = Site::new();
     let (agent, _server) = dropping(&site);
     let lines = BufReader::new(agent.pipe.try_clone().unwrap()).lines();
@@ -250,7 +250,7 @@ fn who_reads_again_is_told_what_is_missing() {
 }
 
 #[test]
-fn a_failure_that_nobody_reads_ends_the_agent() {
+fn fatal_error_ends_the_agent_though_its_log_is_unread() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let _taken = TcpListener::bind(site.listen).unwrap();
@@ -262,7 +262,7 @@ fn a_failure_that_nobody_reads_ends_the_agent() {
 }
 
 #[test]
-fn the_last_words_are_json_where_all_else_is() {
+fn fatal_error_is_json_in_a_json_log() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let _taken = TcpListener::bind(site.listen).unwrap();

@@ -136,7 +136,7 @@ fn pages_of_commands_with_a_configuration_have_its_variable() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_named() {
+fn names_a_missing_directory() {
     let ended = end(program(&["man", "/nonexistent/directory"]));
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     assert!(

@@ -14,7 +14,7 @@ fn weights(real_server: &Value) -> [i64; 3] {
 }
 
 #[test]
-fn a_server_comes_goes_and_comes_back() {
+fn real_server_goes_up_down_and_up_again() {
     let site = Site::new();
     let address = site.server(1);
     let server = Server::start(&[address], Behaviour::Hang);
@@ -231,7 +231,7 @@ fn equal_checks_of_two_services_are_one_probe() {
 }
 
 #[test]
-fn a_proxy_of_the_environment_is_passed_by() {
+fn proxy_of_the_environment_is_not_used() {
     let site = Site::new();
     let server = Server::start(&[site.server(1)], Behaviour::good());
     let proxy = Server::start(&[site.server(200)], Behaviour::status("502 Bad Gateway"));

@@ -61,7 +61,7 @@ fn assert_undisturbed(site: &Site, servers: &Server) {
 }
 
 #[test]
-fn slow_readers_cost_neither_memory_nor_probes() {
+fn slow_readers_raise_no_memory_and_delay_no_probe() {
     let site = Site::new();
     let (agent, servers) = director(&site);
     let length = site.get("/status").body.len();

@@ -144,7 +144,7 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn errors_of_a_reload_tell_no_secret() {
+fn errors_of_a_reload_contain_no_secret() {
     let site = Site::new();
     let notify = (site.ip(9), site.port).into();
     let came = recorder(notify).bodies;
@@ -189,7 +189,7 @@ fn errors_of_a_reload_tell_no_secret() {
 }
 
 #[test]
-fn errors_at_the_start_tell_no_secret_to_a_log() {
+fn errors_at_the_start_log_no_secret() {
     let site = Site::new();
     let good = whole(&site, (site.ip(9), site.port).into());
     for (part, mistake) in mistakes() {

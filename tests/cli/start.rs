@@ -55,7 +55,7 @@ fn a_living_agents_socket_is_not_taken() {
 }
 
 #[test]
-fn something_else_in_the_sockets_place_stays() {
+fn file_that_is_not_a_socket_stays_at_the_path_of_the_socket() {
     let site = site();
     fs::write(site.socket(), "dear to someone").unwrap();
     refused(&site, "exists and is not a socket: move it away");
@@ -63,7 +63,7 @@ fn something_else_in_the_sockets_place_stays() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_is_named() {
+fn impossible_state_directory_is_named() {
     let site = site();
     fs::write(site.path("file"), "").unwrap();
     let state = site.path("file/state").display().to_string();
@@ -88,7 +88,7 @@ fn with_a_table_in_memory_the_link_does_not_matter() {
 
 /// Traffic comes first: what cannot be remembered is no reason not to work.
 #[test]
-fn a_state_directory_that_cannot_be_made_is_complained_of() {
+fn state_directory_that_cannot_be_created_is_reported() {
     let site = Site::new();
     let state = "/proc/lvs-agent/state";
     site.configure_with(state, &site.service("web", 1, CHECK, &[1]));

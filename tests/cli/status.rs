@@ -142,7 +142,7 @@ fn absent_agent_is_a_failure_and_no_finding() {
 }
 
 #[test]
-fn people_see_names_and_states() {
+fn text_output_shows_names_and_states() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1, 2]));
     let _agent = site.agent();
@@ -167,7 +167,7 @@ fn people_see_names_and_states() {
 }
 
 #[test]
-fn the_sockets_option_is_stronger_than_the_configurations() {
+fn option_socket_overrides_the_configuration() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let _agent = site.agent();

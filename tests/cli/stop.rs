@@ -7,7 +7,7 @@ use super::{AMPLE, Site, end};
 const CHECK: &str = "interval: 200ms, timeout: 60s";
 
 #[test]
-fn a_signal_ends_it_in_order() {
+fn signal_ends_the_agent_cleanly() {
     for (signal, name) in [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT")] {
         let site = Site::new();
         // Probes hang until the end: they are no reason to wait.

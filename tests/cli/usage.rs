@@ -7,7 +7,7 @@ use expect_test::expect_file;
 use super::{end, program};
 
 #[test]
-fn help_is_as_it_was_agreed() {
+fn help_is_as_expected() {
     let commands = [
         "run",
         "check-config",
@@ -51,7 +51,7 @@ fn the_version_is_on_standard_output() {
 }
 
 #[test]
-fn no_arguments_are_bad_usage_and_get_the_help() {
+fn missing_arguments_are_a_usage_error_with_help() {
     let ended = end(program(&[]));
     assert_eq!((ended.code, &*ended.stdout), (2, ""));
     assert!(ended.stderr.contains("Usage: lvs-agent <COMMAND>"));
@@ -82,7 +82,7 @@ fn unknown_target_is_named_with_a_suggestion() {
 }
 
 #[test]
-fn the_configuration_is_the_options_then_the_environments() {
+fn option_config_overrides_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let [one, other] = ["one.yaml", "other.yaml"].map(|name| {
         let path = directory.path().join(name);

@@ -212,7 +212,7 @@ fn report_of_a_check_waits_for_the_operator_unless_it_refuses_connections() {
 }
 
 #[test]
-fn what_is_no_weight_is_bad_usage_and_options_stand_before_or_after_the_words() {
+fn invalid_weight_is_a_usage_error_and_options_may_precede_or_follow_arguments() {
     let site = Site::new();
     let _server = Server::start(&[site.server(1)], Behaviour::good());
     site.configure(&weighted(&site.service("web", 1, CHECK, &[1]), 8));

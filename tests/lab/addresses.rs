@@ -109,7 +109,7 @@ fn on_exit_remove_takes_the_vips_and_nothing_else() {
 }
 
 #[test]
-fn every_vip_that_another_hand_deletes_comes_back() {
+fn every_vip_deleted_by_another_program_is_restored() {
     let lan = Lan::new();
     let site = Site::new(&configuration(""));
     let _agent = start(&site, &lan.director);
@@ -153,7 +153,7 @@ fn a_dry_run_gives_the_director_no_vip() {
 }
 
 #[test]
-fn an_interface_that_the_director_does_not_have() {
+fn refuses_interface_that_the_director_does_not_have() {
     let lan = Lan::new();
     let site = Site::new(&configuration("").replace("eth0", "nope0"));
     let mut agent = site.run(&lan.director, &[]);

@@ -52,7 +52,7 @@ fn silence(cluster: &Cluster) {
 }
 
 #[test]
-fn the_weight_follows_what_the_real_server_says_of_itself() {
+fn weight_follows_the_report_of_the_real_server() {
     let cluster = Cluster::new(&configuration());
     let (director, rs1) = (&cluster.lan.director, &cluster.lan.rs1);
     let web = Web::start(rs1, "rs1");
@@ -156,7 +156,7 @@ fn an_agent_that_is_gone_is_a_failure_also_beside_another_check() {
 /// The other end tells whether the VIP is missing there; what it does not know
 /// of is seen through the VIP.
 #[test]
-fn beside_a_check_through_the_vip_the_other_end_tells_which_cause_it_is() {
+fn agent_check_names_the_cause_of_a_failed_probe_through_the_vip() {
     let configuration = configuration()
         .replace(
             "agent: { port: 9477 }",

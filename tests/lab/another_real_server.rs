@@ -151,7 +151,7 @@ fn disturbed(disturb: impl Fn(&Lan), afterwards: impl FnOnce(&VipLan)) {
 }
 
 #[test]
-fn an_emptied_table_makes_nobody_up() {
+fn emptied_table_makes_no_real_server_up() {
     let empty = |lan: &Lan| {
         lan.director.run("ipvsadm -C");
     };
@@ -159,7 +159,7 @@ fn an_emptied_table_makes_nobody_up() {
 }
 
 #[test]
-fn a_lost_service_by_mark_makes_nobody_up() {
+fn removed_service_by_mark_makes_no_real_server_up() {
     let remove = |lan: &Lan| {
         // The first path's; where it is missing already, that is as good.
         let mut remove = Command::new("ipvsadm");
@@ -170,7 +170,7 @@ fn a_lost_service_by_mark_makes_nobody_up() {
 }
 
 #[test]
-fn a_backup_that_lets_all_packets_pass_makes_nobody_up() {
+fn backup_that_passes_all_packets_makes_no_real_server_up() {
     let start = |lan: &Lan| {
         lan.director.run("sysctl -q -w net.ipv4.vs.backup_only=1");
         let mut start = Command::new("ipvsadm");
@@ -258,7 +258,7 @@ fn connections(director: &Namespace) -> Vec<u32> {
 /// forgiving where a connection was refused, and lets the next take another
 /// way; not so where nobody said anything, so one real server is not there.
 #[test]
-fn no_answer_is_taken_for_another_real_servers() {
+fn answer_is_never_attributed_to_another_real_server() {
     let (vip_lan, _page) = serve(5);
     vip_lan
         .lan

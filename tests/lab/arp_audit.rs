@@ -66,7 +66,7 @@ fn wait_for_table(director: &Namespace, weights: [u32; 2]) {
 /// rs1 has lost `arp_announce` alone: as it answers its first client, it asks
 /// for it in the VIP's name, and the client's cache says rs1 from then on.
 #[test]
-fn a_quiesced_thief_takes_no_more_clients_and_their_requests_succeed_again() {
+fn quiesced_real_server_in_arp_conflict_gets_no_clients_and_requests_succeed() {
     let lan = Lan::new();
     for (host, announce) in [(&lan.rs1, 0), (&lan.rs2, 2)] {
         host.run(&format!(

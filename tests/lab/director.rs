@@ -24,7 +24,7 @@ fn shipped_configuration() -> String {
 }
 
 #[test]
-fn the_shipped_configuration_makes_the_how_tos_very_table() {
+fn shipped_configuration_makes_the_table_of_the_how_to() {
     let by_hand = Lan::new();
     let expected = howto::configure(&by_hand);
     let cluster = Cluster::new(&shipped_configuration());
@@ -125,22 +125,22 @@ fn fails_and_returns(behaviour: Behaviour, result: &str) {
 }
 
 #[test]
-fn a_server_that_answers_503() {
+fn server_that_answers_503_is_down_until_it_answers_again() {
     fails_and_returns(Behaviour::Unavailable, "status");
 }
 
 #[test]
-fn a_server_that_hangs() {
+fn server_that_hangs_is_down_until_it_answers_again() {
     fails_and_returns(Behaviour::Hang, "timeout");
 }
 
 #[test]
-fn a_server_that_sends_a_byte_at_a_time() {
+fn server_that_sends_single_bytes_is_down_until_it_answers_again() {
     fails_and_returns(Behaviour::Trickle, "timeout");
 }
 
 #[test]
-fn a_server_whose_nginx_is_killed() {
+fn server_whose_nginx_is_killed_is_down_until_nginx_runs_again() {
     let cluster = Cluster::new(&QUICK.replace("  - name: web", "  - name: web\n    scheduler: rr"));
     let rs1 = nginx(&cluster.lan.rs1, "rs1");
     let _rs2 = nginx(&cluster.lan.rs2, "rs2");

@@ -78,7 +78,7 @@ fn bad(findings: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn a_director_is_well_and_then_is_not() {
+fn doctor_finds_nothing_on_a_healthy_director_and_each_fault_afterwards() {
     // The doctor's own probes are the first that a fresh process makes.
     let configuration = QUICK.replace("timeout: 10s", "timeout: 30s").replace(
         "interface: eth0, resync_interval: 1s",
@@ -192,7 +192,7 @@ fn printed_fix(site: &Site, director: &Namespace, finding: &str) -> String {
 
 /// Nobody but the test looks after rs1: what is lost there stays so.
 #[test]
-fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
+fn fixes_for_probes_through_the_vip_work_as_pasted() {
     let configuration = QUICK.replace("http: {}, ", "http: {}, via: vip, ");
     let configuration = configuration.replace("timeout: 10s", "timeout: 5s");
     let (lan, site) = (Lan::new(), Site::new(&configuration));
@@ -280,7 +280,7 @@ fn the_mends_of_a_director_that_asks_through_the_vip_can_be_pasted() {
 /// What names an interface that is not there is fixed first, and nothing is
 /// well that nobody can know.
 #[test]
-fn an_interface_that_is_not_there_comes_first() {
+fn missing_interface_is_the_first_finding() {
     let other = "
   - name: other
     address: 192.168.11.200:8080

@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, QUICK, VIP};
 use crate::support::{PATIENCE, Web, until};
 
 #[test]
-fn none_is_cut_no_new_one_arrives_and_it_ends_with_the_last() {
+fn drain_keeps_connections_accepts_no_new_ones_and_ends_with_the_last() {
     let one = QUICK.replace("      - { name: rs2, address: 192.168.11.22 }\n", "");
     assert_ne!(one, QUICK);
     let cluster = Cluster::new(&one);
@@ -68,7 +68,7 @@ fn none_is_cut_no_new_one_arrives_and_it_ends_with_the_last() {
 }
 
 #[test]
-fn a_client_that_persistence_keeps_is_moved_or_the_operator_is_told() {
+fn persistent_client_is_moved_or_drain_prints_a_note() {
     let persistent = QUICK.replace(
         "    check:",
         "    persistence: { timeout: 10m }\n    check:",

@@ -74,7 +74,7 @@ impl Scene {
 }
 
 #[test]
-fn every_kind_is_repaired_and_counted() {
+fn every_kind_of_drift_is_repaired_and_counted() {
     let scene = Scene::new();
     let director = scene.director();
     let right = ours(director);
@@ -128,7 +128,7 @@ fn every_kind_is_repaired_and_counted() {
 }
 
 #[test]
-fn a_flushed_table_comes_back_whole_and_what_is_foreign_stays_gone() {
+fn flushed_table_is_restored_without_foreign_services() {
     let scene = Scene::new();
     let director = scene.director();
     let right = ours(director);
@@ -238,7 +238,7 @@ fn removes_real_servers_that_left_the_configuration_while_no_agent_ran() {
 }
 
 #[test]
-fn a_table_that_is_wiped_is_told_in_one_line() {
+fn flushed_table_is_logged_in_one_line() {
     let mut configuration = String::from(
         "
 http: { listen: 127.0.0.1:9477 }

@@ -204,7 +204,7 @@ fn ipip_tunnels_carry_both_families() {
 }
 
 #[test]
-fn tunnels_lead_across_families() {
+fn tunnels_carry_across_families() {
     let cluster = Cluster::new(&configuration("", "tunnel", [RIP6, RIP]));
     add_ipv6(&cluster.lan);
     let rs1 = &cluster.lan.rs1;

@@ -292,7 +292,7 @@ fn clients_of_udp_are_served_again_when_their_real_server_is_switched_off() {
 }
 
 #[test]
-fn quiesce_leaves_them_where_they_are() {
+fn quiesce_leaves_connections_at_their_real_server() {
     let own = format!("{VIP}:{PORT}");
     let vip_lan = VipLan::new(&configuration(&Service {
         vip: &own,
@@ -523,7 +523,7 @@ fn associations_of_sctp_end_with_their_host_as_connections_of_tcp_do() {
 }
 
 #[test]
-fn remove_takes_it_out_until_it_passes_also_over_a_reload_and_a_restart() {
+fn remove_excludes_the_real_server_until_it_passes_even_after_reload_and_restart() {
     let own = format!("{VIP}:{PORT}");
     let configuration = configuration(&Service {
         vip: &own,

@@ -36,7 +36,7 @@ fn wait_for_failures(director: &Namespace, count: f64) {
 }
 
 #[test]
-fn while_the_directors_own_link_is_down_all_weights_are_held() {
+fn weights_are_frozen_while_the_directors_link_is_down() {
     // The link is looked at five times a second, or less often on a busy machine.
     let cluster = Cluster::new(&QUICK.replace("fall: 2", "fall: 6"));
     let director = &cluster.lan.director;
@@ -117,7 +117,7 @@ fn downs(director: &Namespace) -> f64 {
 /// A packet filter on the director swallows its probes, and lets the clients'
 /// packets pass, which still have the VIP as their destination.
 #[test]
-fn while_most_probes_fail_at_once_all_weights_are_held() {
+fn weights_are_frozen_while_most_probes_fail_at_once() {
     let cluster = Cluster::new(&unrelated());
     let director = &cluster.lan.director;
     cluster

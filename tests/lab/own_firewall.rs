@@ -61,8 +61,7 @@ fn own_faults(lan: &Lan, name: &str) -> f64 {
 }
 
 #[test]
-fn what_the_directors_own_firewall_rejects_keeps_every_verdict_and_what_the_real_servers_does_counts()
- {
+fn rejection_by_the_directors_firewall_changes_no_verdict_and_by_the_real_servers_firewall_does() {
     let lan = Lan::new();
     let _web = Web::start(&lan.rs1, "rs1");
     let socket = lan

@@ -72,12 +72,12 @@ fn the_sorry_server_takes_over_without_a_gap_and_goes_again() {
 }
 
 #[test]
-fn with_source_hashing_too() {
+fn sorry_server_takes_over_with_source_hashing() {
     sorry_server_takes_over_without_a_gap("sh");
 }
 
 #[test]
-fn with_maglev_hashing_too() {
+fn sorry_server_takes_over_with_maglev_hashing() {
     sorry_server_takes_over_without_a_gap("mh");
 }
 
@@ -131,7 +131,7 @@ fn one_definition_for_several_vips_has_the_sorry_server_for_each() {
 }
 
 #[test]
-fn with_too_few_up_the_failing_one_keeps_its_weight() {
+fn failing_real_server_keeps_its_weight_when_too_few_are_up() {
     let open = QUICK.replace(
         "    real_servers:",
         "    fail_open_below: 60%\n    real_servers:",

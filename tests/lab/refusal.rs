@@ -132,7 +132,7 @@ fn a_reload_with_a_scheduler_that_the_kernel_lacks_says_what_happened() {
 }
 
 #[test]
-fn a_scheduler_that_refuses_the_clients_of_a_dead_server_is_told_of() {
+fn scheduler_that_refuses_clients_of_a_failed_real_server_is_reported() {
     let address = format!("address: {VIP}");
     let hashed = QUICK.replace(&address, &format!("{address}\n    scheduler: sh"));
     let cluster = Cluster::new(&hashed);
@@ -160,7 +160,7 @@ fn a_scheduler_that_refuses_the_clients_of_a_dead_server_is_told_of() {
 }
 
 #[test]
-fn without_cap_net_admin_nothing_is_touched() {
+fn nothing_changes_without_cap_net_admin() {
     let lan = Lan::new();
     let site = Site::new(QUICK);
     lan.director.run(&format!("ipvsadm -A -t {VIP} -s rr"));

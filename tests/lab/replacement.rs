@@ -100,7 +100,7 @@ fn vip_lan(configuration: &str) -> (VipLan, [Web; 2]) {
 }
 
 #[test]
-fn by_a_reload_or_a_restart_without_a_failed_connection() {
+fn real_servers_are_replaced_by_reload_or_restart_without_a_failed_connection() {
     for scheduler in ["rr", "sh"] {
         let old = configuration("", scheduler, &[21, 22], false);
         let new = configuration("", scheduler, &[31, 32], false);
@@ -156,7 +156,7 @@ fn where_two_services_exchange_their_vips_the_verdicts_move_with_the_probes() {
 }
 
 #[test]
-fn dead_ones_replace_nobody_not_even_at_the_deadline() {
+fn failed_real_servers_never_replace_others_even_at_the_deadline() {
     let deadline = "removal_deadline: 5s";
     let (vip_lan, _webs) = vip_lan(&configuration(deadline, "rr", &[21, 22], false));
     let director = &vip_lan.lan.director;

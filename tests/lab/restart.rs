@@ -44,7 +44,7 @@ fn ten_kills_lose_no_request_and_change_nothing() {
 /// What is in the kernel is taken over as it is. Only what the files alone tell is lost:
 /// a drain, and what was no longer configured.
 #[test]
-fn damaged_files_lose_no_request_and_what_they_alone_tell_is_reported() {
+fn damaged_files_fail_no_request_and_are_reported() {
     let old = "  - name: old\n    address: 192.168.11.201:80\n    \
                check: { http: {}, interval: 300ms, timeout: 30s, rise: 2, fall: 2 }\n    \
                real_servers: [{ name: rs1, address: 192.168.11.21 }]\n";

@@ -9,7 +9,7 @@ use crate::support::{PATIENCE, Web, ipvsadm_save, until};
 
 /// For far longer than a probe may take, with one failure enough for a verdict.
 #[test]
-fn what_was_late_because_the_agent_stood_still_takes_no_server_down() {
+fn probes_delayed_by_a_stopped_agent_take_no_real_server_down() {
     let touchy = QUICK.replace(
         "timeout: 10s, rise: 2, fall: 2",
         "timeout: 5s, rise: 2, fall: 1",

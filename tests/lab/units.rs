@@ -124,7 +124,7 @@ fn the_units_as_shipped_carry_out_the_smallest_example() {
 }
 
 #[test]
-fn the_directors_unit_runs_it_restarts_it_and_spares_a_broken_configuration() {
+fn directors_unit_runs_and_restarts_the_agent_and_refuses_a_broken_configuration() {
     let lan = Lan::new();
     let _pages = [nginx(&lan.rs1, "rs1"), nginx(&lan.rs2, "rs2")];
     let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", CONFIGURATION);

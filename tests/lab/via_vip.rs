@@ -108,7 +108,7 @@ fn each_cause_has_its_name_until_its_fix() {
 }
 
 #[test]
-fn ipv6_and_tunnels_are_asked_as_clients_ask_them() {
+fn probes_of_ipv6_and_tunnels_take_the_path_of_clients() {
     for (vip, real_server, service, unpack) in [
         (
             "[2001:db8::200]:80",
@@ -161,7 +161,7 @@ fn ipv6_and_tunnels_are_asked_as_clients_ask_them() {
 
 /// IPVS soon counts such a connection no more.
 #[test]
-fn a_server_that_says_nothing_and_closes_at_once_is_well() {
+fn server_that_closes_at_once_without_data_is_up() {
     let settings = configuration(
         "192.168.11.200:80",
         "forwarding: direct",
@@ -257,7 +257,7 @@ fn services_of_others_by_marks_of_the_range_are_left_alone() {
 }
 
 #[test]
-fn marks_that_run_out_are_told_and_taken_when_they_come_free() {
+fn shortage_of_marks_is_reported_and_ends_when_marks_are_free() {
     let settings = configuration(
         "192.168.11.200:80",
         "forwarding: direct",
@@ -424,7 +424,7 @@ fn probes_that_this_host_drops_change_no_verdict() {
 /// By masquerading, a real server without the VIP would answer; with no weight,
 /// nobody.
 #[test]
-fn a_service_by_mark_that_another_hand_changed_says_nothing() {
+fn probes_through_a_changed_service_by_mark_are_unverified() {
     let settings = configuration(
         "192.168.11.200:80",
         "forwarding: direct",

@@ -232,7 +232,7 @@ fn a_real_server_that_lost_its_sysctls_is_found_in_time_and_named() {
 }
 
 #[test]
-fn the_lo_keys_alone_make_a_thief() {
+fn arp_sysctls_of_lo_alone_cause_a_conflict() {
     let lan = lan();
     set_sysctls(&lan.rs1, ONLY_LO);
     let (_site, _agent) = direct(&lan, &configuration(""));
@@ -287,7 +287,7 @@ virtual_services:
 }
 
 #[test]
-fn a_stranger_and_another_director_are_named_by_their_mac_address() {
+fn unknown_host_and_other_director_are_named_by_mac_address() {
     let lan = lan();
     let only_rs1 = configuration("").replace("      - { name: rs2, address: 192.168.11.22 }\n", "");
     let (_site, mut agent) = direct(&lan, &only_rs1);
@@ -302,7 +302,7 @@ fn a_stranger_and_another_director_are_named_by_their_mac_address() {
 }
 
 #[test]
-fn a_gratuitous_announcement_is_heard() {
+fn gratuitous_announcement_is_a_conflict() {
     let lan = lan();
     let (_site, mut agent) = direct(&lan, &configuration(""));
     let client = mac(&lan.client);
@@ -392,7 +392,7 @@ fn real_server_with_arp_conflict_has_weight_0_where_that_is_configured() {
 }
 
 #[test]
-fn without_the_capability_all_else_works_and_it_is_said_once() {
+fn without_cap_net_raw_only_the_audit_is_missing_and_one_line_says_so() {
     let lan = lan();
     let _webs = [Web::start(&lan.rs1, "rs1"), Web::start(&lan.rs2, "rs2")];
     set_sysctls(&lan.rs1, LOST);

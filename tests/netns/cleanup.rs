@@ -57,7 +57,7 @@ fn cleanup_restores_what_was_before_the_first_of_many_agents() {
 }
 
 #[test]
-fn after_a_cleanup_nothing_is_remembered() {
+fn cleanup_removes_the_stored_state() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let site = Site::new(&configuration(""));
@@ -79,7 +79,7 @@ fn after_a_cleanup_nothing_is_remembered() {
 }
 
 #[test]
-fn a_sysctl_that_another_hand_has_changed_is_left_to_it() {
+fn sysctl_changed_by_another_program_stays_after_cleanup() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let site = Site::new(&configuration(""));
@@ -192,7 +192,7 @@ fn a_vip_that_cannot_be_taken_away_keeps_its_sysctls() {
 }
 
 #[test]
-fn a_vip_that_another_hand_put_elsewhere_keeps_its_sysctls() {
+fn vip_moved_by_another_program_keeps_its_sysctls() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let site = Site::new(&configuration(""));

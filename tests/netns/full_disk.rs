@@ -43,7 +43,7 @@ fn seen_by(agent: &Process, site: &Site) -> PathBuf {
 }
 
 #[test]
-fn a_full_disk_keeps_no_vip_away_and_is_made_up_for_when_there_is_room() {
+fn full_disk_prevents_no_vip_and_state_is_written_when_space_is_free() {
     let lan = Lan::new();
     let site = Site::new(CONFIGURATION);
     let mut agent = start(&lan, &site);

@@ -168,7 +168,7 @@ fn a_program_that_deletes_the_vip_again_and_again_makes_no_busy_loop() {
 }
 
 #[test]
-fn another_name_of_an_interface_is_told_with_the_real_one() {
+fn alternative_name_of_an_interface_is_reported_with_its_real_name() {
     let lan = Lan::new();
     lan.rs1.run("ip link add wan0 type veth peer name wan1");
     lan.rs1.run("ip link property add dev wan0 altname lan0");

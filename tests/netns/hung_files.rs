@@ -148,7 +148,7 @@ fn authority_on_a_hung_file_system_holds_up_nothing_else() {
 }
 
 #[test]
-fn hung_state_directory_keeps_no_weight_and_no_reload_and_no_end_from_coming() {
+fn hung_state_directory_delays_no_weight_reload_or_exit() {
     let lan = Lan::new();
     let rs1 = WebServer::start(&lan.rs1);
     let site = Site::new(&services(0, Path::new("")));

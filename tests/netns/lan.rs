@@ -43,7 +43,7 @@ fn a_process_sees_the_sysctls_of_its_own_host() {
 }
 
 #[test]
-fn a_process_is_heard_and_ended_by_a_signal() {
+fn output_of_a_process_is_read_and_a_signal_ends_it() {
     let lan = Lan::new();
     let mut command = Command::new("sh");
     command.args(["-c", "echo one; echo two >&2; exec sleep 1000"]);
@@ -56,7 +56,7 @@ fn a_process_is_heard_and_ended_by_a_signal() {
 }
 
 #[test]
-fn two_lans_do_not_meet_and_leave_nothing_behind() {
+fn two_lans_are_separate_and_are_removed() {
     let lan = Lan::new();
     let other = Lan::new();
     let names: Vec<String> = [&lan, &other]

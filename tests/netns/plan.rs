@@ -102,7 +102,7 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
 }
 
 #[test]
-fn plan_says_what_cannot_be_and_who_is_not_listed() {
+fn plan_reports_impossible_steps_and_unlisted_hosts() {
     let lan = Lan::new();
     let nope = "  sysctls:\n    net.ipv4.conf.all.nope: 1";
     let site = Site::new(&configuration(nope));

@@ -114,7 +114,7 @@ fn a_host_that_is_gone_is_down_and_comes_back() {
 
 /// As with the kernel's table.
 #[test]
-fn while_the_directors_own_link_is_down_all_weights_are_held() {
+fn weights_are_frozen_while_the_directors_link_is_down() {
     let lan = Lan::new();
     let _rs1 = WebServer::start(&lan.rs1);
     let _rs2 = WebServer::start(&lan.rs2);

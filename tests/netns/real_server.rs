@@ -94,7 +94,7 @@ fn status_and_metrics_say_what_a_real_server_holds() {
 }
 
 #[test]
-fn a_vip_that_another_hand_deletes_comes_back_and_is_counted() {
+fn vip_deleted_by_another_program_is_restored_and_counted() {
     let lan = Lan::new();
     let site = Site::new(&configuration(""));
     let mut agent = start(&site, &lan.rs1);
@@ -111,7 +111,7 @@ fn a_vip_that_another_hand_deletes_comes_back_and_is_counted() {
 }
 
 #[test]
-fn every_sysctl_that_another_hand_changes_is_set_again_and_counted() {
+fn every_sysctl_changed_by_another_program_is_restored_and_counted() {
     let lan = Lan::new();
     let site = Site::new(&configuration(""));
     let _agent = start(&site, &lan.rs1);

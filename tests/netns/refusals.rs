@@ -35,7 +35,7 @@ fn assert_nothing_done(host: &Namespace) {
 }
 
 #[test]
-fn an_interface_that_does_not_exist() {
+fn missing_interface_is_refused() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let site = Site::new(&configuration("  interface: nope0"));
@@ -152,7 +152,7 @@ fn read_only_parameters_keep_the_vip_away_until_somebody_sets_them() {
 }
 
 #[test]
-fn a_second_agent_of_the_same_role() {
+fn second_agent_of_the_same_role_is_refused() {
     let lan = Lan::new();
     let site = Site::new(&configuration(""));
     let mut first = start(&site, &lan.rs1);
@@ -189,7 +189,7 @@ fn a_second_agent_of_the_same_role() {
 }
 
 #[test]
-fn a_port_that_is_taken() {
+fn port_in_use_is_refused() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let _taken = lan
@@ -207,7 +207,7 @@ fn a_port_that_is_taken() {
 }
 
 #[test]
-fn another_user_without_the_capability() {
+fn other_user_without_cap_net_admin_is_refused() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let site = Site::new(&configuration(""));
@@ -234,7 +234,7 @@ fn another_user_without_the_capability() {
 }
 
 #[test]
-fn root_without_the_capability() {
+fn root_without_cap_net_admin_is_refused() {
     let lan = Lan::new();
     set_sysctls(&lan.rs1, BEFORE);
     let site = Site::new(&configuration(""));

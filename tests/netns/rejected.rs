@@ -135,7 +135,7 @@ fn answer(udp: UdpSocket, tcp: TcpListener) {
 const LONG: usize = 1400;
 
 #[test]
-fn packets_too_large_for_the_way_take_nothing_down_that_answers() {
+fn packets_above_the_path_mtu_take_no_answering_real_server_down() {
     let lan = with_router();
     let (director, router, server) = (&lan.director, &lan.rs1, &lan.rs2);
     // The router would send its neighbours to the server past itself.

@@ -173,13 +173,13 @@ fn a_damaged_state_file_is_set_aside_and_the_host_stays_as_it_is() {
             .contains("192.168.11.200")
     );
     let log = agent.output();
-    let lost = log.lines().find(|line| line.contains("values from before"));
-    let lost = lost.unwrap_or_else(|| panic!("{log}"));
+    let unknown = log.lines().find(|line| line.contains("values from before"));
+    let unknown = unknown.unwrap_or_else(|| panic!("{log}"));
     for (key, _) in OURS {
-        assert!(lost.contains(key), "{lost}");
+        assert!(unknown.contains(key), "{unknown}");
     }
 
-    // The next start has not forgotten that they are lost.
+    // The next start still has no such values.
     agent.signal(Signal::SIGKILL);
     agent.wait(DEADLINE);
     let mut agent = start(&site, &lan.rs1);
@@ -189,13 +189,13 @@ fn a_damaged_state_file_is_set_aside_and_the_host_stays_as_it_is() {
     assert_eq!(done.code, Some(0), "{done:?}");
     let expected = OURS.map(|(key, ours)| {
         format!(
-            "# sysctl {key} stays {ours}: its value from before the agent was lost with a \
-             damaged state file"
+            "# sysctl {key} stays {ours}: its value from before the agent is not known, because \
+             the state file was damaged"
         )
     });
     let mut lines = done.stdout.lines();
     assert_eq!(lines.next(), Some("- address 192.168.11.200/32 on lo"));
-    // What the lost file named is not removed: the note says where to look.
+    // What the damaged file named is not removed: the note says where to look.
     let aside = file.with_extension("json.damaged");
     let damage = format!(
         "# `{}` is damaged (found at an earlier start) and was set aside as `{}`: ",

@@ -91,7 +91,7 @@ fn state_of_newer_program_is_refused_by_every_command_and_left_as_it_is() {
 
 /// What `run` does with damaged files of a director is in `tests/cli/damaged_state.rs`.
 #[test]
-fn damaged_file_of_a_real_server_is_set_aside_by_run_and_only_reported_by_who_reads() {
+fn damaged_file_of_a_real_server_is_set_aside_by_run_and_only_reported_by_other_commands() {
     let lan = Lan::new();
     let site = Site::new(&configuration(""));
     let directory = site.state_directory();

@@ -108,7 +108,7 @@ fn shape(value: &Value) -> BTreeMap<String, &'static str> {
 const CONDITIONS: [&str; 2] = ["quorum_lost", "real_server_down"];
 
 #[test]
-fn alertmanager_takes_the_alerts_and_sends_what_the_agent_sends_in_its_place() {
+fn alertmanager_forwards_the_same_alerts_that_the_agent_sends_itself() {
     let status = Arc::new(AtomicU16::new(503));
     let web = {
         let status = Arc::clone(&status);

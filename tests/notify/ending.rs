@@ -22,7 +22,7 @@ fn wait_for_requests(hook: &Recorder, wanted: usize) {
 }
 
 #[test]
-fn what_waits_when_the_agent_ends_is_delivered() {
+fn queued_events_are_delivered_when_the_agent_ends() {
     let web = Recorder::start(|_| Some(200));
     let gate = Gate::default();
     let hook = behind(&gate);
@@ -45,7 +45,7 @@ fn what_waits_when_the_agent_ends_is_delivered() {
 }
 
 #[test]
-fn a_reload_gives_up_what_waits_for_a_target_that_goes_and_for_no_other() {
+fn reload_drops_only_events_queued_for_removed_targets() {
     let web = Recorder::start(|_| Some(200));
     let gate = Gate::default();
     let (kept, goes, comes) = (

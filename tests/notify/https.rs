@@ -15,7 +15,7 @@ fn trusted(bench: &Bench, authority: &Authority) -> PathBuf {
 }
 
 #[test]
-fn a_certificate_of_the_configured_authority_is_taken() {
+fn certificate_of_the_configured_authority_is_accepted() {
     let web = Recorder::start(|_| Some(200));
     let ours = Authority::new();
     let hook = Recorder::start_tls(ours.server("127.0.0.1"), |_| Some(204));
@@ -71,7 +71,7 @@ fn a_certificate_that_is_not_valid_is_refused() {
 }
 
 #[test]
-fn a_certificate_is_taken_again_when_the_authority_is_known() {
+fn certificate_is_accepted_after_its_authority_is_configured() {
     let web = Recorder::start(|_| Some(200));
     let ours = Authority::new();
     let hook = Recorder::start_tls(ours.server("127.0.0.1"), |_| Some(204));
@@ -166,7 +166,7 @@ fn files_that_cannot_be_read_are_a_condition_until_they_can_be_without_any_event
 }
 
 #[test]
-fn without_verification_any_certificate_is_taken() {
+fn without_verification_any_certificate_is_accepted() {
     let web = Recorder::start(|_| Some(200));
     let hook = Recorder::start_tls(Authority::new().server("other"), |_| Some(204));
     let bench = Bench::new(&web, 1);

@@ -31,7 +31,7 @@ fn sendmail(directory: &Path, last: &str) -> String {
 }
 
 #[test]
-fn what_happens_together_is_one_mail() {
+fn simultaneous_events_are_one_mail() {
     let web = Recorder::start(|_| Some(200));
     let directory = tempfile::tempdir().unwrap();
     let program = sendmail(directory.path(), "");
@@ -77,7 +77,7 @@ fn what_happens_together_is_one_mail() {
 }
 
 #[test]
-fn a_mail_that_is_not_taken_is_tried_again() {
+fn refused_mail_is_sent_again() {
     let web = Recorder::start(|_| Some(200));
     let directory = tempfile::tempdir().unwrap();
     // EX_TEMPFAIL of sysexits.h, the first time.

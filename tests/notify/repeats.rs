@@ -9,7 +9,7 @@ use crate::support::{PATIENCE, Recorder, until};
 use crate::{Bench, all};
 
 #[test]
-fn what_happens_together_is_one_message() {
+fn simultaneous_events_are_one_message() {
     let web = Recorder::start(|_| Some(200));
     let hook = Recorder::start(|_| Some(200));
     let bench = Bench::new(&web, 5);
@@ -32,7 +32,7 @@ fn what_happens_together_is_one_message() {
 }
 
 #[test]
-fn a_condition_is_told_again_until_it_ends() {
+fn condition_is_repeated_until_it_ends() {
     let status = Arc::new(AtomicU16::new(503));
     let web = {
         let status = Arc::clone(&status);

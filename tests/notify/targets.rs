@@ -120,7 +120,7 @@ fn a_webhook_gets_every_event_in_order_and_again_after_a_failure() {
 }
 
 #[test]
-fn a_target_that_hangs_holds_up_nobody_and_what_it_misses_is_counted() {
+fn hanging_target_delays_no_other_and_its_dropped_events_are_counted() {
     const REAL_SERVERS: usize = 100;
     let passes = AtomicUsize::new(0);
     let web = Recorder::start(move |_| {

@@ -23,7 +23,7 @@ fn director() -> Value {
 }
 
 #[test]
-fn an_agent_that_is_well_or_away() {
+fn reports_agent_that_is_healthy_or_not_running() {
     let expected = format!(
         "ok agent process: version {} runs",
         env!("CARGO_PKG_VERSION")
@@ -64,7 +64,7 @@ fn an_agent_that_is_well_or_away() {
 }
 
 #[test]
-fn what_the_agent_knows_is_told() {
+fn conditions_of_the_agent_are_findings() {
     let mut status = director();
     let condition = |kind: &str, severity: &str| {
         json!({

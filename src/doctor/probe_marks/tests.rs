@@ -166,7 +166,7 @@ fn marks_that_run_out() {
 
 /// As after the loss of what the agent remembers.
 #[test]
-fn where_none_is_remembered_each_is_told() {
+fn without_stored_marks_each_service_by_mark_is_a_finding() {
     let mut facts = well();
     facts.owned.clear();
     let found = findings(&facts).0;

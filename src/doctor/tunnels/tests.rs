@@ -251,7 +251,7 @@ fn each_tunnel_has_its_own_end() {
 
 /// What the facts do not tell is not said to be well.
 #[test]
-fn what_depends_on_how_an_interface_was_made_is_said() {
+fn reports_settings_that_depend_on_how_an_interface_was_made() {
     let mut found = Vec::new();
     for (tunnel, own, kind) in [
         (Tunnel::Ipip, "2001:db8::21", "ip6tnl"),

@@ -17,7 +17,7 @@ fn port_is_written_unless_it_is_the_real_servers_own() {
 }
 
 #[test]
-fn several_kinds_are_all_and_one_is_itself() {
+fn several_checks_become_all_and_single_check_stays_as_it_is() {
     let kinds = || vec![Kind::new("tcp").at_port(Some(25)), Kind::new("ping")];
     let all = Kind::all(kinds()).unwrap();
     let written = text(Check::new(all, Timing::default()), Some(80));
@@ -31,7 +31,7 @@ fn several_kinds_are_all_and_one_is_itself() {
 }
 
 #[test]
-fn times_out_of_range_are_cut_with_a_note() {
+fn times_out_of_range_are_limited_and_noted() {
     let mut notes = Notes::new("keepalived");
     let hours = Duration::from_hours(2);
     let timing = Timing::new((hours, Some(hours)), hours, 5000, PLACE, &mut notes);
@@ -49,7 +49,7 @@ fn times_out_of_range_are_cut_with_a_note() {
 }
 
 #[test]
-fn expression_of_another_syntax_is_told() {
+fn writes_note_for_regular_expression_of_another_syntax() {
     let mut notes = Notes::new("keepalived");
     assert!(pattern("^a{2}", PLACE, &mut notes).is_some());
     assert_eq!(notes.lines().count(), 0);

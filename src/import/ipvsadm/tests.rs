@@ -180,7 +180,7 @@ fn table_has_no_checks_and_each_protocol_gets_one() {
 }
 
 #[test]
-fn lines_beside_services_are_told_or_imported() {
+fn lines_outside_of_services_are_noted_or_imported() {
     let table = "# by hand\nipvsadm -C\n/sbin/ipvsadm --set 900 0 300\n\
                  --start-daemon master --mcast-interface eth0\n\
                  -A -t 10.1.0.1:80 -s rr --persistent=60 --odd\n\
@@ -208,7 +208,7 @@ fn lines_beside_services_are_told_or_imported() {
 }
 
 #[test]
-fn what_is_no_table_is_refused_with_its_line() {
+fn refuses_text_that_is_not_a_table_and_names_the_line() {
     for (table, said) in [
         (
             "IP Virtual Server version 1.2.1\n",
@@ -231,7 +231,7 @@ fn what_is_no_table_is_refused_with_its_line() {
 }
 
 #[test]
-fn numbers_above_ours_are_cut_or_told() {
+fn numbers_above_our_maximum_are_limited_or_noted() {
     let (config, imported) = one("-p 99999999999999999999", "-w 99999999999");
     let service = &config.virtual_services[0];
     assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use super::super::check::{Check, Kind, regex, step};
-use super::super::draft::Checked;
+use super::super::draft::CheckedService;
 use super::super::note::Notes;
 use super::blocks::Statement;
 use super::settings::{Defaults, Settings, timer};
@@ -62,12 +62,14 @@ impl Checkers<'_> {
     }
 
     /// What all of them ask together.
-    pub(super) fn check(self, statements: &[&Statement], notes: &mut Notes) -> Checked {
+    pub(super) fn check(self, statements: &[&Statement], notes: &mut Notes) -> CheckedService {
         if statements.is_empty() {
-            return Checked::Never;
+            return CheckedService::Never;
         }
         let asked = self.asked(statements, notes);
-        asked.map_or(Checked::Unknown, |check| Checked::By(Box::new(check)))
+        asked.map_or(CheckedService::Unknown, |check| {
+            CheckedService::By(Box::new(check))
+        })
     }
 
     /// The same; `None` if none of them can be asked here.
@@ -211,12 +213,12 @@ impl Connection {
             "connect_port" => {
                 self.port = text.parse().ok();
                 if self.port.is_none() {
-                    super::settings::not_a(inner, "port", notes);
+                    super::settings::note_invalid(inner, "port", notes);
                 }
             }
             "bindto" => match text.parse() {
                 Ok(source) => self.source = Some(source),
-                Err(_) => super::settings::not_a(inner, "IP address", notes),
+                Err(_) => super::settings::note_invalid(inner, "IP address", notes),
             },
             "bind_if" => self.interface = Some(text.to_owned()),
             "bind_port" | "fwmark" => inner.left_out(notes),

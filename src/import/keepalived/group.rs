@@ -31,7 +31,7 @@ impl Group {
                 let family = family(entry.argument(1));
                 match entry.argument(0).parse() {
                     Ok(mark) => group.marks.push((mark, family)),
-                    Err(_) => super::settings::not_a(entry, "firewall mark", notes),
+                    Err(_) => super::settings::note_invalid(entry, "firewall mark", notes),
                 }
                 continue;
             }

@@ -44,8 +44,8 @@ impl Settings {
             "connect_timeout" => self.connect_timeout = timer(statement, notes),
             "retry" | "nb_get_retry" | "nb_sock_retry" => self.retry = integer(statement, notes),
             "virtualhost" => self.virtualhost = Some(statement.argument(0).to_owned()),
-            "inhibit_on_failure" => self.inhibit_on_failure = Some(truth(statement)),
-            "alpha" => self.alpha = Some(truth(statement)),
+            "inhibit_on_failure" => self.inhibit_on_failure = Some(boolean(statement)),
+            "alpha" => self.alpha = Some(boolean(statement)),
             "lb_kind" | "lvs_method" => {
                 self.forwarding = forwarding(statement.arguments(), statement.place, notes);
             }
@@ -105,7 +105,7 @@ pub(super) fn timer(statement: &Statement, notes: &mut Notes) -> Option<Duration
     let seconds = text.parse().ok().filter(|_| plain);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     if duration.is_none() {
-        not_a(statement, "number of seconds", notes);
+        note_invalid(statement, "number of seconds", notes);
     }
     duration
 }
@@ -114,12 +114,12 @@ pub(super) fn timer(statement: &Statement, notes: &mut Notes) -> Option<Duration
 pub(super) fn integer(statement: &Statement, notes: &mut Notes) -> Option<u32> {
     let number = number(statement.argument(0), statement.place, notes);
     if number.is_none() {
-        not_a(statement, "whole number", notes);
+        note_invalid(statement, "whole number", notes);
     }
     number
 }
 
-pub(super) fn not_a(statement: &Statement, wanted: &str, notes: &mut Notes) {
+pub(super) fn note_invalid(statement: &Statement, wanted: &str, notes: &mut Notes) {
     let text = format!(
         "`{} {}` is left out: it is no {wanted}",
         statement.keyword(),
@@ -129,7 +129,7 @@ pub(super) fn not_a(statement: &Statement, wanted: &str, notes: &mut Notes) {
 }
 
 /// A truth value; the keyword alone is true.
-pub(super) fn truth(statement: &Statement) -> bool {
+pub(super) fn boolean(statement: &Statement) -> bool {
     !matches!(statement.argument(0), "off" | "false" | "no")
 }
 
@@ -178,7 +178,7 @@ pub(super) fn timeouts(global: &Statement, notes: &mut Notes) -> Timeouts {
     for statement in statements.filter(|statement| statement.keyword() == "lvs_timeouts") {
         for pair in statement.arguments().chunks(2) {
             let [name, seconds] = pair else {
-                not_a(statement, "list of names and seconds", notes);
+                note_invalid(statement, "list of names and seconds", notes);
                 continue;
             };
             let names = ["tcp", "tcpfin", "udp"];
@@ -188,7 +188,7 @@ pub(super) fn timeouts(global: &Statement, notes: &mut Notes) -> Timeouts {
                     timeouts.retain(|(other, _)| *other != key);
                     timeouts.push((key, timeout(key, seconds, statement.place, notes)));
                 }
-                None => not_a(statement, "list of names and seconds", notes),
+                None => note_invalid(statement, "list of names and seconds", notes),
             }
         }
     }

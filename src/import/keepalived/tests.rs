@@ -271,7 +271,7 @@ fn exit_status_that_is_a_weight_is_printed_by_a_shell() {
 }
 
 #[test]
-fn checkers_without_an_equal_are_told() {
+fn checkers_without_equivalent_are_noted() {
     for (checker, said) in [
         ("BFD_CHECK {\nname b\n}", "`BFD_CHECK` is left out"),
         ("FILE_CHECK {\ntrack_file f\n}", "`FILE_CHECK` is left out"),
@@ -324,7 +324,7 @@ fn quorum_sorry_server_and_failure_are_imported() {
 }
 
 #[test]
-fn keywords_without_an_equal_are_told() {
+fn keywords_without_equivalent_are_noted() {
     let lines = "quorum_up \"/bin/up a\"\nquorum_down /bin/down\nha_suspend\nomega\nalpha\nwarmup 5\n\
                  smtp_alert\nsnmp_name s\nsorry_server_inhibit\nodd 1 2\nprotocol ICMP";
     let (_, imported) = one(
@@ -365,7 +365,7 @@ fn keywords_without_an_equal_are_told() {
 }
 
 #[test]
-fn conditions_and_templates_are_told_and_not_guessed() {
+fn conditional_lines_and_templates_are_noted_and_not_imported() {
     let lines = "@main lb_algo rr\n~SEQ(x, 1, 3) real_server 10.0.0.$x 80 {\nweight 1\n}";
     let (config, imported) = one(lines, "@main weight 3\nTCP_CHECK {\n}");
     assert_eq!(config.virtual_services[0].real_servers.len(), 1);
@@ -621,7 +621,7 @@ fn a_range_that_is_too_large_is_left_out_and_the_rest_is_imported() {
 }
 
 #[test]
-fn what_is_not_taken_over_as_it_is_has_a_note() {
+fn settings_that_change_in_the_import_have_a_note() {
     let text = "virtual_server 10.1.0.1 80 {\ndelay_loop 6 lb_algo rr\nquorum 0\n\
                 sorry_server 10.0.0.9 8080\nlb_kind DR\nreal_server 10.0.0.1 80 extra {\n\
                 weight 99999999999\nSSL_GET {\nenable_sni\nfast_recovery\nhttp_protocol 1.1\n\
@@ -658,7 +658,7 @@ fn what_is_not_taken_over_as_it_is_has_a_note() {
 
 /// Whoever takes the wrong format shows nobody its secrets.
 #[test]
-fn a_file_of_ldirectord_shows_no_value_and_is_told_for_what_it_is() {
+fn file_of_ldirectord_is_recognised_and_no_value_is_printed() {
     let text =
         "virtual=10.1.0.1:80\n    login=\"u\"\n    passwd=\"hunter2\"\n    secret = hunter2\n";
     let said = refused(Format::Keepalived, text);

@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value};
 use super::super::check::{Kind, pattern, regex};
 use super::super::note::{Notes, Place};
 use super::blocks::Statement;
-use super::settings::not_a;
+use super::settings::note_invalid;
 
 pub(super) fn kind(
     special: &[&Statement],
@@ -25,7 +25,7 @@ pub(super) fn kind(
                     let hex = Mapping::from_iter([(Value::from("hex"), hex(&bytes).into())]);
                     kind = kind.with("send", hex);
                 }
-                None => not_a(inner, "hexadecimal number", notes),
+                None => note_invalid(inner, "hexadecimal number", notes),
             },
             "require_reply" if inner.arguments().is_empty() => {
                 kind = kind.with("expect", regex("^"));
@@ -35,7 +35,7 @@ pub(super) fn kind(
                 let expression = bytes.map(|bytes| expression(&bytes));
                 match expression.and_then(|text| pattern(&text, inner.place, notes)) {
                     Some(pattern) => kind = kind.with("expect", pattern),
-                    None => not_a(inner, "hexadecimal number", notes),
+                    None => note_invalid(inner, "hexadecimal number", notes),
                 }
             }
             _ => inner.left_out(notes),

@@ -8,7 +8,7 @@ use super::super::note::Notes;
 use super::blocks::Statement;
 use super::checker::{Checkers, Target};
 use super::group::{Group, family};
-use super::settings::{Settings, forwarding, integer, not_a};
+use super::settings::{Settings, forwarding, integer, note_invalid};
 use super::tls::ClientTls;
 use crate::model::{Family, Forwarding, Protocol};
 
@@ -105,7 +105,7 @@ impl VirtualServer<'_> {
                 "virtual server with an IP address and a port"
             }
         };
-        not_a(statement, wanted, notes);
+        note_invalid(statement, wanted, notes);
         Vec::new()
     }
 
@@ -170,7 +170,7 @@ impl VirtualServer<'_> {
             .map(|server| {
                 let mut inner = server.block().iter();
                 let own = inner.find(|inner| inner.keyword() == "inhibit_on_failure");
-                own.map(super::settings::truth)
+                own.map(super::settings::boolean)
                     .or(above.inhibit_on_failure)
                     .unwrap_or(false)
             })
@@ -195,7 +195,7 @@ impl VirtualServer<'_> {
         let (place, text) = (statement.place, statement.argument(0));
         let port = port(statement.argument(1));
         let (Ok(address), Some(port)) = (text.parse(), port) else {
-            not_a(
+            note_invalid(
                 statement,
                 "real server with an IP address and a port",
                 notes,
@@ -262,11 +262,11 @@ impl Head {
             "ops" => draft.one_packet = true,
             "protocol" => match text.to_ascii_lowercase().parse() {
                 Ok(protocol) => self.protocol = protocol,
-                Err(_) => not_a(inner, "protocol", notes),
+                Err(_) => note_invalid(inner, "protocol", notes),
             },
             "ip_family" => match family(text) {
                 Some(family) => self.family = Some(family),
-                None => not_a(inner, "address family", notes),
+                None => note_invalid(inner, "address family", notes),
             },
             "persistence_timeout" => {
                 let seconds = match text {
@@ -275,14 +275,14 @@ impl Head {
                 };
                 match seconds {
                     Some(seconds) => self.persistence().seconds = seconds,
-                    None => not_a(inner, "number of seconds", notes),
+                    None => note_invalid(inner, "number of seconds", notes),
                 }
             }
             "persistence_granularity" => {
                 let netmask = text.parse().map(Netmask::Mask);
                 match netmask.or_else(|_| text.parse().map(Netmask::PrefixLength)) {
                     Ok(netmask) => self.persistence().netmask = Some(netmask),
-                    Err(_) => not_a(inner, "netmask", notes),
+                    Err(_) => note_invalid(inner, "netmask", notes),
                 }
             }
             "persistence_engine" => self.persistence().engine = Some(text.to_owned()),
@@ -332,7 +332,7 @@ impl Head {
                             forwarding: own,
                         });
                     }
-                    _ => not_a(inner, "sorry server with an IP address and a port", notes),
+                    _ => note_invalid(inner, "sorry server with an IP address and a port", notes),
                 }
             }
             "sorry_server_lvs_method" => {

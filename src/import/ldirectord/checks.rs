@@ -6,7 +6,7 @@ use hickory_proto::rr::Name;
 use serde_yaml::{Mapping, Value};
 
 use super::super::check::{Check, Kind, Timing, pattern, regex, step};
-use super::super::draft::{Checked, Key};
+use super::super::draft::{CheckedService, Key};
 use super::super::note::{Notes, Place};
 use super::keys::Section;
 use crate::config::{ADDRESS, PORT};
@@ -45,7 +45,7 @@ pub(super) struct SectionChecks<'s> {
 }
 
 /// What a negotiating check asks one real server.
-struct Asked<'a> {
+struct CheckSettings<'a> {
     port: Option<u16>,
     request: &'a str,
     receive: &'a str,
@@ -62,51 +62,51 @@ impl SectionChecks<'_> {
         self.checktype() != "off"
     }
 
-    /// `asked` are a request and what must come, in place of the section's.
+    /// `settings` are a request and what must come, in place of the section's.
     pub(super) fn check(
         &self,
         own_port: Option<u16>,
-        asked: Option<(&str, &str)>,
+        settings: Option<(&str, &str)>,
         place: Place,
         notes: &mut Notes,
-    ) -> Checked {
+    ) -> CheckedService {
         let port = self.port(own_port, notes);
         let own = |key| self.section.value(key).unwrap_or_default();
-        let place = match asked {
+        let place = match settings {
             Some(_) => place,
             None => self.place("service"),
         };
-        let (request, receive) = asked.unwrap_or_else(|| (own("request"), own("receive")));
-        let asked = Asked {
+        let (request, receive) = settings.unwrap_or_else(|| (own("request"), own("receive")));
+        let settings = CheckSettings {
             port,
             request,
             receive,
             place,
         };
         let head = self.place("checktype");
-        let connect = |kind| Checked::By(Box::new(Check::new(kind, self.connect.clone())));
+        let connect = |kind| CheckedService::By(Box::new(Check::new(kind, self.connect.clone())));
         match self.checktype() {
             "connect" => connect(self.connection(port)),
             "ping" => connect(Kind::new("ping")),
             "external" | "external-perl" => {
                 let external = self.external(own_port, notes);
-                external.map_or(Checked::Unknown, connect)
+                external.map_or(CheckedService::Unknown, connect)
             }
-            "on" => Checked::Never,
+            "on" => CheckedService::Never,
             "off" => {
                 let text = "`checktype = off` activates no real server: all have weight 0 here, \
                             until you write their weights";
                 notes.add(head, text);
                 connect(self.connection(port))
             }
-            "negotiate" => self.negotiate(&asked, notes),
+            "negotiate" => self.negotiate(&settings, notes),
             number => {
                 let text = format!(
                     "`checktype = {number}` is left out, and each check negotiates: there are no \
                      connections without a request in between"
                 );
                 notes.add(head, text);
-                self.negotiate(&asked, notes)
+                self.negotiate(&settings, notes)
             }
         }
     }
@@ -192,38 +192,40 @@ impl SectionChecks<'_> {
         Some(Kind::new("exec").with("command", words))
     }
 
-    fn negotiate(&self, asked: &Asked<'_>, notes: &mut Notes) -> Checked {
+    fn negotiate(&self, settings: &CheckSettings<'_>, notes: &mut Notes) -> CheckedService {
         let kind = match self.service() {
-            "none" => return Checked::Never,
-            "http" => self.http("http", asked, notes),
-            "https" => self.http("https", asked, notes).with("verify", false),
-            "dns" => dns(asked, notes),
-            "simpletcp" => self.simpletcp(asked, notes),
+            "none" => return CheckedService::Never,
+            "http" => self.http("http", settings, notes),
+            "https" => self.http("https", settings, notes).with("verify", false),
+            "dns" => dns(settings, notes),
+            "simpletcp" => self.simpletcp(settings, notes),
             "smtp" | "submission" => {
-                conversation("tcp", &["^220", "EHLO localhost\r\n", "^250"], asked)
+                conversation("tcp", &["^220", "EHLO localhost\r\n", "^250"], settings)
             }
-            "ftp" => conversation("tcp", &["^220"], asked),
-            "pop" => conversation("tcp", &[r"^\+OK"], asked),
-            "imap" => conversation("tcp", &[r"^\* OK"], asked),
-            "nntp" => conversation("tcp", &["^20[01]"], asked),
-            "pops" => conversation("tls", &[r"^\+OK"], asked).with("verify", false),
-            "imaps" => conversation("tls", &[r"^\* OK"], asked).with("verify", false),
-            "ldaps" => Kind::new("tls").at_port(asked.port).with("verify", false),
+            "ftp" => conversation("tcp", &["^220"], settings),
+            "pop" => conversation("tcp", &[r"^\+OK"], settings),
+            "imap" => conversation("tcp", &[r"^\* OK"], settings),
+            "nntp" => conversation("tcp", &["^20[01]"], settings),
+            "pops" => conversation("tls", &[r"^\+OK"], settings).with("verify", false),
+            "imaps" => conversation("tls", &[r"^\* OK"], settings).with("verify", false),
+            "ldaps" => Kind::new("tls")
+                .at_port(settings.port)
+                .with("verify", false),
             service => {
                 let text = format!(
                     "`service = {service}` has no equal here: the check asks for no more than a \
                      connection; `exec` runs a program that speaks {service}"
                 );
-                notes.add(asked.place, text);
-                Kind::simple(self.key.protocol(), asked.port)
+                notes.add(settings.place, text);
+                Kind::simple(self.key.protocol(), settings.port)
             }
         };
-        Checked::By(Box::new(Check::new(kind, self.negotiate.clone())))
+        CheckedService::By(Box::new(Check::new(kind, self.negotiate.clone())))
     }
 
-    fn http(&self, name: &'static str, asked: &Asked<'_>, notes: &mut Notes) -> Kind {
-        let mut port = asked.port;
-        let mut path = asked.request.to_owned();
+    fn http(&self, name: &'static str, settings: &CheckSettings<'_>, notes: &mut Notes) -> Kind {
+        let mut port = settings.port;
+        let mut path = settings.request.to_owned();
         let (plain, encrypted) = (path.strip_prefix("http://"), path.strip_prefix("https://"));
         if let Some(rest) = plain.or(encrypted) {
             let (host, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -233,9 +235,9 @@ impl SectionChecks<'_> {
             port = other.or(port);
             let text = format!(
                 "the request `{}` asks another host there: here the real server itself is asked",
-                asked.request
+                settings.request
             );
-            notes.add(asked.place, text);
+            notes.add(settings.place, text);
             path = format!("/{rest}");
         }
         if !path.starts_with('/') {
@@ -247,7 +249,7 @@ impl SectionChecks<'_> {
         } else {
             let text = "without `virtualhost` the `Host` header is the real server's address \
                         there, and the VIP here; write `host` if the server tells them apart";
-            notes.once("host", asked.place, text);
+            notes.once("host", settings.place, text);
         }
         let method = self
             .section
@@ -263,33 +265,35 @@ impl SectionChecks<'_> {
         }
         let text = "ldirectord follows redirects, and a check here does not: where the answer is \
                     one, write the path that it leads to, or `expect: { status: [200-399] }`";
-        notes.once("redirects", asked.place, text);
-        if is_head && !asked.receive.is_empty() {
+        notes.once("redirects", settings.place, text);
+        if is_head && !settings.receive.is_empty() {
             let text = "`receive` is left out: an answer to `HEAD` has no body";
-            notes.add(asked.place, text);
+            notes.add(settings.place, text);
             return kind;
         }
-        match received(asked, notes) {
+        match received(settings, notes) {
             Some(body) => kind.with("expect", Mapping::from_iter([("body".into(), body)])),
             None => kind,
         }
     }
 
     /// A text, and a line that must come.
-    fn simpletcp(&self, asked: &Asked<'_>, notes: &mut Notes) -> Kind {
-        let request = asked.request.replace("\\n", "\n");
-        let expected = if asked.receive.contains(['^', '$']) {
-            format!("(?m){}", asked.receive)
+    fn simpletcp(&self, settings: &CheckSettings<'_>, notes: &mut Notes) -> Kind {
+        let request = settings.request.replace("\\n", "\n");
+        let expected = if settings.receive.contains(['^', '$']) {
+            format!("(?m){}", settings.receive)
         } else {
-            asked.receive.to_owned()
+            settings.receive.to_owned()
         };
-        let line = Asked {
+        let line = CheckSettings {
             receive: &expected,
-            ..*asked
+            ..*settings
         };
         let expected = received(&line, notes);
         if self.key.protocol() == Some(Protocol::Udp) {
-            let kind = Kind::new("udp").at_port(asked.port).with("send", request);
+            let kind = Kind::new("udp")
+                .at_port(settings.port)
+                .with("send", request);
             return match expected {
                 Some(expected) => kind.with("expect", expected),
                 None => kind,
@@ -300,53 +304,53 @@ impl SectionChecks<'_> {
         let steps: Vec<_> = sent.into_iter().chain(expected).collect();
         let text = "ldirectord closes its side of the connection after the request, and a check \
                     here does not: see that the server answers without that";
-        notes.once("simpletcp", asked.place, text);
-        Kind::new("tcp").at_port(asked.port).with("steps", steps)
+        notes.once("simpletcp", settings.place, text);
+        Kind::new("tcp").at_port(settings.port).with("steps", steps)
     }
 }
 
 /// The expression that must come, if there is one.
-fn received(asked: &Asked<'_>, notes: &mut Notes) -> Option<Value> {
-    let receive = Some(asked.receive).filter(|receive| !receive.is_empty())?;
-    pattern(receive, asked.place, notes)
+fn received(settings: &CheckSettings<'_>, notes: &mut Notes) -> Option<Value> {
+    let receive = Some(settings.receive).filter(|receive| !receive.is_empty())?;
+    pattern(receive, settings.place, notes)
 }
 
 /// A conversation: expressions that must come, and in between what is sent.
-fn conversation(name: &'static str, texts: &[&str], asked: &Asked<'_>) -> Kind {
+fn conversation(name: &'static str, texts: &[&str], settings: &CheckSettings<'_>) -> Kind {
     let steps = texts.iter().map(|text| match text.strip_suffix("\r\n") {
         Some(_) => step("send", *text),
         None => step("expect", regex(text)),
     });
     let steps: Vec<_> = steps.collect();
-    Kind::new(name).at_port(asked.port).with("steps", steps)
+    Kind::new(name).at_port(settings.port).with("steps", steps)
 }
 
-fn dns(asked: &Asked<'_>, notes: &mut Notes) -> Kind {
-    let name = asked.request.trim_start_matches('/');
-    let kind = Kind::new("dns").at_port(asked.port);
+fn dns(settings: &CheckSettings<'_>, notes: &mut Notes) -> Kind {
+    let name = settings.request.trim_start_matches('/');
+    let kind = Kind::new("dns").at_port(settings.port);
     if let Ok(address) = name.parse::<IpAddr>() {
         let kind = kind
             .with("name", Name::from(address).to_string())
             .with("type", "PTR");
-        return match asked.receive {
+        return match settings.receive {
             "" => kind,
             answer => kind.with("answers", vec![Value::from(answer)]),
         };
     }
     let kind = kind.with("name", name);
-    match asked.receive.parse::<IpAddr>() {
+    match settings.receive.parse::<IpAddr>() {
         Ok(IpAddr::V6(answer)) => kind
             .with("type", "AAAA")
             .with("answers", vec![Value::from(answer.to_string())]),
         Ok(IpAddr::V4(answer)) => kind.with("answers", vec![Value::from(answer.to_string())]),
         Err(_) => {
-            if !asked.receive.is_empty() {
+            if !settings.receive.is_empty() {
                 let text = format!(
                     "`receive = {}` is left out, and any record passes: `answers` takes \
                      addresses, and no expression",
-                    asked.receive
+                    settings.receive
                 );
-                notes.add(asked.place, text);
+                notes.add(settings.place, text);
             }
             kind
         }

@@ -91,7 +91,7 @@ fn ipv6_marks_and_tunnels_are_imported() {
 }
 
 #[test]
-fn protocol_is_udp_at_port_53_alone() {
+fn protocol_is_udp_only_at_port_53() {
     for (head, lines, wanted) in [
         (HTTP, &[][..], Protocol::Tcp),
         ("10.1.0.1:53", &["request=\"a.example\""], Protocol::Udp),
@@ -231,7 +231,7 @@ fn check_of_dns_has_the_answer_that_is_an_address() {
 }
 
 #[test]
-fn checks_without_an_equal_are_told() {
+fn checks_without_equivalent_are_noted() {
     for (lines, wanted, said) in [
         (
             &["checktype=on"][..],
@@ -389,7 +389,7 @@ fn times_are_those_of_the_section_and_then_global() {
 }
 
 #[test]
-fn fallback_is_a_sorry_server_and_quiescent_says_what_failure_does() {
+fn fallback_becomes_sorry_server_and_quiescent_becomes_on_failure() {
     let text = "quiescent=yes\nfallback=127.0.0.1:80 gate\nfallback6=[::1]:80\n\
                 virtual=10.1.0.1:80\n\treal=10.0.0.1:80 gate\n\
                 virtual=10.1.0.2:80\n\treal=10.0.0.1:80 gate\n\tfallback=10.0.0.9\n\tquiescent=no\n\
@@ -458,7 +458,7 @@ fn real_server_may_have_a_request_of_its_own() {
 }
 
 #[test]
-fn keywords_without_an_equal_are_told_and_secrets_are_not_shown() {
+fn keywords_without_equivalent_are_noted_and_secrets_are_not_printed() {
     let text = "autoreload=yes\ncallback=\"/bin/c\"\nlogfile=\"local0\"\nemailalert=\"a@b\"\n\
                 emailalertfrom=c\nemailalertfreq=5\nemailalertstatus=all\nsmtp=mx\nexecute=other\n\
                 supervised=yes\nreaddquiescent=no\ncleanstop=yes\nmaintenancedir=/m\n\
@@ -540,7 +540,7 @@ fn no_port_above_65535_is_asked_and_a_note_says_so() {
 }
 
 #[test]
-fn a_file_of_another_program_shows_no_value() {
+fn file_of_another_program_is_refused_and_no_value_is_printed() {
     let text = "vrrp_instance a {\nauth_pass hunter2\n";
     let said = refused(Format::Ldirectord, text);
     assert!(!said.contains("hunter2"), "{said}");

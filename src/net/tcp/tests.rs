@@ -10,7 +10,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_connection_comes_from_where_it_is_told() {
+async fn connection_uses_the_configured_source_address() {
     let (listener, address) = listener();
     let source = IpAddr::from([127, 0, 0, 9]);
     let opening = ConnectOptions {

@@ -37,7 +37,7 @@ fn posted(group: &[Arc<Message>]) -> Value {
 }
 
 #[test]
-fn a_condition_that_holds_fires_and_one_that_is_over_is_resolved() {
+fn raised_condition_is_firing_and_cleared_condition_is_resolved() {
     let labels = json!({
         "alertname": "vip_missing", "instance": "director1", "job": "lvs-agent",
         "mode": "director", "severity": "critical", "subject": "192.0.2.1 lo",
@@ -75,7 +75,7 @@ fn a_condition_that_holds_fires_and_one_that_is_over_is_resolved() {
 }
 
 #[test]
-fn a_group_has_each_condition_once_as_it_is_at_last() {
+fn group_has_the_latest_state_of_each_condition() {
     let group = [
         raised("a"),
         raised("b"),
@@ -108,6 +108,6 @@ fn a_group_has_each_condition_once_as_it_is_at_last() {
 
 /// `tests/notify/alertmanager.rs` compares others with Alertmanager's own.
 #[test]
-fn the_fingerprint_of_no_label_is_the_offset_of_the_hash() {
+fn fingerprint_without_labels_is_the_initial_value_of_the_hash() {
     assert_eq!(fingerprint(&Texts::new()), "cbf29ce484222325");
 }

@@ -35,7 +35,7 @@ fn an_event_is_a_json_object_of_texts() {
 
 /// The same cause and fix as in `/status`.
 #[test]
-fn the_fall_of_a_real_server_is_told_with_its_cause_and_fix() {
+fn event_of_a_real_server_that_goes_down_has_cause_and_fix() {
     let snapshot = fixture::director();
     let web = &snapshot.services[0];
     let rs = &web.real_servers[1];

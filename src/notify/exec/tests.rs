@@ -17,7 +17,7 @@ async fn shell(script: &str, input: usize) -> Result<(), DeliveryError> {
 
 /// More than the pipes hold in both directions, which blocks whoever waits for one of them.
 #[tokio::test]
-async fn the_last_line_of_standard_error_is_told_of_a_program_that_fails() {
+async fn error_of_a_failed_program_has_the_last_line_of_its_standard_error() {
     let script = r"yes | head -c 1000000 >&2; printf '\033[31mno \tway\n\n' >&2; exit 3";
     let error = shell(script, 1_000_000).await.unwrap_err().to_string();
     assert_eq!(error, "the program ended with exit status: 3: [31mno  way");
@@ -46,7 +46,7 @@ fn is_running(file: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn what_a_program_has_started_ends_with_one_that_is_given_up_and_outlives_another() {
+async fn child_processes_end_with_an_abandoned_program_and_survive_a_normal_exit() {
     let directory = tempfile::tempdir().unwrap();
     let (script, given_up) = leaves(&directory, "sleep 1000");
     let arguments = ["-c".to_owned(), script];

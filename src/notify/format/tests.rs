@@ -17,7 +17,7 @@ fn variables(body: EventBody<'_>) -> Vec<String> {
 }
 
 #[test]
-fn the_environment_says_the_same() {
+fn environment_has_the_fields_of_the_json_object() {
     let group = [lost()];
     assert_eq!(
         variables(EventBody::of(&group, false)),

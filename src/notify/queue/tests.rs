@@ -4,7 +4,7 @@ use super::*;
 use crate::notify::worker::tests::{group, message};
 
 #[tokio::test]
-async fn the_oldest_goes_when_it_is_full() {
+async fn full_queue_drops_the_oldest_event() {
     let queue = Queue::default();
     for number in 0..DEPTH {
         assert_eq!(queue.push(message(number)), None);
@@ -17,7 +17,7 @@ async fn the_oldest_goes_when_it_is_full() {
 }
 
 #[tokio::test]
-async fn a_closed_queue_gives_what_it_has_and_takes_no_more() {
+async fn closed_queue_returns_its_events_and_accepts_no_more() {
     let queue = Queue::default();
     queue.push(message(1));
     queue.push(message(2));
@@ -30,7 +30,7 @@ async fn a_closed_queue_gives_what_it_has_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn what_is_in_delivery_is_not_delivered_yet() {
+async fn event_in_delivery_is_counted_as_abandoned() {
     let queue = Queue::default();
     queue.push(message(1));
     queue.push(message(2));
@@ -54,7 +54,7 @@ async fn given(queue: &Queue) -> Option<Group> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_within_the_window_of_the_oldest_goes_with_it() {
+async fn events_within_the_window_of_the_oldest_are_one_group() {
     let queue = Queue::default();
     queue.push(message(1));
     advance(Duration::from_secs(6)).await;
@@ -73,7 +73,7 @@ async fn what_comes_within_the_window_of_the_oldest_goes_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_has_a_largest_size_and_is_not_waited_for_when_it_has_that() {
+async fn group_of_the_largest_size_is_returned_at_once() {
     let queue = Queue::default();
     let numbers: Vec<_> = (0..=LARGEST_GROUP).collect();
     for &number in &numbers {

@@ -45,7 +45,7 @@ async fn due_after(repeats: &mut Repeats, seconds: &[u64]) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_condition_is_told_again_in_each_interval_from_its_beginning_on() {
+async fn each_condition_is_repeated_once_an_interval_since_it_was_raised() {
     let ongoing = Arc::new(Ongoing::default());
     let mut repeats = Repeats::new(MINUTE, Arc::clone(&ongoing));
     raise(&ongoing, "a");
@@ -61,14 +61,14 @@ async fn each_condition_is_told_again_in_each_interval_from_its_beginning_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_no_condition_the_next_look_is_one_interval_away() {
+async fn without_conditions_the_next_repeat_is_due_after_one_interval() {
     let ongoing = Arc::new(Ongoing::default());
     let repeats = Repeats::new(MINUTE, Arc::clone(&ongoing));
     assert_eq!(repeats.next(), now() + MINUTE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_cause_does_not_begin_anew_and_another_severity_ends_what_was_told() {
+async fn changed_cause_continues_the_condition_and_changed_severity_clears_the_old_one() {
     let ongoing = Arc::new(Ongoing::default());
     let mut repeats = Repeats::new(MINUTE, Arc::clone(&ongoing));
     raise(&ongoing, "a");

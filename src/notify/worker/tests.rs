@@ -84,7 +84,7 @@ fn numbers(attempts: &[(u64, usize)]) -> Vec<(u64, Group)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_is_tried_again_before_the_next() {
+async fn failed_delivery_is_retried_before_the_next_event() {
     let run = run(|attempt| match attempt {
         1 => Err(DeliveryError::Status(500)),
         2 => Err(DeliveryError::TimedOut(Duration::from_secs(1))),
@@ -96,7 +96,7 @@ async fn what_fails_is_tried_again_before_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_four_attempts_the_next_has_its_turn() {
+async fn next_event_is_delivered_after_four_failed_attempts() {
     let run = run(|attempt| {
         if attempt <= 4 {
             Err(DeliveryError::Status(503))
@@ -113,7 +113,7 @@ async fn after_four_attempts_the_next_has_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_succeed_is_tried_once() {
+async fn delivery_that_cannot_succeed_is_attempted_once() {
     let run = run(|_| Err(DeliveryError::Status(404))).await;
     assert_eq!(run.attempts, numbers(&[(0, 1), (0, 2)]));
     assert_eq!(run.counted, (0, 2));
@@ -230,7 +230,7 @@ async fn a_group_is_delivered_and_counted_as_a_whole() {
 
 /// Also of one that begins while nothing waits for the target.
 #[tokio::test(start_paused = true)]
-async fn a_condition_that_goes_on_is_told_again() {
+async fn condition_that_lasts_is_delivered_again() {
     let (queue, counters) = (Arc::new(Queue::default()), counters());
     let ongoing = Arc::new(Ongoing::default());
     let repeating = Work {

@@ -43,14 +43,14 @@ fn stricter_value_of_others_is_not_owned_and_own_one_is_given_back() {
 #[test]
 fn a_value_of_ours_is_no_original_where_memory_was_lost() {
     let mut owned = Owned::default();
-    owned.claim(&sysctl("1"), &sysctl("1"), StateFileStatus::Lost);
+    owned.claim(&sysctl("1"), &sysctl("1"), StateFileStatus::Damaged);
     assert_eq!(owned.without_original().count(), 1);
-    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Lost);
+    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Damaged);
     assert_eq!(owned.restores(&State::default(), &sysctl("1")), vec![]);
     owned.release(&State::default(), &sysctl("1"));
     assert_eq!(owned, Owned::default());
 
-    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Lost);
+    owned.claim(&sysctl("1"), &sysctl("0"), StateFileStatus::Damaged);
     assert_eq!(owned.without_original().count(), 0);
     let restored = owned.restores(&State::default(), &sysctl("1"));
     assert_eq!(restored.len(), 1, "another's value is one to give back");

@@ -51,7 +51,7 @@ fn damaged_file_is_lost_as_a_whole_and_a_new_one_can_be_saved() {
         fs::write(file.path(), &whole[..length]).unwrap();
         let remembered = load(&file);
         assert_eq!(remembered.owned, Owned::default());
-        assert_eq!(remembered.memory, StateFileStatus::Lost);
+        assert_eq!(remembered.memory, StateFileStatus::Damaged);
         save(&file, owned()).unwrap();
         assert_eq!(load(&file).owned, owned());
     }

@@ -17,7 +17,7 @@ pub(crate) struct Loaded<T> {
     pub(crate) value: T,
     pub(crate) damage: Option<Damage>,
     /// The file that was set aside last, if the file is well now and nobody has
-    /// removed the other: what was lost may still be lost.
+    /// removed the other: what could not be read may still be missing.
     pub(super) earlier: Option<Damage>,
 }
 

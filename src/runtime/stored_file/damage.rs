@@ -92,7 +92,7 @@ impl fmt::Display for Damage {
             Location::NotSetAside(why) => write!(f, "stays where it is ({why})")?,
             Location::Untouched => f.write_str("stays where it is (nothing is written here)")?,
         }
-        write!(f, ": {}", self.purpose.loss)
+        write!(f, ": {}", self.purpose.consequence)
     }
 }
 

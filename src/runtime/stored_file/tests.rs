@@ -15,7 +15,7 @@ const fn purpose(is_needed: bool) -> Purpose {
         version: 3,
         is_needed,
         severity: Severity::Warning,
-        loss: "something is forgotten",
+        consequence: "something is forgotten",
         fix: "remember it",
         moved: "remember it",
     }
@@ -198,7 +198,7 @@ fn sets_aside_what_is_no_regular_file_for_any_purpose() {
 }
 
 #[test]
-fn file_that_another_hand_has_changed_is_written_again_and_no_other() {
+fn only_files_changed_by_another_program_are_written_again() {
     type Change = fn(&Path);
     let directory = tempfile::tempdir().unwrap();
     let file = StoredFile::new(directory.path().join("made/some.json"), &NEEDED);

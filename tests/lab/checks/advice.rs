@@ -31,7 +31,7 @@ const SAID: [(&str, Becomes, Becomes); 8] = [
 ];
 
 #[test]
-fn a_weight_that_an_agent_a_program_or_a_file_says_reaches_the_kernel() {
+fn weight_reported_by_agent_program_or_file_reaches_the_kernel() {
     let lan = Lan::new();
     let site = Site::new("");
     let file = site.directory().join("says");

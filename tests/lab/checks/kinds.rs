@@ -468,7 +468,7 @@ postlog  unix-dgram n - n - 1 postlogd
 }
 
 #[test]
-fn a_server_of_every_kind_is_found_well_hanging_stopped_and_wrong() {
+fn every_kind_of_check_finds_servers_healthy_hanging_stopped_and_wrong() {
     let lan = Lan::new();
     let site = Site::new("");
     let directory = tempfile::tempdir_in(site.directory()).unwrap();

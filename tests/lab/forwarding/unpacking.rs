@@ -73,7 +73,7 @@ fn fixes_carry(tunnel: &str, real_servers: [&str; 2], expected: [&str; 2]) {
 }
 
 #[test]
-fn the_mends_of_ipip_carry_both_families() {
+fn fixes_for_ipip_carry_both_families() {
     fixes_carry(
         "type: ipip",
         [RIP, RIP6],
@@ -82,7 +82,7 @@ fn the_mends_of_ipip_carry_both_families() {
 }
 
 #[test]
-fn the_mends_of_ipip_lead_across_families() {
+fn fixes_for_ipip_carry_across_families() {
     fixes_carry(
         "type: ipip",
         [RIP6, RIP],
@@ -94,7 +94,7 @@ fn the_mends_of_ipip_lead_across_families() {
 }
 
 #[test]
-fn the_mends_of_gue_lead_across_families() {
+fn fixes_for_gue_carry_across_families() {
     fixes_carry(
         "type: gue",
         [RIP6, RIP],
@@ -103,7 +103,7 @@ fn the_mends_of_gue_lead_across_families() {
 }
 
 #[test]
-fn the_mends_of_gre_lead_across_families() {
+fn fixes_for_gre_carry_across_families() {
     fixes_carry(
         "type: gre",
         [RIP6, RIP],
@@ -112,7 +112,7 @@ fn the_mends_of_gre_lead_across_families() {
 }
 
 #[test]
-fn the_mends_of_gre_with_a_checksum_carry_both_families() {
+fn fixes_for_gre_with_a_checksum_carry_both_families() {
     fixes_carry(
         "type: gre, checksum: sum",
         [RIP, RIP6],

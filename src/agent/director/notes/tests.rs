@@ -5,7 +5,7 @@ use crate::model::{FreezeReason, Persistence};
 use crate::status::fixture;
 
 #[test]
-fn hashing_without_its_fallback_is_told() {
+fn notes_hashing_scheduler_without_fallback() {
     let mut config = fixture::config();
     let service = &mut config.virtual_services[0];
     assert_eq!(weight_zero_notes(service, None), [""; 0]);
@@ -26,7 +26,7 @@ fn hashing_without_its_fallback_is_told() {
 }
 
 #[test]
-fn persistence_that_outlives_the_drain_is_told() {
+fn notes_persistence_that_lasts_longer_than_the_drain() {
     let mut config = fixture::config();
     let service = &mut config.virtual_services[0];
     let directory = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ fn answer_to_a_weight_names_the_weight_and_why_it_is_not_in_effect_yet() {
 }
 
 #[test]
-fn who_undrains_is_told_what_keeps_the_real_server_from_its_weight() {
+fn undrain_notes_what_keeps_the_real_server_below_its_weight() {
     let snapshot = fixture::director();
     let web = &snapshot.services[0];
     let rs1 = &web.real_servers[0];

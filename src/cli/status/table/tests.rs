@@ -68,7 +68,7 @@ fn line_ends_without_blanks() {
 }
 
 #[test]
-fn colour_covers_the_text_alone() {
+fn colour_covers_only_the_text() {
     let cell = Cell {
         text: "down".to_owned(),
         tone: Some(Tone::Problem),

@@ -60,7 +60,7 @@ fn comments_and_quotes_are_as_in_the_manual_page() {
 }
 
 #[test]
-fn definitions_are_put_in() {
+fn definitions_are_replaced_by_their_values() {
     for (text, wanted) in [
         ("$A=1\na $A ${A}2 $AB $A", "a|1|12|$AB|1"),
         (
@@ -86,7 +86,7 @@ fn definitions_are_put_in() {
 }
 
 #[test]
-fn what_is_not_closed_or_not_open_is_named_with_its_line() {
+fn unbalanced_braces_are_reported_with_their_line() {
     for (text, said) in [
         ("a {\nb {\n}\n", "test:1: the block of `a` is not closed"),
         ("a {\n}\n}\n", "test:3: this `}` closes no block"),

@@ -198,7 +198,7 @@ fn who_only_announces_is_in_conflict_for_five_minutes_and_asked_for_sparingly() 
 }
 
 #[test]
-fn a_thief_is_named_by_the_kernels_neighbours_or_by_asking_for_the_rest() {
+fn host_in_conflict_is_named_from_the_neighbour_table_or_by_requests() {
     let mut fixture = Fixture::new();
     fixture.run(seconds(1), &[CONFLICTING]);
     assert!(fixture.audit.take_lookup());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_yaml::{Mapping, Value};
 
-use super::real_servers::Kept;
+use super::real_servers::KeptRealServer;
 use crate::import::check::{Check, Kind, Timing};
-use crate::import::draft::{Checked, Draft, Key};
+use crate::import::draft::{CheckedService, Draft, Key};
 use crate::import::note::{Notes, Place};
 use crate::model::Forwarding;
 
@@ -33,7 +33,12 @@ pub(super) fn forwarding(draft: &Draft) -> Forwarding {
 }
 
 /// The check of the service. Each real server that has another one gets it as its own.
-pub(super) fn check(key: &Key, place: Place, kept: &mut [Kept], notes: &mut Notes) -> Value {
+pub(super) fn check(
+    key: &Key,
+    place: Place,
+    kept: &mut [KeptRealServer],
+    notes: &mut Notes,
+) -> Value {
     let written: Vec<_> = kept.iter().map(written).collect();
     // A real server that is added later is to be checked, so any check goes before none.
     let checks = written.iter().flatten();
@@ -61,18 +66,18 @@ pub(super) fn check(key: &Key, place: Place, kept: &mut [Kept], notes: &mut Note
 }
 
 /// The check as a text on one line, and as it is.
-fn written(kept: &Kept) -> Option<(String, Value)> {
+fn written(kept: &KeptRealServer) -> Option<(String, Value)> {
     let check = match &kept.server.check {
-        Checked::By(check) => Value::Mapping(Check::clone(check).written(kept.own_port)),
-        Checked::Never => NONE.into(),
-        Checked::Unknown => return None,
+        CheckedService::By(check) => Value::Mapping(Check::clone(check).written(kept.own_port)),
+        CheckedService::Never => NONE.into(),
+        CheckedService::Unknown => return None,
     };
     let text = serde_json::to_string(&check).unwrap_or_default();
     Some((text, check))
 }
 
 /// A check of our own choice where none can be known.
-fn unchecked(key: &Key, place: Place, kept: &[Kept], notes: &mut Notes) -> Value {
+fn unchecked(key: &Key, place: Place, kept: &[KeptRealServer], notes: &mut Notes) -> Value {
     let own = kept.first().and_then(|kept| kept.own_port);
     let kind = Kind::simple(key.checked_protocol(), own);
     let keys: Mapping = Check::new(kind, Timing::default()).written(own);

@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use serde_yaml::{Mapping, Value};
 
 use crate::config::of_no_host;
+use crate::import::conversion::write_own_forwarding;
 use crate::import::draft::{Draft, RealServer};
 use crate::import::names::Names;
 use crate::import::note::{Notes, Place};
-use crate::import::settle::write_own_forwarding;
 use crate::model::{Family, Forwarding};
 
 /// A real server that stays.
-pub(super) struct Kept {
+pub(super) struct KeptRealServer {
     pub(super) server: RealServer,
     /// The port that is written: one that is not the service's.
     port: Option<u16>,
@@ -24,7 +24,11 @@ pub(super) struct Kept {
 }
 
 /// Takes the real servers of a draft.
-pub(super) fn keep(draft: &mut Draft, vips: &BTreeSet<IpAddr>, notes: &mut Notes) -> Vec<Kept> {
+pub(super) fn keep(
+    draft: &mut Draft,
+    vips: &BTreeSet<IpAddr>,
+    notes: &mut Notes,
+) -> Vec<KeptRealServer> {
     let mut seen: BTreeMap<(IpAddr, Option<u16>), Place> = BTreeMap::new();
     let mut kept = Vec::new();
     let common = draft.key.port();
@@ -67,7 +71,7 @@ pub(super) fn keep(draft: &mut Draft, vips: &BTreeSet<IpAddr>, notes: &mut Notes
             notes.add(place, text);
             server.lower_threshold = 0;
         }
-        kept.push(Kept {
+        kept.push(KeptRealServer {
             server,
             port,
             own_port,
@@ -129,10 +133,10 @@ pub(super) fn unusable(
 }
 
 /// The list `real_servers` of a service with this forwarding.
-pub(super) fn written(kept: Vec<Kept>, of_service: Forwarding) -> Value {
+pub(super) fn written(kept: Vec<KeptRealServer>, of_service: Forwarding) -> Value {
     let mut names = Names::default();
     let servers = kept.into_iter().map(
-        |Kept {
+        |KeptRealServer {
              server,
              port,
              own_port,

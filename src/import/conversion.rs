@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use serde_yaml::{Mapping, Value};
 
 use self::majority::{check, forwarding};
-use self::real_servers::{Kept, unusable};
+use self::real_servers::{KeptRealServer, unusable};
 use super::check::duration;
 use super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
 use super::names::Names;
@@ -29,9 +29,9 @@ pub(super) struct Service {
 }
 
 /// The services; a draft of which nothing is left makes none, and a note says why.
-pub(super) fn settle(drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Service> {
+pub(super) fn convert(drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Service> {
     let vips: BTreeSet<IpAddr> = drafts.iter().flat_map(vips).collect();
-    let mut settler = Settler {
+    let mut converter = Converter {
         vips,
         seen: BTreeMap::new(),
         names: Names::default(),
@@ -40,7 +40,7 @@ pub(super) fn settle(drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Service> {
     for (index, draft) in drafts.into_iter().enumerate() {
         notes.set_service(Some(index));
         let place = draft.place;
-        let keys = settler.service(draft, notes);
+        let keys = converter.service(draft, notes);
         services.extend(keys.map(|keys| Service { index, place, keys }));
     }
     notes.set_service(None);
@@ -55,14 +55,14 @@ fn vips(draft: &Draft) -> Vec<IpAddr> {
 }
 
 /// What services have to know of each other.
-struct Settler {
+struct Converter {
     vips: BTreeSet<IpAddr>,
     /// Where each key was seen first.
     seen: BTreeMap<ServiceKey, Place>,
     names: Names,
 }
 
-impl Settler {
+impl Converter {
     fn service(&mut self, mut draft: Draft, notes: &mut Notes) -> Option<Mapping> {
         self.distinct_key(&mut draft, notes)?;
         let forwarding = forwarding(&draft);
@@ -157,7 +157,7 @@ impl Settler {
         draft: &Draft,
         server: &SorryServer,
         forwarding: Forwarding,
-        kept: &[Kept],
+        kept: &[KeptRealServer],
         notes: &mut Notes,
     ) -> Option<Mapping> {
         let (place, address) = (server.place, server.address);
@@ -354,7 +354,7 @@ fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) ->
 }
 
 /// The quorum can be lost, and it can be reached.
-fn write_quorum(draft: &Draft, kept: &[Kept], keys: &mut Mapping, notes: &mut Notes) {
+fn write_quorum(draft: &Draft, kept: &[KeptRealServer], keys: &mut Mapping, notes: &mut Notes) {
     let weights = kept.iter().map(|kept| u64::from(kept.server.weight));
     let whole: u64 = weights.sum();
     let (quorum, hysteresis) = (draft.quorum.max(1), draft.hysteresis);
