@@ -92,7 +92,7 @@ pub fn conversation(bytes: &[u8]) {
                     let target = SocketAddr::from(([198, 51, 100, 1], 80));
                     let request = http::request(target, check).expect("the check is valid");
                     let mut server = super::http1::Exchange::new(server, request, false);
-                    http::judge(probing, &mut server, check).await
+                    http::judge(&probing, &mut server, check).await
                 }
                 CheckKind::Stream(check) => {
                     let server = super::early_answer::EarlyAnswer::new(server);

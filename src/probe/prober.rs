@@ -160,8 +160,8 @@ impl Prober {
     }
 
     /// Asks `target` once, and is done within the check's time-out whatever comes.
-    pub(crate) async fn probe(&self, target: SocketAddr, check: &Check) -> Outcome {
-        self.probe_in(target, check, CheckScope::All).await
+    pub(crate) fn probe(&self, target: SocketAddr, check: &Check) -> impl Future<Output = Outcome> {
+        self.probe_in(target, check, CheckScope::All)
     }
 
     async fn probe_in(&self, target: SocketAddr, check: &Check, scope: CheckScope) -> Outcome {
@@ -303,7 +303,7 @@ impl Prober {
             connected,
             progress: &Arc::new(Progress::new(check.timeout)),
         };
-        let verdict = ask(probing, &check.kind).await;
+        let verdict = ask(&probing, &check.kind).await;
         verdict.map_err(|failure| self.unless_it_stood_still(failure, started, check.timeout))
     }
 

@@ -96,10 +96,11 @@ impl Probing<'_> {
     }
 }
 
-pub(super) async fn ask(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+/// The context is borrowed, since each future that has the whole of it keeps it twice.
+pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
     match kind {
-        CheckKind::All(parts) => Box::pin(combination::all(probing, parts)).await,
-        CheckKind::Any(parts) => Box::pin(combination::any(probing, parts)).await,
+        CheckKind::All(parts) => Box::pin(combination::all(*probing, parts)).await,
+        CheckKind::Any(parts) => Box::pin(combination::any(*probing, parts)).await,
         CheckKind::None
         | CheckKind::Http(_)
         | CheckKind::Stream(_)
@@ -121,11 +122,11 @@ pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
         progress: &Arc::new(progress),
         ..probing
     };
-    ask_in_time(probing, kind).await
+    ask_in_time(&probing, kind).await
 }
 
 /// Ends by the deadline, and then names the current activity.
-async fn ask_in_time(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+async fn ask_in_time(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
     match tokio::time::timeout_at(probing.deadline, ask_kind(probing, kind)).await {
         Ok(Err(failure)) => Err(probing.progress.stopped().unwrap_or(failure)),
         Ok(pass) => pass,
@@ -135,18 +136,18 @@ async fn ask_in_time(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
 
 /// All kinds but plain HTTP's are boxed: a probe of that kind, of which there
 /// may be many thousands, need not make room for the largest of the others.
-async fn ask_kind(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+async fn ask_kind(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
     match kind {
         CheckKind::Http(check) => http::probe(probing, check).await,
-        CheckKind::Stream(check) => Box::pin(stream::probe(probing, check)).await,
-        CheckKind::Udp(check) => Box::pin(udp::probe(probing, check)).await,
-        CheckKind::Dns(check) => Box::pin(dns::probe(probing, check)).await,
-        CheckKind::Ping => Box::pin(ping::probe(probing)).await,
-        CheckKind::Grpc(check) => Box::pin(grpc::probe(probing, check)).await,
-        CheckKind::Exec(check) => Box::pin(exec::probe(probing, check)).await,
-        CheckKind::File(check) => Box::pin(file::probe(probing, check)).await,
-        CheckKind::HaproxyAgent(check) => Box::pin(haproxy_agent::probe(probing, check)).await,
-        CheckKind::Agent(check) => Box::pin(agent::probe(probing, check)).await,
+        CheckKind::Stream(check) => Box::pin(stream::probe(*probing, check)).await,
+        CheckKind::Udp(check) => Box::pin(udp::probe(*probing, check)).await,
+        CheckKind::Dns(check) => Box::pin(dns::probe(*probing, check)).await,
+        CheckKind::Ping => Box::pin(ping::probe(*probing)).await,
+        CheckKind::Grpc(check) => Box::pin(grpc::probe(*probing, check)).await,
+        CheckKind::Exec(check) => Box::pin(exec::probe(*probing, check)).await,
+        CheckKind::File(check) => Box::pin(file::probe(*probing, check)).await,
+        CheckKind::HaproxyAgent(check) => Box::pin(haproxy_agent::probe(*probing, check)).await,
+        CheckKind::Agent(check) => Box::pin(agent::probe(*probing, check)).await,
         // `probe_targets` has no probe of this kind.
         CheckKind::None => Err(Failure::internal("a probe of a check that asks nothing")),
         CheckKind::All(_) | CheckKind::Any(_) => {

@@ -11,9 +11,11 @@ const LONGEST: usize = 200;
 
 /// The result of the future, or the message of its panic. Data that the future shares with
 /// other tasks must be consistent at every step, as data behind the locks of this program is.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
-    let ended = AssertUnwindSafe(future).catch_unwind().await;
-    ended.map_err(|panic| message(&*panic))
+///
+/// An async fn would keep the future twice, as its argument and while it waits.
+pub(crate) fn caught<F: Future>(future: F) -> impl Future<Output = Result<F::Output, String>> {
+    let ended = AssertUnwindSafe(future).catch_unwind();
+    ended.map(|ended| ended.map_err(|panic| message(&*panic)))
 }
 
 /// What was said with it, as far as that is text.

@@ -34,7 +34,7 @@ const USUAL_REQUEST: usize = 192;
 ///
 /// What is read of the body, [`body::judge`] says. Where the status is none of
 /// those expected, the body is not waited for.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HttpCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: &Probing<'_>, check: &HttpCheck) -> Verdict {
     let target = probing.target(check.port);
     let request = request(target, check)?;
     let stream = probing.connect_to_send(target).await?;
@@ -184,7 +184,7 @@ pub(in crate::probe) fn host(target: SocketAddr, check: &HttpCheck) -> String {
 }
 
 pub(in crate::probe) async fn judge<S>(
-    probing: Probing<'_>,
+    probing: &Probing<'_>,
     exchange: &mut Exchange<S>,
     check: &HttpCheck,
 ) -> Result<String, Failure>

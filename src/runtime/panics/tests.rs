@@ -12,3 +12,15 @@ async fn message_of_a_panic_is_bounded() {
     let other = caught(async { std::panic::panic_any(7) });
     assert_eq!(other.await, Err("without a message".to_owned()));
 }
+
+#[test]
+fn the_watched_future_is_kept_once() {
+    let room = [0_u8; 1000];
+    let large = async move {
+        tokio::task::yield_now().await;
+        room
+    };
+    let alone = size_of_val(&large);
+    let watched = size_of_val(&caught(large));
+    assert!(watched < alone + 100, "{watched} bytes for one of {alone}");
+}

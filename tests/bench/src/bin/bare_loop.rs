@@ -5,8 +5,8 @@
 //! ```
 //!
 //! COUNT servers from the address NETWORK on are asked once a second for PATH, spread evenly
-//! over the second. Nothing is decided from the answers. The next connection to a server
-//! closes the one before; an error ends the process.
+//! over the second in steps of 5 ms, as the agent does. Nothing is decided from the answers. The
+//! next connection to a server closes the one before; an error ends the process.
 
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
@@ -17,6 +17,9 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use socket2::{Domain, Protocol, Socket, Type};
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Connections that are due within this time begin together, as those of the agent do: a loop
+/// that wakes for each of them pays for more waits than a probe needs.
+const TOGETHER: Duration = Duration::from_millis(5);
 
 /// A connection in flight.
 struct Connection {
@@ -45,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let mut made: u32 = 0;
     loop {
-        let due = |made: u32| start + INTERVAL * (made / count) + INTERVAL * (made % count) / count;
+        let due =
+            |made: u32| start + step(INTERVAL * (made / count) + INTERVAL * (made % count) / count);
         let now = Instant::now();
         while due(made) <= now {
             let place = usize::try_from(made % count)?;
@@ -73,6 +77,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+}
+
+/// The first step at or after this time.
+fn step(since_start: Duration) -> Duration {
+    let steps = since_start.as_micros().div_ceil(TOGETHER.as_micros());
+    TOGETHER * u32::try_from(steps).unwrap_or(u32::MAX)
 }
 
 fn connect(target: SocketAddr) -> io::Result<Socket> {
