@@ -130,12 +130,12 @@ pub(super) struct RealServer {
     pub(super) weight: u32,
     pub(super) upper_threshold: u32,
     pub(super) lower_threshold: u32,
-    pub(super) check: CheckedService,
+    pub(super) check: DraftCheck,
 }
 
 /// What decides on a real server in the other program.
 #[derive(Debug, Clone)]
-pub(super) enum CheckedService {
+pub(super) enum DraftCheck {
     By(Box<Check>),
     /// Nothing asks the real server, which always serves.
     Never,

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 
 use self::options::{Options, Tunnelling, options};
-use super::draft::{CheckedService, Draft, Key, Netmask, Persistence, RealServer, number};
+use super::draft::{Draft, DraftCheck, Key, Netmask, Persistence, RealServer, number};
 use super::note::{Notes, Place};
 use super::render::{Timeouts, timeout};
 use super::{ImportError, SourceText};
@@ -262,7 +262,7 @@ fn real_server(
         upper_threshold: number("-x", options.upper_threshold, 0)?,
         lower_threshold: number("-y", options.lower_threshold, 0)?,
         forwarding: forwarding(options, place, notes)?,
-        check: CheckedService::Unknown,
+        check: DraftCheck::Unknown,
     }))
 }
 

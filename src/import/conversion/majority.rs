@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::real_servers::KeptRealServer;
 use crate::import::check::{Check, Kind, Timing};
-use crate::import::draft::{CheckedService, Draft, Key};
+use crate::import::draft::{Draft, DraftCheck, Key};
 use crate::import::note::{Notes, Place};
 use crate::model::Forwarding;
 
@@ -68,9 +68,9 @@ pub(super) fn check(
 /// The check as a text on one line, and as it is.
 fn written(kept: &KeptRealServer) -> Option<(String, Value)> {
     let check = match &kept.server.check {
-        CheckedService::By(check) => Value::Mapping(Check::clone(check).written(kept.own_port)),
-        CheckedService::Never => NONE.into(),
-        CheckedService::Unknown => return None,
+        DraftCheck::By(check) => Value::Mapping(Check::clone(check).written(kept.own_port)),
+        DraftCheck::Never => NONE.into(),
+        DraftCheck::Unknown => return None,
     };
     let text = serde_json::to_string(&check).unwrap_or_default();
     Some((text, check))

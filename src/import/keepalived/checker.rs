@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use super::super::check::{Check, Kind, regex, step};
-use super::super::draft::CheckedService;
+use super::super::draft::DraftCheck;
 use super::super::note::Notes;
 use super::blocks::Statement;
 use super::settings::{Defaults, Settings, timer};
@@ -62,14 +62,12 @@ impl Checkers<'_> {
     }
 
     /// What all of them ask together.
-    pub(super) fn check(self, statements: &[&Statement], notes: &mut Notes) -> CheckedService {
+    pub(super) fn check(self, statements: &[&Statement], notes: &mut Notes) -> DraftCheck {
         if statements.is_empty() {
-            return CheckedService::Never;
+            return DraftCheck::Never;
         }
         let asked = self.asked(statements, notes);
-        asked.map_or(CheckedService::Unknown, |check| {
-            CheckedService::By(Box::new(check))
-        })
+        asked.map_or(DraftCheck::Unknown, |check| DraftCheck::By(Box::new(check)))
     }
 
     /// The same; `None` if none of them can be asked here.

@@ -6,7 +6,7 @@ use hickory_proto::rr::Name;
 use serde_yaml::{Mapping, Value};
 
 use super::super::check::{Check, Kind, Timing, pattern, regex, step};
-use super::super::draft::{CheckedService, Key};
+use super::super::draft::{DraftCheck, Key};
 use super::super::note::{Notes, Place};
 use super::keys::Section;
 use crate::config::{ADDRESS, PORT};
@@ -69,7 +69,7 @@ impl SectionChecks<'_> {
         settings: Option<(&str, &str)>,
         place: Place,
         notes: &mut Notes,
-    ) -> CheckedService {
+    ) -> DraftCheck {
         let port = self.port(own_port, notes);
         let own = |key| self.section.value(key).unwrap_or_default();
         let place = match settings {
@@ -84,15 +84,15 @@ impl SectionChecks<'_> {
             place,
         };
         let head = self.place("checktype");
-        let connect = |kind| CheckedService::By(Box::new(Check::new(kind, self.connect.clone())));
+        let connect = |kind| DraftCheck::By(Box::new(Check::new(kind, self.connect.clone())));
         match self.checktype() {
             "connect" => connect(self.connection(port)),
             "ping" => connect(Kind::new("ping")),
             "external" | "external-perl" => {
                 let external = self.external(own_port, notes);
-                external.map_or(CheckedService::Unknown, connect)
+                external.map_or(DraftCheck::Unknown, connect)
             }
-            "on" => CheckedService::Never,
+            "on" => DraftCheck::Never,
             "off" => {
                 let text = "`checktype = off` activates no real server: all have weight 0 here, \
                             until you write their weights";
@@ -192,9 +192,9 @@ impl SectionChecks<'_> {
         Some(Kind::new("exec").with("command", words))
     }
 
-    fn negotiate(&self, settings: &CheckSettings<'_>, notes: &mut Notes) -> CheckedService {
+    fn negotiate(&self, settings: &CheckSettings<'_>, notes: &mut Notes) -> DraftCheck {
         let kind = match self.service() {
-            "none" => return CheckedService::Never,
+            "none" => return DraftCheck::Never,
             "http" => self.http("http", settings, notes),
             "https" => self.http("https", settings, notes).with("verify", false),
             "dns" => dns(settings, notes),
@@ -220,7 +220,7 @@ impl SectionChecks<'_> {
                 Kind::simple(self.key.protocol(), settings.port)
             }
         };
-        CheckedService::By(Box::new(Check::new(kind, self.negotiate.clone())))
+        DraftCheck::By(Box::new(Check::new(kind, self.negotiate.clone())))
     }
 
     fn http(&self, name: &'static str, settings: &CheckSettings<'_>, notes: &mut Notes) -> Kind {

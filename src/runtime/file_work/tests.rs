@@ -153,6 +153,59 @@ async fn one_directory_or_one_use_that_hangs_leaves_the_others_alone() {
     assert_eq!(other.await.unwrap(), 2);
 }
 
+#[tokio::test]
+async fn only_an_access_hangs_in_work_that_computes_as_well() {
+    let files = Arc::new(FileWork::default());
+    let (_, state) = &files.uses[2];
+    let hung = || state.all_hang(FileUse::Configuration);
+    let path = Path::new("/slow/config.yaml");
+    // Each part is done when the test says so.
+    let (end_computing, computed) = mpsc::channel::<()>();
+    let (end_access, ended) = mpsc::channel::<()>();
+    let (started, first_access) = mpsc::channel::<()>();
+    let work = move || {
+        access(|| ());
+        started.send(()).unwrap();
+        computed.recv().unwrap();
+        access(|| ended.recv().unwrap());
+        "done"
+    };
+    let working = tokio::spawn({
+        let files = Arc::clone(&files);
+        async move {
+            let limit = Limit::EachAccess;
+            files
+                .run_limited(FileUse::Configuration, path, limit, work)
+                .await
+        }
+    });
+    tokio::task::yield_now().await;
+    first_access.recv().unwrap();
+    tokio::time::pause();
+    for _ in 0..10 {
+        tokio::time::advance(PATIENCE).await;
+        assert!(!working.is_finished() && !hung(), "it computes");
+    }
+    end_computing.send(()).unwrap();
+    tokio::time::resume();
+    let end = now() + AMPLE;
+    while state.claimed.lock()[0].deadline.is_none() {
+        assert!(now() < end, "the second access does not begin");
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(PATIENCE * 2).await;
+    let error = working.await.unwrap().unwrap_err();
+    assert!(matches!(error, FileWorkError::Hangs(_)), "{error}");
+    assert!(hung());
+    end_access.send(()).unwrap();
+    tokio::time::resume();
+    while !state.claimed.lock().is_empty() {
+        assert!(now() < end + AMPLE, "the work does not end");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A shutdown of the runtime waits for its own blocking threads, not for these.
 #[test]
 fn end_of_the_runtime_does_not_wait_for_what_hangs() {
