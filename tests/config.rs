@@ -480,6 +480,81 @@ fn real_servers_have_checks_and_forwarding_of_their_own() {
     );
 }
 
+/// The section says what each service would say, and a service's own key goes before it.
+#[test]
+fn defaults_hold_for_services_that_do_not_have_the_same_key() {
+    let written_out = "
+virtual_services:
+  - name: web
+    address: 192.168.11.200:80
+    scheduler: mh
+    scheduler_flags: [fallback]
+    forwarding: tunnel
+    tunnel: { type: gue }
+    quorum: 2
+    on_failure: reset
+    check: { http: { path: /health }, interval: 5s }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+  - name: other
+    address: 192.168.11.201:80
+    scheduler: wrr
+    forwarding: masquerade
+    quorum: 1
+    on_failure: reset
+    check: { tcp: {} }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+  - name: names
+    address: 192.168.11.202:53
+    protocol: udp
+    scheduler: mh
+    scheduler_flags: [fallback]
+    forwarding: tunnel
+    tunnel: { type: gue }
+    one_packet: true
+    quorum: 2
+    on_failure: reset
+    check: { dns: { name: www.example.com } }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+  - name: marked
+    fwmark: 7
+    family: ipv4
+    scheduler: mh
+    scheduler_flags: [fallback]
+    forwarding: tunnel
+    tunnel: { type: gue }
+    one_packet: true
+    quorum: 2
+    on_failure: reset
+    check: { http: { path: /health }, interval: 5s }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+  - name: included
+    address: 192.168.11.203:80
+    scheduler: mh
+    scheduler_flags: [fallback]
+    forwarding: tunnel
+    tunnel: { type: gue }
+    quorum: 2
+    on_failure: reset
+    check: { http: { path: /health }, interval: 5s }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+";
+    let written_out = Config::parse("written-out.yaml", written_out).unwrap();
+    let services = good("defaults.yaml").virtual_services;
+    assert_eq!(services.len(), 5);
+    for (service, written_out) in services.iter().zip(&written_out.virtual_services) {
+        assert_eq!(format!("{service:#?}"), format!("{written_out:#?}"));
+    }
+}
+
 #[test]
 fn all_that_ipvs_can_is_read() {
     let config = good("ipvs.yaml");

@@ -32,7 +32,7 @@ pub(super) use sections::{
     CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, PROBE_MARK,
     REAL_SERVER_ROLE, TIMEOUTS,
 };
-pub(super) use service::{PERSISTENCE, REAL_SERVER, SERVICE, SORRY_SERVER, TUNNEL};
+pub(super) use service::{DEFAULTS, PERSISTENCE, REAL_SERVER, SERVICE, SORRY_SERVER, TUNNEL};
 
 /// A mapping and its keys.
 #[derive(Debug)]

@@ -119,6 +119,27 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// Takes from `others` the entries that are not here. What others should have and is
+    /// reported there, is not missing here.
+    pub(super) fn inherit(&mut self, others: Parsed<&Self>, is_taken: impl Fn(&str) -> bool) {
+        let others = match others {
+            Ok(others) => others,
+            Err(reported) => {
+                self.merged = true;
+                self.reported = Some(reported);
+                return;
+            }
+        };
+        self.merged |= others.merged;
+        self.misspelt.extend(&others.misspelt);
+        self.reported = self.reported.or(others.reported);
+        for (name, entry) in &others.entries {
+            if self.mapping.key(name).is_some() && is_taken(name) {
+                self.entries.entry(name).or_insert(entry);
+            }
+        }
+    }
+
     fn at(location: Location, mapping: &'static Mapping) -> Self {
         Self {
             location,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::declaration::{CONFIGURATION, INCLUDED};
+use super::declaration::{CONFIGURATION, DEFAULTS, INCLUDED};
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
 use super::problem::{First, Parsed, Problems, quoted};
@@ -348,9 +348,9 @@ fn tree(source: &Source, file: u16, budget: &mut usize) -> Result<Node, LoadErro
 
 /// `included` are the roots of the files that are included; `all_read` says
 /// whether some are missing.
-fn validate(
-    fields: &Fields<'_>,
-    included: &[Node],
+fn validate<'n>(
+    fields: &Fields<'n>,
+    included: &'n [Node],
     all_read: Parsed<()>,
     problems: &mut Problems,
 ) -> Parsed<Config> {
@@ -411,25 +411,29 @@ fn validate(
 }
 
 /// The services of the file that was named, then those of each file that it includes.
-fn services(
-    fields: &Fields<'_>,
-    included: &[Node],
+fn services<'n>(
+    fields: &Fields<'n>,
+    included: &'n [Node],
     all_read: Parsed<()>,
     problems: &mut Problems,
 ) -> Parsed<Vec<Parsed<ServiceDraft>>> {
     let mut budget = ExpansionBudget::default();
+    let defaults = fields
+        .optional("defaults")
+        .and_then(|entry| Fields::section(entry, &DEFAULTS, problems));
+    let defaults = defaults.as_ref().map_err(|reported| *reported);
     let own = fields.optional("virtual_services")?.is_some();
     let mut drafts = Vec::new();
     // With nothing included, the file's own must be there.
     if own || (included.is_empty() && all_read.is_ok()) {
-        match service::services(fields, &mut budget, problems) {
+        match service::services(fields, defaults, &mut budget, problems) {
             Ok(services) => drafts.extend(services),
             Err(reported) => drafts.push(Err(reported)),
         }
     }
     for root in included {
         let services = Fields::read(root, &INCLUDED, problems)
-            .and_then(|fields| service::services(&fields, &mut budget, problems));
+            .and_then(|fields| service::services(&fields, defaults, &mut budget, problems));
         match services {
             Ok(services) => drafts.extend(services),
             Err(reported) => drafts.push(Err(reported)),

@@ -36,9 +36,10 @@ pub(super) struct ServiceDraft {
     pub(super) real_servers: Parsed<Vec<Parsed<RealServerDraft>>>,
 }
 
-/// The list `virtual_services`.
-pub(super) fn services(
-    fields: &Fields<'_>,
+/// The list `virtual_services`; what its entries do not say, `defaults` do.
+pub(super) fn services<'n>(
+    fields: &Fields<'n>,
+    defaults: Parsed<&Fields<'n>>,
     budget: &mut ExpansionBudget,
     problems: &mut Problems,
 ) -> Parsed<Vec<Parsed<ServiceDraft>>> {
@@ -52,7 +53,7 @@ pub(super) fn services(
     // One problem stands for all that failed, of which there may be a million.
     let mut failed = None;
     for node in nodes {
-        match service(node, budget, problems) {
+        match service(node, defaults, budget, problems) {
             Ok(drafts) => services.extend(drafts.into_iter().map(Ok)),
             Err(reported) => failed = Some(Err(reported)),
         }
@@ -61,13 +62,35 @@ pub(super) fn services(
     Ok(services)
 }
 
+/// Takes over the defaults, but for those that such a service may not have.
+fn inherit<'n>(fields: &mut Fields<'n>, defaults: Parsed<&Fields<'n>>) {
+    let text = |fields: &Fields<'n>, name| {
+        let entry = fields.optional(name).ok().flatten();
+        entry.and_then(|entry| entry.value.text())
+    };
+    let word = |name| text(fields, name).or_else(|| text(defaults.ok()?, name));
+    let is_tunnel = word("forwarding") == Some("tunnel");
+    let has_flags = matches!(word("scheduler"), Some("sh" | "mh"));
+    let is_by_mark = fields.optional("fwmark").is_ok_and(|mark| mark.is_some());
+    let is_by_datagrams = is_by_mark || word("protocol") == Some("udp");
+    fields.inherit(defaults, |name| match name {
+        "tunnel" => is_tunnel,
+        "scheduler_flags" => has_flags,
+        "protocol" => !is_by_mark,
+        "one_packet" => is_by_datagrams,
+        _ => true,
+    });
+}
+
 /// The virtual services of one entry: one for each of its addresses.
-fn service(
-    node: &Node,
+fn service<'n>(
+    node: &'n Node,
+    defaults: Parsed<&Fields<'n>>,
     budget: &mut ExpansionBudget,
     problems: &mut Problems,
 ) -> Parsed<Vec<ServiceDraft>> {
-    let fields = Fields::read(node, &SERVICE, problems)?;
+    let mut fields = Fields::read(node, &SERVICE, problems)?;
+    inherit(&mut fields, defaults);
     let name = name(&fields, problems);
     let keys = Keys::read(&fields, problems);
     let scheduler = fields.value("scheduler", problems).and_then(|value| {

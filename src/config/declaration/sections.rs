@@ -2,8 +2,8 @@
 
 use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, PerRealServer, RealServerExit};
 use super::{
-    DAY, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, NOTIFY, Optional, PATH,
-    Required, SERVICE, key, seconds, text, words,
+    DAY, DEFAULTS, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, NOTIFY, Optional,
+    PATH, Required, SERVICE, key, seconds, text, words,
 };
 
 /// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
@@ -58,6 +58,12 @@ pub(in crate::config) static CONFIGURATION: Mapping = Mapping::new(
             Kind::Mapping(&REAL_SERVER_ROLE),
             Optional("the defaults of its keys"),
             "For `lvs-agent run --real-server`.",
+        ),
+        key(
+            "defaults",
+            Kind::Mapping(&DEFAULTS),
+            Optional("each virtual service says all itself"),
+            "Keys of virtual services, for all that do not have the same key themselves.",
         ),
         key(
             "virtual_services",

@@ -48,67 +48,17 @@ pub(in crate::config) static SERVICE: Mapping = Mapping::new(
                 Optional("the address's own"),
                 "The address family of a service by `fwmark`.",
             ),
-            key(
-                "protocol",
-                Kind::Choice(words::<Protocol>),
-                Default("tcp"),
-                "The protocol of a service by address.",
-            ),
-            key(
-                "scheduler",
-                text(
-                    "the name of a scheduler, of at most 15 letters, digits, `_` or `-`",
-                    "^[A-Za-z0-9_-]{1,15}$",
-                ),
-                Default("wlc"),
-                "How the kernel chooses the next real server.",
-            ),
-            key(
-                "scheduler_flags",
-                Kind::List(&Kind::Choice(words::<ServiceFlags>), 0),
-                Optional("no flags"),
-                "Flags of the schedulers `sh` and `mh`.",
-            ),
-            key(
-                "one_packet",
-                Kind::Bool,
-                Default("false"),
-                "Schedules every datagram anew; for `udp` and `fwmark`.",
-            ),
-            key(
-                "forwarding",
-                Kind::Choice(words::<Forwarding>),
-                Default("direct"),
-                "How packets reach the real servers that do not say it themselves.",
-            ),
-            key(
-                "tunnel",
-                Kind::Mapping(&TUNNEL),
-                Optional("the defaults of its keys"),
-                "For `forwarding: tunnel`.",
-            ),
-            key(
-                "persistence",
-                Kind::Mapping(&PERSISTENCE),
-                Optional("clients are not kept"),
-                "Keeps clients on their real server.",
-            ),
-            key(
-                "check",
-                CHECK_OR_NONE,
-                Optional("HTTP GET `/`; for UDP and SCTP the key must be there"),
-                "What every real server without a check of its own must pass.",
-            ),
-            key(
-                "real_servers",
-                Kind::List(&Kind::Mapping(&REAL_SERVER), 1),
-                Required(
-                    "list at least one below `real_servers:`, \
-                     like `- { name: rs1, address: 192.168.11.21 }`",
-                ),
-                "The real servers; at least one.",
-            ),
         ],
+        &SHAREABLE,
+        &[key(
+            "real_servers",
+            Kind::List(&Kind::Mapping(&REAL_SERVER), 1),
+            Required(
+                "list at least one below `real_servers:`, \
+                 like `- { name: rs1, address: 192.168.11.21 }`",
+            ),
+            "The real servers; at least one.",
+        )],
         &POOL,
     ],
 )
@@ -118,6 +68,72 @@ pub(in crate::config) static SERVICE: Mapping = Mapping::new(
     "fwmark",
 ]));
 
+pub(in crate::config) static DEFAULTS: Mapping = Mapping::section(
+    "defaults",
+    "the section `defaults`",
+    "What holds for each virtual service that does not have the same key itself, in included \
+     files as well. A value is taken as a whole, and only by services that may have it: `tunnel` \
+     by those with `forwarding: tunnel`, `scheduler_flags` by those with `sh` or `mh`, \
+     `one_packet` by those over UDP or by a mark, `protocol` by those with an address.",
+    &[&SHAREABLE, &POOL],
+);
+
+/// The keys that `defaults` may have as well.
+const SHAREABLE: [Key; 8] = [
+    key(
+        "protocol",
+        Kind::Choice(words::<Protocol>),
+        Default("tcp"),
+        "The protocol of a service by address.",
+    ),
+    key(
+        "scheduler",
+        text(
+            "the name of a scheduler, of at most 15 letters, digits, `_` or `-`",
+            "^[A-Za-z0-9_-]{1,15}$",
+        ),
+        Default("wlc"),
+        "How the kernel chooses the next real server.",
+    ),
+    key(
+        "scheduler_flags",
+        Kind::List(&Kind::Choice(words::<ServiceFlags>), 0),
+        Optional("no flags"),
+        "Flags of the schedulers `sh` and `mh`.",
+    ),
+    key(
+        "one_packet",
+        Kind::Bool,
+        Default("false"),
+        "Schedules every datagram anew; for `udp` and `fwmark`.",
+    ),
+    key(
+        "forwarding",
+        Kind::Choice(words::<Forwarding>),
+        Default("direct"),
+        "How packets reach the real servers that do not say it themselves.",
+    ),
+    key(
+        "tunnel",
+        Kind::Mapping(&TUNNEL),
+        Optional("the defaults of its keys"),
+        "For `forwarding: tunnel`.",
+    ),
+    key(
+        "persistence",
+        Kind::Mapping(&PERSISTENCE),
+        Optional("clients are not kept"),
+        "Keeps clients on their real server.",
+    ),
+    key(
+        "check",
+        CHECK_OR_NONE,
+        Optional("HTTP GET `/`; for UDP and SCTP the key must be there"),
+        "What every real server without a check of its own must pass.",
+    ),
+];
+
+/// The same, for what becomes of all its real servers together.
 const POOL: [Key; 7] = [
     key(
         "slow_start",
