@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Forwarding, RealServerKey, ServiceKey};
+use crate::model::{Forwarding, Protocol, RealServerKey, ServiceKey};
 
+use super::check::says_kind;
 use super::declaration::SORRY_SERVER;
 use super::fields::Fields;
-use super::node::{Located, Location};
+use super::node::{Entry, Located, Location};
 use super::problem::{Parsed, Problems};
 use super::real_server_entry::{OwnCheck, read_own};
 use super::scalar::Value;
@@ -109,7 +110,20 @@ fn sorry_server(
     });
     let own_forwarding = ipvs::own_forwarding(&fields, forwarding, problems);
     let forwarding = own_forwarding.and_then(|own| own.map_or(forwarding, |own| Ok(own.value)));
-    let own = |entry| read_own(entry, service, forwarding, problems);
+    let own = |entry: &Entry| match service {
+        Ok(ServiceKey::Address {
+            protocol: protocol @ (Protocol::Udp | Protocol::Sctp),
+            ..
+        }) if !says_kind(Some(entry)) => Err(problems.add(
+            entry.key.location,
+            format!(
+                "the sorry server's own check says no kind, and the service is one of {protocol}"
+            ),
+            "write the whole check, such as `check: { dns: { name: www.example.com } }`, or \
+             `check: none`",
+        )),
+        _ => read_own(entry, service, forwarding, problems),
+    };
     let check = fields
         .optional("check")
         .and_then(|entry| entry.map(own).transpose());

@@ -187,8 +187,8 @@ async fn metrics(
         Ok(names) => names,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    if only.iter().any(|name| shown.service(name).is_none()) {
-        return no_such_service();
+    if let Some(name) = only.iter().find(|name| shown.service(name).is_none()) {
+        return no_such_service(name);
     }
     let format = negotiation::format(&headers);
     let wanted = Wanted {
@@ -225,14 +225,19 @@ fn metrics_filter(query: &str) -> Result<BTreeSet<String>, &'static str> {
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
             ("service", name) if !name.is_empty() => names.insert(name.to_owned()),
-            _ => return Err("/metrics takes ?service=NAME, and nothing else.\n"),
+            _ => {
+                return Err(
+                    "/metrics takes ?service=NAME, once or several times, and nothing \
+                            else.\n",
+                );
+            }
         };
     }
     Ok(names)
 }
 
-fn no_such_service() -> Response {
-    let text = "There is no virtual service of that name.\n";
+fn no_such_service(name: &str) -> Response {
+    let text = format!("There is no virtual service with the name {name:?}.\n");
     (StatusCode::NOT_FOUND, text).into_response()
 }
 

@@ -590,22 +590,22 @@ async fn scrape_of_no_service_is_refused_in_a_sentence() {
         (
             "service=nothing",
             404,
-            "There is no virtual service of that name.\n",
+            "There is no virtual service with the name \"nothing\".\n",
         ),
         (
             "service",
             400,
-            "/metrics takes ?service=NAME, and nothing else.\n",
+            "/metrics takes ?service=NAME, once or several times, and nothing else.\n",
         ),
         (
             "name=web",
             400,
-            "/metrics takes ?service=NAME, and nothing else.\n",
+            "/metrics takes ?service=NAME, once or several times, and nothing else.\n",
         ),
         (
             "service=web&service=nothing",
             404,
-            "There is no virtual service of that name.\n",
+            "There is no virtual service with the name \"nothing\".\n",
         ),
     ] {
         // The connection closes, or this would wait.

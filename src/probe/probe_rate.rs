@@ -43,6 +43,11 @@ pub(crate) struct SharedProbeRate {
     brought_forward: AtomicBool,
     /// The rate has become [`ProbeRate::Fast`], and the task does not know of it yet.
     more_urgent: AtomicBool,
+    /// Whether the task wakes when the real server is up.
+    is_watched: bool,
+    /// The rate of a watched probe has become [`ProbeRate::Normal`], and the task does not know
+    /// of it yet.
+    up: AtomicBool,
     sleeper: AtomicWaker,
 }
 
@@ -55,6 +60,8 @@ pub(super) enum Woken {
     MoreUrgent,
     /// The watched connection has ended.
     BroughtForward,
+    /// The real server of a watched probe is up, without doubt.
+    Up,
 }
 
 impl Default for SharedProbeRate {
@@ -64,18 +71,32 @@ impl Default for SharedProbeRate {
             rate: AtomicU8::new(ProbeRate::Fast as u8),
             brought_forward: AtomicBool::new(false),
             more_urgent: AtomicBool::new(false),
+            is_watched: false,
+            up: AtomicBool::new(false),
             sleeper: AtomicWaker::new(),
         }
     }
 }
 
 impl SharedProbeRate {
-    /// Sets the rate, and wakes the task if the next probe may be due earlier now. A probe in
-    /// flight continues.
+    /// The same of a probe with a watched connection, or without.
+    pub(super) fn new(is_watched: bool) -> Self {
+        Self {
+            is_watched,
+            ..Self::default()
+        }
+    }
+
+    /// Sets the rate, and wakes the task if the next probe may be due earlier now, or a
+    /// connection may be watched. A probe in flight continues.
     pub(crate) fn set(&self, rate: ProbeRate) {
         let before = self.rate.swap(rate as u8, Ordering::Relaxed);
         if rate == ProbeRate::Fast && before != ProbeRate::Fast as u8 {
             self.more_urgent.store(true, Ordering::Release);
+            self.sleeper.wake();
+        }
+        if self.is_watched && rate == ProbeRate::Normal && before != ProbeRate::Normal as u8 {
+            self.up.store(true, Ordering::Release);
             self.sleeper.wake();
         }
     }
@@ -115,6 +136,8 @@ impl SharedProbeRate {
             Poll::Ready(Woken::BroughtForward)
         } else if self.more_urgent.swap(false, Ordering::AcqRel) {
             Poll::Ready(Woken::MoreUrgent)
+        } else if self.is_watched && self.up.swap(false, Ordering::AcqRel) {
+            Poll::Ready(Woken::Up)
         } else {
             Poll::Pending
         }

@@ -154,7 +154,7 @@ impl Probes {
     fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (Probe, ProbeTask) {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);
-        let rate = Arc::new(SharedProbeRate::default());
+        let rate = Arc::new(SharedProbeRate::new(spec.check.watch));
         let watched = self.watches.watch(&spec, id, &rate);
         let watch = watched.as_deref().map(WatchedProbe::shown);
         let prober = Arc::clone(&self.prober);
@@ -199,6 +199,13 @@ where
                     wake = schedule.wake();
                     continue;
                 }
+                Woken::Up => {
+                    if let Some(watched) = &watched {
+                        watched.up(clock::monotonic());
+                    }
+                    wake = schedule.wake();
+                    continue;
+                }
                 Woken::BroughtForward => schedule.bring_forward(clock::monotonic()),
             }
             if let WakeAction::Sleep(until) = schedule.on_wake(clock::monotonic(), rate.get()) {
@@ -211,7 +218,7 @@ where
             let now = clock::monotonic();
             schedule.ended(now, result);
             if let Some(watched) = &watched {
-                watched.probed(result, now);
+                watched.probed(result, rate.get(), now);
             }
             wake = schedule.wake();
         }

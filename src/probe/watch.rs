@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use self::budget::Budget;
 use self::connection::End;
 use self::state::{Action, State};
-use super::{ProbeId, ProbeSpec, ProbeTarget, SharedProbeRate};
+use super::{ProbeId, ProbeRate, ProbeSpec, ProbeTarget, SharedProbeRate};
 use crate::config::Origin;
 use crate::model::{ProbeResult, Watching};
 use crate::runtime::clock;
@@ -106,11 +106,16 @@ impl Watches {
 }
 
 impl WatchedProbe {
-    /// To be called with each result of the probe.
-    pub(super) fn probed(&self, result: ProbeResult, now: Instant) {
+    /// To be called with each result of the probe, and its rate.
+    pub(super) fn probed(&self, result: ProbeResult, rate: ProbeRate, now: Instant) {
         let passed = result.evidence();
         self.watch
-            .change(now, |state| state.probed(self.probe, passed, now));
+            .change(now, |state| state.probed(self.probe, passed, rate, now));
+    }
+
+    /// To be called when the real server is up, without doubt.
+    pub(super) fn up(&self, now: Instant) {
+        self.watch.change(now, |state| state.up(self.probe, now));
     }
 
     /// What is shown of the connection.

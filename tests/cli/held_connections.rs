@@ -68,6 +68,35 @@ fn a_server_that_dies_is_down_long_before_its_interval_and_is_watched_again() {
     drop((server, steady));
 }
 
+/// Its probe fails by the same death, often before the agent sees that the connection has ended.
+#[test]
+fn a_server_that_dies_while_it_is_asked_is_down_long_before_its_interval() {
+    let site = Site::new();
+    let hosts: Vec<u8> = (1..=5).collect();
+    let addresses: Vec<_> = hosts.iter().map(|host| site.server(*host)).collect();
+    let server = Server::start(&addresses, Behaviour::good());
+    let check = "interval: 20s, timeout: 1m, rise: 1, fall: 3, watch: true";
+    site.configure(&site.service("web", 1, check, &hosts));
+    let _agent = site.agent();
+    for real_server in 0..hosts.len() {
+        wait_for_watch(&site, real_server, "connected");
+    }
+    server.set(Behaviour::Hang);
+    let asked = || addresses.iter().map(|to| server.connections(to.ip()));
+    let before: Vec<_> = asked().collect();
+    until(AMPLE, "a probe of each that waits for its answer", || {
+        let now: Vec<_> = asked().collect();
+        if now.iter().zip(&before).all(|(now, before)| now > before) {
+            Ok(())
+        } else {
+            Err(now)
+        }
+    });
+    drop(server);
+    // Two further probes of the schedule would take longer.
+    site.wait_for(&vec!["down"; hosts.len()]);
+}
+
 /// Closes a connection over which nothing came for 100 ms, as with its own time-out, and else
 /// answers. Returns the number of those that it closed.
 fn impatient(address: SocketAddr) -> Arc<AtomicUsize> {

@@ -203,7 +203,7 @@ fn scrape_of_one_service_has_only_that_service() {
         assert!(sample.contains("{service=\"mail\""), "{sample}");
     }
     let answer = site.get("/metrics?service=news");
-    let sentence = "There is no virtual service of that name.\n";
+    let sentence = "There is no virtual service with the name \"news\".\n";
     assert_eq!((answer.status, &*answer.body), (404, sentence));
     assert_eq!(site.get("/metrics?servce=mail").status, 400);
 }

@@ -28,6 +28,19 @@ async fn a_sleeper_wakes_in_time_or_when_something_asks_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watched_probe_wakes_when_its_real_server_is_up() {
+    let start = clock::monotonic();
+    for is_watched in [true, false] {
+        let rate = SharedProbeRate::new(is_watched);
+        rate.set(ProbeRate::Normal);
+        let woken = if is_watched { Woken::Up } else { Woken::InTime };
+        assert_eq!(sleep(&rate, start + LONG).await, woken);
+        rate.set(ProbeRate::Normal);
+        assert_eq!(sleep(&rate, start + LONG).await, Woken::InTime);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sleeper_wakes_when_the_rate_becomes_urgent_and_only_then() {
     let rate = Arc::new(SharedProbeRate::default());
     let start = clock::monotonic();

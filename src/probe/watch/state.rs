@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::End;
 use crate::model::Watching;
-use crate::probe::ProbeId;
+use crate::probe::{ProbeId, ProbeRate};
 
 /// A connection that was held for less than this time was of no use.
 pub(super) const SHORT: Duration = Duration::from_secs(5);
@@ -18,13 +18,17 @@ const USELESS: u32 = 3;
 
 /// One connection, the probes of its address and port, and how its last connections ended.
 ///
-/// A connection is made only after a passed probe, and is held while the last result of at
-/// least one of the probes is a pass. So each probe makes at most one connection, each
-/// connection has at most one end, and an end makes at most one probe of each check.
+/// A connection is made only after a passed probe of a real server that is up, and is held until
+/// the verdict of each of the probes is down. So each probe makes at most one connection, each
+/// connection has at most one end, and an end makes at most one probe of each check. Before the
+/// real server is up there is none, for the probes that its ends make would count as `rise`.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The probes whose last result is a pass.
     passing: BTreeSet<ProbeId>,
+    /// The probes that passed before and fail now, without a verdict yet. A process that dies
+    /// ends its connections one after the other, so a probe may fail before the end is known.
+    in_doubt: BTreeSet<ProbeId>,
     connection: Connection,
     /// Connections in a row that were short.
     short: u32,
@@ -50,26 +54,51 @@ pub(super) enum Action {
 
 impl State {
     /// A probe has ended: passed, failed, or (`None`) without saying anything of the real server.
-    pub(super) fn probed(&mut self, probe: ProbeId, passed: Option<bool>, now: Instant) -> Action {
+    /// `rate` is the rate of the probe.
+    pub(super) fn probed(
+        &mut self,
+        probe: ProbeId,
+        passed: Option<bool>,
+        rate: ProbeRate,
+        now: Instant,
+    ) -> Action {
         match passed {
             None => Action::Nothing,
-            Some(false) => self.forget(probe),
-            Some(true) => {
-                self.passing.insert(probe);
-                let waits = self.not_before.is_some_and(|earliest| now < earliest);
-                if self.connection != Connection::None || waits {
-                    return Action::Nothing;
+            Some(false) if rate == ProbeRate::Down => self.forget(probe),
+            Some(false) => {
+                if self.passing.remove(&probe) {
+                    self.in_doubt.insert(probe);
                 }
-                self.connection = Connection::Opening;
-                Action::Open
+                Action::Nothing
+            }
+            Some(true) => {
+                self.in_doubt.remove(&probe);
+                self.passing.insert(probe);
+                if rate == ProbeRate::Normal {
+                    self.up(probe, now)
+                } else {
+                    Action::Nothing
+                }
             }
         }
     }
 
-    /// A probe is no longer made, or has failed.
+    /// The real server is up, without doubt.
+    pub(super) fn up(&mut self, probe: ProbeId, now: Instant) -> Action {
+        let waits = self.not_before.is_some_and(|earliest| now < earliest);
+        if !self.passing.contains(&probe) || self.connection != Connection::None || waits {
+            return Action::Nothing;
+        }
+        self.connection = Connection::Opening;
+        Action::Open
+    }
+
+    /// A probe is no longer made, or its verdict is down.
     pub(super) fn forget(&mut self, probe: ProbeId) -> Action {
         self.passing.remove(&probe);
-        if !self.passing.is_empty() || self.connection == Connection::None {
+        self.in_doubt.remove(&probe);
+        let is_needed = !(self.passing.is_empty() && self.in_doubt.is_empty());
+        if is_needed || self.connection == Connection::None {
             return Action::Nothing;
         }
         self.connection = Connection::None;
@@ -97,8 +126,9 @@ impl State {
             self.short = self.short.saturating_add(1);
             self.not_before = wait(self.short).map(|wait| now + wait);
         }
+        let in_doubt = std::mem::take(&mut self.in_doubt);
         if end == End::ByServer {
-            self.passing.iter().copied().collect()
+            self.passing.union(&in_doubt).copied().collect()
         } else {
             Vec::new()
         }

@@ -99,7 +99,7 @@ async fn the_end_of_the_connection_brings_the_probe_forward() {
     let mut fixture = Fixture::new().await;
     let (probe, rate) = fixture.probe(1);
     let shown = probe.shown();
-    probe.probed(ProbeResult::Ok, clock::monotonic());
+    probe.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
     let mut server = fixture.accept().await;
     until(&shown, Watching::Connected).await;
     // A server that speaks first has said nothing of itself by that.
@@ -109,12 +109,25 @@ async fn the_end_of_the_connection_brings_the_probe_forward() {
     until(&shown, Watching::NotConnected).await;
 
     // The probe passes: a restart, or the server's own time-out. Then comes a reset.
-    probe.probed(ProbeResult::Ok, clock::monotonic());
+    probe.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
     let server = fixture.accept().await;
     until(&shown, Watching::Connected).await;
     socket2::SockRef::from(&server)
         .set_linger(Some(Duration::ZERO))
         .unwrap();
+    drop(server);
+    is_brought_forward(&rate).await;
+}
+
+/// The process died while the probe was in flight, and the probe failed before the end was seen.
+#[tokio::test]
+async fn the_end_after_a_failed_probe_brings_the_next_one_forward() {
+    let mut fixture = Fixture::new().await;
+    let (probe, rate) = fixture.probe(1);
+    probe.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
+    let server = fixture.accept().await;
+    until(&probe.shown(), Watching::Connected).await;
+    probe.probed(ProbeResult::Reset, ProbeRate::Normal, clock::monotonic());
     drop(server);
     is_brought_forward(&rate).await;
 }
@@ -125,7 +138,7 @@ async fn two_probes_of_one_port_share_one_connection() {
     let (one, first) = fixture.probe(1);
     let (other, second) = fixture.probe(2);
     for probe in [&one, &other] {
-        probe.probed(ProbeResult::Ok, clock::monotonic());
+        probe.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
     }
     let server = fixture.accept().await;
     until(&one.shown(), Watching::Connected).await;
@@ -137,16 +150,20 @@ async fn two_probes_of_one_port_share_one_connection() {
 }
 
 #[tokio::test]
-async fn the_connection_is_closed_after_a_failure_and_with_its_last_probe() {
+async fn the_connection_is_closed_after_the_verdict_and_with_its_last_probe() {
     let mut fixture = Fixture::new().await;
     let (one, _) = fixture.probe(1);
     let (other, _) = fixture.probe(2);
-    one.probed(ProbeResult::Ok, clock::monotonic());
+    one.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
     let server = fixture.accept().await;
-    one.probed(ProbeResult::Status, clock::monotonic());
+    until(&one.shown(), Watching::Connected).await;
+    // The verdict is not there yet, and the server's end of the connection may be on its way.
+    one.probed(ProbeResult::Status, ProbeRate::Fast, clock::monotonic());
+    assert_eq!(*one.shown().lock(), Watching::Connected);
+    one.probed(ProbeResult::Status, ProbeRate::Down, clock::monotonic());
     closed(&server).await;
 
-    other.probed(ProbeResult::Ok, clock::monotonic());
+    other.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
     let server = fixture.accept().await;
     drop(one);
     until(&other.shown(), Watching::Connected).await;
@@ -160,7 +177,7 @@ async fn the_connection_is_closed_after_a_failure_and_with_its_last_probe() {
 async fn a_server_that_sends_without_end_is_left_alone() {
     let mut fixture = Fixture::new().await;
     let (probe, _rate) = fixture.probe(1);
-    probe.probed(ProbeResult::Ok, clock::monotonic());
+    probe.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
     let mut server = fixture.accept().await;
     until(&probe.shown(), Watching::Connected).await;
     let text = vec![b'x'; 1024 * 1024];

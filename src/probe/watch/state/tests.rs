@@ -11,36 +11,68 @@ const SECOND: Duration = Duration::from_secs(1);
 /// With a connection that was made at `now`.
 fn held(now: Instant) -> State {
     let mut state = State::default();
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
+    assert_eq!(
+        state.probed(ONE, Some(true), ProbeRate::Normal, now),
+        Action::Open
+    );
     state.opened(now);
     assert_eq!(state.watching(now), Watching::Connected);
     state
 }
 
 #[test]
-fn a_connection_is_made_only_after_a_pass_and_closed_after_a_failure() {
+fn a_connection_is_made_only_while_up_and_closed_after_the_verdict() {
     let now = clock::monotonic();
+    let (normal, fast, down) = (ProbeRate::Normal, ProbeRate::Fast, ProbeRate::Down);
     let mut state = State::default();
-    assert_eq!(state.probed(ONE, Some(false), now), Action::Nothing);
-    assert_eq!(state.probed(ONE, None, now), Action::Nothing);
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Nothing);
+    for rate in [fast, down] {
+        assert_eq!(state.probed(ONE, Some(false), rate, now), Action::Nothing);
+        assert_eq!(state.probed(ONE, None, rate, now), Action::Nothing);
+        // It rises, and no end of a connection makes that faster.
+        assert_eq!(state.probed(ONE, Some(true), rate, now), Action::Nothing);
+    }
+    assert_eq!(state.up(OTHER, now), Action::Nothing, "it has not passed");
+    assert_eq!(state.up(ONE, now), Action::Open);
+    assert_eq!(state.up(ONE, now), Action::Nothing);
+    assert_eq!(state.probed(ONE, Some(true), normal, now), Action::Nothing);
     state.opened(now);
-    assert_eq!(state.probed(ONE, Some(false), now), Action::Close);
+    assert_eq!(state.probed(ONE, Some(false), normal, now), Action::Nothing);
+    assert_eq!(state.probed(ONE, Some(false), fast, now), Action::Nothing);
+    assert_eq!(state.watching(now), Watching::Connected);
+    assert_eq!(state.probed(ONE, Some(false), down, now), Action::Close);
     assert_eq!(state.watching(now), Watching::NotConnected);
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
+    assert_eq!(state.probed(ONE, Some(true), down, now), Action::Nothing);
+    assert_eq!(state.probed(ONE, Some(true), normal, now), Action::Open);
 }
 
 #[test]
-fn a_connection_of_two_checks_is_closed_when_neither_passes() {
+fn a_probe_that_failed_before_the_end_was_known_is_made_again() {
     let now = clock::monotonic();
     let mut state = held(now);
-    assert_eq!(state.probed(OTHER, Some(false), now), Action::Nothing);
-    assert_eq!(state.probed(OTHER, Some(true), now), Action::Nothing);
-    assert_eq!(state.probed(ONE, Some(false), now), Action::Nothing);
-    // Only a probe that passed has something to find out.
+    let failed = state.probed(ONE, Some(false), ProbeRate::Normal, now);
+    assert_eq!(failed, Action::Nothing);
+    assert_eq!(state.ended(End::ByServer, now + SHORT), [ONE]);
+    assert_eq!(state.ended(End::ByServer, now + SHORT), []);
+}
+
+#[test]
+fn a_connection_of_two_checks_is_closed_when_both_verdicts_are_down() {
+    let now = clock::monotonic();
+    let (normal, down) = (ProbeRate::Normal, ProbeRate::Down);
+    let mut state = held(now);
+    assert_eq!(
+        state.probed(OTHER, Some(false), normal, now),
+        Action::Nothing
+    );
+    assert_eq!(
+        state.probed(OTHER, Some(true), normal, now),
+        Action::Nothing
+    );
+    assert_eq!(state.probed(ONE, Some(false), down, now), Action::Nothing);
+    // Of a probe whose verdict is down there is nothing to find out.
     assert_eq!(state.ended(End::ByServer, now + SHORT), [OTHER]);
-    assert_eq!(state.probed(OTHER, Some(true), now + SHORT), Action::Open);
+    let passed = state.probed(OTHER, Some(true), normal, now + SHORT);
+    assert_eq!(passed, Action::Open);
     assert_eq!(state.forget(OTHER), Action::Close);
 }
 
@@ -52,7 +84,10 @@ fn idle_timeout_of_a_server_makes_one_probe_and_the_next_connection() {
         now += SECOND * 60;
         assert_eq!(state.ended(End::ByServer, now), [ONE]);
         assert_eq!(state.ended(End::ByServer, now), []);
-        assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
+        assert_eq!(
+            state.probed(ONE, Some(true), ProbeRate::Normal, now),
+            Action::Open
+        );
         state.opened(now);
         assert_eq!(state.watching(now), Watching::Connected);
     }
@@ -65,7 +100,7 @@ fn a_server_that_ends_each_connection_is_asked_ever_more_seldom_and_shown() {
     let mut state = State::default();
     let mut opened = Vec::new();
     while now < start + SECOND * 1200 {
-        if state.probed(ONE, Some(true), now) == Action::Open {
+        if state.probed(ONE, Some(true), ProbeRate::Normal, now) == Action::Open {
             opened.push((now - start).as_secs());
             state.opened(now);
             assert_eq!(state.ended(End::ByServer, now + MILLISECOND * 100), [ONE]);
@@ -80,12 +115,18 @@ fn a_server_that_ends_each_connection_is_asked_ever_more_seldom_and_shown() {
 
     // Once it holds a connection, it is well.
     let now = now + LONGEST_WAIT;
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
+    assert_eq!(
+        state.probed(ONE, Some(true), ProbeRate::Normal, now),
+        Action::Open
+    );
     state.opened(now);
     assert_eq!(state.watching(now), Watching::EndedByServer);
     assert_eq!(state.watching(now + SHORT), Watching::Connected);
     assert_eq!(state.ended(End::ByServer, now + SHORT), [ONE]);
-    assert_eq!(state.probed(ONE, Some(true), now + SHORT), Action::Open);
+    assert_eq!(
+        state.probed(ONE, Some(true), ProbeRate::Normal, now + SHORT),
+        Action::Open
+    );
 }
 
 #[test]
@@ -94,26 +135,37 @@ fn a_fault_of_this_host_and_too_much_text_make_no_probe() {
     let mut state = held(now);
     assert_eq!(state.ended(End::TooMuch, now + SECOND * 60), []);
     let mut state = State::default();
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
+    assert_eq!(
+        state.probed(ONE, Some(true), ProbeRate::Normal, now),
+        Action::Open
+    );
     assert_eq!(state.ended(End::NotMade, now), []);
     // Its connection is refused: that is worth a probe.
-    assert_eq!(state.probed(ONE, Some(true), now), Action::Open);
+    assert_eq!(
+        state.probed(ONE, Some(true), ProbeRate::Normal, now),
+        Action::Open
+    );
     assert_eq!(state.ended(End::ByServer, now), [ONE]);
 }
 
 #[derive(Debug, Clone)]
 enum Event {
-    Probed(u32, Option<bool>),
+    Probed(u32, Option<bool>, ProbeRate),
     Forget(u32),
     Opened,
     Ended(End),
 }
 
 fn event() -> impl Strategy<Value = Event> {
+    let rate = prop_oneof![
+        4 => Just(ProbeRate::Normal),
+        1 => Just(ProbeRate::Fast),
+        1 => Just(ProbeRate::Down),
+    ];
     let end = prop_oneof![Just(End::ByServer), Just(End::TooMuch), Just(End::NotMade)];
     prop_oneof![
-        4 => (0_u32..3, prop::option::weighted(0.9, prop::bool::weighted(0.8)))
-            .prop_map(|(probe, passed)| Event::Probed(probe, passed)),
+        4 => (0_u32..3, prop::option::weighted(0.9, prop::bool::weighted(0.8)), rate)
+            .prop_map(|(probe, passed, rate)| Event::Probed(probe, passed, rate)),
         1 => (0_u32..3).prop_map(Event::Forget),
         2 => Just(Event::Opened),
         2 => end.prop_map(Event::Ended),
@@ -121,8 +173,8 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever comes: a connection is opened only by a pass, never a second one beside it, and
-    /// each makes at most one probe of each check that passes. Connections that end at once come
+    /// Whatever comes: a connection is opened only by a pass while up, never a second one beside
+    /// it, and each makes at most one probe of each check that has no verdict down. Connections that end at once come
     /// ever more seldom.
     #[test]
     fn each_connection_makes_at_most_one_probe(
@@ -131,23 +183,26 @@ proptest! {
         let start = clock::monotonic();
         let mut now = start;
         let mut state = State::default();
-        let mut passing = BTreeSet::new();
+        let mut not_down = BTreeSet::new();
         let (mut open, mut opened, mut hints) = (false, 0_usize, 0_usize);
         for (wait, event) in events {
             now += MILLISECOND * wait;
             let action = match event {
-                Event::Probed(probe, passed) => {
+                Event::Probed(probe, passed, rate) => {
                     match passed {
-                        Some(true) => { passing.insert(ProbeId(probe)); }
-                        Some(false) => { passing.remove(&ProbeId(probe)); }
-                        None => {}
+                        Some(true) => { not_down.insert(ProbeId(probe)); }
+                        Some(false) if rate == ProbeRate::Down => {
+                            not_down.remove(&ProbeId(probe));
+                        }
+                        Some(false) | None => {}
                     }
-                    let action = state.probed(ProbeId(probe), passed, now);
-                    prop_assert!(action != Action::Open || passed == Some(true));
+                    let action = state.probed(ProbeId(probe), passed, rate, now);
+                    let is_up = rate == ProbeRate::Normal && passed == Some(true);
+                    prop_assert!(action != Action::Open || is_up);
                     action
                 }
                 Event::Forget(probe) => {
-                    passing.remove(&ProbeId(probe));
+                    not_down.remove(&ProbeId(probe));
                     state.forget(ProbeId(probe))
                 }
                 Event::Opened => {
@@ -159,7 +214,7 @@ proptest! {
                 Event::Ended(end) => {
                     let probes = state.ended(end, now);
                     prop_assert!(open || probes.is_empty());
-                    prop_assert!(probes.iter().all(|probe| passing.contains(probe)));
+                    prop_assert!(probes.iter().all(|probe| not_down.contains(probe)));
                     hints += usize::from(!probes.is_empty());
                     open = false;
                     Action::Nothing
@@ -172,12 +227,11 @@ proptest! {
                     opened += 1;
                 }
                 Action::Close => {
-                    prop_assert!(open && passing.is_empty());
+                    prop_assert!(open);
                     open = false;
                 }
                 Action::Nothing => {}
             }
-            prop_assert!(!open || !passing.is_empty());
             prop_assert!(hints <= opened);
         }
     }
