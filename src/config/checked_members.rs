@@ -32,40 +32,38 @@ pub(super) fn checked_members(service: &ServiceDraft) -> impl Iterator<Item = Ch
     let drafts = service.real_servers.iter().flatten().flatten();
     let real_servers = drafts.filter_map(move |draft| {
         let own = draft.check.as_ref().ok()?.as_ref();
-        let (check, location) = match own {
-            Some(own) => (&*own.check, own.location),
-            None => of_service?,
-        };
-        Some(CheckedMember {
-            address: draft.address,
-            check,
-            location,
-            has_own_check: own.is_some(),
-            forwarding: draft.forwarding_in(service),
-            own_forwarding: own_location(draft.forwarding),
-        })
+        let own = own.map(|own| (&*own.check, own.location));
+        let forwarding = (draft.forwarding_in(service), draft.forwarding);
+        member(draft.address, own, of_service, forwarding)
     });
     let sorry_server = service.pool.sorry_server.as_ref().ok();
     let sorry_server = sorry_server.and_then(Option::as_ref).and_then(|draft| {
         let own = draft.check.as_ref().ok()?.as_ref();
-        let (check, location) = match own {
-            Some(own) => (&*own.check, draft.location),
-            None => of_service?,
-        };
-        Some(CheckedMember {
-            address: draft.address,
-            check,
-            location,
-            has_own_check: own.is_some(),
-            forwarding: draft.forwarding_in(service),
-            own_forwarding: own_location(draft.forwarding),
-        })
+        let own = own.map(|own| (&*own.check, draft.location));
+        let forwarding = (draft.forwarding_in(service), draft.forwarding);
+        member(draft.address, own, of_service, forwarding)
     });
     real_servers.chain(sorry_server)
 }
 
-fn own_location(forwarding: Parsed<Option<Located<Forwarding>>>) -> Option<Location> {
-    Some(forwarding.ok()??.location)
+/// `own` and `of_service` are checks, and where they are written; `forwarding` is what holds, and
+/// what is its own.
+fn member<'d>(
+    address: Parsed<Located<IpAddr>>,
+    own: Option<(&'d Check, Location)>,
+    of_service: Option<(&'d Check, Location)>,
+    forwarding: (Parsed<Forwarding>, Parsed<Option<Located<Forwarding>>>),
+) -> Option<CheckedMember<'d>> {
+    let (check, location) = own.or(of_service)?;
+    let (forwarding, own_forwarding) = forwarding;
+    Some(CheckedMember {
+        address,
+        check,
+        location,
+        has_own_check: own.is_some(),
+        forwarding,
+        own_forwarding: own_forwarding.ok().flatten().map(|own| own.location),
+    })
 }
 
 /// Each check that decides on something, and where it is written.

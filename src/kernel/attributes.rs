@@ -59,6 +59,16 @@ pub(super) fn value_error(name: &'static str, bytes: &[u8]) -> DecodeError {
     }
 }
 
+/// The value that `read` makes of the payload of an attribute, if the attribute is there.
+fn read_value<'a, V>(
+    payload: Option<&'a [u8]>,
+    name: &'static str,
+    read: impl FnOnce(&'a [u8]) -> Option<V>,
+) -> Result<Option<V>, DecodeError> {
+    let value = payload.map(|bytes| read(bytes).ok_or_else(|| value_error(name, bytes)));
+    value.transpose()
+}
+
 impl From<DecodeError> for Cause {
     fn from(error: DecodeError) -> Self {
         Self::Undecodable(match std::error::Error::source(&error) {
@@ -141,13 +151,7 @@ impl<'a, A: Entry> Attributes<'a, A> {
         name: &'static str,
         read: impl FnOnce(&'s [u8]) -> Option<V>,
     ) -> Result<Option<V>, DecodeError> {
-        match self.get(kind) {
-            Some(bytes) => match read(bytes) {
-                Some(value) => Ok(Some(value)),
-                None => Err(value_error(name, bytes)),
-            },
-            None => Ok(None),
-        }
+        read_value(self.get(kind), name, read)
     }
 
     /// The value that `read` makes of the payload.

@@ -38,6 +38,23 @@ pub(super) fn subscriptions(
     Subscriptions { probes, targets }
 }
 
+/// The driver takes over this configuration.
+pub(super) fn reload(driver: &mut Driver, config: &Config, now: Instant) -> ReloadResult {
+    let names = config.virtual_services.iter().map(|service| &*service.name);
+    let (done, mut result) = tokio::sync::oneshot::channel();
+    let change = HealthReload {
+        probes: subscriptions(config, |_| Arc::default()),
+        found: Weights::new(),
+        loaded_at: SystemTime::UNIX_EPOCH,
+        metrics: Arc::new(Metrics::new(names).unwrap()),
+        weight_updates: Arc::default(),
+        done,
+        config: Arc::new(config.clone()),
+    };
+    driver.change_to(change, now);
+    result.try_recv().unwrap()
+}
+
 /// A probe that began and ended now, and showed nothing but its result.
 pub(super) fn report(probe: ProbeId, result: ProbeResult) -> ProbeReport {
     ProbeReport {

@@ -100,21 +100,10 @@ impl World {
 
     fn reload(&mut self, text: &str) -> ReloadResult {
         let config = Config::parse("cluster.yaml", text).unwrap();
-        let names = config.virtual_services.iter().map(|service| &*service.name);
-        let (done, mut result) = oneshot::channel();
-        let change = HealthReload {
-            probes: fixture::subscriptions(&config, |_| Arc::default()),
-            found: Weights::new(),
-            loaded_at: SystemTime::UNIX_EPOCH,
-            metrics: Arc::new(Metrics::new(names).unwrap()),
-            weight_updates: Arc::default(),
-            done,
-            config: Arc::new(config.clone()),
-        };
         let now = self.now();
-        self.driver.change_to(change, now);
+        let result = fixture::reload(&mut self.driver, &config, now);
         self.targets = crate::probe::probe_targets(&config);
-        result.try_recv().unwrap()
+        result
     }
 
     fn live(&self, real_server: u32) -> RealServerLive {

@@ -433,19 +433,7 @@ fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
     let text = CLUSTER.replace(this, that);
     assert!(this == that || text != CLUSTER);
     let config = Config::parse("cluster.yaml", &text).unwrap();
-    let names = config.virtual_services.iter().map(|service| &*service.name);
-    let (done, mut result) = tokio::sync::oneshot::channel();
-    let change = HealthReload {
-        probes: fixture::subscriptions(&config, |_| Arc::default()),
-        found: Weights::new(),
-        loaded_at: SystemTime::UNIX_EPOCH,
-        metrics: Arc::new(Metrics::new(names).unwrap()),
-        weight_updates: Arc::default(),
-        done,
-        config: Arc::new(config),
-    };
-    fixture.driver.change_to(change, fixture.start);
-    result.try_recv().unwrap()
+    fixture::reload(&mut fixture.driver, &config, fixture.start)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use super::{DecodeError, TYPE_MASK, value_error};
+use super::{DecodeError, TYPE_MASK, read_value};
 
 /// The attributes of one message or of one nested attribute; `T` numbers their types.
 /// Attributes that nobody asks for are ignored, so that a newer kernel's do no harm.
@@ -55,13 +55,7 @@ impl<'a, T: Into<u16>> GenericAttributes<'a, T> {
         name: &'static str,
         read: impl FnOnce(&'a [u8]) -> Option<V>,
     ) -> Result<Option<V>, DecodeError> {
-        match self.get(kind) {
-            Some(bytes) => match read(bytes) {
-                Some(value) => Ok(Some(value)),
-                None => Err(value_error(name, bytes)),
-            },
-            None => Ok(None),
-        }
+        read_value(self.get(kind), name, read)
     }
 
     /// The value that `read` makes of the payload.
