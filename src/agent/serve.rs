@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::agent::conditions;
 use crate::agent::lifecycle::AgentError;
@@ -18,8 +18,9 @@ use crate::agent::service_status;
 use crate::agent::startup_resources::StartupResources;
 use crate::agent::tasks::spawn_named;
 use crate::control::{self, Operation, OperationRequest, OperationResponse, Operator};
-use crate::http::{self, SharedState};
+use crate::http::{self, ServeError, SharedState};
 use crate::notify::Events;
+use crate::runtime::error_chain::error_chain;
 use crate::runtime::printable::printable;
 use crate::runtime::signals::{Hangup, Stop, Terminate};
 use crate::runtime::{orphans, systemd};
@@ -56,10 +57,9 @@ pub(crate) async fn serve_until_stopped<L>(
     let conditions = conditions::watch(shown.clone());
     spawn_named(&mut tasks, "conditions", conditions);
     let control = control::serve(socket, shown.clone(), requests);
-    spawn_named(&mut tasks, "control", control);
-    let router = http::router(shown.clone());
-    let http = http::serve(listener, move |_| router.clone());
-    spawn_named(&mut tasks, "http", http);
+    spawn_named(&mut tasks, "control", serving("control", control));
+    let http = http::serve(listener, shown.clone());
+    spawn_named(&mut tasks, "http", serving("http", http));
     loop {
         let request = tokio::select! {
             request = next_request(&mut terminate, &mut hangup, &mut asked) => request,
@@ -94,6 +94,15 @@ pub(crate) async fn serve_until_stopped<L>(
     systemd::stopping();
     stop.stop();
     Ok(reconcile.await?)
+}
+
+async fn serving(endpoint: &str, served: impl Future<Output = ServeError>) {
+    let error = served.await;
+    error!(
+        endpoint,
+        error = error_chain(&error),
+        "the agent can answer nobody"
+    );
 }
 
 /// The next operation, with the operator who asks for it and the channel where the

@@ -1,9 +1,9 @@
 //! What a second agent, or a wrong configuration, would find taken: acquired
 //! before the kernel is touched.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::agent::lifecycle::AgentError;

@@ -14,13 +14,11 @@ pub(crate) use request::{
 };
 pub(crate) use socket::{BindError, ControlSocket, bind};
 
-use std::convert::Infallible;
-
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 
-use crate::http::{self, SharedState};
+use crate::http::{self, ServeError, SharedState};
 
 /// Answers `GET /status` and hands requests to the agent until it is dropped;
 /// then the socket goes too, if it is still ours.
@@ -28,7 +26,7 @@ pub(crate) async fn serve(
     socket: ControlSocket,
     shown: SharedState,
     requests: Requests,
-) -> Infallible {
+) -> ServeError {
     let ControlSocket { listener, _file } = socket;
     let router = Router::new()
         .route("/status", get(http::status).with_state(shown))
@@ -37,7 +35,8 @@ pub(crate) async fn serve(
         let operator = Operator::of(stream);
         router.clone().layer(Extension(operator))
     };
-    http::serve(listener, router_for).await
+    let listener = move || UnixListener::from_std(listener);
+    http::serve_with_low_priority("control", listener, router_for).await
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
-use std::os::unix::net::UnixListener as BlockingListener;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use thiserror::Error;
-use tokio::net::UnixListener;
 
 /// A control socket that cannot be made.
 #[derive(Debug, Error)]
@@ -46,6 +45,7 @@ pub(crate) enum BindError {
 /// the socket's file goes, if it is still the one made here.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
+    /// It does not block.
     pub(super) listener: UnixListener,
     pub(super) _file: SocketFile,
 }
@@ -83,7 +83,7 @@ fn connect(path: &Path) -> Result<(), Errno> {
 ///
 /// A socket on which nobody listens, such as a killed process leaves, is
 /// replaced; one on which somebody does is not. The directory is made, with
-/// mode 0755, if it is missing. To be called within a runtime.
+/// mode 0755, if it is missing.
 pub(crate) fn bind(path: &Path) -> Result<ControlSocket, BindError> {
     let failed = |what| {
         move |cause| BindError::Io {
@@ -120,14 +120,13 @@ pub(crate) fn bind(path: &Path) -> Result<ControlSocket, BindError> {
         .tempdir_in(directory)
         .map_err(failed("cannot make a directory beside it"))?;
     let bound = private.path().join("s");
-    let listener = BlockingListener::bind(&bound).map_err(failed("cannot bind it"))?;
+    let listener = UnixListener::bind(&bound).map_err(failed("cannot bind it"))?;
     fs::set_permissions(&bound, Permissions::from_mode(0o600))
         .map_err(failed("cannot set its mode"))?;
     let file = fs::symlink_metadata(&bound).map_err(failed("cannot look at it"))?;
     listener
         .set_nonblocking(true)
         .map_err(failed("cannot make it non-blocking"))?;
-    let listener = UnixListener::from_std(listener).map_err(failed("cannot wait on it"))?;
     fs::rename(&bound, path).map_err(failed("cannot move it to its place"))?;
     Ok(ControlSocket {
         listener,

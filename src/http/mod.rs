@@ -4,6 +4,7 @@
 mod connection_slots;
 mod host_header;
 mod negotiation;
+mod pace;
 mod page;
 mod readyz;
 mod rendering;
@@ -13,7 +14,7 @@ mod write_stall;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -27,7 +28,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-pub(crate) use server::serve;
+pub(crate) use server::{ServeError, serve_with_low_priority};
 
 use self::connection_slots::ConnectionSlot;
 use self::rendering::{Large, RenderError, Renderings, Wanted};
@@ -139,13 +140,14 @@ pub(crate) enum ListenError {
 }
 
 /// Takes the address, without serving yet: so that one that cannot be had is
-/// known before the kernel is touched.
+/// known before the kernel is touched. The listener does not block.
 ///
 /// Sets `SO_REUSEADDR`, as tokio does: connections of the process before this
 /// one, waiting out their time, are no obstacle.
-pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, ListenError> {
+pub(crate) async fn bind(listen: SocketAddr) -> Result<net::TcpListener, ListenError> {
     TcpListener::bind(listen)
         .await
+        .and_then(TcpListener::into_std)
         .map_err(|cause| match Errno::from_io_error(&cause) {
             Some(Errno::ADDRINUSE) => ListenError::Taken(listen),
             Some(Errno::ACCESS | Errno::PERM) => ListenError::NotPermitted(listen),
@@ -157,8 +159,15 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, ListenError>
         })
 }
 
+/// Answers on all endpoints until it is dropped.
+pub(crate) async fn serve(listener: net::TcpListener, shown: SharedState) -> ServeError {
+    let listener = move || TcpListener::from_std(listener);
+    let router = router(shown);
+    serve_with_low_priority("http", listener, move |_| router.clone()).await
+}
+
 /// All endpoints.
-pub(crate) fn router(shown: SharedState) -> Router {
+fn router(shown: SharedState) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/page.css", get(style))

@@ -4,12 +4,9 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 use thiserror::Error;
 use tokio::sync::{Mutex, oneshot};
 
@@ -17,8 +14,8 @@ use super::connection_slots::{ConnectionSlot, Reader};
 use super::page::Query;
 use super::sink::{Encoding, Sink};
 use crate::metrics::Format;
-use crate::runtime::clock;
 use crate::runtime::shared::Shared;
+use crate::runtime::{clock, low_priority};
 use crate::status::document::Filter;
 
 /// How many renderings of one resource may be in memory, for readers that take
@@ -28,9 +25,6 @@ const IN_MEMORY: usize = 2;
 /// How old the oldest of them is when its readers end for a newer one. Until
 /// then, the newest one is shown again.
 const READING_TIME: Duration = Duration::from_secs(5);
-
-/// Probes go first.
-const NICE: i32 = 10;
 
 /// A large resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,11 +169,7 @@ impl Renderings {
         }
         let (done, rendered) = oneshot::channel();
         let to = Arc::clone(resource);
-        let thread = thread::Builder::new().name("render".to_owned());
-        let thread = thread.spawn(move || {
-            if let Err(error) = setpriority_process(Some(gettid()), NICE) {
-                tracing::debug!(%error, "rendering has the priority of probes");
-            }
+        let thread = low_priority::spawn("render", move || {
             let mut sink = Sink::new(wanted.encoding);
             let text = render(&mut sink).and_then(|()| Ok(sink.finish()?));
             let rendering = text.map(|text| {

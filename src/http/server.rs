@@ -2,6 +2,7 @@
 //! time that a client takes to read. Only scrapes leave their connection open.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -13,10 +14,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection_slots::{ConnectionSlot, ConnectionSlots, End};
+use super::pace::{Pace, Paced};
 use super::write_stall::WriteStall;
+use crate::runtime::low_priority::{self, LowPriorityError};
 
 /// The most bytes of a head; a longer one is answered with 431.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -42,18 +46,48 @@ impl Source for tokio::net::unix::SocketAddr {
     }
 }
 
+/// Nobody is served.
+#[derive(Debug, Error)]
+pub(crate) enum ServeError {
+    /// The listener cannot be waited on.
+    #[error("cannot wait for connections")]
+    Listener(#[source] io::Error),
+    /// Its thread has failed.
+    #[error(transparent)]
+    Thread(#[from] LowPriorityError),
+}
+
+/// Serves as [`serve`] does, on a thread of this name with a low priority: the probes are made in
+/// time whatever readers take. `listener` is called on that thread, whose runtime waits on it.
+pub(crate) async fn serve_with_low_priority<L: Listener<Addr: Source>>(
+    name: &str,
+    listener: impl FnOnce() -> io::Result<L> + Send + 'static,
+    router_for: impl Fn(&L::Io) -> Router + Send + 'static,
+) -> ServeError {
+    let served = low_priority::run(name, async move || {
+        let listener = listener()?;
+        io::Result::Ok(serve(listener, router_for).await)
+    });
+    match served.await {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(error)) => ServeError::Listener(error),
+        Err(error) => error.into(),
+    }
+}
+
 /// Serves until it is dropped, and every connection with it.
 ///
 /// A connection serves one request, or one scrape after another. Its client has 3 seconds for
 /// the first head of at most 16 KiB, may take nothing of an answer for 5 seconds, and has 30
-/// seconds for all of it. While all slots are taken, a newer connection ends an older one
+/// seconds for all of it. All connections together are written to at a [`Pace`]. While all slots are taken, a newer connection ends an older one
 /// that waits for its next request, has not asked yet, or reads slowly; see [`ConnectionSlots`].
 /// `router_for` a connection is what answers on it.
-pub(crate) async fn serve<L: Listener<Addr: Source>>(
+pub(super) async fn serve<L: Listener<Addr: Source>>(
     mut listener: L,
     router_for: impl Fn(&L::Io) -> Router,
 ) -> Infallible {
     let slots = Arc::new(ConnectionSlots::default());
+    let pace = Arc::new(Pace::default());
     let mut connections = JoinSet::new();
     loop {
         let (stream, address) = listener.accept().await;
@@ -62,7 +96,8 @@ pub(crate) async fn serve<L: Listener<Addr: Source>>(
         }
         let slot = slots.take(address.source()).await;
         let router = router_for(&stream);
-        connections.spawn(connection(WriteStall::new(stream), router, slot));
+        let stream = Paced::new(WriteStall::new(stream), Arc::clone(&pace));
+        connections.spawn(connection(stream, router, slot));
     }
 }
 

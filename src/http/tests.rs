@@ -31,7 +31,7 @@ fn shown(snapshot: Snapshot) -> SharedState {
 async fn served(shown: SharedState) -> SocketAddr {
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, move |_| router(shown.clone())));
+    tokio::spawn(serve(listener, shown));
     address
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod inheritance;
 pub(crate) mod liveness;
 pub(crate) mod log_limit;
 pub(crate) mod logging;
+pub(crate) mod low_priority;
 pub(crate) mod newest_file;
 pub(crate) mod orphans;
 pub(crate) mod own_command;

@@ -207,3 +207,29 @@ fn agent_check_is_answered_beside_clients_that_never_ask() {
     assert!(detail.contains("is a director"), "{detail}");
     drop(idle);
 }
+
+/// The value that `ps -o ni` shows, of each thread with this name.
+fn nice_of_threads(agent: &Agent, name: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap();
+    // A thread that has ended meanwhile has no files.
+    let stats =
+        threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    let named = stats.filter_map(|stat| {
+        let (before, after) = stat.rsplit_once(") ")?;
+        let of_name = before.ends_with(&format!("({name}"));
+        // The 19th field of proc_pid_stat(5); the third one is the first of `after`.
+        let nice = after.split(' ').nth(16)?;
+        of_name.then(|| nice.to_owned())
+    });
+    named.collect()
+}
+
+#[test]
+fn readers_are_served_with_a_low_priority_and_probes_with_the_usual_one() {
+    let site = Site::new();
+    let (agent, _servers) = director(&site);
+    assert_eq!(nice_of_threads(&agent, "http"), ["10"]);
+    assert_eq!(nice_of_threads(&agent, "control"), ["10"]);
+    let workers = nice_of_threads(&agent, "tokio-rt-worker");
+    assert_eq!(workers, ["0", "0"]);
+}

@@ -9,9 +9,10 @@ use crate::cluster::{metric, request};
 use crate::support::{Lan, Namespace, PATIENCE, Site, Web, ipvsadm_save, until};
 
 /// The second service is one that rs1 does not serve: a client that is with
-/// rs1 for the VIP is refused there.
+/// rs1 for the VIP is refused there. The agent does not own the VIP, so it announces
+/// nothing that would bring a client back that rs1 has just taken away.
 const CONFIGURATION: &str = "
-director: { interface: eth0, resync_interval: 1s, on_arp_conflict: quiesce }
+director: { link: eth0, resync_interval: 1s, on_arp_conflict: quiesce }
 virtual_services:
   - name: web
     address: 192.168.11.200:80
@@ -77,6 +78,8 @@ fn quiesced_real_server_in_arp_conflict_gets_no_clients_and_requests_succeed() {
     }
     let _webs = [Web::start(&lan.rs1, "rs1"), Web::start(&lan.rs2, "rs2")];
     serve_other(&lan.rs2);
+    lan.director
+        .run("ip address add 192.168.11.200/32 dev eth0");
     let site = Site::new(CONFIGURATION);
     let mut agent = site.start(&lan.director, &[]);
     wait_for_table(&lan.director, [1, 1]);
