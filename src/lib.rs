@@ -92,6 +92,8 @@
 //!   answer of the kernel shows that the table has changed.
 //! - **Latest value, not a queue.** Health overwrites the wanted weight, so a slow kernel
 //!   neither stalls probes nor piles up stale work.
+//! - **Readers come after probes.** `http` and `control` have threads with a low priority of
+//!   their own, and write at a bounded pace; probes, health and reconcile share two others.
 //! - **Own only what is configured.** The agent leaves foreign services, addresses and
 //!   sysctls alone. The state file alone says what the agent once configured and may remove.
 //! - **Start and stop are invisible to traffic.** Weights found in the kernel stay until
