@@ -276,14 +276,14 @@ stage_lab() {
 	test_packages || return
 	[[ -n ${filter[*]} || $("$library" --list --ignored lab) == *': test'* ]] ||
 		complain 'no ignored test of the library has "lab" in its name' || status=1
-	# One boot for both. Three tests at a time keep the guest's two processors busy, for
-	# each test waits for most of its time.
+	# One boot for both. Each test waits for most of its time, so that four tests at a time
+	# keep two of the host's processors busy.
 	# shellcheck disable=SC2016 # the guest's shell expands it
 	tests tests/lab/boot.sh bash -c '
 		lab=$1 library=$2 status=0
 		shift 2
-		"$lab" --test-threads=3 "$@" || status=$?
-		"$library" --test-threads=3 --ignored "${@:-lab}" || status=$?
+		"$lab" --test-threads=4 "$@" || status=$?
+		"$library" --test-threads=4 --ignored "${@:-lab}" || status=$?
 		exit $status' lab "$lab" "$library" "${filter[@]}" || status=1
 	return "$status"
 }

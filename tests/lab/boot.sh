@@ -175,9 +175,10 @@ fi
 # At the end of its input qemu would hang the port up and drop the output.
 mkfifo "$job/stdin"
 share=security_model=none,readonly=on,multidevs=remap
+# On a busy host, four processors have a greater share of it than two.
 qemu-system-x86_64 \
 	-nodefaults -no-user-config -no-reboot -display none \
-	"${accelerator[@]}" -smp 2 -m 2G \
+	"${accelerator[@]}" -smp 4 -m 2G \
 	-kernel "$lab"/kernel/boot/vmlinuz-* -initrd "$lab/initramfs" \
 	-append "${kernel_options[*]}" \
 	-virtfs "local,path=/,mount_tag=host,$share" \
