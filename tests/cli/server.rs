@@ -4,9 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
+
+/// Connections that wait to be accepted: those of 200 ms, where 20,000 come in a second.
+const BACKLOG: u32 = 4096;
 
 /// How long a trickling server waits before each byte.
 const DRIP: Duration = Duration::from_millis(100);
@@ -58,7 +61,7 @@ impl Server {
         let (behaviour, receiver) = watch::channel(behaviour);
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         for address in addresses {
-            let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
+            let listener = runtime.block_on(async { listen(*address) }).unwrap();
             let (receiver, arrivals) = (receiver.clone(), Arc::clone(&arrivals));
             runtime.spawn(accept(listener, receiver, arrivals));
         }
@@ -84,6 +87,16 @@ impl Server {
     pub(crate) fn arrivals(&self) -> Vec<(IpAddr, Instant)> {
         self.arrivals.lock().unwrap().clone()
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[expect(
