@@ -49,7 +49,7 @@
 //!
 //! | addition | place |
 //! |---|---|
-//! | a kind of check | the settings and their reader in a file of `config::check`, the keys in a file of `config::declaration::check`, a variant in `config::check::kind`, the probe in a file of `probe::checks`, called in `probe::probing` |
+//! | a kind of check | the settings and their reader in a file of `config::check`, the keys in a file of `config::declaration::check`, a variant in `config::check::kind`, the probe in a file of `probe::checks`, called in `probe::dispatch` |
 //! | a configuration key | one entry in `config::declaration`, one line in the reader of its mapping |
 //! | a condition | one entry in `model::condition`, raised where the fact is known |
 //! | a metric | one entry in `metrics::exposition::families` |
@@ -57,8 +57,8 @@
 //!
 //! # Folders
 //!
-//! Each folder imports only folders above it in this list, or before it on its line;
-//! `tests/layout.rs` reads this list.
+//! Each folder imports only folders above it in this list, or before it on its line, and no
+//! modules of one folder import each other in a circle; `tests/layout` reads this list.
 //!
 //! | folder | contents |
 //! |---|---|

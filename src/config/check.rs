@@ -35,14 +35,15 @@ pub use status_ranges::StatusRanges;
 pub use stream::{Step, StreamCheck};
 pub use tls::{ClientCertificate, ClientKey, TlsSettings};
 pub use udp::UdpCheck;
-pub use via::Via;
 pub(super) use via::allowed_by as via_allowed_by;
 
+use super::Via;
 use super::declaration::{CHECK, PART, SCHEDULE};
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
 use super::problem::{Parsed, Problems};
 use super::scalar::{Value, list};
+use crate::model::ServiceKey;
 
 /// What is asked of a real server, how often, and how many answers decide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +72,12 @@ pub struct Check {
 }
 
 impl Check {
+    /// The check as one of this service.
+    pub(crate) fn of_service(mut self, service: ServiceKey) -> Self {
+        self.kind.ask_for(service);
+        self
+    }
+
     /// The longest that may pass from the start of one probe to the start of
     /// the next, whatever the verdict is.
     pub(crate) fn longest_interval(&self) -> Duration {
@@ -102,18 +109,42 @@ type Reader = fn(&Entry, Option<SocketAddr>, &mut Problems) -> Parsed<CheckKind>
 
 /// The kinds that ask one thing.
 const SIMPLE: [(&str, Reader); 12] = [
-    ("http", http::http),
-    ("https", http::https),
-    ("tcp", stream::tcp),
-    ("tls", stream::tls),
-    ("udp", udp::udp),
-    ("dns", dns::dns),
-    ("ping", ping::ping),
-    ("grpc", grpc::grpc),
-    ("exec", local::exec),
-    ("file", local::file),
-    ("haproxy_agent", haproxy_agent::haproxy_agent),
-    ("agent", agent::read),
+    ("http", |entry, vip, problems| {
+        http::http(entry, vip, problems).map(CheckKind::Http)
+    }),
+    ("https", |entry, vip, problems| {
+        http::https(entry, vip, problems).map(CheckKind::Http)
+    }),
+    ("tcp", |entry, vip, problems| {
+        stream::tcp(entry, vip, problems).map(CheckKind::Stream)
+    }),
+    ("tls", |entry, vip, problems| {
+        stream::tls(entry, vip, problems).map(CheckKind::Stream)
+    }),
+    ("udp", |entry, vip, problems| {
+        udp::udp(entry, vip, problems).map(CheckKind::Udp)
+    }),
+    ("dns", |entry, vip, problems| {
+        dns::dns(entry, vip, problems).map(CheckKind::Dns)
+    }),
+    ("ping", |entry, vip, problems| {
+        ping::ping(entry, vip, problems).map(|()| CheckKind::Ping)
+    }),
+    ("grpc", |entry, vip, problems| {
+        grpc::grpc(entry, vip, problems).map(CheckKind::Grpc)
+    }),
+    ("exec", |entry, vip, problems| {
+        local::exec(entry, vip, problems).map(CheckKind::Exec)
+    }),
+    ("file", |entry, vip, problems| {
+        local::file(entry, vip, problems).map(CheckKind::File)
+    }),
+    ("haproxy_agent", |entry, vip, problems| {
+        haproxy_agent::haproxy_agent(entry, vip, problems).map(CheckKind::HaproxyAgent)
+    }),
+    ("agent", |entry, vip, problems| {
+        agent::read(entry, vip, problems).map(CheckKind::Agent)
+    }),
 ];
 
 /// The kinds that combine others.
@@ -140,7 +171,7 @@ pub(super) fn check(
     let fields = Fields::section(entry.filter(|_| !asks_nothing), &CHECK, problems)?;
     let kind = match kind(&fields, vip, problems) {
         Ok(None) if asks_nothing => Ok(CheckKind::None),
-        Ok(None) => http::default(vip),
+        Ok(None) => Ok(CheckKind::Http(http::default(vip))),
         Ok(Some(kind)) => Ok(kind),
         Err(reported) => Err(reported),
     };

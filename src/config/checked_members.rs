@@ -33,14 +33,14 @@ pub(super) fn checked_members(service: &ServiceDraft) -> impl Iterator<Item = Ch
     let real_servers = drafts.filter_map(move |draft| {
         let own = draft.check.as_ref().ok()?.as_ref();
         let own = own.map(|own| (&*own.check, own.location));
-        let forwarding = (draft.forwarding_in(service), draft.forwarding);
+        let forwarding = (draft.forwarding_or(service.forwarding), draft.forwarding);
         member(draft.address, own, of_service, forwarding)
     });
     let sorry_server = service.pool.sorry_server.as_ref().ok();
     let sorry_server = sorry_server.and_then(Option::as_ref).and_then(|draft| {
         let own = draft.check.as_ref().ok()?.as_ref();
         let own = own.map(|own| (&*own.check, draft.location));
-        let forwarding = (draft.forwarding_in(service), draft.forwarding);
+        let forwarding = (draft.forwarding_or(service.forwarding), draft.forwarding);
         member(draft.address, own, of_service, forwarding)
     });
     real_servers.chain(sorry_server)

@@ -11,6 +11,7 @@ mod schema;
 mod secret;
 mod sections;
 mod service;
+mod trust;
 
 use std::time::Duration;
 
@@ -27,7 +28,6 @@ pub use reference::reference;
 pub use schema::schema;
 pub(super) use secret::SECRET_SOURCE;
 use secret::{ELSEWHERE, SECRET};
-pub(crate) use sections::LONGEST_TIMEOUT;
 pub(super) use sections::{
     CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, PROBE_MARK,
     REAL_SERVER_ROLE, TIMEOUTS,
@@ -181,6 +181,11 @@ const fn seconds(first: u64, last: u64) -> Kind {
 }
 
 const DAY: u64 = 24 * 60 * 60;
+
+/// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
+/// is 1000.
+pub(crate) const LONGEST_TIMEOUT: u64 = 24 * DAY;
+
 const NAME: Kind = text(
     "a name of 1 to 63 letters, digits, `.`, `_` or `-`",
     "^[A-Za-z0-9._-]{1,63}$",

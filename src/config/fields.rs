@@ -1,13 +1,15 @@
 //! Reading the keys of one mapping.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::declaration::{Choice, Mapping, Presence};
 use super::foreign;
-use super::node::{Content, Entry, Location, Node, START};
+use super::node::{Content, Entry, Located, Location, Node, START};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted};
-use super::scalar::{Value, found, list, resembling};
+use super::scalar::{Value, found, list};
+use super::spelling::resembling;
 use super::yaml;
 
 /// The keys of one mapping. A key that is unknown or comes twice is reported once.
@@ -191,6 +193,14 @@ impl<'n> Fields<'n> {
         read: impl FnOnce(Value<'_>) -> Parsed<T>,
     ) -> Parsed<Option<T>> {
         self.written(name)?.map(read).transpose()
+    }
+
+    /// The name of a virtual service or real server.
+    pub(super) fn name(&self, problems: &mut Problems) -> Parsed<Located<Arc<str>>> {
+        let value = self.value("name", problems)?;
+        let location = value.node.location;
+        let value = value.name(problems)?;
+        Ok(Located { value, location })
     }
 
     /// The mapping's name in messages, with its article.

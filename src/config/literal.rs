@@ -2,7 +2,7 @@
 
 use super::node::{Content, Location, Node};
 use super::problem::{Problems, quoted};
-use super::scalar::resembling;
+use super::spelling::resembling;
 
 /// What `{address}` and `{port}` are called elsewhere.
 const OTHER_NAMES: [(&str, &str); 10] = [

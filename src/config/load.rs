@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::declaration::{CONFIGURATION, DEFAULTS, INCLUDED};
 use super::fields::Fields;
+use super::include::{Base, included};
 use super::node::{Content, Entry, Node};
 use super::problem::{First, Parsed, Problems, quoted};
 use super::range::ExpansionBudget;
-use super::secret::IfMissing;
+use super::secret_reader::IfMissing;
 use super::service::ServiceDraft;
-use super::source::{self, Base, LARGEST, Source};
+use super::source::{self, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
 use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
 
@@ -273,7 +274,7 @@ fn read_all(
     let mut all_read = Ok(());
     let mut roots = Vec::new();
     if let Some(entry) = fields.optional("include")? {
-        match source::included(entry, base, taken, problems) {
+        match included(entry, base, taken, problems) {
             Ok(included) => {
                 for (file, source) in (1..).zip(included) {
                     problems.add_file(&source.name);

@@ -24,6 +24,7 @@ mod digest;
 mod error;
 mod fields;
 mod foreign;
+mod include;
 mod ipvs;
 mod literal;
 mod load;
@@ -38,13 +39,18 @@ mod real_server_entry;
 mod rules;
 mod scalar;
 mod secret;
+mod secret_reader;
 mod sections;
 mod service;
 mod service_key;
 mod service_member;
 mod source;
+mod spelling;
 mod syntax;
+mod via;
 mod warnings;
+mod webhook_format;
+mod whole_number;
 mod yaml;
 
 pub(crate) use address::of_no_host;
@@ -52,14 +58,14 @@ pub(crate) use check::{ADDRESS, PORT, RCODES};
 pub use check::{
     AgentCheck, Check, CheckKind, ClientCertificate, ClientKey, DnsCheck, ExecCheck, ExpectedBody,
     Expression, FileCheck, GrpcCheck, HaproxyAgentCheck, HttpCheck, Origin, Pattern, StatusRanges,
-    Step, StreamCheck, TlsSettings, UdpCheck, Via,
+    Step, StreamCheck, TlsSettings, UdpCheck,
 };
 pub(crate) use declaration::{CHECK_TIMEOUTS, INTERVALS, LONGEST_TIMEOUT, RUN};
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
 pub(crate) use foreign::meaning as foreign_meaning;
 pub use load::Sockets;
-pub use notify::{Mail, Notify, NotifyTarget, Webhook, WebhookFormat};
+pub use notify::{Mail, Notify, NotifyTarget, Webhook};
 pub use probe_mark::ProbeMark;
 pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
 pub use secret::Secret;
@@ -67,6 +73,8 @@ pub use service_member::ServiceMember;
 pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };
+pub use via::Via;
+pub use webhook_format::WebhookFormat;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

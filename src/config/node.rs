@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::whole_number;
+
 /// A position in a file: where a value starts, and how far it goes on that line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Location {
@@ -112,7 +114,7 @@ impl Node {
     /// The whole number, if it is one within `i128`.
     pub(super) fn integer(&self) -> Option<i128> {
         if let Content::Number(text) = self.content() {
-            super::yaml::integer(text)
+            whole_number::integer(text)
         } else {
             None
         }

@@ -14,6 +14,7 @@ use super::node::{Content, Entry, Node};
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::{Value, found, list};
 use super::secret::Secret;
+use super::webhook_format::WebhookFormat;
 
 /// One entry of `notify`: a target of notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,17 +67,6 @@ pub struct Mail {
     pub from: String,
     /// The absolute path of `sendmail`.
     pub sendmail: String,
-}
-
-/// What a webhook is posted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WebhookFormat {
-    /// The event.
-    Event,
-    /// What Alertmanager sends to a webhook, in version 4 of its format.
-    AlertmanagerWebhook,
-    /// What Alertmanager's own API takes.
-    AlertmanagerApi,
 }
 
 /// A URL that takes events as JSON.

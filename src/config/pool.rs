@@ -13,7 +13,6 @@ use super::node::{Entry, Located, Location};
 use super::problem::{Parsed, Problems};
 use super::real_server_entry::{OwnCheck, read_own};
 use super::scalar::Value;
-use super::service::ServiceDraft;
 use super::{Check, OnFailure, Pool, SorryServer, ipvs};
 
 /// The pool's keys as they were read.
@@ -157,10 +156,9 @@ impl PoolDraft {
 }
 
 impl SorryServerDraft {
-    /// How packets of the service reach the sorry server.
-    pub(super) fn forwarding_in(&self, service: &ServiceDraft) -> Parsed<Forwarding> {
-        self.forwarding?
-            .map_or(service.forwarding, |own| Ok(own.value))
+    /// The sorry server's forwarding in a service with this one.
+    pub(super) fn forwarding_or(&self, of_service: Parsed<Forwarding>) -> Parsed<Forwarding> {
+        self.forwarding?.map_or(of_service, |own| Ok(own.value))
     }
 
     fn finish(self, service_port: u16, check: &Arc<Check>) -> Parsed<SorryServer> {

@@ -1,7 +1,7 @@
 //! Problems as they are found, and the proof that one was.
 
 use super::node::Location;
-use super::secret::{IfMissing, SecretReader};
+use super::secret_reader::{IfMissing, SecretReader};
 use crate::runtime::printable::is_hidden;
 
 /// One mistake in the file, and the way out of it.

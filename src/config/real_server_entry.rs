@@ -12,7 +12,6 @@ use super::fields::Fields;
 use super::node::{Entry, Located, Location, Node};
 use super::problem::{Parsed, Problems};
 use super::range::{Addresses, ExpansionBudget, real_server_name};
-use super::service::{ServiceDraft, name};
 use super::{Check, RealServer, ipvs};
 
 /// A real server as it was read.
@@ -53,7 +52,7 @@ pub(super) fn real_server<'n>(
     problems: &mut Problems,
 ) -> Parsed<Vec<Listed<'n>>> {
     let fields = Fields::read(node, &REAL_SERVER, problems)?;
-    let name = name(&fields, problems);
+    let name = fields.name(problems);
     let addresses = fields.value("address", problems).and_then(|value| {
         let location = value.node.location;
         let value = value.host_addresses(problems)?;
@@ -178,13 +177,8 @@ pub(super) fn read_own(
 
 impl RealServerDraft {
     /// The real server's forwarding in a service with this one.
-    fn forwarding_or(&self, of_service: Parsed<Forwarding>) -> Parsed<Forwarding> {
+    pub(super) fn forwarding_or(&self, of_service: Parsed<Forwarding>) -> Parsed<Forwarding> {
         self.forwarding?.map_or(of_service, |own| Ok(own.value))
-    }
-
-    /// How packets of the service reach the real server.
-    pub(super) fn forwarding_in(&self, service: &ServiceDraft) -> Parsed<Forwarding> {
-        self.forwarding_or(service.forwarding)
     }
 
     /// Whether the real server has no check of its own.

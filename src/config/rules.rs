@@ -61,7 +61,7 @@ pub(super) fn check(
             if !misplaced.contains(&draft.location)
                 && address(
                     service,
-                    (draft.address, draft.forwarding_in(service)),
+                    (draft.address, draft.forwarding_or(service.forwarding)),
                     "a real server",
                     &all_vips,
                     problems,
@@ -70,7 +70,12 @@ pub(super) fn check(
             {
                 misplaced.insert(draft.location);
             }
-            port(service, draft.port, draft.forwarding_in(service), problems);
+            port(
+                service,
+                draft.port,
+                draft.forwarding_or(service.forwarding),
+                problems,
+            );
             let key = draft.address.ok().map(|address| {
                 let port = draft.port.ok().flatten().map(|port| port.value);
                 let shown = port.map_or_else(
@@ -103,7 +108,7 @@ fn sorry_server(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
         return;
     };
     // A problem with it is reported, and the rest holds or not without it.
-    let forwarding = draft.forwarding_in(service);
+    let forwarding = draft.forwarding_or(service.forwarding);
     let placed = (draft.address, forwarding);
     let _reported = address(service, placed, "a sorry server", vips, problems);
     port(service, draft.port, forwarding, problems);

@@ -8,7 +8,8 @@ use super::declaration::{Choice, Key, Kind, Presence};
 use super::literal::{UNEXPANDED_HINT, unexpanded};
 use super::node::{Content, Entry, Node};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted, shown};
-use crate::model::{self, LONGEST_NAME, is_name_byte};
+use super::spelling::resembling;
+use crate::model::{LONGEST_NAME, is_name_byte};
 
 /// A value to be read, with its name for messages.
 #[derive(Debug, Clone, Copy)]
@@ -261,18 +262,6 @@ pub(super) fn found(node: &Node) -> String {
         Content::Sequence(_) => "a list".to_owned(),
         Content::Mapping(_) => "a mapping".to_owned(),
     }
-}
-
-/// The word that was probably meant.
-pub(super) fn resembling(
-    text: &str,
-    words: impl Iterator<Item = &'static str>,
-) -> Option<&'static str> {
-    // A word longer than every one of ours resembles none; comparing costs the product of the lengths.
-    if text.len() > 40 {
-        return None;
-    }
-    model::resembling(&text.to_lowercase().replace('-', "_"), words)
 }
 
 /// `a`, `b` and `c`, or with another conjunction.

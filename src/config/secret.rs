@@ -1,7 +1,6 @@
 //! Secrets: what the configuration keeps out of sight, and where the file may
 //! say that one is found.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
@@ -14,7 +13,8 @@ use super::node::{Content, Location};
 use super::pem;
 use super::problem::{Parsed, Problems, quoted, quoted_name, shown};
 use super::scalar::{Value, list};
-use super::source::{self, SecretFile};
+use super::secret_reader::{IfMissing, SecretReader};
+use super::source;
 use crate::runtime::shell_word;
 
 /// The variable by which systemd tells a unit where its credentials are
@@ -66,39 +66,6 @@ pub(super) struct Form<'f> {
     /// For a text in the configuration.
     pub(super) hint: &'f str,
     pub(super) fits: fn(&str) -> bool,
-}
-
-/// What becomes of a secret that is not on this host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum IfMissing {
-    /// The agent could not do its work.
-    Problem,
-    /// The configuration is read for other things, or for another host.
-    Warning,
-    /// Nothing but the text is looked at, so nothing is known to be missing.
-    #[default]
-    Unread,
-}
-
-/// Reads secrets from where they are, each file once for a configuration.
-#[derive(Debug, Default)]
-pub(super) struct SecretReader {
-    if_missing: IfMissing,
-    files: BTreeMap<PathBuf, Result<SecretFile, io::Error>>,
-}
-
-impl SecretReader {
-    pub(super) fn new(if_missing: IfMissing) -> Self {
-        Self {
-            if_missing,
-            files: BTreeMap::new(),
-        }
-    }
-
-    fn file(&mut self, path: &Path) -> &Result<SecretFile, io::Error> {
-        let read = || source::read_secret(path);
-        self.files.entry(path.to_owned()).or_insert_with(read)
-    }
 }
 
 /// Where a secret is.

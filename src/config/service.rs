@@ -91,7 +91,7 @@ fn service<'n>(
 ) -> Parsed<Vec<ServiceDraft>> {
     let mut fields = Fields::read(node, &SERVICE, problems)?;
     inherit(&mut fields, defaults);
-    let name = name(&fields, problems);
+    let name = fields.name(problems);
     let keys = Keys::read(&fields, problems);
     let scheduler = fields.value("scheduler", problems).and_then(|value| {
         let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
@@ -174,13 +174,6 @@ fn service<'n>(
         }
     };
     Ok(keys.into_iter().map(draft).collect())
-}
-
-pub(super) fn name(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Located<Arc<str>>> {
-    let value = fields.value("name", problems)?;
-    let location = value.node.location;
-    let value = value.name(problems)?;
-    Ok(Located { value, location })
 }
 
 impl ServiceDraft {

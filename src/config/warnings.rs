@@ -9,8 +9,9 @@ use super::checked_members::{checked_members, checks, is_check_taken};
 use super::node::Location;
 use super::problem::{Problems, quoted};
 use super::rules::service_port;
-use super::scalar::{list, resembling};
+use super::scalar::list;
 use super::service::ServiceDraft;
+use super::spelling::resembling;
 use super::{Check, CheckKind};
 
 /// Ports that HTTP usually has.

@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use super::node::{Content, Entry, Located, Location, Node};
 use super::problem::{First, Problem, Problems, quoted};
 use super::syntax;
-pub(super) use scalar::{integer, plain, plain_json};
+pub(super) use scalar::{plain, plain_json};
 
 /// How deep collections may lie within each other, aliases expanded; the
 /// configuration's own shape needs 7.

@@ -9,7 +9,7 @@ mod weights;
 use std::num::NonZeroU16;
 use std::time::Instant;
 
-pub(crate) use self::failure::{FailureRule, Handling};
+pub(crate) use self::failure::Handling;
 use self::member::{Member, SlowStartState};
 pub(crate) use self::policy::{MemberPolicy, Policy, PreviousIndex};
 use super::{Machine, Transition};

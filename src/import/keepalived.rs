@@ -7,6 +7,7 @@ mod http;
 mod lines;
 mod script;
 mod settings;
+mod target;
 mod tls;
 mod udp;
 mod virtual_server;

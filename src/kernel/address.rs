@@ -2,7 +2,7 @@
 //!
 //! The layout of the messages is that of rtnetlink(7) and `linux/if_addr.h`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use neli::consts::nl::NlmF;
@@ -15,7 +15,7 @@ use super::attributes::{address_attribute, attribute, unencodable};
 use super::host::{Host, MAX_NAME};
 use super::memory::MemoryAddresses;
 use super::netlink::{Failure, MessageType, Request};
-use super::{Cause, KernelError};
+use super::{AddressList, Cause, KernelError};
 use crate::model::LocalAddress;
 
 const EEXIST: i32 = Errno::EXIST.raw_os_error();
@@ -35,9 +35,6 @@ pub(crate) enum Addresses {
 pub(crate) struct KernelAddresses {
     host: Host,
 }
-
-/// Address and prefix length, and the label that IPv4 addresses have.
-pub(crate) type AddressList = BTreeMap<(IpAddr, u8), Option<String>>;
 
 impl Addresses {
     /// Refuses another name of an interface, which neither the kernel's

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::sysctl::SysctlFault;
-
 /// A failed operation on the kernel.
 #[derive(Debug, Clone, Error)]
 #[error("cannot {operation}")]
@@ -93,6 +91,41 @@ pub(crate) enum Cause {
     /// The codec cannot decode the answer.
     #[error("the kernel's answer cannot be understood: {0}")]
     Undecodable(String),
+}
+
+/// Why a parameter cannot have its value on this machine. Another attempt fails in
+/// the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum SysctlFault {
+    /// `/proc/sys` is mounted read-only (EROFS).
+    #[error(
+        "/proc/sys is read-only for the agent; add `ReadWritePaths=/proc/sys/{0}` to its systemd unit \
+         as in deploy/, or set the parameter on the host with `sysctl -w`, from where a container has it"
+    )]
+    ReadOnly(String),
+    /// EPERM, EACCES.
+    #[error(
+        "permission denied; run the agent as root of the host's own user namespace, \
+         or set the parameter there with `sysctl -w`"
+    )]
+    NotPermitted,
+    /// The kernel has no such file, and that is not because of a missing interface.
+    #[error(
+        "this kernel has no such parameter; correct or remove it under `sysctls`, \
+         or load the module that brings it"
+    )]
+    Missing,
+    /// The kernel has no such file, because the interface is missing.
+    #[error(
+        "there is no interface `{0}`; see `ip link`, and correct the parameter under `sysctls`"
+    )]
+    NoInterface(String),
+    /// EINVAL, ERANGE.
+    #[error("the kernel refuses this value; correct it under `sysctls`")]
+    Invalid,
+    /// The value was written, and another value was read back.
+    #[error("the kernel took the value and has {0} instead; correct it under `sysctls`")]
+    Kept(String),
 }
 
 impl Cause {

@@ -23,12 +23,15 @@ mod sysctl;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 
 pub(crate) use address::{Addresses, KernelAddresses};
 #[cfg(test)]
 pub(crate) use arp::AddressClaim;
 pub(crate) use arp::{ArpError, ArpLink, NeighbourMessage, OwnAddresses};
 pub(crate) use changes::HostChanges;
+#[cfg(test)]
+pub(crate) use error::SysctlFault;
 pub(crate) use error::{Cause, KernelError};
 pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
@@ -37,8 +40,6 @@ pub(crate) use listeners::Listeners;
 pub(crate) use memory::{MemoryAddresses, MemoryIpvs};
 pub(crate) use neighbours::{Hop, Neighbours, NextHop};
 pub(crate) use packet_capture::{CapturedPacket, PacketCapture};
-#[cfg(test)]
-pub(crate) use sysctl::SysctlFault;
 pub(crate) use sysctl::Sysctls;
 
 use crate::model::{
@@ -60,6 +61,9 @@ pub(crate) struct ObservedDestination {
     pub(crate) connections: Connections,
     pub(crate) statistics: Statistics,
 }
+
+/// The addresses of an interface: address and prefix length, and the label that IPv4 addresses have.
+pub(crate) type AddressList = BTreeMap<(IpAddr, u8), Option<String>>;
 
 /// All of the kernel that the agent looks after, or what stands for it in memory.
 pub(crate) struct Kernel<T> {

@@ -7,8 +7,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use thiserror::Error;
 
+use super::error::SysctlFault;
 use super::memory::MemorySysctls;
 use super::{Cause, KernelError};
 use crate::model::SysctlKey;
@@ -99,41 +99,6 @@ fn path(root: &Path, key: &SysctlKey) -> PathBuf {
 
 fn normalized(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Why a parameter cannot have its value on this machine. Another attempt fails in
-/// the same way.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum SysctlFault {
-    /// `/proc/sys` is mounted read-only (EROFS).
-    #[error(
-        "/proc/sys is read-only for the agent; add `ReadWritePaths=/proc/sys/{0}` to its systemd unit \
-         as in deploy/, or set the parameter on the host with `sysctl -w`, from where a container has it"
-    )]
-    ReadOnly(String),
-    /// EPERM, EACCES.
-    #[error(
-        "permission denied; run the agent as root of the host's own user namespace, \
-         or set the parameter there with `sysctl -w`"
-    )]
-    NotPermitted,
-    /// The kernel has no such file, and that is not because of a missing interface.
-    #[error(
-        "this kernel has no such parameter; correct or remove it under `sysctls`, \
-         or load the module that brings it"
-    )]
-    Missing,
-    /// The kernel has no such file, because the interface is missing.
-    #[error(
-        "there is no interface `{0}`; see `ip link`, and correct the parameter under `sysctls`"
-    )]
-    NoInterface(String),
-    /// EINVAL, ERANGE.
-    #[error("the kernel refuses this value; correct it under `sysctls`")]
-    Invalid,
-    /// The value was written, and another value was read back.
-    #[error("the kernel took the value and has {0} instead; correct it under `sysctls`")]
-    Kept(String),
 }
 
 fn cause(key: &SysctlKey, error: &io::Error) -> Cause {

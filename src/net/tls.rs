@@ -19,13 +19,15 @@ use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::shared::Shared;
 use crate::runtime::{clock, regular_file};
+use config_key::TlsConfigKey;
 use no_verification::NoVerification;
-use shared::{SharedTlsConfig, TlsConfigKey};
+use shared::SharedTlsConfig;
 pub(crate) use stale::StaleFiles;
 pub(crate) use verified::OutOfDate;
 use verified::Verified;
 pub(crate) use wrong_clock::{CertificateDates, ClockError, Dates, Moment, WrongClock};
 
+mod config_key;
 mod no_verification;
 mod shared;
 mod stale;

@@ -10,6 +10,7 @@ mod alertmanager;
 mod event;
 mod exec;
 mod format;
+mod identity;
 mod mail;
 mod queue;
 mod repeats;
@@ -28,8 +29,9 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use event::{Event, EventKind};
 
 use self::event::Message;
+use self::identity::Identity;
 use self::repeats::Ongoing;
-use self::target::{Identity, Target};
+use self::target::Target;
 use crate::config::Notify;
 use crate::metrics::Metrics;
 use crate::net::tls::{StaleFiles, TlsConfigs, TlsError};

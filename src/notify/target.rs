@@ -11,40 +11,15 @@ use tracing::warn;
 
 use super::event::Message;
 use super::format::EventBody;
+use super::identity::Identity;
 use super::queue::{Group, Queue};
 use super::repeats::{Ongoing, Repeats};
 use super::webhook::Poster;
 use super::worker::Work;
 use super::{DeliveryError, alertmanager, exec, mail};
 use crate::config::{Notify, NotifyTarget, Webhook, WebhookFormat};
-use crate::metrics::NotificationCounters;
 use crate::net::tls::TlsConfigs;
 use crate::runtime::shared::Shared;
-
-/// What a target is called, and how its messages are counted. A reload changes it for a
-/// target without a name that gets another place in `notify`.
-#[derive(Debug, Clone)]
-pub(super) struct Identity {
-    /// As the metric calls it.
-    pub(super) label: String,
-    /// As the log calls it: its name or its place, as a URL or an argument may
-    /// hold a secret.
-    pub(super) name: String,
-    pub(super) counters: NotificationCounters,
-}
-
-impl Identity {
-    pub(super) fn new(place: usize, notify: &Notify, counters: NotificationCounters) -> Self {
-        Self {
-            label: notify.label(place),
-            name: match &notify.name {
-                Some(name) => name.to_string(),
-                None => format!("notify[{place}]"),
-            },
-            counters,
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Target {

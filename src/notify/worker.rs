@@ -6,9 +6,9 @@ use tokio::time::{sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::DeliveryError;
+use super::identity::Identity;
 use super::queue::{Group, Queue};
 use super::repeats::{Ongoing, Repeats};
-use super::target::Identity;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::panics;
 use crate::runtime::shared::Shared;

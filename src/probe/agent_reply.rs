@@ -1,27 +1,9 @@
 //! The words of an agent, a program or a file about a real server.
 
-use super::checks::agent::printable;
+use super::detail::printable;
 use super::verdict::{Failure, Pass, Verdict};
+use super::weight_advice::WeightAdvice;
 use crate::model::{MAX_PERCENT, ProbeResult, Weight};
-
-/// A weight reported by a check: by the answer of an agent, the output of a
-/// program, or the content of a file.
-///
-/// A reported weight stays in effect until the next report; an outcome without
-/// one changes nothing. A real server that is down has weight 0 whatever its
-/// check reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WeightAdvice {
-    /// Percent of the configured weight, which may exceed 100. A percentage above
-    /// 0 never rounds down to weight 0.
-    Percent(u16),
-    /// This weight in place of the configured one.
-    Weight(Weight),
-    /// No new connections; existing ones continue.
-    Drain,
-    /// The configured weight.
-    Ready,
-}
 
 /// A parsed line: `up 75%`, `drain`, `down # disk full`, `40`.
 ///

@@ -1,44 +1,33 @@
-//! Checks of several parts: `all` and `any`.
+//! What a check asks: one thing, or several by `all` and `any`.
 
 use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::WeightAdvice;
-use super::checks::haproxy_agent::still_down;
-use super::probing::{Probing, ask_one};
+use super::dispatch::{ask_in_time, ask_one};
+use super::probing::Probing;
 use super::verdict::{Failure, Pass, Verdict};
+use super::weight_advice::WeightAdvice;
 use crate::config::CheckKind;
 use crate::model::ProbeResult;
 
-/// The parts of a check that one probe makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CheckScope {
-    All,
-    /// The parts that go through the VIP, as clients do.
-    ThroughVip,
-    /// The other parts, at the real server's own address.
-    OwnAddress,
-}
-
-impl CheckScope {
-    pub(super) fn includes(self, part: &CheckKind) -> bool {
-        match self {
-            Self::All => true,
-            Self::ThroughVip => part.through_vip().is_some(),
-            Self::OwnAddress => part.through_vip().is_none(),
-        }
-    }
-
-    /// The parts of this check that the scope includes.
-    pub(super) fn of(self, kind: &CheckKind) -> impl Iterator<Item = &CheckKind> {
-        let parts = if let CheckKind::All(parts) = kind {
-            parts
-        } else {
-            std::slice::from_ref(kind)
-        };
-        parts.iter().filter(move |part| self.includes(part))
+/// The context is borrowed, since each future that has the whole of it keeps it twice.
+pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
+    match kind {
+        CheckKind::All(parts) => Box::pin(all(*probing, parts)).await,
+        CheckKind::Any(parts) => Box::pin(any(*probing, parts)).await,
+        CheckKind::None
+        | CheckKind::Http(_)
+        | CheckKind::Stream(_)
+        | CheckKind::Udp(_)
+        | CheckKind::Dns(_)
+        | CheckKind::Ping
+        | CheckKind::Grpc(_)
+        | CheckKind::Exec(_)
+        | CheckKind::File(_)
+        | CheckKind::HaproxyAgent(_)
+        | CheckKind::Agent(_) => ask_in_time(probing, kind).await,
     }
 }
 
@@ -108,7 +97,8 @@ fn without_agent(
     if parts.len() == 1 || failure.result == ProbeResult::Status {
         return Err(failure);
     }
-    match still_down(probing, agent, &failure) {
+    let target = probing.target(Some(agent.port));
+    match probing.agents.still_down(target, &agent.send, &failure) {
         Some(failure) => Err(failure),
         None => Ok(format!("no agent: {}", failure.detail)),
     }

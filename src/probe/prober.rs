@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::checks::haproxy_agent::AgentStates;
-use super::combination::CheckScope;
+use super::agent_states::AgentStates;
+use super::check_scope::CheckScope;
+use super::combination::ask;
 use super::outcome::{both, outcome, path_result};
-use super::probing::{Probing, ask};
+use super::probing::Probing;
 use super::progress::Progress;
 use super::verdict::{Failure, Verdict};
 use super::vip_path::{Unverified, VipConnection, VipPaths};
@@ -189,7 +190,7 @@ impl Prober {
         let started = clock::monotonic();
         let connected = AtomicBool::new(false);
         let entered = match &self.vip_paths {
-            Some(vip_paths) => vip_paths.open(route.path),
+            Some(vip_paths) => VipConnection::new(vip_paths, route.path),
             None => Err(Unverified::NoKernel),
         };
         let verdict = match entered {
@@ -250,7 +251,7 @@ impl Prober {
         let port = check.kind.clients_port(spec.target.port());
         let target = SocketAddr::new(route.vip, port);
         let confirmed = async {
-            let vip_connection = vip_paths.open(route.path)?;
+            let vip_connection = VipConnection::new(vip_paths, route.path)?;
             match vip_connection.source(&check.origin, route.vip) {
                 Ok(source) => {
                     vip_connection

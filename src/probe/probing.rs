@@ -1,4 +1,4 @@
-//! What one probe of one kind of check has to work with, and its end by the deadline.
+//! What one probe of one kind of check has to work with.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +8,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::checks::haproxy_agent::AgentStates;
-use super::checks::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
-use super::combination::{self, CheckScope};
+use super::agent_states::AgentStates;
+use super::check_scope::CheckScope;
 use super::connect::{self, Stream};
 use super::progress::{Activity, Progress};
-use super::verdict::{Failure, Verdict};
+use super::verdict::Failure;
 use super::vip_path::VipConnection;
-use crate::config::{CheckKind, Origin};
+use crate::config::Origin;
 use crate::kernel::Neighbours;
 use crate::net::tls::TlsConfigs;
 
@@ -93,65 +92,5 @@ impl Probing<'_> {
     pub(super) fn fill_in(&self, text: &str) -> String {
         text.replace(crate::config::ADDRESS, &self.target.ip().to_string())
             .replace(crate::config::PORT, &self.target.port().to_string())
-    }
-}
-
-/// The context is borrowed, since each future that has the whole of it keeps it twice.
-pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
-    match kind {
-        CheckKind::All(parts) => Box::pin(combination::all(*probing, parts)).await,
-        CheckKind::Any(parts) => Box::pin(combination::any(*probing, parts)).await,
-        CheckKind::None
-        | CheckKind::Http(_)
-        | CheckKind::Stream(_)
-        | CheckKind::Udp(_)
-        | CheckKind::Dns(_)
-        | CheckKind::Ping
-        | CheckKind::Grpc(_)
-        | CheckKind::Exec(_)
-        | CheckKind::File(_)
-        | CheckKind::HaproxyAgent(_)
-        | CheckKind::Agent(_) => ask_in_time(probing, kind).await,
-    }
-}
-
-/// One part of a combination, which has a progress of its own.
-pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
-    let progress = Progress::new(probing.timeout);
-    let probing = Probing {
-        progress: &Arc::new(progress),
-        ..probing
-    };
-    ask_in_time(&probing, kind).await
-}
-
-/// Ends by the deadline, and then names the current activity.
-async fn ask_in_time(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
-    match tokio::time::timeout_at(probing.deadline, ask_kind(probing, kind)).await {
-        Ok(Err(failure)) => Err(probing.progress.stopped().unwrap_or(failure)),
-        Ok(pass) => pass,
-        Err(_) => Err(probing.late()),
-    }
-}
-
-/// All kinds but plain HTTP's are boxed: a probe of that kind, of which there
-/// may be many thousands, need not make room for the largest of the others.
-async fn ask_kind(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
-    match kind {
-        CheckKind::Http(check) => http::probe(probing, check).await,
-        CheckKind::Stream(check) => Box::pin(stream::probe(*probing, check)).await,
-        CheckKind::Udp(check) => Box::pin(udp::probe(*probing, check)).await,
-        CheckKind::Dns(check) => Box::pin(dns::probe(*probing, check)).await,
-        CheckKind::Ping => Box::pin(ping::probe(*probing)).await,
-        CheckKind::Grpc(check) => Box::pin(grpc::probe(*probing, check)).await,
-        CheckKind::Exec(check) => Box::pin(exec::probe(*probing, check)).await,
-        CheckKind::File(check) => Box::pin(file::probe(*probing, check)).await,
-        CheckKind::HaproxyAgent(check) => Box::pin(haproxy_agent::probe(*probing, check)).await,
-        CheckKind::Agent(check) => Box::pin(agent::probe(*probing, check)).await,
-        // `probe_targets` has no probe of this kind.
-        CheckKind::None => Err(Failure::internal("a probe of a check that asks nothing")),
-        CheckKind::All(_) | CheckKind::Any(_) => {
-            Err(Failure::internal("a combination within another"))
-        }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,36 +14,11 @@ use tokio::time::sleep_until;
 use super::probe_rate::Woken;
 use super::schedule::{Intervals, Schedule, WakeAction};
 use super::watch::{WatchedProbe, Watches};
-use super::{Identity, Outcome, ProbeTarget, Prober, SharedProbeRate};
-use crate::config::Check;
+use super::{Identity, Outcome, ProbeId, ProbeSpec, ProbeTarget, Prober, SharedProbeRate};
 use crate::diagnosis::Fix;
-use crate::model::{ProbePath, ProbeResult, Watching};
+use crate::model::{ProbeResult, Watching};
 use crate::runtime::shared::Shared;
 use crate::runtime::{clock, panics};
-
-/// Number of a probe, which it keeps for as long as it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ProbeId(pub(crate) u32);
-
-/// What is probed, and how.
-#[derive(Debug, Clone)]
-pub(crate) struct ProbeSpec {
-    /// RIP, and the check's port.
-    pub(crate) target: SocketAddr,
-    /// What is asked, how often, and how long is waited; its rise and fall do not matter here.
-    pub(crate) check: Arc<Check>,
-    /// For a check through a VIP.
-    pub(crate) route: Option<Route>,
-}
-
-/// The way of a probe through a VIP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Route {
-    /// What is connected to, on the check's port.
-    pub(crate) vip: IpAddr,
-    /// The clients' path to the real server.
-    pub(crate) path: ProbePath,
-}
 
 /// A probe that runs.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 use tokio_rustls::rustls;
 
-use super::{WeightAdvice, tls_fix};
+use super::tls_fix;
+use super::weight_advice::WeightAdvice;
 use crate::diagnosis::{Fix, PathResult};
 use crate::model::ProbeResult;
 use crate::net::tcp::Icmp;

@@ -4,53 +4,47 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, info, warn};
 
-use super::{ChangeCause, LINES_AT_ONCE, Reconciler, STEPS_AT_INFO, count};
-use crate::kernel::Ipvs;
-use crate::metrics::DriftKind;
-use crate::notify::{Event, EventKind};
+use super::{LINES_AT_ONCE, STEPS_AT_INFO, count};
+use crate::metrics::{DriftKind, Metrics};
+use crate::notify::{Event, EventKind, Events};
 use crate::plan::{Step, Subject};
 
-impl<T: Ipvs> Reconciler<T> {
-    /// Emits one event for all repairs of a pass.
-    pub(super) fn tell_drift(&self, done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
-        let repaired = done
-            .iter()
-            .filter(|step| drift.contains_key(&step.subject()));
-        let repaired: Vec<_> = repaired.map(ToString::to_string).collect();
-        if repaired.is_empty() {
-            return;
+/// Counts the steps that other programs made necessary, and returns their subjects.
+pub(super) fn count_drift<'s>(
+    steps: impl Iterator<Item = &'s Step>,
+    metrics: &Metrics,
+) -> BTreeMap<Subject, DriftKind> {
+    let mut drift = BTreeMap::new();
+    for step in steps {
+        if let Some(kind) = drift_kind(step) {
+            metrics.drift(kind);
+            drift.insert(step.subject(), kind);
         }
-        let named = repaired
-            .iter()
-            .take(3)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("; ");
-        let more = match repaired.len().saturating_sub(3) {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        let detail = format!("repaired: {named}{more}");
-        self.events.emit(Event::of_agent(EventKind::Drift, &detail));
     }
+    drift
+}
 
-    /// Counts the steps that other programs made necessary, and returns their subjects.
-    pub(super) fn count_drift(
-        &self,
-        steps: &[Step],
-        difference: ChangeCause,
-    ) -> BTreeMap<Subject, DriftKind> {
-        let mut drift = BTreeMap::new();
-        if difference == ChangeCause::Drift {
-            for step in steps.iter().filter(|step| !self.is_known_failure(step)) {
-                if let Some(kind) = drift_kind(step) {
-                    self.metrics.drift(kind);
-                    drift.insert(step.subject(), kind);
-                }
-            }
-        }
-        drift
+/// Emits one event for all repairs of a pass.
+pub(super) fn tell_drift(done: &[Step], drift: &BTreeMap<Subject, DriftKind>, events: &Events) {
+    let repaired = done
+        .iter()
+        .filter(|step| drift.contains_key(&step.subject()));
+    let repaired: Vec<_> = repaired.map(ToString::to_string).collect();
+    if repaired.is_empty() {
+        return;
     }
+    let named = repaired
+        .iter()
+        .take(3)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    let more = match repaired.len().saturating_sub(3) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let detail = format!("repaired: {named}{more}");
+    events.emit(Event::of_agent(EventKind::Drift, &detail));
 }
 
 /// Logs the steps that were done; `drift` has those that other programs made necessary.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::apply::{self, HeldBack, Outcome, StepError, StepFailure};
-use super::drift::announce;
+use super::drift::{announce, count_drift, tell_drift};
 use super::dry_run::ProposedSteps;
 use super::observe::{Observation, ObservationScope, observe, observe_written};
 use super::ownership::{Owned, StateFileStatus};
@@ -215,7 +215,12 @@ impl<T: Ipvs> Reconciler<T> {
             self.failed.clear();
             observed
         } else {
-            let drift = self.count_drift(&steps, difference);
+            let drift = if difference == ChangeCause::Drift {
+                let unexpected = steps.iter().filter(|step| !self.is_known_failure(step));
+                count_drift(unexpected, &self.metrics)
+            } else {
+                BTreeMap::new()
+            };
             self.claim(desired, &observed.state).await;
             let held_back = self.held_back(desired).await;
             self.mark_registry.invalidate(&steps);
@@ -226,7 +231,7 @@ impl<T: Ipvs> Reconciler<T> {
                 error: StepError::Kernel(error),
             }));
             announce(&done, &drift);
-            self.tell_drift(&done, &drift);
+            tell_drift(&done, &drift, &self.events);
             self.failed = failures
                 .iter()
                 .map(|failure| failure.subject.clone())

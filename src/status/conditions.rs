@@ -4,8 +4,6 @@
 //! change once and notifies of it; `/status`, the page, `lvs-agent status`,
 //! `doctor` and the metrics read it.
 
-mod derived;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
@@ -18,8 +16,6 @@ use crate::model::{Announcement, Condition, ConditionType, Severity};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::shared::Shared;
 use crate::runtime::stored_file::{Damage, WriteResult, unsaved};
-
-pub(crate) use derived::Examiner;
 
 /// Conditions of one type that are kept: whatever fails in thousands has one
 /// cause, and the metrics of real servers count the rest.

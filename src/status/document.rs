@@ -9,6 +9,7 @@ mod filter;
 mod host;
 mod readiness;
 mod service;
+mod set_weight;
 mod timestamp;
 mod totals;
 mod transition;
@@ -21,7 +22,6 @@ use std::time::{Duration, SystemTime};
 use serde::ser::{Serialize, Serializer};
 
 pub(crate) use arp::ArpAuditStatus;
-pub(crate) use decision::SetWeightStatus;
 pub(crate) use filter::Filter;
 pub(crate) use host::{
     ConditionStatus, ConfigStatus, LeavingStatus, ReconcileStatus, ReloadStatus, SysctlStatus,
@@ -31,6 +31,7 @@ pub(crate) use readiness::{ReadinessStatus, ServedStatus, readiness_of};
 pub(crate) use service::{
     ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus, shown_address,
 };
+pub(crate) use set_weight::SetWeightStatus;
 pub(crate) use timestamp::Timestamp;
 pub(crate) use totals::Totals;
 pub(crate) use transition::TransitionStatus;

@@ -9,6 +9,7 @@ mod command_line;
 mod conditions;
 mod configuration;
 pub(crate) mod document;
+mod examiner;
 mod kernel;
 mod mode;
 mod process;
@@ -21,8 +22,9 @@ mod transitions;
 
 pub(crate) use arp::{ArpRecord, ConflictRecord};
 pub(crate) use command_line::command_line;
-pub(crate) use conditions::{ConditionChange, Conditions, Examiner, SharedConditions};
+pub(crate) use conditions::{ConditionChange, Conditions, SharedConditions};
 pub(crate) use configuration::{LoadedRecord, ReloadRecord};
+pub(crate) use examiner::Examiner;
 pub(crate) use kernel::{SysctlRecord, TableRecord, TimeoutRecord};
 pub(crate) use mode::Mode;
 pub(crate) use process::ProcessRecord;

@@ -30,7 +30,7 @@ const BOUNDS: [Bound; 66] = [
     ("one turn of one connection", "connect.rs", "TURN"),
     ("one turn of one connection", "connect.rs", "READS"),
     ("answer quoted", "progress.rs", "SHOWN"),
-    ("message of a real server's agent", "agent.rs", "LONGEST"),
+    ("message of a real server's agent", "detail.rs", "LONGEST"),
     ("head of an HTTP answer", "head.rs", "MAX_HEADERS"),
     ("making of a connection", "connection.rs", "ESTABLISHING"),
     (
@@ -48,7 +48,7 @@ const BOUNDS: [Bound; 66] = [
     ("questions for each VIP", "audit.rs", "AGAIN"),
     ("real servers asked for", "audit.rs", "LOOKUPS"),
     ("configuration file", "source.rs", "LARGEST"),
-    ("configuration file", "source.rs", "MOST_FILES"),
+    ("configuration file", "include.rs", "MOST_FILES"),
     ("configuration file", "yaml.rs", "MAX_VALUES"),
     ("mistakes in a configuration", "problem.rs", "MOST"),
     ("nesting of a configuration", "yaml.rs", "MAX_DEPTH"),
@@ -237,7 +237,7 @@ const PHRASES: [Phrase; 33] = [
     (
         "cluster.yaml",
         "matching files (at most {})",
-        "source.rs",
+        "include.rs",
         "MOST_FILES",
     ),
     (

@@ -9,7 +9,6 @@ use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems, quoted};
 use super::super::scalar::{Value, found, list};
-use super::CheckKind;
 
 /// A check by a question to a DNS server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +38,7 @@ pub(super) fn dns(
     entry: &Entry,
     _: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<DnsCheck> {
     let fields = Fields::section(Some(entry), &DNS, problems)?;
     let port = fields.integer("port", problems);
     let name = fields.value("name", problems).and_then(|value| {
@@ -85,13 +84,13 @@ pub(super) fn dns(
             "remove `answers`, or add `NOERROR` to `rcode`",
         ));
     }
-    Ok(CheckKind::Dns(DnsCheck {
+    Ok(DnsCheck {
         port: port?,
         name: name?,
         record_type: record_type?.to_string(),
         answers: answers?,
         rcodes: rcodes?,
-    }))
+    })
 }
 
 impl Value<'_> {

@@ -6,7 +6,7 @@ use super::super::declaration::{GRPC, Key, TLS_KEYS};
 use super::super::fields::Fields;
 use super::super::node::Entry;
 use super::super::problem::{Parsed, Problems};
-use super::{CheckKind, TlsSettings, own_port, tls};
+use super::{TlsSettings, own_port, tls};
 
 /// A check by `grpc.health.v1.Health/Check`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub(super) fn grpc(
     entry: &Entry,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<GrpcCheck> {
     let fields = Fields::section(Some(entry), &GRPC, problems)?;
     let port = own_port(&fields, vip, problems);
     let service = fields.maybe("service", |value| {
@@ -43,9 +43,9 @@ pub(super) fn grpc(
             }
         }
     }
-    Ok(CheckKind::Grpc(GrpcCheck {
+    Ok(GrpcCheck {
         port: port?,
         service: service?.unwrap_or_default(),
         tls: encrypted?.then_some(settings?),
-    }))
+    })
 }

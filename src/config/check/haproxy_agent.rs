@@ -6,7 +6,6 @@ use super::super::declaration::HAPROXY_AGENT;
 use super::super::fields::Fields;
 use super::super::node::Entry;
 use super::super::problem::{Parsed, Problems};
-use super::CheckKind;
 
 /// A check by HAProxy's agent protocol.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,12 +20,12 @@ pub(super) fn haproxy_agent(
     entry: &Entry,
     _: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<HaproxyAgentCheck> {
     let fields = Fields::section(Some(entry), &HAPROXY_AGENT, problems)?;
     let port = fields.integer("port", problems);
     let send = fields.maybe("send", |value| value.bytes(problems));
-    Ok(CheckKind::HaproxyAgent(HaproxyAgentCheck {
+    Ok(HaproxyAgentCheck {
         port: port?,
         send: send?.unwrap_or_default(),
-    }))
+    })
 }

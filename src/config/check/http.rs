@@ -12,7 +12,7 @@ use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Parsed, Problems, quoted, shown};
 use super::super::scalar::{Value, found};
 use super::super::secret::{Form, Secret};
-use super::{CheckKind, ExpectedBody, StatusRanges, TlsSettings, tls};
+use super::{ExpectedBody, StatusRanges, TlsSettings, tls};
 
 /// A check by one HTTP/1.1 request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,9 +45,8 @@ pub struct HttpCheck {
 const LONGEST_HOST: usize = 253 + 6;
 
 /// The check of a service whose configuration says none.
-#[expect(clippy::unnecessary_wraps, reason = "like the readers of the kinds")]
-pub(super) fn default(vip: Option<SocketAddr>) -> Parsed<CheckKind> {
-    Ok(CheckKind::Http(HttpCheck {
+pub(super) fn default(vip: Option<SocketAddr>) -> HttpCheck {
+    HttpCheck {
         tls: None,
         method: "GET".to_owned(),
         path: "/".to_owned(),
@@ -58,14 +57,14 @@ pub(super) fn default(vip: Option<SocketAddr>) -> Parsed<CheckKind> {
         body: None,
         expected_status: StatusRanges::success(),
         expected_body: None,
-    }))
+    }
 }
 
 pub(super) fn http(
     entry: &Entry,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<HttpCheck> {
     let fields = Fields::section(Some(entry), &HTTP, problems)?;
     request(&fields, vip, 80, |_, _, _| Ok(None), problems)
 }
@@ -74,7 +73,7 @@ pub(super) fn https(
     entry: &Entry,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<HttpCheck> {
     let fields = Fields::section(Some(entry), &HTTPS, problems)?;
     let tls = |fields: &Fields<'_>, host: Option<&str>, problems: &mut Problems| {
         tls::settings(fields, host, problems).map(Some)
@@ -101,7 +100,7 @@ fn request(
     port: u16,
     tls: impl FnOnce(&Fields<'_>, Option<&str>, &mut Problems) -> Parsed<Option<TlsSettings>>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<HttpCheck> {
     let path = fields
         .value("path", problems)
         .and_then(|value| value.target(problems));
@@ -166,7 +165,7 @@ fn request(
         Ok(host) => tls(fields, host.as_deref(), problems),
         Err(reported) => tls(fields, None, problems).and(Err(*reported)),
     };
-    Ok(CheckKind::Http(HttpCheck {
+    Ok(HttpCheck {
         tls: tls?,
         method: method?,
         path: path?,
@@ -177,7 +176,7 @@ fn request(
         body: body?,
         expected_status: expected_status?,
         expected_body: expected_body?,
-    }))
+    })
 }
 
 /// Some answers have no body (RFC 9110, sections 6.4.1 and 9.3.2), and a check could

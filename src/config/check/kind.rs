@@ -4,6 +4,7 @@ use super::{
     AgentCheck, DnsCheck, ExecCheck, FileCheck, GrpcCheck, HaproxyAgentCheck, HttpCheck, PORT,
     StreamCheck, UdpCheck,
 };
+use crate::model::ServiceKey;
 
 /// The kinds of checks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +120,25 @@ impl CheckKind {
     pub(crate) fn is_of_datagrams(&self) -> bool {
         matches!(self, Self::Udp(_) | Self::Dns(_))
             || self.parts().iter().any(Self::is_of_datagrams)
+    }
+
+    /// The port on which the real server's own lvs-agent is asked, if it is.
+    pub(crate) fn agent_port(&self) -> Option<u16> {
+        if let Self::Agent(check) = self {
+            return Some(check.port);
+        }
+        self.parts().iter().find_map(Self::agent_port)
+    }
+
+    /// Lets the real server's own lvs-agent be asked for this service.
+    pub(super) fn ask_for(&mut self, service: ServiceKey) {
+        if let Self::Agent(check) = self {
+            check.service = Some(service);
+        } else if let Self::All(parts) | Self::Any(parts) = self {
+            for part in parts {
+                part.ask_for(service);
+            }
+        }
     }
 
     /// The configured port.

@@ -9,7 +9,6 @@ use super::super::literal::filled_in;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
-use super::CheckKind;
 
 /// Stands for the real server's address in a command or path.
 pub(crate) const ADDRESS: &str = "{address}";
@@ -39,7 +38,7 @@ pub(super) fn exec(
     entry: &Entry,
     _: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<ExecCheck> {
     let fields = Fields::section(Some(entry), &EXEC, problems)?;
     let command = fields
         .required("command", problems)
@@ -54,11 +53,11 @@ pub(super) fn exec(
         Ok(text.to_owned())
     });
     let advice = fields.truth("advice", problems);
-    Ok(CheckKind::Exec(ExecCheck {
+    Ok(ExecCheck {
         command: command?,
         user: user?,
         advice: advice?,
-    }))
+    })
 }
 
 /// No shell splits a line, so it is a list; the program is found by its path alone.
@@ -87,13 +86,13 @@ pub(super) fn file(
     entry: &Entry,
     _: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<FileCheck> {
     let fields = Fields::section(Some(entry), &FILE, problems)?;
     let value = fields.value("path", problems)?;
     value.path(None, problems)?;
     let path = value.text("an absolute path", "write it as a text", problems)?;
     filled_in(&[path.to_owned()], value.node.location, problems);
-    Ok(CheckKind::File(FileCheck {
+    Ok(FileCheck {
         path: path.to_owned(),
-    }))
+    })
 }

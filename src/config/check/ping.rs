@@ -6,13 +6,7 @@ use super::super::declaration::PING;
 use super::super::fields::Fields;
 use super::super::node::Entry;
 use super::super::problem::{Parsed, Problems};
-use super::CheckKind;
 
-pub(super) fn ping(
-    entry: &Entry,
-    _: Option<SocketAddr>,
-    problems: &mut Problems,
-) -> Parsed<CheckKind> {
-    Fields::section(Some(entry), &PING, problems)?;
-    Ok(CheckKind::Ping)
+pub(super) fn ping(entry: &Entry, _: Option<SocketAddr>, problems: &mut Problems) -> Parsed<()> {
+    Fields::section(Some(entry), &PING, problems).map(|_| ())
 }

@@ -7,7 +7,7 @@ use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
-use super::{CheckKind, Pattern, TlsSettings, own_port, tls as tls_keys};
+use super::{Pattern, TlsSettings, own_port, tls as tls_keys};
 
 /// A check by a connection over TCP, with or without TLS.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,31 +33,31 @@ pub(super) fn tcp(
     entry: &Entry,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<StreamCheck> {
     let fields = Fields::section(Some(entry), &TCP, problems)?;
     let port = own_port(&fields, vip, problems);
     let steps = fields.maybe("steps", |value| value.steps(problems));
-    Ok(CheckKind::Stream(StreamCheck {
+    Ok(StreamCheck {
         port: port?,
         tls: None,
         steps: steps?.unwrap_or_default(),
-    }))
+    })
 }
 
 pub(super) fn tls(
     entry: &Entry,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<StreamCheck> {
     let fields = Fields::section(Some(entry), &TLS, problems)?;
     let port = own_port(&fields, vip, problems);
     let steps = fields.maybe("steps", |value| value.steps(problems));
     let tls = tls_keys::settings(&fields, None, problems);
-    Ok(CheckKind::Stream(StreamCheck {
+    Ok(StreamCheck {
         port: port?,
         tls: Some(tls?),
         steps: steps?.unwrap_or_default(),
-    }))
+    })
 }
 
 impl Value<'_> {

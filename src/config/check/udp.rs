@@ -6,7 +6,7 @@ use super::super::declaration::UDP;
 use super::super::fields::Fields;
 use super::super::node::Entry;
 use super::super::problem::{Parsed, Problems};
-use super::{CheckKind, Pattern, own_port};
+use super::{Pattern, own_port};
 
 /// A check by a datagram.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,14 +23,14 @@ pub(super) fn udp(
     entry: &Entry,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
-) -> Parsed<CheckKind> {
+) -> Parsed<UdpCheck> {
     let fields = Fields::section(Some(entry), &UDP, problems)?;
     let port = own_port(&fields, vip, problems);
     let send = fields.maybe("send", |value| value.bytes(problems));
     let expect = fields.maybe("expect", |value| value.pattern(problems));
-    Ok(CheckKind::Udp(UdpCheck {
+    Ok(UdpCheck {
         port: port?,
         send: send?.unwrap_or_default(),
         expect: expect?,
-    }))
+    })
 }

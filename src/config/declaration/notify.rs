@@ -1,7 +1,7 @@
 //! The keys of `notify`.
 
 use super::super::WebhookFormat;
-use super::sections::{CA, VERIFY};
+use super::trust::{CA, VERIFY};
 use super::{
     Alternatives, DAY, Default, ELSEWHERE, Kind, Mapping, NAME, Optional, PATH, Required, SECRET,
     key, millis, seconds, text, words,

@@ -2,13 +2,9 @@
 
 use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, PerRealServer, RealServerExit};
 use super::{
-    DAY, DEFAULTS, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, Mapping, NOTIFY, Optional,
-    PATH, Required, SERVICE, key, seconds, text, words,
+    DAY, DEFAULTS, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, LONGEST_TIMEOUT, Mapping,
+    NOTIFY, Optional, PATH, Required, SERVICE, key, seconds, text, words,
 };
-
-/// `INT_MAX / HZ` seconds, the most that `ip_vs_set_timeout` takes, where `HZ`
-/// is 1000.
-pub(crate) const LONGEST_TIMEOUT: u64 = 24 * DAY;
 
 const LIST_SERVICES: &str =
     "list at least one virtual service below `virtual_services:`, as in the examples";
@@ -314,17 +310,4 @@ pub(in crate::config) static REAL_SERVER_ROLE: Mapping = Mapping::section(
             "What happens to VIPs and kernel parameters when the agent ends.",
         ),
     ]],
-);
-
-pub(super) const CA: Key = key(
-    "ca",
-    PATH,
-    Optional("the authorities that this host trusts"),
-    "Certificates of authorities in PEM.",
-);
-pub(super) const VERIFY: Key = key(
-    "verify",
-    Kind::Bool,
-    Default("true"),
-    "Whether the server's certificate must be valid.",
 );

@@ -5,8 +5,8 @@ use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceFlags, Weight}
 use super::super::OnFailure;
 use super::choices::TunnelType;
 use super::{
-    Alternatives, CHECK_OR_NONE, Default, HOST_ADDRESS, Key, Kind, Mapping, NAME, Optional,
-    Required, SERVICE_ADDRESS, key, port, seconds, text, words,
+    Alternatives, CHECK_OR_NONE, Default, HOST_ADDRESS, Key, Kind, LONGEST_TIMEOUT, Mapping, NAME,
+    Optional, Required, SERVICE_ADDRESS, key, port, seconds, text, words,
 };
 
 const WEIGHTS: i64 = Weight::MAX.get() as i64;
@@ -309,7 +309,7 @@ pub(in crate::config) static PERSISTENCE: Mapping = Mapping::new(
     &[&[
         key(
             "timeout",
-            seconds(1, super::sections::LONGEST_TIMEOUT),
+            seconds(1, LONGEST_TIMEOUT),
             Default("5m"),
             "How long a client without connections is kept, in whole seconds.",
         ),

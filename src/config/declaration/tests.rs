@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::super::fields::Fields;
 use super::super::node::{Content, Node, START};
 use super::super::problem::Problems;
-use super::super::yaml;
+use super::super::{whole_number, yaml};
 use super::*;
 
 fn all(
@@ -107,7 +107,7 @@ fn as_json(path: &Path) -> Option<Json> {
             Content::Null => Json::Null,
             Content::Bool(value) => (*value).into(),
             Content::Number(text) => {
-                match yaml::integer(text).and_then(|n| i64::try_from(n).ok()) {
+                match whole_number::integer(text).and_then(|n| i64::try_from(n).ok()) {
                     Some(number) => number.into(),
                     None => text.parse::<f64>().unwrap_or(f64::MAX).into(),
                 }

@@ -6,26 +6,6 @@ use super::{Member, Pool};
 use crate::diagnosis::Unavailability;
 use crate::model::{AdminState, Health, Weight};
 
-/// What a virtual service asks for when a real server of it fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FailureRule {
-    /// The real server is out of the table while it is down.
-    pub(crate) removes: bool,
-    /// Its connections are ended from this unavailability on; `None` for never.
-    pub(crate) resets_from: Option<Unavailability>,
-    /// Both also where no other real server serves.
-    pub(crate) even_the_last: bool,
-}
-
-impl FailureRule {
-    /// Weight 0, and nothing else.
-    pub(crate) const QUIESCE: Self = Self {
-        removes: false,
-        resets_from: None,
-        even_the_last: false,
-    };
-}
-
 /// What is to be done with a real server beside setting its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handling {

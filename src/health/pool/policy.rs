@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use super::{FailureRule, Pool};
+use super::Pool;
 use crate::config::{Check, OnFailure, ServiceMember, VirtualService};
 use crate::diagnosis::Unavailability;
 use crate::health::slow_start::SlowStart;
@@ -51,6 +51,26 @@ pub(crate) struct PreviousIndex {
     pub(crate) same_check: bool,
     /// Whether the kind of its check is the same: then its advice stays in effect.
     pub(crate) same_kind: bool,
+}
+
+/// What a virtual service asks for when a real server of it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FailureRule {
+    /// The real server is out of the table while it is down.
+    pub(crate) removes: bool,
+    /// Its connections are ended from this unavailability on; `None` for never.
+    pub(crate) resets_from: Option<Unavailability>,
+    /// Both also where no other real server serves.
+    pub(crate) even_the_last: bool,
+}
+
+impl FailureRule {
+    /// Weight 0, and nothing else.
+    pub(crate) const QUIESCE: Self = Self {
+        removes: false,
+        resets_from: None,
+        even_the_last: false,
+    };
 }
 
 impl Pool {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::health::pool::policy::Streaks;
+use crate::health::pool::policy::{FailureRule, Streaks};
 use crate::health::slow_start::SlowStart;
 use crate::model::{AdminState, PoolStatus, Quiesced, SetWeight};
 use crate::runtime::clock;

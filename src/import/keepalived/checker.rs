@@ -10,22 +10,12 @@ use super::super::draft::DraftCheck;
 use super::super::note::Notes;
 use super::blocks::Statement;
 use super::settings::{Defaults, Settings, timer};
+use super::target::Target;
 use super::tls::ClientTls;
 use super::{http, script, udp};
 
 /// The name by which keepalived greets a mail server.
 const HELO: &str = "smtpchecker.keepalived.org";
-
-/// The real server that is checked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
-    pub(super) address: IpAddr,
-    pub(super) port: Option<u16>,
-    /// That of the virtual service, which the real server surely has if it is its own.
-    pub(super) service_port: Option<u16>,
-    /// A check over a port must say which one.
-    pub(super) needs_port: bool,
-}
 
 /// What checkers have in common.
 #[derive(Debug, Default)]

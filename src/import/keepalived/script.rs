@@ -7,7 +7,7 @@ use serde_yaml::Value;
 use super::super::check::Kind;
 use super::super::note::{Notes, Place};
 use super::blocks::Statement;
-use super::checker::Target;
+use super::target::Target;
 use crate::config::{ADDRESS, PORT};
 
 /// Runs the program of its arguments, and prints the weight that an exit status

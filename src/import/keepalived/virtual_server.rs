@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use super::super::draft::{Draft, Key, Netmask, Persistence, RealServer, SorryServer, number};
 use super::super::note::Notes;
 use super::blocks::Statement;
-use super::checker::{Checkers, Target};
+use super::checker::Checkers;
 use super::group::{Group, family};
 use super::settings::{Settings, forwarding, integer, note_invalid};
+use super::target::Target;
 use super::tls::ClientTls;
 use crate::model::{Family, Forwarding, Protocol};
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::kernel::address::AddressList;
-use crate::kernel::{Cause, KernelError};
+use crate::kernel::{AddressList, Cause, KernelError};
 use crate::model::{LocalAddress, SysctlKey};
 use crate::plan::Step;
 use crate::runtime::shared::Shared;

@@ -2,7 +2,6 @@
 //! background, and used until a newer one has loaded.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,9 @@ use tokio::sync::Notify;
 use tokio_rustls::rustls::ClientConfig;
 use tracing::{info, warn};
 
+use super::config_key::TlsConfigKey;
 use super::stale::StaleFiles;
 use super::{Application, TlsError};
-use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::shared::Shared;
 use crate::runtime::{clock, panics};
@@ -29,48 +28,6 @@ const STALE: &str = "the files of TLS cannot be read again: what was read before
 
 /// What is wrong when the files could not be read even once.
 const UNREAD: &str = "the files of TLS cannot be read";
-
-/// What a configuration consists of: all of the settings but the server's name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TlsConfigKey {
-    pub(super) ca: Option<PathBuf>,
-    pub(super) client: Option<ClientCertificate>,
-    pub(super) verify: bool,
-}
-
-impl TlsConfigKey {
-    pub(super) fn of(settings: &TlsSettings) -> Self {
-        let TlsSettings {
-            server_name: _,
-            ca,
-            client,
-            verify,
-        } = settings;
-        Self {
-            ca: ca.clone(),
-            client: client.clone(),
-            verify: *verify,
-        }
-    }
-
-    /// The files, for people.
-    pub(super) fn files(&self) -> String {
-        let client = self.client.iter().flat_map(|client| {
-            let key = match &client.key {
-                ClientKey::File(path) => Some(path),
-                ClientKey::Pem(_) => None,
-            };
-            [Some(&client.certificate), key].into_iter().flatten()
-        });
-        let files = self.ca.iter().chain(client);
-        let files: Vec<_> = files.map(|file| file.display().to_string()).collect();
-        if files.is_empty() {
-            "the certificates of the system".to_owned()
-        } else {
-            files.join(", ")
-        }
-    }
-}
 
 /// A configuration that is kept up to date.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shared::TlsConfigKey;
+use super::config_key::TlsConfigKey;
 use crate::runtime::shared::Shared;
 
 /// Why files cannot be read again, and what to do.

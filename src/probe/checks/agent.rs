@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 use crate::config::AgentCheck;
 use crate::diagnosis::{Fix, PathResult};
 use crate::model::{Diagnosis, ProbeResult, Protocol, ServiceKey};
+use crate::probe::detail::printable;
 use crate::probe::http1::Exchange;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
@@ -20,9 +21,6 @@ use crate::status::document::Status;
 
 /// The most that is read of a status: some thousand services.
 const LARGEST: usize = 1024 * 1024;
-
-/// The longest part of the other end's text that is shown, in characters.
-const LONGEST: usize = 300;
 
 /// What is read of the other end's `/readiness`, or of `/status`: it may be of
 /// another version. Virtual services are a director's, and not looked at.
@@ -180,12 +178,6 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
             })
         }
     }
-}
-
-/// What came from elsewhere, on one line and not too long.
-pub(in crate::probe) fn printable(text: &str) -> String {
-    let cut: String = text.chars().take(LONGEST).collect();
-    crate::runtime::printable::printable(&cut)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::ExecCheck;
 use crate::model::ProbeResult;
 use crate::probe::agent_reply::AgentReply;
+use crate::probe::detail::printable;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
 use crate::probe::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
@@ -61,7 +62,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> 
         })?;
     probing.begin(Activity::Program);
     let ended = timeout_at(probing.deadline, output.read_until_end(&mut group)).await;
-    let said = crate::probe::checks::agent::printable(output.last_line().trim());
+    let said = printable(output.last_line().trim());
     let judged = if let Ok(status) = ended {
         let status = status?;
         if status.success() && check.advice {

@@ -1,3 +1,7 @@
+//! The checks `http` and `https`: one request, and the verdict on its answer.
+
+mod by_hand;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
@@ -5,11 +9,11 @@ use hyper::header::HeaderName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
+use self::by_hand::curl;
 use crate::config::{HttpCheck, Secret};
 use crate::model::ProbeResult;
 use crate::net::tls::Application;
 use crate::probe::body;
-use crate::probe::by_hand::curl;
 use crate::probe::http1::Exchange;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
@@ -169,7 +173,7 @@ fn known<'s>(secret: &'s Secret, of: &str) -> Result<&'s str, Failure> {
 
 /// The `Host` header: as the file has it, or with the port that is asked where
 /// that is not the scheme's own (RFC 9110, section 7.2).
-pub(in crate::probe) fn host(target: SocketAddr, check: &HttpCheck) -> String {
+fn host(target: SocketAddr, check: &HttpCheck) -> String {
     let usual_port = if check.tls.is_some() { 443 } else { 80 };
     let port = target.port();
     match (&check.host, port == usual_port) {

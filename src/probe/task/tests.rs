@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::config::CheckKind;
+use crate::config::{Check, CheckKind};
 use crate::probe::ProbeRate;
 use crate::status::fixture;
 

@@ -68,13 +68,24 @@ struct Held {
 }
 
 impl VipConnection {
-    pub(super) fn new(paths: Arc<VipPaths>, confirmed: Confirmed, path: ProbePath) -> Self {
-        Self {
-            paths,
+    /// A connection over this path. Fails unless the path is known to lead to
+    /// its real server alone.
+    pub(crate) fn new(paths: &Arc<VipPaths>, path: ProbePath) -> Result<Self, Unverified> {
+        paths.interception.ensure(path.family, clock::monotonic())?;
+        let confirmed = paths.registry.confirmed(&path);
+        let confirmed = confirmed.ok_or_else(|| {
+            if paths.registry.marks().lacks(&path) {
+                Unverified::NoneLeft
+            } else {
+                Unverified::NoMark
+            }
+        })?;
+        Ok(Self {
+            paths: Arc::clone(paths),
             confirmed,
             path,
             held: Shared::default(),
-        }
+        })
     }
 
     /// The largest segment of the connection.

@@ -4,7 +4,6 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use super::connection::VipConnection;
 use super::interception::InterceptionCheck;
 use super::ports::{Ending, Ports};
 use super::readers::Readers;
@@ -34,21 +33,6 @@ impl VipPaths {
             interception: InterceptionCheck::default(),
             readers: (table == TableKind::Kernel).then(Readers::new),
         }
-    }
-
-    /// A connection over this path. Fails unless the path is known to lead to
-    /// its real server alone.
-    pub(crate) fn open(self: &Arc<Self>, path: ProbePath) -> Result<VipConnection, Unverified> {
-        self.interception.ensure(path.family, clock::monotonic())?;
-        let confirmed = self.registry.confirmed(&path);
-        let confirmed = confirmed.ok_or_else(|| {
-            if self.registry.marks().lacks(&path) {
-                Unverified::NoneLeft
-            } else {
-                Unverified::NoMark
-            }
-        })?;
-        Ok(VipConnection::new(Arc::clone(self), confirmed, path))
     }
 
     pub(super) fn readers(&self) -> Result<&Readers, Unverified> {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::resets::tell_handling;
 use super::{COUNT_INTERVAL, DirectorLoop, in_from_now};
 use crate::health::{Handling, WeightChange};
 use crate::kernel::Ipvs;
@@ -15,6 +14,7 @@ use crate::reconcile::{
 };
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
+use crate::status::{RealServerRecord, ServiceRecord};
 
 /// A weight that has to be written.
 pub(super) struct Pending {
@@ -201,6 +201,22 @@ fn announce_unwritten(unwritten: &[(&Pending, StepError)]) {
             error = error_chain(error),
             "weights not written, looking at the whole table; the first: {step}"
         );
+    }
+}
+
+/// Logs what is done with a real server beside setting its weight.
+fn tell_handling(pending: &Pending, service: &ServiceRecord, record: &RealServerRecord) {
+    let (service, real_server) = (&*service.name, &*record.name);
+    match pending.change.handling {
+        Handling::Weight => {}
+        Handling::Remove => info!(
+            service,
+            real_server, "removed from the table until it passes its check"
+        ),
+        Handling::Reset => info!(
+            service,
+            real_server, "its connections are ended: it can be reached no more"
+        ),
     }
 }
 

@@ -14,16 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use super::fast_path::Pending;
 use super::{DirectorLoop, in_from_now};
 use crate::health::Handling;
 use crate::kernel::Ipvs;
 use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
 use crate::plan::Step;
 use crate::runtime::error_chain::error_chain;
-use crate::status::{RealServerRecord, ServiceRecord};
 
 /// How long a destination stays out of the table, by round.
 const WHILES: [Duration; 3] = [
@@ -208,21 +206,5 @@ impl<T: Ipvs> DirectorLoop<T> {
                 self.next_pass = in_from_now(Duration::ZERO);
             }
         }
-    }
-}
-
-/// Logs what is done with a real server beside setting its weight.
-pub(super) fn tell_handling(pending: &Pending, service: &ServiceRecord, record: &RealServerRecord) {
-    let (service, real_server) = (&*service.name, &*record.name);
-    match pending.change.handling {
-        Handling::Weight => {}
-        Handling::Remove => info!(
-            service,
-            real_server, "removed from the table until it passes its check"
-        ),
-        Handling::Reset => info!(
-            service,
-            real_server, "its connections are ended: it can be reached no more"
-        ),
     }
 }

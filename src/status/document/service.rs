@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::decision::SetWeightStatus;
+use super::set_weight::SetWeightStatus;
 use crate::model::{
     AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Watching, Weight,
     short_duration,

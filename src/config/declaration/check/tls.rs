@@ -1,6 +1,6 @@
 //! The keys of TLS, which stand beside those of the check that uses it.
 
-use crate::config::declaration::sections::{CA, VERIFY};
+use crate::config::declaration::trust::{CA, VERIFY};
 use crate::config::declaration::{ELSEWHERE, Key, Kind, Optional, PATH, key, text};
 
 pub(in crate::config) const TLS_KEYS: [Key; 5] = [

@@ -2,7 +2,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::*;
-use crate::health::pool::policy::Streaks;
+use crate::health::pool::policy::{FailureRule, Streaks};
 use crate::health::pool::{MemberPolicy, Policy};
 use crate::health::slow_start::SlowStart;
 use crate::runtime::clock;

@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::time::{advance, timeout};
 
 use super::*;
-use crate::config::{ClientCertificate, ClientKey};
+use crate::config::{ClientCertificate, ClientKey, TlsSettings};
 use crate::net::tls::TlsConfigs;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};

@@ -26,7 +26,7 @@ fn paths() -> (Arc<VipPaths>, State) {
 #[test]
 fn no_connection_opens_before_the_canary_and_the_table_allow_it() {
     let (paths, table) = paths();
-    let why = || paths.open(path(21)).err();
+    let why = || VipConnection::new(&paths, path(21)).err();
     assert_eq!(why(), Some(Unverified::NoCanary));
     paths.registry.confirm(&table);
     assert_eq!(why(), Some(Unverified::NoCanary));
@@ -42,7 +42,7 @@ fn no_connection_opens_before_the_canary_and_the_table_allow_it() {
     let marks = Marks::assign(&config, &Marks::default(), &BTreeSet::new());
     paths.registry.assign(marks);
     assert_eq!(why(), Some(Unverified::NoMark));
-    let why = paths.open(path(22)).err();
+    let why = VipConnection::new(&paths, path(22)).err();
     assert_eq!(why, Some(Unverified::NoneLeft));
 }
 
@@ -56,7 +56,7 @@ fn no_result_counts_after_a_service_was_made_anew_or_interception_failed() {
             .note(Family::Ipv4, found, clock::monotonic());
     };
     note(Ok(()));
-    let connection = paths.open(path(21)).unwrap();
+    let connection = VipConnection::new(&paths, path(21)).unwrap();
     assert_eq!(connection.verify_pass(), Ok(()));
 
     note(Err(Unverified::Backup));
@@ -70,7 +70,12 @@ fn no_result_counts_after_a_service_was_made_anew_or_interception_failed() {
     assert_eq!(connection.verify_pass(), Err(Unverified::NoMark));
     paths.registry.confirm(&table);
     assert_eq!(connection.verify_pass(), Err(Unverified::NoMark));
-    assert!(paths.open(path(21)).unwrap().verify_pass().is_ok());
+    assert!(
+        VipConnection::new(&paths, path(21))
+            .unwrap()
+            .verify_pass()
+            .is_ok()
+    );
 }
 
 #[test]
@@ -82,8 +87,12 @@ fn port_rests_for_as_long_as_the_end_of_its_connection_requires() {
         paths
             .interception
             .note(Family::Ipv4, Ok(()), clock::monotonic());
-        let port = || paths.open(path(21)).unwrap().next_port(target);
-        let connection = paths.open(path(21)).unwrap();
+        let port = || {
+            VipConnection::new(&paths, path(21))
+                .unwrap()
+                .next_port(target)
+        };
+        let connection = VipConnection::new(&paths, path(21)).unwrap();
         assert_eq!(connection.next_port(target), Some(40_000));
         assert_eq!(port(), None, "it is in use");
         connection.held.lock().ending = ending;

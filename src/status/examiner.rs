@@ -5,11 +5,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::{RealServerRecord, ServiceRecord, Snapshot};
 use crate::diagnosis::arp_conflict_fix;
 use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity};
 use crate::runtime::file_work;
 use crate::runtime::own_command;
-use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// Real servers that are examined in one step, at least: 20,000 of them take 10 steps.
 const REAL_SERVERS_AT_ONCE: usize = 2048;

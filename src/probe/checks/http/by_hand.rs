@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::checks::http::host;
+use super::host;
 use crate::config::{HttpCheck, Secret};
 use crate::runtime::shell_word::quoted;
 
