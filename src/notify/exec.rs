@@ -12,6 +12,7 @@ use super::DeliveryError;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::orphans::{Children, Group, Output};
 use crate::runtime::printable::printable;
+use crate::runtime::program_file;
 
 /// What the service manager gave the agent and nobody else.
 const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -46,7 +47,7 @@ pub(super) async fn run(
     // The thread that starts a program waits for the file system that has it.
     let file = PathBuf::from(program);
     let start = move || {
-        file_work::touch(&file);
+        program_file::touch(&file);
         // With the command its end of the pipe goes, so that reading it ends.
         runtime.block_on(Group::spawn(&mut command, Children::MayOutlive))
     };

@@ -15,6 +15,7 @@ pub(crate) mod orphans;
 pub(crate) mod own_command;
 pub(crate) mod panics;
 pub(crate) mod printable;
+pub(crate) mod program_file;
 pub(crate) mod regular_file;
 pub(crate) mod shared;
 pub(crate) mod shell_word;

@@ -53,7 +53,7 @@ const BOUNDS: [Bound; 66] = [
     ("mistakes in a configuration", "problem.rs", "MOST"),
     ("nesting of a configuration", "yaml.rs", "MAX_DEPTH"),
     ("nesting of a configuration", "yaml.rs", "MAX_ALIASED"),
-    ("threads that wait", "file_work.rs", "PER_DIRECTORY"),
+    ("threads that wait", "claims.rs", "PER_DIRECTORY"),
     ("threads that wait", "file_work.rs", "PATIENCE"),
     ("wait for the state file", "reconciler.rs", "SAVING"),
     ("age of certificates", "shared.rs", "FRESH"),

@@ -24,6 +24,7 @@ use crate::probe::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::orphans::{Children, Group, Output};
+use crate::runtime::program_file;
 
 /// The whole environment, but for what the program is given as arguments.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -116,7 +117,7 @@ async fn spawn(
     let runtime = Handle::current();
     let file = PathBuf::from(program);
     let start = move || {
-        file_work::touch(&file);
+        program_file::touch(&file);
         // With the command its ends of the pipes go, so that reading them ends.
         runtime.block_on(Group::spawn(&mut command, Children::EndWithIt))
     };

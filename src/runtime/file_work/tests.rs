@@ -28,11 +28,8 @@ fn hanging() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
 }
 
 fn threads_of(file_work: &FileWork, file_use: FileUse) -> usize {
-    let (_, state) = file_work
-        .uses
-        .iter()
-        .find(|(of, _)| *of == file_use)
-        .unwrap();
+    let mut uses = file_work.uses.iter();
+    let state = uses.find(|state| state.file_use == file_use).unwrap();
     state.threads.started()
 }
 
@@ -126,7 +123,7 @@ async fn one_directory_or_one_use_that_hangs_leaves_the_others_alone() {
     }
     assert_eq!(
         threads_of(&files, FileUse::Checks),
-        PER_DIRECTORY,
+        claims::PER_DIRECTORY,
         "a third file of the directory is not tried"
     );
     let well = files.run(FileUse::Checks, Path::new("/well"), within(AMPLE), || 1);
@@ -156,8 +153,8 @@ async fn one_directory_or_one_use_that_hangs_leaves_the_others_alone() {
 #[tokio::test]
 async fn only_an_access_hangs_in_work_that_computes_as_well() {
     let files = Arc::new(FileWork::default());
-    let (_, state) = &files.uses[2];
-    let hung = || state.all_hang(FileUse::Configuration);
+    let state = &files.uses[2];
+    let hung = || state.all_hang();
     let path = Path::new("/slow/config.yaml");
     // Each part is done when the test says so.
     let (end_computing, computed) = mpsc::channel::<()>();
@@ -241,22 +238,4 @@ async fn thread_whose_work_panicked_is_replaced() {
     let read = move || fs::read(path).map(|text| text.is_empty());
     let read = files.run(FileUse::Users, path, within(AMPLE), read).await;
     assert!(!read.unwrap().unwrap());
-}
-
-#[test]
-fn interpreter_is_the_first_word_of_a_script() {
-    for (page, expected) in [
-        (&b"#!/bin/sh\n"[..], Some("/bin/sh")),
-        (
-            b"#! /usr/bin/env python3 -u\nimport os",
-            Some("/usr/bin/env"),
-        ),
-        (b"#!\t/bin/bash", Some("/bin/bash")),
-        (b"#!\n/bin/sh", None),
-        (b"#!", None),
-        (b"\x7fELF", None),
-        (b"", None),
-    ] {
-        assert_eq!(interpreter(page).as_deref(), expected.map(Path::new));
-    }
 }
