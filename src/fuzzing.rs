@@ -14,21 +14,25 @@ pub use crate::link::arp_audit::fuzzing::audit;
 pub use crate::probe::fuzzing::{agent_answer, conversation, dns_answer};
 pub use crate::reconcile::state_file::fuzzing::state;
 
-/// How much is said of a text at most, in bytes, beside what it quotes.
-const SAID: usize = 1024 * 1024;
+/// The longest message about a text, in bytes, without what the message quotes.
+const LONGEST_MESSAGE: usize = 1024 * 1024;
 
 pub fn configuration(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let said = match Config::parse("fuzzed.yaml", text) {
+    let message = match Config::parse("fuzzed.yaml", text) {
         Ok(config) => {
             let warnings = config.warnings.iter().chain(&config.suggestions);
-            let mut said = config.summary();
-            said.extend(warnings.map(ToString::to_string));
-            said
+            let mut message = config.summary();
+            message.extend(warnings.map(ToString::to_string));
+            message
         }
         Err(errors) => errors.to_string(),
     };
-    assert!(said.len() <= SAID + 64 * text.len(), "{} bytes", said.len());
+    assert!(
+        message.len() <= LONGEST_MESSAGE + 64 * text.len(),
+        "{} bytes",
+        message.len()
+    );
 }

@@ -33,8 +33,8 @@ fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What is said about a file, with the directory left out.
-fn said(path: &Path) -> String {
+/// What is wrong with a file, with the directory left out.
+fn explanation(path: &Path) -> String {
     let Err(errors) = Config::load(path) else {
         panic!("{} is valid", path.display());
     };
@@ -45,19 +45,19 @@ fn said(path: &Path) -> String {
 #[test]
 fn broken_files_are_explained() {
     for path in files("tests/config/broken", "yaml") {
-        let said = said(&path);
-        expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
+        let message = explanation(&path);
+        expect_file![path.with_extension("out")].assert_eq(&format!("{message}\n"));
     }
 }
 
 /// One paragraph for each warning, with the directory left out.
 fn warned(config: &Config, directory: &str) -> String {
-    let mut said = String::new();
+    let mut message = String::new();
     for warning in config.warnings.iter().chain(&config.suggestions) {
-        said.push_str(&warning.to_string().replace(&format!("{directory}/"), ""));
-        said.push('\n');
+        message.push_str(&warning.to_string().replace(&format!("{directory}/"), ""));
+        message.push('\n');
     }
-    said
+    message
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn mistakes_in_included_files_are_explained() {
         if path.ends_with("good.yaml") {
             continue;
         }
-        let said = said(&path);
-        expect_file![path.with_extension("out")].assert_eq(&format!("{said}\n"));
+        let message = explanation(&path);
+        expect_file![path.with_extension("out")].assert_eq(&format!("{message}\n"));
     }
 }
 
@@ -169,16 +169,16 @@ fn number_and_size_of_includes_are_bounded() {
     for number in 0..=1000 {
         fs::write(directory.path().join(format!("many/{number}.yaml")), "").unwrap();
     }
-    let said = Config::load(&main).unwrap_err().to_string();
-    assert!(said.contains("names more than 1000 files"), "{said}");
+    let message = Config::load(&main).unwrap_err().to_string();
+    assert!(message.contains("names more than 1000 files"), "{message}");
 
     for name in ["a", "b"] {
         let large = fs::File::create(directory.path().join(format!("{name}.large"))).unwrap();
         large.set_len(9 * 1024 * 1024).unwrap();
     }
     fs::write(&main, "include: '*.large'\n").unwrap();
-    let said = Config::load(&main).unwrap_err().to_string();
-    assert!(said.contains("larger than 16 MiB"), "{said}");
+    let message = Config::load(&main).unwrap_err().to_string();
+    assert!(message.contains("larger than 16 MiB"), "{message}");
 }
 
 #[test]
@@ -195,10 +195,10 @@ fn every_explanation_has_its_file() {
 #[test]
 fn counts_and_places_are_true() {
     for path in files("tests/config/broken", "yaml") {
-        let said = said(&path);
+        let message = explanation(&path);
         let name = path.file_name().unwrap().to_str().unwrap();
         let source = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-        let (first, last) = said.rsplit_once('\n').unwrap();
+        let (first, last) = message.rsplit_once('\n').unwrap();
         let headings: Vec<_> = first
             .lines()
             .filter_map(|line| line.strip_prefix(&format!("{name}:")))
@@ -226,7 +226,7 @@ fn counts_and_places_are_true() {
             );
         }
         assert!(
-            !said.replace('\n', "").contains(char::is_control),
+            !message.replace('\n', "").contains(char::is_control),
             "{name}: control characters get through"
         );
     }
@@ -236,22 +236,22 @@ fn counts_and_places_are_true() {
 fn twenty_mistakes_are_twenty_problems() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken/twenty-mistakes.yaml");
-    assert!(said(&path).ends_with("\n20 problems in twenty-mistakes.yaml"));
+    assert!(explanation(&path).ends_with("\n20 problems in twenty-mistakes.yaml"));
 }
 
 #[test]
 fn unreadable_file_is_named() {
-    let said = |path: &Path| Config::load(path).unwrap_err().to_string();
+    let reported = |path: &Path| Config::load(path).unwrap_err().to_string();
 
     let missing = Path::new("/nonexistent/config.yaml");
-    assert!(said(missing).starts_with("/nonexistent/config.yaml: there is no such file\n"));
+    assert!(reported(missing).starts_with("/nonexistent/config.yaml: there is no such file\n"));
 
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-    assert!(said(directory).contains(": this is a directory, not a file\n"));
+    assert!(reported(directory).contains(": this is a directory, not a file\n"));
 
     let large = tempfile::NamedTempFile::new().unwrap();
     large.as_file().set_len(16 * 1024 * 1024 + 1).unwrap();
-    assert!(said(large.path()).contains(": larger than 16 MiB\n"));
+    assert!(reported(large.path()).contains(": larger than 16 MiB\n"));
 }
 
 #[test]
@@ -863,7 +863,7 @@ fn the_examples_are_the_cluster_of_the_how_to() {
 fn all_problems_are_in_the_order_of_the_file() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken/twenty-mistakes.yaml");
-    let lines: Vec<usize> = said(&path)
+    let lines: Vec<usize> = explanation(&path)
         .lines()
         .filter_map(|line| {
             line.strip_prefix("twenty-mistakes.yaml:")?
@@ -922,8 +922,8 @@ fn of_twenty_thousand_problems_on_one_line_a_hundred_are_told() {
         "virtual_services: [{{ name: web, address: '192.168.11.200:80', real_servers: [{}] }}]",
         real_servers.join(", ")
     );
-    let said = Config::parse("large.yaml", &text).unwrap_err().to_string();
-    assert!(said.ends_with("\n100 problems and 19900 more in large.yaml"));
+    let message = Config::parse("large.yaml", &text).unwrap_err().to_string();
+    assert!(message.ends_with("\n100 problems and 19900 more in large.yaml"));
 }
 
 const CLUSTER: &str = include_str!("../config/cluster.yaml");

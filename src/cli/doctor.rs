@@ -63,17 +63,17 @@ const ALIKE: usize = 8;
 
 /// How many findings say the same as each, and how many of them come before it.
 fn alike(findings: &[Finding]) -> Vec<(usize, usize)> {
-    let said = |finding: &Finding| (finding.check, finding.verdict, finding.message.clone());
+    let identity = |finding: &Finding| (finding.check, finding.verdict, finding.message.clone());
     let mut numbers = BTreeMap::new();
     let places: Vec<usize> = findings
         .iter()
         .map(|finding| {
-            let number: &mut usize = numbers.entry(said(finding)).or_default();
+            let number: &mut usize = numbers.entry(identity(finding)).or_default();
             *number += 1;
             *number - 1
         })
         .collect();
-    let number = |finding: &Finding| numbers.get(&said(finding)).copied().unwrap_or_default();
+    let number = |finding: &Finding| numbers.get(&identity(finding)).copied().unwrap_or_default();
     findings.iter().map(number).zip(places).collect()
 }
 

@@ -19,13 +19,13 @@ fn asked(text: Option<&str>, default_is_there: bool) -> (Result<PathBuf, ConfigE
         config: Some(config),
         real_server: false,
     };
-    let mut said = String::new();
-    let found = socket_or(arguments, &default, |note| said = note);
+    let mut message = String::new();
+    let found = socket_or(arguments, &default, |note| message = note);
     let found = found.map(|socket| match socket.strip_prefix(directory.path()) {
         Ok(name) => name.to_owned(),
         Err(_) => socket,
     });
-    (found, said)
+    (found, message)
 }
 
 #[test]
@@ -37,18 +37,18 @@ fn a_file_that_does_not_tell_the_socket_leads_to_the_default_one() {
         Some("control: { socket: 5 }\nvirtual_services: []\n"),
         Some("control: {\n  socket: /run/own.sock\nvirtual_services: [\n"),
     ] {
-        let (found, said) = asked(text, true);
+        let (found, message) = asked(text, true);
         assert_eq!(found, Ok(PathBuf::from("default.sock")), "{text:?}");
         for part in [
             "config.yaml does not tell",
             "default.sock;",
             "--socket PATH",
         ] {
-            assert!(said.contains(part), "{text:?}: {said}");
+            assert!(message.contains(part), "{text:?}: {message}");
         }
-        let (found, said) = asked(text, false);
+        let (found, message) = asked(text, false);
         assert!(found.is_err(), "{text:?}");
-        assert!(said.contains("default.sock;"), "{said}");
+        assert!(message.contains("default.sock;"), "{message}");
     }
 }
 
@@ -59,9 +59,9 @@ fn a_broken_file_may_still_tell_the_socket() {
         "http: {\ncontrol:\n  # here\n\n  socket: /run/own.sock # own\ndirector: {}\n",
         "control: { socket: /run/own.sock }\nvirtual_services: 5\n",
     ] {
-        let (found, said) = asked(Some(text), true);
+        let (found, message) = asked(Some(text), true);
         assert_eq!(found, Ok(PathBuf::from("/run/own.sock")), "{text}");
-        assert_eq!(said, "");
+        assert_eq!(message, "");
     }
 }
 

@@ -133,17 +133,17 @@ const SENTENCES: [(&[&str], &str, &str); 13] = [
 
 /// Sentences for what a parser said at `location`; `before` is the last value that it understood.
 pub(super) fn explain(
-    said: &str,
+    parser_message: &str,
     location: Location,
     before: Option<Location>,
     text: &str,
 ) -> Problem {
     let line = nth_line(text, location.line());
     let before = before.filter(|before| {
-        before.line() < location.line() && said.contains("mapping values are not allowed")
+        before.line() < location.line() && parser_message.contains("mapping values are not allowed")
     });
     // A tab is noticed on its line, or where the text starts that goes on into that line.
-    let last = location.line() + usize::from(said.contains("found a tab"));
+    let last = location.line() + usize::from(parser_message.contains("found a tab"));
     let tabs = (location.line()..=last).find_map(|number| tabs(number, nth_line(text, number)));
     let (location, message, hint) = if let Some(tabs) = tabs {
         (
@@ -153,7 +153,7 @@ pub(super) fn explain(
         )
     } else if let Some(before) = before {
         swallowed_line(before, location, text)
-    } else if said.contains("expected key") && looks_like_bare_ipv6(line) {
+    } else if parser_message.contains("expected key") && looks_like_bare_ipv6(line) {
         (
             location,
             "an IPv6 address in brackets must be in quotes",
@@ -161,13 +161,13 @@ pub(super) fn explain(
         )
     } else if let Some((_, message, hint)) = SENTENCES
         .iter()
-        .find(|(parts, _, _)| parts.iter().any(|part| said.contains(part)))
+        .find(|(parts, _, _)| parts.iter().any(|part| parser_message.contains(part)))
     {
         (location, *message, *hint)
     } else {
         return Problem {
             location: Some(location),
-            message: format!("not valid YAML: {}", quoted(said)),
+            message: format!("not valid YAML: {}", quoted(parser_message)),
             hint: "look at the indentation and the quotes of this line and the one above"
                 .to_owned(),
         };

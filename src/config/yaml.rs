@@ -115,7 +115,7 @@ struct Tree {
 struct Stopped;
 
 impl Tree {
-    fn syntax_error(&self, said: &str, location: Location, text: &str) -> Problem {
+    fn syntax_error(&self, parser_message: &str, location: Location, text: &str) -> Problem {
         if let Some(open) = self.open.last()
             && open.bracket
             && open.location.line() < location.line()
@@ -126,7 +126,7 @@ impl Tree {
             };
             return syntax::unclosed_bracket(open.location, closing, location);
         }
-        syntax::explain(said, location, self.last, text)
+        syntax::explain(parser_message, location, self.last, text)
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stopped> {

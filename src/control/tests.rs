@@ -157,8 +157,8 @@ async fn status_of_newer_agent_is_refused_though_it_could_be_read() {
         .unwrap();
     });
     let error = get_status(&path, &Filter::default()).await.unwrap_err();
-    let said = error.to_string();
-    assert!(said.contains("has version 99.0.0"), "{said}");
+    let message = error.to_string();
+    assert!(message.contains("has version 99.0.0"), "{message}");
     server.join().unwrap();
 }
 

@@ -90,8 +90,8 @@ fn arp(facts: &Facts) -> Vec<Finding> {
             .map(|issue| problem("arp", interface, issue))
             .collect();
         // Several services lack the same.
-        let mut said = BTreeSet::new();
-        found.retain(|finding| said.insert(finding.message.clone()));
+        let mut seen = BTreeSet::new();
+        found.retain(|finding| seen.insert(finding.message.clone()));
         if found.is_empty() {
             let (ignore, announce) = (values.ignore, values.announce);
             let message = format!("arp_ignore is {ignore} and arp_announce {announce} there");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_yaml::{Mapping, Value};
 
-use super::note::{Notes, Place};
+use super::note::{Notes, SourceLocation};
 use crate::config::{CHECK_TIMEOUTS, Expression, INTERVALS, RUN};
 use crate::model::Protocol;
 
@@ -60,10 +60,10 @@ impl Kind {
     }
 
     /// The key and the value of the kind, for a real server with the port `own`.
-    fn written(self, own: Option<u16>) -> (Value, Value) {
+    fn into_entry(self, own: Option<u16>) -> (Value, Value) {
         if !self.parts.is_empty() {
             let parts = self.parts.into_iter().map(|part| {
-                let (name, value) = part.written(own);
+                let (name, value) = part.into_entry(own);
                 Value::Mapping([(name, value)].into_iter().collect())
             });
             return (self.name.into(), Value::Sequence(parts.collect()));
@@ -96,9 +96,9 @@ impl Check {
         }
     }
 
-    /// As it is written for a real server with the port `own`.
-    pub(super) fn written(self, own: Option<u16>) -> Mapping {
-        let (name, value) = self.kind.written(own);
+    /// The value of `check` for a real server with the port `own`.
+    pub(super) fn into_mapping(self, own: Option<u16>) -> Mapping {
+        let (name, value) = self.kind.into_entry(own);
         let mut keys = Mapping::new();
         keys.insert(name, value);
         self.timing.write(&mut keys);
@@ -128,21 +128,21 @@ impl Timing {
         (interval, fast_interval): (Duration, Option<Duration>),
         timeout: Duration,
         fall: u32,
-        place: Place,
+        location: SourceLocation,
         notes: &mut Notes,
     ) -> Self {
         let millis = |(first, last)| (Duration::from_millis(first), Duration::from_millis(last));
         let (shortest, longest) = millis(INTERVALS);
         let bounds = (shortest, longest);
-        let interval = within("the interval of checks", interval, bounds, place, notes);
+        let interval = within("the interval of checks", interval, bounds, location, notes);
         let fast = fast_interval.map(|fast| {
             let bounds = (shortest, interval);
-            within("the delay before a retry", fast, bounds, place, notes)
+            within("the delay before a retry", fast, bounds, location, notes)
         });
         let most = u32::try_from(RUN.1).unwrap_or(u32::MAX);
         if fall > most {
             notes.add(
-                place,
+                location,
                 format!(
                     "{fall} failures in a row are more than `fall` takes: \
                      {most} is written"
@@ -156,7 +156,7 @@ impl Timing {
                 "the time-out",
                 timeout,
                 millis(CHECK_TIMEOUTS),
-                place,
+                location,
                 notes,
             )),
             streaks: Some((1, fall.clamp(1, most))),
@@ -191,7 +191,7 @@ fn within(
     what: &str,
     time: Duration,
     (shortest, longest): (Duration, Duration),
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Duration {
     // What the kernel and a clock of milliseconds cannot tell apart.
@@ -199,7 +199,7 @@ fn within(
     let taken = time.clamp(shortest, longest);
     if taken != time {
         notes.add(
-            place,
+            location,
             format!(
                 "{what} is {} there, and from {} to {} here: {} is written",
                 duration(time),
@@ -213,12 +213,16 @@ fn within(
 }
 
 /// A regular expression as a pattern of ours; `None`, with a note, if ours are none like it.
-pub(super) fn pattern(expression: &str, place: Place, notes: &mut Notes) -> Option<Value> {
+pub(super) fn pattern(
+    expression: &str,
+    location: SourceLocation,
+    notes: &mut Notes,
+) -> Option<Value> {
     match Expression::new(expression) {
         Ok(ours) if ours.tells_texts_apart() => Some(regex(expression)),
         Ok(_) => {
             notes.add(
-                place,
+                location,
                 format!(
                     "the regular expression `{expression}` is left out, and any text passes: \
                      every text has a match of the expression, or none has"
@@ -227,10 +231,10 @@ pub(super) fn pattern(expression: &str, place: Place, notes: &mut Notes) -> Opti
             None
         }
         Err(error) => {
-            let said = error.to_string();
-            let reason = said.lines().last().unwrap_or_default();
+            let message = error.to_string();
+            let reason = message.lines().last().unwrap_or_default();
             notes.add(
-                place,
+                location,
                 format!(
                     "the regular expression `{expression}` is left out, and any text passes: \
                      {}; write it in the syntax of the Rust crate `regex`",

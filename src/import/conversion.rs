@@ -15,7 +15,7 @@ use self::real_servers::{KeptRealServer, unusable};
 use super::check::duration;
 use super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
 use super::names::Names;
-use super::note::{Notes, Place};
+use super::note::{Notes, SourceLocation};
 use crate::config::LONGEST_TIMEOUT;
 use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceKey, Tunnel};
 
@@ -24,7 +24,7 @@ use crate::model::{Checksum, Family, Forwarding, Protocol, ServiceKey, Tunnel};
 pub(super) struct Service {
     /// The index of its draft.
     pub(super) index: usize,
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     pub(super) keys: Mapping,
 }
 
@@ -39,9 +39,13 @@ pub(super) fn convert(drafts: Vec<Draft>, notes: &mut Notes) -> Vec<Service> {
     let mut services = Vec::new();
     for (index, draft) in drafts.into_iter().enumerate() {
         notes.set_service(Some(index));
-        let place = draft.place;
+        let location = draft.location;
         let keys = converter.service(draft, notes);
-        services.extend(keys.map(|keys| Service { index, place, keys }));
+        services.extend(keys.map(|keys| Service {
+            index,
+            location,
+            keys,
+        }));
     }
     notes.set_service(None);
     services
@@ -58,7 +62,7 @@ fn vips(draft: &Draft) -> Vec<IpAddr> {
 struct Converter {
     vips: BTreeSet<IpAddr>,
     /// Where each key was seen first.
-    seen: BTreeMap<ServiceKey, Place>,
+    seen: BTreeMap<ServiceKey, SourceLocation>,
     names: Names,
 }
 
@@ -70,10 +74,10 @@ impl Converter {
         if kept.is_empty() {
             let text = "a virtual service without a real server is left out: add \
                         `real_servers` to import it";
-            notes.add(draft.place, text);
+            notes.add(draft.location, text);
             return None;
         }
-        let check = check(&draft.key, draft.place, &mut kept, notes);
+        let check = check(&draft.key, draft.location, &mut kept, notes);
         let mut keys = Mapping::new();
         keys.insert("name".into(), self.names.of_service(&draft).into());
         write_key(&draft.key, &mut keys);
@@ -81,8 +85,8 @@ impl Converter {
         write_flags(&draft, &mut keys, notes);
         write_forwarding(forwarding, &mut keys);
         if let Some(persistence) = draft.persistence.take() {
-            let written = persistence_of(&draft, persistence, notes);
-            keys.insert("persistence".into(), written.into());
+            let value = persistence_of(&draft, persistence, notes);
+            keys.insert("persistence".into(), value.into());
         }
         let sorry_server = draft.sorry_server.take();
         let sorry_server = sorry_server
@@ -97,18 +101,18 @@ impl Converter {
         }
         keys.insert(
             "real_servers".into(),
-            real_servers::written(kept, forwarding),
+            real_servers::into_list(kept, forwarding),
         );
         Some(keys)
     }
 
     /// Leaves the VIPs that no service before has; `None` if there are none.
     fn distinct_key(&mut self, draft: &mut Draft, notes: &mut Notes) -> Option<()> {
-        let place = draft.place;
+        let location = draft.location;
         let seen = &mut self.seen;
         let mut is_new = |key: ServiceKey, notes: &mut Notes| {
             let Some(before) = seen.get(&key) else {
-                seen.insert(key, place);
+                seen.insert(key, location);
                 return true;
             };
             let before = notes.at(*before);
@@ -116,14 +120,17 @@ impl Converter {
                 "the virtual service {key} is left out here: {before} has it already; \
                  write all of it in one place"
             );
-            notes.add(place, text);
+            notes.add(location, text);
             false
         };
         let is_persistent = draft.persistence.is_some();
         match &mut draft.key {
             Key::Mark { mark, family } => {
                 let Some(mark) = NonZeroU32::new(*mark) else {
-                    notes.add(place, "the firewall mark 0 is left out: no packet has it");
+                    notes.add(
+                        location,
+                        "the firewall mark 0 is left out: no packet has it",
+                    );
                     return None;
                 };
                 let family = *family;
@@ -142,7 +149,7 @@ impl Converter {
                              persistence IPVS gives it no connection",
                             address.ip()
                         );
-                        notes.add(place, text);
+                        notes.add(location, text);
                         return false;
                     }
                     is_new(ServiceKey::Address { protocol, address }, notes)
@@ -160,7 +167,7 @@ impl Converter {
         kept: &[KeptRealServer],
         notes: &mut Notes,
     ) -> Option<Mapping> {
-        let (place, address) = (server.place, server.address);
+        let (location, address) = (server.location, server.address);
         let own_forwarding = server.forwarding.unwrap_or(forwarding);
         let is_real_server = kept.iter().any(|kept| kept.server.address == address);
         let reason = if is_real_server {
@@ -172,7 +179,7 @@ impl Converter {
         };
         if let Some(reason) = reason {
             notes.add(
-                place,
+                location,
                 format!("the sorry server {address} is left out: {reason}"),
             );
             return None;
@@ -184,7 +191,7 @@ impl Converter {
             address,
             draft,
             own_forwarding,
-            place,
+            location,
             notes,
         );
         let mut keys = Mapping::new();
@@ -236,14 +243,14 @@ fn write_flags(draft: &Draft, keys: &mut Mapping, notes: &mut Notes) {
             "the flags of the scheduler `{}` are left out: only `sh` and `mh` have flags",
             draft.scheduler
         );
-        notes.add(draft.place, text);
+        notes.add(draft.location, text);
     } else if !flags.is_empty() {
         keys.insert("scheduler_flags".into(), flags.into());
     }
     match draft.key.protocol() {
         Some(Protocol::Tcp | Protocol::Sctp) if draft.one_packet => {
             let text = "one-packet scheduling is left out: `one_packet` is for UDP and marks";
-            notes.add(draft.place, text);
+            notes.add(draft.location, text);
         }
         _ if draft.one_packet => {
             keys.insert("one_packet".into(), true.into());
@@ -301,7 +308,7 @@ fn service_address(address: SocketAddr) -> String {
 }
 
 fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) -> Mapping {
-    let place = draft.place;
+    let location = draft.location;
     let mut keys = Mapping::new();
     let seconds = persistence.seconds.clamp(1, LONGEST_TIMEOUT);
     let timeout = duration(std::time::Duration::from_secs(seconds));
@@ -310,7 +317,7 @@ fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) ->
             "a persistence of {}s is from 1s to 24days here: {timeout} is written",
             persistence.seconds
         );
-        notes.add(place, text);
+        notes.add(location, text);
     }
     keys.insert("timeout".into(), timeout.into());
     let family = draft.key.family();
@@ -333,7 +340,7 @@ fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) ->
         Some(_) => {
             let text = "the netmask of the persistence is left out, and each address is a \
                         client: it is no prefix of an address; write `netmask`, such as 24";
-            notes.add(place, text);
+            notes.add(location, text);
         }
         None => {}
     }
@@ -343,7 +350,7 @@ fn persistence_of(draft: &Draft, persistence: Persistence, notes: &mut Notes) ->
                 && matches!(draft.key.protocol(), Some(Protocol::Tcp | Protocol::Sctp)) =>
         {
             let text = "the persistence engine `sip` is left out: it reads SIP over UDP only";
-            notes.add(place, text);
+            notes.add(location, text);
         }
         Some(engine) => {
             keys.insert("engine".into(), engine.into());
@@ -368,7 +375,7 @@ fn write_quorum(draft: &Draft, kept: &[KeptRealServer], keys: &mut Mapping, note
              together are {whole}, and the hysteresis must be less than the quorum; write \
              `quorum` and `hysteresis` that can be reached and lost"
         );
-        notes.add(draft.place, text);
+        notes.add(draft.location, text);
         return;
     }
     keys.insert("quorum".into(), quorum.into());

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::check::Check;
-use super::note::{Notes, Place};
+use super::note::{Notes, SourceLocation};
 use crate::model::{Family, Forwarding, Protocol};
 
 /// What the kernel knows a service by.
@@ -81,7 +81,7 @@ pub(super) struct Persistence {
 /// A virtual service.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     /// What the file calls it.
     pub(super) label: Option<String>,
     pub(super) key: Key,
@@ -100,9 +100,9 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(place: Place, key: Key) -> Self {
+    pub(super) fn new(location: SourceLocation, key: Key) -> Self {
         Self {
-            place,
+            location,
             label: None,
             key,
             scheduler: "wlc".to_owned(),
@@ -122,7 +122,7 @@ impl Draft {
 /// A real server.
 #[derive(Debug, Clone)]
 pub(super) struct RealServer {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     pub(super) address: IpAddr,
     /// `None` for that of the service.
     pub(super) port: Option<u16>,
@@ -146,7 +146,7 @@ pub(super) enum DraftCheck {
 /// The server that serves when no other does.
 #[derive(Debug, Clone)]
 pub(super) struct SorryServer {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     pub(super) address: IpAddr,
     /// `None` for that of the service.
     pub(super) port: Option<u16>,
@@ -159,7 +159,7 @@ const HIGHEST: u32 = i32::MAX.cast_unsigned();
 
 /// A number as it is written, and with a note [`HIGHEST`] where it is higher; `None` if it
 /// is no number.
-pub(super) fn number(text: &str, place: Place, notes: &mut Notes) -> Option<u32> {
+pub(super) fn number(text: &str, location: SourceLocation, notes: &mut Notes) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits {
         return None;
@@ -167,7 +167,7 @@ pub(super) fn number(text: &str, place: Place, notes: &mut Notes) -> Option<u32>
     let number = text.parse().ok().filter(|number| *number <= HIGHEST);
     if number.is_none() {
         let text = format!("the number {text} is above the highest one here: {HIGHEST} is taken");
-        notes.add(place, text);
+        notes.add(location, text);
     }
     Some(number.unwrap_or(HIGHEST))
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 
 use self::options::{Options, Tunnelling, options};
 use super::draft::{Draft, DraftCheck, Key, Netmask, Persistence, RealServer, number};
-use super::note::{Notes, Place};
+use super::note::{Notes, SourceLocation};
 use super::render::{Timeouts, timeout};
 use super::{ImportError, SourceText};
 use crate::model::{Checksum, Family, Forwarding, Protocol, Tunnel};
@@ -27,7 +27,7 @@ pub(super) fn read(
     let mut table = Table::default();
     let mut timeouts = Timeouts::new();
     for (index, line) in main.text.lines().enumerate() {
-        let place = Place {
+        let location = SourceLocation {
             file,
             line: index + 1,
         };
@@ -43,10 +43,10 @@ pub(super) fn read(
             continue;
         }
         match *command {
-            "-A" | "--add-service" => table.add_service(rest, place, notes)?,
-            "-a" | "--add-server" => table.add_server(rest, place, notes)?,
-            "--set" => timeouts = read_timeouts(rest, place, notes)?,
-            command => other(command, words, place, notes)?,
+            "-A" | "--add-service" => table.add_service(rest, location, notes)?,
+            "-a" | "--add-server" => table.add_server(rest, location, notes)?,
+            "--set" => timeouts = read_timeouts(rest, location, notes)?,
+            command => other(command, words, location, notes)?,
         }
     }
     Ok((table.drafts, timeouts))
@@ -56,7 +56,7 @@ pub(super) fn read(
 fn other(
     command: &str,
     words: &[&str],
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Result<(), ImportError> {
     let text = match command {
@@ -76,10 +76,10 @@ fn other(
                 "`{command}` begins no line of `ipvsadm -S -n`, which begin with `-A` or `-a`: \
                  give its output, as in `ipvsadm -S -n | lvs-agent import ipvsadm -`"
             );
-            return Err(notes.not_understood(place, message));
+            return Err(notes.not_understood(location, message));
         }
     };
-    notes.add(place, text);
+    notes.add(location, text);
     Ok(())
 }
 
@@ -96,17 +96,17 @@ impl Table {
     fn add_service(
         &mut self,
         words: &[&str],
-        place: Place,
+        location: SourceLocation,
         notes: &mut Notes,
     ) -> Result<(), ImportError> {
-        let options = options(words, place, notes)?;
-        let name = service_name(&options, place, notes)?;
-        let Some(key) = key(&options, place, notes) else {
+        let options = options(words, location, notes)?;
+        let name = service_name(&options, location, notes)?;
+        let Some(key) = key(&options, location, notes) else {
             self.by_name.insert(name, None);
             return Ok(());
         };
         notes.set_service(Some(self.drafts.len()));
-        let mut draft = Draft::new(place, key);
+        let mut draft = Draft::new(location, key);
         let scheduler = options.scheduler.unwrap_or(SCHEDULER);
         scheduler.clone_into(&mut draft.scheduler);
         draft.one_packet = options.one_packet;
@@ -114,14 +114,14 @@ impl Table {
             match flag {
                 "sh-fallback" | "mh-fallback" | "flag-1" => draft.fallback = true,
                 "sh-port" | "mh-port" | "flag-2" => draft.by_port = true,
-                _ => notes.left_out(place, "-b", flag),
+                _ => notes.note_unsupported(location, "-b", flag),
             }
         }
         if options.is_persistent || options.engine.is_some() {
-            let written = options.persistence;
+            let given = options.persistence;
             draft.persistence = Some(Persistence {
-                seconds: written.map_or(PERSISTENCE, |text| text.parse().unwrap_or(u64::MAX)),
-                netmask: netmask(options.netmask, place, notes),
+                seconds: given.map_or(PERSISTENCE, |text| text.parse().unwrap_or(u64::MAX)),
+                netmask: netmask(options.netmask, location, notes),
                 engine: options.engine.map(str::to_owned),
             });
         }
@@ -134,26 +134,26 @@ impl Table {
     fn add_server(
         &mut self,
         words: &[&str],
-        place: Place,
+        location: SourceLocation,
         notes: &mut Notes,
     ) -> Result<(), ImportError> {
-        let options = options(words, place, notes)?;
-        let name = service_name(&options, place, notes)?;
+        let options = options(words, location, notes)?;
+        let name = service_name(&options, location, notes)?;
         let Some(index) = self.by_name.get(&name).copied() else {
             let message = format!(
                 "the service `{name}` of this real server has no line `-A` before this one"
             );
-            return Err(notes.not_understood(place, message));
+            return Err(notes.not_understood(location, message));
         };
         let Some(index) = index else {
             notes.add(
-                place,
+                location,
                 format!("this real server is left out, like its service `{name}`"),
             );
             return Ok(());
         };
         notes.set_service(Some(index));
-        let server = real_server(&options, place, notes)?;
+        let server = real_server(&options, location, notes)?;
         if let (Some(server), Some(draft)) = (server, self.drafts.get_mut(index)) {
             draft.real_servers.push(server);
         }
@@ -163,20 +163,24 @@ impl Table {
 }
 
 /// The service as it is written, by which `-A` and `-a` name it.
-fn service_name(options: &Options<'_>, place: Place, notes: &Notes) -> Result<String, ImportError> {
+fn service_name(
+    options: &Options<'_>,
+    location: SourceLocation,
+    notes: &Notes,
+) -> Result<String, ImportError> {
     match options.service {
         Some((option, text)) => Ok(format!(
             "{option} {text}{}",
             if options.ipv6 { " -6" } else { "" }
         )),
         None => Err(notes.not_understood(
-            place,
+            location,
             "this line names no service: write `-t`, `-u`, `--sctp-service` or `-f`",
         )),
     }
 }
 
-fn key(options: &Options<'_>, place: Place, notes: &mut Notes) -> Option<Key> {
+fn key(options: &Options<'_>, location: SourceLocation, notes: &mut Notes) -> Option<Key> {
     let (option, text) = options.service?;
     let protocol = match option {
         "-f" => {
@@ -191,7 +195,7 @@ fn key(options: &Options<'_>, place: Place, notes: &mut Notes) -> Option<Key> {
                     "the service by the firewall mark `{text}` is left out: a mark is a number \
                      from 1 to 4294967295"
                 );
-                notes.add(place, text);
+                notes.add(location, text);
             }
             return mark.map(|mark| Key::Mark { mark, family });
         }
@@ -201,7 +205,10 @@ fn key(options: &Options<'_>, place: Place, notes: &mut Notes) -> Option<Key> {
     };
     let address = address(text);
     if address.is_none() {
-        notes.add(place, format!("the service `{text}` is left out: {NAMES}"));
+        notes.add(
+            location,
+            format!("the service `{text}` is left out: {NAMES}"),
+        );
     }
     let addresses = vec![address?];
     Some(Key::Addresses {
@@ -222,53 +229,54 @@ fn address(text: &str) -> Option<SocketAddr> {
         .ok()
 }
 
-fn netmask(text: Option<&str>, place: Place, notes: &mut Notes) -> Option<Netmask> {
+fn netmask(text: Option<&str>, location: SourceLocation, notes: &mut Notes) -> Option<Netmask> {
     let text = text?;
     let netmask = text.parse().map(Netmask::Mask);
     let netmask = netmask.or_else(|_| text.parse().map(Netmask::PrefixLength));
     if netmask.is_err() {
         let text = format!("the netmask `{text}` is left out: it is no netmask");
-        notes.add(place, text);
+        notes.add(location, text);
     }
     netmask.ok()
 }
 
 fn real_server(
     options: &Options<'_>,
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Result<Option<RealServer>, ImportError> {
     let Some(text) = options.real_server else {
         let message = "this line names no real server: write `-r` and its address";
-        return Err(notes.not_understood(place, message));
+        return Err(notes.not_understood(location, message));
     };
     let Some(address) = address(text) else {
         notes.add(
-            place,
+            location,
             format!("the real server `{text}` is left out: {NAMES}"),
         );
         return Ok(None);
     };
     let mut number = |option: &str, text: Option<&str>, default| match text {
         None => Ok(default),
-        Some(text) => number(text, place, notes)
-            .ok_or_else(|| notes.not_understood(place, format!("`{option} {text}` is no number"))),
+        Some(text) => number(text, location, notes).ok_or_else(|| {
+            notes.not_understood(location, format!("`{option} {text}` is no number"))
+        }),
     };
     Ok(Some(RealServer {
-        place,
+        location,
         address: address.ip(),
         port: (address.port() != 0).then_some(address.port()),
         weight: number("-w", options.weight, 1)?,
         upper_threshold: number("-x", options.upper_threshold, 0)?,
         lower_threshold: number("-y", options.lower_threshold, 0)?,
-        forwarding: forwarding(options, place, notes)?,
+        forwarding: forwarding(options, location, notes)?,
         check: DraftCheck::Unknown,
     }))
 }
 
 fn forwarding(
     options: &Options<'_>,
-    place: Place,
+    location: SourceLocation,
     notes: &Notes,
 ) -> Result<Forwarding, ImportError> {
     let Tunnelling {
@@ -290,32 +298,36 @@ fn forwarding(
             let number = port.and_then(|port| port.parse::<NonZeroU16>().ok());
             let Some(port) = number else {
                 let message = "a tunnel of type `gue` needs `--tun-port` and a port";
-                return Err(notes.not_understood(place, message));
+                return Err(notes.not_understood(location, message));
             };
             Tunnel::Gue { port, checksum }
         }
         Some(other) => {
             let message = format!("`--tun-type {other}` is none of ipip, gue and gre");
-            return Err(notes.not_understood(place, message));
+            return Err(notes.not_understood(location, message));
         }
     };
     Ok(Forwarding::Tunnel(tunnel))
 }
 
 /// `--set TCP TCPFIN UDP` in seconds; 0 leaves one alone.
-fn read_timeouts(words: &[&str], place: Place, notes: &mut Notes) -> Result<Timeouts, ImportError> {
+fn read_timeouts(
+    words: &[&str],
+    location: SourceLocation,
+    notes: &mut Notes,
+) -> Result<Timeouts, ImportError> {
     let [tcp, tcpfin, udp] = words else {
         let message = "`--set` has three numbers of seconds: of tcp, tcpfin and udp";
-        return Err(notes.not_understood(place, message));
+        return Err(notes.not_understood(location, message));
     };
     let mut timeouts = Timeouts::new();
     for (key, text) in [("tcp", tcp), ("tcpfin", tcpfin), ("udp", udp)] {
-        let Some(seconds) = number(text, place, notes) else {
+        let Some(seconds) = number(text, location, notes) else {
             let message = format!("`--set`: `{text}` is no number of seconds");
-            return Err(notes.not_understood(place, message));
+            return Err(notes.not_understood(location, message));
         };
         if seconds > 0 {
-            timeouts.push((key, timeout(key, seconds, place, notes)));
+            timeouts.push((key, timeout(key, seconds, location, notes)));
         }
     }
     Ok(timeouts)

@@ -112,7 +112,7 @@ fn outside(statement: &Statement, notes: &mut Notes) {
     if is_of_ldirectord {
         text.push_str("; `KEY = VALUE` is a line of ldirectord: `lvs-agent import ldirectord`");
     }
-    notes.add(statement.place, text);
+    notes.add(statement.location, text);
 }
 
 /// Keywords of virtual servers and what is in them that take one word, or none. keepalived
@@ -177,7 +177,7 @@ fn note_further_words(statement: &Statement, notes: &mut Notes) {
              keyword on a line of its own",
             further.join(" ")
         );
-        notes.add(statement.place, text);
+        notes.add(statement.location, text);
     }
     for inner in statement.block() {
         note_further_words(inner, notes);
@@ -198,7 +198,7 @@ fn note_others(others: &[&Statement], notes: &mut Notes) {
          with `--vrrp`, and leave out `director.interface` here",
         names.join(", ")
     );
-    notes.once("others", first.place, text);
+    notes.once("others", first.location, text);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod virtual_server;
 use self::keys::{SHARED, Section, Setting};
 use self::virtual_server::{READ, service};
 use super::draft::Draft;
-use super::note::{Notes, Place};
+use super::note::{Notes, SourceLocation};
 use super::render::Timeouts;
 use super::{ExpansionBudget, ImportError, SourceText};
 
@@ -36,12 +36,12 @@ fn sections(
     file: usize,
     notes: &mut Notes,
 ) -> Result<(Section, Vec<Section>), ImportError> {
-    let mut global = Section::new(Place { file, line: 1 }, String::new());
+    let mut global = Section::new(SourceLocation { file, line: 1 }, String::new());
     let mut sections: Vec<Section> = Vec::new();
     // A line that is not indented ends a section, also an empty one.
     let mut in_section = false;
     for (index, line) in text.lines().enumerate() {
-        let place = Place {
+        let location = SourceLocation {
             file,
             line: index + 1,
         };
@@ -54,7 +54,7 @@ fn sections(
             in_section = false;
             continue;
         }
-        let setting = Setting::read(&line, place);
+        let setting = Setting::read(&line, location);
         let Some(setting) = setting else {
             // What follows the first word may be a secret.
             let message = format!(
@@ -62,7 +62,7 @@ fn sections(
                  `KEY = VALUE`",
                 line.split_whitespace().next().unwrap_or_default()
             );
-            return Err(notes.not_understood(place, message));
+            return Err(notes.not_understood(location, message));
         };
         let is_of_server = READ.contains(&setting.key.as_str())
             && !SHARED.contains(&setting.key.as_str())
@@ -74,7 +74,7 @@ fn sections(
             }
         } else if is_virtual && indentation == 0 {
             in_section = true;
-            let mut section = Section::new(place, setting.value.clone());
+            let mut section = Section::new(location, setting.value.clone());
             section.is_ipv6 = setting.key == "virtual6";
             sections.push(section);
         } else if indentation == 0 && !is_of_server {
@@ -86,7 +86,7 @@ fn sections(
                  at once, with 4 blanks or a tab before each",
                 setting.key
             );
-            return Err(notes.not_understood(place, message));
+            return Err(notes.not_understood(location, message));
         }
     }
     Ok((global, sections))

@@ -26,7 +26,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use thiserror::Error;
 
-use self::note::{Notes, Place};
+use self::note::{Notes, SourceLocation};
 use crate::config::{LARGEST, MOST_EXPANDED, Report};
 use crate::runtime::printable::printable;
 
@@ -167,14 +167,14 @@ pub(crate) fn import(
         ))
     })?;
     let Some(yaml) = yaml else {
-        let told: Vec<_> = notes.lines().collect();
-        return Err(not_understood(if told.is_empty() {
+        let lines: Vec<_> = notes.lines().collect();
+        return Err(not_understood(if lines.is_empty() {
             format!(
                 "there is no virtual service in this file of {}: nothing can be imported",
                 format.name()
             )
         } else {
-            format!("no virtual service can be imported:\n{}", told.join("\n"))
+            format!("no virtual service can be imported:\n{}", lines.join("\n"))
         }));
     };
     Ok(Imported {
@@ -195,7 +195,7 @@ impl Default for ExpansionBudget {
 
 impl ExpansionBudget {
     /// Whether there is room for so many; a note says that there is not.
-    fn take(&mut self, count: u128, place: Place, notes: &mut Notes) -> bool {
+    fn take(&mut self, count: u128, location: SourceLocation, notes: &mut Notes) -> bool {
         let count = usize::try_from(count).ok();
         let left = count.and_then(|count| self.0.checked_sub(count));
         if left.is_none() {
@@ -203,7 +203,7 @@ impl ExpansionBudget {
                 "this range is left out: with it, ranges make more than {MOST_EXPANDED} entries; \
                  write a smaller range"
             );
-            notes.add(place, text);
+            notes.add(location, text);
         }
         self.0 = left.unwrap_or(self.0);
         left.is_some()

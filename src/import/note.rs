@@ -12,7 +12,7 @@ const LONGEST: usize = 1000;
 
 /// A line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SourceLocation {
     /// The index of the file in [`Notes`].
     pub(super) file: usize,
     /// From 1 on.
@@ -21,7 +21,7 @@ pub(super) struct Place {
 
 #[derive(Debug)]
 struct Note {
-    place: Place,
+    location: SourceLocation,
     /// The index of the draft that the note is about.
     service: Option<usize>,
     text: String,
@@ -35,9 +35,9 @@ pub(super) struct Notes {
     service: Option<usize>,
     all: Vec<Note>,
     /// The keys of notes that are made once.
-    said: BTreeSet<&'static str>,
+    made_once: BTreeSet<&'static str>,
     /// Those that are there: VIPs of one group have the same real servers.
-    seen: BTreeSet<(Place, String)>,
+    seen: BTreeSet<(SourceLocation, String)>,
 }
 
 impl Notes {
@@ -47,7 +47,7 @@ impl Notes {
             files: Vec::new(),
             service: None,
             all: Vec::new(),
-            said: BTreeSet::new(),
+            made_once: BTreeSet::new(),
             seen: BTreeSet::new(),
         }
     }
@@ -59,7 +59,7 @@ impl Notes {
         if let Some(line) = source.damaged {
             let text = "from here on there are bytes that are not UTF-8, which are replaced; \
                         save the file as UTF-8 if they stand in a value";
-            self.add(Place { file, line }, text);
+            self.add(SourceLocation { file, line }, text);
         }
         file
     }
@@ -69,11 +69,11 @@ impl Notes {
         self.service = service;
     }
 
-    pub(super) fn add(&mut self, place: Place, text: impl AsRef<str>) {
+    pub(super) fn add(&mut self, location: SourceLocation, text: impl AsRef<str>) {
         let text = shown(text.as_ref());
-        if self.seen.insert((place, text.clone())) {
+        if self.seen.insert((location, text.clone())) {
             self.all.push(Note {
-                place,
+                location,
                 service: self.service,
                 text,
             });
@@ -81,50 +81,68 @@ impl Notes {
     }
 
     /// Adds a note on the whole file, unless one with this key is there.
-    pub(super) fn once(&mut self, key: &'static str, place: Place, text: impl AsRef<str>) {
-        if self.said.insert(key) {
+    pub(super) fn once(
+        &mut self,
+        key: &'static str,
+        location: SourceLocation,
+        text: impl AsRef<str>,
+    ) {
+        if self.made_once.insert(key) {
             let service = self.service.take();
-            self.add(place, text);
+            self.add(location, text);
             self.service = service;
         }
     }
 
     /// A keyword that has no equal; `value` is what stands after it, if it may be shown.
-    pub(super) fn left_out(&mut self, place: Place, keyword: &str, value: &str) {
-        let text = self.without_equal(keyword, value);
-        self.add(place, text);
+    pub(super) fn note_unsupported(
+        &mut self,
+        location: SourceLocation,
+        keyword: &str,
+        value: &str,
+    ) {
+        let text = self.unsupported(keyword, value);
+        self.add(location, text);
     }
 
     /// The same, said once for the whole file.
-    pub(super) fn left_out_once(&mut self, place: Place, keyword: &'static str) {
-        let text = self.without_equal(keyword, "");
-        self.once(keyword, place, text);
+    pub(super) fn note_unsupported_once(
+        &mut self,
+        location: SourceLocation,
+        keyword: &'static str,
+    ) {
+        let text = self.unsupported(keyword, "");
+        self.once(keyword, location, text);
     }
 
-    fn without_equal(&self, keyword: &str, value: &str) -> String {
-        let written = if value.is_empty() {
+    fn unsupported(&self, keyword: &str, value: &str) -> String {
+        let shown = if value.is_empty() {
             format!("`{keyword}`")
         } else {
             format!("`{keyword} {value}`")
         };
         match foreign_meaning(self.program, keyword) {
             Some(meaning) if meaning.starts_with('`') => {
-                format!("{written} is left out: here this is {meaning}")
+                format!("{shown} is left out: here this is {meaning}")
             }
-            Some(meaning) => format!("{written} is left out: {meaning}"),
-            None => format!("{written} is left out: it has no equal here"),
+            Some(meaning) => format!("{shown} is left out: {meaning}"),
+            None => format!("{shown} is left out: it has no equal here"),
         }
     }
 
     /// `FILE:LINE`.
-    pub(super) fn at(&self, place: Place) -> String {
-        let file = self.files.get(place.file).map_or("-", String::as_str);
-        format!("{}:{}", printable(file), place.line)
+    pub(super) fn at(&self, location: SourceLocation) -> String {
+        let file = self.files.get(location.file).map_or("-", String::as_str);
+        format!("{}:{}", printable(file), location.line)
     }
 
-    pub(super) fn not_understood(&self, place: Place, message: impl AsRef<str>) -> ImportError {
+    pub(super) fn not_understood(
+        &self,
+        location: SourceLocation,
+        message: impl AsRef<str>,
+    ) -> ImportError {
         ImportError::NotUnderstood {
-            at: self.at(place),
+            at: self.at(location),
             message: shown(message.as_ref()),
         }
     }
@@ -132,7 +150,7 @@ impl Notes {
     /// All notes as `FILE:LINE: TEXT`, in the order of the files.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let mut notes: Vec<_> = self.all.iter().collect();
-        notes.sort_by_key(|note| note.place);
+        notes.sort_by_key(|note| note.location);
         notes.into_iter().map(|note| self.line(note))
     }
 
@@ -146,7 +164,7 @@ impl Notes {
     }
 
     fn line(&self, note: &Note) -> String {
-        format!("{}: {}", self.at(note.place), note.text)
+        format!("{}: {}", self.at(note.location), note.text)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_yaml::{Mapping, Value};
 use super::Format;
 use super::check::duration;
 use super::conversion::Service;
-use super::note::{Notes, Place};
+use super::note::{Notes, SourceLocation};
 use crate::config::{Config, ConfigErrors, LONGEST_TIMEOUT};
 use crate::runtime::printable::printable;
 
@@ -19,14 +19,14 @@ const WIDTH: usize = 98;
 pub(super) type Timeouts = Vec<(&'static str, u64)>;
 
 /// A time-out in seconds, or the nearest that our configuration takes.
-pub(super) fn timeout(key: &str, seconds: u32, place: Place, notes: &mut Notes) -> u64 {
+pub(super) fn timeout(key: &str, seconds: u32, location: SourceLocation, notes: &mut Notes) -> u64 {
     let taken = u64::from(seconds).clamp(1, LONGEST_TIMEOUT);
     if taken != u64::from(seconds) {
         let text = format!(
             "the time-out of {key} is {seconds}s there, and from 1s to 24days here: {} is written",
             duration(Duration::from_secs(taken))
         );
-        notes.add(place, text);
+        notes.add(location, text);
     }
     taken
 }
@@ -45,7 +45,7 @@ pub(super) fn yaml(
 ) -> Result<Option<String>, ConfigErrors> {
     let mut entries: Vec<_> = services
         .iter()
-        .map(|service| written(service, notes))
+        .map(|service| service_entry(service, notes))
         .collect();
     let text = file(format, name, count, &entries, timeouts, notes);
     match Config::parse("-", &text) {
@@ -81,7 +81,7 @@ struct Entry {
     is_refused: bool,
 }
 
-fn written(service: &Service, notes: &mut Notes) -> Entry {
+fn service_entry(service: &Service, notes: &mut Notes) -> Entry {
     let list = Value::Sequence(vec![Value::Mapping(service.keys.clone())]);
     let text = serde_yaml::to_string(&list);
     if let Err(error) = &text {
@@ -97,7 +97,7 @@ fn written(service: &Service, notes: &mut Notes) -> Entry {
 
 fn note(service: &Service, text: &str, notes: &mut Notes) {
     notes.set_service(Some(service.index));
-    notes.add(service.place, text);
+    notes.add(service.location, text);
     notes.set_service(None);
 }
 

@@ -21,9 +21,9 @@ pub(super) fn refused(format: Format, text: &str) -> String {
 
 /// Whether a note on this line contains the text.
 pub(super) fn has_note(imported: &Imported, line: usize, text: &str) -> bool {
-    let place = format!("test:{line}: ");
+    let location = format!("test:{line}: ");
     let mut notes = imported.notes.iter();
-    notes.any(|note| note.starts_with(&place) && note.contains(text))
+    notes.any(|note| note.starts_with(&location) && note.contains(text))
 }
 
 #[test]
@@ -65,9 +65,9 @@ fn service_that_our_reader_refuses_is_a_comment() {
 #[test]
 fn refuses_file_without_a_service() {
     for format in [Format::Keepalived, Format::Ldirectord, Format::Ipvsadm] {
-        let said = refused(format, "\n");
+        let message = refused(format, "\n");
         assert_eq!(
-            said,
+            message,
             format!(
                 "test: there is no virtual service in this file of {}: nothing can be imported",
                 format.name()

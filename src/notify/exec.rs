@@ -57,12 +57,16 @@ pub(super) async fn run(
     let mut output = Output::new(receiver, None);
     let ended = until_end(&mut group, &mut output, &input).await;
     let status = ended.map_err(DeliveryError::Start)?;
-    let said = printable(&output.last_line()).trim().to_owned();
+    let last_line = printable(&output.last_line()).trim().to_owned();
     if !status.success() {
-        return Err(DeliveryError::Exit { status, said });
+        return Err(DeliveryError::Exit { status, last_line });
     }
-    if !said.is_empty() {
-        debug!(program, said, "the program wrote to standard error");
+    if !last_line.is_empty() {
+        debug!(
+            program,
+            said = last_line,
+            "the program wrote to standard error"
+        );
     }
     Ok(())
 }

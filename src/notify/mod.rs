@@ -30,7 +30,7 @@ pub(crate) use event::{Event, EventKind};
 
 use self::event::Message;
 use self::identity::Identity;
-use self::repeats::Ongoing;
+use self::repeats::ActiveConditions;
 use self::target::Target;
 use crate::config::Notify;
 use crate::metrics::Metrics;
@@ -46,7 +46,7 @@ pub(crate) struct Events {
     mode: Mode,
     tls: Arc<TlsConfigs>,
     /// The conditions that hold, whoever was told of them.
-    ongoing: Arc<Ongoing>,
+    active: Arc<ActiveConditions>,
     /// In the configuration's order.
     targets: Shared<Vec<Target>>,
 }
@@ -65,11 +65,11 @@ enum DeliveryError {
     TimedOut(Duration),
     #[error("the program cannot be run")]
     Start(#[source] io::Error),
-    #[error("the program ended with {status}{}", because(.said))]
+    #[error("the program ended with {status}{}", because(.last_line))]
     Exit {
         status: ExitStatus,
         /// The last line that it wrote to standard error.
-        said: String,
+        last_line: String,
     },
     #[error("no answer")]
     Exchange(#[source] reqwest::Error),
@@ -125,11 +125,11 @@ impl DeliveryError {
     }
 }
 
-fn because(said: &str) -> String {
-    if said.is_empty() {
+fn because(last_line: &str) -> String {
+    if last_line.is_empty() {
         String::new()
     } else {
-        format!(": {said}")
+        format!(": {last_line}")
     }
 }
 
@@ -140,7 +140,7 @@ impl Events {
             host: Arc::default(),
             mode: Mode::Director,
             tls: Arc::new(TlsConfigs::new()),
-            ongoing: Arc::default(),
+            active: Arc::default(),
             targets: Shared::default(),
         })
     }
@@ -159,7 +159,7 @@ impl Events {
             host,
             mode,
             tls: Arc::new(TlsConfigs::new().showing(stale).and_unread()),
-            ongoing: Arc::default(),
+            active: Arc::default(),
             targets: Shared::default(),
         };
         events.configure(configured, metrics)?;
@@ -204,8 +204,8 @@ impl Events {
                 *target.identity.lock() = identity;
                 target
             } else {
-                let target = Target::start(identity, notify, &self.tls, &self.ongoing);
-                for message in self.ongoing.continuing() {
+                let target = Target::start(identity, notify, &self.tls, &self.active);
+                for message in self.active.continuing() {
                     target.remind(message);
                 }
                 target
@@ -251,7 +251,7 @@ impl Events {
             mode: self.mode,
         });
         // An alert of another severity is another alert.
-        let ended = self.ongoing.note(&message).map(Arc::new);
+        let ended = self.active.note(&message).map(Arc::new);
         for target in &*targets {
             if let Some(ended) = ended.as_ref().filter(|_| target.takes_alerts()) {
                 target.enqueue(ended);

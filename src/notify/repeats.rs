@@ -14,7 +14,7 @@ use crate::runtime::shared::Shared;
 
 /// The conditions that hold, each with the message that it began with.
 #[derive(Debug, Default)]
-pub(super) struct Ongoing(Shared<BTreeMap<(ConditionType, String), RaisedCondition>>);
+pub(super) struct ActiveConditions(Shared<BTreeMap<(ConditionType, String), RaisedCondition>>);
 
 #[derive(Debug)]
 struct RaisedCondition {
@@ -25,29 +25,29 @@ struct RaisedCondition {
     is_over: bool,
 }
 
-impl Ongoing {
+impl ActiveConditions {
     /// Takes a message in. Returns the end of what was told of its condition before, if
     /// that had another severity.
     pub(super) fn note(&self, message: &Arc<Message>) -> Option<Message> {
         if let Some((kind, subject, is_over)) = message.event.source_of_condition() {
-            let mut ongoing = self.0.lock();
+            let mut active = self.0.lock();
             let same = |key: &(ConditionType, String)| {
                 key.0 == kind && subject.as_ref().is_none_or(|subject| *subject == key.1)
             };
-            for (_, began) in ongoing.iter_mut().filter(|(key, _)| same(key)) {
+            for (_, began) in active.iter_mut().filter(|(key, _)| same(key)) {
                 began.is_over = is_over;
             }
             return None;
         }
         let condition = message.event.condition()?;
         let key = (condition.kind, condition.subject.clone());
-        let mut ongoing = self.0.lock();
+        let mut active = self.0.lock();
         if message.event.is_cleared() {
-            ongoing.remove(&key);
+            active.remove(&key);
             return None;
         }
         // One that has another cause goes on as before.
-        let at = ongoing.get(&key).map_or_else(now, |began| began.at);
+        let at = active.get(&key).map_or_else(now, |began| began.at);
         let message = Arc::clone(message);
         let severity = condition.severity;
         let began = RaisedCondition {
@@ -55,7 +55,7 @@ impl Ongoing {
             message,
             is_over: false,
         };
-        let before = ongoing.insert(key, began)?.message;
+        let before = active.insert(key, began)?.message;
         let changed = before.event.condition()?.severity != severity;
         changed.then(|| before.as_cleared())
     }
@@ -63,8 +63,8 @@ impl Ongoing {
     /// That each condition which holds goes on, for a target that has not heard of any.
     pub(super) fn continuing(&self) -> Vec<Arc<Message>> {
         let at = clock::wall();
-        let ongoing = self.0.lock();
-        let holding = ongoing.values().filter(|began| !began.is_over);
+        let active = self.0.lock();
+        let holding = active.values().filter(|began| !began.is_over);
         holding
             .map(|began| Arc::new(began.message.as_continuing(at)))
             .collect()
@@ -73,13 +73,13 @@ impl Ongoing {
     /// The group without the reminders of conditions that have ended since they were queued.
     pub(super) fn without_outdated(&self, group: Group) -> Group {
         let is_outdated = {
-            let ongoing = self.0.lock();
+            let active = self.0.lock();
             move |message: &Message| {
                 let reminded = message.event.condition();
                 let reminded =
                     reminded.filter(|_| message.event.kind() == EventKind::ConditionContinues);
                 reminded.is_some_and(|condition| {
-                    let began = ongoing.get(&(condition.kind, condition.subject.clone()));
+                    let began = active.get(&(condition.kind, condition.subject.clone()));
                     began.is_none_or(|began| began.is_over)
                 })
             }
@@ -98,50 +98,50 @@ impl Ongoing {
 #[derive(Debug)]
 pub(super) struct Repeats {
     interval: Duration,
-    ongoing: Arc<Ongoing>,
-    /// What was due until then has been told.
-    told_until: Instant,
+    active: Arc<ActiveConditions>,
+    /// What was due until then has been sent.
+    repeated_until: Instant,
 }
 
 impl Repeats {
-    pub(super) fn new(interval: Duration, ongoing: Arc<Ongoing>) -> Self {
+    pub(super) fn new(interval: Duration, active: Arc<ActiveConditions>) -> Self {
         Self {
             interval,
-            ongoing,
-            told_until: now(),
+            active,
+            repeated_until: now(),
         }
     }
 
     /// When the next one may be due: one that begins later is due later.
     pub(super) fn next(&self) -> Instant {
-        let ongoing = self.ongoing.0.lock();
-        let holding = ongoing.values().filter(|began| !began.is_over);
+        let active = self.active.0.lock();
+        let holding = active.values().filter(|began| !began.is_over);
         let due = holding.map(|began| self.due_after(began.at));
-        due.chain([self.told_until + self.interval])
+        due.chain([self.repeated_until + self.interval])
             .min()
-            .unwrap_or(self.told_until)
+            .unwrap_or(self.repeated_until)
     }
 
     /// The messages that are due by now.
     pub(super) fn take_due(&mut self) -> Vec<Arc<Message>> {
         let now = now();
-        let ongoing = self.ongoing.0.lock();
-        let due = ongoing
+        let active = self.active.0.lock();
+        let due = active
             .values()
             .filter(|began| !began.is_over && self.due_after(began.at) <= now);
         let at = clock::wall();
         let due: Vec<_> = due
             .map(|began| Arc::new(began.message.as_continuing(at)))
             .collect();
-        drop(ongoing);
-        self.told_until = now;
+        drop(active);
+        self.repeated_until = now;
         due
     }
 
-    /// The first time after `told_until` at which a condition that began at
+    /// The first time after `repeated_until` at which a condition that began at
     /// `began` is due.
     fn due_after(&self, began: Instant) -> Instant {
-        let passed = self.told_until.saturating_duration_since(began);
+        let passed = self.repeated_until.saturating_duration_since(began);
         let intervals = passed.as_nanos() / self.interval.as_nanos().max(1) + 1;
         let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
         began + self.interval.saturating_mul(intervals)

@@ -13,7 +13,7 @@ use super::event::Message;
 use super::format::EventBody;
 use super::identity::Identity;
 use super::queue::{Group, Queue};
-use super::repeats::{Ongoing, Repeats};
+use super::repeats::{ActiveConditions, Repeats};
 use super::webhook::Poster;
 use super::worker::Work;
 use super::{DeliveryError, alertmanager, exec, mail};
@@ -51,7 +51,7 @@ impl Target {
         identity: Identity,
         notify: &Notify,
         tls: &Arc<TlsConfigs>,
-        ongoing: &Arc<Ongoing>,
+        active: &Arc<ActiveConditions>,
     ) -> Self {
         let queue = Arc::new(Queue::default());
         let identity = Arc::new(Shared::new(identity));
@@ -59,9 +59,9 @@ impl Target {
         let work = Work {
             identity: Arc::clone(&identity),
             queue: Arc::clone(&queue),
-            ongoing: Arc::clone(ongoing),
+            active: Arc::clone(active),
             group_wait: notify.group_wait,
-            repeats: repeats.map(|interval| Repeats::new(interval, Arc::clone(ongoing))),
+            repeats: repeats.map(|interval| Repeats::new(interval, Arc::clone(active))),
         };
         Self {
             worker: spawn(work, notify, tls),

@@ -157,8 +157,8 @@ async fn target_added_by_a_reload_receives_the_current_conditions() {
     events.emit(Event::of_condition(&ConditionChange::Cleared(over)));
     let configured = [webhook(None, event), old, webhook(None, alert)];
     events.configure(&configured, &metrics).unwrap();
-    let told = [(EventKind::ConditionContinues, Some(kind))];
-    assert_eq!(waiting(&events, 0).await, told);
+    let reported = [(EventKind::ConditionContinues, Some(kind))];
+    assert_eq!(waiting(&events, 0).await, reported);
     assert_eq!(
         waiting(&events, 1).await,
         [
@@ -166,5 +166,5 @@ async fn target_added_by_a_reload_receives_the_current_conditions() {
             (ConditionCleared, Some(ConditionType::SysctlWrong)),
         ]
     );
-    assert_eq!(waiting(&events, 2).await, told);
+    assert_eq!(waiting(&events, 2).await, reported);
 }

@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use super::DeliveryError;
 use super::identity::Identity;
 use super::queue::{Group, Queue};
-use super::repeats::{Ongoing, Repeats};
+use super::repeats::{ActiveConditions, Repeats};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::panics;
 use crate::runtime::shared::Shared;
@@ -27,7 +27,7 @@ pub(super) struct Work {
     /// How long messages wait for others that go with them; without it, each
     /// goes alone.
     pub(super) group_wait: Option<Duration>,
-    pub(super) ongoing: Arc<Ongoing>,
+    pub(super) active: Arc<ActiveConditions>,
     /// Tells of conditions that go on.
     pub(super) repeats: Option<Repeats>,
 }
@@ -91,7 +91,7 @@ impl Work {
             } else {
                 group.await
             };
-            let group = self.ongoing.without_outdated(group?);
+            let group = self.active.without_outdated(group?);
             if !group.is_empty() {
                 return Some(group);
             }

@@ -56,30 +56,33 @@ pub fn agent_answer(bytes: &[u8]) {
     let Some((kind, answer)) = bytes.split_first() else {
         return;
     };
-    let told = match kind % 4 {
+    let result = match kind % 4 {
         0 => return agent::fuzzing::status(answer),
         1 => Ok(AgentReply::parse_agent(answer)),
         2 => AgentReply::parse(answer),
         _ => AgentReply::parse(&lines(answer, usize::from(*kind) * 16)),
     };
-    let told = told.and_then(|said| {
-        let lengths = [said.shown().len(), said.unknown().unwrap_or_default().len()];
+    let result = result.and_then(|message| {
+        let lengths = [
+            message.shown().len(),
+            message.unknown().unwrap_or_default().len(),
+        ];
         assert!(lengths.iter().all(|length| *length <= 2048), "{lengths:?}");
-        said.verdict()
+        message.verdict()
     });
-    bounded(told.map(|pass| pass.detail));
+    bounded(result.map(|pass| pass.detail));
 }
 
 /// What a server says in HTTP, in a conversation or in gRPC: the first byte
 /// chooses, the second is the length of the pieces in which it comes.
 pub fn conversation(bytes: &[u8]) {
-    let [kind, piece, said @ ..] = bytes else {
+    let [kind, piece, message @ ..] = bytes else {
         return;
     };
     let place = usize::from(kind % 4);
     let check = check(place);
     let server = Server {
-        rest: said.to_vec(),
+        rest: message.to_vec(),
         at: 0,
         piece: usize::from(*piece).max(1),
         turn: false,
@@ -87,7 +90,7 @@ pub fn conversation(bytes: &[u8]) {
     RUNTIME.block_on(prober::fuzzing::probing(
         check,
         async |probing: Probing<'_>| {
-            let told = match &check.kind {
+            let result = match &check.kind {
                 CheckKind::Http(check) => {
                     let target = SocketAddr::from(([198, 51, 100, 1], 80));
                     let request = http::request(target, check).expect("the check is valid");
@@ -96,24 +99,24 @@ pub fn conversation(bytes: &[u8]) {
                 }
                 CheckKind::Stream(check) => {
                     let server = super::early_answer::EarlyAnswer::new(server);
-                    let told = stream::converse(probing, server, &check.steps).await;
-                    told.map(|()| String::new())
+                    let result = stream::converse(probing, server, &check.steps).await;
+                    result.map(|()| String::new())
                 }
                 _ => {
                     let request = Request::post("http://192.0.2.1/grpc.health.v1.Health/Check");
                     let request = request.body(Full::from(Bytes::from_static(b"\0\0\0\0\0")));
                     let request = request.expect("the request is valid");
-                    let told = grpc::exchange(probing, server, request).await;
-                    told.map(|pass| pass.detail)
+                    let result = grpc::exchange(probing, server, request).await;
+                    result.map(|pass| pass.detail)
                 }
             };
-            bounded(told);
+            bounded(result);
         },
     ));
 }
 
-fn bounded(told: Result<String, Failure>) {
-    let detail = told.unwrap_or_else(|failure| failure.detail);
+fn bounded(result: Result<String, Failure>) {
+    let detail = result.unwrap_or_else(|failure| failure.detail);
     assert!(detail.len() <= 16 * 1024, "{} bytes", detail.len());
 }
 

@@ -318,11 +318,11 @@ impl HeldFile {
                 Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
             }
         };
-        let told = file
+        let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
-        if let Err(error) = told {
+        if let Err(error) = written {
             // On a full disk the lock holds all the same.
             let path = path.display();
             warn!(%path, %error, "the lock file does not tell the process that has it");

@@ -149,14 +149,14 @@ fn included_files_are_found_from_the_base_directory() {
     for configuration in [new.to_str().unwrap(), "-"] {
         let output = check(configuration, &with);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stdout);
+        let output_text = String::from_utf8_lossy(&output.stdout);
         let summary = format!("{configuration}: valid: 1 virtual service, 1 real server\n");
-        assert!(said.starts_with(&summary), "{said}");
+        assert!(output_text.starts_with(&summary), "{output_text}");
     }
     let output = check(new.to_str().unwrap(), &[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("nothing is included"), "{said}");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    assert!(output_text.contains("nothing is included"), "{output_text}");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn refuses_base_directory_that_is_not_a_directory() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let configuration = site.configuration();
-    for (base_dir, said) in [
+    for (base_dir, expected) in [
         (site.path("absent"), "there is no such directory"),
         (configuration.clone(), "this is not a directory"),
         (configuration.join("below"), "there is no such directory"),
@@ -172,7 +172,7 @@ fn refuses_base_directory_that_is_not_a_directory() {
         let base_dir = base_dir.to_str().unwrap();
         let ended = end(site.command("check-config", &["--base-dir", base_dir]));
         assert_eq!((ended.code, &*ended.stdout), (2, ""), "{}", ended.stderr);
-        let first = format!("{base_dir}: {said}");
+        let first = format!("{base_dir}: {expected}");
         assert!(ended.stderr.starts_with(&first), "{}", ended.stderr);
         assert!(
             ended.stderr.contains("hint: give --base-dir"),
@@ -213,8 +213,8 @@ fn hint_names_the_directory_where_the_path_of_include_starts() {
         command.stdin(fs::File::open(&configuration).unwrap());
         let output = command.args(options).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains(start), "{said}");
+        let output_text = String::from_utf8_lossy(&output.stderr);
+        assert!(output_text.contains(start), "{output_text}");
     }
 }
 
@@ -283,7 +283,7 @@ fn hopeless(site: &Site) -> Vec<(PathBuf, &'static str)> {
 #[test]
 fn path_that_is_not_a_regular_file_is_explained_and_run_changes_nothing() {
     let site = Site::new();
-    for (path, said) in hopeless(&site) {
+    for (path, expected) in hopeless(&site) {
         let path = path.to_str().unwrap();
         for arguments in [
             &["check-config", "--config", path][..],
@@ -299,7 +299,7 @@ fn path_that_is_not_a_regular_file_is_explained_and_run_changes_nothing() {
                 stderr,
             } = end(program(arguments));
             assert_eq!((code, &*stdout), (2, ""), "{arguments:?}: {stderr}");
-            assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+            assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
             assert!(stderr.contains("hint: "), "{arguments:?}: {stderr}");
         }
     }

@@ -81,7 +81,7 @@ fn pattern_without_match_is_a_warning_and_missing_file_is_an_error() {
     site.configure(&site.service("web", 1, CHECK, &[1]));
     let own = fs::read_to_string(site.configuration()).unwrap();
     let here = site.path("");
-    for (include, code, said) in [
+    for (include, code, expected) in [
         ("*.inc", 0, "no file fits `*.inc`, so nothing is included"),
         (
             "nowhere.d/*.inc",
@@ -95,7 +95,7 @@ fn pattern_without_match_is_a_warning_and_missing_file_is_an_error() {
         let ended = check_in(&here, "cluster.yaml");
         assert_eq!(ended.code, code, "{ended:?}");
         let output = ended.stdout + &ended.stderr;
-        assert!(output.contains(said), "{output}");
+        assert!(output.contains(expected), "{output}");
         assert!(output.contains("cluster.yaml:1:10: "), "{output}");
     }
 }
@@ -134,22 +134,26 @@ fn check_bounded(file: &Path, most_memory_kib: usize) -> Ended {
     end(command)
 }
 
-/// A broken configuration, and what is said of it.
+/// A broken configuration, and a part of the message about it.
 struct Broken {
     what: &'static str,
     text: String,
-    said: &'static str,
+    expected: &'static str,
 }
 
 impl Broken {
     fn check(&self, directory: &Path, most_memory_kib: usize) {
-        let Self { what, text, said } = self;
+        let Self {
+            what,
+            text,
+            expected,
+        } = self;
         let file = directory.join(what);
         fs::write(&file, text).unwrap();
         let ended = check_bounded(&file, most_memory_kib);
         let shown: String = ended.stderr.chars().take(2000).collect();
         assert_eq!(ended.code, 2, "{what}: {shown}");
-        assert!(ended.stderr.contains(said), "{what}: {shown}");
+        assert!(ended.stderr.contains(expected), "{what}: {shown}");
         let written = ended.stderr.len() + ended.stdout.len();
         assert!(written < MOST_OUTPUT, "{what}: {written} bytes: {shown}");
     }
@@ -177,7 +181,11 @@ fn check_all(broken: Vec<Broken>, most_memory_kib: usize) {
 #[test]
 fn gigantic_broken_files_take_bounded_memory_and_short_output() {
     const SCALARS: usize = 1_000_100;
-    let broken = |what, text, said| Broken { what, text, said };
+    let broken = |what, text, expected| Broken {
+        what,
+        text,
+        expected,
+    };
     check_all(
         vec![
             broken(
@@ -212,7 +220,11 @@ fn large_broken_files_take_little_memory_and_short_output() {
         text
     });
     let one_line = format!("virtual_services: [{}]", "1, ".repeat(50_000));
-    let broken = |what, text, said| Broken { what, text, said };
+    let broken = |what, text, expected| Broken {
+        what,
+        text,
+        expected,
+    };
     check_all(
         vec![
             broken("one scalar", "x".repeat(LARGE), "1 problem in"),

@@ -159,12 +159,12 @@ fn a_drain_that_cannot_be_written_is_shown_and_written_when_it_can() {
     std::fs::write(&state, "").unwrap();
     let ended = run(&site, &["drain", "web/rs1"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    let said = "what operators have decided is not remembered across a restart: ";
-    assert!(ended.stdout.contains(said), "{}", ended.stdout);
+    let expected = "what operators have decided is not remembered across a restart: ";
+    assert!(ended.stdout.contains(expected), "{}", ended.stdout);
     let shown = site.status()["conditions"][0].clone();
     assert_eq!(shown["type"], "drains_not_saved", "{shown}");
     let message = shown["message"].as_str().unwrap();
-    assert!(message.starts_with(said), "{shown}");
+    assert!(message.starts_with(expected), "{shown}");
     let fix = shown["fix"].as_str().unwrap();
     assert!(fix.contains("is in the way, and move it away"), "{shown}");
 

@@ -156,8 +156,8 @@ fn dry_run_sends_no_event_after_a_reload() {
     site.configure(&services);
     let _agent = dry_run(&site);
     site.wait_for(&["up"]);
-    let told = site.path("told");
-    let script = format!("touch {}", told.display());
+    let file = site.path("notified");
+    let script = format!("touch {}", file.display());
     site.configure(&format!(
         "{services}notify:\n  - exec: [/bin/sh, -c, \"{script}\"]\n"
     ));
@@ -168,7 +168,7 @@ fn dry_run_sends_no_event_after_a_reload() {
     let seen = until(AMPLE, "another verdict of the next reload", || {
         let ended = end(site.command("reload", &[]));
         if ended.code == 0 {
-            Ok(told.exists())
+            Ok(file.exists())
         } else {
             Err(ended)
         }

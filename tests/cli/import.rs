@@ -102,7 +102,7 @@ fn file_that_cannot_be_read_is_a_failure_and_one_that_says_nothing_is_bad() {
     fs::write(path("directory"), "include /\n\ninclude gone/*\n").unwrap();
     fs::write(path("binary"), b"-A\0").unwrap();
     fs::write(path("empty"), "").unwrap();
-    for (format, name, code, said) in [
+    for (format, name, code, expected) in [
         ("keepalived", "missing", 1, "lvs-agent: cannot read "),
         (
             "keepalived",
@@ -132,7 +132,7 @@ fn file_that_cannot_be_read_is_a_failure_and_one_that_says_nothing_is_bad() {
             "{name}: {}",
             ended.stderr
         );
-        assert!(ended.stderr.contains(said), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{name}: {}", ended.stderr);
     }
 }
 

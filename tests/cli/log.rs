@@ -136,8 +136,8 @@ fn invalid_filter_is_a_usage_error() {
     command.env("LVS_AGENT_LOG", "lvs_agent=loud");
     let ended = end(command);
     assert_eq!((ended.code, &*ended.stdout), (2, ""));
-    let said = "LVS_AGENT_LOG=`lvs_agent=loud` is not a log filter such as `info`";
-    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let expected = "LVS_AGENT_LOG=`lvs_agent=loud` is not a log filter such as `info`";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
     assert!(!site.socket().exists());
 }
 
@@ -236,16 +236,18 @@ fn reader_that_resumes_gets_the_number_of_missing_lines() {
     let site = Site::new();
     let (agent, _server) = dropping(&site);
     let lines = BufReader::new(agent.pipe.try_clone().unwrap()).lines();
-    let told = lines
+    let reported = lines
         .map(Result::unwrap)
         .find(|line| line.contains("lines of the log were dropped"))
         .unwrap();
-    assert!(told.contains(" WARN lvs_agent"), "{told}");
-    let number = told.split(' ').find_map(|word| word.parse::<f64>().ok());
+    assert!(reported.contains(" WARN lvs_agent"), "{reported}");
+    let number = reported
+        .split(' ')
+        .find_map(|word| word.parse::<f64>().ok());
     let counted = site.metric("lvs_log_lines_dropped_total").unwrap();
     assert!(
         number.is_some_and(|number| number > 0.0 && number <= counted),
-        "{told}; {counted}"
+        "{reported}; {counted}"
     );
 }
 
@@ -274,8 +276,8 @@ fn fatal_error_is_json_in_a_json_log() {
     let lines: Vec<_> = lines.map(Result::unwrap).collect();
     let last = lines.last().unwrap();
     assert_eq!(last["level"], "ERROR");
-    let said = last["fields"]["message"].as_str().unwrap();
-    assert!(said.starts_with("cannot listen on "), "{said}");
+    let message = last["fields"]["message"].as_str().unwrap();
+    assert!(message.starts_with("cannot listen on "), "{message}");
 
     // A filter may hide all else, but not why the agent is gone.
     let mut command = site.run();

@@ -284,8 +284,8 @@ fn a_fifo_among_the_files_is_refused() {
 
     let ended = reload(&site);
     assert_eq!((ended.code, &*ended.stdout), (2, ""));
-    let said = "web.yaml` cannot be read: this is a FIFO, not a regular file";
-    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let expected = "web.yaml` cannot be read: this is a FIFO, not a regular file";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
 
     std::fs::remove_file(&pipe).unwrap();
     assert_eq!(reload(&site).code, 0);

@@ -88,9 +88,12 @@ fn assert_formats_are_right(site: &Site) {
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "metrics"]);
     let output = run(promtool, &text);
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8(said).unwrap();
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let output_text = [output.stdout, output.stderr].concat();
+    let output_text = String::from_utf8(output_text).unwrap();
+    assert!(
+        output.status.success() && output_text.is_empty(),
+        "{output_text}"
+    );
 
     let (head, open) = ask(site.listen, "/metrics", OPENMETRICS);
     let media_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";

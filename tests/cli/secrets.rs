@@ -179,8 +179,12 @@ fn errors_of_a_reload_contain_no_secret() {
     let refused = 2 * mistakes().len();
     until(AMPLE, "all notifications", || {
         let came = came.lock().unwrap().clone();
-        let told = came.matches("\"reload_failed\"").count();
-        if told >= refused { Ok(()) } else { Err(told) }
+        let failed = came.matches("\"reload_failed\"").count();
+        if failed >= refused {
+            Ok(())
+        } else {
+            Err(failed)
+        }
     });
     let came = came.lock().unwrap().clone();
     assert!(!came.contains(SECRET), "{came}");
@@ -355,13 +359,16 @@ fn secrets_from_elsewhere_are_sent_and_shown_nowhere() {
             here.of_unit(site.command(command, arguments)),
         ] {
             let ended = end(command);
-            let said = ended.stdout + &ended.stderr;
-            assert!(!said.contains(SECRET), "{arguments:?}: {said}");
+            let output_text = ended.stdout + &ended.stderr;
+            assert!(
+                !output_text.contains(SECRET),
+                "{arguments:?}: {output_text}"
+            );
         }
     }
     Elsewhere::wait_for(&here.hook.bodies, "\"reload_failed\"");
-    let told = here.hook.bodies.lock().unwrap().clone();
-    assert!(!told.contains(SECRET), "{told}");
+    let events = here.hook.bodies.lock().unwrap().clone();
+    assert!(!events.contains(SECRET), "{events}");
     let output = agent.output();
     assert!(output.contains("real server down"), "{output}");
     assert!(!output.contains(SECRET), "{output}");
@@ -373,23 +380,23 @@ fn an_agent_needs_its_secrets_and_a_check_of_the_file_does_not() {
     let site = &here.site;
     let checked = end(site.command("check-config", &[]));
     assert_eq!(checked.code, 0, "{}", checked.stderr);
-    let missing = |said: &str| said.matches(" is not set\n").count();
+    let missing = |output: &str| output.matches(" is not set\n").count();
     assert_eq!(missing(&checked.stdout), 3, "{}", checked.stdout);
     let checked = end(here.of_unit(site.command("check-config", &[])));
     assert_eq!(missing(&checked.stdout), 0, "{}", checked.stdout);
 
     let ended = end(site.run());
     assert_eq!(ended.code, 2, "{}", ended.stderr);
-    for said in [
+    for expected in [
         ":7:33: the environment variable `HOOK_TOKEN` is not set",
         ":16:26: the credential `probe` cannot be read: `$CREDENTIALS_DIRECTORY` is not set",
         "3 problems",
     ] {
-        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
     }
     // A probe by a command without the secrets says nothing of the real server.
     let examined = end(site.command("doctor", &["--json"]));
-    let said = "is a secret that this command has not got";
-    assert!(examined.stdout.contains(said), "{}", examined.stdout);
+    let expected = "is a secret that this command has not got";
+    assert!(examined.stdout.contains(expected), "{}", examined.stdout);
     assert_eq!(*here.server.heads.lock().unwrap(), "");
 }

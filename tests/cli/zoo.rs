@@ -172,11 +172,11 @@ impl<'l> Probe<'l> {
     /// For how long this host stood still while the probe was under way, and for
     /// how long it was, as the agent says.
     fn standstill(&self) -> Option<[Duration; 2]> {
-        let (_, said) = self
+        let (_, message) = self
             .line
             .split_once("reason=\"this host stood still for ")?;
-        let (still, said) = said.split_once(" of the ")?;
-        let (all, _) = said.split_once(" that the probe took")?;
+        let (still, message) = message.split_once(" of the ")?;
+        let (all, _) = message.split_once(" that the probe took")?;
         let duration = |text| humantime::parse_duration(text).ok();
         Some([duration(still)?, duration(all)?])
     }
@@ -321,10 +321,10 @@ fn nobody_suffers_from_a_hostile_server() {
     assert_eq!(wrong.to_bits(), 0, "{}", agent.output());
     let internal = internal(&site);
     let arrivals = healthy.arrivals();
-    let told = Instant::now();
+    let signalled = Instant::now();
     agent.signal(Signal::SIGTERM);
     assert_eq!(agent.wait(AMPLE).code(), Some(0));
-    let took = told.elapsed();
+    let took = signalled.elapsed();
     let now = (Instant::now(), SystemTime::now());
     let lateness = lateness.end();
 

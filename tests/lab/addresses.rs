@@ -172,10 +172,10 @@ fn a_second_director_is_refused() {
         Site::new(&(configuration("  on_exit: remove") + "http:\n  listen: 127.0.0.1:19477\n"));
     let mut second = other.run(&lan.director, &[]);
     assert_eq!(second.wait(PATIENCE).code(), Some(1));
-    let said = format!(
+    let expected = format!(
         "another lvs-agent (process {}) already runs here",
         first.pid()
     );
-    assert!(second.output().contains(&said), "{}", second.output());
+    assert!(second.output().contains(&expected), "{}", second.output());
     assert_eq!(sorted(on_eth0(&lan.director)), with_vips([DIP]));
 }

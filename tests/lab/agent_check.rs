@@ -29,8 +29,8 @@ fn wait_for_detail(director: &Namespace, detail: &str) -> Value {
     until(PATIENCE, detail, || {
         let status: Value = serde_json::from_str(&shown(director, "/status")).unwrap();
         let rs1 = &status["virtual_services"][0]["real_servers"][0];
-        let said = rs1["last_probe"]["detail"].as_str().unwrap_or_default();
-        if said.contains(detail) && rs1["health"] == "down" {
+        let message = rs1["last_probe"]["detail"].as_str().unwrap_or_default();
+        if message.contains(detail) && rs1["health"] == "down" {
             Ok(rs1.clone())
         } else {
             Err(rs1.clone())

@@ -135,8 +135,8 @@ fn doctor_finds_nothing_on_a_healthy_director_and_each_fault_afterwards() {
     conflicting.run("ip address add 192.168.11.200/32 dev eth0");
     until(PATIENCE, "the conflicting real server by its name", || {
         let (code, text) = cluster.site.finish(director, &["doctor"]);
-        let told = text.contains("rs1 (192.168.11.21) answers for it on the link");
-        if (code, told) == (3, true) {
+        let is_reported = text.contains("rs1 (192.168.11.21) answers for it on the link");
+        if (code, is_reported) == (3, true) {
             Ok(())
         } else {
             Err(text)
@@ -299,11 +299,11 @@ fn missing_interface_is_the_first_finding() {
         let of = findings
             .iter()
             .filter(move |finding| finding["check"] == check);
-        let told = of.map(|finding| {
+        let reported = of.map(|finding| {
             let text = |key: &str| finding[key].as_str().unwrap_or("none").to_owned();
             [text("verdict"), text("subject"), text("fix")].join(" ")
         });
-        told.collect::<Vec<_>>()
+        reported.collect::<Vec<_>>()
     };
     let interface = "see `ip -brief link`, and correct `director.interface`";
     let start = format!("{interface}; then systemctl start lvs-agent-director");

@@ -275,8 +275,8 @@ fn another_name_of_the_link_is_refused_with_the_real_one() {
         .write_configuration(&QUICK.replace("interface: eth0", "interface: eth0, link: lan0"));
     let (code, printed) = cluster.site.finish(director, &["run"]);
     assert_eq!(code, 1, "{printed}");
-    let told = "`lan0` is another name of interface `eth0`";
-    assert!(printed.contains(told), "{printed}");
+    let expected = "`lan0` is another name of interface `eth0`";
+    assert!(printed.contains(expected), "{printed}");
     let (code, printed) = cluster.site.finish(director, &["doctor"]);
     assert_eq!(code, 3, "{printed}");
     assert!(printed.contains("write `director.link: eth0`"), "{printed}");

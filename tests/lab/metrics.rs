@@ -219,8 +219,11 @@ fn promtool(namespace: &Namespace) {
         "set -o pipefail; curl -sSf http://127.0.0.1:9477/metrics | promtool check metrics 2>&1",
     ]);
     let output = namespace.output(check);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && output_text.is_empty(),
+        "{output_text}"
+    );
 }
 
 fn ready(namespace: &Namespace, agent: &Agent) {

@@ -62,10 +62,10 @@ fn weights_are_frozen_while_the_directors_link_is_down() {
     );
     let output = agent.output();
     let lines: Vec<_> = output[before..].lines().collect();
-    let told = lines
+    let reported = lines
         .iter()
         .filter(|line| line.contains("all weights are held"));
-    assert_eq!(told.count(), 1, "{lines:#?}");
+    assert_eq!(reported.count(), 1, "{lines:#?}");
     let blames = |line: &&&str| line.contains("rs1") || line.contains("rs2");
     assert_eq!(lines.iter().filter(blames).count(), 0, "{lines:#?}");
 

@@ -93,9 +93,9 @@ fn read_only_parameters_matter_as_far_as_traffic_depends_on_them() {
     let set = "sysctl -q -w net.ipv4.vs.expire_quiescent_template=1";
     cluster.lan.director.run(set);
     wait_for_readyz(&cluster, 200, &["ready\n", &nodest]);
-    let said = agent.output();
+    let output_text = agent.output();
     let warned = format!("reason=\"{nodest}");
-    assert_eq!(said.matches(&warned).count(), 1, "{said}");
+    assert_eq!(output_text.matches(&warned).count(), 1, "{output_text}");
 }
 
 #[test]
@@ -150,8 +150,8 @@ fn scheduler_that_refuses_clients_of_a_failed_real_server_is_reported() {
     let table = ipvsadm_save(director);
     assert!(table.contains(&format!("-A -t {VIP} -s sh\n")), "{table}");
     let (_, printed) = cluster.site.finish(director, &["status"]);
-    let told = "the scheduler sh refuses the clients of rs2, until it has weight again";
-    assert!(printed.contains(told), "{printed}");
+    let expected = "the scheduler sh refuses the clients of rs2, until it has weight again";
+    assert!(printed.contains(expected), "{printed}");
     let (_, printed) = cluster.site.finish(director, &["doctor"]);
     assert!(
         printed.contains("the scheduler refuses the clients of rs2"),

@@ -74,7 +74,7 @@ fn the_units_as_shipped_carry_out(configuration: &str) {
     for ((host, _), systemd) in hosts.iter().zip(&systemds) {
         systemd.until_state("active");
         until(PATIENCE, "readiness", || {
-            ready(host).map_err(|said| (said, systemd.log()))
+            ready(host).map_err(|message| (message, systemd.log()))
         });
     }
     let wanted = "-A -t 192.168.11.200:80 -s wlc\n\

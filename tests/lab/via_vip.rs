@@ -231,11 +231,15 @@ fn services_of_others_by_marks_of_the_range_are_left_alone() {
     let mut agent = vip_lan.direct();
     for _ in 0..2 {
         let table = well();
-        let said = agent.output();
+        let output_text = agent.output();
         for mark in 8192..=8197 {
             let command = format!("ipvsadm -D -f {mark}\"\n");
             let named = usize::from([8192, 8194, 8195].contains(&mark));
-            assert_eq!(said.matches(&command).count(), named, "{said}");
+            assert_eq!(
+                output_text.matches(&command).count(),
+                named,
+                "{output_text}"
+            );
         }
         assert_eq!(*before.get_or_insert(table.clone()), table);
         agent.signal(Signal::SIGKILL);
@@ -277,15 +281,15 @@ fn shortage_of_marks_is_reported_and_ends_when_marks_are_free() {
         vip_lan.wait_for_diagnosis(real_server, "ok");
     }
     vip_lan.wait_for_diagnosis("rs3", "unverified");
-    let said = agent.output();
+    let output_text = agent.output();
     let shortage = "no mark of `director.probe_mark` is left for 1 of 3 ways to real servers (ipv4 \
                     to 192.168.11.23 by direct)";
-    assert_eq!(said.matches(shortage).count(), 1, "{said}");
+    assert_eq!(output_text.matches(shortage).count(), 1, "{output_text}");
     let status = status(director);
-    let told = of_real_server(&status, "rs3");
+    let reported = of_real_server(&status, "rs3");
     assert!(
-        told.contains("no mark of `director.probe_mark` is left"),
-        "{told}"
+        reported.contains("no mark of `director.probe_mark` is left"),
+        "{reported}"
     );
     let (_, planned) = vip_lan.site.finish(director, &["plan"]);
     for note in [shortage, "if nobody needs it: ipvsadm -D -f 8194"] {
@@ -309,9 +313,9 @@ fn shortage_of_marks_is_reported_and_ends_when_marks_are_free() {
     let line = "-a -f 8194 -r 192.168.11.23:0 -g -w 1\n";
     assert!(table.contains(line), "{table}");
     assert_eq!(kept(table), before);
-    let said = agent.output();
+    let output_text = agent.output();
     let cleared = |line: &str| line.contains("cleared: ") && line.contains("marks_exhausted");
-    assert!(said.lines().any(cleared), "{said}");
+    assert!(output_text.lines().any(cleared), "{output_text}");
 }
 
 const LETS_NONE_LEAVE: &str =
@@ -397,8 +401,8 @@ fn probes_that_this_host_drops_change_no_verdict() {
         );
         vip_lan.wait_for_diagnosis("rs1", "unverified");
         let status = status(director);
-        let told = of_real_server(&status, "rs1");
-        assert!(told.contains(reason), "{reason}:\n{told}");
+        let reported = of_real_server(&status, "rs1");
+        assert!(reported.contains(reason), "{reason}:\n{reported}");
         assert!((down() - fell).abs() < 0.5, "a verdict changed: {cause}");
         director.run(fix);
         vip_lan.wait_for_diagnosis("rs1", "ok");
@@ -463,8 +467,11 @@ fn probes_through_a_changed_service_by_mark_are_unverified() {
             }
         });
         let status = status(director);
-        let told = of_real_server(&status, real_server);
-        assert!(told.contains("not in the table as it was made"), "{told}");
+        let reported = of_real_server(&status, real_server);
+        assert!(
+            reported.contains("not in the table as it was made"),
+            "{reported}"
+        );
     }
     let rose = counted("lvs_transitions_total", "rs2", "to=\"up\"");
     let fell = counted("lvs_transitions_total", "rs1", "to=\"down\"");

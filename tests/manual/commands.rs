@@ -131,8 +131,8 @@ fn table_of_commands_has_every_subcommand_and_flag() {
         for flag in flags(Some(name)) {
             // The text below the table has the flags that many commands take.
             let common = ["--config", "--socket", "--real-server"].contains(&&*flag);
-            let told = common && text.contains(&format!("`{flag}"));
-            if !command.contains(&flag) && !told {
+            let is_reported = common && text.contains(&format!("`{flag}"));
+            if !command.contains(&flag) && !is_reported {
                 let at = page.at(*line);
                 wrong.push(format!("{at}: `{name}` has the flag `{flag}` as well"));
             }

@@ -91,9 +91,12 @@ fn completed(fragment: &Mapping) -> Vec<Value> {
 fn refused(fragment: &Mapping) -> Option<String> {
     let mut least: Option<String> = None;
     for document in completed(fragment) {
-        let said = problems(&document)?;
-        if least.as_ref().is_none_or(|least| said.len() < least.len()) {
-            least = Some(said);
+        let message = problems(&document)?;
+        if least
+            .as_ref()
+            .is_none_or(|least| message.len() < least.len())
+        {
+            least = Some(message);
         }
     }
     let keys = keys_of(fragment);
@@ -110,7 +113,7 @@ fn yaml_blocks_are_valid() {
                 wrong.push(format!("{at}: the block is no mapping of YAML"));
                 continue;
             };
-            let said = if mapping.contains_key("virtual_services") {
+            let message = if mapping.contains_key("virtual_services") {
                 // The lines of the page are those of the message.
                 let above = "\n".repeat(block.line - 1);
                 let errors = Config::parse(&page.name, &(above + &block.text)).err();
@@ -118,7 +121,9 @@ fn yaml_blocks_are_valid() {
             } else {
                 refused(&mapping)
             };
-            wrong.extend(said.map(|said| format!("{at}: check-config refuses the block: {said}")));
+            wrong.extend(
+                message.map(|message| format!("{at}: check-config refuses the block: {message}")),
+            );
         }
     }
     assert_none(&wrong);
@@ -164,13 +169,15 @@ fn fragments_are_valid() {
     for page in written_pages() {
         for paragraph in page.paragraphs() {
             for (span, mapping) in together(&paragraph) {
-                let said = if span.text.contains(ELLIPSIS) {
+                let message = if span.text.contains(ELLIPSIS) {
                     unknown_key(&Value::Mapping(mapping))
                 } else {
                     refused(&mapping)
                 };
                 let (at, text) = (page.at(span.line), &span.text);
-                wrong.extend(said.map(|said| format!("{at}: `{text}` is not valid: {said}")));
+                wrong.extend(
+                    message.map(|message| format!("{at}: `{text}` is not valid: {message}")),
+                );
             }
         }
     }
@@ -277,11 +284,13 @@ fn comments_of_the_annotated_example_propose_what_is_valid() {
     for (number, line) in (1..).zip(example.lines()) {
         let Some(text) = proposed(line) else { continue };
         compared += 1;
-        let said = match fragment(text) {
+        let message = match fragment(text) {
             Some(fragment) => refused(&fragment),
             None => Some("it is no mapping of YAML".to_owned()),
         };
-        wrong.extend(said.map(|said| format!("{name}:{number}: `{text}` is not valid: {said}")));
+        wrong.extend(
+            message.map(|message| format!("{name}:{number}: `{text}` is not valid: {message}")),
+        );
     }
     assert_none(&wrong);
     assert!(compared >= 25, "only {compared} proposals were compared");
@@ -307,8 +316,9 @@ fn keys_of_other_programs_have_the_hints_of_the_tables() {
                 let hints: Vec<_> = KEYS
                     .keys()
                     .filter_map(|place| {
-                        let said = problems(&put(Value::Null, place, &fragment))?;
-                        let (_, rest) = said.split_once(&format!("has no key `{}`", key.text))?;
+                        let message = problems(&put(Value::Null, place, &fragment))?;
+                        let (_, rest) =
+                            message.split_once(&format!("has no key `{}`", key.text))?;
                         let hint = rest
                             .lines()
                             .find(|line| line.trim().starts_with("hint: "))?;
@@ -316,8 +326,8 @@ fn keys_of_other_programs_have_the_hints_of_the_tables() {
                     })
                     .collect();
                 let ours = spans(&piece(&cells[1]));
-                let told = |hint: &String| ours.iter().all(|span| hint.contains(&span.text));
-                if !hints.iter().any(told) {
+                let is_reported = |hint: &String| ours.iter().all(|span| hint.contains(&span.text));
+                if !hints.iter().any(is_reported) {
                     let at = page.at(*line);
                     let hints: BTreeSet<_> = hints.into_iter().collect();
                     wrong.push(format!(

@@ -48,8 +48,8 @@ fn explore(place: &Place, found: &mut BTreeMap<Place, BTreeSet<String>>) {
 
 /// What the program says are the keys of the mapping that has the unknown one.
 fn known_keys(document: &Value) -> Option<BTreeSet<String>> {
-    let said = problems(document)?;
-    let (_, rest) = said.split_once(&format!("has no key `{UNKNOWN}`"))?;
+    let message = problems(document)?;
+    let (_, rest) = message.split_once(&format!("has no key `{UNKNOWN}`"))?;
     let hint = rest
         .lines()
         .find_map(|line| line.trim().strip_prefix("hint: "))?;

@@ -130,9 +130,9 @@ fn every_metric_is_in_the_table_with_its_labels() {
         let Some((line, row)) = rows.get(metric) else {
             continue;
         };
-        let told = words(row);
+        let reported = words(row);
         for (label, values) in labels {
-            if label != "le" && !told.contains(&*label) {
+            if label != "le" && !reported.contains(&*label) {
                 let at = at(*line);
                 wrong.push(format!("{at}: `{metric}` has the label `{label}` as well"));
             }
@@ -141,7 +141,7 @@ fn every_metric_is_in_the_table_with_its_labels() {
                 continue;
             }
             for value in values.iter().filter(|value| value.parse::<u32>().is_err()) {
-                if !told.contains(&**value) {
+                if !reported.contains(&**value) {
                     let at = at(*line);
                     wrong.push(format!("{at}: `{metric}` has {label}=\"{value}\" as well"));
                 }

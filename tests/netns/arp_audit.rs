@@ -165,12 +165,12 @@ fn found_in_time(
             IpAddr::V6(_) => "rs1 (2001:db8::21)",
         };
         let words = ["WARN", "a real server answers for the VIP", &mac, rs1];
-        let told = logged(agent, start, &words);
+        let reported = logged(agent, start, &words);
         fix();
         wait_for_conflicts(&lan.director, &[]);
-        logged(agent, told, &["INFO", "conflict is over", &mac]);
+        logged(agent, reported, &["INFO", "conflict is over", &mac]);
         // It may be found by a question of its own, before any client is answered.
-        let time = told.duration_since(answered).unwrap_or_default();
+        let time = reported.duration_since(answered).unwrap_or_default();
         took.push(time);
         if time <= SOON {
             return;
@@ -403,8 +403,8 @@ fn without_cap_net_raw_only_the_audit_is_missing_and_one_line_says_so() {
         &format!("http: {{ listen: 127.0.0.1:9477 }}\n{}", configuration("")),
         &["--table", "memory"],
     );
-    let said = "reason=\"it needs CAP_NET_RAW";
-    agent.wait_for_line(PATIENCE, |line| line.contains(said));
+    let expected = "reason=\"it needs CAP_NET_RAW";
+    agent.wait_for_line(PATIENCE, |line| line.contains(expected));
     until(PATIENCE, "verdicts", || {
         let seen = status(&lan.director);
         let up = |rs: usize| seen["virtual_services"][0]["real_servers"][rs]["health"] == "up";
@@ -415,5 +415,5 @@ fn without_cap_net_raw_only_the_audit_is_missing_and_one_line_says_so() {
         "it needs CAP_NET_RAW"
     );
     assert_eq!(metric(&lan.director, CONFLICTS), None, "unknown, not none");
-    assert_eq!(agent.output().matches(said).count(), 1);
+    assert_eq!(agent.output().matches(expected).count(), 1);
 }

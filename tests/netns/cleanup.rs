@@ -205,8 +205,8 @@ fn vip_moved_by_another_program_keeps_its_sysctls() {
             .run(&format!("ip address add {address} dev {interface}"));
         let held_back = of_real_server(&site, &lan.rs1, "cleanup");
         assert_eq!(held_back.code, Some(1), "{held_back:?}");
-        let said = "192.168.11.200 is still on this host, put there by another program";
-        assert!(held_back.stderr.contains(said), "{}", held_back.stderr);
+        let expected = "192.168.11.200 is still on this host, put there by another program";
+        assert!(held_back.stderr.contains(expected), "{}", held_back.stderr);
         assert!(!has_vip(&lan.rs1));
         assert_sysctls(&lan.rs1, OURS);
         lan.rs1

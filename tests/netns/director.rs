@@ -74,8 +74,8 @@ fn a_kernel_without_ipvs_is_named_and_gets_no_vip() {
     assert_eq!(refused, !Path::new("/proc/net/ip_vs").exists());
     if refused {
         assert_eq!(agent.wait(DEADLINE).code(), Some(1));
-        let said = "this kernel has no IPVS: run `modprobe ip_vs`";
-        assert!(agent.output().contains(said), "{}", agent.output());
+        let expected = "this kernel has no IPVS: run `modprobe ip_vs`";
+        assert!(agent.output().contains(expected), "{}", agent.output());
         assert_eq!(on_eth0(&lan.director), [DIP]);
         assert!(!site.state_directory().exists());
     }

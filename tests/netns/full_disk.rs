@@ -52,8 +52,8 @@ fn full_disk_prevents_no_vip_and_state_is_written_when_space_is_free() {
     });
     let addresses = lan.rs1.run("ip -o address show dev lo");
     assert!(addresses.contains("192.168.11.200/32"), "{addresses}");
-    let said = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
-    assert!(said.contains("no storage space"), "{said}");
+    let log_line = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
+    assert!(log_line.contains("no storage space"), "{log_line}");
     let state = seen_by(&agent, &site);
     let mut left: Vec<_> = fs::read_dir(&state)
         .unwrap()
@@ -84,7 +84,7 @@ fn full_disk_prevents_no_vip_and_state_is_written_when_space_is_free() {
     let remembered = fs::read_to_string(state.join("real_server.json")).unwrap();
     assert!(remembered.contains("192.168.11.200"), "{remembered}");
     let output = agent.output();
-    let told = |line: &&str| line.contains("ERROR") && line.contains("is not remembered");
-    let said = output.lines().filter(told).count();
-    assert_eq!(said, 1, "{output}");
+    let is_reported = |line: &&str| line.contains("ERROR") && line.contains("is not remembered");
+    let reported = output.lines().filter(is_reported).count();
+    assert_eq!(reported, 1, "{output}");
 }

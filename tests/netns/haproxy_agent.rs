@@ -36,23 +36,23 @@ const LINES: [&str; 20] = [
     "up 100% 50%",
 ];
 
-/// A line, and how often it was said.
-type Said = Arc<Mutex<(&'static str, usize)>>;
+/// A line, and how often it was sent.
+type SharedLine = Arc<Mutex<(&'static str, usize)>>;
 
 /// Says a line on this port until another one is set.
-fn serve(host: &Namespace, port: u16) -> Said {
+fn serve(host: &Namespace, port: u16) -> SharedLine {
     let listener = host.enter(|| TcpListener::bind(("0.0.0.0", port)).unwrap());
-    let said = Said::default();
-    let line = Arc::clone(&said);
+    let shared = SharedLine::default();
+    let line = Arc::clone(&shared);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (said, times) = &mut *line.lock().unwrap();
+            let (text, times) = &mut *line.lock().unwrap();
             *times += 1;
             // The client may have gone.
-            let _ = stream.unwrap().write_all(format!("{said}\n").as_bytes());
+            let _ = stream.unwrap().write_all(format!("{text}\n").as_bytes());
         }
     });
-    said
+    shared
 }
 
 fn haproxy(host: &Namespace, directory: &Path) -> Process {
@@ -115,9 +115,9 @@ fn each_line_gives_the_weight_that_haproxy_gives() {
     let mut agent = site.run(&lan.director, &["--table", "memory"]);
     agent.wait_for_line(DEADLINE, |line| line.contains("director: "));
     let mut seen = Vec::new();
-    for said in LINES {
+    for line in LINES {
         for one in &both {
-            *one.lock().unwrap() = (said, 0);
+            *one.lock().unwrap() = (line, 0);
         }
         // Who asks again has taken the answer before.
         until(DEADLINE, "two probes of both", || {
@@ -134,8 +134,8 @@ fn each_line_gives_the_weight_that_haproxy_gives() {
             let theirs = weight_of_haproxy(site.directory());
             let heard = shown["last_probe"]["detail"].as_str().unwrap_or_default();
             match (ours, &theirs) {
-                (Some(ours), Ok(theirs)) if ours == *theirs && agrees(heard, said) => Ok(ours),
-                _ => Err((said, ours, theirs, heard.to_owned())),
+                (Some(ours), Ok(theirs)) if ours == *theirs && agrees(heard, line) => Ok(ours),
+                _ => Err((line, ours, theirs, heard.to_owned())),
             }
         });
         seen.push(ours);
@@ -149,9 +149,9 @@ fn each_line_gives_the_weight_that_haproxy_gives() {
 }
 
 /// Whether what is shown comes of this line.
-fn agrees(shown: &str, said: &str) -> bool {
-    let said = said.to_ascii_lowercase();
+fn agrees(shown: &str, line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
     let word = shown.trim_start_matches("says ");
     let word = word.split([' ', ';', ':']).next().unwrap_or_default();
-    said.contains(word) || (word == "only" && said.contains("maxconn"))
+    line.contains(word) || (word == "only" && line.contains("maxconn"))
 }

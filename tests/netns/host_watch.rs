@@ -175,6 +175,6 @@ fn alternative_name_of_an_interface_is_reported_with_its_real_name() {
     let site = Site::new(&once_a_day("  interface: lan0"));
     let (code, printed) = site.finish(&lan.rs1, &["run", "--real-server"]);
     assert_eq!(code, 1, "{printed}");
-    let told = "`lan0` is another name of interface `wan0`: write `wan0` in the configuration";
-    assert!(printed.contains(told), "{printed}");
+    let expected = "`lan0` is another name of interface `wan0`: write `wan0` in the configuration";
+    assert!(printed.contains(expected), "{printed}");
 }

@@ -39,10 +39,10 @@ impl Hung {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
+        let mut output_text = String::new();
         let mut output = BufReader::new(server.stdout.as_mut().unwrap());
-        output.read_line(&mut said).unwrap();
-        assert_eq!(said, "mounted\n", "/dev/fuse can be used");
+        output.read_line(&mut output_text).unwrap();
+        assert_eq!(output_text, "mounted\n", "/dev/fuse can be used");
         Self {
             server,
             directory: directory.to_owned(),
@@ -124,8 +124,8 @@ fn authority_on_a_hung_file_system_holds_up_nothing_else() {
     let shown = until(DEADLINE, "that the file is named", || {
         let shown = status(&lan.director);
         let last = &shown["virtual_services"][HTTPS]["real_servers"][0]["last_probe"];
-        let said = last["detail"].as_str().unwrap_or_default();
-        if said.contains("does not answer") && said.contains("ca.pem") {
+        let message = last["detail"].as_str().unwrap_or_default();
+        if message.contains("does not answer") && message.contains("ca.pem") {
             assert_eq!(last["result"], "internal", "{last}");
             Ok(shown)
         } else {
@@ -160,8 +160,8 @@ fn hung_state_directory_delays_no_weight_reload_or_exit() {
         + "  - name: more\n    address: 192.168.11.200:81\n    real_servers: [{ name: rs1, address: \
            192.168.11.21 }]\n";
     site.write_configuration(&more);
-    let (code, said) = site.finish(&lan.director, &["reload"]);
-    assert_eq!(code, 0, "{said}");
+    let (code, message) = site.finish(&lan.director, &["reload"]);
+    assert_eq!(code, 0, "{message}");
     let began = Instant::now();
     drop(rs1);
     weight(&lan, 0);
@@ -169,12 +169,12 @@ fn hung_state_directory_delays_no_weight_reload_or_exit() {
     weight(&lan, 1);
     let took = began.elapsed();
     assert!(took < here(DEADLINE / 2), "{took:?}");
-    let said = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
-    assert!(said.contains("does not answer"), "{said}");
+    let message = agent.wait_for_line(DEADLINE, |line| line.contains("is not remembered"));
+    assert!(message.contains("does not answer"), "{message}");
 
     // A drain holds, and says what is not sure.
-    let (code, said) = site.finish(&lan.director, &["drain", "plain/rs1"]);
-    assert_eq!(code, 0, "{said}");
+    let (code, message) = site.finish(&lan.director, &["drain", "plain/rs1"]);
+    assert_eq!(code, 0, "{message}");
     weight(&lan, 0);
     ends_in_time(&mut agent);
     drop(hung);
@@ -225,8 +225,8 @@ fn configuration_program_and_checked_file_that_hang_hold_up_nothing_else() {
         until(DEADLINE, "that the file is named", || {
             let mut shown = status(&lan.director);
             let last = shown["virtual_services"][service]["real_servers"][0]["last_probe"].take();
-            let said = last["detail"].as_str().unwrap_or_default();
-            if last["result"] == "internal" && said.contains(&hung_there.display().to_string()) {
+            let message = last["detail"].as_str().unwrap_or_default();
+            if last["result"] == "internal" && message.contains(&hung_there.display().to_string()) {
                 Ok(())
             } else {
                 Err(last)
@@ -242,10 +242,10 @@ fn configuration_program_and_checked_file_that_hang_hold_up_nothing_else() {
     text.insert_str(0, &format!("include: {there}/*.yaml\n"));
     site.write_configuration(&text);
     agent.signal(Signal::SIGHUP);
-    let said = agent.wait_for_line(DEADLINE, |line| {
+    let message = agent.wait_for_line(DEADLINE, |line| {
         line.contains("the configuration is not reloaded")
     });
-    assert!(said.contains("does not answer"), "{said}");
+    assert!(message.contains("does not answer"), "{message}");
     // And while it is being read.
     agent.signal(Signal::SIGHUP);
     ends_in_time(&mut agent);
@@ -267,10 +267,10 @@ fn secret_that_hangs_refuses_the_reload_and_holds_up_nothing_else() {
     let notify = format!("notify: [{{ webhook: {{ url: {{ file: {there}/url }} }} }}]\n");
     site.write_configuration(&(notify + &good));
     agent.signal(Signal::SIGHUP);
-    let said = agent.wait_for_line(DEADLINE, |line| {
+    let log_line = agent.wait_for_line(DEADLINE, |line| {
         line.contains("the configuration is not reloaded")
     });
-    assert!(said.contains("does not answer"), "{said}");
+    assert!(log_line.contains("does not answer"), "{log_line}");
     drop(rs1);
     weight(&lan, 0);
     // And while it is being read.

@@ -69,8 +69,8 @@ fn status_and_metrics_say_what_a_real_server_holds() {
 
     let text = finish(&lan.rs1, site.command("status"));
     assert_eq!(text.code, Some(0), "{text:?}");
-    for said in ["192.168.11.200", "net.ipv4.conf.all.arp_ignore"] {
-        assert!(text.stdout.contains(said), "{}", text.stdout);
+    for expected in ["192.168.11.200", "net.ipv4.conf.all.arp_ignore"] {
+        assert!(text.stdout.contains(expected), "{}", text.stdout);
     }
 
     assert_eq!(metric(&lan.rs1, VIP_CONFIGURED), Some(1));

@@ -117,9 +117,9 @@ fn a_read_only_parameter_that_is_not_about_arp_keeps_nothing_away() {
     agent.wait_for_line(DEADLINE, |line| {
         line.contains("cleared: kernel parameter not as configured")
     });
-    let said = agent.output();
+    let output_text = agent.output();
     let once = format!("reason=\"{cause}");
-    assert_eq!(said.matches(&once).count(), 1, "{said}");
+    assert_eq!(output_text.matches(&once).count(), 1, "{output_text}");
     let (code, body) = readyz(&lan.rs1).unwrap();
     // The host has no server, which is a condition of its own.
     let rest = "ready\nproblem service_not_ready web tcp 192.168.11.200:80: nothing listens on tcp \
@@ -146,9 +146,9 @@ fn read_only_parameters_keep_the_vip_away_until_somebody_sets_them() {
         Ok((200, _)) => Ok(()),
         other => Err(other),
     });
-    let said = agent.output();
+    let output_text = agent.output();
     let once = "reason=\"cannot set net.ipv4.conf.all.arp_ignore";
-    assert_eq!(said.matches(once).count(), 1, "{said}");
+    assert_eq!(output_text.matches(once).count(), 1, "{output_text}");
 }
 
 #[test]
@@ -224,10 +224,10 @@ fn other_user_without_cap_net_admin_is_refused() {
             .arg(&program)
             .args(site.command(subcommand).get_args())
             .arg("--real-server");
-        let said = ended(&finish(&lan.rs1, command));
+        let message = ended(&finish(&lan.rs1, command));
         assert!(
-            said.contains("root") || said.contains("CAP_NET_ADMIN"),
-            "{said}"
+            message.contains("root") || message.contains("CAP_NET_ADMIN"),
+            "{message}"
         );
         assert_nothing_done(&lan.rs1);
     }
@@ -245,8 +245,8 @@ fn root_without_cap_net_admin_is_refused() {
         .arg(run.get_program())
         .args(run.get_args())
         .arg("--real-server");
-    let said = ended(&finish(&lan.rs1, command));
-    assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+    let message = ended(&finish(&lan.rs1, command));
+    assert!(message.contains("CAP_NET_ADMIN"), "{message}");
     assert!(!has_vip(&lan.rs1));
 
     // User 0 may write sysctls by their mode. What it had done is undone.

@@ -97,8 +97,8 @@ fn rejection_by_a_packet_filter_on_the_path_takes_a_real_server_down() {
     for (name, _, probe) in &found {
         let result = probe["result"].as_str().unwrap();
         // What the router said, and not that nothing came.
-        let told = ["unreachable", "refused"].contains(&result);
-        assert!(told, "{name} {probe}: {}", agent.output());
+        let is_reported = ["unreachable", "refused"].contains(&result);
+        assert!(is_reported, "{name} {probe}: {}", agent.output());
     }
 }
 

@@ -38,8 +38,8 @@ impl<'a> AddressMonitor<'a> {
             host.run(&format!("ip address add {} dev lo", Self::MARK));
             host.run(&format!("ip address del {} dev lo", Self::MARK));
             let output = self.ip.output();
-            let told = output.as_bytes().get(seen..).unwrap_or_default();
-            if String::from_utf8_lossy(told).contains(Self::MARK) {
+            let reported = output.as_bytes().get(seen..).unwrap_or_default();
+            if String::from_utf8_lossy(reported).contains(Self::MARK) {
                 Ok(())
             } else {
                 Err(output)

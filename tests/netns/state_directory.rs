@@ -31,13 +31,17 @@ fn second_agent_with_the_same_state_directory_in_another_namespace_is_refused() 
     for subcommand in ["run", "cleanup"] {
         let refused = run(subcommand);
         assert_eq!(refused.code, Some(1), "{refused:?}");
-        let told = [
+        let reported = [
             format!("(process {})", first.pid()),
             format!("`{}`", site.state_directory().display()),
             "a `state_dir` of its own".to_owned(),
         ];
-        for told in told {
-            assert!(refused.stderr.contains(&told), "{told}: {}", refused.stderr);
+        for reported in reported {
+            assert!(
+                refused.stderr.contains(&reported),
+                "{reported}: {}",
+                refused.stderr
+            );
         }
     }
     assert_eq!(remembered().unwrap(), before);
@@ -76,12 +80,12 @@ fn state_of_newer_program_is_refused_by_every_command_and_left_as_it_is() {
     for subcommand in ["run", "plan", "doctor", "cleanup"] {
         let refused = of_real_server(&site, &lan.rs1, subcommand);
         assert_eq!(refused.code, Some(1), "{subcommand}: {refused:?}");
-        let told = format!(
+        let expected = format!(
             "`{}` has version 2, which a newer lvs-agent wrote",
             file.display()
         );
         assert!(
-            refused.stderr.contains(&told),
+            refused.stderr.contains(&expected),
             "{subcommand}: {}",
             refused.stderr
         );

@@ -33,11 +33,11 @@ fn start(lan: &Lan, configuration: &str) -> (Site, Process) {
 /// Every real server as `service/address`, its health, and `result: detail`.
 fn all(lan: &Lan) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
-    let told = |(name, health, probe): (String, String, Value)| {
-        let told = format!("{}: {}", text(&probe["result"]), text(&probe["detail"]));
-        (name, health, told)
+    let described = |(name, health, probe): (String, String, Value)| {
+        let detail = format!("{}: {}", text(&probe["result"]), text(&probe["detail"]));
+        (name, health, detail)
     };
-    probed(&lan.director).into_iter().map(told).collect()
+    probed(&lan.director).into_iter().map(described).collect()
 }
 
 /// Waits until all that `of` takes have this health; returns what all show.

@@ -53,9 +53,9 @@ impl Alertmanager {
             .args(["alert", "query", "--output=json", &url])
             .output()
             .map_err(|error| error.to_string())?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        serde_json::from_str(&said)
-            .map_err(|_| format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+        let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&output_text)
+            .map_err(|_| format!("{output_text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Waits until the types of conditions that are active are these.
@@ -78,15 +78,15 @@ fn name(alert: &Value) -> &str {
 }
 
 /// The last state of each alert that a webhook was told, by name and status.
-fn told(hook: &Recorder) -> BTreeMap<(String, String), Value> {
-    let mut told = BTreeMap::new();
+fn alerts(hook: &Recorder) -> BTreeMap<(String, String), Value> {
+    let mut alerts = BTreeMap::new();
     for body in hook.bodies() {
         for alert in body["alerts"].as_array().unwrap() {
             let status = alert["status"].as_str().unwrap().to_owned();
-            told.insert((name(alert).to_owned(), status), alert.clone());
+            alerts.insert((name(alert).to_owned(), status), alert.clone());
         }
     }
-    told
+    alerts
 }
 
 /// The type of each value, whatever the value is.
@@ -131,7 +131,7 @@ fn alertmanager_forwards_the_same_alerts_that_the_agent_sends_itself() {
     // Both say the same of the same alerts, in the same form.
     let firing = |hook: &Recorder, name: &str| {
         let key = (name.to_owned(), "firing".to_owned());
-        until(PATIENCE, name, || told(hook).remove(&key).ok_or(()))
+        until(PATIENCE, name, || alerts(hook).remove(&key).ok_or(()))
     };
     for name in CONDITIONS {
         let (theirs, ours) = (firing(&theirs, name), firing(&ours, name));
@@ -163,10 +163,13 @@ fn alertmanager_forwards_the_same_alerts_that_the_agent_sends_itself() {
     for hook in [&theirs, &ours] {
         for name in CONDITIONS {
             let key = (name.to_owned(), "resolved".to_owned());
-            until(PATIENCE, name, || told(hook).remove(&key).ok_or(()));
+            until(PATIENCE, name, || alerts(hook).remove(&key).ok_or(()));
         }
     }
-    assert_eq!(bench.told("hook", "failed") + bench.told(1, "failed"), 0);
+    assert_eq!(
+        bench.notifications("hook", "failed") + bench.notifications(1, "failed"),
+        0
+    );
 
     // An alert of an agent that is gone does not stay.
     status.store(503, Ordering::SeqCst);

@@ -38,9 +38,9 @@ fn queued_events_are_delivered_when_the_agent_ends() {
     agent.wait_for_line(PATIENCE, |line| line.contains("SIGTERM: ending"));
     gate.open();
     assert!(agent.wait(PATIENCE).success());
-    let mut told = hook.bodies();
-    told.sort_by_key(|event| event["real_server"].to_string());
-    assert_eq!(all(&told, "event"), ["real_server_up"; 10]);
+    let mut events = hook.bodies();
+    events.sort_by_key(|event| event["real_server"].to_string());
+    assert_eq!(all(&events, "event"), ["real_server_up"; 10]);
     assert!(!agent.output().contains("given up"), "{}", agent.output());
 }
 
@@ -78,13 +78,13 @@ fn reload_drops_only_events_queued_for_removed_targets() {
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("given up to=\"notify[1]\" left=5")
     });
-    assert_eq!(bench.told(1, "dropped"), 5);
-    bench.wait_until_told(1, "delivered", 1);
+    assert_eq!(bench.notifications(1, "dropped"), 5);
+    bench.wait_for_notifications(1, "delivered", 1);
     assert_eq!(all(&comes.bodies(), "event"), ["reload_succeeded"]);
 
     gate.open();
-    bench.wait_until_told(0, "delivered", 6);
-    assert_eq!(bench.told(0, "dropped"), 0);
+    bench.wait_for_notifications(0, "delivered", 6);
+    assert_eq!(bench.notifications(0, "dropped"), 0);
     let mut expected = vec!["real_server_up"; 5];
     expected.push("reload_succeeded");
     assert_eq!(all(&kept.bodies(), "event"), expected);

@@ -26,7 +26,7 @@ fn certificate_of_the_configured_authority_is_accepted() {
         trusted(&bench, &ours).display()
     );
     let _agent = bench.start(&notify);
-    bench.wait_until_told(0, "delivered", 1);
+    bench.wait_for_notifications(0, "delivered", 1);
     assert!(
         hook.requests()[0]
             .head
@@ -57,15 +57,15 @@ fn a_certificate_that_is_not_valid_is_refused() {
     let agent = bench.start(&notify);
     let faults = ["signature is not its authority's", "and not for "];
     for (target, hook) in [&strange, &misnamed].into_iter().enumerate() {
-        bench.wait_until_told(target, "failed", 2);
+        bench.wait_for_notifications(target, "failed", 2);
         assert!(hook.connections() >= 8, "four attempts for each of two");
         assert_eq!(hook.requests(), [], "nothing was told");
-        assert_eq!(bench.told(target, "delivered"), 0);
+        assert_eq!(bench.notifications(target, "delivered"), 0);
         let output = agent.output();
         let name = format!("to=\"notify[{target}]\"");
-        let said: Vec<_> = output.lines().filter(|line| line.contains(&name)).collect();
-        assert_eq!(said.len(), 1, "{output}");
-        assert!(said[0].contains(faults[target]), "{output}");
+        let warnings: Vec<_> = output.lines().filter(|line| line.contains(&name)).collect();
+        assert_eq!(warnings.len(), 1, "{output}");
+        assert!(warnings[0].contains(faults[target]), "{output}");
         assert!(!output.contains("/secret"), "{output}");
     }
 }
@@ -83,7 +83,7 @@ fn certificate_is_accepted_after_its_authority_is_configured() {
         missing.display()
     );
     let mut agent = bench.start(&notify);
-    bench.wait_until_told(0, "failed", 1);
+    bench.wait_for_notifications(0, "failed", 1);
     agent.wait_for_line(PATIENCE, |line| {
         line.contains("a notification was not delivered") && line.contains("ca.pem")
     });
@@ -105,7 +105,7 @@ fn stale(bench: &Bench) -> Vec<String> {
     let status: Value = serde_json::from_str(&answer.body).unwrap();
     let conditions = status["conditions"].as_array().unwrap().iter();
     let stale = conditions.filter(|one| one["type"] == "tls_files_stale");
-    let told = stale.map(|one| {
+    let reported = stale.map(|one| {
         assert_eq!(one["severity"], "warning", "{one}");
         assert!(
             one["subject"].as_str().unwrap().ends_with("ca.pem"),
@@ -113,7 +113,7 @@ fn stale(bench: &Bench) -> Vec<String> {
         );
         one["message"].as_str().unwrap().to_owned()
     });
-    told.collect()
+    reported.collect()
 }
 
 #[test]
@@ -127,16 +127,16 @@ fn files_that_cannot_be_read_are_a_condition_until_they_can_be_without_any_event
     let notify = format!("- webhook: {{ url: '{url}', ca: {} }}", missing.display());
     let mut agent = bench.start(&notify);
     agent.wait_for_line(PATIENCE, |line| line.contains("director: "));
-    let said = until(PATIENCE, "a condition", || match &*stale(&bench) {
-        [said] => Ok(said.clone()),
+    let message = until(PATIENCE, "a condition", || match &*stale(&bench) {
+        [message] => Ok(message.clone()),
         other => Err(other.to_vec()),
     });
     assert!(
-        said.starts_with("the files of TLS cannot be read: "),
-        "{said}"
+        message.starts_with("the files of TLS cannot be read: "),
+        "{message}"
     );
     // Those of the real server and of the condition are given up, and no other comes.
-    bench.wait_until_told(0, "failed", 2);
+    bench.wait_for_notifications(0, "failed", 2);
     ours.write(&missing);
     until(PATIENCE, "no condition", || match &*stale(&bench) {
         [] => Ok(()),

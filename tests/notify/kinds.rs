@@ -32,11 +32,11 @@ fn every_kind_reaches_a_program_and_a_webhook() {
     let mut then = |events: &[&'static str]| {
         expected.extend_from_slice(events);
         until(PATIENCE, &format!("{events:?}"), || {
-            let told = hook.bodies();
-            if all(&told, "event") == expected {
+            let received = hook.bodies();
+            if all(&received, "event") == expected {
                 Ok(())
             } else {
-                Err(told)
+                Err(received)
             }
         });
     };
@@ -61,30 +61,37 @@ fn every_kind_reaches_a_program_and_a_webhook() {
     assert_eq!(bench.run("reload", &[]).status.code(), Some(2));
     then(&["reload_failed"]);
 
-    let told = hook.bodies();
+    let received = hook.bodies();
     let of_real_server = |event: &&Value| event["real_server"] == "rs1";
-    assert_eq!(told.iter().filter(of_real_server).count(), 5, "{told:?}");
-    let details = all(&told, "detail");
+    assert_eq!(
+        received.iter().filter(of_real_server).count(),
+        5,
+        "{received:?}"
+    );
+    let details = all(&received, "detail");
     let says = |text: &str| details.iter().any(|detail| detail.contains(text));
     assert!(
         says("new kernel") && says("weight set to 50% by "),
-        "{told:?}"
+        "{received:?}"
     );
-    assert!(details.iter().all(|detail| !detail.is_empty()), "{told:?}");
+    assert!(
+        details.iter().all(|detail| !detail.is_empty()),
+        "{received:?}"
+    );
     // The place, and nothing that stands in the file.
     let refused = details.last().unwrap();
-    assert!(refused.contains("config.yaml:1:1: "), "{told:?}");
-    assert!(!refused.contains("mistake"), "{told:?}");
+    assert!(refused.contains("config.yaml:1:1: "), "{received:?}");
+    assert!(!refused.contains("mistake"), "{received:?}");
 
     let executed = until(PATIENCE, "as many runs of the program", || {
         let text = fs::read_to_string(directory.path().join("told")).unwrap_or_default();
         let lines = text.lines().map(serde_json::from_str::<Value>);
         let executed: Vec<Value> = lines.collect::<Result<_, _>>().map_err(|_| text.clone())?;
-        if executed.len() == told.len() {
+        if executed.len() == received.len() {
             Ok(executed)
         } else {
             Err(text)
         }
     });
-    assert_eq!(executed, told);
+    assert_eq!(executed, received);
 }

@@ -41,7 +41,7 @@ fn simultaneous_events_are_one_mail() {
     );
     let bench = Bench::new(&web, 3);
     let _agent = bench.start(&notify);
-    bench.wait_until_told("operators", "delivered", 3);
+    bench.wait_for_notifications("operators", "delivered", 3);
     let mails = mails(directory.path());
     let [mail] = mails.as_slice() else {
         panic!("{mails:?}");
@@ -86,11 +86,11 @@ fn refused_mail_is_sent_again() {
         format!("- {{ mail: {{ to: root, from: root, sendmail: {program} }}, group_wait: 0s }}");
     let bench = Bench::new(&web, 1);
     let _agent = bench.start(&notify);
-    bench.wait_until_told(0, "delivered", 1);
+    bench.wait_for_notifications(0, "delivered", 1);
     let mails = mails(directory.path());
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[0], mails[1]);
-    assert_eq!(bench.told(0, "failed"), 0);
+    assert_eq!(bench.notifications(0, "failed"), 0);
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn without_sendmail_the_log_says_so_once() {
         line.contains("a notification was not delivered") && line.contains("to=\"operators\"")
     });
     until(PATIENCE, "both counted", || {
-        match bench.told("operators", "failed") {
+        match bench.notifications("operators", "failed") {
             2 => Ok(()),
             other => Err(other),
         }
     });
     let output = agent.output();
-    let said = output.matches("a notification was not delivered").count();
-    assert_eq!(said, 1, "{output}");
+    let number = output.matches("a notification was not delivered").count();
+    assert_eq!(number, 1, "{output}");
 }

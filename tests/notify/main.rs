@@ -108,14 +108,14 @@ impl Bench {
     }
 
     /// How many messages to a target ended so.
-    fn told(&self, target: impl Display, result: &str) -> u64 {
+    fn notifications(&self, target: impl Display, result: &str) -> u64 {
         let series = format!("lvs_notifications_total{{result=\"{result}\",target=\"{target}\"}}");
         self.metric(&series)
     }
 
-    fn wait_until_told(&self, target: impl Display, result: &str, wanted: u64) {
+    fn wait_for_notifications(&self, target: impl Display, result: &str, wanted: u64) {
         until(PATIENCE, &format!("{wanted} {result}"), || {
-            match self.told(&target, result) {
+            match self.notifications(&target, result) {
                 now if now >= wanted => Ok(()),
                 now => Err(now),
             }

@@ -18,7 +18,7 @@ fn simultaneous_events_are_one_message() {
         hook.address
     );
     let _agent = bench.start(&notify);
-    bench.wait_until_told("ops", "delivered", 5);
+    bench.wait_for_notifications("ops", "delivered", 5);
     let bodies = hook.bodies();
     let [group] = bodies.as_slice() else {
         panic!("{bodies:?}");
@@ -54,7 +54,7 @@ fn condition_is_repeated_until_it_ends() {
             .collect()
     };
     for kind in ["real_server_down", "quorum_lost"] {
-        let told = until(PATIENCE, kind, || match continues(&repeated, kind) {
+        let reported = until(PATIENCE, kind, || match continues(&repeated, kind) {
             enough if enough.len() >= 3 => Ok(enough),
             fewer => Err(fewer),
         });
@@ -63,8 +63,11 @@ fn condition_is_repeated_until_it_ends() {
         } else {
             "web/rs1"
         };
-        assert_eq!(all(&told[..3], "subject"), [subject; 3]);
-        assert!(!told[0]["fix"].as_str().unwrap().is_empty(), "{told:?}");
+        assert_eq!(all(&reported[..3], "subject"), [subject; 3]);
+        assert!(
+            !reported[0]["fix"].as_str().unwrap().is_empty(),
+            "{reported:?}"
+        );
     }
 
     status.store(200, Ordering::SeqCst);
@@ -86,11 +89,11 @@ fn condition_is_repeated_until_it_ends() {
             .then_some(())
             .ok_or(kinds)
     });
-    let told = repeated.bodies().len();
+    let reported = repeated.bodies().len();
     // Three intervals of a condition that begins anew elsewhere.
     status.store(503, Ordering::SeqCst);
     let after = until(PATIENCE, "the next outage", || {
-        let after = repeated.bodies().split_off(told);
+        let after = repeated.bodies().split_off(reported);
         let kinds = all(&after, "event").join(" ");
         if kinds.contains("condition_continues") {
             Ok(kinds)

@@ -21,10 +21,10 @@ fn a_program_gets_the_event_on_its_input_and_in_its_environment() {
     let notify = format!("- exec: [{}, 'two words; $HOME']", program.display());
     let bench = Bench::new(&web, 1);
     let _agent = bench.start(&notify);
-    let told = until(PATIENCE, "event", || {
+    let reported = until(PATIENCE, "event", || {
         fs::read_to_string(directory.path().join("told"))
     });
-    let mut lines = told.lines();
+    let mut lines = reported.lines();
 
     let json: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     assert_eq!(json["event"], "real_server_up");
@@ -45,7 +45,7 @@ fn a_program_gets_the_event_on_its_input_and_in_its_environment() {
         .collect();
     expected.sort();
     assert_eq!(environment, expected);
-    bench.wait_until_told(0, "delivered", 1);
+    bench.wait_for_notifications(0, "delivered", 1);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_program_that_hangs_is_killed_with_all_that_it_started() {
             }
         });
     }
-    bench.wait_until_told(0, "failed", 1);
+    bench.wait_for_notifications(0, "failed", 1);
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn a_webhook_gets_every_event_in_order_and_again_after_a_failure() {
         requests[1].body, requests[2].body,
         "the same event, not the next one"
     );
-    bench.wait_until_told(0, "delivered", 4);
-    assert_eq!(bench.told(0, "failed"), 0);
+    bench.wait_for_notifications(0, "delivered", 4);
+    assert_eq!(bench.notifications(0, "failed"), 0);
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn hanging_target_delays_no_other_and_its_dropped_events_are_counted() {
     );
     let bench = Bench::new(&web, REAL_SERVERS);
     let mut agent = bench.start(&notify);
-    bench.wait_until_told(0, "dropped", 1);
-    assert_eq!(bench.told(0, "delivered"), 0);
+    bench.wait_for_notifications(0, "dropped", 1);
+    assert_eq!(bench.notifications(0, "delivered"), 0);
     assert!(!hook.requests().is_empty(), "the other target is told");
 
     let series = "lvs_probes_total{service=\"web\",real_server=\"rs1\",result=\"ok\"}";
@@ -199,5 +199,5 @@ fn a_slow_webhook_gets_the_events_of_each_real_server_in_their_order() {
             assert_eq!(*event, wanted, "{name}: {own:?}");
         }
     }
-    assert_eq!(bench.told(0, "dropped"), 0);
+    assert_eq!(bench.notifications(0, "dropped"), 0);
 }

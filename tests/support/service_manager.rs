@@ -43,7 +43,7 @@ impl ServiceManager {
         let process = Process::start(command, directory);
         while !self
             .hear(PATIENCE)
-            .is_some_and(|said| said.contains("READY=1"))
+            .is_some_and(|message| message.contains("READY=1"))
         {}
         process
     }
@@ -57,7 +57,7 @@ impl ServiceManager {
                 return false;
             }
             match self.hear(left) {
-                Some(said) if said.contains("WATCHDOG=1") => return true,
+                Some(message) if message.contains("WATCHDOG=1") => return true,
                 Some(_) => {}
                 None => return false,
             }
@@ -67,13 +67,15 @@ impl ServiceManager {
     /// Waits until the line of `systemctl status` contains this.
     pub(crate) fn wait_for_status(&self, wanted: &str) {
         until(PATIENCE, wanted, || {
-            let Some(said) = self.hear(PATIENCE) else {
+            let Some(message) = self.hear(PATIENCE) else {
                 return Err("silence".to_owned());
             };
-            let status = said.lines().find_map(|line| line.strip_prefix("STATUS="));
+            let status = message
+                .lines()
+                .find_map(|line| line.strip_prefix("STATUS="));
             match status {
                 Some(status) if status.contains(wanted) => Ok(()),
-                _ => Err(said),
+                _ => Err(message),
             }
         });
     }

@@ -163,8 +163,8 @@ impl<'a> Systemd<'a> {
             .args(["--target", children.trim(), "--mount", "--pid", "--"])
             .args(command);
         let output = self.namespace.output(nsenter);
-        let said = [output.stdout, output.stderr].concat();
-        String::from_utf8_lossy(&said).trim().to_owned()
+        let output_text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&output_text).trim().to_owned()
     }
 
     pub(crate) fn property(&self, property: &str) -> String {

@@ -73,11 +73,14 @@ async fn drains_or_state_of_newer_program_are_refused_by_plan_and_doctor() {
         std::fs::write(&path, r#"{"version":9,"drains":[],"all":"different"}"#).unwrap();
         let planned = observer(&config, Mode::Director).err().unwrap();
         let doctor = doctor::gather(&config, &path, Mode::Director).await;
-        let told = crate::runtime::error_chain::error_chain(&doctor.err().unwrap());
-        for said in [crate::runtime::error_chain::error_chain(&planned), told] {
+        let of_doctor = crate::runtime::error_chain::error_chain(&doctor.err().unwrap());
+        for message in [
+            crate::runtime::error_chain::error_chain(&planned),
+            of_doctor,
+        ] {
             let newer = "version 9, which a newer lvs-agent wrote and this one cannot read";
-            assert!(said.contains(newer), "{said}");
-            assert!(said.contains(file), "{said}");
+            assert!(message.contains(newer), "{message}");
+            assert!(message.contains(file), "{message}");
         }
         std::fs::remove_file(&path).unwrap();
     }

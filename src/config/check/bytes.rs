@@ -125,8 +125,8 @@ impl Value<'_> {
         let text = self.text("a regular expression", "put it in quotes", problems)?;
         Expression::new(text).map(Pattern::Regex).map_err(|error| {
             // The last line says what is wrong; those above show where.
-            let said = error.to_string();
-            let reason = said.lines().last().unwrap_or_default();
+            let message = error.to_string();
+            let reason = message.lines().last().unwrap_or_default();
             let reason = reason.trim_start_matches("error: ");
             let message = format!("`regex` cannot be read: {}", shown(reason));
             let hint = "put it in single quotes, and a `\\` before a character \

@@ -103,9 +103,9 @@ fn refuses_content_that_does_not_fit_without_showing_it() {
         let (_directory, source) = file(bytes, 0o600);
         for if_missing in [IfMissing::Problem, IfMissing::Warning] {
             let (_, errors, warnings) = read(&source, if_missing);
-            let said = errors + &warnings;
-            assert!(said.contains("a.yaml:1:"), "{said}");
-            assert!(!said.contains("hunter2"), "{said}");
+            let message = errors + &warnings;
+            assert!(message.contains("a.yaml:1:"), "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
         let (secret, ..) = read(&source, IfMissing::Problem);
         assert_eq!(secret, None, "{bytes:?}");
@@ -161,7 +161,7 @@ fn a_file_is_read_once_for_a_configuration() {
 
 #[test]
 fn places_are_named_as_variables_files_and_credentials_are() {
-    for (source, said) in [
+    for (source, expected) in [
         ("{}", "`token` says no place of a secret"),
         ("{ env: A, file: /b }", "a secret is in one place"),
         ("{ evn: A }", "did you mean `env`?"),
@@ -179,7 +179,7 @@ fn places_are_named_as_variables_files_and_credentials_are() {
     ] {
         let (secret, errors, _) = read(source, IfMissing::Unread);
         assert_eq!(secret, None, "{source}");
-        assert!(errors.contains(said), "{source}: {errors}");
+        assert!(errors.contains(expected), "{source}: {errors}");
     }
 }
 

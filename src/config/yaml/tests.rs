@@ -23,16 +23,16 @@ fn doubling(levels: usize) -> String {
 #[test]
 fn aliases_share_what_they_repeat_and_are_bounded() {
     assert!(tree(&doubling(8)).is_ok());
-    let said = tree(&doubling(40)).unwrap_err();
-    assert!(said.contains("aliases stand for more than"), "{said}");
+    let message = tree(&doubling(40)).unwrap_err();
+    assert!(message.contains("aliases stand for more than"), "{message}");
 }
 
 #[test]
 fn depth_counts_through_aliases() {
     let nest = |inner: &str| format!("{}{inner}{}", "[".repeat(40), "]".repeat(40));
     let text = format!("a: &a {}\nb: {}\n", nest("1"), nest("*a"));
-    let said = tree(&text).unwrap_err();
-    assert!(said.contains("nested more than 64 deep"), "{said}");
+    let message = tree(&text).unwrap_err();
+    assert!(message.contains("nested more than 64 deep"), "{message}");
     assert!(tree(&format!("a: &a {}\nb: *a\n", nest("1"))).is_ok());
 }
 

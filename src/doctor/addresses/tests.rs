@@ -127,7 +127,7 @@ fn a_link_that_is_not_there_and_another_name_of_an_interface() {
 fn others_that_answer_for_the_vip() {
     let mut facts = facts(Mode::Director);
     facts.permissions.effective = 0;
-    let mut told = |error: Option<&str>, conflicts| {
+    let mut reported = |error: Option<&str>, conflicts| {
         facts.claims = Some(ArpRecord {
             error: error.map(str::to_owned),
             vips: [(address(VIP), conflicts)].into(),
@@ -148,7 +148,7 @@ fn others_that_answer_for_the_vip() {
         .into()
     };
     let conflicting = conflict([(address("192.168.11.21"), "rs1".into())].into());
-    let problem = told(None, conflicting);
+    let problem = reported(None, conflicting);
     assert!(
         problem.starts_with(
             "problem duplicate_vip 192.168.11.200: rs1 (192.168.11.21) answers for it on the link, \
@@ -158,17 +158,17 @@ fn others_that_answer_for_the_vip() {
         "{problem}"
     );
     assert_eq!(
-        told(None, conflict([].into())),
+        reported(None, conflict([].into())),
         "problem duplicate_vip 192.168.11.200: 02:00:00:00:00:21, which is no real server, \
          answers for it on the link | find the host with this MAC address, and take the VIP away \
          there"
     );
     assert_eq!(
-        told(None, [].into()),
+        reported(None, [].into()),
         "ok duplicate_vip 192.168.11.200: nobody else on the link answers for it"
     );
     assert_eq!(
-        told(Some("it needs CAP_NET_RAW"), [].into()),
+        reported(Some("it needs CAP_NET_RAW"), [].into()),
         "warning duplicate_vip 192.168.11.200: nobody on the link could be asked who has it: it \
          needs CAP_NET_RAW | run it as root"
     );
@@ -182,16 +182,16 @@ fn nobody_can_be_asked_over_a_link_that_is_down() {
         error: Some("the kernel answered: Network is down (os error 100)".to_owned()),
         ..ArpRecord::default()
     });
-    let told = |facts: &Facts| lines(&examine(&config(), facts)).remove(1);
+    let reported = |facts: &Facts| lines(&examine(&config(), facts)).remove(1);
     let asked = "warning duplicate_vip 192.168.11.200: nobody on the link could be asked who has \
                  it: the kernel answered: Network is down (os error 100)";
     let down = format!("{asked} | ip -brief link show eth0");
-    assert_eq!(told(&facts), down, "no carrier, or gone since");
+    assert_eq!(reported(&facts), down, "no carrier, or gone since");
     facts.host.interfaces[1].up = false;
     let down = format!("{asked} | eth0 is down: ip link set eth0 up");
-    assert_eq!(told(&facts), down);
+    assert_eq!(reported(&facts), down);
     facts.permissions.effective = 0;
-    assert_eq!(told(&facts), format!("{asked} | run it as root"));
+    assert_eq!(reported(&facts), format!("{asked} | run it as root"));
 }
 
 #[test]

@@ -135,8 +135,11 @@ fn wrong_clock_hides_no_real_server() {
     let mut status = director();
     status["weights_frozen"] = json!(["clock"]);
     let found = findings(Mode::Director, status);
-    let told = "problem diagnosis web/rs2: application_down: ";
-    assert!(found.iter().any(|line| line.starts_with(told)), "{found:?}");
+    let expected = "problem diagnosis web/rs2: application_down: ";
+    assert!(
+        found.iter().any(|line| line.starts_with(expected)),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -239,12 +242,12 @@ fn damaged_file_that_doctor_has_found_is_told_once() {
     for (damaged, wanted) in [(None, "condition"), (damage, "state_file")] {
         facts.damaged = damaged.into_iter().collect();
         let lines = lines(&crate::doctor::examine(&config(), &facts));
-        let told: Vec<_> = lines
+        let reported: Vec<_> = lines
             .iter()
             .filter(|line| line.contains("director.json.damaged"))
             .collect();
-        assert_eq!(told.len(), 1, "{lines:#?}");
-        assert!(told[0].contains(wanted), "{told:?}");
+        assert_eq!(reported.len(), 1, "{lines:#?}");
+        assert!(reported[0].contains(wanted), "{reported:?}");
     }
 }
 

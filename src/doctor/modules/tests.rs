@@ -100,7 +100,7 @@ fn module_that_is_refused_is_not_called_loaded_when_needed() {
         loadable: ["ip_vs_wlc".to_owned()].into(),
         ..Modules::default()
     };
-    let said = |facts: &Facts| lines(&examine(&config(), facts))[1].clone();
+    let reported = |facts: &Facts| lines(&examine(&config(), facts))[1].clone();
     let file = PathBuf::from("/etc/modprobe.d/hardening.conf");
     let refusal = Refusal::ModprobeD(file);
     facts
@@ -108,7 +108,7 @@ fn module_that_is_refused_is_not_called_loaded_when_needed() {
         .refused
         .insert("ip_vs_wlc".to_owned(), refusal);
     assert_eq!(
-        said(&facts),
+        reported(&facts),
         "problem module ip_vs_wlc: it is not loaded, and `install ip_vs_wlc` in \
          /etc/modprobe.d/hardening.conf refuses it | remove the line `install ip_vs_wlc` from \
          /etc/modprobe.d/hardening.conf, then: modprobe ip_vs_wlc"
@@ -118,12 +118,12 @@ fn module_that_is_refused_is_not_called_loaded_when_needed() {
         .modules
         .refused
         .insert("ip_vs_wlc".to_owned(), refusal);
-    assert!(said(&facts).contains("`module_blacklist` of the kernel's command line"));
+    assert!(reported(&facts).contains("`module_blacklist` of the kernel's command line"));
     facts.modules.refused.clear();
     facts.modules.disabled = true;
-    assert!(said(&facts).contains("kernel.modules_disabled is 1"));
+    assert!(reported(&facts).contains("kernel.modules_disabled is 1"));
     facts.modules.loaded.insert("ip_vs_wlc".to_owned());
-    assert_eq!(said(&facts), "ok module ip_vs_wlc: it is loaded");
+    assert_eq!(reported(&facts), "ok module ip_vs_wlc: it is loaded");
 }
 
 #[test]

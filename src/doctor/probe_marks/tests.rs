@@ -205,9 +205,9 @@ fn a_state_file_that_cannot_be_written_is_the_one_problem() {
         let (marks, table) = findings(facts);
         assert_eq!(marks, [NO_RULE]);
         assert_eq!(table, ["ok table IPVS: it holds 1 of 1 virtual services"]);
-        let told = lines(&agent::examine(&config, facts));
+        let reported = lines(&agent::examine(&config, facts));
         assert_eq!(
-            told[1],
+            reported[1],
             "problem condition ownership_not_saved /var/lib/lvs-agent/director.json: the disk is \
              full | df -h /var/lib/lvs-agent"
         );

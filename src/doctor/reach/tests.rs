@@ -68,9 +68,9 @@ fn where_this_host_cannot_ask_from_is_named() {
             )
         }];
         let line = lines(&examine(&facts)).remove(0);
-        let (told, fix) = line.split_once(" | ").unwrap();
+        let (reported, fix) = line.split_once(" | ").unwrap();
         let expected = "warning real_server web/rs1: it could not be probed: cannot probe from it";
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
         fix.to_owned()
     };
     assert_eq!(
@@ -120,6 +120,6 @@ fn finding_of_a_probe_through_the_vip_names_the_real_servers_own_address() {
         beside: Some(outcome(ProbeResult::Status, "not ready: the VIP is gone")),
         ..probed(Via::Vip, ProbeResult::Ok, "HTTP 200")
     }];
-    let told = format!("problem real_server web/rs1: not ready: the VIP is gone | {fix}");
-    assert_eq!(lines(&examine(&facts)), [passed, told]);
+    let expected = format!("problem real_server web/rs1: not ready: the VIP is gone | {fix}");
+    assert_eq!(lines(&examine(&facts)), [passed, expected]);
 }

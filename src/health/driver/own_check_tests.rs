@@ -254,10 +254,12 @@ fn real_server_that_was_down_is_up_once_nothing_checks_it() {
     assert_eq!(live.health, Health::Up);
     assert_eq!((live.transitions_up, live.transitions_down), (1, 1));
     assert!(live.last_probe.is_none() && live.diagnosis.is_none() && live.fix.is_none());
-    let said = log.take();
+    let log_lines = log.take();
     let wanted = "INFO real server up service=\"web\" real_server=\"rs2\" from=down";
-    let lines = said.iter().filter(|said| said.starts_with(wanted));
-    assert_eq!(lines.count(), 1, "{said:?}");
+    let lines = log_lines
+        .iter()
+        .filter(|log_lines| log_lines.starts_with(wanted));
+    assert_eq!(lines.count(), 1, "{log_lines:?}");
     assert!(world.reload(&unchecked).weights.len() == 3);
     assert_eq!(log.take().len(), 0, "it is said once");
     // An ARP conflict is seen without a probe, and nothing else is left when it has ended.

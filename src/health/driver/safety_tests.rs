@@ -191,12 +191,12 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
         [FreezeReason::Clock].into()
     );
     assert!(!fixture.snapshot.all_weights_are_frozen());
-    let said = log.take();
-    let held = said.iter().filter(|line| {
+    let lines = log.take();
+    let held = lines.iter().filter(|line| {
         line.contains("verdicts that depend on the dates of certificates are held")
             && line.contains("timedatectl set-ntp true")
     });
-    assert_eq!(held.count(), 1, "{said:?}");
+    assert_eq!(held.count(), 1, "{lines:?}");
     let gone = wanted([(RS2, 0)]);
     assert_eq!(fixture.probe(RS2, ProbeResult::Refused).await, gone);
     // The link, too, and then not.
@@ -374,13 +374,13 @@ async fn unresponsive_host_that_is_present_has_a_diagnosis_of_its_application() 
 async fn diagnosis_is_logged_with_the_transition_and_a_new_one_after_two_probes() {
     let fixture = Fixture::new(&status_fixture::config());
     let log = CapturedLog::start();
-    let told = || {
+    let reported = || {
         let lines = log.take().into_iter();
-        let told = lines.filter_map(|line| {
+        let reported = lines.filter_map(|line| {
             let (_, cause) = line.split_once(" diagnosis=\"")?;
             Some(cause.split('"').next()?.to_owned())
         });
-        told.collect::<Vec<_>>()
+        reported.collect::<Vec<_>>()
     };
     for (result, path_result, expected) in [
         (ProbeResult::Ok, PathResult::Passed, None),
@@ -409,7 +409,7 @@ async fn diagnosis_is_logged_with_the_transition_and_a_new_one_after_two_probes(
         fixture.probe_that_saw(RS1, result, Some(path_result)).await;
         fixture.after(Duration::from_millis(1)).await;
         assert_eq!(
-            told(),
+            reported(),
             Vec::from_iter(expected),
             "{result:?} {path_result:?}"
         );
@@ -456,9 +456,9 @@ async fn many_real_servers_down_are_ten_lines_and_a_summary_with_cause_and_fix()
     log.take();
     probe_all(&fixture, ProbeResult::Refused, PathResult::Refused, fall).await;
     fixture.after(Duration::from_secs(30)).await;
-    let said = log.take();
-    let down: Vec<_> = said.iter().filter(|line| line.contains("down")).collect();
-    assert_eq!(down.len(), 11, "{said:?}");
+    let lines = log.take();
+    let down: Vec<_> = lines.iter().filter(|line| line.contains("down")).collect();
+    assert_eq!(down.len(), 11, "{lines:?}");
     for line in &down {
         assert!(line.contains("diagnosis=\"application_down\""), "{line}");
         assert!(line.contains("fix=\"on 192.168.11."), "{line}");
@@ -475,8 +475,8 @@ async fn many_real_servers_down_are_ten_lines_and_a_summary_with_cause_and_fix()
         down[10]
     );
     assert!(
-        !said.iter().any(|line| line.contains("to mend it")),
-        "{said:?}"
+        !lines.iter().any(|line| line.contains("to mend it")),
+        "{lines:?}"
     );
 }
 
@@ -509,9 +509,9 @@ async fn no_real_server_is_logged_as_down_while_the_link_of_the_director_is_down
         )
         .await;
     }
-    let said = log.take();
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("all weights are held"), "{said:?}");
+    let lines = log.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("all weights are held"), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -523,9 +523,9 @@ async fn probes_that_do_not_report_are_logged_once() {
     probe_all(&fixture, ProbeResult::Ok, PathResult::Passed, rise).await;
     log.take();
     fixture.after(Duration::from_mins(1)).await;
-    let said = log.take();
+    let lines = log.take();
     let stuck = |line: &&String| line.contains("ERROR a probe has not reported: ");
-    assert_eq!(said.iter().filter(stuck).count(), 1, "{said:?}");
+    assert_eq!(lines.iter().filter(stuck).count(), 1, "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -541,19 +541,19 @@ async fn new_diagnosis_of_a_real_server_that_is_down_is_one_more_line() {
             .probe_that_saw(id, ProbeResult::Timeout, Some(PathResult::NoReply))
             .await;
     }
-    let said = log.take();
-    let down = said.iter().filter(|line| line.contains("rs1")).count();
-    assert_eq!(down, 1, "{said:?}");
+    let lines = log.take();
+    let down = lines.iter().filter(|line| line.contains("rs1")).count();
+    assert_eq!(down, 1, "{lines:?}");
     for _ in 0..3 {
         fixture
             .probe_that_saw(id, ProbeResult::Refused, Some(PathResult::Refused))
             .await;
     }
-    let said = log.take();
-    assert_eq!(said.len(), 1, "{said:?}");
+    let lines = log.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
-        said[0].starts_with("WARN real server still down, for another reason")
-            && said[0].contains("diagnosis=\"application_down\""),
-        "{said:?}"
+        lines[0].starts_with("WARN real server still down, for another reason")
+            && lines[0].contains("diagnosis=\"application_down\""),
+        "{lines:?}"
     );
 }

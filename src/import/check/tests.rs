@@ -1,9 +1,9 @@
 use super::*;
 
-const PLACE: Place = Place { file: 0, line: 1 };
+const PLACE: SourceLocation = SourceLocation { file: 0, line: 1 };
 
 fn text(check: Check, own: Option<u16>) -> String {
-    serde_json::to_string(&check.written(own)).unwrap()
+    serde_json::to_string(&check.into_mapping(own)).unwrap()
 }
 
 #[test]
@@ -40,11 +40,11 @@ fn times_out_of_range_are_limited_and_noted() {
         written,
         r#"{"ping":{},"interval":"1h","timeout":"1m","rise":1,"fall":1000}"#
     );
-    let told: Vec<_> = notes.lines().collect();
-    assert_eq!(told.len(), 4, "{told:#?}");
+    let note_lines: Vec<_> = notes.lines().collect();
+    assert_eq!(note_lines.len(), 4, "{note_lines:#?}");
     assert!(
-        told.iter().any(|note| note.contains("1m is written")),
-        "{told:#?}"
+        note_lines.iter().any(|note| note.contains("1m is written")),
+        "{note_lines:#?}"
     );
 }
 
@@ -54,6 +54,9 @@ fn writes_note_for_regular_expression_of_another_syntax() {
     assert!(pattern("^a{2}", PLACE, &mut notes).is_some());
     assert_eq!(notes.lines().count(), 0);
     assert!(pattern("(?<!a)b", PLACE, &mut notes).is_none());
-    let told: Vec<_> = notes.lines().collect();
-    assert!(told[0].contains("`(?<!a)b` is left out"), "{told:?}");
+    let note_lines: Vec<_> = notes.lines().collect();
+    assert!(
+        note_lines[0].contains("`(?<!a)b` is left out"),
+        "{note_lines:?}"
+    );
 }

@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value};
 use super::real_servers::KeptRealServer;
 use crate::import::check::{Check, Kind, Timing};
 use crate::import::draft::{Draft, DraftCheck, Key};
-use crate::import::note::{Notes, Place};
+use crate::import::note::{Notes, SourceLocation};
 use crate::model::Forwarding;
 
 /// `check: none`.
@@ -35,23 +35,23 @@ pub(super) fn forwarding(draft: &Draft) -> Forwarding {
 /// The check of the service. Each real server that has another one gets it as its own.
 pub(super) fn check(
     key: &Key,
-    place: Place,
+    location: SourceLocation,
     kept: &mut [KeptRealServer],
     notes: &mut Notes,
 ) -> Value {
-    let written: Vec<_> = kept.iter().map(written).collect();
+    let all: Vec<_> = kept.iter().map(check_of).collect();
     // A real server that is added later is to be checked, so any check goes before none.
-    let checks = written.iter().flatten();
+    let checks = all.iter().flatten();
     let checks = checks.filter(|(_, check)| check.as_str() != Some(NONE));
     let checked = most_frequent(checks.map(|(text, _)| text.as_str()));
-    let checks = written.iter().flatten();
+    let checks = all.iter().flatten();
     let Some(chosen) = checked.or_else(|| most_frequent(checks.map(|(text, _)| text.as_str())))
     else {
-        return unchecked(key, place, kept, notes);
+        return unchecked(key, location, kept, notes);
     };
     let mut of_service = Value::Null;
-    for (kept, written) in kept.iter_mut().zip(&written) {
-        match written {
+    for (kept, check) in kept.iter_mut().zip(&all) {
+        match check {
             Some((text, check)) if text == chosen => of_service.clone_from(check),
             Some((_, check)) => kept.own_check = Some(check.clone()),
             None => {}
@@ -60,15 +60,15 @@ pub(super) fn check(
     if of_service.as_str() == Some(NONE) {
         let text = "the real servers have no check there and always serve, as they do here by \
                     `check: none`: write the check that says whether they serve";
-        notes.add(place, text);
+        notes.add(location, text);
     }
     of_service
 }
 
 /// The check as a text on one line, and as it is.
-fn written(kept: &KeptRealServer) -> Option<(String, Value)> {
+fn check_of(kept: &KeptRealServer) -> Option<(String, Value)> {
     let check = match &kept.server.check {
-        DraftCheck::By(check) => Value::Mapping(Check::clone(check).written(kept.own_port)),
+        DraftCheck::By(check) => Value::Mapping(Check::clone(check).into_mapping(kept.own_port)),
         DraftCheck::Never => NONE.into(),
         DraftCheck::Unknown => return None,
     };
@@ -77,15 +77,20 @@ fn written(kept: &KeptRealServer) -> Option<(String, Value)> {
 }
 
 /// A check of our own choice where none can be known.
-fn unchecked(key: &Key, place: Place, kept: &[KeptRealServer], notes: &mut Notes) -> Value {
+fn unchecked(
+    key: &Key,
+    location: SourceLocation,
+    kept: &[KeptRealServer],
+    notes: &mut Notes,
+) -> Value {
     let own = kept.first().and_then(|kept| kept.own_port);
     let kind = Kind::simple(key.checked_protocol(), own);
-    let keys: Mapping = Check::new(kind, Timing::default()).written(own);
+    let keys: Mapping = Check::new(kind, Timing::default()).into_mapping(own);
     let text = format!(
         "the real servers have no check there that could be imported: the check here is {}; \
          write the one that says whether they serve",
         serde_json::to_string(&keys).unwrap_or_default()
     );
-    notes.add(place, text);
+    notes.add(location, text);
     keys.into()
 }

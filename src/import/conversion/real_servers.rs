@@ -9,7 +9,7 @@ use crate::config::of_no_host;
 use crate::import::conversion::write_own_forwarding;
 use crate::import::draft::{Draft, RealServer};
 use crate::import::names::Names;
-use crate::import::note::{Notes, Place};
+use crate::import::note::{Notes, SourceLocation};
 use crate::model::{Family, Forwarding};
 
 /// A real server that stays.
@@ -29,15 +29,15 @@ pub(super) fn keep(
     vips: &BTreeSet<IpAddr>,
     notes: &mut Notes,
 ) -> Vec<KeptRealServer> {
-    let mut seen: BTreeMap<(IpAddr, Option<u16>), Place> = BTreeMap::new();
+    let mut seen: BTreeMap<(IpAddr, Option<u16>), SourceLocation> = BTreeMap::new();
     let mut kept = Vec::new();
     let common = draft.key.port();
     for mut server in std::mem::take(&mut draft.real_servers) {
-        let (place, address, forwarding) = (server.place, server.address, server.forwarding);
+        let (location, address, forwarding) = (server.location, server.address, server.forwarding);
         let reason = unusable(address, draft.key.family(), forwarding, vips);
         if let Some(reason) = reason {
             notes.add(
-                place,
+                location,
                 format!("the real server {address} is left out: {reason}"),
             );
             continue;
@@ -49,17 +49,17 @@ pub(super) fn keep(
             address,
             draft,
             forwarding,
-            place,
+            location,
             notes,
         );
         let own_port = port.or(common);
-        if let Some(before) = seen.insert((address, own_port), place) {
+        if let Some(before) = seen.insert((address, own_port), location) {
             let before = notes.at(before);
             let text = format!(
                 "the real server {address} is left out here: the service has it already, \
                  from {before}"
             );
-            notes.add(place, text);
+            notes.add(location, text);
             continue;
         }
         if server.lower_threshold > server.upper_threshold {
@@ -68,7 +68,7 @@ pub(super) fn keep(
                  the upper one, {}",
                 server.lower_threshold, server.upper_threshold
             );
-            notes.add(place, text);
+            notes.add(location, text);
             server.lower_threshold = 0;
         }
         kept.push(KeptRealServer {
@@ -88,7 +88,7 @@ pub(super) fn translated(
     address: IpAddr,
     draft: &Draft,
     forwarding: Forwarding,
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Option<u16> {
     let port = port.filter(|port| *port != 0)?;
@@ -104,7 +104,7 @@ pub(super) fn translated(
         "the port {port} of {what} {address} is left out: with `forwarding: {forwarding}` \
          packets arrive at {own} in any case"
     );
-    notes.add(place, text);
+    notes.add(location, text);
     None
 }
 
@@ -133,7 +133,7 @@ pub(super) fn unusable(
 }
 
 /// The list `real_servers` of a service with this forwarding.
-pub(super) fn written(kept: Vec<KeptRealServer>, of_service: Forwarding) -> Value {
+pub(super) fn into_list(kept: Vec<KeptRealServer>, of_service: Forwarding) -> Value {
     let mut names = Names::default();
     let servers = kept.into_iter().map(
         |KeptRealServer {

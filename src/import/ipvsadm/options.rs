@@ -1,7 +1,7 @@
 //! The options of a line of ipvsadm.
 
 use super::super::ImportError;
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use crate::model::Checksum;
 
 /// What a line says of a tunnel.
@@ -37,7 +37,7 @@ pub(super) struct Options<'l> {
 /// The options of the words after the command.
 pub(super) fn options<'l>(
     words: &[&'l str],
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Result<Options<'l>, ImportError> {
     let mut found = Options::default();
@@ -49,7 +49,7 @@ pub(super) fn options<'l>(
         };
         let mut value = || {
             let value = joined.or_else(|| words.next());
-            value.ok_or_else(|| notes.not_understood(place, format!("`{option}` has no value")))
+            value.ok_or_else(|| notes.not_understood(location, format!("`{option}` has no value")))
         };
         match option {
             "-t" | "--tcp-service" => found.service = Some(("-t", value()?)),
@@ -81,7 +81,7 @@ pub(super) fn options<'l>(
             }
             _ => {
                 let text = format!("`{word}` is left out: the option is not known here");
-                notes.add(place, text);
+                notes.add(location, text);
             }
         }
     }

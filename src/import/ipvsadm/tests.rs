@@ -86,7 +86,7 @@ fn tunnels_are_imported() {
         let forwarding = config.virtual_services[0].forwarding;
         assert_eq!(forwarding, Forwarding::Tunnel(tunnel), "{options}");
     }
-    for (options, said) in [
+    for (options, expected) in [
         ("-i --tun-type gue", "needs `--tun-port`"),
         ("-i --tun-type odd", "none of ipip, gue and gre"),
         ("-w", "`-w` has no value"),
@@ -95,7 +95,7 @@ fn tunnels_are_imported() {
         let table = format!("-A -t 10.1.0.1:80\n-a -t 10.1.0.1:80 -r 10.0.0.1 {options}\n");
         let text = refused(Format::Ipvsadm, &table);
         assert!(
-            text.starts_with("test:2: ") && text.contains(said),
+            text.starts_with("test:2: ") && text.contains(expected),
             "{text}"
         );
     }
@@ -191,7 +191,7 @@ fn lines_outside_of_services_are_noted_or_imported() {
     let timeouts: Vec<_> = config.director.timeouts.values().copied().collect();
     assert_eq!(timeouts, [900, 300], "{}", imported.yaml);
     assert_eq!(config.virtual_services.len(), 1);
-    for (line, said) in [
+    for (line, expected) in [
         (4, "`--start-daemon` is left out"),
         (5, "`--odd` is left out"),
         (7, "it changes what lines before it made"),
@@ -200,7 +200,7 @@ fn lines_outside_of_services_are_noted_or_imported() {
         (11, "left out, like its service"),
     ] {
         assert!(
-            has_note(&imported, line, said),
+            has_note(&imported, line, expected),
             "{line} {:#?}",
             imported.notes
         );
@@ -209,7 +209,7 @@ fn lines_outside_of_services_are_noted_or_imported() {
 
 #[test]
 fn refuses_text_that_is_not_a_table_and_names_the_line() {
-    for (table, said) in [
+    for (table, expected) in [
         (
             "IP Virtual Server version 1.2.1\n",
             "begins no line of `ipvsadm -S -n`",
@@ -226,7 +226,7 @@ fn refuses_text_that_is_not_a_table_and_names_the_line() {
         ("--set 1 2\n", "three numbers"),
     ] {
         let text = refused(Format::Ipvsadm, table);
-        assert!(text.contains(said), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 }
 

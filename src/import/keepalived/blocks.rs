@@ -1,7 +1,7 @@
 //! Statements of keepalived.conf: words, and a block where one follows.
 
 use super::super::ImportError;
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use super::lines::Line;
 
 /// How deep blocks are nested at most.
@@ -10,7 +10,7 @@ const DEEPEST: usize = 32;
 /// A keyword, its arguments, and the block after them.
 #[derive(Debug)]
 pub(super) struct Statement {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     /// Without quotes; not empty.
     words: Vec<String>,
     block: Option<Vec<Statement>>,
@@ -48,7 +48,7 @@ impl Statement {
                  not known here; write what holds on this host without the condition",
                 self.rest()
             );
-            notes.add(self.place, text);
+            notes.add(self.location, text);
             true
         } else if keyword.starts_with('~') {
             let text = format!(
@@ -56,7 +56,7 @@ impl Statement {
                  themselves, or import what keepalived makes of them",
                 self.rest()
             );
-            notes.add(self.place, text);
+            notes.add(self.location, text);
             true
         } else {
             false
@@ -64,9 +64,9 @@ impl Statement {
     }
 
     /// A keyword that its block does not have; a note says so.
-    pub(super) fn left_out(&self, notes: &mut Notes) {
+    pub(super) fn note_unsupported(&self, notes: &mut Notes) {
         if !self.is_template(notes) {
-            notes.left_out(self.place, self.keyword(), &self.rest());
+            notes.note_unsupported(self.location, self.keyword(), &self.rest());
         }
     }
 }
@@ -81,7 +81,7 @@ enum Token {
 
 /// A block that is not closed yet.
 struct OpenBlock {
-    head: Option<(Place, Vec<String>)>,
+    head: Option<(SourceLocation, Vec<String>)>,
     statements: Vec<Statement>,
 }
 
@@ -90,23 +90,23 @@ pub(super) fn parse(lines: &[Line], notes: &mut Notes) -> Result<Vec<Statement>,
         head: None,
         statements: Vec::new(),
     }];
-    for Line { place, text } in lines {
-        let place = *place;
+    for Line { location, text } in lines {
+        let location = *location;
         let mut words = Vec::new();
-        for token in tokens(text, place, notes) {
+        for token in tokens(text, location, notes) {
             match token {
                 Token::Word(word) => words.push(word),
                 Token::Open => {
-                    end_statement(&mut open, place, &mut words);
-                    open_block(&mut open, place, notes)?;
+                    end_statement(&mut open, location, &mut words);
+                    open_block(&mut open, location, notes)?;
                 }
                 Token::Close => {
-                    end_statement(&mut open, place, &mut words);
-                    close_block(&mut open, place, notes)?;
+                    end_statement(&mut open, location, &mut words);
+                    close_block(&mut open, location, notes)?;
                 }
             }
         }
-        end_statement(&mut open, place, &mut words);
+        end_statement(&mut open, location, &mut words);
     }
     let last = open.pop();
     let Some(OpenBlock { head, statements }) = last else {
@@ -114,18 +114,18 @@ pub(super) fn parse(lines: &[Line], notes: &mut Notes) -> Result<Vec<Statement>,
     };
     match head {
         None => Ok(statements),
-        Some((place, words)) => {
+        Some((location, words)) => {
             let keyword = words.first().map_or("", String::as_str);
             let message = format!("the block of `{keyword}` is not closed: add the missing `}}`");
-            Err(notes.not_understood(place, message))
+            Err(notes.not_understood(location, message))
         }
     }
 }
 
-fn end_statement(open: &mut [OpenBlock], place: Place, words: &mut Vec<String>) {
+fn end_statement(open: &mut [OpenBlock], location: SourceLocation, words: &mut Vec<String>) {
     if let (Some(block), false) = (open.last_mut(), words.is_empty()) {
         block.statements.push(Statement {
-            place,
+            location,
             words: std::mem::take(words),
             block: None,
         });
@@ -133,26 +133,34 @@ fn end_statement(open: &mut [OpenBlock], place: Place, words: &mut Vec<String>) 
 }
 
 /// The block belongs to the statement before it, which may be on a line before.
-fn open_block(open: &mut Vec<OpenBlock>, place: Place, notes: &Notes) -> Result<(), ImportError> {
+fn open_block(
+    open: &mut Vec<OpenBlock>,
+    location: SourceLocation,
+    notes: &Notes,
+) -> Result<(), ImportError> {
     if open.len() > DEEPEST {
         let message = format!("blocks are nested more than {DEEPEST} deep");
-        return Err(notes.not_understood(place, message));
+        return Err(notes.not_understood(location, message));
     }
     let statements = open.last_mut().map(|block| &mut block.statements);
     let head =
         statements.and_then(|statements| statements.pop_if(|statement| statement.block.is_none()));
     let Some(head) = head else {
         let message = "a `{` follows no keyword: write what block it opens";
-        return Err(notes.not_understood(place, message));
+        return Err(notes.not_understood(location, message));
     };
     open.push(OpenBlock {
-        head: Some((head.place, head.words)),
+        head: Some((head.location, head.words)),
         statements: Vec::new(),
     });
     Ok(())
 }
 
-fn close_block(open: &mut Vec<OpenBlock>, place: Place, notes: &Notes) -> Result<(), ImportError> {
+fn close_block(
+    open: &mut Vec<OpenBlock>,
+    location: SourceLocation,
+    notes: &Notes,
+) -> Result<(), ImportError> {
     let closed = open.pop_if(|block| block.head.is_some());
     let Some((
         OpenBlock {
@@ -163,10 +171,10 @@ fn close_block(open: &mut Vec<OpenBlock>, place: Place, notes: &Notes) -> Result
     )) = closed.zip(open.last_mut())
     else {
         let message = "this `}` closes no block: remove it, or open the block before";
-        return Err(notes.not_understood(place, message));
+        return Err(notes.not_understood(location, message));
     };
     parent.statements.push(Statement {
-        place: head,
+        location: head,
         words,
         block: Some(statements),
     });
@@ -174,14 +182,14 @@ fn close_block(open: &mut Vec<OpenBlock>, place: Place, notes: &Notes) -> Result
 }
 
 /// Words without their quotes, and braces that stand by themselves.
-fn tokens(text: &str, place: Place, notes: &mut Notes) -> Vec<Token> {
+fn tokens(text: &str, location: SourceLocation, notes: &mut Notes) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (word, was_quoted, after) = word(rest);
         let Some(after) = after else {
             notes.add(
-                place,
+                location,
                 "a quote is not closed: it is read up to the end of the line",
             );
             tokens.push(Token::Word(word));

@@ -66,7 +66,7 @@ impl Checkers<'_> {
             .iter()
             .filter_map(|statement| self.one(statement, notes))
             .collect();
-        let place = statements.first()?.place;
+        let location = statements.first()?.location;
         let first = checks.first()?;
         let like_first = |check: &Check| {
             (&check.timing, check.source, &check.interface)
@@ -75,7 +75,7 @@ impl Checkers<'_> {
         if !checks.iter().all(like_first) {
             let text = "the checkers of this real server differ in times, source or interface; \
                         here they are one check, with those of the first";
-            notes.add(place, text);
+            notes.add(location, text);
         }
         let first = first.clone();
         let kinds = checks.into_iter().map(|check| check.kind).collect();
@@ -99,9 +99,9 @@ impl Checkers<'_> {
         let kind = self.kind(statement, &special, &settings, port, notes)?;
         let keyword = statement.keyword();
         let timeout = (keyword == "MISC_CHECK").then(|| misc_timeout(&special, &settings, notes));
-        let (defaults, place) = (defaults(keyword), statement.place);
+        let (defaults, location) = (defaults(keyword), statement.location);
         Some(Check {
-            timing: settings.timing(defaults, timeout, place, notes),
+            timing: settings.timing(defaults, timeout, location, notes),
             source: connection.source,
             interface: connection.interface,
             kind,
@@ -124,31 +124,31 @@ impl Checkers<'_> {
                 "`{keyword}` without `connect_port` asks no port of a service by firewall mark: \
                  a ping is written; write the port that it should ask"
             );
-            notes.add(statement.place, text);
-            left_out(special, notes);
+            notes.add(statement.location, text);
+            note_all_unsupported(special, notes);
             return Some(Kind::new("ping"));
         }
         match keyword {
             "HTTP_GET" => http::kind(special, None, settings, port, notes),
             "SSL_GET" => http::kind(special, Some(self.tls), settings, port, notes),
             "TCP_CHECK" => {
-                left_out(special, notes);
+                note_all_unsupported(special, notes);
                 Some(Kind::new("tcp").at_port(port))
             }
             "PING_CHECK" => {
-                left_out(special, notes);
+                note_all_unsupported(special, notes);
                 Some(Kind::new("ping"))
             }
             "SMTP_CHECK" => Some(smtp(special, self.target, port, notes)),
-            "UDP_CHECK" => Some(udp::kind(special, port, statement.place, notes)),
+            "UDP_CHECK" => Some(udp::kind(special, port, statement.location, notes)),
             "DNS_CHECK" => Some(dns(special, port, notes)),
-            "MISC_CHECK" => script::kind(special, self.target, statement.place, notes),
+            "MISC_CHECK" => script::kind(special, self.target, statement.location, notes),
             _ => {
                 let text = format!(
                     "`{keyword}` is left out: it has no equal here; the check `file` reads a \
                      weight, or `down`, from a file, and `exec` runs a program"
                 );
-                notes.add(statement.place, text);
+                notes.add(statement.location, text);
                 None
             }
         }
@@ -170,18 +170,18 @@ fn defaults(keyword: &str) -> Defaults {
 }
 
 /// Keywords that their checker does not have.
-pub(super) fn left_out(special: &[&Statement], notes: &mut Notes) {
+pub(super) fn note_all_unsupported(special: &[&Statement], notes: &mut Notes) {
     for inner in special {
-        inner.left_out(notes);
+        inner.note_unsupported(notes);
     }
 }
 
 fn misc_timeout(special: &[&Statement], settings: &Settings, notes: &mut Notes) -> Duration {
-    let written = special
+    let timeout = special
         .iter()
         .find(|inner| inner.keyword() == "misc_timeout");
-    let written = written.and_then(|inner| timer(inner, notes));
-    written.unwrap_or_else(|| settings.interval())
+    let timeout = timeout.and_then(|inner| timer(inner, notes));
+    timeout.unwrap_or_else(|| settings.interval())
 }
 
 impl Connection {
@@ -195,7 +195,7 @@ impl Connection {
                         "`connect_ip {text}` is left out: a check asks the real server's own \
                          address"
                     );
-                    notes.add(inner.place, text);
+                    notes.add(inner.location, text);
                 }
             }
             "connect_port" => {
@@ -209,7 +209,7 @@ impl Connection {
                 Err(_) => super::settings::note_invalid(inner, "IP address", notes),
             },
             "bind_if" => self.interface = Some(text.to_owned()),
-            "bind_port" | "fwmark" => inner.left_out(notes),
+            "bind_port" | "fwmark" => inner.note_unsupported(notes),
             _ => return false,
         }
         true
@@ -223,7 +223,7 @@ fn smtp(special: &[&Statement], target: Target, port: Option<u16>, notes: &mut N
         match inner.keyword() {
             "helo_name" => helo = inner.argument(0),
             "host" => port = smtp_host(inner, target, notes).or(port),
-            _ => inner.left_out(notes),
+            _ => inner.note_unsupported(notes),
         }
     }
     let steps = [
@@ -249,18 +249,18 @@ fn smtp_host(host: &Statement, target: Target, notes: &mut Notes) -> Option<u16>
             "the `host` block of {} is left out: a check asks the real server's own address",
             inner.argument(0)
         );
-        notes.add(host.place, text);
+        notes.add(host.location, text);
         return None;
     }
     let mut own = Connection::default();
     for inner in host.block() {
         if !own.read(inner, target.address, notes) {
-            inner.left_out(notes);
+            inner.note_unsupported(notes);
         }
     }
     if own.source.is_some() || own.interface.is_some() {
         let text = "the source of this `host` is left out: write `source` of `check`";
-        notes.add(host.place, text);
+        notes.add(host.location, text);
     }
     own.port
 }
@@ -271,7 +271,7 @@ fn dns(special: &[&Statement], port: Option<u16>, notes: &mut Notes) -> Kind {
         match inner.keyword() {
             "name" => name = inner.argument(0),
             "type" => record = inner.argument(0),
-            _ => inner.left_out(notes),
+            _ => inner.note_unsupported(notes),
         }
     }
     let kind = Kind::new("dns").at_port(port).with("name", name);

@@ -47,7 +47,7 @@ impl Group {
                     entry.rest(),
                     statement.argument(0)
                 );
-                notes.add(entry.place, text);
+                notes.add(entry.location, text);
                 continue;
             };
             let Some(range) = AddressRange::new(first, last) else {
@@ -55,10 +55,10 @@ impl Group {
                     "the range `{}` is left out: it runs backwards",
                     entry.keyword()
                 );
-                notes.add(entry.place, text);
+                notes.add(entry.location, text);
                 continue;
             };
-            if !budget.take(range.count(), entry.place, notes) {
+            if !budget.take(range.count(), entry.location, notes) {
                 continue;
             }
             let addresses = range

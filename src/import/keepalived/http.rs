@@ -32,18 +32,18 @@ pub(super) fn kind(
             "enable_sni" => {
                 let text = "`enable_sni` is left out: a check over TLS here always names the \
                             host that it asks for, `server_name` or `host`, if that is no address";
-                notes.once("enable_sni", inner.place, text);
+                notes.once("enable_sni", inner.location, text);
             }
             "fast_recovery" => {
                 let text = "`fast_recovery` is left out: a real server that is down is asked \
                             every `interval` here, and comes up after `rise` passes";
-                notes.once("fast_recovery", inner.place, text);
+                notes.once("fast_recovery", inner.location, text);
             }
             "http_protocol" => {
                 let text = "`http_protocol` is left out: checks here speak HTTP/1.1";
-                notes.once("http_protocol", inner.place, text);
+                notes.once("http_protocol", inner.location, text);
             }
-            _ => inner.left_out(notes),
+            _ => inner.note_unsupported(notes),
         }
     }
     if parts.is_empty() {
@@ -96,18 +96,18 @@ fn url(
             "digest" => {
                 let text = "`digest` is left out, and the status alone decides: a check here \
                             compares a text, `expect: { body: … }`, and no digest";
-                notes.add(inner.place, text);
+                notes.add(inner.location, text);
             }
             "regex" => expression.text = Some(inner),
             "regex_no_match" => expression.is_unwanted = true,
             "regex_options" => expression.options(inner, notes),
-            _ => inner.left_out(notes),
+            _ => inner.note_unsupported(notes),
         }
     }
     if host.is_none() {
         let text = "without `virtualhost` the `Host` header is the real server's address there, \
                     and the VIP here; write `host` if the server tells them apart";
-        notes.once("host", statement.place, text);
+        notes.once("host", statement.location, text);
     }
     if let Some(body) = expression.pattern(notes) {
         expect.insert("body".into(), body);
@@ -140,7 +140,7 @@ fn statuses(statement: &Statement, notes: &mut Notes) -> Vec<Value> {
             let text = format!(
                 "the status `{text}` is left out: it is none from 100 to 599, and no range"
             );
-            notes.add(statement.place, text);
+            notes.add(statement.location, text);
         }
         statuses.extend(status);
     }
@@ -152,7 +152,7 @@ impl Expression<'_> {
         for option in statement.arguments() {
             match OPTIONS.iter().find(|(name, _)| name == option) {
                 Some((_, flag)) => self.flags.push(*flag),
-                None => notes.left_out(statement.place, "regex_options", option),
+                None => notes.note_unsupported(statement.location, "regex_options", option),
             }
         }
     }
@@ -165,7 +165,7 @@ impl Expression<'_> {
         } else {
             format!("(?{}){text}", self.flags)
         };
-        let pattern = pattern(&text, statement.place, notes)?;
+        let pattern = pattern(&text, statement.location, notes)?;
         if self.is_unwanted {
             return Some(Mapping::from_iter([("not".into(), pattern)]).into());
         }

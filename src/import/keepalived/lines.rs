@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use super::super::{ImportError, ReadIncluded, SourceText};
 use crate::config::LARGEST;
 
@@ -18,7 +18,7 @@ const MOST_REPLACEMENTS: usize = 1000;
 /// A line with something on it.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     pub(super) text: String,
 }
 
@@ -54,14 +54,18 @@ pub(super) fn read(
 
 impl Reader<'_, '_> {
     /// `from` is where it is included.
-    fn file(&mut self, source: SourceText, from: Option<Place>) -> Result<(), ImportError> {
+    fn file(
+        &mut self,
+        source: SourceText,
+        from: Option<SourceLocation>,
+    ) -> Result<(), ImportError> {
         let file = self.notes.add_file(&source);
-        let place = from.unwrap_or(Place { file, line: 1 });
-        self.take(source.text.len(), place)?;
+        let location = from.unwrap_or(SourceLocation { file, line: 1 });
+        self.take(source.text.len(), location)?;
         self.open.push(source.name);
         let mut lines = (1..).zip(source.text.lines());
         while let Some((line, text)) = lines.next() {
-            let place = Place { file, line };
+            let location = SourceLocation { file, line };
             let text = uncommented(text).trim();
             if let Some((name, first)) = definition(text) {
                 let mut value = first.to_owned();
@@ -70,7 +74,7 @@ impl Reader<'_, '_> {
                         .next()
                         .map_or("", |(_, text)| uncommented(text).trim());
                     value = format!("{part}\n{next}");
-                    self.take(next.len(), place)?;
+                    self.take(next.len(), location)?;
                 }
                 self.definitions.insert(name.to_owned(), value);
                 continue;
@@ -82,16 +86,16 @@ impl Reader<'_, '_> {
                     "include" | "includea" | "includeb" | "includem" | "includer" | "includew",
                 ) => {
                     let pattern = words.next().unwrap_or_default().trim_matches(['"', '\'']);
-                    self.include(pattern, place)?;
+                    self.include(pattern, location)?;
                 }
-                Some(_) => self.line(text, place)?,
+                Some(_) => self.line(text, location)?,
             }
         }
         self.open.pop();
         Ok(())
     }
 
-    fn take(&mut self, bytes: usize, place: Place) -> Result<(), ImportError> {
+    fn take(&mut self, bytes: usize, location: SourceLocation) -> Result<(), ImportError> {
         if let Some(left) = self.left.checked_sub(bytes) {
             self.left = left;
             return Ok(());
@@ -100,21 +104,21 @@ impl Reader<'_, '_> {
             "with this, the files and what their definitions make are larger than {} MiB",
             LARGEST / (1024 * 1024)
         );
-        Err(self.notes.not_understood(place, message))
+        Err(self.notes.not_understood(location, message))
     }
 
-    fn include(&mut self, pattern: &str, place: Place) -> Result<(), ImportError> {
+    fn include(&mut self, pattern: &str, location: SourceLocation) -> Result<(), ImportError> {
         if self.open.len() >= DEEPEST {
             let message = format!(
                 "files include each other more than {DEEPEST} deep: let no file include itself"
             );
-            return Err(self.notes.not_understood(place, message));
+            return Err(self.notes.not_understood(location, message));
         }
         let name = self.open.last().map_or("", String::as_str);
         let directory = Path::new(name).parent().unwrap_or(Path::new(""));
         let sources = (self.read_included)(pattern, directory);
         let sources = sources.map_err(|source| ImportError::Unreadable {
-            at: self.notes.at(place),
+            at: self.notes.at(location),
             path: pattern.to_owned(),
             source: Box::new(source),
         })?;
@@ -123,34 +127,34 @@ impl Reader<'_, '_> {
                 "`include {pattern}` names no file that is here: what it holds is missing; \
                  run the import where keepalived runs"
             );
-            self.notes.add(place, text);
+            self.notes.add(location, text);
         }
         for source in sources {
             self.files += 1;
             if self.files > MOST_FILES {
                 let message = format!("more than {MOST_FILES} files are included");
-                return Err(self.notes.not_understood(place, message));
+                return Err(self.notes.not_understood(location, message));
             }
             if self.open.contains(&source.name) {
                 let message = format!("`{}` includes itself", source.name);
-                return Err(self.notes.not_understood(place, message));
+                return Err(self.notes.not_understood(location, message));
             }
-            self.file(source, Some(place))?;
+            self.file(source, Some(location))?;
         }
         Ok(())
     }
 
     /// A line in which definitions are put in, which may make several of it.
-    fn line(&mut self, text: &str, place: Place) -> Result<(), ImportError> {
+    fn line(&mut self, text: &str, location: SourceLocation) -> Result<(), ImportError> {
         let mut whole = text.to_owned();
         let mut replacements = 0;
         while let Some((range, value)) = self.first_use(&whole) {
             replacements += 1;
-            self.take(value.len(), place)?;
+            self.take(value.len(), location)?;
             if replacements > MOST_REPLACEMENTS || whole.len() > 64 * 1024 {
                 let message = "definitions are put into this line without an end: \
                                let no definition use itself";
-                return Err(self.notes.not_understood(place, message));
+                return Err(self.notes.not_understood(location, message));
             }
             whole.replace_range(range, &value);
         }
@@ -158,7 +162,7 @@ impl Reader<'_, '_> {
             let text = line.trim();
             if !text.is_empty() {
                 self.lines.push(Line {
-                    place,
+                    location,
                     text: text.to_owned(),
                 });
             }

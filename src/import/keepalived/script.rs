@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_yaml::Value;
 
 use super::super::check::Kind;
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use super::blocks::Statement;
 use super::target::Target;
 use crate::config::{ADDRESS, PORT};
@@ -18,7 +18,7 @@ const DYNAMIC: &str =
 pub(super) fn kind(
     special: &[&Statement],
     target: Target,
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Option<Kind> {
     let mut words = Vec::new();
@@ -41,10 +41,10 @@ pub(super) fn kind(
                         "the group `{}` is left out: a program has the groups of its `user`",
                         inner.argument(1)
                     );
-                    notes.add(inner.place, text);
+                    notes.add(inner.location, text);
                 }
             }
-            _ => inner.left_out(notes),
+            _ => inner.note_unsupported(notes),
         }
     }
     let program = words.first()?;
@@ -53,17 +53,17 @@ pub(super) fn kind(
             "`misc_path {program}` is left out: `exec` takes the absolute path of a program; \
              write it"
         );
-        notes.add(place, text);
+        notes.add(location, text);
         return None;
     }
     if user.is_none() {
         let text = "a program without `user` runs as `keepalived_script` or root there, and as \
                     the agent's own user here, in the sandbox of the agent's unit; see `exec`";
-        notes.once("user", place, text);
+        notes.once("user", location, text);
     }
     let mut words = with_placeholders(words, target);
     if is_dynamic {
-        words = dynamic(words, place, notes);
+        words = dynamic(words, location, notes);
     }
     let words: Vec<Value> = words.into_iter().map(Value::from).collect();
     let mut kind = Kind::new("exec").with("command", words);
@@ -78,11 +78,11 @@ pub(super) fn kind(
 }
 
 /// The program within a shell that prints a weight.
-fn dynamic(words: Vec<String>, place: Place, notes: &mut Notes) -> Vec<String> {
+fn dynamic(words: Vec<String>, location: SourceLocation, notes: &mut Notes) -> Vec<String> {
     let text = "`misc_dynamic` is done by a shell around the program, which prints the weight \
                 that the exit status is: a program that a signal ends counts as one with an \
                 exit status above 128, and so as a weight";
-    notes.add(place, text);
+    notes.add(location, text);
     let shell = ["/bin/sh", "-c", DYNAMIC, "sh"].map(str::to_owned);
     shell.into_iter().chain(words).collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::check::Timing;
 use super::super::draft::number;
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use super::super::render::{Timeouts, timeout};
 use super::blocks::Statement;
 use crate::model::{Checksum, Forwarding, Tunnel};
@@ -47,12 +47,14 @@ impl Settings {
             "inhibit_on_failure" => self.inhibit_on_failure = Some(boolean(statement)),
             "alpha" => self.alpha = Some(boolean(statement)),
             "lb_kind" | "lvs_method" => {
-                self.forwarding = forwarding(statement.arguments(), statement.place, notes);
+                self.forwarding = forwarding(statement.arguments(), statement.location, notes);
             }
-            "warmup" => notes.left_out_once(statement.place, "warmup"),
-            "smtp_alert" => notes.left_out_once(statement.place, "smtp_alert"),
-            "snmp_name" => notes.left_out_once(statement.place, "snmp_name"),
-            "log_all_failures" => notes.left_out_once(statement.place, "log_all_failures"),
+            "warmup" => notes.note_unsupported_once(statement.location, "warmup"),
+            "smtp_alert" => notes.note_unsupported_once(statement.location, "smtp_alert"),
+            "snmp_name" => notes.note_unsupported_once(statement.location, "snmp_name"),
+            "log_all_failures" => {
+                notes.note_unsupported_once(statement.location, "log_all_failures");
+            }
             _ => return false,
         }
         true
@@ -82,7 +84,7 @@ impl Settings {
         &self,
         defaults: Defaults,
         timeout: Option<Duration>,
-        place: Place,
+        location: SourceLocation,
         notes: &mut Notes,
     ) -> Timing {
         let retry = self.retry.unwrap_or(defaults.retry);
@@ -92,9 +94,9 @@ impl Settings {
         let text = "`delay_loop` counts from the end of a check to the next one, and `interval` \
                     here from start to start; `connect_timeout` holds for each step of a check, \
                     and `timeout` here for the whole";
-        notes.once("timing", place, text);
+        notes.once("timing", location, text);
         let intervals = (self.interval(), delay);
-        Timing::new(intervals, timeout, retry.saturating_add(1), place, notes)
+        Timing::new(intervals, timeout, retry.saturating_add(1), location, notes)
     }
 }
 
@@ -112,7 +114,7 @@ pub(super) fn timer(statement: &Statement, notes: &mut Notes) -> Option<Duration
 
 /// A whole number.
 pub(super) fn integer(statement: &Statement, notes: &mut Notes) -> Option<u32> {
-    let number = number(statement.argument(0), statement.place, notes);
+    let number = number(statement.argument(0), statement.location, notes);
     if number.is_none() {
         note_invalid(statement, "whole number", notes);
     }
@@ -125,7 +127,7 @@ pub(super) fn note_invalid(statement: &Statement, wanted: &str, notes: &mut Note
         statement.keyword(),
         statement.rest()
     );
-    notes.add(statement.place, text);
+    notes.add(statement.location, text);
 }
 
 /// A truth value; the keyword alone is true.
@@ -134,7 +136,11 @@ pub(super) fn boolean(statement: &Statement) -> bool {
 }
 
 /// `NAT`, `DR`, or `TUN` and what the tunnel is made of.
-pub(super) fn forwarding(words: &[String], place: Place, notes: &mut Notes) -> Option<Forwarding> {
+pub(super) fn forwarding(
+    words: &[String],
+    location: SourceLocation,
+    notes: &mut Notes,
+) -> Option<Forwarding> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let after = |word| {
         let at = words.iter().position(|other| *other == word)?;
@@ -166,7 +172,7 @@ pub(super) fn forwarding(words: &[String], place: Place, notes: &mut Notes) -> O
              ipip, gre or gue with a port",
             words.join(" ")
         );
-        notes.add(place, text);
+        notes.add(location, text);
     }
     tunnel.map(Forwarding::Tunnel)
 }
@@ -183,10 +189,10 @@ pub(super) fn timeouts(global: &Statement, notes: &mut Notes) -> Timeouts {
             };
             let names = ["tcp", "tcpfin", "udp"];
             let key = names.into_iter().find(|key| *key == name.as_str());
-            match key.zip(number(seconds, statement.place, notes)) {
+            match key.zip(number(seconds, statement.location, notes)) {
                 Some((key, seconds)) => {
                     timeouts.retain(|(other, _)| *other != key);
-                    timeouts.push((key, timeout(key, seconds, statement.place, notes)));
+                    timeouts.push((key, timeout(key, seconds, statement.location, notes)));
                 }
                 None => note_invalid(statement, "list of names and seconds", notes),
             }

@@ -169,7 +169,7 @@ fn http_checkers_are_imported() {
         found,
         r#"{"http":{"path":"/","expect":{"body":{"not":{"regex":"down"}}}}}"#
     );
-    for (line, said) in [
+    for (line, expected) in [
         (6, "`http_protocol` is left out"),
         (9, "`digest` is left out"),
         (10, "the status `20` is left out"),
@@ -177,8 +177,8 @@ fn http_checkers_are_imported() {
         (13, "`regex_min_offset 5` is left out"),
     ] {
         assert!(
-            has_note(&imported, line, said),
-            "{said}: {:#?}",
+            has_note(&imported, line, expected),
+            "{expected}: {:#?}",
             imported.notes
         );
     }
@@ -272,7 +272,7 @@ fn exit_status_that_is_a_weight_is_printed_by_a_shell() {
 
 #[test]
 fn checkers_without_equivalent_are_noted() {
-    for (checker, said) in [
+    for (checker, expected) in [
         ("BFD_CHECK {\nname b\n}", "`BFD_CHECK` is left out"),
         ("FILE_CHECK {\ntrack_file f\n}", "`FILE_CHECK` is left out"),
         (
@@ -282,7 +282,7 @@ fn checkers_without_equivalent_are_noted() {
     ] {
         let (found, imported) = kind(checker);
         assert!(found.starts_with(r#"{"tcp":{}"#), "{found}");
-        assert!(has_note(&imported, 5, said), "{:#?}", imported.notes);
+        assert!(has_note(&imported, 5, expected), "{:#?}", imported.notes);
         assert!(
             has_note(&imported, 2, "have no check there"),
             "{:#?}",
@@ -294,12 +294,12 @@ fn checkers_without_equivalent_are_noted() {
         "TCP_CHECK {\nconnect_ip 10.0.0.9\nbind_port 1024\nfwmark 3\nbindto 10.0.0.99\nbind_if eth1\n}",
     );
     assert!(check(&imported).ends_with(r#""source":"10.0.0.99","interface":"eth1"}"#));
-    for (line, said) in [
+    for (line, expected) in [
         (6, "`connect_ip 10.0.0.9`"),
         (7, "`bind_port 1024`"),
         (8, "`fwmark 3`"),
     ] {
-        assert!(has_note(&imported, line, said), "{:#?}", imported.notes);
+        assert!(has_note(&imported, line, expected), "{:#?}", imported.notes);
     }
 }
 
@@ -331,7 +331,7 @@ fn keywords_without_equivalent_are_noted() {
         lines,
         "notify_up /bin/u\nnotify_down /bin/d\nTCP_CHECK {\nodd\n}",
     );
-    for (line, said) in [
+    for (line, expected) in [
         (
             3,
             "`quorum_up /bin/up a` is left out: here this is `notify`",
@@ -350,8 +350,8 @@ fn keywords_without_equivalent_are_noted() {
         (18, "`odd` is left out"),
     ] {
         assert!(
-            has_note(&imported, line, said),
-            "{said}: {:#?}",
+            has_note(&imported, line, expected),
+            "{expected}: {:#?}",
             imported.notes
         );
     }
@@ -405,10 +405,10 @@ fn group_makes_services_of_its_vips_and_marks() {
     assert!(has_note(&imported, 8, "runs backwards"));
     assert!(has_note(&imported, 9, "it is no address"));
     let text = "virtual_server group none {\n}\n";
-    let said = refused(Format::Keepalived, text);
+    let message = refused(Format::Keepalived, text);
     assert!(
-        said.contains("the file has no `virtual_server_group none`"),
-        "{said}"
+        message.contains("the file has no `virtual_server_group none`"),
+        "{message}"
     );
 }
 
@@ -454,14 +454,14 @@ fn real_servers_that_a_service_cannot_have_are_told_and_the_others_keep_their_ch
     let own = [None, None, Some(vec![Some(81)]), Some(vec![])];
     assert_eq!(ports, own, "{}", imported.yaml);
     assert!(!service.real_servers[3].check.as_ref().unwrap().kind.asks());
-    for (line, said) in [
+    for (line, expected) in [
         (7, "the port 8080 of the real server 10.0.0.2 is left out"),
         (12, "it is of ipv6"),
         (23, "it is no real server with an IP address"),
     ] {
         assert!(
-            has_note(&imported, line, said),
-            "{said}: {:#?}",
+            has_note(&imported, line, expected),
+            "{expected}: {:#?}",
             imported.notes
         );
     }
@@ -661,10 +661,10 @@ fn settings_that_change_in_the_import_have_a_note() {
 fn file_of_ldirectord_is_recognised_and_no_value_is_printed() {
     let text =
         "virtual=10.1.0.1:80\n    login=\"u\"\n    passwd=\"hunter2\"\n    secret = hunter2\n";
-    let said = refused(Format::Keepalived, text);
-    assert!(!said.contains("hunter2"), "{said}");
+    let message = refused(Format::Keepalived, text);
+    assert!(!message.contains("hunter2"), "{message}");
     assert!(
-        said.contains("`passwd` is left out") && said.contains("import ldirectord"),
-        "{said}"
+        message.contains("`passwd` is left out") && message.contains("import ldirectord"),
+        "{message}"
     );
 }

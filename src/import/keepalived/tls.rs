@@ -21,20 +21,20 @@ impl ClientTls {
                 "ca" => {
                     let text = "`ca` is left out, since keepalived accepts any certificate: to \
                                 have certificates verified, remove `verify: false` and write `ca`";
-                    notes.add(inner.place, text);
+                    notes.add(inner.location, text);
                 }
                 "password" => {
                     let text = "`password` is left out: the file of `client_key` must have no \
                                 password here";
-                    notes.add(inner.place, text);
+                    notes.add(inner.location, text);
                 }
-                _ => inner.left_out(notes),
+                _ => inner.note_unsupported(notes),
             }
         }
         if tls.certificate.is_some() != tls.key.is_some() {
             let text = "the certificate of the client is left out: it needs both `certificate` \
                         and `key`";
-            notes.add(statement.place, text);
+            notes.add(statement.location, text);
             tls = Self::default();
         }
         tls

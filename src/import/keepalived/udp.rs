@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use serde_yaml::{Mapping, Value};
 
 use super::super::check::{Kind, pattern, regex};
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use super::blocks::Statement;
 use super::settings::note_invalid;
 
 pub(super) fn kind(
     special: &[&Statement],
     port: Option<u16>,
-    place: Place,
+    location: SourceLocation,
     notes: &mut Notes,
 ) -> Kind {
     let mut kind = Kind::new("udp").at_port(port);
@@ -33,18 +33,18 @@ pub(super) fn kind(
             "require_reply" => {
                 let bytes = nibbles(&inner.rest(), true);
                 let expression = bytes.map(|bytes| expression(&bytes));
-                match expression.and_then(|text| pattern(&text, inner.place, notes)) {
+                match expression.and_then(|text| pattern(&text, inner.location, notes)) {
                     Some(pattern) => kind = kind.with("expect", pattern),
                     None => note_invalid(inner, "hexadecimal number", notes),
                 }
             }
-            _ => inner.left_out(notes),
+            _ => inner.note_unsupported(notes),
         }
     }
     if !has_payload {
         let text = "`UDP_CHECK` without `payload` sends random bytes there, and an empty \
                     datagram here; write what the server understands into `send`";
-        notes.once("payload", place, text);
+        notes.once("payload", location, text);
     }
     kind
 }

@@ -62,7 +62,7 @@ impl VirtualServer<'_> {
             let text = "without `alpha` a new real server serves before its first check there; \
                         here it serves once its check has passed, and one that is in the \
                         kernel's table keeps its weight until then";
-            notes.once("not alpha", statement.place, text);
+            notes.once("not alpha", statement.location, text);
         }
         let of_service = head.settings.forwarding;
         let mut drafts = Vec::new();
@@ -116,7 +116,7 @@ impl VirtualServer<'_> {
             let text = format!(
                 "the virtual server is left out: the file has no `virtual_server_group {name}`"
             );
-            notes.add(self.statement.place, text);
+            notes.add(self.statement.location, text);
             return Vec::new();
         };
         let addresses = group.addresses.iter();
@@ -142,7 +142,7 @@ impl VirtualServer<'_> {
             addresses: Vec::new(),
         };
         let mut head = Head {
-            draft: Draft::new(self.statement.place, placeholder),
+            draft: Draft::new(self.statement.location, placeholder),
             protocol: Protocol::Tcp,
             family: None,
             settings: Settings::default(),
@@ -154,10 +154,10 @@ impl VirtualServer<'_> {
         for inner in self.statement.block() {
             let known = inner.keyword() == "real_server"
                 || head.settings.read(inner, notes)
-                || head.of_ipvs(inner, notes)
-                || head.of_pool(inner, notes);
+                || head.read_ipvs_keyword(inner, notes)
+                || head.read_pool_keyword(inner, notes);
             if !known {
-                inner.left_out(notes);
+                inner.note_unsupported(notes);
             }
         }
         head
@@ -181,7 +181,7 @@ impl VirtualServer<'_> {
             let text = "`inhibit_on_failure` of some real servers is left out: `on_failure` holds \
                         for all real servers of a service; write `on_failure: quiesce` to have \
                         it for all";
-            notes.add(self.statement.place, text);
+            notes.add(self.statement.location, text);
         }
         if quiesces { "quiesce" } else { "remove" }
     }
@@ -193,7 +193,7 @@ impl VirtualServer<'_> {
         above: &Settings,
         notes: &mut Notes,
     ) -> Option<RealServer> {
-        let (place, text) = (statement.place, statement.argument(0));
+        let (location, text) = (statement.location, statement.argument(0));
         let port = port(statement.argument(1));
         let (Ok(address), Some(port)) = (text.parse(), port) else {
             note_invalid(
@@ -214,7 +214,7 @@ impl VirtualServer<'_> {
                 "lthreshold" => lower = integer(inner, notes).unwrap_or(0),
                 _ if own.read(inner, notes) => {}
                 _ if Checkers::has(inner.keyword()) => statements.push(inner),
-                _ => inner.left_out(notes),
+                _ => inner.note_unsupported(notes),
             }
         }
         let settings = own.or(above);
@@ -231,7 +231,7 @@ impl VirtualServer<'_> {
             tls: self.tls,
         };
         Some(RealServer {
-            place,
+            location,
             address,
             port,
             forwarding,
@@ -254,7 +254,7 @@ fn port(text: &str) -> Option<u16> {
 
 impl Head {
     /// Keywords that IPVS is told of.
-    fn of_ipvs(&mut self, inner: &Statement, notes: &mut Notes) -> bool {
+    fn read_ipvs_keyword(&mut self, inner: &Statement, notes: &mut Notes) -> bool {
         let (draft, text) = (&mut self.draft, inner.argument(0));
         match inner.keyword() {
             "lb_algo" | "lvs_sched" => text.clone_into(&mut draft.scheduler),
@@ -272,7 +272,7 @@ impl Head {
             "persistence_timeout" => {
                 let seconds = match text {
                     "" => Some(PERSISTENCE),
-                    text => number(text, inner.place, notes).map(u64::from),
+                    text => number(text, inner.location, notes).map(u64::from),
                 };
                 match seconds {
                     Some(seconds) => self.persistence().seconds = seconds,
@@ -301,15 +301,15 @@ impl Head {
     }
 
     /// Keywords about the pool of real servers.
-    fn of_pool(&mut self, inner: &Statement, notes: &mut Notes) -> bool {
-        let place = inner.place;
+    fn read_pool_keyword(&mut self, inner: &Statement, notes: &mut Notes) -> bool {
+        let location = inner.location;
         match inner.keyword() {
             "quorum" => {
                 let quorum = integer(inner, notes).unwrap_or(1);
                 if quorum == 0 {
                     let text = "`quorum 0` is left out: a quorum that is never lost is none; \
                                 here a service without real servers that are up has lost it";
-                    notes.add(place, text);
+                    notes.add(location, text);
                 }
                 self.draft.quorum = quorum.max(1);
             }
@@ -327,7 +327,7 @@ impl Head {
                 ) {
                     (Ok(address), true) => {
                         self.draft.sorry_server = Some(SorryServer {
-                            place,
+                            location,
                             address,
                             port: port.parse().ok().filter(|port| *port != 0),
                             forwarding: own,
@@ -337,14 +337,14 @@ impl Head {
                 }
             }
             "sorry_server_lvs_method" => {
-                let own = forwarding(inner.arguments(), place, notes);
+                let own = forwarding(inner.arguments(), location, notes);
                 match &mut self.draft.sorry_server {
                     Some(server) => server.forwarding = own,
-                    None => inner.left_out(notes),
+                    None => inner.note_unsupported(notes),
                 }
             }
-            "ha_suspend" => notes.left_out_once(place, "ha_suspend"),
-            "omega" => notes.left_out_once(place, "omega"),
+            "ha_suspend" => notes.note_unsupported_once(location, "ha_suspend"),
+            "omega" => notes.note_unsupported_once(location, "omega"),
             _ => return false,
         }
         true

@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::check::{Check, Kind, Timing, pattern, regex, step};
 use super::super::draft::{DraftCheck, Key};
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 use super::keys::Section;
 use crate::config::{ADDRESS, PORT};
 use crate::model::Protocol;
@@ -49,7 +49,7 @@ struct CheckSettings<'a> {
     port: Option<u16>,
     request: &'a str,
     receive: &'a str,
-    place: Place,
+    location: SourceLocation,
 }
 
 impl SectionChecks<'_> {
@@ -67,23 +67,23 @@ impl SectionChecks<'_> {
         &self,
         own_port: Option<u16>,
         settings: Option<(&str, &str)>,
-        place: Place,
+        location: SourceLocation,
         notes: &mut Notes,
     ) -> DraftCheck {
         let port = self.port(own_port, notes);
         let own = |key| self.section.value(key).unwrap_or_default();
-        let place = match settings {
-            Some(_) => place,
-            None => self.place("service"),
+        let location = match settings {
+            Some(_) => location,
+            None => self.location("service"),
         };
         let (request, receive) = settings.unwrap_or_else(|| (own("request"), own("receive")));
         let settings = CheckSettings {
             port,
             request,
             receive,
-            place,
+            location,
         };
-        let head = self.place("checktype");
+        let head = self.location("checktype");
         let connect = |kind| DraftCheck::By(Box::new(Check::new(kind, self.connect.clone())));
         match self.checktype() {
             "connect" => connect(self.connection(port)),
@@ -112,9 +112,9 @@ impl SectionChecks<'_> {
     }
 
     /// Where a key is written, or else the section.
-    fn place(&self, key: &str) -> Place {
+    fn location(&self, key: &str) -> SourceLocation {
         let setting = self.section.get(key);
-        setting.map_or(self.section.place, |setting| setting.place)
+        setting.map_or(self.section.location, |setting| setting.location)
     }
 
     /// The port that is asked.
@@ -124,7 +124,7 @@ impl SectionChecks<'_> {
             let port = u16::try_from(number).ok();
             if port.is_none() {
                 let text = format!("`checkport = {number}` is left out: a port is at most 65535");
-                notes.add(self.place("checkport"), text);
+                notes.add(self.location("checkport"), text);
             }
             port
         });
@@ -157,23 +157,23 @@ impl SectionChecks<'_> {
     fn external(&self, own: Option<u16>, notes: &mut Notes) -> Option<Kind> {
         let setting = self.section.get("checkcommand");
         let command = setting.map_or("/bin/true", |setting| setting.value.as_str());
-        let place = setting.map_or(self.section.place, |setting| setting.place);
+        let location = setting.map_or(self.section.location, |setting| setting.location);
         if !command.starts_with('/') {
             let text = format!(
                 "`checkcommand = {command}` is left out: `exec` takes the absolute path of a \
                  program; write it"
             );
-            notes.add(place, text);
+            notes.add(location, text);
             return None;
         }
         if self.checktype() == "external-perl" {
             let text = "`external-perl` runs the script as a program here: it must be \
                         executable and begin with `#!/usr/bin/perl`";
-            notes.add(place, text);
+            notes.add(location, text);
         }
         let text = "a program of `checkcommand` runs as root there, and here as the agent's own \
                     user in the sandbox of the agent's unit; see `exec`";
-        notes.once("user", place, text);
+        notes.once("user", location, text);
         let (service, port) = match self.key {
             Key::Addresses { addresses, .. } => {
                 let first = addresses.first()?;
@@ -216,7 +216,7 @@ impl SectionChecks<'_> {
                     "`service = {service}` has no equal here: the check asks for no more than a \
                      connection; `exec` runs a program that speaks {service}"
                 );
-                notes.add(settings.place, text);
+                notes.add(settings.location, text);
                 Kind::simple(self.key.protocol(), settings.port)
             }
         };
@@ -237,7 +237,7 @@ impl SectionChecks<'_> {
                 "the request `{}` asks another host there: here the real server itself is asked",
                 settings.request
             );
-            notes.add(settings.place, text);
+            notes.add(settings.location, text);
             path = format!("/{rest}");
         }
         if !path.starts_with('/') {
@@ -249,7 +249,7 @@ impl SectionChecks<'_> {
         } else {
             let text = "without `virtualhost` the `Host` header is the real server's address \
                         there, and the VIP here; write `host` if the server tells them apart";
-            notes.once("host", settings.place, text);
+            notes.once("host", settings.location, text);
         }
         let method = self
             .section
@@ -258,17 +258,17 @@ impl SectionChecks<'_> {
         let is_head = method.as_deref() == Some("HEAD");
         if let Some(method) = method.filter(|method| !["GET", "HEAD"].contains(&method.as_str())) {
             let text = format!("`httpmethod = {method}` is left out: ldirectord has GET and HEAD");
-            notes.add(self.place("httpmethod"), text);
+            notes.add(self.location("httpmethod"), text);
         }
         if is_head {
             kind = kind.with("method", "HEAD");
         }
         let text = "ldirectord follows redirects, and a check here does not: where the answer is \
                     one, write the path that it leads to, or `expect: { status: [200-399] }`";
-        notes.once("redirects", settings.place, text);
+        notes.once("redirects", settings.location, text);
         if is_head && !settings.receive.is_empty() {
             let text = "`receive` is left out: an answer to `HEAD` has no body";
-            notes.add(settings.place, text);
+            notes.add(settings.location, text);
             return kind;
         }
         match received(settings, notes) {
@@ -304,7 +304,7 @@ impl SectionChecks<'_> {
         let steps: Vec<_> = sent.into_iter().chain(expected).collect();
         let text = "ldirectord closes its side of the connection after the request, and a check \
                     here does not: see that the server answers without that";
-        notes.once("simpletcp", settings.place, text);
+        notes.once("simpletcp", settings.location, text);
         Kind::new("tcp").at_port(settings.port).with("steps", steps)
     }
 }
@@ -312,7 +312,7 @@ impl SectionChecks<'_> {
 /// The expression that must come, if there is one.
 fn received(settings: &CheckSettings<'_>, notes: &mut Notes) -> Option<Value> {
     let receive = Some(settings.receive).filter(|receive| !receive.is_empty())?;
-    pattern(receive, settings.place, notes)
+    pattern(receive, settings.location, notes)
 }
 
 /// A conversation: expressions that must come, and in between what is sent.
@@ -350,7 +350,7 @@ fn dns(settings: &CheckSettings<'_>, notes: &mut Notes) -> Kind {
                      addresses, and no expression",
                     settings.receive
                 );
-                notes.add(settings.place, text);
+                notes.add(settings.location, text);
             }
             kind
         }

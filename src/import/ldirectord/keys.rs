@@ -1,11 +1,11 @@
 //! Lines `KEY = VALUE`, and those that have no equal.
 
-use super::super::note::{Notes, Place};
+use super::super::note::{Notes, SourceLocation};
 
 /// A line.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     pub(super) key: String,
     /// Without a comment, and without quotes around the whole.
     pub(super) value: String,
@@ -13,7 +13,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// `None` if the line has no key.
-    pub(super) fn read(line: &str, place: Place) -> Option<Self> {
+    pub(super) fn read(line: &str, location: SourceLocation) -> Option<Self> {
         let line = uncommented(line).trim();
         let (key, value) = match line.split_once('=') {
             Some((key, value)) => (key.trim_end(), value.trim_start()),
@@ -21,7 +21,7 @@ impl Setting {
         };
         let is_key = !key.is_empty() && !key.contains(char::is_whitespace);
         is_key.then(|| Self {
-            place,
+            location,
             key: key.to_owned(),
             value: unquoted(value).to_owned(),
         })
@@ -48,7 +48,7 @@ fn unquoted(value: &str) -> &str {
 /// A virtual server, or the global lines.
 #[derive(Debug)]
 pub(super) struct Section {
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     /// What stands after `virtual=`.
     pub(super) head: String,
     pub(super) is_ipv6: bool,
@@ -56,9 +56,9 @@ pub(super) struct Section {
 }
 
 impl Section {
-    pub(super) const fn new(place: Place, head: String) -> Self {
+    pub(super) const fn new(location: SourceLocation, head: String) -> Self {
         Self {
-            place,
+            location,
             head,
             is_ipv6: false,
             settings: Vec::new(),
@@ -80,14 +80,14 @@ impl Section {
     /// A number above 0; any other, with a note, counts as none.
     pub(super) fn number(&self, key: &str, notes: &mut Notes) -> Option<u32> {
         let setting = self.get(key)?;
-        let number = super::super::draft::number(&setting.value, setting.place, notes);
+        let number = super::super::draft::number(&setting.value, setting.location, notes);
         let number = number.filter(|number| *number > 0);
         if number.is_none() {
             let text = format!(
                 "`{key} = {}` is left out: it is no number above 0",
                 setting.value
             );
-            notes.add(setting.place, text);
+            notes.add(setting.location, text);
         }
         number
     }
@@ -117,9 +117,9 @@ pub(super) fn note(setting: &Setting, notes: &mut Notes) {
             "`{key}` is left out: a check here does not log in; `steps` of `tcp` can send what \
              a server asks for"
         );
-        notes.add(setting.place, text);
+        notes.add(setting.location, text);
     } else {
-        notes.left_out(setting.place, key, &format!("= {value}"));
+        notes.note_unsupported(setting.location, key, &format!("= {value}"));
     }
 }
 
@@ -129,17 +129,17 @@ pub(super) fn note_global(global: &Section, notes: &mut Notes) {
         match setting.key.as_str() {
             key if SHARED.contains(&key) => {}
             "supervised" => notes.add(
-                setting.place,
+                setting.location,
                 "`supervised` is left out: `lvs-agent run` always stays in the foreground",
             ),
             "cleanstop" => note_cleanstop(setting, notes),
             "maintenancedir" => notes.add(
-                setting.place,
+                setting.location,
                 "`maintenancedir` is left out: `lvs-agent drain` takes a real server out of \
                  service, and the check `file` reads `down` from a file",
             ),
             "logfile" => notes.add(
-                setting.place,
+                setting.location,
                 "`logfile` is left out: the log is on standard error, for the journal",
             ),
             _ => note(setting, notes),
@@ -152,7 +152,7 @@ pub(super) fn note_cleanstop(setting: &Setting, notes: &mut Notes) {
         return;
     }
     notes.add(
-        setting.place,
+        setting.location,
         "`cleanstop` is left out: the agent leaves the table as it is when it ends; \
          write `on_exit: remove` of `director` to have it removed",
     );

@@ -74,16 +74,16 @@ pub(super) fn real_servers(
                  a port, `gate`, `masq` or `ipip`, and a weight; names are not looked up",
                 setting.key, setting.value
             );
-            notes.add(setting.place, text);
+            notes.add(setting.location, text);
             continue;
         };
         let (first, last) = line.ends;
         let Some(range) = AddressRange::new(first, last) else {
             let text = format!("`{}` is left out: the range runs backwards", setting.value);
-            notes.add(setting.place, text);
+            notes.add(setting.location, text);
             continue;
         };
-        if !budget.take(range.count(), setting.place, notes) {
+        if !budget.take(range.count(), setting.location, notes) {
             continue;
         }
         for address in range.addresses() {
@@ -91,9 +91,9 @@ pub(super) fn real_servers(
                 .asked
                 .as_ref()
                 .map(|(request, receive)| (&**request, &**receive));
-            let check = checked.check(line.port, asked, setting.place, notes);
+            let check = checked.check(line.port, asked, setting.location, notes);
             servers.push(RealServer {
-                place: setting.place,
+                location: setting.location,
                 address,
                 port: line.port,
                 forwarding: line.forwarding,
@@ -142,12 +142,12 @@ impl Line {
         for word in words {
             match word.split_once(':') {
                 Some(("l", connections)) => {
-                    line.lower_threshold = number(connections, setting.place, notes)?;
+                    line.lower_threshold = number(connections, setting.location, notes)?;
                 }
                 Some(("u", connections)) => {
-                    line.upper_threshold = number(connections, setting.place, notes)?;
+                    line.upper_threshold = number(connections, setting.location, notes)?;
                 }
-                _ => line.weight = number(word, setting.place, notes)?,
+                _ => line.weight = number(word, setting.location, notes)?,
             }
         }
         Some(line)

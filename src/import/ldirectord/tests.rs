@@ -232,7 +232,7 @@ fn check_of_dns_has_the_answer_that_is_an_address() {
 
 #[test]
 fn checks_without_equivalent_are_noted() {
-    for (lines, wanted, said) in [
+    for (lines, wanted, expected) in [
         (
             &["checktype=on"][..],
             r#""none""#,
@@ -312,8 +312,8 @@ fn checks_without_equivalent_are_noted() {
     ] {
         let (found, imported) = kind(HTTP, lines);
         assert!(found.starts_with(wanted), "{lines:?} {found}");
-        let told = imported.notes.iter().any(|note| note.contains(said));
-        assert!(told, "{said}: {:#?}", imported.notes);
+        let reported = imported.notes.iter().any(|note| note.contains(expected));
+        assert!(reported, "{expected}: {:#?}", imported.notes);
     }
     let (config, imported) = one(HTTP, &["checktype=off"]);
     assert_eq!(config.virtual_services[0].real_servers[0].weight.get(), 0);
@@ -444,14 +444,14 @@ fn real_server_may_have_a_request_of_its_own() {
         panic!("{}", imported.yaml);
     };
     assert_eq!(own.path, "/");
-    for (line, said) in [
+    for (line, expected) in [
         (5, "names are not looked up"),
         (6, "`gate`, `masq` or `ipip`"),
         (7, "runs backwards"),
     ] {
         assert!(
-            has_note(&imported, line, said),
-            "{said}: {:#?}",
+            has_note(&imported, line, expected),
+            "{expected}: {:#?}",
             imported.notes
         );
     }
@@ -490,7 +490,7 @@ fn indentation_decides_what_belongs_to_a_virtual_server() {
          \treal=10.0.0.2:80 gate\nchecktimeout=3\n",
     );
     assert_eq!(config.virtual_services[0].real_servers.len(), 2);
-    for (text, said) in [
+    for (text, expected) in [
         (
             "virtual=10.1.0.1:80\n  real=10.0.0.1:80 gate\n",
             "test:2: `real` belongs to no virtual",
@@ -505,17 +505,17 @@ fn indentation_decides_what_belongs_to_a_virtual_server() {
         ),
     ] {
         let text = refused(Format::Ldirectord, text);
-        assert!(text.starts_with(said), "{text}");
+        assert!(text.starts_with(expected), "{text}");
     }
 }
 
 #[test]
 fn a_line_of_a_virtual_server_that_is_not_indented_is_an_error() {
     let text = "virtual=10.1.0.1:80\nreal=10.0.0.1:80 gate\n";
-    let said = refused(Format::Ldirectord, text);
+    let message = refused(Format::Ldirectord, text);
     assert!(
-        said.starts_with("test:2: `real` belongs to no virtual server"),
-        "{said}"
+        message.starts_with("test:2: `real` belongs to no virtual server"),
+        "{message}"
     );
 }
 
@@ -542,16 +542,16 @@ fn no_port_above_65535_is_asked_and_a_note_says_so() {
 #[test]
 fn file_of_another_program_is_refused_and_no_value_is_printed() {
     let text = "vrrp_instance a {\nauth_pass hunter2\n";
-    let said = refused(Format::Ldirectord, text);
-    assert!(!said.contains("hunter2"), "{said}");
-    let said = refused(Format::Ldirectord, "    passwd = hunter2\n");
+    let message = refused(Format::Ldirectord, text);
+    assert!(!message.contains("hunter2"), "{message}");
+    let message = refused(Format::Ldirectord, "    passwd = hunter2\n");
     assert!(
-        !said.contains("hunter2") && said.contains("`passwd`"),
-        "{said}"
+        !message.contains("hunter2") && message.contains("`passwd`"),
+        "{message}"
     );
-    let said = refused(Format::Ldirectord, "a = b\nauth_pass hunter2\n");
+    let message = refused(Format::Ldirectord, "a = b\nauth_pass hunter2\n");
     assert!(
-        !said.contains("hunter2") && said.contains("begins with `auth_pass`"),
-        "{said}"
+        !message.contains("hunter2") && message.contains("begins with `auth_pass`"),
+        "{message}"
     );
 }

@@ -55,7 +55,7 @@ pub(super) fn service(
     notes: &mut Notes,
 ) -> Option<Draft> {
     let key = key(section, notes)?;
-    let mut draft = Draft::new(section.place, key);
+    let mut draft = Draft::new(section.location, key);
     draft.label = section.value("servicename").map(str::to_owned);
     section
         .value("scheduler")
@@ -86,7 +86,7 @@ pub(super) fn service(
 }
 
 fn key(section: &Section, notes: &mut Notes) -> Option<Key> {
-    let (text, place) = (section.head.as_str(), section.place);
+    let (text, location) = (section.head.as_str(), section.location);
     let family = if section.is_ipv6 {
         Family::Ipv6
     } else {
@@ -98,7 +98,7 @@ fn key(section: &Section, notes: &mut Notes) -> Option<Key> {
             let text = format!(
                 "the virtual server {text} is left out: a firewall mark is at most 4294967295"
             );
-            notes.add(place, text);
+            notes.add(location, text);
         }
         return mark.map(|mark| Key::Mark { mark, family });
     }
@@ -108,8 +108,8 @@ fn key(section: &Section, notes: &mut Notes) -> Option<Key> {
         None if ["53", "domain"].contains(&name) => Protocol::Udp,
         Some(_) | None => Protocol::Tcp,
     };
-    let written = section.get("protocol");
-    if let Some(setting) = written.filter(|one| !["tcp", "udp"].contains(&one.value.as_str())) {
+    let setting = section.get("protocol");
+    if let Some(setting) = setting.filter(|one| !["tcp", "udp"].contains(&one.value.as_str())) {
         note(setting, notes);
     }
     match (address(host), port(name)) {
@@ -122,7 +122,7 @@ fn key(section: &Section, notes: &mut Notes) -> Option<Key> {
                 "the virtual server `{text}` is left out: write an IP address ({family}) and \
                  the number of a port, since names are not looked up"
             );
-            notes.add(place, text);
+            notes.add(location, text);
             None
         }
     }
@@ -136,7 +136,7 @@ fn flags(section: &Section, draft: &mut Draft, notes: &mut Notes) {
         match flag.trim() {
             "flag-1" | "sh-fallback" | "mh-fallback" => draft.fallback = true,
             "flag-2" | "sh-port" | "mh-port" => draft.by_port = true,
-            flag => notes.left_out(setting.place, "schedflags", &format!("= {flag}")),
+            flag => notes.note_unsupported(setting.location, "schedflags", &format!("= {flag}")),
         }
     }
 }
@@ -176,7 +176,7 @@ fn on_failure(section: &Section, global: &Section, notes: &mut Notes) -> &'stati
             let text = "without `quiescent` the manual page of ldirectord says `yes`, and the \
                         program does as with `no`, which is written: `on_failure: remove`; \
                         write `quiesce` to keep a failed real server with weight 0";
-            notes.once("quiescent", section.place, text);
+            notes.once("quiescent", section.location, text);
             "remove"
         }
     }
@@ -201,7 +201,7 @@ fn fallback(
              names are not looked up",
             setting.value
         );
-        notes.add(setting.place, text);
+        notes.add(setting.location, text);
     }
     server
 }
@@ -214,7 +214,7 @@ fn sorry_server(setting: &Setting) -> Option<SorryServer> {
         Some(word) => forwarding(word),
     };
     Some(SorryServer {
-        place: setting.place,
+        location: setting.location,
         address,
         port,
         forwarding: Some(forwarding?),
@@ -245,7 +245,7 @@ fn timing(
     if let Some(setting) = own_interval {
         let text = "`checkinterval` of a virtual server is left out, as ldirectord does without \
                     `fork = yes`: write `interval` of `check`";
-        notes.add(setting.place, text);
+        notes.add(setting.location, text);
     }
     let interval = match (forks, section.number("checkinterval", notes)) {
         (true, Some(own)) => Some(own),
@@ -255,9 +255,9 @@ fn timing(
     let attempts = of("checkcount", notes).filter(|_| is_ping).unwrap_or(1);
     let text = "ldirectord sleeps `checkinterval` after it has asked all real servers, one after \
                 the other; here each is asked every `interval`, at the same time as the others";
-    notes.once("interval", section.place, text);
+    notes.once("interval", section.location, text);
     let seconds = |number: u32| Duration::from_secs(number.into());
     let intervals = (seconds(interval.unwrap_or(CHECK_INTERVAL)), None);
     let fall = failures.saturating_mul(attempts);
-    Timing::new(intervals, seconds(timeout), fall, section.place, notes)
+    Timing::new(intervals, seconds(timeout), fall, section.location, notes)
 }

@@ -25,11 +25,11 @@ fn failure_is_logged_once_with_its_consequence() {
     for _ in 0..3 {
         changes.failed(&error);
     }
-    let said = log.take();
-    assert_eq!(said.len(), 1, "{said:?}");
+    let lines = log.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
     let line = "WARN no notification of changes of this host arrives";
     for expected in [line, "os error 24", "repair waits"] {
-        assert!(said[0].contains(expected), "{said:?}");
+        assert!(lines[0].contains(expected), "{lines:?}");
     }
 }
 
@@ -65,8 +65,8 @@ mod netns {
                 "link del wan0",
             ] {
                 run("ip", command);
-                let told = timeout(SOON, changes.changed()).await;
-                assert!(told.is_ok(), "ip {command}");
+                let reported = timeout(SOON, changes.changed()).await;
+                assert!(reported.is_ok(), "ip {command}");
                 settled(&mut changes).await;
             }
         });

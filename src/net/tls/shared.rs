@@ -91,7 +91,7 @@ impl SharedTlsConfig {
                     let (shared, reading) = (Arc::clone(self), read());
                     tokio::spawn(async move {
                         let read = panics::caught(reading).await;
-                        shared.take(read.unwrap_or_else(|said| Err(TlsError::Panicked(said))));
+                        shared.take(read.unwrap_or_else(|panic| Err(TlsError::Panicked(panic))));
                     });
                 }
                 match (&state.loaded, &state.error) {

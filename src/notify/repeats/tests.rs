@@ -18,8 +18,8 @@ fn condition(subject: &str, severity: Severity) -> Condition {
     }
 }
 
-fn note(ongoing: &Ongoing, change: &ConditionChange) -> Option<Message> {
-    ongoing.note(&Arc::new(Message {
+fn note(active: &ActiveConditions, change: &ConditionChange) -> Option<Message> {
+    active.note(&Arc::new(Message {
         event: Event::of_condition(change),
         at: fixture::start(),
         host: "director1".into(),
@@ -27,9 +27,9 @@ fn note(ongoing: &Ongoing, change: &ConditionChange) -> Option<Message> {
     }))
 }
 
-fn raise(ongoing: &Ongoing, subject: &str) {
+fn raise(active: &ActiveConditions, subject: &str) {
     let raised = ConditionChange::Raised(condition(subject, Severity::Problem));
-    assert_eq!(note(ongoing, &raised), None);
+    assert_eq!(note(active, &raised), None);
 }
 
 /// What is due after each of these seconds.
@@ -46,37 +46,37 @@ async fn due_after(repeats: &mut Repeats, seconds: &[u64]) -> Vec<Vec<String>> {
 
 #[tokio::test(start_paused = true)]
 async fn each_condition_is_repeated_once_an_interval_since_it_was_raised() {
-    let ongoing = Arc::new(Ongoing::default());
-    let mut repeats = Repeats::new(MINUTE, Arc::clone(&ongoing));
-    raise(&ongoing, "a");
+    let active = Arc::new(ActiveConditions::default());
+    let mut repeats = Repeats::new(MINUTE, Arc::clone(&active));
+    raise(&active, "a");
     advance(Duration::from_secs(30)).await;
-    raise(&ongoing, "b");
+    raise(&active, "b");
     assert_eq!(repeats.next(), now() + MINUTE / 2);
     let due = due_after(&mut repeats, &[29, 1, 29, 1, 30, 300]).await;
     let (a, b, none) = (vec!["a"], vec!["b"], vec![]);
     assert_eq!(due, [none.clone(), a.clone(), none, b, a, vec!["a", "b"]]);
     let cleared = ConditionChange::Cleared(condition("a", Severity::Problem));
-    assert_eq!(note(&ongoing, &cleared), None);
+    assert_eq!(note(&active, &cleared), None);
     assert_eq!(due_after(&mut repeats, &[60]).await, [["b"]]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_conditions_the_next_repeat_is_due_after_one_interval() {
-    let ongoing = Arc::new(Ongoing::default());
-    let repeats = Repeats::new(MINUTE, Arc::clone(&ongoing));
+    let active = Arc::new(ActiveConditions::default());
+    let repeats = Repeats::new(MINUTE, Arc::clone(&active));
     assert_eq!(repeats.next(), now() + MINUTE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn changed_cause_continues_the_condition_and_changed_severity_clears_the_old_one() {
-    let ongoing = Arc::new(Ongoing::default());
-    let mut repeats = Repeats::new(MINUTE, Arc::clone(&ongoing));
-    raise(&ongoing, "a");
+    let active = Arc::new(ActiveConditions::default());
+    let mut repeats = Repeats::new(MINUTE, Arc::clone(&active));
+    raise(&active, "a");
     advance(MINUTE / 2).await;
-    raise(&ongoing, "a");
+    raise(&active, "a");
     assert_eq!(due_after(&mut repeats, &[30]).await, [["a"]]);
     let warning = ConditionChange::Raised(condition("a", Severity::Warning));
-    let ended = note(&ongoing, &warning).unwrap();
+    let ended = note(&active, &warning).unwrap();
     assert!(ended.event.is_cleared());
     assert_eq!(ended.event.condition().unwrap().severity, Severity::Problem);
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::metrics::{Metrics, NotificationCounters};
 use crate::model::{Condition, ConditionType, Severity};
 use crate::notify::event::{Event, EventKind, Message};
-use crate::notify::repeats::Ongoing;
+use crate::notify::repeats::ActiveConditions;
 use crate::runtime::clock;
 use crate::status::{ConditionChange, Mode, fixture};
 
@@ -35,7 +35,7 @@ fn work(queue: Arc<Queue>, counters: &NotificationCounters) -> Work {
             counters: counters.clone(),
         })),
         queue,
-        ongoing: Arc::default(),
+        active: Arc::default(),
         group_wait: None,
         repeats: None,
     }
@@ -136,7 +136,7 @@ fn an_answer_is_final_unless_the_receiver_says_that_it_may_pass() {
 #[tokio::test(start_paused = true)]
 async fn no_reminder_is_delivered_of_a_condition_that_has_ended() {
     let (queue, counters) = (Arc::new(Queue::default()), counters());
-    let ongoing = Arc::new(Ongoing::default());
+    let active = Arc::new(ActiveConditions::default());
     let snapshot = fixture::director();
     let web = &snapshot.services[0];
     let rs = &web.real_servers[1];
@@ -157,7 +157,7 @@ async fn no_reminder_is_delivered_of_a_condition_that_has_ended() {
         since: fixture::start(),
     };
     let raised = of(Event::of_condition(&ConditionChange::Raised(down.clone())));
-    ongoing.note(&raised);
+    active.note(&raised);
     let reminder = || Arc::new(raised.as_continuing(fixture::start()));
     let up = of(Event::of_real_server(
         EventKind::RealServerUp,
@@ -172,20 +172,20 @@ async fn no_reminder_is_delivered_of_a_condition_that_has_ended() {
         "no",
     ));
     let mut work = Work {
-        ongoing: Arc::clone(&ongoing),
+        active: Arc::clone(&active),
         ..work(Arc::clone(&queue), &counters)
     };
     queue.push(reminder());
     queue.push(Arc::clone(&up));
     // The examination that ends the condition follows within a second.
-    ongoing.note(&up);
+    active.note(&up);
     assert_eq!(work.next().await, Some([Arc::clone(&up)].into()));
-    assert_eq!(ongoing.continuing(), []);
+    assert_eq!(active.continuing(), []);
     // It falls again before the examination has seen that it was up.
-    ongoing.note(&fell);
+    active.note(&fell);
     queue.push(reminder());
     assert_eq!(work.next().await, Some([reminder()].into()));
-    ongoing.note(&of(Event::of_condition(&ConditionChange::Cleared(down))));
+    active.note(&of(Event::of_condition(&ConditionChange::Cleared(down))));
     queue.push(reminder());
     queue.push(message(1));
     assert_eq!(work.next().await, Some(group(&[1])));
@@ -232,18 +232,21 @@ async fn a_group_is_delivered_and_counted_as_a_whole() {
 #[tokio::test(start_paused = true)]
 async fn condition_that_lasts_is_delivered_again() {
     let (queue, counters) = (Arc::new(Queue::default()), counters());
-    let ongoing = Arc::new(Ongoing::default());
+    let active = Arc::new(ActiveConditions::default());
     let repeating = Work {
-        repeats: Some(Repeats::new(Duration::from_mins(1), Arc::clone(&ongoing))),
-        ongoing: Arc::clone(&ongoing),
+        repeats: Some(Repeats::new(Duration::from_mins(1), Arc::clone(&active))),
+        active: Arc::clone(&active),
         ..work(queue, &counters)
     };
     let start = clock::monotonic();
-    let told = Mutex::new(Vec::new());
+    let reported = Mutex::new(Vec::new());
     let deliver = |group: Group| {
         let at = (clock::monotonic() - start).as_secs();
         let kinds = group.iter().map(|message| message.event.kind());
-        told.lock().unwrap().push((at, kinds.collect::<Vec<_>>()));
+        reported
+            .lock()
+            .unwrap()
+            .push((at, kinds.collect::<Vec<_>>()));
         std::future::ready(Ok(()))
     };
     let begin = async {
@@ -256,7 +259,7 @@ async fn condition_that_lasts_is_delivered_again() {
             fix: "add it".to_owned(),
             since: fixture::start(),
         };
-        ongoing.note(&Arc::new(Message {
+        active.note(&Arc::new(Message {
             event: Event::of_condition(&ConditionChange::Raised(missing)),
             at: fixture::start(),
             host: "director1".into(),
@@ -270,7 +273,7 @@ async fn condition_that_lasts_is_delivered_again() {
     }
     let continues = vec![EventKind::ConditionContinues];
     assert_eq!(
-        *told.lock().unwrap(),
+        *reported.lock().unwrap(),
         [(70, continues.clone()), (130, continues)]
     );
 }

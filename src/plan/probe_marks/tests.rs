@@ -190,10 +190,11 @@ fn where_marks_run_out_that_is_said_and_those_that_come_free_are_given() {
     }
     let none = Marks::assign(&config, &all, &services([0x2000, 0x2001, 0x2002, 0x2003]));
     assert_eq!((none.by_path().len(), none.canary), (0, None));
-    let said = none.shortage().unwrap();
+    let message = none.shortage().unwrap();
     assert!(
-        said.contains("for 3 of 3 ways") && said.contains("192.168.11.21 by direct, and 2 more"),
-        "{said}"
+        message.contains("for 3 of 3 ways")
+            && message.contains("192.168.11.21 by direct, and 2 more"),
+        "{message}"
     );
 }
 

@@ -63,18 +63,18 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> 
         })?;
     probing.begin(Activity::Program);
     let ended = timeout_at(probing.deadline, output.read_until_end(&mut group)).await;
-    let said = printable(output.last_line().trim());
+    let last_line = printable(output.last_line().trim());
     let judged = if let Ok(status) = ended {
         let status = status?;
         if status.success() && check.advice {
             return AgentReply::parse(output.first_line())?.verdict();
         }
         let memory_ran_out = status.code().is_none() && memory_kills() > killed_before;
-        verdict(status, &said, memory_ran_out)
+        verdict(status, &last_line, memory_ran_out)
     } else {
         let late = probing.late();
         Err(Failure {
-            detail: because(late.detail, &said),
+            detail: because(late.detail, &last_line),
             ..late
         })
     };
@@ -144,12 +144,12 @@ fn redirect(command: &mut Command, advice: bool) -> io::Result<Output> {
 }
 
 /// `said` is what the program wrote last.
-fn verdict(status: ExitStatus, said: &str, memory_ran_out: bool) -> Verdict {
+fn verdict(status: ExitStatus, last_line: &str, memory_ran_out: bool) -> Verdict {
     match status.code() {
         Some(0) => Ok(Pass::new("exit code 0")),
         None if memory_ran_out && status.signal() == Some(Signal::KILL.as_raw()) => {
             let what = "killed by the kernel, as this host was out of memory".to_owned();
-            Err(Failure::internal(because(what, said)))
+            Err(Failure::internal(because(what, last_line)))
         }
         code => {
             let what = match code {
@@ -158,7 +158,7 @@ fn verdict(status: ExitStatus, said: &str, memory_ran_out: bool) -> Verdict {
                 Some(code) => format!("exit code {code}"),
                 None => format!("ended by {status}").replacen("signal: ", "signal ", 1),
             };
-            Err(Failure::new(ProbeResult::Status, because(what, said)))
+            Err(Failure::new(ProbeResult::Status, because(what, last_line)))
         }
     }
 }
@@ -198,11 +198,11 @@ fn not_started(program: &str, error: &io::Error) -> String {
     format!("see whether {program} is a program for this host: `file {program}`")
 }
 
-fn because(what: String, said: &str) -> String {
-    if said.is_empty() {
+fn because(what: String, last_line: &str) -> String {
+    if last_line.is_empty() {
         what
     } else {
-        format!("{what}: {said}")
+        format!("{what}: {last_line}")
     }
 }
 

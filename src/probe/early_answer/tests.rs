@@ -71,13 +71,13 @@ async fn exchange(mut stream: EarlyAnswer<Server>) -> (io::Result<String>, bool)
 async fn a_reset_after_an_answer_is_its_end() {
     let resets = [Errno::CONNRESET, Errno::PIPE, Errno::CONNABORTED];
     for reset in resets {
-        let (answer, told) = exchange(server(b"answer", Err(reset), Ok(()))).await;
-        assert_eq!((answer.unwrap().as_str(), told), ("answer", true));
-        let (answer, told) = exchange(server(b"answer", Ok(()), Err(reset))).await;
-        assert_eq!((answer.unwrap().as_str(), told), ("answer", true));
+        let (answer, reported) = exchange(server(b"answer", Err(reset), Ok(()))).await;
+        assert_eq!((answer.unwrap().as_str(), reported), ("answer", true));
+        let (answer, reported) = exchange(server(b"answer", Ok(()), Err(reset))).await;
+        assert_eq!((answer.unwrap().as_str(), reported), ("answer", true));
     }
-    let (answer, told) = exchange(server(b"answer", Ok(()), Ok(()))).await;
-    assert_eq!((answer.unwrap().as_str(), told), ("answer", false));
+    let (answer, reported) = exchange(server(b"answer", Ok(()), Ok(()))).await;
+    assert_eq!((answer.unwrap().as_str(), reported), ("answer", false));
 }
 
 #[tokio::test]

@@ -92,8 +92,8 @@ async fn a_probe_that_panics_is_not_made_and_the_next_one_is() {
             assert_eq!(outcome, passed());
         } else {
             assert_eq!(outcome.result, ProbeResult::Internal);
-            let told = format!("the agent's own code failed: {detail}");
-            assert_eq!(outcome.detail, told);
+            let expected = format!("the agent's own code failed: {detail}");
+            assert_eq!(outcome.detail, expected);
         }
     }
 }

@@ -254,10 +254,10 @@ async fn the_clients_key_can_be_in_the_configuration() {
         ] {
             let outcome = connect(target, &known(key)).await;
             assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
-            let said = format!("{outcome:?}");
-            assert!(said.contains("the key "), "{said}");
-            let shown = said.contains(secret) || said.contains(bytes.trim_matches(['[', ']']));
-            assert!(!shown, "{said}");
+            let text = format!("{outcome:?}");
+            assert!(text.contains("the key "), "{text}");
+            let shown = text.contains(secret) || text.contains(bytes.trim_matches(['[', ']']));
+            assert!(!shown, "{text}");
         }
     }
 }

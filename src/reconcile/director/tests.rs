@@ -253,39 +253,39 @@ async fn the_log_says_what_was_done_and_once_what_was_not() {
         advance(RESYNC / 2).await;
         settle().await;
     }
-    let said = log.take().join("\n");
+    let log_text = log.take().join("\n");
     assert_eq!(
-        said.lines().filter(|line| line.contains(WEB)).count(),
+        log_text.lines().filter(|line| line.contains(WEB)).count(),
         1,
-        "{said}"
+        "{log_text}"
     );
     assert_eq!(
-        said.matches("reason=\"cannot add virtual").count(),
+        log_text.matches("reason=\"cannot add virtual").count(),
         1,
-        "{said}"
+        "{log_text}"
     );
-    assert_eq!(said.matches("WARN").count(), 0, "{said}");
+    assert_eq!(log_text.matches("WARN").count(), 0, "{log_text}");
 
     *lab.refused.lock().unwrap() = None;
     advance(RESYNC).await;
     settle().await;
-    let said = log.take().join("\n");
+    let log_text = log.take().join("\n");
     for line in [
         "INFO + virtual service tcp 192.168.11.200:80 scheduler wlc",
         "INFO + real server 192.168.11.21:80 of tcp 192.168.11.200:80 forwarding direct weight 1",
         "INFO cleared: the kernel could not be brought in line condition=\"step_failed\" \
          subject=\"tcp 192.168.11.200:80\"",
     ] {
-        assert!(said.contains(line), "no {line:?} in\n{said}");
+        assert!(log_text.contains(line), "no {line:?} in\n{log_text}");
     }
 
     lab.write_as_another(&[set_destination(WEB, RIP1, 7)]).await;
     advance(RESYNC).await;
     settle().await;
-    let said = log.take().join("\n");
+    let log_text = log.take().join("\n");
     assert!(
-        said.contains("WARN drift, repaired: ~ real server"),
-        "{said}"
+        log_text.contains("WARN drift, repaired: ~ real server"),
+        "{log_text}"
     );
 }
 
@@ -320,9 +320,9 @@ async fn where_nothing_can_be_remembered_what_follows_is_said() {
     let mut config = lab.config.clone();
     config.virtual_services.remove(0);
     lab.reload(config, &[]).await.unwrap();
-    let said = log.take();
-    let errors: Vec<_> = said.iter().filter(|l| l.starts_with("ERROR")).collect();
-    assert_eq!(errors.len(), 1, "{said:?}");
+    let lines = log.take();
+    let errors: Vec<_> = lines.iter().filter(|l| l.starts_with("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{lines:?}");
     assert!(
         errors[0].starts_with("ERROR state file not written condition=\"ownership_not_saved\""),
         "{errors:?}"

@@ -18,13 +18,13 @@ fn one_line_stands_for_a_whole_table_that_was_taken_away() {
     let drift = drift.collect();
     let log = CapturedLog::start();
     announce(&steps, &drift);
-    let said = log.take();
-    assert_eq!(said.len(), 1, "{said:?}");
+    let lines = log.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
     let first = "WARN drift, repaired: + address 10.0.0.0/32 on eth0; and all the others";
-    assert!(said[0].starts_with(first), "{said:?}");
+    assert!(lines[0].starts_with(first), "{lines:?}");
     assert!(
-        said[0].contains("number=400") && said[0].contains("kinds=\"400 address_missing\""),
-        "{said:?}"
+        lines[0].contains("number=400") && lines[0].contains("kinds=\"400 address_missing\""),
+        "{lines:?}"
     );
     announce(&steps[..3], &drift);
     assert_eq!(log.take().len(), 3);

@@ -68,13 +68,16 @@ fn state_directory_is_for_one_agent_of_each_role() {
     let take = |mode| StateLock::take_in(directory.path(), mode);
     let held = take(Mode::Director).unwrap();
     let refused = take(Mode::Director).unwrap_err().to_string();
-    let told = [
+    let reported = [
         format!("process {}", std::process::id()),
         directory.path().display().to_string(),
         "`state_dir` of its own".to_owned(),
     ];
-    for told in told {
-        assert!(refused.contains(&told), "{told} is not in: {refused}");
+    for reported in reported {
+        assert!(
+            refused.contains(&reported),
+            "{reported} is not in: {refused}"
+        );
     }
     let real_server = take(Mode::RealServer).expect("files of another name");
     drop((held, real_server));
@@ -132,9 +135,12 @@ fn path_that_is_no_directory_is_named() {
     std::os::unix::fs::symlink(&round, &round).unwrap();
     for no_directory in [file.clone(), file.join("below"), round] {
         let refused = StateLock::take_in(&no_directory, Mode::Director).unwrap_err();
-        let said = refused.to_string();
-        assert!(said.contains(&no_directory.display().to_string()), "{said}");
-        assert!(said.contains("is no directory"), "{said}");
+        let message = refused.to_string();
+        assert!(
+            message.contains(&no_directory.display().to_string()),
+            "{message}"
+        );
+        assert!(message.contains("is no directory"), "{message}");
     }
 }
 

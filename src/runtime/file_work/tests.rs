@@ -52,10 +52,10 @@ async fn file_that_hangs_is_not_tried_again_until_it_has_ended() {
     let path = Path::new("/hung/ca.pem");
     let (release, hangs) = hanging();
     let error = files.run(FileUse::Tls, path, within(SHORT), hangs).await;
-    let said = error.unwrap_err().to_string();
+    let message = error.unwrap_err().to_string();
     assert!(
-        said.starts_with("the file system of `/hung/ca.pem` does not answer"),
-        "{said}"
+        message.starts_with("the file system of `/hung/ca.pem` does not answer"),
+        "{message}"
     );
     for _ in 0..200 {
         let began = now();
@@ -140,12 +140,12 @@ async fn one_directory_or_one_use_that_hangs_leaves_the_others_alone() {
     let full = files
         .run(FileUse::Checks, Path::new("/late"), within(SHORT), || ())
         .await;
-    let said = full.unwrap_err().to_string();
+    let message = full.unwrap_err().to_string();
     assert!(
-        said.contains("`/late` has to wait for other files"),
-        "{said}"
+        message.contains("`/late` has to wait for other files"),
+        "{message}"
     );
-    assert!(said.contains("`timeout 5 stat /hung/0`"), "{said}");
+    assert!(message.contains("`timeout 5 stat /hung/0`"), "{message}");
     let other = files.run(FileUse::State, Path::new("/late"), within(AMPLE), || 2);
     assert_eq!(other.await.unwrap(), 2);
 }

@@ -25,8 +25,8 @@ fn refuses_a_file_that_is_not_regular_at_once() {
         ("/dev/null".into(), "a device"),
     ] {
         let error = open(&path).unwrap_err();
-        let said = format!("this is {what}, not a regular file");
-        assert_eq!(error.to_string(), said, "{}", path.display());
+        let expected = format!("this is {what}, not a regular file");
+        assert_eq!(error.to_string(), expected, "{}", path.display());
     }
 
     let error = open(&path("absent")).unwrap_err();

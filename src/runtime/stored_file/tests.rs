@@ -66,8 +66,11 @@ fn damaged_files_take_one_free_name_after_the_other_and_none_is_overwritten() {
     // No name is free: the file stays, and is not overwritten.
     fs::write(file.path(), "one too many").unwrap();
     let damage = file.load(IfDamaged::SetAside, number).unwrap().damage;
-    let said = damage.unwrap().to_string();
-    assert!(said.contains("stays where it is (100 files"), "{said}");
+    let message = damage.unwrap().to_string();
+    assert!(
+        message.contains("stays where it is (100 files"),
+        "{message}"
+    );
     let refused = save(&file, 7, &OnDisk::Damaged).unwrap_err();
     assert!(
         matches!(refused, StoredFileError::SetAside(..)),
@@ -122,9 +125,9 @@ fn file_of_newer_version_is_refused_whatever_its_shape_and_stays() {
                 save(&file, 7, &OnDisk::Unknown).map(|_| ()),
                 file.refuse_newer(),
             ] {
-                let said = refused.unwrap_err().to_string();
+                let message = refused.unwrap_err().to_string();
                 let expected = format!("has version {version}, which a newer lvs-agent wrote");
-                assert!(said.contains(&expected), "{said}");
+                assert!(message.contains(&expected), "{message}");
             }
             assert_eq!(fs::read_to_string(file.path()).unwrap(), newer);
             assert_eq!(names(directory.path()), ["some.json"]);
@@ -140,15 +143,15 @@ fn too_large_a_file_is_damaged_and_one_that_cannot_be_read_depends_on_the_purpos
     let dispensable = StoredFile::new(path.clone(), &DISPENSABLE);
     let sparse = fs::File::create(&path).unwrap();
     sparse.set_len(LARGEST + 1).unwrap();
-    let said = |file: &StoredFile| {
+    let reported = |file: &StoredFile| {
         let damage = file.load(IfDamaged::Leave, number).unwrap().damage;
         damage.unwrap().to_string()
     };
     for file in [&needed, &dispensable] {
         assert!(
-            said(file).contains("it is larger than 64 MiB"),
+            reported(file).contains("it is larger than 64 MiB"),
             "{}",
-            said(file)
+            reported(file)
         );
     }
     fs::remove_file(&path).unwrap();
@@ -158,7 +161,7 @@ fn too_large_a_file_is_damaged_and_one_that_cannot_be_read_depends_on_the_purpos
     let dispensable = StoredFile::new(below_a_file, &DISPENSABLE);
     let refused = needed.load(IfDamaged::SetAside, number);
     assert!(matches!(refused, Err(StoredFileError::Read(..))));
-    assert!(said(&dispensable).contains("ot a directory"));
+    assert!(reported(&dispensable).contains("ot a directory"));
 }
 
 /// Nothing of it can be what the agent once wrote, so no start depends on it.

@@ -144,6 +144,6 @@ fn assert_expiry(director: &Namespace, service: &str, directory: &Path) {
     let output = command.args(["-c", line, "sh"]).arg(file).output().unwrap();
     let end = String::from_utf8(output.stdout).unwrap();
     let end: f64 = end.trim().parse().expect("seconds since 1970");
-    let said = metric(director, &expiry(service));
-    assert!((said - end).abs() < 0.5, "{said} and not {end}");
+    let shown = metric(director, &expiry(service));
+    assert!((shown - end).abs() < 0.5, "{shown} and not {end}");
 }

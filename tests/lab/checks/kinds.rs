@@ -350,11 +350,11 @@ impl Servers<'_> {
                 "192.0.2.9".to_owned()
             }
         )));
-        let said = self.directory.join("said");
-        fs::write(&said, if well { "up\n" } else { "<html>\n" }).unwrap();
+        let line = self.directory.join("line");
+        fs::write(&line, if well { "up\n" } else { "<html>\n" }).unwrap();
         servers.push(start(&format!(
             "socat -U TCP-LISTEN:9999,fork,reuseaddr FILE:{}",
-            said.display()
+            line.display()
         )));
         if well {
             servers.push(start(&format!(

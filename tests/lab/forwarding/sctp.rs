@@ -78,8 +78,8 @@ impl Server {
 
 fn answer(association: &Socket) -> io::Result<()> {
     association.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let said = receive(association)?;
-    association.send(format!("rs1 heard: {said}").as_bytes())?;
+    let message = receive(association)?;
+    association.send(format!("rs1 heard: {message}").as_bytes())?;
     // Until the client is done.
     receive(association).map(drop)
 }

@@ -10,9 +10,9 @@ fn notes_hashing_scheduler_without_fallback() {
     let service = &mut config.virtual_services[0];
     assert_eq!(weight_zero_notes(service, None), [""; 0]);
     service.scheduler = "sh".parse().unwrap();
-    let told = weight_zero_notes(service, None);
-    assert_eq!(told.len(), 1);
-    assert!(told[0].contains("web has scheduler sh"), "{told:?}");
+    let reported = weight_zero_notes(service, None);
+    assert_eq!(reported.len(), 1);
+    assert!(reported[0].contains("web has scheduler sh"), "{reported:?}");
     service.flags = ServiceFlags::FALLBACK;
     assert_eq!(weight_zero_notes(service, None), [""; 0]);
     service.flags = ServiceFlags::default();

@@ -87,14 +87,14 @@ fn definitions_are_replaced_by_their_values() {
 
 #[test]
 fn unbalanced_braces_are_reported_with_their_line() {
-    for (text, said) in [
+    for (text, expected) in [
         ("a {\nb {\n}\n", "test:1: the block of `a` is not closed"),
         ("a {\n}\n}\n", "test:3: this `}` closes no block"),
         ("\n{\n}\n", "test:2: a `{` follows no keyword"),
         ("a { } {\n", "test:1: a `{` follows no keyword"),
     ] {
         let text = refused(text);
-        assert!(text.starts_with(said), "{text}");
+        assert!(text.starts_with(expected), "{text}");
     }
     let text = refused(&"a {\n".repeat(100_000));
     assert!(text.contains("nested more than 32 deep"), "{text}");

@@ -26,7 +26,10 @@ fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
 const VIP: [u8; 4] = [192, 168, 11, 200];
 const DIP: [u8; 4] = [192, 168, 11, 10];
 
-fn said(claim: Option<([u8; 4], bool)>, question: Option<[u8; 4]>) -> NeighbourMessage {
+fn neighbour_message(
+    claim: Option<([u8; 4], bool)>,
+    question: Option<[u8; 4]>,
+) -> NeighbourMessage {
     NeighbourMessage {
         from: CONFLICTING,
         claim: claim.map(|(address, answer)| AddressClaim {
@@ -135,18 +138,27 @@ fn without_an_address_to_ask_from_ipv6_is_not_asked() {
 #[test]
 fn an_answer_a_question_and_both_kinds_of_gratuitous_arp_are_told_apart() {
     let cases = [
-        (arp(2, VIP, DIP), said(Some((VIP, true)), None)),
-        (arp(1, DIP, VIP), said(Some((DIP, false)), Some(VIP))),
+        (arp(2, VIP, DIP), neighbour_message(Some((VIP, true)), None)),
+        (
+            arp(1, DIP, VIP),
+            neighbour_message(Some((DIP, false)), Some(VIP)),
+        ),
         // A real server without `arp_announce` asks for the client in the VIP's name.
         (
             arp(1, VIP, [192, 168, 11, 1]),
-            said(Some((VIP, false)), Some([192, 168, 11, 1])),
+            neighbour_message(Some((VIP, false)), Some([192, 168, 11, 1])),
         ),
         // `arping -U`, `arping -A`.
-        (arp(1, VIP, VIP), said(Some((VIP, false)), None)),
-        (arp(2, VIP, VIP), said(Some((VIP, false)), None)),
+        (
+            arp(1, VIP, VIP),
+            neighbour_message(Some((VIP, false)), None),
+        ),
+        (
+            arp(2, VIP, VIP),
+            neighbour_message(Some((VIP, false)), None),
+        ),
         // A probe of RFC 5227, `arping -D`.
-        (arp(1, [0; 4], VIP), said(None, Some(VIP))),
+        (arp(1, [0; 4], VIP), neighbour_message(None, Some(VIP))),
     ];
     for (frame, expected) in cases {
         assert_eq!(decode(&frame), Some(expected), "{frame:?}");
@@ -158,7 +170,10 @@ fn an_answer_a_question_and_both_kinds_of_gratuitous_arp_are_told_apart() {
 fn padding_does_no_harm() {
     let mut frame = arp(2, VIP, DIP);
     frame.resize(60, 0);
-    assert_eq!(decode(&frame), Some(said(Some((VIP, true)), None)));
+    assert_eq!(
+        decode(&frame),
+        Some(neighbour_message(Some((VIP, true)), None))
+    );
 }
 
 fn advertisement(solicited: bool, hop_limit: u8, option: &[u8]) -> Vec<u8> {

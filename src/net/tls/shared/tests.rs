@@ -189,8 +189,8 @@ async fn file_that_goes_bad_leaves_what_was_read_before() {
     let configs = TlsConfigs::new();
     let wanted = settings(0, &ca);
     let error = get(&configs, &wanted).await.unwrap_err();
-    let said = error_chain(&error);
-    assert!(said.contains(&ca.display().to_string()), "{said}");
+    let message = error_chain(&error);
+    assert!(message.contains(&ca.display().to_string()), "{message}");
     fs::write(&ca, authority()).unwrap();
     advance(AGAIN).await;
     let first = get(&configs, &wanted).await.unwrap();
@@ -231,7 +231,7 @@ async fn refuses_a_path_that_is_no_file() {
     ] {
         let configs = TlsConfigs::new();
         let error = get(&configs, &settings(0, path)).await.unwrap_err();
-        let said = error_chain(&error);
-        assert!(said.contains(what), "{said}");
+        let message = error_chain(&error);
+        assert!(message.contains(what), "{message}");
     }
 }

@@ -99,8 +99,8 @@ async fn our_own_status_is_understood() {
         ProbeResult::Status,
         "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP",
     );
-    let told = answered("200 OK", body).await.plain;
-    assert_eq!(told, Some(PathResult::Reported(Diagnosis::ArpConflict)));
+    let reported = answered("200 OK", body).await.plain;
+    assert_eq!(reported, Some(PathResult::Reported(Diagnosis::ArpConflict)));
     for readiness in snapshot.readiness.lock().iter_mut() {
         readiness.services[0].issues.clear();
     }

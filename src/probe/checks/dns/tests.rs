@@ -129,7 +129,7 @@ async fn addresses_names_and_texts_are_compared_as_what_they_are() {
         (text(&["say \"yes\""]), "TXT", "\"say \\\"yes\\\"\"", true),
         (text(&["say \"yes\""]), "TXT", "say \"yes\"", true),
     ] {
-        let told = format!("{found:?} as {expected}");
+        let expected_text = format!("{found:?} as {expected}");
         let server = server(move |question, _| Some(answer(question, [found.clone()])));
         let outcome = look_up(server, record_type, &[expected]).await;
         let result = if passes {
@@ -137,7 +137,7 @@ async fn addresses_names_and_texts_are_compared_as_what_they_are() {
         } else {
             ProbeResult::Body
         };
-        assert_eq!(outcome.result, result, "{told}: {outcome:?}");
+        assert_eq!(outcome.result, result, "{expected_text}: {outcome:?}");
     }
 }
 
@@ -313,8 +313,8 @@ async fn the_same_holds_over_tcp() {
     });
     let outcome = look_up(server, "A", &[]).await;
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
-    let told = "the answer over UDP was truncated, and over TCP port";
-    assert!(outcome.detail.starts_with(told), "{outcome:?}");
+    let expected = "the answer over UDP was truncated, and over TCP port";
+    assert!(outcome.detail.starts_with(expected), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -53,8 +53,8 @@ async fn a_fifo_is_refused() {
     let path = path.display().to_string();
     let kind = CheckKind::File(FileCheck { path: path.clone() });
     let outcome = ask("192.0.2.7:80".parse().unwrap(), kind).await;
-    let said = format!("cannot read {path}: this is a FIFO, not a regular file");
-    assert_outcome(&outcome, ProbeResult::Internal, &said);
+    let expected = format!("cannot read {path}: this is a FIFO, not a regular file");
+    assert_outcome(&outcome, ProbeResult::Internal, &expected);
 }
 
 #[tokio::test]
@@ -68,8 +68,8 @@ async fn refuses_a_path_that_is_no_file() {
     ] {
         let kind = CheckKind::File(FileCheck { path: path.clone() });
         let outcome = ask("192.0.2.7:80".parse().unwrap(), kind).await;
-        let said = format!("cannot read {path}: {what}, not a regular file");
-        assert_outcome(&outcome, ProbeResult::Internal, &said);
+        let expected = format!("cannot read {path}: {what}, not a regular file");
+        assert_outcome(&outcome, ProbeResult::Internal, &expected);
     }
 }
 
@@ -95,8 +95,8 @@ async fn a_file_that_hangs_is_this_hosts_trouble_and_hurts_no_other() {
     for _ in 0..3 {
         let outcome = prober.probe(stuck, &check(SHORT)).await;
         assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
-        let said = format!("cannot read {} in time", path.display());
-        assert!(outcome.detail.starts_with(&said), "{outcome:?}");
+        let expected = format!("cannot read {} in time", path.display());
+        assert!(outcome.detail.starts_with(&expected), "{outcome:?}");
     }
     let outcome = prober.probe(well, &check(AMPLE)).await;
     assert_outcome(&outcome, ProbeResult::Ok, "no file");

@@ -164,10 +164,10 @@ const LINES: [(&str, ProbeResult, &str, Option<WeightAdvice>); 19] = [
 
 #[tokio::test]
 async fn each_line_changes_what_it_names() {
-    let said = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let words = LINES.map(|(line, ..)| line);
     let target = serve(move |mut stream| {
-        let turn = said.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let turn = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let end = ["\n", "\r\n", "\r"][turn % 3];
         let _ = stream.write_all(format!("{}{end}", words[turn]).as_bytes());
         let _ = stream.read_to_end(&mut Vec::new());

@@ -52,9 +52,9 @@ async fn leaves_objects_alone_that_the_state_file_does_not_have() {
     lab.write_as_another(&like_ours(SECOND, "192.168.11.22:0"))
         .await;
     let lab = lab.run().await;
-    let said = log.take();
-    let warned: Vec<_> = said.iter().filter(|line| line.contains("WARN")).collect();
-    assert_eq!(warned.len(), 1, "{said:?}");
+    let lines = log.take();
+    let warned: Vec<_> = lines.iter().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warned.len(), 1, "{lines:?}");
     assert!(warned[0].contains(&removal(8194)), "{warned:?}");
     let ours = |lab: &Lab| [CANARY, FIRST, THIRD].map(|mark| lab.table(mark));
     let expected = ["rr".to_owned(), only(21), only(22)];
@@ -62,8 +62,8 @@ async fn leaves_objects_alone_that_the_state_file_does_not_have() {
 
     for _ in 0..2 {
         resync().await;
-        let said = log.take();
-        assert!(!said.iter().any(|line| line.contains("WARN")), "{said:?}");
+        let lines = log.take();
+        assert!(!lines.iter().any(|line| line.contains("WARN")), "{lines:?}");
         assert_eq!(ours(&lab), expected);
         assert_eq!(lab.table(SECOND), only(22));
         lab.reload(lab.config.clone(), &[]).await.unwrap();
@@ -92,9 +92,9 @@ async fn services_by_mark_in_the_state_file_are_repaired_and_others_stay() {
 
     let log = CapturedLog::start();
     let lab = again(lab.stop().await, Arc::new(tempfile::tempdir().unwrap())).await;
-    let said = log.take().join("\n");
+    let log_text = log.take().join("\n");
     for mark in 8192..=8194 {
-        assert!(said.contains(&removal(mark)), "{mark} in {said}");
+        assert!(log_text.contains(&removal(mark)), "{mark} in {log_text}");
     }
     let old = [CANARY, FIRST, SECOND].map(|mark| lab.table(mark));
     assert_eq!(old, ["rr".to_owned(), only(21), only(22)]);
@@ -108,8 +108,12 @@ async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
     let lab = four_marks();
     lab.write_as_another(&[service(SECOND, "wrr")]).await;
     let lab = lab.run().await;
-    let said = log.take().join("\n");
-    assert_eq!(said.matches("is left for 1 of 3 ways").count(), 1, "{said}");
+    let log_text = log.take().join("\n");
+    assert_eq!(
+        log_text.matches("is left for 1 of 3 ways").count(),
+        1,
+        "{log_text}"
+    );
     let kept = |lab: &Lab| [CANARY, FIRST, THIRD].map(|mark| lab.table(mark));
     let expected = ["rr".to_owned(), only(21), only(22)];
     assert_eq!(kept(&lab), expected);
@@ -129,10 +133,10 @@ async fn a_mark_that_comes_free_is_taken_at_the_next_look() {
             "add real server 192.168.11.23:0 of fwmark 8194 ipv4"
         ]
     );
-    let said = log.take().join("\n");
+    let log_text = log.take().join("\n");
     assert!(
-        said.contains("cleared: no mark is left for some probes through VIPs"),
-        "{said}"
+        log_text.contains("cleared: no mark is left for some probes through VIPs"),
+        "{log_text}"
     );
     assert_eq!(lab.drift().values().sum::<u64>(), 0, "nobody was at it");
     let marks = Marks::found(&lab.config, &lab.finish().await.desired);
@@ -146,17 +150,17 @@ async fn a_reload_takes_no_mark_that_others_took_meanwhile() {
     lab.write_as_another(&like_ours(THIRD, "192.168.11.23:0"))
         .await;
     resync().await;
-    let said = log.take().join("\n");
-    assert_eq!(said.matches(&removal(8195)).count(), 1, "{said}");
+    let log_text = log.take().join("\n");
+    assert_eq!(log_text.matches(&removal(8195)).count(), 1, "{log_text}");
     lab.write_as_another(&like_ours(FOURTH, "192.168.11.23:0"))
         .await;
     let mut config = lab.config.clone();
     config.virtual_services[0].real_servers =
         four_marks().config.virtual_services[0].real_servers.clone();
     lab.reload(config, &[]).await.unwrap();
-    let said = log.take().join("\n");
-    assert_eq!(said.matches(&removal(8195)).count(), 0, "{said}");
-    assert_eq!(said.matches(&removal(8196)).count(), 1, "{said}");
+    let log_text = log.take().join("\n");
+    assert_eq!(log_text.matches(&removal(8195)).count(), 0, "{log_text}");
+    assert_eq!(log_text.matches(&removal(8196)).count(), 1, "{log_text}");
     assert_eq!(lab.table("fwmark 8197 ipv4"), only(23));
     for mark in [THIRD, FOURTH] {
         assert_eq!(lab.table(mark), only(23), "theirs");
