@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{Lan, Namespace, PATIENCE, Process, Site, http_get, http_get_path, until};
+use crate::support::{
+    Lan, Namespace, PATIENCE, Process, Site, Systemd, http_get, http_get_path, ipvsadm_save, until,
+};
 
 pub(crate) const VIP: &str = "192.168.11.200:80";
 
@@ -19,6 +21,11 @@ virtual_services:
       - { name: rs1, address: 192.168.11.21 }
       - { name: rs2, address: 192.168.11.22 }
 ";
+
+/// The director's table of the how-to's cluster, as `ipvsadm --save` has it.
+pub(crate) const TABLE: &str = "-A -t 192.168.11.200:80 -s wlc\n\
+                                -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
+                                -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
 
 /// The LAN with the agents of both real servers at work.
 pub(crate) struct Cluster {
@@ -77,6 +84,28 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.real_servers = None;
     }
+}
+
+/// Sets a real server up without an agent: the VIP on `lo`, for which the host answers no ARP.
+pub(crate) fn add_vip(real_server: &Namespace) {
+    real_server.run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
+    real_server.run("ip address add 192.168.11.200/32 dev lo");
+}
+
+/// Waits until the director of this systemd has [`TABLE`].
+pub(crate) fn wait_for_table(director: &Systemd<'_>) {
+    until(PATIENCE, "full table", || {
+        let table = ipvsadm_save(director.namespace);
+        (table == TABLE)
+            .then_some(())
+            .ok_or_else(|| (table, director.log()))
+    });
+}
+
+/// Fails unless the director's agent has put the VIP on the LAN's interface.
+pub(crate) fn assert_has_vip(director: &Namespace) {
+    let vip = director.run("ip -o address show label eth0:0");
+    assert!(vip.contains("192.168.11.200/32"), "{vip}");
 }
 
 /// A request from `client` to the VIP.

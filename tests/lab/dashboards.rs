@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use crate::cluster::add_vip;
 use crate::support::dashboards::{all_queries, wait_for_data};
 use crate::support::prometheus::Prometheus;
 use crate::support::{Lan, PATIENCE, Site, http_get, nginx, until};
@@ -43,9 +44,7 @@ fn every_query_of_the_dashboards_has_data_after_a_real_server_died_and_came_back
     let lan = Lan::new();
     let _rs1_page = nginx(&lan.rs1, "rs1");
     let rs2_page = nginx(&lan.rs2, "rs2");
-    lan.rs2
-        .run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
-    lan.rs2.run("ip address add 192.168.11.200/32 dev lo");
+    add_vip(&lan.rs2);
     let site = Site::new(CONFIGURATION);
     let _director = site.start(&lan.director, &[]);
     let of_rs1 = Site::new(CONFIGURATION);

@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::cluster::{Cluster, QUICK};
+use crate::cluster::{Cluster, QUICK, add_vip};
 use crate::support::{Lan, Namespace, PATIENCE, Site, Web, until};
 
 /// What the host's kernel holds, as others show it: the table and addresses,
@@ -198,8 +198,7 @@ fn fixes_for_probes_through_the_vip_work_as_pasted() {
     let (lan, site) = (Lan::new(), Site::new(&configuration));
     let (director, rs1) = (&lan.director, &lan.rs1);
     for host in [rs1, &lan.rs2] {
-        host.run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
-        host.run("ip address add 192.168.11.200/32 dev lo");
+        add_vip(host);
     }
     let _pages = [Web::start(rs1, "rs1"), Web::start(&lan.rs2, "rs2")];
     let mut agent = site.start(director, &[]);

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
+use crate::cluster::add_vip;
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, until};
 
 const VIP: &str = "192.168.11.200";
@@ -143,9 +144,7 @@ fn lost(connections: &mut [TcpStream]) -> usize {
 #[test]
 fn no_connection_is_lost_when_the_active_directors_cable_is_pulled_and_put_back() {
     let lan = Lan::new();
-    lan.rs1
-        .run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
-    lan.rs1.run(&format!("ip address add {VIP}/32 dev lo"));
+    add_vip(&lan.rs1);
     echo(&lan.rs1);
     let mut a = Director::new(&lan.director, "director");
     until(PATIENCE, "the VIP on the first director", || {

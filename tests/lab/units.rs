@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use crate::checks::{seen, service};
-use crate::cluster::request;
+use crate::cluster::{TABLE, add_vip, assert_has_vip, request, wait_for_table};
 use crate::support::{
     Lan, Namespace, PATIENCE, Systemd, agent_under, exchange, ipvsadm_save, nginx, until,
     while_repeating,
@@ -77,19 +77,12 @@ fn the_units_as_shipped_carry_out(configuration: &str) {
             ready(host).map_err(|message| (message, systemd.log()))
         });
     }
-    let wanted = "-A -t 192.168.11.200:80 -s wlc\n\
-                  -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
-                  -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
     // The examples' time-out of 1 s may pass on a machine that is busy.
-    until(PATIENCE, "full table", || {
-        let table = ipvsadm_save(&lan.director);
-        if table == wanted { Ok(()) } else { Err(table) }
-    });
+    wait_for_table(&systemds[2]);
     let sysctls = "net.ipv4.vs.expire_nodest_conn net.ipv4.vs.expire_quiescent_template";
     let sysctls = lan.director.run(&format!("sysctl -n {sysctls}"));
     assert_eq!(sysctls, "1\n1\n");
-    let vip = lan.director.run("ip -o address show label eth0:0");
-    assert!(vip.contains("192.168.11.200/32"), "{vip}");
+    assert_has_vip(&lan.director);
     for real_server in [&lan.rs1, &lan.rs2] {
         let vip = real_server.run("ip -o address show label lo:0");
         assert!(vip.contains("192.168.11.200/32"), "{vip}");
@@ -131,17 +124,8 @@ fn directors_unit_runs_and_restarts_the_agent_and_refuses_a_broken_configuration
 
     systemd.until_state("active");
     systemd.assert_confined(NET_ADMIN_AND_RAW);
-    let wanted = "-A -t 192.168.11.200:80 -s wlc\n\
-                  -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
-                  -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
-    until(PATIENCE, "full table", || {
-        let table = ipvsadm_save(&lan.director);
-        (table == wanted)
-            .then_some(())
-            .ok_or_else(|| (table, systemd.log()))
-    });
-    let vip = lan.director.run("ip -o address show label eth0:0");
-    assert!(vip.contains("192.168.11.200/32"), "{vip}");
+    wait_for_table(&systemd);
+    assert_has_vip(&lan.director);
 
     let log = systemd.log();
     assert!(!log.contains("no ARP audit"), "{log}");
@@ -154,13 +138,13 @@ fn directors_unit_runs_and_restarts_the_agent_and_refuses_a_broken_configuration
             .then_some(())
             .ok_or_else(|| (now, state, systemd.log()))
     });
-    assert_eq!(ipvsadm_save(&lan.director), wanted);
+    assert_eq!(ipvsadm_save(&lan.director), TABLE);
 
     systemd.run(&["sh", "-c", "echo mistake: 1 >>/etc/lvs-agent/config.yaml"]);
     systemd.run(&["systemctl", "restart", systemd.unit]);
     systemd.until_state("failed");
     assert_eq!(systemd.property("ExecMainStatus"), "2", "{}", systemd.log());
-    assert_eq!(ipvsadm_save(&lan.director), wanted);
+    assert_eq!(ipvsadm_save(&lan.director), TABLE);
 }
 
 /// No thread of the stopped process runs, so nothing feeds systemd's watchdog.
@@ -169,22 +153,12 @@ fn systemd_restarts_an_agent_that_stands_still_and_traffic_does_not_notice() {
     let lan = Lan::new();
     let _pages = [nginx(&lan.rs1, "rs1"), nginx(&lan.rs2, "rs2")];
     for real_server in [&lan.rs1, &lan.rs2] {
-        real_server
-            .run("sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2");
-        real_server.run("ip address add 192.168.11.200/32 dev lo");
+        add_vip(real_server);
     }
     let quick = CONFIGURATION.replace("director:\n", "director:\n  resync_interval: 1s\n");
     let systemd = Systemd::start(&lan.director, "lvs-agent-director.service", &quick);
     systemd.until_state("active");
-    let wanted = "-A -t 192.168.11.200:80 -s wlc\n\
-                  -a -t 192.168.11.200:80 -r 192.168.11.21:80 -g -w 1\n\
-                  -a -t 192.168.11.200:80 -r 192.168.11.22:80 -g -w 1\n";
-    until(PATIENCE, "full table", || {
-        let table = ipvsadm_save(&lan.director);
-        (table == wanted)
-            .then_some(())
-            .ok_or_else(|| (table, systemd.log()))
-    });
+    wait_for_table(&systemd);
 
     let ask = || {
         request(&lan.client).expect("an answer");
@@ -209,7 +183,7 @@ fn systemd_restarts_an_agent_that_stands_still_and_traffic_does_not_notice() {
         until(PATIENCE, "new service, by the new agent", || {
             let table = ipvsadm_save(&lan.director);
             let more = "-a -t 192.168.11.201:80 -r 192.168.11.21:80 -g";
-            let as_before = wanted.lines().all(|line| table.contains(line));
+            let as_before = TABLE.lines().all(|line| table.contains(line));
             assert!(as_before, "{table}");
             table.contains(more).then_some(()).ok_or(table)
         });
