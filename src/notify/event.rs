@@ -1,3 +1,5 @@
+//! The events that targets are notified of.
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

@@ -1,3 +1,5 @@
+//! The delivery of events to a program.
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};

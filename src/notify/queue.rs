@@ -1,3 +1,5 @@
+//! The queue of messages to one target.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The delivery of events to a URL.
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;

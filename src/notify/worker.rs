@@ -1,3 +1,5 @@
+//! The task of one target: groups, attempts and repeated conditions.
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The series about the services that this host is a real server of.
+
 use super::Samples;
 use crate::readiness::ServiceReadiness;
 use crate::status::Snapshot;
