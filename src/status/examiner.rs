@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use super::{RealServerRecord, ServiceRecord, Snapshot};
 use crate::diagnosis::arp_conflict_fix;
-use crate::model::{AdminState, Condition, ConditionType, FreezeReason, Health, Severity};
+use crate::model::{
+    AdminState, Condition, ConditionType, FreezeReason, Health, PoolStatus, Severity,
+};
 use crate::runtime::file_work;
 use crate::runtime::own_command;
 
@@ -24,21 +26,51 @@ const CERTIFICATE_WARNING: Duration = Duration::from_hours(14 * 24);
 /// A certificate that ends this soon is a problem: what is left is a weekend.
 const CERTIFICATE_PROBLEM: Duration = Duration::from_hours(3 * 24);
 
-const OF_HOST: &[ConditionType] = &[
-    ConditionType::WeightsFrozen,
-    ConditionType::ArpAuditFailed,
-    ConditionType::ArpConflict,
-    ConditionType::FileSystemHung,
-    ConditionType::TlsFilesStale,
+/// Finds all conditions of one type on this host.
+type OfHost = fn(ConditionType, &Snapshot, SystemTime) -> Vec<Condition>;
+
+/// Finds the condition of one type that a real server has.
+type OfRealServer = fn(
+    ConditionType,
+    &Snapshot,
+    &ServiceRecord,
+    &RealServerRecord,
+    SystemTime,
+) -> Option<Condition>;
+
+const OF_HOST: [(ConditionType, OfHost); 5] = [
+    (ConditionType::WeightsFrozen, weights_frozen),
+    (ConditionType::ArpAuditFailed, arp_audit_failed),
+    (ConditionType::ArpConflict, arp_conflicts),
+    (ConditionType::FileSystemHung, file_systems_hung),
+    (ConditionType::TlsFilesStale, tls_files_stale),
 ];
 
-const OF_SERVICES: &[ConditionType] = &[
-    ConditionType::QuorumLost,
-    ConditionType::SorryServerActive,
-    ConditionType::FailOpen,
-    ConditionType::RealServerDown,
-    ConditionType::CertificateEnding,
-    ConditionType::DrainOverdue,
+/// Whether a virtual service as a whole has the condition of one type, and the message.
+type OfPool = (ConditionType, fn(&PoolStatus) -> bool, &'static str);
+
+const OF_POOL: [OfPool; 3] = [
+    (
+        ConditionType::QuorumLost,
+        |status| !status.quorum_met,
+        "the weight of the real servers that are up is below the quorum",
+    ),
+    (
+        ConditionType::SorryServerActive,
+        |status| status.sorry_serves,
+        "the sorry server serves in place of the real servers",
+    ),
+    (
+        ConditionType::FailOpen,
+        |status| status.fail_open,
+        "real servers that fail serve, since too few others are up",
+    ),
+];
+
+const OF_REAL_SERVERS: [(ConditionType, OfRealServer); 3] = [
+    (ConditionType::RealServerDown, down),
+    (ConditionType::CertificateEnding, certificate_ending),
+    (ConditionType::DrainOverdue, drain_overdue),
 ];
 
 /// Keeps the conditions that follow from a snapshot current.
@@ -53,12 +85,19 @@ pub(crate) struct Examiner {
 impl Examiner {
     /// One step at `now`: all facts of the host, and the next services.
     pub(crate) fn step(&mut self, snapshot: &Snapshot, now: SystemTime) {
-        snapshot.conditions.replace(OF_HOST, of_host(snapshot, now));
+        let found = OF_HOST.map(|(kind, find)| find(kind, snapshot, now));
+        let kinds = OF_HOST.map(|(kind, _)| kind);
+        snapshot
+            .conditions
+            .replace(&kinds, found.into_iter().flatten());
         let mut examined = 0;
         while examined < REAL_SERVERS_AT_ONCE {
             let Some(service) = snapshot.services.get(self.next) else {
+                let of_pool = OF_POOL.map(|(kind, ..)| kind);
+                let of_real_servers = OF_REAL_SERVERS.map(|(kind, _)| kind);
+                let kinds = [&of_pool[..], &of_real_servers].concat();
                 let found = std::mem::take(&mut self.found);
-                snapshot.conditions.replace(OF_SERVICES, found);
+                snapshot.conditions.replace(&kinds, found);
                 self.next = 0;
                 return;
             };
@@ -69,18 +108,9 @@ impl Examiner {
     }
 }
 
-/// A sentence for people of each fact of the host that is not as it should be.
-fn of_host(snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
-    let mut found = Vec::new();
-    let condition = |kind, severity, subject: String, message: String, fix: String| Condition {
-        kind,
-        subject,
-        severity,
-        message,
-        fix,
-        since: now,
-    };
-    for reason in &*snapshot.frozen.lock() {
+fn weights_frozen(kind: ConditionType, snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
+    let frozen = snapshot.frozen.lock();
+    let conditions = frozen.iter().map(|reason| {
         let fix = match reason {
             FreezeReason::Link | FreezeReason::NoInterface | FreezeReason::Probes => {
                 "see `ip -brief link` and `ip route` on this host"
@@ -92,25 +122,34 @@ fn of_host(snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
         } else {
             "verdicts that depend on the dates of certificates are frozen"
         };
-        let message = format!("{frozen}: {reason}");
-        let (kind, subject) = (ConditionType::WeightsFrozen, reason.as_str().to_owned());
-        let severity = Severity::Problem;
-        found.push(condition(kind, severity, subject, message, fix.to_owned()));
-    }
-    let arp = snapshot.arp.lock();
-    if let Some(error) = &arp.error {
-        let kind = ConditionType::ArpAuditFailed;
-        let fix = "see `ip -brief link`; the audit needs CAP_NET_RAW".to_owned();
-        let subject = "director.link".to_owned();
-        found.push(condition(
+        Condition {
             kind,
-            Severity::Warning,
-            subject,
-            error.clone(),
-            fix,
-        ));
-    }
-    for (vip, conflicts) in &arp.vips {
+            subject: reason.as_str().to_owned(),
+            severity: Severity::Problem,
+            message: format!("{frozen}: {reason}"),
+            fix: fix.to_owned(),
+            since: now,
+        }
+    });
+    conditions.collect()
+}
+
+fn arp_audit_failed(kind: ConditionType, snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
+    let error = snapshot.arp.lock().error.clone();
+    let condition = error.map(|error| Condition {
+        kind,
+        subject: "director.link".to_owned(),
+        severity: Severity::Warning,
+        message: error,
+        fix: "see `ip -brief link`; the audit needs CAP_NET_RAW".to_owned(),
+        since: now,
+    });
+    condition.into_iter().collect()
+}
+
+fn arp_conflicts(kind: ConditionType, snapshot: &Snapshot, _: SystemTime) -> Vec<Condition> {
+    let mut found = Vec::new();
+    for (vip, conflicts) in &snapshot.arp.lock().vips {
         for (mac, conflict) in conflicts {
             let (message, fix) = match conflict.owner() {
                 Some(owner) => (
@@ -125,35 +164,46 @@ fn of_host(snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
                     format!("take the VIP off the host that has the MAC address {mac}"),
                 ),
             };
-            let (kind, subject) = (ConditionType::ArpConflict, format!("{vip} {mac}"));
-            let severity = Severity::Problem;
             found.push(Condition {
+                kind,
+                subject: format!("{vip} {mac}"),
+                severity: Severity::Problem,
+                message,
+                fix,
                 since: conflict.since,
-                ..condition(kind, severity, subject, message, fix)
             });
         }
     }
-    drop(arp);
-    for path in file_work::hung_files() {
-        let (kind, subject) = (ConditionType::FileSystemHung, path.display().to_string());
-        let message = format!("the file system of `{subject}` does not answer");
-        let fix = format!("see `timeout 5 stat {subject}` and `findmnt -T {subject}`");
-        found.push(condition(kind, Severity::Problem, subject, message, fix));
-    }
-    for stale in snapshot.tls_not_read.list() {
-        let fix = stale
-            .fix
-            .unwrap_or_else(|| "correct the files; the agent reads them again".to_owned());
-        let kind = ConditionType::TlsFilesStale;
-        found.push(condition(
-            kind,
-            Severity::Warning,
-            stale.files,
-            stale.reason,
-            fix,
-        ));
-    }
     found
+}
+
+fn file_systems_hung(kind: ConditionType, _: &Snapshot, now: SystemTime) -> Vec<Condition> {
+    let hung = file_work::hung_files().into_iter().map(|path| {
+        let subject = path.display().to_string();
+        Condition {
+            kind,
+            severity: Severity::Problem,
+            message: format!("the file system of `{subject}` does not answer"),
+            fix: format!("see `timeout 5 stat {subject}` and `findmnt -T {subject}`"),
+            subject,
+            since: now,
+        }
+    });
+    hung.collect()
+}
+
+fn tls_files_stale(kind: ConditionType, snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
+    let otherwise = || "correct the files; the agent reads them again".to_owned();
+    let stale = snapshot.tls_not_read.list().into_iter();
+    let conditions = stale.map(|stale| Condition {
+        kind,
+        subject: stale.files,
+        severity: Severity::Warning,
+        message: stale.reason,
+        fix: stale.fix.unwrap_or_else(otherwise),
+        since: now,
+    });
+    conditions.collect()
 }
 
 fn of_service(
@@ -163,38 +213,20 @@ fn of_service(
     now: SystemTime,
 ) {
     let status = service.pool.lock().status;
-    let facts = [
-        (
-            !status.quorum_met,
-            ConditionType::QuorumLost,
-            "the weight of the real servers that are up is below the quorum",
-        ),
-        (
-            status.sorry_serves,
-            ConditionType::SorryServerActive,
-            "the sorry server serves in place of the real servers",
-        ),
-        (
-            status.fail_open,
-            ConditionType::FailOpen,
-            "real servers that fail serve, since too few others are up",
-        ),
-    ];
-    for (_, kind, message) in facts.into_iter().filter(|(holds, ..)| *holds) {
+    for (kind, _, message) in OF_POOL.iter().filter(|(_, holds, _)| holds(&status)) {
         found.push(Condition {
-            kind,
+            kind: *kind,
             subject: service.name.to_string(),
             severity: Severity::Problem,
-            message: message.to_owned(),
+            message: (*message).to_owned(),
             fix: pool_fix(snapshot, service),
             since: now,
         });
     }
-    let is_frozen = snapshot.all_weights_are_frozen();
     for record in service.records() {
-        found.extend(down(service, record).filter(|_| !is_frozen));
-        found.extend(certificate_ending(service, record, now));
-        found.extend(drain_overdue(snapshot, service, record, now));
+        for (kind, find) in OF_REAL_SERVERS {
+            found.extend(find(kind, snapshot, service, record, now));
+        }
     }
 }
 
@@ -240,7 +272,17 @@ fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
     fix
 }
 
-fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition> {
+/// While all weights are frozen, the director is at fault, and no real server is blamed.
+fn down(
+    kind: ConditionType,
+    snapshot: &Snapshot,
+    service: &ServiceRecord,
+    record: &RealServerRecord,
+    _: SystemTime,
+) -> Option<Condition> {
+    if snapshot.all_weights_are_frozen() {
+        return None;
+    }
     let live = record.live.lock();
     if live.health != Health::Down {
         return None;
@@ -256,7 +298,7 @@ fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition>
         |fix| own_command::complete(&fix.to_string()).into_owned(),
     );
     Some(Condition {
-        kind: ConditionType::RealServerDown,
+        kind,
         subject: service.name_of(record),
         severity: Severity::Problem,
         message,
@@ -266,6 +308,8 @@ fn down(service: &ServiceRecord, record: &RealServerRecord) -> Option<Condition>
 }
 
 fn certificate_ending(
+    kind: ConditionType,
+    _: &Snapshot,
     service: &ServiceRecord,
     record: &RealServerRecord,
     now: SystemTime,
@@ -279,7 +323,7 @@ fn certificate_ending(
     };
     let at = humantime::format_rfc3339_seconds(end);
     Some(Condition {
-        kind: ConditionType::CertificateEnding,
+        kind,
         subject: service.name_of(record),
         severity,
         message: format!("the certificate that the real server shows ends at {at}"),
@@ -292,6 +336,7 @@ fn certificate_ending(
 }
 
 fn drain_overdue(
+    kind: ConditionType,
     snapshot: &Snapshot,
     service: &ServiceRecord,
     record: &RealServerRecord,
@@ -306,7 +351,7 @@ fn drain_overdue(
     let at = humantime::format_rfc3339_seconds(deadline);
     let name = service.name_of(record);
     Some(Condition {
-        kind: ConditionType::DrainOverdue,
+        kind,
         message: format!("the drain should have ended at {at}, and connections are left"),
         fix: format!(
             "wait for the clients, or end their connections on {}; `{}` returns the real server \
