@@ -51,7 +51,7 @@
 //! |---|---|
 //! | a kind of check | the settings and their reader in a file of `config::check`, the keys in a file of `config::declaration::check`, a variant in `config::check::kind`, the probe in a file of `probe::checks`, called in `probe::dispatch` |
 //! | a configuration key | one entry in `config::declaration`, one line in the reader of its mapping |
-//! | a condition | one entry in `model::condition`, raised where the fact is known |
+//! | a condition | one entry in `model::condition`, raised where the fact is known, or found by one entry in `status::examiner` |
 //! | a metric | one entry in `metrics::exposition::families` |
 //! | a subcommand | its arguments in `cli::arguments`, a file in `cli` |
 //!

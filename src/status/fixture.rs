@@ -8,9 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::config::{
-    Check, CheckKind, Config, Control, Director, DirectorExit, DirectorRemoval, Http, HttpCheck,
-    MetricsSection, OnArpConflict, Origin, PerRealServer, Pool, ProbeMark, RealServer,
-    RealServerExit, RealServerRole, SorryServer, StatusRanges, Via, VirtualService,
+    Check, CheckKind, Config, HttpCheck, Origin, Pool, RealServer, SorryServer, StatusRanges, Via,
+    VirtualService,
 };
 use crate::model::{
     Diagnosis, Family, Forwarding, Health, MacAddress, ProbePath, ProbeResult, Protocol, Quiesced,
@@ -92,66 +91,34 @@ fn with_sorry_server(key: &str, mut service: VirtualService) -> VirtualService {
 
 /// Two services: `web` with two real servers, `marked` with one and a sorry server.
 pub(crate) fn config() -> Config {
-    Config {
-        warnings: Vec::new(),
-        suggestions: Vec::new(),
-        http: Http {
-            listen: ([127, 0, 0, 1], 9477).into(),
-        },
-        metrics: MetricsSection {
-            per_real_server: PerRealServer::Full,
-        },
-        control: Control {
-            socket: "/run/lvs-agent/control.sock".into(),
-        },
-        state_dir: "/var/lib/lvs-agent".into(),
-        notify: Vec::new(),
-        director: Director {
-            http: None,
-            control: None,
-            interface: Some("eth0".to_owned()),
-            link: Some("eth0".to_owned()),
-            garp_refresh: None,
-            resync_interval: Duration::from_secs(10),
-            sysctls: BTreeMap::new(),
-            timeouts: BTreeMap::new(),
-            on_arp_conflict: OnArpConflict::Warn,
-            probe_mark: ProbeMark::default(),
-            on_exit: DirectorExit::Keep,
-            on_removal: DirectorRemoval::Remove,
-            removal_deadline: Duration::from_mins(5),
-        },
-        real_server: RealServerRole {
-            http: None,
-            control: None,
-            interface: "lo".to_owned(),
-            vips: None,
-            sysctls: [("net.ipv4.conf.all.arp_ignore", "1")]
-                .map(|(key, value)| (key.parse().unwrap(), value.to_owned()))
-                .into(),
-            resync_interval: Duration::from_secs(10),
-            on_exit: RealServerExit::Keep,
-        },
-        virtual_services: vec![
+    let text = "director: { interface: eth0 }\n\
+                real_server: { sysctls: { net.ipv4.conf.all.arp_ignore: 1 } }\n\
+                virtual_services:\n\
+                - name: web\n  \
+                  address: 192.168.11.200:80\n  \
+                  real_servers: [{ name: rs1, address: 192.168.11.21 }]\n";
+    let mut config = Config::parse("fixture.yaml", text).unwrap();
+    config.director.sysctls.clear();
+    config.virtual_services = vec![
+        service(
+            "web",
+            "tcp 192.168.11.200:80",
+            &[
+                ("rs1", "192.168.11.21:80", 1),
+                ("rs2", "192.168.11.22:80", 2),
+            ],
+        ),
+        with_sorry_server(
+            "[2001:db8::30]:0",
             service(
-                "web",
-                "tcp 192.168.11.200:80",
-                &[
-                    ("rs1", "192.168.11.21:80", 1),
-                    ("rs2", "192.168.11.22:80", 2),
-                ],
+                "marked",
+                "fwmark 10 ipv6",
+                &[("rs6", "[2001:db8::21]:0", 1)],
             ),
-            with_sorry_server(
-                "[2001:db8::30]:0",
-                service(
-                    "marked",
-                    "fwmark 10 ipv6",
-                    &[("rs6", "[2001:db8::21]:0", 1)],
-                ),
-            ),
-        ],
-        sha256: "5f".repeat(32),
-    }
+        ),
+    ];
+    config.sha256 = "5f".repeat(32);
+    config
 }
 
 /// The same, with `web` asked through its VIP.
