@@ -278,6 +278,33 @@ fn log_has_a_line_for_each_transition() {
 }
 
 #[test]
+fn scheduler_that_refuses_the_clients_of_a_real_server_that_is_down_is_logged() {
+    let warnings = |scheduler: &str| {
+        let mut fixture = Fixture::new();
+        let address = "    address: 192.0.2.2:80\n";
+        reload(&mut fixture, address, &format!("{address}{scheduler}"));
+        let lines = logged(|| {
+            for result in [ProbeResult::Ok, ProbeResult::Ok] {
+                fixture.report(0, result);
+                fixture.report(1, result);
+            }
+            for _ in 0..3 {
+                fixture.report(1, ProbeResult::Refused);
+            }
+        });
+        let refused = lines.into_iter().filter(|line| {
+            line.starts_with("WARN the scheduler refuses the clients of this real server")
+                && line.contains("service=\"slow\" real_server=\"rs2\"")
+        });
+        refused.count()
+    };
+    assert_eq!(warnings("    scheduler: wlc\n"), 0);
+    assert_eq!(warnings("    scheduler: sh\n"), 1);
+    let with_fallback = "    scheduler: sh\n    scheduler_flags: [fallback]\n";
+    assert_eq!(warnings(with_fallback), 0);
+}
+
+#[test]
 fn transitions_are_recorded_with_the_newest_first_through_a_reload() {
     let mut fixture = Fixture::new();
     for result in [ProbeResult::Ok, ProbeResult::Ok, ProbeResult::Refused] {
