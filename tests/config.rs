@@ -480,7 +480,8 @@ fn real_servers_have_checks_and_forwarding_of_their_own() {
     );
 }
 
-/// The section says what each service would say, and a service's own key goes before it.
+/// The section says what each service would say, and a service's own key goes before it. A
+/// service's check without a kind is the default one, but for the keys that the check has.
 #[test]
 fn defaults_hold_for_services_that_do_not_have_the_same_key() {
     let written_out = "
@@ -534,6 +535,30 @@ virtual_services:
     real_servers:
       - { name: rs1, address: 192.168.11.21 }
       - { name: rs2, address: 192.168.11.22 }
+  - name: slower
+    address: 192.168.11.204:80
+    scheduler: mh
+    scheduler_flags: [fallback]
+    forwarding: tunnel
+    tunnel: { type: gue }
+    quorum: 2
+    on_failure: reset
+    check: { http: { path: /health }, interval: 30s, rise: 5 }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
+  - name: same
+    address: 192.168.11.205:80
+    scheduler: mh
+    scheduler_flags: [fallback]
+    forwarding: tunnel
+    tunnel: { type: gue }
+    quorum: 2
+    on_failure: reset
+    check: { http: { path: /health }, interval: 5s }
+    real_servers:
+      - { name: rs1, address: 192.168.11.21 }
+      - { name: rs2, address: 192.168.11.22 }
   - name: included
     address: 192.168.11.203:80
     scheduler: mh
@@ -549,7 +574,7 @@ virtual_services:
 ";
     let written_out = Config::parse("written-out.yaml", written_out).unwrap();
     let services = good("defaults.yaml").virtual_services;
-    assert_eq!(services.len(), 5);
+    assert_eq!(services.len(), 7);
     for (service, written_out) in services.iter().zip(&written_out.virtual_services) {
         assert_eq!(format!("{service:#?}"), format!("{written_out:#?}"));
     }
@@ -727,6 +752,20 @@ fn an_agent_is_asked_for_the_service_of_its_check() {
     assert_eq!(*parts, [expected(9477), expected(9478)]);
     let sorry_server = service.pool.sorry_server.as_ref().unwrap();
     assert_eq!(sorry_server.check.kind, expected(9477));
+}
+
+#[test]
+fn missing_check_over_udp_is_an_error_without_a_warning() {
+    for check in ["", "check: { interval: 5s }"] {
+        let text = format!(
+            "virtual_services:\n  - name: names\n    address: 192.168.11.200:53\n    \
+             protocol: udp\n    {check}\n    \
+             real_servers: [{{ name: rs1, address: 192.168.11.21 }}]\n"
+        );
+        let errors = Config::parse("a.yaml", &text).unwrap_err();
+        assert!(errors.to_string().contains("needs a check of its own"));
+        assert_eq!(errors.warnings(), []);
+    }
 }
 
 #[test]

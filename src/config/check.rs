@@ -16,6 +16,7 @@ pub(super) mod tls;
 mod udp;
 mod via;
 mod watch;
+mod written;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -36,9 +37,10 @@ pub use stream::{Step, StreamCheck};
 pub use tls::{ClientCertificate, ClientKey, TlsSettings};
 pub use udp::UdpCheck;
 pub(super) use via::allowed_by as via_allowed_by;
+pub(super) use written::WrittenCheck;
 
 use super::Via;
-use super::declaration::{CHECK, PART, SCHEDULE};
+use super::declaration::PART;
 use super::fields::Fields;
 use super::node::{Content, Entry, Node};
 use super::problem::{Parsed, Problems};
@@ -150,27 +152,16 @@ const SIMPLE: [(&str, Reader); 12] = [
 /// The kinds that combine others.
 const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
 
-/// What stands in place of the mapping where nothing is asked.
-const NONE: &str = "none";
-
 /// The check of a service with this VIP and port (0 for every port); without one (fwmark), the probed
 /// address is the default host, which is not known here.
 pub(super) fn check(
-    entry: Option<&Entry>,
+    written: WrittenCheck<'_>,
     vip: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Parsed<Check> {
-    let asks_nothing = is_none(entry);
-    if let Some(entry) = entry.filter(|_| !asks_nothing)
-        && let Content::Text(_) = entry.value.content()
-    {
-        let hint = "write a check, such as `check: { tcp: {} }`, or `check: none`, \
-                    with which real servers are always up";
-        return Err(Value::of(entry).wrong("a mapping or `none`", hint, problems));
-    }
-    let fields = Fields::section(entry.filter(|_| !asks_nothing), &CHECK, problems)?;
+    let fields = written.fields(problems)?;
     let kind = match kind(&fields, vip, problems) {
-        Ok(None) if asks_nothing => Ok(CheckKind::None),
+        Ok(None) if written.is_none() => Ok(CheckKind::None),
         Ok(None) => Ok(CheckKind::Http(http::default(vip))),
         Ok(Some(kind)) => Ok(kind),
         Err(reported) => Err(reported),
@@ -208,25 +199,6 @@ pub(super) fn check(
             interface: interface?,
         },
     })
-}
-
-/// Whether this is `check: none`.
-fn is_none(entry: Option<&Entry>) -> bool {
-    entry.is_some_and(
-        |entry| matches!(entry.value.content(), Content::Text(text) if &**text == NONE),
-    )
-}
-
-/// Whether a check says what is asked, so that the default does not hold.
-pub(super) fn says_kind(entry: Option<&Entry>) -> bool {
-    match entry.map(|entry| entry.value.content()) {
-        None | Some(Content::Null) => false,
-        Some(Content::Mapping(entries)) => entries
-            .iter()
-            .any(|entry| SCHEDULE.iter().all(|key| *key.name != *entry.key.value)),
-        // `none`, or no check at all, which is reported.
-        Some(_) => true,
-    }
 }
 
 fn fast_interval(

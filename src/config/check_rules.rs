@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use crate::model::{Forwarding, Protocol, ServiceKey};
 
 use super::checked_members::{checked_members, is_check_taken};
-use super::node::Location;
 use super::problem::Problems;
 use super::service::ServiceDraft;
 
@@ -91,12 +90,8 @@ pub(super) fn through_vip(service: &ServiceDraft, problems: &mut Problems) {
 }
 
 /// A real server's own agent can be asked only for a VIP that its configuration has.
-/// Several services of one entry share a check: `misused` are those reported.
-pub(super) fn agents(
-    service: &ServiceDraft,
-    misused: &mut BTreeSet<Location>,
-    problems: &mut Problems,
-) {
+pub(super) fn agents(service: &ServiceDraft, problems: &mut Problems) {
+    let mut misused = BTreeSet::new();
     let is_mark = matches!(
         service.key.map(|key| key.value),
         Ok(ServiceKey::Fwmark { .. })

@@ -21,7 +21,7 @@ pub(super) struct Fields<'n> {
     /// The values of keys that are not there and have a default.
     defaults: Vec<(&'static str, Node)>,
     entries: BTreeMap<&'n str, &'n Entry>,
-    /// Known keys that are misspelt in the file: they are neither missing nor default.
+    /// Known keys that are misspelt in the file, or rejected: they are neither missing nor default.
     misspelt: BTreeSet<&'static str>,
     /// The mapping has a merge key, and every absent key may be meant to come from it.
     merged: bool,
@@ -140,6 +140,33 @@ impl<'n> Fields<'n> {
                 self.entries.entry(name).or_insert(entry);
             }
         }
+    }
+
+    /// One of the keys with its value alone, if the key is there.
+    pub(super) fn alone(&self, name: &'static str) -> Option<Self> {
+        let (name, entry) = self.entries.get_key_value(name)?;
+        let mut alone = Self::at(self.location, self.mapping);
+        alone.entries.insert(name, entry);
+        alone.set_defaults();
+        Some(alone)
+    }
+
+    /// Leaves out a key whose value is wrong, as is reported.
+    pub(super) fn reject(&mut self, name: &'static str, reported: ErrorGuaranteed) {
+        self.entries.remove(name);
+        self.misspelt.insert(name);
+        self.reported = Some(reported);
+    }
+
+    /// The entries, in the order of their keys.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &'n Entry> {
+        self.entries.values().copied()
+    }
+
+    /// Where the next key of the mapping stands after this place, if there is one.
+    pub(super) fn next_key(&self, place: Location) -> Option<Location> {
+        let keys = self.entries().map(|entry| entry.key.location);
+        keys.filter(|key| *key > place).min()
     }
 
     fn at(location: Location, mapping: &'static Mapping) -> Self {

@@ -1,5 +1,5 @@
-//! The keys of a virtual service that say what IPVS does beyond scheduling
-//! and weights: tunnels, flags, persistence.
+//! The keys of a virtual service that say what IPVS does beyond weights: scheduler, tunnels,
+//! flags, persistence.
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
@@ -80,7 +80,8 @@ fn stray_tunnel(entry: &Entry, forwarding: Forwarding, problems: &mut Problems) 
     )
 }
 
-fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {
+/// The mapping `tunnel`.
+pub(super) fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {
     let fields = Fields::section(entry, &TUNNEL, problems)?;
     let kind = fields.choice("type", problems);
     let port = fields.maybe("port", |value| value.integer(problems));
@@ -123,15 +124,25 @@ fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {
     }
 }
 
-/// The keys `scheduler_flags` and `one_packet`.
+/// The key `scheduler`.
+pub(super) fn scheduler(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Scheduler> {
+    let value = fields.value("scheduler", problems)?;
+    let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
+    let hint = "write a name such as `wlc`, `wrr` or `sh`";
+    let text = value.text(wanted, hint, problems)?;
+    text.parse()
+        .map_err(|_| value.wrong(wanted, hint, problems))
+}
+
+/// The keys `scheduler_flags` and `one_packet`; `has_flags` is of the scheduler.
 pub(super) fn flags(
     fields: &Fields<'_>,
-    scheduler: Parsed<&Scheduler>,
+    has_flags: Parsed<bool>,
     key: Parsed<ServiceKey>,
     problems: &mut Problems,
 ) -> Parsed<ServiceFlags> {
     let own = fields.maybe("scheduler_flags", |value| {
-        value.scheduler_flags(scheduler, problems)
+        value.scheduler_flags(has_flags, problems)
     });
     let one_packet = fields.value("one_packet", problems).and_then(|value| {
         let one_packet = value.truth(problems)?;
@@ -156,7 +167,7 @@ pub(super) fn flags(
 impl Value<'_> {
     fn scheduler_flags(
         self,
-        scheduler: Parsed<&Scheduler>,
+        has_flags: Parsed<bool>,
         problems: &mut Problems,
     ) -> Parsed<ServiceFlags> {
         let hint = "write a list like `[fallback, port]`: fallback gives the share of a real \
@@ -170,7 +181,7 @@ impl Value<'_> {
             flags = flags.and_then(|flags| Ok(flags.union(flag?)));
         }
         let flags = flags?;
-        if flags != ServiceFlags::default() && !matches!(scheduler?.as_str(), "sh" | "mh") {
+        if flags != ServiceFlags::default() && !has_flags? {
             return Err(problems.add(
                 self.node.location,
                 "only the schedulers `sh` and `mh` have flags",

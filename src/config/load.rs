@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::declaration::{CONFIGURATION, DEFAULTS, INCLUDED};
+use super::declaration::{CONFIGURATION, INCLUDED};
+use super::defaults::defaults;
 use super::fields::Fields;
 use super::include::{Base, included};
 use super::node::{Content, Entry, Node};
@@ -419,9 +420,11 @@ fn services<'n>(
     problems: &mut Problems,
 ) -> Parsed<Vec<Parsed<ServiceDraft>>> {
     let mut budget = ExpansionBudget::default();
-    let defaults = fields
-        .optional("defaults")
-        .and_then(|entry| Fields::section(entry, &DEFAULTS, problems));
+    let defaults = fields.optional("defaults").and_then(|entry| {
+        let start = entry.map(|entry| entry.key.location);
+        let end = start.and_then(|start| fields.next_key(start));
+        defaults(entry, end, problems)
+    });
     let defaults = defaults.as_ref().map_err(|reported| *reported);
     let own = fields.optional("virtual_services")?.is_some();
     let mut drafts = Vec::new();

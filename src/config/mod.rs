@@ -20,6 +20,7 @@ mod check;
 mod check_rules;
 mod checked_members;
 mod declaration;
+mod defaults;
 mod digest;
 mod error;
 mod fields;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::{Forwarding, Protocol, RealServerKey, ServiceKey};
 
-use super::check::says_kind;
+use super::check::WrittenCheck;
 use super::declaration::SORRY_SERVER;
 use super::fields::Fields;
 use super::node::{Entry, Located, Location};
@@ -113,7 +113,7 @@ fn sorry_server(
         Ok(ServiceKey::Address {
             protocol: protocol @ (Protocol::Udp | Protocol::Sctp),
             ..
-        }) if !says_kind(Some(entry)) => Err(problems.add(
+        }) if !WrittenCheck::alone(Some(entry)).says_kind() => Err(problems.add(
             entry.key.location,
             format!(
                 "the sorry server's own check says no kind, and the service is one of {protocol}"

@@ -1,5 +1,12 @@
 //! Problems as they are found, and the proof that one was.
 
+mod inherited;
+
+use std::sync::Arc;
+
+pub(super) use inherited::DefaultsText;
+use inherited::{InheritedProblem, Origin};
+
 use super::node::Location;
 use super::secret_reader::{IfMissing, SecretReader};
 use crate::runtime::printable::is_hidden;
@@ -13,6 +20,16 @@ pub(super) struct Problem {
     pub(super) message: String,
     /// What to do next.
     pub(super) hint: String,
+}
+
+impl Problem {
+    fn at(location: Location, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            location: Some(location),
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
 }
 
 /// Stands where a value is missing because its problem has been reported:
@@ -33,6 +50,8 @@ const MOST: usize = 100;
 pub(super) struct First {
     pub(super) problems: Vec<Problem>,
     pub(super) more: usize,
+    /// Those with values of the section `defaults`.
+    inherited: Vec<InheritedProblem>,
 }
 
 impl First {
@@ -51,8 +70,34 @@ impl First {
         }
     }
 
+    /// The same of one whose place is in the section `defaults`, if there is an origin.
+    fn push_of(&mut self, problem: Problem, origin: Option<Origin>) {
+        let Some(origin) = origin else {
+            self.push(problem);
+            return;
+        };
+        let mut inherited = self.inherited.iter_mut();
+        if inherited.any(|known| known.is_also(&problem, &origin)) {
+            return;
+        }
+        if self.inherited.len() < MOST {
+            let problem = InheritedProblem::new(problem, origin);
+            self.inherited.push(problem);
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// All of them as they are shown.
+    fn whole(mut self) -> Self {
+        let inherited = std::mem::take(&mut self.inherited);
+        let inherited = inherited.into_iter().map(InheritedProblem::into_problem);
+        self.problems.extend(inherited);
+        self
+    }
+
     fn is_empty(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.inherited.is_empty()
     }
 }
 
@@ -60,7 +105,7 @@ impl From<Problem> for First {
     fn from(problem: Problem) -> Self {
         Self {
             problems: vec![problem],
-            more: 0,
+            ..Self::default()
         }
     }
 }
@@ -75,6 +120,10 @@ pub(super) struct Problems {
     suggestions: First,
     /// The names of the files, by [`Location::file`].
     files: Vec<String>,
+    /// Where the section `defaults` is.
+    defaults: Option<DefaultsText>,
+    /// The virtual service that is read, or compared with others.
+    service: Option<Arc<str>>,
     /// Reads the secrets that are not in the files.
     pub(super) secrets: SecretReader,
 }
@@ -94,11 +143,9 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> ErrorGuaranteed {
-        self.found.push(Problem {
-            location: Some(location),
-            message: message.into(),
-            hint: hint.into(),
-        });
+        let problem = Problem::at(location, message, hint);
+        let origin = self.origin(location);
+        self.found.push_of(problem, origin);
         ErrorGuaranteed(())
     }
 
@@ -109,11 +156,9 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.warnings.push(Problem {
-            location: Some(location),
-            message: message.into(),
-            hint: hint.into(),
-        });
+        let problem = Problem::at(location, message, hint);
+        let origin = self.origin(location);
+        self.warnings.push_of(problem, origin);
     }
 
     /// Adds what is valid and works, and could be better.
@@ -123,16 +168,14 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.suggestions.push(Problem {
-            location: Some(location),
-            message: message.into(),
-            hint: hint.into(),
-        });
+        let problem = Problem::at(location, message, hint);
+        let origin = self.origin(location);
+        self.suggestions.push_of(problem, origin);
     }
 
     /// Warnings and suggestions.
     pub(super) fn into_warnings(self) -> (First, First) {
-        (self.warnings, self.suggestions)
+        (self.warnings.whole(), self.suggestions.whole())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -141,11 +184,11 @@ impl Problems {
 
     /// What is wrong, and what is hardly meant.
     pub(super) fn into_all(self) -> (First, First) {
-        (self.found, self.warnings)
+        (self.found.whole(), self.warnings.whole())
     }
 
     pub(super) fn into_first(self) -> First {
-        self.found
+        self.found.whole()
     }
 
     /// Adds problems that were found in the text of `file` alone.
@@ -158,6 +201,56 @@ impl Problems {
         }
         self.found.more = self.found.more.saturating_add(found.more);
         ErrorGuaranteed(())
+    }
+
+    /// Adds what was found apart, if anything is wrong there.
+    pub(super) fn take_over(&mut self, apart: Self) -> Parsed<()> {
+        let found = apart.found.whole();
+        if found.is_empty() {
+            return Ok(());
+        }
+        for problem in found.problems {
+            match problem.location {
+                Some(location) => {
+                    self.add(location, problem.message, problem.hint);
+                }
+                None => self.found.push(problem),
+            }
+        }
+        self.found.more = self.found.more.saturating_add(found.more);
+        Err(ErrorGuaranteed(()))
+    }
+
+    /// From now on, problems with values of the section `defaults` say so.
+    pub(super) fn set_defaults(&mut self, defaults: DefaultsText) {
+        self.defaults = Some(defaults);
+    }
+
+    /// Problems with defaults that come up meanwhile are those of the virtual service with this
+    /// name.
+    pub(super) fn for_service<T>(
+        &mut self,
+        name: Option<Arc<str>>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.service = name;
+        let read = read(self);
+        self.service = None;
+        read
+    }
+
+    /// The default that has a problem at this place; `None` where there is no default.
+    fn origin(&self, location: Location) -> Option<Origin> {
+        let key = self.defaults.as_ref()?.key(location)?;
+        Some(Origin {
+            key: key.into(),
+            service: self.service.clone(),
+        })
+    }
+
+    /// Whether the place is in the section `defaults`.
+    pub(super) fn is_of_defaults(&self, location: Location) -> bool {
+        self.origin(location).is_some()
     }
 
     /// Adds a problem with the file that was named, as a whole.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{Forwarding, RealServerKey, ServiceKey, Weight};
 
-use super::check::{check, says_kind, via_allowed_by};
+use super::check::{WrittenCheck, check, via_allowed_by};
 use super::declaration::REAL_SERVER;
 use super::fields::Fields;
 use super::node::{Entry, Located, Location, Node};
@@ -144,7 +144,7 @@ fn own_check(
     problems: &mut Problems,
 ) -> Parsed<OwnCheck> {
     let location = entry.key.location;
-    if !says_kind(Some(entry)) {
+    if !WrittenCheck::alone(Some(entry)).says_kind() {
         return Err(problems.add(
             location,
             "the real server's own check says no kind, and takes nothing from the virtual \
@@ -162,9 +162,10 @@ pub(super) fn read_own(
     forwarding: Parsed<Forwarding>,
     problems: &mut Problems,
 ) -> Parsed<OwnCheck> {
-    via_allowed_by(forwarding, Some(entry), problems)?;
+    let written = WrittenCheck::alone(Some(entry));
+    via_allowed_by(forwarding, written, problems)?;
     let vip = service.ok().and_then(|key| key.address());
-    let check = check(Some(entry), vip, problems)?;
+    let check = check(written, vip, problems)?;
     let check = match service {
         Ok(service) => check.of_service(service),
         Err(_) => check,

@@ -51,53 +51,49 @@ pub(super) fn check(
     for vip in vips {
         all_vips.entry(vip.value).or_insert(vip.location);
     }
-    let mut misused = BTreeSet::new();
     for service in services() {
-        let mut firsts = Duplicates::new("real server");
-        let mut misplaced = BTreeSet::new();
-        let drafts = service.real_servers.iter().flatten();
-        for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
-            // Of a range, the first that is wrong speaks for all.
-            if !misplaced.contains(&draft.location)
-                && address(
-                    service,
-                    (draft.address, draft.forwarding_or(service.forwarding)),
-                    "a real server",
-                    &all_vips,
-                    problems,
-                )
-                .is_err()
-            {
-                misplaced.insert(draft.location);
-            }
-            port(
-                service,
-                draft.port,
-                draft.forwarding_or(service.forwarding),
-                problems,
-            );
-            let key = draft.address.ok().map(|address| {
-                let port = draft.port.ok().flatten().map(|port| port.value);
-                let shown = port.map_or_else(
-                    || address.value.to_string(),
-                    |port| SocketAddr::new(address.value, port).to_string(),
-                );
-                let value = (address.value, port.or(service_port(service)));
-                let location = address.location;
-                (Located { value, location }, shown)
-            });
-            firsts.check(draft.location, &draft.name, key, problems);
-        }
-        sorry_server(service, &all_vips, problems);
-        check_rules::agents(service, &mut misused, problems);
-        quorum(service, problems);
-        check_rules::source(service, problems);
-        check_rules::through_vip(service, problems);
-        check_rules::chosen(service, problems);
-        probe_mark::check_source(service, problems);
+        problems.for_service(service.shown_name(), |problems| {
+            real_servers(service, &all_vips, problems);
+            sorry_server(service, &all_vips, problems);
+            check_rules::agents(service, problems);
+            quorum(service, problems);
+            check_rules::source(service, problems);
+            check_rules::through_vip(service, problems);
+            check_rules::chosen(service, problems);
+            probe_mark::check_source(service, problems);
+        });
     }
     if let Some(marks) = marks {
         probe_mark::check(services(), marks, problems);
+    }
+}
+
+/// Each real server is in its place, and is there once.
+fn real_servers(service: &ServiceDraft, vips: &Vips, problems: &mut Problems) {
+    let mut firsts = Duplicates::new("real server");
+    let mut misplaced = BTreeSet::new();
+    let drafts = service.real_servers.iter().flatten();
+    for draft in drafts.filter_map(|draft| draft.as_ref().ok()) {
+        let forwarding = draft.forwarding_or(service.forwarding);
+        // Of a range, the first that is wrong speaks for all.
+        if !misplaced.contains(&draft.location) {
+            let placed = (draft.address, forwarding);
+            if address(service, placed, "a real server", vips, problems).is_err() {
+                misplaced.insert(draft.location);
+            }
+        }
+        port(service, draft.port, forwarding, problems);
+        let key = draft.address.ok().map(|address| {
+            let port = draft.port.ok().flatten().map(|port| port.value);
+            let shown = port.map_or_else(
+                || address.value.to_string(),
+                |port| SocketAddr::new(address.value, port).to_string(),
+            );
+            let value = (address.value, port.or(service_port(service)));
+            let location = address.location;
+            (Located { value, location }, shown)
+        });
+        firsts.check(draft.location, &draft.name, key, problems);
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::model::{Forwarding, Persistence, Scheduler, ServiceFlags, ServiceKey};
 
-use super::check::{check, says_kind, via_allowed_by};
+use super::check::{WrittenCheck, check, via_allowed_by};
 use super::declaration::SERVICE;
 use super::fields::{Fields, list_nodes};
 use super::node::{Located, Location, Node};
 use super::pool::{PoolDraft, pool};
 use super::problem::{Parsed, Problems};
 use super::range::{ExpansionBudget, service_name};
-use super::real_server_entry::{RealServerDraft, real_server, with_checks};
+use super::real_server_entry::{Listed, RealServerDraft, real_server, with_checks};
 use super::service_key::Keys;
 use super::{Check, VirtualService, ipvs};
 
@@ -62,7 +62,8 @@ pub(super) fn services<'n>(
     Ok(services)
 }
 
-/// Takes over the defaults, but for those that such a service may not have.
+/// Gives a virtual service the defaults that it does not have itself, but for those that such a
+/// service may not have.
 fn inherit<'n>(fields: &mut Fields<'n>, defaults: Parsed<&Fields<'n>>) {
     let text = |fields: &Fields<'n>, name| {
         let entry = fields.optional(name).ok().flatten();
@@ -70,7 +71,8 @@ fn inherit<'n>(fields: &mut Fields<'n>, defaults: Parsed<&Fields<'n>>) {
     };
     let word = |name| text(fields, name).or_else(|| text(defaults.ok()?, name));
     let is_tunnel = word("forwarding") == Some("tunnel");
-    let has_flags = matches!(word("scheduler"), Some("sh" | "mh"));
+    let scheduler = word("scheduler").and_then(|name| name.parse::<Scheduler>().ok());
+    let has_flags = scheduler.is_some_and(|scheduler| scheduler.has_flags());
     let is_by_mark = fields.optional("fwmark").is_ok_and(|mark| mark.is_some());
     let is_by_datagrams = is_by_mark || word("protocol") == Some("udp");
     fields.inherit(defaults, |name| match name {
@@ -92,31 +94,27 @@ fn service<'n>(
     let mut fields = Fields::read(node, &SERVICE, problems)?;
     inherit(&mut fields, defaults);
     let name = fields.name(problems);
-    let keys = Keys::read(&fields, problems);
-    let scheduler = fields.value("scheduler", problems).and_then(|value| {
-        let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
-        let hint = "write a name such as `wlc`, `wrr` or `sh`";
-        let text = value.text(wanted, hint, problems)?;
-        text.parse()
-            .map_err(|_| value.wrong(wanted, hint, problems))
-    });
-    let forwarding = ipvs::forwarding(&fields, problems);
-    let hint = "list at least one below `real_servers:`, \
-                like `- { name: rs1, address: 192.168.11.21 }`";
-    let real_servers = fields
-        .required("real_servers", problems)
-        .and_then(|entry| list_nodes(entry, hint, problems))
-        .map(|nodes| {
-            nodes
-                .iter()
-                .flat_map(
-                    |node| match real_server(node, forwarding, budget, problems) {
-                        Ok(drafts) => drafts.into_iter().map(Ok).collect(),
-                        Err(reported) => vec![Err(reported)],
-                    },
-                )
-                .collect::<Vec<_>>()
-        });
+    let shown = name.as_ref().ok().map(|name| Arc::clone(&name.value));
+    let written = WrittenCheck::of_service(&fields, defaults);
+    problems.for_service(shown, |problems| {
+        drafts(&fields, &name, written, budget, problems)
+    })
+}
+
+/// The drafts of an entry with this name and check.
+fn drafts(
+    fields: &Fields<'_>,
+    name: &Parsed<Located<Arc<str>>>,
+    written: Parsed<WrittenCheck<'_>>,
+    budget: &mut ExpansionBudget,
+    problems: &mut Problems,
+) -> Parsed<Vec<ServiceDraft>> {
+    let keys = Keys::read(fields, problems);
+    let scheduler = ipvs::scheduler(fields, problems);
+    let has_flags = scheduler.as_ref().map(Scheduler::has_flags);
+    let has_flags = has_flags.map_err(|reported| *reported);
+    let forwarding = ipvs::forwarding(fields, problems);
+    let real_servers = listed(fields, forwarding, budget, problems);
     let location = fields.location;
     let several = keys.as_ref().is_ok_and(|keys| keys.several);
     let keys = match keys {
@@ -130,15 +128,10 @@ fn service<'n>(
             .saturating_mul(real_servers.len());
         budget.take(more.try_into().unwrap_or(u128::MAX), location, problems)?;
     }
-    let written = fields.optional("check").ok().flatten();
-    let check_location = written.map(|entry| entry.key.location);
-    let check_is_default = fields
-        .optional("check")
-        .is_ok_and(|entry| !says_kind(entry));
     let scheduler_location = fields.optional("scheduler").ok().flatten();
     let scheduler_location = scheduler_location.map(|entry| entry.value.location);
     let draft = |key: Parsed<Located<ServiceKey>>| {
-        let name = match (&name, key.map(|key| key.value)) {
+        let name = match (name, key.map(|key| key.value)) {
             (Ok(name), Ok(ServiceKey::Address { address, .. })) if several => {
                 service_name(name, address, problems)
             }
@@ -151,20 +144,15 @@ fn service<'n>(
             name,
             key,
             forwarding,
-            flags: ipvs::flags(
-                &fields,
-                scheduler.as_ref().map_err(|reported| *reported),
-                value,
-                problems,
-            ),
-            persistence: ipvs::persistence(&fields, key, problems),
-            check: fields.optional("check").and_then(|entry| {
-                via_allowed_by(forwarding, entry, problems)?;
-                check(entry, vip, problems)
+            flags: ipvs::flags(fields, has_flags, value, problems),
+            persistence: ipvs::persistence(fields, key, problems),
+            check: written.and_then(|written| {
+                via_allowed_by(forwarding, written, problems)?;
+                check(written, vip, problems)
             }),
-            check_location,
-            check_is_default,
-            pool: pool(&fields, value, forwarding, problems),
+            check_location: written.ok().and_then(WrittenCheck::location),
+            check_is_default: written.is_ok_and(|written| !written.says_kind()),
+            pool: pool(fields, value, forwarding, problems),
             scheduler: scheduler.clone(),
             scheduler_location,
             real_servers: real_servers
@@ -176,7 +164,34 @@ fn service<'n>(
     Ok(keys.into_iter().map(draft).collect())
 }
 
+/// The key `real_servers`, of a virtual service with this forwarding.
+fn listed<'n>(
+    fields: &Fields<'n>,
+    forwarding: Parsed<Forwarding>,
+    budget: &mut ExpansionBudget,
+    problems: &mut Problems,
+) -> Parsed<Vec<Parsed<Listed<'n>>>> {
+    let hint = "list at least one below `real_servers:`, \
+                like `- { name: rs1, address: 192.168.11.21 }`";
+    let entry = fields.required("real_servers", problems)?;
+    let nodes = list_nodes(entry, hint, problems)?;
+    let listed =
+        nodes.iter().flat_map(
+            |node| match real_server(node, forwarding, budget, problems) {
+                Ok(listed) => listed.into_iter().map(Ok).collect(),
+                Err(reported) => vec![Err(reported)],
+            },
+        );
+    Ok(listed.collect())
+}
+
 impl ServiceDraft {
+    /// The name for messages, if it could be read.
+    pub(super) fn shown_name(&self) -> Option<Arc<str>> {
+        let name = self.name.as_ref().ok()?;
+        Some(Arc::clone(&name.value))
+    }
+
     /// The service, if nothing of it is missing.
     pub(super) fn finish(self) -> Parsed<VirtualService> {
         let key = self.key?.value;

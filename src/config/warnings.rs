@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::model::{Scheduler, ServiceFlags};
+use crate::model::{Protocol, Scheduler, ServiceFlags, ServiceKey};
 
 use super::checked_members::{checked_members, checks, is_check_taken};
 use super::node::Location;
@@ -43,17 +43,29 @@ pub(super) fn check(
     let services = || services.iter().filter_map(|service| service.as_ref().ok());
     let served: BTreeSet<u16> = services().flat_map(ports).collect();
     for service in services() {
-        default_check(service, problems);
-        unchecked(service, problems);
-        scheduler(service, problems);
-        for (check, location) in checks(service) {
-            agent(service, check, location, http, problems);
-            timeout(check, location, problems);
-            programs(check, location, problems);
-            // A firewall mark does not say which ports its clients use.
-            if service_port(service).is_some_and(|port| port != 0) {
-                port(check, location, &served, problems);
-            }
+        problems.for_service(service.shown_name(), |problems| {
+            of_service(service, &served, http, problems);
+        });
+    }
+}
+
+/// What a virtual service says; `served` are the ports of all.
+fn of_service(
+    service: &ServiceDraft,
+    served: &BTreeSet<u16>,
+    http: Option<(&str, SocketAddr)>,
+    problems: &mut Problems,
+) {
+    default_check(service, problems);
+    unchecked(service, problems);
+    scheduler(service, problems);
+    for (check, location) in checks(service) {
+        agent(service, check, location, http, problems);
+        timeout(check, location, problems);
+        programs(check, location, problems);
+        // A firewall mark does not say which ports its clients use.
+        if service_port(service).is_some_and(|port| port != 0) {
+            port(check, location, served, problems);
         }
     }
 }
@@ -81,6 +93,12 @@ fn default_check(service: &ServiceDraft, problems: &mut Problems) {
     let (true, Ok(name)) = (is_default, &service.name) else {
         return;
     };
+    // Over UDP and SCTP the missing check is an error.
+    if let Ok(ServiceKey::Address { protocol, .. }) = service.key.map(|key| key.value)
+        && protocol != Protocol::Tcp
+    {
+        return;
+    }
     // By firewall mark there is no port, and 80 is asked.
     let unusual = |port: &u16| *port != 0 && !HTTP_PORTS.contains(port);
     let Some(port) = default_checked_ports(service).find(unusual) else {
@@ -112,7 +130,10 @@ fn unchecked(service: &ServiceDraft, problems: &mut Problems) {
         ("on_failure", on_failure.map(|key| key.location)),
     ];
     for (key, location) in of_failures {
-        let Some(location) = location else { continue };
+        // A default that has no effect in this service has one in others.
+        let Some(location) = location.filter(|place| !problems.is_of_defaults(*place)) else {
+            continue;
+        };
         problems.warn(
             location,
             format!(

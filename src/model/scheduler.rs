@@ -23,6 +23,11 @@ impl Scheduler {
         "twos",
     ];
 
+    /// Whether it has flags of its own.
+    pub(crate) fn has_flags(&self) -> bool {
+        matches!(self.as_str(), "sh" | "mh")
+    }
+
     /// Whether it is one of these.
     pub fn is_of_linux(&self) -> bool {
         Self::OF_LINUX.contains(&self.as_str())

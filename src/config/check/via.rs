@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems};
-use super::{CheckKind, Via};
+use super::{CheckKind, Via, WrittenCheck};
 use crate::model::Forwarding;
 
 /// What is asked through the VIP has to travel over TCP, as clients' bytes do,
@@ -53,26 +53,17 @@ pub(super) fn via(
 /// Masquerading rewrites the VIP, which the real server never sees.
 pub(in crate::config) fn allowed_by(
     forwarding: Parsed<Forwarding>,
-    check: Option<&Entry>,
+    check: WrittenCheck<'_>,
     problems: &mut Problems,
 ) -> Parsed<()> {
-    let (Ok(Forwarding::Masquerade), Some(entry)) = (forwarding, check) else {
-        return Ok(());
-    };
-    let Content::Mapping(entries) = entry.value.content() else {
-        return Ok(());
-    };
-    let way = |entry: &&Entry| {
-        &*entry.key.value == "via"
-            && matches!(entry.value.content(), Content::Text(text) if &**text != "real_server")
-    };
-    match entries.iter().find(way) {
-        None => Ok(()),
-        Some(entry) => Err(problems.add(
+    let through_vip = |entry: &&Entry| matches!(entry.value.content(), Content::Text(text) if &**text != "real_server");
+    match (forwarding, check.entry("via").filter(through_vip)) {
+        (Ok(Forwarding::Masquerade), Some(entry)) => Err(problems.add(
             entry.value.location,
             "with `forwarding: masquerade` no real server has the VIP, \
              so there is nothing to ask through it",
             "remove `via`: the check asks the real server's own address, as masquerading does",
         )),
+        _ => Ok(()),
     }
 }

@@ -72,9 +72,10 @@ pub(in crate::config) static DEFAULTS: Mapping = Mapping::section(
     "defaults",
     "the section `defaults`",
     "What holds for each virtual service that does not have the same key itself, in included \
-     files as well. A value is taken as a whole, and only by services that may have it: `tunnel` \
-     by those with `forwarding: tunnel`, `scheduler_flags` by those with `sh` or `mh`, \
-     `one_packet` by those over UDP or by a mark, `protocol` by those with an address.",
+     files as well. A value is taken as a whole, but for a service's `check` without a kind, \
+     which takes the keys that it does not have. Only services that may have a value take it: \
+     `tunnel` those with `forwarding: tunnel`, `scheduler_flags` those with `sh` or `mh`, \
+     `one_packet` those over UDP or by a mark, `protocol` those with an address.",
     &[&SHAREABLE, &POOL],
 );
 
