@@ -219,7 +219,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             findings.extend(marks::examine(config, facts));
             findings.extend(probe_marks::examine(config, facts));
             findings.extend(table::examine(config, facts));
-            findings.extend(reach::examine(facts));
+            findings.extend(reach::examine(config, facts));
             findings.extend(through_vip::examine(config, facts));
         }
         Mode::RealServer => {

@@ -4,7 +4,7 @@ use std::iter;
 use std::net::SocketAddr;
 
 use super::{Facts, Finding};
-use crate::config::{Origin, Via};
+use crate::config::{Config, Origin, SorryServer, Via};
 use crate::model::ProbeResult;
 use crate::probe::Outcome;
 
@@ -23,13 +23,27 @@ pub(super) struct Probed {
     pub(super) beside: Option<Outcome>,
 }
 
-pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
-    let findings = facts.probed.iter().flat_map(|probed| {
+pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
+    let probed = facts.probed.iter().flat_map(|probed| {
         let beside = probed.beside.iter();
         let beside = beside.map(|outcome| finding(probed, outcome, Via::RealServer, facts));
         iter::once(finding(probed, &probed.outcome, probed.via, facts)).chain(beside)
     });
-    findings.collect()
+    probed.chain(unchecked(config)).collect()
+}
+
+/// The real servers and sorry servers that nothing is asked of.
+fn unchecked(config: &Config) -> impl Iterator<Item = Finding> {
+    let members = config.virtual_services.iter().flat_map(|service| {
+        let real_servers = service.real_servers.iter();
+        let names = real_servers.map(|real_server| &*real_server.name);
+        let names = names.chain(iter::once(SorryServer::NAME));
+        let members = names.zip(service.members());
+        members.map(|(name, member)| (format!("{}/{name}", service.name), member))
+    });
+    let unchecked = members.filter(|(_, member)| !member.check.kind.asks());
+    let message = "it is not checked (`check: none`), and counts as up";
+    unchecked.map(move |(name, _)| Finding::ok("real_server", &name, message))
 }
 
 fn finding(probed: &Probed, outcome: &Outcome, via: Via, facts: &Facts) -> Finding {

@@ -94,7 +94,11 @@ impl Watches {
             self.by_key.insert(key, Arc::downgrade(&watch));
             watch
         });
-        watch.inner.lock().probes.insert(probe, Arc::clone(rate));
+        {
+            let mut inner = watch.inner.lock();
+            inner.probes.insert(probe, Arc::clone(rate));
+            inner.state.added(probe);
+        }
         // Boxed for the sake of all probes that have none.
         Some(Box::new(WatchedProbe { probe, watch }))
     }
@@ -128,7 +132,7 @@ impl Drop for WatchedProbe {
     fn drop(&mut self) {
         self.watch.inner.lock().probes.remove(&self.probe);
         let now = clock::monotonic();
-        self.watch.change(now, |state| state.forget(self.probe));
+        self.watch.change(now, |state| state.removed(self.probe));
     }
 }
 

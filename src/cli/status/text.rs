@@ -259,12 +259,10 @@ fn render_service(
 /// What is configured of a virtual service, in one line.
 pub(super) fn heading(service: &ServiceStatus) -> String {
     let ServiceStatus {
-        name,
-        scheduler,
-        forwarding,
-        ..
+        name, scheduler, ..
     } = service;
-    format!("{name}  {}  {scheduler}  {forwarding}", service.key())
+    let (key, forwarding) = (service.key(), service.forwarding_and_tunnel());
+    format!("{name}  {key}  {scheduler}  {forwarding}")
 }
 
 /// A real server as a row of [`REAL_SERVERS`].

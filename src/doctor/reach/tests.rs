@@ -1,6 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::doctor::fixture::{facts, lines, running_agent};
+use crate::config::{Check, CheckKind};
+use crate::doctor::fixture::{config, facts, lines, running_agent};
 use crate::model::ProbeResult;
 use crate::status::Mode;
 
@@ -40,7 +42,7 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
         probed(ProbeResult::Internal, "out of file descriptors"),
     ];
     assert_eq!(
-        lines(&examine(&facts)),
+        lines(&examine(&config(), &facts)),
         [
             "ok real_server web/rs1, api/rs1: HTTP 200, in 1.2 ms",
             "problem real_server web/rs1, api/rs1: connection refused | on 192.168.11.21: ss \
@@ -48,6 +50,21 @@ fn each_target_is_told_once_with_all_that_it_speaks_of() {
             "warning real_server web/rs1, api/rs1: it could not be probed: out of file \
              descriptors | LVS_AGENT_LOG=debug lvs-agent run --dry-run",
         ]
+    );
+}
+
+#[test]
+fn real_servers_that_are_not_checked_are_named() {
+    let mut config = config();
+    let web = &mut config.virtual_services[0];
+    let unchecked = Check {
+        kind: CheckKind::None,
+        ..Check::clone(&web.check)
+    };
+    web.real_servers[1].check = Some(Arc::new(unchecked));
+    assert_eq!(
+        lines(&examine(&config, &facts(Mode::Director))),
+        ["ok real_server web/rs2: it is not checked (`check: none`), and counts as up"]
     );
 }
 
@@ -67,7 +84,7 @@ fn where_this_host_cannot_ask_from_is_named() {
                 "cannot probe from it",
             )
         }];
-        let line = lines(&examine(&facts)).remove(0);
+        let line = lines(&examine(&config(), &facts)).remove(0);
         let (reported, fix) = line.split_once(" | ").unwrap();
         let expected = "warning real_server web/rs1: it could not be probed: cannot probe from it";
         assert_eq!(reported, expected);
@@ -104,7 +121,7 @@ fn finding_of_a_probe_through_the_vip_names_the_real_servers_own_address() {
     };
     let passed = "ok real_server web/rs1: at its own address: HTTP 200, in 1.2 ms".to_owned();
     assert_eq!(
-        lines(&examine(&facts)),
+        lines(&examine(&config(), &facts)),
         [passed.clone(), failed("problem"), failed("warning")]
     );
     facts.agent = running_agent();
@@ -112,7 +129,7 @@ fn finding_of_a_probe_through_the_vip_names_the_real_servers_own_address() {
         "ok real_server web/rs1: at its own address: {detail}; its check asks this through the VIP"
     );
     assert_eq!(
-        lines(&examine(&facts)),
+        lines(&examine(&config(), &facts)),
         [passed.clone(), failed("problem"), alone]
     );
 
@@ -121,5 +138,5 @@ fn finding_of_a_probe_through_the_vip_names_the_real_servers_own_address() {
         ..probed(Via::Vip, ProbeResult::Ok, "HTTP 200")
     }];
     let expected = format!("problem real_server web/rs1: not ready: the VIP is gone | {fix}");
-    assert_eq!(lines(&examine(&facts)), [passed, expected]);
+    assert_eq!(lines(&examine(&config(), &facts)), [passed, expected]);
 }

@@ -219,7 +219,14 @@ impl Query {
 /// Keeps the real servers that have each word of `text` in what is shown of them or of their
 /// service. `false` if nothing of the service has all words.
 fn keep_matching(text: &str, service: &mut ServiceStatus) -> bool {
-    let of_service = format!("{} {}", service.name, service.key()).to_lowercase();
+    let of_service = format!(
+        "{} {} {} {}",
+        service.name,
+        service.key(),
+        service.scheduler,
+        service.forwarding_and_tunnel()
+    );
+    let of_service = of_service.to_lowercase();
     let text = text.to_lowercase();
     let words = text.split_whitespace();
     let missing: Vec<_> = words.filter(|word| !of_service.contains(word)).collect();
@@ -239,19 +246,20 @@ fn keep_matching(text: &str, service: &mut ServiceStatus) -> bool {
 fn searched(server: &RealServerStatus) -> String {
     let admin = &server.admin;
     let admin_state = Some(&admin.state).filter(|state| *state != "enabled");
-    let detail = server.last_probe.as_ref().map(|probe| &probe.detail);
+    let probe = server.last_probe.as_ref();
+    let probe = probe.map_or(server.no_probe(), |probe| probe.detail.as_str());
+    let address = server.address_and_forwarding();
     let optional = [
         admin_state,
         admin.by.as_ref(),
         admin.reason.as_ref(),
         server.quiesced.as_ref(),
         server.diagnosis.as_ref(),
-        server.forwarding.as_ref(),
-        detail,
     ];
-    let texts = [&server.name, &server.address, &server.health];
+    let optional = optional.into_iter().flatten().map(String::as_str);
+    let texts = [&server.name, &*address, &server.health, probe];
     let mut all = String::new();
-    for text in texts.into_iter().chain(optional.into_iter().flatten()) {
+    for text in texts.into_iter().chain(optional) {
         all.push_str(text);
         all.push('\n');
     }

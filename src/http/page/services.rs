@@ -62,7 +62,8 @@ pub(super) fn group(
             tr.service {
                 th scope="rowgroup" colspan=(Column::ALL.len()) {
                     span.name role="heading" aria-level="3" { (service.name) }
-                    " " small { (service.key()) ", " (service.scheduler) ", " (service.forwarding) }
+                    " " small { (service.key()) ", " (service.scheduler) ", "
+                        (service.forwarding_and_tunnel()) }
                     @for warning in service.warnings() { p.down { (warning) } }
                 }
             }

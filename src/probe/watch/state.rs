@@ -29,9 +29,13 @@ pub(super) struct State {
     /// The probes that passed before and fail now, without a verdict yet. A process that dies
     /// ends its connections one after the other, so a probe may fail before the end is known.
     in_doubt: BTreeSet<ProbeId>,
+    /// The probes without a result so far.
+    fresh: BTreeSet<ProbeId>,
     connection: Connection,
     /// Connections in a row that were short.
     short: u32,
+    /// How the last of them ended.
+    last_end: Option<End>,
     /// When the next connection may be made, if not at once.
     not_before: Option<Instant>,
 }
@@ -53,6 +57,11 @@ pub(super) enum Action {
 }
 
 impl State {
+    /// A probe is to be made.
+    pub(super) fn added(&mut self, probe: ProbeId) {
+        self.fresh.insert(probe);
+    }
+
     /// A probe has ended: passed, failed, or (`None`) without saying anything of the real server.
     /// `rate` is the rate of the probe.
     pub(super) fn probed(
@@ -62,6 +71,9 @@ impl State {
         rate: ProbeRate,
         now: Instant,
     ) -> Action {
+        if passed.is_some() {
+            self.fresh.remove(&probe);
+        }
         match passed {
             None => Action::Nothing,
             Some(false) if rate == ProbeRate::Down => self.forget(probe),
@@ -93,8 +105,18 @@ impl State {
         Action::Open
     }
 
-    /// A probe is no longer made, or its verdict is down.
-    pub(super) fn forget(&mut self, probe: ProbeId) -> Action {
+    /// A probe is no longer made. One that a reload makes in its place, for a check that was
+    /// changed, keeps the connection.
+    pub(super) fn removed(&mut self, probe: ProbeId) -> Action {
+        self.fresh.remove(&probe);
+        if self.passing.contains(&probe) {
+            self.passing.append(&mut self.fresh);
+        }
+        self.forget(probe)
+    }
+
+    /// The verdict of a probe is down.
+    fn forget(&mut self, probe: ProbeId) -> Action {
         self.passing.remove(&probe);
         self.in_doubt.remove(&probe);
         let is_needed = !(self.passing.is_empty() && self.in_doubt.is_empty());
@@ -121,8 +143,9 @@ impl State {
             Connection::Held(since) => now.saturating_duration_since(since),
         };
         if held >= SHORT && end != End::TooMuch {
-            (self.short, self.not_before) = (0, None);
+            (self.short, self.last_end, self.not_before) = (0, None, None);
         } else {
+            self.last_end = Some(end);
             self.short = self.short.saturating_add(1);
             self.not_before = wait(self.short).map(|wait| now + wait);
         }
@@ -142,7 +165,11 @@ impl State {
             {
                 Watching::Connected
             }
-            _ if self.short >= USELESS => Watching::EndedByServer,
+            _ if self.short >= USELESS => match self.last_end {
+                Some(End::TooMuch) => Watching::TooMuchSent,
+                Some(End::NotMade) => Watching::NotMade,
+                Some(End::ByServer) | None => Watching::EndedByServer,
+            },
             Connection::None | Connection::Opening | Connection::Held(_) => Watching::NotConnected,
         }
     }

@@ -174,6 +174,23 @@ async fn the_connection_is_closed_after_the_verdict_and_with_its_last_probe() {
 }
 
 #[tokio::test]
+async fn the_connection_of_a_changed_check_is_kept() {
+    let mut fixture = Fixture::new().await;
+    let (before, _) = fixture.probe(1);
+    before.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
+    let server = fixture.accept().await;
+    until(&before.shown(), Watching::Connected).await;
+    let (after, rate) = fixture.probe(2);
+    drop(before);
+    assert_eq!(*after.shown().lock(), Watching::Connected);
+    after.probed(ProbeResult::Ok, ProbeRate::Normal, clock::monotonic());
+    let another = timeout(Duration::from_millis(50), fixture.listener.accept()).await;
+    assert!(another.is_err());
+    drop(server);
+    is_brought_forward(&rate).await;
+}
+
+#[tokio::test]
 async fn a_server_that_sends_without_end_is_left_alone() {
     let mut fixture = Fixture::new().await;
     let (probe, _rate) = fixture.probe(1);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::set_weight::SetWeightStatus;
 use crate::model::{
-    AdminState, Connections, Decision, Health, Quiesced, ServiceKey, Watching, Weight,
+    AdminState, Connections, Decision, Forwarding, Health, Quiesced, ServiceKey, Watching, Weight,
     short_duration,
 };
 use crate::runtime::own_command;
@@ -34,6 +34,9 @@ pub(crate) struct ServiceStatus {
     pub(crate) protocol: Option<String>,
     pub(crate) scheduler: String,
     pub(crate) forwarding: String,
+    /// What a tunnel is made of, as `plan` shows it; left out of another forwarding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tunnel: Option<String>,
     pub(crate) quorum: QuorumStatus,
     /// Whether failing real servers serve, because too few others are up.
     pub(crate) fail_open: bool,
@@ -130,6 +133,9 @@ pub(crate) struct RealServerStatus {
     /// Only where this is not the service's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) forwarding: Option<String>,
+    /// Only where this forwarding is a tunnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tunnel: Option<String>,
     /// `none`, where nothing checks it; else left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) check: Option<String>,
@@ -149,7 +155,8 @@ pub(crate) struct RealServerStatus {
     pub(crate) weight: WeightStatus,
     pub(crate) connections: ConnectionsStatus,
     pub(crate) last_probe: Option<ProbeStatus>,
-    /// `connected`, `not_connected` or `ended_by_server`; left out where the check has no `watch`.
+    /// `connected`, `not_connected`, `ended_by_server`, `too_much_sent` or `not_made`; left out
+    /// where the check has no `watch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) watch: Option<String>,
     pub(crate) since: Timestamp,
@@ -226,6 +233,7 @@ impl ServiceStatus {
             protocol,
             scheduler: record.scheduler.to_string(),
             forwarding: record.forwarding.to_string(),
+            tunnel: tunnel_of(record.forwarding),
             quorum: QuorumStatus {
                 weight: pool.quorum,
                 hysteresis: pool.hysteresis,
@@ -243,13 +251,15 @@ impl ServiceStatus {
     }
 
     /// Leaves out the real servers with which nothing is wrong; see
-    /// [`RealServerStatus::has_problem`]. Returns whether something is wrong with the service.
+    /// [`RealServerStatus::has_problem`]. Those for which `watch` is of no use stay, since a
+    /// warning is about them. Returns whether something is wrong with the service.
     pub(crate) fn keep_problems(&mut self, patience: Duration, now: SystemTime) -> bool {
         let real_servers = &mut self.real_servers;
-        real_servers.retain(|one| one.has_problem(patience, now));
+        let is_kept =
+            |one: &RealServerStatus| one.has_problem(patience, now) || one.watch_is_useless();
+        real_servers.retain(is_kept);
         let sorry_server = self.sorry_server.take();
-        self.sorry_server =
-            sorry_server.filter(|one| one.active || one.server.has_problem(patience, now));
+        self.sorry_server = sorry_server.filter(|one| one.active || is_kept(&one.server));
         self.servers().next().is_some() || !self.warnings().is_empty()
     }
 
@@ -279,22 +289,26 @@ impl ServiceStatus {
                 },
             )
         });
-        let ended = self
-            .servers()
-            .filter(|server| server.watch.as_deref() == Some(Watching::EndedByServer.as_str()));
-        let ended: Vec<_> = ended.map(|server| server.name.as_str()).collect();
-        let unwatched = ended.first().map(|first| {
-            let more = match ended.len() {
-                1 => String::new(),
-                all => format!(" and {} more", all - 1),
+        warnings.chain(refused).chain(self.unwatched()).collect()
+    }
+
+    /// The real servers for which `watch` is of no use, a sentence for each reason.
+    fn unwatched(&self) -> impl Iterator<Item = String> {
+        /// As many names as a person reads on a line.
+        const NAMES: usize = 5;
+        Watching::USELESS.into_iter().filter_map(|state| {
+            let (shown, reason) = (state.as_str(), state.reason()?);
+            let servers = self.servers();
+            let servers = servers.filter(|server| server.watch.as_deref() == Some(shown));
+            let names: Vec<_> = servers.map(|server| server.name.as_str()).collect();
+            let (first, others) = names.split_at(names.len().min(NAMES));
+            let more = match others.len() {
+                0 => String::new(),
+                others => format!(" and {others} more"),
             };
-            format!(
-                "`watch` is of no use for {first}{more}: the server ends an idle connection right \
-                 after it was made; remove `watch`, or raise the server's time-out for clients \
-                 that send nothing"
-            )
-        });
-        warnings.chain(refused).chain(unwatched).collect()
+            let first = first.join(", ");
+            (!names.is_empty()).then(|| format!("`watch` is of no use for {first}{more}: {reason}"))
+        })
     }
 
     /// The real servers with which something is wrong: the name, the diagnosis
@@ -333,6 +347,11 @@ impl ServiceStatus {
         self.real_servers.iter().chain(sorry_server)
     }
 
+    /// How packets reach the real servers that have no forwarding of their own, for people.
+    pub(crate) fn forwarding_and_tunnel(&self) -> String {
+        with_tunnel(&self.forwarding, self.tunnel.as_ref())
+    }
+
     /// What the kernel knows it by, for people.
     pub(crate) fn key(&self) -> String {
         let part = |part: &Option<String>| part.as_deref().unwrap_or("?").to_owned();
@@ -345,6 +364,19 @@ impl ServiceStatus {
             ),
         }
     }
+}
+
+fn tunnel_of(forwarding: Forwarding) -> Option<String> {
+    let Forwarding::Tunnel(tunnel) = forwarding else {
+        return None;
+    };
+    Some(tunnel.to_string())
+}
+
+/// `tunnel gre checksum sum`, and another forwarding as it is.
+fn with_tunnel(forwarding: &str, tunnel: Option<&String>) -> String {
+    let tunnel = tunnel.map(|tunnel| format!(" {tunnel}"));
+    format!("{forwarding}{}", tunnel.unwrap_or_default())
 }
 
 /// An address for people: port 0 of IPVS is every port, which the configuration has as `*`.
@@ -389,11 +421,23 @@ impl RealServerStatus {
             || self.quiesced.is_some()
     }
 
+    /// Whether a watched connection has no use there.
+    fn watch_is_useless(&self) -> bool {
+        let useless = Watching::USELESS.map(Watching::as_str);
+        let watch = self.watch.as_deref();
+        watch.is_some_and(|watch| useless.contains(&watch))
+    }
+
     /// The address, and the forwarding where this is not the service's, for people.
     pub(crate) fn address_and_forwarding(&self) -> String {
         let address = shown_address(&self.address);
         match &self.forwarding {
-            Some(forwarding) => format!("{address}, {forwarding}"),
+            Some(forwarding) => {
+                format!(
+                    "{address}, {}",
+                    with_tunnel(forwarding, self.tunnel.as_ref())
+                )
+            }
             None => address.into_owned(),
         }
     }
@@ -411,11 +455,13 @@ impl RealServerStatus {
         let live = record.live.lock().clone();
         let subject = service.subject(record);
         let fix = live.suggested_fix(subject);
+        let is_own = record.forwarding != service.forwarding;
+        let own_forwarding = is_own.then_some(record.forwarding);
         Self {
             name: record.name.to_string(),
             address: record.key.to_string(),
-            forwarding: (record.forwarding != service.forwarding)
-                .then(|| record.forwarding.to_string()),
+            forwarding: own_forwarding.map(|own| own.to_string()),
+            tunnel: own_forwarding.and_then(tunnel_of),
             check: (!record.is_checked).then(|| NO_CHECK.to_owned()),
             health: live.health.to_string(),
             admin: AdminStatus::of(&live),

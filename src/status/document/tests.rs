@@ -1,7 +1,13 @@
+use std::sync::Arc;
+
 use expect_test::expect_file;
 
 use super::*;
-use crate::model::{AdminState, Connections, Diagnosis, Forwarding, Health, ServiceFlags, Weight};
+use crate::model::{
+    AdminState, Checksum, Connections, Diagnosis, Forwarding, Health, ServiceFlags, Tunnel,
+    Watching, Weight,
+};
+use crate::runtime::shared::Shared;
 use crate::status::{Examiner, LeavingRecord, fixture};
 
 fn pretty(snapshot: &Snapshot) -> String {
@@ -70,6 +76,33 @@ fn fix_and_forwarding_are_those_of_the_real_server_itself() {
     assert!(names_vip(direct) && !names_vip(masqueraded), "{status:?}");
     assert_eq!(direct.forwarding, None);
     assert_eq!(masqueraded.forwarding.as_deref(), Some("masquerade"));
+}
+
+#[test]
+fn tunnel_is_shown_of_the_service_and_of_a_real_server_with_another_one() {
+    let mut config = fixture::config();
+    let web = &mut config.virtual_services[0];
+    let port = std::num::NonZeroU16::new(6080).unwrap();
+    let checksum = Checksum::Remote;
+    web.forwarding = Forwarding::Tunnel(Tunnel::Gue { port, checksum });
+    web.real_servers[1].forwarding = Some(Forwarding::Tunnel(Tunnel::Ipip));
+    let snapshot = Snapshot::director(&config, "".into(), std::time::UNIX_EPOCH);
+    let status = ServiceStatus::of(&snapshot.services[0], |_| true);
+    assert_eq!(
+        status.forwarding_and_tunnel(),
+        "tunnel gue port 6080 checksum remote"
+    );
+    let shown = status
+        .servers()
+        .map(RealServerStatus::address_and_forwarding);
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["192.168.11.21:80", "192.168.11.22:80, tunnel ipip"]
+    );
+    let json = serde_json::to_value(&status).unwrap();
+    assert_eq!(json["tunnel"], "gue port 6080 checksum remote");
+    assert_eq!(json["real_servers"][0].get("tunnel"), None);
+    assert_eq!(json["real_servers"][1]["tunnel"], "ipip");
 }
 
 #[test]
@@ -310,6 +343,36 @@ fn service_with_a_condition_is_a_problem_without_real_servers() {
     assert_eq!(
         (found[0].name.as_str(), found[0].real_servers.len()),
         ("web", 0)
+    );
+}
+
+#[test]
+fn real_servers_for_which_watch_is_of_no_use_are_named_with_the_reason_under_problems_as_well() {
+    let snapshot = fixture::director();
+    let web = &snapshot.services[0].real_servers;
+    let watch = |index: usize, state: Watching| {
+        let watching = Arc::<Shared<Watching>>::default();
+        *watching.lock() = state;
+        web[index].live.lock().watching = Some(watching);
+    };
+    let warnings = || {
+        let filter = Filter::of_query("service=web&problems").unwrap();
+        let json = json(&snapshot, &filter).unwrap();
+        let status: StatusResponse = serde_json::from_slice(&json).unwrap();
+        let warnings = status.virtual_services.unwrap()[0].warnings();
+        let of_watch = warnings.into_iter().filter(|one| one.contains("`watch`"));
+        of_watch.collect::<Vec<_>>()
+    };
+    watch(0, Watching::EndedByServer);
+    watch(1, Watching::EndedByServer);
+    let [ended] = warnings().try_into().unwrap();
+    assert!(ended.contains("for rs1, rs2: the server ends"), "{ended}");
+    watch(1, Watching::TooMuchSent);
+    let [ended, sent] = warnings().try_into().unwrap();
+    assert!(ended.contains("for rs1: the server ends"), "{ended}");
+    assert!(
+        sent.contains("for rs2: the server sends more than 64 KiB"),
+        "{sent}"
     );
 }
 

@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use super::*;
-use crate::status::{ServiceRecord, fixture};
+use crate::config::{Check, CheckKind};
+use crate::model::{Forwarding, Tunnel};
+use crate::status::{ServiceRecord, Snapshot, fixture};
 
 fn apply(query: &Query, record: &ServiceRecord) -> Option<ServiceStatus> {
     let service = ServiceStatus::of(record, |_| true);
@@ -33,6 +37,32 @@ fn each_word_is_looked_for_in_service_and_real_server() {
     ] {
         assert_eq!(names(query).as_deref(), expected, "{query}");
     }
+}
+
+#[test]
+fn real_server_is_found_by_what_stands_in_place_of_a_probe_and_by_its_tunnel() {
+    let mut config = fixture::config();
+    let web = &mut config.virtual_services[0];
+    let check = Arc::make_mut(&mut web.check);
+    let unchecked = Check {
+        kind: CheckKind::None,
+        ..check.clone()
+    };
+    web.real_servers[0].check = Some(Arc::new(unchecked));
+    let gre = Tunnel::Gre { checksum: true };
+    web.real_servers[1].forwarding = Some(Forwarding::Tunnel(gre));
+    let snapshot = Snapshot::director(&config, "".into(), fixture::start());
+    let names = |query: &str| {
+        let query = Query::parse(query).unwrap();
+        let service = apply(&query, &snapshot.services[0]);
+        let servers = service.map(|service| service.real_servers);
+        let names = servers.into_iter().flatten().map(|server| server.name);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("q=not+checked"), ["rs1"]);
+    assert_eq!(names("q=none+yet"), ["rs2"]);
+    assert_eq!(names("q=gre"), ["rs2"]);
+    assert_eq!(names("q=wlc").len(), 2);
 }
 
 #[test]

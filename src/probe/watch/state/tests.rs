@@ -130,6 +130,26 @@ fn a_server_that_ends_each_connection_is_asked_ever_more_seldom_and_shown() {
 }
 
 #[test]
+fn what_is_shown_says_how_the_connections_ended() {
+    for (end, shown) in [
+        (End::ByServer, Watching::EndedByServer),
+        (End::TooMuch, Watching::TooMuchSent),
+        (End::NotMade, Watching::NotMade),
+    ] {
+        let mut now = clock::monotonic();
+        let mut state = State::default();
+        for _ in 0..USELESS {
+            now += LONGEST_WAIT;
+            let action = state.probed(ONE, Some(true), ProbeRate::Normal, now);
+            assert_eq!(action, Action::Open);
+            state.opened(now);
+            state.ended(end, now);
+        }
+        assert_eq!(state.watching(now), shown);
+    }
+}
+
+#[test]
 fn a_fault_of_this_host_and_too_much_text_make_no_probe() {
     let now = clock::monotonic();
     let mut state = held(now);
