@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 
 use serde_yaml::{Mapping, Value};
 
-use self::majority::{check, forwarding};
+use self::majority::{NONE, check, forwarding};
 use self::real_servers::{KeptRealServer, unusable};
 use super::check::duration;
 use super::draft::{Draft, Key, Netmask, Persistence, SorryServer};
@@ -91,9 +91,11 @@ impl Converter {
         let sorry_server = draft.sorry_server.take();
         let sorry_server = sorry_server
             .and_then(|server| self.sorry_server(&draft, &server, forwarding, &kept, notes));
+        // With `none` here, no real server has a check of its own either.
+        let can_fail = check.as_str() != Some(NONE);
         keys.insert("check".into(), check);
         write_quorum(&draft, &kept, &mut keys, notes);
-        if let Some(on_failure) = draft.on_failure {
+        if let Some(on_failure) = draft.on_failure.filter(|_| can_fail) {
             keys.insert("on_failure".into(), on_failure.into());
         }
         if let Some(server) = sorry_server {
@@ -201,7 +203,7 @@ impl Converter {
         }
         write_own_forwarding(own_forwarding, forwarding, &mut keys);
         // The other programs do not check theirs.
-        keys.insert("check".into(), "none".into());
+        keys.insert("check".into(), NONE.into());
         Some(keys)
     }
 }

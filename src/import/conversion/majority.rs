@@ -11,7 +11,7 @@ use crate::import::note::{Notes, SourceLocation};
 use crate::model::Forwarding;
 
 /// `check: none`.
-const NONE: &str = "none";
+pub(super) const NONE: &str = "none";
 
 /// The first of those that occur most often.
 fn most_frequent<K: Ord>(keys: impl Iterator<Item = K>) -> Option<K> {

@@ -324,6 +324,16 @@ fn quorum_sorry_server_and_failure_are_imported() {
 }
 
 #[test]
+fn service_without_a_checker_has_no_on_failure() {
+    for lines in ["", "inhibit_on_failure"] {
+        let (config, imported) = one(lines, "weight 1");
+        assert_eq!(check(&imported), r#""none""#);
+        assert_eq!(config.virtual_services[0].pool.on_failure, None);
+        assert_eq!(config.warnings, []);
+    }
+}
+
+#[test]
 fn keywords_without_equivalent_are_noted() {
     let lines = "quorum_up \"/bin/up a\"\nquorum_down /bin/down\nha_suspend\nomega\nalpha\nwarmup 5\n\
                  smtp_alert\nsnmp_name s\nsorry_server_inhibit\nodd 1 2\nprotocol ICMP";
