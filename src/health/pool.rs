@@ -75,7 +75,11 @@ impl Pool {
     /// Takes over what another pool of this service knows: `previous` tells, for
     /// each place here, where that real server was there.
     pub(crate) fn take_over(&mut self, before: &Self, previous: &[Option<PreviousIndex>]) {
-        self.status = before.status;
+        // One that is not configured any more does not serve here.
+        self.status = PoolStatus {
+            sorry_serves: before.status.sorry_serves && self.sorry_server.is_some(),
+            ..before.status
+        };
         self.frozen = before.frozen;
         self.evidence_from = before.evidence_from;
         let members = self.members.iter_mut().chain(&mut self.sorry_server);

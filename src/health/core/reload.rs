@@ -1,6 +1,7 @@
 //! The first configuration, and every later one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Core, Subscription};
@@ -20,7 +21,7 @@ use crate::health::symptoms::{SymptomTable, Symptoms};
 use crate::health::timers::Timers;
 use crate::health::unresponsive::UnresponsiveHosts;
 use crate::model::{
-    ArpConflicts, Health, RealServerId, RealServerKey, ServiceKey, Weight, Weights,
+    ArpConflicts, Health, PoolStatus, RealServerId, RealServerKey, ServiceKey, Weight, Weights,
 };
 use crate::notify::EventKind;
 use crate::probe::{ProbeId, ProbeTarget};
@@ -91,6 +92,7 @@ impl Core {
         let symptoms = self.symptoms.carried_over(&self.inventory, &inventory);
         let learned = self.learn(&mut pools, &known, &probes);
         let freed = self.no_longer_checked(&inventory);
+        let without = self.no_longer_with_sorry_server(&inventory);
         self.mass_failure = mass_failure(&inventory, &probes, &pools);
         self.probe_loops = probe_loops(&probes, now);
         self.subscriptions = subscriptions(probes);
@@ -122,6 +124,15 @@ impl Core {
         self.update_freeze(now, effects);
         for index in 0..self.pools.len() {
             self.recompute(index, None, now, effects);
+        }
+        for service in without {
+            let before = PoolStatus {
+                sorry_serves: true,
+                ..PoolStatus::WELL
+            };
+            let announcer = &mut self.announcer;
+            let lines = announcer.pool_status(&service, before, PoolStatus::WELL, now);
+            effects.extend(lines.into_iter().map(Effect::Log));
         }
         for (id, from) in freed {
             self.show_no_longer_checked(id, from, now, effects);
@@ -265,6 +276,20 @@ impl Core {
             (health != Health::Up).then_some((id, health))
         });
         freed.collect()
+    }
+
+    /// The services whose sorry server served, and that have none in this configuration, by the
+    /// names that they had: another name never had a sorry server.
+    fn no_longer_with_sorry_server(&self, after: &Inventory) -> Vec<Arc<str>> {
+        let services = after.services().iter();
+        let without = services.filter(|service| service.pool.sorry_server.is_none());
+        let without: BTreeSet<_> = without.map(|service| service.key).collect();
+        let before = self.inventory.services().iter().zip(&self.pools);
+        let ended = before
+            .filter(|(service, pool)| pool.status().sorry_serves && without.contains(&service.key));
+        ended
+            .map(|(service, _)| Arc::clone(&service.name))
+            .collect()
     }
 
     fn show_no_longer_checked(

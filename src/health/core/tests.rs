@@ -431,6 +431,32 @@ fn found(weights: &[u32]) -> Weights {
         .collect()
 }
 
+#[test]
+fn end_of_a_sorry_server_is_logged_under_the_name_that_had_the_sorry_server() {
+    let text = |name: &str, sorry_server: &str| {
+        format!(
+            "virtual_services:\n  - name: {name}\n    address: 192.0.2.1:80\n    {sorry_server}\n    \
+             real_servers: [{{ name: rs1, address: 192.0.2.11 }}]\n"
+        )
+    };
+    let service: ServiceKey = "tcp 192.0.2.1:80".parse().unwrap();
+    let found = Weights::from([((service, "192.0.2.19:80".parse().unwrap()), Weight::ONE)]);
+    let now = clock::monotonic();
+    let first = text("old", "sorry_server: { address: 192.0.2.19 }");
+    let (mut core, _) = Core::new(configuration(&first, &found), now);
+    let reload = Input::Reload(configuration(&text("new", ""), &found));
+    let effects = core.handle(reload, now);
+    let lines = effects.into_iter().filter_map(|effect| {
+        let Effect::Log(line) = effect else {
+            return None;
+        };
+        let service = line.service?;
+        Some(format!("{service}: {}", line.message))
+    });
+    let lines: Vec<_> = lines.filter(|line| line.contains("sorry server")).collect();
+    assert_eq!(lines, ["old: the sorry server serves no longer"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
