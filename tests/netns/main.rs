@@ -17,6 +17,7 @@ mod checks;
 mod cleanup;
 mod director;
 mod dns;
+mod from_source;
 mod full_disk;
 mod haproxy_agent;
 mod host_watch;

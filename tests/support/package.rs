@@ -31,10 +31,10 @@ fn commands(page: &str, heading: &str) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let section = text.lines().skip_while(|line| *line != heading).skip(1);
     let section = section.take_while(|line| !line.starts_with('#'));
-    let commands: Vec<_> = section
-        .filter_map(|line| line.strip_prefix("    "))
-        .map(|line| line.split(" #").next().unwrap().trim().to_owned())
-        .collect();
+    let lines = section.filter_map(|line| line.strip_prefix("    "));
+    let lines = lines.map(|line| line.split(" #").next().unwrap().trim());
+    let text = lines.collect::<Vec<_>>().join("\n").replace("\\\n", "");
+    let commands: Vec<_> = text.lines().map(str::to_owned).collect();
     assert!(
         !commands.is_empty(),
         "{page} has no commands below {heading}"
@@ -98,15 +98,40 @@ impl Installer<'_> {
             if command.starts_with("editor ") {
                 continue;
             }
-            let command = if self.systemd.unit == "lvs-agent-real-server.service" {
-                command
-                    .replace("lvs-agent-director", "lvs-agent-real-server")
-                    .replace("cleanup", "cleanup --real-server")
-            } else {
-                command
-            };
-            self.run(&command, package);
+            self.run(&self.for_unit(command), package);
         }
+    }
+
+    /// The command line, which the manual has for a director, for the machine's unit.
+    fn for_unit(&self, command: String) -> String {
+        if self.systemd.unit == "lvs-agent-real-server.service" {
+            command
+                .replace("lvs-agent-director", "lvs-agent-real-server")
+                .replace("cleanup", "cleanup --real-server")
+        } else {
+            command
+        }
+    }
+
+    /// Runs the commands of a section in the [`SourceTree`] of this machine, but for the build,
+    /// each as `edit` makes it fit the machine.
+    pub(crate) fn run_in_source(&self, heading: &str, edit: impl Fn(String) -> String) {
+        for command in commands("install.md", heading) {
+            if command.starts_with("cargo build ") {
+                continue;
+            }
+            let command = edit(self.for_unit(command));
+            self.run(&format!("cd /mnt && {command}"), "");
+        }
+    }
+
+    /// Installs from the source as the manual says, and starts the agent of this role.
+    pub(crate) fn install_from_source(&self, role: &str) {
+        self.run_in_source("## From source", |command| command);
+        assert_eq!(self.enabled(), "disabled");
+        self.run_section("install.md", role, "");
+        self.systemd.until_state("active");
+        assert_eq!(self.enabled(), "enabled");
     }
 
     pub(crate) fn version(&self) -> String {
