@@ -120,6 +120,10 @@ fn assert_formats_are_right(site: &Site) {
     assert_eq!(types, ["counter", "gauge", "histogram"].into());
 }
 
+fn has_sample(exposition: &str, begins: &str) -> bool {
+    exposition.lines().any(|line| line.starts_with(begins))
+}
+
 #[test]
 fn readers_of_both_formats_find_nothing_wrong() {
     for form in ["full", "compact", "off"] {
@@ -156,12 +160,23 @@ fn readers_of_both_formats_find_nothing_wrong() {
     site.configure(&(site.service("web", 1, CHECK, &[1]) + "real_server: { vips: [192.0.2.1] }\n"));
     let command = site.command("run", &["--real-server", "--dry-run"]);
     let _agent = Process::start(command, tempfile::tempdir().unwrap());
-    until(AMPLE, "the real server's agent", || {
-        match exchange(site.listen, "GET", "/livez", AMPLE) {
-            Ok(answer) if answer.status == 200 => Ok(()),
+    // Neither the first pass nor the first inspection adds a series after that.
+    let late = [
+        "lvs_reconcile_last_success_timestamp_seconds ",
+        "lvs_sysctl_ok{",
+        "lvs_vip_configured{",
+        "lvs_arp_sysctl{",
+        "lvs_real_server_listening{",
+        "lvs_real_server_ready{",
+    ];
+    until(
+        AMPLE,
+        "the series of the real server's agent",
+        || match exchange(site.listen, "GET", "/metrics", AMPLE) {
+            Ok(answer) if late.iter().all(|series| has_sample(&answer.body, series)) => Ok(()),
             other => Err(other),
-        }
-    });
+        },
+    );
     assert_formats_are_right(&site);
 }
 
