@@ -138,6 +138,9 @@
 //! | adopt | to take over what is found in the kernel as it is |
 
 mod agent;
+#[cfg(benchmarking)]
+#[doc(hidden)]
+pub mod benchmarking;
 pub mod cli;
 pub mod config;
 mod control;

@@ -107,7 +107,8 @@ stage_shell() {
 }
 
 stage_fmt() {
-	cargo fmt --check && cargo fmt --check --manifest-path tests/bench/Cargo.toml
+	cargo fmt --check && cargo fmt --check --manifest-path tests/bench/Cargo.toml &&
+		cargo fmt --check --manifest-path tests/bench/library/Cargo.toml
 }
 
 stage_clippy() {

@@ -404,7 +404,8 @@ fn validate<'n>(
         notify: notify?,
         director: director?,
         real_server: real_server?,
-        virtual_services: services.collect::<Parsed<_>>()?,
+        // A boxed slice has no room to spare.
+        virtual_services: services.collect::<Parsed<Box<[_]>>>()?.into_vec(),
         // Known when every source is read.
         sha256: String::new(),
         warnings: Vec::new(),

@@ -211,7 +211,8 @@ impl ServiceDraft {
             persistence: self.persistence?,
             check,
             pool,
-            real_servers: real_servers.collect::<Parsed<_>>()?,
+            // A boxed slice has no room to spare.
+            real_servers: real_servers.collect::<Parsed<Box<[_]>>>()?.into_vec(),
         })
     }
 }

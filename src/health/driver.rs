@@ -1,5 +1,7 @@
 //! The task around [`Core`]: it owns the channels and the clock, and carries the effects out.
 
+#[cfg(benchmarking)]
+pub(crate) mod benchmarking;
 mod effects;
 mod log;
 
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::core::Core;
@@ -225,6 +228,12 @@ impl Driver {
                 received = reports.recv_many(&mut batch, BATCH) => {
                     if received == 0 {
                         return;
+                    }
+                    // Reports of answers that came together are taken together: each turn of
+                    // this loop costs as much as what a report changes.
+                    yield_now().await;
+                    while batch.len() < BATCH && let Ok(report) = reports.try_recv() {
+                        batch.push(report);
                     }
                     for report in batch.drain(..) {
                         self.handle(Input::ProbeReport(Arc::new(report)), clock::monotonic());

@@ -32,6 +32,8 @@ mod timers;
 mod unresponsive;
 pub(crate) mod weight_updates;
 
+#[cfg(benchmarking)]
+pub(crate) use driver::benchmarking;
 pub(crate) use driver::{
     Driver, HealthReload, HealthRequest, LinkInputs, ReloadResult, Subscriptions,
 };

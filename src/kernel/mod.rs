@@ -35,6 +35,8 @@ pub(crate) use error::SysctlFault;
 pub(crate) use error::{Cause, KernelError};
 pub(crate) use host::{Host, Route};
 pub(crate) use ipvs::KernelIpvs;
+#[cfg(benchmarking)]
+pub(crate) use ipvs::benchmarking;
 pub(crate) use ipvs_reader::IpvsReader;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::{MemoryAddresses, MemoryIpvs};

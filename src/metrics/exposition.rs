@@ -22,7 +22,7 @@ pub(crate) use format::Format;
 use format::Writer;
 
 use crate::config::PerRealServer;
-use crate::model::{ContinuousStatistics, Statistics};
+use crate::model::Statistics;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// A piece ends with the first record that passes this many bytes: enough to
@@ -112,10 +112,10 @@ impl Samples<'_> {
     fn count(
         &mut self,
         labels: &[Label<'_>],
-        statistics: ContinuousStatistics,
+        statistics: Statistics,
         counter: fn(&Statistics) -> u64,
     ) {
-        self.add(labels, counter(&statistics.total()));
+        self.add(labels, counter(&statistics));
     }
 }
 

@@ -168,7 +168,10 @@ fn every_metric_of_the_interface_is_there() {
         let mut live = snapshot.services[0].real_servers[1].live.lock();
         live.quiesced = Some(Quiesced::ArpConflict);
         live.admin = AdminState::Draining;
-        live.decision.since = Some(fixture::start());
+        live.decision = Some(Box::new(crate::model::Decision {
+            since: Some(fixture::start()),
+            ..crate::model::Decision::default()
+        }));
     }
     snapshot.table.lock().sync_daemons.insert(SyncDaemon {
         state: SyncState::Backup,
@@ -509,7 +512,7 @@ fn each_probe_counts_under_one_result_and_a_failed_one_under_one_cause() {
             live.probes[ProbeResult::Timeout.index()] = 3;
             live.probes[ProbeResult::Unverified.index()] = 5;
             live.probes[ProbeResult::Internal.index()] = 7;
-            live.probes.iter().sum::<u64>()
+            live.probes.iter().copied().map(u64::from).sum::<u64>()
         };
         let text = scrape(snapshot);
         let counted = |family: &str, label: &str| -> Vec<(String, u64)> {

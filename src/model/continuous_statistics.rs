@@ -13,35 +13,47 @@ use super::Statistics;
 /// loss of its counters is missing; nothing is ever counted twice. While the object is absent,
 /// its counters stay: a destination that is added again within some minutes goes on with the
 /// counters that it had (`ip_vs_trash_get_dest` in `ip_vs_ctl.c`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ContinuousStatistics {
-    total: Statistics,
     /// As last observed in the kernel.
     kernel: Statistics,
+    /// What was counted before the kernel's counters began again. Boxed, since that is rare and
+    /// there may be tens of thousands of objects.
+    earlier: Option<Box<Statistics>>,
 }
 
 impl ContinuousStatistics {
     /// What was counted since the first observation, and by the kernel before it.
     pub(crate) fn total(&self) -> Statistics {
-        self.total
+        let earlier = self.earlier.as_deref().copied().unwrap_or_default();
+        each(earlier, self.kernel, u64::saturating_add)
     }
 
     /// Takes the kernel's counters of now.
     pub(crate) fn observe(&mut self, kernel: Statistics) {
         let before = std::mem::replace(&mut self.kernel, kernel);
-        let counter = |of: fn(&Statistics) -> u64| {
-            let (before, now) = (of(&before), of(&kernel));
-            // Counters that are smaller than before have begun again.
-            let counted = now.checked_sub(before).unwrap_or(now);
-            of(&self.total).saturating_add(counted)
-        };
-        self.total = Statistics {
-            connections: counter(|statistics| statistics.connections),
-            incoming_packets: counter(|statistics| statistics.incoming_packets),
-            outgoing_packets: counter(|statistics| statistics.outgoing_packets),
-            incoming_bytes: counter(|statistics| statistics.incoming_bytes),
-            outgoing_bytes: counter(|statistics| statistics.outgoing_bytes),
-        };
+        // Counters that are smaller than before have begun again.
+        let lost = each(
+            before,
+            kernel,
+            |before, now| {
+                if now < before { before } else { 0 }
+            },
+        );
+        if lost != Statistics::default() {
+            let earlier = self.earlier.get_or_insert_default();
+            **earlier = each(**earlier, lost, u64::saturating_add);
+        }
+    }
+}
+
+fn each(one: Statistics, other: Statistics, of: impl Fn(u64, u64) -> u64) -> Statistics {
+    Statistics {
+        connections: of(one.connections, other.connections),
+        incoming_packets: of(one.incoming_packets, other.incoming_packets),
+        outgoing_packets: of(one.outgoing_packets, other.outgoing_packets),
+        incoming_bytes: of(one.incoming_bytes, other.incoming_bytes),
+        outgoing_bytes: of(one.outgoing_bytes, other.outgoing_bytes),
     }
 }
 

@@ -88,21 +88,30 @@ impl AsyncRead for Stream {
         let Some(room) = this.progress.room() else {
             return Poll::Ready(Err(io::Error::other("the probe is given up")));
         };
-        let room = room.min(TURN - this.turn.bytes).min(buffer.remaining());
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
-        let Poll::Ready(read) = Pin::new(&mut this.tcp).poll_read(context, &mut part) else {
+        let room = room.min(TURN - this.turn.bytes);
+        let before = buffer.filled().len();
+        let read = if buffer.remaining() <= room {
+            Pin::new(&mut this.tcp).poll_read(context, buffer)
+        } else {
+            // A part of the buffer is filled with zeros first, which the whole need not be.
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+            let read = Pin::new(&mut this.tcp).poll_read(context, &mut part);
+            let came = part.filled().len();
+            buffer.advance(came);
+            read
+        };
+        let Poll::Ready(read) = read else {
             this.turn = Turn::default();
             return Poll::Pending;
         };
         read?;
-        let came = part.filled().len();
-        this.turn.bytes += came;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        this.turn.bytes += came.len();
         this.turn.reads += 1;
-        this.progress.took(came);
+        this.progress.took(came.len());
         if this.plain {
-            this.progress.came(part.filled());
+            this.progress.came(came);
         }
-        buffer.advance(came);
         Poll::Ready(Ok(()))
     }
 }

@@ -8,7 +8,7 @@ impl RealServerLive {
     pub(crate) fn note_probe(&mut self, report: &ProbeReport) {
         let ProbeReport { outcome, at, .. } = report;
         if let Some(count) = self.probes.get_mut(outcome.result.index()) {
-            *count += 1;
+            *count = count.wrapping_add(1);
         }
         let first = match outcome.result.evidence() {
             Some(true) => Some(&mut self.first_counted.passed),
@@ -24,10 +24,17 @@ impl RealServerLive {
         if self.observation.note(outcome.plain, outcome.vip) {
             self.fix.clone_from(&outcome.fix);
         }
+        // Most details are that of the probe before, whose room is used again.
+        let mut detail = self
+            .last_probe
+            .take()
+            .map(|last| last.detail)
+            .unwrap_or_default();
+        detail.clone_from(&outcome.detail);
         self.last_probe = Some(LastProbe {
             at: *at,
             result: outcome.result,
-            detail: outcome.detail.clone(),
+            detail,
             duration: outcome.duration,
         });
     }

@@ -2,6 +2,8 @@
 
 mod agent_reply;
 mod agent_states;
+#[cfg(benchmarking)]
+pub(crate) mod benchmarking;
 mod body;
 mod check_scope;
 pub(crate) mod checks;

@@ -37,8 +37,14 @@ pub(crate) struct Outcome {
 pub(super) fn outcome(verdict: Verdict, path_result: PathResult, started: Instant) -> Outcome {
     let duration = clock::monotonic().saturating_duration_since(started);
     let (plain, vip) = (None, None);
-    // Whatever of it came from the server, and by whichever check.
-    let shown = |detail: String| printable(&detail);
+    // Whatever of it came from the server, and by whichever check. Most is kept as it is.
+    let shown = |detail: String| {
+        if detail.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            detail
+        } else {
+            printable(&detail)
+        }
+    };
     match verdict {
         Ok(pass) => Outcome {
             result: ProbeResult::Ok,

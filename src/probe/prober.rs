@@ -147,7 +147,7 @@ impl Prober {
     async fn probe_own_address_of(&self, spec: &ProbeSpec, scope: CheckScope) -> Outcome {
         // The source that the way through the VIP needs is of its family; a
         // tunnel may lead to a real server of the other.
-        let route = spec.route.as_ref();
+        let route = spec.route.as_deref();
         let across = route.is_some_and(|route| route.vip.is_ipv4() != spec.target.is_ipv4());
         let own = if across {
             &Check {

@@ -1,5 +1,6 @@
 //! When a probe is made next. Pure.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ProbeRate;
@@ -15,9 +16,10 @@ const TOGETHER: Duration = Duration::from_millis(5);
 ///
 /// Many schedules with the same interval are spread over it, so that the
 /// load is flat from the start and stays so whatever delays a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Schedule {
-    intervals: Intervals,
+    /// Shared by those of one check: many thousands of schedules are kept.
+    intervals: Arc<Intervals>,
     /// What the instants are counted from at which sleepers wake together.
     start: Instant,
     /// An instant of the steady grid.
@@ -31,7 +33,7 @@ pub(super) struct Schedule {
 }
 
 /// From one probe to the next, none of them zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Intervals {
     pub(super) normal: Duration,
     pub(super) fast: Duration,
@@ -67,16 +69,22 @@ impl Schedule {
     ///
     /// Nothing is known yet, so the first probes of all come within one
     /// interval of doubt, whatever the steady one is.
-    pub(super) fn spread(start: Instant, intervals: Intervals, index: u32, count: u32) -> Self {
+    pub(super) fn spread(
+        start: Instant,
+        intervals: impl Into<Arc<Intervals>>,
+        index: u32,
+        count: u32,
+    ) -> Self {
+        let intervals = intervals.into();
         let count = u128::from(count.max(1));
         let part = u128::from(index) % count;
         let at =
             |interval: Duration| start + duration_from_nanos(interval.as_nanos() * part / count);
         Self {
-            intervals,
             start,
             anchor: at(intervals.normal),
             last: at(intervals.fast),
+            intervals,
             ended: None,
             early: EarlyProbes::default(),
         }

@@ -18,7 +18,7 @@ pub(crate) struct ProbeSpec {
     /// What is asked, how often, and how long is waited; its rise and fall do not matter here.
     pub(crate) check: Arc<Check>,
     /// For a check through a VIP.
-    pub(crate) route: Option<Route>,
+    pub(crate) route: Option<Box<Route>>,
 }
 
 /// The way of a probe through a VIP.

@@ -14,7 +14,7 @@ use crate::model::RealServerId;
 #[derive(Debug, Clone)]
 pub(crate) struct ProbeTarget {
     /// What is probed.
-    pub(crate) spec: ProbeSpec,
+    pub(crate) spec: Arc<ProbeSpec>,
     /// Sorted, not empty. Each counts its rise and fall by itself.
     pub(crate) subscribers: Vec<RealServerId>,
 }
@@ -22,11 +22,11 @@ pub(crate) struct ProbeTarget {
 /// What makes two probes one: rise and fall are no part of it, for each
 /// real server counts by itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity(ProbeSpec);
+pub(crate) struct Identity(Arc<ProbeSpec>);
 
 impl Identity {
-    pub(crate) fn of(spec: &ProbeSpec) -> Self {
-        Self(spec.clone())
+    pub(crate) fn of(spec: &Arc<ProbeSpec>) -> Self {
+        Self(Arc::clone(spec))
     }
 
     fn parts(&self) -> Parts<'_> {
@@ -43,7 +43,7 @@ impl Identity {
             via,
         } = &*self.0.check;
         let times = [*interval, *fast_interval, *down_interval, *timeout];
-        let route = self.0.route;
+        let route = self.0.route.as_deref();
         (self.0.target, kind, times, origin, *via, *watch, route)
     }
 }
@@ -55,7 +55,7 @@ type Parts<'a> = (
     &'a Origin,
     Via,
     bool,
-    Option<Route>,
+    Option<&'a Route>,
 );
 
 impl PartialEq for Identity {
@@ -88,7 +88,7 @@ impl Ord for Identity {
     reason = "a regular expression is ordered by its text, and only its cache changes"
 )]
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
-    let mut targets: BTreeMap<Identity, ProbeTarget> = BTreeMap::new();
+    let mut targets: BTreeMap<Identity, Vec<RealServerId>> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
         for (real_server, member) in (0..).zip(virtual_service.members()) {
             let (own, check) = (member.key.0, member.check);
@@ -102,24 +102,25 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
                     .key
                     .vip()
                     .filter(|_| check.via.through_vip())
-                    .map(|vip| Route {
-                        vip,
-                        path: virtual_service.path(member),
+                    .map(|vip| {
+                        Box::new(Route {
+                            vip,
+                            path: virtual_service.path(member),
+                        })
                     }),
             };
-            let target = targets
-                .entry(Identity::of(&spec))
-                .or_insert_with(|| ProbeTarget {
-                    spec,
-                    subscribers: Vec::new(),
-                });
-            target.subscribers.push(RealServerId {
+            // Most probes have one.
+            let subscribers = targets.entry(Identity(Arc::new(spec)));
+            let subscribers = subscribers.or_insert_with(|| Vec::with_capacity(1));
+            subscribers.push(RealServerId {
                 service,
                 real_server,
             });
         }
     }
-    targets.into_values().collect()
+    let targets = targets.into_iter();
+    let targets = targets.map(|(Identity(spec), subscribers)| ProbeTarget { spec, subscribers });
+    targets.collect()
 }
 
 #[cfg(test)]

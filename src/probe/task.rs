@@ -49,7 +49,8 @@ pub(crate) struct ProbeReport {
 pub(crate) struct Probes {
     prober: Arc<Prober>,
     reports: mpsc::Sender<ProbeReport>,
-    running: BTreeMap<Identity, (Probe, ProbeTask)>,
+    /// In the order of the targets.
+    running: Vec<(Identity, (Probe, ProbeTask))>,
     watches: Watches,
     next: u32,
 }
@@ -68,13 +69,12 @@ impl Probes {
     /// None yet; all will report to `reports`. While that is full, probes wait
     /// with their report, and leave out what falls due meanwhile.
     pub(crate) fn new(prober: Prober, reports: mpsc::Sender<ProbeReport>) -> Self {
-        let (running, next) = (BTreeMap::new(), 0);
         Self {
             prober: Arc::new(prober),
             reports,
-            running,
+            running: Vec::new(),
             watches: Watches::default(),
-            next,
+            next: 0,
         }
     }
 
@@ -86,7 +86,8 @@ impl Probes {
         reason = "a regular expression is ordered by its text, and only its cache changes"
     )]
     pub(crate) fn change_to(&mut self, targets: &[ProbeTarget]) -> Vec<Probe> {
-        let mut before = std::mem::take(&mut self.running);
+        let mut before: BTreeMap<_, _> = std::mem::take(&mut self.running).into_iter().collect();
+        self.running.reserve_exact(targets.len());
         let start = clock::monotonic();
         let mut counts: BTreeMap<Duration, u32> = BTreeMap::new();
         for target in targets
@@ -96,10 +97,12 @@ impl Probes {
             *counts.entry(target.spec.check.interval).or_default() += 1;
         }
         let mut indexes: BTreeMap<Duration, u32> = BTreeMap::new();
+        let mut shared: Arc<Intervals> = Arc::default();
         let mut probes = Vec::with_capacity(targets.len());
         for target in targets {
             let identity = Identity::of(&target.spec);
-            let running = before.remove(&identity).unwrap_or_else(|| {
+            let found = before.remove_entry(&identity);
+            let (identity, running) = found.unwrap_or_else(|| {
                 let check = &target.spec.check;
                 let count = counts.get(&check.interval).copied().unwrap_or_default();
                 let index = indexes.entry(check.interval).or_default();
@@ -108,12 +111,16 @@ impl Probes {
                     fast: check.fast_interval,
                     down: check.down_interval,
                 };
-                let schedule = Schedule::spread(start, intervals, *index, count);
+                if *shared != intervals {
+                    shared = Arc::new(intervals);
+                }
+                let schedule = Schedule::spread(start, Arc::clone(&shared), *index, count);
                 *index += 1;
-                self.start(target.spec.clone(), schedule)
+                let started = self.start(Arc::clone(&target.spec), schedule);
+                (identity, started)
             });
             probes.push(running.0.clone());
-            self.running.insert(identity, running);
+            self.running.push((identity, running));
         }
         drop(before);
         self.watches.forget_unused();
@@ -125,7 +132,7 @@ impl Probes {
         self.running.len()
     }
 
-    fn start(&mut self, spec: ProbeSpec, schedule: Schedule) -> (Probe, ProbeTask) {
+    fn start(&mut self, spec: Arc<ProbeSpec>, schedule: Schedule) -> (Probe, ProbeTask) {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);
         let rate = Arc::new(SharedProbeRate::new(spec.check.watch));
@@ -134,7 +141,7 @@ impl Probes {
         let prober = Arc::clone(&self.prober);
         let probe = move || {
             let prober = Arc::clone(&prober);
-            let spec = spec.clone();
+            let spec = Arc::clone(&spec);
             async move { prober.probe_spec(&spec).await }
         };
         let reports = self.reports.clone();

@@ -30,8 +30,9 @@ pub(crate) struct RealServerRecord {
 pub(crate) struct RealServerLive {
     pub(crate) health: Health,
     pub(crate) admin: AdminState,
-    /// Of the drain; of no meaning while it is enabled.
-    pub(crate) decision: Decision,
+    /// Of the drain; `None` while it is enabled. Boxed, as all that few real servers have: there
+    /// may be tens of thousands.
+    pub(crate) decision: Option<Box<Decision>>,
     /// Why it has weight 0 though neither health nor admin asks for it.
     pub(crate) quiesced: Option<Quiesced>,
     /// When `health` last changed.
@@ -39,7 +40,7 @@ pub(crate) struct RealServerLive {
     /// When the drain that is under way should be over: UDP counts as drained then.
     pub(crate) drain_deadline: Option<SystemTime>,
     /// The weight that an operator has set in place of the configured one.
-    pub(crate) operator_weight: Option<OperatorWeight>,
+    pub(crate) operator_weight: Option<Box<OperatorWeight>>,
     /// The weight that it, or somebody for it, asks for in place of the configured one.
     pub(crate) advised: Option<Weight>,
     pub(crate) desired: Weight,
@@ -60,8 +61,8 @@ pub(crate) struct RealServerLive {
     pub(crate) diagnosis: Option<Diagnosis>,
     /// When the certificate ends that the real server showed last.
     pub(crate) certificate_expiry: Option<SystemTime>,
-    /// By [`ProbeResult::index`].
-    pub(crate) probes: [u64; ProbeResult::ALL.len()],
+    /// By [`ProbeResult::index`]. After 2^32 a count begins again, as after a restart.
+    pub(crate) probes: [u32; ProbeResult::ALL.len()],
     pub(crate) transitions_up: u64,
     pub(crate) transitions_down: u64,
     pub(crate) first_counted: FirstCounted,
@@ -81,7 +82,7 @@ impl RealServerLive {
         Self {
             health: Health::Unknown,
             admin: AdminState::Enabled,
-            decision: Decision::default(),
+            decision: None,
             quiesced: None,
             since,
             drain_deadline: None,

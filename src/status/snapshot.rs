@@ -167,7 +167,10 @@ impl Snapshot {
         for service in &next.services {
             let before = known.get(&service.key);
             if let Some(before) = before {
-                *service.statistics.lock() = *before.statistics.lock();
+                service
+                    .statistics
+                    .lock()
+                    .clone_from(&before.statistics.lock());
             }
             let known: BTreeMap<_, _> = before
                 .into_iter()

@@ -6,6 +6,8 @@ probe         processor time of a probe, its pace as the servers see it, peak me
 slow          peak memory with servers that take 900 ms to answer
 scrape        duration of /metrics and /status, and the pace while /metrics is read every second
 instructions  instructions of the agent for a probe, counted by callgrind with 200 servers
+deaths        from the death of 20,000 servers at once to weight 0 of each in the table in memory;
+              both processors are the agent's
 
 The pace of a probe is how far the time since the probe before, of the same server, is off the
 interval. Ratios are medians of the ratios of the rounds, the agent's figure first.
@@ -27,7 +29,13 @@ import urllib.request
 from sides import Failure, Process, Site
 
 INTERVAL = 1.0
-NAMES = ["probe", "slow", "scrape", "instructions"]
+NAMES = ["probe", "slow", "scrape", "instructions", "deaths"]
+# Of `deaths`: the servers, and what the agent says of their check.
+ALL_AT_ONCE = 20_000
+DEATH_TIMES = "interval: 4s, fast_interval: 1s, timeout: 1s, rise: 1, fall: 2"
+# interval + (fall - 1) * fast_interval: a dead process refuses at once.
+DETECTION = 5.0
+SORRY_PORT = 18082
 # Until the pace is steady, and connections of the side before have gone.
 WARM_UP = 4
 
@@ -201,6 +209,68 @@ def instructions(site, seconds):
     return {"instructions_a_probe": int(totals[0].split()[1]) / number, "probes": number}
 
 
+def written(site):
+    """How many weights the agent has written, by its own metric."""
+    with urllib.request.urlopen(f"http://{site.listen}/metrics?service=s0", timeout=20) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(
+        int(float(line.split()[-1]))
+        for line in lines
+        if line.startswith("lvs_ipvs_operations_total{")
+        and 'command="set_dest"' in line
+        and 'result="ok"' in line
+    )
+
+
+def deaths(site, _, seconds):
+    """A sorry server that passes shows the agent that the director can probe."""
+    servers, sorry = site.slow_servers(0), site.slow_servers(0, SORRY_PORT)
+    agent = site.agent(times=DEATH_TIMES, sorry=SORRY_PORT)
+    number = len(site.servers)
+    try:
+        agent.spread("0-1")
+        deadline = time.monotonic() + 60
+        while (before := reached(agent, site)) < number:
+            if time.monotonic() > deadline:
+                raise Failure(f"{before} of {number} servers are up after 60 s")
+            time.sleep(0.2)
+        time.sleep(seconds)
+        before = written(site)
+        died = time.monotonic()
+        servers.child.kill()
+        first = last = None
+        while last is None:
+            time.sleep(0.02)
+            agent.check()
+            more = written(site) - before
+            now = time.monotonic() - died
+            first = now if first is None and more > 0 else first
+            # The sorry server gets its weight as well.
+            last = now if more > number else None
+            if now > 60:
+                raise Failure(f"{more} of {number} weights were written in 60 s")
+        return {
+            "first_after_s": first,
+            "last_after_s": last,
+            "first_to_last_s": last - first,
+            "beyond_detection_s": last - DETECTION,
+            "processor_s": sum(agent.processor_time()),
+            "peak_memory_mb": agent.peak_memory(),
+        }
+    finally:
+        for process in [agent, servers, sorry]:
+            process.end()
+
+
+def reached(agent, site):
+    """How many weights were written since the start: of each server that is up, one."""
+    agent.check()
+    try:
+        return written(site)
+    except OSError:
+        return 0
+
+
 def compare(site, measure, sides, options):
     """All sides in each round, one after the other; the order turns with the round."""
     rounds = []
@@ -263,6 +333,10 @@ def run(site, names, options):
             results["slow"] = compare(site, slow, ["agent", "haproxy"], options)
         finally:
             servers.end()
+    if "deaths" in names:
+        few, site.servers = site.servers, site.addresses(ALL_AT_ONCE)
+        results["deaths"] = compare(site, deaths, ["agent"], options)
+        site.servers = few
     if "instructions" in names:
         site.servers = site.servers[:200]
         servers = site.nginx()

@@ -3,7 +3,7 @@
 #
 # Measures the agent against HAProxy and against a bare epoll loop on this host, prints a
 # table of medians and ratios, and writes them to target/bench/figures.json. All figures, or
-# those named: probe slow scrape instructions (see bench.py). OPTION is one of bench.py:
+# those named: probe slow scrape instructions deaths (see bench.py). OPTION is one of bench.py:
 #
 #   --rounds N     rounds of each comparison, both sides of which alternate (5)
 #   --servers N    real servers, each probed every second (5000)

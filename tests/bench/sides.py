@@ -10,6 +10,8 @@ import time
 # The servers are on the addresses from here on, all of them of this host.
 NETWORK = ipaddress.IPv4Address("127.64.0.1")
 EACH = 20
+# The environment of the agent that its unit and its container set.
+OF_UNIT = {"MALLOC_ARENA_MAX": "1"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -23,7 +25,7 @@ class Process:
     # Ahead of all other work of the host, which may be compilers.
     realtime = False
 
-    def __init__(self, command, core, log):
+    def __init__(self, command, core, log, **environment):
         self.log = pathlib.Path(log)
         before = ["chrt", "--rr", "1"] if self.realtime else []
         with self.log.open("w") as output:
@@ -32,6 +34,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
             )
 
     def stat(self):
@@ -48,6 +51,11 @@ class Process:
         text = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in text.splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+
+    def spread(self, cores):
+        """From now on the process and its threads run on these cores."""
+        command = ["taskset", "--all-tasks", "--cpu-list", "--pid", cores, str(self.child.pid)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def check(self):
         if self.child.poll() is not None:
@@ -70,13 +78,17 @@ class Site:
 
     def __init__(self, directory, options):
         self.directory = pathlib.Path(directory)
-        self.servers = [str(NETWORK + number) for number in range(options.servers)]
+        self.servers = self.addresses(options.servers)
         self.port = 18080
         self.listen = "127.0.0.1:18081"
         self.agent_program = options.agent
         self.programs = pathlib.Path(options.programs)
         self.checker_core, self.server_core = 0, 1
         self.access_log = self.directory / "access.log"
+
+    @staticmethod
+    def addresses(number):
+        return [str(NETWORK + place) for place in range(number)]
 
     def write(self, name, text):
         path = self.directory / name
@@ -108,14 +120,17 @@ class Site:
         command = ["nginx", "-e", "stderr", "-c", configuration]
         return self.started(Process(command, self.server_core, at / "nginx.log"))
 
-    def slow_servers(self, milliseconds):
-        command = [self.programs / "slow_servers", self.port, milliseconds]
-        return self.started(Process(command, self.server_core, self.directory / "slow.log"))
+    def slow_servers(self, milliseconds, port=None):
+        port = port or self.port
+        command = [self.programs / "slow_servers", port, milliseconds]
+        servers = Process(command, self.server_core, self.directory / f"servers-{port}.log")
+        return self.started(servers, port)
 
-    def started(self, servers):
+    def started(self, servers, port=None):
         """Returns when the servers' port accepts connections."""
         deadline = time.monotonic() + 20
-        number = f":{self.port:04X}"
+        port = port or self.port
+        number = f":{port:04X}"
         while True:
             servers.check()
             table = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
@@ -124,10 +139,11 @@ class Site:
                 return servers
             if time.monotonic() > deadline:
                 servers.end()
-                raise Failure(f"nothing listens on port {self.port}: {servers.log.read_text()}")
+                raise Failure(f"nothing listens on port {port}: {servers.log.read_text()}")
             time.sleep(0.05)
 
-    def agent(self, wrapper=()):
+    def agent(self, wrapper=(), times="interval: 1s, timeout: 1s, rise: 1, fall: 3", sorry=None):
+        """With `sorry`, the first service has a sorry server whose check asks this port."""
         text = [
             f"state_dir: {self.directory}/state",
             f"control: {{ socket: {self.directory}/control.sock }}",
@@ -139,17 +155,18 @@ class Site:
             text += [
                 f"  - name: s{number}",
                 f"    address: 192.0.{2 + number // 200}.{1 + number % 200}:80",
-                f"    check: {{ http: {{ path: /agent, port: {self.port} }}, interval: 1s,"
-                " timeout: 1s, rise: 1, fall: 3 }",
-                "    real_servers:",
+                f"    check: {{ http: {{ path: /agent, port: {self.port} }}, {times} }}",
             ]
+            if sorry and number == 0:
+                check = f"{{ http: {{ port: {sorry} }}, interval: 1s, rise: 1 }}"
+                text.append(f"    sorry_server: {{ address: 127.0.0.1, check: {check} }}")
+            text.append("    real_servers:")
             for index, address in enumerate(self.servers[place : place + EACH]):
                 text.append(f"      - {{ name: rs{index}, address: {address} }}")
         configuration = self.write("cluster.yaml", "\n".join(text) + "\n")
         command = [self.agent_program, "run", "--config", configuration, "--table", "memory"]
-        return Process(
-            [*wrapper, *command], self.checker_core, self.directory / "agent.log"
-        )
+        log = self.directory / "agent.log"
+        return Process([*wrapper, *command], self.checker_core, log, **OF_UNIT)
 
     def haproxy(self):
         text = [

@@ -28,7 +28,7 @@ import threading
 import time
 import urllib.request
 
-from sides import Failure, Process
+from sides import OF_UNIT, Failure, Process
 
 LISTEN = "127.0.0.1:18081"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -127,7 +127,8 @@ class Agent(Process):
     """The agent on its configuration, on both processors, as anything else."""
 
     def __init__(self, program, configuration, log):
-        super().__init__([program, "run", "--config", configuration], "0-1", log)
+        command = [program, "run", "--config", configuration]
+        super().__init__(command, "0-1", log, **OF_UNIT)
         self.begun = time.monotonic()
 
     def writes(self):

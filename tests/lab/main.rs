@@ -52,6 +52,7 @@ mod standstill;
 )]
 mod support;
 mod units;
+mod vanished_host;
 mod via_vip;
 mod vip_lan;
 mod watch;

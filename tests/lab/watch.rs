@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Lan, Namespace, PATIENCE, Process, Site, here, http_get_path, nginx, until};
+use crate::support::{Lan, Namespace, PATIENCE, Site, here, http_get_path, nginx, until};
 
 /// How often each side is measured, unless `ROUNDS` says something else.
 const ROUNDS: usize = 100;
@@ -35,7 +35,7 @@ fn weight(director: &Namespace) -> Option<u32> {
     line.rsplit_once("-w ")?.1.trim().parse().ok()
 }
 
-fn wait_for_weight(director: &Namespace, wanted: u32) {
+pub(crate) fn wait_for_weight(director: &Namespace, wanted: u32) {
     until(PATIENCE, &format!("weight {wanted}"), || {
         match weight(director) {
             Some(weight) if weight == wanted => Ok(()),
@@ -100,24 +100,24 @@ fn when_weight_0(director: &Namespace) -> Instant {
     })
 }
 
-/// From the kill of nginx to weight 0, once.
+/// From the failure that `fail` makes to weight 0, once.
 #[expect(
     clippy::disallowed_methods,
     reason = "the agent's clock is not for tests"
 )]
-fn measure(director: &Namespace, server: Process) -> Duration {
+pub(crate) fn measure(director: &Namespace, fail: impl FnOnce()) -> Duration {
     thread::scope(|scope| {
         let seen = scope.spawn(|| when_weight_0(director));
-        // The reader is at work by then, and the kill is at no fixed phase of any interval.
+        // The reader is at work by then, and the failure is at no fixed phase of any interval.
         let phase = u64::from(Instant::now().elapsed().subsec_nanos() % 300);
         thread::sleep(Duration::from_millis(300 + phase));
-        let killed = Instant::now();
-        drop(server);
-        seen.join().unwrap().saturating_duration_since(killed)
+        let failed = Instant::now();
+        fail();
+        seen.join().unwrap().saturating_duration_since(failed)
     })
 }
 
-fn print(side: &str, mut times: Vec<Duration>) {
+pub(crate) fn print(side: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
     eprintln!(
@@ -134,11 +134,15 @@ fn rounds(lan: &Lan, ready: impl Fn()) -> Vec<Duration> {
         let server = nginx(&lan.rs1, "rs1");
         wait_for_weight(&lan.director, 1);
         ready();
-        measure(&lan.director, server)
+        measure(&lan.director, || drop(server))
     };
+    (0..number_of_rounds(ROUNDS)).map(once).collect()
+}
+
+/// What `ROUNDS` says, or this number.
+pub(crate) fn number_of_rounds(usual: usize) -> usize {
     let number = std::env::var("ROUNDS").ok();
-    let number = number.map_or(ROUNDS, |number| number.parse().expect("a number"));
-    (0..number).map(once).collect()
+    number.map_or(usual, |number| number.parse().expect("a number"))
 }
 
 fn agent(lan: &Lan, check: &str, ready: impl Fn()) -> Vec<Duration> {

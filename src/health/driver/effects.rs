@@ -7,7 +7,7 @@ use tracing::debug;
 use super::Driver;
 use super::log::log;
 use crate::health::effect::{Effect, RealServerChange};
-use crate::model::{Health, RealServerId};
+use crate::model::{AdminState, Health, RealServerId};
 use crate::notify::{Event, EventKind};
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
@@ -102,14 +102,17 @@ impl Driver {
             RealServerChange::Diagnosis(diagnosis) => live.diagnosis = diagnosis,
             RealServerChange::Advised(weight) => live.advised = weight,
             RealServerChange::Quiesced(quiesced) => live.quiesced = quiesced,
-            RealServerChange::OperatorWeight(weight) => live.operator_weight = weight,
+            RealServerChange::OperatorWeight(weight) => {
+                live.operator_weight = weight.map(Box::new);
+            }
             RealServerChange::Admin {
                 admin,
                 deadline,
                 decision,
             } => {
                 (live.admin, live.drain_deadline) = (admin, deadline);
-                live.decision = decision;
+                let is_drained = admin != AdminState::Enabled;
+                live.decision = is_drained.then(|| Box::new(decision));
                 drop(live);
                 self.drain_changes.send_replace(());
             }

@@ -652,11 +652,11 @@ fn weight_that_an_operator_sets_is_shown_with_who_set_it_and_a_restart_is_no_new
     fixture.driver.answer(request, fixture.start);
     assert_eq!(decided.try_recv(), Ok([].into()), "it serves");
     assert_eq!(fixture.wanted(), [(FAST, (2, None))].into());
-    assert_eq!(fixture.live(FAST).operator_weight, Some(weight.clone()));
+    assert_eq!(fixture.live(FAST).operator_weight.as_deref(), Some(&weight));
     let reloaded = reload(&mut fixture, "weight: 5", "weight: 10");
     let fast = reloaded.weights.values().next();
     assert_eq!(fast.copied(), Weight::new(4), "40% of the new weight");
-    assert_eq!(fixture.live(FAST).operator_weight, Some(weight.clone()));
+    assert_eq!(fixture.live(FAST).operator_weight.as_deref(), Some(&weight));
     let (done, mut decided) = oneshot::channel();
     let request = set(Some("0".parse().unwrap()), done);
     fixture.driver.answer(request, fixture.start);
@@ -681,9 +681,9 @@ fn weight_that_an_operator_sets_is_shown_with_who_set_it_and_a_restart_is_no_new
         let (_, record) = driver.snapshot.records(id).unwrap();
         record.live.lock().clone()
     };
-    assert_eq!(live(FAST).operator_weight, Some(weight.clone()));
+    assert_eq!(live(FAST).operator_weight.as_deref(), Some(&weight));
     assert_eq!(live(FAST).admin, AdminState::Enabled);
     assert_eq!(live(SLOW).operator_weight, None);
     assert_eq!(live(SLOW).admin, AdminState::Draining);
-    assert_eq!(live(SLOW).decision, decision);
+    assert_eq!(live(SLOW).decision.as_deref(), Some(&decision));
 }

@@ -16,11 +16,11 @@ const SORRY: u32 = 99;
 fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
     let check = Arc::new(fixture::check(CheckKind::Ping));
     let target = |(host, subscribers): &(u8, &[(u32, u32)])| ProbeTarget {
-        spec: ProbeSpec {
+        spec: Arc::new(ProbeSpec {
             target: SocketAddr::from(([192, 168, 11, *host], 80)),
             check: Arc::clone(&check),
             route: None,
-        },
+        }),
         subscribers: subscribers
             .iter()
             .map(|&(service, real_server)| RealServerId {

@@ -1,5 +1,7 @@
 //! The kernel's IPVS table, over generic netlink.
 
+#[cfg(benchmarking)]
+pub(crate) mod benchmarking;
 mod codec;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing;

@@ -42,7 +42,7 @@ use std::sync::Arc;
 pub(crate) use task::{Announcing, ask, run};
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, SorryServer};
 use crate::model::MacAddress;
 
 /// The VIPs, and the addresses of the real servers of each.
@@ -74,25 +74,17 @@ fn vips(config: &Config) -> Vips {
     vips
 }
 
-/// The names of the real servers of each VIP, by their addresses.
-fn names(config: &Config) -> BTreeMap<(IpAddr, IpAddr), Arc<str>> {
-    let mut names = BTreeMap::new();
-    for service in &config.virtual_services {
-        let Some(vip) = service.key.vip() else {
-            continue;
-        };
-        for real_server in &service.real_servers {
-            let name = || Arc::clone(&real_server.name);
-            names
-                .entry((vip, real_server.key.0.ip()))
-                .or_insert_with(name);
-        }
-        if let Some(sorry_server) = &service.pool.sorry_server {
-            let name = || Arc::from("sorry_server");
-            names
-                .entry((vip, sorry_server.key.0.ip()))
-                .or_insert_with(name);
-        }
-    }
-    names
+/// The name of the real server or sorry server of a VIP with this address.
+fn name_of(config: &Config, vip: IpAddr, address: IpAddr) -> Option<Arc<str>> {
+    let services = config.virtual_services.iter();
+    let mut services = services.filter(|service| service.key.vip() == Some(vip));
+    services.find_map(|service| {
+        let mut real_servers = service.real_servers.iter();
+        let real_server = real_servers.find(|one| one.key.0.ip() == address);
+        let sorry_server = service.pool.sorry_server.as_ref();
+        let is_sorry_server = sorry_server.is_some_and(|one| one.key.0.ip() == address);
+        real_server
+            .map(|one| Arc::clone(&one.name))
+            .or_else(|| is_sorry_server.then(|| SorryServer::NAME.into()))
+    })
 }

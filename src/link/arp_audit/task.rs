@@ -13,7 +13,7 @@ use super::announcements::{Announcements, Send};
 use super::audit::{Audit, PERIOD, SPREAD};
 use super::conflict_log::ConflictLog;
 use super::host_presence::HostPresence;
-use super::{UnresponsiveHosts, Vips, names, vips};
+use super::{UnresponsiveHosts, Vips, name_of, vips};
 use crate::config::Config;
 use crate::kernel::{
     ArpError, ArpLink, Host, HostChanges, NeighbourMessage, Neighbours, OwnAddresses, Sysctls,
@@ -75,7 +75,6 @@ pub(crate) async fn run(
         host: Host::new(),
         neighbours: Neighbours::new(),
         vips: Vips::new(),
-        names: BTreeMap::new(),
         record,
         conflicting,
         log: ConflictLog::default(),
@@ -147,8 +146,6 @@ struct Auditor {
     host: Host,
     neighbours: Neighbours,
     vips: Vips,
-    /// The names of the real servers of each VIP.
-    names: BTreeMap<(IpAddr, IpAddr), Arc<str>>,
     record: Arc<Shared<ArpRecord>>,
     conflicting: watch::Sender<ArpConflicts>,
     log: ConflictLog,
@@ -156,7 +153,6 @@ struct Auditor {
 
 impl Auditor {
     fn watch(&mut self, config: &Arc<Config>, vips: Vips, now: Instant) {
-        self.names = names(config);
         self.config = Arc::clone(config);
         self.audit.watch(&vips, now);
         self.announcements
@@ -367,7 +363,7 @@ impl Auditor {
             .collect();
         for ((vip, mac), found) in conflicts {
             let known = before.get(&vip).and_then(|conflicts| conflicts.get(&mac));
-            let name = |rip: IpAddr| Some((rip, Arc::clone(self.names.get(&(vip, rip))?)));
+            let name = |rip: IpAddr| Some((rip, name_of(&self.config, vip, rip)?));
             let conflict = ConflictRecord {
                 since: known.map_or_else(clock::wall, |known| known.since),
                 real_servers: found.into_iter().filter_map(name).collect(),

@@ -90,14 +90,14 @@ fn spec(target: SocketAddr, via: Via, kind: CheckKind) -> ProbeSpec {
             timeout: AMPLE,
             ..status::fixture::check(kind)
         }),
-        route: Some(Route {
+        route: Some(Box::new(Route {
             vip: target.ip(),
             path: ProbePath {
                 family: Family::Ipv4,
                 real_server: target.ip(),
                 forwarding: Forwarding::Direct,
             },
-        }),
+        })),
     }
 }
 

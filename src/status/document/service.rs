@@ -87,10 +87,8 @@ pub(crate) struct AdminStatus {
 impl AdminStatus {
     fn of(live: &RealServerLive) -> Self {
         let state = live.admin.as_str().to_owned();
-        let Decision { since, by, reason } = match live.admin {
-            AdminState::Enabled => Decision::default(),
-            AdminState::Draining | AdminState::Drained => live.decision.clone(),
-        };
+        let decision = live.decision.as_deref().cloned();
+        let Decision { since, by, reason } = decision.unwrap_or_default();
         Self {
             state,
             since: since.map(Timestamp),
@@ -473,7 +471,7 @@ impl RealServerStatus {
                 configured: record.configured.get(),
                 set: live
                     .operator_weight
-                    .map(|weight| SetWeightStatus::of(weight, record.configured)),
+                    .map(|weight| SetWeightStatus::of(*weight, record.configured)),
                 advised: live.advised.map(Weight::get),
                 desired: live.desired.get(),
                 kernel: live.kernel.map(Weight::get),

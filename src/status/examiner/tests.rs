@@ -94,10 +94,10 @@ fn fix_of_a_lost_quorum_names_the_drains_and_weights_that_cause_it() {
     {
         let mut live = service.real_servers[1].live.lock();
         live.admin = AdminState::Enabled;
-        live.operator_weight = Some(OperatorWeight {
+        live.operator_weight = Some(Box::new(OperatorWeight {
             set: "0%".parse().unwrap(),
             decision: Decision::default(),
-        });
+        }));
     }
     assert_eq!(
         fix(),
@@ -106,10 +106,10 @@ fn fix_of_a_lost_quorum_names_the_drains_and_weights_that_cause_it() {
     // A share may be too little as well; more than is configured is not.
     for (weight, is_named) in [("50%", true), ("100%", false), ("65535", false)] {
         let set = weight.parse().unwrap();
-        service.real_servers[1].live.lock().operator_weight = Some(OperatorWeight {
+        service.real_servers[1].live.lock().operator_weight = Some(Box::new(OperatorWeight {
             set,
             decision: Decision::default(),
-        });
+        }));
         let is_less = set.in_place_of(service.real_servers[1].configured)
             < service.real_servers[1].configured;
         assert_eq!(is_less, is_named, "{weight}");

@@ -154,10 +154,10 @@ fn undrain_notes_what_keeps_the_real_server_below_its_weight() {
     {
         let mut live = rs1.live.lock();
         live.health = Health::Down;
-        live.operator_weight = Some(crate::model::OperatorWeight {
+        live.operator_weight = Some(Box::new(crate::model::OperatorWeight {
             set: "0%".parse().unwrap(),
             decision: crate::model::Decision::default(),
-        });
+        }));
     }
     let configured = rs1.configured;
     assert_eq!(

@@ -272,7 +272,7 @@ pub(super) const FAMILIES: &[Family] = &[
 /// A counter of the whole table, which real servers do not have.
 fn total(samples: &mut Samples<'_>, snapshot: &Snapshot, counter: fn(&Statistics) -> u64) {
     if !snapshot.is_real_server() {
-        let statistics = snapshot.table.lock().statistics;
+        let statistics = snapshot.table.lock().statistics.total();
         samples.count(&[], statistics, counter);
     }
 }

@@ -4,7 +4,7 @@ use super::{Family, Kind, Source};
 use crate::config::PerRealServer;
 use crate::metrics::exposition::info::real_server_info;
 use crate::metrics::exposition::{Count, Samples, Seconds, names};
-use crate::model::{AdminState, Health, ProbeResult, Statistics};
+use crate::model::{Health, ProbeResult, Statistics};
 use crate::status::{RealServerRecord, ServiceRecord};
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -55,8 +55,8 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "When the drain of the real server began; absent unless it is draining or drained.",
         source: Source::RealServer(PerRealServer::Full, |samples, service, real_server| {
             let live = real_server.live.lock();
-            let is_drained = live.admin != AdminState::Enabled;
-            if let Some(started) = live.decision.since.filter(|_| is_drained) {
+            let decision = live.decision.as_deref();
+            if let Some(started) = decision.and_then(|decision| decision.since) {
                 samples.add(&names(service, real_server), Seconds(started));
             }
         }),
@@ -187,7 +187,8 @@ pub(super) const FAMILIES: &[Family] = &[
             let probes = real_server.live.lock().probes;
             for (cause, count) in ProbeResult::ALL.into_iter().zip(probes) {
                 if cause.evidence() == Some(false) && count > 0 {
-                    samples.add_for(service, real_server, ("cause", cause.as_str()), count);
+                    let label = ("cause", cause.as_str());
+                    samples.add_for(service, real_server, label, u64::from(count));
                 }
             }
         }),
@@ -259,7 +260,7 @@ fn probes(samples: &mut Samples<'_>, service: &ServiceRecord, real_server: &Real
         let live = real_server.live.lock();
         (live.probes, live.first_counted)
     };
-    let counts = || ProbeResult::ALL.into_iter().zip(probes);
+    let counts = || ProbeResult::ALL.into_iter().zip(probes.map(u64::from));
     for (label, evidence, first) in [("ok", true, first.passed), ("failed", false, first.failed)] {
         let counted = counts().filter(|(result, _)| result.evidence() == Some(evidence));
         let count = counted.map(|(_, count)| count).sum();
@@ -283,6 +284,6 @@ fn count(
     real_server: &RealServerRecord,
     counter: fn(&Statistics) -> u64,
 ) {
-    let statistics = real_server.live.lock().statistics;
+    let statistics = real_server.live.lock().statistics.total();
     samples.count(&names(service, real_server), statistics, counter);
 }

@@ -27,7 +27,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Connections to the virtual service, as of the last resync.",
         source: Source::Service(|samples, service| {
-            let statistics = *service.statistics.lock();
+            let statistics = service.statistics.lock().total();
             let labels = [("service", &*service.name)];
             samples.count(&labels, statistics, |statistics| statistics.connections);
         }),
@@ -37,7 +37,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Packets from clients to the virtual service, as of the last resync.",
         source: Source::Service(|samples, service| {
-            let statistics = *service.statistics.lock();
+            let statistics = service.statistics.lock().total();
             let labels = [("service", &*service.name)];
             samples.count(&labels, statistics, |statistics| {
                 statistics.incoming_packets
@@ -50,7 +50,7 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Packets from the virtual service to clients that passed the director: \
                0 unless forwarding is masquerade.",
         source: Source::Service(|samples, service| {
-            let statistics = *service.statistics.lock();
+            let statistics = service.statistics.lock().total();
             let labels = [("service", &*service.name)];
             samples.count(&labels, statistics, |statistics| {
                 statistics.outgoing_packets
@@ -62,7 +62,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Bytes from clients to the virtual service, as of the last resync.",
         source: Source::Service(|samples, service| {
-            let statistics = *service.statistics.lock();
+            let statistics = service.statistics.lock().total();
             let labels = [("service", &*service.name)];
             samples.count(&labels, statistics, |statistics| statistics.incoming_bytes);
         }),
@@ -73,7 +73,7 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Bytes from the virtual service to clients that passed the director: \
                0 unless forwarding is masquerade.",
         source: Source::Service(|samples, service| {
-            let statistics = *service.statistics.lock();
+            let statistics = service.statistics.lock().total();
             let labels = [("service", &*service.name)];
             samples.count(&labels, statistics, |statistics| statistics.outgoing_bytes);
         }),
