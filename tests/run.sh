@@ -252,7 +252,7 @@ stage_netns() {
 	((EUID == 0)) || complain 'the tests in network namespaces need root' || return
 	need ip iproute2 && need sysctl procps && need haproxy haproxy &&
 		need dnsmasq dnsmasq-base && need nft nftables && need strip binutils &&
-		need systemd-sysusers systemd || return
+		need podman podman && need systemd-sysusers systemd || return
 	local status=0
 	cargo test --quiet --locked --no-run --test netns && test_packages || return
 	tests cargo test --locked --test netns -- "${filter[@]}" || status=1

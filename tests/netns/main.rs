@@ -15,6 +15,7 @@ mod capabilities;
 mod capture;
 mod checks;
 mod cleanup;
+mod container;
 mod director;
 mod dns;
 mod from_source;
