@@ -1,7 +1,7 @@
 //! From the file to the configuration.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::declaration::{CONFIGURATION, INCLUDED};
 use super::defaults::defaults;
@@ -12,6 +12,7 @@ use super::problem::{First, Parsed, Problems, quoted};
 use super::range::ExpansionBudget;
 use super::secret_reader::IfMissing;
 use super::service::ServiceDraft;
+use super::sockets::{Sockets, sockets};
 use super::source::{self, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
 use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
@@ -117,71 +118,6 @@ impl Config {
             }
         }
     }
-}
-
-/// The control sockets of the two roles.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sockets {
-    /// Of a director's agent.
-    pub director: PathBuf,
-    /// Of a real server's agent.
-    pub real_server: PathBuf,
-}
-
-fn sockets(text: &str) -> Option<Sockets> {
-    let root = |text: &str| {
-        let mut budget = yaml::MAX_VALUES;
-        yaml::parse(text, 0, &mut budget)
-    };
-    // Commands do not wait for the services, of which there may be thousands.
-    if let Ok(Some(root)) = root(&without_services(text)) {
-        return sockets_of(&root);
-    }
-    match root(text) {
-        Ok(root) => sockets_of(&root?),
-        Err(_) => sockets_of(&root(&control_lines(text)?).ok()??),
-    }
-}
-
-fn sockets_of(root: &Node) -> Option<Sockets> {
-    let mut problems = Problems::default();
-    let fields = Fields::read(root, &CONFIGURATION, &mut problems).ok()?;
-    let entry = fields.optional("control").ok()?;
-    let shared = sections::control(entry, &mut problems).ok()?;
-    let of_role = |section| {
-        let entry = fields.optional(section).ok()?;
-        let own = sections::control_of_role(entry);
-        Some(own.unwrap_or_else(|| shared.clone()).socket)
-    };
-    Some(Sockets {
-        director: of_role("director")?,
-        real_server: of_role("real_server")?,
-    })
-}
-
-/// The text without the lines of the sections `virtual_services`, where they are written in
-/// lines of their own. What follows a key at the beginning of a line is indented, but the items
-/// of a list.
-fn without_services(text: &str) -> String {
-    let mut is_of_services = false;
-    let lines = syntax::lines(text).filter(|line| {
-        if line.starts_with("virtual_services:") {
-            is_of_services = true;
-        } else if !(line.is_empty() || line.starts_with([' ', '-', '#'])) {
-            is_of_services = false;
-        }
-        !is_of_services
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The lines of the `control` section, as far as the next line that is not indented.
-fn control_lines(text: &str) -> Option<String> {
-    let mut lines = syntax::lines(text).skip_while(|line| !line.starts_with("control:"));
-    let head = lines.next()?;
-    let body = lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
-    let section: Vec<_> = std::iter::once(head).chain(body).collect();
-    Some(section.join("\n"))
 }
 
 /// Where what the file includes is looked for.

@@ -45,6 +45,7 @@ mod sections;
 mod service;
 mod service_key;
 mod service_member;
+mod sockets;
 mod source;
 mod spelling;
 mod syntax;
@@ -65,12 +66,12 @@ pub(crate) use declaration::{CHECK_TIMEOUTS, INTERVALS, LONGEST_TIMEOUT, RUN};
 pub use declaration::{manual_page, reference, schema};
 pub use error::{ConfigErrors, ConfigWarning, Report};
 pub(crate) use foreign::meaning as foreign_meaning;
-pub use load::Sockets;
 pub use notify::{Mail, Notify, NotifyTarget, Webhook};
 pub use probe_mark::ProbeMark;
 pub(crate) use range::{AddressRange, MOST as MOST_EXPANDED};
 pub use secret::Secret;
 pub use service_member::ServiceMember;
+pub use sockets::Sockets;
 pub(crate) use source::{
     LARGEST, is_handed_over, read as read_file, read_main, read_standard_input,
 };

@@ -1,20 +1,22 @@
 //! Locks: one agent for each role and state directory.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+mod held_file;
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
+use self::held_file::{HeldFile, Refused, is_at, open};
 use crate::runtime::atomic_write;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::shared::Shared;
@@ -285,52 +287,6 @@ async fn patiently<L>(take: impl AsyncFn() -> Result<L, LockError>) -> Result<L,
     }
 }
 
-/// A locked file that tells the process which has the lock, and goes with it.
-#[derive(Debug)]
-struct HeldFile {
-    path: PathBuf,
-    file: File,
-}
-
-/// Why a file is not locked.
-enum Refused {
-    /// Another process has it locked: its id, where it could be read.
-    Held(Option<String>),
-    Io(io::Error),
-}
-
-impl HeldFile {
-    fn take(path: PathBuf) -> Result<Self, Refused> {
-        let mut file = loop {
-            let mut file = open(OpenOptions::new().create(true), &path).map_err(Refused::Io)?;
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            atomic_write::give_to_owner_of(directory, &file).map_err(Refused::Io)?;
-            match file.try_lock() {
-                // The one who had it may have removed the file meanwhile.
-                Ok(()) if is_at(&file, &path) => break file,
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let mut pid = String::new();
-                    let read = file.read_to_string(&mut pid);
-                    let pid = read.ok().map(|_| pid.trim().to_owned());
-                    return Err(Refused::Held(pid.filter(|pid| !pid.is_empty())));
-                }
-                Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
-            }
-        };
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
-        if let Err(error) = written {
-            // On a full disk the lock holds all the same.
-            let path = path.display();
-            warn!(%path, %error, "the lock file does not tell the process that has it");
-        }
-        Ok(Self { path, file })
-    }
-}
-
 impl Drop for StateLock {
     /// The end of the process does not wait for a file system that hangs.
     fn drop(&mut self) {
@@ -349,36 +305,6 @@ impl Drop for StateLock {
             // A file that stays is taken over by the next agent.
             let _ = end.recv_timeout(LAST_PATIENCE);
         }
-    }
-}
-
-impl Drop for HeldFile {
-    /// While it is held, so that nobody else's file goes.
-    fn drop(&mut self) {
-        if is_at(&self.file, &self.path) {
-            // A file that stays is taken over by the next agent.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Follows no link: root, too, locks files in directories of other users.
-fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    options
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-}
-
-/// Whether this file still has this name.
-fn is_at(file: &File, path: &Path) -> bool {
-    let place = |of: &fs::Metadata| (of.dev(), of.ino());
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(file), Ok(named)) => place(&file) == place(&named),
-        _ => false,
     }
 }
 

@@ -3,11 +3,14 @@
 //! Clients are tolerant: unknown fields are ignored, and missing ones have a
 //! default, so that the agent may be of another version.
 
+mod address;
 mod arp;
 mod decision;
 mod filter;
+mod forwarding;
 mod host;
 mod readiness;
+mod real_server;
 mod service;
 mod set_weight;
 mod timestamp;
@@ -21,6 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::ser::{Serialize, Serializer};
 
+pub(crate) use address::shown_address;
 pub(crate) use arp::ArpAuditStatus;
 pub(crate) use filter::Filter;
 pub(crate) use host::{
@@ -28,9 +32,8 @@ pub(crate) use host::{
     TimeoutStatus, VipStatus,
 };
 pub(crate) use readiness::{ReadinessStatus, ServedStatus, readiness_of};
-pub(crate) use service::{
-    ConnectionsStatus, ProbeStatus, RealServerStatus, ServiceStatus, shown_address,
-};
+pub(crate) use real_server::{ConnectionsStatus, ProbeStatus, RealServerStatus};
+pub(crate) use service::ServiceStatus;
 pub(crate) use set_weight::SetWeightStatus;
 pub(crate) use timestamp::Timestamp;
 pub(crate) use totals::Totals;

@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use super::Timestamp;
-use super::service::{RealServerStatus, ServiceStatus, WeightStatus};
+use super::real_server::{RealServerStatus, WeightStatus};
+use super::service::ServiceStatus;
 use crate::model::by_and_reason;
 
 impl WeightStatus {
