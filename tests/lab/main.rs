@@ -38,6 +38,7 @@ mod own_firewall;
 mod package;
 mod pair;
 mod pool;
+mod probe_cost;
 mod recovery;
 mod refusal;
 mod reload;
