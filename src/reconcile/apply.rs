@@ -90,7 +90,7 @@ pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
     held_back: &HeldBack,
-    steps: &[Step],
+    steps: Vec<Step>,
 ) -> Outcome {
     let silent_about = held_back.silent_about.as_ref();
     let mut run = Run {
@@ -102,26 +102,27 @@ pub(crate) async fn apply<T: Ipvs>(
     };
     let mut batch = Batch::default();
     for step in steps {
-        match step {
+        match &step {
             Step::AddService { .. }
             | Step::SetService { .. }
             | Step::RemoveService { .. }
             | Step::SetTimeout { .. }
-            | Step::RestoreTimeout { .. } => batch.push(step),
+            | Step::RestoreTimeout { .. } => {}
             Step::AddDestination { service, .. }
             | Step::SetDestination { service, .. }
             | Step::RemoveDestination { service, .. } => {
                 if batch.holds_services {
                     run.write(&mut kernel.ipvs, &mut batch).await;
                 }
-                if !run.lost_services.contains(service) {
-                    batch.push(step);
+                if run.lost_services.contains(service) {
+                    continue;
                 }
             }
             Step::SetSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.sysctls.write(key, to);
-                run.note(step.clone(), done.map_err(StepError::from));
+                run.note(step, done.map_err(StepError::from));
+                continue;
             }
             Step::RestoreSysctl { key, to, .. } => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
@@ -130,7 +131,8 @@ pub(crate) async fn apply<T: Ipvs>(
                 } else {
                     restore(kernel, silent_about, key, to).await
                 };
-                run.note(step.clone(), done);
+                run.note(step, done);
+                continue;
             }
             Step::AddAddress(address) => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
@@ -138,13 +140,19 @@ pub(crate) async fn apply<T: Ipvs>(
                     Some(error) => Err(error),
                     None => kernel.addresses.add(address).await.map_err(StepError::from),
                 };
-                run.note(step.clone(), done);
+                run.note(step, done);
+                continue;
             }
             Step::RemoveAddress(address) => {
                 run.write(&mut kernel.ipvs, &mut batch).await;
                 let done = kernel.addresses.remove(address).await;
-                run.note(step.clone(), done.map_err(StepError::from));
+                run.note(step, done.map_err(StepError::from));
+                continue;
             }
+        }
+        batch.push(step);
+        if batch.steps.len() == LARGEST_BATCH {
+            run.write(&mut kernel.ipvs, &mut batch).await;
         }
     }
     run.write(&mut kernel.ipvs, &mut batch).await;
@@ -172,6 +180,9 @@ async fn restore<T: Ipvs>(
     }
 }
 
+/// How many steps go out together: the answers to all of a large table would take memory.
+const LARGEST_BATCH: usize = 1024;
+
 /// Steps for the table that may go out together.
 #[derive(Default)]
 struct Batch {
@@ -180,9 +191,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, step: &Step) {
+    fn push(&mut self, step: Step) {
         self.holds_services |= matches!(step.subject(), Subject::Service(_));
-        self.steps.push(step.clone());
+        self.steps.push(step);
     }
 }
 

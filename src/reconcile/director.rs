@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use self::pending_removals::RemovalsInProgress;
@@ -24,7 +25,7 @@ use super::{ChangeCause, ReconcileError, Reconciler, StepError, StepFailure};
 use crate::config::{self, Config};
 use crate::health::Loads;
 use crate::health::weight_updates::WeightUpdates;
-use crate::kernel::Ipvs;
+use crate::kernel::{Ipvs, KernelError};
 use crate::metrics::Metrics;
 use crate::model::{Destination, RealServerKey, ServiceKey, Weight, Weights};
 use crate::plan::probe_marks::Marks;
@@ -165,7 +166,7 @@ impl<T: Ipvs> DirectorLoop<T> {
                     return self;
                 }
                 Some(request) = requests.recv() => self.answer(request).await,
-                () = self.weight_updates.changed() => self.write_weights().await,
+                () = self.weight_updates.changed() => drop(self.write_weights().await),
                 () = sleep_until(next_count) => {
                     next_count = in_from_now(COUNT_INTERVAL);
                     self.count_connections().await;
@@ -199,7 +200,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         let marks_of_now = self.reconciler.probe_marks;
         self.reconciler.probe_marks = probe_marks(config);
         let begun = in_from_now(Duration::ZERO);
-        let observed = self.reconciler.observe(&bare).await;
+        let observed = self.observe(Some(&bare)).await;
         let has_marks = self.reconciler.probe_marks.is_some();
         self.reconciler.probe_marks = marks_of_now;
         let observed = observed?;
@@ -210,6 +211,32 @@ impl<T: Ipvs> DirectorLoop<T> {
             self.recent.keep(begun, observed);
         }
         Ok(weights)
+    }
+
+    /// Reads all that is desired, or `other` in its place, and all that is owned. A large table
+    /// takes long, for which new weights do not wait: they are written between two virtual
+    /// services.
+    async fn observe(&mut self, other: Option<&State>) -> Result<Observation, KernelError> {
+        let reconciler = &mut self.reconciler;
+        let desired = other.unwrap_or(&self.desired);
+        let mut unfinished = reconciler.begin_observation(desired).await?;
+        loop {
+            let desired = other.unwrap_or(&self.desired);
+            let reconciler = &mut self.reconciler;
+            if !reconciler
+                .go_on_with_observation(&mut unfinished, desired)
+                .await?
+            {
+                return reconciler.finish_observation(unfinished, desired).await;
+            }
+            // The kernel answers at once, so that nothing else would have its turn.
+            yield_now().await;
+            if self.weight_updates.can_be_written_at_any_time() {
+                for step in self.write_weights().await {
+                    unfinished.note(&step);
+                }
+            }
+        }
     }
 
     /// Applies another configuration with the fewest steps. Pending weights of the
@@ -296,7 +323,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     ) -> Result<usize, ReconcileError> {
         let observed = match observed {
             Some(observed) => observed,
-            None => self.reconciler.observe(&self.desired).await?,
+            None => self.observe(None).await?,
         };
         pending_removal::note_weights(&mut self.reconciler.owned.leaving, &observed.state);
         let difference = if self.assign_marks_again(&observed.foreign) {

@@ -1,6 +1,6 @@
 //! Observation of the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use tracing::debug;
 
@@ -13,7 +13,7 @@ use crate::model::{
     Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, TableStatus,
     Timeout,
 };
-use crate::plan::{ServiceState, State};
+use crate::plan::{ServiceState, State, Step};
 use crate::runtime::error_chain::error_chain;
 
 /// How many virtual services that were written are not read alone: by then, a look at the
@@ -90,25 +90,24 @@ impl<'a> ObservationScope<'a> {
     fn is_foreign(&self, key: &ServiceKey) -> bool {
         is_for_probes(self.probe_marks, key) && !self.owned.services.contains(key)
     }
+}
 
-    /// Whether all real servers that this virtual service has, or that are
-    /// leaving it, are among `found`.
-    fn has_all(
-        &self,
-        service: &ServiceKey,
-        found: &BTreeMap<RealServerKey, ObservedDestination>,
-    ) -> bool {
-        let desired = self.desired.services.get(service);
-        let mut desired = desired.into_iter().flat_map(|s| s.destinations.keys());
-        let mut leaving = self
-            .owned
-            .leaving
-            .range((*service, RealServerKey::FIRST)..)
-            .map(|((of, key), _)| (of, key))
-            .take_while(|(of, _)| *of == service);
-        desired.all(|key| found.contains_key(key))
-            && leaving.all(|(_, key)| found.contains_key(key))
-    }
+/// Whether all real servers that this virtual service should have, or that are leaving it, are
+/// among `found`.
+fn has_all(
+    desired: &State,
+    owned: &Owned,
+    service: &ServiceKey,
+    found: &BTreeMap<RealServerKey, ObservedDestination>,
+) -> bool {
+    let desired = desired.services.get(service);
+    let mut desired = desired.into_iter().flat_map(|s| s.destinations.keys());
+    let mut leaving = owned
+        .leaving
+        .range((*service, RealServerKey::FIRST)..)
+        .map(|((of, key), _)| (of, key))
+        .take_while(|(of, _)| *of == service);
+    desired.all(|key| found.contains_key(key)) && leaving.all(|(_, key)| found.contains_key(key))
 }
 
 /// Whether a service is by one of these marks.
@@ -149,12 +148,78 @@ pub(crate) async fn observe<T: Ipvs>(
     kernel: &mut Kernel<T>,
     scope: &ObservationScope<'_>,
 ) -> Result<Observation, KernelError> {
-    let mut observation = Observation::default();
-    if !scope.services.is_empty() {
-        observe_table(&mut kernel.ipvs, scope, &mut observation).await?;
+    let mut unfinished = UnfinishedObservation::begin(&mut kernel.ipvs, scope).await?;
+    let (desired, owned) = (scope.desired, scope.owned);
+    while unfinished
+        .read_next(&mut kernel.ipvs, desired, owned)
+        .await?
+    {}
+    unfinished.finish(kernel, scope).await
+}
+
+/// An observation that is made one virtual service after the other: the table may be written
+/// between two of them.
+#[derive(Debug)]
+pub(crate) struct UnfinishedObservation {
+    observation: Observation,
+    /// The agent's virtual services whose real servers are not read yet.
+    left: btree_map::IntoIter<ServiceKey, ObservedService>,
+}
+
+impl UnfinishedObservation {
+    /// Reads which virtual services there are.
+    pub(crate) async fn begin<T: Ipvs>(
+        ipvs: &mut T,
+        scope: &ObservationScope<'_>,
+    ) -> Result<Self, KernelError> {
+        let mut observation = Observation::default();
+        let mut left = BTreeMap::new();
+        if !scope.services.is_empty() {
+            left = present::services(ipvs, scope.services.iter().copied()).await?;
+            left.retain(|key, _| {
+                let is_foreign = scope.is_foreign(key);
+                if is_foreign {
+                    observation.foreign.insert(*key);
+                }
+                !is_foreign && scope.services.contains(key)
+            });
+        }
+        Ok(Self {
+            observation,
+            left: left.into_iter(),
+        })
     }
-    observe_rest(kernel, scope, &mut observation).await?;
-    Ok(observation)
+
+    /// Reads the real servers of the next virtual service. Returns `false` if there is none.
+    pub(crate) async fn read_next<T: Ipvs>(
+        &mut self,
+        ipvs: &mut T,
+        desired: &State,
+        owned: &Owned,
+    ) -> Result<bool, KernelError> {
+        let Some((key, observed)) = self.left.next() else {
+            return Ok(false);
+        };
+        let has_all = |found: &_| has_all(desired, owned, &key, found);
+        read_service(ipvs, has_all, key, observed, &mut self.observation).await?;
+        Ok(true)
+    }
+
+    /// Takes account of a step that the kernel has carried out since the last service was read.
+    pub(crate) fn note(&mut self, step: &Step) {
+        self.observation.state.apply(step);
+    }
+
+    /// Reads everything but the virtual services.
+    pub(crate) async fn finish<T: Ipvs>(
+        self,
+        kernel: &mut Kernel<T>,
+        scope: &ObservationScope<'_>,
+    ) -> Result<Observation, KernelError> {
+        let mut observation = self.observation;
+        observe_rest(kernel, scope, &mut observation).await?;
+        Ok(observation)
+    }
 }
 
 /// Reads the virtual services `written` and all that is not of a virtual service; the other
@@ -166,6 +231,7 @@ pub(crate) async fn observe_written<T: Ipvs>(
     written: &BTreeSet<ServiceKey>,
 ) -> Result<Observation, KernelError> {
     if written.len() >= READ_ALONE {
+        drop(before);
         return observe(kernel, scope).await;
     }
     let mut observation = Observation {
@@ -182,7 +248,13 @@ pub(crate) async fn observe_written<T: Ipvs>(
         }
         let written: Vec<_> = written.iter().copied().collect();
         for (key, observed) in kernel.ipvs.find(&written).await? {
-            observe_service(&mut kernel.ipvs, scope, key, observed, &mut observation).await?;
+            if scope.is_foreign(&key) {
+                observation.foreign.insert(key);
+            } else if scope.services.contains(&key) {
+                let has_all = |found: &_| has_all(scope.desired, scope.owned, &key, found);
+                let ipvs = &mut kernel.ipvs;
+                read_service(ipvs, has_all, key, observed, &mut observation).await?;
+            }
         }
     }
     observe_rest(kernel, scope, &mut observation).await?;
@@ -221,39 +293,25 @@ async fn observe_rest<T: Ipvs>(
     Ok(())
 }
 
-async fn observe_table<T: Ipvs>(
+/// Adds a virtual service with its real servers. `has_all` says whether all wanted real servers
+/// are among those found.
+async fn read_service<T: Ipvs>(
     ipvs: &mut T,
-    scope: &ObservationScope<'_>,
-    observation: &mut Observation,
-) -> Result<(), KernelError> {
-    for (key, observed) in present::services(ipvs, scope.services.iter().copied()).await? {
-        observe_service(ipvs, scope, key, observed, observation).await?;
-    }
-    Ok(())
-}
-
-/// Adds a virtual service with its real servers, unless it is none of the agent's.
-async fn observe_service<T: Ipvs>(
-    ipvs: &mut T,
-    scope: &ObservationScope<'_>,
+    has_all: impl Fn(&BTreeMap<RealServerKey, ObservedDestination>) -> bool,
     key: ServiceKey,
     observed: ObservedService,
     observation: &mut Observation,
 ) -> Result<(), KernelError> {
-    if scope.is_foreign(&key) {
-        observation.foreign.insert(key);
-        return Ok(());
-    }
-    if !scope.services.contains(&key) {
-        return Ok(());
-    }
-    let mut destinations = BTreeMap::new();
-    let mut real_servers = BTreeMap::new();
-    let found = present::destinations(ipvs, &key, |found| scope.has_all(&key, found)).await?;
-    for (real_server, observed) in found {
-        destinations.insert(real_server, observed.destination);
-        real_servers.insert(real_server, (observed.connections, observed.statistics));
-    }
+    let found = present::destinations(ipvs, &key, has_all).await?;
+    // A map that is collected has fuller nodes than one into which each is inserted, and there
+    // may be tens of thousands.
+    let destinations = found.iter();
+    let destinations = destinations.map(|(real_server, found)| (*real_server, found.destination));
+    let destinations = destinations.collect();
+    let real_servers = found.into_iter();
+    let real_servers = real_servers
+        .map(|(real_server, found)| (real_server, (found.connections, found.statistics)));
+    let real_servers = real_servers.collect();
     let state = ServiceState {
         service: observed.service,
         destinations,

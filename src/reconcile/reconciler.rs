@@ -11,14 +11,16 @@ use tracing::warn;
 use super::apply::{self, HeldBack, Outcome, StepError, StepFailure};
 use super::drift::{announce, count_drift, tell_drift};
 use super::dry_run::ProposedSteps;
-use super::observe::{Observation, ObservationScope, observe, observe_written};
+use super::observe::{
+    Observation, ObservationScope, UnfinishedObservation, observe, observe_written,
+};
 use super::ownership::{Owned, StateFileStatus};
 use super::state_file::{LoadedStateFile, StateFile};
 use super::{ChangeCause, ReconcileError, Writing, conditions, publish};
 use crate::config::ProbeMark;
 use crate::kernel::{Ipvs, Kernel, KernelError};
 use crate::metrics::Metrics;
-use crate::model::{ConditionType, SysctlKey};
+use crate::model::{ConditionType, ServiceKey, SysctlKey};
 use crate::notify::Events;
 use crate::plan::pending_removal::{self, Unreplaced};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
@@ -160,19 +162,44 @@ impl<T: Ipvs> Reconciler<T> {
         observe(&mut self.kernel, &scope).await
     }
 
-    /// The same after `steps`, which were tried since `before` was observed: the services that
-    /// no step concerns are not read again.
+    /// The same as three steps of the caller: it begins, reads one virtual service after the
+    /// other, and finishes.
+    pub(super) async fn begin_observation(
+        &mut self,
+        desired: &State,
+    ) -> Result<UnfinishedObservation, KernelError> {
+        let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
+        UnfinishedObservation::begin(&mut self.kernel.ipvs, &scope).await
+    }
+
+    pub(super) async fn go_on_with_observation(
+        &mut self,
+        unfinished: &mut UnfinishedObservation,
+        desired: &State,
+    ) -> Result<bool, KernelError> {
+        let ipvs = &mut self.kernel.ipvs;
+        unfinished.read_next(ipvs, desired, &self.owned).await
+    }
+
+    pub(super) async fn finish_observation(
+        &mut self,
+        unfinished: UnfinishedObservation,
+        desired: &State,
+    ) -> Result<Observation, KernelError> {
+        let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
+        unfinished.finish(&mut self.kernel, &scope).await
+    }
+
+    /// The observation after steps that concern the services `written` and were tried since
+    /// `before` was observed: the other services are not read again.
     async fn observe_written(
         &mut self,
         desired: &State,
         before: Observation,
-        steps: &[Step],
+        written: &BTreeSet<ServiceKey>,
     ) -> Result<Observation, KernelError> {
-        let subjects = steps.iter().map(Step::subject);
-        let written = subjects.filter_map(|subject| subject.service().copied());
-        let written = written.collect();
         let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
-        observe_written(&mut self.kernel, &scope, before, &written).await
+        observe_written(&mut self.kernel, &scope, before, written).await
     }
 
     /// The steps from the observed state to the desired state and the real servers
@@ -224,8 +251,11 @@ impl<T: Ipvs> Reconciler<T> {
             self.claim(desired, &observed.state).await;
             let held_back = self.held_back(desired).await;
             self.mark_registry.invalidate(&steps);
+            let subjects = steps.iter().map(Step::subject);
+            let written = subjects.filter_map(|subject| subject.service().copied());
+            let written = written.collect();
             let Outcome { done, mut failures } =
-                apply::apply(&mut self.kernel, desired, &held_back, &steps).await;
+                apply::apply(&mut self.kernel, desired, &held_back, steps).await;
             failures.extend(unreadable.into_iter().map(|(key, error)| StepFailure {
                 subject: Subject::Sysctl(key),
                 error: StepError::Kernel(error),
@@ -236,7 +266,7 @@ impl<T: Ipvs> Reconciler<T> {
                 .iter()
                 .map(|failure| failure.subject.clone())
                 .collect();
-            let observed = self.observe_written(desired, observed, &steps).await?;
+            let observed = self.observe_written(desired, observed, &written).await?;
             let failures = self.set_aside_tolerable(failures);
             if !failures.is_empty() {
                 self.mark_registry.confirm(&observed.state);

@@ -24,24 +24,27 @@ pub(super) struct Pending {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Writes the weights that changed, one message each.
-    pub(super) async fn write_weights(&mut self) {
+    /// Writes the weights that changed, one message each. Returns the steps that the kernel has
+    /// carried out.
+    pub(super) async fn write_weights(&mut self) -> Vec<Step> {
         let pending = self.take_pending();
         if pending.is_empty() {
-            return;
+            return Vec::new();
         }
         if self.reconciler.writing == Writing::DryRun {
             self.leave_out(pending);
-            return;
+            return Vec::new();
         }
         let steps: Vec<_> = pending.iter().map(|pending| pending.step.clone()).collect();
         let results = self.reconciler.kernel.ipvs.write(&steps).await;
+        let mut done = Vec::new();
         let mut unwritten = Vec::new();
-        for (pending, result) in pending.iter().zip(results) {
+        for ((pending, step), result) in pending.iter().zip(steps).zip(results) {
             match result {
                 Ok(()) => {
-                    self.recent.note(&pending.step);
+                    self.recent.note(&step);
                     self.written(pending);
+                    done.push(step);
                 }
                 Err(error) => {
                     self.recent.forget();
@@ -53,6 +56,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             }
         }
         announce_unwritten(&unwritten);
+        done
     }
 
     /// In a dry run, the weights become pending; the next pass finds those that the

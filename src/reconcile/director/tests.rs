@@ -1,3 +1,4 @@
+mod during_passes;
 mod leaving;
 mod marks;
 mod reload;
@@ -533,6 +534,8 @@ struct Lab {
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
     /// Active connections by real server.
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
+    /// What health wants as soon as the real servers of this service are read.
+    wanted_meanwhile: Arc<Mutex<Option<(&'static str, RealServerId, WeightChange)>>>,
     state_dir: Arc<tempfile::TempDir>,
     config: Config,
     writing: Writing,
@@ -564,6 +567,7 @@ impl Lab {
             broken_dumps: Arc::default(),
             refused: Arc::default(),
             active: Arc::default(),
+            wanted_meanwhile: Arc::default(),
             state_dir: Arc::new(tempfile::tempdir().unwrap()),
             writing: Writing::Real,
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -595,6 +599,8 @@ impl Lab {
             broken_dumps: Arc::clone(&self.broken_dumps),
             refused: Arc::clone(&self.refused),
             active: Arc::clone(&self.active),
+            wanted_meanwhile: Arc::clone(&self.wanted_meanwhile),
+            weight_updates: Arc::clone(&self.weight_updates),
             remembered: self.state_dir.path().join("director.json"),
         });
         let state_file = StateFile::new(self.state_dir.path(), Mode::Director);
@@ -749,6 +755,8 @@ struct Table {
     broken_dumps: Arc<Mutex<u32>>,
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
+    wanted_meanwhile: Arc<Mutex<Option<(&'static str, RealServerId, WeightChange)>>>,
+    weight_updates: Arc<WeightUpdates>,
     /// Whoever is killed here finds in this file what the table may have.
     remembered: PathBuf,
 }
@@ -789,6 +797,15 @@ impl Ipvs for Table {
         service: &ServiceKey,
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         self.calls.lock().unwrap().push(format!("list {service}"));
+        let name = service.to_string();
+        let wanted = self
+            .wanted_meanwhile
+            .lock()
+            .unwrap()
+            .take_if(|(of, ..)| *of == name);
+        if let Some((_, id, change)) = wanted {
+            self.weight_updates.set(vec![(id, change)]);
+        }
         let mut destinations = self.memory.destinations(service).await?;
         for (key, active) in &*self.active.lock().unwrap() {
             if let Some(observed) = destinations.get_mut(&key.parse().unwrap()) {
