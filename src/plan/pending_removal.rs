@@ -2,10 +2,13 @@
 //! weight until the configured real servers serve. Then, with `on_removal: drain`, its weight is 0
 //! until its last connections have ended. Pure.
 
+mod progress;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
+pub(crate) use self::progress::{RemovalFacts, RemovalProgress, RemovalStep};
 use crate::config::{Config, VirtualService};
 use crate::model::{Destination, RealServerKey, ServiceFlags, ServiceKey, Weight};
 use crate::plan::{ServiceState, State};

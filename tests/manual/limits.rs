@@ -219,7 +219,7 @@ const PHRASES: [Phrase; 33] = [
     (
         "operations.md",
         "has ended: after {} at the latest",
-        "pending_removals.rs",
+        "progress.rs",
         "LAST_ANSWERS",
     ),
     (

@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use tracing::info;
 
 use super::DirectorLoop;
@@ -12,31 +10,19 @@ use crate::config::{Director, DirectorRemoval};
 use crate::health::Loads;
 use crate::kernel::Ipvs;
 use crate::model::{
-    Condition, ConditionType, Connections, DestinationLoad, DrainRule, RealServerKey, ServiceKey,
+    Condition, ConditionType, DestinationLoad, DrainRule, RealServerKey, ServiceKey,
     Severity, Weight,
 };
 use crate::plan::State;
-use crate::plan::pending_removal::{self, PendingRemoval};
+use crate::plan::pending_removal::{
+    self, PendingRemoval, RemovalFacts, RemovalProgress, RemovalStep,
+};
 use crate::reconcile::{ChangeCause, LINES_AT_ONCE, Reconciler, Writing};
 use crate::runtime::clock;
 use crate::status::{LeavingRecord, Snapshot};
 
-/// How long a real server that is to be removed at once has for the answers that
-/// it is about to give: new connections go to others by then.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
-
 /// The real servers that are leaving.
 pub(super) type RemovalsInProgress = BTreeMap<(ServiceKey, RealServerKey), RemovalProgress>;
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RemovalProgress {
-    /// When it is removed whatever is left.
-    until: Instant,
-    /// As of the last examination.
-    connections: Connections,
-    /// When it was first seen without weight.
-    idle_since: Option<Instant>,
-}
 
 impl<T: Ipvs> Reconciler<T> {
     /// Decides what becomes of what the table has and is not configured.
@@ -171,11 +157,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         for (key, removal) in leaving {
             self.removals.entry(*key).or_insert_with(|| {
                 let left = removal.deadline.duration_since(clock::wall());
-                RemovalProgress {
-                    until: clock::monotonic() + left.unwrap_or_default().min(longest),
-                    connections: Connections::default(),
-                    idle_since: None,
-                }
+                let left = left.unwrap_or_default().min(longest);
+                RemovalProgress::new(clock::monotonic() + left)
             });
         }
         self.show_leaving();
@@ -192,9 +175,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.unreplaced = unreplaced.collect();
     }
 
-    /// Reads the connections of what is leaving, and removes what has none
-    /// left, or whose time is up. What serves has its time until it is
-    /// replaced, and longer where without it nobody would serve.
+    /// Reads the connections of what is leaving, asks [`RemovalProgress::next_step`] what is due,
+    /// and carries that out.
     pub(super) async fn check_pending_removals(&mut self) {
         let mut overdue = BTreeSet::new();
         if self.removals.is_empty() || self.reconciler.writing == Writing::DryRun {
@@ -202,60 +184,54 @@ impl<T: Ipvs> DirectorLoop<T> {
         }
         self.update_unreplaced();
         let mut over = BTreeMap::new();
-        let mut given_up = BTreeSet::new();
-        let mut quiesces = false;
+        let mut quiesced = BTreeSet::new();
         let mut seen = None;
         let mut table = None;
+        let mut others_have_weight = false;
         for (key, progress) in &mut self.removals {
             let (service, real_server) = key;
             if seen != Some(*service) {
                 seen = Some(*service);
                 // What cannot be read is read again in a second; its time may be up by then.
                 table = self.reconciler.kernel.ipvs.destinations(service).await.ok();
+                others_have_weight = has_weight(&self.desired, service);
             }
             let observed = table.as_ref().and_then(|table| table.get(real_server));
             if let Some(observed) = observed {
                 progress.connections = observed.connections;
             }
             let removal = self.reconciler.owned.leaving.get(key);
-            let serves = observed.map_or_else(
-                || removal.is_some_and(|removal| removal.has_weight),
-                |observed| observed.destination.weight != Weight::ZERO,
-            );
-            let is_replaced = !self.reconciler.unreplaced.contains_key(service);
-            let late = clock::monotonic() >= progress.until;
-            if serves && !is_replaced {
-                if late && has_weight(&self.desired, service) {
-                    given_up.insert(*service);
-                } else if late {
+            let facts = RemovalFacts {
+                rule: DrainRule::of(*service),
+                on_removal: self.section.on_removal,
+                has_weight: observed.map_or_else(
+                    || removal.is_some_and(|removal| removal.has_weight),
+                    |observed| observed.destination.weight != Weight::ZERO,
+                ),
+                is_replaced: !self.reconciler.unreplaced.contains_key(service),
+                others_have_weight,
+            };
+            match progress.next_step(facts, clock::monotonic()) {
+                RemovalStep::Wait => {}
+                RemovalStep::Overdue => {
                     overdue.insert(*key);
                 }
-            } else if serves {
-                quiesces = true;
-            } else if late {
-                over.insert(*key, "its time is up");
-            } else if self.section.on_removal == DirectorRemoval::Remove
-                && clock::monotonic()
-                    >= *progress.idle_since.get_or_insert_with(clock::monotonic) + LAST_ANSWERS
-            {
-                over.insert(*key, "others serve");
-            } else if DrainRule::of(*service).is_idle(DestinationLoad {
-                weight: Weight::ZERO,
-                active_connections: progress.connections.active,
-            }) || progress.connections.active == 0
-                && self.section.on_removal == DirectorRemoval::Remove
-            {
-                over.insert(*key, "no active connection is left");
+                RemovalStep::Quiesce => {
+                    quiesced.insert(*service);
+                }
+                RemovalStep::Remove(reason) => {
+                    over.insert(*key, reason);
+                }
             }
         }
         self.reconciler.update_overdue(&overdue);
         self.show_leaving();
-        if over.is_empty() && given_up.is_empty() && !quiesces {
+        if over.is_empty() && quiesced.is_empty() {
             return;
         }
-        // The real servers have weight 0 first, for the answers that they are about to give.
+        // The pass below keeps the weights of what is leaving in a service that is unreplaced.
         let unreplaced = &mut self.reconciler.unreplaced;
-        unreplaced.retain(|service, _| !given_up.contains(service));
+        unreplaced.retain(|service, _| !quiesced.contains(service));
         let one_by_one = over.len() <= LINES_AT_ONCE;
         for (key, reason) in &over {
             if let Some(removal) = self.reconciler.owned.leaving.remove(key) {
@@ -265,7 +241,8 @@ impl<T: Ipvs> DirectorLoop<T> {
                         service = removal.service,
                         real_server = removal.real_server,
                         active,
-                        "removed, as it is no longer configured: {reason}"
+                        "removed, as it is no longer configured: {}",
+                        reason.as_str()
                     );
                 }
             }
