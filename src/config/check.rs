@@ -110,7 +110,7 @@ pub struct Origin {
 type Reader = fn(&Entry, Option<SocketAddr>, &mut Problems) -> Parsed<CheckKind>;
 
 /// The kinds that ask one thing.
-const SIMPLE: [(&str, Reader); 12] = [
+const SIMPLE: &[(&str, Reader)] = &[
     ("http", |entry, vip, problems| {
         http::http(entry, vip, problems).map(CheckKind::Http)
     }),
@@ -150,7 +150,7 @@ const SIMPLE: [(&str, Reader); 12] = [
 ];
 
 /// The kinds that combine others.
-const COMBINED: [(&str, Reader); 2] = [("all", all), ("any", any)];
+const COMBINED: &[(&str, Reader)] = &[("all", all), ("any", any)];
 
 /// The check of a service with this VIP and port (0 for every port); without one (fwmark), the probed
 /// address is the default host, which is not known here.
@@ -230,7 +230,7 @@ fn kind(
     problems: &mut Problems,
 ) -> Parsed<Option<CheckKind>> {
     let mut found: Option<(&str, &Entry, Reader)> = None;
-    for (key, reader) in SIMPLE.iter().chain(&COMBINED) {
+    for (key, reader) in SIMPLE.iter().chain(COMBINED) {
         let Some(entry) = fields.entry(key)? else {
             continue;
         };
@@ -275,14 +275,15 @@ fn parts(
 
 fn part(node: &Node, vip: Option<SocketAddr>, problems: &mut Problems) -> Parsed<CheckKind> {
     let fields = Fields::read(node, &PART, problems)?;
-    match kind(&fields, vip, problems)? {
-        Some(kind) => Ok(kind),
-        None => Err(problems.add(
-            node.location,
-            "a check in a list says no kind",
-            format!("write one of {}", list(&SIMPLE.map(|(key, _)| key), "and")),
-        )),
+    if let Some(kind) = kind(&fields, vip, problems)? {
+        return Ok(kind);
     }
+    let kinds: Vec<_> = SIMPLE.iter().map(|(key, _)| *key).collect();
+    Err(problems.add(
+        node.location,
+        "a check in a list says no kind",
+        format!("write one of {}", list(&kinds, "and")),
+    ))
 }
 
 /// The port on the real server; without the key, its own, which a service by firewall

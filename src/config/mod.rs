@@ -136,14 +136,7 @@ impl Config {
     pub(crate) fn checks_any(&self, such: impl Fn(&CheckKind) -> bool) -> bool {
         let services = self.virtual_services.iter();
         let mut checks = services.flat_map(|service| service.members().map(|member| member.check));
-        checks.any(|check| {
-            // A combination has no part that is one.
-            if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
-                parts.iter().any(&such)
-            } else {
-                such(&check.kind)
-            }
-        })
+        checks.any(|check| check.kind.single_checks().iter().any(&such))
     }
 
     /// How much there is of it: `1 virtual service, 2 real servers`.

@@ -188,12 +188,7 @@ fn scheduler_meant(name: &str) -> Option<&'static str> {
 }
 
 fn programs(check: &Check, location: Location, problems: &mut Problems) {
-    let parts = if let CheckKind::All(parts) | CheckKind::Any(parts) = &check.kind {
-        parts.as_slice()
-    } else {
-        std::slice::from_ref(&check.kind)
-    };
-    for part in parts {
+    for part in check.kind.single_checks() {
         if let CheckKind::Exec(exec) = part
             && let Some(program) = exec.command.first()
         {

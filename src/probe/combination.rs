@@ -14,21 +14,13 @@ use crate::model::ProbeResult;
 
 /// The context is borrowed, since each future that has the whole of it keeps it twice.
 pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
-    match kind {
-        CheckKind::All(parts) => Box::pin(all(*probing, parts)).await,
-        CheckKind::Any(parts) => Box::pin(any(*probing, parts)).await,
-        CheckKind::None
-        | CheckKind::Http(_)
-        | CheckKind::Stream(_)
-        | CheckKind::Udp(_)
-        | CheckKind::Dns(_)
-        | CheckKind::Ping
-        | CheckKind::Grpc(_)
-        | CheckKind::Exec(_)
-        | CheckKind::File(_)
-        | CheckKind::HaproxyAgent(_)
-        | CheckKind::Agent(_) => ask_in_time(probing, kind).await,
+    if let CheckKind::All(parts) = kind {
+        return Box::pin(all(*probing, parts)).await;
     }
+    if let CheckKind::Any(parts) = kind {
+        return Box::pin(any(*probing, parts)).await;
+    }
+    ask_in_time(probing, kind).await
 }
 
 /// The results of the parts that passed.

@@ -47,6 +47,15 @@ impl CheckKind {
         }
     }
 
+    /// The checks that ask one thing: the combined ones, or this one alone.
+    pub(crate) fn single_checks(&self) -> &[Self] {
+        if let Self::All(parts) | Self::Any(parts) = self {
+            parts
+        } else {
+            std::slice::from_ref(self)
+        }
+    }
+
     /// Whether anything is asked. Without that, there is no probe and no verdict.
     pub fn asks(&self) -> bool {
         !matches!(self, Self::None)

@@ -34,7 +34,7 @@ pub(in crate::config) static CHECK: Mapping = Mapping::section(
     "check",
     "a check",
     "What every real server must pass; a check is of one kind.",
-    &[&SIMPLE_KINDS, &COMBINED_KINDS, &SCHEDULE],
+    &[SIMPLE_KINDS, COMBINED_KINDS, &SCHEDULE],
 )
 .with(Alternatives::AtMostOne(&NAMES));
 
@@ -50,13 +50,13 @@ pub(in crate::config) static PART: Mapping = Mapping::new(
     "check_part",
     "a check in a list",
     "One check of `all` or `any`.",
-    &[&SIMPLE_KINDS],
+    &[SIMPLE_KINDS],
 )
 .with(Alternatives::ExactlyOne(&SIMPLE_NAMES));
 
 /// The names of the kinds that ask one thing.
-const SIMPLE_NAMES: [&str; 12] = {
-    let mut names = [""; 12];
+const SIMPLE_NAMES: [&str; SIMPLE_KINDS.len()] = {
+    let mut names = [""; SIMPLE_KINDS.len()];
     let mut index = 0;
     while index < names.len() {
         names[index] = SIMPLE_KINDS[index].name;
@@ -64,18 +64,19 @@ const SIMPLE_NAMES: [&str; 12] = {
     }
     names
 };
-const ALL: &str = "all";
-const ANY: &str = "any";
 
 /// The names of all kinds.
-const NAMES: [&str; 14] = {
-    let mut names = [ALL; 14];
+const NAMES: [&str; SIMPLE_KINDS.len() + COMBINED_KINDS.len()] = {
+    let mut names = [""; SIMPLE_KINDS.len() + COMBINED_KINDS.len()];
     let mut index = 0;
     while index < SIMPLE_NAMES.len() {
         names[index] = SIMPLE_NAMES[index];
         index += 1;
     }
-    names[index] = ANY;
+    while index < names.len() {
+        names[index] = COMBINED_KINDS[index - SIMPLE_NAMES.len()].name;
+        index += 1;
+    }
     names
 };
 
@@ -89,7 +90,7 @@ const fn kind(name: &'static str, mapping: &'static Mapping) -> Key {
 }
 
 /// The kinds that ask one thing.
-pub(in crate::config) const SIMPLE_KINDS: [Key; 12] = [
+const SIMPLE_KINDS: &[Key] = &[
     kind("http", &HTTP),
     kind("https", &HTTPS),
     kind("tcp", &TCP),
@@ -107,15 +108,15 @@ pub(in crate::config) const SIMPLE_KINDS: [Key; 12] = [
 const PARTS: Kind = Kind::List(&Kind::Mapping(&PART), 1);
 
 /// The kinds that combine others.
-const COMBINED_KINDS: [Key; 2] = [
+const COMBINED_KINDS: &[Key] = &[
     key(
-        ALL,
+        "all",
         PARTS,
         Optional("another kind"),
         "All of several checks pass.",
     ),
     key(
-        ANY,
+        "any",
         PARTS,
         Optional("another kind"),
         "One of several checks passes.",
