@@ -1,10 +1,5 @@
-//! The director: what runs, and in what order it starts and ends.
-//!
-//! ```text
-//! probes ──ProbeReport──▶ health ──WeightUpdates──▶ reconcile ──▶ kernel
-//! link, ARP audit ─────▲└──────┬────────────┘
-//!                          Snapshot ──▶ http, control
-//! ```
+//! The director: what runs, and in what order it starts and ends. The [crate] documentation
+//! shows what flows between the tasks.
 
 mod drains;
 mod link;
