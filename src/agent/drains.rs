@@ -23,12 +23,8 @@ use crate::runtime::stored_file::{
     StoredFileError,
 };
 
-/// The version of the file's shape with weights: a program that knows no weights must not
-/// overwrite such a file.
-const VERSION: u32 = 2;
-
-/// The version of a file without weights.
-const VERSION_OF_DRAINS: u32 = 1;
+/// The version of the file's format that this program writes.
+const VERSION: u32 = 1;
 
 /// So many damaged entries of a file are named.
 const ENTRIES_NAMED: usize = 8;
@@ -40,10 +36,9 @@ pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
 type Key = (ServiceKey, RealServerKey);
 
 /// A drain that an operator wants.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedDrain {
-    /// `None` in a file of the first programs, which had none.
-    pub(crate) deadline: Option<SystemTime>,
+    pub(crate) deadline: SystemTime,
     pub(crate) decision: Decision,
 }
 
@@ -82,7 +77,7 @@ struct DrainFileContent<Entry> {
     weights: Vec<Entry>,
 }
 
-/// A drain, or with `weight` a weight. Points in time are in RFC 3339.
+/// A drain, which has a deadline, or with `weight` a weight. Points in time are in RFC 3339.
 #[derive(Serialize, Deserialize)]
 #[serde(expecting = "an object with `service` and `real_server`")]
 struct Entry {
@@ -164,7 +159,7 @@ impl DrainFile {
 
 fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
     let drains = decisions.drains.iter().map(|(key, drain)| Entry {
-        deadline: drain.deadline.map(written),
+        deadline: Some(written(drain.deadline)),
         ..entry(*key, &drain.decision)
     });
     let weights = decisions.weights.iter().map(|(key, weight)| Entry {
@@ -172,11 +167,7 @@ fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
         ..entry(*key, &weight.decision)
     });
     serde_json::to_vec_pretty(&DrainFileContent {
-        version: if decisions.weights.is_empty() {
-            VERSION_OF_DRAINS
-        } else {
-            VERSION
-        },
+        version: VERSION,
         drains: drains.collect(),
         weights: weights.collect(),
     })
@@ -224,14 +215,8 @@ fn content(text: &[u8]) -> Content<Decisions> {
 
 /// The entries of a file, each still to be understood.
 fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
-    let file: Value = serde_json::from_slice(text).map_err(Cause::Json)?;
-    if let Value::Array(entries) = file {
-        // The first programs wrote no more than these.
-        return Ok(entries);
-    }
-    let mut shape: DrainFileContent<Value> = serde_json::from_value(file).map_err(Cause::Json)?;
-    shape.drains.append(&mut shape.weights);
-    Ok(shape.drains)
+    let file: DrainFileContent<Value> = serde_json::from_slice(text).map_err(Cause::Json)?;
+    Ok([file.drains, file.weights].concat())
 }
 
 /// The entries that can be read in a text that is none as a whole: cut off, or with
@@ -264,6 +249,7 @@ impl Decisions {
             self.weights.insert(key, OperatorWeight { set, decision });
         } else {
             let deadline = point_in_time(entry.deadline.as_deref())?;
+            let deadline = deadline.ok_or(Cause::NoDeadline)?;
             let drain = WantedDrain { deadline, decision };
             self.drains.insert(key, drain);
         }
@@ -282,6 +268,8 @@ enum Cause {
     Json(serde_json::Error),
     #[error(transparent)]
     Key(#[from] ParseError),
+    #[error("the drain has no deadline")]
+    NoDeadline,
     #[error("a deadline or a beginning is no point in time")]
     Time(#[from] humantime::TimestampError),
 }

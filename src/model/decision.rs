@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_PERCENT, ParseError, Weight};
 
-/// Who decided on a real server, when and why, as far as the agent knows: a file of an
-/// earlier program does not say.
+/// Who decided on a real server, when and why, as far as the agent knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) since: Option<SystemTime>,

@@ -59,11 +59,7 @@ struct StateFileContent {
     services: BTreeSet<String>,
     addresses: BTreeSet<Address>,
     sysctls: BTreeMap<String, Sysctl>,
-    /// The first programs that wrote this version had none.
-    #[serde(default)]
     timeouts: BTreeMap<String, Seconds>,
-    /// As with the time-outs.
-    #[serde(default)]
     leaving: Vec<PendingRemovalEntry>,
 }
 

@@ -16,11 +16,13 @@ const CHECK: &str = "interval: 200ms, timeout: 1s, rise: 1, fall: 1";
 const FILES: [(&str, &str); 2] = [
     (
         "director-memory.json",
-        r#"{"version":1,"services":["tcp 192.0.2.9:80"],"addresses":[],"sysctls":{}}"#,
+        r#"{"version":1,"services":["tcp 192.0.2.9:80"],"addresses":[],"sysctls":{},
+            "timeouts":{},"leaving":[]}"#,
     ),
     (
         "drains-memory.json",
-        r#"{"version":1,"drains":[{"service":"tcp 192.0.2.9:80","real_server":"192.0.2.99:80"}]}"#,
+        r#"{"version":1,"drains":[{"service":"tcp 192.0.2.9:80","real_server":"192.0.2.99:80",
+            "deadline":"2030-01-01T00:00:00Z"}]}"#,
     ),
 ];
 

@@ -12,7 +12,7 @@ const CHECK: &str = "interval: 200ms, timeout: 1s, rise: 1, fall: 1";
 /// that is not, and one that nobody can read.
 const DRAINS: &str = r#"{"version":1,"drains":[
   {"service":"tcp 192.0.2.1:80","real_server":"ADDRESS:80","deadline":"2030-01-01T00:00:00Z"},
-  {"service":"tcp 192.0.2.9:80","real_server":"192.0.2.99:80"},
+  {"service":"tcp 192.0.2.9:80","real_server":"192.0.2.99:80","deadline":"2030-01-01T00:00:00Z"},
   {"service":"damaged"}]}"#;
 
 fn dry_run(site: &Site) -> Agent {

@@ -21,9 +21,6 @@ use crate::runtime::clock;
 use crate::runtime::printable::printable;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
-/// The deadline of a drain that an earlier process began without one.
-const DEFAULT_DEADLINE: Duration = Duration::from_mins(5);
-
 /// How long an answer may wait for the end of a drain. A connection has 30 seconds for everything.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
@@ -38,10 +35,8 @@ const NO_DRAIN: &str = "note: a weight of 0 stops new connections, and nothing s
 
 /// The deadline of a drain that goes on: as far away as the wall clock says,
 /// but no further than the longest there is.
-pub(super) fn again(deadline: Option<SystemTime>) -> DrainDeadline {
-    let now = clock::wall();
-    let at = deadline.unwrap_or(now + DEFAULT_DEADLINE);
-    in_from_now(at.duration_since(now).unwrap_or_default())
+pub(super) fn again(deadline: SystemTime) -> DrainDeadline {
+    in_from_now(deadline.duration_since(clock::wall()).unwrap_or_default())
 }
 
 fn in_from_now(deadline: Duration) -> DrainDeadline {
@@ -151,7 +146,7 @@ impl Director {
                 continue;
             }
             let drain = WantedDrain {
-                deadline: Some(deadline.at),
+                deadline: deadline.at,
                 decision: decision.clone(),
             };
             let before = drains.decisions.drains.insert(key, drain);

@@ -22,8 +22,8 @@ use crate::status::document::Status;
 /// The most that is read of a status: some thousand services.
 const LARGEST: usize = 1024 * 1024;
 
-/// What is read of the other end's `/readiness`, or of `/status`: it may be of
-/// another version. Virtual services are a director's, and not looked at.
+/// What is read of the other end's `/readiness`, which may be of another version. Virtual
+/// services are a director's, and not looked at.
 type Answer = Status<IgnoredAny>;
 
 /// Asks the real server's own agent whether it can serve this VIP and port.
@@ -56,35 +56,21 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &AgentCheck) ->
     judge(answer?, protocol, address)
 }
 
-/// Asks for the one service; an agent of an earlier version, which has no such
-/// resource, for everything.
+/// Asks for the readiness of the one service.
 async fn ask(
     probing: Probing<'_>,
     target: SocketAddr,
     protocol: Protocol,
     vip: SocketAddr,
 ) -> Result<Answer, Failure> {
-    let readiness = format!("/readiness?service={protocol}/{vip}");
-    match get(probing, target, &readiness).await? {
-        Some(answer) => Ok(answer),
-        None => get(probing, target, "/status")
-            .await?
-            .ok_or_else(|| Failure::new(ProbeResult::Status, "HTTP 404, expected 200".to_owned())),
-    }
-}
-
-/// `None` if there is no such resource.
-async fn get(
-    probing: Probing<'_>,
-    target: SocketAddr,
-    path: &str,
-) -> Result<Option<Answer>, Failure> {
     let stream = probing.connect_to_send(target).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {target}\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "GET /readiness?service={protocol}/{vip} HTTP/1.1\r\nhost: {target}\r\n\
+         connection: close\r\n\r\n"
+    );
     let mut exchange = Exchange::new(stream, request.into_bytes(), false);
     let body = Box::pin(read(probing, &mut exchange)).await;
     let body = body.map_err(|failure| exchange.explain(failure))?;
-    let Some(body) = body else { return Ok(None) };
     let not_understood =
         |why: &str| Failure::protocol(format!("not the status of a real server's agent: {why}"));
     let answer: Answer = serde_json::from_slice(&body)
@@ -92,22 +78,16 @@ async fn get(
     if answer.mode.is_empty() {
         return Err(not_understood("the field `mode` is missing"));
     }
-    Ok(Some(answer))
+    Ok(answer)
 }
 
-/// The body of the answer; `None` if there is no such resource.
-async fn read<S>(
-    probing: Probing<'_>,
-    exchange: &mut Exchange<S>,
-) -> Result<Option<Vec<u8>>, Failure>
+/// The body of the answer.
+async fn read<S>(probing: Probing<'_>, exchange: &mut Exchange<S>) -> Result<Vec<u8>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     probing.begin(Activity::Head);
     let status = exchange.status().await?;
-    if status == 404 {
-        return Ok(None);
-    }
     if status != 200 {
         let detail = format!("HTTP {status}, expected 200");
         return Err(Failure::new(ProbeResult::Status, detail));
@@ -120,7 +100,7 @@ where
             return Err(Failure::protocol("its status is larger than 1 MiB"));
         }
     }
-    Ok(Some(read))
+    Ok(read)
 }
 
 fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
@@ -136,8 +116,7 @@ fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
     }
     let Some(readiness) = answer.readiness else {
         return not_ready(
-            "the agent does not tell whether it is ready: it has just started, or is too old"
-                .to_owned(),
+            "the agent does not tell whether it is ready: it has just started".to_owned(),
         );
     };
     let mut services = readiness.services.into_iter();

@@ -19,19 +19,6 @@ fn saved_content_is_loaded_again() {
     assert_eq!(load(&file).owned, Owned::default());
 }
 
-#[test]
-fn the_first_programs_file_without_time_outs_is_read() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path(), Mode::Director);
-    fs::write(
-        file.path(),
-        br#"{"version":1,"services":["tcp 192.168.11.200:80"],"addresses":[],"sysctls":{}}"#,
-    )
-    .unwrap();
-    let owned = load(&file).owned;
-    assert_eq!((owned.services.len(), owned.timeouts.len()), (1, 0));
-}
-
 fn save(file: &StateFile, owned: Owned) -> Result<(), StoredFileError> {
     let saved = file.0.save(owned, &OnDisk::Unknown, text, content);
     saved.map(|_| ())

@@ -21,7 +21,7 @@ async fn forgets_exactly_the_decisions_that_left_the_configuration() {
     let file = || DrainFile::new(directory.path());
     let key = (service, real_server);
     let wanted = Decisions {
-        drains: [(key, WantedDrain::default())].into(),
+        drains: [(key, drain())].into(),
         weights: [(key, half())].into(),
     };
     let (mut gone, mut moved) = (config.clone(), config.clone());
@@ -46,6 +46,13 @@ async fn forgets_exactly_the_decisions_that_left_the_configuration() {
         ];
         assert_eq!(ended, expected);
         assert_eq!(saved(&file()), Decisions::default());
+    }
+}
+
+fn drain() -> WantedDrain {
+    WantedDrain {
+        deadline: fixture::start(),
+        decision: Decision::default(),
     }
 }
 

@@ -3,9 +3,9 @@ use super::*;
 #[test]
 fn a_deadline_goes_on_and_is_never_out_of_reach() {
     let far = clock::wall() + Duration::from_secs(40);
-    let left = again(Some(far)).until - clock::monotonic();
+    let left = again(far).until - clock::monotonic();
     assert!((38..=40).contains(&left.as_secs()), "{left:?}");
-    let past = again(Some(SystemTime::UNIX_EPOCH)).until;
+    let past = again(SystemTime::UNIX_EPOCH).until;
     assert!(past <= clock::monotonic());
     let left = in_from_now(Duration::MAX).until - clock::monotonic();
     assert!(left <= LONGEST_DEADLINE);

@@ -78,7 +78,7 @@ async fn status_of_the_agent_decides() {
         (
             json!({ "mode": "real_server" }).to_string(),
             ProbeResult::Status,
-            "the agent does not tell whether it is ready: it has just started, or is too old",
+            "the agent does not tell whether it is ready: it has just started",
         ),
         (
             json!({ "mode": "director", "readiness": null }).to_string(),
@@ -155,6 +155,12 @@ async fn other_answers_and_none() {
             "HTTP 503, expected 200",
         ),
         (
+            "404 Not Found",
+            Vec::new(),
+            ProbeResult::Status,
+            "HTTP 404, expected 200",
+        ),
+        (
             "200 OK",
             vec![b' '; 2 * 1024 * 1024],
             ProbeResult::Protocol,
@@ -191,48 +197,4 @@ async fn other_answers_and_none() {
     let outcome = ask(target, agent(target.port())).await;
     let result = ProbeResult::Refused;
     assert_unasked(&outcome, result, target.port(), "connection refused");
-}
-
-/// An agent of an earlier version knows `/status` alone.
-#[tokio::test]
-async fn asks_older_agent_for_its_whole_status() {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let target = listener.local_addr().unwrap();
-    let agent_of_before = std::thread::spawn(move || {
-        let mut asked = Vec::new();
-        for stream in listener.incoming().take(2) {
-            let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            let mut piece = [0; 512];
-            while !request.ends_with(b"\r\n\r\n") {
-                let length = stream.read(&mut piece).unwrap();
-                request.extend_from_slice(&piece[..length]);
-            }
-            let request = String::from_utf8(request).unwrap();
-            let path = request.split(' ').nth(1).unwrap().to_owned();
-            let snapshot = status::fixture::real_server();
-            let (head, body) = if path == "/status" {
-                (
-                    "200 OK",
-                    document::json(&snapshot, &Filter::default()).unwrap(),
-                )
-            } else {
-                ("404 Not Found", b"There is no such page\n".to_vec())
-            };
-            let length = body.len();
-            let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n");
-            stream.write_all(head.as_bytes()).unwrap();
-            stream.write_all(&body).unwrap();
-            asked.push(path);
-        }
-        asked
-    });
-    let outcome = ask(target, agent(target.port())).await;
-    let detail = "not ready: arp_ignore is 0 on eth0: this host answers ARP for the VIP";
-    assert_outcome(&outcome, ProbeResult::Status, detail);
-    let asked = agent_of_before.join().unwrap();
-    assert_eq!(
-        asked,
-        ["/readiness?service=tcp/192.168.11.200:80", "/status"]
-    );
 }
