@@ -6,7 +6,7 @@
     reason = "each is one target of tests/fuzz, and described there"
 )]
 
-pub use crate::agent::drains::fuzzing::drains;
+pub use crate::agent::decisions::fuzzing::drains;
 use crate::config::Config;
 pub use crate::import::fuzzing::foreign_file;
 pub use crate::kernel::fuzzing::{frame, netlink};

@@ -13,12 +13,12 @@ use tokio::time::sleep;
 
 use crate::config::{CheckKind, Config};
 use crate::http::SharedState;
-use crate::model::{Condition, ConditionType, Severity};
+use crate::model::{Condition, ConditionType, Role, Severity};
 use crate::notify::{Event, Events};
 use crate::probe::{ProbeTarget, watched_connections};
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
-use crate::status::{Conditions, Examiner, Mode, Snapshot};
+use crate::status::{Conditions, Examiner, Snapshot};
 
 /// From one step of the examination to the next.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub(crate) fn start(snapshot: &Snapshot, events: &Arc<Events>, config: &Config, 
     let events = Arc::clone(events);
     let conditions = &snapshot.conditions;
     conditions.listen(move |change| events.emit(Event::of_condition(change)));
-    examine_capabilities(conditions, config, snapshot.mode, in_kernel);
+    examine_capabilities(conditions, config, snapshot.role, in_kernel);
 }
 
 /// Derives conditions from the newest snapshot, again and again.
@@ -69,14 +69,14 @@ async fn clear_removed_files(conditions: &Conditions) {
 pub(crate) fn examine_capabilities(
     conditions: &Conditions,
     config: &Config,
-    mode: Mode,
+    role: Role,
     in_kernel: bool,
 ) {
     // A kernel that does not tell gives no reason to complain.
     let Ok(capabilities) = capabilities(None) else {
         return;
     };
-    let found = missing(config, mode, in_kernel, capabilities.effective);
+    let found = missing(config, role, in_kernel, capabilities.effective);
     conditions.replace(&[ConditionType::CapabilityMissing], found);
 }
 
@@ -114,11 +114,11 @@ fn short_of_descriptors(targets: &[ProbeTarget], limit: Option<u64>) -> Option<C
 
 fn missing(
     config: &Config,
-    mode: Mode,
+    role: Role,
     in_kernel: bool,
     capabilities: CapabilitySet,
 ) -> Vec<Condition> {
-    let users = mode == Mode::Director && config.checks_any(CheckKind::runs_by_user);
+    let users = role == Role::Director && config.checks_any(CheckKind::runs_by_user);
     let needed = [
         (
             in_kernel,

@@ -1,7 +1,7 @@
 //! The director: what runs, and in what order it starts and ends. The [crate] documentation
 //! shows what flows between the tasks.
 
-mod drains;
+mod decisions;
 mod link;
 mod notes;
 mod operate;
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use self::drains::DrainStore;
+use self::decisions::DecisionStore;
 use self::link::watch_link;
 use self::probes::subscribe;
 use self::start::{
-    announce_ready, drain_file, first_generation, health, prober, raise_file_limit, reconciler,
+    announce_ready, decision_file, first_generation, health, prober, raise_file_limit, reconciler,
 };
-use crate::agent::drains::WantedDrain;
+use crate::agent::decisions::WantedDrain;
 use crate::agent::lifecycle::{AgentError, finish};
 use crate::agent::reload::ReloadError;
 use crate::agent::serve::serve_until_stopped;
@@ -32,23 +32,23 @@ use crate::config::{Config, DirectorExit};
 use crate::health;
 use crate::http::SharedState;
 use crate::kernel::{Ipvs, Kernel, TableKind};
+use crate::model::Role;
 use crate::notify::Events;
-use crate::probe::Probes;
+use crate::probe::ProbeTasks;
 use crate::probe::vip_path::{CanaryTarget, MarkRegistry};
 use crate::reconcile::{self, DirectorLoop, Writing};
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
 use crate::runtime::signals::Stop;
-use crate::status::Mode;
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
 /// When health is slower than that, probes wait with theirs and skip their
 /// next turn, so nothing piles up.
 const REPORTS: usize = 1024;
 
-/// Configurations that may wait to be taken over: the next reload begins when
-/// the one before has ended.
-const CHANGES: usize = 1;
+/// Requests that may wait for health, and for reconcile: operations are carried out one after the
+/// other, and each of their requests is answered before the next one is sent.
+const REQUESTS: usize = 1;
 
 /// Runs until a signal ends it.
 pub(crate) async fn run<T: Ipvs>(
@@ -61,11 +61,11 @@ pub(crate) async fn run<T: Ipvs>(
     let table = kernel.table;
     let in_kernel = table == TableKind::Kernel;
     let probing = prober(&config).await?;
-    let acquired = StartupResources::acquire(&config, Mode::Director, writing, in_kernel);
+    let acquired = StartupResources::acquire(&config, Role::Director, writing, in_kernel);
     let (resources, _locks) = acquired.await?;
     let (view, events) = first_generation(&config, path, (writing, table))?;
-    let file = drain_file(&config, table);
-    let drains = DrainStore::load(&config, file, writing, &view.snapshot.conditions).await?;
+    let file = decision_file(&config, table);
+    let store = DecisionStore::load(&config, file, writing, &view.snapshot.conditions).await?;
     let registry = Arc::new(MarkRegistry::default());
     let reconciler = reconciler(&config, kernel, writing, &view).await?;
     let reconciler = reconciler.with_events(Arc::clone(&events));
@@ -75,17 +75,17 @@ pub(crate) async fn run<T: Ipvs>(
         DirectorLoop::start(reconciler, &config, Arc::clone(&view.weight_updates)).await?;
     let (found, loads) = (reconcile.take_found(), reconcile.loads());
     let (stop, stopping) = Stop::new();
-    let (to_reconcile, changes) = mpsc::channel(CHANGES);
-    let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), changes);
+    let (to_reconcile, requests) = mpsc::channel(REQUESTS);
+    let reconcile = reconcile.run(stopping, Arc::clone(&view.liveness), requests);
     let reconcile = spawn_joinable("reconcile", reconcile);
     let mut tasks = JoinSet::new();
     let (paths, canary) = vip_probes::start(&mut tasks, &config, registry, table).await;
     let probing = probing.showing(Arc::clone(&view.snapshot.tls_not_read));
     let (report, reports) = mpsc::channel(REPORTS);
-    let mut probes = Probes::new(probing.through(paths), report);
+    let mut probes = ProbeTasks::new(probing.through(paths), report);
     let subscribed = subscribe(&mut probes, &config);
     let health = health(&config, &view, subscribed, found).with_events(Arc::clone(&events));
-    let wanted = &drains.decisions;
+    let wanted = &store.decisions;
     let health = health.with_decisions(
         |key| {
             let WantedDrain { deadline, decision } = wanted.drains.get(key)?;
@@ -94,13 +94,17 @@ pub(crate) async fn run<T: Ipvs>(
         |key| wanted.weights.get(key).cloned(),
     );
     let drain_changes = health.drain_changes();
-    let (to_health, changes) = mpsc::channel(CHANGES);
+    let (to_health, requests) = mpsc::channel(REQUESTS);
     view.liveness.beat(Loop::Probes, clock::monotonic());
     let (link, to_audit) = watch_link(&mut tasks, &config, &view.snapshot, (writing, table));
-    let health = health.run(reports, changes, loads, link, Arc::clone(&view.liveness));
+    let health = health.run(reports, requests, loads, link, Arc::clone(&view.liveness));
     spawn_named(&mut tasks, "health", health);
-    let drains = Arc::new(Mutex::new(drains));
-    spawn_named(&mut tasks, "drains", drains::keep(Arc::clone(&drains)));
+    let decisions = Arc::new(Mutex::new(store));
+    spawn_named(
+        &mut tasks,
+        "drains",
+        decisions::keep(Arc::clone(&decisions)),
+    );
     spawn_named(&mut tasks, "state file", state_file.watch());
     announce_ready(&config, writing, probes.len());
     let director = Director {
@@ -110,7 +114,7 @@ pub(crate) async fn run<T: Ipvs>(
         probes,
         to_health,
         drain_changes,
-        drains,
+        decisions,
         table,
         to_reconcile,
         to_audit,
@@ -126,11 +130,11 @@ struct Director {
     path: PathBuf,
     config: Arc<Config>,
     writing: Writing,
-    probes: Probes,
+    probes: ProbeTasks,
     to_health: mpsc::Sender<health::HealthRequest>,
     /// Changes when health has shown another state of a drain.
     drain_changes: watch::Sender<()>,
-    drains: Arc<Mutex<DrainStore>>,
+    decisions: Arc<Mutex<DecisionStore>>,
     table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::ReconcileRequest>,
     to_audit: watch::Sender<Arc<Config>>,

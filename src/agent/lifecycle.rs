@@ -12,11 +12,12 @@ use crate::config::Config;
 use crate::control::BindError;
 use crate::http::ListenError;
 use crate::metrics::Metrics;
+use crate::model::Role;
 use crate::notify::{self, Events};
 use crate::reconcile::{LockError, ReconcileError, Writing};
 use crate::runtime::file_work::FileWorkError;
 use crate::runtime::stored_file::StoredFileError;
-use crate::status::{Mode, Snapshot};
+use crate::status::Snapshot;
 
 /// For all that `on_exit` asks for. systemd itself waits for 90 s.
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
@@ -69,7 +70,7 @@ pub(crate) enum AgentError {
 /// writes sends the events.
 pub(super) fn start_events(
     config: &Config,
-    mode: Mode,
+    role: Role,
     writing: Writing,
     metrics: &Metrics,
     snapshot: &Snapshot,
@@ -77,7 +78,7 @@ pub(super) fn start_events(
     match writing {
         Writing::Real => {
             let stale = Arc::clone(&snapshot.tls_not_read);
-            Events::start(&config.notify, mode, metrics, stale)
+            Events::start(&config.notify, role, metrics, stale)
         }
         Writing::DryRun => Ok(Events::none()),
     }

@@ -1,8 +1,8 @@
 //! The two roles of the agent, and what they share: start, reload, end.
 
 pub(crate) mod conditions;
+pub(crate) mod decisions;
 pub(crate) mod director;
-pub(crate) mod drains;
 pub(crate) mod lifecycle;
 pub(crate) mod real_server;
 mod reload;

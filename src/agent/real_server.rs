@@ -21,12 +21,13 @@ use crate::control::{Operation, OperationResponse};
 use crate::http::{AppState, SharedState};
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
+use crate::model::Role;
 use crate::notify::Events;
 use crate::reconcile::{HostChange, RealServerLoop, Reconciler, StateFile, Writing};
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::runtime::signals::Stop;
 use crate::runtime::{clock, systemd};
-use crate::status::{LoadedRecord, Mode, ProcessRecord, Snapshot};
+use crate::status::{LoadedRecord, ProcessRecord, Snapshot};
 pub(crate) use inspection::{HostInspection, HostInspector};
 
 /// Why a real server's own agent drains nothing, and sets no weight.
@@ -38,11 +39,11 @@ pub(crate) async fn run(
     path: &Path,
     writing: Writing,
 ) -> Result<(), AgentError> {
-    let acquired = StartupResources::acquire(&config, Mode::RealServer, writing, true);
+    let acquired = StartupResources::acquire(&config, Role::RealServer, writing, true);
     let (resources, _locks) = acquired.await?;
     let snapshot = Arc::new(first_snapshot(&config, path, writing));
     let metrics = Arc::new(Metrics::of_real_server()?);
-    let events = start_events(&config, Mode::RealServer, writing, &metrics, &snapshot)?;
+    let events = start_events(&config, Role::RealServer, writing, &metrics, &snapshot)?;
     conditions::start(&snapshot, &events, &config, true);
     let interval = config.real_server.resync_interval;
     let liveness = Liveness::new(clock::monotonic(), interval, [Loop::Reconcile]);
@@ -113,7 +114,7 @@ impl RealServer {
     }
 
     async fn reload(&mut self) -> Result<String, ReloadError> {
-        let config = reload_config(&self.path, &self.config, Mode::RealServer).await?;
+        let config = reload_config(&self.path, &self.config, Role::RealServer).await?;
         // In a dry run the agent that really writes sends the events.
         if self.writing == Writing::Real && config.notify != self.config.notify {
             self.events.configure(&config.notify, &self.view.metrics)?;
@@ -122,7 +123,7 @@ impl RealServer {
         self.config = config;
         let config = &self.config;
         *self.view.snapshot.loaded.lock() =
-            LoadedRecord::of(config, Mode::RealServer, clock::wall());
+            LoadedRecord::of(config, Role::RealServer, clock::wall());
         self.to_look.send_replace(Arc::clone(config));
         let interval = config.real_server.resync_interval;
         self.view.liveness.expect(&[Loop::Reconcile], interval);
@@ -141,7 +142,7 @@ impl RealServer {
 fn first_snapshot(config: &Config, path: &Path, writing: Writing) -> Snapshot {
     let now = clock::wall();
     let snapshot = Snapshot::real_server(&config.real_server, [], path.to_owned(), now);
-    *snapshot.loaded.lock() = LoadedRecord::of(config, Mode::RealServer, now);
+    *snapshot.loaded.lock() = LoadedRecord::of(config, Role::RealServer, now);
     snapshot.of_process(ProcessRecord {
         dry_run: writing == Writing::DryRun,
         ..ProcessRecord::this(now)
@@ -157,7 +158,7 @@ async fn reconciler(
     let reconciler = Reconciler::load(
         // Nothing is desired of the table of a real server, so nothing asks for it.
         Kernel::with_table(KernelIpvs::new()),
-        StateFile::new(&config.state_dir, Mode::RealServer),
+        StateFile::new(&config.state_dir, Role::RealServer),
         writing,
         Arc::clone(&view.snapshot),
         Arc::clone(&view.metrics),

@@ -11,13 +11,13 @@ use crate::agent::startup_resources::endpoints;
 use crate::config::{Config, ConfigErrors};
 use crate::control::OperationResponse;
 use crate::http::SharedState;
-use crate::model::{Condition, ConditionType, Severity};
+use crate::model::{Condition, ConditionType, Role, Severity};
 use crate::notify::{self, Event, EventKind, Events};
 use crate::reconcile::ReconcileError;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::{clock, systemd};
-use crate::status::{Mode, Snapshot};
+use crate::status::Snapshot;
 
 /// The message about a key that is fixed while the agent runs.
 pub(crate) const FIXED: &str =
@@ -67,7 +67,7 @@ impl ReloadError {
     fn fix(&self, snapshot: &Snapshot) -> String {
         let check = snapshot.command_line("check-config");
         match self {
-            Self::Fixed(_) => format!("{check} && systemctl restart {}", snapshot.mode.unit()),
+            Self::Fixed(_) => format!("{check} && systemctl restart {}", snapshot.role.unit()),
             Self::Kernel(_) | Self::Unreadable(_) => snapshot.command_line("doctor"),
             Self::Config(_) | Self::File(_) | Self::Metrics(_) | Self::Events(_) | Self::Ending => {
                 format!("{check} && {}", snapshot.command_line("reload"))
@@ -85,15 +85,15 @@ impl ReloadError {
 pub(crate) async fn reload_config(
     path: &Path,
     before: &Config,
-    mode: Mode,
+    role: Role,
 ) -> Result<Arc<Config>, ReloadError> {
     systemd::reloading();
     let file = path.to_owned();
     let load = move || Config::load(&file);
     let config = file_work::run_with_accesses(FileUse::Configuration, path, load).await??;
-    if endpoints(&config, mode).0 != endpoints(before, mode).0 {
+    if endpoints(&config, role).0 != endpoints(before, role).0 {
         Err(ReloadError::Fixed("http.listen"))
-    } else if endpoints(&config, mode).1 != endpoints(before, mode).1 {
+    } else if endpoints(&config, role).1 != endpoints(before, role).1 {
         Err(ReloadError::Fixed("control.socket"))
     } else if config.state_dir != before.state_dir {
         Err(ReloadError::Fixed("state_dir"))

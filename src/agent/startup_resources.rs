@@ -10,9 +10,9 @@ use crate::agent::lifecycle::AgentError;
 use crate::config::{Config, Control, Http};
 use crate::control::{self, BindError, ControlSocket};
 use crate::http::{self, ListenError};
+use crate::model::Role;
 use crate::reconcile::{RoleLock, StateLock, Writing};
 use crate::runtime::signals::{Hangup, Terminate};
-use crate::status::Mode;
 
 /// The signals, the HTTP listener and the control socket of a role.
 pub(crate) struct StartupResources {
@@ -35,25 +35,25 @@ impl StartupResources {
     /// the lock of the state directory only where that directory is written.
     pub(crate) async fn acquire(
         config: &Config,
-        mode: Mode,
+        role: Role,
         writing: Writing,
         in_kernel: bool,
     ) -> Result<(Self, Locks), AgentError> {
         let terminate = Terminate::new().map_err(AgentError::Signals)?;
         let hangup = Hangup::new().map_err(AgentError::Signals)?;
         let writes = writing == Writing::Real;
-        let role = if writes && in_kernel {
-            Some(RoleLock::take(mode).await?)
+        let role_lock = if writes && in_kernel {
+            Some(RoleLock::take(role).await?)
         } else {
             None
         };
-        let (http, control) = endpoints(config, mode);
+        let (http, control) = endpoints(config, role);
         let listener = http::bind(http.listen).await;
-        let listener = listener.map_err(|error| taken(error.into(), mode))?;
+        let listener = listener.map_err(|error| taken(error.into(), role))?;
         let socket = control::bind(&control.socket);
-        let socket = socket.map_err(|error| taken(error.into(), mode))?;
+        let socket = socket.map_err(|error| taken(error.into(), role))?;
         let state = if writes {
-            let state = Arc::new(StateLock::take(&config.state_dir, mode).await?);
+            let state = Arc::new(StateLock::take(&config.state_dir, role).await?);
             tokio::spawn(StateLock::keep(Arc::downgrade(&state)));
             Some(state)
         } else {
@@ -68,7 +68,7 @@ impl StartupResources {
             socket,
         };
         let locks = Locks {
-            _role: role,
+            _role: role_lock,
             _state: state,
         };
         Ok((resources, locks))
@@ -76,23 +76,23 @@ impl StartupResources {
 }
 
 /// The addresses at which the agent of a role answers.
-pub(super) fn endpoints(config: &Config, mode: Mode) -> (&Http, &Control) {
-    match mode {
-        Mode::Director => (config.director_http(), config.director_control()),
-        Mode::RealServer => (config.real_server_http(), config.real_server_control()),
+pub(super) fn endpoints(config: &Config, role: Role) -> (&Http, &Control) {
+    match role {
+        Role::Director => (config.director_http(), config.director_control()),
+        Role::RealServer => (config.real_server_http(), config.real_server_control()),
     }
 }
 
 /// The same error, with the remedy where the agent of the host's other role
 /// has the address or the socket.
-fn taken(error: AgentError, mode: Mode) -> AgentError {
+fn taken(error: AgentError, role: Role) -> AgentError {
     let is_taken = matches!(
         error,
         AgentError::Listen(ListenError::Taken(_)) | AgentError::Control(BindError::InUse(_))
     );
-    let other = match mode {
-        Mode::Director => Mode::RealServer,
-        Mode::RealServer => Mode::Director,
+    let other = match role {
+        Role::Director => Role::RealServer,
+        Role::RealServer => Role::Director,
     };
     if is_taken && RoleLock::is_held(other) {
         AgentError::OtherRole(Box::new(error))

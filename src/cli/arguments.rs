@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::agent::drains::LONGEST_DEADLINE;
+use crate::agent::decisions::LONGEST_DEADLINE;
 use crate::config::Config;
 use crate::control::Reason;
 use crate::import::Format;

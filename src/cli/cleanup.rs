@@ -7,14 +7,15 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::{CommandFailure, ExitStatus, load};
-use crate::agent::drains::DrainFile;
+use crate::agent::decisions::DecisionFile;
 use crate::cli::arguments::CleanupArguments;
 use crate::config::Config;
 use crate::kernel::{Kernel, KernelIpvs};
 use crate::metrics::Metrics;
+use crate::model::Role;
 use crate::reconcile::{Reconciler, RoleLock, StateFile, StateLock, Writing, adopt, find_desired};
 use crate::runtime::clock;
-use crate::status::{Mode, Snapshot};
+use crate::status::Snapshot;
 
 /// Holds the agent's lock meanwhile: what a running agent would put back at
 /// once is not removed.
@@ -35,31 +36,31 @@ async fn clean_up(
     arguments: CleanupArguments,
     config: &Config,
 ) -> Result<ExitStatus, CommandFailure> {
-    let mode = if arguments.real_server {
-        Mode::RealServer
+    let role = if arguments.real_server {
+        Role::RealServer
     } else {
-        Mode::Director
+        Role::Director
     };
-    let _lock = RoleLock::take(mode).await?;
-    let _state_lock = StateLock::take(&config.state_dir, mode).await?;
-    let snapshot = Arc::new(Snapshot::empty(mode, arguments.config.path, clock::wall()));
-    if mode == Mode::Director {
+    let _lock = RoleLock::take(role).await?;
+    let _state_lock = StateLock::take(&config.state_dir, role).await?;
+    let snapshot = Arc::new(Snapshot::empty(role, arguments.config.path, clock::wall()));
+    if role == Role::Director {
         StateFile::of_memory(&config.state_dir).refuse_newer()?;
-        let drains = DrainFile::new(&config.state_dir);
+        let drains = DecisionFile::new(&config.state_dir);
         let loaded = drains.load(Writing::Real.if_damaged())?;
         let conditions = &snapshot.conditions;
         conditions.note_damage(drains.path(), loaded.reported(), clock::wall());
     }
     let mut reconciler = Reconciler::new(
         Kernel::with_table(KernelIpvs::new()),
-        StateFile::new(&config.state_dir, mode),
+        StateFile::new(&config.state_dir, role),
         Writing::Real,
         Arc::clone(&snapshot),
         Arc::new(Metrics::new([])?),
     )?;
-    let configured = match mode {
-        Mode::Director => adopt(&mut reconciler, config).await?.desired,
-        Mode::RealServer => find_desired(&mut reconciler, config).await?.0,
+    let configured = match role {
+        Role::Director => adopt(&mut reconciler, config).await?.desired,
+        Role::RealServer => find_desired(&mut reconciler, config).await?.0,
     };
     let removal = reconciler.remove_all(&configured).await?;
     let mut stdout = io::stdout().lock();
@@ -71,8 +72,8 @@ async fn clean_up(
     }
     let nothing = removal.done.is_empty();
     removal.into_result()?;
-    if mode == Mode::Director {
-        if DrainFile::new(&config.state_dir).remove()? {
+    if role == Role::Director {
+        if DecisionFile::new(&config.state_dir).remove()? {
             writeln!(
                 stdout,
                 "# nothing is drained any more, and no weight is set"

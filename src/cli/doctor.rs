@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::{CommandFailure, ExitStatus, load, write_json};
 use crate::cli::arguments::DoctorArguments;
 use crate::doctor::{self, Finding, FindingSeverity};
-use crate::model::counted;
-use crate::status::Mode;
+use crate::model::{Role, counted};
 
 /// An element of what `doctor --json` prints.
 #[derive(Serialize)]
@@ -23,12 +22,12 @@ struct FindingResponse<'f> {
 
 pub(super) async fn run(arguments: DoctorArguments) -> Result<ExitStatus, CommandFailure> {
     let config = load(&arguments.config.path)?;
-    let mode = if arguments.real_server {
-        Mode::RealServer
+    let role = if arguments.real_server {
+        Role::RealServer
     } else {
-        Mode::Director
+        Role::Director
     };
-    let facts = doctor::gather(&config, &arguments.config.path, mode).await?;
+    let facts = doctor::gather(&config, &arguments.config.path, role).await?;
     let findings = doctor::examine(&config, &facts);
     let mut stdout = io::stdout().lock();
     let is_shown = |finding: &Finding| arguments.all || finding.verdict != FindingSeverity::Ok;

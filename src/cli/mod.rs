@@ -31,12 +31,13 @@ use crate::control::{self, ControlError, Operation};
 use crate::doctor::GatherError;
 use crate::import::ImportError;
 use crate::kernel::KernelError;
+use crate::model::Role;
 use crate::reconcile::{LockError, ReconcileError};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::inheritance;
 use crate::runtime::logging::LoggingError;
 use crate::runtime::stored_file::StoredFileError;
-use crate::status::{Mode, command_line};
+use crate::status::command_line;
 pub use arguments::Cli;
 use arguments::{Command, ControlSocket};
 use status::StatusError;
@@ -312,7 +313,7 @@ fn not_loaded(path: &Path, errors: ConfigErrors) -> CommandFailure {
     if io::stderr().is_terminal() {
         return errors.into();
     }
-    let check = command_line("check-config", Mode::Director, path);
+    let check = command_line("check-config", Role::Director, path);
     CommandFailure::BadConfiguration(format!("{}: `{check}` shows the lines", errors.public()))
 }
 

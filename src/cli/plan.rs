@@ -7,18 +7,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{CommandFailure, ExitStatus, load, write_json};
-use crate::agent::drains::DrainFile;
+use crate::agent::decisions::DecisionFile;
 use crate::cli::arguments::PlanArguments;
 use crate::cli::terminal::{Canvas, Tone};
 use crate::config::Config;
 use crate::doctor;
 use crate::kernel::{Ipvs, Kernel, KernelIpvs};
 use crate::metrics::Metrics;
-use crate::model::{ServiceKey, Weight};
+use crate::model::{Role, ServiceKey, Weight};
 use crate::plan::{State, Step, Subject};
 use crate::reconcile::{NOTHING_LISTED, Reconciler, StateFile, Writing, adopt, find_desired};
 use crate::runtime::clock;
-use crate::status::{Mode, Snapshot};
+use crate::status::Snapshot;
 
 /// What `plan --json` prints.
 #[derive(Serialize)]
@@ -61,25 +61,25 @@ enum SubjectKey {
 
 pub(super) async fn run(arguments: PlanArguments) -> Result<ExitStatus, CommandFailure> {
     let config = load(&arguments.config.path)?;
-    let mode = if arguments.real_server {
-        Mode::RealServer
+    let role = if arguments.real_server {
+        Role::RealServer
     } else {
-        Mode::Director
+        Role::Director
     };
-    let mut reconciler = observer(&config, mode)?;
-    let (desired, observed) = match mode {
-        Mode::Director => {
+    let mut reconciler = observer(&config, role)?;
+    let (desired, observed) = match role {
+        Role::Director => {
             let adopted = adopt(&mut reconciler, &config).await?;
             (adopted.desired, adopted.observed)
         }
-        Mode::RealServer => find_desired(&mut reconciler, &config).await?,
+        Role::RealServer => find_desired(&mut reconciler, &config).await?,
     };
     let steps = reconciler.plan(&desired, &observed.state);
     let mut notes = notes(&config, &reconciler, &desired, &observed.foreign);
-    if mode == Mode::Director {
+    if role == Role::Director {
         notes.extend(doctor::notes_of_modules(&config, &arguments.config.path));
     }
-    if mode == Mode::RealServer && desired.addresses.is_empty() {
+    if role == Role::RealServer && desired.addresses.is_empty() {
         notes.push(NOTHING_LISTED.to_owned());
     }
     let mut stdout = io::stdout().lock();
@@ -120,18 +120,18 @@ fn tone(line: &str) -> Option<Tone> {
 /// Something that reads this kernel and never writes it.
 pub(super) fn observer(
     config: &Config,
-    mode: Mode,
+    role: Role,
 ) -> Result<Reconciler<KernelIpvs>, CommandFailure> {
     let now = clock::wall();
-    let snapshot = Arc::new(Snapshot::empty(mode, "".into(), now));
-    if mode == Mode::Director {
-        let drains = DrainFile::new(&config.state_dir);
+    let snapshot = Arc::new(Snapshot::empty(role, "".into(), now));
+    if role == Role::Director {
+        let drains = DecisionFile::new(&config.state_dir);
         let loaded = drains.load(Writing::DryRun.if_damaged())?;
         let conditions = &snapshot.conditions;
         conditions.note_damage(drains.path(), loaded.reported(), now);
     }
     let metrics = Arc::new(Metrics::new([])?);
-    let state_file = StateFile::new(&config.state_dir, mode);
+    let state_file = StateFile::new(&config.state_dir, role);
     let kernel = Kernel::with_table(KernelIpvs::new());
     Ok(Reconciler::new(
         kernel,

@@ -10,26 +10,27 @@ use crate::agent::{director, real_server};
 use crate::cli::arguments::{RunArguments, Table};
 use crate::config::{Config, is_handed_over};
 use crate::kernel::{Kernel, KernelIpvs, MemoryIpvs};
+use crate::model::Role;
 use crate::reconcile::Writing;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
 use crate::runtime::own_command;
+use crate::status::command_line;
 use crate::status::document::IN_MEMORY;
-use crate::status::{Mode, command_line};
 
 pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
-    let mode = if arguments.real_server {
-        Mode::RealServer
+    let role = if arguments.real_server {
+        Role::RealServer
     } else {
-        Mode::Director
+        Role::Director
     };
     // Shown as it is, wherever those are who look.
     let path = std::path::absolute(&arguments.config.path);
     let path = path.unwrap_or_else(|_| arguments.config.path.clone());
-    let check = command_line("check-config", mode, &path);
-    let status = command_line("status", mode, &path);
+    let check = command_line("check-config", role, &path);
+    let status = command_line("status", role, &path);
     own_command::set_options(status.trim_start_matches("lvs-agent status"));
     let format = arguments.log_format;
     let format = format.unwrap_or_else(LogFormat::of_standard_error);

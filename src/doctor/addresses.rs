@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use super::{Facts, Finding};
 use crate::config::Config;
 use crate::diagnosis::arp_conflict_fix;
-use crate::model::{Family, HostAddress, LocalAddress};
-use crate::status::Mode;
+use crate::model::{Family, HostAddress, LocalAddress, Role};
 
 /// An interface that a director's configuration names, and this host has not.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +53,7 @@ pub(super) fn missing_interface<'c>(
         let name = name.filter(|name| !facts.has_interface(name))?;
         Some(MissingInterface { name, key })
     });
-    missing.filter(|_| facts.mode == Mode::Director)
+    missing.filter(|_| facts.role == Role::Director)
 }
 
 /// The VIPs of a director: on its interface, as one host's address, and on no

@@ -6,12 +6,12 @@ use super::addresses::missing_interface;
 use super::{Facts, Finding, FindingSeverity};
 use crate::agent::FIXED;
 use crate::config::Config;
-use crate::model::{ConditionType, Diagnosis, Severity};
+use crate::model::{ConditionType, Diagnosis, Role, Severity};
 use crate::runtime::shell_word::quoted;
+use crate::status::command_line;
 use crate::status::document::{
     ConditionStatus, ConfigStatus, ProbeStatus, RealServerStatus, ServiceStatus, StatusResponse,
 };
-use crate::status::{Mode, command_line};
 
 /// What the running agent says of itself on its control socket.
 pub(super) enum RunningAgent {
@@ -26,7 +26,7 @@ pub(super) enum RunningAgent {
 impl Facts {
     /// Whether the agent of a director runs here.
     pub(super) fn director_runs(&self) -> bool {
-        matches!(&self.agent, RunningAgent::Status(status) if status.mode == Mode::Director.as_str())
+        matches!(&self.agent, RunningAgent::Status(status) if status.mode == Role::Director.as_str())
     }
 
     /// Whether the state file of the agent that runs here in this role does not
@@ -35,7 +35,7 @@ impl Facts {
         let not_saved = ConditionType::OwnershipNotSaved.as_str();
         match &self.agent {
             RunningAgent::Status(status) => {
-                status.mode == self.mode.as_str()
+                status.mode == self.role.as_str()
                     && status.conditions.iter().any(|one| one.kind == not_saved)
             }
             RunningAgent::None(_) | RunningAgent::OtherVersion(_) => false,
@@ -62,7 +62,7 @@ fn failing_while_frozen(status: &StatusResponse, facts: &Facts) -> Option<Findin
 }
 
 /// An agent that does not change this kernel.
-fn without_effect(status: &StatusResponse, mode: Mode) -> Option<Finding> {
+fn without_effect(status: &StatusResponse, role: Role) -> Option<Finding> {
     let (what, option) = if status.dry_run {
         ("a dry run, which writes nothing", "--dry-run")
     } else if status.table == "memory" {
@@ -74,7 +74,7 @@ fn without_effect(status: &StatusResponse, mode: Mode) -> Option<Finding> {
         return None;
     };
     let message = format!("the agent that runs here is {what}");
-    let unit = mode.unit();
+    let unit = role.unit();
     let fix = format!("stop it, and start the agent without {option}: systemctl start {unit}");
     Some(Finding::problem("agent", "process", message, fix))
 }
@@ -84,7 +84,7 @@ fn load_again(status: &StatusResponse, facts: &Facts) -> String {
     let check = facts.command_line("check-config");
     let error = status.config.last_reload.error.as_ref();
     if error.is_some_and(|error| error.ends_with(FIXED)) {
-        return format!("{check} && systemctl restart {}", facts.mode.unit());
+        return format!("{check} && systemctl restart {}", facts.role.unit());
     }
     format!("{check} && {}", facts.command_line("reload"))
 }
@@ -104,8 +104,8 @@ fn other_configuration(status: &StatusResponse, config: &Config, facts: &Facts) 
         )
     } else {
         let given = given.display();
-        let unit = facts.mode.unit();
-        let doctor = command_line("doctor", facts.mode, Path::new(""));
+        let unit = facts.role.unit();
+        let doctor = command_line("doctor", facts.role, Path::new(""));
         let loaded = quoted(path);
         (
             format!("the agent has loaded {path}, which differs from {given}"),
@@ -175,7 +175,7 @@ fn fix(server: &RealServerStatus) -> String {
 
 /// What starts the agent, after what it cannot do its work without.
 pub(super) fn start(config: &Config, facts: &Facts) -> String {
-    let start = format!("systemctl start {}", facts.mode.unit());
+    let start = format!("systemctl start {}", facts.role.unit());
     match missing_interface(config, facts) {
         Some(missing) => format!("{}; then {start}", missing.fix(facts)),
         None => start,
@@ -197,18 +197,18 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
         }
         RunningAgent::Status(status) => status,
     };
-    if status.mode != facts.mode.as_str() {
+    if status.mode != facts.role.as_str() {
         let message = format!("the agent that runs here is a {}", status.mode);
-        let other = match facts.mode {
-            Mode::Director => Mode::RealServer,
-            Mode::RealServer => Mode::Director,
+        let other = match facts.role {
+            Role::Director => Role::RealServer,
+            Role::RealServer => Role::Director,
         };
         let fix = command_line("doctor", other, &facts.config_path);
         return vec![Finding::warning("agent", "process", message, fix)];
     }
     let message = format!("version {} runs", status.version);
     let mut findings = vec![Finding::ok("agent", "process", message)];
-    findings.extend(without_effect(status, facts.mode));
+    findings.extend(without_effect(status, facts.role));
     findings.extend(other_configuration(status, config, facts));
     let conditions = status.conditions_but_down();
     let conditions = conditions.filter(|condition| !is_examined(condition, facts));

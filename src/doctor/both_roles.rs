@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use super::parameters::{BACKUP_ONLY, value};
 use super::{Facts, Finding};
 use crate::config::{Config, VirtualService};
-use crate::model::{Forwarding, ServiceKey};
-use crate::status::Mode;
+use crate::model::{Forwarding, Role, ServiceKey};
 
 /// What a director hands to a real server still has the VIP as its destination
 /// (but for masquerading). A real server that is a director, too, balances it
@@ -61,9 +60,9 @@ fn loops(service: &VirtualService, own: &BTreeSet<IpAddr>, facts: &Facts) -> boo
     let ServiceKey::Address { address, .. } = service.key else {
         return false;
     };
-    let directed = match facts.mode {
-        Mode::Director => true,
-        Mode::RealServer => facts.host.directed.contains(&address.ip()),
+    let directed = match facts.role {
+        Role::Director => true,
+        Role::RealServer => facts.host.directed.contains(&address.ip()),
     };
     let real_servers = || {
         let members = service.real_servers.iter().map(|one| service.member(one));

@@ -86,9 +86,9 @@ pub(super) fn not_saved() -> Condition {
     }
 }
 
-pub(super) fn facts(mode: Mode) -> Facts {
+pub(super) fn facts(role: Role) -> Facts {
     Facts {
-        mode,
+        role,
         config_path: "/etc/lvs-agent/config.yaml".into(),
         permissions: Permissions {
             effective: u64::MAX,
@@ -145,7 +145,7 @@ pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
 
 #[test]
 fn the_configuration_comes_first_and_the_agent_last() {
-    let findings = examine(&config(), &facts(Mode::Director));
+    let findings = examine(&config(), &facts(Role::Director));
     let checks: Vec<_> = findings.iter().map(|finding| finding.check).collect();
     assert_eq!(
         checks,

@@ -18,7 +18,7 @@ use super::permissions::Permissions;
 use super::reach::Probed;
 use super::stale_neighbours;
 use super::vip_probe_facts::{Source, VipProbeFacts};
-use crate::agent::drains::DrainFile;
+use crate::agent::decisions::DecisionFile;
 use crate::agent::real_server::{HostInspection, HostInspector};
 use crate::config::{Config, Via, VirtualService};
 use crate::control::{self, ControlError};
@@ -26,13 +26,12 @@ use crate::kernel::{
     Host, Ipvs as _, IpvsReader, KernelError, KernelIpvs, Route, Sysctls, present,
 };
 use crate::link::arp_audit;
-use crate::model::{Forwarding, RealServerId, ServiceKey, SysctlKey};
+use crate::model::{Forwarding, RealServerId, Role, ServiceKey, SysctlKey};
 use crate::plan::{ServiceState, desired};
 use crate::probe::{ProbeTarget, Prober, probe_targets, vip_path};
 use crate::reconcile::StateFile;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::stored_file::{IfDamaged, StoredFileError};
-use crate::status::Mode;
 use crate::status::document::Filter;
 
 /// Probes that are under way at a time.
@@ -50,27 +49,27 @@ pub(crate) enum GatherError {
 }
 
 /// All facts about this host in this role.
-pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<Facts, GatherError> {
+pub(crate) async fn gather(config: &Config, path: &Path, role: Role) -> Result<Facts, GatherError> {
     // Before the file: an agent that says nothing against it has written it.
-    let control = match mode {
-        Mode::Director => config.director_control(),
-        Mode::RealServer => config.real_server_control(),
+    let control = match role {
+        Role::Director => config.director_control(),
+        Role::RealServer => config.real_server_control(),
     };
     let agent = running_agent(&control.socket).await;
-    let remembered = StateFile::new(&config.state_dir, mode).load(IfDamaged::Leave)?;
+    let remembered = StateFile::new(&config.state_dir, role).load(IfDamaged::Leave)?;
     let owned = remembered.owned;
     let mut damaged: Vec<_> = remembered.damage.into_iter().collect();
-    if mode == Mode::Director {
-        let drains = DrainFile::new(&config.state_dir).load(IfDamaged::Leave)?;
+    if role == Role::Director {
+        let drains = DecisionFile::new(&config.state_dir).load(IfDamaged::Leave)?;
         damaged.extend(drains.reported().cloned());
     }
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;
     let addresses = host.addresses(&interfaces).await?;
     let addresses = addresses.into_iter().map(|held| held.address).collect();
-    let vips = match mode {
-        Mode::Director => BTreeSet::new(),
-        Mode::RealServer => {
+    let vips = match role {
+        Role::Director => BTreeSet::new(),
+        Role::RealServer => {
             let owned = owned.addresses.iter().map(|owned| owned.address);
             desired::vips_with_memory(config, &addresses, owned)
         }
@@ -79,14 +78,14 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         let keep = config.real_server.resync_interval;
         HostInspector::new().inspect(config, &vips, keep).await?
     };
-    let sysctls = sysctls(&parameters::keys(config, mode, &interfaces))?;
+    let sysctls = sysctls(&parameters::keys(config, role, &interfaces))?;
     let modules = modules();
     let (mut table, mut routes, mut probed) = (None, BTreeMap::new(), Vec::new());
     let (mut vip_probes, mut by_mark) = (None, BTreeMap::new());
     let mut claims = None;
     let mut runs_sync_daemon = false;
     let mut stale_neighbours = BTreeSet::new();
-    if mode == Mode::Director {
+    if role == Role::Director {
         let ipvs = modules.loaded.contains("ip_vs");
         if ipvs {
             // Where the kernel refuses this it refuses the table as well, whose
@@ -121,7 +120,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, mode: Mode) -> Result<F
         stale_neighbours = stale_neighbours::ask(config, &facts.addresses).await?;
     }
     Ok(Facts {
-        mode,
+        role,
         config_path: absolute(path),
         permissions: permissions(),
         modules,

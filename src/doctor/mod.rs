@@ -32,11 +32,11 @@ use vip_probe_facts::VipProbeFacts;
 
 use crate::config::Config;
 use crate::kernel::{KernelError, Route};
-use crate::model::{MarkRule, ServiceKey, Severity, SysctlKey};
+use crate::model::{MarkRule, Role, ServiceKey, Severity, SysctlKey};
 use crate::plan::desired;
 use crate::readiness::{HostFacts, ServiceReadiness};
 use crate::runtime::stored_file::Damage;
-use crate::status::{ArpRecord, Mode, command_line};
+use crate::status::{ArpRecord, command_line};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +124,7 @@ impl Finding {
 
 /// The facts that [`gather()`] reads.
 pub(crate) struct Facts {
-    pub(crate) mode: Mode,
+    pub(crate) role: Role,
     /// The file that the configuration was read from.
     config_path: PathBuf,
     permissions: Permissions,
@@ -163,7 +163,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// The command line of a subcommand for the agent in this role.
     fn command_line(&self, subcommand: &str) -> String {
-        command_line(subcommand, self.mode, &self.config_path)
+        command_line(subcommand, self.role, &self.config_path)
     }
 
     fn own_addresses(&self) -> BTreeSet<IpAddr> {
@@ -211,8 +211,8 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     findings.extend(modules::examine(config, facts));
     findings.extend(parameters::examine(config, facts));
     findings.extend(both_roles::examine(config, facts));
-    match facts.mode {
-        Mode::Director => {
+    match facts.role {
+        Role::Director => {
             findings.extend(addresses::examine(config, facts));
             findings.extend(stale_neighbours::examine(config, facts));
             findings.extend(tunnels::examine_director(config, facts));
@@ -222,7 +222,7 @@ pub(crate) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             findings.extend(reach::examine(config, facts));
             findings.extend(through_vip::examine(config, facts));
         }
-        Mode::RealServer => {
+        Role::RealServer => {
             findings.extend(serving::examine(facts));
             findings.extend(tunnels::examine_real_server(config, facts));
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Facts, Finding};
 use crate::config::Config;
-use crate::model::{Family, Forwarding, Scheduler, Tunnel};
-use crate::status::{Mode, command_line};
+use crate::model::{Family, Forwarding, Role, Scheduler, Tunnel};
+use crate::status::command_line;
 
 /// The kernel's modules by name, `_` for each `-`.
 #[derive(Debug, Clone, Default)]
@@ -82,14 +82,14 @@ pub(super) fn refused_at_boot(command_line: &str) -> BTreeSet<String> {
 
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let modules = &facts.modules;
-    match facts.mode {
-        Mode::Director => {
+    match facts.role {
+        Role::Director => {
             let mut findings = vec![table(modules)];
             let by_table = needed_by_table(config);
             findings.extend(by_table.iter().map(|name| modules.finding(name)));
             findings
         }
-        Mode::RealServer => {
+        Role::RealServer => {
             let tunnels = needed_by_tunnels(config, facts);
             tunnels.iter().map(|name| modules.finding(name)).collect()
         }
@@ -158,7 +158,7 @@ fn needed_by_table(config: &Config) -> BTreeSet<String> {
 
 /// A note for each scheduler and persistence engine that is not loaded.
 pub(super) fn notes(config: &Config, config_path: &Path, modules: &Modules) -> Vec<String> {
-    let see = |subcommand| command_line(subcommand, Mode::Director, config_path);
+    let see = |subcommand| command_line(subcommand, Role::Director, config_path);
     let needed = needed_by_table(config);
     let missing = needed.iter().filter(|name| !modules.loaded.contains(*name));
     missing

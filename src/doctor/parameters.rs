@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Finding, FindingSeverity};
 use crate::config::Config;
-use crate::model::{Family, Forwarding, Interface, SysctlKey};
-use crate::status::Mode;
+use crate::model::{Family, Forwarding, Interface, Role, SysctlKey};
 
 const IPV4_FORWARDING: &str = "net.ipv4.ip_forward";
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
@@ -13,10 +12,10 @@ pub(super) const BACKUP_ONLY: &str = "net.ipv4.vs.backup_only";
 const QUIESCENT: &str = "net.ipv4.vs.expire_quiescent_template";
 
 /// The parameters that are to be looked at.
-pub(super) fn keys(config: &Config, mode: Mode, interfaces: &[Interface]) -> BTreeSet<SysctlKey> {
-    let configured = match mode {
-        Mode::Director => &config.director.sysctls,
-        Mode::RealServer => &config.real_server.sysctls,
+pub(super) fn keys(config: &Config, role: Role, interfaces: &[Interface]) -> BTreeSet<SysctlKey> {
+    let configured = match role {
+        Role::Director => &config.director.sysctls,
+        Role::RealServer => &config.real_server.sysctls,
     };
     let fixed = [IPV4_FORWARDING, IPV6_FORWARDING, BACKUP_ONLY, QUIESCENT];
     let fixed = fixed.iter().filter_map(|key| key.parse().ok());
@@ -58,7 +57,7 @@ pub(super) fn value<'f>(facts: &'f Facts, key: &str) -> Option<&'f str> {
 
 pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let mut findings = configured(config, facts);
-    if facts.mode == Mode::Director {
+    if facts.role == Role::Director {
         findings.extend(forwarding(config, facts));
         findings.extend(quiescent(config, facts));
         let both_roles = !facts.served_vips(config).is_empty();
@@ -77,11 +76,11 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
 
 /// As the configuration has them; those of IPVS only where there is IPVS.
 fn configured(config: &Config, facts: &Facts) -> Vec<Finding> {
-    let configured = match facts.mode {
-        Mode::Director => &config.director.sysctls,
+    let configured = match facts.role {
+        Role::Director => &config.director.sysctls,
         // Without a VIP, the agent sets none of them.
-        Mode::RealServer if facts.services.is_empty() => return Vec::new(),
-        Mode::RealServer => &config.real_server.sysctls,
+        Role::RealServer if facts.services.is_empty() => return Vec::new(),
+        Role::RealServer => &config.real_server.sysctls,
     };
     let ipvs = facts.modules.loaded.contains("ip_vs");
     let shown = configured

@@ -2,7 +2,7 @@
 
 use super::{Facts, Finding};
 use crate::config::{CheckKind, Config};
-use crate::status::Mode;
+use crate::model::Role;
 
 /// What this process may do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,9 +38,9 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let check = "permission";
     let may = facts.permissions;
     let mut findings = vec![if may.has(Capability::NetAdmin) {
-        let what = match facts.mode {
-            Mode::Director => "the agent's table, addresses and sysctls can be read and written",
-            Mode::RealServer => "the agent's addresses and sysctls can be written",
+        let what = match facts.role {
+            Role::Director => "the agent's table, addresses and sysctls can be read and written",
+            Role::RealServer => "the agent's addresses and sysctls can be written",
         };
         Finding::ok(check, "CAP_NET_ADMIN", what)
     } else {
@@ -52,7 +52,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
             "run as root",
         )
     }];
-    if facts.mode == Mode::RealServer {
+    if facts.role == Role::RealServer {
         return findings;
     }
     if config.checks_any(|kind| matches!(kind, CheckKind::Ping)) {

@@ -25,7 +25,7 @@ use crate::model::{
     ServiceKey, SetWeight, Weights,
 };
 use crate::notify::Events;
-use crate::probe::{Probe, ProbeId, ProbeReport, ProbeTarget, SharedProbeRate};
+use crate::probe::{ProbeHandle, ProbeId, ProbeReport, ProbeTarget, SharedProbeRate};
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::Snapshot;
@@ -38,7 +38,7 @@ const BATCH: usize = 64;
 
 /// What is probed, and the probe of each.
 pub(crate) struct Subscriptions {
-    pub(crate) probes: Vec<Probe>,
+    pub(crate) probes: Vec<ProbeHandle>,
     pub(crate) targets: Vec<ProbeTarget>,
 }
 

@@ -1,5 +1,6 @@
-//! What health wants of the kernel and reconcile has not written yet: the
-//! latest weight of each real server, never a queue of events.
+//! What health wants of reconcile, as the latest values and never as a queue of events: the
+//! weights that are not written yet, each with what is done beside it; the virtual services whose
+//! configured real servers serve by themselves; and the real servers whose connections are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +11,13 @@ use super::pool::Handling;
 use crate::model::{RealServerId, ServiceKey};
 use crate::runtime::shared::Shared;
 
-/// The weights that changed since they were last taken.
+/// What health wants of reconcile.
 ///
-/// There is at most one entry for each real server, so a slow kernel neither
+/// There is at most one weight for each real server, so a slow kernel neither
 /// stalls health nor piles up stale work.
 #[derive(Debug, Default)]
 pub(crate) struct WeightUpdates {
+    /// The weights that changed since they were last taken.
     dirty: Shared<BTreeMap<RealServerId, WeightChange>>,
     changed: Notify,
     /// The services whose configured real servers serve by themselves.

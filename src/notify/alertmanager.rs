@@ -43,7 +43,7 @@ impl Alert {
             ("alertname", condition.kind.to_string()),
             ("instance", message.host.to_string()),
             ("job", "lvs-agent".to_owned()),
-            ("mode", message.mode.as_str().to_owned()),
+            ("mode", message.role.as_str().to_owned()),
             ("severity", severity.to_owned()),
             ("subject", subject),
         ];

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Announcement, Condition, ConditionType, Diagnosis};
+use crate::model::{Announcement, Condition, ConditionType, Diagnosis, Role};
 use crate::runtime::own_command;
 use crate::runtime::printable::printable;
-use crate::status::{ConditionChange, Mode, RealServerRecord, ServiceRecord};
+use crate::status::{ConditionChange, RealServerRecord, ServiceRecord};
 
 /// The longest detail that is passed on, in characters: an environment
 /// variable and a chat message are no place for more.
@@ -206,7 +206,7 @@ pub(super) struct Message {
     pub(super) at: SystemTime,
     /// The name of the host that tells.
     pub(super) host: Arc<str>,
-    pub(super) mode: Mode,
+    pub(super) role: Role,
 }
 
 /// A text as it is passed on. One that is cut ends in an ellipsis: nobody takes half a
@@ -241,7 +241,7 @@ impl Message {
             event,
             at,
             host: Arc::clone(&self.host),
-            mode: self.mode,
+            role: self.role,
         }
     }
 
@@ -261,7 +261,7 @@ impl Message {
             ("event", kind.as_str().to_owned()),
             ("at", humantime::format_rfc3339_millis(self.at).to_string()),
             ("host", self.host.to_string()),
-            ("mode", self.mode.as_str().to_owned()),
+            ("mode", self.role.as_str().to_owned()),
         ];
         if let Some((name, key)) = service {
             fields.push(("service", name.to_string()));

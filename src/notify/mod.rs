@@ -34,16 +34,16 @@ use self::repeats::ActiveConditions;
 use self::target::Target;
 use crate::config::Notify;
 use crate::metrics::Metrics;
+use crate::model::Role;
 use crate::net::tls::{StaleFiles, TlsConfigs, TlsError};
 use crate::runtime::clock;
 use crate::runtime::shared::Shared;
-use crate::status::Mode;
 
 /// Tells the targets of the section `notify` what happens.
 #[derive(Debug)]
 pub(crate) struct Events {
     host: Arc<str>,
-    mode: Mode,
+    role: Role,
     tls: Arc<TlsConfigs>,
     /// The conditions that hold, whoever was told of them.
     active: Arc<ActiveConditions>,
@@ -138,7 +138,7 @@ impl Events {
     pub(crate) fn none() -> Arc<Self> {
         Arc::new(Self {
             host: Arc::default(),
-            mode: Mode::Director,
+            role: Role::Director,
             tls: Arc::new(TlsConfigs::new()),
             active: Arc::default(),
             targets: Shared::default(),
@@ -150,14 +150,14 @@ impl Events {
     /// cannot be read are shown in `stale`.
     pub(crate) fn start(
         configured: &[Notify],
-        mode: Mode,
+        role: Role,
         metrics: &Metrics,
         stale: Arc<StaleFiles>,
     ) -> Result<Arc<Self>, StartError> {
         let host = rustix::system::uname().nodename().to_string_lossy().into();
         let events = Self {
             host,
-            mode,
+            role,
             tls: Arc::new(TlsConfigs::new().showing(stale).and_unread()),
             active: Arc::default(),
             targets: Shared::default(),
@@ -248,7 +248,7 @@ impl Events {
             event,
             at: clock::wall(),
             host: Arc::clone(&self.host),
-            mode: self.mode,
+            role: self.role,
         });
         // An alert of another severity is another alert.
         let ended = self.active.note(&message).map(Arc::new);

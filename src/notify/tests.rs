@@ -23,7 +23,7 @@ fn webhook(name: Option<&str>, format: WebhookFormat) -> Notify {
 }
 
 fn events(configured: &[Notify], metrics: &Metrics) -> Arc<Events> {
-    Events::start(configured, Mode::Director, metrics, Arc::default()).unwrap()
+    Events::start(configured, Role::Director, metrics, Arc::default()).unwrap()
 }
 
 fn condition(kind: ConditionType, severity: Severity) -> Condition {

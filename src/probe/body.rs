@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
+use super::exchange_result::Failure;
 use super::http1::Exchange;
-use super::verdict::Failure;
 use crate::config::{ExpectedBody, Pattern};
 use crate::model::{ProbeResult, short_duration};
 use crate::runtime::clock;

@@ -6,14 +6,14 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::dispatch::{ask_in_time, ask_one};
+use super::exchange_result::{ExchangeResult, Failure, Pass};
 use super::probing::Probing;
-use super::verdict::{Failure, Pass, Verdict};
 use super::weight_advice::WeightAdvice;
 use crate::config::CheckKind;
 use crate::model::ProbeResult;
 
 /// The context is borrowed, since each future that has the whole of it keeps it twice.
-pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
+pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> ExchangeResult {
     if let CheckKind::All(parts) = kind {
         return Box::pin(all(*probing, parts)).await;
     }
@@ -51,7 +51,7 @@ impl PassedParts {
 
 /// All that are in the scope at once. The first failure decides; one that is this host's own does
 /// only if there is no other.
-pub(super) async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
+pub(super) async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> ExchangeResult {
     let mut asked: FuturesUnordered<_> = parts
         .iter()
         .filter(|part| probing.scope.includes(part))
@@ -59,8 +59,8 @@ pub(super) async fn all(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
         .collect();
     let mut gathered = PassedParts::default();
     let mut own_fault = None;
-    while let Some((part, verdict)) = asked.next().await {
-        match verdict {
+    while let Some((part, result)) = asked.next().await {
+        match result {
             Ok(pass) => gathered.add(pass),
             Err(failure) if failure.result == ProbeResult::Internal => own_fault = Some(failure),
             Err(failure) => {
@@ -98,11 +98,11 @@ fn without_agent(
 
 /// All at once. The first pass decides; if there is none, the first failure
 /// does, unless one could not be asked.
-pub(super) async fn any(probing: Probing<'_>, parts: &[CheckKind]) -> Verdict {
+pub(super) async fn any(probing: Probing<'_>, parts: &[CheckKind]) -> ExchangeResult {
     let mut asked: FuturesUnordered<_> = parts.iter().map(|part| ask_one(probing, part)).collect();
     let mut failed: Option<Failure> = None;
-    while let Some(verdict) = asked.next().await {
-        match verdict {
+    while let Some(result) = asked.next().await {
+        match result {
             Ok(pass) => return Ok(pass),
             Err(failure) => {
                 let decides = failure.result == ProbeResult::Internal;

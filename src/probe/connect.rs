@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::datagrams::Datagrams;
+use super::exchange_result::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use super::progress::{Activity, Progress};
-use super::verdict::{Failure, OTHER_PORTS, Transport, from_io, of_socket};
 use crate::config::Origin;
 use crate::model::ProbeResult;
 use crate::net::tcp::{ConnectOptions, Icmp, OpenError, receive_icmp_errors};

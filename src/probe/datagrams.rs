@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::verdict::{Failure, Transport, from_io};
+use super::exchange_result::{Failure, Transport, from_io};
 use crate::net::tcp;
 use crate::runtime::shared::Shared;
 

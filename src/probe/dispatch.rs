@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::checks::{agent, dns, exec, file, grpc, haproxy_agent, http, ping, stream, udp};
+use super::exchange_result::{ExchangeResult, Failure};
 use super::probing::Probing;
 use super::progress::Progress;
-use super::verdict::{Failure, Verdict};
 use crate::config::CheckKind;
 
 /// One part of a combination, which has a progress of its own.
-pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
+pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> ExchangeResult {
     let progress = Progress::new(probing.timeout);
     let probing = Probing {
         progress: &Arc::new(progress),
@@ -19,7 +19,7 @@ pub(super) async fn ask_one(probing: Probing<'_>, kind: &CheckKind) -> Verdict {
 }
 
 /// Ends by the deadline, and then names the current activity.
-pub(super) async fn ask_in_time(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
+pub(super) async fn ask_in_time(probing: &Probing<'_>, kind: &CheckKind) -> ExchangeResult {
     match tokio::time::timeout_at(probing.deadline, ask_kind(probing, kind)).await {
         Ok(Err(failure)) => Err(probing.progress.stopped().unwrap_or(failure)),
         Ok(pass) => pass,
@@ -29,7 +29,7 @@ pub(super) async fn ask_in_time(probing: &Probing<'_>, kind: &CheckKind) -> Verd
 
 /// All kinds but plain HTTP's are boxed: a probe of that kind, of which there
 /// may be many thousands, need not make room for the largest of the others.
-async fn ask_kind(probing: &Probing<'_>, kind: &CheckKind) -> Verdict {
+async fn ask_kind(probing: &Probing<'_>, kind: &CheckKind) -> ExchangeResult {
     match kind {
         CheckKind::Http(check) => http::probe(probing, check).await,
         CheckKind::Stream(check) => Box::pin(stream::probe(*probing, check)).await,

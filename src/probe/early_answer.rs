@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::verdict::{Failure, from_io};
+use super::exchange_result::{Failure, from_io};
 use crate::model::ProbeResult;
 
 /// A connection on which a reset that follows an answer is the end of the

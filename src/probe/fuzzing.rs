@@ -11,11 +11,11 @@ use hyper::body::Bytes;
 use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 
-use super::agent_reply::AgentReply;
 use super::checks::{agent, dns, grpc, http, stream};
+use super::exchange_result::Failure;
+use super::haproxy_reply::HaproxyReply;
 use super::prober;
 use super::probing::Probing;
-use super::verdict::Failure;
 use crate::config::{Check, CheckKind, Config};
 use crate::runtime::orphans::lines;
 
@@ -58,9 +58,9 @@ pub fn agent_answer(bytes: &[u8]) {
     };
     let result = match kind % 4 {
         0 => return agent::fuzzing::status(answer),
-        1 => Ok(AgentReply::parse_agent(answer)),
-        2 => AgentReply::parse(answer),
-        _ => AgentReply::parse(&lines(answer, usize::from(*kind) * 16)),
+        1 => Ok(HaproxyReply::parse_agent(answer)),
+        2 => HaproxyReply::parse(answer),
+        _ => HaproxyReply::parse(&lines(answer, usize::from(*kind) * 16)),
     };
     let result = result.and_then(|message| {
         let lengths = [
@@ -68,7 +68,7 @@ pub fn agent_answer(bytes: &[u8]) {
             message.unknown().unwrap_or_default().len(),
         ];
         assert!(lengths.iter().all(|length| *length <= 2048), "{lengths:?}");
-        message.verdict()
+        message.exchange_result()
     });
     bounded(result.map(|pass| pass.detail));
 }

@@ -1,10 +1,9 @@
 //! Probes: one execution of a check against one target, and what came of it.
 
-mod agent_reply;
-mod agent_states;
 #[cfg(benchmarking)]
 pub(crate) mod benchmarking;
 mod body;
+mod brought_forward;
 mod check_scope;
 pub(crate) mod checks;
 mod combination;
@@ -12,11 +11,13 @@ mod connect;
 mod datagrams;
 mod detail;
 mod dispatch;
-mod early;
 mod early_answer;
+mod exchange_result;
 mod fix;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod haproxy_reply;
+mod haproxy_states;
 mod http1;
 mod live;
 mod outcome;
@@ -31,18 +32,17 @@ mod targets;
 mod task;
 mod tls;
 mod tls_fix;
-mod verdict;
 pub(crate) mod vip_path;
 mod watch;
 mod weight_advice;
 
+pub(crate) use exchange_result::OUT_OF_DESCRIPTORS;
 pub(crate) use outcome::Outcome;
 pub(crate) use probe_rate::{ProbeRate, SharedProbeRate};
 pub(crate) use prober::Prober;
 pub(crate) use spec::{ProbeId, ProbeSpec, Route};
-pub(crate) use targets::{Identity, ProbeTarget, probe_targets};
-pub(crate) use task::{Probe, ProbeReport, Probes};
-pub(crate) use verdict::OUT_OF_DESCRIPTORS;
+pub(crate) use targets::{ProbeIdentity, ProbeTarget, probe_targets};
+pub(crate) use task::{ProbeHandle, ProbeReport, ProbeTasks};
 pub(crate) use watch::watched_connections;
 pub(crate) use weight_advice::WeightAdvice;
 

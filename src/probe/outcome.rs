@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::WeightAdvice;
+use super::exchange_result::ExchangeResult;
 use super::fix;
-use super::verdict::Verdict;
 use crate::diagnosis::{Fix, PathResult};
 use crate::model::ProbeResult;
 use crate::runtime::clock;
@@ -19,7 +19,7 @@ pub(crate) struct Outcome {
     pub(crate) result: ProbeResult,
     /// What was seen, for people: `HTTP 503`, `connection refused`.
     pub(crate) detail: String,
-    /// From the start of the connection to the verdict.
+    /// From the start of the connection to the end of the exchange.
     pub(crate) duration: Duration,
     /// What the real server, or somebody for it, says of its share.
     pub(crate) advice: Option<WeightAdvice>,
@@ -34,7 +34,11 @@ pub(crate) struct Outcome {
 }
 
 /// The outcome, without the result by path.
-pub(super) fn outcome(verdict: Verdict, path_result: PathResult, started: Instant) -> Outcome {
+pub(super) fn outcome(
+    result: ExchangeResult,
+    path_result: PathResult,
+    started: Instant,
+) -> Outcome {
     let duration = clock::monotonic().saturating_duration_since(started);
     let (plain, vip) = (None, None);
     // Whatever of it came from the server, and by whichever check. Most is kept as it is.
@@ -45,7 +49,7 @@ pub(super) fn outcome(verdict: Verdict, path_result: PathResult, started: Instan
             printable(&detail)
         }
     };
-    match verdict {
+    match result {
         Ok(pass) => Outcome {
             result: ProbeResult::Ok,
             detail: shown(pass.detail),
@@ -96,8 +100,8 @@ pub(super) fn both(through: Outcome, plain: Outcome) -> Outcome {
     }
 }
 
-pub(super) fn path_result(verdict: &Verdict, connected: &AtomicBool) -> PathResult {
-    let Err(failure) = verdict else {
+pub(super) fn path_result(result: &ExchangeResult, connected: &AtomicBool) -> PathResult {
+    let Err(failure) = result else {
         return PathResult::Passed;
     };
     if let Some(path_result) = failure.path_result {

@@ -11,13 +11,13 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::agent_states::AgentStates;
 use super::check_scope::CheckScope;
 use super::combination::ask;
+use super::exchange_result::{ExchangeResult, Failure};
+use super::haproxy_states::HaproxyStates;
 use super::outcome::{both, outcome, path_result};
 use super::probing::Probing;
 use super::progress::Progress;
-use super::verdict::{Failure, Verdict};
 use super::vip_path::{Unverified, VipConnection, VipPaths};
 use super::{Outcome, ProbeSpec, Route};
 use crate::config::{Check, CheckKind, Origin, Via};
@@ -32,7 +32,7 @@ use crate::runtime::standstill::Standstill;
 pub(crate) struct Prober {
     tls: TlsConfigs,
     neighbours: Mutex<Neighbours>,
-    agents: AgentStates,
+    agents: HaproxyStates,
     vip_paths: Option<Arc<VipPaths>>,
     standstill: Arc<Standstill>,
 }
@@ -45,7 +45,7 @@ impl Prober {
         Self {
             tls: TlsConfigs::new(),
             neighbours: Mutex::new(Neighbours::new()),
-            agents: AgentStates::default(),
+            agents: HaproxyStates::default(),
             vip_paths: None,
             standstill: Standstill::unknown(),
         }
@@ -170,19 +170,17 @@ impl Prober {
         // What connects to nothing is silent for a reason of its own.
         let connects = scope.of(&check.kind).any(CheckKind::connects);
         let connected = AtomicBool::new(!connects);
-        let verdict = self
-            .ask_in_time(target, check, None, scope, &connected)
-            .await;
+        let result = self.ask_check(target, check, None, scope, &connected).await;
         let is_late = |failure: &Failure| failure.result == ProbeResult::Timeout;
         let is_datagram = !connects && scope.of(&check.kind).any(CheckKind::is_of_datagrams);
-        let path_result = if is_datagram && verdict.as_ref().is_err_and(is_late) {
+        let path_result = if is_datagram && result.as_ref().is_err_and(is_late) {
             PathResult::NoDatagramReply
         } else {
-            path_result(&verdict, &connected)
+            path_result(&result, &connected)
         };
         Outcome {
             plain: Some(path_result),
-            ..outcome(verdict, path_result, started)
+            ..outcome(result, path_result, started)
         }
     }
 
@@ -193,12 +191,12 @@ impl Prober {
             Some(vip_paths) => VipConnection::new(vip_paths, route.path),
             None => Err(Unverified::NoKernel),
         };
-        let verdict = match entered {
+        let result = match entered {
             Err(error) => Err(Failure::unverified(&error)),
             Ok(vip_connection) => {
                 let target = SocketAddr::new(route.vip, port);
-                let verdict = self
-                    .ask_in_time(
+                let result = self
+                    .ask_check(
                         target,
                         check,
                         Some(&vip_connection),
@@ -206,7 +204,7 @@ impl Prober {
                         &connected,
                     )
                     .await;
-                let verified = match &verdict {
+                let verified = match &result {
                     Ok(_) => vip_connection.verify_pass(),
                     Err(failure) if failure.result.evidence().is_none() => Ok(()),
                     Err(_) => {
@@ -216,13 +214,13 @@ impl Prober {
                     }
                 };
                 match verified {
-                    Ok(()) => verdict,
+                    Ok(()) => result,
                     Err(error) => Err(Failure::unverified(&error)),
                 }
             }
         };
-        let path_result = path_result(&verdict, &connected);
-        let mut outcome = outcome(verdict, path_result, started);
+        let path_result = path_result(&result, &connected);
+        let mut outcome = outcome(result, path_result, started);
         outcome.detail.insert_str(0, THROUGH_VIP);
         Outcome {
             vip: Some(path_result),
@@ -281,14 +279,14 @@ impl Prober {
         }
     }
 
-    async fn ask_in_time(
+    async fn ask_check(
         &self,
         target: SocketAddr,
         check: &Check,
         vip_connection: Option<&VipConnection>,
         scope: CheckScope,
         connected: &AtomicBool,
-    ) -> Verdict {
+    ) -> ExchangeResult {
         let started = clock::monotonic();
         let deadline = Instant::from_std(started) + check.timeout;
         let probing = Probing {
@@ -304,8 +302,8 @@ impl Prober {
             connected,
             progress: &Arc::new(Progress::new(check.timeout)),
         };
-        let verdict = ask(&probing, &check.kind).await;
-        verdict.map_err(|failure| self.unless_it_stood_still(failure, started, check.timeout))
+        let result = ask(&probing, &check.kind).await;
+        result.map_err(|failure| self.unless_it_stood_still(failure, started, check.timeout))
     }
 
     /// A standstill of a quarter of the time-out may make a probe late, and a

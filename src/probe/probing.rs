@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::agent_states::AgentStates;
 use super::check_scope::CheckScope;
 use super::connect::{self, Stream};
+use super::exchange_result::Failure;
+use super::haproxy_states::HaproxyStates;
 use super::progress::{Activity, Progress};
-use super::verdict::Failure;
 use super::vip_path::VipConnection;
 use crate::config::Origin;
 use crate::kernel::Neighbours;
@@ -29,7 +29,7 @@ pub(super) struct Probing<'a> {
     pub(super) timeout: Duration,
     pub(super) tls: &'a TlsConfigs,
     pub(super) neighbours: &'a Mutex<Neighbours>,
-    pub(super) agents: &'a AgentStates,
+    pub(super) agents: &'a HaproxyStates,
     /// The connection through the VIP, if the VIP is the target.
     pub(super) vip_connection: Option<&'a VipConnection>,
     pub(super) scope: CheckScope,

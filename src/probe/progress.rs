@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::verdict::Failure;
+use super::exchange_result::Failure;
 use crate::model::{ProbeResult, short_duration};
 use crate::runtime::shared::Shared;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ProbeRate;
-use super::early::EarlyProbes;
+use super::brought_forward::BroughtForward;
 use crate::model::ProbeResult;
 
 /// Sleepers that would wake within this time of each other wake together, since each wake-up of
@@ -29,7 +29,7 @@ pub(super) struct Schedule {
     /// When the last probe ended; `None` before the first.
     ended: Option<Instant>,
     /// Those ahead of the schedule, which move nothing of it.
-    early: EarlyProbes,
+    brought_forward: BroughtForward,
 }
 
 /// From one probe to the next, none of them zero.
@@ -86,20 +86,20 @@ impl Schedule {
             last: at(intervals.fast),
             intervals,
             ended: None,
-            early: EarlyProbes::default(),
+            brought_forward: BroughtForward::default(),
         }
     }
 
     /// To be called when the watched connection has ended: a probe is due at once, ahead of the
     /// schedule.
     pub(super) fn bring_forward(&mut self, now: Instant) {
-        self.early.begin(now, self.ended);
+        self.brought_forward.begin(now, self.ended);
     }
 
     /// When to wake: the earliest that the next probe can be due at any rate.
     pub(super) fn wake(&self) -> Instant {
         let by_rate = self.wake_by_rate();
-        self.early
+        self.brought_forward
             .next()
             .map_or(by_rate, |early| early.min(by_rate))
     }
@@ -121,7 +121,7 @@ impl Schedule {
     /// 5 ms at most and by a hundredth of the interval at most. The time between two probes
     /// of one schedule stays the same. A probe ahead of the schedule waits for nobody.
     pub(super) fn wake_together(&self, wake: Instant) -> Instant {
-        if self.early.next() == Some(wake) {
+        if self.brought_forward.next() == Some(wake) {
             return wake;
         }
         let step = TOGETHER.min(self.intervals.shortest() / 100).as_nanos();
@@ -138,12 +138,12 @@ impl Schedule {
     /// the burst of all of them at once is what the grid is there to avoid. So
     /// the probe is left out, and the next one is due on the grid after `now`.
     pub(super) fn on_wake(&mut self, now: Instant, rate: ProbeRate) -> WakeAction {
-        if self.early.on_wake(now, rate) {
+        if self.brought_forward.on_wake(now, rate) {
             return WakeAction::Probe;
         }
         let due = self.due(rate);
         if now < due {
-            let early = self.early.next();
+            let early = self.brought_forward.next();
             return WakeAction::Sleep(early.map_or(due, |early| early.min(due)));
         }
         let interval = self.intervals.at(rate);
@@ -160,7 +160,7 @@ impl Schedule {
     /// To be called when the probe has ended.
     pub(super) fn ended(&mut self, now: Instant, result: ProbeResult) {
         self.ended = Some(now);
-        self.early.ended(now, result);
+        self.brought_forward.ended(now, result);
     }
 
     /// A probe that takes its whole time-out, where that is the interval, ends

@@ -22,9 +22,9 @@ pub(crate) struct ProbeTarget {
 /// What makes two probes one: rise and fall are no part of it, for each
 /// real server counts by itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity(Arc<ProbeSpec>);
+pub(crate) struct ProbeIdentity(Arc<ProbeSpec>);
 
-impl Identity {
+impl ProbeIdentity {
     pub(crate) fn of(spec: &Arc<ProbeSpec>) -> Self {
         Self(Arc::clone(spec))
     }
@@ -58,21 +58,21 @@ type Parts<'a> = (
     Option<&'a Route>,
 );
 
-impl PartialEq for Identity {
+impl PartialEq for ProbeIdentity {
     fn eq(&self, other: &Self) -> bool {
         self.parts() == other.parts()
     }
 }
 
-impl Eq for Identity {}
+impl Eq for ProbeIdentity {}
 
-impl PartialOrd for Identity {
+impl PartialOrd for ProbeIdentity {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Identity {
+impl Ord for ProbeIdentity {
     fn cmp(&self, other: &Self) -> Ordering {
         self.parts().cmp(&other.parts())
     }
@@ -88,7 +88,7 @@ impl Ord for Identity {
     reason = "a regular expression is ordered by its text, and only its cache changes"
 )]
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
-    let mut targets: BTreeMap<Identity, Vec<RealServerId>> = BTreeMap::new();
+    let mut targets: BTreeMap<ProbeIdentity, Vec<RealServerId>> = BTreeMap::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
         for (real_server, member) in (0..).zip(virtual_service.members()) {
             let (own, check) = (member.key.0, member.check);
@@ -110,7 +110,7 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
                     }),
             };
             // Most probes have one.
-            let subscribers = targets.entry(Identity(Arc::new(spec)));
+            let subscribers = targets.entry(ProbeIdentity(Arc::new(spec)));
             let subscribers = subscribers.or_insert_with(|| Vec::with_capacity(1));
             subscribers.push(RealServerId {
                 service,
@@ -119,7 +119,8 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
         }
     }
     let targets = targets.into_iter();
-    let targets = targets.map(|(Identity(spec), subscribers)| ProbeTarget { spec, subscribers });
+    let targets =
+        targets.map(|(ProbeIdentity(spec), subscribers)| ProbeTarget { spec, subscribers });
     targets.collect()
 }
 

@@ -14,15 +14,15 @@ use tokio::time::sleep_until;
 use super::probe_rate::Woken;
 use super::schedule::{Intervals, Schedule, WakeAction};
 use super::watch::{WatchedProbe, Watches};
-use super::{Identity, Outcome, ProbeId, ProbeSpec, ProbeTarget, Prober, SharedProbeRate};
+use super::{Outcome, ProbeId, ProbeIdentity, ProbeSpec, ProbeTarget, Prober, SharedProbeRate};
 use crate::diagnosis::Fix;
 use crate::model::{ProbeResult, Watching};
 use crate::runtime::shared::Shared;
 use crate::runtime::{clock, panics};
 
-/// A probe that runs.
+/// The handle by which health knows and steers a recurring probe.
 #[derive(Debug, Clone)]
-pub(crate) struct Probe {
+pub(crate) struct ProbeHandle {
     /// What its reports are known by.
     pub(crate) id: ProbeId,
     /// How urgent its next outcome is; health sets it.
@@ -44,13 +44,13 @@ pub(crate) struct ProbeReport {
     pub(crate) at: SystemTime,
 }
 
-/// All probes of this process. They end when this is dropped, those in flight included.
+/// The tasks of all probes of this process. They end when this is dropped, those in flight included.
 #[must_use = "the probes end when this is dropped"]
-pub(crate) struct Probes {
+pub(crate) struct ProbeTasks {
     prober: Arc<Prober>,
     reports: mpsc::Sender<ProbeReport>,
     /// In the order of the targets.
-    running: Vec<(Identity, (Probe, ProbeTask))>,
+    running: Vec<(ProbeIdentity, (ProbeHandle, ProbeTask))>,
     watches: Watches,
     next: u32,
 }
@@ -65,7 +65,7 @@ impl Drop for ProbeTask {
     }
 }
 
-impl Probes {
+impl ProbeTasks {
     /// None yet; all will report to `reports`. While that is full, probes wait
     /// with their report, and leave out what falls due meanwhile.
     pub(crate) fn new(prober: Prober, reports: mpsc::Sender<ProbeReport>) -> Self {
@@ -85,14 +85,14 @@ impl Probes {
         clippy::mutable_key_type,
         reason = "a regular expression is ordered by its text, and only its cache changes"
     )]
-    pub(crate) fn change_to(&mut self, targets: &[ProbeTarget]) -> Vec<Probe> {
+    pub(crate) fn change_to(&mut self, targets: &[ProbeTarget]) -> Vec<ProbeHandle> {
         let mut before: BTreeMap<_, _> = std::mem::take(&mut self.running).into_iter().collect();
         self.running.reserve_exact(targets.len());
         let start = clock::monotonic();
         let mut counts: BTreeMap<Duration, u32> = BTreeMap::new();
         for target in targets
             .iter()
-            .filter(|t| !before.contains_key(&Identity::of(&t.spec)))
+            .filter(|t| !before.contains_key(&ProbeIdentity::of(&t.spec)))
         {
             *counts.entry(target.spec.check.interval).or_default() += 1;
         }
@@ -100,7 +100,7 @@ impl Probes {
         let mut shared: Arc<Intervals> = Arc::default();
         let mut probes = Vec::with_capacity(targets.len());
         for target in targets {
-            let identity = Identity::of(&target.spec);
+            let identity = ProbeIdentity::of(&target.spec);
             let found = before.remove_entry(&identity);
             let (identity, running) = found.unwrap_or_else(|| {
                 let check = &target.spec.check;
@@ -132,7 +132,7 @@ impl Probes {
         self.running.len()
     }
 
-    fn start(&mut self, spec: Arc<ProbeSpec>, schedule: Schedule) -> (Probe, ProbeTask) {
+    fn start(&mut self, spec: Arc<ProbeSpec>, schedule: Schedule) -> (ProbeHandle, ProbeTask) {
         let id = ProbeId(self.next);
         self.next = self.next.wrapping_add(1);
         let rate = Arc::new(SharedProbeRate::new(spec.check.watch));
@@ -146,7 +146,10 @@ impl Probes {
         };
         let reports = self.reports.clone();
         let task = run(id, schedule, Arc::clone(&rate), probe, reports, watched);
-        (Probe { id, rate, watch }, ProbeTask(tokio::spawn(task)))
+        (
+            ProbeHandle { id, rate, watch },
+            ProbeTask(tokio::spawn(task)),
+        )
     }
 }
 

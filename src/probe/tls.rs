@@ -11,8 +11,8 @@ use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::connect::{Stream, TlsText};
+use super::exchange_result::Failure;
 use super::progress::Activity;
-use super::verdict::Failure;
 use crate::config::TlsSettings;
 use crate::model::ProbeResult;
 use crate::net::tls::{Application, CertificateDates, OutOfDate, TlsConfigs};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::observe::Observation;
+use super::observe::KernelObservation;
 use super::{ReconcileError, Reconciler};
 use crate::config::{Config, ProbeMark};
 use crate::health;
@@ -14,7 +14,7 @@ use crate::plan::{State, desired, pending_removal};
 /// The desired and the observed state at the start of a director.
 pub(crate) struct Adopted {
     pub(crate) desired: State,
-    pub(crate) observed: Observation,
+    pub(crate) observed: KernelObservation,
 }
 
 /// Observes the table before anything is written.

@@ -12,7 +12,7 @@ use crate::plan::{State, Step, Subject};
 /// The result of some steps. A step that was not tried, because it depends on a
 /// failed step, is in neither list.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct AppliedSteps {
     pub(crate) done: Vec<Step>,
     pub(crate) failures: Vec<StepFailure>,
 }
@@ -91,13 +91,13 @@ pub(crate) async fn apply<T: Ipvs>(
     desired: &State,
     held_back: &HeldBack,
     steps: Vec<Step>,
-) -> Outcome {
+) -> AppliedSteps {
     let silent_about = held_back.silent_about.as_ref();
     let mut run = Run {
         desired,
         silent: silent_about.is_some(),
         unneeded: &held_back.unneeded,
-        outcome: Outcome::default(),
+        outcome: AppliedSteps::default(),
         lost_services: BTreeSet::new(),
     };
     let mut batch = Batch::default();
@@ -202,7 +202,7 @@ struct Run<'a> {
     /// Whether this host is a real server, which must not answer ARP for its VIPs.
     silent: bool,
     unneeded: &'a BTreeSet<SysctlKey>,
-    outcome: Outcome,
+    outcome: AppliedSteps,
     lost_services: BTreeSet<ServiceKey>,
 }
 

@@ -19,7 +19,7 @@ use self::recent_observation::RecentObservation;
 use self::resets::Resets;
 use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
-use super::observe::Observation;
+use super::observe::KernelObservation;
 use super::retry::Retry;
 use super::{ChangeCause, ReconcileError, Reconciler, StepError, StepFailure};
 use crate::config::{self, Config};
@@ -56,7 +56,7 @@ pub(crate) struct DirectorLoop<T> {
     removals: RemovalsInProgress,
     /// The real servers that are not in the table while they are down, with their
     /// properties for the return.
-    removed: BTreeMap<(ServiceKey, RealServerKey), Destination>,
+    out_while_down: BTreeMap<(ServiceKey, RealServerKey), Destination>,
     /// The real servers whose connections are being ended.
     resets: Resets,
     /// The snapshot before a reload, until the next observation: differences in that
@@ -128,7 +128,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             host: HostWatch::new(),
             section: config.director.clone(),
             removals: RemovalsInProgress::new(),
-            removed: BTreeMap::new(),
+            out_while_down: BTreeMap::new(),
             resets: Resets::default(),
             changed_from: None,
             recent: RecentObservation::default(),
@@ -216,7 +216,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// Reads all that is desired, or `other` in its place, and all that is owned. A large table
     /// takes long, for which new weights do not wait: they are written between two virtual
     /// services.
-    async fn observe(&mut self, other: Option<&State>) -> Result<Observation, KernelError> {
+    async fn observe(&mut self, other: Option<&State>) -> Result<KernelObservation, KernelError> {
         let reconciler = &mut self.reconciler;
         let desired = other.unwrap_or(&self.desired);
         let mut unfinished = reconciler.begin_observation(desired).await?;
@@ -273,7 +273,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             weight.copied().unwrap_or(Weight::ZERO)
         });
         self.reconciler.mark_registry.assign(marks);
-        self.removed = removed
+        self.out_while_down = removed
             .into_iter()
             .filter_map(|key| {
                 let state = self.desired.services.get_mut(&key.0)?;
@@ -295,7 +295,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// The same, without reading the table that was just observed.
     async fn pass_from(
         &mut self,
-        observed: Option<Observation>,
+        observed: Option<KernelObservation>,
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         self.recent.forget();
@@ -318,7 +318,7 @@ impl<T: Ipvs> DirectorLoop<T> {
 
     async fn observe_and_converge(
         &mut self,
-        observed: Option<Observation>,
+        observed: Option<KernelObservation>,
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         let observed = match observed {

@@ -17,10 +17,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use self::held_file::{HeldFile, Refused, is_at, open};
+use crate::model::Role;
 use crate::runtime::atomic_write;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::shared::Shared;
-use crate::status::Mode;
 
 /// Where the locks are. Fixed, so that two agents with different
 /// configurations find each other.
@@ -51,7 +51,7 @@ pub(crate) struct RoleLock {
 #[derive(Debug)]
 pub(crate) struct StateLock {
     directory: PathBuf,
-    mode: Mode,
+    role: Role,
     /// `None` where the directory cannot be written: then nobody writes there.
     held: Shared<Option<HeldFile>>,
     /// Whether another agent has the directory that has the name by now, which is told.
@@ -64,25 +64,25 @@ pub(crate) enum LockError {
     /// Another agent has it.
     #[error(
         "another lvs-agent{} already runs here as {}: stop it first (`systemctl stop` or `kill`)",
-        process(.pid.as_ref()), role(*.mode)
+        process(.pid.as_ref()), name_of(*.role)
     )]
     Held {
         /// Its process id, where it could be read.
         pid: Option<String>,
         /// Its role.
-        mode: Mode,
+        role: Role,
     },
     /// Another agent has the state directory.
     #[error(
         "another lvs-agent{} keeps its state as {} in `{}`, and each would overwrite the file of \
          the other: stop that one, or give this one a `state_dir` of its own",
-        process(.pid.as_ref()), role(*.mode), .directory.display()
+        process(.pid.as_ref()), name_of(*.role), .directory.display()
     )]
     StateHeld {
         /// Its process id, where it could be read.
         pid: Option<String>,
         /// Its role.
-        mode: Mode,
+        role: Role,
         /// The state directory.
         directory: PathBuf,
     },
@@ -105,40 +105,40 @@ fn process(pid: Option<&String>) -> String {
         .unwrap_or_default()
 }
 
-fn role(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Director => "director",
-        Mode::RealServer => "real server",
+fn name_of(role: Role) -> &'static str {
+    match role {
+        Role::Director => "director",
+        Role::RealServer => "real server",
     }
 }
 
 impl RoleLock {
-    /// Takes the lock of `mode` in this network namespace, or says who has it.
+    /// Takes the lock of `role` in this network namespace, or says who has it.
     ///
     /// Waits for a process that is ending: for up to 2 s.
-    pub(crate) async fn take(mode: Mode) -> Result<Self, LockError> {
-        patiently(async || Self::take_in(Path::new(DIRECTORY), mode)).await
+    pub(crate) async fn take(role: Role) -> Result<Self, LockError> {
+        patiently(async || Self::take_in(Path::new(DIRECTORY), role)).await
     }
 
     /// Whether an agent of this role runs in this network namespace. One whose
     /// lock cannot be looked at does not count.
-    pub(crate) fn is_held(mode: Mode) -> bool {
-        let file = Self::path(Path::new(DIRECTORY), mode)
+    pub(crate) fn is_held(role: Role) -> bool {
+        let file = Self::path(Path::new(DIRECTORY), role)
             .and_then(|path| open(&mut OpenOptions::new(), &path));
         file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
-    fn path(directory: &Path, mode: Mode) -> io::Result<PathBuf> {
+    fn path(directory: &Path, role: Role) -> io::Result<PathBuf> {
         let namespace = fs::metadata("/proc/self/ns/net")?.ino();
-        Ok(directory.join(format!("{}-{namespace}.lock", mode.as_str())))
+        Ok(directory.join(format!("{}-{namespace}.lock", role.as_str())))
     }
 
-    fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {
+    fn take_in(directory: &Path, role: Role) -> Result<Self, LockError> {
         let error = |error| LockError::File(directory.to_owned(), error);
         fs::create_dir_all(directory).map_err(error)?;
-        let path = Self::path(directory, mode).map_err(error)?;
+        let path = Self::path(directory, role).map_err(error)?;
         let held = HeldFile::take(path.clone()).map_err(|refused| match refused {
-            Refused::Held(pid) => LockError::Held { pid, mode },
+            Refused::Held(pid) => LockError::Held { pid, role },
             Refused::Io(error) => LockError::File(path.clone(), error),
         })?;
         remove_others(directory, &path);
@@ -147,28 +147,28 @@ impl RoleLock {
 }
 
 impl StateLock {
-    /// Takes the lock of the files of `mode` in `directory`, or says who has
+    /// Takes the lock of the files of `role` in `directory`, or says who has
     /// it, as [`RoleLock::take`] does. Then no other process writes these
     /// files: what one that was killed left of a file half-written is removed.
     ///
     /// A directory that cannot be written is no reason not to run.
-    pub(crate) async fn take(directory: &Path, mode: Mode) -> Result<Self, LockError> {
+    pub(crate) async fn take(directory: &Path, role: Role) -> Result<Self, LockError> {
         patiently(async || {
             let of = directory.to_owned();
-            let take = move || Self::take_in(&of, mode);
+            let take = move || Self::take_in(&of, role);
             let taken = file_work::run_patiently(FileUse::State, directory, take).await;
             taken.unwrap_or_else(|error| Err(LockError::StateDirectory(error)))
         })
         .await
     }
 
-    fn take_in(directory: &Path, mode: Mode) -> Result<Self, LockError> {
+    fn take_in(directory: &Path, role: Role) -> Result<Self, LockError> {
         let taken = fs::create_dir_all(directory)
             .map_err(Refused::Io)
-            .and_then(|()| HeldFile::take(Self::path(directory, mode)));
+            .and_then(|()| HeldFile::take(Self::path(directory, role)));
         let lock = |held| Self {
             directory: directory.to_owned(),
-            mode,
+            role,
             held: Shared::new(held),
             is_lost: AtomicBool::new(false),
         };
@@ -178,7 +178,7 @@ impl StateLock {
                 let directory = directory.to_owned();
                 return Err(LockError::StateHeld {
                     pid,
-                    mode,
+                    role,
                     directory,
                 });
             }
@@ -191,14 +191,14 @@ impl StateLock {
                 return Ok(lock(None));
             }
         };
-        let files: &[&str] = match mode {
-            Mode::Director => &[
+        let files: &[&str] = match role {
+            Role::Director => &[
                 "director.json",
                 "director-memory.json",
                 "drains.json",
                 "drains-memory.json",
             ],
-            Mode::RealServer => &["real_server.json"],
+            Role::RealServer => &["real_server.json"],
         };
         for file in files {
             atomic_write::remove_unfinished(&directory.join(file));
@@ -206,8 +206,8 @@ impl StateLock {
         Ok(lock(Some(held)))
     }
 
-    fn path(directory: &Path, mode: Mode) -> PathBuf {
-        directory.join(mode.as_str()).with_extension("lock")
+    fn path(directory: &Path, role: Role) -> PathBuf {
+        directory.join(role.as_str()).with_extension("lock")
     }
 
     /// Looks again and again whether the directory is still the one that is locked, until
@@ -228,7 +228,7 @@ impl StateLock {
     /// Takes the lock again where the directory was moved away or the lock's file removed,
     /// since the agent goes on to write in the directory that has the name.
     fn look(&self) {
-        let path = Self::path(&self.directory, self.mode);
+        let path = Self::path(&self.directory, self.role);
         let mut held = self.held.lock();
         let is_held = held.as_ref().is_some_and(|held| is_at(&held.file, &path));
         if is_held || !self.directory.is_dir() {

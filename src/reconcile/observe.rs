@@ -120,7 +120,7 @@ pub(crate) fn is_for_probes(probe_marks: Option<ProbeMark>, key: &ServiceKey) ->
 
 /// The observed state of the kernel, and its counters.
 #[derive(Debug, Default)]
-pub(crate) struct Observation {
+pub(crate) struct KernelObservation {
     pub(crate) state: State,
     /// The services of other programs by marks for probes, which `state` does not have.
     pub(crate) foreign: BTreeSet<ServiceKey>,
@@ -147,7 +147,7 @@ pub(crate) struct ServiceTraffic {
 pub(crate) async fn observe<T: Ipvs>(
     kernel: &mut Kernel<T>,
     scope: &ObservationScope<'_>,
-) -> Result<Observation, KernelError> {
+) -> Result<KernelObservation, KernelError> {
     let mut unfinished = UnfinishedObservation::begin(&mut kernel.ipvs, scope).await?;
     let (desired, owned) = (scope.desired, scope.owned);
     while unfinished
@@ -161,7 +161,7 @@ pub(crate) async fn observe<T: Ipvs>(
 /// between two of them.
 #[derive(Debug)]
 pub(crate) struct UnfinishedObservation {
-    observation: Observation,
+    observation: KernelObservation,
     /// The agent's virtual services whose real servers are not read yet.
     left: btree_map::IntoIter<ServiceKey, ObservedService>,
 }
@@ -172,7 +172,7 @@ impl UnfinishedObservation {
         ipvs: &mut T,
         scope: &ObservationScope<'_>,
     ) -> Result<Self, KernelError> {
-        let mut observation = Observation::default();
+        let mut observation = KernelObservation::default();
         let mut left = BTreeMap::new();
         if !scope.services.is_empty() {
             left = present::services(ipvs, scope.services.iter().copied()).await?;
@@ -215,7 +215,7 @@ impl UnfinishedObservation {
         self,
         kernel: &mut Kernel<T>,
         scope: &ObservationScope<'_>,
-    ) -> Result<Observation, KernelError> {
+    ) -> Result<KernelObservation, KernelError> {
         let mut observation = self.observation;
         observe_rest(kernel, scope, &mut observation).await?;
         Ok(observation)
@@ -227,17 +227,17 @@ impl UnfinishedObservation {
 pub(crate) async fn observe_written<T: Ipvs>(
     kernel: &mut Kernel<T>,
     scope: &ObservationScope<'_>,
-    before: Observation,
+    before: KernelObservation,
     written: &BTreeSet<ServiceKey>,
-) -> Result<Observation, KernelError> {
+) -> Result<KernelObservation, KernelError> {
     if written.len() >= READ_ALONE {
         drop(before);
         return observe(kernel, scope).await;
     }
-    let mut observation = Observation {
+    let mut observation = KernelObservation {
         foreign: before.foreign,
         traffic: before.traffic,
-        ..Observation::default()
+        ..KernelObservation::default()
     };
     observation.state.services = before.state.services;
     if !written.is_empty() {
@@ -265,7 +265,7 @@ pub(crate) async fn observe_written<T: Ipvs>(
 async fn observe_rest<T: Ipvs>(
     kernel: &mut Kernel<T>,
     scope: &ObservationScope<'_>,
-    observation: &mut Observation,
+    observation: &mut KernelObservation,
 ) -> Result<(), KernelError> {
     if !scope.services.is_empty() || !scope.timeouts.is_empty() {
         observation.timeouts = kernel.ipvs.timeouts().await?;
@@ -300,7 +300,7 @@ async fn read_service<T: Ipvs>(
     has_all: impl Fn(&BTreeMap<RealServerKey, ObservedDestination>) -> bool,
     key: ServiceKey,
     observed: ObservedService,
-    observation: &mut Observation,
+    observation: &mut KernelObservation,
 ) -> Result<(), KernelError> {
     let found = present::destinations(ipvs, &key, has_all).await?;
     // A map that is collected has fuller nodes than one into which each is inserted, and there

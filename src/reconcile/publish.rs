@@ -1,11 +1,11 @@
 //! Publication of an observation in the snapshot.
 
-use super::observe::Observation;
+use super::observe::KernelObservation;
 use crate::plan::State;
 use crate::status::{Snapshot, SysctlRecord, TimeoutRecord};
 
 /// Publishes the observed state beside the desired state.
-pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &Observation) {
+pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &KernelObservation) {
     for service in &snapshot.services {
         let wanted = desired.services.get(&service.key);
         let held = observed.state.services.get(&service.key);

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::director::{if_it_can_go_on, in_from_now};
 use super::host_watch::HostWatch;
-use super::observe::Observation;
+use super::observe::KernelObservation;
 use super::retry::Retry;
 use super::{ChangeCause, ReconcileError, Reconciler};
 use crate::config::Config;
@@ -151,7 +151,7 @@ impl<T: Ipvs> RealServerLoop<T> {
 pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
-) -> Result<(State, Observation), ReconcileError> {
+) -> Result<(State, KernelObservation), ReconcileError> {
     reconciler.unneeded = desired::unneeded_by_real_server(config);
     let desired = desired_now(reconciler, config).await?;
     let observed = reconciler.observe(&desired).await?;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::apply::{self, HeldBack, Outcome, StepError, StepFailure};
+use super::apply::{self, AppliedSteps, HeldBack, StepError, StepFailure};
 use super::drift::{announce, count_drift, tell_drift};
 use super::dry_run::ProposedSteps;
 use super::observe::{
-    Observation, ObservationScope, UnfinishedObservation, observe, observe_written,
+    KernelObservation, ObservationScope, UnfinishedObservation, observe, observe_written,
 };
 use super::ownership::{Owned, StateFileStatus};
 use super::state_file::{LoadedStateFile, StateFile};
@@ -20,7 +20,7 @@ use super::{ChangeCause, ReconcileError, Writing, conditions, publish};
 use crate::config::ProbeMark;
 use crate::kernel::{Ipvs, Kernel, KernelError};
 use crate::metrics::Metrics;
-use crate::model::{ConditionType, ServiceKey, SysctlKey};
+use crate::model::{ConditionType, Role, ServiceKey, SysctlKey};
 use crate::notify::Events;
 use crate::plan::pending_removal::{self, Unreplaced};
 use crate::plan::{State, Step, Subject, diff, in_safe_order};
@@ -28,7 +28,7 @@ use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::stored_file::{BackgroundWriter, StoredFileError, WriteResult};
-use crate::status::{Mode, Snapshot};
+use crate::status::Snapshot;
 
 /// How long writes to the kernel wait for a disk, which may hang.
 const SAVING: Duration = Duration::from_millis(500);
@@ -157,7 +157,10 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// Reads everything that is desired or owned.
-    pub(super) async fn observe(&mut self, desired: &State) -> Result<Observation, KernelError> {
+    pub(super) async fn observe(
+        &mut self,
+        desired: &State,
+    ) -> Result<KernelObservation, KernelError> {
         let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
         observe(&mut self.kernel, &scope).await
     }
@@ -185,7 +188,7 @@ impl<T: Ipvs> Reconciler<T> {
         &mut self,
         unfinished: UnfinishedObservation,
         desired: &State,
-    ) -> Result<Observation, KernelError> {
+    ) -> Result<KernelObservation, KernelError> {
         let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
         unfinished.finish(&mut self.kernel, &scope).await
     }
@@ -195,9 +198,9 @@ impl<T: Ipvs> Reconciler<T> {
     async fn observe_written(
         &mut self,
         desired: &State,
-        before: Observation,
+        before: KernelObservation,
         written: &BTreeSet<ServiceKey>,
-    ) -> Result<Observation, KernelError> {
+    ) -> Result<KernelObservation, KernelError> {
         let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
         observe_written(&mut self.kernel, &scope, before, written).await
     }
@@ -225,7 +228,7 @@ impl<T: Ipvs> Reconciler<T> {
     pub(super) async fn converge(
         &mut self,
         desired: &State,
-        observed: Observation,
+        observed: KernelObservation,
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         let started = clock::monotonic();
@@ -254,7 +257,7 @@ impl<T: Ipvs> Reconciler<T> {
             let subjects = steps.iter().map(Step::subject);
             let written = subjects.filter_map(|subject| subject.service().copied());
             let written = written.collect();
-            let Outcome { done, mut failures } =
+            let AppliedSteps { done, mut failures } =
                 apply::apply(&mut self.kernel, desired, &held_back, steps).await;
             failures.extend(unreadable.into_iter().map(|(key, error)| StepFailure {
                 subject: Subject::Sysctl(key),
@@ -331,7 +334,7 @@ impl<T: Ipvs> Reconciler<T> {
     /// which this host is the director as well are the director's. `None` for
     /// a director.
     pub(super) async fn silent_about(&mut self, desired: &State) -> Option<BTreeSet<IpAddr>> {
-        if self.snapshot.mode == Mode::Director {
+        if self.snapshot.role == Role::Director {
             return None;
         }
         let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
@@ -402,7 +405,7 @@ impl<T: Ipvs> Reconciler<T> {
             )
         };
         let (kind, path) = (ConditionType::OwnershipNotSaved, self.writer.path());
-        let (snapshot, unit) = (&self.snapshot, self.snapshot.mode.unit());
+        let (snapshot, unit) = (&self.snapshot, self.snapshot.role.unit());
         snapshot
             .conditions
             .note_written(kind, path, written, message, unit, clock::wall());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::apply::{self, Outcome};
+use super::apply::{self, AppliedSteps};
 use super::drift::announce;
 use super::observe::is_for_probes;
 use super::ownership::{OwnedSysctl, StateFileStatus};
@@ -70,7 +70,7 @@ impl<T: Ipvs> Reconciler<T> {
             return Ok(Removal::default());
         }
         let held_back = self.held_back(&nothing).await;
-        let Outcome { done, failures } =
+        let AppliedSteps { done, failures } =
             apply::apply(&mut self.kernel, &nothing, &held_back, steps).await;
         announce(&done, &BTreeMap::new());
         // What failed is to be tried again, and in knowledge of every old VIP.

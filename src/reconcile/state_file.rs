@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::time::sleep;
 
 use super::ownership::{Owned, OwnedSysctl, OwnedTimeout, StateFileStatus};
-use crate::model::{LocalAddress, ParseError, ServiceKey, Severity};
+use crate::model::{LocalAddress, ParseError, Role, ServiceKey, Severity};
 use crate::plan::pending_removal::PendingRemoval;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
@@ -22,7 +22,6 @@ use crate::runtime::stored_file::{
     BackgroundWriter, Content, Damage, Format, IfDamaged, Loaded, OnDisk, Purpose, StoredFile,
     StoredFileError,
 };
-use crate::status::Mode;
 
 /// From one check for changes by another program to the next.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -128,9 +127,9 @@ impl StateFile {
         ))
     }
 
-    /// The file of `mode` in `state_dir`; nothing is touched yet.
-    pub(crate) fn new(state_dir: &Path, mode: Mode) -> Self {
-        let path = state_dir.join(mode.as_str()).with_extension("json");
+    /// The file of `role` in `state_dir`; nothing is touched yet.
+    pub(crate) fn new(state_dir: &Path, role: Role) -> Self {
+        let path = state_dir.join(role.as_str()).with_extension("json");
         Self(StoredFile::new(path, &PURPOSE))
     }
 
@@ -186,7 +185,7 @@ impl StateFile {
         &self,
         patience: Duration,
     ) -> Option<BTreeSet<IpAddr>> {
-        let director = Self::new(self.directory(), Mode::Director);
+        let director = Self::new(self.directory(), Role::Director);
         let path = director.path().to_owned();
         let deadline = clock::monotonic() + patience;
         let look = move || director.vips();

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Mode;
 use crate::config::Config;
+use crate::model::Role;
 
 /// A configuration that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +16,10 @@ pub(crate) struct LoadedRecord {
 }
 
 impl LoadedRecord {
-    pub(crate) fn of(config: &Config, mode: Mode, at: SystemTime) -> Self {
-        let resync_interval = match mode {
-            Mode::Director => config.director.resync_interval,
-            Mode::RealServer => config.real_server.resync_interval,
+    pub(crate) fn of(config: &Config, role: Role, at: SystemTime) -> Self {
+        let resync_interval = match role {
+            Role::Director => config.director.resync_interval,
+            Role::RealServer => config.real_server.resync_interval,
         };
         Self {
             at,

@@ -39,9 +39,9 @@ pub(crate) use timestamp::Timestamp;
 pub(crate) use totals::Totals;
 pub(crate) use transition::TransitionStatus;
 
-use crate::model::{ConditionType, FreezeReason};
+use crate::model::{ConditionType, FreezeReason, Role};
 use crate::runtime::clock;
-use crate::status::{Mode, RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord, command_line};
+use crate::status::{RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord, command_line};
 
 /// The status, with its virtual services as `S`: on the side that asks a list,
 /// on the side that answers a view of the snapshot, since a list of all would
@@ -224,13 +224,13 @@ impl<S> Status<S> {
     /// how long ago a point in time was.
     pub(crate) fn convergence(&self, age: impl FnOnce(SystemTime) -> String) -> String {
         if self.reconcile.pending_steps > 0 {
-            let is_real_server = self.mode == Mode::RealServer.as_str();
-            let mode = if is_real_server {
-                Mode::RealServer
+            let is_real_server = self.mode == Role::RealServer.as_str();
+            let role = if is_real_server {
+                Role::RealServer
             } else {
-                Mode::Director
+                Role::Director
             };
-            let plan = command_line("plan", mode, Path::new(&self.config.path));
+            let plan = command_line("plan", role, Path::new(&self.config.path));
             return pending(self.reconcile.pending_steps, &plan);
         }
         let what = if self.table == "memory" {
@@ -282,7 +282,7 @@ impl<S> Status<S> {
                 .into_iter()
                 .map(ConditionStatus::of)
                 .collect(),
-            mode: snapshot.mode.as_str().to_owned(),
+            mode: snapshot.role.as_str().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: ConfigStatus {
                 path: snapshot.config_path.display().to_string(),

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::model::{
     Diagnosis, Family, Forwarding, Health, MacAddress, ProbePath, ProbeResult, Protocol, Quiesced,
-    Scheduler, ServiceFlags, Statistics, Weight,
+    Role, Scheduler, ServiceFlags, Statistics, Weight,
 };
 use crate::readiness::{ArpValues, ReadinessIssue, SelfTest, ServedService, ServiceReadiness};
 
@@ -260,7 +260,7 @@ pub(crate) fn real_server() -> Snapshot {
     let snapshot =
         Snapshot::real_server(&role, [vip], "/etc/lvs-agent/config.yaml".into(), start())
             .of_process(process("web1"));
-    *snapshot.loaded.lock() = LoadedRecord::of(&config(), Mode::RealServer, start());
+    *snapshot.loaded.lock() = LoadedRecord::of(&config(), Role::RealServer, start());
     snapshot.vips.lock().insert((vip, "lo".to_owned()), true);
     let address = SocketAddr::new(vip, 80);
     *snapshot.readiness.lock() = Some(ReadinessRecord {

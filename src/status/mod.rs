@@ -11,7 +11,6 @@ mod configuration;
 pub(crate) mod document;
 mod examiner;
 mod kernel;
-mod mode;
 mod process;
 mod readiness;
 mod real_server;
@@ -26,7 +25,6 @@ pub(crate) use conditions::{ConditionChange, Conditions, SharedConditions};
 pub(crate) use configuration::{LoadedRecord, ReloadRecord};
 pub(crate) use examiner::Examiner;
 pub(crate) use kernel::{SysctlRecord, TableRecord, TimeoutRecord};
-pub(crate) use mode::Mode;
 pub(crate) use process::ProcessRecord;
 pub(crate) use readiness::ReadinessRecord;
 #[cfg(test)]

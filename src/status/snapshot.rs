@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    ArpRecord, LeavingRecord, LoadedRecord, Mode, PoolRecord, ProcessRecord, ReadinessRecord,
+    ArpRecord, LeavingRecord, LoadedRecord, PoolRecord, ProcessRecord, ReadinessRecord,
     RealServerLive, RealServerRecord, ReconcileRecord, ReloadRecord, ServiceRecord,
     SharedConditions, SysctlRecord, TableRecord, TimeoutRecord, Transitions,
 };
@@ -15,8 +15,8 @@ use crate::config::{
     Config, PerRealServer, RealServerRole, ServiceMember, SorryServer, VirtualService,
 };
 use crate::model::{
-    ConditionType, FreezeReason, PoolStatus, RealServerId, RealServerKey, ServiceKey, SysctlKey,
-    Timeout, Weight, Weights,
+    ConditionType, FreezeReason, PoolStatus, RealServerId, RealServerKey, Role, ServiceKey,
+    SysctlKey, Timeout, Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -25,7 +25,7 @@ use crate::runtime::shared::Shared;
 /// Everything that is shown.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) mode: Mode,
+    pub(crate) role: Role,
     pub(crate) process: ProcessRecord,
     pub(crate) config_path: PathBuf,
     /// The configuration that is in force.
@@ -82,7 +82,7 @@ impl Snapshot {
 
     /// Whether this process keeps a VIP on lo, rather than the table.
     pub(crate) fn is_real_server(&self) -> bool {
-        self.mode == Mode::RealServer
+        self.role == Role::RealServer
     }
 
     /// A director that has just read its configuration: nothing is known yet
@@ -132,8 +132,8 @@ impl Snapshot {
             services: services.collect(),
             vips: Shared::new(vips.collect()),
             per_real_server: config.metrics.per_real_server,
-            loaded: Shared::new(LoadedRecord::of(config, Mode::Director, loaded_at)),
-            ..Self::empty(Mode::Director, config_path, loaded_at)
+            loaded: Shared::new(LoadedRecord::of(config, Role::Director, loaded_at)),
+            ..Self::empty(Role::Director, config_path, loaded_at)
         }
     }
 
@@ -227,7 +227,7 @@ impl Snapshot {
         Self {
             vips: Shared::new(vips.collect()),
             sysctls: Shared::new(sysctls.collect()),
-            ..Self::empty(Mode::RealServer, config_path, loaded_at)
+            ..Self::empty(Role::RealServer, config_path, loaded_at)
         }
     }
 
@@ -259,9 +259,9 @@ impl Snapshot {
     }
 
     /// Of no service.
-    pub(crate) fn empty(mode: Mode, config_path: PathBuf, loaded_at: SystemTime) -> Self {
+    pub(crate) fn empty(role: Role, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         Self {
-            mode,
+            role,
             process: ProcessRecord::this(loaded_at),
             config_path,
             loaded: Shared::new(LoadedRecord {

@@ -7,7 +7,7 @@ use crate::status::fixture;
 fn names_each_capability_that_is_needed_and_missing() {
     let config = fixture::config();
     let subjects = |capabilities, in_kernel| -> Vec<_> {
-        let found = missing(&config, Mode::Director, in_kernel, capabilities);
+        let found = missing(&config, Role::Director, in_kernel, capabilities);
         found
             .into_iter()
             .map(|condition| condition.subject)
@@ -28,9 +28,9 @@ fn director_that_runs_programs_by_user_needs_to_become_that_user() {
             advice: false,
         })
     };
-    let mut subjects = |kind, mode| -> Vec<_> {
+    let mut subjects = |kind, role| -> Vec<_> {
         config.virtual_services[0].check = Arc::new(fixture::check(kind));
-        let found = missing(&config, mode, false, CapabilitySet::empty());
+        let found = missing(&config, role, false, CapabilitySet::empty());
         found
             .into_iter()
             .map(|condition| condition.subject)
@@ -38,11 +38,11 @@ fn director_that_runs_programs_by_user_needs_to_become_that_user() {
     };
     let both = ["CAP_SETUID", "CAP_SETGID"];
     let by_user = program(Some("nobody"));
-    assert_eq!(subjects(by_user.clone(), Mode::Director), both);
+    assert_eq!(subjects(by_user.clone(), Role::Director), both);
     let part = CheckKind::All([by_user.clone()].into());
-    assert_eq!(subjects(part, Mode::Director), both);
-    assert_eq!(subjects(by_user, Mode::RealServer), [""; 0]);
-    assert_eq!(subjects(program(None), Mode::Director), [""; 0]);
+    assert_eq!(subjects(part, Role::Director), both);
+    assert_eq!(subjects(by_user, Role::RealServer), [""; 0]);
+    assert_eq!(subjects(program(None), Role::Director), [""; 0]);
 }
 
 #[test]

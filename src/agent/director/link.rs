@@ -10,7 +10,7 @@ use crate::agent::tasks::spawn_named;
 use crate::config::Config;
 use crate::health::LinkInputs;
 use crate::kernel::TableKind;
-use crate::link::arp_audit::{self, Announcing, UnresponsiveHosts};
+use crate::link::arp_audit::{self, Announcing, HostPresenceChannels};
 use crate::link::carrier;
 use crate::model::ArpConflicts;
 use crate::reconcile::Writing;
@@ -33,7 +33,7 @@ pub(super) fn watch_link(
     let (found, arp_conflicts) = watch::channel(ArpConflicts::new());
     let (unresponsive, not_answering) = watch::channel(BTreeSet::new());
     let (there, present) = watch::channel(BTreeSet::new());
-    let hosts = UnresponsiveHosts {
+    let hosts = HostPresenceChannels {
         unresponsive: not_answering,
         present: there,
     };

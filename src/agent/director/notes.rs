@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::drains::DrainStore;
-use crate::agent::drains::WantedDrain;
+use super::decisions::DecisionStore;
+use crate::agent::decisions::WantedDrain;
 use crate::agent::targets;
 use crate::config::VirtualService;
 use crate::kernel::Sysctls;
@@ -104,11 +104,11 @@ pub(super) fn empty_pool_notes(snapshot: &Snapshot, services: BTreeSet<usize>) -
 }
 
 /// Why the decision may not outlive the agent; `then` says what follows from that.
-pub(super) fn saving_note(drains: &DrainStore, then: &str) -> Option<String> {
-    if let Some(error) = drains.not_saved() {
+pub(super) fn saving_note(store: &DecisionStore, then: &str) -> Option<String> {
+    if let Some(error) = store.not_saved() {
         return Some(format!("note: {error}{then}"));
     }
-    drains.is_saving().then(|| {
+    store.is_saving().then(|| {
         "note: the disk takes its time: it is not sure yet that this outlives the agent".to_owned()
     })
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::{Director, notes};
-use crate::agent::drains::{LONGEST_DEADLINE, WantedDrain};
+use crate::agent::decisions::{LONGEST_DEADLINE, WantedDrain};
 use crate::agent::reload::{OperationResult, ReloadError};
 use crate::agent::targets::{self, TargetError};
 use crate::control::{Operation, OperationResponse, Operator, Reason, listed};
@@ -134,13 +134,13 @@ impl Director {
     ) -> Result<OperationResponse, String> {
         let snapshot = self.shown.view().snapshot;
         let real_servers = self.find(&snapshot, targets)?;
-        let mut drains = self.drains.lock().await;
+        let mut store = self.decisions.lock().await;
         let mut lines = Vec::new();
         for (_, (service, record)) in records(&snapshot, &real_servers) {
             let key = (service.key, record.key);
             let name = service.name_of(record);
             if admin == AdminState::Enabled {
-                drains.decisions.drains.remove(&key);
+                store.decisions.drains.remove(&key);
                 lines.push(format!("{name}: enabled"));
                 lines.extend(notes::undrain_notes(&snapshot, (service, record)));
                 continue;
@@ -149,7 +149,7 @@ impl Director {
                 deadline: deadline.at,
                 decision: decision.clone(),
             };
-            let before = drains.decisions.drains.insert(key, drain);
+            let before = store.decisions.drains.insert(key, drain);
             let active = record.live.lock().connections.active;
             lines.push(format!(
                 "{name}: draining, {active} active connections when last seen"
@@ -175,12 +175,12 @@ impl Director {
         } else {
             lines.extend(notes::empty_pool_notes(&snapshot, without_server));
         }
-        drains.remember().await;
+        store.remember().await;
         let again = (admin == AdminState::Enabled).then(|| {
             let target = listed(targets);
             format!("; until the file is written, a restart of the agent may drain {target} again")
         });
-        lines.extend(notes::saving_note(&drains, &again.unwrap_or_default()));
+        lines.extend(notes::saving_note(&store, &again.unwrap_or_default()));
         Ok(OperationResponse::done(lines.join("\n")))
     }
 
@@ -194,8 +194,8 @@ impl Director {
     ) -> Result<OperationResponse, String> {
         let snapshot = self.shown.view().snapshot;
         let real_servers = self.find(&snapshot, targets)?;
-        let mut drains = self.drains.lock().await;
-        let weights = &mut drains.decisions.weights;
+        let mut store = self.decisions.lock().await;
+        let weights = &mut store.decisions.weights;
         let (mut lines, mut without_weight) = (Vec::new(), Vec::new());
         for (id, (service, record)) in records(&snapshot, &real_servers) {
             let key = (service.key, record.key);
@@ -228,8 +228,8 @@ impl Director {
         if !without_weight.is_empty() {
             lines.push(NO_DRAIN.to_owned());
         }
-        drains.remember().await;
-        lines.extend(notes::saving_note(&drains, ""));
+        store.remember().await;
+        lines.extend(notes::saving_note(&store, ""));
         Ok(OperationResponse::done(lines.join("\n")))
     }
 

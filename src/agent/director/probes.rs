@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::health::Subscriptions;
-use crate::probe::{ProbeTarget, Probes, probe_targets};
+use crate::probe::{ProbeTarget, ProbeTasks, probe_targets};
 use crate::runtime::clock;
 use crate::runtime::liveness::{Liveness, Loop};
 
 /// Makes the configuration's probes those that run.
-pub(super) fn subscribe(probes: &mut Probes, config: &Config) -> Subscriptions {
+pub(super) fn subscribe(probes: &mut ProbeTasks, config: &Config) -> Subscriptions {
     let targets = probe_targets(config);
     let probes = probes.change_to(&targets);
     Subscriptions { probes, targets }

@@ -13,17 +13,17 @@ use crate::health::weight_updates::WeightUpdates;
 use crate::health::{self, ReloadResult};
 use crate::http::AppState;
 use crate::kernel::TableKind;
+use crate::model::Role;
 use crate::probe::{probe_targets, vip_path};
 use crate::reconcile::{self, Writing};
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
-use crate::status::Mode;
 
 impl Director {
     /// Takes the file over if it is whole and valid: first the probes, then
     /// health, then, with what health knows, the kernel.
     pub(super) async fn reload(&mut self) -> Result<String, ReloadError> {
-        let config = reload_config(&self.path, &self.config, Mode::Director).await?;
+        let config = reload_config(&self.path, &self.config, Role::Director).await?;
         let view = self.shown.view();
         let names = config.virtual_services.iter().map(|service| &*service.name);
         let metrics = Arc::new(view.metrics.for_services(names)?);
@@ -66,8 +66,8 @@ impl Director {
         self.canary.send_replace(vip_path::canary_targets(&config));
         let before = mem::replace(&mut self.config, Arc::clone(&config));
         let ended = {
-            let mut drains = self.drains.lock().await;
-            drains.forget_unconfigured(&before, &config).await
+            let mut store = self.decisions.lock().await;
+            store.forget_unconfigured(&before, &config).await
         };
         view.liveness.expect(
             &[Loop::Reconcile, Loop::Health],
@@ -84,7 +84,7 @@ impl Director {
         });
         snapshot.tls_not_read.forget();
         self.drain_changes.send_replace(());
-        let (director, in_kernel) = (Mode::Director, self.table == TableKind::Kernel);
+        let (director, in_kernel) = (Role::Director, self.table == TableKind::Kernel);
         conditions::examine_capabilities(&snapshot.conditions, &config, director, in_kernel);
         conditions::examine_descriptors(&snapshot.conditions, &probe_targets(&config));
         self.to_audit.send_replace(Arc::clone(&config));

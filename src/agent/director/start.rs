@@ -8,14 +8,14 @@ use tracing::{info, warn};
 
 use super::probes::watched_loops;
 use crate::agent::conditions;
-use crate::agent::drains::DrainFile;
+use crate::agent::decisions::DecisionFile;
 use crate::agent::lifecycle::{AgentError, start_events};
 use crate::config::Config;
 use crate::health::{self, Subscriptions};
 use crate::http::AppState;
 use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::metrics::Metrics;
-use crate::model::Weights;
+use crate::model::{Role, Weights};
 use crate::notify::Events;
 use crate::probe::{Prober, probe_targets};
 use crate::reconcile::{InstrumentedIpvs, Reconciler, StateFile, Writing};
@@ -23,7 +23,7 @@ use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::newest_file::newest_file;
 use crate::runtime::standstill::Standstill;
 use crate::runtime::{clock, systemd};
-use crate::status::{Mode, ProcessRecord, Snapshot};
+use crate::status::{ProcessRecord, Snapshot};
 
 /// What is shown and measured from the start on, and where its events go.
 pub(super) fn first_generation(
@@ -40,7 +40,7 @@ pub(super) fn first_generation(
     };
     let events = start_events(
         config,
-        Mode::Director,
+        Role::Director,
         writing,
         &view.metrics,
         &view.snapshot,
@@ -100,15 +100,15 @@ fn first_snapshot(config: &Config, path: &Path, writing: Writing, table: TableKi
 
 fn state_file(config: &Config, table: TableKind) -> StateFile {
     match table {
-        TableKind::Kernel => StateFile::new(&config.state_dir, Mode::Director),
+        TableKind::Kernel => StateFile::new(&config.state_dir, Role::Director),
         TableKind::Memory => StateFile::of_memory(&config.state_dir),
     }
 }
 
-pub(super) fn drain_file(config: &Config, table: TableKind) -> DrainFile {
+pub(super) fn decision_file(config: &Config, table: TableKind) -> DecisionFile {
     match table {
-        TableKind::Kernel => DrainFile::new(&config.state_dir),
-        TableKind::Memory => DrainFile::of_memory(&config.state_dir),
+        TableKind::Kernel => DecisionFile::new(&config.state_dir),
+        TableKind::Memory => DecisionFile::of_memory(&config.state_dir),
     }
 }
 

@@ -23,11 +23,11 @@ async fn noted(bits: u32) -> Vec<String> {
         result.unwrap();
     }
     let state_dir = tempfile::tempdir().unwrap();
-    let mode = Mode::Director;
-    let snapshot = Arc::new(Snapshot::empty(mode, "".into(), clock::wall()));
+    let role = Role::Director;
+    let snapshot = Arc::new(Snapshot::empty(role, "".into(), clock::wall()));
     let mut reconciler = Reconciler::new(
         Kernel::in_memory(table),
-        StateFile::new(state_dir.path(), mode),
+        StateFile::new(state_dir.path(), role),
         Writing::DryRun,
         snapshot,
         Arc::new(Metrics::new([]).unwrap()),
@@ -71,8 +71,8 @@ async fn drains_or_state_of_newer_program_are_refused_by_plan_and_doctor() {
     for file in ["drains.json", "director.json"] {
         let path = state_dir.path().join(file);
         std::fs::write(&path, r#"{"version":9,"drains":[],"all":"different"}"#).unwrap();
-        let planned = observer(&config, Mode::Director).err().unwrap();
-        let doctor = doctor::gather(&config, &path, Mode::Director).await;
+        let planned = observer(&config, Role::Director).err().unwrap();
+        let doctor = doctor::gather(&config, &path, Role::Director).await;
         let of_doctor = crate::runtime::error_chain::error_chain(&doctor.err().unwrap());
         for message in [
             crate::runtime::error_chain::error_chain(&planned),

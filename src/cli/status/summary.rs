@@ -4,8 +4,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::cli::terminal::{Canvas, Tone};
-use crate::model::{age, counted, grouped};
-use crate::status::Mode;
+use crate::model::{Role, age, counted, grouped};
 use crate::status::document::{ConditionStatus, StatusResponse, Totals};
 
 /// Writes the numbers of what there is and of what is wrong.
@@ -53,7 +52,7 @@ pub(super) fn render(
 
 /// The role of the agent, for people.
 pub(super) fn role(status: &StatusResponse) -> &'static str {
-    if status.mode == Mode::RealServer.as_str() {
+    if status.mode == Role::RealServer.as_str() {
         "real server"
     } else {
         "director"

@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::summary;
 use super::table::{self, Cell, Column};
 use crate::cli::terminal::{Canvas, Tone};
-use crate::model::{AdminState, Health, age};
+use crate::model::{AdminState, Health, Role, age};
 use crate::reconcile::NOTHING_LISTED;
-use crate::status::Mode;
 use crate::status::document::{
     ConditionStatus, ReadinessStatus, RealServerStatus, ServiceStatus, StatusResponse,
     shown_address, until,
@@ -138,7 +137,7 @@ fn nothing_is_wrong(status: &StatusResponse) -> bool {
 
 fn render_host(status: &StatusResponse, canvas: Canvas, out: &mut impl Write) -> io::Result<()> {
     let converged = status.reconcile.last_success.is_some();
-    if status.mode == Mode::RealServer.as_str() && converged && status.vips.is_empty() {
+    if status.mode == Role::RealServer.as_str() && converged && status.vips.is_empty() {
         writeln!(out, "{NOTHING_LISTED}")?;
     }
     let vips = status.vips.iter().map(|vip| {

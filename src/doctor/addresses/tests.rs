@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
-use crate::model::MacAddress;
-use crate::status::{ArpRecord, ConflictRecord, Mode, fixture};
+use crate::model::{MacAddress, Role};
+use crate::status::{ArpRecord, ConflictRecord, fixture};
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn where_a_vip_is_and_where_it_should_not_be() {
             ],
         ),
     ] {
-        let mut facts = facts(Mode::Director);
+        let mut facts = facts(Role::Director);
         facts.host.addresses = addresses;
         assert_eq!(lines(&examine(&config(), &facts)), expected);
     }
@@ -58,7 +58,7 @@ fn without_an_interface_any_will_do() {
     let mut config = config();
     config.director.interface = None;
     config.director.link = None;
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     assert_eq!(
         lines(&examine(&config, &facts)),
         ["ok vip 192.168.11.200: it is on eth0"]
@@ -73,7 +73,7 @@ fn without_an_interface_any_will_do() {
 fn the_standby_of_a_pair_is_not_told_to_take_the_vip() {
     let mut config = config();
     config.director.interface = None;
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.host.addresses.clear();
     let vips = BTreeMap::from([(address(VIP), BTreeMap::new())]);
     let peer = MacAddress([2, 0, 0, 0, 0, 0x11]);
@@ -104,7 +104,7 @@ fn the_standby_of_a_pair_is_not_told_to_take_the_vip() {
 fn a_link_that_is_not_there_and_another_name_of_an_interface() {
     let mut config = config();
     config.director.link = Some("eth9".to_owned());
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     assert_eq!(
         lines(&examine(&config, &facts)),
         [
@@ -125,7 +125,7 @@ fn a_link_that_is_not_there_and_another_name_of_an_interface() {
 
 #[test]
 fn others_that_answer_for_the_vip() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.permissions.effective = 0;
     let mut reported = |error: Option<&str>, conflicts| {
         facts.claims = Some(ArpRecord {
@@ -176,7 +176,7 @@ fn others_that_answer_for_the_vip() {
 
 #[test]
 fn nobody_can_be_asked_over_a_link_that_is_down() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.permissions.effective = u64::MAX;
     facts.claims = Some(ArpRecord {
         error: Some("the kernel answered: Network is down (os error 100)".to_owned()),
@@ -196,7 +196,7 @@ fn nobody_can_be_asked_over_a_link_that_is_down() {
 
 #[test]
 fn an_interface_that_is_not_there() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.host.interfaces.retain(|found| found.name != "eth0");
     assert_eq!(
         lines(&examine(&config(), &facts)),

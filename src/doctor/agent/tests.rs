@@ -10,8 +10,8 @@ use crate::status::fixture;
 
 use super::*;
 
-fn findings(mode: Mode, status: Value) -> Vec<String> {
-    let mut facts = facts(mode);
+fn findings(role: Role, status: Value) -> Vec<String> {
+    let mut facts = facts(role);
     facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
     lines(&examine(&config(), &facts))
 }
@@ -29,7 +29,7 @@ fn reports_agent_that_is_healthy_or_not_running() {
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(
-        findings(Mode::Director, director()),
+        findings(Role::Director, director()),
         [
             &expected,
             "ok diagnosis web/rs1: ok",
@@ -39,26 +39,26 @@ fn reports_agent_that_is_healthy_or_not_running() {
     );
     let real_server = document::json(&fixture::real_server(), &Filter::default()).unwrap();
     let real_server = serde_json::from_slice(&real_server).unwrap();
-    assert_eq!(findings(Mode::RealServer, real_server), [expected]);
+    assert_eq!(findings(Role::RealServer, real_server), [expected]);
     assert_eq!(
-        lines(&examine(&config(), &facts(Mode::Director))),
+        lines(&examine(&config(), &facts(Role::Director))),
         ["warning agent process: nobody listens | systemctl start lvs-agent-director"]
     );
     let mut elsewhere = config();
     elsewhere.director.interface = Some("eht0".to_owned());
     assert_eq!(
-        lines(&examine(&elsewhere, &facts(Mode::Director))),
+        lines(&examine(&elsewhere, &facts(Role::Director))),
         [
             "warning agent process: nobody listens | see `ip -brief link`, and correct \
              `director.interface`; then systemctl start lvs-agent-director"
         ]
     );
     assert_eq!(
-        lines(&examine(&elsewhere, &facts(Mode::RealServer))),
+        lines(&examine(&elsewhere, &facts(Role::RealServer))),
         ["warning agent process: nobody listens | systemctl start lvs-agent-real-server"]
     );
     assert_eq!(
-        findings(Mode::RealServer, director()),
+        findings(Role::RealServer, director()),
         ["warning agent process: the agent that runs here is a director | lvs-agent doctor"]
     );
 }
@@ -85,7 +85,7 @@ fn conditions_of_the_agent_are_findings() {
     rs2["diagnosis"] = json!("vip_missing");
     rs2["fix"] = json!("on 192.168.11.22, add it");
     assert_eq!(
-        findings(Mode::Director, status.clone())[1..],
+        findings(Role::Director, status.clone())[1..],
         [
             "problem condition ownership_not_saved it: no room | make room",
             "warning condition certificate_ending it: no room | make room",
@@ -96,7 +96,7 @@ fn conditions_of_the_agent_are_findings() {
     );
     status["weights_frozen"] = json!([]);
     assert_eq!(
-        findings(Mode::Director, status)[4..],
+        findings(Role::Director, status)[4..],
         [
             "ok diagnosis web/rs1: ok",
             "problem diagnosis web/rs2: vip_missing: connection refused | on 192.168.11.22, add it",
@@ -110,7 +110,7 @@ fn a_key_that_is_fixed_while_the_agent_runs_takes_a_restart() {
     let error = crate::agent::ReloadError::Fixed("state_dir").to_string();
     status["config"]["last_reload"]["error"] = json!(error);
     status["config"]["sha256"] = json!("another");
-    let found = findings(Mode::Director, status).join("\n");
+    let found = findings(Role::Director, status).join("\n");
     let restart = " | lvs-agent check-config && systemctl restart lvs-agent-director";
     assert_eq!(found.matches(restart).count(), 1, "{found}");
     assert!(!found.contains("lvs-agent reload"), "{found}");
@@ -121,7 +121,7 @@ fn proposed_commands_name_a_configuration_that_is_elsewhere() {
     let mut status = director();
     status["config"]["path"] = json!("/srv/my lvs.yaml");
     status["config"]["sha256"] = json!("another");
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.config_path = "/srv/my lvs.yaml".into();
     facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
     let found = lines(&examine(&config(), &facts)).join("\n");
@@ -134,7 +134,7 @@ fn proposed_commands_name_a_configuration_that_is_elsewhere() {
 fn wrong_clock_hides_no_real_server() {
     let mut status = director();
     status["weights_frozen"] = json!(["clock"]);
-    let found = findings(Mode::Director, status);
+    let found = findings(Role::Director, status);
     let expected = "problem diagnosis web/rs2: application_down: ";
     assert!(
         found.iter().any(|line| line.starts_with(expected)),
@@ -147,7 +147,7 @@ fn clients_that_a_scheduler_refuses_are_told_of() {
     let mut status = director();
     status["virtual_services"][0]["refused_clients_of"] = json!(["rs1", "rs2"]);
     assert_eq!(
-        findings(Mode::Director, status)[1],
+        findings(Role::Director, status)[1],
         "warning diagnosis web: the scheduler refuses the clients of rs1, rs2, as its weight is 0 \
          | write `scheduler_flags: [fallback]` for it, then: lvs-agent reload"
     );
@@ -165,7 +165,7 @@ fn fact_that_cannot_be_found_out_is_a_warning_with_its_reason() {
     agent.remove("reconcile");
     agent.remove("conditions");
     assert_eq!(
-        findings(Mode::Director, status)[2],
+        findings(Role::Director, status)[2],
         "warning diagnosis web/rs2: unverified: through the VIP: this host drops the answers | on \
          192.168.11.22:80: `lvs-agent doctor --real-server`"
     );
@@ -191,7 +191,7 @@ fn agents_that_change_nothing_are_problems() {
             "problem agent process: the agent that runs here is {message}: systemctl start \
              lvs-agent-director"
         );
-        assert_eq!(findings(Mode::Director, status)[1], expected);
+        assert_eq!(findings(Role::Director, status)[1], expected);
     }
 }
 
@@ -199,19 +199,19 @@ fn agents_that_change_nothing_are_problems() {
 fn other_configuration_of_the_running_agent_is_named() {
     let mut status = director();
     assert!(
-        findings(Mode::Director, status.clone())
+        findings(Role::Director, status.clone())
             .iter()
             .all(|it| !it.contains("configuration"))
     );
     status["config"]["sha256"] = json!("0".repeat(64));
     assert_eq!(
-        findings(Mode::Director, status.clone())[1],
+        findings(Role::Director, status.clone())[1],
         "warning agent configuration: the files of /etc/lvs-agent/config.yaml have changed since \
          the agent loaded them | lvs-agent check-config && lvs-agent reload"
     );
     status["config"]["path"] = json!("/etc/other.yaml");
     assert_eq!(
-        findings(Mode::Director, status.clone())[1],
+        findings(Role::Director, status.clone())[1],
         "warning agent configuration: the agent has loaded /etc/other.yaml, which differs from \
          /etc/lvs-agent/config.yaml | lvs-agent doctor --config /etc/other.yaml; or, if \
          /etc/lvs-agent/config.yaml is to be in force, name it in the unit, and systemctl restart \
@@ -220,9 +220,9 @@ fn other_configuration_of_the_running_agent_is_named() {
     // The same files at another path are the same configuration; an agent of an
     // earlier version does not say what it has loaded.
     status["config"]["sha256"] = json!(config().sha256);
-    assert!(!findings(Mode::Director, status.clone())[1].contains("agent configuration"));
+    assert!(!findings(Role::Director, status.clone())[1].contains("agent configuration"));
     status["config"].as_object_mut().unwrap().remove("sha256");
-    assert!(!findings(Mode::Director, status)[1].contains("agent configuration"));
+    assert!(!findings(Role::Director, status)[1].contains("agent configuration"));
 }
 
 #[test]
@@ -230,14 +230,14 @@ fn damaged_file_that_doctor_has_found_is_told_once() {
     let directory = tempfile::tempdir().unwrap();
     let aside = directory.path().join("director.json.damaged");
     std::fs::write(&aside, "[{").unwrap();
-    let file = StateFile::new(directory.path(), Mode::Director);
+    let file = StateFile::new(directory.path(), Role::Director);
     let damage = file.load(IfDamaged::Leave).unwrap().damage;
     let mut status = director();
     status["conditions"] = json!([{
         "type": "state_file_damaged", "subject": aside.to_str(), "severity": "warning",
         "message": "found", "fix": "end it", "since": "2026-01-02T03:04:05Z",
     }]);
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
     for (damaged, wanted) in [(None, "condition"), (damage, "state_file")] {
         facts.damaged = damaged.into_iter().collect();
@@ -268,7 +268,7 @@ fn condition_of_the_agent_is_shown_unless_doctor_has_examined_its_subject() {
         let shown = lines.iter().filter(|line| line.contains("condition"));
         shown.cloned().collect::<Vec<_>>()
     };
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.agent = RunningAgent::Status(serde_json::from_value(status).unwrap());
     let expected = ["arp_conflict", "foreign_mark", "marks_exhausted"]
         .map(|kind| format!("problem condition {kind} it: found | end it"));

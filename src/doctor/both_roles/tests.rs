@@ -3,7 +3,7 @@ use super::super::{FindingSeverity, examine as examine_all};
 use super::*;
 
 fn on_real_server() -> Facts {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.host.addresses.push(held("eth0", "192.168.11.21", 24));
     facts.host.addresses.push(held("lo", VIP, 32));
     facts
@@ -11,7 +11,7 @@ fn on_real_server() -> Facts {
 
 #[test]
 fn director_that_is_no_real_server_has_no_loop() {
-    assert_eq!(examine(&config(), &facts(Mode::Director)), None);
+    assert_eq!(examine(&config(), &facts(Role::Director)), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::doctor::fixture::{facts, lines, mark_rule};
-use crate::model::Family;
-use crate::status::{Mode, fixture};
+use crate::model::{Family, Role};
+use crate::status::fixture;
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn rules_that_look_at_the_mark_of_a_service() {
         (vec![mark_rule(Family::Ipv6, 11, u32::MAX)], false),
         (vec![mark_rule(Family::Ipv4, 10, u32::MAX)], false),
     ] {
-        let mut facts = facts(Mode::Director);
+        let mut facts = facts(Role::Director);
         facts.rules.clone_from(&rules);
         let expected = if clash {
             "warning mark marked: the rule of routing 77 sends packets with the mark 10 to table \

@@ -3,7 +3,7 @@ use crate::doctor::fixture::{config, config_through_vip, facts, lines};
 use super::*;
 
 fn findings(loaded: &[&str], loadable: &[&str]) -> Vec<String> {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     facts.modules = Modules {
         loaded: names(loaded),
@@ -83,7 +83,7 @@ fn probes_through_vips_need_a_scheduler() {
         "ok module ip_vs: it is loaded",
         "ok module ip_vs_wlc: it is loaded",
     ];
-    let mut findings = lines(&examine(&config_through_vip(), &facts(Mode::Director)));
+    let mut findings = lines(&examine(&config_through_vip(), &facts(Role::Director)));
     let scheduler = findings.remove(1);
     assert!(
         scheduler.starts_with("problem module ip_vs_rr: "),
@@ -94,7 +94,7 @@ fn probes_through_vips_need_a_scheduler() {
 
 #[test]
 fn module_that_is_refused_is_not_called_loaded_when_needed() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.modules = Modules {
         loaded: ["ip_vs".to_owned()].into(),
         loadable: ["ip_vs_wlc".to_owned()].into(),

@@ -5,8 +5,8 @@ use crate::model::Persistence;
 
 use super::*;
 
-fn findings(config: &Config, mode: Mode, sysctls: &[(&str, &str)]) -> Vec<String> {
-    let mut facts = facts(mode);
+fn findings(config: &Config, role: Role, sysctls: &[(&str, &str)]) -> Vec<String> {
+    let mut facts = facts(role);
     facts.sysctls = parsed(sysctls);
     lines(&examine(config, &facts))
 }
@@ -22,7 +22,7 @@ fn parsed(sysctls: &[(&str, &str)]) -> BTreeMap<SysctlKey, String> {
 fn configured_parameters_are_compared() {
     let mut config = config();
     config.director.sysctls = parsed(&[("net.ipv4.vs.conntrack", "1")]);
-    let findings = |sysctls: &[_]| findings(&config, Mode::Director, sysctls);
+    let findings = |sysctls: &[_]| findings(&config, Role::Director, sysctls);
     assert_eq!(
         findings(&[("net.ipv4.vs.conntrack", "1")]),
         ["ok sysctl net.ipv4.vs.conntrack: it is 1"]
@@ -35,7 +35,7 @@ fn configured_parameters_are_compared() {
         ]
     );
     assert!(findings(&[])[0].starts_with("problem sysctl net.ipv4.vs.conntrack"));
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.modules.loaded.clear();
     assert_eq!(examine(&config, &facts), [], "without IPVS it has none");
 }
@@ -44,7 +44,7 @@ fn configured_parameters_are_compared() {
 fn masquerading_needs_a_router() {
     let mut config = config();
     let findings = |config: &Config, value| {
-        findings(config, Mode::Director, &[("net.ipv4.ip_forward", value)])
+        findings(config, Role::Director, &[("net.ipv4.ip_forward", value)])
     };
     assert_eq!(findings(&config, "0"), Vec::<String>::new());
     config.virtual_services[0].forwarding = Forwarding::Masquerade;
@@ -67,7 +67,7 @@ fn persistence_and_the_backup() {
     let mut config = config();
     let sysctls = [(QUIESCENT, "0"), (BACKUP_ONLY, "1")];
     let backup = "warning sysctl net.ipv4.vs.backup_only: ";
-    let of_host = findings(&config, Mode::Director, &sysctls);
+    let of_host = findings(&config, Role::Director, &sysctls);
     assert!(
         of_host.len() == 1 && of_host[0].starts_with(backup),
         "{of_host:?}"
@@ -78,7 +78,7 @@ fn persistence_and_the_backup() {
         engine: None,
     });
     assert_eq!(
-        findings(&config, Mode::Director, &sysctls)[0],
+        findings(&config, Role::Director, &sysctls)[0],
         "warning persistence web: net.ipv4.vs.expire_quiescent_template is 0: known clients stay \
          on a real server with weight 0 | sysctl -w net.ipv4.vs.expire_quiescent_template=1"
     );
@@ -86,7 +86,7 @@ fn persistence_and_the_backup() {
 
 #[test]
 fn the_larger_filter_holds() {
-    let mut facts = facts(Mode::RealServer);
+    let mut facts = facts(Role::RealServer);
     for (all, own, effective) in [("0", "1", 1), ("2", "1", 2), ("0", "0", 0)] {
         facts.sysctls = parsed(&[
             ("net.ipv4.conf.all.rp_filter", all),
@@ -94,7 +94,7 @@ fn the_larger_filter_holds() {
         ]);
         assert_eq!(effective_rp_filter(&facts, "eth0.7"), effective);
     }
-    let keys = keys(&config(), Mode::RealServer, &[interface(2, "eth0.7")]);
+    let keys = keys(&config(), Role::RealServer, &[interface(2, "eth0.7")]);
     for key in facts.sysctls.keys() {
         assert!(keys.contains(key), "{key}");
     }

@@ -9,7 +9,7 @@ use super::*;
 fn verdicts(kind: CheckKind, permissions: Permissions) -> Vec<String> {
     let mut config = config();
     config.virtual_services[0].check = Arc::new(fixture::check(kind));
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.permissions = permissions;
     let lines = lines(&examine(&config, &facts));
     let head = |line: String| line.split(':').next().unwrap().to_owned();

@@ -3,7 +3,7 @@ use crate::doctor::fixture::{
     agent_with_unsaved_state, config_through_vip, facts, lines, mark_rule, running_agent,
 };
 use crate::doctor::{RunningAgent, agent, table};
-use crate::status::Mode;
+use crate::model::Role;
 
 use super::*;
 
@@ -13,7 +13,7 @@ const NO_RULE: &str = "ok mark director.probe_mark: no rule of routing looks at 
 /// A director whose table has the service, and the services by mark that its
 /// probes need: 8192 is the canary, 8193 rs1 and 8194 rs2.
 fn well() -> Facts {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let marks = Marks::assign(&config_through_vip(), &Marks::default(), &BTreeSet::new());
     let by_mark = marks.services();
     let keys = by_mark.keys().copied();

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use crate::config::{Check, CheckKind};
 use crate::doctor::fixture::{config, facts, lines, running_agent};
-use crate::model::ProbeResult;
-use crate::status::Mode;
+use crate::model::{ProbeResult, Role};
 
 use super::*;
 
@@ -34,7 +33,7 @@ fn outcome(result: ProbeResult, detail: &str) -> Outcome {
 
 #[test]
 fn each_target_is_told_once_with_all_that_it_speaks_of() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let probed = |result, detail| probed(&["web/rs1", "api/rs1"], Via::RealServer, result, detail);
     facts.probed = vec![
         probed(ProbeResult::Ok, "HTTP 200"),
@@ -63,14 +62,14 @@ fn real_servers_that_are_not_checked_are_named() {
     };
     web.real_servers[1].check = Some(Arc::new(unchecked));
     assert_eq!(
-        lines(&examine(&config, &facts(Mode::Director))),
+        lines(&examine(&config, &facts(Role::Director))),
         ["ok real_server web/rs2: it is not checked (`check: none`), and counts as up"]
     );
 }
 
 #[test]
 fn where_this_host_cannot_ask_from_is_named() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let mut fix = |interface: Option<&str>, source: &str| {
         facts.probed = vec![Probed {
             origin: Origin {
@@ -106,7 +105,7 @@ fn where_this_host_cannot_ask_from_is_named() {
 
 #[test]
 fn finding_of_a_probe_through_the_vip_names_the_real_servers_own_address() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let probed = |via, result, detail| probed(&["web/rs1"], via, result, detail);
     let (refused, detail) = (ProbeResult::Refused, "connection refused");
     facts.probed = vec![

@@ -1,15 +1,14 @@
 use std::collections::BTreeMap;
 
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
-use crate::model::{Listener, Protocol};
+use crate::model::{Listener, Protocol, Role};
 use crate::readiness::{ArpValues, HostFacts, SelfTest, served};
-use crate::status::Mode;
 
 use super::*;
 
 /// The findings on rs1, where the host is as in the how-to but for `spoil`.
 fn findings(spoil: impl FnOnce(&mut HostFacts)) -> Vec<String> {
-    let mut facts = facts(Mode::RealServer);
+    let mut facts = facts(Role::RealServer);
     let own = [address("192.168.11.21")].into();
     let served = served(&config(), &own, &[address(VIP)].into());
     let listener = Listener {
@@ -123,7 +122,7 @@ fn each_theme_tells_its_own() {
 
 #[test]
 fn a_host_that_serves_nothing() {
-    let lines = lines(&examine(&facts(Mode::RealServer)));
+    let lines = lines(&examine(&facts(Role::RealServer)));
     assert_eq!(lines.len(), 1);
     assert!(lines[0].starts_with("warning vip none: no virtual service lists"));
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::doctor::fixture::{VIP, address, config, facts, held, lines};
-use crate::status::Mode;
+use crate::model::Role;
 
 #[test]
 fn asks_the_neighbours_of_the_link_that_are_no_real_servers() {
@@ -15,7 +15,7 @@ fn asks_the_neighbours_of_the_link_that_are_no_real_servers() {
 
 #[test]
 fn names_a_neighbour_that_looks_for_the_vip_elsewhere() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.stale_neighbours = [(address(VIP), address("192.168.11.1"))].into();
     assert_eq!(
         lines(&examine(&config(), &facts)),

@@ -1,12 +1,12 @@
 use crate::doctor::fixture::{agent_with_unsaved_state, config, facts, lines};
 use crate::kernel::KernelError;
-use crate::status::Mode;
+use crate::model::Role;
 
 use super::*;
 
 #[test]
 fn table_with_own_foreign_old_and_missing_services() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let keys = |keys: &[&str]| keys.iter().map(|key| key.parse().unwrap()).collect();
     assert_eq!(examine(&config(), &facts), []);
     facts.table = Some(Ok(keys(&["tcp 192.168.11.200:80"])));
@@ -49,7 +49,7 @@ fn fix_of_an_unreadable_table_depends_on_the_cause() {
         (Cause::Transport("Invalid argument".to_owned()), AGAIN),
         (Cause::Truncated("its end is missing".to_owned()), AGAIN),
     ] {
-        let mut facts = facts(Mode::Director);
+        let mut facts = facts(Role::Director);
         let expected = format!("problem table IPVS: cannot list: {cause} | {fix}");
         facts.table = Some(Err(KernelError::new("list", cause)));
         assert_eq!(lines(&examine(&config(), &facts)), [expected]);
@@ -59,7 +59,7 @@ fn fix_of_an_unreadable_table_depends_on_the_cause() {
 /// Its running agent may have made it: no removal is advised.
 #[test]
 fn whose_it_is_cannot_be_told_while_the_agent_does_not_remember() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let keys = |keys: &[&str]| keys.iter().map(|key| key.parse().unwrap()).collect();
     facts.table = Some(Ok(keys(&[
         "tcp 192.168.11.200:80",

@@ -5,14 +5,13 @@ use crate::doctor::fixture::{
 };
 use crate::doctor::vip_probe_facts::VipProbeFacts;
 use crate::kernel::Cause;
-use crate::model::SysctlKey;
-use crate::status::Mode;
+use crate::model::{Role, SysctlKey};
 
 use super::*;
 
 /// A director whose agent runs and asks the VIP from its own address.
 fn well() -> Facts {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     facts.agent = running_agent();
     facts.vip_probes = Some(VipProbeFacts {
         sources: from(Ok(address("192.168.11.10"))),

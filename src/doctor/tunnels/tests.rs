@@ -3,9 +3,8 @@ use std::num::NonZeroU16;
 
 use crate::doctor::fixture::{VIP, address, config, facts, interface, lines};
 use crate::kernel::Route;
-use crate::model::RealServerKey;
+use crate::model::{RealServerKey, Role};
 use crate::readiness::served;
-use crate::status::Mode;
 
 use super::*;
 
@@ -20,7 +19,7 @@ fn tunneled(tunnel: Tunnel) -> Config {
 fn tunnel_of_one_real_server_is_examined_alone() {
     let mut config = config();
     config.virtual_services[0].real_servers[0].forwarding = Some(Forwarding::Tunnel(Tunnel::Ipip));
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let route = |end: &str| {
         let route = Route {
             interface: 2,
@@ -70,7 +69,7 @@ fn the_header_of_the_tunnel_must_fit() {
             "ok tunnel 192.168.11.21: packets of 1500 bytes fit: 9000 less 40",
         ),
     ] {
-        let mut facts = facts(Mode::Director);
+        let mut facts = facts(Role::Director);
         let route = Route {
             interface: 2,
             mtu: Some(mtu),
@@ -86,7 +85,7 @@ fn the_header_of_the_tunnel_must_fit() {
 
 #[test]
 fn the_interface_tells_where_the_route_does_not() {
-    let mut facts = facts(Mode::Director);
+    let mut facts = facts(Role::Director);
     let route = Route {
         interface: 2,
         mtu: None,
@@ -121,7 +120,7 @@ fn unpacking(tunnel: Tunnel, vip: &str, own: &str) -> (Config, Facts) {
         .unwrap();
     let own = SocketAddr::new(address(own), 80);
     service.real_servers[0].key = RealServerKey(own);
-    let mut facts = facts(Mode::RealServer);
+    let mut facts = facts(Role::RealServer);
     let served = served(&config, &[own.ip()].into(), &[address(vip)].into()).into_iter();
     facts.services = served
         .map(|service| facts.host.judge(service, "lo"))

@@ -9,7 +9,7 @@ use crate::diagnosis::PathResult;
 use crate::health::input::Input;
 use crate::metrics::Metrics;
 use crate::model::{ProbeResult, Weights};
-use crate::probe::{Outcome, Probe, ProbeId, ProbeReport, probe_targets};
+use crate::probe::{Outcome, ProbeHandle, ProbeId, ProbeReport, probe_targets};
 use crate::runtime::clock;
 use crate::status::Snapshot;
 
@@ -29,7 +29,7 @@ impl Health {
         let metrics = Arc::new(Metrics::new(names).ok()?);
         let snapshot = Snapshot::director(&config, "cluster.yaml".into(), SystemTime::UNIX_EPOCH);
         let targets = probe_targets(&config);
-        let probe = |id| Probe {
+        let probe = |id| ProbeHandle {
             id,
             rate: Arc::default(),
             watch: None,

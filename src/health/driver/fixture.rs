@@ -29,7 +29,7 @@ pub(super) fn subscriptions(
     let targets = probe_targets(config);
     let ids = (0..).map(ProbeId).zip(&targets);
     let probes = ids
-        .map(|(id, _)| Probe {
+        .map(|(id, _)| ProbeHandle {
             id,
             rate: rate(id),
             watch: None,

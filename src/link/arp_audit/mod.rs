@@ -58,7 +58,7 @@ type Peers = BTreeMap<IpAddr, MacAddress>;
 /// The real servers that answer no probe, as health reports, and those of them
 /// that are present on the link, as the audit finds.
 #[derive(Debug)]
-pub(crate) struct UnresponsiveHosts {
+pub(crate) struct HostPresenceChannels {
     pub(crate) unresponsive: watch::Receiver<BTreeSet<IpAddr>>,
     pub(crate) present: watch::Sender<BTreeSet<IpAddr>>,
 }

@@ -13,7 +13,7 @@ use super::announcements::{Announcements, Send};
 use super::audit::{Audit, PERIOD, SPREAD};
 use super::conflict_log::ConflictLog;
 use super::host_presence::HostPresence;
-use super::{UnresponsiveHosts, Vips, name_of, vips};
+use super::{HostPresenceChannels, Vips, name_of, vips};
 use crate::config::Config;
 use crate::kernel::{
     ArpError, ArpLink, Host, HostChanges, NeighbourMessage, Neighbours, OwnAddresses, Sysctls,
@@ -60,7 +60,7 @@ pub(crate) async fn run(
     link: watch::Receiver<Option<FreezeReason>>,
     record: Arc<Shared<ArpRecord>>,
     conflicting: watch::Sender<ArpConflicts>,
-    unresponsive_hosts: UnresponsiveHosts,
+    presence_channels: HostPresenceChannels,
 ) {
     let mut auditor = Auditor {
         audit: Audit::default(),
@@ -71,7 +71,7 @@ pub(crate) async fn run(
         changes: HostChanges::new(UNHEARD),
         sysctls: Sysctls::default(),
         host_presence: HostPresence::default(),
-        unresponsive_hosts,
+        presence_channels,
         host: Host::new(),
         neighbours: Neighbours::new(),
         vips: Vips::new(),
@@ -114,7 +114,7 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
     let (conflicting, _) = watch::channel(ArpConflicts::new());
     let (_nobody, unresponsive) = watch::channel(BTreeSet::new());
     let (present, _) = watch::channel(BTreeSet::new());
-    let unresponsive_hosts = UnresponsiveHosts {
+    let presence_channels = HostPresenceChannels {
         unresponsive,
         present,
     };
@@ -126,7 +126,7 @@ pub(crate) async fn ask(config: Arc<Config>) -> ArpRecord {
         link,
         record_of,
         conflicting,
-        unresponsive_hosts,
+        presence_channels,
     );
     // The task does not end while its configuration may change.
     let _elapsed = timeout(asked + ANSWERED, audit).await;
@@ -142,7 +142,7 @@ struct Auditor {
     changes: HostChanges,
     sysctls: Sysctls,
     host_presence: HostPresence,
-    unresponsive_hosts: UnresponsiveHosts,
+    presence_channels: HostPresenceChannels,
     host: Host,
     neighbours: Neighbours,
     vips: Vips,
@@ -209,7 +209,7 @@ impl Auditor {
                 message = link.recv() => {
                     self.receive(&own, &message?);
                 }
-                Ok(()) = self.unresponsive_hosts.unresponsive.changed() => {}
+                Ok(()) = self.presence_channels.unresponsive.changed() => {}
                 Ok(()) = self.link.changed() => {}
                 () = self.changes.changed() => {
                     own_until = own_until.min(clock::monotonic() + DEBOUNCE);
@@ -230,7 +230,7 @@ impl Auditor {
     /// Sends what is to be sent now.
     fn send(&mut self, link: &ArpLink, own: &OwnAddresses, now: Instant) -> Result<(), ArpError> {
         self.host_presence.watch(
-            &self.unresponsive_hosts.unresponsive.borrow_and_update(),
+            &self.presence_channels.unresponsive.borrow_and_update(),
             now,
         );
         let mut questions = self.audit.questions(now);
@@ -338,7 +338,7 @@ impl Auditor {
 
     fn send_present(&self) {
         let present = self.host_presence.present();
-        self.unresponsive_hosts.present.send_if_modified(|before| {
+        self.presence_channels.present.send_if_modified(|before| {
             let modified = *before != present;
             *before = present;
             modified

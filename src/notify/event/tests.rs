@@ -6,7 +6,7 @@ pub(in crate::notify) fn message(event: Event) -> Message {
         event,
         at: fixture::start(),
         host: "director1".into(),
-        mode: Mode::Director,
+        role: Role::Director,
     }
 }
 

@@ -1,9 +1,9 @@
 use tokio::time::advance;
 
 use super::*;
-use crate::model::{Condition, Severity};
+use crate::model::{Condition, Role, Severity};
 use crate::notify::event::Event;
-use crate::status::{ConditionChange, Mode, fixture};
+use crate::status::{ConditionChange, fixture};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -23,7 +23,7 @@ fn note(active: &ActiveConditions, change: &ConditionChange) -> Option<Message> 
         event: Event::of_condition(change),
         at: fixture::start(),
         host: "director1".into(),
-        mode: Mode::Director,
+        role: Role::Director,
     }))
 }
 

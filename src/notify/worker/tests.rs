@@ -2,11 +2,11 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::metrics::{Metrics, NotificationCounters};
-use crate::model::{Condition, ConditionType, Severity};
+use crate::model::{Condition, ConditionType, Role, Severity};
 use crate::notify::event::{Event, EventKind, Message};
 use crate::notify::repeats::ActiveConditions;
 use crate::runtime::clock;
-use crate::status::{ConditionChange, Mode, fixture};
+use crate::status::{ConditionChange, fixture};
 
 /// A message that can be told from others by its number.
 pub(in crate::notify) fn message(number: usize) -> Arc<Message> {
@@ -14,7 +14,7 @@ pub(in crate::notify) fn message(number: usize) -> Arc<Message> {
         event: Event::of_agent(EventKind::Drift, &number.to_string()),
         at: fixture::start(),
         host: "director1".into(),
-        mode: Mode::Director,
+        role: Role::Director,
     })
 }
 
@@ -145,7 +145,7 @@ async fn no_reminder_is_delivered_of_a_condition_that_has_ended() {
             event,
             at: fixture::start(),
             host: "director1".into(),
-            mode: Mode::Director,
+            role: Role::Director,
         })
     };
     let down = Condition {
@@ -263,7 +263,7 @@ async fn condition_that_lasts_is_delivered_again() {
             event: Event::of_condition(&ConditionChange::Raised(missing)),
             at: fixture::start(),
             host: "director1".into(),
-            mode: Mode::Director,
+            role: Role::Director,
         }));
         sleep(Duration::from_secs(130)).await;
     };

@@ -13,10 +13,10 @@ use crate::config::AgentCheck;
 use crate::diagnosis::{Fix, PathResult};
 use crate::model::{Diagnosis, ProbeResult, Protocol, ServiceKey};
 use crate::probe::detail::printable;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
 use crate::probe::http1::Exchange;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Pass, Verdict};
 use crate::status::document::Status;
 
 /// The most that is read of a status: some thousand services.
@@ -27,7 +27,7 @@ const LARGEST: usize = 1024 * 1024;
 type Answer = Status<IgnoredAny>;
 
 /// Asks the real server's own agent whether it can serve this VIP and port.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &AgentCheck) -> ExchangeResult {
     let Some(ServiceKey::Address { protocol, address }) = check.service else {
         return Err(Failure::internal("no service to ask for"));
     };
@@ -103,7 +103,7 @@ where
     Ok(read)
 }
 
-fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> Verdict {
+fn judge(answer: Answer, protocol: Protocol, vip: SocketAddr) -> ExchangeResult {
     let not_ready = |detail| Err(Failure::new(ProbeResult::Status, detail));
     if answer.mode != "real_server" {
         let mode = printable(&answer.mode);

@@ -14,9 +14,9 @@ use tokio::time::timeout_at;
 use crate::config::DnsCheck;
 use crate::diagnosis::PathResult;
 use crate::probe::connect;
+use crate::probe::exchange_result::{ExchangeResult, Failure};
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Verdict};
 use reply::Reply;
 
 /// The largest datagram without EDNS is 512 bytes (RFC 1035, section 4.2.1);
@@ -24,7 +24,7 @@ use reply::Reply;
 const DATAGRAM: usize = 4096;
 
 /// One question over UDP, and over TCP if the answer is too long for that.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> ExchangeResult {
     let name = Name::from_utf8(&check.name).map_err(|error| Failure::internal(error.to_string()));
     let record_type: RecordType = check
         .record_type

@@ -16,11 +16,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::ExecCheck;
 use crate::model::ProbeResult;
-use crate::probe::agent_reply::AgentReply;
 use crate::probe::detail::printable;
+use crate::probe::exchange_result::{ExchangeResult, Failure, MORE_DESCRIPTORS, Pass};
+use crate::probe::haproxy_reply::HaproxyReply;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, MORE_DESCRIPTORS, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::orphans::{Children, Group, Output};
@@ -43,7 +43,7 @@ const TO_BE_ANOTHER: [(CapabilitySet, &str); 3] = [
 ///
 /// The end of the program is the end of the probe, and of all that the program
 /// has started.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> ExchangeResult {
     let (program, arguments) = check
         .command
         .split_first()
@@ -67,10 +67,10 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> 
     let judged = if let Ok(status) = ended {
         let status = status?;
         if status.success() && check.advice {
-            return AgentReply::parse(output.first_line())?.verdict();
+            return HaproxyReply::parse(output.first_line())?.exchange_result();
         }
         let memory_ran_out = status.code().is_none() && memory_kills() > killed_before;
-        verdict(status, &last_line, memory_ran_out)
+        exchange_result(status, &last_line, memory_ran_out)
     } else {
         let late = probing.late();
         Err(Failure {
@@ -144,7 +144,7 @@ fn redirect(command: &mut Command, advice: bool) -> io::Result<Output> {
 }
 
 /// `said` is what the program wrote last.
-fn verdict(status: ExitStatus, last_line: &str, memory_ran_out: bool) -> Verdict {
+fn exchange_result(status: ExitStatus, last_line: &str, memory_ran_out: bool) -> ExchangeResult {
     match status.code() {
         Some(0) => Ok(Pass::new("exit code 0")),
         None if memory_ran_out && status.signal() == Some(Signal::KILL.as_raw()) => {

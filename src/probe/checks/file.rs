@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::FileCheck;
 use crate::probe::WeightAdvice;
-use crate::probe::agent_reply::AgentReply;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
+use crate::probe::haproxy_reply::HaproxyReply;
 use crate::probe::probing::Probing;
-use crate::probe::verdict::{Failure, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::regular_file;
@@ -20,7 +20,7 @@ const LINE: u64 = 1024;
 /// A file that is not there, or is empty, takes back what it has said: the
 /// configured weight holds. One that cannot be read or understood is this
 /// host's own fault, so the health stays as it is.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> ExchangeResult {
     let path = probing.fill_in(&check.path);
     let ready = |detail| Pass {
         advice: Some(WeightAdvice::Ready),
@@ -52,9 +52,9 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> 
             return Err(Failure::internal(format!("cannot read {path}: {error}")));
         }
     };
-    match AgentReply::parse(content.trim_ascii_start()) {
+    match HaproxyReply::parse(content.trim_ascii_start()) {
         Ok(reply) if reply.is_empty() => Ok(ready("an empty file")),
-        Ok(reply) => reply.verdict(),
+        Ok(reply) => reply.exchange_result(),
         Err(failure) => Err(Failure::internal(format!("{path}: {}", failure.detail))
             .with_director_fix(format!(
                 "write one of `up`, `down`, `drain`, `maint`, `ready`, a weight or a percentage \

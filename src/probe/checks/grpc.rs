@@ -17,10 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::config::GrpcCheck;
 use crate::net::tls::Application;
 use crate::probe::early_answer::EarlyAnswer;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
 use crate::probe::own_tasks::OwnTasks;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// `HealthCheckRequest` of `grpc/health/v1/health.proto`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -45,7 +45,7 @@ const PREFIX: usize = 5;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// `grpc.health.v1.Health/Check` over HTTP/2.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> ExchangeResult {
     let target = probing.target(check.port);
     let scheme = if check.tls.is_some() { "https" } else { "http" };
     let message = HealthCheckRequest {
@@ -85,7 +85,7 @@ pub(in crate::probe) async fn exchange<S>(
     probing: Probing<'_>,
     stream: S,
     request: Request<Full<Bytes>>,
-) -> Verdict
+) -> ExchangeResult
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -119,7 +119,7 @@ async fn drive<T>(
     }
 }
 
-async fn judge(response: Response<Incoming>) -> Verdict {
+async fn judge(response: Response<Incoming>) -> ExchangeResult {
     let status = response.status().as_u16();
     if status != 200 {
         let detail = format!("HTTP {status}, expected 200");

@@ -5,18 +5,21 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::config::HaproxyAgentCheck;
-use crate::probe::agent_reply::AgentReply;
 use crate::probe::early_answer::EarlyAnswer;
+use crate::probe::exchange_result::{ExchangeResult, Failure};
+use crate::probe::haproxy_reply::HaproxyReply;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Verdict};
 
 /// The most that is read of an answer.
 const LINE: usize = 1024;
 
 /// One line from the real server about itself, as HAProxy's `agent-check`
 /// has it (HAProxy's configuration manual, section 5.2).
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCheck) -> Verdict {
+pub(in crate::probe) async fn probe(
+    probing: Probing<'_>,
+    check: &HaproxyAgentCheck,
+) -> ExchangeResult {
     let target = probing.target(Some(check.port));
     let mut stream = EarlyAnswer::new(probing.connect(target).await?);
     probing.begin(Activity::AgentLine);
@@ -27,7 +30,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &HaproxyAgentCh
             break;
         }
     }
-    let reply = AgentReply::parse_agent(&line);
+    let reply = HaproxyReply::parse_agent(&line);
     if reply.is_empty() {
         let but = reply
             .unknown()

@@ -1,4 +1,4 @@
-//! The checks `http` and `https`: one request, and the verdict on its answer.
+//! The checks `http` and `https`: one request, and what its answer comes to.
 
 mod by_hand;
 
@@ -14,10 +14,10 @@ use crate::config::{HttpCheck, Secret};
 use crate::model::ProbeResult;
 use crate::net::tls::Application;
 use crate::probe::body;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
 use crate::probe::http1::Exchange;
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// Room for a request without headers of its own.
 const USUAL_REQUEST: usize = 192;
@@ -38,7 +38,7 @@ const USUAL_REQUEST: usize = 192;
 ///
 /// What is read of the body, [`body::judge`] says. Where the status is none of
 /// those expected, the body is not waited for.
-pub(in crate::probe) async fn probe(probing: &Probing<'_>, check: &HttpCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: &Probing<'_>, check: &HttpCheck) -> ExchangeResult {
     let target = probing.target(check.port);
     let request = request(target, check)?;
     let stream = probing.connect_to_send(target).await?;

@@ -12,9 +12,9 @@ use crate::config::Origin;
 use crate::net::tcp::receive_icmp_errors;
 use crate::probe::connect::{broadcast, cannot_use};
 use crate::probe::datagrams::Datagrams;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass, of_socket};
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Pass, Verdict, of_socket};
 
 /// The types of echo and echo reply in ICMP (RFC 792).
 const ECHO_V4: (u8, u8) = (8, 0);
@@ -28,7 +28,7 @@ const HEADER: usize = 8;
 /// The echo is sent through an unprivileged socket where the agent's group is in
 /// `net.ipv4.ping_group_range` (icmp(7)), else through a raw one, which needs
 /// `CAP_NET_RAW`.
-pub(in crate::probe) async fn probe(probing: Probing<'_>) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>) -> ExchangeResult {
     let target = probing.target(Some(0));
     let socket = open(target.ip())?;
     aim(&socket, target, probing.origin)?;

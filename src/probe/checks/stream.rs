@@ -7,9 +7,9 @@ use crate::config::{Pattern, Step, StreamCheck};
 use crate::model::ProbeResult;
 use crate::net::tls::Application;
 use crate::probe::early_answer::EarlyAnswer;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Pass, Verdict};
 
 /// How much may come before what a step expects: it is looked through again
 /// with every piece that comes.
@@ -21,7 +21,7 @@ const SHOWN: usize = 60;
 ///
 /// What the other end said counts also where it closed or reset the connection
 /// after that.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> ExchangeResult {
     let stream = probing.connect(probing.target(check.port)).await?;
     let Some(settings) = &check.tls else {
         converse(probing, EarlyAnswer::new(stream), &check.steps).await?;

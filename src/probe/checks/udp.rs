@@ -11,9 +11,9 @@ use crate::kernel::{Hop, NextHop};
 use crate::model::ProbeResult;
 use crate::probe::checks::stream::missing;
 use crate::probe::connect;
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
-use crate::probe::verdict::{Failure, Pass, Verdict};
 use crate::runtime::error_chain::error_chain;
 
 /// A datagram and its answer.
@@ -22,7 +22,7 @@ use crate::runtime::error_chain::error_chain;
 /// the time-out if the kernel has found who is next on the way: the real server
 /// itself on the director's own link, else a router. A port where nobody
 /// listens, and a host that a router does not reach, are reported by ICMP, and fail at once.
-pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> Verdict {
+pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> ExchangeResult {
     let target = probing.target(check.port);
     let socket = connect::udp(target, probing.origin).await?;
     probing.begin(Activity::Datagram);
@@ -43,7 +43,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &UdpCheck) -> V
 }
 
 /// Nothing came back: whether the host is there, the kernel knows since it has sent.
-async fn silent(probing: Probing<'_>, target: SocketAddr) -> Verdict {
+async fn silent(probing: Probing<'_>, target: SocketAddr) -> ExchangeResult {
     let origin = probing.origin;
     let interface = match (&origin.interface, target) {
         (Some(name), _) => if_nametoindex(name.as_str()).ok(),
@@ -66,7 +66,7 @@ async fn silent(probing: Probing<'_>, target: SocketAddr) -> Verdict {
     judge(found)
 }
 
-fn judge(found: NextHop) -> Verdict {
+fn judge(found: NextHop) -> ExchangeResult {
     let closed_port = |who: String| Failure {
         path_result: Some(PathResult::NoNeighbour),
         ..Failure::new(

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::decoder::Decoder;
 use super::head::{self, BodyLength, HeadError};
 use crate::probe::early_answer::EarlyAnswer;
-use crate::probe::verdict::Failure;
+use crate::probe::exchange_result::Failure;
 
 /// How much is read at once. While nothing comes, a probe holds no memory for it.
 const READ: usize = 4096;

@@ -20,7 +20,7 @@ fn passed() -> Outcome {
     }
 }
 
-fn ids(probes: &[Probe]) -> Vec<ProbeId> {
+fn ids(probes: &[ProbeHandle]) -> Vec<ProbeId> {
     probes.iter().map(|probe| probe.id).collect()
 }
 
@@ -186,7 +186,7 @@ async fn all_probes_report_and_end_with_their_guard() {
         subscribers: Vec::new(),
     };
     let (sender, mut reports) = mpsc::channel(16);
-    let mut running = Probes::new(Prober::new(), sender);
+    let mut running = ProbeTasks::new(Prober::new(), sender);
     let probes = running.change_to(&[target(20), target(30), target(40)]);
     assert_eq!(ids(&probes), [0, 1, 2].map(ProbeId));
     let mut seen = [0; 3];
@@ -218,8 +218,8 @@ async fn a_probe_that_stays_keeps_its_number_and_its_task() {
         }
     };
     let (sender, _reports) = mpsc::channel(16);
-    let mut running = Probes::new(Prober::new(), sender);
-    let tasks = |running: &Probes| -> Vec<_> {
+    let mut running = ProbeTasks::new(Prober::new(), sender);
+    let tasks = |running: &ProbeTasks| -> Vec<_> {
         let running = running.running.iter();
         let tasks = running.map(|(_, (probe, task))| (probe.id, task.0.id()));
         // Task numbers have no order.

@@ -106,7 +106,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         let state = self.desired.services.get_mut(&service)?;
         let serves = change.weight != Weight::ZERO;
         let mut returns = self.resets.is_out(&(service, key));
-        if serves && let Some(removed) = self.removed.remove(&(service, key)) {
+        if serves && let Some(removed) = self.out_while_down.remove(&(service, key)) {
             state.destinations.insert(key, removed);
             returns = true;
         }
@@ -122,7 +122,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             Handling::Remove => {
                 self.resets.forget(&(service, key));
                 state.destinations.remove(&key);
-                self.removed.insert((service, key), to);
+                self.out_while_down.insert((service, key), to);
                 return Some(Step::RemoveDestination { service, key });
             }
             Handling::Reset => {

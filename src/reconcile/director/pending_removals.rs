@@ -10,8 +10,8 @@ use crate::config::{Director, DirectorRemoval};
 use crate::health::Loads;
 use crate::kernel::Ipvs;
 use crate::model::{
-    Condition, ConditionType, DestinationLoad, DrainRule, RealServerKey, ServiceKey,
-    Severity, Weight,
+    Condition, ConditionType, DestinationLoad, DrainRule, RealServerKey, ServiceKey, Severity,
+    Weight,
 };
 use crate::plan::State;
 use crate::plan::pending_removal::{

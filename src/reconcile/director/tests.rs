@@ -19,7 +19,7 @@ use crate::health::WeightChange;
 use crate::kernel::{Cause, Kernel, KernelError, MemoryIpvs, ObservedDestination, ObservedService};
 use crate::metrics::{Format, Metrics};
 use crate::model::{
-    Destination, Forwarding, RealServerId, RealServerKey, Service, ServiceFlags, ServiceKey,
+    Destination, Forwarding, RealServerId, RealServerKey, Role, Service, ServiceFlags, ServiceKey,
     SysctlKey, TableStatus, Timeout,
 };
 use crate::plan::Step;
@@ -27,7 +27,7 @@ use crate::reconcile::captured_log::CapturedLog;
 use crate::reconcile::{StateFile, Writing};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::signals::Stop;
-use crate::status::{Mode, Snapshot, fixture};
+use crate::status::{Snapshot, fixture};
 
 const WEB: &str = "tcp 192.168.11.200:80";
 const FOREIGN: &str = "tcp 192.168.11.99:80";
@@ -603,7 +603,7 @@ impl Lab {
             weight_updates: Arc::clone(&self.weight_updates),
             remembered: self.state_dir.path().join("director.json"),
         });
-        let state_file = StateFile::new(self.state_dir.path(), Mode::Director);
+        let state_file = StateFile::new(self.state_dir.path(), Role::Director);
         let (snapshot, metrics) = (Arc::clone(&self.snapshot), Arc::clone(&self.metrics));
         let reconciler =
             Reconciler::new(kernel, state_file, self.writing, snapshot, metrics).unwrap();

@@ -5,16 +5,16 @@ use super::*;
 #[test]
 fn second_agent_of_a_role_is_refused_with_the_pid_of_the_first() {
     let directory = tempfile::tempdir().unwrap();
-    let take = |mode| RoleLock::take_in(directory.path(), mode);
-    let held = take(Mode::Director).unwrap();
-    let refused = take(Mode::Director).unwrap_err().to_string();
+    let take = |role| RoleLock::take_in(directory.path(), role);
+    let held = take(Role::Director).unwrap();
+    let refused = take(Role::Director).unwrap_err().to_string();
     assert!(
         refused.contains(&format!("process {}", std::process::id())),
         "{refused}"
     );
-    take(Mode::RealServer).expect("the other role is free");
+    take(Role::RealServer).expect("the other role is free");
     drop(held);
-    take(Mode::Director).expect("free again");
+    take(Role::Director).expect("free again");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn no_files_pile_up() {
     left("other");
     let other = left("director-2.lock");
     other.lock().unwrap();
-    let held = RoleLock::take_in(directory.path(), Mode::Director).unwrap();
+    let held = RoleLock::take_in(directory.path(), Role::Director).unwrap();
     let names_held = names();
     assert_eq!(names_held.len(), 3, "{names_held:?}");
     assert!(!names_held.contains(&"director-1.lock".to_owned()));
@@ -49,7 +49,7 @@ fn of_many_at_once_one_has_it_though_the_file_goes_each_time() {
             scope.spawn(|| {
                 let mut had = 0;
                 while had < 200 {
-                    let Ok(lock) = RoleLock::take_in(directory.path(), Mode::Director) else {
+                    let Ok(lock) = RoleLock::take_in(directory.path(), Role::Director) else {
                         std::thread::yield_now();
                         continue;
                     };
@@ -67,9 +67,9 @@ fn of_many_at_once_one_has_it_though_the_file_goes_each_time() {
 #[test]
 fn state_directory_is_for_one_agent_of_each_role() {
     let directory = tempfile::tempdir().unwrap();
-    let take = |mode| StateLock::take_in(directory.path(), mode);
-    let held = take(Mode::Director).unwrap();
-    let refused = take(Mode::Director).unwrap_err().to_string();
+    let take = |role| StateLock::take_in(directory.path(), role);
+    let held = take(Role::Director).unwrap();
+    let refused = take(Role::Director).unwrap_err().to_string();
     let reported = [
         format!("process {}", std::process::id()),
         directory.path().display().to_string(),
@@ -81,21 +81,21 @@ fn state_directory_is_for_one_agent_of_each_role() {
             "{reported} is not in: {refused}"
         );
     }
-    let real_server = take(Mode::RealServer).expect("files of another name");
+    let real_server = take(Role::RealServer).expect("files of another name");
     drop((held, real_server));
-    take(Mode::Director).expect("free again");
+    take(Role::Director).expect("free again");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn state_directory_that_cannot_be_made_is_no_reason_not_to_run() {
     // Nobody makes directories there (proc(5)).
-    StateLock::take_in(Path::new("/proc/lvs-agent/state"), Mode::Director).unwrap();
+    StateLock::take_in(Path::new("/proc/lvs-agent/state"), Role::Director).unwrap();
     // Where it leads to is not mounted yet.
     let directory = tempfile::tempdir().unwrap();
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(directory.path().join("disk"), &link).unwrap();
-    StateLock::take_in(&link, Mode::Director).unwrap();
+    StateLock::take_in(&link, Role::Director).unwrap();
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn unfinished_files_of_the_own_role_are_removed_and_no_others() {
     ];
     names(&ours);
     names(&others);
-    drop(StateLock::take_in(directory.path(), Mode::Director).unwrap());
+    drop(StateLock::take_in(directory.path(), Role::Director).unwrap());
     let entries = fs::read_dir(directory.path()).unwrap();
     let mut left: Vec<_> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -136,7 +136,7 @@ fn path_that_is_no_directory_is_named() {
     let round = directory.path().join("round");
     std::os::unix::fs::symlink(&round, &round).unwrap();
     for no_directory in [file.clone(), file.join("below"), round] {
-        let refused = StateLock::take_in(&no_directory, Mode::Director).unwrap_err();
+        let refused = StateLock::take_in(&no_directory, Role::Director).unwrap_err();
         let message = refused.to_string();
         assert!(
             message.contains(&no_directory.display().to_string()),
@@ -150,7 +150,7 @@ fn path_that_is_no_directory_is_named() {
 fn the_directory_that_has_the_name_of_a_moved_one_is_locked() {
     let parent = tempfile::tempdir().unwrap();
     let (directory, moved) = (parent.path().join("state"), parent.path().join("moved"));
-    let take = || StateLock::take_in(&directory, Mode::Director);
+    let take = || StateLock::take_in(&directory, Role::Director);
     let lock = take().unwrap();
     lock.look();
     fs::rename(&directory, &moved).unwrap();
@@ -169,5 +169,5 @@ fn the_directory_that_has_the_name_of_a_moved_one_is_locked() {
     lock.look();
     assert!(!lock.is_lost.load(Ordering::Relaxed));
     drop(lock);
-    assert!(!StateLock::path(&directory, Mode::Director).exists());
+    assert!(!StateLock::path(&directory, Role::Director).exists());
 }

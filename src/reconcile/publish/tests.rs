@@ -6,7 +6,7 @@ use crate::reconcile::observe::ServiceTraffic;
 use crate::status::fixture;
 
 /// What the kernel has counted for `web`, and for its first real server if that is there.
-fn observed(snapshot: &Snapshot, service: u64, real_server: Option<u64>) -> Observation {
+fn observed(snapshot: &Snapshot, service: u64, real_server: Option<u64>) -> KernelObservation {
     let counted = |connections| Statistics {
         connections,
         ..Statistics::default()
@@ -24,9 +24,9 @@ fn observed(snapshot: &Snapshot, service: u64, real_server: Option<u64>) -> Obse
         statistics: counted(service),
         real_servers: real_servers.into_iter().collect(),
     };
-    Observation {
+    KernelObservation {
         traffic: BTreeMap::from([(web.key, traffic)]),
-        ..Observation::default()
+        ..KernelObservation::default()
     }
 }
 
@@ -59,7 +59,7 @@ fn counters_of_a_real_server_that_was_gone_go_on() {
         assert_eq!(shown(), expected);
     }
     // The whole service is gone.
-    publish(&snapshot, &desired, &Observation::default());
+    publish(&snapshot, &desired, &KernelObservation::default());
     assert_eq!(shown(), (48, 48, 0));
     publish(&snapshot, &desired, &observed(&snapshot, 0, Some(0)));
     assert_eq!(shown(), (48, 48, 2));
@@ -78,7 +78,7 @@ fn totals_of_the_table_stay_while_they_cannot_be_read() {
         interface: "eth0".to_owned(),
         sync_id: 1,
     };
-    let observed = Observation {
+    let observed = KernelObservation {
         table: Some(TableStatus {
             statistics: Statistics {
                 incoming_bytes: 9,
@@ -86,10 +86,10 @@ fn totals_of_the_table_stay_while_they_cannot_be_read() {
             },
             sync_daemons: [daemon].into(),
         }),
-        ..Observation::default()
+        ..KernelObservation::default()
     };
     publish(&snapshot, &State::default(), &observed);
-    publish(&snapshot, &State::default(), &Observation::default());
+    publish(&snapshot, &State::default(), &KernelObservation::default());
     let table = snapshot.table.lock();
     assert_eq!(table.statistics.total().incoming_bytes, 9);
     assert_eq!(table.sync_daemons.len(), 1);

@@ -7,7 +7,7 @@ use crate::status::fixture;
 #[test]
 fn saved_content_is_loaded_again() {
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(&directory.path().join("made/when/needed"), Mode::Director);
+    let file = StateFile::new(&directory.path().join("made/when/needed"), Role::Director);
     assert_eq!(
         load(&file).owned,
         Owned::default(),
@@ -31,7 +31,7 @@ fn load(file: &StateFile) -> LoadedStateFile {
 #[test]
 fn damaged_file_is_lost_as_a_whole_and_a_new_one_can_be_saved() {
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path(), Mode::Director);
+    let file = StateFile::new(directory.path(), Role::Director);
     save(&file, owned()).unwrap();
     let whole = fs::read(file.path()).unwrap();
     for length in [0, 1, whole.len() / 2, whole.len() - 3] {
@@ -47,7 +47,7 @@ fn damaged_file_is_lost_as_a_whole_and_a_new_one_can_be_saved() {
 #[test]
 fn vips_of_a_director_whose_file_is_damaged_are_not_known() {
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path(), Mode::Director);
+    let file = StateFile::new(directory.path(), Role::Director);
     assert_eq!(file.vips(), Some(BTreeSet::new()));
     save(&file, owned()).unwrap();
     assert_eq!(file.vips().map(|vips| vips.len()), Some(2));
@@ -61,7 +61,7 @@ fn vips_of_a_director_whose_file_is_damaged_are_not_known() {
 #[test]
 fn a_newer_programs_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path(), Mode::RealServer);
+    let file = StateFile::new(directory.path(), Role::RealServer);
     fs::write(
         file.path(),
         br#"{"version":2,"services":{"shape":"unknown"}}"#,
@@ -78,7 +78,7 @@ fn a_full_or_forbidden_directory_is_an_error_and_leaves_the_old_file() {
     let directory = tempfile::tempdir().unwrap();
     let in_the_way = directory.path().join("file");
     fs::write(&in_the_way, "").unwrap();
-    let file = StateFile::new(&in_the_way, Mode::Director);
+    let file = StateFile::new(&in_the_way, Role::Director);
     assert!(matches!(
         save(&file, owned()),
         Err(StoredFileError::Directory(..))

@@ -102,7 +102,7 @@ pub(crate) fn readiness_of(
         AskedReadiness { services }
     });
     serde_json::to_vec(&Asked {
-        mode: snapshot.mode.as_str(),
+        mode: snapshot.role.as_str(),
         readiness,
     })
 }

@@ -19,7 +19,7 @@ pub(super) const FAMILIES: &[Family] = &[
             let process = &snapshot.process;
             let labels = [
                 ("version", env!("CARGO_PKG_VERSION")),
-                ("mode", snapshot.mode.as_str()),
+                ("mode", snapshot.role.as_str()),
                 ("table", process.table()),
                 ("dry_run", if process.dry_run { "true" } else { "false" }),
             ];

@@ -8,7 +8,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::config::{DnsCheck, RCODES};
 use crate::model::ProbeResult;
-use crate::probe::verdict::{Failure, Pass, Verdict};
+use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
 use crate::runtime::printable::printable;
 
 /// How many of the records that were found are shown, and how much of each.
@@ -16,7 +16,7 @@ const SHOWN: usize = 4;
 const LONGEST: usize = 60;
 
 /// Judges an answer to this question.
-pub(super) fn judge(answer: &Message, query: &Query, check: &DnsCheck) -> Verdict {
+pub(super) fn judge(answer: &Message, query: &Query, check: &DnsCheck) -> ExchangeResult {
     let record_type = query.query_type();
     let code = u16::from(answer.metadata.response_code);
     let accepted = match check.rcodes.as_slice() {

@@ -5,7 +5,7 @@
 use hickory_proto::op::{Header, Message, MessageType, Query, ResponseCode};
 use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 
-use crate::probe::verdict::Failure;
+use crate::probe::exchange_result::Failure;
 
 /// What a message is to a question.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::unistd::User;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
-use super::verdict;
+use super::exchange_result;
 use crate::config::{CheckKind, ExecCheck};
 use crate::model::ProbeResult;
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome};
@@ -97,12 +97,12 @@ async fn an_end_by_a_signal_counts() {
 #[test]
 fn a_kill_for_want_of_memory_is_this_hosts_own() {
     let killed = std::process::ExitStatus::from_raw(9);
-    let failure = verdict(killed, "", true).unwrap_err();
+    let failure = exchange_result(killed, "", true).unwrap_err();
     assert_eq!(failure.result, ProbeResult::Internal, "{failure:?}");
-    let failure = verdict(killed, "", false).unwrap_err();
+    let failure = exchange_result(killed, "", false).unwrap_err();
     assert_eq!(failure.result, ProbeResult::Status, "{failure:?}");
     let other = std::process::ExitStatus::from_raw(11);
-    let failure = verdict(other, "", true).unwrap_err();
+    let failure = exchange_result(other, "", true).unwrap_err();
     assert_eq!(failure.result, ProbeResult::Status, "{failure:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What does not matter to the verdict does not fail the check.
+/// What does not matter to the result does not fail the check.
 #[tokio::test]
 async fn odd_heads_pass() {
     let heads: &[&[u8]] = &[

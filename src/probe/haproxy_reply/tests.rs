@@ -1,8 +1,8 @@
 use super::*;
 
 fn reply(line: &str) -> Result<(String, Option<WeightAdvice>), (ProbeResult, String)> {
-    let verdict = AgentReply::parse(line.as_bytes()).and_then(AgentReply::verdict);
-    match verdict {
+    let result = HaproxyReply::parse(line.as_bytes()).and_then(HaproxyReply::exchange_result);
+    match result {
         Ok(pass) => Ok((pass.detail, pass.advice)),
         Err(failure) => Err((failure.result, failure.detail)),
     }
@@ -120,5 +120,5 @@ fn what_is_no_advice_is_told() {
             "{line:?}"
         );
     }
-    assert!(AgentReply::parse(b"\xff\xfe\x00").is_err());
+    assert!(HaproxyReply::parse(b"\xff\xfe\x00").is_err());
 }

@@ -2,15 +2,15 @@
 
 /// Which of the two roles this process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum Role {
     /// The agent keeps the IPVS table.
     Director,
     /// The agent keeps the VIPs of this host.
     RealServer,
 }
 
-impl Mode {
-    /// The label's and the field's value.
+impl Role {
+    /// The value of the label and of the field `mode`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Director => "director",

@@ -10,13 +10,13 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 use tracing::info;
 
-use crate::agent::drains::{Decisions, DrainFile};
+use crate::agent::decisions::{DecisionFile, Decisions};
 use crate::config::Config;
-use crate::model::{ConditionType, RealServerKey, ServiceKey};
+use crate::model::{ConditionType, RealServerKey, Role, ServiceKey};
 use crate::reconcile::Writing;
 use crate::runtime::clock;
 use crate::runtime::stored_file::{BackgroundWriter, StoredFileError};
-use crate::status::{Mode, SharedConditions};
+use crate::status::SharedConditions;
 
 /// So many lines are written at a time of decisions that end with a reload.
 const LINES_AT_ONCE: usize = 16;
@@ -31,8 +31,8 @@ const SAVING: Duration = Duration::from_millis(500);
 const NOT_SAVED: ConditionType = ConditionType::DrainsNotSaved;
 
 /// What operators want, which goes on after a reload or a restart.
-pub(super) struct DrainStore {
-    file: DrainFile,
+pub(super) struct DecisionStore {
+    file: DecisionFile,
     /// In a dry run the file is read and never written.
     writing: Writing,
     pub(super) decisions: Decisions,
@@ -41,26 +41,26 @@ pub(super) struct DrainStore {
     conditions: SharedConditions,
 }
 
-impl DrainStore {
+impl DecisionStore {
     /// The decisions of the file whose real servers are still configured.
     pub(super) async fn load(
         config: &Config,
-        file: DrainFile,
+        file: DecisionFile,
         writing: Writing,
         conditions: &SharedConditions,
     ) -> Result<Self, StoredFileError> {
-        let load = move |file: &DrainFile| file.load(writing.if_damaged());
+        let load = move |file: &DecisionFile| file.load(writing.if_damaged());
         let loaded = file.patiently(StoredFileError::Read, load).await?;
         conditions.note_damage(file.path(), loaded.reported(), clock::wall());
-        let mut drains = Self {
+        let mut store = Self {
             writer: file.writer(loaded.on_disk()),
             file,
             writing,
             decisions: loaded.value,
             conditions: Arc::clone(conditions),
         };
-        drains.forget_unconfigured(config, config).await;
-        Ok(drains)
+        store.forget_unconfigured(config, config).await;
+        Ok(store)
     }
 
     /// A decision ends when its real server leaves the configuration: there is
@@ -128,7 +128,7 @@ impl DrainStore {
         let message = |error: &str| {
             format!("what operators have decided is not remembered across a restart: {error}")
         };
-        let unit = Mode::Director.unit();
+        let unit = Role::Director.unit();
         self.conditions.note_written(
             NOT_SAVED,
             self.file.path(),
@@ -154,14 +154,14 @@ impl DrainStore {
 
 /// Writes what could not be written, when there is room again, and what another program
 /// has changed or removed.
-pub(super) async fn keep(drains: Arc<Mutex<DrainStore>>) -> Infallible {
-    let file = drains.lock().await.file.clone();
+pub(super) async fn keep(store: Arc<Mutex<DecisionStore>>) -> Infallible {
+    let file = store.lock().await.file.clone();
     loop {
         sleep(AGAIN).await;
         // An error comes again when the file is written, and is shown then.
-        let check = |file: &DrainFile| Ok(file.check_for_changes());
+        let check = |file: &DecisionFile| Ok(file.check_for_changes());
         let _ = file.patiently(StoredFileError::Read, check).await;
-        drains.lock().await.remember().await;
+        store.lock().await.remember().await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! Probes ahead of the schedule, after a watched connection has ended. Pure.
+//! Probes that are brought forward, ahead of the schedule, after a watched connection has
+//! ended. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -10,18 +11,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The most probes ahead of the schedule that follow the first one.
 const FOLLOWING: u8 = 10;
 
-/// When the next probe ahead of the schedule is due, if one is.
+/// When the next probe that is brought forward is due, if one is.
 ///
 /// The end of a watched connection makes one such probe. Others follow only while nothing
 /// answers and there is no verdict yet: the end alone never counts against the real server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct EarlyProbes {
+pub(super) struct BroughtForward {
     next: Option<Instant>,
     /// How many may still follow.
     left: u8,
 }
 
-impl EarlyProbes {
+impl BroughtForward {
     /// To be called when the watched connection has ended; the last probe ended at `ended`.
     pub(super) fn begin(&mut self, now: Instant, ended: Option<Instant>) {
         let earliest = ended.map_or(now, |ended| now.max(ended + PAUSE));

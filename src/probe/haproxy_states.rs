@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::agent_reply::{AgentReply, ReportedAdmin, ReportedHealth, WHY_DOWN, advice};
-use super::verdict::{Failure, Pass, Verdict};
+use super::exchange_result::{ExchangeResult, Failure, Pass};
+use super::haproxy_reply::{HaproxyReply, ReportedAdmin, ReportedHealth, WHY_DOWN, advice};
 use super::weight_advice::WeightAdvice;
 use crate::model::ProbeResult;
 use crate::runtime::shared::Shared;
@@ -13,16 +13,16 @@ use crate::runtime::shared::Shared;
 /// and of its share: "Parameters which are not advertised by the agent are not
 /// changed" (HAProxy's configuration manual, section 5.2).
 #[derive(Default)]
-pub(super) struct AgentStates(Shared<BTreeMap<(SocketAddr, Vec<u8>), AgentState>>);
+pub(super) struct HaproxyStates(Shared<BTreeMap<(SocketAddr, Vec<u8>), HaproxyState>>);
 
 #[derive(Default)]
-struct AgentState {
+struct HaproxyState {
     health: Option<ReportedHealth>,
     admin: Option<ReportedAdmin>,
     weight: Option<WeightAdvice>,
 }
 
-impl AgentStates {
+impl HaproxyStates {
     /// What the agent at this address said when it last said down, if it has not
     /// said up since.
     fn why_down(&self, target: SocketAddr, question: &[u8]) -> Option<String> {
@@ -51,8 +51,8 @@ impl AgentStates {
         &self,
         target: SocketAddr,
         question: &[u8],
-        reply: AgentReply,
-    ) -> Verdict {
+        reply: HaproxyReply,
+    ) -> ExchangeResult {
         let mut states = self.0.lock();
         let state = states.entry((target, question.to_vec())).or_default();
         state.admin = reply.admin.or(state.admin);
@@ -62,7 +62,7 @@ impl AgentStates {
         }
         let shown = reply.shown();
         match (&reply.health, &state.health) {
-            (Some(ReportedHealth::Down(_)), _) => reply.verdict(),
+            (Some(ReportedHealth::Down(_)), _) => reply.exchange_result(),
             (None, Some(ReportedHealth::Down(why))) => Err(said_down_before(&shown, why)),
             _ => {
                 let drains = state

@@ -65,12 +65,12 @@ static PURPOSE: Purpose = Purpose {
 
 /// Where [`Decisions`] outlive the process: `drains.json` in the state directory.
 #[derive(Debug, Clone)]
-pub(crate) struct DrainFile(StoredFile);
+pub(crate) struct DecisionFile(StoredFile);
 
 /// The content of the file. A damaged entry does not lose the others.
 #[derive(Serialize, Deserialize)]
 #[serde(expecting = "an object with `version` and `drains`")]
-struct DrainFileContent<Entry> {
+struct DecisionFileContent<Entry> {
     version: u32,
     drains: Vec<Entry>,
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
@@ -95,7 +95,7 @@ struct Entry {
     reason: Option<String>,
 }
 
-impl DrainFile {
+impl DecisionFile {
     pub(crate) fn new(state_dir: &Path) -> Self {
         Self(StoredFile::new(state_dir.join("drains.json"), &PURPOSE))
     }
@@ -166,7 +166,7 @@ fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
         weight: Some(weight.set),
         ..entry(*key, &weight.decision)
     });
-    serde_json::to_vec_pretty(&DrainFileContent {
+    serde_json::to_vec_pretty(&DecisionFileContent {
         version: VERSION,
         drains: drains.collect(),
         weights: weights.collect(),
@@ -215,7 +215,7 @@ fn content(text: &[u8]) -> Content<Decisions> {
 
 /// The entries of a file, each still to be understood.
 fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
-    let file: DrainFileContent<Value> = serde_json::from_slice(text).map_err(Cause::Json)?;
+    let file: DecisionFileContent<Value> = serde_json::from_slice(text).map_err(Cause::Json)?;
     Ok([file.drains, file.weights].concat())
 }
 

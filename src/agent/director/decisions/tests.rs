@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::agent::drains::WantedDrain;
+use crate::agent::decisions::WantedDrain;
 use crate::model::{Decision, OperatorWeight};
 use crate::runtime::stored_file::IfDamaged;
 use crate::status::fixture;
@@ -18,7 +18,7 @@ async fn forgets_exactly_the_decisions_that_left_the_configuration() {
     let (mut config, service, real_server) = web();
     let directory = tempfile::tempdir().unwrap();
     config.state_dir = directory.path().to_owned();
-    let file = || DrainFile::new(directory.path());
+    let file = || DecisionFile::new(directory.path());
     let key = (service, real_server);
     let wanted = Decisions {
         drains: [(key, drain())].into(),
@@ -35,11 +35,11 @@ async fn forgets_exactly_the_decisions_that_left_the_configuration() {
         ),
     ] {
         file().save(&wanted);
-        let mut drains = load(&config, &Arc::default()).await;
-        assert_eq!(drains.decisions, wanted);
-        let ended = drains.forget_unconfigured(&config, &config).await;
-        assert_eq!((ended, &drains.decisions), (vec![], &wanted), "it is there");
-        let ended = drains.forget_unconfigured(&config, after).await;
+        let mut store = load(&config, &Arc::default()).await;
+        assert_eq!(store.decisions, wanted);
+        let ended = store.forget_unconfigured(&config, &config).await;
+        assert_eq!((ended, &store.decisions), (vec![], &wanted), "it is there");
+        let ended = store.forget_unconfigured(&config, after).await;
         let expected = [
             format!("web/rs1 is no longer drained: {why}"),
             format!("web/rs1 has no longer the weight that an operator set: {why}"),
@@ -64,16 +64,16 @@ fn half() -> OperatorWeight {
 }
 
 /// What the file holds, which is not damaged.
-fn saved(file: &DrainFile) -> Decisions {
+fn saved(file: &DecisionFile) -> Decisions {
     let loaded = file.load(IfDamaged::SetAside).unwrap();
     assert!(loaded.damage.is_none(), "{:?}", loaded.damage);
     loaded.value
 }
 
-async fn load(config: &Config, shown: &SharedConditions) -> DrainStore {
-    let file = DrainFile::new(&config.state_dir);
-    let drains = DrainStore::load(config, file, Writing::Real, shown).await;
-    drains.unwrap()
+async fn load(config: &Config, shown: &SharedConditions) -> DecisionStore {
+    let file = DecisionFile::new(&config.state_dir);
+    let store = DecisionStore::load(config, file, Writing::Real, shown).await;
+    store.unwrap()
 }
 
 #[tokio::test]
@@ -83,20 +83,20 @@ async fn failed_write_is_shown_and_tried_again() {
     let blocked = directory.path().join("state");
     config.state_dir.clone_from(&blocked);
     let shown = SharedConditions::default();
-    let file = || DrainFile::new(&blocked);
-    let mut drains = load(&config, &shown).await;
-    drains.remember().await;
-    assert_eq!((drains.not_saved(), blocked.exists()), (None, false));
+    let file = || DecisionFile::new(&blocked);
+    let mut store = load(&config, &shown).await;
+    store.remember().await;
+    assert_eq!((store.not_saved(), blocked.exists()), (None, false));
 
     fs::write(&blocked, "").unwrap();
     let key = (service, real_server);
-    drains.decisions.weights.insert(key, half());
-    drains.remember().await;
-    let error = drains.not_saved().unwrap();
+    store.decisions.weights.insert(key, half());
+    store.remember().await;
+    let error = store.not_saved().unwrap();
     assert_eq!(shown.list().len(), 1);
     assert!(error.contains("is not remembered"), "{error}");
-    let drains = Arc::new(Mutex::new(drains));
-    let keep = tokio::spawn(keep(Arc::clone(&drains)));
+    let store = Arc::new(Mutex::new(store));
+    let keep = tokio::spawn(keep(Arc::clone(&store)));
     fs::remove_file(&blocked).unwrap();
     let repaired = async {
         while !shown.list().is_empty() {

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::status::fixture;
 
-fn load(file: &DrainFile) -> (Decisions, bool) {
+fn load(file: &DecisionFile) -> (Decisions, bool) {
     let loaded = file.load(IfDamaged::SetAside).unwrap();
     (loaded.value, loaded.damage.is_none())
 }
@@ -45,7 +45,7 @@ fn decisions() -> Decisions {
 #[test]
 fn saved_content_is_loaded_again() {
     let directory = tempfile::tempdir().unwrap();
-    let file = DrainFile::new(&directory.path().join("made"));
+    let file = DecisionFile::new(&directory.path().join("made"));
     assert_eq!(load(&file), (Decisions::default(), true));
     let path = directory.path().join("made/drains.json");
     let drains = Decisions {

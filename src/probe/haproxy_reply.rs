@@ -1,7 +1,7 @@
 //! The words of an agent, a program or a file about a real server.
 
 use super::detail::printable;
-use super::verdict::{Failure, Pass, Verdict};
+use super::exchange_result::{ExchangeResult, Failure, Pass};
 use super::weight_advice::WeightAdvice;
 use crate::model::{MAX_PERCENT, ProbeResult, Weight};
 
@@ -14,7 +14,7 @@ use crate::model::{MAX_PERCENT, ProbeResult, Weight};
 /// LF. A word that begins with `#` begins a text for people; so do unknown
 /// words after one that says down.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct AgentReply {
+pub(super) struct HaproxyReply {
     pub(super) health: Option<ReportedHealth>,
     pub(super) admin: Option<ReportedAdmin>,
     pub(super) weight: Option<WeightAdvice>,
@@ -57,7 +57,7 @@ impl ReportedAdmin {
     }
 }
 
-impl AgentReply {
+impl HaproxyReply {
     /// Parses the first line of a program's output or of a file. A plain number is
     /// a weight, which HAProxy does not have. A later unknown word begins a reason
     /// for people.
@@ -174,7 +174,7 @@ impl AgentReply {
     }
 
     /// A word for down fails; every other line passes.
-    pub(super) fn verdict(self) -> Verdict {
+    pub(super) fn exchange_result(self) -> ExchangeResult {
         if let Some(ReportedHealth::Down(why)) = &self.health {
             let detail = format!("says {why}");
             let failure = Failure::new(ProbeResult::Status, detail);

@@ -1,4 +1,4 @@
-//! What one exchange comes to, and how errors become it.
+//! The result of one exchange: a pass or a failure, and how errors become failures.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -54,7 +54,7 @@ const OWN_ROUTES: &str = "see which route leads there: `ip rule`, `ip route show
      `ip route show type prohibit`; add `-6` for IPv6";
 
 /// How an exchange ended.
-pub(super) type Verdict = Result<Pass, Failure>;
+pub(super) type ExchangeResult = Result<Pass, Failure>;
 
 /// The check passed.
 #[derive(Debug)]
