@@ -166,6 +166,11 @@
 //! | finding | one result of `doctor`, with its severity |
 //! | adopt | to take over what is found in the kernel as it is |
 
+#![warn(
+    clippy::mod_module_files,
+    reason = "the file of a module is beside its folder"
+)]
+
 mod agent;
 #[cfg(benchmarking)]
 #[doc(hidden)]

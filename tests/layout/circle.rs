@@ -52,7 +52,7 @@ pub(crate) fn describe(folder: &str, imports: &Imports, circle: &[String]) -> St
 fn circle_is_found_and_described() {
     let edge = |to: &str, file: &str| BTreeMap::from([(to.to_owned(), PathBuf::from(file))]);
     let imports = Imports::from([
-        ("status".to_owned(), edge("health", "status/mod.rs")),
+        ("status".to_owned(), edge("health", "status.rs")),
         ("health".to_owned(), edge("link", "health/task.rs")),
         ("link".to_owned(), edge("status", "link/carrier.rs")),
         ("model".to_owned(), BTreeMap::new()),
@@ -63,6 +63,6 @@ fn circle_is_found_and_described() {
         describe("src", &imports, &circle),
         "these modules of src/ import each other in a circle: health imports link in \
          health/task.rs, link imports status in link/carrier.rs, status imports health in \
-         status/mod.rs"
+         status.rs"
     );
 }

@@ -274,7 +274,7 @@ fn module_path(file: &Path) -> Option<ModulePath> {
     if path == ["main"] {
         return None;
     }
-    if path == ["lib"] || path.last().is_some_and(|last| last == "mod") {
+    if path == ["lib"] {
         path.pop();
     }
     Some(path)
@@ -319,15 +319,15 @@ fn only_code_outside_tests_and_comments_counts() {
                 #[cfg(test)]\nmod tests { use crate::status::fixture; }\n";
     let found = imports_of(&[
         ("lib.rs", "mod cli;\n#[cfg(test)]\nmod fixture;\n"),
-        ("cli/mod.rs", text),
-        ("config/mod.rs", ""),
-        ("doctor/mod.rs", ""),
+        ("cli.rs", text),
+        ("config.rs", ""),
+        ("doctor.rs", ""),
         ("fixture.rs", "use crate::doctor;"),
-        ("model/mod.rs", "pub struct Weight;"),
-        ("plan/mod.rs", ""),
-        ("status/mod.rs", ""),
+        ("model.rs", "pub struct Weight;"),
+        ("plan.rs", ""),
+        ("status.rs", ""),
     ]);
-    let of_cli = ["config", "model", "plan"].map(|name| format!(": cli {name} cli/mod.rs"));
+    let of_cli = ["config", "model", "plan"].map(|name| format!(": cli {name} cli.rs"));
     assert_eq!(found, of_cli);
 }
 
@@ -336,7 +336,7 @@ fn re_exported_name_counts_as_the_module_that_has_it() {
     let found = imports_of(&[
         ("lib.rs", "mod config;"),
         (
-            "config/mod.rs",
+            "config.rs",
             "mod check;\nmod read;\npub use check::{Check, Kind as CheckKind};",
         ),
         (
@@ -359,7 +359,7 @@ fn re_exported_name_counts_as_the_module_that_has_it() {
 fn module_and_its_own_files_may_import_each_other() {
     let found = imports_of(&[
         ("lib.rs", "mod probe;"),
-        ("probe/mod.rs", "mod task;\nmod watch;"),
+        ("probe.rs", "mod task;\nmod watch;"),
         (
             "probe/task.rs",
             "mod run;\npub struct Task;\nuse self::run::run;",
