@@ -20,7 +20,7 @@ mod snapshot;
 mod transitions;
 
 pub(crate) use arp::{ArpRecord, ConflictRecord};
-pub(crate) use command_line::command_line;
+pub(crate) use command_line::{agent_options, command_line};
 pub(crate) use conditions::{ConditionChange, Conditions, SharedConditions};
 pub(crate) use configuration::{LoadedRecord, ReloadRecord};
 pub(crate) use examiner::Examiner;

@@ -1,4 +1,5 @@
-//! The subcommand `run`.
+//! The subcommand `run`: the log, the configuration and the kernel of an agent, which then runs in
+//! its role.
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
 use crate::runtime::own_command;
-use crate::status::command_line;
+use crate::status::agent_options;
 use crate::status::document::IN_MEMORY;
 
 pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure> {
@@ -29,9 +30,9 @@ pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure>
     // Shown as it is, wherever those are who look.
     let path = std::path::absolute(&arguments.config.path);
     let path = path.unwrap_or_else(|_| arguments.config.path.clone());
-    let check = command_line("check-config", role, &path);
-    let status = command_line("status", role, &path);
-    own_command::set_options(status.trim_start_matches("lvs-agent status"));
+    let options = agent_options(role, &path);
+    let check = options.command_line("check-config");
+    own_command::set_options(options);
     let format = arguments.log_format;
     let format = format.unwrap_or_else(LogFormat::of_standard_error);
     let mut log = logging::init(format)?;

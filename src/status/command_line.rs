@@ -5,21 +5,23 @@ use std::path::Path;
 use super::Snapshot;
 use crate::config::Config;
 use crate::model::Role;
-use crate::runtime::shell_word::quoted;
+use crate::runtime::own_command::AgentOptions;
+
+/// The options by which a command reaches the agent in this role that was started with this
+/// configuration file; the path is empty where the file is not known.
+pub(crate) fn agent_options(role: Role, config_path: &Path) -> AgentOptions {
+    let is_named = !config_path.as_os_str().is_empty();
+    let is_other = is_named && config_path != Path::new(Config::DEFAULT_PATH);
+    AgentOptions {
+        role,
+        config: is_other.then(|| config_path.to_owned()),
+    }
+}
 
 /// The command line of a subcommand, complete for the agent in this role that was
 /// started with this configuration file.
 pub(crate) fn command_line(subcommand: &str, role: Role, config_path: &Path) -> String {
-    let mut line = format!("lvs-agent {subcommand}");
-    if role == Role::RealServer && subcommand != "check-config" {
-        line.push_str(" --real-server");
-    }
-    let is_named = !config_path.as_os_str().is_empty();
-    if is_named && config_path != Path::new(Config::DEFAULT_PATH) {
-        line.push_str(" --config ");
-        line.push_str(&quoted(&config_path.display().to_string()));
-    }
-    line
+    agent_options(role, config_path).command_line(subcommand)
 }
 
 impl Snapshot {
