@@ -1,4 +1,6 @@
-//! The subcommands, one file each; [`run()`] selects the one of the command line.
+//! The subcommands, one file each. [`run()`] carries out the one of the command line; beside it are
+//! the failures of commands with their exit codes, the runtime, and the search for the control
+//! socket of the running agent.
 
 mod arguments;
 mod check_config;

@@ -1,7 +1,8 @@
-//! The words of the field as types: comparable, printable, parsable, and nothing else.
+//! The words of the field as types, with the rules that need nothing else, such as the end of a
+//! drain ([`DrainRule`]). Pure: no runtime, socket, file or clock.
 //!
-//! Everything here is pure data. The kernel's encoding of it is in
-//! `kernel::ipvs::codec`, the spelling in YAML in `config`.
+//! The kernel's encoding of these types is in `kernel::ipvs::codec`, the spelling in YAML in
+//! `config`.
 
 mod admin_state;
 mod arp_conflicts;
@@ -24,6 +25,7 @@ mod pool_status;
 mod probe_path;
 mod probe_result;
 mod protocol;
+mod quiesced;
 mod real_server_id;
 mod role;
 mod scheduler;
@@ -37,7 +39,7 @@ mod tunnel;
 mod watching;
 mod weight;
 
-pub(crate) use admin_state::{AdminState, Quiesced};
+pub(crate) use admin_state::AdminState;
 pub(crate) use arp_conflicts::ArpConflicts;
 pub(crate) use condition::{Announcement, Condition, ConditionType, Severity};
 pub(crate) use continuous_statistics::ContinuousStatistics;
@@ -47,20 +49,22 @@ pub(crate) use drain::{DestinationLoad, DrainRule, deadline_only};
 pub(crate) use duration::{age, short_duration};
 pub use forwarding::Forwarding;
 pub(crate) use freeze_reason::FreezeReason;
-pub(crate) use health::{Health, Weights};
+pub(crate) use health::Health;
 pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;
 pub use mac_address::MacAddress;
 pub(crate) use name::{LONGEST_NAME, is_name_byte, resembling};
-pub(crate) use number::{counted, grouped};
+pub(crate) use number::{counted, grouped, with_noun};
 pub use own_source::OwnSource;
 pub(crate) use pool_status::PoolStatus;
 pub use probe_path::ProbePath;
 pub(crate) use probe_result::ProbeResult;
 pub use protocol::{Family, Protocol};
+pub(crate) use quiesced::Quiesced;
 pub use real_server_id::RealServerId;
 pub(crate) use role::Role;
 pub use scheduler::Scheduler;
+pub(crate) use service_key::MemberKey;
 pub use service_key::{RealServerKey, ServiceKey};
 pub use sysctl_key::SysctlKey;
 pub use table::{Connections, Destination, Persistence, Service, ServiceFlags, Statistics};
@@ -69,8 +73,8 @@ pub(crate) use target::{Candidate, Target, UnknownTarget};
 pub use timeout::Timeout;
 pub use tunnel::{Checksum, Tunnel};
 pub(crate) use watching::Watching;
-pub(crate) use weight::MAX_PERCENT;
 pub use weight::Weight;
+pub(crate) use weight::{MAX_PERCENT, Weights};
 
 use thiserror::Error;
 

@@ -46,9 +46,6 @@ use crate::runtime::stored_file::IfDamaged;
 /// Above this many steps, each step is logged at DEBUG and their number at INFO.
 const STEPS_AT_INFO: usize = 64;
 
-/// Above this many warnings of one kind at a time, one line replaces them.
-const LINES_AT_ONCE: usize = 16;
-
 /// Whether steps are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {
@@ -83,10 +80,6 @@ pub(crate) enum ChangeCause {
     Wanted,
     /// The kernel was as desired before: another program changed the kernel.
     Drift,
-}
-
-fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Whether the kernel's answer means that it is not what it was last seen to be.

@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::model::{
-    Decision, OperatorWeight, ParseError, RealServerKey, ServiceKey, SetWeight, Severity,
-};
+use crate::model::{Decision, MemberKey, OperatorWeight, ParseError, SetWeight, Severity};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::printable::printable;
@@ -32,9 +30,6 @@ const ENTRIES_NAMED: usize = 8;
 /// The longest that a drain may be given.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::from_hours(30 * 24);
 
-/// A real server of a virtual service, by what the kernel knows it by.
-type Key = (ServiceKey, RealServerKey);
-
 /// A drain that an operator wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedDrain {
@@ -45,8 +40,8 @@ pub(crate) struct WantedDrain {
 /// What operators want of real servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Decisions {
-    pub(crate) drains: BTreeMap<Key, WantedDrain>,
-    pub(crate) weights: BTreeMap<Key, OperatorWeight>,
+    pub(crate) drains: BTreeMap<MemberKey, WantedDrain>,
+    pub(crate) weights: BTreeMap<MemberKey, OperatorWeight>,
 }
 
 /// Neither can be guessed from the kernel: a weight of 0, or another one than the configured,
@@ -173,7 +168,7 @@ fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-fn entry((service, real_server): Key, decision: &Decision) -> Entry {
+fn entry((service, real_server): MemberKey, decision: &Decision) -> Entry {
     Entry {
         service: service.to_string(),
         real_server: real_server.to_string(),

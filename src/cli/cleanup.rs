@@ -1,4 +1,4 @@
-//! The subcommand `cleanup`.
+//! The subcommand `cleanup`: it removes from kernel and state directory what the agent owns.
 
 use std::fs;
 use std::io::{self, Write};

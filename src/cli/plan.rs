@@ -1,4 +1,4 @@
-//! The subcommand `plan`.
+//! The subcommand `plan`: what `run` would change in the kernel, as lines or as JSON.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The subcommand `reload`.
+//! The subcommand `reload`, which asks the running agent for a reload.
 
 use super::{CommandFailure, ExitStatus, operate, socket};
 use crate::cli::arguments::ControlSocket;

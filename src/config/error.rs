@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::node::Location;
 use super::problem::{First, Problem, push_printable, with_file_text, without_file_text};
 use super::syntax::lines;
+use crate::model::with_noun;
 
 /// Every problem of a configuration, in the order of its files and lines.
 ///
@@ -105,8 +106,7 @@ impl ConfigErrors {
         if count > SHOWN {
             text.push_str("and so on; ");
         }
-        let noun = if count == 1 { "problem" } else { "problems" };
-        format!("{text}{count} {noun}")
+        format!("{text}{}", with_noun(count, "problem"))
     }
 }
 
@@ -255,10 +255,9 @@ impl fmt::Display for ConfigErrors {
             writeln!(f, "  hint: {}", report.hint)?;
         }
         let count = self.reports.len();
-        let noun = if count == 1 { "problem" } else { "problems" };
         let mut files: Vec<_> = self.reports.iter().map(|report| &*report.file).collect();
         files.dedup();
-        write!(f, "{count} {noun}")?;
+        f.write_str(&with_noun(count, "problem"))?;
         if self.more > 0 {
             write!(f, " and {} more", self.more)?;
         }

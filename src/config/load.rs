@@ -15,7 +15,7 @@ use super::service::ServiceDraft;
 use super::sockets::{Sockets, sockets};
 use super::source::{self, LARGEST, Source};
 use super::{Config, ConfigErrors, ConfigWarning, digest};
-use super::{foreign, literal, notify, rules, sections, service, syntax, warnings, yaml};
+use super::{foreign, notify, rules, sections, service, syntax, unexpanded, warnings, yaml};
 
 impl Config {
     /// Reads the file, which has at most 16 MiB of UTF-8, and the secrets that
@@ -206,7 +206,7 @@ fn read_all(
         LoadError::Whole { message, hint } => problems.add_whole(message, hint),
         LoadError::Inside(found) => problems.extend(0, found),
     })?;
-    literal::all_unexpanded(&root, problems);
+    unexpanded::all_unexpanded(&root, problems);
     let fields = Fields::read(&root, &CONFIGURATION, problems)?;
     let mut all_read = Ok(());
     let mut roots = Vec::new();
@@ -217,7 +217,7 @@ fn read_all(
                     problems.add_file(&source.name);
                     match included_tree(file, &source, entry, &mut budget, problems) {
                         Ok(root) => {
-                            literal::all_unexpanded(&root, problems);
+                            unexpanded::all_unexpanded(&root, problems);
                             roots.push(root);
                         }
                         Err(reported) => all_read = Err(reported),

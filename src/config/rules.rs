@@ -10,7 +10,7 @@ use crate::model::{Family, Forwarding};
 
 use super::check_rules;
 use super::node::{Located, Location};
-use super::probe_mark;
+use super::probe_mark_rules;
 use super::problem::{Parsed, Problems};
 use super::real_server_entry::RealServerDraft;
 use super::service::ServiceDraft;
@@ -60,11 +60,11 @@ pub(super) fn check(
             check_rules::source(service, problems);
             check_rules::through_vip(service, problems);
             check_rules::chosen(service, problems);
-            probe_mark::check_source(service, problems);
+            probe_mark_rules::check_source(service, problems);
         });
     }
     if let Some(marks) = marks {
-        probe_mark::check(services(), marks, problems);
+        probe_mark_rules::check(services(), marks, problems);
     }
 }
 

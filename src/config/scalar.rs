@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::declaration::{Choice, Key, Kind, Presence};
-use super::literal::{UNEXPANDED_HINT, unexpanded};
 use super::node::{Content, Entry, Node};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted, shown};
 use super::spelling::resembling;
+use super::unexpanded::{UNEXPANDED_HINT, unexpanded};
 use crate::model::{LONGEST_NAME, is_name_byte};
 
 /// A value to be read, with its name for messages.

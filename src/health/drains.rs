@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::input::{DrainDeadline, Loads};
-use crate::model::{
-    Decision, DestinationLoad, DrainRule, RealServerId, RealServerKey, ServiceKey, Weight,
-};
+use crate::model::{Decision, DestinationLoad, DrainRule, MemberKey, RealServerId, Weight};
 
 /// A drain under way.
 #[derive(Debug, Clone)]
 struct Drain {
-    key: (ServiceKey, RealServerKey),
+    key: MemberKey,
     rule: DrainRule,
     began: Instant,
     deadline: Instant,
@@ -31,7 +29,7 @@ impl DrainTracker {
     pub(super) fn begin(
         &mut self,
         id: RealServerId,
-        key: (ServiceKey, RealServerKey),
+        key: MemberKey,
         deadline: DrainDeadline,
         decision: Decision,
         now: Instant,
@@ -94,10 +92,7 @@ impl DrainTracker {
 
     /// Numbers the drains as another configuration does. A drain whose real server is not
     /// configured any more is forgotten.
-    pub(super) fn renumber(
-        &mut self,
-        ids: impl IntoIterator<Item = ((ServiceKey, RealServerKey), RealServerId)>,
-    ) {
+    pub(super) fn renumber(&mut self, ids: impl IntoIterator<Item = (MemberKey, RealServerId)>) {
         let drains = std::mem::take(&mut self.under_way).into_values();
         let mut known: BTreeMap<_, _> = drains.map(|drain| (drain.key, drain)).collect();
         if !known.is_empty() {

@@ -21,8 +21,8 @@ use super::weight_updates::WeightUpdates;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::model::{
-    AdminState, ArpConflicts, Decision, FreezeReason, OperatorWeight, RealServerId, RealServerKey,
-    ServiceKey, SetWeight, Weights,
+    AdminState, ArpConflicts, Decision, FreezeReason, MemberKey, OperatorWeight, RealServerId,
+    SetWeight, Weights,
 };
 use crate::notify::Events;
 use crate::probe::{ProbeHandle, ProbeId, ProbeReport, ProbeTarget, SharedProbeRate};
@@ -87,7 +87,7 @@ pub(crate) struct ReloadResult {
     /// Of every real server of the new configuration.
     pub(crate) weights: Weights,
     /// The real servers that are out of the table while they are down.
-    pub(crate) removed: BTreeSet<(ServiceKey, RealServerKey)>,
+    pub(crate) removed: BTreeSet<MemberKey>,
 }
 
 /// What is seen on the director's own link: the latest value of each.
@@ -155,8 +155,8 @@ impl Driver {
     /// drained, and which have another weight than the configured one.
     pub(crate) fn with_decisions(
         mut self,
-        drain: impl Fn(&(ServiceKey, RealServerKey)) -> Option<(DrainDeadline, Decision)>,
-        weight: impl Fn(&(ServiceKey, RealServerKey)) -> Option<OperatorWeight>,
+        drain: impl Fn(&MemberKey) -> Option<(DrainDeadline, Decision)>,
+        weight: impl Fn(&MemberKey) -> Option<OperatorWeight>,
     ) -> Self {
         let snapshot = Arc::clone(&self.snapshot);
         for (key, id) in snapshot.ids() {

@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime};
 use super::log_line::LogLine;
 use super::pool::Handling;
 use crate::model::{
-    AdminState, Decision, Diagnosis, FreezeReason, Health, OperatorWeight, PoolStatus, Quiesced,
-    RealServerId, RealServerKey, ServiceKey, Weight, Weights,
+    AdminState, Decision, Diagnosis, FreezeReason, Health, MemberKey, OperatorWeight, PoolStatus,
+    Quiesced, RealServerId, ServiceKey, Weight, Weights,
 };
 use crate::notify::EventKind;
 use crate::probe::{ProbeId, ProbeRate, ProbeReport};
@@ -46,7 +46,7 @@ pub(crate) enum Effect {
         /// The weight of every real server and sorry server of the new configuration.
         weights: Weights,
         /// The real servers that are out of the table while they are down.
-        removed: BTreeSet<(ServiceKey, RealServerKey)>,
+        removed: BTreeSet<MemberKey>,
     },
 }
 

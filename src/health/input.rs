@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime};
 
 use crate::config::Config;
 use crate::model::{
-    AdminState, ArpConflicts, Decision, DestinationLoad, FreezeReason, RealServerId, RealServerKey,
-    ServiceKey, SetWeight, Weights,
+    AdminState, ArpConflicts, Decision, DestinationLoad, FreezeReason, MemberKey, RealServerId,
+    SetWeight, Weights,
 };
 use crate::probe::{ProbeId, ProbeReport, ProbeTarget};
 
@@ -73,5 +73,5 @@ pub(crate) struct Loads {
     pub(crate) read_at: Instant,
     /// `None` for a real server that is not in the table. A real server whose service could not
     /// be read is missing.
-    pub(crate) loads: BTreeMap<(ServiceKey, RealServerKey), Option<DestinationLoad>>,
+    pub(crate) loads: BTreeMap<MemberKey, Option<DestinationLoad>>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::log_line::Names;
 use crate::config::{Config, ServiceMember, SorryServer, VirtualService};
 use crate::diagnosis::DiagnosisSubject;
-use crate::model::{RealServerId, RealServerKey, ServiceKey};
+use crate::model::{MemberKey, RealServerId};
 
 /// What health looks up of a configuration. The sorry server's number is after the last real
 /// server's.
@@ -32,7 +32,7 @@ impl Inventory {
     }
 
     /// Every real server and sorry server.
-    pub(super) fn ids(&self) -> impl Iterator<Item = ((ServiceKey, RealServerKey), RealServerId)> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = (MemberKey, RealServerId)> {
         (0..).zip(self.services()).flat_map(|(service, found)| {
             (0..)
                 .zip(found.members())
@@ -46,7 +46,7 @@ impl Inventory {
         })
     }
 
-    pub(super) fn key(&self, id: RealServerId) -> Option<(ServiceKey, RealServerKey)> {
+    pub(super) fn key(&self, id: RealServerId) -> Option<MemberKey> {
         let service = self.service(id)?;
         Some((service.key, member(service, id)?.key))
     }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{AppState, SharedState};
-use crate::model::Health;
+use crate::model::{Health, with_noun};
 use crate::status::document;
 
 /// How many real servers of a kind, and how many conditions, `/readyz` names.
@@ -73,8 +73,8 @@ pub(super) fn missing(view: &AppState) -> String {
         (Some(_), None) => {
             let waiting = view.weight_updates.waiting();
             let waiting = (waiting > 0).then(|| {
-                let noun = if waiting == 1 { "weight" } else { "weights" };
-                format!("{waiting} changed {noun} not written yet\n")
+                let weights = with_noun(waiting, "changed weight");
+                format!("{weights} not written yet\n")
             });
             let table = if snapshot.process.table_in_kernel {
                 "the kernel"

@@ -8,7 +8,7 @@
 mod families;
 mod format;
 mod info;
-mod own;
+mod registry;
 mod served;
 
 use std::fmt::{self, Display};
@@ -184,7 +184,7 @@ impl Exposition {
                 let services = only.iter().filter_map(|at| self.snapshot.services.get(*at));
                 services.map(|service| &*service.name).collect()
             });
-            own::write(&mut writer, &family, names.as_ref());
+            registry::write(&mut writer, &family, names.as_ref());
             return true;
         }
         let Some(family) = families::nth(self.family) else {

@@ -1,4 +1,4 @@
-//! What operators and the ARP audit say of a real server.
+//! What operators say of a real server.
 
 /// What an operator has said of a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,22 +19,6 @@ impl AdminState {
             Self::Enabled => "enabled",
             Self::Draining => "draining",
             Self::Drained => "drained",
-        }
-    }
-}
-
-/// Why a real server has weight 0 though its health and its operator let it serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quiesced {
-    /// The real server answers for the VIP on the link.
-    ArpConflict,
-}
-
-impl Quiesced {
-    /// As it is shown.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::ArpConflict => "arp_conflict",
         }
     }
 }

@@ -1,12 +1,6 @@
 //! The verdict on a real server.
 
-use std::collections::BTreeMap;
 use std::fmt;
-
-use super::{RealServerKey, ServiceKey, Weight};
-
-/// The weights that real servers should have, by virtual service.
-pub(crate) type Weights = BTreeMap<(ServiceKey, RealServerKey), Weight>;
 
 /// The verdict on one real server of one virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,10 +13,18 @@ pub(crate) fn grouped(number: usize) -> String {
     text
 }
 
-/// A number with its noun: `1 problem`, `1,200 problems`.
+/// A number with its noun, for tables and terminals: `1 problem`, `1,200 problems`.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
+    format!("{} {noun}{}", grouped(number), plural(number))
+}
+
+/// The same without commas, for the log and for answers: `1200 problems`.
+pub(crate) fn with_noun(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", plural(number))
+}
+
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 #[cfg(test)]
@@ -33,6 +41,7 @@ mod tests {
             (1_234_567, "1,234,567 problems"),
         ] {
             assert_eq!(counted(number, "problem"), text);
+            assert_eq!(with_noun(number, "problem"), text.replace(',', ""));
         }
     }
 }

@@ -28,6 +28,9 @@ pub enum ServiceKey {
     },
 }
 
+/// What the kernel knows a real server of a virtual service by, also its sorry server.
+pub(crate) type MemberKey = (ServiceKey, RealServerKey);
+
 impl ServiceKey {
     /// The family of the packets that the service takes.
     pub fn family(&self) -> Family {

@@ -1,13 +1,17 @@
 //! Weights of real servers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::ParseError;
+use super::{MemberKey, ParseError};
 
 /// The largest percentage of a weight: that of HAProxy (`server_parse_weight_change_request` in
 /// its `src/server.c`).
 pub(crate) const MAX_PERCENT: u16 = 25_600;
+
+/// Weights of real servers.
+pub(crate) type Weights = BTreeMap<MemberKey, Weight>;
 
 /// A real server's share of new connections; 0 quiesces it.
 ///

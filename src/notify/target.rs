@@ -1,4 +1,5 @@
-//! One target of events, and the task that tells it.
+//! One target of events: the messages that it takes, and the task that delivers them as a program,
+//! a mail or a webhook.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 pub(crate) use self::progress::{RemovalFacts, RemovalProgress, RemovalStep};
 use crate::config::{Config, VirtualService};
-use crate::model::{Destination, RealServerKey, ServiceFlags, ServiceKey, Weight};
+use crate::model::{Destination, MemberKey, RealServerKey, ServiceFlags, ServiceKey, Weight};
 use crate::plan::{ServiceState, State};
 
 /// The real servers that are leaving.
-pub(crate) type PendingRemovals = BTreeMap<(ServiceKey, RealServerKey), PendingRemoval>;
+pub(crate) type PendingRemovals = BTreeMap<MemberKey, PendingRemoval>;
 
 /// A real server that is leaving.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The loop of a director's reconcile: the fast path, full passes, drains and removals.
 
+mod connection_counts;
 mod fast_path;
 mod marks;
 mod pending_removals;
@@ -27,7 +28,7 @@ use crate::health::Loads;
 use crate::health::weight_updates::WeightUpdates;
 use crate::kernel::{Ipvs, KernelError};
 use crate::metrics::Metrics;
-use crate::model::{Destination, RealServerKey, ServiceKey, Weight, Weights};
+use crate::model::{Destination, MemberKey, Weight, Weights};
 use crate::plan::probe_marks::Marks;
 use crate::plan::{State, desired, pending_removal};
 use crate::runtime::clock;
@@ -56,7 +57,7 @@ pub(crate) struct DirectorLoop<T> {
     removals: RemovalsInProgress,
     /// The real servers that are not in the table while they are down, with their
     /// properties for the return.
-    out_while_down: BTreeMap<(ServiceKey, RealServerKey), Destination>,
+    out_while_down: BTreeMap<MemberKey, Destination>,
     /// The real servers whose connections are being ended.
     resets: Resets,
     /// The snapshot before a reload, until the next observation: differences in that
@@ -84,7 +85,7 @@ pub(crate) struct ReconcileReload {
     /// The weights of all its real servers.
     pub(crate) weights: Weights,
     /// The real servers that must not be in the table.
-    pub(crate) removed: BTreeSet<(ServiceKey, RealServerKey)>,
+    pub(crate) removed: BTreeSet<MemberKey>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) metrics: Arc<Metrics>,
     /// The weights that health wants from now on.

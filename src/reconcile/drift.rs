@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, info, warn};
 
-use super::{LINES_AT_ONCE, STEPS_AT_INFO, count};
+use super::STEPS_AT_INFO;
 use crate::metrics::{DriftKind, Metrics};
+use crate::model::with_noun;
 use crate::notify::{Event, EventKind, Events};
 use crate::plan::{Step, Subject};
+use crate::runtime::log_limit::LINES_AT_ONCE;
 
 /// Counts the steps that other programs made necessary, and returns their subjects.
 pub(super) fn count_drift<'s>(
@@ -64,7 +66,10 @@ pub(super) fn announce(done: &[Step], drift: &BTreeMap<Subject, DriftKind>) {
         }
     }
     if others > STEPS_AT_INFO {
-        info!("{} in the table and on this host", count(others, "change"));
+        info!(
+            "{} in the table and on this host",
+            with_noun(others, "change")
+        );
     }
 }
 

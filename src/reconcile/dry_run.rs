@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, info};
 
-use super::{STEPS_AT_INFO, count};
+use super::STEPS_AT_INFO;
+use crate::model::with_noun;
 use crate::plan::{Step, Subject};
 use crate::status::Snapshot;
 
@@ -35,7 +36,7 @@ impl ProposedSteps {
         if new.len() > STEPS_AT_INFO {
             info!(
                 "would do {}: `{}` lists the steps",
-                count(new.len(), "step"),
+                with_noun(new.len(), "step"),
                 snapshot.command_line("plan")
             );
         }

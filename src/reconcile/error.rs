@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-use super::{StepFailure, count};
+use super::StepFailure;
 use crate::kernel::KernelError;
+use crate::model::with_noun;
 use crate::runtime::error_chain::error_chain;
 
 /// The kernel could not be brought to the desired state.
@@ -13,7 +14,7 @@ pub(crate) enum ReconcileError {
     #[error(transparent)]
     Observe(#[from] KernelError),
     /// Some steps failed; all others are done.
-    #[error("{} not done: {}", count(.0.len(), "step"), list(.0))]
+    #[error("{} not done: {}", with_noun(.0.len(), "step"), list(.0))]
     Steps(Vec<StepFailure>),
 }
 

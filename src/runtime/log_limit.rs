@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+/// Above this many lines of one kind at a time, one line stands for the others.
+pub(crate) const LINES_AT_ONCE: usize = 16;
+
 /// So many lines of a kind are written one by one, and one more each second.
 const SINGLE: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(1);

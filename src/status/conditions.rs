@@ -14,16 +14,13 @@ use tracing::{debug, error, info, warn};
 
 use crate::model::{Announcement, Condition, ConditionType, Severity};
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::log_limit::LINES_AT_ONCE;
 use crate::runtime::shared::Shared;
 use crate::runtime::stored_file::{Damage, WriteResult, unsaved};
 
 /// Conditions of one type that are kept: whatever fails in thousands has one
 /// cause, and the metrics of real servers count the rest.
 const MOST_OF_A_TYPE: usize = 256;
-
-/// Conditions that change together are logged one by one up to this number, and
-/// counted beyond.
-const LINES_AT_ONCE: usize = 16;
 
 type Key = (ConditionType, String);
 

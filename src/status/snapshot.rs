@@ -15,8 +15,8 @@ use crate::config::{
     Config, PerRealServer, RealServerRole, ServiceMember, SorryServer, VirtualService,
 };
 use crate::model::{
-    ConditionType, FreezeReason, PoolStatus, RealServerId, RealServerKey, Role, ServiceKey,
-    SysctlKey, Timeout, Weight, Weights,
+    ConditionType, FreezeReason, MemberKey, PoolStatus, RealServerId, Role, SysctlKey, Timeout,
+    Weight, Weights,
 };
 use crate::net::tls::StaleFiles;
 use crate::plan::desired;
@@ -232,7 +232,7 @@ impl Snapshot {
     }
 
     /// What the kernel knows each real server and sorry server by, with its place.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ((ServiceKey, RealServerKey), RealServerId)> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (MemberKey, RealServerId)> {
         (0..).zip(&self.services).flat_map(|(service, record)| {
             (0..)
                 .zip(record.records())

@@ -8,7 +8,7 @@ fn load(file: &DecisionFile) -> (Decisions, bool) {
     (loaded.value, loaded.damage.is_none())
 }
 
-fn key(number: u8) -> Key {
+fn key(number: u8) -> MemberKey {
     let real_server = format!("192.0.2.{number}:80").parse().unwrap();
     ("tcp 192.0.2.1:80".parse().unwrap(), real_server)
 }

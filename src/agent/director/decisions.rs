@@ -12,14 +12,12 @@ use tracing::info;
 
 use crate::agent::decisions::{DecisionFile, Decisions};
 use crate::config::Config;
-use crate::model::{ConditionType, RealServerKey, Role, ServiceKey};
+use crate::model::{ConditionType, MemberKey, Role};
 use crate::reconcile::Writing;
 use crate::runtime::clock;
+use crate::runtime::log_limit::LINES_AT_ONCE;
 use crate::runtime::stored_file::{BackgroundWriter, StoredFileError};
 use crate::status::SharedConditions;
-
-/// So many lines are written at a time of decisions that end with a reload.
-const LINES_AT_ONCE: usize = 16;
 
 /// From one attempt to write the file to the next, while it cannot be written.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -73,14 +71,14 @@ impl DecisionStore {
     ) -> Vec<String> {
         let configured = names(config);
         let Decisions { drains, weights } = mem::take(&mut self.decisions);
-        let is_configured = |key: &Key| configured.contains_key(key);
+        let is_configured = |key: &MemberKey| configured.contains_key(key);
         let (drains, undrained): (BTreeMap<_, _>, BTreeMap<_, _>) =
             drains.into_iter().partition(|(key, _)| is_configured(key));
         let (weights, reset): (BTreeMap<_, _>, BTreeMap<_, _>) =
             weights.into_iter().partition(|(key, _)| is_configured(key));
         self.decisions = Decisions { drains, weights };
         let names = names(before);
-        let why = |key: &Key| match names.get(key) {
+        let why = |key: &MemberKey| match names.get(key) {
             Some(name) if configured.values().any(|still| still == name) => (
                 name.clone(),
                 "it has another address now, or its service has; ask for it again if it shall be",
@@ -165,10 +163,8 @@ pub(super) async fn keep(store: Arc<Mutex<DecisionStore>>) -> Infallible {
     }
 }
 
-type Key = (ServiceKey, RealServerKey);
-
 /// The real servers' names, as operators say them.
-fn names(config: &Config) -> BTreeMap<Key, String> {
+fn names(config: &Config) -> BTreeMap<MemberKey, String> {
     let services = config.virtual_services.iter();
     let names = services.flat_map(|service| {
         let real_servers = service.real_servers.iter();

@@ -13,7 +13,7 @@ use crate::health::weight_updates::WeightUpdates;
 use crate::health::{self, ReloadResult};
 use crate::http::AppState;
 use crate::kernel::TableKind;
-use crate::model::Role;
+use crate::model::{Role, with_noun};
 use crate::probe::{probe_targets, vip_path};
 use crate::reconcile::{self, Writing};
 use crate::runtime::clock;
@@ -102,7 +102,6 @@ impl Director {
         ))
         .await?;
         let steps = reconcile_done.await.map_err(|_| ReloadError::Ending)??;
-        let changes = if steps == 1 { "change" } else { "changes" };
         let made = match (self.writing, self.table) {
             (Writing::Real, TableKind::Kernel) => "in the kernel",
             (Writing::Real, TableKind::Memory) => "in the table in memory",
@@ -110,8 +109,9 @@ impl Director {
         };
         let notes = ended.iter().map(|ended| format!("\nnote: {ended}"));
         Ok(format!(
-            "reloaded: {}; {steps} {changes} {made}{}",
+            "reloaded: {}; {} {made}{}",
             self.config.summary(),
+            with_noun(steps, "change"),
             notes.collect::<String>()
         ))
     }

@@ -15,12 +15,12 @@ use crate::health::{self, Subscriptions};
 use crate::http::AppState;
 use crate::kernel::{Ipvs, Kernel, TableKind};
 use crate::metrics::Metrics;
-use crate::model::{Role, Weights};
+use crate::model::{Role, Weights, with_noun};
 use crate::notify::Events;
 use crate::probe::{Prober, probe_targets};
 use crate::reconcile::{InstrumentedIpvs, Reconciler, StateFile, Writing};
 use crate::runtime::file_work::{self, FileUse};
-use crate::runtime::newest_file::newest_file;
+use crate::runtime::last_known_time::last_known_time;
 use crate::runtime::standstill::Standstill;
 use crate::runtime::{clock, systemd};
 use crate::status::{ProcessRecord, Snapshot};
@@ -84,7 +84,7 @@ pub(super) async fn prober(config: &Config) -> Result<Prober, AgentError> {
     let standstill = Standstill::watch().map_err(AgentError::Thread)?;
     let prober = Prober::new().watching(standstill);
     let directory = config.state_dir.clone();
-    let look = move || newest_file(&directory);
+    let look = move || last_known_time(&directory);
     let newest = file_work::run_patiently(FileUse::State, &config.state_dir, look).await;
     Ok(prober.with_clock_after(newest?))
 }
@@ -119,9 +119,8 @@ pub(super) fn announce_ready(config: &Config, writing: Writing, probes: usize) {
 }
 
 fn summary(config: &Config, writing: Writing, probes: usize) -> String {
-    let noun = if probes == 1 { "probe" } else { "probes" };
-    let dry_run = writing.mark();
-    format!("director: {}, {probes} {noun}{dry_run}", config.summary())
+    let (probes, dry_run) = (with_noun(probes, "probe"), writing.mark());
+    format!("director: {}, {probes}{dry_run}", config.summary())
 }
 
 /// Every probe in flight needs a descriptor, and the usual soft limit is 1024.

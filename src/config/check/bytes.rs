@@ -2,10 +2,10 @@
 
 use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN};
 use super::super::fields::Fields;
-use super::super::literal;
 use super::super::node::Content;
 use super::super::problem::{Parsed, Problems, shown};
 use super::super::scalar::Value;
+use super::super::unexpanded;
 use super::pattern::{ExpectedBody, Expression, Matched, Pattern};
 
 const PATTERN_FORMS: &str = "a text, `{ regex: \"…\" }` or `{ hex: \"…\" }`";
@@ -20,8 +20,8 @@ impl Value<'_> {
         let hint = "write it like `\"PING\\r\\n\"`, in double quotes where it has `\\r` or `\\n`";
         match self.node.content() {
             Content::Text(text) => {
-                literal::escapes(text, self.node.location, problems);
-                literal::sent(text, self.node.location, problems);
+                unexpanded::escapes(text, self.node.location, problems);
+                unexpanded::sent(text, self.node.location, problems);
                 Ok(text.as_bytes().to_vec())
             }
             Content::Mapping(_) => {
@@ -101,7 +101,7 @@ impl Value<'_> {
     fn text_pattern(self, wanted: &str, problems: &mut Problems) -> Parsed<Pattern> {
         match self.node.content() {
             Content::Text(text) if !text.is_empty() => {
-                literal::escapes(text, self.node.location, problems);
+                unexpanded::escapes(text, self.node.location, problems);
                 Ok(Pattern::Text(text.to_string()))
             }
             Content::Null

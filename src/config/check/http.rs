@@ -7,11 +7,11 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, T
 
 use super::super::declaration::{EXPECT, HTTP, HTTPS};
 use super::super::fields::Fields;
-use super::super::literal::sent;
 use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Parsed, Problems, quoted, shown};
 use super::super::scalar::{Value, found};
 use super::super::secret::{Form, Secret};
+use super::super::unexpanded::sent;
 use super::{ExpectedBody, StatusRanges, TlsSettings, tls};
 
 /// A check by one HTTP/1.1 request.

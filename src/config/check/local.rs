@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use super::super::declaration::{EXEC, FILE};
 use super::super::fields::Fields;
-use super::super::literal::filled_in;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems};
 use super::super::scalar::Value;
+use super::super::unexpanded::filled_in;
 
 /// Stands for the real server's address in a command or path.
 pub(crate) const ADDRESS: &str = "{address}";

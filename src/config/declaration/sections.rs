@@ -1,4 +1,5 @@
-//! The keys of all mappings but those of a virtual service.
+//! The keys of the configuration as a whole, and of its sections `http`, `metrics`, `control`,
+//! `director` and `real_server`.
 
 use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, PerRealServer, RealServerExit};
 use super::{

@@ -20,9 +20,7 @@ use crate::health::probe_loops::ProbeLoops;
 use crate::health::symptoms::{SymptomTable, Symptoms};
 use crate::health::timers::Timers;
 use crate::health::unresponsive::UnresponsiveHosts;
-use crate::model::{
-    ArpConflicts, Health, PoolStatus, RealServerId, RealServerKey, ServiceKey, Weight, Weights,
-};
+use crate::model::{ArpConflicts, Health, MemberKey, PoolStatus, RealServerId, Weight, Weights};
 use crate::notify::EventKind;
 use crate::probe::{ProbeId, ProbeTarget};
 
@@ -311,7 +309,7 @@ impl Core {
         effects.push(Effect::RealServerEvent(kind, id, reason.to_owned()));
     }
 
-    fn removed(&self) -> BTreeSet<(ServiceKey, RealServerKey)> {
+    fn removed(&self) -> BTreeSet<MemberKey> {
         let ids = self.inventory.ids();
         let removed = ids.filter(|(_, id)| {
             let pool = self.pools.get(id.service_index());

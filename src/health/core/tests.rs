@@ -11,8 +11,8 @@ use crate::health::effect::{RealServerChange, WeightChange};
 use crate::health::input::{Configuration, DrainDeadline, Loads};
 use crate::health::pool::Handling;
 use crate::model::{
-    AdminState, Decision, DestinationLoad, Health, PoolStatus, ProbeResult, RealServerKey,
-    ServiceKey, SetWeight, Weight, Weights, deadline_only,
+    AdminState, Decision, DestinationLoad, Health, MemberKey, PoolStatus, ProbeResult, ServiceKey,
+    SetWeight, Weight, Weights, deadline_only,
 };
 use crate::notify::EventKind;
 use crate::probe::{Outcome, ProbeReport, WeightAdvice, probe_targets};
@@ -75,8 +75,6 @@ virtual_services:
     real_servers: [{ name: rs1, address: 192.0.2.11, weight: 9 }]
 ";
 
-type Key = (ServiceKey, RealServerKey);
-
 #[derive(Debug, Clone)]
 enum Step {
     /// A probe by its number, that began so many milliseconds ago.
@@ -138,12 +136,12 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     core: Core,
     now: Instant,
-    table: BTreeMap<Key, Weight>,
-    health: BTreeMap<Key, Health>,
-    admin: BTreeMap<Key, AdminState>,
-    drains: BTreeMap<Key, (Instant, Instant)>,
+    table: BTreeMap<MemberKey, Weight>,
+    health: BTreeMap<MemberKey, Health>,
+    admin: BTreeMap<MemberKey, AdminState>,
+    drains: BTreeMap<MemberKey, (Instant, Instant)>,
     /// What operators have set.
-    set: BTreeMap<Key, SetWeight>,
+    set: BTreeMap<MemberKey, SetWeight>,
     pools: BTreeMap<ServiceKey, PoolStatus>,
     frozen: bool,
     written: Vec<String>,
@@ -189,7 +187,7 @@ impl World {
         world
     }
 
-    fn ids(&self) -> Vec<(Key, RealServerId)> {
+    fn ids(&self) -> Vec<(MemberKey, RealServerId)> {
         let ids = self.core.inventory.ids();
         ids.filter(|(_, id)| !self.core.inventory.is_sorry_server(*id))
             .collect()

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::model::RealServerKey;
 use crate::runtime::clock;
 
 #[test]

@@ -7,13 +7,12 @@ use tracing::{debug, info, warn};
 use super::{COUNT_INTERVAL, DirectorLoop, in_from_now};
 use crate::health::{Handling, WeightChange};
 use crate::kernel::Ipvs;
-use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::model::{MemberKey, RealServerId, Weight, with_noun};
 use crate::plan::Step;
-use crate::reconcile::{
-    LINES_AT_ONCE, STEPS_AT_INFO, StepError, Writing, calls_for_another_look, count, is_missing,
-};
+use crate::reconcile::{STEPS_AT_INFO, StepError, Writing, calls_for_another_look, is_missing};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
+use crate::runtime::log_limit::LINES_AT_ONCE;
 use crate::status::{RealServerRecord, ServiceRecord};
 
 /// A weight that has to be written.
@@ -72,7 +71,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             self.reconciler.add_proposed(step);
         }
         if lines > STEPS_AT_INFO {
-            info!("would set {}", count(lines, "weight"));
+            info!("would set {}", with_noun(lines, "weight"));
         }
         self.next_pass = self.next_pass.min(in_from_now(COUNT_INTERVAL));
     }
@@ -100,7 +99,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     fn step_to(
         &mut self,
         id: RealServerId,
-        (service, key): (ServiceKey, RealServerKey),
+        (service, key): MemberKey,
         change: WeightChange,
     ) -> Option<Step> {
         let state = self.desired.services.get_mut(&service)?;

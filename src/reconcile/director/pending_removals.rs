@@ -1,28 +1,27 @@
-//! Real servers that left the configuration, and the connections of those that drain: both are
-//! examined every second, until the connections have ended.
+//! Real servers that left the configuration: their connections are read every second, until
+//! `plan::pending_removal` says that the real servers can be removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+
 use tracing::info;
 
 use super::DirectorLoop;
 use crate::config::{Director, DirectorRemoval};
-use crate::health::Loads;
 use crate::kernel::Ipvs;
 use crate::model::{
-    Condition, ConditionType, DestinationLoad, DrainRule, RealServerKey, ServiceKey, Severity,
-    Weight,
+    Condition, ConditionType, DrainRule, MemberKey, RealServerKey, ServiceKey, Severity, Weight,
 };
 use crate::plan::State;
 use crate::plan::pending_removal::{
     self, PendingRemoval, RemovalFacts, RemovalProgress, RemovalStep,
 };
-use crate::reconcile::{ChangeCause, LINES_AT_ONCE, Reconciler, Writing};
+use crate::reconcile::{ChangeCause, Reconciler, Writing};
 use crate::runtime::clock;
+use crate::runtime::log_limit::LINES_AT_ONCE;
 use crate::status::{LeavingRecord, Snapshot};
 
 /// The real servers that are leaving.
-pub(super) type RemovalsInProgress = BTreeMap<(ServiceKey, RealServerKey), RemovalProgress>;
+pub(super) type RemovalsInProgress = BTreeMap<MemberKey, RemovalProgress>;
 
 impl<T: Ipvs> Reconciler<T> {
     /// Decides what becomes of what the table has and is not configured.
@@ -84,7 +83,7 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// Raises that these real servers serve on though they were to be removed by now.
-    fn update_overdue(&self, overdue: &BTreeSet<(ServiceKey, RealServerKey)>) {
+    fn update_overdue(&self, overdue: &BTreeSet<MemberKey>) {
         let leaving = overdue.iter().filter_map(|key| self.owned.leaving.get(key));
         let conditions = leaving.map(|removal| Condition {
             kind: ConditionType::RemovalOverdue,
@@ -109,44 +108,6 @@ impl<T: Ipvs> Reconciler<T> {
 }
 
 impl<T: Ipvs> DirectorLoop<T> {
-    /// Reads the connections of the real servers whose drain health waits for, and reports the
-    /// counts to health.
-    pub(super) async fn count_connections(&mut self) {
-        let draining = self.weight_updates.draining();
-        if draining.is_empty() {
-            return;
-        }
-        let snapshot = Arc::clone(&self.reconciler.snapshot);
-        let read_at = clock::monotonic();
-        let mut loads = BTreeMap::new();
-        let services: BTreeSet<_> = draining.iter().map(|id| id.service_index()).collect();
-        for service in services
-            .into_iter()
-            .filter_map(|index| snapshot.services.get(index))
-        {
-            // A service that cannot be read is read again after a second.
-            let destinations = self.reconciler.kernel.ipvs.destinations(&service.key).await;
-            let Ok(destinations) = destinations else {
-                continue;
-            };
-            for record in &service.real_servers {
-                let observed = destinations.get(&record.key);
-                if let Some(observed) = observed {
-                    let mut live = record.live.lock();
-                    live.kernel = Some(observed.destination.weight);
-                    live.connections = observed.connections;
-                    live.statistics.observe(observed.statistics);
-                }
-                let load = observed.map(|observed| DestinationLoad {
-                    weight: observed.destination.weight,
-                    active_connections: observed.connections.active,
-                });
-                loads.insert((service.key, record.key), load);
-            }
-        }
-        self.loads.send_replace(Some(Loads { read_at, loads }));
-    }
-
     /// Keeps a watch on all that is leaving, and on nothing else. A deadline
     /// that an earlier process set is as far away as the wall clock says, but
     /// no further than a new one.

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use super::{DirectorLoop, in_from_now};
 use crate::health::Handling;
 use crate::kernel::Ipvs;
-use crate::model::{RealServerId, RealServerKey, ServiceKey, Weight};
+use crate::model::{MemberKey, RealServerId, Weight};
 use crate::plan::Step;
 use crate::runtime::error_chain::error_chain;
 
@@ -30,12 +30,10 @@ const WHILES: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
-type Key = (ServiceKey, RealServerKey);
-
 /// The real servers that are temporarily out of the table.
 #[derive(Debug, Default)]
 pub(super) struct Resets {
-    out: BTreeMap<Key, Out>,
+    out: BTreeMap<MemberKey, Out>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +59,7 @@ impl Resets {
     }
 
     /// Adds a real server that is about to be removed; `false` if it is out already.
-    pub(super) fn begin(&mut self, key: Key, id: RealServerId) -> bool {
+    pub(super) fn begin(&mut self, key: MemberKey, id: RealServerId) -> bool {
         let new = !self.out.contains_key(&key);
         if new {
             self.set(key, id, 0);
@@ -69,7 +67,7 @@ impl Resets {
         new
     }
 
-    fn set(&mut self, key: Key, id: RealServerId, round: usize) -> bool {
+    fn set(&mut self, key: MemberKey, id: RealServerId, round: usize) -> bool {
         let Some(time) = WHILES.get(round) else {
             return false;
         };
@@ -78,17 +76,17 @@ impl Resets {
         true
     }
 
-    pub(super) fn is_out(&self, key: &Key) -> bool {
+    pub(super) fn is_out(&self, key: &MemberKey) -> bool {
         self.out.contains_key(key)
     }
 
     /// Forgets a real server, which returns early or stays out.
-    pub(super) fn forget(&mut self, key: &Key) {
+    pub(super) fn forget(&mut self, key: &MemberKey) {
         self.out.remove(key);
     }
 
-    fn take_due(&mut self, now: Instant) -> BTreeMap<Key, Out> {
-        let is_due = |_: &Key, out: &mut Out| out.back <= now;
+    fn take_due(&mut self, now: Instant) -> BTreeMap<MemberKey, Out> {
+        let is_due = |_: &MemberKey, out: &mut Out| out.back <= now;
         self.out.extract_if(.., is_due).collect()
     }
 }
@@ -133,14 +131,14 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Returns all real servers to the table early, and returns their keys.
-    pub(super) async fn put_back_all(&mut self) -> Vec<Key> {
+    pub(super) async fn put_back_all(&mut self) -> Vec<MemberKey> {
         let out = std::mem::take(&mut self.resets.out);
         self.put_back(&out).await;
         out.into_keys().collect()
     }
 
     /// The resets that are wanted and not begun, of the configuration that ends.
-    pub(super) fn unwritten_resets(&self) -> Vec<Key> {
+    pub(super) fn unwritten_resets(&self) -> Vec<MemberKey> {
         let snapshot = &self.reconciler.snapshot;
         let resets = self.weight_updates.take().into_iter();
         let resets = resets.filter(|(_, change)| change.handling == Handling::Reset);
@@ -152,7 +150,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     /// Continues with those that returned early.
-    pub(super) async fn reset_again(&mut self, keys: Vec<Key>) {
+    pub(super) async fn reset_again(&mut self, keys: Vec<MemberKey>) {
         if keys.is_empty() {
             return;
         }
@@ -170,7 +168,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.take_out(&again).await;
     }
 
-    async fn take_out(&mut self, keys: &[Key]) {
+    async fn take_out(&mut self, keys: &[MemberKey]) {
         let steps = keys.iter().map(|(service, key)| Step::RemoveDestination {
             service: *service,
             key: *key,
@@ -178,7 +176,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.write_resets(steps.collect()).await;
     }
 
-    async fn put_back(&mut self, out: &BTreeMap<Key, Out>) {
+    async fn put_back(&mut self, out: &BTreeMap<MemberKey, Out>) {
         let steps = out.keys().filter_map(|(service, key)| {
             let state = self.desired.services.get(service)?;
             Some(Step::AddDestination {

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::agent::decisions::WantedDrain;
-use crate::model::{Decision, OperatorWeight};
+use crate::model::{Decision, OperatorWeight, RealServerKey, ServiceKey};
 use crate::runtime::stored_file::IfDamaged;
 use crate::status::fixture;
 

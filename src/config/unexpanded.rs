@@ -1,4 +1,5 @@
-//! Texts that were meant to be something else than what they say.
+//! Placeholders, variables and escapes that stay as they are written, where somebody may have
+//! meant that something takes their place.
 
 use super::node::{Content, Location, Node};
 use super::problem::{Problems, quoted};

@@ -1,4 +1,5 @@
-//! The families of the prometheus crate's registry.
+//! The families of the prometheus crate's registry: the counters and histograms of
+//! `metrics::Metrics`.
 
 use std::collections::BTreeSet;
 use std::iter;
