@@ -526,6 +526,9 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// A service, and what health wants as soon as the real servers of the service are read.
+type WantedMeanwhile = (&'static str, RealServerId, WeightChange);
+
 /// A director's loop over a table that others can reach, too.
 struct Lab {
     kernel: MemoryIpvs,
@@ -535,7 +538,7 @@ struct Lab {
     /// Active connections by real server.
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
     /// What health wants as soon as the real servers of this service are read.
-    wanted_meanwhile: Arc<Mutex<Option<(&'static str, RealServerId, WeightChange)>>>,
+    wanted_meanwhile: Arc<Mutex<Option<WantedMeanwhile>>>,
     state_dir: Arc<tempfile::TempDir>,
     config: Config,
     writing: Writing,
@@ -755,7 +758,7 @@ struct Table {
     broken_dumps: Arc<Mutex<u32>>,
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
-    wanted_meanwhile: Arc<Mutex<Option<(&'static str, RealServerId, WeightChange)>>>,
+    wanted_meanwhile: Arc<Mutex<Option<WantedMeanwhile>>>,
     weight_updates: Arc<WeightUpdates>,
     /// Whoever is killed here finds in this file what the table may have.
     remembered: PathBuf,
