@@ -254,7 +254,8 @@ fn modules_of_tests(text: &str) -> Vec<String> {
         match module {
             Some((_, name)) if is_of_tests => names.push(name.to_owned()),
             _ if line.starts_with("#[") => {
-                is_of_tests |= line == "#[cfg(test)]" || line == "#[cfg(fuzzing)]";
+                let is_test = ["test", "fuzzing", "benchmarking"];
+                is_of_tests |= is_test.iter().any(|of| line == format!("#[cfg({of})]"));
                 continue;
             }
             _ => {}
