@@ -103,8 +103,9 @@ fn accepted(real_server: &Namespace) -> u64 {
         .unwrap()
 }
 
-/// Processor time of a connection, in microseconds, once every real server has been probed
+/// Processor time of a probe, in microseconds, once every real server has been probed
 /// twice.
+#[expect(clippy::disallowed_methods, reason = "the time that is measured")]
 fn measure(lan: &Lan, number: usize, side: &Process) -> f64 {
     let number = u64::try_from(number).unwrap();
     let begun = accepted(&lan.rs1);
