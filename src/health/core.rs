@@ -137,7 +137,7 @@ impl Core {
         while let Some((probe, change)) = self.probe_errors.take_due(now) {
             self.log_probe_error(probe, change, None, effects);
         }
-        effects.extend(self.announcer.take_due(now).map(Effect::Log));
+        effects.extend(self.announcer.take_due(now).map(Effect::log));
         self.check_probe_loops(now, effects);
         let ended = self.drains.take_overdue(now);
         self.end_drains(ended, "its deadline has passed", now, effects);
@@ -151,7 +151,7 @@ impl Core {
             && let Some(first) = self.first_subscriber(probe)
             && let Some(names) = self.inventory.names(first)
         {
-            effects.push(Effect::Log(LogLine {
+            effects.push(Effect::log(LogLine {
                 number: Some(stuck.number),
                 silent_for: Some(silence),
                 ..names.line(

@@ -38,7 +38,7 @@ pub(crate) enum Effect {
     /// An event of a virtual service, for notifications.
     ServiceEvent(EventKind, usize, &'static str),
     /// A line of the log.
-    Log(LogLine),
+    Log(Box<LogLine>),
     /// Every probe has reported within its time.
     ProbesAlive,
     /// The input [`Reload`](super::input::Input::Reload) is done.
@@ -48,6 +48,14 @@ pub(crate) enum Effect {
         /// The real servers that are out of the table while they are down.
         removed: BTreeSet<MemberKey>,
     },
+}
+
+impl Effect {
+    /// Boxed, as all that is large: a reload has effects for each of many thousands of real
+    /// servers.
+    pub(super) fn log(line: LogLine) -> Self {
+        Self::Log(Box::new(line))
+    }
 }
 
 /// A change of what is shown of one real server.
@@ -75,10 +83,10 @@ pub(crate) enum RealServerChange {
         admin: AdminState,
         deadline: Option<SystemTime>,
         /// Of a drain; of no meaning for a real server that is enabled.
-        decision: Decision,
+        decision: Box<Decision>,
     },
     /// The weight that an operator has set in place of the configured one.
-    OperatorWeight(Option<OperatorWeight>),
+    OperatorWeight(Option<Box<OperatorWeight>>),
 }
 
 /// The weight that a real server should have.

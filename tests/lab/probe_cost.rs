@@ -6,6 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::cluster::add_vip;
 use crate::support::{Lan, Namespace, PATIENCE, Process, Site, nginx, until};
 use crate::watch::number_of_rounds;
@@ -74,19 +76,19 @@ fn keepalived(director: &Namespace, text: &str) -> Process {
     director.spawn_with(command, directory)
 }
 
-/// The processor time of a process and of its children, in milliseconds.
-fn processor_time(pid: &str) -> u64 {
-    // In hundredths of a second: `USER_HZ` of every architecture (time(7)).
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let own: u64 = [11, 12]
-        .map(|at: usize| fields[at].parse::<u64>().unwrap())
-        .iter()
-        .sum();
+/// The time for which the threads of a process and of its children have run. `schedstat` counts
+/// nanoseconds; `stat` would count the ticks at which a thread was found running, which are at
+/// the same instants as its timers.
+fn processor_time(pid: &str) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let threads = threads.map(|thread| {
+        let statistics = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        let nanoseconds = statistics.split(' ').next().unwrap();
+        Duration::from_nanos(nanoseconds.parse().unwrap())
+    });
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let children = children.split_whitespace().map(processor_time);
-    own * 10 + children.sum::<u64>()
+    threads.chain(children).sum()
 }
 
 /// How many connections rs1 has accepted.
@@ -122,7 +124,7 @@ fn measure(lan: &Lan, number: usize, side: &Process) -> f64 {
     thread::sleep(LENGTH);
     let after = now();
     let probes = after.1 - before.1;
-    let time = Duration::from_millis(after.0 - before.0);
+    let time = after.0 - before.0;
     let each = time.as_secs_f64() * 1e6 / f64::from(u32::try_from(probes).unwrap());
     eprintln!("  {probes} probes in {LENGTH:?}, {each:.0} µs each");
     each
@@ -171,10 +173,11 @@ fn processor_time_of_a_probe_beside_keepalived() {
         figure
     };
     let keepalived = || {
-        let keepalived = keepalived(&lan.director, &of_keepalived(NUMBER));
+        let mut keepalived = keepalived(&lan.director, &of_keepalived(NUMBER));
         let figure = measure(&lan, NUMBER, &keepalived);
-        drop(keepalived);
-        lan.director.run("ipvsadm -C");
+        // At its end it empties the table itself.
+        keepalived.signal(Signal::SIGTERM);
+        keepalived.wait(PATIENCE);
         figure
     };
     compare(["lvs-agent", "keepalived"], [&agent, &keepalived]);

@@ -42,7 +42,7 @@ impl Core {
         };
         let announcer = &mut self.announcer;
         let line = announcer.other_diagnosis(names, diagnosis, fix.as_ref(), now);
-        effects.extend(line.map(Effect::Log));
+        effects.extend(line.map(Effect::log));
     }
 
     pub(super) fn note_unresponsive(&mut self, id: RealServerId) {

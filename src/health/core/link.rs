@@ -36,14 +36,14 @@ impl Core {
                 }
                 (reason, _) => reason.to_string(),
             };
-            effects.push(Effect::Log(LogLine {
+            effects.push(Effect::log(LogLine {
                 reason: Some(why),
                 ..LogLine::new(Level::Warn, reason.what())
             }));
         }
         if change.clock_ended {
             let message = "the director's clock freezes no health any longer";
-            effects.push(Effect::Log(LogLine::new(Level::Info, message)));
+            effects.push(Effect::log(LogLine::new(Level::Info, message)));
         }
         effects.push(Effect::Frozen(change.reasons));
         let Some(frozen) = change.frozen else {
@@ -51,7 +51,7 @@ impl Core {
         };
         if !frozen {
             let message = "weights are frozen no longer: only probes that begin from now on count";
-            effects.push(Effect::Log(LogLine::new(Level::Info, message)));
+            effects.push(Effect::log(LogLine::new(Level::Info, message)));
         }
         for pool in &mut self.pools {
             pool.set_frozen(frozen, now);

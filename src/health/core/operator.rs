@@ -29,11 +29,11 @@ impl Core {
         let change = RealServerChange::Admin {
             admin,
             deadline: is_draining.then_some(deadline.at),
-            decision: decision.clone(),
+            decision: Box::new(decision.clone()),
         };
         effects.push(Effect::RealServer(id, change));
         let line = self.announcer.admin(names, admin, decision, now);
-        effects.extend(line.map(Effect::Log));
+        effects.extend(line.map(Effect::log));
         self.recompute(id.service_index(), None, now, effects);
         if is_draining {
             self.drains.begin(id, key, deadline, decision.clone(), now);
@@ -68,10 +68,10 @@ impl Core {
             let change = RealServerChange::Admin {
                 admin: AdminState::Drained,
                 deadline: None,
-                decision,
+                decision: Box::new(decision),
             };
             effects.push(Effect::RealServer(id, change));
-            effects.extend(line.map(Effect::Log));
+            effects.extend(line.map(Effect::log));
             effects.push(Effect::RealServerEvent(
                 EventKind::RealServerDrained,
                 id,
@@ -101,12 +101,12 @@ impl Core {
             set,
             decision: decision.clone(),
         });
-        let change = RealServerChange::OperatorWeight(shown);
+        let change = RealServerChange::OperatorWeight(shown.map(Box::new));
         effects.push(Effect::RealServer(id, change));
         let is_set = set.is_some();
         let announcer = &mut self.announcer;
         let line = announcer.operator_weight(names, weight, is_set, decision, now);
-        effects.extend(line.map(Effect::Log));
+        effects.extend(line.map(Effect::log));
         if is_new {
             let by = decision.by_and_reason();
             let detail = match set {

@@ -130,7 +130,7 @@ impl Core {
             };
             let announcer = &mut self.announcer;
             let lines = announcer.pool_status(&service, before, PoolStatus::WELL, now);
-            effects.extend(lines.into_iter().map(Effect::Log));
+            effects.extend(lines.into_iter().map(Effect::log));
         }
         for (id, from) in freed {
             self.show_no_longer_checked(id, from, now, effects);
@@ -238,7 +238,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         if !learned.is_empty() {
-            effects.push(Effect::Log(LogLine {
+            effects.push(Effect::log(LogLine {
                 number: Some(learned.len()),
                 ..LogLine::new(
                     Level::Info,
@@ -304,7 +304,7 @@ impl Core {
         };
         let reason = log_line::NO_LONGER_CHECKED;
         let line = self.announcer.came_up(names, from, weight, reason, now);
-        effects.push(Effect::Log(line));
+        effects.push(Effect::log(line));
         let kind = EventKind::RealServerUp;
         effects.push(Effect::RealServerEvent(kind, id, reason.to_owned()));
     }

@@ -63,7 +63,7 @@ impl Core {
         };
         let fix = fix.or(symptoms.fix.as_ref());
         let fix = fix.map(|fix| fix.for_real_server(key.0.ip()).to_string());
-        effects.push(Effect::Log(log_line::probe_error(names, change, fix)));
+        effects.push(Effect::log(log_line::probe_error(names, change, fix)));
     }
 
     /// The most urgent real server decides how soon the next result of a probe is needed.
@@ -116,7 +116,7 @@ impl Core {
         if let (Some(share), Some(names)) = (share, self.inventory.names(id)) {
             let detail = &report.outcome.detail;
             let line = self.announcer.advice(names, share, detail, now);
-            effects.extend(line.map(Effect::Log));
+            effects.extend(line.map(Effect::log));
         }
         if let Some(transition) = transition {
             self.on_transition(id, transition, report, now, effects);
@@ -185,7 +185,7 @@ impl Core {
         let effect = (weight, reason);
         let announcer = &mut self.announcer;
         let line = announcer.transition(names, transition, cause, effect, damped_rise, now);
-        effects.push(Effect::Log(line));
+        effects.push(Effect::log(line));
     }
 
     fn warn_of_refused_clients(
@@ -200,7 +200,7 @@ impl Core {
             return;
         };
         if (to, weight) == (Health::Down, Weight::ZERO) && desired::refuses_clients(service) {
-            effects.push(Effect::Log(LogLine {
+            effects.push(Effect::log(LogLine {
                 scheduler: Some(service.scheduler.to_string()),
                 ..names.line(
                     Level::Warn,

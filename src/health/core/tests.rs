@@ -430,6 +430,13 @@ fn found(weights: &[u32]) -> Weights {
 }
 
 #[test]
+fn an_effect_is_small() {
+    // A reload of 37,205 real servers has twice as many.
+    let size = std::mem::size_of::<Effect>();
+    assert!(size <= 64, "{size} bytes");
+}
+
+#[test]
 fn end_of_a_sorry_server_is_logged_under_the_name_that_had_the_sorry_server() {
     let text = |name: &str, sorry_server: &str| {
         format!(

@@ -75,7 +75,7 @@ impl Core {
         let after = pool.status();
         let announcer = &mut self.announcer;
         let lines = announcer.pool_status(&service.name, before, after, now);
-        effects.extend(lines.into_iter().map(Effect::Log));
+        effects.extend(lines.into_iter().map(Effect::log));
         let events = log_line::pool_events(before, after);
         effects.extend(events.map(|(kind, detail)| Effect::ServiceEvent(kind, index, detail)));
     }
@@ -107,7 +107,7 @@ impl Core {
             let conflict = pool.has_arp_conflict(member);
             let announcer = &mut self.announcer;
             let line = announcer.quiesced(names, before, quiesced, conflict, now);
-            effects.extend(line.map(Effect::Log));
+            effects.extend(line.map(Effect::log));
         }
     }
 }

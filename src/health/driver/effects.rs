@@ -102,9 +102,7 @@ impl Driver {
             RealServerChange::Diagnosis(diagnosis) => live.diagnosis = diagnosis,
             RealServerChange::Advised(weight) => live.advised = weight,
             RealServerChange::Quiesced(quiesced) => live.quiesced = quiesced,
-            RealServerChange::OperatorWeight(weight) => {
-                live.operator_weight = weight.map(Box::new);
-            }
+            RealServerChange::OperatorWeight(weight) => live.operator_weight = weight,
             RealServerChange::Admin {
                 admin,
                 deadline,
@@ -112,7 +110,7 @@ impl Driver {
             } => {
                 (live.admin, live.drain_deadline) = (admin, deadline);
                 let is_drained = admin != AdminState::Enabled;
-                live.decision = is_drained.then(|| Box::new(decision));
+                live.decision = is_drained.then_some(decision);
                 drop(live);
                 self.drain_changes.send_replace(());
             }
