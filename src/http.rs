@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use rustix::io::Errno;
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -34,6 +35,7 @@ use self::connection_slots::ConnectionSlot;
 use self::rendering::{Large, RenderError, Renderings, Wanted};
 use self::server::KeptOpen;
 use self::sink::{Encoding, Sink};
+use self::write_stall::STALL;
 
 use crate::health::weight_updates::WeightUpdates;
 use crate::metrics::Metrics;
@@ -139,15 +141,27 @@ pub(crate) enum ListenError {
     },
 }
 
+/// How much of an answer waits in the kernel for its reader, in bytes. The kernel adds as much
+/// again for its own overhead (`SO_SNDBUF` in socket(7)).
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// Takes the address, without serving yet: so that one that cannot be had is
 /// known before the kernel is touched. The listener does not block.
+///
+/// Connections inherit the listener's options: one whose reader takes nothing of what waits in
+/// the kernel ends as one to which nothing can be written (`TCP_USER_TIMEOUT` in tcp(7)).
 ///
 /// Sets `SO_REUSEADDR`, as tokio does: connections of the process before this
 /// one, waiting out their time, are no obstacle.
 pub(crate) async fn bind(listen: SocketAddr) -> Result<net::TcpListener, ListenError> {
     TcpListener::bind(listen)
         .await
-        .and_then(TcpListener::into_std)
+        .and_then(|listener| {
+            let socket = SockRef::from(&listener);
+            socket.set_send_buffer_size(SEND_BUFFER)?;
+            socket.set_tcp_user_timeout(Some(STALL))?;
+            listener.into_std()
+        })
         .map_err(|cause| match Errno::from_io_error(&cause) {
             Some(Errno::ADDRINUSE) => ListenError::Taken(listen),
             Some(Errno::ACCESS | Errno::PERM) => ListenError::NotPermitted(listen),

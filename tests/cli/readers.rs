@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use super::{AMPLE, Agent, Behaviour, Server, Site, exchange, here, until};
 
 /// Real servers, each probed every 500 ms.
@@ -89,6 +91,69 @@ fn slow_readers_raise_no_memory_and_delay_no_probe() {
             .count();
         if left < 64 { Ok(()) } else { Err(left) }
     });
+    assert_undisturbed(&site, &servers);
+}
+
+/// A client that takes no more than its kernel's smallest buffer.
+fn asked_by_a_small_client(address: SocketAddr, request: &str) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    socket.connect(&address.into()).unwrap();
+    (&socket).write_all(request.as_bytes()).unwrap();
+    socket
+}
+
+/// The connections that the agent has, and how many bytes of answers wait in the kernel, by
+/// `/proc/net/tcp` (proc(5)).
+fn connections_of(listen: SocketAddr) -> Vec<(String, u64)> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let local = format!(":{:04X}", listen.port());
+    let rows = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_agent = rows.filter(|row| row[1].ends_with(&local) && !["0A", "06"].contains(&row[3]));
+    let waiting = of_agent.map(|row| {
+        let (sent, _) = row[4].split_once(':').unwrap();
+        (row[2].to_owned(), u64::from_str_radix(sent, 16).unwrap())
+    });
+    waiting.collect()
+}
+
+#[test]
+fn answers_that_fit_into_the_kernel_and_that_nobody_takes_end_as_well() {
+    let site = Site::new();
+    let (_agent, servers) = director(&site);
+    let request = "GET /metrics?service=web1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = site.get("/metrics?service=web1").body.len();
+    assert!((200_000..2_000_000).contains(&length), "{length}");
+    let clients: Vec<_> = (0..20)
+        .map(|_| asked_by_a_small_client(site.listen, request))
+        .collect();
+    until(AMPLE, "answers in the kernel", || {
+        let waiting = connections_of(site.listen);
+        let with_answer = waiting.iter().filter(|(_, bytes)| *bytes > 10_000).count();
+        if with_answer >= clients.len() {
+            Ok(())
+        } else {
+            Err(waiting)
+        }
+    });
+    let most = connections_of(site.listen)
+        .into_iter()
+        .map(|(_, bytes)| bytes)
+        .max();
+    // More than twice SEND_BUFFER of src/http.rs, since the kernel counts its own overhead.
+    assert!(most < Some(300_000), "{most:?}");
+    until(
+        here(Duration::from_secs(30)),
+        "end of these clients",
+        || {
+            let left = connections_of(site.listen);
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        },
+    );
+    drop(clients);
     assert_undisturbed(&site, &servers);
 }
 

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 66] = [
+const BOUNDS: [Bound; 67] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -80,6 +80,7 @@ const BOUNDS: [Bound; 66] = [
     ("head of a request", "connection_slots.rs", "HEAD_DEADLINE"),
     ("head of a request", "server.rs", "LONGEST_HEAD"),
     ("pause of a reader", "write_stall.rs", "STALL"),
+    ("bytes of an answer that wait", "http.rs", "SEND_BUFFER"),
     ("bytes written to all", "pace.rs", "PIECE"),
     ("bytes written to all", "pace.rs", "PIECE_TIME"),
     (
