@@ -17,8 +17,8 @@ use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::printable::printable;
 use crate::runtime::stored_file::{
-    BackgroundWriter, Content, Format, IfDamaged, Loaded, OnDisk, Purpose, StoredFile,
-    StoredFileError,
+    BackgroundWriter, Content, Format, FormatError, IfDamaged, Loaded, OnDisk, Purpose, StoredFile,
+    StoredFileError, parse_object,
 };
 
 /// The version of the file's format that this program writes.
@@ -210,7 +210,7 @@ fn content(text: &[u8]) -> Content<Decisions> {
 
 /// The entries of a file, each still to be understood.
 fn entries(text: &[u8]) -> Result<Vec<Value>, Cause> {
-    let file: DecisionFileContent<Value> = serde_json::from_slice(text).map_err(Cause::Json)?;
+    let file: DecisionFileContent<Value> = parse_object(text, VERSION)?;
     Ok([file.drains, file.weights].concat())
 }
 
@@ -259,6 +259,8 @@ fn point_in_time(text: Option<&str>) -> Result<Option<SystemTime>, Cause> {
 /// What is wrong with a file or an entry.
 #[derive(Debug, Error)]
 enum Cause {
+    #[error(transparent)]
+    Format(#[from] FormatError),
     #[error(transparent)]
     Json(serde_json::Error),
     #[error(transparent)]

@@ -62,8 +62,9 @@ pub(crate) async fn run<T: Ipvs>(
     let in_kernel = table == TableKind::Kernel;
     let probing = prober(&config).await?;
     let acquired = StartupResources::acquire(&config, Role::Director, writing, in_kernel);
-    let (resources, _locks) = acquired.await?;
+    let (resources, locks) = acquired.await?;
     let (view, events) = first_generation(&config, path, (writing, table))?;
+    locks.watch(&view.snapshot.conditions);
     let file = decision_file(&config, table);
     let store = DecisionStore::load(&config, file, writing, &view.snapshot.conditions).await?;
     let registry = Arc::new(MarkRegistry::default());

@@ -40,11 +40,12 @@ pub(crate) async fn run(
     writing: Writing,
 ) -> Result<(), AgentError> {
     let acquired = StartupResources::acquire(&config, Role::RealServer, writing, true);
-    let (resources, _locks) = acquired.await?;
+    let (resources, locks) = acquired.await?;
     let snapshot = Arc::new(first_snapshot(&config, path, writing));
     let metrics = Arc::new(Metrics::of_real_server()?);
     let events = start_events(&config, Role::RealServer, writing, &metrics, &snapshot)?;
     conditions::start(&snapshot, &events, &config, true);
+    locks.watch(&snapshot.conditions);
     let interval = config.real_server.resync_interval;
     let liveness = Liveness::new(clock::monotonic(), interval, [Loop::Reconcile]);
     let view = AppState {

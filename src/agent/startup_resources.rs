@@ -13,6 +13,7 @@ use crate::http::{self, ListenError};
 use crate::model::Role;
 use crate::reconcile::{RoleLock, StateLock, Writing};
 use crate::runtime::signals::{Hangup, Terminate};
+use crate::status::SharedConditions;
 
 /// The signals, the HTTP listener and the control socket of a role.
 pub(crate) struct StartupResources {
@@ -26,8 +27,8 @@ pub(crate) struct StartupResources {
 /// `on_exit` asks for, which writes both.
 #[must_use]
 pub(crate) struct Locks {
-    _role: Option<RoleLock>,
-    _state: Option<Arc<StateLock>>,
+    role: Option<RoleLock>,
+    state: Option<Arc<StateLock>>,
 }
 
 impl StartupResources {
@@ -53,9 +54,7 @@ impl StartupResources {
         let socket = control::bind(&control.socket);
         let socket = socket.map_err(|error| taken(error.into(), role))?;
         let state = if writes {
-            let state = Arc::new(StateLock::take(&config.state_dir, role).await?);
-            tokio::spawn(StateLock::keep(Arc::downgrade(&state)));
-            Some(state)
+            Some(Arc::new(StateLock::take(&config.state_dir, role).await?))
         } else {
             None
         };
@@ -68,10 +67,25 @@ impl StartupResources {
             socket,
         };
         let locks = Locks {
-            _role: role_lock,
-            _state: state,
+            role: role_lock,
+            state,
         };
         Ok((resources, locks))
+    }
+}
+
+impl Locks {
+    /// Notes what was in the place of a lock's file, and looks from now on whether the state
+    /// directory is still the one that is locked.
+    pub(crate) fn watch(&self, conditions: &SharedConditions) {
+        if let Some(role) = &self.role {
+            role.note_damage(conditions);
+        }
+        if let Some(state) = &self.state {
+            state.note_damage(conditions);
+            let conditions = Arc::clone(conditions);
+            tokio::spawn(StateLock::keep(Arc::downgrade(state), conditions));
+        }
     }
 }
 

@@ -41,9 +41,11 @@ async fn clean_up(
     } else {
         Role::Director
     };
-    let _lock = RoleLock::take(role).await?;
-    let _state_lock = StateLock::take(&config.state_dir, role).await?;
+    let lock = RoleLock::take(role).await?;
+    let state_lock = StateLock::take(&config.state_dir, role).await?;
     let snapshot = Arc::new(Snapshot::empty(role, arguments.config.path, clock::wall()));
+    lock.note_damage(&snapshot.conditions);
+    state_lock.note_damage(&snapshot.conditions);
     if role == Role::Director {
         StateFile::of_memory(&config.state_dir).refuse_newer()?;
         let drains = DecisionFile::new(&config.state_dir);

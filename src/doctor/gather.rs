@@ -29,7 +29,7 @@ use crate::link::arp_audit;
 use crate::model::{Forwarding, RealServerId, Role, ServiceKey, SysctlKey};
 use crate::plan::{ServiceState, desired};
 use crate::probe::{ProbeTarget, Prober, probe_targets, vip_path};
-use crate::reconcile::StateFile;
+use crate::reconcile::{StateFile, StateLock};
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::stored_file::{IfDamaged, StoredFileError};
 use crate::status::document::Filter;
@@ -63,6 +63,7 @@ pub(crate) async fn gather(config: &Config, path: &Path, role: Role) -> Result<F
         let drains = DecisionFile::new(&config.state_dir).load(IfDamaged::Leave)?;
         damaged.extend(drains.reported().cloned());
     }
+    damaged.extend(StateLock::damage(&config.state_dir, role));
     let mut host = Host::new();
     let interfaces = host.interfaces().await?;
     let addresses = host.addresses(&interfaces).await?;

@@ -125,7 +125,7 @@ condition_types! {
     StateFileDamaged {
         "state_file_damaged", [Problem, Warning], Registry, "state file damaged",
         "the damaged file",
-        "A file in `state_dir` is damaged, and the agent goes on with what can be read of the file: a problem if the file has drains and weights. The condition ends when the damaged file is removed."
+        "A file in `state_dir`, or a lock file in `/run/lvs-agent`, is damaged, and the agent goes on with what can be read of the file: a problem if the file has drains and weights. The condition ends when the damaged file is removed."
     }
     FileSystemHung {
         "file_system_hung", [Problem], Registry, "file system does not answer", "a file",

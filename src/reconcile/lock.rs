@@ -17,10 +17,12 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use self::held_file::{HeldFile, Refused, is_at, open};
-use crate::model::Role;
-use crate::runtime::atomic_write;
+use crate::model::{Role, Severity};
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
 use crate::runtime::shared::Shared;
+use crate::runtime::stored_file::{Damage, IfDamaged, Purpose, StoredFile};
+use crate::runtime::{atomic_write, clock};
+use crate::status::{Conditions, SharedConditions};
 
 /// Where the locks are. Fixed, so that two agents with different
 /// configurations find each other.
@@ -37,12 +39,27 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for the state directory.
 const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
+/// A lock file in whose place something else is, such as a directory. The file is only locked:
+/// its content does not matter, and so has no version.
+static PURPOSE: Purpose = Purpose {
+    version: 0,
+    is_needed: false,
+    severity: Severity::Warning,
+    consequence: "a process that held the lock before holds it no longer, so two agents of the \
+                  role may be running",
+    fix: "see that a single agent of the role runs here: `ps -o pid,args -C lvs-agent`",
+    moved: "",
+};
+
 /// Held while this process writes the kernel: one agent a role and network
 /// namespace, which is what an IPVS table and a set of addresses belong to.
 ///
 /// The kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct RoleLock {
+    path: PathBuf,
+    /// What was in the place of the file.
+    damage: Option<Damage>,
     _held: HeldFile,
 }
 
@@ -56,6 +73,17 @@ pub(crate) struct StateLock {
     held: Shared<Option<HeldFile>>,
     /// Whether another agent has the directory that has the name by now, which is told.
     is_lost: AtomicBool,
+    /// What was in the place of the file when the lock was taken.
+    damage: Option<Damage>,
+}
+
+/// What [`StateLock::look`] has changed.
+#[derive(Debug, Default)]
+struct LookResult {
+    /// Whether the lock was taken again.
+    is_taken: bool,
+    /// What was in the place of the file.
+    damage: Option<Damage>,
 }
 
 /// The lock could not be had.
@@ -137,12 +165,22 @@ impl RoleLock {
         let error = |error| LockError::File(directory.to_owned(), error);
         fs::create_dir_all(directory).map_err(error)?;
         let path = Self::path(directory, role).map_err(error)?;
+        let damage = set_aside_irregular(&path);
         let held = HeldFile::take(path.clone()).map_err(|refused| match refused {
             Refused::Held(pid) => LockError::Held { pid, role },
             Refused::Io(error) => LockError::File(path.clone(), error),
         })?;
         remove_others(directory, &path);
-        Ok(Self { _held: held })
+        Ok(Self {
+            damage: damage.or_else(|| lock_file(&path).earlier_damage()),
+            path,
+            _held: held,
+        })
+    }
+
+    /// Notes what was in the place of the file.
+    pub(crate) fn note_damage(&self, conditions: &Conditions) {
+        conditions.note_damage(&self.path, self.damage.as_ref(), clock::wall());
     }
 }
 
@@ -163,14 +201,17 @@ impl StateLock {
     }
 
     fn take_in(directory: &Path, role: Role) -> Result<Self, LockError> {
+        let path = Self::path(directory, role);
+        let damage = set_aside_irregular(&path);
         let taken = fs::create_dir_all(directory)
             .map_err(Refused::Io)
-            .and_then(|()| HeldFile::take(Self::path(directory, role)));
+            .and_then(|()| HeldFile::take(path.clone()));
         let lock = |held| Self {
             directory: directory.to_owned(),
             role,
             held: Shared::new(held),
             is_lost: AtomicBool::new(false),
+            damage: damage.or_else(|| lock_file(&path).earlier_damage()),
         };
         let held = match taken {
             Ok(held) => held,
@@ -206,40 +247,63 @@ impl StateLock {
         Ok(lock(Some(held)))
     }
 
-    fn path(directory: &Path, role: Role) -> PathBuf {
+    pub(super) fn path(directory: &Path, role: Role) -> PathBuf {
         directory.join(role.as_str()).with_extension("lock")
+    }
+
+    /// What is in the place of the lock's file, or was at an earlier start: for those who only
+    /// read.
+    pub(crate) fn damage(directory: &Path, role: Role) -> Option<Damage> {
+        let file = lock_file(&Self::path(directory, role));
+        let found = file.check_is_regular(IfDamaged::Leave);
+        found.or_else(|| file.earlier_damage())
+    }
+
+    /// Notes what was in the place of the file when the lock was taken.
+    pub(crate) fn note_damage(&self, conditions: &Conditions) {
+        let path = Self::path(&self.directory, self.role);
+        conditions.note_damage(&path, self.damage.as_ref(), clock::wall());
     }
 
     /// Looks again and again whether the directory is still the one that is locked, until
     /// the lock is gone.
-    pub(crate) async fn keep(lock: Weak<Self>) {
+    pub(crate) async fn keep(lock: Weak<Self>, conditions: SharedConditions) {
         loop {
             sleep(LOOK).await;
             let Some(lock) = lock.upgrade() else {
                 return;
             };
             let directory = lock.directory.clone();
+            let path = Self::path(&directory, lock.role);
             let compare = move || lock.look();
             // Of a file system that hangs the writers tell.
-            let _ = file_work::run_patiently(FileUse::State, &directory, compare).await;
+            let looked = file_work::run_patiently(FileUse::State, &directory, compare).await;
+            if let Ok(LookResult { is_taken, damage }) = looked
+                && (is_taken || damage.is_some())
+            {
+                conditions.note_damage(&path, damage.as_ref(), clock::wall());
+            }
         }
     }
 
     /// Takes the lock again where the directory was moved away or the lock's file removed,
     /// since the agent goes on to write in the directory that has the name.
-    fn look(&self) {
+    fn look(&self) -> LookResult {
         let path = Self::path(&self.directory, self.role);
         let mut held = self.held.lock();
         let is_held = held.as_ref().is_some_and(|held| is_at(&held.file, &path));
         if is_held || !self.directory.is_dir() {
-            return;
+            return LookResult::default();
         }
+        let damage = set_aside_irregular(&path);
         let directory = self.directory.display();
-        match HeldFile::take(path) {
+        let taken = HeldFile::take(path);
+        let is_taken = taken.is_ok();
+        match taken {
             Ok(taken) => {
                 *held = Some(taken);
                 self.is_lost.store(false, Ordering::Relaxed);
-                warn!(%directory, "another directory has the name of the state directory: it is locked");
+                warn!(%directory, "the state directory or its lock file was replaced: it is locked again");
             }
             Err(Refused::Held(pid)) => {
                 if !self.is_lost.swap(true, Ordering::Relaxed) {
@@ -256,7 +320,17 @@ impl StateLock {
             // The writers tell of a directory that cannot be written.
             Err(Refused::Io(_)) => {}
         }
+        LookResult { is_taken, damage }
     }
+}
+
+fn lock_file(path: &Path) -> StoredFile {
+    StoredFile::new(path.to_owned(), &PURPOSE)
+}
+
+/// Sets aside what is in the place of a lock's file and is no regular file.
+fn set_aside_irregular(path: &Path) -> Option<Damage> {
+    lock_file(path).check_is_regular(IfDamaged::SetAside)
 }
 
 /// Whether no directory can be there as long as somebody's file, or a link that

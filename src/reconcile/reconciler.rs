@@ -11,6 +11,7 @@ use tracing::warn;
 use super::apply::{self, AppliedSteps, HeldBack, StepError, StepFailure};
 use super::drift::{announce, count_drift, tell_drift};
 use super::dry_run::ProposedSteps;
+use super::lock::StateLock;
 use super::observe::{
     KernelObservation, ObservationScope, UnfinishedObservation, observe, observe_written,
 };
@@ -112,6 +113,12 @@ impl<T: Ipvs> Reconciler<T> {
     ) -> Self {
         let conditions = &snapshot.conditions;
         conditions.note_damage(state_file.path(), damage.as_ref(), clock::wall());
+        if writing == Writing::DryRun {
+            // Who writes has locked the directory before, and noted what was found.
+            let damage = StateLock::damage(state_file.directory(), snapshot.role);
+            let path = StateLock::path(state_file.directory(), snapshot.role);
+            conditions.note_damage(&path, damage.as_ref(), clock::wall());
+        }
         Self {
             kernel,
             owned,

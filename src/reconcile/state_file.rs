@@ -19,8 +19,8 @@ use crate::plan::pending_removal::PendingRemoval;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::stored_file::{
-    BackgroundWriter, Content, Damage, Format, IfDamaged, Loaded, OnDisk, Purpose, StoredFile,
-    StoredFileError,
+    BackgroundWriter, Content, Damage, Format, FormatError, IfDamaged, Loaded, OnDisk, Purpose,
+    StoredFile, StoredFileError, parse_object,
 };
 
 /// From one check for changes by another program to the next.
@@ -31,7 +31,7 @@ const VERSION: u32 = 1;
 
 /// Nothing is removed that may be another program's: if the file is damaged, everything
 /// stays in the kernel.
-static PURPOSE: Purpose = Purpose {
+static DIRECTOR: Purpose = Purpose {
     version: VERSION as u64,
     is_needed: true,
     severity: Severity::Warning,
@@ -41,6 +41,16 @@ static PURPOSE: Purpose = Purpose {
     fix: "compare `ipvsadm -Ln` and `ip address` with the configuration, and remove by hand what \
           is left over; the names may be readable in the damaged file",
     moved: "remove from the kernel by hand what it names and is no longer configured",
+};
+
+/// The same for a real server, which has neither virtual services nor time-outs.
+static REAL_SERVER: Purpose = Purpose {
+    consequence: "the agent takes over everything that is configured, and what an earlier run wrote \
+                  and is no longer configured stays in the kernel: VIPs and kernel parameters",
+    fix: "compare `ip address` with the configuration, and remove by hand the VIPs that are left \
+          over; compare the kernel parameters with those that the host sets at boot \
+          (`/etc/sysctl.d`); the names may be readable in the damaged file",
+    ..DIRECTOR
 };
 
 const FORMAT: Format<Owned> = Format { text, content };
@@ -114,7 +124,7 @@ impl StateFile {
     }
 
     /// The state directory.
-    fn directory(&self) -> &Path {
+    pub(super) fn directory(&self) -> &Path {
         self.0.directory()
     }
 
@@ -123,14 +133,18 @@ impl StateFile {
     pub(crate) fn of_memory(state_dir: &Path) -> Self {
         Self(StoredFile::new(
             state_dir.join("director-memory.json"),
-            &PURPOSE,
+            &DIRECTOR,
         ))
     }
 
     /// The file of `role` in `state_dir`; nothing is touched yet.
     pub(crate) fn new(state_dir: &Path, role: Role) -> Self {
         let path = state_dir.join(role.as_str()).with_extension("json");
-        Self(StoredFile::new(path, &PURPOSE))
+        let purpose = match role {
+            Role::Director => &DIRECTOR,
+            Role::RealServer => &REAL_SERVER,
+        };
+        Self(StoredFile::new(path, purpose))
     }
 
     /// What was owned when the file was last written; nothing if there is no
@@ -221,7 +235,7 @@ impl StateFile {
 #[derive(Debug, Error)]
 enum ShapeError {
     #[error(transparent)]
-    Json(#[from] serde_json::Error),
+    Format(#[from] FormatError),
     #[error(transparent)]
     Key(#[from] ParseError),
     #[error("a deadline is no point in time: {0}")]
@@ -239,7 +253,7 @@ fn content(text: &[u8]) -> Content<Owned> {
 }
 
 fn understand(text: &[u8]) -> Result<Owned, ShapeError> {
-    let found: StateFileContent = serde_json::from_slice(text)?;
+    let found: StateFileContent = parse_object(text, VERSION)?;
     let mut owned = Owned::default();
     for service in &found.services {
         owned.services.insert(service.parse()?);

@@ -32,7 +32,8 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn regular(found: FileType) -> io::Result<()> {
+/// Fails for a FIFO, a socket and a device.
+pub(super) fn regular(found: FileType) -> io::Result<()> {
     let what = if found.is_fifo() {
         "a FIFO"
     } else if found.is_socket() {

@@ -6,6 +6,7 @@ mod background_writer;
 mod content;
 mod damage;
 mod error;
+mod format;
 mod set_aside;
 mod stamp;
 pub(crate) mod unsaved;
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Deserialize;
 use tracing::warn;
 
 use super::shared::Shared;
@@ -26,8 +26,10 @@ use crate::model::Severity;
 pub(crate) use background_writer::{BackgroundWriter, Format, WriteResult};
 pub(crate) use content::{Content, Loaded, OnDisk};
 pub(crate) use damage::Damage;
-use damage::{Location, what_is_no_file};
+use damage::{Location, what_is_irregular, what_is_no_file};
 pub(crate) use error::StoredFileError;
+use format::version_of;
+pub(crate) use format::{FormatError, parse_object};
 use set_aside::{last_set_aside, set_aside};
 use stamp::Stamp;
 
@@ -115,6 +117,23 @@ impl StoredFile {
                 earlier: self.earlier_damage(),
             });
         };
+        Ok(Loaded {
+            value,
+            damage: Some(self.damaged(&cause, if_damaged)),
+            earlier: None,
+        })
+    }
+
+    /// The damage of a file whose content does not matter: what has the name of the file and
+    /// is no regular file, or a link.
+    pub(crate) fn check_is_regular(&self, if_damaged: IfDamaged) -> Option<Damage> {
+        let found = fs::symlink_metadata(&self.path).ok()?;
+        let cause = what_is_irregular(&self.path, found.file_type())?;
+        Some(self.damaged(&cause, if_damaged))
+    }
+
+    /// The damage of a file that is damaged now, and what has become of the file.
+    fn damaged(&self, cause: &str, if_damaged: IfDamaged) -> Damage {
         let location = match if_damaged {
             IfDamaged::Leave => Location::Untouched,
             IfDamaged::SetAside => match set_aside(&self.path) {
@@ -122,15 +141,11 @@ impl StoredFile {
                 Err(error) => Location::NotSetAside(error.to_string()),
             },
         };
-        Ok(Loaded {
-            value,
-            damage: Some(self.damage(&cause, location)),
-            earlier: None,
-        })
+        self.damage(cause, location)
     }
 
     /// The damage of an earlier start, of which a file is left.
-    fn earlier_damage(&self) -> Option<Damage> {
+    pub(crate) fn earlier_damage(&self) -> Option<Damage> {
         let aside = last_set_aside(&self.path)?;
         Some(self.damage("found at an earlier start", Location::SetAside(aside)))
     }
@@ -243,7 +258,7 @@ impl StoredFile {
         if text.is_empty() {
             return damaged("it is empty".to_owned());
         }
-        if let Some(version) = version(&text).filter(|version| *version > self.purpose.version) {
+        if let Some(version) = version_of(&text).filter(|version| *version > self.purpose.version) {
             let path = self.path.clone();
             let moved = self.purpose.moved;
             return Err(StoredFileError::Newer {
@@ -263,16 +278,6 @@ impl StoredFile {
             location,
         }
     }
-}
-
-/// The version that the text of a file states, if the text is understood so far.
-fn version(text: &[u8]) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: u64,
-    }
-    let found: Version = serde_json::from_slice(text).ok()?;
-    Some(found.version)
 }
 
 #[cfg(test)]

@@ -33,7 +33,17 @@ struct Kind {
     cause: &'static str,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
+    Kind {
+        name: "a version before the first",
+        damage: |whole| whole.replace("\"version\":1", "\"version\":0").into(),
+        cause: "it has version 0, which no lvs-agent writes",
+    },
+    Kind {
+        name: "an array",
+        damage: |_| b"[]".into(),
+        cause: "it is not an object",
+    },
     Kind {
         name: "empty",
         damage: |_| Vec::new(),
@@ -169,6 +179,47 @@ fn run_sets_every_damaged_file_aside_says_so_once_and_goes_on() {
             assert!(line.contains(level), "{line}");
             assert!(line.contains("fix="), "{line}");
         }
+    }
+}
+
+/// Whatever is in the place of the lock's file: a second agent does not write there.
+#[test]
+fn what_is_no_lock_file_is_set_aside_and_the_state_directory_is_locked() {
+    let kinds: [(fn(&Path), &str); 3] = [
+        (|path| fs::create_dir(path).unwrap(), "this is a directory"),
+        (
+            |path| symlink("/nonexistent/lvs-agent", path).unwrap(),
+            "this is a link to",
+        ),
+        (crate::site::fifo, "this is a FIFO"),
+    ];
+    for (put, cause) in kinds {
+        let (site, _server) = site();
+        let state = site.path("state");
+        fs::create_dir(&state).unwrap();
+        let file = state.join("director.lock");
+        put(&file);
+        let dry = Site::start(site.command("run", &["--table", "memory", "--dry-run"]));
+        assert_eq!(condition(&site)["subject"], file.to_str().unwrap());
+        stop(dry);
+        let aside = state.join("director.lock.damaged");
+        let agent = site.agent();
+        site.wait_for(&["up"]);
+        let condition = condition(&site);
+        assert_eq!(condition["subject"], aside.to_str().unwrap(), "{cause}");
+        let message = condition["message"].as_str().unwrap();
+        assert!(message.contains(cause), "{message}");
+        let second = Site::new();
+        second.configure_with(
+            state.to_str().unwrap(),
+            &second.service("web", 1, CHECK, &[1]),
+        );
+        let refused = end(second.run());
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        let sentence = "keeps its state as director in";
+        assert!(refused.stderr.contains(sentence), "{}", refused.stderr);
+        let line = line(&stop(agent), &aside);
+        assert!(line.contains("WARN"), "{line}");
     }
 }
 

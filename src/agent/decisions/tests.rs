@@ -100,6 +100,25 @@ fn damaged_entries_are_named_and_the_others_are_still_wanted() {
 }
 
 #[test]
+fn text_of_another_form_or_an_earlier_version_is_damage() {
+    for (text, cause) in [
+        ("[]", "it is not an object"),
+        ("[1,[]]", "it is not an object"),
+        (
+            r#"{"version":0,"drains":[]}"#,
+            "it has version 0, which no lvs-agent writes",
+        ),
+    ] {
+        assert_eq!(content(text.as_bytes()).cause.as_deref(), Some(cause));
+    }
+    // What can be read is still wanted.
+    let whole = String::from_utf8(text(&decisions()).unwrap()).unwrap();
+    let old = whole.replace("\"version\": 1", "\"version\": 0");
+    assert_ne!(old, whole);
+    assert_eq!(content(old.as_bytes()).value, decisions());
+}
+
+#[test]
 fn whole_entries_of_a_text_that_is_damaged_elsewhere_are_still_wanted() {
     let all = decisions();
     let whole = text(&all).unwrap();

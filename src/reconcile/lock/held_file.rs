@@ -25,7 +25,8 @@ pub(super) enum Refused {
 }
 
 impl HeldFile {
-    /// Creates the file where it is missing, and locks it.
+    /// Creates the file where it is missing, and locks it. Fails if something else than a
+    /// regular file has the name.
     pub(super) fn take(path: PathBuf) -> Result<Self, Refused> {
         let mut file = loop {
             let mut file = open(OpenOptions::new().create(true), &path).map_err(Refused::Io)?;
@@ -67,15 +68,23 @@ impl Drop for HeldFile {
     }
 }
 
-/// Follows no link: root, too, locks files in directories of other users.
+/// Follows no link: root, too, locks files in directories of other users. Fails if the file is
+/// not a regular one: a lock on a FIFO holds, but reading the process id from it would wait.
 pub(super) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    options
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = options
         .read(true)
         .write(true)
         .truncate(false)
         .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        let message = "this is no regular file";
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
 }
 
 /// Whether this file still has this name.

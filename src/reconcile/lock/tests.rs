@@ -1,5 +1,7 @@
 use std::fs::File;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::*;
 
 #[test]
@@ -170,4 +172,90 @@ fn the_directory_that_has_the_name_of_a_moved_one_is_locked() {
     assert!(!lock.is_lost.load(Ordering::Relaxed));
     drop(lock);
     assert!(!StateLock::path(&directory, Role::Director).exists());
+}
+
+/// Puts each of these in the place of a file.
+fn irregular() -> [(&'static str, fn(&Path)); 4] {
+    [
+        ("a directory", |path| fs::create_dir(path).unwrap()),
+        ("a link to", |path| {
+            std::os::unix::fs::symlink("/nonexistent/lvs-agent", path).unwrap();
+        }),
+        ("a link to", |path| {
+            let target = path.with_extension("target");
+            File::create(&target).unwrap();
+            std::os::unix::fs::symlink(&target, path).unwrap();
+        }),
+        ("a FIFO", |path| {
+            mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }),
+    ]
+}
+
+fn damaged_path(path: &Path) -> PathBuf {
+    path.with_extension("lock.damaged")
+}
+
+#[test]
+fn sets_aside_what_is_no_lock_file_and_locks_the_state_directory() {
+    for (what, put) in irregular() {
+        let directory = tempfile::tempdir().unwrap();
+        let take = || StateLock::take_in(directory.path(), Role::Director);
+        let path = StateLock::path(directory.path(), Role::Director);
+        put(&path);
+        let found = StateLock::damage(directory.path(), Role::Director).unwrap();
+        assert!(found.to_string().contains(what), "{found}");
+        assert!(!found.is_set_aside(), "a reader leaves it: {found}");
+        let lock = take().unwrap();
+        let refused = take().unwrap_err();
+        assert!(matches!(refused, LockError::StateHeld { .. }), "{refused}");
+        let conditions = Conditions::default();
+        lock.note_damage(&conditions);
+        let [condition] = &conditions.list()[..] else {
+            panic!("{what}: {:?}", conditions.list());
+        };
+        assert_eq!(condition.subject, damaged_path(&path).display().to_string());
+        assert!(condition.message.contains(what), "{}", condition.message);
+        drop(lock);
+        // The next start still reports it.
+        let earlier = take().unwrap();
+        let earlier = earlier.damage.as_ref().unwrap().to_string();
+        assert!(earlier.contains("at an earlier start"), "{earlier}");
+    }
+}
+
+#[test]
+fn sets_aside_what_takes_the_place_of_the_lock_file_meanwhile() {
+    for (what, put) in irregular() {
+        let directory = tempfile::tempdir().unwrap();
+        let take = || StateLock::take_in(directory.path(), Role::Director);
+        let path = StateLock::path(directory.path(), Role::Director);
+        let lock = take().unwrap();
+        assert!(!lock.look().is_taken, "nothing has changed");
+        fs::remove_file(&path).unwrap();
+        put(&path);
+        let looked = lock.look();
+        assert!(looked.is_taken, "{what}");
+        let damage = looked.damage.unwrap().to_string();
+        assert!(damage.contains(what), "{damage}");
+        assert!(fs::symlink_metadata(damaged_path(&path)).is_ok(), "{what}");
+        let refused = take().unwrap_err();
+        assert!(matches!(refused, LockError::StateHeld { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn sets_aside_what_is_no_lock_file_of_the_role() {
+    for (what, put) in irregular() {
+        let directory = tempfile::tempdir().unwrap();
+        let take = || RoleLock::take_in(directory.path(), Role::Director);
+        let path = RoleLock::path(directory.path(), Role::Director).unwrap();
+        put(&path);
+        let lock = take().unwrap();
+        let refused = take().unwrap_err();
+        assert!(matches!(refused, LockError::Held { .. }), "{refused}");
+        let damage = lock.damage.as_ref().unwrap().to_string();
+        assert!(damage.contains(what), "{damage}");
+        assert!(fs::symlink_metadata(damaged_path(&path)).is_ok(), "{what}");
+    }
 }

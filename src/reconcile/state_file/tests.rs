@@ -45,6 +45,37 @@ fn damaged_file_is_lost_as_a_whole_and_a_new_one_can_be_saved() {
 }
 
 #[test]
+fn text_of_another_form_or_an_earlier_version_is_damage() {
+    for (text, cause) in [
+        ("[]", "it is not an object"),
+        ("[1,[],[],{},{},[]]", "it is not an object"),
+        (
+            r#"{"version":0,"services":[],"addresses":[],"sysctls":{},"timeouts":{},"leaving":[]}"#,
+            "it has version 0, which no lvs-agent writes",
+        ),
+    ] {
+        assert_eq!(content(text.as_bytes()).cause.as_deref(), Some(cause));
+    }
+}
+
+#[test]
+fn damage_of_a_real_server_names_nothing_that_only_a_director_has() {
+    let directory = tempfile::tempdir().unwrap();
+    for (role, has_services) in [(Role::Director, true), (Role::RealServer, false)] {
+        let file = StateFile::new(directory.path(), role);
+        fs::write(file.path(), "{").unwrap();
+        let damage = load(&file).damage.unwrap();
+        let reported = format!("{damage}; {}", damage.fix());
+        for named in ["ipvsadm", "virtual services", "time-outs"] {
+            assert_eq!(reported.contains(named), has_services, "{reported}");
+        }
+        for named in ["ip address", "VIPs", "kernel parameters"] {
+            assert!(reported.contains(named), "{reported}");
+        }
+    }
+}
+
+#[test]
 fn vips_of_a_director_whose_file_is_damaged_are_not_known() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path(), Role::Director);

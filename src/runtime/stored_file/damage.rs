@@ -1,7 +1,7 @@
 //! A state file that is damaged: where the file is now, and what to do.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,7 +10,10 @@ use rustix::io::Errno;
 
 use super::Purpose;
 use crate::model::{Condition, ConditionType, Severity};
-use crate::runtime::own_command;
+use crate::runtime::{own_command, regular_file};
+
+/// The cause of the damage where a directory has the name of a file.
+const DIRECTORY: &str = "this is a directory";
 
 /// A file that is damaged.
 #[derive(Debug, Clone)]
@@ -96,6 +99,21 @@ impl fmt::Display for Damage {
     }
 }
 
+/// What has the name of a file and is no regular file, or a link.
+pub(super) fn what_is_irregular(path: &Path, found: FileType) -> Option<String> {
+    if found.is_file() {
+        None
+    } else if found.is_dir() {
+        Some(DIRECTORY.to_owned())
+    } else if found.is_symlink() {
+        let target = fs::read_link(path).unwrap_or_default();
+        Some(format!("this is a link to `{}`", target.display()))
+    } else {
+        let error = regular_file::regular(found).err();
+        Some(error.map_or_else(|| "this is no regular file".to_owned(), |it| it.to_string()))
+    }
+}
+
 /// What has the file's name and is none that the agent can have written, so that
 /// reading it again would not help.
 pub(super) fn what_is_no_file(path: &Path, error: &io::Error) -> Option<String> {
@@ -107,7 +125,7 @@ pub(super) fn what_is_no_file(path: &Path, error: &io::Error) -> Option<String> 
     ) {
         Some(error.to_string())
     } else if kind == io::ErrorKind::IsADirectory {
-        Some("this is a directory".to_owned())
+        Some(DIRECTORY.to_owned())
     } else if kind == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::LOOP) {
         let target = fs::read_link(path).ok()?;
         let target = target.display();
