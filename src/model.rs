@@ -6,6 +6,7 @@
 
 mod admin_state;
 mod arp_conflicts;
+mod certificate_expiry;
 mod condition;
 mod continuous_statistics;
 mod decision;
@@ -41,6 +42,7 @@ mod weight;
 
 pub(crate) use admin_state::AdminState;
 pub(crate) use arp_conflicts::ArpConflicts;
+pub(crate) use certificate_expiry::CertificateExpiry;
 pub(crate) use condition::{Announcement, Condition, ConditionType, Severity};
 pub(crate) use continuous_statistics::ContinuousStatistics;
 pub(crate) use decision::{Decision, OperatorWeight, SetWeight, by_and_reason};

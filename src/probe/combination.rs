@@ -1,7 +1,5 @@
 //! What a check asks: one thing, or several by `all` and `any`.
 
-use std::time::SystemTime;
-
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
@@ -10,7 +8,7 @@ use super::exchange_result::{ExchangeResult, Failure, Pass};
 use super::probing::Probing;
 use super::weight_advice::WeightAdvice;
 use crate::config::CheckKind;
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 
 /// The context is borrowed, since each future that has the whole of it keeps it twice.
 pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> ExchangeResult {
@@ -28,7 +26,7 @@ pub(super) async fn ask(probing: &Probing<'_>, kind: &CheckKind) -> ExchangeResu
 struct PassedParts {
     details: Vec<String>,
     advice: Option<WeightAdvice>,
-    certificate_expiry: Option<SystemTime>,
+    certificate_expiry: Option<CertificateExpiry>,
 }
 
 impl PassedParts {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
-use std::time::SystemTime;
 
 use rustix::io::Errno;
 use tokio_rustls::rustls;
@@ -11,7 +10,7 @@ use tokio_rustls::rustls;
 use super::tls_fix;
 use super::weight_advice::WeightAdvice;
 use crate::diagnosis::{Fix, PathResult};
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 use crate::net::tcp::Icmp;
 use crate::net::tls::{Dates, OutOfDate};
 use crate::probe::vip_path::Unverified;
@@ -61,7 +60,7 @@ pub(super) type ExchangeResult = Result<Pass, Failure>;
 pub(super) struct Pass {
     pub(super) detail: String,
     pub(super) advice: Option<WeightAdvice>,
-    pub(super) certificate_expiry: Option<SystemTime>,
+    pub(super) certificate_expiry: Option<CertificateExpiry>,
 }
 
 impl Pass {

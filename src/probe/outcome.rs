@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::WeightAdvice;
 use super::exchange_result::ExchangeResult;
 use super::fix;
 use crate::diagnosis::{Fix, PathResult};
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 use crate::runtime::clock;
 use crate::runtime::printable::printable;
 
@@ -24,7 +24,7 @@ pub(crate) struct Outcome {
     /// What the real server, or somebody for it, says of its share.
     pub(crate) advice: Option<WeightAdvice>,
     /// When the certificate ends that the real server showed; `None` without TLS.
-    pub(crate) certificate_expiry: Option<SystemTime>,
+    pub(crate) certificate_expiry: Option<CertificateExpiry>,
     /// What was seen at the real server's own address, if it was asked there.
     pub(crate) plain: Option<PathResult>,
     /// What was seen through the VIP, if it was asked there.

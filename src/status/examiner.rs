@@ -3,12 +3,14 @@
 //! Facts of the host are examined at every step. Real servers are examined a
 //! bounded number at a time, so that a step costs the same for any number of them.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::{RealServerRecord, ServiceRecord, Snapshot};
 use crate::diagnosis::arp_conflict_fix;
 use crate::model::{
-    AdminState, Condition, ConditionType, FreezeReason, Health, PoolStatus, Severity,
+    AdminState, CertificateExpiry, Condition, ConditionType, FreezeReason, Health, PoolStatus,
+    Severity,
 };
 use crate::runtime::file_work;
 use crate::runtime::own_command;
@@ -314,7 +316,7 @@ fn certificate_ending(
     record: &RealServerRecord,
     now: SystemTime,
 ) -> Option<Condition> {
-    let end = record.live.lock().certificate_expiry?;
+    let CertificateExpiry { at: end, port } = record.live.lock().certificate_expiry?;
     let left = end.duration_since(now).unwrap_or_default();
     let severity = match left {
         left if left <= CERTIFICATE_PROBLEM => Severity::Problem,
@@ -329,7 +331,7 @@ fn certificate_ending(
         message: format!("the certificate that the real server shows ends at {at}"),
         fix: format!(
             "renew the certificate on {}, and reload its server",
-            record.key
+            SocketAddr::new(record.key.0.ip(), port)
         ),
         since: now,
     })

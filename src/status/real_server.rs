@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
-    AdminState, Connections, ContinuousStatistics, Decision, Diagnosis, Forwarding, Health,
-    OperatorWeight, ProbeResult, Quiesced, RealServerKey, Watching, Weight,
+    AdminState, CertificateExpiry, Connections, ContinuousStatistics, Decision, Diagnosis,
+    Forwarding, Health, OperatorWeight, ProbeResult, Quiesced, RealServerKey, Watching, Weight,
 };
 use crate::runtime::shared::Shared;
 
@@ -60,7 +60,7 @@ pub(crate) struct RealServerLive {
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
     /// When the certificate ends that the real server showed last.
-    pub(crate) certificate_expiry: Option<SystemTime>,
+    pub(crate) certificate_expiry: Option<CertificateExpiry>,
     /// By [`ProbeResult::index`]. After 2^32 a count begins again, as after a restart.
     pub(crate) probes: [u32; ProbeResult::ALL.len()],
     pub(crate) transitions_up: u64,

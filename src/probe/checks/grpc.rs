@@ -1,6 +1,6 @@
 //! The check `grpc`: gRPC's standard health service.
 
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -74,9 +74,12 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &GrpcCheck) -> 
         probing
             .tls
             .handshake(stream, settings, Application::Http2, probing.own_deadline());
-    let (stream, certificate_expiry) = handshake.await?;
+    let (stream, end) = handshake.await?;
     Ok(Pass {
-        certificate_expiry,
+        certificate_expiry: end.map(|at| CertificateExpiry {
+            at,
+            port: target.port(),
+        }),
         ..exchange(probing, stream, request).await?
     })
 }

@@ -11,7 +11,7 @@ use url::{Position, Url};
 
 use self::by_hand::curl;
 use crate::config::{HttpCheck, Secret};
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 use crate::net::tls::Application;
 use crate::probe::body;
 use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
@@ -56,14 +56,17 @@ pub(in crate::probe) async fn probe(probing: &Probing<'_>, check: &HttpCheck) ->
             probing
                 .tls
                 .handshake(stream, settings, Application::Any, probing.own_deadline());
-        let (stream, certificate_expiry) = handshake.await?;
+        let (stream, end) = handshake.await?;
         let mut exchange = Exchange::new(stream, request, asked_head);
         let judged = judge(probing, &mut exchange, check).await;
         exchange.say_end().await;
         let detail =
             judged.map_err(|failure| with_fix(exchange.explain(failure), target, check))?;
         Ok(Pass {
-            certificate_expiry,
+            certificate_expiry: end.map(|at| CertificateExpiry {
+                at,
+                port: target.port(),
+            }),
             ..Pass::new(detail)
         })
     })

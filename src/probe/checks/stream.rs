@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout_at;
 
 use crate::config::{Pattern, Step, StreamCheck};
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 use crate::net::tls::Application;
 use crate::probe::early_answer::EarlyAnswer;
 use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
@@ -22,7 +22,8 @@ const SHOWN: usize = 60;
 /// What the other end said counts also where it closed or reset the connection
 /// after that.
 pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &StreamCheck) -> ExchangeResult {
-    let stream = probing.connect(probing.target(check.port)).await?;
+    let target = probing.target(check.port);
+    let stream = probing.connect(target).await?;
     let Some(settings) = &check.tls else {
         converse(probing, EarlyAnswer::new(stream), &check.steps).await?;
         return Ok(Pass::new("connected"));
@@ -31,10 +32,13 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &StreamCheck) -
         probing
             .tls
             .handshake(stream, settings, Application::Any, probing.own_deadline());
-    let (stream, certificate_expiry) = handshake.await?;
+    let (stream, end) = handshake.await?;
     converse(probing, EarlyAnswer::new(stream), &check.steps).await?;
     Ok(Pass {
-        certificate_expiry,
+        certificate_expiry: end.map(|at| CertificateExpiry {
+            at,
+            port: target.port(),
+        }),
         ..Pass::new("connected with TLS")
     })
 }

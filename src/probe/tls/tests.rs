@@ -18,7 +18,7 @@ use super::*;
 use crate::config::{
     CheckKind, ClientCertificate, ClientKey, ExpectedBody, Pattern, Secret, Step, StreamCheck,
 };
-use crate::model::ProbeResult;
+use crate::model::{CertificateExpiry, ProbeResult};
 use crate::probe::Outcome;
 use crate::probe::fixture::{SHORT, ask, ask_within, assert_outcome, serve, server_that_sends};
 use crate::status::fixture;
@@ -130,7 +130,11 @@ async fn the_certificate_must_be_valid_for_the_name() {
     let outcome = connect(good, &settings).await;
     assert_outcome(&outcome, ProbeResult::Ok, "connected with TLS");
     let end: SystemTime = date_time_ymd(2090, 12, 31).into();
-    assert_eq!(outcome.certificate_expiry, Some(end));
+    let port = good.port();
+    assert_eq!(
+        outcome.certificate_expiry,
+        Some(CertificateExpiry { at: end, port })
+    );
 
     let (theirs, wrong_name) = (authority("theirs"), "rs2.example.com");
     for (target, detail) in [
@@ -207,7 +211,11 @@ async fn unverified_takes_any_certificate_and_tells_its_end() {
     let outcome = connect(expired, &settings).await;
     assert_outcome(&outcome, ProbeResult::Ok, "connected with TLS");
     let end: SystemTime = date_time_ymd(2001, 12, 31).into();
-    assert_eq!(outcome.certificate_expiry, Some(end));
+    let port = expired.port();
+    assert_eq!(
+        outcome.certificate_expiry,
+        Some(CertificateExpiry { at: end, port })
+    );
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use expect_test::expect_file;
 
 use super::*;
 use crate::model::{
-    AdminState, Checksum, Connections, Diagnosis, Forwarding, Health, ServiceFlags, Tunnel,
-    Watching, Weight,
+    AdminState, CertificateExpiry, Checksum, Connections, Diagnosis, Forwarding, Health,
+    ServiceFlags, Tunnel, Watching, Weight,
 };
 use crate::runtime::shared::Shared;
 use crate::status::{Examiner, LeavingRecord, fixture};
@@ -336,7 +336,7 @@ fn service_with_a_condition_is_a_problem_without_real_servers() {
     snapshot.services[0].real_servers[0]
         .live
         .lock()
-        .certificate_expiry = Some(end);
+        .certificate_expiry = Some(CertificateExpiry { at: end, port: 443 });
     Examiner::default().step(&snapshot, clock::wall());
     let found = services("service=web&problems");
     assert_eq!(found.len(), 1);

@@ -130,11 +130,25 @@ fn certificate_is_a_warning_two_weeks_before_its_end_and_a_problem_three_days_be
         (Duration::ZERO, Some(Severity::Problem)),
     ] {
         let record = &snapshot.services[0].real_servers[0];
-        record.live.lock().certificate_expiry = Some(now + left);
+        record.live.lock().certificate_expiry = Some(CertificateExpiry {
+            at: now + left,
+            port: 28443,
+        });
         let found = examined(&snapshot);
         let expected =
             severity.map(|it| (ConditionType::CertificateEnding, "web/rs1".to_owned(), it));
         assert_eq!(found.first(), expected.as_ref(), "{left:?}");
+        let conditions = snapshot.conditions.list();
+        let ending = conditions
+            .iter()
+            .find(|one| one.kind == ConditionType::CertificateEnding);
+        // The check may ask another port than the one that clients reach.
+        let fix = format!(
+            "renew the certificate on {}, and reload its server",
+            SocketAddr::new(record.key.0.ip(), 28443)
+        );
+        assert_eq!(ending.is_some(), severity.is_some());
+        assert!(ending.is_none_or(|ending| ending.fix == fix), "{ending:?}");
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "When the certificate ends that the real server showed last; absent without TLS.",
         source: Source::Probed(PerRealServer::Full, |samples, service, real_server| {
             if let Some(expiry) = real_server.live.lock().certificate_expiry {
-                samples.add(&names(service, real_server), Seconds(expiry));
+                samples.add(&names(service, real_server), Seconds(expiry.at));
             }
         }),
     },
