@@ -52,6 +52,12 @@ const NO_ROUTE: &str = "see which route is missing, or whose interface is down: 
 const OWN_ROUTES: &str = "see which route leads there: `ip rule`, `ip route show type blackhole`, \
      `ip route show type prohibit`; add `-6` for IPv6";
 
+/// How each answer of HTTP/1 begins.
+const HTTP: &[u8] = b"HTTP/";
+
+/// How much of an answer is shown that is not whole, in bytes.
+const SHOWN: usize = 60;
+
 /// How an exchange ended.
 pub(super) type ExchangeResult = Result<Pass, Failure>;
 
@@ -181,6 +187,23 @@ impl Failure {
         Self::protocol("not an HTTP answer").with_real_server_fix(
             "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, the check is \
              `https`; if another port has the HTTP server, set the check's `port`",
+        )
+    }
+
+    /// The connection ended within the head of an answer, of which this came.
+    pub(super) fn closed_within_head(came: &[u8]) -> Self {
+        if !came.starts_with(HTTP) && !HTTP.starts_with(came) {
+            return Self::not_http();
+        }
+        let shown = came.get(..SHOWN).unwrap_or(came).escape_ascii();
+        let more = if came.len() > SHOWN { "..." } else { "" };
+        let failure = Self::protocol(format!(
+            "closed before the end of the answer's head, which an empty line is; got \
+             \"{shown}{more}\""
+        ));
+        failure.with_real_server_fix(
+            "let the server send an empty line after the head of its answer, and see in its log \
+             why the answer ends before",
         )
     }
 

@@ -56,7 +56,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     fn poll_status(&mut self, context: &mut Context<'_>) -> Poll<Result<u16, Failure>> {
         loop {
             if ready!(self.poll_receive(context))? == 0 {
-                return Poll::Ready(Err(Failure::closed_early()));
+                return Poll::Ready(Err(match self.received.as_slice() {
+                    [] => Failure::closed_early(),
+                    came => Failure::closed_within_head(came),
+                }));
             }
             // A head that comes byte by byte is not parsed at each of them.
             let new = self.received.get(self.searched..).unwrap_or_default();

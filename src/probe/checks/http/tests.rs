@@ -136,9 +136,18 @@ async fn answer_that_is_not_http_is_a_protocol_error() {
         (b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(), "not an HTTP answer"),
         (b"<html>an HTTP/0.9 answer</html>", "not an HTTP answer"),
         (b"HTTP/1.1 20x OK\r\n\r\n", "not an HTTP answer"),
-        (b"\0\xff\xfe\x80", "closed without an answer"),
+        (b"\0\xff\xfe\x80", "not an HTTP answer"),
         (b"", "closed without an answer"),
-        (b"HTTP/1.1 200 OK\r\nContent-", "closed without an answer"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-",
+            "closed before the end of the answer's head, which an empty line is; got \"HTTP/1.1 \
+             200 OK\\r\\nContent-\"",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\n",
+            "closed before the end of the answer's head, which an empty line is; got \"HTTP/1.0 \
+             200 OK\\r\\n\"",
+        ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
             "the answer was cut short",
