@@ -171,7 +171,9 @@ impl Prober {
         let connects = scope.of(&check.kind).any(CheckKind::connects);
         let connected = AtomicBool::new(!connects);
         let result = self.ask_check(target, check, None, scope, &connected).await;
-        let is_late = |failure: &Failure| failure.result == ProbeResult::Timeout;
+        let is_late = |failure: &Failure| {
+            failure.result == ProbeResult::Timeout && failure.path_result.is_none()
+        };
         let is_datagram = !connects && scope.of(&check.kind).any(CheckKind::is_of_datagrams);
         let path_result = if is_datagram && result.as_ref().is_err_and(is_late) {
             PathResult::NoDatagramReply

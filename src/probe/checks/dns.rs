@@ -5,7 +5,8 @@ mod answer;
 pub(in crate::probe) mod fuzzing;
 mod reply;
 
-use crate::model::ProbeResult;
+use std::net::SocketAddr;
+
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,6 +14,7 @@ use tokio::time::timeout_at;
 
 use crate::config::DnsCheck;
 use crate::diagnosis::PathResult;
+use crate::model::ProbeResult;
 use crate::probe::connect;
 use crate::probe::exchange_result::{ExchangeResult, Failure};
 use crate::probe::probing::Probing;
@@ -50,15 +52,21 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &DnsCheck) -> E
             .map_err(|failure| after_truncation(failure, check.port))?,
     };
     answer::judge(&answer, &question.query, check).map_err(|failure| {
-        let target = probing.target(Some(check.port));
+        let dig = dig(probing.target(Some(check.port)), &question.query);
         failure.with_real_server_fix(format!(
-            "correct the server's zone or the check's `answers` or `rcode`: `dig @{} -p {} {} {record_type}` \
-             shows what the server says",
-            target.ip(),
-            target.port(),
-            check.name.escape_debug(),
+            "correct the server's zone or the check's `answers` or `rcode`: `{dig}` shows what the \
+             server says"
         ))
     })
+}
+
+/// How a person asks the same.
+fn dig(target: SocketAddr, query: &Query) -> String {
+    let (ip, port) = (target.ip(), target.port());
+    let (name, record_type) = (query.name().to_ascii(), query.query_type());
+    let name = name.strip_suffix('.').filter(|name| !name.is_empty());
+    let name = name.unwrap_or(".").escape_debug();
+    format!("dig @{ip} -p {port} {name} {record_type}")
 }
 
 /// What is asked, and its bytes.
@@ -81,7 +89,7 @@ async fn over_udp(
     let mut ignored = None;
     loop {
         let Ok(received) = timeout_at(probing.deadline, socket.recv(&mut answer)).await else {
-            return Err(late(probing, ignored));
+            return Err(late(probing, port, question, ignored));
         };
         let bytes = answer.get(..received?).unwrap_or_default();
         match reply::read(bytes, question.id, &question.query)? {
@@ -115,7 +123,11 @@ async fn over_tcp(
             match reply::read(&answer, question.id, &question.query)? {
                 Reply::Answer(answer) => return Ok(answer),
                 Reply::Truncated => {
-                    return Err(Failure::protocol("the answer over TCP is truncated, too"));
+                    let failure = Failure::protocol("the answer over TCP is truncated, too");
+                    return Err(failure.with_real_server_fix(
+                        "see in the server's log why its answer over TCP is truncated, or let the \
+                         check ask for a name of fewer records",
+                    ));
                 }
                 Reply::Ignored(reason) => ignored = Some(reason),
             }
@@ -124,18 +136,29 @@ async fn over_tcp(
     let done = timeout_at(probing.deadline, exchange).await;
     match done {
         Ok(done) => done,
-        Err(_) => Err(late(probing, ignored)),
+        Err(_) => Err(late(probing, port, question, ignored)),
     }
 }
 
 /// No answer came in time; what came was none.
-fn late(probing: Probing<'_>, ignored: Option<&str>) -> Failure {
+fn late(probing: Probing<'_>, port: u16, question: &Question, ignored: Option<&str>) -> Failure {
     let failure = probing.late();
     let Some(reason) = ignored else {
         return failure;
     };
     let detail = format!("{}; {reason} came and was ignored", failure.detail);
-    Failure { detail, ..failure }
+    let path_result = Some(PathResult::WrongAnswer);
+    let failure = Failure {
+        detail,
+        path_result,
+        ..failure
+    };
+    failure.with_real_server_fix(format!(
+        "see with `ss -lntup 'sport = :{port}'` what answers on the check's port, which must be a \
+         DNS server; if it is one, see what changes its answers on the way here, such as a proxy \
+         or NAT: `{}` shows what comes",
+        dig(probing.target(Some(port)), &question.query)
+    ))
 }
 
 /// The server answers over UDP, so what fails over TCP is not the whole of it.
@@ -155,6 +178,10 @@ fn after_truncation(failure: Failure, port: u16) -> Failure {
         path_result,
         ..failure
     };
+    if failure.fix.is_some() {
+        // Something answers there.
+        return failure;
+    }
     failure.with_real_server_fix(format!(
         "let the server answer on TCP port {port} as well (`ss -ltnp`, the packet filter on the \
          way), or let the check ask for a name of fewer records"

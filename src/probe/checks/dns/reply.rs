@@ -7,6 +7,10 @@ use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 
 use crate::probe::exchange_result::Failure;
 
+/// What to do about an answer whose records cannot be read.
+const UNREADABLE: &str = "see in the server's log why its answer is damaged, and with `ss -lntup` \
+                          whether the right server has the check's port";
+
 /// What a message is to a question.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -52,6 +56,7 @@ pub(super) fn read(bytes: &[u8], id: u16, question: &Query) -> Result<Reply, Fai
         return Ok(Reply::Truncated);
     }
     let answer = Message::from_vec(bytes)
-        .map_err(|_| Failure::protocol("the records of the DNS answer cannot be read"))?;
+        .map_err(|_| Failure::protocol("the records of the DNS answer cannot be read"))
+        .map_err(|failure| failure.with_real_server_fix(UNREADABLE))?;
     Ok(Reply::Answer(answer))
 }

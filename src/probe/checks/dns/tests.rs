@@ -292,6 +292,15 @@ async fn ignores_what_is_no_answer_to_the_question() {
             "timed out after 300ms while waiting for the DNS answer; {reason} came and was ignored"
         );
         assert_outcome(&outcome, ProbeResult::Timeout, &detail);
+        // Something has answered.
+        assert_eq!(outcome.plain, Some(PathResult::WrongAnswer));
+        let fix = outcome.fix.unwrap().for_real_server(alone.ip()).to_string();
+        let port = alone.port();
+        let expected =
+            format!("see with `ss -lntup 'sport = :{port}'` what answers on the check's port");
+        assert!(fix.contains(&expected), "{fix}");
+        let expected = format!("`dig @127.0.0.1 -p {port} www.example.com A`");
+        assert!(fix.contains(&expected), "{fix}");
     }
     let garbled = datagrams(|question| {
         let right = answer(question, addresses(&[1])).to_vec().unwrap();
@@ -315,6 +324,26 @@ async fn the_same_holds_over_tcp() {
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
     let expected = "the answer over UDP was truncated, and over TCP port";
     assert!(outcome.detail.starts_with(expected), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn fix_for_wrong_answers_over_tcp_does_not_ask_for_a_server_there() {
+    let server = server(|question, _| {
+        let mut answer = answer(question, addresses(&[1]));
+        answer.metadata.truncation = true;
+        Some(answer)
+    });
+    let outcome = look_up(server, "A", &[]).await;
+    assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+    let fix = outcome
+        .fix
+        .unwrap()
+        .for_real_server(server.ip())
+        .to_string();
+    assert!(
+        fix.contains("why its answer over TCP is truncated"),
+        "{fix}"
+    );
 }
 
 #[tokio::test]
