@@ -85,7 +85,10 @@ impl Datagrams {
                 Ok(_) => {
                     let detail =
                         format!("more than {MAX_DATAGRAMS} datagrams came, none of which fits");
-                    return Err(Failure::protocol(detail));
+                    let ip = self.target.ip();
+                    return Err(Failure::protocol(detail).with_director_fix(format!(
+                        "see what {ip} sends instead of an answer: `tcpdump -c 20 -ni any host {ip}`"
+                    )));
                 }
                 Err(error) => self.on_error(&error).await?,
             }

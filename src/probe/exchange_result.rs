@@ -190,6 +190,14 @@ impl Failure {
         )
     }
 
+    /// The answer was none of HTTP/2, over which gRPC goes.
+    fn not_grpc() -> Self {
+        Self::protocol("not an HTTP answer").with_real_server_fix(
+            "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, set the check's \
+             `tls`; if another port has the gRPC server, set the check's `port`",
+        )
+    }
+
     /// The connection ended within the head of an answer, of which this came.
     pub(super) fn closed_within_head(came: &[u8]) -> Self {
         if !came.starts_with(HTTP) && !HTTP.starts_with(came) {
@@ -246,7 +254,7 @@ fn from_http(error: &hyper::Error) -> Option<Failure> {
     let detail = if error.is_parse_too_large() {
         "the head of the answer is too large"
     } else if error.is_parse() {
-        return Some(Failure::not_http());
+        return Some(Failure::not_grpc());
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return Some(Failure::closed_early());
     } else {

@@ -195,6 +195,10 @@ impl HaproxyReply {
 pub(super) const WHY_DOWN: &str = "see why its agent, or whoever speaks for it, says so: somebody \
                                    may have taken it out of service on purpose";
 
+/// The words of advice of which a program or a file on the director must give one.
+pub(super) const ADVICE: &str = "one of `up`, `down`, `drain`, `maint`, `ready`, a weight from 0 to \
+                                 2147483647 or a percentage such as `75%`";
+
 const SEPARATORS: [char; 3] = [' ', '\t', ','];
 
 /// Digits and a `%`.

@@ -18,7 +18,7 @@ use crate::config::ExecCheck;
 use crate::model::ProbeResult;
 use crate::probe::detail::printable;
 use crate::probe::exchange_result::{ExchangeResult, Failure, MORE_DESCRIPTORS, Pass};
-use crate::probe::haproxy_reply::HaproxyReply;
+use crate::probe::haproxy_reply::{ADVICE, HaproxyReply};
 use crate::probe::probing::Probing;
 use crate::probe::progress::Activity;
 use crate::runtime::error_chain::error_chain;
@@ -67,7 +67,7 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &ExecCheck) -> 
     let judged = if let Ok(status) = ended {
         let status = status?;
         if status.success() && check.advice {
-            return HaproxyReply::parse(output.first_line())?.exchange_result();
+            return advised(output.first_line(), program, user);
         }
         let memory_ran_out = status.code().is_none() && memory_kills() > killed_before;
         exchange_result(status, &last_line, memory_ran_out)
@@ -163,14 +163,40 @@ fn exchange_result(status: ExitStatus, last_line: &str, memory_ran_out: bool) ->
     }
 }
 
+/// What the first line of the output says. Whatever is wrong with it, the program on this host
+/// has written the line.
+fn advised(first_line: &[u8], program: &str, user: Option<&str>) -> ExchangeResult {
+    let reply = HaproxyReply::parse(first_line).map_err(|failure| {
+        let run = as_the_agent(program, user);
+        failure.with_director_fix(format!(
+            "let the first line of the program's standard output be {ADVICE}, or nothing; or set \
+             the check's `advice` to false; run the program as the agent does, with the arguments \
+             of the check's `command`: {run}"
+        ))
+    })?;
+    reply.exchange_result().map_err(|failure| {
+        let run = as_the_agent(program, user);
+        failure.with_director_fix(format!(
+            "see why the program says so: somebody may have taken the real server out of service \
+             on purpose; run the program as the agent does, with the arguments of the check's \
+             `command`: {run}"
+        ))
+    })
+}
+
 /// How a person runs the program as the check does. Its arguments may hold
 /// secrets, and stay in the configuration.
 fn by_hand(program: &str, user: Option<&str>) -> String {
-    let user = user.map_or_else(String::new, |user| format!("sudo -u {user} "));
+    let run = as_the_agent(program, user);
     format!(
         "see why the program fails: run it as the agent does, with the arguments of the check's \
-         `command`: `cd /; {user}env -i PATH={PATH} {program} ...`"
+         `command`: {run}"
     )
+}
+
+fn as_the_agent(program: &str, user: Option<&str>) -> String {
+    let user = user.map_or_else(String::new, |user| format!("sudo -u {user} "));
+    format!("`cd /; {user}env -i PATH={PATH} {program} ...`")
 }
 
 /// What to do where the program cannot be started.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::FileCheck;
 use crate::probe::WeightAdvice;
 use crate::probe::exchange_result::{ExchangeResult, Failure, Pass};
-use crate::probe::haproxy_reply::HaproxyReply;
+use crate::probe::haproxy_reply::{ADVICE, HaproxyReply};
 use crate::probe::probing::Probing;
 use crate::runtime::error_chain::error_chain;
 use crate::runtime::file_work::{self, FileUse, FileWorkError};
@@ -54,12 +54,14 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> 
     };
     match HaproxyReply::parse(content.trim_ascii_start()) {
         Ok(reply) if reply.is_empty() => Ok(ready("an empty file")),
-        Ok(reply) => reply.exchange_result(),
+        Ok(reply) => reply.exchange_result().map_err(|failure| {
+            failure.with_director_fix(format!(
+                "see who has written so into {path} (`stat {path}`): somebody may have taken the \
+                 real server out of service on purpose"
+            ))
+        }),
         Err(failure) => Err(Failure::internal(format!("{path}: {}", failure.detail))
-            .with_director_fix(format!(
-                "write one of `up`, `down`, `drain`, `maint`, `ready`, a weight or a percentage \
-                 into {path}"
-            ))),
+            .with_director_fix(format!("write {ADVICE} into {path}"))),
     }
 }
 

@@ -38,6 +38,9 @@ struct HealthCheckResponse {
 
 const SERVING: i32 = 1;
 const NAMES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
+/// What to do about a call that failed: the check has no `expect` to correct.
+const WHY_FAILED: &str = "see in the server's log why the call of grpc.health.v1.Health fails, and \
+                          with `ss -ltnp` whether a gRPC server has the check's port";
 /// The most that is read of an answer, which takes 7 bytes.
 const ANSWER_LIMIT: usize = 4096;
 /// A flag for compression and a length (`PROTOCOL-HTTP2.md` of gRPC).
@@ -126,7 +129,7 @@ async fn judge(response: Response<Incoming>) -> ExchangeResult {
     let status = response.status().as_u16();
     if status != 200 {
         let detail = format!("HTTP {status}, expected 200");
-        return Err(Failure::new(ProbeResult::Status, detail));
+        return Err(Failure::new(ProbeResult::Status, detail).with_real_server_fix(WHY_FAILED));
     }
     // A call that fails at once has its status among the headers.
     code(response.headers())?;
@@ -185,7 +188,7 @@ fn code(headers: &HeaderMap) -> Result<(), Failure> {
             Some(code) => format!("gRPC status {code}"),
             None => return Err(Failure::protocol("no valid gRPC status")),
         };
-    Err(Failure::new(ProbeResult::Status, detail))
+    Err(Failure::new(ProbeResult::Status, detail).with_real_server_fix(WHY_FAILED))
 }
 
 #[cfg(test)]

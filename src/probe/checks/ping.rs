@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
+use tokio::time::timeout_at;
 
 use crate::config::Origin;
 use crate::net::tcp::receive_icmp_errors;
@@ -40,11 +41,28 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>) -> ExchangeResult {
     probing.begin(Activity::EchoReply);
     let mut answer = [0; 256];
     loop {
-        let length = socket.recv(&mut answer).await?;
+        let Ok(received) = timeout_at(probing.deadline, socket.recv(&mut answer)).await else {
+            return Err(probing.late().with_director_fix(no_reply(target.ip())));
+        };
+        let length = received?;
         if is_reply(target.ip(), answer.get(..length).unwrap_or_default(), token) {
             return Ok(Pass::new("echo reply"));
         }
     }
+}
+
+/// What to do where no reply comes: nothing listens for echoes on a port.
+fn no_reply(target: IpAddr) -> String {
+    let parameter = match target {
+        IpAddr::V4(_) => "net.ipv4.icmp_echo_ignore_all",
+        IpAddr::V6(_) => "net.ipv6.icmp.echo_ignore_all",
+    };
+    format!(
+        "see whether {target} runs and is on the network: `ping -c 3 {target}` and `ip neighbour \
+         show to {target}`; if the neighbour is known, see on {target} what drops echoes: `nft \
+         list ruleset`, `sysctl {parameter}`; beyond a router, a firewall that drops everything \
+         looks the same"
+    )
 }
 
 fn open(target: IpAddr) -> Result<Socket, Failure> {

@@ -10,6 +10,7 @@ use super::exchange_result;
 use crate::config::{CheckKind, ExecCheck};
 use crate::model::ProbeResult;
 use crate::probe::fixture::{AMPLE, SHORT, ask, ask_within, assert_outcome};
+use crate::probe::haproxy_reply::ADVICE;
 use crate::probe::{Outcome, WeightAdvice};
 use crate::runtime::orphans;
 
@@ -359,6 +360,24 @@ async fn the_output_advises_if_asked_for() {
         }),
     );
     assert_eq!(endless.await.result, ProbeResult::Timeout);
+}
+
+#[tokio::test]
+async fn fix_for_advice_is_on_the_director_where_the_program_runs() {
+    let words = ["down", "hello", "-5", "99999999999"];
+    let [down, unknown @ ..] = words;
+    for word in unknown {
+        let outcome = advise(&format!("echo {word}")).await;
+        let detail = format!("`{word}` is no advice");
+        assert_outcome(&outcome, ProbeResult::Protocol, &detail);
+    }
+    for (word, part) in words.map(|word| (word, if word == down { "says so" } else { ADVICE })) {
+        let fix = advise(&format!("echo {word}")).await.fix.unwrap();
+        let fix = fix.for_real_server(target().ip()).to_string();
+        assert!(fix.starts_with("on this director, "), "{word}: {fix}");
+        assert!(fix.contains(part), "{word}: {fix}");
+        assert!(fix.contains(" /bin/sh ...`"), "{word}: {fix}");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,18 @@ async fn the_file_of_a_real_server_advises() {
     fs::write(&file, "\r\n \n\n40\nignored\n").unwrap();
     assert_outcome(&ask().await, ProbeResult::Ok, "says weight 40");
     fs::write(&file, "down\n").unwrap();
-    assert_outcome(&ask().await, ProbeResult::Status, "says down");
+    let outcome = ask().await;
+    assert_outcome(&outcome, ProbeResult::Status, "says down");
+    let fix = outcome
+        .fix
+        .unwrap()
+        .for_real_server(target.ip())
+        .to_string();
+    let expected = format!(
+        "on this director, see who has written so into {}",
+        file.display()
+    );
+    assert!(fix.starts_with(&expected), "{fix}");
 
     fs::write(&file, "quarter").unwrap();
     let outcome = ask().await;

@@ -89,7 +89,13 @@ async fn only_serving_passes() {
         (Err(12), "gRPC status 12: no health service there"),
         (Err(14), "gRPC status 14"),
     ] {
-        assert_outcome(&answered(answer).await, ProbeResult::Status, detail);
+        let outcome = answered(answer).await;
+        assert_outcome(&outcome, ProbeResult::Status, detail);
+        let fix = format!("{:?}", outcome.fix.unwrap());
+        assert!(
+            !fix.contains("`expect`"),
+            "the check has no such key: {fix}"
+        );
     }
 }
 
@@ -97,6 +103,11 @@ async fn only_serving_passes() {
 async fn what_is_not_http2_and_silence_fail() {
     let outcome = ask(server_that_sends(b"HTTP/1.1 200 OK\r\n\r\n"), kind()).await;
     assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
+    let fix = format!("{:?}", outcome.fix.unwrap());
+    assert!(
+        !fix.contains("ask as `https`") && !fix.contains("is `https`"),
+        "{fix}"
+    );
     let outcome = ask_within(SHORT, server_that_sends(b""), kind()).await;
     assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
 }
