@@ -182,16 +182,19 @@ fn run_sets_every_damaged_file_aside_says_so_once_and_goes_on() {
     }
 }
 
+/// Puts something at a path.
+type Put = fn(&Path);
+
 /// Whatever is in the place of the lock's file: a second agent does not write there.
 #[test]
 fn what_is_no_lock_file_is_set_aside_and_the_state_directory_is_locked() {
-    let kinds: [(fn(&Path), &str); 3] = [
+    let kinds: [(Put, &str); 3] = [
         (|path| fs::create_dir(path).unwrap(), "this is a directory"),
         (
             |path| symlink("/nonexistent/lvs-agent", path).unwrap(),
             "this is a link to",
         ),
-        (crate::site::fifo, "this is a FIFO"),
+        (super::fifo, "this is a FIFO"),
     ];
     for (put, cause) in kinds {
         let (site, _server) = site();

@@ -174,8 +174,11 @@ fn the_directory_that_has_the_name_of_a_moved_one_is_locked() {
     assert!(!StateLock::path(&directory, Role::Director).exists());
 }
 
-/// Puts each of these in the place of a file.
-fn irregular() -> [(&'static str, fn(&Path)); 4] {
+/// Puts something at a path.
+type Put = fn(&Path);
+
+/// What is no regular file, and how the cause begins.
+fn irregular() -> [(&'static str, Put); 4] {
     [
         ("a directory", |path| fs::create_dir(path).unwrap()),
         ("a link to", |path| {
