@@ -1,6 +1,7 @@
 //! The log: lines on standard error, written by a thread of its own, so that
 //! nothing waits for whoever reads them.
 
+mod filter;
 mod journal;
 
 use std::env;
@@ -15,22 +16,17 @@ use thiserror::Error;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Format;
 
 use self::journal::Prioritized;
+use super::printable::printable;
 
 /// The environment variable that says what is logged.
 pub(crate) const VARIABLE: &str = "LVS_AGENT_LOG";
 
 /// What is logged where [`VARIABLE`] is not set.
 const DEFAULT: &str = "info,neli=warn";
-
-/// What libraries may log unless [`VARIABLE`] names them: below that, they log the hosts of
-/// URLs and names of TLS, which may be secrets.
-const LIBRARIES: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// How many lines may wait while standard error takes none; those beyond are
 /// dropped and counted. They are some megabytes, which the agent can spare for
@@ -78,13 +74,13 @@ impl LogFormat {
 pub(crate) enum LoggingError {
     /// The environment's filter means nothing.
     #[error(
-        "{VARIABLE}=`{filter}` is not a log filter such as `info` or `warn,lvs_agent=debug`: {cause}"
+        "{VARIABLE}=`{filter}` is not a log filter such as `info` or `warn,lvs_agent=debug`: {problem}"
     )]
     Filter {
         /// The variable's value.
         filter: String,
         /// What is wrong with it.
-        cause: ParseError,
+        problem: String,
     },
     /// This process has a log already.
     #[error("the log is set up twice")]
@@ -161,17 +157,15 @@ impl Drop for Log {
 /// `LVS_AGENT_LOG` asks for it. Never in colour: the log is read by journald
 /// and by people who filter it.
 pub(crate) fn init(format: LogFormat) -> Result<Log, LoggingError> {
-    let filter = env::var_os(VARIABLE).filter(|filter| !filter.is_empty());
-    let filter = filter.map_or_else(
-        || DEFAULT.to_owned(),
-        |filter| filter.to_string_lossy().into_owned(),
-    );
+    let filter = env::var_os(VARIABLE).map(|filter| filter.to_string_lossy().into_owned());
+    let filter = filter.filter(|filter| !filter::is_blank(filter));
+    let filter = filter.unwrap_or_else(|| DEFAULT.to_owned());
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("log")
         .finish(Output::default());
-    tracing::subscriber::set_global_default(subscriber(format, filter, writer.clone())?)?;
+    tracing::subscriber::set_global_default(subscriber(format, &filter, writer.clone())?)?;
     DROPPED.get_or_init(|| writer.error_counter());
     Ok(Log {
         format,
@@ -182,17 +176,16 @@ pub(crate) fn init(format: LogFormat) -> Result<Log, LoggingError> {
 
 fn subscriber<W>(
     format: LogFormat,
-    filter: String,
+    filter: &str,
     writer: W,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    // The last directive for a target holds.
-    let filter = match EnvFilter::builder().parse(format!("{LIBRARIES},{filter}")) {
-        Ok(filter) => filter,
-        Err(cause) => return Err(LoggingError::Filter { filter, cause }),
-    };
+    let filter = filter::parse(filter).map_err(|problem| LoggingError::Filter {
+        filter: printable(filter),
+        problem,
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_env_filter(filter)

@@ -132,13 +132,24 @@ fn single_probes_are_logged_only_at_level_debug() {
 fn invalid_filter_is_a_usage_error() {
     let site = Site::new();
     site.configure(&site.service("web", 1, CHECK, &[1]));
-    let mut command = site.run();
-    command.env("LVS_AGENT_LOG", "lvs_agent=loud");
-    let ended = end(command);
-    assert_eq!((ended.code, &*ended.stdout), (2, ""));
-    let expected = "LVS_AGENT_LOG=`lvs_agent=loud` is not a log filter such as `info`";
-    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
-    assert!(!site.socket().exists());
+    for (filter, problem) in [
+        (
+            "lvs_agent=loud",
+            "`loud` in `lvs_agent=loud` is not a level",
+        ),
+        ("loud", "`loud` is neither a level (off, error, warn, info,"),
+        ("inof", "did you mean `info`?"),
+        ("info,loud", "`loud` is neither a level"),
+    ] {
+        let mut command = site.run();
+        command.env("LVS_AGENT_LOG", filter);
+        let ended = end(command);
+        assert_eq!((ended.code, &*ended.stdout), (2, ""), "{filter}");
+        let expected = format!("LVS_AGENT_LOG=`{filter}` is not a log filter such as `info`");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert!(ended.stderr.contains(problem), "{}", ended.stderr);
+        assert!(!site.socket().exists());
+    }
 }
 
 /// An agent whose standard output and standard error are one full pipe. It is

@@ -20,7 +20,7 @@ impl Write for Lines {
 fn logged(format: LogFormat, filter: &str) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = subscriber(format, filter.to_owned(), move || writer.clone()).unwrap();
+    let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         let _span = tracing::info_span!("check", service = "web").entered();
         tracing::info!(real_server = "rs1", "up");
@@ -48,7 +48,7 @@ fn libraries_of_http_and_tls_log_little_unless_they_are_named() {
     let logged = |filter: &str| {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(LogFormat::Text, filter.to_owned(), move || writer.clone());
+        let subscriber = subscriber(LogFormat::Text, filter, move || writer.clone());
         tracing::subscriber::with_default(subscriber.unwrap(), || {
             tracing::trace!("own");
             tracing::trace!(target: "reqwest::connect", "starting new connection: secret.example");
@@ -76,7 +76,7 @@ fn json_is_one_object_a_line() {
 
 #[test]
 fn a_filter_that_means_nothing_is_named() {
-    let error = subscriber(LogFormat::Text, "lvs_agent=loud".to_owned(), io::sink)
+    let error = subscriber(LogFormat::Text, "lvs_agent=loud", io::sink)
         .err()
         .unwrap()
         .to_string();
