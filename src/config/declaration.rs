@@ -51,7 +51,7 @@ pub(super) struct Mapping {
 }
 
 /// Keys of which not all go together.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Alternatives {
     None,
     ExactlyOne(&'static [&'static str]),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::declaration::{Choice, Mapping, Presence};
+use super::declaration::{Alternatives, Choice, Mapping, Presence};
 use super::foreign;
 use super::node::{Content, Entry, Located, Location, Node, START};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted};
@@ -27,6 +27,8 @@ pub(super) struct Fields<'n> {
     merged: bool,
     /// For a misspelt key and the merge key.
     reported: Option<ErrorGuaranteed>,
+    /// For a key that is unknown, misspelt or not.
+    unknown: Option<ErrorGuaranteed>,
 }
 
 impl<'n> Fields<'n> {
@@ -93,6 +95,7 @@ impl<'n> Fields<'n> {
             };
             let message = format!("{what} has no key {}", quoted(&key.value));
             let reported = problems.add(key.location, message, hint);
+            fields.unknown = Some(reported);
             if let Some(meant) = meant {
                 fields.misspelt.insert(meant);
                 fields.reported = Some(reported);
@@ -136,9 +139,47 @@ impl<'n> Fields<'n> {
         self.misspelt.extend(&others.misspelt);
         self.reported = self.reported.or(others.reported);
         for (name, entry) in &others.entries {
-            if self.mapping.key(name).is_some() && is_taken(name) {
+            if others.mapping.key(name).is_none() {
+                if let Some(reported) = others.unknown {
+                    self.excuse(name, others.mapping, &is_taken, reported);
+                }
+            } else if self.mapping.key(name).is_some() && is_taken(name) {
                 self.entries.entry(name).or_insert(entry);
             }
+        }
+    }
+
+    /// Lets a key of this mapping alone be neither missing nor default, because the key stands,
+    /// perhaps misspelt, in `others`, where the key is reported.
+    fn excuse(
+        &mut self,
+        name: &str,
+        others: &Mapping,
+        is_taken: impl Fn(&str) -> bool,
+        reported: ErrorGuaranteed,
+    ) {
+        let own = self.mapping.keys().map(|key| key.name);
+        let mut own = own.filter(|key| others.key(key).is_none());
+        let meant = match self.mapping.key(name) {
+            Some(key) => Some(key.name),
+            None => resembling(name, &mut own),
+        };
+        let Some(meant) = meant.filter(|meant| is_taken(meant)) else {
+            return;
+        };
+        let alternatives = match self.mapping.alternatives {
+            Alternatives::ExactlyOne(keys) | Alternatives::AtMostOne(keys) => keys,
+            Alternatives::None => &[],
+        };
+        let is_alternative = alternatives.contains(&meant);
+        // A mapping that has another one of the alternatives lacks nothing.
+        if !(is_alternative
+            && alternatives
+                .iter()
+                .any(|key| self.entries.contains_key(key)))
+        {
+            self.misspelt.insert(meant);
+            self.reported = self.reported.or(Some(reported));
         }
     }
 
@@ -178,6 +219,7 @@ impl<'n> Fields<'n> {
             misspelt: BTreeSet::new(),
             merged: false,
             reported: None,
+            unknown: None,
         }
     }
 
