@@ -37,7 +37,7 @@ pub use stream::{Step, StreamCheck};
 pub use tls::{ClientCertificate, ClientKey, TlsSettings};
 pub use udp::UdpCheck;
 pub(super) use via::allowed_by as via_allowed_by;
-pub(super) use written::WrittenCheck;
+pub(super) use written::{WrittenCheck, WrittenKey};
 
 use super::Via;
 use super::declaration::PART;

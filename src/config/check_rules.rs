@@ -54,7 +54,7 @@ pub(super) fn source(service: &ServiceDraft, problems: &mut Problems) {
             continue;
         }
         problems.add(
-            member.location,
+            member.keys.key("source"),
             format!(
                 "the check's `source` {source} is the VIP, which each real server has itself: \
                  no answer would come back"
@@ -99,12 +99,15 @@ pub(super) fn agents(service: &ServiceDraft, problems: &mut Problems) {
     for member in checked_members(service) {
         let masquerades = matches!(member.forwarding, Ok(Forwarding::Masquerade));
         let (why, location) = if is_mark {
-            ("a firewall mark", member.location)
+            ("a firewall mark", member.keys.kind())
         } else if masquerades && member.has_own_check {
             ("`forwarding: masquerade`", member.location)
         } else if masquerades {
             let own = member.own_forwarding;
-            ("`forwarding: masquerade`", own.unwrap_or(member.location))
+            (
+                "`forwarding: masquerade`",
+                own.unwrap_or(member.keys.kind()),
+            )
         } else {
             continue;
         };

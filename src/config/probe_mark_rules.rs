@@ -90,8 +90,10 @@ pub(super) fn check_source(service: &ServiceDraft, problems: &mut Problems) {
             if Family::from(source) == family {
                 continue;
             }
+            let of_source = member.keys.key("source");
+            let is_default = problems.is_of_defaults(of_source);
             problems.add(
-                location,
+                if is_default { of_source } else { location },
                 format!(
                     "the check's `source` {source} is not of the VIP's family, through which it \
                      asks"

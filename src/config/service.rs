@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{Forwarding, Persistence, Scheduler, ServiceFlags, ServiceKey};
 
-use super::check::{WrittenCheck, check, via_allowed_by};
+use super::check::{WrittenCheck, WrittenKey, check, via_allowed_by};
 use super::declaration::SERVICE;
 use super::fields::{Fields, list_nodes};
 use super::node::{Located, Location, Node};
@@ -30,6 +30,8 @@ pub(super) struct ServiceDraft {
     pub(super) check: Parsed<Check>,
     /// Where the check is, if it is written.
     pub(super) check_location: Option<Location>,
+    /// Where the keys of the check are.
+    pub(super) check_keys: Vec<WrittenKey>,
     /// Whether the file says no kind of check.
     pub(super) check_is_default: bool,
     pub(super) pool: PoolDraft,
@@ -80,6 +82,7 @@ fn inherit<'n>(fields: &mut Fields<'n>, defaults: Parsed<&Fields<'n>>) {
         "scheduler_flags" => has_flags,
         "protocol" => !is_by_mark,
         "one_packet" => is_by_datagrams,
+        "family" => is_by_mark,
         _ => true,
     });
 }
@@ -151,6 +154,7 @@ fn drafts(
                 check(written, vip, problems)
             }),
             check_location: written.ok().and_then(WrittenCheck::location),
+            check_keys: written.map_or_else(|_| Vec::new(), WrittenCheck::keys),
             check_is_default: written.is_ok_and(|written| !written.says_kind()),
             pool: pool(fields, value, forwarding, problems),
             scheduler: scheduler.clone(),

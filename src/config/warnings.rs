@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use crate::model::{Protocol, Scheduler, ServiceFlags, ServiceKey};
 
-use super::checked_members::{checked_members, checks, is_check_taken};
-use super::node::Location;
+use super::check::WrittenKey;
+use super::checked_members::{CheckKeys, checked_members, checks, is_check_taken};
 use super::problem::{Problems, quoted};
 use super::rules::service_port;
 use super::scalar::list;
@@ -59,13 +59,13 @@ fn of_service(
     default_check(service, problems);
     unchecked(service, problems);
     scheduler(service, problems);
-    for (check, location) in checks(service) {
-        agent(service, check, location, http, problems);
-        timeout(check, location, problems);
-        programs(check, location, problems);
+    for (check, keys) in checks(service) {
+        agent(service, check, keys, http, problems);
+        timeout(check, keys, problems);
+        programs(check, keys, problems);
         // A firewall mark does not say which ports its clients use.
         if service_port(service).is_some_and(|port| port != 0) {
-            port(check, location, served, problems);
+            port(check, keys, served, problems);
         }
     }
 }
@@ -187,12 +187,12 @@ fn scheduler_meant(name: &str) -> Option<&'static str> {
     other.or_else(|| resembling(&plain, Scheduler::OF_LINUX.into_iter()))
 }
 
-fn programs(check: &Check, location: Location, problems: &mut Problems) {
+fn programs(check: &Check, keys: CheckKeys<'_>, problems: &mut Problems) {
     for part in check.kind.single_checks() {
         if let CheckKind::Exec(exec) = part
             && let Some(program) = exec.command.first()
         {
-            problems.warn_of_program(location, program);
+            problems.warn_of_program(keys.kind(), program);
         }
     }
 }
@@ -200,7 +200,7 @@ fn programs(check: &Check, location: Location, problems: &mut Problems) {
 fn agent(
     service: &ServiceDraft,
     check: &Check,
-    location: Location,
+    keys: CheckKeys<'_>,
     http: Option<(&str, SocketAddr)>,
     problems: &mut Problems,
 ) {
@@ -221,10 +221,10 @@ fn agent(
         "on the real servers write `listen: 0.0.0.0:{port}` (or \"[::]:{port}\"), \
          and let only the directors and Prometheus reach it"
     );
-    problems.warn(location, message, hint);
+    problems.warn(keys.kind(), message, hint);
 }
 
-fn timeout(check: &Check, location: Location, problems: &mut Problems) {
+fn timeout(check: &Check, keys: CheckKeys<'_>, problems: &mut Problems) {
     let intervals = [
         ("interval", check.interval),
         ("fast_interval", check.fast_interval),
@@ -236,12 +236,28 @@ fn timeout(check: &Check, location: Location, problems: &mut Problems) {
     let Some((key, interval)) = shorter else {
         return;
     };
+    // A time-out that is written nowhere is not to blame.
+    let (location, other) = match (keys.written("timeout"), keys.written(key)) {
+        (None, _) => (keys.key(key), None),
+        (Some(written), other) => {
+            let is_elsewhere = |other: &&WrittenKey| other.is_inherited != written.is_inherited;
+            (keys.key("timeout"), other.filter(is_elsewhere))
+        }
+    };
+    let elsewhere = other.map_or_else(String::new, |other| {
+        let section = if other.is_inherited {
+            "`defaults`, "
+        } else {
+            ""
+        };
+        format!(" ({section}{})", problems.line(other.location, location))
+    });
     let timeout = humantime::format_duration(check.timeout);
     let interval = humantime::format_duration(interval);
     problems.suggest(
         location,
         format!(
-            "`timeout` is {timeout} and `{key}` {interval}: \
+            "`timeout` is {timeout} and `{key}` {interval}{elsewhere}: \
              a real server that hangs is asked every {timeout} only"
         ),
         format!("let `timeout` be at most `{key}`"),
@@ -249,7 +265,7 @@ fn timeout(check: &Check, location: Location, problems: &mut Problems) {
 }
 
 /// A check that asks only at ports that no service has.
-fn port(check: &Check, location: Location, served: &BTreeSet<u16>, problems: &mut Problems) {
+fn port(check: &Check, keys: CheckKeys<'_>, served: &BTreeSet<u16>, problems: &mut Problems) {
     let asked = check.kind.service_ports();
     let Some(first) = asked.first().filter(|_| !asked.contains(&None)) else {
         return;
@@ -261,7 +277,7 @@ fn port(check: &Check, location: Location, served: &BTreeSet<u16>, problems: &mu
         return;
     };
     problems.suggest(
-        location,
+        keys.kind(),
         format!("the check asks on port {port}, which no service of this file has"),
         "remove `port` to ask on the port that clients use; if the real servers have \
          a port for checks alone, all is well",

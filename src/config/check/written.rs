@@ -16,6 +16,22 @@ pub(in crate::config) struct WrittenCheck<'n> {
     default: Option<&'n Entry>,
 }
 
+/// A key of a check as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct WrittenKey {
+    pub(in crate::config) name: &'static str,
+    pub(in crate::config) location: Location,
+    /// Whether a check that is written elsewhere takes the key from the default.
+    pub(in crate::config) is_inherited: bool,
+}
+
+impl WrittenKey {
+    /// Whether the key says what is asked.
+    pub(in crate::config) fn is_kind(&self) -> bool {
+        SCHEDULE.iter().all(|key| key.name != self.name)
+    }
+}
+
 impl<'n> WrittenCheck<'n> {
     /// A check that takes nothing from another one.
     pub(in crate::config) const fn alone(entry: Option<&'n Entry>) -> Self {
@@ -44,6 +60,30 @@ impl<'n> WrittenCheck<'n> {
         self.entry.map(|entry| entry.key.location)
     }
 
+    /// The keys that hold.
+    pub(in crate::config) fn keys(self) -> Vec<WrittenKey> {
+        let mut keys: Vec<WrittenKey> = Vec::new();
+        let entries = [(self.entry, false), (self.default, true)];
+        for (entry, is_inherited) in entries {
+            let Some(Content::Mapping(entries)) = entry.map(|entry| entry.value.content()) else {
+                continue;
+            };
+            for key in entries.iter().map(|entry| &entry.key) {
+                let Some(declared) = CHECK.key(&key.value) else {
+                    continue;
+                };
+                if keys.iter().all(|known| known.name != declared.name) {
+                    keys.push(WrittenKey {
+                        name: declared.name,
+                        location: key.location,
+                        is_inherited,
+                    });
+                }
+            }
+        }
+        keys
+    }
+
     /// Whether this is `check: none`.
     pub(super) fn is_none(self) -> bool {
         self.entry.is_some_and(is_none)
@@ -58,7 +98,7 @@ impl<'n> WrittenCheck<'n> {
     pub(super) fn fields(self, problems: &mut Problems) -> Parsed<Fields<'n>> {
         let entry = self.entry.filter(|entry| !is_none(entry));
         if let Some(entry) = entry
-            && let Content::Text(_) = entry.value.content()
+            && let Content::Text(_) | Content::Null = entry.value.content()
         {
             let hint = "write a check, such as `check: { tcp: {} }`, or `check: none`, \
                         with which real servers are always up";
@@ -106,11 +146,14 @@ fn is_none(entry: &Entry) -> bool {
 
 fn says_kind(entry: &Entry) -> bool {
     match entry.value.content() {
-        Content::Null => false,
         Content::Mapping(entries) => entries
             .iter()
             .any(|entry| SCHEDULE.iter().all(|key| *key.name != *entry.key.value)),
         // `none`, or no check at all, which is reported.
-        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Sequence(_) => true,
+        Content::Null
+        | Content::Bool(_)
+        | Content::Number(_)
+        | Content::Text(_)
+        | Content::Sequence(_) => true,
     }
 }
