@@ -82,6 +82,13 @@ fn stray_tunnel(entry: &Entry, forwarding: Forwarding, problems: &mut Problems) 
 
 /// The mapping `tunnel`.
 pub(super) fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {
+    if let Some(entry) = entry
+        && *entry.value.content() == Content::Null
+    {
+        let hint = "write a tunnel, such as `tunnel: { type: gue }`, or remove `tunnel`: then it \
+                    is of the type `ipip`";
+        return Err(Value::of(entry).wrong("a mapping", hint, problems));
+    }
     let fields = Fields::section(entry, &TUNNEL, problems)?;
     let kind = fields.choice("type", problems);
     let port = fields.maybe("port", |value| value.integer(problems));

@@ -30,7 +30,7 @@ use super::{
     port, words,
 };
 
-pub(in crate::config) static CHECK: Mapping = Mapping::section(
+pub(in crate::config) static CHECK: Mapping = Mapping::new(
     "check",
     "a check",
     "What every real server must pass; a check is of one kind.",

@@ -277,7 +277,7 @@ pub(in crate::config) static SORRY_SERVER: Mapping = Mapping::new(
     ]],
 );
 
-pub(in crate::config) static TUNNEL: Mapping = Mapping::section(
+pub(in crate::config) static TUNNEL: Mapping = Mapping::new(
     "tunnel",
     "a tunnel",
     "How packets are wrapped on their way to real servers.",
