@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser as _;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -166,6 +167,23 @@ impl CommandError {
             next = error.source();
         }
         false
+    }
+}
+
+/// Carries out the command line of this process. A command line that is wrong ends the process.
+///
+/// # Errors
+///
+/// The failure of the command; see [`CommandError::exit_code`].
+pub fn main() -> Result<ExitCode, CommandError> {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            let written = help.print().and_then(|()| io::stdout().flush());
+            written.map_err(CommandFailure::Output)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -18,7 +18,9 @@ pub(super) fn run(arguments: &CompletionsArguments) -> Result<ExitStatus, Comman
     // clap_complete panics if it cannot write, and a pipe may be closed.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, name, &mut script);
-    io::stdout().write_all(&script)?;
+    let mut stdout = io::stdout();
+    stdout.write_all(&script)?;
+    stdout.flush()?;
     Ok(ExitStatus::Success)
 }
 

@@ -50,6 +50,41 @@ fn the_version_is_on_standard_output() {
     assert_eq!(ended.stdout, format!("lvs-agent {version}\n"));
 }
 
+/// A full disk behind standard output is an error of every command, and a closed pipe is none.
+#[test]
+fn standard_output_that_takes_nothing_is_an_error() {
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["help"],
+        &["help", "run"],
+        &["run", "--help"],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["schema"],
+    ] {
+        let mut command = program(arguments);
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        let expected = "lvs-agent: cannot write";
+        assert!(stderr.starts_with(expected), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("No space left on device"), "{stderr}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = program(arguments);
+        let output = command.stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), &*stderr),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+}
+
 #[test]
 fn missing_arguments_are_a_usage_error_with_help() {
     let ended = end(program(&[]));
