@@ -5,7 +5,7 @@ mod table;
 mod text;
 mod watch;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 pub(super) use self::table::cut;
 use self::text::Part;
-use super::terminal::{Canvas, has_screen};
+use super::terminal::{Canvas, can_rewrite_line, has_screen};
 use super::{CommandFailure, ExitStatus, socket};
 use crate::cli::arguments::StatusArguments;
 use crate::control::{self, ControlError};
@@ -127,7 +127,7 @@ async fn show(
     let mut shown = display(status, form)?;
     loop {
         let mut stdout = io::stdout();
-        let clear = if watch && stdout.is_terminal() {
+        let clear = if watch && can_rewrite_line() {
             CLEAR
         } else {
             ""

@@ -160,6 +160,27 @@ fn table_fits_the_terminal_and_is_whole_in_a_pipe() {
 }
 
 #[test]
+fn terminal_without_a_screen_gets_one_status_after_the_other_and_no_escapes() {
+    let (site, _server) = site();
+    let _agent = site.agent();
+    site.wait_for(&["up", "up"]);
+    for (option, once) in [
+        ("--problems", "REAL SERVER"),
+        ("--summary", "real servers:"),
+        ("--json", "\"schema\":"),
+    ] {
+        let mut command = site.command("status", &["--watch", option, "mail"]);
+        command.env("TERM", "dumb");
+        let mut terminal = Terminal::start(&command, 100, 1000);
+        terminal.wait_for(AMPLE, |screen| screen.contents().matches(once).count() >= 2);
+        terminal.signal(Signal::SIGINT);
+        terminal.wait(AMPLE);
+        let written = terminal.written();
+        assert!(!written.contains('\x1b'), "{option}: {written:?}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let (site, _server) = site();
     let _agent = site.agent();
