@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
 use super::{Operation, OperationResponse};
+use crate::config::Control;
 use crate::net::tls::{TlsError, http_client};
 use crate::runtime::printable::printable;
+use crate::runtime::shell_word;
 use crate::status::document::{Filter, SCHEMA, StatusResponse};
 
 /// How long the agent may take to answer: it reads what is there already.
@@ -22,6 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const OPERATION_PATIENCE: Duration = Duration::from_mins(2);
 
 const STATUS: &str = "status";
+
+/// What reading and writing find where the other side has ended.
+const ENDS: [io::ErrorKind; 4] = [
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::UnexpectedEof,
+];
 
 /// What every status begins with.
 #[derive(Deserialize)]
@@ -59,6 +69,14 @@ pub(crate) enum ControlError {
         /// How long it was waited for.
         patience: Duration,
     },
+    /// The agent accepted, and was gone before the whole answer was there.
+    #[error("{}", ended(path, *is_operation))]
+    Ended {
+        /// The socket.
+        path: PathBuf,
+        /// Whether the agent was asked to do something.
+        is_operation: bool,
+    },
     /// Whoever listens is not an lvs-agent that this one understands.
     #[error("the answer on {} is not understood: {what}", path.display())]
     NotUnderstood {
@@ -95,6 +113,26 @@ pub(crate) enum ControlError {
     },
 }
 
+/// What is known after the end of an agent that had been asked, and what to do.
+fn ended(path: &Path, is_operation: bool) -> String {
+    let socket = path.display();
+    if !is_operation {
+        return format!(
+            "the agent ended before it answered on {socket}: ask again when the agent runs"
+        );
+    }
+    let option = if path == Path::new(Control::DEFAULT_SOCKET) {
+        String::new()
+    } else {
+        format!(" --socket {}", shell_word::quoted(&socket.to_string()))
+    };
+    format!(
+        "the agent ended before it answered on {socket}: the operation may have been carried out \
+         wholly, in part or not at all; when the agent runs, `lvs-agent status{option}` shows what \
+         is in effect"
+    )
+}
+
 /// The part of the status that the filter asks for, of the agent whose control socket this is.
 pub(crate) async fn get_status(
     path: &Path,
@@ -126,7 +164,15 @@ pub(crate) async fn operate(
         path: path.to_owned(),
         what: error.to_string(),
     })?;
-    exchange(path, Some(body), "operation", OPERATION_PATIENCE).await
+    let answer = exchange(path, Some(body), "operation", OPERATION_PATIENCE).await;
+    answer.map_err(|error| match (error, operation) {
+        // To wait changes nothing.
+        (ControlError::Ended { path, .. }, Operation::AwaitDrain { .. }) => ControlError::Ended {
+            path,
+            is_operation: false,
+        },
+        (error, _) => error,
+    })
 }
 
 async fn exchange<T: DeserializeOwned>(
@@ -159,6 +205,7 @@ async fn exchange_once<T: DeserializeOwned>(
     patience: Duration,
 ) -> Result<T, ControlError> {
     let client = http_client(None)?;
+    let is_operation = body.is_some();
     let exchange = async {
         let client = client
             .unix_socket(path)
@@ -180,7 +227,7 @@ async fn exchange_once<T: DeserializeOwned>(
     };
     let (status, body) = exchange
         .await
-        .map_err(|cause| explain(path.to_owned(), patience, cause))?;
+        .map_err(|cause| explain(path.to_owned(), patience, is_operation, cause))?;
     let not_understood = |what| ControlError::NotUnderstood {
         path: path.to_owned(),
         what,
@@ -214,7 +261,12 @@ async fn exchange_once<T: DeserializeOwned>(
     serde_json::from_slice(&body).map_err(|error| not_understood(error.to_string()))
 }
 
-fn explain(path: PathBuf, patience: Duration, cause: reqwest::Error) -> ControlError {
+fn explain(
+    path: PathBuf,
+    patience: Duration,
+    is_operation: bool,
+    cause: reqwest::Error,
+) -> ControlError {
     if cause.is_timeout() {
         return ControlError::NoAnswer { path, patience };
     }
@@ -232,6 +284,16 @@ fn explain(path: PathBuf, patience: Duration, cause: reqwest::Error) -> ControlE
                 return ControlError::NobodyListens(path);
             } else if error.kind() == io::ErrorKind::PermissionDenied {
                 return ControlError::NotPermitted(path);
+            } else if ENDS.contains(&error.kind()) {
+                return ControlError::Ended { path, is_operation };
+            }
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+                return ControlError::Ended { path, is_operation };
+            } else if error.is_parse() {
+                let what = "it is not HTTP".to_owned();
+                return ControlError::NotUnderstood { path, what };
             }
         }
         source = error.source();

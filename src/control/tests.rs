@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::*;
 use crate::http::AppState;
 use crate::metrics::Metrics;
 use crate::runtime::clock;
+use crate::runtime::error_chain::error_chain;
 use crate::runtime::liveness::{Liveness, Loop};
 use crate::status::document::Filter;
 use crate::status::fixture;
@@ -169,4 +171,51 @@ async fn a_file_that_is_no_socket_is_named() {
     fs::write(&path, "").unwrap();
     let error = get_status(&path, &Filter::default()).await.unwrap_err();
     assert!(matches!(error, ControlError::NotASocket(_)), "{error}");
+}
+
+/// Answers one connection with these bytes after it has read a request, or without reading, and
+/// ends the connection.
+fn end_after(path: &Path, answer: &'static [u8], reads: bool) -> std::thread::JoinHandle<()> {
+    use std::io::{Read as _, Write as _};
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        if reads {
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        }
+        stream.write_all(answer).unwrap();
+    })
+}
+
+#[tokio::test]
+async fn agent_that_ends_before_its_answer_is_named_with_what_to_do() {
+    let answers: [(&[u8], bool); 4] = [
+        (b"", true),
+        (b"", false),
+        (b"HTTP/1.1 200 OK\r\nContent-", true),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", true),
+    ];
+    for (answer, reads) in answers {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let shown = path.display();
+
+        let server = end_after(&path, answer, reads);
+        let error = get_status(&path, &Filter::default()).await.unwrap_err();
+        let expected =
+            format!("the agent ended before it answered on {shown}: ask again when the agent runs");
+        assert_eq!(error_chain(&error), expected, "{answer:?}");
+        server.join().unwrap();
+        fs::remove_file(&path).unwrap();
+
+        let server = end_after(&path, answer, reads);
+        let error = operate(&path, &Operation::Reload).await.unwrap_err();
+        let expected = format!(
+            "the agent ended before it answered on {shown}: the operation may have been carried out \
+             wholly, in part or not at all; when the agent runs, `lvs-agent status --socket {shown}` \
+             shows what is in effect"
+        );
+        assert_eq!(error_chain(&error), expected, "{answer:?}");
+        server.join().unwrap();
+    }
 }
