@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::model::{Forwarding, Protocol, ServiceKey, Tunnel};
 
 use super::check::{WrittenCheck, check};
-use super::declaration::DEFAULTS;
+use super::declaration::{DEFAULTS, SERVICE};
 use super::fields::Fields;
 use super::ipvs;
 use super::node::{Entry, Located, Location};
@@ -30,6 +30,7 @@ pub(super) fn defaults<'n>(
 ) -> Parsed<Fields<'n>> {
     let mut fields = Fields::section(entry, &DEFAULTS, problems)?;
     problems.set_defaults(DefaultsText::new(fields.entries(), end));
+    fields.find_misplaced(&SERVICE);
     for key in DEFAULTS.keys() {
         let Some(alone) = fields.alone(key.name) else {
             continue;

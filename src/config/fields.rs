@@ -29,6 +29,8 @@ pub(super) struct Fields<'n> {
     reported: Option<ErrorGuaranteed>,
     /// For a key that is unknown, misspelt or not.
     unknown: Option<ErrorGuaranteed>,
+    /// Unknown keys that belong into the mappings that inherit from this one.
+    misplaced: BTreeMap<&'static str, ErrorGuaranteed>,
 }
 
 impl<'n> Fields<'n> {
@@ -139,46 +141,50 @@ impl<'n> Fields<'n> {
         self.misspelt.extend(&others.misspelt);
         self.reported = self.reported.or(others.reported);
         for (name, entry) in &others.entries {
-            if others.mapping.key(name).is_none() {
-                if let Some(reported) = others.unknown {
-                    self.excuse(name, others.mapping, &is_taken, reported);
-                }
-            } else if self.mapping.key(name).is_some() && is_taken(name) {
+            let is_known = others.mapping.key(name).is_some() && self.mapping.key(name).is_some();
+            if is_known && is_taken(name) {
                 self.entries.entry(name).or_insert(entry);
+            }
+        }
+        for (name, reported) in &others.misplaced {
+            if is_taken(name) {
+                self.excuse(name, *reported);
             }
         }
     }
 
-    /// Lets a key of this mapping alone be neither missing nor default, because the key stands,
-    /// perhaps misspelt, in `others`, where the key is reported.
-    fn excuse(
-        &mut self,
-        name: &str,
-        others: &Mapping,
-        is_taken: impl Fn(&str) -> bool,
-        reported: ErrorGuaranteed,
-    ) {
-        let own = self.mapping.keys().map(|key| key.name);
-        let mut own = own.filter(|key| others.key(key).is_none());
-        let meant = match self.mapping.key(name) {
-            Some(key) => Some(key.name),
-            None => resembling(name, &mut own),
-        };
-        let Some(meant) = meant.filter(|meant| is_taken(meant)) else {
+    /// Finds keys, perhaps misspelt, that only `heirs` have, which inherit from this mapping.
+    pub(super) fn find_misplaced(&mut self, heirs: &'static Mapping) {
+        let Some(reported) = self.unknown else {
             return;
         };
+        let theirs = heirs.keys().map(|key| key.name);
+        let theirs: Vec<_> = theirs
+            .filter(|name| self.mapping.key(name).is_none())
+            .collect();
+        let unknown = self.entries.keys();
+        let unknown = unknown.filter(|name| self.mapping.key(name).is_none());
+        let meant = unknown.filter_map(|name| {
+            let exact = theirs.iter().find(|key| *key == name);
+            exact
+                .copied()
+                .or_else(|| resembling(name, theirs.iter().copied()))
+        });
+        self.misplaced = meant.map(|name| (name, reported)).collect();
+    }
+
+    /// Lets a key be neither missing nor default that stands where it is inherited from, and is
+    /// reported there.
+    fn excuse(&mut self, name: &'static str, reported: ErrorGuaranteed) {
         let alternatives = match self.mapping.alternatives {
             Alternatives::ExactlyOne(keys) | Alternatives::AtMostOne(keys) => keys,
             Alternatives::None => &[],
         };
-        let is_alternative = alternatives.contains(&meant);
+        let mut others = alternatives.iter();
+        let is_there = others.any(|key| self.entries.contains_key(key));
         // A mapping that has another one of the alternatives lacks nothing.
-        if !(is_alternative
-            && alternatives
-                .iter()
-                .any(|key| self.entries.contains_key(key)))
-        {
-            self.misspelt.insert(meant);
+        if !(alternatives.contains(&name) && is_there) {
+            self.misspelt.insert(name);
             self.reported = self.reported.or(Some(reported));
         }
     }
@@ -220,6 +226,7 @@ impl<'n> Fields<'n> {
             merged: false,
             reported: None,
             unknown: None,
+            misplaced: BTreeMap::new(),
         }
     }
 
