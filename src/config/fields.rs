@@ -30,7 +30,7 @@ pub(super) struct Fields<'n> {
     /// For a key that is unknown, misspelt or not.
     unknown: Option<ErrorGuaranteed>,
     /// Unknown keys that belong into the mappings that inherit from this one.
-    misplaced: BTreeMap<&'static str, ErrorGuaranteed>,
+    misplaced: BTreeSet<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -146,18 +146,14 @@ impl<'n> Fields<'n> {
                 self.entries.entry(name).or_insert(entry);
             }
         }
-        for (name, reported) in &others.misplaced {
-            if is_taken(name) {
-                self.excuse(name, *reported);
-            }
+        if let Some(reported) = others.unknown {
+            let misplaced = others.misplaced.iter().filter(|name| is_taken(name));
+            misplaced.for_each(|name| self.excuse(name, reported));
         }
     }
 
     /// Finds keys, perhaps misspelt, that only `heirs` have, which inherit from this mapping.
     pub(super) fn find_misplaced(&mut self, heirs: &'static Mapping) {
-        let Some(reported) = self.unknown else {
-            return;
-        };
         let theirs = heirs.keys().map(|key| key.name);
         let theirs: Vec<_> = theirs
             .filter(|name| self.mapping.key(name).is_none())
@@ -170,7 +166,7 @@ impl<'n> Fields<'n> {
                 .copied()
                 .or_else(|| resembling(name, theirs.iter().copied()))
         });
-        self.misplaced = meant.map(|name| (name, reported)).collect();
+        self.misplaced = meant.collect();
     }
 
     /// Lets a key be neither missing nor default that stands where it is inherited from, and is
@@ -226,7 +222,7 @@ impl<'n> Fields<'n> {
             merged: false,
             reported: None,
             unknown: None,
-            misplaced: BTreeMap::new(),
+            misplaced: BTreeSet::new(),
         }
     }
 

@@ -148,12 +148,12 @@ fn meant(word: &str, words: impl Iterator<Item = &'static str>) -> String {
     }
     let parts = word.strip_prefix(OWN_CRATE);
     let folder = parts.and_then(|parts| parts.strip_prefix("::"));
-    let (prefix, meant) = match folder.and_then(|folder| folder.split("::").next()) {
-        Some(folder) => ("lvs_agent::", resembling(folder, FOLDERS)),
-        None => {
-            let plain = word.to_lowercase().replace('-', "_");
-            ("", resembling(&plain, words))
-        }
+    let folder = folder.and_then(|folder| folder.split("::").next());
+    let (prefix, meant) = if let Some(folder) = folder {
+        ("lvs_agent::", resembling(folder, FOLDERS))
+    } else {
+        let plain = word.to_lowercase().replace('-', "_");
+        ("", resembling(&plain, words))
     };
     meant.map_or_else(String::new, |meant| {
         format!(": did you mean `{prefix}{meant}`?")
