@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use self::decisions::DecisionStore;
+use self::decisions::{DecisionStore, EndedDrains};
 use self::link::watch_link;
 use self::probes::subscribe;
 use self::start::{
@@ -100,6 +100,7 @@ pub(crate) async fn run<T: Ipvs>(
     let (link, to_audit) = watch_link(&mut tasks, &config, &view.snapshot, (writing, table));
     let health = health.run(reports, requests, loads, link, Arc::clone(&view.liveness));
     spawn_named(&mut tasks, "health", health);
+    let ended_drains = Arc::clone(&store.ended_drains);
     let decisions = Arc::new(Mutex::new(store));
     spawn_named(
         &mut tasks,
@@ -116,6 +117,7 @@ pub(crate) async fn run<T: Ipvs>(
         to_health,
         drain_changes,
         decisions,
+        ended_drains,
         table,
         to_reconcile,
         to_audit,
@@ -136,6 +138,7 @@ struct Director {
     /// Changes when health has shown another state of a drain.
     drain_changes: watch::Sender<()>,
     decisions: Arc<Mutex<DecisionStore>>,
+    ended_drains: EndedDrains,
     table: TableKind,
     to_reconcile: mpsc::Sender<reconcile::ReconcileRequest>,
     to_audit: watch::Sender<Arc<Config>>,

@@ -451,6 +451,30 @@ fn several_targets_are_drained_together_or_not_at_all_and_who_and_why_stay() {
     assert!(site.real_server(0, 1)["admin"]["reason"].is_null());
 }
 
+#[test]
+fn waiting_for_a_drain_ends_with_the_reason_of_the_reload_that_ended_it() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    let service = site.service("web", 1, CHECK, &[1, 2]);
+    // A drain of a service by UDP ends with its deadline alone.
+    let udp = service.replace("192.0.2.1:80\n", "192.0.2.1:80\n    protocol: udp\n");
+    site.configure(&udp);
+    let mut agent = site.agent();
+    wait_for(&site, 0, up);
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&site, &["drain", "web/rs1", "--wait"]));
+        agent.wait_for_line(AMPLE, |line| line.contains("an operator drains"));
+        let other = format!("address: {}", site.ip(3));
+        site.configure(&udp.replace(&format!("address: {}", site.ip(1)), &other));
+        let reload = run(&site, &["reload"]);
+        assert_eq!(reload.code, 0, "{}", reload.stderr);
+        waiting.join().unwrap()
+    });
+    assert_eq!(waiting.code, 1, "{}", waiting.stdout);
+    let why = "web/rs1 is no longer drained: it has another address now";
+    assert!(waiting.stderr.contains(why), "{}", waiting.stderr);
+}
+
 /// No configured real server serves: what has left the configuration goes on.
 #[test]
 fn drain_of_a_server_that_is_down_ends_no_service_of_those_that_left() {

@@ -1,6 +1,6 @@
 //! The drains and weights that operators have set, with the file that saves them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::mem;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::model::{ConditionType, MemberKey, Role};
 use crate::reconcile::Writing;
 use crate::runtime::clock;
 use crate::runtime::log_limit::LINES_AT_ONCE;
+use crate::runtime::shared::Shared;
 use crate::runtime::stored_file::{BackgroundWriter, StoredFileError};
 use crate::status::SharedConditions;
 
@@ -37,7 +38,12 @@ pub(super) struct DecisionStore {
     writer: BackgroundWriter<Decisions>,
     /// Where it is raised that the file does not hold what is wanted.
     conditions: SharedConditions,
+    /// Why drains have ended by a reload that configured another real server by the same name.
+    pub(super) ended_drains: EndedDrains,
 }
+
+/// By the name of the real server, why its last drain ended by a reload.
+pub(super) type EndedDrains = Arc<Shared<BTreeMap<String, String>>>;
 
 impl DecisionStore {
     /// The decisions of the file whose real servers are still configured.
@@ -56,6 +62,7 @@ impl DecisionStore {
             writing,
             decisions: loaded.value,
             conditions: Arc::clone(conditions),
+            ended_drains: EndedDrains::default(),
         };
         store.forget_unconfigured(config, config).await;
         Ok(store)
@@ -94,13 +101,21 @@ impl DecisionStore {
         };
         let undrained = undrained.keys().map(|key| {
             let (name, why) = why(key);
-            format!("{name} is no longer drained: {why}")
+            let line = format!("{name} is no longer drained: {why}");
+            (name, line)
         });
+        let undrained: BTreeMap<_, _> = undrained.collect();
+        {
+            let still: BTreeSet<_> = configured.values().collect();
+            let mut ended = self.ended_drains.lock();
+            ended.extend(undrained.clone());
+            ended.retain(|name, _| still.contains(name));
+        }
         let reset = reset.keys().map(|key| {
             let (name, why) = why(key);
             format!("{name} has no longer the weight that an operator set: {why}")
         });
-        let ended = undrained.chain(reset);
+        let ended = undrained.into_values().chain(reset);
         let mut ended: Vec<_> = ended.collect();
         for ended in ended.iter().take(LINES_AT_ONCE) {
             info!("{ended}");

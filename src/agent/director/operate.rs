@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::slice::from_ref;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::decisions::EndedDrains;
 use super::{Director, notes};
 use crate::agent::decisions::{LONGEST_DEADLINE, WantedDrain};
 use crate::agent::reload::{OperationResult, ReloadError};
@@ -100,7 +102,8 @@ impl Director {
     ) -> BoxFuture<'static, OperationResponse> {
         let shown = self.shown.clone();
         let mut changes = self.drain_changes.subscribe();
-        let progress = move || drain_progress(&shown.view().snapshot, &targets);
+        let ended_drains = Arc::clone(&self.ended_drains);
+        let progress = move || drain_progress(&shown.view().snapshot, &targets, &ended_drains);
         Box::pin(async move {
             let ended = async {
                 loop {
@@ -139,6 +142,7 @@ impl Director {
         for (_, (service, record)) in records(&snapshot, &real_servers) {
             let key = (service.key, record.key);
             let name = service.name_of(record);
+            self.ended_drains.lock().remove(&name);
             if admin == AdminState::Enabled {
                 store.decisions.drains.remove(&key);
                 lines.push(format!("{name}: enabled"));
@@ -267,7 +271,11 @@ fn records<'a>(
 }
 
 /// What is left of a drain, as it is shown.
-fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> OperationResponse {
+fn drain_progress(
+    snapshot: &Snapshot,
+    targets: &[Target],
+    ended_drains: &EndedDrains,
+) -> OperationResponse {
     let target = listed(targets);
     let ids = match targets::find(snapshot, targets) {
         Ok(ids) => ids,
@@ -291,7 +299,10 @@ fn drain_progress(snapshot: &Snapshot, targets: &[Target]) -> OperationResponse 
         let name = service.name_of(record);
         match live.admin {
             AdminState::Enabled => {
-                return OperationResponse::failed(format!("{name} was undrained meanwhile"));
+                let by_reload = ended_drains.lock().get(&name).cloned();
+                return OperationResponse::failed(
+                    by_reload.unwrap_or_else(|| format!("{name} was undrained meanwhile")),
+                );
             }
             AdminState::Draining => left.push(format!(
                 "{name}: {} active connections left",
