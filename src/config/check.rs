@@ -80,6 +80,11 @@ impl Check {
         self
     }
 
+    /// Whether both ask the same in the same way, however often and however many answers decide.
+    pub(crate) fn asks_same(&self, other: &Self) -> bool {
+        (&self.kind, self.via, &self.origin) == (&other.kind, other.via, &other.origin)
+    }
+
     /// The longest that may pass from the start of one probe to the start of
     /// the next, whatever the verdict is.
     pub(crate) fn longest_interval(&self) -> Duration {

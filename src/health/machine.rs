@@ -84,6 +84,19 @@ impl Machine {
         }
     }
 
+    /// This machine with the health and the streak of another: how a real server whose check asks
+    /// the same, perhaps with another rise and fall, goes on.
+    pub(crate) fn continuing(&self, other: &Self) -> Self {
+        let Self { rise, fall, .. } = *self;
+        let Self { health, streak, .. } = *other;
+        Self {
+            rise,
+            fall,
+            health,
+            streak,
+        }
+    }
+
     /// Counts what another real server's machine has counted of the same probe
     /// as this one's own. The answer is the health that follows.
     pub(crate) fn learn_from(&mut self, other: &Self) -> Health {

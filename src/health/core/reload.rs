@@ -70,10 +70,10 @@ impl Core {
         ids.filter(|id| self.inventory.is_unchecked(*id))
     }
 
-    /// Takes another configuration over. A real server whose check is the same stays as it is,
-    /// half-done streaks and all. A real server whose check changed keeps its verdict, and a real
-    /// server that is no longer checked is up. A new real server has no verdict, and the weight that it was found with, unless the same probe has
-    /// shown more in another service.
+    /// Takes another configuration over. A real server whose check asks the same stays as it is,
+    /// half-done streaks and all. A real server whose check asks something else keeps its verdict,
+    /// and a real server that is no longer checked is up. A new real server has no verdict, and the
+    /// weight that it was found with, unless the same probe has shown more in another service.
     pub(super) fn reload(
         &mut self,
         configuration: Configuration,
@@ -357,7 +357,7 @@ fn previous_indices(before: &VirtualService, after: &VirtualService) -> Vec<Opti
         let (old_check, index) = indices.get(&member.key)?;
         Some(PreviousIndex {
             index: *index,
-            same_check: *old_check == member.check,
+            asks_same: old_check.asks_same(member.check),
             same_kind: old_check.kind == member.check.kind,
         })
     };

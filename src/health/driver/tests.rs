@@ -463,6 +463,38 @@ fn reload(fixture: &mut Fixture, this: &str, that: &str) -> ReloadResult {
     fixture::reload(&mut fixture.driver, &config, fixture.start)
 }
 
+/// Of rs1 in `slow`, which goes down after 3 failures.
+#[test]
+fn reload_that_changes_only_timing_rise_or_fall_keeps_the_failures_counted() {
+    let fall = "rise: 2, fall: 3";
+    for (that, needed) in [
+        ("rise: 2, fall: 4", 2),
+        ("rise: 2, fall: 3, timeout: 2s, interval: 3s", 1),
+        ("rise: 2, fall: 2", 1),
+        ("rise: 2, fall: 1", 1),
+        ("rise: 5, fall: 3", 1),
+    ] {
+        let mut fixture = Fixture::new();
+        for result in [ProbeResult::Ok, ProbeResult::Ok] {
+            fixture.report(0, result);
+        }
+        assert_eq!(fixture.live(SLOW).health, Health::Up);
+        fixture.report(0, ProbeResult::Refused);
+        fixture.report(0, ProbeResult::Refused);
+        reload(&mut fixture, fall, that);
+        let text = CLUSTER.replace(fall, that);
+        let config = Config::parse("cluster.yaml", &text).unwrap();
+        let targets = crate::probe::probe_targets(&config);
+        let speaks_of_slow = |target: &ProbeTarget| target.subscribers.contains(&SLOW);
+        let probe = targets.iter().position(speaks_of_slow).unwrap();
+        for probed in 1..=needed {
+            assert_eq!(fixture.live(SLOW).health, Health::Up, "{that}: {probed}");
+            fixture.report(probe.try_into().unwrap(), ProbeResult::Refused);
+        }
+        assert_eq!(fixture.live(SLOW).health, Health::Down, "{that}");
+    }
+}
+
 #[test]
 fn advice_is_shown_as_it_counts_after_a_reload() {
     let mut fixture = Fixture::new();

@@ -43,6 +43,17 @@ fn a_verdict_takes_a_whole_row() {
 }
 
 #[test]
+fn passes_before_a_reload_count_after_it_by_the_new_rise() {
+    let start = clock::monotonic();
+    let mut down = machine(3, 1);
+    down.on_outcome(false, start);
+    down.on_outcome(true, start);
+    let mut again = machine(2, 1).continuing(&down);
+    assert_eq!(again.health(), Health::Down);
+    assert_eq!(again.on_outcome(true, start).unwrap().to, Health::Up);
+}
+
+#[test]
 fn a_changed_check_starts_over_in_the_present_state() {
     let start = clock::monotonic();
     let mut down = machine(1, 2);

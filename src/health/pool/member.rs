@@ -83,10 +83,10 @@ impl Member {
 
     /// Takes over what the pool of the previous configuration knows of the same real server.
     pub(super) fn take_over(&mut self, old: &Self, previous: PreviousIndex) {
-        let machine = if previous.same_check {
-            old.machine.clone()
-        } else if self.streaks.is_none() {
+        let machine = if self.streaks.is_none() {
             Machine::always_up()
+        } else if previous.asks_same {
+            self.machine.continuing(&old.machine)
         } else {
             self.machine.with_verdict_of(&old.machine)
         };

@@ -47,8 +47,8 @@ pub(crate) struct Streaks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PreviousIndex {
     pub(crate) index: usize,
-    /// Whether its check is the same.
-    pub(crate) same_check: bool,
+    /// Whether its check asks the same: then its streak goes on.
+    pub(crate) asks_same: bool,
     /// Whether the kind of its check is the same: then its advice stays in effect.
     pub(crate) same_kind: bool,
 }

@@ -599,7 +599,7 @@ fn advice_holds_on_in_a_new_pool_that_asks_the_same() {
         let mut next = Pool::new(policy(), members, None);
         let before = PreviousIndex {
             index: 0,
-            same_check: false,
+            asks_same: false,
             same_kind,
         };
         next.take_over(&fixture.pool, &[Some(before)]);
@@ -616,7 +616,7 @@ fn a_row_of_the_old_check_is_no_evidence_for_the_new_one() {
     let mut next = Fixture::new(policy(), &[(5, 5)], None);
     let before = PreviousIndex {
         index: 0,
-        same_check: false,
+        asks_same: false,
         same_kind: false,
     };
     next.pool.take_over(&fixture.pool, &[Some(before)]);
@@ -638,7 +638,7 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
     let before = |place| {
         Some(PreviousIndex {
             index: place,
-            same_check: true,
+            asks_same: true,
             same_kind: true,
         })
     };
@@ -927,7 +927,7 @@ fn operators_weight_outlives_a_reload_and_a_percentage_is_of_the_new_weight() {
     let before = |place| {
         Some(PreviousIndex {
             index: place,
-            same_check: true,
+            asks_same: true,
             same_kind: true,
         })
     };
