@@ -57,7 +57,8 @@ fn failing_while_frozen(status: &StatusResponse, facts: &Facts) -> Option<Findin
     };
     let message =
         format!("{number} {fail}, which says nothing of {them} while all weights are frozen");
-    let fix = format!("fix this host first, then {}", facts.command_line("doctor"));
+    let doctor = facts.command_line("doctor");
+    let fix = format!("end what freezes the weights first, then {doctor}");
     (number > 0).then(|| Finding::warning("diagnosis", "real servers", message, fix))
 }
 
@@ -210,7 +211,7 @@ pub(super) fn examine(config: &Config, facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("agent", "process", message)];
     findings.extend(without_effect(status, facts.role));
     findings.extend(other_configuration(status, config, facts));
-    let conditions = status.conditions_but_down();
+    let conditions = status.conditions_of_doctor();
     let conditions = conditions.filter(|condition| !is_examined(condition, facts));
     findings.extend(conditions.map(of_condition));
     if status.all_weights_are_frozen() {

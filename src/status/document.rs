@@ -39,7 +39,7 @@ pub(crate) use timestamp::Timestamp;
 pub(crate) use totals::Totals;
 pub(crate) use transition::TransitionStatus;
 
-use crate::model::{ConditionType, FreezeReason, Role};
+use crate::model::{FreezeReason, Role};
 use crate::runtime::clock;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot, TimeoutRecord, command_line};
 
@@ -244,11 +244,20 @@ impl<S> Status<S> {
         }
     }
 
-    /// The conditions that concern more than one real server: those of a real
-    /// server that is down stand with its virtual service.
-    pub(crate) fn conditions_but_down(&self) -> impl Iterator<Item = &ConditionStatus> {
-        let down = ConditionType::RealServerDown.as_str();
-        self.conditions.iter().filter(move |one| one.kind != down)
+    /// The conditions that are shown as a list: that of a real server that is down stands with its
+    /// virtual service. A sorry server is in no number of real servers, so that its own is listed.
+    pub(crate) fn listed_conditions(&self) -> impl Iterator<Item = &ConditionStatus> {
+        self.conditions
+            .iter()
+            .filter(|one| !one.is_of_counted_server())
+    }
+
+    /// The conditions that `doctor` lists. While all weights are frozen, no real server stands
+    /// there by itself, and all conditions are listed.
+    pub(crate) fn conditions_of_doctor(&self) -> impl Iterator<Item = &ConditionStatus> {
+        let is_frozen = self.all_weights_are_frozen();
+        let conditions = self.conditions.iter();
+        conditions.filter(move |one| is_frozen || !one.is_of_counted_server())
     }
 
     /// Whether no weight at all is changed.

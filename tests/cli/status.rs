@@ -205,3 +205,37 @@ fn only_the_owner_may_open_the_socket() {
     assert!(socket.file_type().is_socket());
     assert_eq!(socket.permissions().mode() & 0o7777, 0o600);
 }
+
+#[test]
+fn condition_of_a_sorry_server_that_is_down_is_shown_wherever_conditions_are() {
+    let site = Site::new();
+    let _server = Server::start(&[site.server(1)], Behaviour::good());
+    let service = site.service("web", 1, CHECK, &[1]);
+    let sorry_server = format!("    sorry_server: {{ address: {} }}\n", site.ip(2));
+    site.configure(&service.replace("    check:", &format!("{sorry_server}    check:")));
+    let _agent = site.agent();
+    until(AMPLE, "a condition of the sorry server", || {
+        let conditions = site.status()["conditions"].clone();
+        if conditions[0]["subject"] == "web/sorry_server" {
+            Ok(())
+        } else {
+            Err(conditions)
+        }
+    });
+    site.wait_for(&["up"]);
+    let summary = status(&site, &["--summary", "--exit-code"]);
+    assert_eq!(summary.code, 3);
+    let conditions = "\nconditions: 1 problem, 0 warnings\n";
+    assert!(summary.stdout.contains(conditions), "{}", summary.stdout);
+    let line = "problem real_server_down web/sorry_server ";
+    for arguments in [&[][..], &["--problems"], &["web"]] {
+        let shown = status(&site, arguments).stdout;
+        assert_eq!(shown.matches(line).count(), 1, "{arguments:?}: {shown}");
+    }
+    let page = site.get("/").body;
+    assert!(page.contains("real_server_down"), "{page}");
+    let doctor = end(site.command("doctor", &[])).stdout;
+    assert!(doctor.contains("real_server_down"), "{doctor}");
+    let readyz = site.get("/readyz").body;
+    assert!(readyz.contains(line.trim_end()), "{readyz}");
+}

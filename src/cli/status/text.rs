@@ -93,7 +93,7 @@ pub(super) fn render(
         writeln!(out, "{}", canvas.paint(reservation, Some(Tone::Warning)))?;
     }
     writeln!(out, "{}", status.convergence(|at| age(at, now)))?;
-    for condition in status.conditions_but_down() {
+    for condition in status.listed_conditions() {
         let summary = condition.summary(|at| age(at, now));
         writeln!(out, "{}", canvas.paint(&summary, Some(tone_of(condition))))?;
         writeln!(out, "  fix: {}", condition.fix)?;

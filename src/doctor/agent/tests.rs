@@ -89,9 +89,11 @@ fn conditions_of_the_agent_are_findings() {
         [
             "problem condition ownership_not_saved it: no room | make room",
             "warning condition certificate_ending it: no room | make room",
+            "problem condition real_server_down it: no room | make room",
             "problem condition of_a_later_version it: no room | make room",
             "warning diagnosis real servers: 1 real server seems to fail, which says nothing of it \
-             while all weights are frozen | fix this host first, then lvs-agent doctor",
+             while all weights are frozen | end what freezes the weights first, then lvs-agent \
+             doctor",
         ]
     );
     status["weights_frozen"] = json!([]);

@@ -45,7 +45,7 @@ pub(super) fn state(
     } else {
         "director"
     };
-    let conditions: Vec<_> = status.conditions_but_down().collect();
+    let conditions: Vec<_> = status.listed_conditions().collect();
     html! {
         a.skip href="#main" { "Skip to the state" }
         header {

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{ConnectionsStatus, Timestamp};
-use crate::model::{Condition, Severity, SysctlKey};
+use crate::config::SorryServer;
+use crate::model::{Condition, ConditionType, Severity, SysctlKey};
 use crate::status::LeavingRecord;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +71,12 @@ impl ConditionStatus {
     /// Whether clients suffer.
     pub(crate) fn is_problem(&self) -> bool {
         self.severity == Severity::Problem.as_str()
+    }
+
+    /// Whether the condition says that a real server is down, of those that the totals count.
+    pub(super) fn is_of_counted_server(&self) -> bool {
+        self.kind == ConditionType::RealServerDown.as_str()
+            && self.real_server() != Some(SorryServer::NAME)
     }
 
     /// The name of the virtual service, if the condition is about one or about one of its

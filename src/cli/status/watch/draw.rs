@@ -126,7 +126,7 @@ fn cut_lines(cells: Vec<Cell>, width: usize) -> Vec<Cell> {
 fn conditions(view: &View, now: SystemTime, height: usize, width: usize) -> Vec<Cell> {
     let most = (height / CONDITIONS).max(2);
     let mut shown: Vec<Cell> = Vec::new();
-    let mut conditions = view.status.conditions_but_down();
+    let mut conditions = view.status.listed_conditions();
     let mut more = 0;
     for condition in &mut conditions {
         let summary = condition.summary(|at| age(at, now));
