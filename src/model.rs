@@ -50,7 +50,7 @@ pub(crate) use diagnosis::Diagnosis;
 pub(crate) use drain::{DestinationLoad, DrainRule, deadline_only};
 pub(crate) use duration::{age, short_duration};
 pub use forwarding::Forwarding;
-pub(crate) use freeze_reason::FreezeReason;
+pub(crate) use freeze_reason::{FreezeReason, MassFailure, Reached};
 pub(crate) use health::Health;
 pub use host::{HostAddress, Interface, Listener, MarkRule};
 pub use local_address::LocalAddress;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::model::RealServerId;
-use crate::probe::ProbeTarget;
+use crate::diagnosis::PathResult;
+use crate::model::{MassFailure, ProbeResult, Reached, RealServerId};
+use crate::probe::{Outcome, ProbeTarget};
 
 /// Fewer probes than this prove nothing about the director.
 const FEWEST: usize = 4;
@@ -28,7 +29,7 @@ pub(crate) struct MassFailureDetector {
     sorry_passing: usize,
     /// Probes that began to fail, by when that becomes old news.
     sudden: BTreeSet<(Instant, usize)>,
-    suspected: bool,
+    suspected: Option<MassFailure>,
 }
 
 #[derive(Debug)]
@@ -37,6 +38,10 @@ struct Probe {
     of_sorry_server: bool,
     memory: Duration,
     state: ProbeState,
+    /// A reload changed the check, and the probe has not passed since.
+    is_changed: bool,
+    /// How the newest failed probe failed.
+    failed: (ProbeResult, Reached),
 }
 
 /// What a probe's newest outcome says.
@@ -58,18 +63,23 @@ struct Tally {
 impl MassFailureDetector {
     /// `is_sorry` selects the sorry servers. `served` selects the real servers that have a weight:
     /// they count as passing until their probes show something else.
+    /// `changed` says of each probe whether a reload changed the check of its real servers.
     pub(crate) fn new(
         targets: &[&ProbeTarget],
         is_sorry: impl Fn(RealServerId) -> bool,
         served: impl Fn(RealServerId) -> bool,
+        changed: impl Fn(usize) -> bool,
     ) -> Self {
         let groups = groups(targets, &is_sorry);
         let count = groups.iter().max().map_or(0, |last| last + 1);
-        let probes = targets.iter().zip(groups).map(|(target, group)| Probe {
+        let probes = targets.iter().zip(groups).enumerate();
+        let probes = probes.map(|(index, (target, group))| Probe {
             group,
             of_sorry_server: target.subscribers.iter().any(|id| is_sorry(*id)),
             memory: target.spec.check.interval + target.spec.check.timeout,
             state: ProbeState::Silent,
+            is_changed: changed(index),
+            failed: (ProbeResult::Timeout, Reached::Nobody),
         });
         let mut new = Self {
             probes: probes.collect(),
@@ -77,7 +87,7 @@ impl MassFailureDetector {
             all: Tally::default(),
             sorry_passing: 0,
             sudden: BTreeSet::new(),
-            suspected: false,
+            suspected: None,
         };
         for (probe, target) in targets.iter().enumerate() {
             if target.subscribers.iter().any(|id| served(*id)) {
@@ -87,17 +97,25 @@ impl MassFailureDetector {
         new
     }
 
-    /// Whether a fault of the director's own is suspected.
-    pub(crate) fn suspected(&self) -> bool {
+    /// Whether a fault of the director's own is suspected, and what was seen when the suspicion began.
+    pub(crate) fn suspected(&self) -> Option<MassFailure> {
         self.suspected
     }
 
     /// Takes the newest outcome of the probe at this place.
-    pub(crate) fn on_outcome(&mut self, probe: usize, passed: bool, now: Instant) {
-        self.forget(now);
-        let Some(found) = self.probes.get(probe) else {
+    pub(crate) fn on_outcome(&mut self, probe: usize, outcome: &Outcome, now: Instant) {
+        let Some(passed) = outcome.result.evidence() else {
             return;
         };
+        self.forget(now);
+        let Some(found) = self.probes.get_mut(probe) else {
+            return;
+        };
+        if passed {
+            found.is_changed = false;
+        } else {
+            found.failed = (outcome.result, reached(outcome));
+        }
         let state = match (found.state, passed) {
             (_, true) => ProbeState::Passing,
             (ProbeState::Passing, false) => ProbeState::Sudden(now + found.memory),
@@ -112,7 +130,7 @@ impl MassFailureDetector {
     /// While a fault is suspected, time does not make failures the real
     /// servers' own: the probes have to say so.
     fn forget(&mut self, now: Instant) {
-        while !self.suspected
+        while self.suspected.is_none()
             && let Some((due, probe)) = self.sudden.first().copied()
             && due <= now
         {
@@ -149,9 +167,9 @@ impl MassFailureDetector {
 
     fn judge(&mut self) {
         let Tally { passing, sudden } = self.all;
-        if self.suspected {
-            self.suspected = sudden > passing && self.sorry_passing == 0;
-            if !self.suspected {
+        if self.suspected.is_some() {
+            if sudden <= passing || self.sorry_passing > 0 {
+                self.suspected = None;
                 // Probes that still fail must have a reason of their own.
                 while let Some((_, probe)) = self.sudden.first().copied() {
                     self.set(probe, ProbeState::Silent);
@@ -162,8 +180,30 @@ impl MassFailureDetector {
         let most = sudden + passing >= FEWEST && sudden >= 3 * passing;
         if most && self.sorry_passing == 0 {
             let hit = self.groups.iter().filter(|group| group.is_hit());
-            self.suspected = hit.take(2).count() == 2;
+            if hit.take(2).count() == 2 {
+                self.suspected = self.summary();
+            }
         }
+    }
+
+    /// What the probes that began to fail have in common.
+    fn summary(&self) -> Option<MassFailure> {
+        let mut numbers: BTreeMap<(ProbeResult, Reached), usize> = BTreeMap::new();
+        let mut changed = 0;
+        for (_, probe) in &self.sudden {
+            let probe = self.probes.get(*probe)?;
+            *numbers.entry(probe.failed).or_default() += 1;
+            changed += usize::from(probe.is_changed);
+        }
+        let failing = self.sudden.len();
+        let most = numbers.into_iter().max_by_key(|(_, number)| *number);
+        most.map(|((result, reached), with_result)| MassFailure {
+            result,
+            reached,
+            with_result,
+            failing,
+            check_changed: changed * 2 > failing,
+        })
     }
 }
 
@@ -186,6 +226,24 @@ impl Tally {
 
     fn is_hit(self) -> bool {
         self.sudden > 0 && self.sudden >= self.passing
+    }
+}
+
+/// What a failed probe reached, through the VIP if the probe went there.
+fn reached(outcome: &Outcome) -> Reached {
+    match outcome.vip.or(outcome.plain) {
+        Some(PathResult::Passed | PathResult::WrongAnswer | PathResult::Reported(_)) => {
+            Reached::Server
+        }
+        Some(PathResult::Refused) => Reached::Host,
+        Some(
+            PathResult::NoReply
+            | PathResult::NoDatagramReply
+            | PathResult::Filtered
+            | PathResult::NoNeighbour
+            | PathResult::Unknown,
+        )
+        | None => Reached::Nobody,
     }
 }
 

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::config::{CheckKind, PerRealServer};
 use crate::model::{
-    AdminState, FreezeReason, Health, ProbeResult, Quiesced, Statistics, SyncDaemon, SyncState,
-    TableStatus,
+    AdminState, FreezeReason, Health, MassFailure, ProbeResult, Quiesced, Reached, Statistics,
+    SyncDaemon, SyncState, TableStatus,
 };
 use crate::status::{FirstCounted, fixture};
 
@@ -204,7 +204,16 @@ fn exposes_problems_of_a_pool() {
         status.sorry_serves = true;
     }
     snapshot.services[0].pool.lock().status.fail_open = true;
-    snapshot.frozen.lock().insert(FreezeReason::Probes);
+    snapshot
+        .frozen
+        .lock()
+        .insert(FreezeReason::Probes(MassFailure {
+            result: ProbeResult::Timeout,
+            reached: Reached::Nobody,
+            with_result: 4,
+            failing: 4,
+            check_changed: false,
+        }));
     let found = series(&scrape(snapshot));
     for (series, value) in [
         (r#"lvs_virtual_service_quorum_met{service="web"}"#, 1),

@@ -184,7 +184,7 @@ condition_types! {
     }
     RealServerDown {
         "real_server_down", [Problem], Source, "real server down", "a real server",
-        "A real server fails its check; not listed while all weights are frozen."
+        "A real server or a sorry server is down; verdicts do not change while all weights are frozen."
     }
     CertificateEnding {
         "certificate_ending", [Problem, Warning], Registry, "certificate ends soon", "a real server",

@@ -9,8 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::{RealServerRecord, ServiceRecord, Snapshot};
 use crate::diagnosis::arp_conflict_fix;
 use crate::model::{
-    AdminState, CertificateExpiry, Condition, ConditionType, FreezeReason, Health, PoolStatus,
-    Severity,
+    AdminState, CertificateExpiry, Condition, ConditionType, Health, PoolStatus, Severity,
 };
 use crate::runtime::file_work;
 use crate::runtime::own_command;
@@ -112,26 +111,13 @@ impl Examiner {
 
 fn weights_frozen(kind: ConditionType, snapshot: &Snapshot, now: SystemTime) -> Vec<Condition> {
     let frozen = snapshot.frozen.lock();
-    let conditions = frozen.iter().map(|reason| {
-        let fix = match reason {
-            FreezeReason::Link | FreezeReason::NoInterface | FreezeReason::Probes => {
-                "see `ip -brief link` and `ip route` on this host"
-            }
-            FreezeReason::Clock => "timedatectl set-ntp true",
-        };
-        let frozen = if reason.freezes_all() {
-            "all weights are frozen"
-        } else {
-            "verdicts that depend on the dates of certificates are frozen"
-        };
-        Condition {
-            kind,
-            subject: reason.as_str().to_owned(),
-            severity: Severity::Problem,
-            message: format!("{frozen}: {reason}"),
-            fix: fix.to_owned(),
-            since: now,
-        }
+    let conditions = frozen.iter().map(|reason| Condition {
+        kind,
+        subject: reason.as_str().to_owned(),
+        severity: Severity::Problem,
+        message: format!("{}: {reason}", reason.what()),
+        fix: reason.fix(),
+        since: now,
     });
     conditions.collect()
 }
@@ -274,7 +260,8 @@ fn pool_fix(snapshot: &Snapshot, service: &ServiceRecord) -> String {
     fix
 }
 
-/// While all weights are frozen, the director is at fault, and no real server is blamed.
+/// The verdicts of real servers stay while all weights are frozen, and so do these conditions.
+/// The probes of that time say nothing of a real server, so that the cause stays as well.
 fn down(
     kind: ConditionType,
     snapshot: &Snapshot,
@@ -282,12 +269,14 @@ fn down(
     record: &RealServerRecord,
     _: SystemTime,
 ) -> Option<Condition> {
-    if snapshot.all_weights_are_frozen() {
-        return None;
-    }
+    let is_frozen = snapshot.all_weights_are_frozen();
     let live = record.live.lock();
     if live.health != Health::Down {
         return None;
+    }
+    let subject = service.name_of(record);
+    if is_frozen && let Some(before) = snapshot.conditions.get(kind, &subject) {
+        return Some(before);
     }
     let detail = live.last_probe.as_ref().map(|probe| probe.detail.as_str());
     let message = match (live.diagnosis, detail) {
@@ -301,7 +290,7 @@ fn down(
     );
     Some(Condition {
         kind,
-        subject: service.name_of(record),
+        subject,
         severity: Severity::Problem,
         message,
         fix,

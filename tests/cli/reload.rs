@@ -70,7 +70,8 @@ fn a_changed_check_starts_over_in_the_present_state() {
     server.set(Behaviour::Hang);
     // Fails at once in the first probe, and would need an hour for the second.
     let slow = "interval: 1h, timeout: 1s, rise: 2, fall: 2";
-    site.configure(&site.service("web", 1, slow, &[1, 2]));
+    let service = site.service("web", 1, slow, &[1, 2]);
+    site.configure(&service.replace("path: /,", "path: /other,"));
     assert_eq!(reload(&site).code, 0);
     until(AMPLE, "a failed probe", || {
         let shown = site.real_server(0, 0);
@@ -82,6 +83,84 @@ fn a_changed_check_starts_over_in_the_present_state() {
     });
     assert_eq!(site.real_server(0, 0)["health"], "up");
     assert_eq!(site.real_server(0, 1)["health"], "down");
+}
+
+#[test]
+fn reloads_that_change_only_fall_do_not_keep_a_dead_server_up() {
+    let site = Site::new();
+    let server = Server::start(&[site.server(1), site.server(2)], Behaviour::good());
+    let service = |fall: u8| {
+        let check = format!("interval: 400ms, timeout: 300ms, rise: 1, fall: {fall}");
+        site.configure(&site.service("web", 1, &check, &[1, 2]));
+    };
+    service(4);
+    let _agent = site.agent();
+    wait_for(&site, 0, "up");
+    server.set(Behaviour::Close);
+    // Each reload is sooner than the 3 or 4 failures of one after the other would be.
+    let mut reloads = 0_u8;
+    until(AMPLE, "a dead server that is down", || {
+        service(3 + reloads % 2);
+        reloads += 1;
+        assert_eq!(reload(&site).code, 0);
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let shown = site.real_server(0, 0);
+        if shown["health"] == "down" {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    });
+}
+
+/// The real servers answer, so that neither the link nor a route is at fault.
+#[test]
+fn wrong_path_of_all_checks_freezes_all_weights_and_the_fix_is_the_check() {
+    let site = Site::new();
+    let hosts = [1, 2, 3, 4].map(|host| site.server(host));
+    let server = Server::start(&hosts, Behaviour::good());
+    let check = "interval: 500ms, timeout: 400ms, rise: 1, fall: 3";
+    let services = |path: &str| {
+        let services = [(1, &[1, 2][..]), (2, &[3, 4])].map(|(vip, hosts)| {
+            let name = format!("web{vip}");
+            let service = site.service(&name, vip, check, hosts);
+            service.replace("path: /,", &format!("path: {path},"))
+        });
+        site.configure(&services.concat());
+    };
+    services("/");
+    let mut agent = site.agent();
+    let all = |health: &str| {
+        until(AMPLE, health, || {
+            let up = |(service, one)| site.real_server(service, one)["health"] == health;
+            if [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().all(up) {
+                Ok(())
+            } else {
+                Err(site.status())
+            }
+        });
+    };
+    all("up");
+    services("/wrong");
+    server.set(Behaviour::status("503 Service Unavailable"));
+    assert_eq!(reload(&site).code, 0);
+    let line = agent.wait_for_line(AMPLE, |line| line.contains("all weights are frozen"));
+    let condition = until(AMPLE, "frozen weights", || {
+        let status = site.status();
+        let conditions = status["conditions"].as_array().unwrap().iter();
+        let mut frozen = conditions.filter(|condition| condition["type"] == "weights_frozen");
+        frozen.next().cloned().ok_or(status.clone())
+    });
+    let fix = condition["fix"].as_str().unwrap();
+    let message = condition["message"].as_str().unwrap();
+    assert!(
+        fix.starts_with("correct the check that the last reload changed, and reload;"),
+        "{condition}"
+    );
+    assert!(!fix.contains("ip route"), "{condition}");
+    assert!(message.contains("with the result `status`"), "{condition}");
+    assert!(line.contains(fix), "{line}");
+    all("up");
 }
 
 #[test]

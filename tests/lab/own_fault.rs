@@ -1,4 +1,4 @@
-//! Weights are held while the fault is the director's own.
+//! Weights are frozen while the fault is the director's own.
 
 use std::fmt::Write as _;
 
@@ -64,7 +64,7 @@ fn weights_are_frozen_while_the_directors_link_is_down() {
     let lines: Vec<_> = output[before..].lines().collect();
     let reported = lines
         .iter()
-        .filter(|line| line.contains("all weights are held"));
+        .filter(|line| line.contains("all weights are frozen"));
     assert_eq!(reported.count(), 1, "{lines:#?}");
     let blames = |line: &&&str| line.contains("rs1") || line.contains("rs2");
     assert_eq!(lines.iter().filter(blames).count(), 0, "{lines:#?}");
@@ -165,7 +165,7 @@ fn weights_are_frozen_while_most_probes_fail_at_once() {
     assert!(
         output
             .lines()
-            .any(|line| line.contains("all weights are held")
+            .any(|line| line.contains("all weights are frozen")
                 && line.contains("most probes of unrelated")),
         "{output}"
     );

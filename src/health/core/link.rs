@@ -16,11 +16,7 @@ impl Core {
     pub(super) fn update_freeze(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let mut reasons = BTreeSet::new();
         reasons.extend(self.link);
-        reasons.extend(
-            self.mass_failure
-                .suspected()
-                .then_some(FreezeReason::Probes),
-        );
+        reasons.extend(self.mass_failure.suspected().map(FreezeReason::Probes));
         reasons.extend(
             self.probe_errors
                 .clock_is_wrong()
@@ -38,6 +34,7 @@ impl Core {
             };
             effects.push(Effect::log(LogLine {
                 reason: Some(why),
+                fix: Some(reason.fix()),
                 ..LogLine::new(Level::Warn, reason.what())
             }));
         }

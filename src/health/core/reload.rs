@@ -39,7 +39,7 @@ impl Core {
             timers: Timers::new(pools.len()),
             replaced: vec![false; pools.len()],
             symptoms: SymptomTable::new(&inventory),
-            mass_failure: mass_failure(&inventory, &probes, &pools),
+            mass_failure: mass_failure(&inventory, &probes, &pools, |_| false),
             probe_loops: probe_loops(&probes, now),
             subscriptions: subscriptions(probes),
             inventory,
@@ -91,7 +91,13 @@ impl Core {
         let learned = self.learn(&mut pools, &known, &probes);
         let freed = self.no_longer_checked(&inventory);
         let without = self.no_longer_with_sorry_server(&inventory);
-        self.mass_failure = mass_failure(&inventory, &probes, &pools);
+        let is_changed = |probe: usize| {
+            probes.get(probe).is_some_and(|(probe, target)| {
+                let is_new = !self.subscriptions.contains_key(probe);
+                is_new && target.subscribers.iter().any(|id| known.contains(id))
+            })
+        };
+        self.mass_failure = mass_failure(&inventory, &probes, &pools, is_changed);
         self.probe_loops = probe_loops(&probes, now);
         self.subscriptions = subscriptions(probes);
         let subscriptions = &self.subscriptions;
@@ -388,6 +394,7 @@ fn mass_failure(
     inventory: &Inventory,
     probes: &[(ProbeId, ProbeTarget)],
     pools: &[Pool],
+    is_changed: impl Fn(usize) -> bool,
 ) -> MassFailureDetector {
     let serves = |id: RealServerId| {
         let pool = pools.get(id.service_index());
@@ -395,5 +402,6 @@ fn mass_failure(
         weight.is_some_and(|weight| weight != Weight::ZERO)
     };
     let targets: Vec<_> = probes.iter().map(|(_, target)| target).collect();
-    MassFailureDetector::new(&targets, |id| inventory.is_sorry_server(id), serves)
+    let is_sorry_server = |id| inventory.is_sorry_server(id);
+    MassFailureDetector::new(&targets, is_sorry_server, serves, is_changed)
 }

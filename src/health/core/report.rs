@@ -32,9 +32,7 @@ impl Core {
             self.log_probe_error(report.probe, change, fix, effects);
         }
         let passed = report.outcome.result.evidence();
-        if let Some(passed) = passed {
-            self.mass_failure.on_outcome(index, passed, now);
-        }
+        self.mass_failure.on_outcome(index, &report.outcome, now);
         self.update_freeze(now, effects);
         for id in real_servers.iter() {
             self.on_outcome(*id, report, passed, now, effects);

@@ -193,7 +193,7 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
     assert!(!fixture.snapshot.all_weights_are_frozen());
     let lines = log.take();
     let held = lines.iter().filter(|line| {
-        line.contains("verdicts that depend on the dates of certificates are held")
+        line.contains("verdicts that depend on the dates of certificates are frozen")
             && line.contains("timedatectl set-ntp true")
     });
     assert_eq!(held.count(), 1, "{lines:?}");
@@ -256,13 +256,11 @@ async fn mass_failure_freezes_all_weights() {
             assert_eq!(fixture.probe(id, ProbeResult::Timeout).await, wanted([]));
         }
     }
-    assert!(
-        fixture
-            .snapshot
-            .frozen
-            .lock()
-            .contains(&FreezeReason::Probes)
-    );
+    let frozen: Vec<_> = fixture.snapshot.frozen.lock().iter().copied().collect();
+    let [FreezeReason::Probes(seen)] = frozen[..] else {
+        panic!("{frozen:?}");
+    };
+    assert_eq!(seen.result, ProbeResult::Timeout);
     for id in [RS1, RS2] {
         assert_eq!(fixture.probe(id, ProbeResult::Ok).await, wanted([]));
     }
@@ -511,7 +509,7 @@ async fn no_real_server_is_logged_as_down_while_the_link_of_the_director_is_down
     }
     let lines = log.take();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains("all weights are held"), "{lines:?}");
+    assert!(lines[0].contains("all weights are frozen"), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]

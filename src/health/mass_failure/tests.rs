@@ -32,6 +32,27 @@ fn targets(probes: &[(u8, &[(u32, u32)])]) -> Vec<ProbeTarget> {
     probes.iter().map(target).collect()
 }
 
+fn outcome(passed: bool) -> Outcome {
+    if passed {
+        seen(ProbeResult::Ok, PathResult::Passed)
+    } else {
+        seen(ProbeResult::Timeout, PathResult::NoReply)
+    }
+}
+
+fn seen(result: ProbeResult, plain: PathResult) -> Outcome {
+    Outcome {
+        result,
+        detail: String::new(),
+        duration: Duration::ZERO,
+        advice: None,
+        certificate_expiry: None,
+        plain: Some(plain),
+        vip: None,
+        fix: None,
+    }
+}
+
 struct Fixture {
     mass_failure: MassFailureDetector,
     now: Instant,
@@ -45,6 +66,7 @@ impl Fixture {
                 &targets(probes).iter().collect::<Vec<_>>(),
                 is_sorry,
                 |_| false,
+                |_| false,
             ),
             now: clock::monotonic(),
         }
@@ -53,10 +75,11 @@ impl Fixture {
     /// Outcomes of all these probes, spread over a second.
     fn round(&mut self, probes: impl IntoIterator<Item = usize>, passed: bool) -> bool {
         for probe in probes {
-            self.mass_failure.on_outcome(probe, passed, self.now);
+            self.mass_failure
+                .on_outcome(probe, &outcome(passed), self.now);
             self.now += Duration::from_millis(200);
         }
-        self.mass_failure.suspected()
+        self.mass_failure.suspected().is_some()
     }
 }
 
@@ -103,12 +126,13 @@ fn real_server_found_with_a_weight_counts_as_passing() {
         &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
         |_| false,
         |_| true,
+        |_| false,
     );
     let now = clock::monotonic();
     for probe in 0..3 {
-        mass_failure.on_outcome(probe, false, now);
+        mass_failure.on_outcome(probe, &outcome(false), now);
     }
-    assert!(mass_failure.suspected());
+    assert!(mass_failure.suspected().is_some());
 }
 
 #[test]
@@ -139,6 +163,57 @@ fn a_sorry_server_that_passes_says_that_the_director_is_well() {
         "shared, it makes no services one"
     );
     assert!(!fixture.round([4], true));
+}
+
+#[test]
+fn mass_failure_has_the_result_of_most_failing_probes_and_what_they_reached() {
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    fixture.round(0..4, true);
+    for (probe, result, reached) in [
+        (0, ProbeResult::Status, PathResult::WrongAnswer),
+        (1, ProbeResult::Timeout, PathResult::NoReply),
+        (2, ProbeResult::Status, PathResult::WrongAnswer),
+    ] {
+        let outcome = seen(result, reached);
+        fixture
+            .mass_failure
+            .on_outcome(probe, &outcome, fixture.now);
+    }
+    let mut expected = MassFailure {
+        result: ProbeResult::Status,
+        reached: Reached::Server,
+        with_result: 2,
+        failing: 3,
+        check_changed: false,
+    };
+    assert_eq!(fixture.mass_failure.suspected(), Some(expected));
+
+    let mut changed = MassFailureDetector::new(
+        &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
+        |_| false,
+        |_| true,
+        |_| true,
+    );
+    for probe in 0..3 {
+        let outcome = seen(ProbeResult::Refused, PathResult::Refused);
+        changed.on_outcome(probe, &outcome, fixture.now);
+    }
+    expected = MassFailure {
+        result: ProbeResult::Refused,
+        reached: Reached::Host,
+        with_result: 3,
+        check_changed: true,
+        ..expected
+    };
+    assert_eq!(changed.suspected(), Some(expected));
+    for probe in 0..4 {
+        changed.on_outcome(probe, &outcome(true), fixture.now);
+    }
+    for probe in 0..3 {
+        changed.on_outcome(probe, &outcome(false), fixture.now);
+    }
+    let later = changed.suspected();
+    assert!(later.is_some_and(|seen| !seen.check_changed), "{later:?}");
 }
 
 proptest! {
@@ -182,8 +257,8 @@ proptest! {
                 let hit = [count(0..2), count(2..4)].iter().all(|(sudden, passing)| *sudden > 0 && sudden >= passing);
                 suspected = hit && sudden + passing >= 4 && sudden >= 3 * passing;
             }
-            fixture.mass_failure.on_outcome(probe, passed, now);
-            prop_assert_eq!(fixture.mass_failure.suspected(), suspected);
+            fixture.mass_failure.on_outcome(probe, &outcome(passed), now);
+            prop_assert_eq!(fixture.mass_failure.suspected().is_some(), suspected);
         }
     }
 }

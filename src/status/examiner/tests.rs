@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Decision, OperatorWeight};
+use crate::model::{Decision, FreezeReason, OperatorWeight};
 use crate::status::fixture;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -35,11 +35,30 @@ fn real_server_that_is_down_has_its_cause_and_fix() {
 }
 
 #[test]
-fn frozen_weights_blame_no_real_server() {
+fn real_server_that_is_down_stays_so_while_weights_are_frozen() {
     let snapshot = fixture::director();
+    assert_eq!(subjects(&snapshot), ["real_server_down web/rs2"]);
+    let before = snapshot.conditions.list();
     snapshot.frozen.lock().insert(FreezeReason::Link);
-    assert_eq!(subjects(&snapshot), ["weights_frozen link"]);
+    {
+        let mut live = snapshot.services[0].real_servers[1].live.lock();
+        live.last_probe.as_mut().unwrap().detail = "no answer".to_owned();
+    }
+    assert_eq!(
+        subjects(&snapshot),
+        ["weights_frozen link", "real_server_down web/rs2"]
+    );
+    let frozen = snapshot.conditions.list();
+    assert_eq!(frozen[1..], before, "probes of this time show no cause");
+    assert_eq!(
+        frozen[0].message,
+        "all weights are frozen: the director's own link is down"
+    );
     snapshot.frozen.lock().clear();
+    assert_eq!(subjects(&snapshot), ["real_server_down web/rs2"]);
+    let thawed = snapshot.conditions.list();
+    assert_eq!(thawed[0].since, before[0].since);
+    assert_eq!(thawed[0].message, "application_down: no answer");
     snapshot.frozen.lock().insert(FreezeReason::Clock);
     assert_eq!(
         subjects(&snapshot),

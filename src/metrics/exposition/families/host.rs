@@ -59,9 +59,9 @@ pub(super) const FAMILIES: &[Family] = &[
                 return;
             }
             let frozen = snapshot.frozen.lock();
-            for reason in FreezeReason::ALL {
-                let is_frozen = u8::from(frozen.contains(&reason));
-                samples.add(&[("reason", reason.as_str())], is_frozen);
+            for label in FreezeReason::LABELS {
+                let is_frozen = frozen.iter().any(|reason| reason.as_str() == label);
+                samples.add(&[("reason", label)], u8::from(is_frozen));
             }
         }),
     },
