@@ -97,20 +97,21 @@ fn reloads_that_change_only_fall_do_not_keep_a_dead_server_up() {
     let _agent = site.agent();
     wait_for(&site, 0, "up");
     server.set(Behaviour::Close);
-    // Each reload is sooner than the 3 or 4 failures of one after the other would be.
-    let mut reloads = 0_u8;
-    until(AMPLE, "a dead server that is down", || {
+    let probes = || {
+        let arrivals = server.arrivals().into_iter();
+        arrivals.filter(|(ip, _)| *ip == site.ip(1)).count()
+    };
+    // Each reload follows one failed probe, or two.
+    for reloads in 0..12 {
+        let before = probes();
         service(3 + reloads % 2);
-        reloads += 1;
         assert_eq!(reload(&site).code, 0);
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let shown = site.real_server(0, 0);
-        if shown["health"] == "down" {
-            Ok(())
-        } else {
-            Err(shown)
-        }
-    });
+        until(AMPLE, "another probe", || {
+            let now = probes();
+            if now > before { Ok(()) } else { Err(now) }
+        });
+    }
+    assert_eq!(site.real_server(0, 0)["health"], "down");
 }
 
 /// The real servers answer, so that neither the link nor a route is at fault.

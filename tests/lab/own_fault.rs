@@ -45,12 +45,12 @@ fn weights_are_frozen_while_the_directors_link_is_down() {
     let agent = cluster.direct();
     cluster.wait_for_weight("192.168.11.21", 1);
     cluster.wait_for_weight("192.168.11.22", 1);
-    let held = "lvs_weights_frozen{reason=\"link\"}";
-    wait_for_metric(director, held, 0.0);
+    let frozen = "lvs_weights_frozen{reason=\"link\"}";
+    wait_for_metric(director, frozen, 0.0);
     let before = agent.output().len();
 
     director.run("ip link set eth0 down");
-    wait_for_metric(director, held, 1.0);
+    wait_for_metric(director, frozen, 1.0);
     wait_for_failures(director, 10.0);
     let table = ipvsadm_save(director);
     assert_eq!(weights(&table), [1, 1], "{table}");
@@ -70,7 +70,7 @@ fn weights_are_frozen_while_the_directors_link_is_down() {
     assert_eq!(lines.iter().filter(blames).count(), 0, "{lines:#?}");
 
     director.run("ip link set eth0 up");
-    wait_for_metric(director, held, 0.0);
+    wait_for_metric(director, frozen, 0.0);
     let ups = "lvs_transitions_total{service=\"web\",real_server=\"rs1\",to=\"down\"}";
     assert!(metric(director, ups) < 0.5, "no verdict came of it");
     rs2.behave(Behaviour::Unavailable);
@@ -144,8 +144,8 @@ fn weights_are_frozen_while_most_probes_fail_at_once() {
     }
     let right = ipvsadm_save(director);
     assert_eq!(weights(&right), [1; 4], "{right}");
-    let held = "lvs_weights_frozen{reason=\"probes\"}";
-    wait_for_metric(director, held, 0.0);
+    let frozen = "lvs_weights_frozen{reason=\"probes\"}";
+    wait_for_metric(director, frozen, 0.0);
 
     director.run("nft add table inet fault");
     director.run("nft add chain inet fault out { type filter hook output priority 0 ; }");
@@ -153,7 +153,7 @@ fn weights_are_frozen_while_most_probes_fail_at_once() {
     director.run(&format!(
         "nft add rule inet fault out ip daddr {all} tcp dport 80 drop"
     ));
-    wait_for_metric(director, held, 1.0);
+    wait_for_metric(director, frozen, 1.0);
     wait_for_failures(director, 20.0);
     assert_eq!(ipvsadm_save(director), right);
     let (_, status) = cluster.site.finish(director, &["status"]);
@@ -176,7 +176,7 @@ fn weights_are_frozen_while_most_probes_fail_at_once() {
     );
 
     director.run("nft flush chain inet fault out");
-    wait_for_metric(director, held, 0.0);
+    wait_for_metric(director, frozen, 0.0);
     assert_eq!(ipvsadm_save(director), right);
     assert!(
         downs(director) < 0.5,
@@ -186,7 +186,7 @@ fn weights_are_frozen_while_most_probes_fail_at_once() {
 
     director.run("nft add rule inet fault out ip daddr 192.168.11.32 tcp dport 80 drop");
     cluster.wait_for_weight("192.168.11.32", 0);
-    wait_for_metric(director, held, 0.0);
+    wait_for_metric(director, frozen, 0.0);
     let table = ipvsadm_save(director);
     assert_eq!(weights(&table).iter().sum::<u32>(), 3, "{table}");
 }

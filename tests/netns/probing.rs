@@ -130,13 +130,13 @@ fn weights_are_frozen_while_the_directors_link_is_down() {
     wait_for(&lan, 1, "up", 1);
 
     lan.bridge.run("ip link set director down");
-    let held = || status(&lan.director)["weights_frozen"].take();
-    until(DEADLINE, "weights that are held", || {
-        let held = held();
-        if held == serde_json::json!(["link"]) {
+    let frozen = || status(&lan.director)["weights_frozen"].take();
+    until(DEADLINE, "weights that are frozen", || {
+        let frozen = frozen();
+        if frozen == serde_json::json!(["link"]) {
             Ok(())
         } else {
-            Err(held)
+            Err(frozen)
         }
     });
     let real_server = "service=\"web\",real_server=\"rs1\"";
@@ -159,12 +159,12 @@ fn weights_are_frozen_while_the_directors_link_is_down() {
     wait_for(&lan, 1, "up", 1);
 
     lan.bridge.run("ip link set director up");
-    until(DEADLINE, "weights that are not held", || {
-        let held = held();
-        if held == serde_json::json!([]) {
+    until(DEADLINE, "weights that are not frozen", || {
+        let frozen = frozen();
+        if frozen == serde_json::json!([]) {
             Ok(())
         } else {
-            Err(held)
+            Err(frozen)
         }
     });
     lan.bridge.run("ip link set rs1 down");

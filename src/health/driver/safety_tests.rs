@@ -162,8 +162,8 @@ async fn without_a_link_weights_are_frozen_and_probes_that_began_then_do_not_cou
 
     fixture.link.send(Some(FreezeReason::NoInterface)).unwrap();
     fixture.after(Duration::from_millis(1)).await;
-    let held = fixture.snapshot.frozen.lock().clone();
-    assert_eq!(held, [FreezeReason::NoInterface].into());
+    let frozen = fixture.snapshot.frozen.lock().clone();
+    assert_eq!(frozen, [FreezeReason::NoInterface].into());
 
     fixture.link.send(None).unwrap();
     fixture.after(Duration::from_millis(1)).await;
@@ -192,11 +192,11 @@ async fn wrong_clock_is_shown_and_freezes_only_what_depends_on_it() {
     );
     assert!(!fixture.snapshot.all_weights_are_frozen());
     let lines = log.take();
-    let held = lines.iter().filter(|line| {
+    let frozen = lines.iter().filter(|line| {
         line.contains("verdicts that depend on the dates of certificates are frozen")
             && line.contains("timedatectl set-ntp true")
     });
-    assert_eq!(held.count(), 1, "{lines:?}");
+    assert_eq!(frozen.count(), 1, "{lines:?}");
     let gone = wanted([(RS2, 0)]);
     assert_eq!(fixture.probe(RS2, ProbeResult::Refused).await, gone);
     // The link, too, and then not.

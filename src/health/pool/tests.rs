@@ -479,7 +479,7 @@ proptest! {
                 prop_assert_eq!(fixture.pool.wanted(place).unwrap().get(), *weight);
             }
             if fixture.pool.frozen {
-                prop_assert_eq!(&fixture.table, &before, "held");
+                prop_assert_eq!(&fixture.table, &before, "frozen");
                 continue;
             }
 
@@ -626,7 +626,7 @@ fn a_row_of_the_old_check_is_no_evidence_for_the_new_one() {
 }
 
 #[test]
-fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
+fn a_drain_begins_though_weights_are_frozen_and_outlives_a_reload() {
     let mut fixture = Fixture::new(policy(), &[(5, 0), (5, 0)], None);
     fixture.goes(0, true);
     fixture.goes(1, true);
@@ -645,7 +645,7 @@ fn a_drain_begins_though_weights_are_held_and_outlives_a_reload() {
     next.pool.take_over(&fixture.pool, &[before(0), before(1)]);
     next.now = fixture.now;
     assert_eq!(next.recompute_weights(), []);
-    assert_eq!(next.goes_nowhere(1), [], "still held");
+    assert_eq!(next.goes_nowhere(1), [], "still frozen");
     next.pool.set_frozen(false, next.now);
     assert_eq!(next.recompute_weights(), [], "still drained");
 }

@@ -141,7 +141,7 @@ fn what_is_drained_advised_leaving_and_not_remembered_for_people() {
 }
 
 #[test]
-fn fixes_of_many_are_a_few_lines_and_a_number_and_none_while_weights_are_held() {
+fn fixes_of_many_are_a_few_lines_and_a_number_and_none_while_weights_are_frozen() {
     let snapshot = fixture::director();
     let mut status = status(&snapshot, &Filter::default());
     let real_servers = &mut status.virtual_services.as_mut().unwrap()[0].real_servers;
