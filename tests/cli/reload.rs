@@ -97,10 +97,7 @@ fn reloads_that_change_only_fall_do_not_keep_a_dead_server_up() {
     let _agent = site.agent();
     wait_for(&site, 0, "up");
     server.set(Behaviour::Close);
-    let probes = || {
-        let arrivals = server.arrivals().into_iter();
-        arrivals.filter(|(ip, _)| *ip == site.ip(1)).count()
-    };
+    let probes = || server.connections(site.ip(1));
     // Each reload follows one failed probe, or two.
     for reloads in 0..12 {
         let before = probes();
