@@ -134,7 +134,8 @@ fn diff_same() -> Box<dyn FnMut()> {
 /// A table of 37,205 destinations beside an empty one.
 fn diff_all_new() -> Box<dyn FnMut()> {
     let (desired, actual) = (table(2_277, 37_205), State::default());
-    Box::new(move || assert_eq!(diff(black_box(&desired), &actual).len(), 2_277 + 37_205))
+    let steps = 2_277 + 37_205 + desired.sysctls.len();
+    Box::new(move || assert_eq!(diff(black_box(&desired), &actual).len(), steps))
 }
 
 fn health() -> Health {
