@@ -81,10 +81,10 @@ pub(super) fn real_servers(totals: &Totals) -> String {
     )
 }
 
-/// `conditions: 1 problem, 2 warnings`, those of servers that are down among them.
+/// `conditions: 1 problem, 2 warnings`: those that `status` lists. The real servers that are
+/// down are counted by themselves.
 pub(super) fn conditions(status: &StatusResponse) -> (String, Option<Tone>) {
-    let conditions = status.conditions.iter();
-    let is_problem = conditions.map(ConditionStatus::is_problem);
+    let is_problem = status.listed_conditions().map(ConditionStatus::is_problem);
     let (problems, warnings): (Vec<_>, Vec<_>) = is_problem.partition(|is_problem| *is_problem);
     let (problems, warnings) = (problems.len(), warnings.len());
     let text = format!(

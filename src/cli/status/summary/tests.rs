@@ -31,7 +31,7 @@ fn numbers_of_a_director() {
             dry run: nothing is written
             2 virtual services
             real servers: 1 of 3 down, 1 up, 1 unknown, 0 draining, 0 drained
-            conditions: 1 problem, 0 warnings
+            conditions: 0 problems, 0 warnings
             /etc/lvs-agent/config.yaml loaded 1m 5s ago
             the last reload failed: cluster.yaml:3:1: no such key
             the kernel was as configured 5s ago

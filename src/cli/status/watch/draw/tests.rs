@@ -58,7 +58,7 @@ fn director_on_80_by_24() {
         &expect![[r"
             lvs1: director, lvs-agent 0.1.0, the kernel was as configured 5s ago
             real servers: 1 of 3 down, 1 up, 1 unknown, 0 draining, 0 drained
-            conditions: 1 problem, 0 warnings
+            conditions: 0 problems, 0 warnings
               REAL SERVER   HEALTH   FOR    KERNEL  LAST PROBE
             web  tcp 192.168.11.200:80  wlc  direct
               rs1           up       1m 3s       1  HTTP 200, port 80, 1.2ms, 5s ago
