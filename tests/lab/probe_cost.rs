@@ -124,7 +124,7 @@ fn measure(lan: &Lan, number: usize, side: &Process) -> f64 {
     thread::sleep(LENGTH);
     let after = now();
     let probes = after.1 - before.1;
-    let time = after.0 - before.0;
+    let time = after.0.saturating_sub(before.0);
     let each = time.as_secs_f64() * 1e6 / f64::from(u32::try_from(probes).unwrap());
     eprintln!("  {probes} probes in {LENGTH:?}, {each:.0} µs each");
     each
