@@ -211,7 +211,7 @@ def instructions(site, seconds):
 
 def written(site):
     """How many weights the agent has written, by its own metric."""
-    with urllib.request.urlopen(f"http://{site.listen}/metrics?service=s0", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{site.listen}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
     return sum(
         int(float(line.split()[-1]))

@@ -143,11 +143,13 @@ class Site:
             time.sleep(0.05)
 
     def agent(self, wrapper=(), times="interval: 1s, timeout: 1s, rise: 1, fall: 3", sorry=None):
-        """With `sorry`, the first service has a sorry server whose check asks this port."""
+        """With `sorry`, the first service has a sorry server whose check asks this port, and the
+        metrics are read often, without those of each real server."""
         text = [
             f"state_dir: {self.directory}/state",
             f"control: {{ socket: {self.directory}/control.sock }}",
             f"http: {{ listen: '{self.listen}' }}",
+            *(["metrics: { per_real_server: off }"] if sorry else []),
             "virtual_services:",
         ]
         for place in range(0, len(self.servers), EACH):
