@@ -116,7 +116,9 @@ stage_clippy() {
 	# --all-targets leaves out the two tests that run as root.
 	cargo clippy --quiet --locked -- -D warnings &&
 		cargo clippy --quiet --all-targets --locked -- -D warnings &&
-		cargo clippy --quiet --test netns --test lab --locked -- -D warnings
+		cargo clippy --quiet --test netns --test lab --locked -- -D warnings &&
+		# The entry points of tests/bench/library, which no test builds.
+		cargo rustc --quiet --locked --lib --profile check -- --cfg benchmarking -D warnings
 }
 
 stage_doc() {

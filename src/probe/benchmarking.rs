@@ -1,13 +1,10 @@
 //! The schedule and the HTTP exchange of a probe, for `tests/bench/library`.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{join, sink};
 
 use super::ProbeRate;
 use super::checks::http;
@@ -55,42 +52,8 @@ pub fn http_request(target: SocketAddr, check: &HttpCheck) -> Option<Vec<u8>> {
 
 /// Sends the request, and reads the answer, which is there at once, to its end: the status.
 pub fn http_answer(request: Vec<u8>, answer: &'static [u8]) -> Option<u16> {
-    let mut exchange = Exchange::new(Server(answer), request, false);
+    let mut exchange = Exchange::new(join(answer, sink()), request, false);
     let status = exchange.status().now_or_never()?.ok()?;
     while let Ok(Some(_)) = exchange.data().now_or_never()? {}
     Some(status)
-}
-
-/// What is left of the answer.
-struct Server(&'static [u8]);
-
-impl AsyncRead for Server {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let (now, later) = self.0.split_at(self.0.len().min(buffer.remaining()));
-        buffer.put_slice(now);
-        self.0 = later;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Server {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }
