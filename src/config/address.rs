@@ -2,36 +2,29 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::declaration::{HOST_ADDRESS, LISTEN, SERVICE_ADDRESS};
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
 
 impl Value<'_> {
     /// Address and port to listen on; any address will do.
     pub(super) fn listen(self, problems: &mut Problems) -> Parsed<SocketAddr> {
-        let wanted = "an IP address with a port";
-        let hint = "write it like `127.0.0.1:9477` or `\"[::1]:9477\"`";
-        let text = self.text(wanted, hint, problems)?;
-        match text.parse() {
-            Ok(address) if !text.contains('%') => Ok(address),
-            _ => Err(self.wrong(wanted, hint, problems)),
-        }
+        self.read(LISTEN, without_zone, problems)
     }
 
     /// VIP and port of a virtual service; `*`, which is port 0, for every port.
     pub(super) fn service_address(self, problems: &mut Problems) -> Parsed<SocketAddr> {
-        let wanted = "a VIP with a port";
-        let hint = "write it like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`";
-        let text = self.text(wanted, hint, problems)?;
-        let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
-        let hint = match bare {
-            Some(IpAddr::V4(ip)) => format!("add the port, like `{ip}:80`"),
-            Some(IpAddr::V6(ip)) => format!("add brackets, port and quotes, like `\"[{ip}]:80\"`"),
-            None => hint.to_owned(),
-        };
+        let text = self.text(SERVICE_ADDRESS, |_| true, problems)?;
         let every_port = text.strip_suffix(":*").map(|vip| format!("{vip}:0"));
-        let address: SocketAddr = match every_port.as_deref().unwrap_or(text).parse() {
-            Ok(address) if !text.contains('%') => address,
-            _ => return Err(self.wrong(wanted, hint, problems)),
+        let Some(address) = without_zone(every_port.as_deref().unwrap_or(text)) else {
+            let hint = match text.trim_matches(['[', ']']).parse() {
+                Ok(IpAddr::V4(ip)) => format!("add the port, like `{ip}:80`"),
+                Ok(IpAddr::V6(ip)) => {
+                    format!("add brackets, port and quotes, like `\"[{ip}]:80\"`")
+                }
+                Err(_) => SERVICE_ADDRESS.hint.to_owned(),
+            };
+            return Err(self.wrong(SERVICE_ADDRESS.wanted, hint, problems));
         };
         self.usable(address.ip(), problems)?;
         if address.port() == 0 && every_port.is_none() {
@@ -47,9 +40,7 @@ impl Value<'_> {
 
     /// An address of one host, without a port.
     pub(super) fn host_address(self, problems: &mut Problems) -> Parsed<IpAddr> {
-        let wanted = "an IP address";
-        let hint = "write it like `192.168.11.21` or `2001:db8::21`; names are not looked up";
-        let text = self.text(wanted, hint, problems)?;
+        let text = self.text(HOST_ADDRESS, |_| true, problems)?;
         if let Ok(address) = text.parse() {
             self.usable(address, problems)?;
             return Ok(address);
@@ -65,9 +56,9 @@ impl Value<'_> {
         } else if text.contains('/') {
             "write the address without a prefix length".to_owned()
         } else {
-            hint.to_owned()
+            HOST_ADDRESS.hint.to_owned()
         };
-        Err(self.wrong(wanted, hint, problems))
+        Err(self.wrong(HOST_ADDRESS.wanted, hint, problems))
     }
 
     /// Whether one host can have the address.
@@ -78,6 +69,11 @@ impl Value<'_> {
         let address = quoted(&address.to_string());
         Err(problems.add(self.node.location, format!("{address} is {kind}"), hint))
     }
+}
+
+/// The port of an address with a zone would be one of a single host.
+fn without_zone(text: &str) -> Option<SocketAddr> {
+    text.parse().ok().filter(|_| !text.contains('%'))
 }
 
 /// What an address is that no single host has, and the remedy. Loopback addresses

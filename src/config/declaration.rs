@@ -17,22 +17,25 @@ use std::time::Duration;
 
 use check::CHECK_OR_NONE;
 pub(super) use check::{
-    AGENT, BYTES, CHECK, DNS, EXEC, EXPECT, EXPECTED_BODY, FILE, GRPC, HAPROXY_AGENT, HTTP, HTTPS,
-    PART, PATTERN, PING, SCHEDULE, STEP, TCP, TLS, TLS_KEYS, UDP,
+    AGENT, BYTES, CHECK, DNS, DNS_NAME, EXEC, EXPECT, EXPECTED_BODY, FILE, GRPC, HAPROXY_AGENT,
+    HEX, HOST, HTTP, HTTPS, METHOD, PART, PATTERN, PING, RECORD_TYPE, REGEX, REQUEST_TARGET,
+    SCHEDULE, SERVER_NAME, SERVICE_NAME, SOME_TEXT, STEP, TCP, TLS, TLS_KEYS, UDP, USER,
 };
 pub(crate) use check::{INTERVALS, RUN, TIMEOUTS as CHECK_TIMEOUTS};
 pub(super) use choices::{Choice, TunnelType, words};
 pub use manual_page::manual_page;
-pub(super) use notify::{MAIL, NOTIFY, TARGETS, WEBHOOK};
+pub(super) use notify::{MAIL, MAIL_ADDRESS, NOTIFY, TARGETS, URL, WEBHOOK};
 pub use reference::reference;
 pub use schema::schema;
-pub(super) use secret::SECRET_SOURCE;
+pub(super) use secret::{CREDENTIAL, SECRET_SOURCE, VARIABLE};
 use secret::{ELSEWHERE, SECRET};
 pub(super) use sections::{
-    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDED, METRICS, PROBE_MARK,
+    CONFIGURATION, CONTROL, DIRECTOR, HTTP_SECTION, INCLUDE, INCLUDED, METRICS, PROBE_MARK,
     REAL_SERVER_ROLE, TIMEOUTS,
 };
-pub(super) use service::{DEFAULTS, PERSISTENCE, REAL_SERVER, SERVICE, SORRY_SERVER, TUNNEL};
+pub(super) use service::{
+    DEFAULTS, ENGINE, PERSISTENCE, REAL_SERVER, SCHEDULER, SERVICE, SHARE, SORRY_SERVER, TUNNEL,
+};
 
 /// A mapping and its keys.
 #[derive(Debug)]
@@ -150,8 +153,10 @@ pub(super) enum Kind {
 pub(super) struct Text {
     /// What it is, with its article.
     pub(super) wanted: &'static str,
+    /// What to write, for whoever wrote something else.
+    pub(super) hint: &'static str,
     /// A regular expression that every valid one matches.
-    pattern: Option<&'static str>,
+    pattern: &'static str,
 }
 
 const fn key(name: &'static str, kind: Kind, presence: Presence, doc: &'static str) -> Key {
@@ -163,14 +168,16 @@ const fn key(name: &'static str, kind: Kind, presence: Presence, doc: &'static s
     }
 }
 
-const fn text(wanted: &'static str, pattern: &'static str) -> Kind {
-    let pattern = if pattern.is_empty() {
-        None
-    } else {
-        Some(pattern)
-    };
-    Kind::Text(Text { wanted, pattern })
+const fn text(wanted: &'static str, hint: &'static str, pattern: &'static str) -> Text {
+    Text {
+        wanted,
+        hint,
+        pattern,
+    }
 }
+
+/// A text without rules.
+pub(super) const ANY_TEXT: Text = text("a text", "put it in quotes", "");
 
 const fn millis(first: u64, last: u64) -> Kind {
     Kind::Duration(Duration::from_millis(first), Duration::from_millis(last))
@@ -186,22 +193,34 @@ const DAY: u64 = 24 * 60 * 60;
 /// is 1000.
 pub(crate) const LONGEST_TIMEOUT: u64 = 24 * DAY;
 
-const NAME: Kind = text(
+pub(super) const NAME: Text = text(
     "a name of 1 to 63 letters, digits, `.`, `_` or `-`",
+    "write a name such as `web`",
     "^[A-Za-z0-9._-]{1,63}$",
 );
-const PATH: Kind = text("an absolute path", "^/");
-const INTERFACE: Kind = text(
+pub(super) const PATH: Text = text(
+    "an absolute path",
+    "write a path that starts with `/`",
+    "^/",
+);
+pub(super) const INTERFACE: Text = text(
     "the name of a network interface, of 1 to 15 characters",
+    "write a name such as `eth0`; `ip link` lists those of this host",
     "^[^/:\\s]{1,15}$",
 );
-const HOST_ADDRESS: Kind = text("an IP address", "^[0-9A-Fa-f.:]+$");
-const SERVICE_ADDRESS: Kind = text(
+pub(super) const HOST_ADDRESS: Text = text(
+    "an IP address",
+    "write it like `192.168.11.21` or `2001:db8::21`; names are not looked up",
+    "^[0-9A-Fa-f.:]+$",
+);
+pub(super) const SERVICE_ADDRESS: Text = text(
     "a VIP with a port, or with `*` for every port",
+    "write it like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`",
     "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):([0-9]+|\\*)$",
 );
-const LISTEN: Kind = text(
+pub(super) const LISTEN: Text = text(
     "an IP address with a port",
+    "write it like `127.0.0.1:9477` or `\"[::1]:9477\"`",
     "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$",
 );
 

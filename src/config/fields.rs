@@ -376,8 +376,6 @@ pub(super) fn list_nodes<'n>(
             format!("the list `{}` is empty", entry.key.value),
             hint,
         )),
-        Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::Mapping(_) => {
-            Err(Value::of(entry).wrong("a list", hint, problems))
-        }
+        _ => Err(Value::of(entry).wrong("a list", hint, problems)),
     }
 }

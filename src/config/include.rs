@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
+use super::declaration::INCLUDE;
 use super::node::Entry;
 use super::problem::{Parsed, Problems, quoted};
 use super::scalar::Value;
@@ -96,10 +97,12 @@ pub(super) fn included(
 fn paths(entry: &Entry, base: Base<'_>, problems: &mut Problems) -> Parsed<Vec<PathBuf>> {
     let value = Value::of(entry);
     let directory = base.directory();
-    let wanted = "the path of a file, or a pattern";
-    let hint = format!("write it like `include: conf.d/*.yaml`; it starts {base}");
+    let wanted = INCLUDE.wanted;
+    let hint = format!("{}; it starts {base}", INCLUDE.hint);
     let nothing_hint = format!("correct the path, which starts {base}, or remove the line");
-    let pattern = value.text(wanted, &hint, problems)?;
+    let Some(pattern) = value.node.text() else {
+        return Err(value.wrong(wanted, hint, problems));
+    };
     let whole = directory.join(pattern);
     let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) else {
         return Err(value.wrong(wanted, hint, problems));

@@ -9,7 +9,7 @@ use crate::model::{
     Tunnel,
 };
 
-use super::declaration::{PERSISTENCE, TUNNEL, TunnelType};
+use super::declaration::{ENGINE, PERSISTENCE, SCHEDULER, TUNNEL, TunnelType};
 use super::fields::Fields;
 use super::node::{Content, Entry, Located};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted};
@@ -134,11 +134,7 @@ pub(super) fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<T
 /// The key `scheduler`.
 pub(super) fn scheduler(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Scheduler> {
     let value = fields.value("scheduler", problems)?;
-    let wanted = "the name of a scheduler, of at most 15 letters, digits, `_` or `-`";
-    let hint = "write a name such as `wlc`, `wrr` or `sh`";
-    let text = value.text(wanted, hint, problems)?;
-    text.parse()
-        .map_err(|_| value.wrong(wanted, hint, problems))
+    value.read(SCHEDULER, |text| text.parse().ok(), problems)
 }
 
 /// The keys `scheduler_flags` and `one_packet`; `has_flags` is of the scheduler.
@@ -233,11 +229,7 @@ impl Value<'_> {
                 .map(u32::from)
                 .filter(|mask| mask.leading_ones() == mask.count_ones())
                 .and_then(|mask| u8::try_from(mask.leading_ones()).ok()),
-            Content::Null
-            | Content::Bool(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => None,
+            _ => None,
         };
         let length = length.filter(|length| (1..=longest).contains(length));
         let length = length.ok_or_else(|| self.wrong(wanted, hint, problems))?;
@@ -248,14 +240,10 @@ impl Value<'_> {
     }
 
     fn engine(self, key: Parsed<ServiceKey>, problems: &mut Problems) -> Parsed<String> {
-        let wanted = "the name of a persistence engine, of at most 15 letters";
-        let hint = "write `sip`, the one that Linux has, or remove the key: \
-                    then clients are told apart by their addresses";
-        let text = self.text(wanted, hint, problems)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-        if !(1..=LONGEST_ENGINE).contains(&text.len()) || !text.bytes().all(plain) {
-            return Err(self.wrong(wanted, hint, problems));
-        }
+        let is_name =
+            |text: &str| (1..=LONGEST_ENGINE).contains(&text.len()) && text.bytes().all(plain);
+        let text = self.text(ENGINE, is_name, problems)?;
         let protocol = match key? {
             ServiceKey::Address { protocol, .. } => Some(protocol),
             ServiceKey::Fwmark { .. } => None,

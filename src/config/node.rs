@@ -102,6 +102,15 @@ impl Node {
         }
     }
 
+    /// The entries, if it is a mapping.
+    pub(super) fn mapping(&self) -> Option<&[Entry]> {
+        if let Content::Mapping(entries) = self.content() {
+            Some(entries)
+        } else {
+            None
+        }
+    }
+
     /// The entries of a list, or this node alone if it is `single`.
     pub(super) fn one_or_many(&self, single: impl FnOnce(&Self) -> bool) -> Option<&[Self]> {
         if let Content::Sequence(nodes) = self.content() {

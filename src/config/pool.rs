@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::{Forwarding, Protocol, RealServerKey, ServiceKey};
 
 use super::check::WrittenCheck;
-use super::declaration::SORRY_SERVER;
+use super::declaration::{SHARE, SORRY_SERVER};
 use super::fields::Fields;
 use super::node::{Entry, Located, Location};
 use super::problem::{Parsed, Problems};
@@ -59,17 +59,12 @@ pub(super) fn pool(
     let quorum = weight("quorum");
     let hysteresis = weight("hysteresis");
     let fail_open_below = fields.maybe("fail_open_below", |value| {
-        let wanted = "a share from 1% to 100%";
-        let hint = "write it like `30%`";
-        let text = value.text(wanted, hint, problems)?;
-        let percent = text.strip_suffix('%').and_then(|text| text.parse().ok());
-        match percent.filter(|percent| (1..=100).contains(percent)) {
-            Some(percent) => Ok(Located {
-                value: percent,
-                location: value.node.location,
-            }),
-            None => Err(value.wrong(wanted, hint, problems)),
-        }
+        let percent = |text: &str| text.strip_suffix('%')?.parse().ok();
+        let share = |text: &str| percent(text).filter(|percent| (1..=100).contains(percent));
+        Ok(Located {
+            value: value.read(SHARE, share, problems)?,
+            location: value.node.location,
+        })
     });
     let sorry_server = fields.maybe("sorry_server", |value| {
         sorry_server(value, service, forwarding, problems)

@@ -97,14 +97,13 @@ impl Value<'_> {
         let Some(text) = self.node.text().filter(|text| text.contains('-')) else {
             return self.host_address(problems).map(Addresses::One);
         };
-        let wanted = "a range of IP addresses";
-        let hint = "write it like `192.168.11.21-60` or `2001:db8::21-2001:db8::30`";
         let bare = text
             .strip_prefix('[')
             .and_then(|text| text.strip_suffix(']'))
             .unwrap_or(text);
         let Some((first, last)) = ends(bare) else {
-            return Err(self.wrong(wanted, hint, problems));
+            let hint = "write it like `192.168.11.21-60` or `2001:db8::21-2001:db8::30`";
+            return Err(self.wrong("a range of IP addresses", hint, problems));
         };
         if first.is_ipv4() != last.is_ipv4() {
             let hint = "write both ends as IPv4 or both as IPv6 addresses";

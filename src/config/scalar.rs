@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::declaration::{Choice, Key, Kind, Presence};
+use super::declaration::{Choice, INTERFACE, Key, Kind, NAME, PATH, Presence, Text};
 use super::node::{Content, Entry, Node};
 use super::problem::{ErrorGuaranteed, Parsed, Problems, quoted, shown};
 use super::spelling::resembling;
@@ -50,11 +50,26 @@ impl<'n> Value<'n> {
         problems.add(self.node.location, message, hint)
     }
 
-    pub(super) fn text(self, wanted: &str, hint: &str, problems: &mut Problems) -> Parsed<&'n str> {
-        match self.node.text() {
-            Some(text) => Ok(text),
-            None => Err(self.wrong(wanted, hint, problems)),
-        }
+    /// What `read` makes of the text; without a text, and where `read` makes nothing of it,
+    /// the value is not what is wanted.
+    pub(super) fn read<T>(
+        self,
+        wanted: Text,
+        read: impl FnOnce(&'n str) -> Option<T>,
+        problems: &mut Problems,
+    ) -> Parsed<T> {
+        let read = self.node.text().and_then(read);
+        read.ok_or_else(|| self.wrong(wanted.wanted, wanted.hint, problems))
+    }
+
+    /// A text of which `is_valid` holds.
+    pub(super) fn text(
+        self,
+        wanted: Text,
+        is_valid: impl FnOnce(&str) -> bool,
+        problems: &mut Problems,
+    ) -> Parsed<&'n str> {
+        self.read(wanted, |text| is_valid(text).then_some(text), problems)
     }
 
     /// A whole number in the range of its declaration.
@@ -109,11 +124,7 @@ impl<'n> Value<'n> {
                 };
                 return Err(self.wrong(wanted, hint, problems));
             }
-            Content::Null
-            | Content::Bool(_)
-            | Content::Number(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => {
+            _ => {
                 let hint = "write a number and its unit, like `1s`";
                 return Err(self.wrong(wanted, hint, problems));
             }
@@ -162,11 +173,11 @@ impl<'n> Value<'n> {
             .iter()
             .map(|(word, _, doc)| format!("{word} {doc}"));
         let docs = docs.collect::<Vec<_>>().join(", ");
-        let text = self.text(&wanted, &docs, problems)?;
-        if let Some((_, value, _)) = T::WORDS.iter().find(|(word, ..)| *word == text) {
+        let text = self.node.text();
+        if let Some((_, value, _)) = T::WORDS.iter().find(|(word, ..)| Some(*word) == text) {
             return Ok(*value);
         }
-        let hint = match resembling(text, names.into_iter()) {
+        let hint = match text.and_then(|text| resembling(text, names.into_iter())) {
             Some(word) => format!("did you mean `{word}`?"),
             None => docs,
         };
@@ -175,34 +186,21 @@ impl<'n> Value<'n> {
 
     /// The name of a virtual service or real server.
     pub(super) fn name(self, problems: &mut Problems) -> Parsed<Arc<str>> {
-        let wanted = format!("a name of 1 to {LONGEST_NAME} letters, digits, `.`, `_` or `-`");
-        let scalar = matches!(self.node.content(), Content::Number(_) | Content::Bool(_));
-        let hint = if scalar {
-            "put it in quotes to make it a text"
-        } else {
-            "write a name such as `web`"
+        let hint = match self.node.content() {
+            Content::Number(_) | Content::Bool(_) => "put it in quotes to make it a text",
+            Content::Text(text) if !text.bytes().all(is_name_byte) => {
+                "use only these characters: names appear in metrics and logs"
+            }
+            Content::Text(text) if text.len() > LONGEST_NAME => "choose a shorter name",
+            Content::Text(text) if !text.is_empty() => return Ok((&**text).into()),
+            _ => NAME.hint,
         };
-        let text = self.text(&wanted, hint, problems)?;
-        let hint = if !text.bytes().all(is_name_byte) {
-            "use only these characters: names appear in metrics and logs"
-        } else if text.len() > LONGEST_NAME {
-            "choose a shorter name"
-        } else if text.is_empty() {
-            hint
-        } else {
-            return Ok(text.into());
-        };
-        Err(self.wrong(&wanted, hint, problems))
+        Err(self.wrong(NAME.wanted, hint, problems))
     }
 
     /// A path from the root on, of at most `longest` bytes where the kernel has a limit.
     pub(super) fn path(self, longest: Option<usize>, problems: &mut Problems) -> Parsed<PathBuf> {
-        let wanted = "an absolute path";
-        let hint = "write a path that starts with `/`";
-        let text = self.text(wanted, hint, problems)?;
-        if !text.starts_with('/') || text.chars().any(char::is_control) {
-            return Err(self.wrong(wanted, hint, problems));
-        }
+        let text = self.path_text(problems)?;
         if let Some(longest) = longest.filter(|&longest| text.len() > longest) {
             return Err(problems.add(
                 self.node.location,
@@ -217,20 +215,20 @@ impl<'n> Value<'n> {
         Ok(text.into())
     }
 
+    /// A path from the root on, as text.
+    pub(super) fn path_text(self, problems: &mut Problems) -> Parsed<&'n str> {
+        let is_path = |text: &str| text.starts_with('/') && !text.contains(char::is_control);
+        self.text(PATH, is_path, problems)
+    }
+
     /// The name of a network interface, as `dev_valid_name` in the kernel's
     /// `net/core/dev.c` takes it: 1 to 15 bytes without `/`, `:` and white space.
     pub(super) fn interface(self, problems: &mut Problems) -> Parsed<String> {
-        let wanted = "the name of a network interface, of 1 to 15 characters";
-        let hint = "write a name such as `eth0`; `ip link` lists those of this host";
-        let text = self.text(wanted, hint, problems)?;
         let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
-        let valid =
-            (1..=15).contains(&text.len()) && !text.contains(bad) && text != "." && text != "..";
-        if valid {
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
+        let is_name = |text: &str| {
+            (1..=15).contains(&text.len()) && !text.contains(bad) && text != "." && text != ".."
+        };
+        self.text(INTERFACE, is_name, problems).map(str::to_owned)
     }
 
     /// A list of texts, or a single one.
@@ -242,8 +240,10 @@ impl<'n> Value<'n> {
         let texts: Vec<_> = nodes
             .iter()
             .map(|node| {
-                let value = Value { node, ..self };
-                let text = value.text("a list of texts", "put each in quotes", problems)?;
+                let text = node.text().ok_or_else(|| {
+                    let value = Value { node, ..self };
+                    value.wrong("a list of texts", "put each in quotes", problems)
+                })?;
                 Ok(text.to_owned())
             })
             .collect();

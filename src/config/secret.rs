@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::declaration::SECRET_SOURCE;
+use super::declaration::{CREDENTIAL, SECRET_SOURCE, VARIABLE};
 use super::fields::Fields;
 use super::node::{Content, Location};
 use super::pem;
@@ -165,12 +165,9 @@ impl Value<'_> {
     /// A secret: a text, or where one is.
     pub(super) fn secret(self, form: Form<'_>, problems: &mut Problems) -> Parsed<Secret> {
         let Content::Mapping(_) = self.node.content() else {
-            let text = self.text(form.wanted, form.hint, problems)?;
-            return if (form.fits)(text) {
-                Ok(text.into())
-            } else {
-                Err(self.wrong(form.wanted, form.hint, problems))
-            };
+            let text = self.node.text().filter(|text| (form.fits)(text));
+            let text = text.map(Secret::from);
+            return text.ok_or_else(|| self.wrong(form.wanted, form.hint, problems));
         };
         let source = self.secret_source(problems)?;
         let Some(bytes) = self.found(&source, problems)? else {
@@ -219,26 +216,17 @@ impl Value<'_> {
     }
 
     fn named_source(self, problems: &mut Problems) -> Parsed<SecretSource> {
-        let Some(key) = self.key.filter(|key| key.name != "file") else {
-            return self.path(None, problems).map(SecretSource::File);
-        };
-        let (wanted, hint, fits): (_, _, fn(&str) -> bool) = if key.name == "env" {
-            let hint = "write a name like `{ env: WEBHOOK_TOKEN }`, without a `$`";
-            ("the name of an environment variable", hint, is_variable)
-        } else {
-            let hint = "write the name that `LoadCredential=` of the agent's unit gives, like \
-                        `{ credential: webhook-token }`";
-            ("the name of a credential", hint, is_credential)
-        };
-        let text = self.text(wanted, hint, problems)?;
-        if !fits(text) {
-            return Err(self.wrong(wanted, hint, problems));
+        match self.name {
+            "env" => {
+                let name = self.text(VARIABLE, is_variable, problems)?;
+                Ok(SecretSource::Variable(name.to_owned()))
+            }
+            "credential" => {
+                let name = self.text(CREDENTIAL, is_credential, problems)?;
+                Ok(SecretSource::Credential(name.to_owned()))
+            }
+            _ => self.path(None, problems).map(SecretSource::File),
         }
-        Ok(if key.name == "env" {
-            SecretSource::Variable(text.to_owned())
-        } else {
-            SecretSource::Credential(text.to_owned())
-        })
     }
 
     /// What is at a source; `None` where this host does not have it and need not.

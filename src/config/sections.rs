@@ -294,12 +294,7 @@ fn sysctls(
             Content::Text(text) if !text.is_empty() && !text.contains(char::is_control) => {
                 text.to_string()
             }
-            Content::Null
-            | Content::Bool(_)
-            | Content::Number(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => {
+            _ => {
                 let hint = "write the value as sysctl.conf has it, like `1`";
                 let wanted = "a whole number or a text";
                 all = Err(Value::of(entry).wrong(wanted, hint, problems));

@@ -159,7 +159,7 @@ pub(super) fn all_unexpanded(node: &Node, problems: &mut Problems) {
                 }
             }
         }
-        Content::Null | Content::Bool(_) | Content::Number(_) => {}
+        _ => {}
     }
 }
 

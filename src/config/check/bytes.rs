@@ -1,6 +1,6 @@
 //! What is sent and what is awaited.
 
-use super::super::declaration::{BYTES, EXPECTED_BODY, PATTERN};
+use super::super::declaration::{BYTES, EXPECTED_BODY, HEX, PATTERN, REGEX, SOME_TEXT};
 use super::super::fields::Fields;
 use super::super::node::Content;
 use super::super::problem::{Parsed, Problems, shown};
@@ -10,8 +10,6 @@ use super::pattern::{ExpectedBody, Expression, Matched, Pattern};
 
 const PATTERN_FORMS: &str = "a text, `{ regex: \"…\" }` or `{ hex: \"…\" }`";
 const BODY_FORMS: &str = "a text, `{ regex: \"…\" }`, `{ hex: \"…\" }` or `{ not: … }`";
-const PATTERN_HINT: &str = "write what the answer must have, like `\"220 \"`";
-const HEX_HINT: &str = "write it like `hex: \"00 ff\"`, in quotes";
 
 impl Value<'_> {
     /// A text, or `{ hex: … }` for bytes that are no text.
@@ -28,9 +26,7 @@ impl Value<'_> {
                 let fields = Fields::read(self.node, &BYTES, problems)?;
                 fields.value("hex", problems)?.hexadecimal(problems)
             }
-            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Sequence(_) => {
-                Err(self.wrong(wanted, hint, problems))
-            }
+            _ => Err(self.wrong(wanted, hint, problems)),
         }
     }
 
@@ -75,7 +71,7 @@ impl Value<'_> {
             return self.text_pattern(PATTERN_FORMS, problems);
         };
         let fields = Fields::read(self.node, &PATTERN, problems)?;
-        let one = fields.exactly_one(&["regex", "hex"], PATTERN_HINT, problems)?;
+        let one = fields.exactly_one(&["regex", "hex"], SOME_TEXT.hint, problems)?;
         one.pattern_of_kind(problems)
     }
 
@@ -86,7 +82,7 @@ impl Value<'_> {
             return text.map(ExpectedBody::With);
         };
         let fields = Fields::read(self.node, &EXPECTED_BODY, problems)?;
-        let one = fields.exactly_one(&["regex", "hex", "not"], PATTERN_HINT, problems)?;
+        let one = fields.exactly_one(&["regex", "hex", "not"], SOME_TEXT.hint, problems)?;
         if one.name == "not" {
             let pattern = one.any_pattern(problems)?;
             one.decides(&pattern, true, problems)?;
@@ -104,12 +100,7 @@ impl Value<'_> {
                 unexpanded::escapes(text, self.node.location, problems);
                 Ok(Pattern::Text(text.to_string()))
             }
-            Content::Null
-            | Content::Bool(_)
-            | Content::Number(_)
-            | Content::Text(_)
-            | Content::Sequence(_)
-            | Content::Mapping(_) => Err(self.wrong(wanted, PATTERN_HINT, problems)),
+            _ => Err(self.wrong(wanted, SOME_TEXT.hint, problems)),
         }
     }
 
@@ -118,11 +109,11 @@ impl Value<'_> {
         if self.name == "hex" {
             let bytes = self.hexadecimal(problems)?;
             if bytes.is_empty() {
-                return Err(self.wrong("at least one byte", HEX_HINT, problems));
+                return Err(self.wrong("at least one byte", HEX.hint, problems));
             }
             return Ok(Pattern::Bytes(bytes));
         }
-        let text = self.text("a regular expression", "put it in quotes", problems)?;
+        let text = self.text(REGEX, |_| true, problems)?;
         Expression::new(text).map(Pattern::Regex).map_err(|error| {
             // The last line says what is wrong; those above show where.
             let message = error.to_string();
@@ -136,9 +127,7 @@ impl Value<'_> {
     }
 
     fn hexadecimal(self, problems: &mut Problems) -> Parsed<Vec<u8>> {
-        let wanted = "bytes in hexadecimal, two digits each";
-        let text = self.text(wanted, HEX_HINT, problems)?;
-        hexadecimal(text).ok_or_else(|| self.wrong(wanted, HEX_HINT, problems))
+        self.read(HEX, hexadecimal, problems)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::super::declaration::DNS;
+use super::super::declaration::{DNS, DNS_NAME, RECORD_TYPE};
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems, quoted};
@@ -42,14 +42,13 @@ pub(super) fn dns(
     let fields = Fields::section(Some(entry), &DNS, problems)?;
     let port = fields.integer("port", problems);
     let name = fields.value("name", problems).and_then(|value| {
-        let (wanted, hint) = ("a name of the DNS", "write it like `name: example.com`");
-        let text = value.text(wanted, hint, problems)?;
-        Name::from_utf8(text).map_err(|_| match text.parse::<IpAddr>() {
-            Ok(address) => {
-                let hint = format!("the name of its PTR record is `{}`", Name::from(address));
-                value.wrong(wanted, &hint, problems)
-            }
-            Err(_) => value.wrong(wanted, hint, problems),
+        let text = value.text(DNS_NAME, |_| true, problems)?;
+        Name::from_utf8(text).map_err(|_| {
+            let hint = match text.parse::<IpAddr>() {
+                Ok(ip) => format!("the name of its PTR record is `{}`", Name::from(ip)),
+                Err(_) => DNS_NAME.hint.to_owned(),
+            };
+            value.wrong(DNS_NAME.wanted, hint, problems)
         })?;
         Ok(text.to_owned())
     });
@@ -95,16 +94,9 @@ pub(super) fn dns(
 
 impl Value<'_> {
     /// A type of which an answer can have records.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "records of all other types come as answers"
-    )]
     fn record_type(self, problems: &mut Problems) -> Parsed<RecordType> {
-        let (wanted, hint) = ("a type of DNS records", "write it like `type: AAAA`");
-        let text = self.text(wanted, hint, problems)?;
-        let Ok(record_type) = text.to_ascii_uppercase().parse::<RecordType>() else {
-            return Err(self.wrong(wanted, hint, problems));
-        };
+        let known = |text: &str| text.to_ascii_uppercase().parse::<RecordType>().ok();
+        let record_type = self.read(RECORD_TYPE, known, problems)?;
         let why = match record_type {
             RecordType::ANY => "asks for every type, and no record is of the type ANY",
             RecordType::AXFR | RecordType::IXFR => {
@@ -124,10 +116,6 @@ impl Value<'_> {
     }
 
     /// What must come, each as a record of this type can say it.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what the others say has no one form"
-    )]
     fn answers(
         self,
         record_type: Parsed<RecordType>,

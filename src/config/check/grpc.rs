@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::super::declaration::{GRPC, Key, TLS_KEYS};
+use super::super::declaration::{GRPC, Key, SERVICE_NAME, TLS_KEYS};
 use super::super::fields::Fields;
 use super::super::node::Entry;
 use super::super::problem::{Parsed, Problems};
@@ -27,7 +27,7 @@ pub(super) fn grpc(
     let fields = Fields::section(Some(entry), &GRPC, problems)?;
     let port = own_port(&fields, vip, problems);
     let service = fields.maybe("service", |value| {
-        let text = value.text("the name of a service", "put it in quotes", problems)?;
+        let text = value.text(SERVICE_NAME, |_| true, problems)?;
         Ok(text.to_owned())
     });
     let encrypted = fields.truth("tls", problems);

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 
-use super::super::declaration::{EXPECT, HTTP, HTTPS};
+use super::super::declaration::{self, EXPECT, HTTP, HTTPS, METHOD, REQUEST_TARGET};
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Parsed, Problems, quoted, shown};
@@ -272,42 +272,31 @@ fn sent_secret(value: Value<'_>, form: Form<'_>, problems: &mut Problems) -> Par
 impl Value<'_> {
     /// A request method (RFC 9110, section 9) but CONNECT and TRACE, which ask nothing of a page.
     fn method(self, problems: &mut Problems) -> Parsed<String> {
-        let wanted = "a request method in upper case";
-        let hint = "write a method such as `HEAD` or `POST`";
-        let text = self.text(wanted, hint, problems)?;
-        let letters = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-        if letters && (1..=20).contains(&text.len()) && !["CONNECT", "TRACE"].contains(&text) {
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
+        let is_method = |text: &str| {
+            let letters = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+            letters && (1..=20).contains(&text.len()) && !["CONNECT", "TRACE"].contains(&text)
+        };
+        self.text(METHOD, is_method, problems).map(str::to_owned)
     }
 
     /// A request target in origin form (RFC 9112, section 3.2.1).
     fn target(self, problems: &mut Problems) -> Parsed<String> {
-        let wanted = "a path that starts with `/`, in ASCII without spaces";
-        let hint = "write it like `/health`; a space is `%20`";
-        let text = self.text(wanted, hint, problems)?;
-        if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic()) {
-            sent(text, self.node.location, problems);
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
+        let is_target =
+            |text: &str| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+        let text = self.text(REQUEST_TARGET, is_target, problems)?;
+        sent(text, self.node.location, problems);
+        Ok(text.to_owned())
     }
 
     /// A `Host` header.
     fn host(self, problems: &mut Problems) -> Parsed<String> {
-        let wanted = "a host name in ASCII without spaces";
-        let hint = "write it like `www.example.com`, or remove the key: then it is the VIP";
-        let text = self.text(wanted, hint, problems)?;
-        let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-        if printable && (1..=LONGEST_HOST).contains(&text.len()) {
-            sent(text, self.node.location, problems);
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
+        let is_host = |text: &str| {
+            let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+            printable && (1..=LONGEST_HOST).contains(&text.len())
+        };
+        let text = self.text(declaration::HOST, is_host, problems)?;
+        sent(text, self.node.location, problems);
+        Ok(text.to_owned())
     }
 
     /// A list of status codes and ranges of them, or a single one.
@@ -357,9 +346,7 @@ fn status_range(node: &Node) -> Option<RangeInclusive<u16>> {
             Some((first, last)) => code(first)?..=code(last)?,
             None => code(text)?..=code(text)?,
         },
-        Content::Null | Content::Bool(_) | Content::Sequence(_) | Content::Mapping(_) => {
-            return None;
-        }
+        _ => return None,
     };
     StatusRanges::new([range.clone()]).map(|_| range)
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::super::declaration::{EXEC, FILE};
+use super::super::declaration::{EXEC, FILE, USER};
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems};
@@ -44,13 +44,8 @@ pub(super) fn exec(
         .required("command", problems)
         .and_then(|entry| command(entry, problems));
     let user = fields.maybe("user", |value| {
-        let wanted = "the name of a user";
-        let hint = "write it like `user: nobody`";
-        let text = value.text(wanted, hint, problems)?;
-        if text.is_empty() || text.contains(['\0', ':', '\n']) {
-            return Err(value.wrong(wanted, hint, problems));
-        }
-        Ok(text.to_owned())
+        let is_name = |text: &str| !text.is_empty() && !text.contains(['\0', ':', '\n']);
+        value.text(USER, is_name, problems).map(str::to_owned)
     });
     let advice = fields.truth("advice", problems);
     Ok(ExecCheck {
@@ -89,8 +84,7 @@ pub(super) fn file(
 ) -> Parsed<FileCheck> {
     let fields = Fields::section(Some(entry), &FILE, problems)?;
     let value = fields.value("path", problems)?;
-    value.path(None, problems)?;
-    let path = value.text("an absolute path", "write it as a text", problems)?;
+    let path = value.path_text(problems)?;
     filled_in(&[path.to_owned()], value.node.location, problems);
     Ok(FileCheck {
         path: path.to_owned(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::super::declaration::SERVER_NAME;
 use super::super::fields::Fields;
 use super::super::node::Content;
 use super::super::pem;
@@ -158,15 +159,11 @@ fn without_port(host: &str) -> String {
 
 impl Value<'_> {
     fn server_name(self, problems: &mut Problems) -> Parsed<String> {
-        let wanted = "the name or the address that the certificate is for";
-        let hint = "write it like `www.example.com`";
-        let text = self.text(wanted, hint, problems)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        let name = (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(plain);
-        if name || text.parse::<IpAddr>().is_ok() {
-            Ok(text.to_owned())
-        } else {
-            Err(self.wrong(wanted, hint, problems))
-        }
+        let is_name = |text: &str| {
+            let name = (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(plain);
+            name || text.parse::<IpAddr>().is_ok()
+        };
+        self.text(SERVER_NAME, is_name, problems).map(str::to_owned)
     }
 }

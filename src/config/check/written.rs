@@ -123,15 +123,8 @@ impl<'n> WrittenCheck<'n> {
 
     /// The value of a key of the check, if it is there.
     pub(super) fn entry(self, name: &str) -> Option<&'n Entry> {
-        self.entries()
-            .find_map(|entry| match entry.value.content() {
-                Content::Mapping(entries) => entries.iter().find(|entry| &*entry.key.value == name),
-                Content::Null
-                | Content::Bool(_)
-                | Content::Number(_)
-                | Content::Text(_)
-                | Content::Sequence(_) => None,
-            })
+        let mut mappings = self.entries().filter_map(|entry| entry.value.mapping());
+        mappings.find_map(|entries| entries.iter().find(|entry| &*entry.key.value == name))
     }
 
     /// Those in which a key is looked for, one after the other.
@@ -145,15 +138,9 @@ fn is_none(entry: &Entry) -> bool {
 }
 
 fn says_kind(entry: &Entry) -> bool {
-    match entry.value.content() {
-        Content::Mapping(entries) => entries
-            .iter()
-            .any(|entry| SCHEDULE.iter().all(|key| *key.name != *entry.key.value)),
-        // `none`, or no check at all, which is reported.
-        Content::Null
-        | Content::Bool(_)
-        | Content::Number(_)
-        | Content::Text(_)
-        | Content::Sequence(_) => true,
-    }
+    // What is no mapping is `none`, or no check at all, which is reported.
+    entry.value.mapping().is_none_or(|entries| {
+        let mut keys = entries.iter().map(|entry| &*entry.key.value);
+        keys.any(|name| SCHEDULE.iter().all(|key| key.name != name))
+    })
 }

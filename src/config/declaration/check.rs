@@ -13,15 +13,15 @@ mod tls;
 mod udp;
 
 pub(in crate::config) use agent::AGENT;
-pub(in crate::config) use bytes::{BYTES, EXPECTED_BODY, PATTERN};
-pub(in crate::config) use dns::DNS;
-pub(in crate::config) use grpc::GRPC;
+pub(in crate::config) use bytes::{BYTES, EXPECTED_BODY, HEX, PATTERN, REGEX, SOME_TEXT};
+pub(in crate::config) use dns::{DNS, DNS_NAME, RECORD_TYPE};
+pub(in crate::config) use grpc::{GRPC, SERVICE_NAME};
 pub(in crate::config) use haproxy_agent::HAPROXY_AGENT;
-pub(in crate::config) use http::{EXPECT, HTTP, HTTPS};
-pub(in crate::config) use local::{EXEC, FILE};
+pub(in crate::config) use http::{EXPECT, HOST, HTTP, HTTPS, METHOD, REQUEST_TARGET};
+pub(in crate::config) use local::{EXEC, FILE, USER};
 pub(in crate::config) use ping::PING;
 pub(in crate::config) use stream::{STEP, TCP, TLS};
-pub(in crate::config) use tls::TLS_KEYS;
+pub(in crate::config) use tls::{SERVER_NAME, TLS_KEYS};
 pub(in crate::config) use udp::UDP;
 
 use super::super::Via;
@@ -186,13 +186,13 @@ pub(in crate::config) const SCHEDULE: [Key; 10] = [
     ),
     key(
         "source",
-        HOST_ADDRESS,
+        Kind::Text(HOST_ADDRESS),
         Optional("as routed"),
         "The address that probes come from.",
     ),
     key(
         "interface",
-        INTERFACE,
+        Kind::Text(INTERFACE),
         Optional("as routed"),
         "The interface that probes leave by.",
     ),

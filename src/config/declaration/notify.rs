@@ -3,8 +3,8 @@
 use super::super::WebhookFormat;
 use super::trust::{CA, VERIFY};
 use super::{
-    Alternatives, DAY, Default, ELSEWHERE, Kind, Mapping, NAME, Optional, PATH, Required, SECRET,
-    key, millis, seconds, text, words,
+    ANY_TEXT, Alternatives, DAY, Default, ELSEWHERE, Kind, Mapping, NAME, Optional, PATH, Required,
+    SECRET, Text, key, millis, seconds, text, words,
 };
 
 /// The kinds of targets.
@@ -17,13 +17,13 @@ pub(in crate::config) static NOTIFY: Mapping = Mapping::new(
     &[&[
         key(
             "name",
-            NAME,
+            Kind::Text(NAME),
             Optional("its index in `notify`, from 0"),
             "The target's name in `lvs_notifications_total` and the log.",
         ),
         key(
             "exec",
-            Kind::List(&text("a text", ""), 1),
+            Kind::List(&Kind::Text(ANY_TEXT), 1),
             Optional("`webhook` or `mail`"),
             "A program's absolute path and its arguments; there is no shell.",
         ),
@@ -67,6 +67,12 @@ pub(in crate::config) static NOTIFY: Mapping = Mapping::new(
 )
 .with(Alternatives::ExactlyOne(&TARGETS));
 
+pub(in crate::config) const URL: Text = text(
+    "a URL that starts with `https://` or `http://`",
+    "write it like `https://hooks.example.com/lvs`",
+    "(?i)^https?://.+",
+);
+
 pub(in crate::config) static WEBHOOK: Mapping = Mapping::new(
     "webhook",
     "a webhook",
@@ -74,13 +80,7 @@ pub(in crate::config) static WEBHOOK: Mapping = Mapping::new(
     &[&[
         key(
             "url",
-            Kind::AnyOf(&[
-                text(
-                    "a URL that starts with `https://` or `http://`",
-                    "(?i)^https?://.+",
-                ),
-                ELSEWHERE,
-            ]),
+            Kind::AnyOf(&[Kind::Text(URL), ELSEWHERE]),
             Required("add a line like `url: http://192.168.11.5/lvs`"),
             "Where events are posted to.",
         ),
@@ -101,8 +101,9 @@ pub(in crate::config) static WEBHOOK: Mapping = Mapping::new(
     ]],
 );
 
-const ADDRESS: Kind = text(
+pub(in crate::config) const MAIL_ADDRESS: Text = text(
     "an address such as `ops@example.com`",
+    "write the bare address, without a name and `<>`",
     "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]*(@[A-Za-z0-9.-]+)?$",
 );
 
@@ -113,19 +114,22 @@ pub(in crate::config) static MAIL: Mapping = Mapping::new(
     &[&[
         key(
             "to",
-            Kind::AnyOf(&[ADDRESS, Kind::List(&ADDRESS, 1)]),
+            Kind::AnyOf(&[
+                Kind::Text(MAIL_ADDRESS),
+                Kind::List(&Kind::Text(MAIL_ADDRESS), 1),
+            ]),
             Required("add a line like `to: [ops@example.com]`"),
             "The addresses, 100 at the most.",
         ),
         key(
             "from",
-            ADDRESS,
+            Kind::Text(MAIL_ADDRESS),
             Required("add a line like `from: lvs-agent@example.com`"),
             "The sender, who gets what cannot be delivered.",
         ),
         key(
             "sendmail",
-            PATH,
+            Kind::Text(PATH),
             Default("/usr/sbin/sendmail"),
             "The program, which is called with `-i -f FROM TO...`.",
         ),

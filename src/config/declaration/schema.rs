@@ -112,8 +112,8 @@ fn of_kind(kind: &Kind, definitions: &mut BTreeMap<&'static str, Value>) -> Valu
         }
         Kind::Text(text) => {
             let mut schema = json!({ "type": "string" });
-            if let (Some(pattern), Some(schema)) = (text.pattern, schema.as_object_mut()) {
-                schema.insert("pattern".to_owned(), json!(pattern));
+            if let (false, Some(schema)) = (text.pattern.is_empty(), schema.as_object_mut()) {
+                schema.insert("pattern".to_owned(), json!(text.pattern));
             }
             schema
         }

@@ -3,9 +3,17 @@
 
 use super::super::{DirectorExit, DirectorRemoval, OnArpConflict, PerRealServer, RealServerExit};
 use super::{
-    DAY, DEFAULTS, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, LONGEST_TIMEOUT, Mapping,
-    NOTIFY, Optional, PATH, Required, SERVICE, key, seconds, text, words,
+    ANY_TEXT, DAY, DEFAULTS, Default, HOST_ADDRESS, INTERFACE, Key, Kind, LISTEN, LONGEST_TIMEOUT,
+    Mapping, NOTIFY, Optional, PATH, Required, SERVICE, Text, key, seconds, text, words,
 };
+
+pub(in crate::config) const INCLUDE: Text = text(
+    "the path of a file, or a pattern",
+    "write it like `include: conf.d/*.yaml`",
+    "",
+);
+pub(in crate::config) const SOCKET_PATH: Text = text(PATH.wanted, PATH.hint, "^/.{0,106}$");
+const SYSCTL_VALUE: Text = text(ANY_TEXT.wanted, ANY_TEXT.hint, "^[^\\x00-\\x1f]+$");
 
 const LIST_SERVICES: &str =
     "list at least one virtual service below `virtual_services:`, as in the examples";
@@ -18,7 +26,7 @@ pub(in crate::config) static CONFIGURATION: Mapping = Mapping::new(
     &[&[
         key(
             "include",
-            text("the path of a file, or a pattern", ""),
+            Kind::Text(INCLUDE),
             Optional("nothing is included"),
             "Further files, such as `conf.d/*.yaml`, which hold `virtual_services` alone. \
              The path starts where this file is. A file that is missing, cannot be read or has a \
@@ -34,7 +42,7 @@ pub(in crate::config) static CONFIGURATION: Mapping = Mapping::new(
         CONTROL_KEY,
         key(
             "state_dir",
-            PATH,
+            Kind::Text(PATH),
             Default("/var/lib/lvs-agent"),
             "The directory in which the agent remembers what it owns in the kernel.",
         ),
@@ -123,7 +131,7 @@ pub(in crate::config) static HTTP_SECTION: Mapping = Mapping::section(
     "The read-only HTTP endpoints.",
     &[&[key(
         "listen",
-        LISTEN,
+        Kind::Text(LISTEN),
         Default("127.0.0.1:9477"),
         "Address and port of metrics, status and the status page.",
     )]],
@@ -147,7 +155,7 @@ pub(in crate::config) static CONTROL: Mapping = Mapping::section(
     "The control socket.",
     &[&[key(
         "socket",
-        text("an absolute path", "^/.{0,106}$"),
+        Kind::Text(SOCKET_PATH),
         Default("/run/lvs-agent/control.sock"),
         "The socket for `status`, `reload`, `drain`, `undrain` and `weight`; its path has at most 107 bytes.",
     )]],
@@ -162,13 +170,13 @@ pub(in crate::config) static DIRECTOR: Mapping = Mapping::section(
         ROLE_CONTROL,
         key(
             "interface",
-            INTERFACE,
+            Kind::Text(INTERFACE),
             Optional("another program adds the VIPs"),
             "The interface that gets the VIPs, as /32 (IPv6: /128).",
         ),
         key(
             "link",
-            INTERFACE,
+            Kind::Text(INTERFACE),
             Optional("`interface`"),
             "The interface of the LAN: its carrier is watched, VIPs are announced there and ARP \
              conflicts are looked for.",
@@ -230,7 +238,7 @@ pub(in crate::config) static DIRECTOR: Mapping = Mapping::section(
 
 const SYSCTLS: Kind = Kind::Map(&Kind::AnyOf(&[
     Kind::Integer(i64::MIN, i64::MAX, 1),
-    text("a text", "^[^\\x00-\\x1f]+$"),
+    Kind::Text(SYSCTL_VALUE),
 ]));
 
 /// A time-out of the table.
@@ -284,13 +292,13 @@ pub(in crate::config) static REAL_SERVER_ROLE: Mapping = Mapping::section(
         ROLE_CONTROL,
         key(
             "interface",
-            INTERFACE,
+            Kind::Text(INTERFACE),
             Default("lo"),
             "The interface that gets the VIPs, as /32 (IPv6: /128).",
         ),
         key(
             "vips",
-            Kind::List(&HOST_ADDRESS, 1),
+            Kind::List(&Kind::Text(HOST_ADDRESS), 1),
             Optional("those of the services that list one of this host's addresses"),
             "The VIPs. A real server of a service by `fwmark` needs the key.",
         ),

@@ -6,7 +6,7 @@ use super::super::OnFailure;
 use super::choices::TunnelType;
 use super::{
     Alternatives, CHECK_OR_NONE, Default, HOST_ADDRESS, Key, Kind, LONGEST_TIMEOUT, Mapping, NAME,
-    Optional, Required, SERVICE_ADDRESS, key, port, seconds, text, words,
+    Optional, Required, SERVICE_ADDRESS, Text, key, port, seconds, text, words,
 };
 
 const WEIGHTS: i64 = Weight::MAX.get() as i64;
@@ -19,20 +19,20 @@ pub(in crate::config) static SERVICE: Mapping = Mapping::new(
         &[
             key(
                 "name",
-                NAME,
+                Kind::Text(NAME),
                 Required("add a line like `name: web`"),
                 "The name in logs, metrics and commands.",
             ),
             key(
                 "address",
-                SERVICE_ADDRESS,
+                Kind::Text(SERVICE_ADDRESS),
                 Optional("`addresses` or `fwmark`"),
                 "The VIP and its port, like `192.168.11.200:80` or `\"[2001:db8::200]:80\"`; \
                  `192.168.11.200:*` is every port and needs `persistence`.",
             ),
             key(
                 "addresses",
-                Kind::List(&SERVICE_ADDRESS, 1),
+                Kind::List(&Kind::Text(SERVICE_ADDRESS), 1),
                 Optional("`address` or `fwmark`"),
                 "VIPs and ports; each makes a virtual service.",
             ),
@@ -79,6 +79,12 @@ pub(in crate::config) static DEFAULTS: Mapping = Mapping::section(
     &[&SHAREABLE, &POOL],
 );
 
+pub(in crate::config) const SCHEDULER: Text = text(
+    "the name of a scheduler, of at most 15 letters, digits, `_` or `-`",
+    "write a name such as `wlc`, `wrr` or `sh`",
+    "^[A-Za-z0-9_-]{1,15}$",
+);
+
 /// The keys that `defaults` may have as well.
 const SHAREABLE: [Key; 8] = [
     key(
@@ -89,10 +95,7 @@ const SHAREABLE: [Key; 8] = [
     ),
     key(
         "scheduler",
-        text(
-            "the name of a scheduler, of at most 15 letters, digits, `_` or `-`",
-            "^[A-Za-z0-9_-]{1,15}$",
-        ),
+        Kind::Text(SCHEDULER),
         Default("wlc"),
         "How the kernel chooses the next real server.",
     ),
@@ -134,6 +137,12 @@ const SHAREABLE: [Key; 8] = [
     ),
 ];
 
+pub(in crate::config) const SHARE: Text = text(
+    "a share from 1% to 100%",
+    "write it like `30%`",
+    "^\\+?0*([1-9][0-9]?|100)%$",
+);
+
 /// The same, for what becomes of all its real servers together.
 const POOL: [Key; 7] = [
     key(
@@ -162,7 +171,7 @@ const POOL: [Key; 7] = [
     ),
     key(
         "fail_open_below",
-        text("a share from 1% to 100%", "^\\+?0*([1-9][0-9]?|100)%$"),
+        Kind::Text(SHARE),
         Optional("off"),
         "With less than this share of the weight up, failing real servers serve, too.",
     ),
@@ -202,6 +211,12 @@ const OWN_TUNNEL: Key = key(
 /// A number of connections.
 const CONNECTIONS: i64 = i32::MAX as i64;
 
+pub(in crate::config) const HOST_ADDRESSES: Text = text(
+    "an IP address, or a range of them",
+    "write it like `192.168.11.21`, or `192.168.11.21-60` for a range",
+    "^[0-9A-Fa-f.:\\[\\] -]+$",
+);
+
 pub(in crate::config) static REAL_SERVER: Mapping = Mapping::new(
     "real_server_entry",
     "a real server",
@@ -209,16 +224,13 @@ pub(in crate::config) static REAL_SERVER: Mapping = Mapping::new(
     &[&[
         key(
             "name",
-            NAME,
+            Kind::Text(NAME),
             Required("add a line like `name: rs1`"),
             "The name in logs, metrics and commands; unique in the virtual service.",
         ),
         key(
             "address",
-            text(
-                "an IP address, or a range of them",
-                "^[0-9A-Fa-f.:\\[\\] -]+$",
-            ),
+            Kind::Text(HOST_ADDRESSES),
             Required("add a line like `address: 192.168.11.21`"),
             "The real server's own address. A range, such as `192.168.11.21-60`, makes a real \
              server of each address.",
@@ -261,7 +273,7 @@ pub(in crate::config) static SORRY_SERVER: Mapping = Mapping::new(
     &[&[
         key(
             "address",
-            HOST_ADDRESS,
+            Kind::Text(HOST_ADDRESS),
             Required("add a line like `address: 192.168.11.30`"),
             "Its own address.",
         ),
@@ -303,6 +315,18 @@ pub(in crate::config) static TUNNEL: Mapping = Mapping::new(
     ]],
 );
 
+const NETMASK: Text = text(
+    "a netmask of IPv4",
+    "write it like `255.255.255.0`",
+    "^[0-9.]+$",
+);
+pub(in crate::config) const ENGINE: Text = text(
+    "the name of a persistence engine, of at most 15 letters",
+    "write `sip`, the one that Linux has, or remove the key: then clients are told apart by \
+     their addresses",
+    "^[A-Za-z0-9_-]{1,15}$",
+);
+
 pub(in crate::config) static PERSISTENCE: Mapping = Mapping::new(
     "persistence",
     "the persistence",
@@ -316,19 +340,13 @@ pub(in crate::config) static PERSISTENCE: Mapping = Mapping::new(
         ),
         key(
             "netmask",
-            Kind::AnyOf(&[
-                Kind::Integer(1, 128, 24),
-                text("a netmask of IPv4", "^[0-9.]+$"),
-            ]),
+            Kind::AnyOf(&[Kind::Integer(1, 128, 24), Kind::Text(NETMASK)]),
             Optional("each address is a client"),
             "The prefix length of the networks that count as one client.",
         ),
         key(
             "engine",
-            text(
-                "the name of a persistence engine, of at most 15 letters",
-                "^[A-Za-z0-9_-]{1,15}$",
-            ),
+            Kind::Text(ENGINE),
             Optional("clients are told apart by their addresses"),
             "The persistence engine; Linux has `sip`.",
         ),

@@ -4,7 +4,7 @@ use super::{Default, Key, Kind, Optional, PATH, key};
 
 pub(super) const CA: Key = key(
     "ca",
-    PATH,
+    Kind::Text(PATH),
     Optional("the authorities that this host trusts"),
     "Certificates of authorities in PEM.",
 );

@@ -1,7 +1,7 @@
 //! The mapping `mail`.
 
 use super::super::Mail;
-use super::super::declaration::MAIL;
+use super::super::declaration::{MAIL, MAIL_ADDRESS};
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry, Node};
 use super::super::problem::{Parsed, Problems};
@@ -27,8 +27,7 @@ pub(super) fn mail(entry: &Entry, problems: &mut Problems) -> Parsed<Mail> {
         .value("from", problems)
         .and_then(|value| address(value, problems));
     let sendmail = fields.value("sendmail", problems).and_then(|value| {
-        value.path(None, problems)?;
-        let path = value.text("an absolute path", "write it as a text", problems)?;
+        let path = value.path_text(problems)?;
         problems.warn_of_program(value.node.location, path);
         Ok(path.to_owned())
     });
@@ -59,22 +58,20 @@ fn addresses(value: Value<'_>, problems: &mut Problems) -> Parsed<Vec<String>> {
 
 /// Of this host, or with a domain.
 fn address(value: Value<'_>, problems: &mut Problems) -> Parsed<String> {
-    let wanted = "an address such as `ops@example.com`";
-    let hint = "write the bare address, without a name and `<>`";
-    let text = value.text(wanted, hint, problems)?;
+    value
+        .text(MAIL_ADDRESS, is_address, problems)
+        .map(str::to_owned)
+}
+
+fn is_address(text: &str) -> bool {
     let (local, domain) = match text.split_once('@') {
         Some((local, domain)) => (local, Some(domain)),
         None => (text, None),
     };
     let is_local = |c: char| c.is_ascii_alphanumeric() || SPECIAL.contains(c);
     let is_domain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-    let fits = !local.is_empty()
+    !local.is_empty()
         && !local.starts_with(NO_BEGIN)
         && local.chars().all(is_local)
-        && domain.is_none_or(|domain| !domain.is_empty() && domain.chars().all(is_domain));
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(value.wrong(wanted, hint, problems))
-    }
+        && domain.is_none_or(|domain| !domain.is_empty() && domain.chars().all(is_domain))
 }

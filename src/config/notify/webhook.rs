@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::super::check::tls;
-use super::super::declaration::WEBHOOK;
+use super::super::declaration::{URL, WEBHOOK};
 use super::super::fields::Fields;
 use super::super::node::{Content, Entry};
 use super::super::problem::{Parsed, Problems, quoted, shown};
@@ -66,8 +66,8 @@ enum Scheme {
 /// The scheme is not known of a URL that is not on this host.
 fn url(value: Value<'_>, problems: &mut Problems) -> Parsed<(Secret, Option<Scheme>)> {
     let form = Form {
-        wanted: "a URL that starts with `https://` or `http://`",
-        hint: "write it like `https://hooks.example.com/lvs`",
+        wanted: URL.wanted,
+        hint: URL.hint,
         fits: |text| !matches!(scheme(text), Err(UrlIssue::Scheme)),
     };
     let url = value.secret(form, problems)?;

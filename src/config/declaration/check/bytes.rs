@@ -1,11 +1,20 @@
 //! Bytes that are sent, and patterns of bytes that are expected.
 
-use crate::config::declaration::{Alternatives, Key, Kind, Mapping, Optional, Required, key, text};
+use crate::config::declaration::{
+    ANY_TEXT, Alternatives, Key, Kind, Mapping, Optional, Required, Text, key, text,
+};
 
-pub(super) const BYTES_OR_TEXT: Kind = Kind::AnyOf(&[text("a text", ""), Kind::Mapping(&BYTES)]);
+pub(super) const BYTES_OR_TEXT: Kind = Kind::AnyOf(&[Kind::Text(ANY_TEXT), Kind::Mapping(&BYTES)]);
+
+/// A text that is not empty.
+pub(in crate::config) const SOME_TEXT: Text = text(
+    "a text",
+    "write what the answer must have, like `\"220 \"`",
+    ".",
+);
 
 pub(super) const PATTERN_OR_TEXT: Kind =
-    Kind::AnyOf(&[text("a text", "."), Kind::Mapping(&PATTERN)]);
+    Kind::AnyOf(&[Kind::Text(SOME_TEXT), Kind::Mapping(&PATTERN)]);
 
 pub(in crate::config) static BYTES: Mapping = Mapping::new(
     "bytes",
@@ -13,30 +22,32 @@ pub(in crate::config) static BYTES: Mapping = Mapping::new(
     "Bytes that are no text.",
     &[&[key(
         "hex",
-        HEX,
+        Kind::Text(HEX),
         Required("add a key `hex`"),
         "The bytes, with blanks between them or without.",
     )]],
 );
 
-const HEX: Kind = text(
+pub(in crate::config) const HEX: Text = text(
     "bytes in hexadecimal, two digits each",
+    "write it like `hex: \"00 ff\"`, in quotes",
     "^ *([0-9A-Fa-f] *[0-9A-Fa-f] *)*$",
 );
+
+/// At least one byte of them.
+const SOME_HEX: Text = text(HEX.wanted, HEX.hint, "^ *([0-9A-Fa-f] *[0-9A-Fa-f] *)+$");
+pub(in crate::config) const REGEX: Text = text("a regular expression", "put it in quotes", "");
 
 const PATTERN_KEYS: [Key; 2] = [
     key(
         "regex",
-        text("a regular expression", ""),
+        Kind::Text(REGEX),
         Optional("`hex`"),
         "In the syntax of the Rust crate `regex`.",
     ),
     key(
         "hex",
-        text(
-            "bytes in hexadecimal, two digits each",
-            "^ *([0-9A-Fa-f] *[0-9A-Fa-f] *)+$",
-        ),
+        Kind::Text(SOME_HEX),
         Optional("`regex`"),
         "The bytes, with blanks between them or without.",
     ),

@@ -1,6 +1,8 @@
 //! The keys of the check `dns`.
 
-use crate::config::declaration::{Default, Kind, Mapping, Optional, Required, key, port, text};
+use crate::config::declaration::{
+    ANY_TEXT, Default, Kind, Mapping, Optional, Required, Text, key, port, text,
+};
 
 pub(in crate::config) static DNS: Mapping = Mapping::section(
     "dns_check",
@@ -15,29 +17,43 @@ pub(in crate::config) static DNS: Mapping = Mapping::section(
         ),
         key(
             "name",
-            text("a name of the DNS", "^"),
+            Kind::Text(DNS_NAME),
             Required("add a line like `name: example.com`"),
             "The name that is asked for.",
         ),
         key(
             "type",
-            text("a type of DNS records", "^[A-Za-z0-9]+$"),
+            Kind::Text(RECORD_TYPE),
             Default("A"),
             "The type of record that is asked for.",
         ),
         key(
             "answers",
-            Kind::AnyOf(&[text("a text", ""), Kind::List(&text("a text", ""), 0)]),
+            Kind::AnyOf(&[Kind::Text(ANY_TEXT), Kind::List(&Kind::Text(ANY_TEXT), 0)]),
             Optional("any record of the type will do"),
             "Records that must be among the answers, written as in a zone file.",
         ),
         key(
             "rcode",
-            Kind::AnyOf(&[RCODE, Kind::List(&RCODE, 1)]),
+            Kind::AnyOf(&[Kind::Text(RCODE), Kind::List(&Kind::Text(RCODE), 1)]),
             Optional("`NOERROR` with a record of the type"),
             "Response codes that pass, like `NXDOMAIN`; no record is needed with the key.",
         ),
     ]],
 );
 
-const RCODE: Kind = text("a response code of the DNS", "^[A-Za-z]+$");
+pub(in crate::config) const DNS_NAME: Text = text(
+    "a name of the DNS",
+    "write it like `name: example.com`",
+    "^",
+);
+pub(in crate::config) const RECORD_TYPE: Text = text(
+    "a type of DNS records",
+    "write it like `type: AAAA`",
+    "^[A-Za-z0-9]+$",
+);
+const RCODE: Text = text(
+    "a response code of the DNS",
+    "write it like `NXDOMAIN`",
+    "^[A-Za-z]+$",
+);

@@ -1,7 +1,10 @@
 //! The keys of the check `grpc`.
 
 use super::{TLS_KEYS, own_port};
-use crate::config::declaration::{Default, Kind, Mapping, Optional, key, text};
+use crate::config::declaration::{Default, Kind, Mapping, Optional, Text, key, text};
+
+pub(in crate::config) const SERVICE_NAME: Text =
+    text("the name of a service", "put it in quotes", "");
 
 pub(in crate::config) static GRPC: Mapping = Mapping::section(
     "grpc_check",
@@ -12,7 +15,7 @@ pub(in crate::config) static GRPC: Mapping = Mapping::section(
             own_port(443),
             key(
                 "service",
-                text("the name of a service", ""),
+                Kind::Text(SERVICE_NAME),
                 Optional("the server as a whole"),
                 "The service that is asked for.",
             ),

@@ -1,28 +1,43 @@
 //! The keys of the checks `http` and `https`.
 
 use super::TLS_KEYS;
-use super::bytes::EXPECTED_BODY;
-use crate::config::declaration::{Default, Key, Kind, Mapping, Optional, SECRET, key, port, text};
+use super::bytes::{EXPECTED_BODY, SOME_TEXT};
+use crate::config::declaration::{
+    Default, Key, Kind, Mapping, Optional, SECRET, Text, key, port, text,
+};
+
+pub(in crate::config) const REQUEST_TARGET: Text = text(
+    "a path that starts with `/`, in ASCII without spaces",
+    "write it like `/health`; a space is `%20`",
+    "^/[!-~]*$",
+);
+pub(in crate::config) const HOST: Text = text(
+    "a host name in ASCII without spaces",
+    "write it like `www.example.com`, or remove the key: then it is the VIP",
+    "^[!-.0-~]{1,259}$",
+);
+pub(in crate::config) const METHOD: Text = text(
+    "a request method in upper case",
+    "write a method such as `HEAD` or `POST`",
+    "^[A-Z-]{1,20}$",
+);
 
 const HTTP_KEYS: [Key; 6] = [
     key(
         "path",
-        text(
-            "a path that starts with `/`, in ASCII without spaces",
-            "^/[!-~]*$",
-        ),
+        Kind::Text(REQUEST_TARGET),
         Default("/"),
         "The request target.",
     ),
     key(
         "host",
-        text("a host name in ASCII without spaces", "^[!-.0-~]{1,259}$"),
+        Kind::Text(HOST),
         Optional("the VIP"),
         "The `Host` header.",
     ),
     key(
         "method",
-        text("a request method in upper case", "^[A-Z-]{1,20}$"),
+        Kind::Text(METHOD),
         Default("GET"),
         "The request method, but `CONNECT` and `TRACE`.",
     ),
@@ -81,13 +96,17 @@ pub(in crate::config) static EXPECT: Mapping = Mapping::section(
     &[&[
         key(
             "status",
-            Kind::AnyOf(&[STATUS, RANGE, Kind::List(&Kind::AnyOf(&[STATUS, RANGE]), 1)]),
+            Kind::AnyOf(&[
+                STATUS,
+                Kind::Text(STATUS_RANGE),
+                Kind::List(&Kind::AnyOf(&[STATUS, Kind::Text(STATUS_RANGE)]), 1),
+            ]),
             Default("200-299"),
             "Status codes and ranges of them.",
         ),
         key(
             "body",
-            Kind::AnyOf(&[text("a text", "."), Kind::Mapping(&EXPECTED_BODY)]),
+            Kind::AnyOf(&[Kind::Text(SOME_TEXT), Kind::Mapping(&EXPECTED_BODY)]),
             Optional("any body"),
             "What the body must have or must not have.",
         ),
@@ -96,7 +115,8 @@ pub(in crate::config) static EXPECT: Mapping = Mapping::section(
 
 const STATUS: Kind = Kind::Integer(100, 599, 200);
 
-const RANGE: Kind = text(
+const STATUS_RANGE: Text = text(
     "a range of status codes, the lower first",
+    "write a range like `200-299`",
     "^\\s*[1-5][0-9]{2}\\s*(-\\s*[1-5][0-9]{2}\\s*)?$",
 );

@@ -1,6 +1,14 @@
 //! The keys of the checks on the director itself: `exec` and `file`.
 
-use crate::config::declaration::{Default, Kind, Mapping, Optional, PATH, Required, key, text};
+use crate::config::declaration::{
+    ANY_TEXT, Default, Kind, Mapping, Optional, PATH, Required, Text, key, text,
+};
+
+pub(in crate::config) const USER: Text = text(
+    "the name of a user",
+    "write it like `user: nobody`",
+    "^[^:\\x00\\n]+$",
+);
 
 pub(in crate::config) static EXEC: Mapping = Mapping::section(
     "exec_check",
@@ -9,14 +17,14 @@ pub(in crate::config) static EXEC: Mapping = Mapping::section(
     &[&[
         key(
             "command",
-            Kind::List(&text("a text", ""), 1),
+            Kind::List(&Kind::Text(ANY_TEXT), 1),
             Required("add a line like `command: [/usr/local/bin/check, \"{address}\"]`"),
             "The program's absolute path and its arguments, in which `{address}` and `{port}` \
              stand for the real server's.",
         ),
         key(
             "user",
-            text("the name of a user", "^[^:\\x00\\n]+$"),
+            Kind::Text(USER),
             Optional("the agent's own"),
             "Who runs the program.",
         ),
@@ -35,7 +43,7 @@ pub(in crate::config) static FILE: Mapping = Mapping::section(
     "A file on the director does not contain `down`.",
     &[&[key(
         "path",
-        PATH,
+        Kind::Text(PATH),
         Required("add a line like `path: \"/etc/lvs-agent/weights/{address}\"`"),
         "The path, in which `{address}` and `{port}` stand for the real server's.",
     )]],
