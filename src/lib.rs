@@ -111,7 +111,8 @@
 //!   wrote. After an incomplete dump, reconcile does nothing and tries again.
 //! - **The fast path is one message.** A changed weight costs one `SET_DEST`, a removal one
 //!   `DEL_DEST` and the return one `NEW_DEST`, without a dump. Only a reset reads destinations,
-//!   those of its virtual service. Reconcile compares the whole table at start, on every resync,
+//!   those of its virtual service. A pass that reads or writes a large table lets such messages
+//!   go first, between two services or two batches of steps. Reconcile compares the whole table at start, on every resync,
 //!   and at once when an answer of the kernel shows that the table has changed.
 //! - **Latest value, not a queue.** Health overwrites the wanted weight, so a slow kernel
 //!   neither stalls probes nor piles up stale work.

@@ -19,6 +19,7 @@ mod instrumented;
 mod lock;
 mod observe;
 mod ownership;
+mod pass;
 mod publish;
 mod real_server;
 mod reconciler;

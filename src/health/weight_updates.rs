@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Notify;
 
 use super::effect::WeightChange;
-use super::pool::Handling;
 use crate::model::{RealServerId, ServiceKey};
 use crate::runtime::shared::Shared;
 
@@ -77,13 +76,6 @@ impl WeightUpdates {
     /// Takes all that changed.
     pub(crate) fn take(&self) -> BTreeMap<RealServerId, WeightChange> {
         std::mem::take(&mut *self.dirty.lock())
-    }
-
-    /// Whether something may be taken while the table is being read: all but the end of
-    /// connections, for which a real server leaves the table and comes back.
-    pub(crate) fn can_be_written_at_any_time(&self) -> bool {
-        let dirty = self.dirty.lock();
-        !dirty.is_empty() && dirty.values().all(|one| one.handling != Handling::Reset)
     }
 
     /// How many weights nobody has taken yet.

@@ -150,6 +150,32 @@ pub enum StepKind {
 }
 
 impl Step {
+    /// What a real server has after the step; `None` if the step removes one or concerns none.
+    pub(crate) const fn destination(&self) -> Option<&Destination> {
+        if let Self::AddDestination { destination, .. }
+        | Self::SetDestination {
+            to: destination, ..
+        } = self
+        {
+            Some(destination)
+        } else {
+            None
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) const fn destination_mut(&mut self) -> Option<&mut Destination> {
+        if let Self::AddDestination { destination, .. }
+        | Self::SetDestination {
+            to: destination, ..
+        } = self
+        {
+            Some(destination)
+        } else {
+            None
+        }
+    }
+
     /// What the step does to its object.
     pub const fn kind(&self) -> StepKind {
         match self {

@@ -1,12 +1,13 @@
 //! Execution of the steps of a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::vec;
 
 use thiserror::Error;
 
 use crate::kernel::{Cause, Ipvs, Kernel, KernelError};
-use crate::model::{LocalAddress, ServiceKey, SysctlKey};
+use crate::model::{LocalAddress, MemberKey, ServiceKey, SysctlKey, Weight};
 use crate::plan::{State, Step, Subject};
 
 /// The result of some steps. A step that was not tried, because it depends on a
@@ -89,74 +90,213 @@ pub(crate) struct HeldBack {
 pub(crate) async fn apply<T: Ipvs>(
     kernel: &mut Kernel<T>,
     desired: &State,
-    held_back: &HeldBack,
+    held_back: HeldBack,
     steps: Vec<Step>,
 ) -> AppliedSteps {
-    let silent_about = held_back.silent_about.as_ref();
-    let mut run = Run {
-        desired,
-        silent: silent_about.is_some(),
-        unneeded: &held_back.unneeded,
-        outcome: AppliedSteps::default(),
-        lost_services: BTreeSet::new(),
-    };
-    let mut batch = Batch::default();
-    for step in steps {
-        match &step {
-            Step::AddService { .. }
-            | Step::SetService { .. }
-            | Step::RemoveService { .. }
-            | Step::SetTimeout { .. }
-            | Step::RestoreTimeout { .. } => {}
-            Step::AddDestination { service, .. }
-            | Step::SetDestination { service, .. }
-            | Step::RemoveDestination { service, .. } => {
-                if batch.holds_services {
-                    run.write(&mut kernel.ipvs, &mut batch).await;
-                }
-                if run.lost_services.contains(service) {
-                    continue;
-                }
-            }
-            Step::SetSysctl { key, to, .. } => {
-                run.write(&mut kernel.ipvs, &mut batch).await;
-                let done = kernel.sysctls.write(key, to);
-                run.note(step, done.map_err(StepError::from));
-                continue;
-            }
-            Step::RestoreSysctl { key, to, .. } => {
-                run.write(&mut kernel.ipvs, &mut batch).await;
-                let done = if run.left_a_vip() {
-                    Err(StepError::VipStillThere(key.clone()))
-                } else {
-                    restore(kernel, silent_about, key, to).await
-                };
-                run.note(step, done);
-                continue;
-            }
-            Step::AddAddress(address) => {
-                run.write(&mut kernel.ipvs, &mut batch).await;
-                let done = match run.harm(address) {
-                    Some(error) => Err(error),
-                    None => kernel.addresses.add(address).await.map_err(StepError::from),
-                };
-                run.note(step, done);
-                continue;
-            }
-            Step::RemoveAddress(address) => {
-                run.write(&mut kernel.ipvs, &mut batch).await;
-                let done = kernel.addresses.remove(address).await;
-                run.note(step, done.map_err(StepError::from));
-                continue;
+    let mut unfinished = UnfinishedSteps::new(desired, held_back, steps);
+    while unfinished.write_next(kernel).await {}
+    unfinished.take_results()
+}
+
+/// How many steps go out together: the answers to all of a large table would take memory, and a
+/// new weight waits for them.
+pub(super) const LARGEST_BATCH: usize = 1024;
+
+/// Steps that are carried out one batch after the other: the table may be written between two of
+/// them.
+#[derive(Debug)]
+pub(crate) struct UnfinishedSteps {
+    left: vec::IntoIter<Step>,
+    held_back: HeldBack,
+    /// The services of each VIP that is added.
+    served: BTreeMap<IpAddr, Vec<ServiceKey>>,
+    /// What was decided on real servers since the steps were planned: a weight, or `None` for one
+    /// that left the table.
+    decided: BTreeMap<MemberKey, Option<Weight>>,
+    applied: AppliedSteps,
+    lost_services: BTreeSet<ServiceKey>,
+}
+
+impl UnfinishedSteps {
+    /// All steps that lead to `desired`.
+    pub(crate) fn new(desired: &State, held_back: HeldBack, steps: Vec<Step>) -> Self {
+        let mut served = BTreeMap::new();
+        for step in &steps {
+            if let Step::AddAddress(LocalAddress { address, .. }) = step {
+                let services = desired.services.keys().copied();
+                let of_vip = services.filter(|key| key.vip() == Some(*address));
+                served.insert(*address, of_vip.collect());
             }
         }
-        batch.push(step);
-        if batch.steps.len() == LARGEST_BATCH {
-            run.write(&mut kernel.ipvs, &mut batch).await;
+        Self {
+            left: steps.into_iter(),
+            held_back,
+            served,
+            decided: BTreeMap::new(),
+            applied: AppliedSteps::default(),
+            lost_services: BTreeSet::new(),
         }
     }
-    run.write(&mut kernel.ipvs, &mut batch).await;
-    run.outcome
+
+    /// The real servers that one of the steps left adds: until then, the table does not have them.
+    pub(crate) fn left_to_add(&self) -> BTreeSet<MemberKey> {
+        let mut added = BTreeSet::new();
+        for step in self.left.as_slice() {
+            if let Step::AddDestination { service, key, .. } = step {
+                added.insert((*service, *key));
+            }
+        }
+        added
+    }
+
+    /// Takes account of a step for a real server that was decided after these: a step left for
+    /// it does not bring back what held before.
+    pub(crate) fn note(&mut self, step: &Step) {
+        if let Subject::Destination(service, key) = step.subject() {
+            let weight = step.destination().map(|destination| destination.weight);
+            self.decided.insert((service, key), weight);
+        }
+    }
+
+    /// The step with what was decided by now; `None` if the step is not wanted any longer.
+    fn as_decided(&self, mut step: Step) -> Option<Step> {
+        if self.decided.is_empty() {
+            return Some(step);
+        }
+        let Subject::Destination(service, key) = step.subject() else {
+            return Some(step);
+        };
+        match (self.decided.get(&(service, key)), step.destination_mut()) {
+            (None, _) => {}
+            (Some(Some(weight)), Some(destination)) => destination.weight = *weight,
+            (Some(Some(_)), None) | (Some(None), _) => return None,
+        }
+        Some(step)
+    }
+
+    /// Carries out the next steps, [`LARGEST_BATCH`] of the table at the most. Returns whether
+    /// there are more.
+    pub(crate) async fn write_next<T: Ipvs>(&mut self, kernel: &mut Kernel<T>) -> bool {
+        let mut batch = Batch::default();
+        while batch.steps.len() < LARGEST_BATCH
+            && let Some(step) = self.left.next()
+        {
+            let Some(step) = self.as_decided(step) else {
+                continue;
+            };
+            match &step {
+                Step::AddService { .. }
+                | Step::SetService { .. }
+                | Step::RemoveService { .. }
+                | Step::SetTimeout { .. }
+                | Step::RestoreTimeout { .. } => batch.push(step),
+                Step::AddDestination { service, .. }
+                | Step::SetDestination { service, .. }
+                | Step::RemoveDestination { service, .. } => {
+                    let service = *service;
+                    if batch.holds_services {
+                        self.write(&mut kernel.ipvs, &mut batch).await;
+                    }
+                    if !self.lost_services.contains(&service) {
+                        batch.push(step);
+                    }
+                }
+                Step::SetSysctl { key, to, .. } => {
+                    self.write(&mut kernel.ipvs, &mut batch).await;
+                    let done = kernel.sysctls.write(key, to);
+                    self.note_result(step, done.map_err(StepError::from));
+                }
+                Step::RestoreSysctl { key, to, .. } => {
+                    self.write(&mut kernel.ipvs, &mut batch).await;
+                    let done = if self.left_a_vip() {
+                        Err(StepError::VipStillThere(key.clone()))
+                    } else {
+                        restore(kernel, self.held_back.silent_about.as_ref(), key, to).await
+                    };
+                    self.note_result(step, done);
+                }
+                Step::AddAddress(address) => {
+                    self.write(&mut kernel.ipvs, &mut batch).await;
+                    let done = match self.harm(address) {
+                        Some(error) => Err(error),
+                        None => kernel.addresses.add(address).await.map_err(StepError::from),
+                    };
+                    self.note_result(step, done);
+                }
+                Step::RemoveAddress(address) => {
+                    self.write(&mut kernel.ipvs, &mut batch).await;
+                    let done = kernel.addresses.remove(address).await;
+                    self.note_result(step, done.map_err(StepError::from));
+                }
+            }
+        }
+        self.write(&mut kernel.ipvs, &mut batch).await;
+        self.left.len() > 0
+    }
+
+    /// The results of the steps that were carried out.
+    pub(crate) fn take_results(&mut self) -> AppliedSteps {
+        std::mem::take(&mut self.applied)
+    }
+
+    async fn write<T: Ipvs>(&mut self, ipvs: &mut T, batch: &mut Batch) {
+        let Batch { steps, .. } = std::mem::take(batch);
+        if steps.is_empty() {
+            return;
+        }
+        let results = ipvs.write(&steps).await;
+        for (step, done) in steps.into_iter().zip(results) {
+            if let (Step::AddService { key, .. }, Err(_)) = (&step, &done) {
+                self.lost_services.insert(*key);
+            }
+            self.note_result(step, done.map_err(StepError::from));
+        }
+    }
+
+    fn note_result(&mut self, step: Step, done: Result<(), StepError>) {
+        match done {
+            Ok(()) => self.applied.done.push(step),
+            Err(error) => self.applied.failures.push(StepFailure {
+                subject: step.subject(),
+                error,
+            }),
+        }
+    }
+
+    /// Whether this host is a real server, which must not answer ARP for its VIPs.
+    const fn is_silent(&self) -> bool {
+        self.held_back.silent_about.is_some()
+    }
+
+    /// Whether an address that had to be removed may still exist.
+    fn left_a_vip(&self) -> bool {
+        let mut failures = self.applied.failures.iter().filter(|_| self.is_silent());
+        failures.any(|failure| {
+            matches!(failure.subject, Subject::Address(_))
+                && !matches!(
+                    &failure.error,
+                    StepError::Kernel(KernelError {
+                        cause: Cause::Missing,
+                        ..
+                    })
+                )
+        })
+    }
+
+    fn harm(&self, address: &LocalAddress) -> Option<StepError> {
+        let sysctl = |failure: &StepFailure| {
+            let sysctl = failure.subject.sysctl();
+            sysctl.is_some_and(|key| !self.held_back.unneeded.contains(key))
+        };
+        if self.is_silent() && self.applied.failures.iter().any(sysctl) {
+            return Some(StepError::ArpNotSilenced(address.clone()));
+        }
+        let services = self.served.get(&address.address);
+        let all_lost = services.is_some_and(|services| {
+            !services.is_empty() && services.iter().all(|key| self.lost_services.contains(key))
+        });
+        all_lost.then(|| StepError::NothingToServe(address.clone()))
+    }
 }
 
 async fn restore<T: Ipvs>(
@@ -180,9 +320,6 @@ async fn restore<T: Ipvs>(
     }
 }
 
-/// How many steps go out together: the answers to all of a large table would take memory.
-const LARGEST_BATCH: usize = 1024;
-
 /// Steps for the table that may go out together.
 #[derive(Default)]
 struct Batch {
@@ -194,74 +331,5 @@ impl Batch {
     fn push(&mut self, step: Step) {
         self.holds_services |= matches!(step.subject(), Subject::Service(_));
         self.steps.push(step);
-    }
-}
-
-struct Run<'a> {
-    desired: &'a State,
-    /// Whether this host is a real server, which must not answer ARP for its VIPs.
-    silent: bool,
-    unneeded: &'a BTreeSet<SysctlKey>,
-    outcome: AppliedSteps,
-    lost_services: BTreeSet<ServiceKey>,
-}
-
-impl Run<'_> {
-    async fn write<T: Ipvs>(&mut self, ipvs: &mut T, batch: &mut Batch) {
-        let Batch { steps, .. } = std::mem::take(batch);
-        if steps.is_empty() {
-            return;
-        }
-        let results = ipvs.write(&steps).await;
-        for (step, done) in steps.into_iter().zip(results) {
-            if let (Step::AddService { key, .. }, Err(_)) = (&step, &done) {
-                self.lost_services.insert(*key);
-            }
-            self.note(step, done.map_err(StepError::from));
-        }
-    }
-
-    fn note(&mut self, step: Step, done: Result<(), StepError>) {
-        match done {
-            Ok(()) => self.outcome.done.push(step),
-            Err(error) => self.outcome.failures.push(StepFailure {
-                subject: step.subject(),
-                error,
-            }),
-        }
-    }
-
-    /// Whether an address that had to be removed may still exist.
-    fn left_a_vip(&self) -> bool {
-        let mut failures = self.outcome.failures.iter().filter(|_| self.silent);
-        failures.any(|failure| {
-            matches!(failure.subject, Subject::Address(_))
-                && !matches!(
-                    &failure.error,
-                    StepError::Kernel(KernelError {
-                        cause: Cause::Missing,
-                        ..
-                    })
-                )
-        })
-    }
-
-    fn harm(&self, address: &LocalAddress) -> Option<StepError> {
-        let sysctl = |failure: &StepFailure| {
-            let sysctl = failure.subject.sysctl();
-            sysctl.is_some_and(|key| !self.unneeded.contains(key))
-        };
-        if self.silent && self.outcome.failures.iter().any(sysctl) {
-            return Some(StepError::ArpNotSilenced(address.clone()));
-        }
-        let mut services = self
-            .desired
-            .services
-            .keys()
-            .filter(|key| key.vip() == Some(address.address))
-            .peekable();
-        let all_lost =
-            services.peek().is_some() && services.all(|key| self.lost_services.contains(key));
-        all_lost.then(|| StepError::NothingToServe(address.clone()))
     }
 }

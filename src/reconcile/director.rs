@@ -202,6 +202,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.probe_marks = probe_marks(config);
         let begun = in_from_now(Duration::ZERO);
         let observed = self.observe(Some(&bare)).await;
+        self.begin_postponed_resets().await;
         let has_marks = self.reconciler.probe_marks.is_some();
         self.reconciler.probe_marks = marks_of_now;
         let observed = observed?;
@@ -232,10 +233,8 @@ impl<T: Ipvs> DirectorLoop<T> {
             }
             // The kernel answers at once, so that nothing else would have its turn.
             yield_now().await;
-            if self.weight_updates.can_be_written_at_any_time() {
-                for step in self.write_weights().await {
-                    unfinished.note(&step);
-                }
+            for step in self.write_weights_within_a_pass().await {
+                unfinished.note(&step);
             }
         }
     }
@@ -301,6 +300,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     ) -> Result<usize, ReconcileError> {
         self.recent.forget();
         let result = self.observe_and_converge(observed, difference).await;
+        self.begin_postponed_resets().await;
         self.watch_leaving();
         self.reconciler.note(&result);
         self.next_pass = in_from_now(self.retry.after(result.is_ok()));
@@ -344,10 +344,33 @@ impl<T: Ipvs> DirectorLoop<T> {
             }
             None => difference,
         };
-        let converged = self
+        self.converge(observed, difference).await
+    }
+
+    /// Brings the table to what is desired. A large table takes long to write, for which new
+    /// weights do not wait: they are written between two batches of steps.
+    async fn converge(
+        &mut self,
+        observed: KernelObservation,
+        difference: ChangeCause,
+    ) -> Result<usize, ReconcileError> {
+        let pass = self
             .reconciler
-            .converge(&self.desired, observed, difference);
-        converged.await
+            .begin_pass(&self.desired, observed, difference);
+        let mut pass = pass.await;
+        while self.reconciler.go_on_with_pass(&mut pass).await {
+            // The kernel answers at once, so that nothing else would have its turn.
+            yield_now().await;
+            self.write_weights_ahead_of(&mut pass).await;
+        }
+        let observed = if pass.needs_whole_observation() {
+            self.observe(None).await?
+        } else {
+            let observed = self.reconciler.observe_after(&mut pass, &self.desired);
+            observed.await?
+        };
+        let finished = self.reconciler.finish_pass(pass, &self.desired, &observed);
+        finished.await
     }
 
     /// `on_exit: drain`: no new connections, the established ones go on.

@@ -18,7 +18,7 @@ use crate::runtime::error_chain::error_chain;
 
 /// How many virtual services that were written are not read alone: by then, a look at the
 /// whole table costs little more in most tables.
-const READ_ALONE: usize = 64;
+pub(super) const READ_ALONE: usize = 64;
 
 /// The part of the kernel that this agent observes.
 #[derive(Debug)]

@@ -1,15 +1,13 @@
 //! One pass over the kernel, for both roles: observe, diff, apply, and observe again.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
 
-use super::apply::{self, AppliedSteps, HeldBack, StepError, StepFailure};
-use super::drift::{announce, count_drift, tell_drift};
+use super::apply::StepFailure;
 use super::dry_run::ProposedSteps;
 use super::lock::StateLock;
 use super::observe::{
@@ -17,14 +15,14 @@ use super::observe::{
 };
 use super::ownership::{Owned, StateFileStatus};
 use super::state_file::{LoadedStateFile, StateFile};
-use super::{ChangeCause, ReconcileError, Writing, conditions, publish};
+use super::{ReconcileError, Writing, conditions};
 use crate::config::ProbeMark;
 use crate::kernel::{Ipvs, Kernel, KernelError};
 use crate::metrics::Metrics;
-use crate::model::{ConditionType, Role, ServiceKey, SysctlKey};
+use crate::model::{ConditionType, ServiceKey, SysctlKey};
 use crate::notify::Events;
-use crate::plan::pending_removal::{self, Unreplaced};
-use crate::plan::{State, Step, Subject, diff, in_safe_order};
+use crate::plan::pending_removal::Unreplaced;
+use crate::plan::{State, Subject};
 use crate::probe::vip_path::MarkRegistry;
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -32,7 +30,7 @@ use crate::runtime::stored_file::{BackgroundWriter, StoredFileError, WriteResult
 use crate::status::Snapshot;
 
 /// How long writes to the kernel wait for a disk, which may hang.
-const SAVING: Duration = Duration::from_millis(500);
+pub(super) const SAVING: Duration = Duration::from_millis(500);
 
 /// The same at the end of the process.
 const LAST_SAVING: Duration = Duration::from_secs(2);
@@ -202,7 +200,7 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// The observation after steps that concern the services `written` and were tried since
     /// `before` was observed: the other services are not read again.
-    async fn observe_written(
+    pub(super) async fn observe_written(
         &mut self,
         desired: &State,
         before: KernelObservation,
@@ -210,149 +208,6 @@ impl<T: Ipvs> Reconciler<T> {
     ) -> Result<KernelObservation, KernelError> {
         let scope = scope(desired, &self.owned, self.probe_marks, self.interfaces_seen);
         observe_written(&mut self.kernel, &scope, before, written).await
-    }
-
-    /// The steps from the observed state to the desired state and the real servers
-    /// that are being removed.
-    pub(crate) fn plan(&self, desired: &State, observed: &State) -> Vec<Step> {
-        self.steps(&self.kept(desired, observed), observed)
-    }
-
-    /// What is desired, and beside it what is leaving.
-    pub(super) fn kept<'a>(&self, desired: &'a State, observed: &State) -> Cow<'a, State> {
-        pending_removal::kept(&self.owned.leaving, &self.unreplaced, desired, observed)
-    }
-
-    pub(super) fn steps(&self, desired: &State, observed: &State) -> Vec<Step> {
-        let mut steps = diff(desired, observed);
-        steps.extend(self.owned.restores(desired, observed));
-        in_safe_order(steps)
-    }
-
-    /// One full pass from `observed`: diff, apply, and observe again to see the
-    /// result. Real servers that are being removed stay beside the desired state.
-    /// Returns the number of steps.
-    pub(super) async fn converge(
-        &mut self,
-        desired: &State,
-        observed: KernelObservation,
-        difference: ChangeCause,
-    ) -> Result<usize, ReconcileError> {
-        let started = clock::monotonic();
-        let desired = &*self.kept(desired, &observed.state);
-        let unreadable = observed.unreadable.clone();
-        let mut steps = self.steps(desired, &observed.state);
-        let number = steps.len();
-        steps.retain(|step| !is_unreadable(&unreadable, step));
-        self.tolerated.clear();
-        let observed = if self.writing == Writing::DryRun {
-            self.propose(steps);
-            observed
-        } else if steps.is_empty() && unreadable.is_empty() {
-            self.failed.clear();
-            observed
-        } else {
-            let drift = if difference == ChangeCause::Drift {
-                let unexpected = steps.iter().filter(|step| !self.is_known_failure(step));
-                count_drift(unexpected, &self.metrics)
-            } else {
-                BTreeMap::new()
-            };
-            self.claim(desired, &observed.state).await;
-            let held_back = self.held_back(desired).await;
-            self.mark_registry.invalidate(&steps);
-            let subjects = steps.iter().map(Step::subject);
-            let written = subjects.filter_map(|subject| subject.service().copied());
-            let written = written.collect();
-            let AppliedSteps { done, mut failures } =
-                apply::apply(&mut self.kernel, desired, &held_back, steps).await;
-            failures.extend(unreadable.into_iter().map(|(key, error)| StepFailure {
-                subject: Subject::Sysctl(key),
-                error: StepError::Kernel(error),
-            }));
-            announce(&done, &drift);
-            tell_drift(&done, &drift, &self.events);
-            self.failed = failures
-                .iter()
-                .map(|failure| failure.subject.clone())
-                .collect();
-            let observed = self.observe_written(desired, observed, &written).await?;
-            let failures = self.set_aside_tolerable(failures);
-            if !failures.is_empty() {
-                self.mark_registry.confirm(&observed.state);
-                publish::publish(&self.snapshot, desired, &observed);
-                return Err(ReconcileError::Steps(failures));
-            }
-            observed
-        };
-        self.release(desired, &observed.state).await;
-        self.mark_registry.confirm(&observed.state);
-        publish::publish(&self.snapshot, desired, &observed);
-        if self.proposed.is_empty() {
-            self.metrics.reconciled(clock::monotonic() - started);
-        }
-        Ok(number)
-    }
-
-    /// Separates the failures that will repeat and that traffic does not depend on:
-    /// these are reported, and do not prevent readiness. Returns the other failures.
-    pub(super) fn set_aside_tolerable(&mut self, failures: Vec<StepFailure>) -> Vec<StepFailure> {
-        let tolerable = |failure: &StepFailure| {
-            let sysctl = failure.subject.sysctl();
-            sysctl.is_some_and(|key| self.unneeded.contains(key)) && failure.error.is_lasting()
-        };
-        let (tolerated, failures) = failures.into_iter().partition(tolerable);
-        self.tolerated = tolerated;
-        failures
-    }
-
-    pub(super) fn propose(&mut self, steps: Vec<Step>) {
-        self.proposed.replace(steps, &self.snapshot);
-    }
-
-    /// Adds a pending step of a dry run, or replaces its weight.
-    pub(super) fn add_proposed(&mut self, step: Step) {
-        self.proposed.add(step);
-        self.snapshot.reconcile.lock().pending_steps = self.proposed.len();
-    }
-
-    pub(super) fn is_known_failure(&self, step: &Step) -> bool {
-        let subject = step.subject();
-        self.failed.contains(&subject) || self.is_of_failed_service(&subject)
-    }
-
-    /// Whether the subject is a real server of a service whose own step failed.
-    pub(super) fn is_of_failed_service(&self, subject: &Subject) -> bool {
-        let service = subject.service();
-        service.is_some_and(|service| {
-            let of = Subject::Service(*service);
-            *subject != of && self.failed.contains(&of)
-        })
-    }
-
-    pub(super) async fn held_back(&mut self, desired: &State) -> HeldBack {
-        HeldBack {
-            silent_about: self.silent_about(desired).await,
-            unneeded: self.unneeded.clone(),
-        }
-    }
-
-    /// The VIPs that should be on no interface of this real server; those of
-    /// which this host is the director as well are the director's. `None` for
-    /// a director.
-    pub(super) async fn silent_about(&mut self, desired: &State) -> Option<BTreeSet<IpAddr>> {
-        if self.snapshot.role == Role::Director {
-            return None;
-        }
-        let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
-        let found = self.state_file.directed_vips_patiently(SAVING).await;
-        if let Some(found) = found {
-            self.directed_vips = found;
-        }
-        let directed = &self.directed_vips;
-        let owned = self.owned.addresses.iter().map(|a| a.address);
-        let old = owned.filter(|vip| !desired.contains(vip) && !directed.contains(vip));
-        Some(old.collect())
     }
 
     /// Remembers what is ours before it is written. Traffic comes first: a
@@ -446,11 +301,4 @@ fn scope<'a>(
     } else {
         scope
     }
-}
-
-fn is_unreadable(unreadable: &BTreeMap<SysctlKey, KernelError>, step: &Step) -> bool {
-    let subject = step.subject();
-    subject
-        .sysctl()
-        .is_some_and(|key| unreadable.contains_key(key))
 }

@@ -71,7 +71,7 @@ impl<T: Ipvs> Reconciler<T> {
         }
         let held_back = self.held_back(&nothing).await;
         let AppliedSteps { done, failures } =
-            apply::apply(&mut self.kernel, &nothing, &held_back, steps).await;
+            apply::apply(&mut self.kernel, &nothing, held_back, steps).await;
         announce(&done, &BTreeMap::new());
         // What failed is to be tried again, and in knowledge of every old VIP.
         if failures.is_empty() {

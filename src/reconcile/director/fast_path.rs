@@ -1,5 +1,6 @@
 //! The fast path: one message for a new weight, without a dump.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -8,7 +9,8 @@ use super::{COUNT_INTERVAL, DirectorLoop, in_from_now};
 use crate::health::{Handling, WeightChange};
 use crate::kernel::Ipvs;
 use crate::model::{MemberKey, RealServerId, Weight, with_noun};
-use crate::plan::Step;
+use crate::plan::{Step, Subject};
+use crate::reconcile::pass::UnfinishedPass;
 use crate::reconcile::{STEPS_AT_INFO, StepError, Writing, calls_for_another_look, is_missing};
 use crate::runtime::clock;
 use crate::runtime::error_chain::error_chain;
@@ -27,6 +29,38 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// carried out.
     pub(super) async fn write_weights(&mut self) -> Vec<Step> {
         let pending = self.take_pending();
+        self.write(pending).await
+    }
+
+    /// The same during a pass. Connections are ended after it, since the real server leaves the
+    /// table for that and comes back; until then, it gets no new ones.
+    pub(super) async fn write_weights_within_a_pass(&mut self) -> Vec<Step> {
+        let pending = self.take_pending_within_a_pass();
+        self.write(pending).await
+    }
+
+    /// The same ahead of what the pass has yet to write. A real server that the pass has yet to
+    /// add is added with the new weight.
+    pub(super) async fn write_weights_ahead_of(&mut self, pass: &mut UnfinishedPass) {
+        let pending = self.take_pending_within_a_pass();
+        if pending.is_empty() {
+            return;
+        }
+        let left_to_add = pass.left_to_add();
+        let is_left = |pending: &Pending| {
+            let subject = pending.step.subject();
+            matches!(subject, Subject::Destination(service, key) if left_to_add.contains(&(service, key)))
+        };
+        let (later, now): (Vec<_>, Vec<_>) = pending.into_iter().partition(is_left);
+        for Pending { step, .. } in &later {
+            pass.take_over(step);
+        }
+        for step in self.write(now).await {
+            pass.note(&step);
+        }
+    }
+
+    async fn write(&mut self, pending: Vec<Pending>) -> Vec<Step> {
         if pending.is_empty() {
             return Vec::new();
         }
@@ -79,8 +113,28 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// The weights that health wants and that are not desired yet. Rising weights
     /// come first, so that a service always has a real server.
     fn take_pending(&mut self) -> Vec<Pending> {
+        let changes = self.weight_updates.take();
+        self.pending(changes)
+    }
+
+    /// The same without the end of connections, which is postponed.
+    fn take_pending_within_a_pass(&mut self) -> Vec<Pending> {
+        if self.reconciler.writing == Writing::DryRun {
+            return self.take_pending();
+        }
+        let mut changes = self.weight_updates.take();
+        for (id, change) in &mut changes {
+            if change.handling == Handling::Reset {
+                change.handling = Handling::Weight;
+                self.postpone_reset(*id);
+            }
+        }
+        self.pending(changes)
+    }
+
+    fn pending(&mut self, changes: BTreeMap<RealServerId, WeightChange>) -> Vec<Pending> {
         let mut pending = Vec::new();
-        for (id, change) in self.weight_updates.take() {
+        for (id, change) in changes {
             let Some((service, record)) = self.reconciler.snapshot.records(id) else {
                 continue;
             };
@@ -216,11 +270,16 @@ fn tell_handling(pending: &Pending, service: &ServiceRecord, record: &RealServer
             service,
             real_server, "removed from the table until it passes its check"
         ),
-        Handling::Reset => info!(
-            service,
-            real_server, "its connections are ended: it can be reached no more"
-        ),
+        Handling::Reset => tell_reset(service, real_server),
     }
+}
+
+/// Logs that the connections of a real server are ended.
+pub(super) fn tell_reset(service: &str, real_server: &str) {
+    info!(
+        service,
+        real_server, "its connections are ended: it can be reached no more"
+    );
 }
 
 fn falls(step: &Step) -> bool {

@@ -16,11 +16,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::fast_path::tell_reset;
 use super::{DirectorLoop, in_from_now};
 use crate::health::Handling;
 use crate::kernel::Ipvs;
 use crate::model::{MemberKey, RealServerId, Weight};
 use crate::plan::Step;
+use crate::reconcile::Writing;
 use crate::runtime::error_chain::error_chain;
 
 /// How long a destination stays out of the table, by round.
@@ -34,6 +36,8 @@ const WHILES: [Duration; 3] = [
 #[derive(Debug, Default)]
 pub(super) struct Resets {
     out: BTreeMap<MemberKey, Out>,
+    /// Those whose connections are to be ended after the pass that goes on.
+    postponed: Vec<RealServerId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +134,30 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.take_out(&again).await;
     }
 
+    /// Lets the connections of a real server be ended after the pass that goes on.
+    pub(super) fn postpone_reset(&mut self, id: RealServerId) {
+        self.resets.postponed.push(id);
+    }
+
+    /// Ends the connections of the real servers for which a pass postponed that, and which are
+    /// still without a weight.
+    pub(super) async fn begin_postponed_resets(&mut self) {
+        let mut begun = Vec::new();
+        for id in std::mem::take(&mut self.resets.postponed) {
+            let Some((service, record)) = self.reconciler.snapshot.records(id) else {
+                continue;
+            };
+            let key = (service.key, record.key);
+            if self.desired.weight(&key.0, &key.1) == Some(Weight::ZERO)
+                && self.resets.begin(key, id)
+            {
+                tell_reset(&service.name, &record.name);
+                begun.push(key);
+            }
+        }
+        self.take_out(&begun).await;
+    }
+
     /// Returns all real servers to the table early, and returns their keys.
     pub(super) async fn put_back_all(&mut self) -> Vec<MemberKey> {
         let out = std::mem::take(&mut self.resets.out);
@@ -137,8 +165,12 @@ impl<T: Ipvs> DirectorLoop<T> {
         out.into_keys().collect()
     }
 
-    /// The resets that are wanted and not begun, of the configuration that ends.
+    /// The resets that are wanted and not begun, of the configuration that ends. A dry run
+    /// has none: what it leaves out is pending.
     pub(super) fn unwritten_resets(&self) -> Vec<MemberKey> {
+        if self.reconciler.writing == Writing::DryRun {
+            return Vec::new();
+        }
         let snapshot = &self.reconciler.snapshot;
         let resets = self.weight_updates.take().into_iter();
         let resets = resets.filter(|(_, change)| change.handling == Handling::Reset);

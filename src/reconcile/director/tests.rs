@@ -300,10 +300,21 @@ async fn without_permission_nothing_is_started() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_writes_nothing() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start(&[]).await;
+    lab.intend(RS1, 1).await;
+    lab = Lab::on(lab.stop().await);
     lab.writing = Writing::DryRun;
     let lab = lab.run().await;
     lab.intend(RS1, 1).await;
+    let reset = WeightChange {
+        handling: Handling::Reset,
+        ..change(0)
+    };
+    *lab.wanted_meanwhile.lock().unwrap() = Some((WEB, RS1, reset));
+    advance(RESYNC).await;
+    settle().await;
+    lab.weight_updates.set(vec![(RS1, reset)]);
+    lab.reload(lab.config.clone(), &[]).await.unwrap();
     advance(RESYNC).await;
     settle().await;
     assert_eq!(lab.writes(), Vec::<String>::new());
@@ -526,7 +537,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// A service, and what health wants as soon as the real servers of the service are read.
+/// A service whose real servers are read, or a write, and what health wants from then on.
 type WantedMeanwhile = (&'static str, RealServerId, WeightChange);
 
 /// A director's loop over a table that others can reach, too.
@@ -537,8 +548,10 @@ struct Lab {
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
     /// Active connections by real server.
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
-    /// What health wants as soon as the real servers of this service are read.
+    /// What health wants while the table is read or written.
     wanted_meanwhile: Arc<Mutex<Option<WantedMeanwhile>>>,
+    /// The same after that.
+    wanted_next: Arc<Mutex<Option<WantedMeanwhile>>>,
     state_dir: Arc<tempfile::TempDir>,
     config: Config,
     writing: Writing,
@@ -571,6 +584,7 @@ impl Lab {
             refused: Arc::default(),
             active: Arc::default(),
             wanted_meanwhile: Arc::default(),
+            wanted_next: Arc::default(),
             state_dir: Arc::new(tempfile::tempdir().unwrap()),
             writing: Writing::Real,
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -603,6 +617,7 @@ impl Lab {
             refused: Arc::clone(&self.refused),
             active: Arc::clone(&self.active),
             wanted_meanwhile: Arc::clone(&self.wanted_meanwhile),
+            wanted_next: Arc::clone(&self.wanted_next),
             weight_updates: Arc::clone(&self.weight_updates),
             remembered: self.state_dir.path().join("director.json"),
         });
@@ -759,9 +774,21 @@ struct Table {
     refused: Arc<Mutex<Option<(&'static str, Cause)>>>,
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
     wanted_meanwhile: Arc<Mutex<Option<WantedMeanwhile>>>,
+    wanted_next: Arc<Mutex<Option<WantedMeanwhile>>>,
     weight_updates: Arc<WeightUpdates>,
     /// Whoever is killed here finds in this file what the table may have.
     remembered: PathBuf,
+}
+
+impl Table {
+    /// Lets health want what it wants as soon as this is read or written.
+    fn want(&self, call: &str) {
+        let mut wanted = self.wanted_meanwhile.lock().unwrap();
+        if let Some((_, id, change)) = wanted.take_if(|(of, ..)| *of == call) {
+            self.weight_updates.set(vec![(id, change)]);
+            *wanted = self.wanted_next.lock().unwrap().take();
+        }
+    }
 }
 
 impl Ipvs for Table {
@@ -800,15 +827,7 @@ impl Ipvs for Table {
         service: &ServiceKey,
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         self.calls.lock().unwrap().push(format!("list {service}"));
-        let name = service.to_string();
-        let wanted = self
-            .wanted_meanwhile
-            .lock()
-            .unwrap()
-            .take_if(|(of, ..)| *of == name);
-        if let Some((_, id, change)) = wanted {
-            self.weight_updates.set(vec![(id, change)]);
-        }
+        self.want(&service.to_string());
         let mut destinations = self.memory.destinations(service).await?;
         for (key, active) in &*self.active.lock().unwrap() {
             if let Some(observed) = destinations.get_mut(&key.parse().unwrap()) {
@@ -832,6 +851,7 @@ impl Ipvs for Table {
         let mut results = Vec::new();
         for write in writes {
             self.calls.lock().unwrap().push(write.operation());
+            self.want(&write.operation());
             if let Step::AddService { key, .. } = write {
                 let remembered = std::fs::read_to_string(&self.remembered).unwrap_or_default();
                 let key = format!("\"{key}\"");
