@@ -64,7 +64,7 @@ pub(crate) struct DecisionFile(StoredFile);
 
 /// The content of the file. A damaged entry does not lose the others.
 #[derive(Serialize, Deserialize)]
-#[serde(expecting = "an object with `version` and `drains`")]
+#[serde(deny_unknown_fields)]
 struct DecisionFileContent<Entry> {
     version: u32,
     drains: Vec<Entry>,
@@ -88,6 +88,9 @@ struct Entry {
     by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Keys that no lvs-agent writes.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, Value>,
 }
 
 impl DecisionFile {
@@ -177,6 +180,7 @@ fn entry((service, real_server): MemberKey, decision: &Decision) -> Entry {
         since: decision.since.map(written),
         by: decision.by.as_deref().map(str::to_owned),
         reason: decision.reason.as_deref().map(str::to_owned),
+        unknown: BTreeMap::new(),
     }
 }
 
@@ -222,7 +226,8 @@ fn whole_entries(text: &[u8]) -> Decisions {
         rest = &rest[begin..];
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
         let entry = values.next().and_then(Result::ok);
-        let is_entry = entry.is_some_and(|entry| found.take(&entry).is_ok());
+        let taken = entry.map(|entry| found.take(&entry));
+        let is_entry = matches!(taken, Some(Ok(()) | Err(Cause::UnknownKey(_))));
         // What is no entry may have entries in it. A brace in a reason begins none.
         rest = &rest[if is_entry { values.byte_offset() } else { 1 }..];
     }
@@ -230,7 +235,8 @@ fn whole_entries(text: &[u8]) -> Decisions {
 }
 
 impl Decisions {
-    /// Takes in what an entry says.
+    /// Takes in what an entry says. A key that is unknown is an error, and what is known is taken
+    /// in all the same: a real server that an operator has drained does not serve for it.
     fn take(&mut self, entry: &Value) -> Result<(), Cause> {
         let entry = Entry::deserialize(entry).map_err(Cause::Json)?;
         let key = (entry.service.parse()?, entry.real_server.parse()?);
@@ -248,7 +254,10 @@ impl Decisions {
             let drain = WantedDrain { deadline, decision };
             self.drains.insert(key, drain);
         }
-        Ok(())
+        match entry.unknown.into_keys().next() {
+            Some(unknown) => Err(Cause::UnknownKey(unknown)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -267,6 +276,8 @@ enum Cause {
     Key(#[from] ParseError),
     #[error("the drain has no deadline")]
     NoDeadline,
+    #[error("it has the unknown key `{0}`")]
+    UnknownKey(String),
     #[error("a deadline or a beginning is no point in time")]
     Time(#[from] humantime::TimestampError),
 }

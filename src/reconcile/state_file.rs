@@ -19,8 +19,8 @@ use crate::plan::pending_removal::PendingRemoval;
 use crate::runtime::clock;
 use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::stored_file::{
-    BackgroundWriter, Content, Damage, Format, FormatError, IfDamaged, Loaded, OnDisk, Purpose,
-    StoredFile, StoredFileError, parse_object,
+    BackgroundWriter, Content, Damage, Format, FormatError, IfDamaged, Loaded, Object, OnDisk,
+    Purpose, StoredFile, StoredFileError, parse_object,
 };
 
 /// From one check for changes by another program to the next.
@@ -60,20 +60,21 @@ const FORMAT: Format<Owned> = Format { text, content };
 #[derive(Debug, Clone)]
 pub(crate) struct StateFile(StoredFile);
 
-/// The content of the file.
+/// The content of the file. A key that this version of the format does not have is damage: no
+/// lvs-agent wrote the file as it is.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(expecting = "an object with `version` and `services`")]
+#[serde(deny_unknown_fields)]
 struct StateFileContent {
     version: u32,
     services: BTreeSet<String>,
-    addresses: BTreeSet<Address>,
-    sysctls: BTreeMap<String, Sysctl>,
-    timeouts: BTreeMap<String, Seconds>,
-    leaving: Vec<PendingRemovalEntry>,
+    addresses: BTreeSet<Object<Address>>,
+    sysctls: BTreeMap<String, Object<Sysctl>>,
+    timeouts: BTreeMap<String, Object<Seconds>>,
+    leaving: Vec<Object<PendingRemovalEntry>>,
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(expecting = "an object with `interface` and `address`")]
+#[serde(deny_unknown_fields)]
 struct Address {
     interface: String,
     address: IpAddr,
@@ -82,7 +83,7 @@ struct Address {
 /// A real server that is leaving: what the kernel knows it by, its names, and its
 /// deadline in RFC 3339.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(expecting = "an object with `service` and `real_server`")]
+#[serde(deny_unknown_fields)]
 struct PendingRemovalEntry {
     service: String,
     real_server: String,
@@ -92,7 +93,7 @@ struct PendingRemovalEntry {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(expecting = "an object with `ours`")]
+#[serde(deny_unknown_fields)]
 struct Sysctl {
     ours: String,
     /// Left out where it is not known.
@@ -112,7 +113,7 @@ pub(crate) struct LoadedStateFile {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(expecting = "an object with `ours` and `original`")]
+#[serde(deny_unknown_fields)]
 struct Seconds {
     ours: u32,
     original: u32,
@@ -258,20 +259,20 @@ fn understand(text: &[u8]) -> Result<Owned, ShapeError> {
     for service in &found.services {
         owned.services.insert(service.parse()?);
     }
-    for Address { interface, address } in found.addresses {
+    for Object(Address { interface, address }) in found.addresses {
         owned.addresses.insert(LocalAddress { interface, address });
     }
-    for (key, Sysctl { ours, original }) in found.sysctls {
+    for (key, Object(Sysctl { ours, original })) in found.sysctls {
         owned
             .sysctls
             .insert(key.parse()?, OwnedSysctl { ours, original });
     }
-    for (timeout, Seconds { ours, original }) in found.timeouts {
+    for (timeout, Object(Seconds { ours, original })) in found.timeouts {
         owned
             .timeouts
             .insert(timeout.parse()?, OwnedTimeout { ours, original });
     }
-    for leaves in found.leaving {
+    for Object(leaves) in found.leaving {
         let key = (leaves.service.parse()?, leaves.real_server.parse()?);
         let deadline = humantime::parse_rfc3339(&leaves.deadline);
         let removal = PendingRemoval {
@@ -299,13 +300,17 @@ fn content_of(owned: &Owned) -> StateFileContent {
         timeouts,
         leaving,
     } = owned;
-    let address = |a: &LocalAddress| Address {
-        interface: a.interface.clone(),
-        address: a.address,
+    let address = |a: &LocalAddress| {
+        Object(Address {
+            interface: a.interface.clone(),
+            address: a.address,
+        })
     };
-    let sysctl = |s: &OwnedSysctl| Sysctl {
-        ours: s.ours.clone(),
-        original: s.original.clone(),
+    let sysctl = |s: &OwnedSysctl| {
+        Object(Sysctl {
+            ours: s.ours.clone(),
+            original: s.original.clone(),
+        })
     };
     StateFileContent {
         version: VERSION,
@@ -318,17 +323,19 @@ fn content_of(owned: &Owned) -> StateFileContent {
         timeouts: timeouts
             .iter()
             .map(|(timeout, &OwnedTimeout { ours, original })| {
-                (timeout.to_string(), Seconds { ours, original })
+                (timeout.to_string(), Object(Seconds { ours, original }))
             })
             .collect(),
         leaving: leaving
             .iter()
-            .map(|((service, real_server), removal)| PendingRemovalEntry {
-                service: service.to_string(),
-                real_server: real_server.to_string(),
-                service_name: removal.service.clone(),
-                real_server_name: removal.real_server.clone(),
-                deadline: humantime::format_rfc3339_millis(removal.deadline).to_string(),
+            .map(|((service, real_server), removal)| {
+                Object(PendingRemovalEntry {
+                    service: service.to_string(),
+                    real_server: real_server.to_string(),
+                    service_name: removal.service.clone(),
+                    real_server_name: removal.real_server.clone(),
+                    deadline: humantime::format_rfc3339_millis(removal.deadline).to_string(),
+                })
             })
             .collect(),
     }

@@ -29,7 +29,7 @@ pub(crate) use damage::Damage;
 use damage::{Location, what_is_irregular, what_is_no_file};
 pub(crate) use error::StoredFileError;
 use format::version_of;
-pub(crate) use format::{FormatError, parse_object};
+pub(crate) use format::{FormatError, Object, parse_object};
 use set_aside::{last_set_aside, set_aside};
 use stamp::Stamp;
 

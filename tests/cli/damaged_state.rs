@@ -33,7 +33,7 @@ struct Kind {
     cause: &'static str,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     Kind {
         name: "a version before the first",
         damage: |whole| whole.replace("\"version\":1", "\"version\":0").into(),
@@ -43,6 +43,16 @@ const KINDS: [Kind; 9] = [
         name: "an array",
         damage: |_| b"[]".into(),
         cause: "it is not an object",
+    },
+    Kind {
+        name: "an array with a version",
+        damage: |_| b"[99]".into(),
+        cause: "it is not an object",
+    },
+    Kind {
+        name: "a key that the version does not have",
+        damage: |whole| whole.replacen('{', "{\"owner\":1,", 1).into(),
+        cause: "unknown field `owner`",
     },
     Kind {
         name: "empty",
@@ -66,12 +76,12 @@ const KINDS: [Kind; 9] = [
     },
     Kind {
         name: "another shape",
-        damage: |_| br#"{"version":1,"services":7,"drains":{}}"#.into(),
+        damage: |whole| whole.replace("\"version\":1", "\"version\":[1]").into(),
         cause: "invalid type",
     },
     Kind {
         name: "no version",
-        damage: |whole| whole.replace("version", "edition").into(),
+        damage: |whole| whole.replace("\"version\":1,", "").into(),
         cause: "missing field `version`",
     },
     Kind {

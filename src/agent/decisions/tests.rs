@@ -118,6 +118,42 @@ fn text_of_another_form_or_an_earlier_version_is_damage() {
     assert_eq!(content(old.as_bytes()).value, decisions());
 }
 
+/// An operator has taken these real servers out of service, whoever has changed the file since.
+#[test]
+fn unknown_keys_are_damage_and_the_entries_that_have_them_are_still_wanted() {
+    let all = decisions();
+    let whole = String::from_utf8(text(&all).unwrap()).unwrap();
+    for (list, index) in [("drains", 0), ("drains", 1), ("weights", 0)] {
+        let mut file: Value = serde_json::from_str(&whole).unwrap();
+        file[list][index]["until"] = Value::from("tomorrow");
+        let Content { value, cause } = content(file.to_string().as_bytes());
+        assert_eq!(value, all, "{file}");
+        let cause = cause.unwrap();
+        assert!(cause.ends_with("it has the unknown key `until`"), "{cause}");
+        let cut_off = file.to_string();
+        let cut_off = cut_off.strip_suffix('}').unwrap();
+        assert_eq!(content(cut_off.as_bytes()).value, all, "{cut_off}");
+    }
+    let mut file: Value = serde_json::from_str(&whole).unwrap();
+    file["drained"] = file["drains"].clone();
+    let Content { value, cause } = content(file.to_string().as_bytes());
+    assert_eq!(value, all, "{file}");
+    let cause = cause.unwrap();
+    assert!(cause.starts_with("unknown field `drained`"), "{cause}");
+}
+
+#[test]
+fn array_in_place_of_an_entry_is_damage() {
+    let drain =
+        r#"["tcp 192.0.2.1:80","192.0.2.21:80",null,"2026-01-01T00:00:00Z",null,null,null]"#;
+    let file = format!(r#"{{"version":1,"drains":[{drain}]}}"#);
+    let Content { value, cause } = content(file.as_bytes());
+    assert_eq!(value, Decisions::default());
+    let cause = cause.unwrap();
+    let expected = "expected an object with `service` and `real_server`";
+    assert!(cause.ends_with(expected), "{cause}");
+}
+
 #[test]
 fn whole_entries_of_a_text_that_is_damaged_elsewhere_are_still_wanted() {
     let all = decisions();

@@ -1,5 +1,7 @@
 use std::fs;
 
+use serde_json::Value;
+
 use super::*;
 use crate::model::Timeout;
 use crate::status::fixture;
@@ -55,6 +57,39 @@ fn text_of_another_form_or_an_earlier_version_is_damage() {
         ),
     ] {
         assert_eq!(content(text.as_bytes()).cause.as_deref(), Some(cause));
+    }
+}
+
+#[test]
+fn keys_that_the_version_does_not_have_and_arrays_in_place_of_objects_are_damage() {
+    let whole = String::from_utf8(text(&owned()).unwrap()).unwrap();
+    let damage = |damaged: &dyn Fn(&mut Value)| {
+        let mut file = serde_json::from_str(&whole).unwrap();
+        damaged(&mut file);
+        let Content { value, cause } = content(file.to_string().as_bytes());
+        assert_eq!(value, Owned::default(), "{file}");
+        cause.unwrap_or_else(|| panic!("no damage: {file}"))
+    };
+    const OBJECTS: [&str; 5] = [
+        "",
+        "/addresses/0",
+        "/sysctls/net.ipv4.conf.all.arp_ignore",
+        "/timeouts/tcpfin",
+        "/leaving/0",
+    ];
+    for object in OBJECTS {
+        let cause = damage(&|file| {
+            let object = file.pointer_mut(object).unwrap().as_object_mut().unwrap();
+            object.insert("vips".to_owned(), Value::Null);
+        });
+        assert!(cause.contains("unknown field `vips`"), "{object}: {cause}");
+        let cause = damage(&|file| {
+            let object = file.pointer_mut(object).unwrap();
+            let members = object.as_object().unwrap().values().cloned();
+            *object = members.collect();
+        });
+        let is_named = cause.contains("an object");
+        assert!(is_named, "{object}: {cause}");
     }
 }
 

@@ -1,7 +1,11 @@
 //! What all state files have in common: an object with the version of its format.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 /// The text is not what this program writes.
@@ -20,11 +24,10 @@ pub(crate) fn parse_object<T: DeserializeOwned>(
     text: &[u8],
     version: u32,
 ) -> Result<T, FormatError> {
-    // An array that has the members of an object, in the same order, would be taken for one.
     if text.trim_ascii_start().starts_with(b"[") {
         return Err(FormatError::NotAnObject);
     }
-    let parsed = serde_json::from_slice(text)?;
+    let Object(parsed) = serde_json::from_slice(text)?;
     match version_of(text) {
         Some(found) if found != u64::from(version) => Err(FormatError::Version(found)),
         Some(_) | None => Ok(parsed),
@@ -37,6 +40,32 @@ pub(super) fn version_of(text: &[u8]) -> Option<u64> {
     struct Version {
         version: u64,
     }
-    let found: Version = serde_json::from_slice(text).ok()?;
+    let Object(found): Object<Version> = serde_json::from_slice(text).ok()?;
     Some(found.version)
+}
+
+/// A value whose text is an object. The value alone would also be read from an array that has
+/// the members of the object, in the same order.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+    }
 }
