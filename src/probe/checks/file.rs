@@ -60,8 +60,12 @@ pub(in crate::probe) async fn probe(probing: Probing<'_>, check: &FileCheck) -> 
                  real server out of service on purpose"
             ))
         }),
-        Err(failure) => Err(Failure::internal(format!("{path}: {}", failure.detail))
-            .with_director_fix(format!("write {ADVICE} into {path}"))),
+        // Who writes there may have put a link to a secret of the agent's in the place of the
+        // file, and what a probe says is for everybody who reads the status.
+        Err(_) => Err(Failure::internal(format!("what {path} has is no advice"))
+            .with_director_fix(format!(
+                "write {ADVICE} into {path} (`head -n 1 {path}` shows what it has)"
+            ))),
     }
 }
 

@@ -56,6 +56,28 @@ async fn the_file_of_a_real_server_advises() {
     assert_eq!(outcome.result, ProbeResult::Internal, "{outcome:?}");
 }
 
+/// A user who may write the file, and may not read what the agent may, sees no more by a link.
+#[tokio::test]
+async fn what_a_link_leads_to_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("token");
+    let link = directory.path().join("weight");
+    fs::write(&secret, "s3cret of the agent\n").unwrap();
+    std::os::unix::fs::symlink(&secret, &link).unwrap();
+    let path = link.display().to_string();
+    let kind = CheckKind::File(FileCheck { path: path.clone() });
+    let outcome = ask("192.0.2.7:80".parse().unwrap(), kind.clone()).await;
+    let expected = format!("what {path} has is no advice");
+    assert_outcome(&outcome, ProbeResult::Internal, &expected);
+    let fix = format!("{:?}", outcome.fix.unwrap());
+    assert!(fix.contains("write one of `up`, `down`"), "{fix}");
+    assert!(!fix.contains("s3cret"), "{fix}");
+    // A link to advice is followed.
+    fs::write(&secret, "30%\n").unwrap();
+    let outcome = ask("192.0.2.7:80".parse().unwrap(), kind).await;
+    assert_outcome(&outcome, ProbeResult::Ok, "says 30%");
+}
+
 #[tokio::test]
 async fn a_fifo_is_refused() {
     let directory = tempfile::tempdir().unwrap();
