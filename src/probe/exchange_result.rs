@@ -182,26 +182,31 @@ impl Failure {
         failure.with_director_fix(error.fix())
     }
 
-    /// The answer was none of HTTP.
-    pub(super) fn not_http() -> Self {
-        Self::protocol("not an HTTP answer").with_real_server_fix(
+    /// The answer was none of HTTP. Over TLS, which was agreed on, TLS is not the reason.
+    pub(super) fn not_http(over_tls: bool) -> Self {
+        Self::protocol("not an HTTP answer").with_real_server_fix(if over_tls {
+            "see what listens on the check's port (`ss -ltnp`): it speaks TLS, but not HTTP within; \
+             if another port has the HTTPS server, set the check's `port`; to ask for TLS alone, \
+             use a check of the kind `tls`"
+        } else {
             "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, the check is \
-             `https`; if another port has the HTTP server, set the check's `port`",
-        )
+             `https`; if another port has the HTTP server, set the check's `port`"
+        })
     }
 
     /// The answer was none of HTTP/2, over which gRPC goes.
     fn not_grpc() -> Self {
-        Self::protocol("not an HTTP answer").with_real_server_fix(
-            "see what listens on the check's port (`ss -ltnp`): if it speaks TLS, set the check's \
-             `tls`; if another port has the gRPC server, set the check's `port`",
+        Self::protocol("not an HTTP/2 answer").with_real_server_fix(
+            "see what listens on the check's port (`ss -ltnp`): if another port has the gRPC \
+             server, set the check's `port`; if the server speaks TLS and the check has no `tls`, \
+             set `tls`",
         )
     }
 
     /// The connection ended within the head of an answer, of which this came.
-    pub(super) fn closed_within_head(came: &[u8]) -> Self {
+    pub(super) fn closed_within_head(came: &[u8], over_tls: bool) -> Self {
         if !came.starts_with(HTTP) && !HTTP.starts_with(came) {
-            return Self::not_http();
+            return Self::not_http(over_tls);
         }
         let shown = came.get(..SHOWN).unwrap_or(came).escape_ascii();
         let more = if came.len() > SHOWN { "..." } else { "" };
@@ -243,6 +248,9 @@ impl From<hyper::Error> for Failure {
             if let Some(failure) = error.downcast_ref::<hyper::Error>().and_then(from_http) {
                 return failure;
             }
+            if let Some(failure) = error.downcast_ref::<h2::Error>().and_then(from_http2) {
+                return failure;
+            }
             source = error.source();
         }
         Self::protocol("not a valid HTTP answer")
@@ -253,14 +261,24 @@ impl From<hyper::Error> for Failure {
 fn from_http(error: &hyper::Error) -> Option<Failure> {
     let detail = if error.is_parse_too_large() {
         "the head of the answer is too large"
-    } else if error.is_parse() {
-        return Some(Failure::not_grpc());
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return Some(Failure::closed_early());
     } else {
         return None;
     };
     Some(Failure::protocol(detail))
+}
+
+/// What came violates HTTP/2, or is a word of HTTP/2 that ends the call.
+fn from_http2(error: &h2::Error) -> Option<Failure> {
+    if error.is_library() {
+        return Some(Failure::not_grpc());
+    }
+    let reason = error.reason().filter(|_| error.is_remote())?;
+    Some(Failure::protocol(format!(
+        "the server ended the call: {}",
+        reason.description()
+    )))
 }
 
 pub(super) fn from_io(error: &io::Error) -> Failure {

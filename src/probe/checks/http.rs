@@ -57,7 +57,7 @@ pub(in crate::probe) async fn probe(probing: &Probing<'_>, check: &HttpCheck) ->
                 .tls
                 .handshake(stream, settings, Application::Any, probing.own_deadline());
         let (stream, end) = handshake.await?;
-        let mut exchange = Exchange::new(stream, request, asked_head);
+        let mut exchange = Exchange::new(stream, request, asked_head).over_tls();
         let judged = judge(probing, &mut exchange, check).await;
         exchange.say_end().await;
         let detail =

@@ -29,6 +29,7 @@ pub(in crate::probe) struct Exchange<S> {
     /// How much of it has no end of a head.
     searched: usize,
     asked_head: bool,
+    over_tls: bool,
     body: Decoder,
 }
 
@@ -44,7 +45,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             taken: 0,
             searched: 0,
             asked_head,
+            over_tls: false,
             body: Decoder::new(BodyLength::Known(0)),
+        }
+    }
+
+    /// The same over TLS.
+    pub(in crate::probe) fn over_tls(self) -> Self {
+        Self {
+            over_tls: true,
+            ..self
         }
     }
 
@@ -58,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             if ready!(self.poll_receive(context))? == 0 {
                 return Poll::Ready(Err(match self.received.as_slice() {
                     [] => Failure::closed_early(),
-                    came => Failure::closed_within_head(came),
+                    came => Failure::closed_within_head(came, self.over_tls),
                 }));
             }
             // A head that comes byte by byte is not parsed at each of them.
@@ -81,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     fn parse_head(&self) -> Result<Option<(head::Head, usize)>, Failure> {
         let head = head::parse(&self.received, self.asked_head);
         head.map_err(|error| match error {
-            HeadError::NotHttp => Failure::not_http(),
+            HeadError::NotHttp => Failure::not_http(self.over_tls),
             HeadError::TooLarge => Failure::protocol(error.to_string()),
         })
     }

@@ -413,6 +413,48 @@ async fn an_answer_whose_records_cannot_be_read_fails() {
     let outcome = look_up(server, "A", &[]).await;
     let detail = "the records of the DNS answer cannot be read";
     assert_outcome(&outcome, ProbeResult::Protocol, detail);
+    assert_eq!(
+        outcome
+            .fix
+            .unwrap()
+            .for_real_server(server.ip())
+            .to_string(),
+        "on 127.0.0.1, see in the server's log why its answer is damaged, and with `ss -lntup` \
+         whether the right server has the check's port"
+    );
+}
+
+/// A socket has room for some hundred datagrams, so the probe gets more after each pause.
+#[tokio::test]
+async fn a_server_that_sends_without_end_fails_before_the_deadline_with_what_to_do() {
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = server.local_addr().unwrap();
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let sending = std::thread::spawn(move || {
+        let (_, from) = server.recv_from(&mut [0; 512]).unwrap();
+        let pause = std::time::Duration::from_millis(1);
+        while end.recv_timeout(pause) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            for _ in 0..32 {
+                // Nobody listens any more once the probe has ended.
+                let _ = server.send_to(b"no DNS", from);
+            }
+        }
+    });
+    let outcome = look_up(address, "A", &[]).await;
+    drop(ended);
+    sending.join().unwrap();
+    let detail = "more than 256 datagrams came, none of which fits";
+    assert_outcome(&outcome, ProbeResult::Protocol, detail);
+    assert_eq!(outcome.plain, Some(PathResult::WrongAnswer));
+    assert_eq!(
+        outcome
+            .fix
+            .unwrap()
+            .for_real_server(address.ip())
+            .to_string(),
+        "on this director, see what 127.0.0.1 sends instead of an answer: `tcpdump -c 20 -ni any \
+         host 127.0.0.1`"
+    );
 }
 
 /// An answer with the records of these names, each an address or an alias.

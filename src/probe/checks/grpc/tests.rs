@@ -101,10 +101,23 @@ async fn only_serving_passes() {
 
 #[tokio::test]
 async fn what_is_not_http2_and_silence_fail() {
-    let outcome = ask(server_that_sends(b"HTTP/1.1 200 OK\r\n\r\n"), kind()).await;
-    assert_eq!(outcome.result, ProbeResult::Protocol, "{outcome:?}");
-    let fix = format!("{:?}", outcome.fix.unwrap());
-    assert!(!fix.contains("the check is `https`"), "{fix}");
+    for no_http2 in [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), b"220 smtp ready\r\n"] {
+        let server = server_that_sends(no_http2);
+        let outcome = ask(server, kind()).await;
+        assert_outcome(&outcome, ProbeResult::Protocol, "not an HTTP/2 answer");
+        let fix = outcome.fix.unwrap();
+        assert_eq!(
+            fix.for_real_server(server.ip()).to_string(),
+            "on 127.0.0.1, see what listens on the check's port (`ss -ltnp`): if another port has \
+             the gRPC server, set the check's `port`; if the server speaks TLS and the check has \
+             no `tls`, set `tls`"
+        );
+    }
+    // Settings, and a frame of the type GOAWAY with the error 11.
+    let calm = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
+    let outcome = ask(server_that_sends(calm), kind()).await;
+    let detail = "the server ended the call: detected excessive load generating behavior";
+    assert_outcome(&outcome, ProbeResult::Protocol, detail);
     let outcome = ask_within(SHORT, server_that_sends(b""), kind()).await;
     assert_eq!(outcome.result, ProbeResult::Timeout, "{outcome:?}");
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::{Check, CheckKind, ExpectedBody, Expression, Pattern, StatusRanges};
 use crate::probe::body::BODY_LIMIT;
+use crate::probe::fixture;
 use crate::probe::{Outcome, Prober};
 use crate::runtime::clock;
-use crate::status::fixture;
+use crate::status::fixture as configured;
 
 /// Far more than any probe here needs, so that only a hang meets it.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -18,7 +19,7 @@ const AMPLE: Duration = Duration::from_secs(20);
 fn check() -> HttpCheck {
     HttpCheck {
         port: None,
-        ..fixture::http_check()
+        ..configured::http_check()
     }
 }
 
@@ -67,7 +68,7 @@ fn write_for_ever(stream: &mut TcpStream, block: &[u8], limit: usize) -> usize {
 async fn probe(target: SocketAddr, check: &HttpCheck, timeout: Duration) -> Outcome {
     let check = Check {
         timeout,
-        ..fixture::check(CheckKind::Http(check.clone()))
+        ..configured::check(CheckKind::Http(check.clone()))
     };
     Prober::new().probe(target, &check).await
 }
@@ -128,6 +129,61 @@ async fn a_redirect_is_a_status_and_is_not_followed() {
     assert_eq!(outcome.result, ProbeResult::Status);
     assert_eq!(outcome.detail, "HTTP 302, expected 200-299");
     assert!(reached.try_recv().is_err());
+}
+
+/// The fix of a check over TLS does not say that the check has to speak TLS.
+#[tokio::test]
+async fn fix_for_an_answer_that_is_not_http_follows_from_tls() {
+    use crate::config::TlsSettings;
+    for said in [b"220 smtp ready\r\n".as_slice(), b"22"] {
+        let plain = fixture::serve(move |mut stream| {
+            read_request(&mut stream);
+            stream.write_all(said).unwrap();
+        });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let over_tls = fixture::tls_server(listener, &[], move |mut stream| {
+            let mut byte = [0];
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            stream.write_all(said).unwrap();
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+        });
+        let tls = TlsSettings {
+            server_name: None,
+            ca: None,
+            client: None,
+            verify: false,
+        };
+        for (server, tls, expected, other) in [
+            (
+                plain,
+                None,
+                "if it speaks TLS, the check is `https`",
+                "within",
+            ),
+            (
+                over_tls,
+                Some(tls),
+                "it speaks TLS, but not HTTP within",
+                "the check is `https`",
+            ),
+        ] {
+            let check = HttpCheck { tls, ..check() };
+            let outcome = probe(server, &check, AMPLE).await;
+            fixture::assert_outcome(&outcome, ProbeResult::Protocol, "not an HTTP answer");
+            let fix = outcome
+                .fix
+                .unwrap()
+                .for_real_server(server.ip())
+                .to_string();
+            assert!(fix.contains(expected), "{fix}");
+            assert!(!fix.contains(other), "{fix}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -46,6 +46,23 @@ fn only_the_own_reply_counts() {
     assert!(is_reply("::1".parse().unwrap(), &reply, token));
 }
 
+#[test]
+fn fix_without_a_reply_names_the_host_and_the_parameter_of_its_family() {
+    for (target, parameter) in [
+        ("192.0.2.7", "`sysctl net.ipv4.icmp_echo_ignore_all`"),
+        ("2001:db8::7", "`sysctl net.ipv6.icmp.echo_ignore_all`"),
+    ] {
+        let fix = no_reply(target.parse().unwrap());
+        for part in [
+            parameter,
+            &format!("`ping -c 3 {target}`"),
+            &format!("`ip neighbour show to {target}`"),
+        ] {
+            assert!(fix.contains(part), "{fix}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_broadcast_address_is_told_as_that() {
     let address = "127.255.255.255:0".parse().unwrap();
