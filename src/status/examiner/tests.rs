@@ -40,10 +40,11 @@ fn real_server_that_is_down_stays_so_while_weights_are_frozen() {
     assert_eq!(subjects(&snapshot), ["real_server_down web/rs2"]);
     let before = snapshot.conditions.list();
     snapshot.frozen.lock().insert(FreezeReason::Link);
-    {
+    let probed = |detail: &str| {
         let mut live = snapshot.services[0].real_servers[1].live.lock();
-        live.last_probe.as_mut().unwrap().detail = "no answer".to_owned();
-    }
+        live.last_probe.as_mut().unwrap().detail = detail.to_owned();
+    };
+    probed("no answer");
     assert_eq!(
         subjects(&snapshot),
         ["weights_frozen link", "real_server_down web/rs2"]
@@ -60,9 +61,15 @@ fn real_server_that_is_down_stays_so_while_weights_are_frozen() {
     assert_eq!(thawed[0].since, before[0].since);
     assert_eq!(thawed[0].message, "application_down: no answer");
     snapshot.frozen.lock().insert(FreezeReason::Clock);
+    probed("connection reset");
     assert_eq!(
         subjects(&snapshot),
         ["weights_frozen clock", "real_server_down web/rs2"]
+    );
+    let with_wrong_clock = snapshot.conditions.list();
+    assert_eq!(
+        with_wrong_clock[1].message, "application_down: connection reset",
+        "the clock freezes not all weights"
     );
 }
 
