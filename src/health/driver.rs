@@ -210,7 +210,7 @@ impl Driver {
             let wait = due.map_or(LONGEST_WAIT, |due| due.saturating_duration_since(now));
             let input = tokio::select! {
                 biased;
-                Ok(()) = link.changed() => Input::Link(*link.borrow_and_update()),
+                Ok(()) = link.changed() => Input::Link(link.borrow_and_update().clone()),
                 Ok(()) = arp_conflicts.changed() => {
                     Input::ArpConflicts(arp_conflicts.borrow_and_update().clone())
                 }

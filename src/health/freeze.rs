@@ -34,7 +34,7 @@ impl Freeze {
         let before = std::mem::replace(&mut self.reasons, reasons);
         let frozen = self.is_frozen();
         Some(FreezeChange {
-            began: self.reasons.difference(&before).copied().collect(),
+            began: self.reasons.difference(&before).cloned().collect(),
             clock_ended: before.contains(&FreezeReason::Clock)
                 && !self.reasons.contains(&FreezeReason::Clock),
             frozen: (frozen != freezes_all(&before)).then_some(frozen),

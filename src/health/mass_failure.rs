@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::diagnosis::PathResult;
@@ -99,7 +100,24 @@ impl MassFailureDetector {
 
     /// Whether a fault of the director's own is suspected, and what was seen when the suspicion began.
     pub(crate) fn suspected(&self) -> Option<MassFailure> {
-        self.suspected
+        self.suspected.clone()
+    }
+
+    /// Takes over what `before` knows of the probes that ask the same as before a reload.
+    /// `previous` has the index of each of them in `before`. A suspicion stays as long as these
+    /// probes bear it out: a reload is no reason to believe failures that were not believed.
+    pub(crate) fn take_over(&mut self, before: &Self, previous: impl Fn(usize) -> Option<usize>) {
+        for probe in 0..self.probes.len() {
+            let known = previous(probe).and_then(|index| before.probes.get(index));
+            let (Some(known), Some(found)) = (known, self.probes.get_mut(probe)) else {
+                continue;
+            };
+            found.is_changed = known.is_changed;
+            found.failed = known.failed;
+            self.set(probe, known.state);
+        }
+        self.suspected = before.suspected();
+        self.end_if_over();
     }
 
     /// Takes the newest outcome of the probe at this place.
@@ -123,7 +141,11 @@ impl MassFailureDetector {
         };
         if state != found.state {
             self.set(probe, state);
-            self.judge();
+            if self.suspected.is_some() {
+                self.end_if_over();
+            } else {
+                self.suspected = self.suspect(outcome);
+            }
         }
     }
 
@@ -165,29 +187,29 @@ impl MassFailureDetector {
         }
     }
 
-    fn judge(&mut self) {
+    /// Ends a suspicion when half of the probes pass, or a sorry server does.
+    fn end_if_over(&mut self) {
         let Tally { passing, sudden } = self.all;
-        if self.suspected.is_some() {
-            if sudden <= passing || self.sorry_passing > 0 {
-                self.suspected = None;
-                // Probes that still fail must have a reason of their own.
-                while let Some((_, probe)) = self.sudden.first().copied() {
-                    self.set(probe, ProbeState::Silent);
-                }
-            }
-            return;
-        }
-        let most = sudden + passing >= FEWEST && sudden >= 3 * passing;
-        if most && self.sorry_passing == 0 {
-            let hit = self.groups.iter().filter(|group| group.is_hit());
-            if hit.take(2).count() == 2 {
-                self.suspected = self.summary();
+        if self.suspected.is_some() && (sudden <= passing || self.sorry_passing > 0) {
+            self.suspected = None;
+            // Probes that still fail must have a reason of their own.
+            while let Some((_, probe)) = self.sudden.first().copied() {
+                self.set(probe, ProbeState::Silent);
             }
         }
     }
 
+    /// The mass failure that begins with the `newest` outcome, if there is one.
+    fn suspect(&self, newest: &Outcome) -> Option<MassFailure> {
+        let Tally { passing, sudden } = self.all;
+        let most = sudden + passing >= FEWEST && sudden >= 3 * passing;
+        let hit = self.groups.iter().filter(|group| group.is_hit());
+        let begins = most && self.sorry_passing == 0 && hit.take(2).count() == 2;
+        begins.then(|| self.summary(newest)).flatten()
+    }
+
     /// What the probes that began to fail have in common.
-    fn summary(&self) -> Option<MassFailure> {
+    fn summary(&self, newest: &Outcome) -> Option<MassFailure> {
         let mut numbers: BTreeMap<(ProbeResult, Reached), usize> = BTreeMap::new();
         let mut changed = 0;
         for (_, probe) in &self.sudden {
@@ -197,7 +219,12 @@ impl MassFailureDetector {
         }
         let failing = self.sudden.len();
         let most = numbers.into_iter().max_by_key(|(_, number)| *number);
+        let example = |of| {
+            let is_one = of == (newest.result, reached(newest));
+            is_one.then(|| Arc::from(newest.detail.as_str()))
+        };
         most.map(|((result, reached), with_result)| MassFailure {
+            example: example((result, reached)),
             result,
             reached,
             with_result,

@@ -47,7 +47,11 @@ pub(crate) async fn watch(
         match found {
             Ok(now) => {
                 let now = now.filter(|now| !(may_be_missing && *now == FreezeReason::NoInterface));
-                problem.send_if_modified(|problem| std::mem::replace(problem, now) != now);
+                problem.send_if_modified(|problem| {
+                    let is_new = *problem != now;
+                    *problem = now;
+                    is_new
+                });
             }
             Err(error) => debug!(error = error_chain(&error), "the link could not be read"),
         }

@@ -211,6 +211,7 @@ fn exposes_problems_of_a_pool() {
             result: ProbeResult::Timeout,
             reached: Reached::Nobody,
             with_result: 4,
+            example: None,
             failing: 4,
             check_changed: false,
         }));

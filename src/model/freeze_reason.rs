@@ -1,11 +1,12 @@
 //! Why no weight is changed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::ProbeResult;
 
 /// Why weights are frozen: the label `reason` of `lvs_weights_frozen`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FreezeReason {
     /// The director's own interface has no carrier, or is down.
     Link,
@@ -19,10 +20,12 @@ pub(crate) enum FreezeReason {
 }
 
 /// What was seen when most probes of unrelated virtual services began to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MassFailure {
     /// The result that most of the failing probes had.
     pub(crate) result: ProbeResult,
+    /// What the last of them saw, if it had that result: `HTTP 503, expected 200`.
+    pub(crate) example: Option<Arc<str>>,
     /// What the probes with that result reached.
     pub(crate) reached: Reached,
     /// How many of the failing probes had that result.
@@ -48,7 +51,7 @@ impl FreezeReason {
     pub(crate) const LABELS: [&str; 4] = ["link", "interface", "probes", "clock"];
 
     /// The label's value.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Link => "link",
             Self::NoInterface => "interface",
@@ -58,7 +61,7 @@ impl FreezeReason {
     }
 
     /// Whether no weight at all is changed for it.
-    pub(crate) const fn freezes_all(self) -> bool {
+    pub(crate) const fn freezes_all(&self) -> bool {
         match self {
             Self::Link | Self::NoInterface | Self::Probes(_) => true,
             Self::Clock => false,
@@ -66,7 +69,7 @@ impl FreezeReason {
     }
 
     /// What is frozen for it.
-    pub(crate) const fn what(self) -> &'static str {
+    pub(crate) const fn what(&self) -> &'static str {
         if self.freezes_all() {
             "all weights are frozen"
         } else {
@@ -75,7 +78,7 @@ impl FreezeReason {
     }
 
     /// What ends the reason, for people.
-    pub(crate) fn fix(self) -> String {
+    pub(crate) fn fix(&self) -> String {
         const NETWORK: &str = "see `ip -brief link` and `ip route` on this host";
         match self {
             Self::Link | Self::NoInterface => NETWORK.to_owned(),
@@ -126,6 +129,7 @@ impl fmt::Display for MassFailure {
             result,
             with_result,
             failing,
+            example,
             ..
         } = self;
         write!(
@@ -134,6 +138,9 @@ impl fmt::Display for MassFailure {
              {with_result} of {failing} with the result `{}`",
             result.as_str()
         )?;
+        if let Some(example) = example {
+            write!(f, " (such as: {example})")?;
+        }
         if self.check_changed {
             f.write_str(", after a reload changed their checks")?;
         }

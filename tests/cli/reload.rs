@@ -156,9 +156,34 @@ fn wrong_path_of_all_checks_freezes_all_weights_and_the_fix_is_the_check() {
         "{condition}"
     );
     assert!(!fix.contains("ip route"), "{condition}");
-    assert!(message.contains("with the result `status`"), "{condition}");
+    let seen = "with the result `status` (such as: HTTP 503, expected 200-299)";
+    assert!(message.contains(seen), "{condition}");
     assert!(line.contains(fix), "{line}");
     all("up");
+
+    // A reload that changes no check is no reason to believe the failures.
+    assert_eq!(reload(&site).code, 0);
+    let failed = |since: &Value| {
+        until(AMPLE, "another failed probe", || {
+            let probe = site.real_server(1, 1)["last_probe"].clone();
+            if probe["at"] == *since {
+                Err(probe)
+            } else {
+                Ok(probe["at"].clone())
+            }
+        })
+    };
+    let first = failed(&Value::Null);
+    failed(&failed(&first));
+    all("up");
+    let status = site.status();
+    let conditions = status["conditions"].as_array().unwrap();
+    let is_same = |other: &&Value| other["since"] == condition["since"];
+    assert!(conditions.iter().any(|other| is_same(&other)), "{status}");
+    agent.signal(Signal::SIGTERM);
+    agent.wait(AMPLE);
+    let output = agent.output();
+    assert!(!output.contains("frozen no longer"), "{output}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ impl Core {
     /// Freezes all weights while there is a reason to.
     pub(super) fn update_freeze(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let mut reasons = BTreeSet::new();
-        reasons.extend(self.link);
+        reasons.extend(self.link.clone());
         reasons.extend(self.mass_failure.suspected().map(FreezeReason::Probes));
         reasons.extend(
             self.probe_errors
@@ -26,7 +26,7 @@ impl Core {
             return;
         };
         for reason in change.began {
-            let why = match (reason, &self.inventory.config().director.link) {
+            let why = match (&reason, &self.inventory.config().director.link) {
                 (FreezeReason::NoInterface, Some(interface)) => {
                     format!("there is no interface `{interface}`")
                 }

@@ -97,7 +97,14 @@ impl Core {
                 is_new && target.subscribers.iter().any(|id| known.contains(id))
             })
         };
-        self.mass_failure = mass_failure(&inventory, &probes, &pools, is_changed);
+        let before = std::mem::replace(
+            &mut self.mass_failure,
+            mass_failure(&inventory, &probes, &pools, is_changed),
+        );
+        self.mass_failure.take_over(&before, |probe| {
+            let (probe, _) = probes.get(probe)?;
+            Some(self.subscriptions.get(probe)?.index)
+        });
         self.probe_loops = probe_loops(&probes, now);
         self.subscriptions = subscriptions(probes);
         let subscriptions = &self.subscriptions;

@@ -228,7 +228,7 @@ impl World {
                     at: SystemTime::UNIX_EPOCH,
                 }))
             }
-            Step::Link(reason) => Input::Link(*reason),
+            Step::Link(reason) => Input::Link(reason.clone()),
             Step::Conflicts(pairs) => {
                 let pairs = pairs.iter().map(|(vip, host)| (rip(*vip), rip(*host)));
                 Input::ArpConflicts(pairs.collect())

@@ -256,8 +256,8 @@ async fn mass_failure_freezes_all_weights() {
             assert_eq!(fixture.probe(id, ProbeResult::Timeout).await, wanted([]));
         }
     }
-    let frozen: Vec<_> = fixture.snapshot.frozen.lock().iter().copied().collect();
-    let [FreezeReason::Probes(seen)] = frozen[..] else {
+    let frozen: Vec<_> = fixture.snapshot.frozen.lock().iter().cloned().collect();
+    let [FreezeReason::Probes(seen)] = &frozen[..] else {
         panic!("{frozen:?}");
     };
     assert_eq!(seen.result, ProbeResult::Timeout);

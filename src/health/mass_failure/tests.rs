@@ -43,7 +43,7 @@ fn outcome(passed: bool) -> Outcome {
 fn seen(result: ProbeResult, plain: PathResult) -> Outcome {
     Outcome {
         result,
-        detail: String::new(),
+        detail: format!("{result:?} was seen"),
         duration: Duration::ZERO,
         advice: None,
         certificate_expiry: None,
@@ -183,10 +183,11 @@ fn mass_failure_has_the_result_of_most_failing_probes_and_what_they_reached() {
         result: ProbeResult::Status,
         reached: Reached::Server,
         with_result: 2,
+        example: Some("Status was seen".into()),
         failing: 3,
         check_changed: false,
     };
-    assert_eq!(fixture.mass_failure.suspected(), Some(expected));
+    assert_eq!(fixture.mass_failure.suspected(), Some(expected.clone()));
 
     let mut changed = MassFailureDetector::new(
         &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
@@ -200,6 +201,7 @@ fn mass_failure_has_the_result_of_most_failing_probes_and_what_they_reached() {
     }
     expected = MassFailure {
         result: ProbeResult::Refused,
+        example: Some("Refused was seen".into()),
         reached: Reached::Host,
         with_result: 3,
         check_changed: true,
@@ -213,7 +215,66 @@ fn mass_failure_has_the_result_of_most_failing_probes_and_what_they_reached() {
         changed.on_outcome(probe, &outcome(false), fixture.now);
     }
     let later = changed.suspected();
-    assert!(later.is_some_and(|seen| !seen.check_changed), "{later:?}");
+    assert!(
+        later.as_ref().is_some_and(|seen| !seen.check_changed),
+        "{later:?}"
+    );
+}
+
+#[test]
+fn mass_failure_has_no_example_if_the_last_probe_saw_something_else() {
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    fixture.round(0..4, true);
+    fixture.round(0..2, false);
+    let other = seen(ProbeResult::Status, PathResult::WrongAnswer);
+    fixture.mass_failure.on_outcome(2, &other, fixture.now);
+    let seen = fixture.mass_failure.suspected().unwrap();
+    assert_eq!((seen.result, seen.example), (ProbeResult::Timeout, None));
+}
+
+/// The detector after a reload, for which each real server serves. `previous` has the probes that
+/// ask the same as before.
+fn reloaded(before: &MassFailureDetector, previous: [Option<usize>; 4]) -> MassFailureDetector {
+    let mut after = MassFailureDetector::new(
+        &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
+        |_| false,
+        |_| true,
+        |probe| previous[probe].is_none(),
+    );
+    after.take_over(before, |probe| previous[probe]);
+    after
+}
+
+#[test]
+fn reload_that_changes_no_check_keeps_the_suspicion_and_what_probes_have_shown() {
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    fixture.round(0..4, true);
+    assert!(fixture.round(0..3, false));
+    let before = fixture.mass_failure.suspected();
+    // In another order, as of a configuration with other names.
+    let order = [3, 2, 1, 0].map(Some);
+    fixture.mass_failure = reloaded(&fixture.mass_failure, order);
+    assert_eq!(fixture.mass_failure.suspected(), before);
+    assert!(fixture.round([0], true), "the probe that passed before");
+    assert!(!fixture.round([3], true), "two of four pass");
+
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    fixture.round(0..4, true);
+    fixture.round(0..2, false);
+    fixture.mass_failure = reloaded(&fixture.mass_failure, [0, 1, 2, 3].map(Some));
+    assert!(fixture.mass_failure.suspected().is_none());
+    assert!(fixture.round([2], false), "the third of four");
+}
+
+#[test]
+fn reload_that_changes_most_checks_ends_the_suspicion() {
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    fixture.round(0..4, true);
+    assert!(fixture.round(0..4, false));
+    let one_changed = reloaded(&fixture.mass_failure, [None, Some(1), Some(2), Some(3)]);
+    assert!(one_changed.suspected().is_some());
+    let changed = reloaded(&fixture.mass_failure, [None, None, Some(2), Some(3)]);
+    assert!(changed.suspected().is_none());
 }
 
 proptest! {

@@ -43,7 +43,7 @@ mod netns {
     async fn next(problem: &mut watch::Receiver<Option<FreezeReason>>) -> Option<FreezeReason> {
         let changed = timeout(PATIENCE, problem.changed()).await;
         changed.expect("a report in time").unwrap();
-        *problem.borrow_and_update()
+        problem.borrow_and_update().clone()
     }
 
     #[test]

@@ -5,6 +5,7 @@ fn seen(result: ProbeResult, reached: Reached, check_changed: bool) -> FreezeRea
         result,
         reached,
         with_result: 5,
+        example: (result == ProbeResult::Status).then(|| "HTTP 503, expected 200".into()),
         failing: 6,
         check_changed,
     })
@@ -36,7 +37,12 @@ fn check_that_a_reload_changed_is_the_first_suspect() {
     assert_eq!(
         changed.to_string(),
         "most probes of unrelated virtual services began to fail within one interval, 5 of 6 with \
-         the result `status`, after a reload changed their checks"
+         the result `status` (such as: HTTP 503, expected 200), after a reload changed their checks"
+    );
+    let other = seen(ProbeResult::Timeout, Reached::Nobody, false).to_string();
+    assert!(
+        other.ends_with("5 of 6 with the result `timeout`"),
+        "{other}"
     );
     let fix = changed.fix();
     let first = "correct the check that the last reload changed, and reload; otherwise ";
