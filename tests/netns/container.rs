@@ -37,7 +37,10 @@ fn image_is_built_and_runs_as_the_manual_says() {
         // This kernel has no IPVS for a director.
         Some("run") => format!("{command} run --real-server"),
         // Who types the command gives the agent time to start.
-        Some("exec") => format!("timeout 60 sh -c 'until {command}; do sleep 0.1; done'"),
+        Some("exec") => format!(
+            "{{ timeout 60 sh -c 'until {command} 2>/tmp/refused; do sleep 0.1; done' || \
+             {{ tail -n 1 /tmp/refused; podman logs --tail 20 lvs-agent; false; }}; }}"
+        ),
         _ => command,
     });
     until(PATIENCE, "the VIP by the agent in the container", || {
