@@ -13,6 +13,7 @@ mod director;
 mod drift;
 mod dry_run;
 mod error;
+mod failed_steps;
 mod foreign_marks;
 mod host_watch;
 mod instrumented;
@@ -29,6 +30,7 @@ mod retry;
 mod state_file;
 #[cfg(fuzzing)]
 pub(crate) mod state_file;
+mod stored_ownership;
 
 pub(crate) use self::adopt::adopt;
 use self::apply::StepError;

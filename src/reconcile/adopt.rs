@@ -27,7 +27,8 @@ pub(crate) async fn adopt<T: Ipvs>(
     config: &Config,
 ) -> Result<Adopted, ReconcileError> {
     reconciler.probe_marks = probe_marks(config);
-    reconciler.unneeded = desired::unneeded_by_director(config);
+    let unneeded = desired::unneeded_by_director(config);
+    reconciler.failed.set_unneeded(unneeded);
     let zero = |_: &ServiceKey, _: &RealServerKey, _| Weight::ZERO;
     let bare = desired::director(config, &Marks::default(), zero);
     let observed = reconciler.observe(&bare).await?;

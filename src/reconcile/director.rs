@@ -20,7 +20,7 @@ use self::recent_observation::RecentObservation;
 use self::resets::Resets;
 use super::adopt::{Adopted, adopt, probe_marks};
 use super::host_watch::HostWatch;
-use super::observe::KernelObservation;
+use super::observe::{KernelObservation, UnfinishedObservation};
 use super::retry::Retry;
 use super::{ChangeCause, ReconcileError, Reconciler, StepError, StepFailure};
 use crate::config::{self, Config};
@@ -219,17 +219,16 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// takes long, for which new weights do not wait: they are written between two virtual
     /// services.
     async fn observe(&mut self, other: Option<&State>) -> Result<KernelObservation, KernelError> {
-        let reconciler = &mut self.reconciler;
         let desired = other.unwrap_or(&self.desired);
-        let mut unfinished = reconciler.begin_observation(desired).await?;
+        let (scope, kernel) = self.reconciler.to_observe(desired);
+        let mut unfinished = UnfinishedObservation::begin(&mut kernel.ipvs, &scope).await?;
         loop {
             let desired = other.unwrap_or(&self.desired);
             let reconciler = &mut self.reconciler;
-            if !reconciler
-                .go_on_with_observation(&mut unfinished, desired)
-                .await?
-            {
-                return reconciler.finish_observation(unfinished, desired).await;
+            let (ipvs, owned) = (&mut reconciler.kernel.ipvs, &reconciler.ownership.owned);
+            if !unfinished.read_next(ipvs, desired, owned).await? {
+                let (scope, kernel) = reconciler.to_observe(desired);
+                return unfinished.finish(kernel, &scope).await;
             }
             // The kernel answers at once, so that nothing else would have its turn.
             yield_now().await;
@@ -264,7 +263,8 @@ impl<T: Ipvs> DirectorLoop<T> {
         self.reconciler.metrics = metrics;
         self.retry = Retry::new(config.director.resync_interval);
         self.reconciler.probe_marks = probe_marks(&config);
-        self.reconciler.unneeded = desired::unneeded_by_director(&config);
+        let unneeded = desired::unneeded_by_director(&config);
+        self.reconciler.failed.set_unneeded(unneeded);
         // The pass below finds the services of other programs before anything is written.
         let marks = self.reconciler.mark_registry.marks();
         let marks = Marks::assign(&config, &marks, &BTreeSet::new());
@@ -326,7 +326,10 @@ impl<T: Ipvs> DirectorLoop<T> {
             Some(observed) => observed,
             None => self.observe(None).await?,
         };
-        pending_removal::note_weights(&mut self.reconciler.owned.leaving, &observed.state);
+        pending_removal::note_weights(
+            &mut self.reconciler.ownership.owned.leaving,
+            &observed.state,
+        );
         let difference = if self.assign_marks_again(&observed.foreign) {
             ChangeCause::Wanted
         } else {

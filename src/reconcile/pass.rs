@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use super::apply::{AppliedSteps, HeldBack, StepError, StepFailure, UnfinishedSteps};
 use super::drift::{announce, count_drift, tell_drift};
-use super::observe::{KernelObservation, READ_ALONE};
-use super::reconciler::SAVING;
+use super::observe::{KernelObservation, READ_ALONE, observe_written};
 use super::{ChangeCause, ReconcileError, Reconciler, Writing, publish};
 use crate::kernel::{Ipvs, KernelError};
 use crate::metrics::DriftKind;
@@ -76,12 +75,13 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// What is desired, and beside it what is leaving.
     pub(super) fn kept<'a>(&self, desired: &'a State, observed: &State) -> Cow<'a, State> {
-        pending_removal::kept(&self.owned.leaving, &self.unreplaced, desired, observed)
+        let leaving = &self.ownership.owned.leaving;
+        pending_removal::kept(leaving, &self.unreplaced, desired, observed)
     }
 
     pub(super) fn steps(&self, desired: &State, observed: &State) -> Vec<Step> {
         let mut steps = diff(desired, observed);
-        steps.extend(self.owned.restores(desired, observed));
+        steps.extend(self.ownership.owned.restores(desired, observed));
         in_safe_order(steps)
     }
 
@@ -122,17 +122,18 @@ impl<T: Ipvs> Reconciler<T> {
         };
         let unreadable = &pass.observed.unreadable;
         steps.retain(|step| !is_unreadable(unreadable, step));
-        self.tolerated.clear();
+        self.failed.begin_pass();
         if self.writing == Writing::DryRun {
             self.propose(steps);
         } else if steps.is_empty() && unreadable.is_empty() {
-            self.failed.clear();
+            self.failed.replace(&[]);
         } else {
             if difference == ChangeCause::Drift {
-                let unexpected = steps.iter().filter(|step| !self.is_known_failure(step));
+                let unexpected = steps.iter().filter(|step| !self.failed.is_known(step));
                 pass.drift = count_drift(unexpected, &self.metrics);
             }
-            self.claim(desired, &pass.observed.state).await;
+            let before = &pass.observed.state;
+            self.ownership.claim(desired, before, &self.snapshot).await;
             let held_back = self.held_back(desired).await;
             self.mark_registry.invalidate(&steps);
             let subjects = steps.iter().map(Step::subject);
@@ -160,8 +161,7 @@ impl<T: Ipvs> Reconciler<T> {
             error: StepError::Kernel(error.clone()),
         });
         pass.failures = failures.into_iter().chain(unreadable).collect();
-        let failed = pass.failures.iter();
-        self.failed = failed.map(|failure| failure.subject.clone()).collect();
+        self.failed.replace(&pass.failures);
         false
     }
 
@@ -176,7 +176,9 @@ impl<T: Ipvs> Reconciler<T> {
             return Ok(observed);
         }
         let desired = &*self.kept(desired, &observed.state);
-        self.observe_written(desired, observed, &pass.written).await
+        let (scope, kernel) = self.to_observe(desired);
+        // The services that no step concerns are not read again.
+        observe_written(kernel, &scope, observed, &pass.written).await
     }
 
     /// Shows the result of a pass with what was `observed` after it. Returns the number of steps.
@@ -187,9 +189,10 @@ impl<T: Ipvs> Reconciler<T> {
         observed: &KernelObservation,
     ) -> Result<usize, ReconcileError> {
         let desired = &*self.kept(desired, &observed.state);
-        let failures = self.set_aside_tolerable(pass.failures);
-        if failures.is_empty() {
-            self.release(desired, &observed.state).await;
+        let failures = self.failed.set_aside_tolerable(pass.failures);
+        if failures.is_empty() && self.writing == Writing::Real {
+            let after = &observed.state;
+            self.ownership.release(desired, after, &self.snapshot).await;
         }
         self.mark_registry.confirm(&observed.state);
         publish::publish(&self.snapshot, desired, observed);
@@ -203,18 +206,6 @@ impl<T: Ipvs> Reconciler<T> {
         Ok(pass.number)
     }
 
-    /// Separates the failures that will repeat and that traffic does not depend on:
-    /// these are reported, and do not prevent readiness. Returns the other failures.
-    pub(super) fn set_aside_tolerable(&mut self, failures: Vec<StepFailure>) -> Vec<StepFailure> {
-        let tolerable = |failure: &StepFailure| {
-            let sysctl = failure.subject.sysctl();
-            sysctl.is_some_and(|key| self.unneeded.contains(key)) && failure.error.is_lasting()
-        };
-        let (tolerated, failures) = failures.into_iter().partition(tolerable);
-        self.tolerated = tolerated;
-        failures
-    }
-
     pub(super) fn propose(&mut self, steps: Vec<Step>) {
         self.proposed.replace(steps, &self.snapshot);
     }
@@ -225,43 +216,19 @@ impl<T: Ipvs> Reconciler<T> {
         self.snapshot.reconcile.lock().pending_steps = self.proposed.len();
     }
 
-    pub(super) fn is_known_failure(&self, step: &Step) -> bool {
-        let subject = step.subject();
-        self.failed.contains(&subject) || self.is_of_failed_service(&subject)
-    }
-
-    /// Whether the subject is a real server of a service whose own step failed.
-    pub(super) fn is_of_failed_service(&self, subject: &Subject) -> bool {
-        let service = subject.service();
-        service.is_some_and(|service| {
-            let of = Subject::Service(*service);
-            *subject != of && self.failed.contains(&of)
-        })
-    }
-
     pub(super) async fn held_back(&mut self, desired: &State) -> HeldBack {
         HeldBack {
             silent_about: self.silent_about(desired).await,
-            unneeded: self.unneeded.clone(),
+            unneeded: self.failed.unneeded().clone(),
         }
     }
 
-    /// The VIPs that should be on no interface of this real server; those of
-    /// which this host is the director as well are the director's. `None` for
-    /// a director.
-    pub(super) async fn silent_about(&mut self, desired: &State) -> Option<BTreeSet<IpAddr>> {
+    /// The VIPs that should be on no interface of this real server. `None` for a director.
+    async fn silent_about(&mut self, desired: &State) -> Option<BTreeSet<IpAddr>> {
         if self.snapshot.role == Role::Director {
             return None;
         }
-        let desired: BTreeSet<_> = desired.addresses.iter().map(|a| a.address).collect();
-        let found = self.state_file.directed_vips_patiently(SAVING).await;
-        if let Some(found) = found {
-            self.directed_vips = found;
-        }
-        let directed = &self.directed_vips;
-        let owned = self.owned.addresses.iter().map(|a| a.address);
-        let old = owned.filter(|vip| !desired.contains(vip) && !directed.contains(vip));
-        Some(old.collect())
+        Some(self.ownership.old_vips(desired).await)
     }
 }
 

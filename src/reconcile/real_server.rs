@@ -152,7 +152,8 @@ pub(crate) async fn find_desired<T: Ipvs>(
     reconciler: &mut Reconciler<T>,
     config: &Config,
 ) -> Result<(State, KernelObservation), ReconcileError> {
-    reconciler.unneeded = desired::unneeded_by_real_server(config);
+    let unneeded = desired::unneeded_by_real_server(config);
+    reconciler.failed.set_unneeded(unneeded);
     let desired = desired_now(reconciler, config).await?;
     let observed = reconciler.observe(&desired).await?;
     Ok((desired, observed))
@@ -163,7 +164,12 @@ async fn desired_now<T: Ipvs>(
     config: &Config,
 ) -> Result<State, ReconcileError> {
     let host = reconciler.kernel.addresses.local().await?;
-    let owned = reconciler.owned.addresses.iter().map(|owned| owned.address);
+    let owned = reconciler
+        .ownership
+        .owned
+        .addresses
+        .iter()
+        .map(|owned| owned.address);
     let vips = desired::vips_with_memory(config, &host, owned);
     Ok(desired::real_server(config, &vips))
 }

@@ -38,21 +38,21 @@ impl<T: Ipvs> Reconciler<T> {
         configured: &State,
     ) -> Result<Removal, ReconcileError> {
         let nothing = State::default();
-        self.owned.leaving.clear();
+        self.ownership.owned.leaving.clear();
         let services = configured.services.keys();
         let services = services.filter(|key| !is_for_probes(self.probe_marks, key));
-        self.owned.services.extend(services);
+        self.ownership.owned.services.extend(services);
         let addresses = configured.addresses.iter().cloned();
-        self.owned.addresses.extend(addresses);
-        if self.memory == StateFileStatus::Damaged {
+        self.ownership.owned.addresses.extend(addresses);
+        if self.ownership.file_status == StateFileStatus::Damaged {
             for (key, ours) in &configured.sysctls {
                 let (ours, original) = (ours.clone(), None);
-                let sysctl = self.owned.sysctls.entry(key.clone());
+                let sysctl = self.ownership.owned.sysctls.entry(key.clone());
                 sysctl.or_insert(OwnedSysctl { ours, original });
             }
         }
         let observed = self.observe(&nothing).await?;
-        let unknown = self.owned.without_original();
+        let unknown = self.ownership.owned.without_original();
         let stay =
             unknown.filter(|(key, owned)| observed.state.sysctls.get(key) == Some(&owned.ours));
         let notes = stay.map(|(key, owned)| {
@@ -76,9 +76,9 @@ impl<T: Ipvs> Reconciler<T> {
         // What failed is to be tried again, and in knowledge of every old VIP.
         if failures.is_empty() {
             let observed = self.observe(&nothing).await?;
-            self.owned.release(&nothing, &observed.state);
+            self.ownership.owned.release(&nothing, &observed.state);
         }
-        self.remember_at_the_end().await;
+        self.ownership.remember_at_the_end(&self.snapshot).await;
         Ok(Removal {
             done,
             notes,

@@ -59,7 +59,7 @@ const BOUNDS: [Bound; 67] = [
     ("nesting of a configuration", "yaml.rs", "MAX_ALIASED"),
     ("threads that wait", "claims.rs", "PER_DIRECTORY"),
     ("threads that wait", "file_work.rs", "PATIENCE"),
-    ("wait for the state file", "reconciler.rs", "SAVING"),
+    ("wait for the state file", "stored_ownership.rs", "SAVING"),
     ("age of certificates", "shared.rs", "FRESH"),
     ("age of certificates", "shared.rs", "AGAIN"),
     (

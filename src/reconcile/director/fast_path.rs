@@ -224,6 +224,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         if is_missing(error)
             && self
                 .reconciler
+                .failed
                 .is_of_failed_service(&pending.step.subject())
         {
             // The cause was logged, and the next pass tries again with this weight.

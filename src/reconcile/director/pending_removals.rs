@@ -34,7 +34,7 @@ impl<T: Ipvs> Reconciler<T> {
         observed: &State,
         before: &Snapshot,
     ) {
-        let leaving = &mut self.owned.leaving;
+        let leaving = &mut self.ownership.owned.leaving;
         let deadline = clock::wall() + section.removal_deadline;
         let services = before.services.iter();
         let services = services.map(|service| (service.key, &*service.name));
@@ -70,9 +70,14 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// What is no longer configured and serves on, a sentence each.
     pub(crate) fn notes_of_leaving(&self) -> Vec<String> {
-        let serves = self.owned.leaving.iter().filter(|((service, _), removal)| {
-            removal.has_weight && self.unreplaced.contains_key(service)
-        });
+        let serves = self
+            .ownership
+            .owned
+            .leaving
+            .iter()
+            .filter(|((service, _), removal)| {
+                removal.has_weight && self.unreplaced.contains_key(service)
+            });
         let notes = serves.map(|((service, real_server), _)| {
             format!(
                 "{real_server} of {service}: no longer configured, and keeps its weight until each \
@@ -84,7 +89,9 @@ impl<T: Ipvs> Reconciler<T> {
 
     /// Raises that these real servers serve on though they were to be removed by now.
     fn update_overdue(&self, overdue: &BTreeSet<MemberKey>) {
-        let leaving = overdue.iter().filter_map(|key| self.owned.leaving.get(key));
+        let leaving = overdue
+            .iter()
+            .filter_map(|key| self.ownership.owned.leaving.get(key));
         let conditions = leaving.map(|removal| Condition {
             kind: ConditionType::RemovalOverdue,
             subject: format!("{}/{}", removal.service, removal.real_server),
@@ -103,7 +110,7 @@ impl<T: Ipvs> Reconciler<T> {
     /// serves: the sorry server.
     pub(super) fn is_held_back(&self, service: &ServiceKey, real_server: &RealServerKey) -> bool {
         self.unreplaced.get(service) == Some(&Some(*real_server))
-            && pending_removal::serves(&self.owned.leaving, &self.unreplaced, service)
+            && pending_removal::serves(&self.ownership.owned.leaving, &self.unreplaced, service)
     }
 }
 
@@ -112,7 +119,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// that an earlier process set is as far away as the wall clock says, but
     /// no further than a new one.
     pub(super) fn watch_leaving(&mut self) {
-        let leaving = &self.reconciler.owned.leaving;
+        let leaving = &self.reconciler.ownership.owned.leaving;
         self.removals.retain(|key, _| leaving.contains_key(key));
         let longest = self.section.removal_deadline;
         for (key, removal) in leaving {
@@ -161,7 +168,7 @@ impl<T: Ipvs> DirectorLoop<T> {
             if let Some(observed) = observed {
                 progress.connections = observed.connections;
             }
-            let removal = self.reconciler.owned.leaving.get(key);
+            let removal = self.reconciler.ownership.owned.leaving.get(key);
             let facts = RemovalFacts {
                 rule: DrainRule::of(*service),
                 on_removal: self.section.on_removal,
@@ -195,7 +202,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         unreplaced.retain(|service, _| !quiesced.contains(service));
         let one_by_one = over.len() <= LINES_AT_ONCE;
         for (key, reason) in &over {
-            if let Some(removal) = self.reconciler.owned.leaving.remove(key) {
+            if let Some(removal) = self.reconciler.ownership.owned.leaving.remove(key) {
                 let active = self.removals.get(key).map(|d| d.connections.active);
                 if one_by_one {
                     info!(
@@ -219,7 +226,7 @@ impl<T: Ipvs> DirectorLoop<T> {
     }
 
     fn show_leaving(&self) {
-        let leaving = self.reconciler.owned.leaving.iter();
+        let leaving = self.reconciler.ownership.owned.leaving.iter();
         let records = leaving.map(|((service, real_server), removal)| {
             let progress = self.removals.get(&(*service, *real_server));
             LeavingRecord {
